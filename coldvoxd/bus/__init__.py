@@ -1,0 +1,1 @@
+"""The session bus: everything that knows the bus library."""

@@ -1,0 +1,95 @@
+"""What can go wrong, each with what to do about it; `dbus_name` is its name on the bus."""
+
+from typing import ClassVar
+
+ERROR_PREFIX = "org.coldvox.Error."
+
+
+class ColdvoxError(Exception):
+    """Root of the family. The message names the thing and the remedy, for a person to read."""
+
+    dbus_name: ClassVar[str] = "Failed"
+
+
+class AlreadyActive(ColdvoxError):
+    """A session runs already; stop or cancel it first."""
+
+    dbus_name = "AlreadyActive"
+
+
+class NotActive(ColdvoxError):
+    """No session runs."""
+
+    dbus_name = "NotActive"
+
+
+class NotOwner(ColdvoxError):
+    """The session is private to somebody else."""
+
+    dbus_name = "NotOwner"
+
+
+class NotReady(ColdvoxError):
+    """No model is present."""
+
+    dbus_name = "NotReady"
+
+
+class NoMicrophone(ColdvoxError):
+    """No microphone can be opened."""
+
+    dbus_name = "NoMicrophone"
+
+
+class TextTimeout(ColdvoxError, TimeoutError):
+    """The text takes longer than a caller waits; it still comes by signal."""
+
+    dbus_name = "Timeout"
+
+
+class InvalidOption(ColdvoxError, ValueError):
+    """An option that doesn't exist, or has the wrong type or value."""
+
+    dbus_name = "InvalidOption"
+
+
+class NotSupported(ColdvoxError):
+    """An option or method that this version does not have yet."""
+
+    dbus_name = "NotSupported"
+
+
+class RecognitionFailed(ColdvoxError):
+    """An utterance could not be recognized; the message says why."""
+
+
+class InputFault(ColdvoxError, ValueError):
+    """Audio that no model could take: wrong rate, type, shape, or not finite."""
+
+
+class ProviderFault(ColdvoxError, RuntimeError):
+    """The execution provider failed; the same audio may succeed on another."""
+
+
+class ProviderUnavailable(ColdvoxError):
+    """The execution provider asked for is not what a session would really run on."""
+
+
+class ModelMissing(NotReady, FileNotFoundError):
+    """No directory of that model; the message has the command that fetches it."""
+
+
+class ModelInvalid(NotReady):
+    """A model directory whose files don't fit together."""
+
+
+class CaptureFault(ColdvoxError, OSError):
+    """A microphone could not be opened or stopped delivering."""
+
+
+class SettingsError(ColdvoxError, ValueError):
+    """The settings file or an environment variable holds something that can't be used; the message has the line."""
+
+
+class FileFault(ColdvoxError, ValueError):
+    """An audio file that can't be read."""

@@ -1,0 +1,136 @@
+"""The seams of coldvoxd: what each part expects of the others."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.values import (
+    Chunk,
+    EngineStatus,
+    Hypothesis,
+    SessionOptions,
+    State,
+    StopReason,
+    Transcript,
+    Utterance,
+)
+
+
+class Recognizer(Protocol):
+    """Turns an utterance into text."""
+
+    @property
+    def provider(self) -> str:
+        """First active execution provider of the encoder's session."""
+        ...
+
+    def recognize(self, utterance: Utterance) -> Hypothesis:
+        """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SpeechDetector(Protocol):
+    """Scores consecutive frames; has memory."""
+
+    def score(self, samples: npt.NDArray[np.int16]) -> float:
+        """Speech probability 0..1 of int16 (512,). About 150 us; called on the event loop."""
+        ...
+
+    def reset(self) -> None:
+        """Forget what was heard: at the start of a stream and after a gap."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMicrophone:
+    """What was opened."""
+
+    name: str
+    """As people know it."""
+    latency_s: float
+    """Age of a sample when it arrives, as the driver says."""
+
+
+class Microphone(Protocol):
+    """A source of 16 kHz mono audio. All methods block and are called on one thread, the device lane."""
+
+    def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        """Begin to deliver chunks, on any thread, or raise CaptureFault."""
+        ...
+
+    def is_delivering(self) -> bool:
+        """False once the stream is known to have ended. May say True of a stream that stands still."""
+        ...
+
+    def close(self) -> None:
+        """Stop; never raises. Nothing is delivered after it returns."""
+        ...
+
+
+class DictationControl(Protocol):
+    """What bus clients may ask for. Event loop only. `caller` is a unique bus name such as `:1.42`."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def session(self) -> int:
+        """Number of the active session, 0 where none."""
+        ...
+
+    @property
+    def engine(self) -> EngineStatus: ...
+
+    def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
+        """Begin a session as of the monotonic time at which the call arrived.
+
+        Raises AlreadyActive, NotReady or NoMicrophone.
+        """
+        ...
+
+    async def stop(self, caller: str, called_s: float) -> str:
+        """Finish, wait for the text, return all of it. Raises NotActive, NotOwner, TextTimeout, RecognitionFailed."""
+        ...
+
+    async def cancel(self, caller: str) -> None:
+        """Throw the session away. Raises NotActive, NotOwner."""
+        ...
+
+    def toggle(self, caller: str, called_s: float) -> bool:
+        """Start or begin to stop, without waiting for the text; whether a session listens now.
+
+        Raises AlreadyActive while the last session's text is still pending, NotOwner, NotReady, NoMicrophone.
+        """
+        ...
+
+    def caller_left(self, caller: str) -> None:
+        """A watched caller left the bus."""
+        ...
+
+
+class Announcer(Protocol):
+    """What the daemon tells its clients. Event loop only; never raises, never blocks.
+
+    `to` is the one client that may read the text of a private session, otherwise None.
+    """
+
+    def dictation_started(self, session: int) -> None: ...
+
+    def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None: ...
+
+    def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None: ...
+
+    def speech_started(self, session: int) -> None: ...
+
+    def speech_ended(self, session: int) -> None: ...
+
+    def level(self, dbfs: float) -> None: ...
+
+    def state_changed(self) -> None:
+        """`state`, `session` or `engine` of the DictationControl may have changed: publish what did."""
+        ...

@@ -1,0 +1,66 @@
+"""Every setting of the daemon, each documented where it stands: the README's table is made from this file."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneSettings:
+    device: str = "default"
+    """`default` follows the sound server's default source; otherwise a name, or part of one, of a PortAudio device. `virtual:PATH` is the shipped stand-in, commanded over the socket PATH."""
+    pre_roll_ms: int = field(default=1500, metadata={"min": 0, "max": 10_000})
+    """How far a session may reach back before StartDictation where speech had already begun. Kept in memory only."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    threshold: float = field(default=0.5, metadata={"min": 0.05, "max": 0.95})
+    """Speech probability from which a frame counts as speech; 0.15 below it speech counts as ended."""
+    onset_ms: int = field(default=64, metadata={"min": 32, "max": 1000})
+    """Speech that must follow on itself before an utterance begins."""
+    hangover_ms: int = field(default=500, metadata={"min": 96, "max": 5000})
+    """Silence tolerated inside an utterance; more of it ends the utterance."""
+    lead_ms: int = field(default=320, metadata={"min": 0, "max": 2000})
+    """Audio kept from before the onset, so that first consonants survive."""
+    tail_ms: int = field(default=160, metadata={"min": 0, "max": 1000})
+    """Audio kept after the last speech."""
+    min_speech_ms: int = field(default=96, metadata={"min": 32, "max": 2000})
+    """Utterances with less speech in them than this are dropped as noise."""
+    max_utterance_s: float = field(default=20.0, metadata={"min": 3.0, "max": 120.0})
+    """Longer utterances are cut at their quietest place."""
+
+
+@dataclass(frozen=True, slots=True)
+class DictationSettings:
+    max_seconds: int = field(default=3600, metadata={"min": 0, "max": 86_400})
+    """A session ends by itself after so long; 0 for never."""
+    stop_tail_ms: int = field(default=200, metadata={"min": 0, "max": 2000})
+    """Audio still heard after StopDictation: fingers are faster than tongues."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    name: str = "parakeet-tdt-0.6b-v2"
+    """A model's name, searched in the cache, in the XDG data directories and in the package (`mini`), or the path of a model directory."""
+    precision: str = field(default="fp32", metadata={"choices": ("fp32", "int8")})
+    """Which files of the model directory are loaded."""
+    provider: str = "cpu"
+    """ONNX Runtime execution provider: `cpu`, `cuda`, or any other that the installed ONNX Runtime offers."""
+    threads: int = field(default=0, metadata={"min": 0, "max": 256})
+    """Threads of one recognition; 0 for as many as there are physical cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    level: str = field(default="info", metadata={"choices": ("debug", "info", "warning", "error")})
+    """What is written to the journal."""
+    spoken_text: bool = False
+    """With `level = "debug"`: also write what was said. Off, no spoken text is ever logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    microphone: MicrophoneSettings = field(default_factory=MicrophoneSettings)
+    endpoint: EndpointSettings = field(default_factory=EndpointSettings)
+    dictation: DictationSettings = field(default_factory=DictationSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    log: LogSettings = field(default_factory=LogSettings)

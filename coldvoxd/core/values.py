@@ -1,0 +1,226 @@
+"""The values that flow through coldvoxd, all frozen."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE_RATE = 16_000
+"""Samples a second, everywhere past the microphone's adapter."""
+FRAME_SAMPLES = 512
+"""Samples that are scored together by the voice activity detector: 32 ms."""
+
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a microphone delivers, on whatever thread it likes."""
+
+    samples: npt.NDArray[np.int16]
+    """int16 (n,), 16 kHz mono, any n."""
+    arrived_s: float
+    """`time.monotonic()` when the last sample arrived."""
+    overflow: bool = False
+    """Audio of unknown length was lost before this chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Consecutive audio to be scored together."""
+
+    start_sample: int
+    """Counted from the first opening of the capture; lost audio counts too."""
+    samples: npt.NDArray[np.int16]
+    """int16 (512,), 16 kHz mono."""
+
+    @property
+    def end_sample(self) -> int:
+        return self.start_sample + len(self.samples)
+
+
+class GapReason(StrEnum):
+    OVERRUN = "overrun"
+    """The reader was too slow: the inbox or the sound server dropped audio."""
+    LOST = "lost"
+    """The stream stood still while the clock went on."""
+    REOPENED = "reopened"
+    """The microphone was closed in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Audio that was lost, never spliced over silently."""
+
+    start_sample: int
+    samples: int
+    """Best estimate by the clock; 0 where the length is unknown."""
+    reason: GapReason
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFrame:
+    frame: Frame
+    speech_probability: float
+    """0..1, by Silero."""
+
+
+class EndReason(StrEnum):
+    """Why an utterance ended where it did."""
+
+    ENDPOINT = "endpoint"
+    """Silence outlasted the hangover."""
+    LENGTH = "length"
+    """The greatest length was reached; cut at the quietest place."""
+    STOP = "stop"
+    """The session ended while speech went on."""
+    GAP = "gap"
+    """Audio was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Speech sent to recognition."""
+
+    id: int
+    session_id: int
+    start_sample: int
+    samples: npt.NDArray[np.float32] = field(repr=False)
+    """float32 (n,) in [-1, 1], 16 kHz mono."""
+    end_reason: EndReason
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One emitted vocabulary piece."""
+
+    id: int
+    encoder_frame: int
+    """Where it was emitted, in units of 80 ms from the utterance's start."""
+    duration_frames: int
+    """TDT's second prediction."""
+    logprob: float
+    """Natural logarithm of the token's probability among tokens and blank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    text: str
+    start_s: float
+    end_s: float
+    """Seconds from the start of the audio that was recognized."""
+    confidence: float
+    """Geometric mean of its tokens' probabilities, 0..1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The recognizer's answer."""
+
+    text: str = field(repr=False)
+    tokens: tuple[Token, ...] = field(repr=False)
+    words: tuple[Word, ...] = field(repr=False)
+    confidence: float
+    """Geometric mean of the tokens' probabilities, 0..1; 0 where there are none."""
+    provider: str
+    """The first active execution provider of the encoder's session."""
+    inference_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What clients receive."""
+
+    session_id: int
+    utterance_id: int
+    text: str = field(repr=False)
+    start_s: float
+    end_s: float
+    """Seconds since the session began."""
+    confidence: float
+    provider: str
+    latency_s: float
+    """From the endpoint to the text."""
+    retried: bool = False
+    words: tuple[Word, ...] = field(default=(), repr=False)
+    """Times in seconds since the session began."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How one dictation session is to run."""
+
+    private: bool = False
+    """Texts go to the caller alone, and nobody else may stop, cancel or toggle."""
+    bind_to_caller: bool = False
+    """Cancelled when the caller leaves the bus."""
+    words: bool = False
+    """Word timings come with each text."""
+    single_utterance: bool = False
+    """Stops by itself at the first endpoint."""
+    max_seconds: int = 0
+    """Ends by itself after so long; 0 for the setting's limit."""
+
+
+class StopReason(StrEnum):
+    """Why a session ended, as clients read it."""
+
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+    CALLER_LEFT = "caller-left"
+    SINGLE_UTTERANCE = "single-utterance"
+    TIME_LIMIT = "time-limit"
+    MICROPHONE_LOST = "microphone-lost"
+    SHUTDOWN = "shutdown"
+
+
+class State(StrEnum):
+    """What the daemon is doing, as clients read it."""
+
+    LOADING = "loading"
+    IDLE = "idle"
+    LISTENING = "listening"
+    TRANSCRIBING = "transcribing"
+    UNAVAILABLE = "unavailable"
+
+
+class Precision(StrEnum):
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A model directory whose files are all there."""
+
+    name: str
+    directory: Path
+    precision: Precision
+    encoder: Path
+    decoder_joint: Path
+    vocabulary: Path
+    config: Path | None
+    """Optional in the layout; without it the features are 80 bins."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """What the recognition engine really runs."""
+
+    model: str = ""
+    precision: str = ""
+    provider: str = ""
+    """First active provider of the open session, such as `CPUExecutionProvider`; empty while none is open."""
+    available_providers: tuple[str, ...] = ()
+    degraded: str = ""
+    """Empty when healthy, otherwise a documented reason code."""
+    progress: float = -1.0
+    last_error: str = ""
+    ready: bool = False
+    loading: bool = False

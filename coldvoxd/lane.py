@@ -1,0 +1,70 @@
+"""A lane: one daemon thread for native calls that block, may hang, and can be abandoned."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Lane:
+    """Runs blocking calls one after the other, off the event loop.
+
+    Native code that hangs can't be killed, so a lane never holds up the process: its thread is a daemon thread, a
+    caller that no longer waits cancels its future and the late result is dropped, and `busy_since_s` tells the watchdog.
+    Construct and use on the event loop.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._busy_since_s: float | None = None
+        self._pending = 0
+        threading.Thread(target=self._serve, name=name, daemon=True).start()
+
+    @property
+    def busy_since_s(self) -> float | None:
+        """Loop time since which the call in hand runs, None where the lane is free."""
+        return self._busy_since_s
+
+    @property
+    def pending(self) -> int:
+        """Calls submitted and not yet ended, the running one included."""
+        return self._pending
+
+    def submit(self, call: Callable[[], T]) -> "asyncio.Future[T]":
+        """Queue a call; its result or exception comes as the future's."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._pending += 1
+        self._jobs.put((call, future))
+        return future
+
+    def close(self) -> None:
+        """End the thread once the calls before this one have ended; doesn't wait."""
+        self._jobs.put(None)
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            call, future = job
+            self._busy_since_s = self._loop.time()
+            try:
+                result, error = call(), None
+            except BaseException as exception:  # noqa: BLE001 - a lane ends here; the future carries it on
+                result, error = None, exception
+            self._busy_since_s = None
+            try:
+                self._loop.call_soon_threadsafe(self._settle, future, result, error)
+            except RuntimeError:
+                return  # the loop has closed: the process is on its way out
+
+    def _settle(self, future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+        self._pending -= 1
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)

@@ -1,0 +1,1 @@
+"""Model directories: where they are and what they hold."""

@@ -1,0 +1,1 @@
+"""Shipped stand-ins for hardware, commanded over a socket."""
