@@ -1,0 +1,1 @@
+"""What the tests stand on: real buses, real audio servers, real speech."""
