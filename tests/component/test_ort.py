@@ -47,7 +47,7 @@ def test_an_accelerator_is_really_used_or_refused(encoder: Path, provider: str) 
         active = open_session(encoder, provider).provider
     except ProviderUnavailable as error:
         active, outcome = "", str(error)
-    assert active == full_name(provider) or ("to run on " + provider in outcome and 'provider = "cpu"' in outcome)
+    assert active == full_name(provider) or (f"on {provider}" in outcome and 'provider = "cpu"' in outcome)
 
 
 def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
