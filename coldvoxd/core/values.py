@@ -13,7 +13,6 @@ FRAME_SAMPLES = 512
 """Samples that are scored together by the voice activity detector: 32 ms."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """What a microphone delivers, on whatever thread it likes."""
