@@ -65,6 +65,24 @@ class SampleClock(Protocol):
         ...
 
 
+class Unattended:
+    """An Announcer without clients, for the time before the bus is there."""
+
+    def dictation_started(self, session: int) -> None: ...
+
+    def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None: ...
+
+    def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None: ...
+
+    def speech_started(self, session: int) -> None: ...
+
+    def speech_ended(self, session: int) -> None: ...
+
+    def level(self, dbfs: float) -> None: ...
+
+    def state_changed(self) -> None: ...
+
+
 @dataclass(slots=True)
 class _Session:
     """One session from Start to its last text."""
@@ -115,7 +133,6 @@ class Pipeline:
         detector: SpeechDetector,
         engine: RecognizerKeeper,
         clock: SampleClock,
-        announcer: Announcer,
         *,
         endpoint: EndpointSettings,
         settings: DictationSettings,
@@ -126,7 +143,7 @@ class Pipeline:
         self._detector = detector
         self._keeper = engine
         self._clock = clock
-        self._announcer = announcer
+        self._announcer: Announcer = Unattended()
         self._endpoint_settings = endpoint
         self._settings = settings
         self._pre_roll_samples = _samples(pre_roll_ms)
@@ -141,6 +158,10 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self.microphone_problem = ""
         """Why there is no microphone, for NoMicrophone's message."""
+
+    def announce_to(self, announcer: Announcer) -> None:
+        """Whom to tell from now on. Until the first call nobody is told."""
+        self._announcer = announcer
 
     # What bus clients ask for.
 

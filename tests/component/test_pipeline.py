@@ -128,12 +128,12 @@ class Scene:
             LoudnessDetector(),
             self.engine,
             Clock(),
-            self.announced,
             endpoint=EndpointSettings(hangover_ms=320),
             settings=settings or DictationSettings(stop_tail_ms=96),
             pre_roll_ms=pre_roll_ms,
             first_number=100,
         )
+        self.pipeline.announce_to(self.announced)
         self.pipeline.on_capture(True)
 
     @property
