@@ -13,16 +13,16 @@ from coldvoxd.core.errors import ColdvoxError, NameTaken, SettingsError
 log = logging.getLogger("coldvoxd")
 
 EXIT_FAILED = 1
-EXIT_SETTINGS = 2
-EXIT_NAME_TAKEN = 3
-"""The unit doesn't restart after the last two: it would find the same again."""
+EXIT_NAME_TAKEN = 69
+EXIT_SETTINGS = 78
+"""sysexits.h's EX_UNAVAILABLE and EX_CONFIG. The unit doesn't restart after these: it would find the same again."""
 
 _EPILOG = """\
 Usually systemd starts it: systemctl --user start coldvoxd
 Settings: ~/.config/coldvoxd/coldvoxd.toml, and environment variables such as COLDVOXD_MODEL_NAME over it.
 To speak with it: coldvoxctl --help
 
-exit codes: 0 stopped by a signal, 1 failed, 2 wrong settings or arguments, 3 another coldvoxd has the bus name
+exit codes: 0 stopped by a signal, 1 failed, 2 wrong arguments, 69 another coldvoxd has the bus name, 78 wrong settings
 """
 
 

@@ -15,7 +15,9 @@ from coldvoxd.lane import Lane
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 3.0
-"""How often a missing model is looked for: it may be placed by hand at any time."""
+"""How soon a missing model is looked for again: it may be placed by hand at any time, one file after the other."""
+LOOK_AGAIN_AT_MOST_S = 60.0
+"""A model whose files are all there and wrong is tried less and less often."""
 LOAD_LIMIT_S = 180.0
 """Longer than a cold 2.5 GB model takes from a slow disk; past it the watchdog may have the process."""
 ATTEMPTS = 2
@@ -53,29 +55,29 @@ class Supervisor:
             raise type(self._refusal)(*self._refusal.args)
 
     async def load(self) -> None:
-        """Load the model; where it is missing, wait until it has been placed."""
-        missing_told = False
+        """Load the model; where it is missing or not whole, wait until it is."""
+        told = ""
+        again_s = LOOK_AGAIN_S
         while True:
             try:
                 self._limit_s = LOAD_LIMIT_S
-                self._recognizer = await self._lane.submit(self._open_and_warm_up)
-            except ModelMissing as missing:
-                if not missing_told:
-                    log.warning("model %s is missing: %s", self.status.model, missing)
-                    missing_told = True
-                self._refuse(missing, "model-missing")
-                await asyncio.sleep(LOOK_AGAIN_S)
+                recognizer = await self._lane.submit(self._open_and_warm_up)
             except ColdvoxError as fault:
-                log.error("model %s can't be used: %s", self.status.model, fault)  # noqa: TRY400 - the message says it
-                self._refuse(fault if isinstance(fault, NotReady) else NotReady(str(fault)), "model-invalid")
-                return
+                refusal = fault if isinstance(fault, NotReady) else NotReady(str(fault))
+                missing = isinstance(fault, ModelMissing)
+                self._refuse(refusal, "model-missing" if missing else "model-invalid")
+                if told != str(fault):
+                    told, again_s = str(fault), LOOK_AGAIN_S
+                    log.error("model %s can't be used: %s", self.status.model, fault)  # noqa: TRY400 - it says all
+                await asyncio.sleep(again_s)
+                if not missing:
+                    again_s = min(LOOK_AGAIN_AT_MOST_S, 2 * again_s)
             else:
                 break
+        self._recognizer = recognizer
         self._refusal = None
-        self._publish(provider=self._recognizer.provider, loading=False, ready=True, degraded="", last_error="")
-        log.info(
-            "model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._recognizer.provider
-        )
+        self._publish(provider=recognizer.provider, loading=False, ready=True, degraded="", last_error="")
+        log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, recognizer.provider)
         self._settled.set()
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
