@@ -91,5 +91,17 @@ class SettingsError(ColdvoxError, ValueError):
     """The settings file or an environment variable holds something that can't be used; the message has the line."""
 
 
+class BusUnavailable(ColdvoxError, ConnectionError):
+    """The session bus can't be reached, or has gone."""
+
+
+class NameTaken(ColdvoxError):
+    """Another process has the daemon's name on the bus; the message says which."""
+
+
+class DaemonUnreachable(ColdvoxError, ConnectionError):
+    """Nobody answers under the daemon's name."""
+
+
 class FileFault(ColdvoxError, ValueError):
     """An audio file that can't be read."""
