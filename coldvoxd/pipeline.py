@@ -406,8 +406,8 @@ class Pipeline:
             session_id=session.id,
             utterance_id=utterance.id,
             text=hypothesis.text,
-            start_s=max(0.0, offset_s),
-            end_s=max(0.0, offset_s + utterance.duration_s),
+            start_s=offset_s,
+            end_s=offset_s + utterance.duration_s,
             confidence=hypothesis.confidence,
             provider=hypothesis.provider,
             latency_s=self._loop.time() - job.decided_s,
@@ -541,4 +541,4 @@ def _slice(audio: deque[Frame], start_sample: int, end_sample: int) -> npt.NDArr
 def _moved(words: tuple[Word, ...], offset_s: float) -> Iterator[Word]:
     """Words with times from the session's begin instead of the utterance's."""
     for word in words:
-        yield replace(word, start_s=max(0.0, word.start_s + offset_s), end_s=max(0.0, word.end_s + offset_s))
+        yield replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)

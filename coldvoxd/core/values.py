@@ -140,7 +140,7 @@ class Transcript:
     text: str = field(repr=False)
     start_s: float
     end_s: float
-    """Seconds since the session began."""
+    """Seconds since the session began; negative where it reached back."""
     confidence: float
     provider: str
     latency_s: float
