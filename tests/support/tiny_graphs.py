@@ -27,11 +27,13 @@ def write_tiny_parakeet(
     *,
     pieces: Sequence[str] = (),
     max_tokens_per_step: int = 10,
+    certainty: float = 5.0,
 ) -> Path:
     """A model directory whose decoder takes the emissions of `script` one after the other, whatever it hears.
 
     `nan` makes the decoder's scores NaN, `nan-encoder` the encoder's frames; `raise` and `raise-decoder` make that
-    graph's run fail inside ONNX Runtime. `pieces` come before those of the script in the vocabulary.
+    graph's run fail inside ONNX Runtime. `pieces` come before those of the script in the vocabulary;
+    `certainty` is by how much the score of what is said exceeds all others'.
     """
     directory.mkdir(parents=True, exist_ok=True)
     vocabulary = list(dict.fromkeys((*pieces, *(piece for piece, _ in script if piece is not None))))
@@ -41,24 +43,26 @@ def write_tiny_parakeet(
     configuration = {"model_type": "nemo-conformer-tdt", "features_size": BINS, "subsampling_factor": SUBSAMPLING}
     (directory / "config.json").write_text(json.dumps(configuration | {"max_tokens_per_step": max_tokens_per_step}))
     _save(_encoder(fault), directory / "encoder-model.onnx")
-    table = _table(script, vocabulary, max_tokens_per_step)
+    table = _table(script, vocabulary, max_tokens_per_step, certainty)
     _save(_decoder_joint(table, fault), directory / "decoder_joint-model.onnx")
     return directory
 
 
-def _table(script: Sequence[Emission], vocabulary: list[str], max_tokens_per_step: int) -> npt.NDArray[np.float32]:
+def _table(
+    script: Sequence[Emission], vocabulary: list[str], max_tokens_per_step: int, certainty: float
+) -> npt.NDArray[np.float32]:
     """Logits, float32 (frames, tokens emitted before, classes): what to say where. Beside the script: blank, on by 1."""
     blank = len(vocabulary) - 1
     total = sum(duration for _, duration in script) + len(script) + 1
     table = np.zeros((total, len(script) + 1, len(vocabulary) + DURATIONS), dtype=np.float32)
-    table[:, :, blank] = 5.0
-    table[:, :, blank + 1 + 1] = 5.0
+    table[:, :, blank] = certainty
+    table[:, :, blank + 1 + 1] = certainty
     frame = emitted = here = 0
     for piece, duration in script:
         cell = table[frame, emitted]
         cell[:] = 0.0
-        cell[blank if piece is None else vocabulary.index(piece)] = 5.0
-        cell[blank + 1 + duration] = 5.0
+        cell[blank if piece is None else vocabulary.index(piece)] = certainty
+        cell[blank + 1 + duration] = certainty
         emitted, here = emitted + (piece is not None), here + (piece is not None)
         if duration > 0:
             frame, here = frame + duration, 0
