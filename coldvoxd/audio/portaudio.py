@@ -7,7 +7,7 @@ device: that call must never be made; a format is tried by opening the stream wi
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,26 @@ class Device:
     rate: int
 
 
+def formats(device: Device) -> Iterator[tuple[int, int]]:
+    """(rate, channels) to try on a device: what is wanted, then what needs the least conversion."""
+    tried = set()
+    for channels in (1, min(2, device.channels), device.channels):
+        for rate in (SAMPLE_RATE, device.rate, 48_000, 44_100):
+            if (rate, channels) not in tried:
+                tried.add((rate, channels))
+                yield rate, channels
+
+
 class PortAudioMicrophone:
     """The Microphone port on PortAudio in callback mode. One thread, the device lane: PortAudio's state is global."""
 
-    def __init__(self, settings: MicrophoneSettings) -> None:
+    def __init__(
+        self,
+        settings: MicrophoneSettings,
+        formats: Callable[[Device], Iterable[tuple[int, int]]] = formats,
+    ) -> None:
         self._wanted = settings.device
+        self._formats = formats
         self._served = False
         self._audio: pyaudio.PyAudio | None = None
         self._stream: pyaudio.Stream | None = None
@@ -106,7 +121,7 @@ class PortAudioMicrophone:
 
     def _start(self, audio: pyaudio.PyAudio, device: Device, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
         refusals: list[str] = []
-        for rate, channels in _formats(device):
+        for rate, channels in self._formats(device):
             converter = StreamConverter(rate, channels)
             try:
                 stream = audio.open(
@@ -152,16 +167,6 @@ def _devices(audio: pyaudio.PyAudio) -> list[Device]:
         for info in found
         if int(info["maxInputChannels"]) > 0
     ]
-
-
-def _formats(device: Device) -> Iterator[tuple[int, int]]:
-    """(rate, channels) to try: what is wanted, then what needs the least conversion."""
-    tried = set()
-    for channels in (1, min(2, device.channels), device.channels):
-        for rate in (SAMPLE_RATE, device.rate, 48_000, 44_100):
-            if (rate, channels) not in tried:
-                tried.add((rate, channels))
-                yield rate, channels
 
 
 def _callback(

@@ -47,6 +47,18 @@ class SoundServer:
             "PULSE_CLIENTCONFIG": str(self._client_config()),
         }
 
+    @contextlib.contextmanager
+    def adopted(self) -> Iterator[None]:
+        """Let this very process find the server too: libpulse and ALSA read the environment with each opening."""
+        before = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self.environment())
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
     def start(self) -> None:
         raise NotImplementedError
 
@@ -183,13 +195,12 @@ class PipeWireServer(SoundServer):
         self._await_socket()
         eventually_blocking(self.is_answering, what="an answer from pipewire-pulse")
         self._run("pw-metadata", "-n", "settings", "0", "clock.force-rate", "16000")
+        mono = ("rate=16000", "channels=1", "channel_map=mono")
         for number in (1, 2):
+            self._run("pactl", "load-module", "module-null-sink", f"sink_name=speaker{number}", *mono)
             self._run(
-                "pactl", "load-module", "module-null-sink", f"sink_name=speaker{number}", "rate=16000", "channels=1"
-            )
-            self._run(
-                *("pactl", "load-module", "module-remap-source", f"master=speaker{number}.monitor"),
-                f"source_name=mic{number}",
+                *("pactl", "load-module", "module-remap-source", f"source_name=mic{number}"),
+                *(f"master=speaker{number}.monitor", "master_channel_map=mono", *mono),
             )
         self.set_default_source("mic1")
 

@@ -17,4 +17,5 @@ def synthesize(text: str, scratch: Path) -> npt.NDArray[np.int16]:
     subprocess.run(["espeak-ng", "-w", str(wav), text], check=True)
     samples, rate = soundfile.read(wav, dtype="float32")
     resampled: npt.NDArray[np.float32] = soxr.resample(samples, rate, SAMPLE_RATE)
-    return (resampled * (16_384 / np.abs(resampled).max())).astype(np.int16)
+    scaled: npt.NDArray[np.float32] = resampled * np.float32(16_384 / np.abs(resampled).max())
+    return scaled.astype(np.int16)
