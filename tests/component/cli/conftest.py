@@ -55,9 +55,9 @@ class Running:
 
 
 class Ctl(Protocol):
-    """Starts `coldvoxctl ARGUMENTS`."""
+    """Starts `coldvoxctl ARGUMENTS`, on the private bus where no other environment is given."""
 
-    async def __call__(self, *arguments: str) -> Running: ...
+    async def __call__(self, *arguments: str, environment: dict[str, str] | None = None) -> Running: ...
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ async def running(bus: PrivateBus) -> AsyncIterator[RunningService]:
 async def ctl(bus: PrivateBus) -> AsyncIterator[Ctl]:
     started: list[asyncio.subprocess.Process] = []
 
-    async def start(*arguments: str) -> Running:
+    async def start(*arguments: str, environment: dict[str, str] | None = None) -> Running:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "coldvoxd.cli.main",
             *arguments,
             cwd=ROOT,
-            env=bus.environment,
+            env=bus.environment if environment is None else environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -66,6 +66,10 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "version": __version__,
     }
     assert len(status) == interface_xml().count("<property ")
+    running.control.engine = EngineStatus(degraded="model-missing", last_error="No model.")
+    shown = await run(ctl, "status")
+    for part in ("none loaded", "none open", "degraded: model-missing", "No model."):
+        assert part in shown.out
 
 
 @pytest.mark.parametrize(
@@ -108,6 +112,27 @@ async def test_without_a_bus(bus: PrivateBus, ctl: Ctl) -> None:
     result = await run(ctl, "status", "--json")
     assert result.exit == Exit.UNREACHABLE
     assert result.error["error"] == "BusUnavailable"
+
+
+async def test_the_user_bus_is_found_without_the_variable(running: RunningService, ctl: Ctl) -> None:
+    environment = running.bus.environment
+    del environment["DBUS_SESSION_BUS_ADDRESS"]
+    result = await (await ctl("status", environment=environment)).ended()
+    assert result.exit == Exit.UNREACHABLE
+    assert "DBUS_SESSION_BUS_ADDRESS" in result.err
+    environment["XDG_RUNTIME_DIR"] = str(running.bus.directory)
+    assert (await (await ctl("status", environment=environment)).ended()).exit == Exit.DONE
+
+
+async def test_a_reader_that_has_enough_is_no_crash(running: RunningService, ctl: Ctl) -> None:
+    command = await ctl("listen", "--start")
+    await eventually(lambda: running.control.session, what="the session")
+    command.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]  # as `| head` does
+    running.control.say("one")
+    await asyncio.wait_for(command.process.wait(), 30)
+    assert command.process.stderr is not None
+    assert await command.process.stderr.read() == b""
+    await eventually(lambda: not running.control.session, what="the session's end")
 
 
 async def test_a_daemon_that_ends_before_it_answers(running: RunningService, bus: PrivateBus, ctl: Ctl) -> None:
