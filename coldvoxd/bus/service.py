@@ -44,16 +44,18 @@ class BusService:
         """
         return cls(await Connection.open(address), control)
 
+    async def check_name_free(self) -> None:
+        """Raise NameTaken early, before a microphone is opened for nothing. `own_name` decides."""
+        if await self._connection.ask_bus("NameHasOwner", "s", BUS_NAME):
+            raise await self._name_taken()
+
     async def own_name(self) -> None:
         """Become org.coldvox.Daemon1, or raise NameTaken with who has it, or BusUnavailable."""
         reply = RequestNameReply(
             await self._connection.ask_bus("RequestName", "su", BUS_NAME, NameFlag.DO_NOT_QUEUE.value)
         )
         if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
-            raise NameTaken(
-                f"{BUS_NAME} belongs to {await self._name_owner()} already: another coldvoxd runs in this session. "
-                "Stop it first (`systemctl --user stop coldvoxd`), or use it."
-            )
+            raise await self._name_taken()
         self.state_changed()
 
     async def wait_for_disconnect(self) -> None:
@@ -120,6 +122,12 @@ class BusService:
 
     def _properties(self) -> dict[ServiceInterface, dict[str, object]]:
         return {self._dictation: self._calls.dictation_properties(), self._engine: self._calls.engine_properties()}
+
+    async def _name_taken(self) -> NameTaken:
+        return NameTaken(
+            f"{BUS_NAME} belongs to {await self._name_owner()} already: another coldvoxd runs in this session. "
+            "Stop it first (`systemctl --user stop coldvoxd`), or use it."
+        )
 
     async def _name_owner(self) -> str:
         """Who has our name, for a person to read."""

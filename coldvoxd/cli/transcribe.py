@@ -52,13 +52,13 @@ def transcribe(arguments: Namespace, output: Output) -> Exit:
 
 def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     from coldvoxd.asr.parakeet import ParakeetRecognizer
-    from coldvoxd.core.settings import ModelSettings
+    from coldvoxd import settings
     from coldvoxd.core.values import Precision
     from coldvoxd.models import find_model
 
-    settings = ModelSettings()
-    files = find_model(arguments.model or settings.name, Precision(arguments.precision or settings.precision))
-    return ParakeetRecognizer.open(files, settings.provider, settings.threads)
+    model = settings.load().model
+    files = find_model(arguments.model or model.name, Precision(arguments.precision or model.precision))
+    return ParakeetRecognizer.open(files, model.provider, model.threads)
 
 
 def _fault(file: str, error: ColdvoxError, output: Output) -> None:

@@ -60,7 +60,9 @@ class NotSupported(ColdvoxError):
 
 
 class RecognitionFailed(ColdvoxError):
-    """An utterance could not be recognized; the message says why."""
+    """An utterance could not be recognized, or the daemon met a fault of its own; the message says why."""
+
+    dbus_name = "Failed"
 
 
 class InputFault(ColdvoxError, ValueError):
