@@ -51,8 +51,8 @@ def transcribe(arguments: Namespace, output: Output) -> Exit:
 
 
 def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
-    from coldvoxd.asr.parakeet import ParakeetRecognizer
     from coldvoxd import settings
+    from coldvoxd.asr.parakeet import ParakeetRecognizer
     from coldvoxd.core.values import Precision
     from coldvoxd.models import find_model
 

@@ -51,13 +51,15 @@ class Running:
         """When it ends by itself; the rest of what it printed."""
         out, err = await asyncio.wait_for(self.process.communicate(), 30)
         assert self.process.returncode is not None
-        return Result(self.process.returncode, out.decode(), err.decode())
+        return Result(self.process.returncode, out.decode(), (err or b"").decode())
 
 
 class Ctl(Protocol):
     """Starts `coldvoxctl ARGUMENTS`, on the private bus where no other environment is given."""
 
-    async def __call__(self, *arguments: str, environment: dict[str, str] | None = None) -> Running: ...
+    async def __call__(
+        self, *arguments: str, environment: dict[str, str] | None = None, stderr: int = asyncio.subprocess.PIPE
+    ) -> Running: ...
 
 
 @pytest.fixture
@@ -76,7 +78,9 @@ async def running(bus: PrivateBus) -> AsyncIterator[RunningService]:
 async def ctl(bus: PrivateBus) -> AsyncIterator[Ctl]:
     started: list[asyncio.subprocess.Process] = []
 
-    async def start(*arguments: str, environment: dict[str, str] | None = None) -> Running:
+    async def start(
+        *arguments: str, environment: dict[str, str] | None = None, stderr: int = asyncio.subprocess.PIPE
+    ) -> Running:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -86,7 +90,7 @@ async def ctl(bus: PrivateBus) -> AsyncIterator[Ctl]:
             env=bus.environment if environment is None else environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
         )
         started.append(process)
         return Running(process)
