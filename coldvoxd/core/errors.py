@@ -60,7 +60,9 @@ class NotSupported(ColdvoxError):
 
 
 class RecognitionFailed(ColdvoxError):
-    """An utterance could not be recognized; the message says why."""
+    """An utterance could not be recognized, or the daemon met a fault of its own; the message says why."""
+
+    dbus_name = "Failed"
 
 
 class InputFault(ColdvoxError, ValueError):
@@ -89,6 +91,18 @@ class CaptureFault(ColdvoxError, OSError):
 
 class SettingsError(ColdvoxError, ValueError):
     """The settings file or an environment variable holds something that can't be used; the message has the line."""
+
+
+class BusUnavailable(ColdvoxError, ConnectionError):
+    """The session bus can't be reached, or has gone."""
+
+
+class NameTaken(ColdvoxError):
+    """Another process has the daemon's name on the bus; the message says which."""
+
+
+class DaemonUnreachable(ColdvoxError, ConnectionError):
+    """Nobody answers under the daemon's name."""
 
 
 class FileFault(ColdvoxError, ValueError):

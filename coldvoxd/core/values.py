@@ -13,7 +13,6 @@ FRAME_SAMPLES = 512
 """Samples that are scored together by the voice activity detector: 32 ms."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """What a microphone delivers, on whatever thread it likes."""
@@ -141,7 +140,7 @@ class Transcript:
     text: str = field(repr=False)
     start_s: float
     end_s: float
-    """Seconds since the session began."""
+    """Seconds since the session began; negative where it reached back."""
     confidence: float
     provider: str
     latency_s: float

@@ -1,0 +1,102 @@
+"""`coldvoxd`: arguments, logging, and the exit code."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+from coldvoxd import __version__, settings
+from coldvoxd.core.errors import ColdvoxError, NameTaken, SettingsError
+
+log = logging.getLogger("coldvoxd")
+
+EXIT_FAILED = 1
+EXIT_NAME_TAKEN = 69
+EXIT_SETTINGS = 78
+"""sysexits.h's EX_UNAVAILABLE and EX_CONFIG. The unit doesn't restart after these: it would find the same again."""
+
+_EPILOG = """\
+Usually systemd starts it: systemctl --user start coldvoxd
+Settings: ~/.config/coldvoxd/coldvoxd.toml, and environment variables such as COLDVOXD_MODEL_NAME over it.
+To speak with it: coldvoxctl --help
+
+exit codes: 0 stopped by a signal, 1 failed, 2 wrong arguments, 69 another coldvoxd has the bus name, 78 wrong settings
+"""
+
+
+def main() -> None:
+    """Run the daemon; ends the process."""
+    arguments = _arguments().parse_args()
+    try:
+        code = run(arguments)
+    except Exception:
+        log.critical("coldvoxd met a fault of its own; please report it", exc_info=True)
+        code = EXIT_FAILED
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A thread that hangs in a driver would hold the interpreter's own way out for ever.
+    os._exit(code)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve, and return the exit code."""
+    try:
+        chosen = settings.load(arguments.config)
+    except SettingsError as fault:
+        print(f"coldvoxd: {fault}", file=sys.stderr)
+        return EXIT_SETTINGS
+    set_up_logging(chosen.log.level)
+    from coldvoxd.daemon import Daemon
+
+    async def serve() -> None:
+        await Daemon(chosen).serve()
+
+    try:
+        asyncio.run(serve())
+    except* NameTaken as taken:
+        log.critical("%s", taken.exceptions[0])
+        return_code = EXIT_NAME_TAKEN
+    except* ColdvoxError as faults:
+        for fault in faults.exceptions:
+            log.critical("%s", fault)
+        return_code = EXIT_FAILED
+    else:
+        return_code = 0
+    return return_code
+
+
+class _JournalFormatter(logging.Formatter):
+    """Lines with the priority in front that the journal understands, see sd-daemon(3)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}.get(record.levelno, 2)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def set_up_logging(level: str) -> None:
+    """To stderr: the journal where systemd reads it, otherwise a terminal."""
+    handler = logging.StreamHandler(sys.stderr)
+    if "JOURNAL_STREAM" in os.environ:
+        handler.setFormatter(_JournalFormatter("%(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="coldvoxd",
+        description="Dictation daemon: listens, and writes what is said to the session bus.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file instead of the one in ~/.config")
+    parser.add_argument("--version", action="version", version=f"coldvoxd {__version__}")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

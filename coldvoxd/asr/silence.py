@@ -1,0 +1,39 @@
+"""Exact digital silence, which Parakeet can't stand.
+
+Muted microphones, noise gates and audio editors give runs of samples that are exactly zero. No room sounds like that,
+and none of the training data did: whole utterances come out empty or lose words beside such runs (field.md, pain 5).
+So runs of 10 ms and more get noise far under anything audible, the same noise every time; audio without such runs,
+which is everything a microphone hears, stays exactly as it is.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+MIN_RUN_SAMPLES = 160
+"""Shorter runs of zeros are what quiet 16-bit audio looks like."""
+DITHER_RMS = 1e-4
+"""-80 dBFS: about three steps of 16-bit audio."""
+
+
+def has_sound(samples: npt.NDArray[np.float32]) -> bool:
+    """Whether any sample is not exactly zero."""
+    return bool(samples.any())
+
+
+def without_exact_silence(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The samples with dither in each long run of exact zeros, float32 (n,); the same array where there is none."""
+    quiet = zero_runs(samples, MIN_RUN_SAMPLES)
+    if len(quiet) == 0:
+        return samples
+    dithered = samples.copy()
+    generator = np.random.default_rng(0)
+    for begin, end in quiet:
+        dithered[begin:end] = generator.standard_normal(end - begin, dtype=np.float32) * np.float32(DITHER_RMS)
+    return dithered
+
+
+def zero_runs(samples: npt.NDArray[np.float32], min_samples: int) -> npt.NDArray[np.int64]:
+    """Begin and end of each run of at least `min_samples` exact zeros, int64 (runs, 2)."""
+    silent = np.concatenate(([False], samples == 0.0, [False]))
+    edges = np.flatnonzero(silent[1:] != silent[:-1]).reshape(-1, 2)
+    return edges[edges[:, 1] - edges[:, 0] >= min_samples].astype(np.int64, copy=False)

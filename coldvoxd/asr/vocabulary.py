@@ -1,0 +1,104 @@
+"""The pieces a Parakeet model writes with, and how they become text and words."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.values import Token, Word
+
+BLANK = "<blk>"
+WORD_START = "\u2581"
+"""SentencePiece's mark for the space before a word."""
+
+_CONTROL = re.compile(r"<\|.*\|>|</?[a-z]+>")
+# Kept are the spaces that a word follows; the very first is not.
+_DROPPED_SPACE = re.compile(r"\A\s|\s(?!\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Pieces by id; the last one is blank."""
+
+    pieces: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "Vocabulary":
+        """From `vocab.txt`: `piece id` a line, in order, `<blk>` last. Raises ModelInvalid with the line that is wrong."""
+        pieces: list[str] = []
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelInvalid(f"{path} can't be read ({error}): fetch the model again") from error
+        for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+            piece, _, index = line.rpartition(" ")
+            if not piece or index != str(len(pieces)):
+                raise ModelInvalid(
+                    f"{path} line {number}: expected a piece and the id {len(pieces)}; fetch the model again"
+                )
+            pieces.append(piece)
+        if not pieces or pieces[-1] != BLANK:
+            raise ModelInvalid(f"{path} does not end with {BLANK}: it is cut off or not of this kind of model")
+        return cls(tuple(pieces))
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @property
+    def blank(self) -> int:
+        """Id of the piece that stands for nothing; also the start of a sentence."""
+        return len(self.pieces) - 1
+
+    def shown(self, token: int) -> str:
+        """The piece as text; empty for control pieces such as `<|startoftranscript|>`, which no user is to see."""
+        piece = self.pieces[token]
+        return "" if _CONTROL.fullmatch(piece) else piece.replace(WORD_START, " ")
+
+    def text(self, tokens: Iterable[Token]) -> str:
+        return _DROPPED_SPACE.sub("", "".join(self.shown(token.id) for token in tokens))
+
+    def words(
+        self, tokens: Sequence[Token], seconds_per_frame: float, duration_s: float = math.inf
+    ) -> tuple[Word, ...]:
+        """The words of `text(tokens)` with their times, none later than `duration_s`.
+
+        A word reaches from its first token to the end of its last; punctuation belongs to the word it stands at.
+        """
+        pieces = [self.shown(token.id) for token in tokens]
+        joined = "".join(pieces)
+        owners = [token for token, piece in zip(tokens, pieces, strict=True) for _ in piece]
+        dropped = {match.start() for match in _DROPPED_SPACE.finditer(joined)}
+        words: list[Word] = []
+        letters: list[str] = []
+        spoken: list[Token] = []
+
+        def close() -> None:
+            if letters:
+                words.append(_word("".join(letters), spoken, seconds_per_frame, duration_s))
+            letters.clear()
+            spoken.clear()
+
+        for position, (letter, owner) in enumerate(zip(joined, owners, strict=True)):
+            if letter.isspace() and position not in dropped:
+                close()
+            elif position not in dropped:
+                letters.append(letter)
+            if not spoken or spoken[-1] is not owner:
+                spoken.append(owner)
+        close()
+        return tuple(words)
+
+
+def confidence(tokens: Sequence[Token]) -> float:
+    """Geometric mean of the tokens' probabilities; 0 where there are none."""
+    if not tokens:
+        return 0.0
+    return math.exp(sum(token.logprob for token in tokens) / len(tokens))
+
+
+def _word(text: str, tokens: Sequence[Token], seconds_per_frame: float, duration_s: float) -> Word:
+    start_s = tokens[0].encoder_frame * seconds_per_frame
+    end_s = max(token.encoder_frame + token.duration_frames for token in tokens) * seconds_per_frame
+    return Word(text, min(start_s, duration_s), min(end_s, duration_s), confidence(tokens))

@@ -1,0 +1,86 @@
+"""What the service answers when it is called; raised errors get their names in `replies`."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from dbus_next import Variant
+
+from coldvoxd import __version__
+from coldvoxd.bus.callers import Callers, current_caller
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.options import parse_options
+from coldvoxd.bus.text import bus_text
+from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.ports import DictationControl
+from coldvoxd.core.values import SessionOptions
+
+logger = logging.getLogger(__name__)
+
+
+class Calls:
+    """Turns bus calls into calls of the DictationControl. Event loop only, inside the serving of a call."""
+
+    def __init__(self, connection: Connection, control: DictationControl) -> None:
+        self._control = control
+        self._callers = Callers(connection, self._caller_left)
+        self._bound: dict[int, str] = {}
+        """Unique name of the caller by the number of the session bound to it."""
+
+    def start(self) -> int:
+        caller = current_caller()
+        return self._control.start(caller.name, SessionOptions(), caller.called_s)
+
+    async def start_with_options(self, options: Mapping[str, Variant]) -> int:
+        caller = current_caller()
+        parsed = parse_options(options)
+        if not parsed.bind_to_caller:
+            return self._control.start(caller.name, parsed, caller.called_s)
+        if not await self._callers.watch(caller.name):
+            raise ColdvoxError("The caller has left the bus already: no session was begun.")
+        try:
+            session = self._control.start(caller.name, parsed, caller.called_s)
+        except BaseException:
+            self._callers.unwatch(caller.name)
+            raise
+        self._bound[session] = caller.name
+        return session
+
+    async def stop(self) -> str:
+        caller = current_caller()
+        return bus_text(await self._control.stop(caller.name, caller.called_s))
+
+    async def cancel(self) -> None:
+        await self._control.cancel(current_caller().name)
+
+    def toggle(self) -> bool:
+        caller = current_caller()
+        return self._control.toggle(caller.name, caller.called_s)
+
+    def dictation_properties(self) -> dict[str, Any]:
+        """Values of Dictation1's properties, by name."""
+        return {"State": self._control.state.value, "Session": self._control.session}
+
+    def engine_properties(self) -> dict[str, Any]:
+        """Values of Engine1's properties, by name."""
+        engine = self._control.engine
+        return {
+            "Model": bus_text(engine.model),
+            "Precision": engine.precision,
+            "ExecutionProvider": engine.provider,
+            "AvailableProviders": list(engine.available_providers),
+            "Degraded": engine.degraded,
+            "Progress": engine.progress,
+            "LastError": bus_text(engine.last_error),
+            "Version": __version__,
+        }
+
+    def session_ended(self, session: int) -> None:
+        """Its caller need not be watched any more."""
+        if caller := self._bound.pop(session, None):
+            self._callers.unwatch(caller)
+
+    def _caller_left(self, name: str) -> None:
+        if name in self._bound.values():
+            logger.debug("caller %s of a bound session has left", name)
+            self._control.caller_left(name)

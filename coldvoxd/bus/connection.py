@@ -1,0 +1,245 @@
+"""A connection to the session bus: dbus-next's, with the faults mended that would take the daemon down."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from dbus_next import DBusError, Message, MessageFlag, MessageType
+from dbus_next.aio import MessageBus
+from dbus_next.service import ServiceInterface
+
+from coldvoxd.bus.contract import OBJECT_PATH, introspection
+from coldvoxd.bus.replies import Reply
+from coldvoxd.core.errors import BusUnavailable
+
+CONNECT_LIMIT_S = 10.0
+FLUSH_LIMIT_S = 1.0
+BUS = "org.freedesktop.DBus"
+
+
+def session_address() -> str:
+    """Where the session bus is, or BusUnavailable.
+
+    The systemd user bus stands in where the variable is missing, as in a login over ssh or from cron.
+    """
+    if address := os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
+        return address
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.path.exists(f"{runtime}/bus"):  # noqa: PTH110 - pathlib costs coldvoxctl its start
+        return f"unix:path={runtime}/bus"
+    raise BusUnavailable(
+        "There is no session bus: neither DBUS_SESSION_BUS_ADDRESS is set nor is there $XDG_RUNTIME_DIR/bus. "
+        "Run this inside a desktop or systemd user session."
+    )
+
+
+class Connection(MessageBus):
+    """The library's connection and what is different about it. Event loop only.
+
+    - a full socket makes the writer wait; the library takes EAGAIN for the end of the connection;
+    - `addressed_to` sends signals to one client; the library only broadcasts;
+    - our object is introspected from the contract's XML; the library's own has no names of signal and out arguments;
+    - an error that a method raises is answered and not logged besides, with the names of `replies`;
+    - no ObjectManager, whose signals would tell the object's properties to nobody in particular;
+    - after the end, messages are dropped and calls raise, where the library would wait forever;
+    - a bus that goes away while we connect is an error, where the library would spin.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(bus_address=address)
+        self._writer.sock = _PatientSocket(self._sock)
+        self._recipient: str | None = None
+        self._last_sent: asyncio.Future[Any] | None = None
+
+    @classmethod
+    async def open(cls, address: str | None = None) -> "Connection":
+        """Connect to `address`, by default the session bus, or raise BusUnavailable."""
+        address = address or session_address()
+        try:
+            connection = cls(address)
+        except (OSError, ValueError) as error:
+            raise BusUnavailable(
+                f"The bus at {address} can't be reached: {error}. Is the session bus running?"
+            ) from error
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT_S):
+                await connection.connect()
+        except Exception as error:
+            connection._release()
+            raise BusUnavailable(f"The bus at {address} lets nobody in: {error or type(error).__name__}.") from error
+        return connection
+
+    @property
+    def usable(self) -> bool:
+        """Whether messages can still be sent."""
+        return not (self._disconnected or self._user_disconnect)
+
+    @property
+    def backlog(self) -> int:
+        """Messages that the bus has not taken yet."""
+        return int(self._writer.messages.qsize())
+
+    @contextmanager
+    def addressed_to(self, client: str | None) -> Iterator[None]:
+        """Signals sent inside go to this client alone; to everybody where None."""
+        self._recipient = client
+        try:
+            yield
+        finally:
+            self._recipient = None
+
+    async def ask_bus(self, member: str, signature: str = "", *body: object) -> Any:
+        """Call the bus itself; the first value of its answer. Raises DBusError or BusUnavailable."""
+        return await self.ask(bus_call(member, signature, *body))
+
+    async def ask(self, call: Message) -> Any:
+        """The first value of the answer, None where there is none. Raises DBusError or BusUnavailable."""
+        try:
+            reply = await self.call(call)
+        except BusUnavailable:
+            raise
+        except (OSError, EOFError) as error:
+            raise BusUnavailable("The session bus has gone.") from error
+        if reply is None:
+            raise BusUnavailable("The connection to the session bus was closed.")
+        if reply.message_type is MessageType.ERROR:
+            text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
+            raise DBusError(reply.error_name, text, reply)
+        return reply.body[0] if reply.body else None
+
+    def tell_bus(self, member: str, signature: str = "", *body: object) -> None:
+        """Call the bus itself and want no answer."""
+        call = bus_call(member, signature, *body)
+        call.flags |= MessageFlag.NO_REPLY_EXPECTED
+        if self.usable:
+            self.send(call)
+
+    async def wait_until_lost(self) -> None:
+        """Return when the connection was closed by us; raise BusUnavailable when the bus has gone."""
+        try:
+            await asyncio.shield(self._disconnect_future)
+        except Exception as error:
+            raise BusUnavailable(f"The session bus has gone ({type(error).__name__}).") from error
+
+    async def aclose(self) -> None:
+        """Let what was sent go out, for a second at most, then leave the bus."""
+        if self.usable and self._last_sent is not None:
+            await asyncio.wait([self._last_sent], timeout=FLUSH_LIMIT_S)
+        if self.usable:
+            self.disconnect()
+            await asyncio.wait([self._disconnect_future], timeout=FLUSH_LIMIT_S)
+        self._release()
+
+    def send(self, msg: Message) -> "asyncio.Future[Any]":  # type: ignore[override]  # as aio's own does
+        """Queue a message; the future ends when the socket has taken all of its bytes."""
+        if not self.usable:
+            if msg.message_type is MessageType.METHOD_CALL:
+                raise BusUnavailable("The session bus has gone.")
+            dropped: asyncio.Future[Any] = self._loop.create_future()
+            dropped.set_result(None)
+            return dropped
+        sent: asyncio.Future[Any] = super().send(msg)
+        sent.add_done_callback(_retrieve)
+        self._last_sent = sent
+        return sent
+
+    def _release(self) -> None:
+        """Give the socket back; the library leaves that to the garbage collector."""
+        self._user_disconnect = True
+        with suppress(OSError, ValueError):
+            self._loop.remove_reader(self._fd)
+            self._loop.remove_writer(self._fd)
+        if self._disconnect_future.done():
+            _retrieve(self._disconnect_future)
+        self._close_socket()
+
+    def _close_socket(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.close()
+        self._sock.close()
+
+    def _setup_socket(self) -> None:
+        try:
+            super()._setup_socket()
+        except BaseException:
+            if hasattr(self, "_sock"):
+                self._close_socket()
+            raise
+
+    async def _auth_readline(self) -> str:
+        line = b""
+        while not line.endswith(b"\r\n"):
+            received = await self._loop.sock_recv(self._sock, 2)
+            if not received:
+                raise EOFError("the bus closed the connection")
+            line += received
+        return line[:-2].decode()
+
+    def _send_reply(self, msg: Message) -> Reply:
+        return Reply(self.send, msg)
+
+    def _default_introspect_handler(self, msg: Message, send_reply: Any) -> None:
+        if msg.path == OBJECT_PATH and msg.path in self._path_exports:
+            send_reply(Message.new_method_return(msg, "s", [introspection()]))
+        else:
+            super()._default_introspect_handler(msg, send_reply)
+
+    def _default_get_machine_id_handler(self, msg: Message, send_reply: Any) -> None:
+        self._machine_id = None  # the library answers from this cache with a message that can't be sent
+        super()._default_get_machine_id_handler(msg, send_reply)
+
+    def _default_get_managed_objects_handler(self, msg: Message, send_reply: Any) -> None:  # noqa: ARG002
+        raise DBusError(f"{BUS}.Error.UnknownInterface", "There is no org.freedesktop.DBus.ObjectManager here.")
+
+    def _emit_interface_added(self, path: str, interface: ServiceInterface) -> None: ...
+
+    def _emit_interface_removed(self, path: str, removed_interfaces: list[str]) -> None: ...
+
+    def _interface_signal_notify(  # noqa: PLR0917 - the library's
+        self,
+        interface: ServiceInterface,
+        interface_name: str,
+        member: str,
+        signature: str,
+        body: list[Any],
+        unix_fds: Iterable[int] = (),
+    ) -> None:
+        del interface, unix_fds
+        message = Message.new_signal(OBJECT_PATH, interface_name, member, signature, body)
+        if self._recipient is not None:
+            message.destination = self._recipient
+        self.send(message)
+
+
+def bus_call(member: str, signature: str, *body: object) -> Message:
+    """A call of the bus itself."""
+    return Message(
+        destination=BUS,
+        path="/org/freedesktop/DBus",
+        interface=BUS,
+        member=member,
+        signature=signature,
+        body=list(body),
+    )
+
+
+class _PatientSocket:
+    """A socket whose full buffer takes 0 bytes, upon which the library's writer waits until it is writable."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def send(self, data: memoryview) -> int:
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    """Whoever needs to know that the bus has gone awaits `wait_until_lost`."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,67 @@
+"""The public contract on the bus: its names, and the interface XML that the service is held to."""
+
+import xml.etree.ElementTree as ET  # the project's own file
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+BUS_NAME = "org.coldvox.Daemon1"
+OBJECT_PATH = "/org/coldvox/Daemon1"
+DICTATION = "org.coldvox.Dictation1"
+ENGINE = "org.coldvox.Engine1"
+
+XML_NAME = "org.coldvox.Daemon1.xml"
+
+_STANDARD_INTERFACES = """
+<node>
+  <interface name="org.freedesktop.DBus.Introspectable">
+    <method name="Introspect"><arg name="xml_data" type="s" direction="out"/></method>
+  </interface>
+  <interface name="org.freedesktop.DBus.Peer">
+    <method name="Ping"/>
+    <method name="GetMachineId"><arg name="machine_uuid" type="s" direction="out"/></method>
+  </interface>
+  <interface name="org.freedesktop.DBus.Properties">
+    <method name="Get">
+      <arg name="interface_name" type="s" direction="in"/>
+      <arg name="property_name" type="s" direction="in"/>
+      <arg name="value" type="v" direction="out"/>
+    </method>
+    <method name="GetAll">
+      <arg name="interface_name" type="s" direction="in"/>
+      <arg name="properties" type="a{sv}" direction="out"/>
+    </method>
+    <method name="Set">
+      <arg name="interface_name" type="s" direction="in"/>
+      <arg name="property_name" type="s" direction="in"/>
+      <arg name="value" type="v" direction="in"/>
+    </method>
+    <signal name="PropertiesChanged">
+      <arg name="interface_name" type="s"/>
+      <arg name="changed_properties" type="a{sv}"/>
+      <arg name="invalidated_properties" type="as"/>
+    </signal>
+  </interface>
+</node>
+"""
+
+
+def interface_xml() -> str:
+    """The contract as it stands in `dbus/` of a checkout, or in the installed package, prose included."""
+    packaged = resources.files("coldvoxd").joinpath("data", "dbus", XML_NAME)
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / "dbus" / XML_NAME).read_text(encoding="utf-8")
+
+
+@cache
+def introspection() -> str:
+    """What Introspect answers for the object: the contract without its prose, and the standard interfaces."""
+    root = ET.fromstring(interface_xml())
+    root.extend(ET.fromstring(_STANDARD_INTERFACES))
+    ET.indent(root)
+    doctype = (
+        '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
+        '  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'
+    )
+    return doctype + ET.tostring(root, encoding="unicode")

@@ -1,0 +1,41 @@
+"""The options of StartDictationWithOptions: their types on the bus, and what is wrong with the others."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dbus_next import Variant
+
+from coldvoxd.core.errors import InvalidOption, NotSupported
+from coldvoxd.core.values import SessionOptions
+
+OPTION_TYPES: Mapping[str, str] = MappingProxyType(
+    {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u"}
+)
+PLANNED_OPTIONS = frozenset({"partials", "language", "vocabulary"})
+"""Keys of the contract that come with a later version."""
+
+_TYPE_NAMES = {"b": "a boolean (b)", "u": "an unsigned number (u)"}
+
+
+def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
+    """What the options ask for, or InvalidOption or NotSupported for the first key at fault."""
+    for key, value in options.items():
+        if key in PLANNED_OPTIONS:
+            raise NotSupported(f"The option '{key}' is not built yet in this version: leave it out.")
+        wanted = OPTION_TYPES.get(key)
+        if wanted is None:
+            raise InvalidOption(f"There is no option '{key}'. Known are: {', '.join(OPTION_TYPES)}.")
+        if value.signature != wanted:
+            raise InvalidOption(f"The option '{key}' must be {_TYPE_NAMES[wanted]}, not of type '{value.signature}'.")
+    values = {key: value.value for key, value in options.items()}
+    max_seconds = values.get("max-seconds")
+    if max_seconds == 0:
+        raise InvalidOption("The option 'max-seconds' must be greater than 0; leave it out for the setting's limit.")
+    private = values.get("private", False)
+    return SessionOptions(
+        private=private,
+        bind_to_caller=private or values.get("bind-to-caller", False),
+        words=values.get("words", False),
+        single_utterance=values.get("single-utterance", False),
+        max_seconds=max_seconds or 0,
+    )

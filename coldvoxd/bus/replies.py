@@ -1,0 +1,61 @@
+"""How an answer, or the error in its place, goes back to a caller."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from dbus_next import DBusError, Message, MessageFlag
+
+from coldvoxd.bus.text import bus_text
+from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError
+
+logger = logging.getLogger(__name__)
+
+
+class Reply:
+    """The reply to one call. What is raised inside `with reply` is answered, and ends here.
+
+    Stands in for the library's own, which answers and lets the exception go on into the log, traceback and all.
+    """
+
+    def __init__(self, send: Callable[[Message], Any], call: Message) -> None:
+        self._send = send
+        self._call = call
+
+    def __call__(self, reply: Message) -> None:
+        if not self._call.flags & MessageFlag.NO_REPLY_EXPECTED:
+            self._send(reply)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception | asyncio.CancelledError):
+            return False
+        self.send_error(error)
+        return True
+
+    def send_error(self, error: BaseException) -> None:
+        self(error_reply(self._call, error))
+
+
+def error_reply(call: Message, error: BaseException) -> Message:
+    """The one place where errors get their names on the bus; faults of the daemon's own are logged."""
+    if isinstance(error, DBusError):
+        return Message.new_error(call, error.type, str(error))
+    if isinstance(error, ColdvoxError):
+        name, text = error.dbus_name, str(error) or type(error).__name__
+    elif isinstance(error, asyncio.CancelledError):
+        name, text = ColdvoxError.dbus_name, "The daemon is ending: call again in a moment."
+    else:
+        logger.error("%s failed", call.member, exc_info=error)
+        name = ColdvoxError.dbus_name
+        text = (
+            f"{call.member} failed by a fault of the daemon ({type(error).__name__}): "
+            "see `journalctl --user -u coldvoxd`, and please report it."
+        )
+    return Message.new_error(call, ERROR_PREFIX + name, bus_text(text))

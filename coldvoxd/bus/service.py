@@ -1,0 +1,154 @@
+"""The service on the bus: its name, its life, and the signals it sends."""
+
+import time
+
+from dbus_next import DBusError, NameFlag, RequestNameReply, Variant
+from dbus_next.service import ServiceInterface
+
+from coldvoxd.bus.calls import Calls
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
+from coldvoxd.bus.interface import Dictation1, Engine1
+from coldvoxd.bus.text import bus_text
+from coldvoxd.core.errors import NameTaken
+from coldvoxd.core.ports import DictationControl
+from coldvoxd.core.values import StopReason, Transcript
+
+LEVEL_INTERVAL_S = 1 / 15
+LEVEL_BACKLOG = 32
+"""Messages waiting for the bus above which levels are left out: they are worth nothing late."""
+
+
+class BusService:
+    """org.coldvox.Daemon1; an Announcer. Event loop only.
+
+    `connect`, then `own_name`; then `wait_for_disconnect` beside everything else, and `close` at the end.
+    """
+
+    def __init__(self, connection: Connection, control: DictationControl) -> None:
+        """For `connect`; exports the object."""
+        self._connection = connection
+        self._calls = Calls(connection, control)
+        self._dictation = Dictation1(self._calls)
+        self._engine = Engine1(self._calls)
+        self._published = self._properties()
+        self._level_sent_s = float("-inf")
+        connection.export(OBJECT_PATH, self._dictation)
+        connection.export(OBJECT_PATH, self._engine)
+
+    @classmethod
+    async def connect(cls, control: DictationControl, address: str | None = None) -> "BusService":
+        """Serve `control` on the bus at `address`, by default the session bus, as yet without the name.
+
+        Raises BusUnavailable.
+        """
+        return cls(await Connection.open(address), control)
+
+    async def check_name_free(self) -> None:
+        """Raise NameTaken early, before a microphone is opened for nothing. `own_name` decides."""
+        if await self._connection.ask_bus("NameHasOwner", "s", BUS_NAME):
+            raise await self._name_taken()
+
+    async def own_name(self) -> None:
+        """Become org.coldvox.Daemon1, or raise NameTaken with who has it, or BusUnavailable."""
+        reply = RequestNameReply(
+            await self._connection.ask_bus("RequestName", "su", BUS_NAME, NameFlag.DO_NOT_QUEUE.value)
+        )
+        if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
+            raise await self._name_taken()
+        self.state_changed()
+
+    async def wait_for_disconnect(self) -> None:
+        """Return once `close` was called; raise BusUnavailable when the bus goes away."""
+        await self._connection.wait_until_lost()
+
+    async def close(self) -> None:
+        """Send what is still to be sent, give the name back and leave the bus. Never raises."""
+        await self._connection.aclose()
+
+    def dictation_started(self, session: int) -> None:
+        if self._connection.usable:
+            self._dictation.DictationStarted(session)
+
+    def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
+        """The text of a private session goes to its owner first, then everybody learns that it ended."""
+        self._calls.session_ended(session)
+        if not self._connection.usable:
+            return
+        text = bus_text(transcript)
+        if to is not None:
+            with self._connection.addressed_to(to):
+                self._dictation.DictationStopped(session, reason.value, text)
+            text = ""
+        self._dictation.DictationStopped(session, reason.value, text)
+
+    def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None:
+        if not self._connection.usable:
+            return
+        with self._connection.addressed_to(to):
+            self._dictation.Transcribed(
+                transcript.session_id,
+                transcript.utterance_id,
+                bus_text(transcript.text),
+                _details(transcript, with_words),
+            )
+
+    def speech_started(self, session: int) -> None:
+        if self._connection.usable:
+            self._dictation.SpeechStarted(session)
+
+    def speech_ended(self, session: int) -> None:
+        if self._connection.usable:
+            self._dictation.SpeechEnded(session)
+
+    def level(self, dbfs: float) -> None:
+        """At most 15 a second, and none while the bus is behind."""
+        now_s = time.monotonic()
+        if now_s - self._level_sent_s < LEVEL_INTERVAL_S or self._connection.backlog > LEVEL_BACKLOG:
+            return
+        self._level_sent_s = now_s
+        if self._connection.usable:
+            self._dictation.Level(dbfs)
+
+    def state_changed(self) -> None:
+        """PropertiesChanged for what differs from what was last told."""
+        properties = self._properties()
+        told, self._published = self._published, properties
+        if not self._connection.usable:
+            return
+        for interface, values in properties.items():
+            if changed := {name: value for name, value in values.items() if value != told[interface][name]}:
+                interface.emit_properties_changed(changed)
+
+    def _properties(self) -> dict[ServiceInterface, dict[str, object]]:
+        return {self._dictation: self._calls.dictation_properties(), self._engine: self._calls.engine_properties()}
+
+    async def _name_taken(self) -> NameTaken:
+        return NameTaken(
+            f"{BUS_NAME} belongs to {await self._name_owner()} already: another coldvoxd runs in this session. "
+            "Stop it first (`systemctl --user stop coldvoxd`), or use it."
+        )
+
+    async def _name_owner(self) -> str:
+        """Who has our name, for a person to read."""
+        try:
+            owner = await self._connection.ask_bus("GetNameOwner", "s", BUS_NAME)
+            pid = await self._connection.ask_bus("GetConnectionUnixProcessID", "s", owner)
+        except DBusError:
+            return "somebody who has just left"
+        return f"process {pid} ({owner})"
+
+
+def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
+    details = {
+        "start": Variant("d", transcript.start_s),
+        "end": Variant("d", transcript.end_s),
+        "confidence": Variant("d", transcript.confidence),
+        "provider": Variant("s", transcript.provider),
+        "latency": Variant("d", transcript.latency_s),
+        "retried": Variant("b", transcript.retried),
+    }
+    if with_words:
+        words = [[bus_text(word.text), word.start_s, word.end_s, word.confidence] for word in transcript.words]
+        details["words"] = Variant("a(sddd)", words)
+    return details

@@ -1,0 +1,161 @@
+"""Dictation: which session runs, and what ends it. Knows sessions and capture, never the engine.
+
+    UNAVAILABLE  no session, no microphone
+    IDLE         no session
+    LISTENING    a session hears
+    BLIND        a session runs, the microphone is away; it has ten seconds to come back
+    DRAINING     a session hears no more, its last texts are awaited
+
+`step` is pure: an event with no row raises what the caller may be told, and changes nothing.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from coldvoxd.core.errors import AlreadyActive, ColdvoxError, NoMicrophone, NotActive
+from coldvoxd.core.values import StopReason
+
+BLIND_LIMIT_S = 10.0
+"""How long a session waits for a lost microphone."""
+
+
+class Phase(StrEnum):
+    UNAVAILABLE = "UNAVAILABLE"
+    IDLE = "IDLE"
+    LISTENING = "LISTENING"
+    BLIND = "BLIND"
+    DRAINING = "DRAINING"
+
+
+class Event(StrEnum):
+    START = "Start"
+    STOP = "Stop"
+    CANCEL = "Cancel"
+    CALLER_LEFT = "CallerLeft"
+    ENDPOINT_OF_SINGLE = "SingleUtterance"
+    TIME_UP = "TimeLimit"
+    CAPTURE_LOST = "CaptureLost"
+    RECOVERED = "Recovered"
+    BLIND_TOO_LONG = "StillBlind"
+    DRAINED = "Drained"
+    SHUTDOWN = "Shutdown"
+
+
+class Effect(StrEnum):
+    BEGIN = "begin to listen"
+    CLOSE_UTTERANCE = "close the open utterance"
+    AWAIT_CAPTURE = "wait 10 s for the microphone"
+    DRAIN = "await the last texts"
+    CONCLUDE = "return the transcript"
+    DISCARD = "throw the session away"
+
+
+@dataclass(frozen=True, slots=True)
+class DictationState:
+    phase: Phase = Phase.UNAVAILABLE
+    capture: bool = False
+    """Whether the microphone delivers."""
+    reason: StopReason | None = None
+    """Why the session ends or ended last."""
+
+    @property
+    def active(self) -> bool:
+        return self.phase in {Phase.LISTENING, Phase.BLIND, Phase.DRAINING}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    to: Phase
+    effects: tuple[Effect, ...] = ()
+    reason: StopReason | None = None
+    capture: bool | None = None
+
+
+_LOST, _FOUND = False, True
+_drain = (Effect.DRAIN,)
+
+
+def _ends(reason: StopReason) -> Row:
+    return Row(Phase.DRAINING, _drain, reason)
+
+
+def _thrown_away(reason: StopReason) -> Row:
+    return Row(Phase.IDLE, (Effect.DISCARD,), reason)
+
+
+TABLE: dict[Phase, dict[Event, Row]] = {
+    Phase.UNAVAILABLE: {
+        Event.RECOVERED: Row(Phase.IDLE, capture=_FOUND),
+        Event.CAPTURE_LOST: Row(Phase.UNAVAILABLE, capture=_LOST),
+        Event.SHUTDOWN: Row(Phase.UNAVAILABLE),
+    },
+    Phase.IDLE: {
+        Event.START: Row(Phase.LISTENING, (Effect.BEGIN,)),
+        Event.CAPTURE_LOST: Row(Phase.UNAVAILABLE, capture=_LOST),
+        Event.RECOVERED: Row(Phase.IDLE, capture=_FOUND),
+        Event.SHUTDOWN: Row(Phase.IDLE),
+    },
+    Phase.LISTENING: {
+        Event.STOP: _ends(StopReason.STOPPED),
+        Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
+        Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
+        Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
+        Event.CANCEL: _thrown_away(StopReason.CANCELLED),
+        Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
+        Event.CAPTURE_LOST: Row(Phase.BLIND, (Effect.CLOSE_UTTERANCE, Effect.AWAIT_CAPTURE), capture=_LOST),
+        Event.RECOVERED: Row(Phase.LISTENING, capture=_FOUND),
+    },
+    Phase.BLIND: {
+        Event.RECOVERED: Row(Phase.LISTENING, capture=_FOUND),
+        Event.BLIND_TOO_LONG: _ends(StopReason.MICROPHONE_LOST),
+        Event.STOP: _ends(StopReason.STOPPED),
+        Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
+        Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
+        Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
+        Event.CANCEL: _thrown_away(StopReason.CANCELLED),
+        Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
+        Event.CAPTURE_LOST: Row(Phase.BLIND, capture=_LOST),
+    },
+    Phase.DRAINING: {
+        Event.DRAINED: Row(Phase.IDLE, (Effect.CONCLUDE,)),
+        Event.CANCEL: _thrown_away(StopReason.CANCELLED),
+        Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
+        Event.CAPTURE_LOST: Row(Phase.DRAINING, (Effect.CLOSE_UTTERANCE,), capture=_LOST),
+        Event.RECOVERED: Row(Phase.DRAINING, capture=_FOUND),
+        Event.SHUTDOWN: Row(Phase.DRAINING),
+    },
+}
+
+_REFUSALS: dict[tuple[Phase, Event], ColdvoxError] = {
+    (Phase.UNAVAILABLE, Event.START): NoMicrophone(
+        "No microphone delivers sound. Plug one in or start the sound server; `coldvoxctl status` says what was tried."
+    ),
+    (Phase.LISTENING, Event.START): AlreadyActive(
+        "A dictation session is active already. Stop it with StopDictation or throw it away with CancelDictation."
+    ),
+    (Phase.DRAINING, Event.START): AlreadyActive(
+        "The last session's text is still being recognized. Wait for DictationStopped, or call CancelDictation."
+    ),
+}
+_REFUSALS[Phase.BLIND, Event.START] = _REFUSALS[Phase.LISTENING, Event.START]
+
+
+class UnexpectedEvent(ColdvoxError, RuntimeError):
+    """An event that has no row in this phase."""
+
+
+def step(state: DictationState, event: Event) -> tuple[DictationState, tuple[Effect, ...]]:
+    """The next state and what is to be done; raises AlreadyActive, NotActive, NoMicrophone or UnexpectedEvent."""
+    row = TABLE[state.phase].get(event)
+    if row is None:
+        if event in {Event.STOP, Event.CANCEL} and not state.active:
+            raise NotActive("No dictation session is active. Begin one with StartDictation.")
+        refusal = _REFUSALS.get((state.phase, event))
+        if refusal is not None:
+            raise type(refusal)(*refusal.args)
+        raise UnexpectedEvent(f"{event} has no meaning while {state.phase}")
+    capture = state.capture if row.capture is None else row.capture
+    to = row.to
+    if to is Phase.IDLE and not capture:
+        to = Phase.UNAVAILABLE
+    return DictationState(to, capture, row.reason or state.reason), row.effects

@@ -1,0 +1,306 @@
+"""Endpointing: where utterances begin and end in a stream of scored frames, counted in samples.
+
+Theory of operation. Each frame is first read as a symbol, which depends on its speech probability and on how long
+things have lasted; the table then says, for each phase and symbol, the next phase and what is to be done. Two
+thresholds keep a wavering voice from chopping: speech begins at `threshold` and has ended only below `threshold` - 0.15.
+
+    SILENCE   nothing
+    ONSET     speech, not yet long enough to be believed
+    SPEECH    an utterance is open
+    HANGOVER  an utterance is open and silent; speech may come back
+
+Nothing here knows a clock: a test may feed an hour in a second.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.values import SAMPLE_RATE, EndReason
+
+HYSTERESIS = 0.15
+"""Silero's own choice for the distance of its two thresholds."""
+QUIET_SHARE = (0.6, 0.95)
+"""A cut by length is looked for between these shares of the greatest length: neither piece gets very short."""
+
+
+class Phase(StrEnum):
+    SILENCE = "SILENCE"
+    ONSET = "ONSET"
+    SPEECH = "SPEECH"
+    HANGOVER = "HANGOVER"
+
+
+class Symbol(StrEnum):
+    SPEECH = "speech"
+    CONFIRMED = "speech for onset_ms"
+    SILENCE = "silence"
+    EXPIRED = "silence for hangover_ms"
+    FULL = "max_utterance_s reached"
+    GAP = "gap"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One frame as the machine sees it."""
+
+    start_sample: int
+    end_sample: int
+    speech_probability: float
+    level_db: float
+    """Root mean square in dBFS; only compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Audio was lost; the next frame begins at `end_sample`."""
+
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The session ends here."""
+
+    sample: int
+
+
+Event = Scored | Lost | Finish
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBegan:
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The utterance [start_sample, end_sample) is complete."""
+
+    start_sample: int
+    end_sample: int
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What began as an utterance held less than `min_speech_ms` of speech."""
+
+    speech_samples: int
+
+
+Effect = SpeechBegan | SpeechEnded | Cut | Dropped
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointState:
+    """All that is known between two frames."""
+
+    floor_sample: int
+    """No utterance reaches back before it: the session's begin, the end of the last utterance, or of a gap."""
+    phase: Phase = Phase.SILENCE
+    start_sample: int = 0
+    """Where the open utterance begins, its lead included."""
+    onset_sample: int = 0
+    last_speech_sample: int = 0
+    """End of the last frame that held speech."""
+    speech_samples: int = 0
+    quiet_sample: int = 0
+    """Middle of the quietest frame where a cut by length may fall."""
+    quiet_db: float = 0.0
+
+    @property
+    def keep_from_sample(self) -> int:
+        """Audio before it will not be asked for again, save for the lead."""
+        return self.floor_sample if self.phase is Phase.SILENCE else self.start_sample
+
+
+def _samples(milliseconds: float) -> int:
+    return round(milliseconds * SAMPLE_RATE / 1000)
+
+
+class _Step:
+    """One event under way: what the table's actions work on."""
+
+    __slots__ = ("at", "effects", "settings", "state")
+
+    def __init__(self, state: EndpointState, settings: EndpointSettings, at: Event) -> None:
+        self.state = state
+        self.settings = settings
+        self.at = at
+        self.effects: list[Effect] = []
+
+    def begin(self) -> None:
+        """The first speech after silence."""
+        frame = self._frame()
+        lead_sample = frame.start_sample - _samples(self.settings.lead_ms)
+        self.state = replace(
+            self.state,
+            start_sample=max(self.state.floor_sample, lead_sample),
+            onset_sample=frame.start_sample,
+            speech_samples=0,
+            quiet_db=float("inf"),
+        )
+        self.hear()
+
+    def confirm(self) -> None:
+        self.effects.append(SpeechBegan(self.state.onset_sample))
+        self.hear()
+
+    def begin_and_confirm(self) -> None:
+        self.begin()
+        self.effects.append(SpeechBegan(self.state.onset_sample))
+
+    def hear(self) -> None:
+        """Count speech, and remember the quietest place."""
+        frame = self._frame()
+        self.state = replace(
+            self.state,
+            last_speech_sample=frame.end_sample,
+            speech_samples=self.state.speech_samples + frame.end_sample - frame.start_sample,
+        )
+        self.wait()
+
+    def wait(self) -> None:
+        """Remember the quietest place of what is open."""
+        frame = self._frame()
+        share = (frame.end_sample - self.state.start_sample) / (self.settings.max_utterance_s * SAMPLE_RATE)
+        if QUIET_SHARE[0] <= share <= QUIET_SHARE[1] and frame.level_db <= self.state.quiet_db:
+            middle = (frame.start_sample + frame.end_sample) // 2
+            self.state = replace(self.state, quiet_sample=middle, quiet_db=frame.level_db)
+
+    def forget(self) -> None:
+        """Speech too short to be believed."""
+
+    def end_at_silence(self) -> None:
+        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.ENDPOINT)
+
+    def end_in_pause(self) -> None:
+        """The greatest length fell into a pause: no cut is better than this one."""
+        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.LENGTH)
+
+    def cut_at_quietest(self) -> None:
+        """Close the utterance at its quietest place, and go on from there in the next."""
+        self.hear()
+        cut_sample = self.state.quiet_sample if self.state.quiet_db < float("inf") else self._now()
+        self.effects.append(Cut(self.state.start_sample, cut_sample, EndReason.LENGTH))
+        self.state = replace(
+            self.state,
+            floor_sample=cut_sample,
+            start_sample=cut_sample,
+            onset_sample=cut_sample,
+            speech_samples=self.state.last_speech_sample - cut_sample,
+            quiet_db=float("inf"),
+        )
+
+    def end_at_gap(self) -> None:
+        self._end(self._now(), EndReason.GAP)
+        self.skip()
+
+    def skip(self) -> None:
+        """Nothing reaches back across lost audio."""
+        if isinstance(self.at, Lost):
+            self.state = replace(self.state, floor_sample=self.at.end_sample)
+
+    def end_at_stop(self) -> None:
+        self._end(self._now(), EndReason.STOP)
+
+    def end_at_stop_in_pause(self) -> None:
+        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.STOP)
+
+    def _end(self, end_sample: int, reason: EndReason) -> None:
+        end_sample = min(end_sample, self._now())
+        self.effects.append(SpeechEnded(self.state.last_speech_sample))
+        if self.state.speech_samples < _samples(self.settings.min_speech_ms):
+            self.effects.append(Dropped(self.state.speech_samples))
+        else:
+            self.effects.append(Cut(self.state.start_sample, end_sample, reason))
+        self.state = replace(self.state, floor_sample=end_sample, speech_samples=0)
+
+    def _frame(self) -> Scored:
+        assert isinstance(self.at, Scored)  # noqa: S101 - only frames have rows with these actions
+        return self.at
+
+    def _now(self) -> int:
+        match self.at:
+            case Scored():
+                return self.at.end_sample
+            case Lost():
+                return self.at.start_sample
+            case Finish():
+                return self.at.sample
+
+
+Action = Callable[[_Step], None]
+
+TABLE: dict[Phase, dict[Symbol, tuple[Phase, Action]]] = {
+    Phase.SILENCE: {
+        Symbol.SILENCE: (Phase.SILENCE, _Step.forget),
+        Symbol.SPEECH: (Phase.ONSET, _Step.begin),
+        Symbol.CONFIRMED: (Phase.SPEECH, _Step.begin_and_confirm),
+        Symbol.GAP: (Phase.SILENCE, _Step.skip),
+        Symbol.FINISH: (Phase.SILENCE, _Step.forget),
+    },
+    Phase.ONSET: {
+        Symbol.SILENCE: (Phase.SILENCE, _Step.forget),
+        Symbol.SPEECH: (Phase.ONSET, _Step.hear),
+        Symbol.CONFIRMED: (Phase.SPEECH, _Step.confirm),
+        Symbol.GAP: (Phase.SILENCE, _Step.skip),
+        Symbol.FINISH: (Phase.SILENCE, _Step.forget),
+    },
+    Phase.SPEECH: {
+        Symbol.SPEECH: (Phase.SPEECH, _Step.hear),
+        Symbol.SILENCE: (Phase.HANGOVER, _Step.wait),
+        Symbol.FULL: (Phase.SPEECH, _Step.cut_at_quietest),
+        Symbol.GAP: (Phase.SILENCE, _Step.end_at_gap),
+        Symbol.FINISH: (Phase.SILENCE, _Step.end_at_stop),
+    },
+    Phase.HANGOVER: {
+        Symbol.SPEECH: (Phase.SPEECH, _Step.hear),
+        Symbol.SILENCE: (Phase.HANGOVER, _Step.wait),
+        Symbol.EXPIRED: (Phase.SILENCE, _Step.end_at_silence),
+        Symbol.FULL: (Phase.SILENCE, _Step.end_in_pause),
+        Symbol.GAP: (Phase.SILENCE, _Step.end_at_gap),
+        Symbol.FINISH: (Phase.SILENCE, _Step.end_at_stop_in_pause),
+    },
+}
+
+
+def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symbol:
+    """The symbol that an event is, in this state."""
+    match event:
+        case Lost():
+            return Symbol.GAP
+        case Finish():
+            return Symbol.FINISH
+    length = event.end_sample - event.start_sample
+    if state.phase in {Phase.SILENCE, Phase.ONSET}:
+        heard = state.speech_samples if state.phase is Phase.ONSET else 0
+        if event.speech_probability >= settings.threshold:
+            return Symbol.CONFIRMED if heard + length >= _samples(settings.onset_ms) else Symbol.SPEECH
+        return Symbol.SILENCE
+    speaking = event.speech_probability >= settings.threshold - HYSTERESIS
+    if event.end_sample - state.start_sample >= settings.max_utterance_s * SAMPLE_RATE:
+        # Silence that is not yet a hangover has a row of its own; the next frame fills up.
+        return Symbol.FULL if speaking or state.phase is Phase.HANGOVER else Symbol.SILENCE
+    if speaking:
+        return Symbol.SPEECH
+    if state.phase is Phase.HANGOVER and event.end_sample - state.last_speech_sample >= _samples(settings.hangover_ms):
+        return Symbol.EXPIRED
+    return Symbol.SILENCE
+
+
+def step(state: EndpointState, event: Event, settings: EndpointSettings) -> tuple[EndpointState, tuple[Effect, ...]]:
+    """The next state and what is to be done; the state given is not changed."""
+    phase, action = TABLE[state.phase][read(state, event, settings)]
+    under_way = _Step(state, settings, event)
+    action(under_way)
+    return replace(under_way.state, phase=phase), tuple(under_way.effects)

@@ -1,0 +1,97 @@
+"""Log-mel features as NeMo's preprocessor makes them, which is what Parakeet was trained on."""
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.values import SAMPLE_RATE
+
+HOP_SAMPLES = 160
+"""One feature column every 10 ms."""
+WINDOW_SAMPLES = 400
+FFT_SAMPLES = 512
+PRE_EMPHASIS = 0.97
+LOG_GUARD = 2.0**-24
+"""Added before the logarithm, so that silence stays finite."""
+DEVIATION_GUARD = 1e-5
+"""Added to the standard deviation, so that a constant bin stays finite."""
+BLOCK_COLUMNS = 1024
+"""Spectra are taken so many columns at a time, which bounds memory and stays in the cache."""
+
+
+def log_mel(samples: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.float32]:
+    """Log-mel features, float32 (bins, n // 160), of float32 (n,) at 16 kHz; one column per 10 ms.
+
+    Pre-emphasis, 25 ms symmetric Hann windows centred every 10 ms with zeros beyond both ends, power spectrum, Slaney
+    mel filterbank, natural logarithm, then each bin brought to zero mean and unit (n - 1) deviation over the utterance.
+    Source of the procedure: NVIDIA NeMo's FilterbankFeatures with `normalize="per_feature"` and no dither.
+
+    Every length has a defined result: under 160 samples there are no columns; from 160 to 319 there is a single one,
+    whose deviation from its own mean is zero (NeMo divides by zero there). Pure; any thread.
+    """
+    columns = len(samples) // HOP_SAMPLES
+    if columns == 0:
+        return np.zeros((bins, 0), dtype=np.float32)
+    padded = np.zeros(len(samples) + FFT_SAMPLES, dtype=np.float32)
+    emphasized = padded[FFT_SAMPLES // 2 : FFT_SAMPLES // 2 + len(samples)]
+    emphasized[:] = samples
+    emphasized[1:] -= np.float32(PRE_EMPHASIS) * samples[:-1]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES)[::HOP_SAMPLES][:columns]
+
+    features = np.empty((bins, columns), dtype=np.float32)
+    for begin in range(0, columns, BLOCK_COLUMNS):
+        block = slice(begin, begin + BLOCK_COLUMNS)
+        spectrum = np.fft.rfft(windows[block] * _window(), axis=-1)
+        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+        features[:, block] = (power @ mel_filterbank(bins)).T
+    features += np.float32(LOG_GUARD)
+    np.log(features, out=features)
+    features -= features.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    if columns > 1:
+        variance = np.square(features).sum(axis=1, keepdims=True, dtype=np.float64) / (columns - 1)
+        features /= (np.sqrt(variance) + DEVIATION_GUARD).astype(np.float32)
+    return features
+
+
+@lru_cache(maxsize=4)
+def mel_filterbank(bins: int) -> npt.NDArray[np.float32]:
+    """Slaney mel filterbank for 0 to 8000 Hz, float32 (257, bins): power spectrum to mel energies.
+
+    Triangles whose corners are equally spaced in mel, each scaled to unit area over Hz (2 / bandwidth). Source: Malcolm
+    Slaney, Auditory Toolbox (1998), as in librosa's `mel(htk=False, norm="slaney")`.
+    """
+    corners_hz = _mel_to_hz(np.linspace(0.0, _hz_to_mel(SAMPLE_RATE / 2), bins + 2))
+    line_hz = np.arange(FFT_SAMPLES // 2 + 1) * SAMPLE_RATE / FFT_SAMPLES
+    lower, centre, upper = corners_hz[:-2], corners_hz[1:-1], corners_hz[2:]
+    rising = (line_hz[:, None] - lower) / (centre - lower)
+    falling = (upper - line_hz[:, None]) / (upper - centre)
+    weights = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (upper - lower))
+    bank = np.ascontiguousarray(weights, dtype=np.float32)
+    bank.flags.writeable = False
+    return bank
+
+
+# Slaney's scale is linear up to 1000 Hz, 15 mel, and logarithmic above: 27 mel for each factor of 6.4.
+_HZ_PER_MEL = 200.0 / 3.0
+_LOG_FROM_HZ = 1000.0
+_LOG_FROM_MEL = _LOG_FROM_HZ / _HZ_PER_MEL
+_LOG_STEP = np.log(6.4) / 27.0
+
+
+def _hz_to_mel(hz: float) -> float:
+    if hz < _LOG_FROM_HZ:
+        return hz / _HZ_PER_MEL
+    return float(_LOG_FROM_MEL + np.log(hz / _LOG_FROM_HZ) / _LOG_STEP)
+
+
+def _mel_to_hz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    above = np.maximum(mel - _LOG_FROM_MEL, 0.0)
+    return np.where(mel < _LOG_FROM_MEL, mel * _HZ_PER_MEL, _LOG_FROM_HZ * np.exp(above * _LOG_STEP))
+
+
+@lru_cache(maxsize=1)
+def _window() -> npt.NDArray[np.float32]:
+    """Symmetric Hann of 400 samples centred in 512, float32 (512,)."""
+    edge = (FFT_SAMPLES - WINDOW_SAMPLES) // 2
+    return np.pad(np.hanning(WINDOW_SAMPLES), (edge, edge)).astype(np.float32)

@@ -1,0 +1,173 @@
+"""The composition root: what the daemon is made of, in the order in which it starts, serves and stops."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator
+
+from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.audio.portaudio import PortAudioMicrophone
+from coldvoxd.bus.service import BusService
+from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.core.ports import Microphone, Recognizer
+from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
+from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.models import find_model
+from coldvoxd.ort import available_providers
+from coldvoxd.pipeline import Pipeline
+from coldvoxd.supervisor import Supervisor
+from coldvoxd.systemd import Notifier, watchdog_interval_s
+from coldvoxd.vad.silero import SileroDetector
+from coldvoxd.virtual.microphone import VirtualMicrophone
+from coldvoxd.vitals import Vitals
+
+log = logging.getLogger(__name__)
+
+CAPTURE_TRIED_S = 3.0
+"""How long the bus name waits for the microphone's first opening, so that a call which activates us finds it open."""
+TEXTS_AT_STOP_S = 2.5
+CAPTURE_AT_STOP_S = 1.0
+"""Together under the five seconds in which the unit must have stopped."""
+NUMBERS_A_SECOND = 8
+"""More sessions or utterances than can begin in a second for long."""
+VIRTUAL = "virtual:"
+
+
+class Daemon:
+    """One dictation daemon. Construct and run on an event loop; `serve` once.
+
+    Raises ModelInvalid where the bundled voice activity model is damaged.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._notifier = Notifier()
+        self._stop = asyncio.Event()
+        self._capture_tried = asyncio.Event()
+        self._service: BusService | None = None
+        self._supervisor = Supervisor(
+            lambda: open_recognizer(settings.model), engine_at_start(settings.model), self._tell
+        )
+        self._capture = CaptureKeeper(
+            open_microphone(settings.microphone), settings.microphone, self._on_item, self._on_capture
+        )
+        self._pipeline = Pipeline(
+            SileroDetector(),
+            self._supervisor,
+            self._capture,
+            endpoint=settings.endpoint,
+            settings=settings.dictation,
+            pre_roll_ms=settings.microphone.pre_roll_ms,
+            first_number=first_number(),
+            log_text=settings.log.spoken_text,
+        )
+        self._vitals = Vitals(
+            {"microphone": self._capture.promise_kept, "recognizer": self._supervisor.promise_kept},
+            self._notifier.watchdog,
+        )
+
+    async def serve(self) -> None:
+        """Serve dictation until SIGTERM or SIGINT. Raises NameTaken, or BusUnavailable when the bus goes away."""
+        self._notifier.status("starting")
+        service = await BusService.connect(self._pipeline)
+        await service.check_name_free()
+        async with _until_signal(self._stop), asyncio.TaskGroup() as tasks:
+            serving = [
+                tasks.create_task(service.wait_for_disconnect(), name="bus"),
+                tasks.create_task(self._pipeline.run(), name="recognition"),
+                tasks.create_task(self._supervisor.load(), name="model"),
+            ]
+            self._capture.start()
+            interval_s = watchdog_interval_s()
+            if interval_s is not None:
+                serving.append(tasks.create_task(self._vitals.run(interval_s), name="vitals"))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._capture_tried.wait(), CAPTURE_TRIED_S)
+            self._service = service
+            self._pipeline.announce_to(service)
+            await service.own_name()
+            self._tell()
+            self._notifier.ready()
+            log.info("ready")
+
+            await self._stop.wait()
+
+            log.info("stopping")
+            self._notifier.stopping()
+            await self._pipeline.shutdown(TEXTS_AT_STOP_S)
+            await self._capture.close(CAPTURE_AT_STOP_S)
+            self._supervisor.close()
+            await service.close()
+            for task in serving:
+                task.cancel()
+
+    def _on_item(self, item: Frame | Gap) -> None:
+        self._pipeline.on_item(item)
+
+    def _on_capture(self, state: CaptureState) -> None:
+        if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
+            self._capture_tried.set()
+        self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Something that clients or `systemctl status` show may have changed."""
+        if self._service is not None:
+            self._service.state_changed()
+        self._notifier.status(status_line(self._pipeline.state, self._supervisor.status, self._capture.state))
+
+
+def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:
+    """What `systemctl --user status` shows. Never spoken text."""
+    microphone = f"microphone {capture.microphone}" if capture.microphone else "no microphone"
+    if capture.reason:
+        microphone += f" ({capture.reason})"
+    if engine.ready:
+        model = f"{engine.model} {engine.precision} on {engine.provider.removesuffix('ExecutionProvider').lower()}"
+    elif engine.loading:
+        model = f"{engine.model} is being loaded"
+    else:
+        model = f"no model: {engine.last_error}"
+    return f"{state}; {microphone}; {model}"
+
+
+def open_microphone(settings: MicrophoneSettings) -> Microphone:
+    """The microphone that the settings name, not yet opened."""
+    if settings.device.startswith(VIRTUAL):
+        return VirtualMicrophone(settings.device.removeprefix(VIRTUAL))
+    return PortAudioMicrophone(settings)
+
+
+def open_recognizer(settings: ModelSettings) -> Recognizer:
+    """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
+    files = find_model(settings.name, Precision(settings.precision))
+    return ParakeetRecognizer.open(files, provider=settings.provider, threads=settings.threads)
+
+
+def engine_at_start(settings: ModelSettings) -> EngineStatus:
+    """What is known of the engine before anything is loaded."""
+    return EngineStatus(
+        model=settings.name, precision=settings.precision, available_providers=available_providers(), loading=True
+    )
+
+
+def first_number() -> int:
+    """Where session and utterance numbers begin: past all that an earlier process of this login gave out.
+
+    Taken from the clock that neither stands still nor goes back between two boots, so nothing has to be stored.
+    """
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * NUMBERS_A_SECOND) + 1
+
+
+@contextlib.asynccontextmanager
+async def _until_signal(stop: asyncio.Event) -> AsyncIterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

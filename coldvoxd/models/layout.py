@@ -1,0 +1,71 @@
+"""What a Parakeet model directory must hold."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.values import ModelFiles, Precision
+from coldvoxd.models.onnxfile import check_whole, external_files
+from coldvoxd.models.published import fetch_hint
+
+ENCODER = "encoder-model"
+DECODER_JOINT = "decoder_joint-model"
+VOCABULARY = "vocab.txt"
+CONFIGURATION = "config.json"
+
+
+def graph_name(part: str, precision: Precision) -> str:
+    """`encoder-model` -> `encoder-model.int8.onnx`; fp32 has no suffix."""
+    return f"{part}.onnx" if precision is Precision.FP32 else f"{part}.{precision}.onnx"
+
+
+def precisions(directory: Path) -> tuple[Precision, ...]:
+    """Those whose graphs and vocabulary are in the directory; nothing is opened."""
+    if not (directory / VOCABULARY).is_file():
+        return ()
+    return tuple(
+        precision
+        for precision in Precision
+        if all((directory / graph_name(part, precision)).is_file() for part in (ENCODER, DECODER_JOINT))
+    )
+
+
+def model_files(name: str, directory: Path, precision: Precision) -> ModelFiles:
+    """The directory's files, each there and whole. Raises ModelInvalid naming what is missing or cut off."""
+    configuration = directory / CONFIGURATION
+    found = ModelFiles(
+        name=name,
+        directory=directory,
+        precision=precision,
+        encoder=directory / graph_name(ENCODER, precision),
+        decoder_joint=directory / graph_name(DECODER_JOINT, precision),
+        vocabulary=directory / VOCABULARY,
+        config=configuration if configuration.is_file() else None,
+    )
+    missing = [path.name for path in (found.encoder, found.decoder_joint, found.vocabulary) if not path.is_file()]
+    if missing:
+        others = [str(other) for other in precisions(directory)]
+        raise ModelInvalid(
+            f"the model directory {directory} lacks {', '.join(missing)}"
+            + (f"; it has precision {' and '.join(others)}, set `precision` under [model]" if others else "")
+            + f". {fetch_hint(name, precision, directory)}"
+        )
+    problems = [problem for graph in (found.encoder, found.decoder_joint) for problem in _problems(graph)]
+    if problems:
+        raise ModelInvalid(f"{'; '.join(problems)}. {fetch_hint(name, precision, directory)}")
+    return found
+
+
+def _problems(graph: Path) -> Iterator[str]:
+    try:
+        check_whole(graph)
+        needed = external_files(graph)
+    except ValueError as error:
+        yield f"{graph} {error}"
+        return
+    for location, size in needed.items():
+        data = graph.parent / location
+        if not data.is_file():
+            yield f"{data} is missing, which holds the weights of {graph.name}"
+        elif data.stat().st_size < size:
+            yield f"{data} is cut off: {data.stat().st_size} of at least {size} bytes are there"

@@ -1,0 +1,194 @@
+"""The one place that opens ONNX Runtime sessions."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
+
+CPU = "cpu"
+SUFFIX = "ExecutionProvider"
+
+_FATAL = 4  # everything less arrives as an exception, which says it once and to the right person
+onnxruntime.set_default_logger_severity(_FATAL)
+
+# pybind11 derives none of these from a common class of their own.
+_FAILURES: tuple[type[Exception], ...] = (
+    *(
+        error
+        for error in vars(native).values()
+        if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == native.__name__
+    ),
+    RuntimeError,
+    ValueError,
+)
+
+
+def available_providers() -> tuple[str, ...]:
+    """Short names of the providers that the installed ONNX Runtime was built with, best first: `cuda`, `cpu`, ...
+
+    Whether one works on this machine only `open_session` finds out.
+    """
+    return tuple(short_name(name) for name in onnxruntime.get_available_providers())
+
+
+def short_name(provider: str) -> str:
+    """`CUDAExecutionProvider` -> `cuda`."""
+    return provider.removesuffix(SUFFIX).lower()
+
+
+def full_name(provider: str) -> str:
+    """`cuda` -> `CUDAExecutionProvider`; a full name stays. Raises ProviderUnavailable where ONNX Runtime has none."""
+    for name in onnxruntime.get_available_providers():
+        if short_name(provider) == short_name(name):
+            return str(name)
+    raise ProviderUnavailable(
+        f"ONNX Runtime {onnxruntime.__version__} has no execution provider {provider!r}; it offers "
+        f"{', '.join(available_providers())}: set `provider` under [model] to one of these"
+    )
+
+
+def physical_cores() -> int:
+    """Physical cores that this process may run on; hyper-threads of one core count once."""
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        try:
+            core = (topology / "physical_package_id").read_text(), (topology / "core_id").read_text()
+        except OSError:  # no such files in some containers and emulators: every CPU is taken for a core
+            core = ("", str(cpu))
+        cores.add(core)
+    return len(cores)
+
+
+def session_options(threads: int = 0) -> "onnxruntime.SessionOptions":
+    """What every session of ours runs with; `threads` 0 means one for each physical core.
+
+    Threads sleep rather than spin between runs, and buffers go back to the system rather than into an arena, since a
+    dictation daemon is idle nearly always.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or physical_cores()
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = _FATAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """What a graph declares of an input or output."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...]
+    """None where the size is open."""
+
+
+class Session:
+    """An open ONNX Runtime session that says what it really runs on and fails in our terms."""
+
+    def __init__(self, native_session: "onnxruntime.InferenceSession", path: Path) -> None:
+        self._native: onnxruntime.InferenceSession | None = native_session
+        self.path = path
+        self.provider: str = str(native_session.get_providers()[0])
+        """First active execution provider, such as `CPUExecutionProvider`."""
+        self.inputs: Mapping[str, TensorType] = {i.name: _tensor_type(i) for i in native_session.get_inputs()}
+        self.outputs: Mapping[str, TensorType] = {o.name: _tensor_type(o) for o in native_session.get_outputs()}
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """The named outputs. Raises ProviderFault where ONNX Runtime fails. Blocks; one thread at a time."""
+        if self._native is None:
+            raise ProviderFault(f"{self.path.name} is closed; open the model again")
+        try:
+            results = self._native.run(list(outputs), dict(feeds))
+        except _FAILURES as error:
+            raise ProviderFault(
+                f"{short_name(self.provider)} failed to run {self.path.name}: {_first_line(error)}; "
+                "the same audio may succeed on another provider"
+            ) from error
+        return [np.asarray(result) for result in results]
+
+    def close(self) -> None:
+        """Let go of the graph and its memory."""
+        self._native = None
+
+
+def open_session(
+    path: Path,
+    provider: str = CPU,
+    *,
+    threads: int = 0,
+    provider_options: Mapping[str, str] | None = None,
+) -> Session:
+    """Open a graph on the provider asked for, and on no other.
+
+    Raises ModelInvalid where the file can't be loaded, and ProviderUnavailable where the session's first active
+    provider is not `provider` (a short or a full name). ONNX Runtime's own fallback is off: it would go on elsewhere
+    and say nothing. Blocks, for seconds with a large model; any thread.
+    """
+    asked = full_name(provider)
+    chain: list[Any] = [(asked, dict(provider_options or {}))]
+    if asked != f"CPU{SUFFIX}":
+        chain.append(f"CPU{SUFFIX}")  # shape arithmetic stays there on every accelerator
+    if not path.is_file():
+        raise ModelInvalid(f"{path} is missing: fetch the model again")
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), session_options(threads), providers=chain, enable_fallback=False
+        )
+    except _FAILURES as error:
+        if asked == f"CPU{SUFFIX}":
+            raise ModelInvalid(
+                f"{path} is not a graph that ONNX Runtime {onnxruntime.__version__} can load ({_first_line(error)}): "
+                "fetch the model again"
+            ) from error
+        raise ProviderUnavailable(
+            f"{path.name} can't be opened on {short_name(asked)} ({_first_line(error)}): {_remedy(asked)}"
+        ) from error
+    opened = Session(session, path)
+    if opened.provider != asked:
+        raise ProviderUnavailable(
+            f"{path.name} was to run on {short_name(asked)}, but ONNX Runtime would run it on "
+            f"{short_name(opened.provider)}: {_remedy(asked)}"
+        )
+    return opened
+
+
+def _remedy(provider: str) -> str:
+    if short_name(provider) in {"cuda", "tensorrt"}:
+        return (
+            "check that `nvidia-smi` sees the GPU and that the CUDA and cuDNN libraries which this ONNX Runtime needs "
+            'are installed, or set `provider = "cpu"` under [model]'
+        )
+    return 'check the provider\'s driver and libraries, or set `provider = "cpu"` under [model]'
+
+
+_DTYPES: Mapping[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(int16)": np.int16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(bool)": np.bool_,
+}
+
+
+def _tensor_type(declared: Any) -> TensorType:
+    shape = tuple(size if isinstance(size, int) else None for size in declared.shape)
+    return TensorType(np.dtype(_DTYPES.get(declared.type, np.object_)), shape)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

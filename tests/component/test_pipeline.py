@@ -1,0 +1,485 @@
+"""Sessions from Start to the last text, on scripted speech: every frame's samples say how much speech they hold."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from coldvoxd.core.errors import (
+    AlreadyActive,
+    NoMicrophone,
+    NotActive,
+    NotOwner,
+    NotReady,
+    RecognitionFailed,
+)
+from coldvoxd.core.settings import DictationSettings, EndpointSettings
+from coldvoxd.core.values import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    EngineStatus,
+    Frame,
+    Gap,
+    GapReason,
+    Hypothesis,
+    SessionOptions,
+    State,
+    StopReason,
+    Transcript,
+    Utterance,
+    Word,
+)
+from coldvoxd.pipeline import Pipeline
+from tests.support.eventually import eventually
+
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
+
+
+class LoudnessDetector:
+    """Speech is what is loud."""
+
+    def score(self, samples: npt.NDArray[np.int16]) -> float:
+        return 0.95 if abs(int(samples[0])) > 1000 else 0.01
+
+    def reset(self) -> None:
+        pass
+
+
+@dataclass
+class CountingEngine:
+    """Answers with the values that the utterance's frames hold, and waits where told."""
+
+    status: EngineStatus = field(default_factory=lambda: EngineStatus(ready=True))
+    refusal: NotReady | None = None
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    failing: set[str] = field(default_factory=set)
+    heard: list[Utterance] = field(default_factory=list)
+
+    def check_ready(self) -> None:
+        if self.refusal:
+            raise self.refusal
+
+    async def recognize(self, utterance: Utterance) -> Hypothesis:
+        self.heard.append(utterance)
+        await self.gate.wait()
+        values = {int(value) for value in np.rint(utterance.samples * 32768) if abs(value) > 1000}
+        text = " ".join(str(value) for value in sorted(values))
+        if text in self.failing:
+            raise RecognitionFailed(f"scripted fault for {utterance.id}")
+        return Hypothesis(text, (), (Word(text, 0.1, 0.2, 0.9),), 0.9, "CPUExecutionProvider", 0.01)
+
+
+class Clock:
+    """The moment t is the sample t * 16000."""
+
+    def sample_at(self, monotonic_s: float) -> int:
+        return round(monotonic_s * SAMPLE_RATE)
+
+
+@dataclass
+class Announced:
+    """What clients would have seen."""
+
+    seen: list[tuple[object, ...]] = field(default_factory=list)
+    transcripts: list[Transcript] = field(default_factory=list)
+    readers: list[str | None] = field(default_factory=list)
+    levels: int = 0
+
+    def dictation_started(self, session: int) -> None:
+        self.seen.append(("started", session))
+
+    def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
+        self.seen.append(("stopped", session, reason, transcript))
+        self.readers.append(to)
+
+    def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None:
+        self.seen.append(("text", transcript.session_id, transcript.text))
+        self.transcripts.append(transcript)
+        self.readers.append(to)
+        assert with_words == bool(transcript.words)
+
+    def speech_started(self, session: int) -> None:
+        self.seen.append(("speech", session))
+
+    def speech_ended(self, session: int) -> None:
+        self.seen.append(("hush", session))
+
+    def level(self, dbfs: float) -> None:
+        assert -96 <= dbfs <= 0
+        self.levels += 1
+
+    def state_changed(self) -> None:
+        pass
+
+
+class Scene:
+    """A pipeline with a microphone that is told what to hear."""
+
+    def __init__(self, pre_roll_ms: int = 1500, settings: DictationSettings | None = None) -> None:
+        self.engine = CountingEngine()
+        self.engine.gate.set()
+        self.announced = Announced()
+        self.sample = 0
+        self.pipeline = Pipeline(
+            LoudnessDetector(),
+            self.engine,
+            Clock(),
+            endpoint=EndpointSettings(hangover_ms=320),
+            settings=settings or DictationSettings(stop_tail_ms=96),
+            pre_roll_ms=pre_roll_ms,
+            first_number=100,
+        )
+        self.pipeline.announce_to(self.announced)
+        self.pipeline.on_capture(True)
+
+    @property
+    def now_s(self) -> float:
+        return self.sample / SAMPLE_RATE
+
+    def hear(self, value: int, frames: int) -> None:
+        for _ in range(frames):
+            self.pipeline.on_item(Frame(self.sample, np.full(FRAME_SAMPLES, value, np.int16)))
+            self.sample += FRAME_SAMPLES
+
+    def hush(self, frames: int = 15) -> None:
+        self.hear(3, frames)
+
+    def lose(self, frames: int) -> None:
+        self.pipeline.on_item(Gap(self.sample, frames * FRAME_SAMPLES, GapReason.LOST))
+        self.sample += frames * FRAME_SAMPLES
+
+    def start(self, caller: str = ":1.1", **options: bool | int) -> int:
+        return self.pipeline.start(caller, SessionOptions(**options), self.now_s)  # type: ignore[arg-type]
+
+    async def stop(self, caller: str = ":1.1") -> str:
+        stopping = asyncio.create_task(self.pipeline.stop(caller, self.now_s))
+        await asyncio.sleep(0)
+        self.hush(6)
+        return await stopping
+
+    def saw(self, kind: str) -> Callable[[], bool]:
+        return lambda: any(seen[0] == kind for seen in self.announced.seen)
+
+
+@asynccontextmanager
+async def playing(scene: Scene) -> AsyncIterator[Scene]:
+    running = asyncio.create_task(scene.pipeline.run())
+    try:
+        yield scene
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_speech_in_a_session_becomes_texts_in_order_and_the_stop_returns_them_all() -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start()
+        scene.hush()
+        scene.hear(2000, 10)
+        scene.hush()
+        scene.hear(3000, 10)
+        assert await scene.stop() == "2000 3000"
+        assert [seen for seen in scene.announced.seen if seen[0] in {"started", "text", "stopped"}] == [
+            ("started", session),
+            ("text", session, "2000"),
+            ("text", session, "3000"),
+            ("stopped", session, StopReason.STOPPED, "2000 3000"),
+        ]
+        assert scene.pipeline.state is State.IDLE
+        assert scene.pipeline.session == 0
+        assert scene.announced.levels > 5
+
+
+async def test_numbers_begin_where_told_and_never_repeat() -> None:
+    async with playing(Scene()) as scene:
+        numbers = []
+        for _ in range(3):
+            numbers.append(scene.start())
+            scene.hear(2000, 10)
+            await scene.stop()
+            scene.hush()
+        assert numbers == [100, 101, 102]
+        assert [transcript.utterance_id for transcript in scene.announced.transcripts] == [100, 101, 102]
+
+
+async def test_a_start_in_the_middle_of_a_word_reaches_back_to_its_beginning() -> None:
+    async with playing(Scene()) as scene:
+        scene.hush()
+        scene.hear(2000, 12)
+        scene.start()
+        scene.hear(2000, 5)
+        scene.hush()
+        assert await scene.stop() == "2000"
+        spoken = scene.engine.heard[0].samples * 32768
+        assert int((np.abs(spoken - 2000) < 1).sum()) == 17 * FRAME_SAMPLES
+
+
+async def test_a_start_never_reaches_back_further_than_the_pre_roll() -> None:
+    async with playing(Scene(pre_roll_ms=160)) as scene:
+        scene.hear(2000, 40)
+        scene.start()
+        scene.hear(2000, 5)
+        await scene.stop()
+        utterance = scene.engine.heard[0]
+        assert utterance.start_sample >= 40 * FRAME_SAMPLES - 0.160 * SAMPLE_RATE - FRAME_SAMPLES
+
+
+async def test_speech_that_had_ended_before_the_start_is_not_taken() -> None:
+    async with playing(Scene()) as scene:
+        scene.hear(4000, 10)
+        scene.hush(20)
+        scene.start()
+        scene.hush()
+        scene.hear(2000, 10)
+        assert await scene.stop() == "2000"
+
+
+async def test_a_call_served_late_still_begins_when_it_arrived() -> None:
+    async with playing(Scene()) as scene:
+        scene.hush()
+        called_s = scene.now_s
+        scene.hear(2000, 10)
+        scene.hush()
+        scene.pipeline.start(":1.1", SessionOptions(), called_s)
+        assert await scene.stop() == "2000"
+
+
+async def test_stop_takes_what_was_said_up_to_the_call_and_a_tail() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        stopping = asyncio.create_task(scene.pipeline.stop(":1.1", scene.now_s))
+        await asyncio.sleep(0)
+        assert scene.pipeline.state is State.TRANSCRIBING
+        scene.hear(2000, 3)
+        scene.hear(5000, 20)
+        assert await stopping == "2000"
+
+
+async def test_stop_does_not_wait_for_a_microphone_that_stands_still() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        assert await scene.pipeline.stop(":1.1", scene.now_s) == "2000"
+
+
+async def test_words_come_where_asked_for_with_times_in_the_session() -> None:
+    async with playing(Scene()) as scene:
+        scene.hush(30)
+        scene.start(words=True)
+        scene.hush(30)
+        scene.hear(2000, 10)
+        scene.hush()
+        await scene.stop()
+        transcript = scene.announced.transcripts[0]
+        assert transcript.start_s == pytest.approx(20 * FRAME_S)
+        assert transcript.words[0].start_s == pytest.approx(20 * FRAME_S + 0.1)
+        assert transcript.end_s - transcript.start_s == pytest.approx(25 * FRAME_S, abs=0.002)
+
+
+async def test_a_second_start_is_refused_also_while_text_is_pending() -> None:
+    async with playing(Scene()) as scene:
+        scene.engine.gate.clear()
+        scene.start()
+        with pytest.raises(AlreadyActive):
+            scene.start(":1.2")
+        scene.hear(2000, 10)
+        stopping = asyncio.create_task(scene.stop())
+        await eventually(lambda: scene.engine.heard)
+        with pytest.raises(AlreadyActive, match="still being recognized"):
+            scene.start(":1.2")
+        scene.engine.gate.set()
+        assert await stopping == "2000"
+
+
+async def test_cancel_leaves_no_text_and_a_running_recognition_is_dropped() -> None:
+    async with playing(Scene()) as scene:
+        scene.engine.gate.clear()
+        session = scene.start()
+        scene.hear(2000, 10)
+        scene.hush()
+        await eventually(lambda: scene.engine.heard)
+        await scene.pipeline.cancel(":1.9")
+        scene.engine.gate.set()
+        scene.start()
+        scene.hear(3000, 10)
+        assert await scene.stop() == "3000"
+        assert ("stopped", session, StopReason.CANCELLED, "") in scene.announced.seen
+        assert "2000" not in {transcript.text for transcript in scene.announced.transcripts}
+
+
+async def test_a_stop_that_waits_while_another_cancels_is_told() -> None:
+    async with playing(Scene()) as scene:
+        scene.engine.gate.clear()
+        scene.start()
+        scene.hear(2000, 10)
+        stopping = asyncio.create_task(scene.stop())
+        await eventually(lambda: scene.engine.heard)
+        await scene.pipeline.cancel(":1.2")
+        with pytest.raises(RecognitionFailed, match="cancelled"):
+            await stopping
+
+
+async def test_without_a_session_there_is_nothing_to_stop_or_cancel() -> None:
+    async with playing(Scene()) as scene:
+        with pytest.raises(NotActive):
+            await scene.pipeline.stop(":1.1", 0)
+        with pytest.raises(NotActive):
+            await scene.pipeline.cancel(":1.1")
+
+
+async def test_toggle_starts_and_stops_without_waiting() -> None:
+    async with playing(Scene()) as scene:
+        assert scene.pipeline.toggle(":1.1", scene.now_s) is True
+        scene.hear(2000, 10)
+        assert scene.pipeline.toggle(":1.2", scene.now_s) is False
+        scene.hush()
+        await eventually(scene.saw("stopped"))
+        assert scene.announced.transcripts[0].text == "2000"
+
+
+async def test_a_private_session_is_its_owners_alone() -> None:
+    async with playing(Scene()) as scene:
+        scene.start(":1.1", private=True)
+        for stranger in (":1.2", ""):
+            with pytest.raises(NotOwner):
+                await scene.pipeline.stop(stranger, scene.now_s)
+            with pytest.raises(NotOwner):
+                await scene.pipeline.cancel(stranger)
+            with pytest.raises(NotOwner):
+                scene.pipeline.toggle(stranger, scene.now_s)
+        scene.hear(2000, 10)
+        assert await scene.stop(":1.1") == "2000"
+        assert scene.announced.readers == [":1.1", ":1.1"]
+
+
+async def test_a_bound_session_ends_with_its_caller_and_others_do_not() -> None:
+    async with playing(Scene()) as scene:
+        scene.start(":1.1")
+        scene.pipeline.caller_left(":1.1")
+        assert scene.pipeline.state is State.LISTENING
+        await scene.stop()
+        session = scene.start(":1.1", bind_to_caller=True)
+        scene.hear(2000, 10)
+        scene.pipeline.caller_left(":1.2")
+        assert scene.pipeline.session == session
+        scene.pipeline.caller_left(":1.1")
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.CALLER_LEFT, "")
+
+
+async def test_a_single_utterance_ends_the_session_at_its_endpoint() -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start(single_utterance=True)
+        scene.hear(2000, 10)
+        scene.hush()
+        await eventually(scene.saw("stopped"))
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.SINGLE_UTTERANCE, "2000")
+
+
+async def test_a_single_utterance_longer_than_the_limit_is_kept_whole() -> None:
+    async with playing(Scene()) as scene:
+        scene.start(single_utterance=True)
+        scene.hear(2000, 700)
+        scene.hush()
+        await eventually(scene.saw("stopped"))
+        assert scene.announced.seen[-1][3] == "2000 2000"
+
+
+async def test_the_time_limit_ends_a_session_with_its_text() -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start(max_seconds=1)
+        scene.hear(2000, 10)
+        await eventually(scene.saw("stopped"))
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.TIME_LIMIT, "2000")
+
+
+async def test_no_microphone_is_told_with_its_reason() -> None:
+    async with playing(Scene()) as scene:
+        scene.pipeline.on_capture(False, "The sound server is gone.")
+        assert scene.pipeline.state is State.UNAVAILABLE
+        with pytest.raises(NoMicrophone, match=r"The sound server is gone\."):
+            scene.start()
+
+
+async def test_a_microphone_lost_and_found_keeps_the_session_and_both_utterances() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        scene.pipeline.on_capture(False, "gone")
+        assert scene.pipeline.state is State.LISTENING
+        scene.pipeline.on_capture(True)
+        scene.lose(30)
+        scene.hear(3000, 10)
+        assert await scene.stop() == "2000 3000"
+
+
+async def test_a_microphone_lost_while_draining_ends_the_wait() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        stopping = asyncio.create_task(scene.pipeline.stop(":1.1", scene.now_s))
+        await asyncio.sleep(0)
+        scene.pipeline.on_capture(False, "gone")
+        assert await stopping == "2000"
+        assert scene.pipeline.state is State.UNAVAILABLE
+
+
+async def test_a_gap_is_never_spliced_over() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        scene.lose(20)
+        scene.hear(3000, 10)
+        assert await scene.stop() == "2000 3000"
+        assert len(scene.engine.heard) == 2
+
+
+async def test_an_utterance_that_fails_is_told_and_the_others_are_kept() -> None:
+    async with playing(Scene()) as scene:
+        scene.engine.failing = {"2000"}
+        session = scene.start()
+        scene.hear(2000, 10)
+        scene.hush()
+        scene.hear(3000, 10)
+        with pytest.raises(RecognitionFailed, match=r"1 utterance.*scripted fault"):
+            await scene.stop()
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.STOPPED, "3000")
+
+
+async def test_no_model_no_session_but_a_loading_model_lets_utterances_wait() -> None:
+    async with playing(Scene()) as scene:
+        scene.engine.refusal = NotReady("no model; type this")
+        with pytest.raises(NotReady, match="type this"):
+            scene.start()
+        scene.engine.refusal = None
+        scene.engine.status = EngineStatus(loading=True)
+        assert scene.pipeline.state is State.LOADING
+        session = scene.start()
+        assert scene.pipeline.session == session
+
+
+async def test_shutdown_gives_the_text_time_and_then_leaves() -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start()
+        scene.hear(2000, 10)
+        await scene.pipeline.shutdown(5.0)
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.SHUTDOWN, "2000")
+
+        scene.engine.gate.clear()
+        session = scene.start()
+        scene.hear(3000, 10)
+        await scene.pipeline.shutdown(0.05)
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.SHUTDOWN, "")
+
+
+async def test_hours_of_silence_in_a_session_keep_no_audio() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hush(20_000)
+        session = scene.pipeline._session
+        assert session is not None
+        assert len(session.audio) < 20

@@ -1,0 +1,155 @@
+"""Endpointing, told as stories of frames: `#` speech, `-` unsure, `.` silence, 32 ms each."""
+
+import pytest
+
+from coldvoxd.core.endpointing import (
+    TABLE,
+    Cut,
+    Dropped,
+    Effect,
+    EndpointState,
+    Finish,
+    Lost,
+    Phase,
+    Scored,
+    SpeechBegan,
+    SpeechEnded,
+    Symbol,
+    read,
+    step,
+)
+from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.values import FRAME_SAMPLES, EndReason
+
+SETTINGS = EndpointSettings(onset_ms=64, hangover_ms=160, lead_ms=64, tail_ms=32, min_speech_ms=96, max_utterance_s=3.2)
+PROBABILITIES = {"#": 0.9, "-": 0.4, ".": 0.02, "q": 0.9}
+F = FRAME_SAMPLES
+
+
+class Story:
+    """A machine that is told frames, and remembers what it said."""
+
+    def __init__(self, settings: EndpointSettings = SETTINGS, floor: int = 0) -> None:
+        self.settings = settings
+        self.state = EndpointState(floor_sample=floor)
+        self.sample = floor
+        self.said: list[Effect] = []
+
+    def frames(self, story: str) -> "Story":
+        for sign in story:
+            level_db = {"q": -50.0, ".": -60.0}.get(sign, -20.0)
+            self._tell(Scored(self.sample, self.sample + F, PROBABILITIES[sign], level_db))
+            self.sample += F
+        return self
+
+    def lost(self, frames: int) -> "Story":
+        self._tell(Lost(self.sample, self.sample + frames * F))
+        self.sample += frames * F
+        return self
+
+    def finish(self) -> "Story":
+        self._tell(Finish(self.sample))
+        return self
+
+    def _tell(self, event: Scored | Lost | Finish) -> None:
+        self.state, effects = step(self.state, event, self.settings)
+        self.said += effects
+
+    @property
+    def cuts(self) -> list[Cut]:
+        return [effect for effect in self.said if isinstance(effect, Cut)]
+
+
+def test_speech_becomes_one_utterance_with_lead_and_tail() -> None:
+    story = Story().frames("....#####.....")
+    assert story.said == [SpeechBegan(4 * F), SpeechEnded(9 * F), Cut(2 * F, 10 * F, EndReason.ENDPOINT)]
+
+
+def test_an_onset_too_short_falls_back_to_silence() -> None:
+    assert Story().frames("..#..#..#.....").said == []
+
+
+def test_speech_that_returns_in_the_hangover_stays_one_utterance() -> None:
+    story = Story().frames("..####...####......")
+    assert [(cut.start_sample, cut.end_sample) for cut in story.cuts] == [(0, 14 * F)]
+
+
+def test_a_wavering_voice_keeps_an_utterance_open_but_does_not_open_one() -> None:
+    assert Story().frames("..-----......").said == []
+    assert [cut.end_sample for cut in Story().frames("..##-----......").cuts] == [10 * F]
+
+
+def test_too_little_speech_is_dropped_and_said_so() -> None:
+    story = Story().frames("..##......")
+    assert story.said == [SpeechBegan(2 * F), SpeechEnded(4 * F), Dropped(2 * F)]
+
+
+def test_the_lead_never_reaches_into_the_last_utterance() -> None:
+    story = Story(EndpointSettings(onset_ms=64, hangover_ms=96, lead_ms=2000, tail_ms=64)).frames("..####...####....")
+    first, second = story.cuts
+    assert second.start_sample == first.end_sample
+
+
+def test_the_lead_never_reaches_before_the_session() -> None:
+    story = Story(floor=100 * F).frames(".####.....")
+    assert story.cuts[0].start_sample == 100 * F
+
+
+def test_a_long_utterance_is_cut_at_its_quietest_place_and_nothing_is_lost_or_doubled() -> None:
+    story = Story().frames("#" * 70 + "q" + "#" * 60 + "." * 8)
+    first, second = story.cuts
+    assert first == Cut(0, 70 * F + F // 2, EndReason.LENGTH)
+    assert second.start_sample == first.end_sample
+    assert second.end_sample == 131 * F + F
+    assert [type(effect) for effect in story.said] == [SpeechBegan, Cut, SpeechEnded, Cut]
+
+
+def test_hours_of_speech_are_cut_into_pieces_within_the_limit_that_join_exactly() -> None:
+    story = Story().frames("#" * 1000).finish()
+    assert story.cuts[0].start_sample == 0
+    assert story.cuts[-1].end_sample == 1000 * F
+    for before, after in zip(story.cuts, story.cuts[1:], strict=False):
+        assert before.end_sample == after.start_sample
+    assert all(cut.end_sample - cut.start_sample <= 3.2 * 16_000 for cut in story.cuts)
+
+
+def test_the_greatest_length_in_a_pause_ends_there() -> None:
+    story = Story().frames("#" * 98 + "....")
+    assert story.cuts == [Cut(0, 99 * F, EndReason.LENGTH)]
+
+
+def test_finish_in_speech_takes_everything_up_to_the_end() -> None:
+    assert Story().frames("..#####").finish().cuts == [Cut(0, 7 * F, EndReason.STOP)]
+
+
+def test_finish_in_a_pause_leaves_the_tail_only() -> None:
+    assert Story().frames("..#####...").finish().cuts == [Cut(0, 8 * F, EndReason.STOP)]
+
+
+def test_finish_in_silence_says_nothing() -> None:
+    assert Story().frames("....").finish().said == []
+
+
+def test_a_gap_closes_the_utterance_and_nothing_reaches_across_it() -> None:
+    story = Story().frames("..#####").lost(10).frames("####......")
+    first, second = story.cuts
+    assert first == Cut(0, 7 * F, EndReason.GAP)
+    assert second.start_sample == 17 * F
+
+
+def test_a_gap_in_silence_moves_the_floor() -> None:
+    story = Story().frames("....").lost(3).frames("####......")
+    assert story.cuts[0].start_sample == 7 * F
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_every_symbol_that_can_be_read_in_a_phase_has_a_row(phase: Phase) -> None:
+    """Pins that no frame can meet a hole in the table."""
+    state = EndpointState(floor_sample=0, phase=phase, last_speech_sample=10 * F, speech_samples=F)
+    seen = set()
+    for end in (11, 30, 99, 100, 101, 200):
+        for probability in (0.0, 0.34, 0.36, 0.49, 0.51, 1.0):
+            seen.add(read(state, Scored((end - 1) * F, end * F, probability, -30), SETTINGS))
+    seen |= {read(state, Lost(0, F), SETTINGS), read(state, Finish(0), SETTINGS)}
+    assert seen <= set(TABLE[phase])
+    assert seen >= {Symbol.GAP, Symbol.FINISH, Symbol.SILENCE}

@@ -1,0 +1,82 @@
+"""Settings: what people write is understood, or named with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.core.errors import SettingsError
+from coldvoxd.core.settings import Settings
+from coldvoxd.settings import describe, load
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "coldvoxd.toml"
+    path.write_text(text)
+    return path
+
+
+def test_no_file_and_no_environment_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert load(environment={}) == Settings()
+
+
+def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"nothing\.toml can't be read"):
+        load(tmp_path / "nothing.toml", {})
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, '[model]\nname = "mini"\n[endpoint]\nmax_utterance_s = 30\n'), {})
+    assert settings.model.name == "mini"
+    assert settings.endpoint.max_utterance_s == 30.0
+    assert settings.microphone == Settings().microphone
+
+
+def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "[endpoint]\nhangover_ms = 700\n")
+    settings = load(path, {"COLDVOXD_ENDPOINT_HANGOVER_MS": "900", "COLDVOXD_LOG_SPOKEN_TEXT": "true", "HOME": "/"})
+    assert settings.endpoint.hangover_ms == 900
+    assert settings.log.spoken_text is True
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('\n[model]\nnmae = "mini"\n', r"line 3: \[model\] has no setting `nmae`; it has .*`name`"),
+        ("[modle]\n", r"line 1: there is no section \[modle\]; there are .*`model`"),
+        ('[endpoint]\n\n\nhangover_ms = "long"\n', r"line 4: `hangover_ms` must be a whole number, not 'long'"),
+        ("[endpoint]\nhangover_ms = 50\n", r"line 2: `hangover_ms` must lie from 96 to 5000, not at 50"),
+        ("[endpoint]\nhangover_ms = true\n", r"line 2: `hangover_ms` must be a whole number"),
+        ('[model]\nprecision = "fp12"\n', r"line 2: `precision` must be one of `fp32`, `int8`, not 'fp12'"),
+        ("[model\n", r"is not TOML: .*line 1"),
+        ("model = 3\n", r"line 1: `model` is a section"),
+        ('model.nmae = "x"\n', r"line 1: \[model\] has no setting `nmae`"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load(written(tmp_path, text), {})
+    assert "coldvoxd.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("COLDVOXD_MODEL_NMAE", "mini", "there is no setting COLDVOXD_MODEL_NMAE"),
+        ("COLDVOXD_MODEL_THREADS", "many", "COLDVOXD_MODEL_THREADS: `threads` must be a whole number"),
+        ("COLDVOXD_LOG_SPOKEN_TEXT", "perhaps", "must be true or false"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(variable: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load(None, {variable: value})
+
+
+def test_every_setting_is_documented_and_its_default_passes_its_own_limits(tmp_path: Path) -> None:
+    lines: dict[str, list[str]] = {}
+    for doc in describe():
+        assert len(doc.text) > 20, doc
+        value = f'"{doc.default}"' if doc.type is str else str(doc.default).lower()
+        lines.setdefault(doc.section, []).append(f"{doc.key} = {value}")
+    text = "\n".join(f"[{section}]\n" + "\n".join(keys) for section, keys in lines.items())
+    assert load(written(tmp_path, text), {}) == Settings()

@@ -1,0 +1,379 @@
+"""Real private buses, clients of them, and a DictationControl that does as the test says."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dbus_next import Message, MessageType
+from dbus_next.aio import MessageBus
+
+from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
+from coldvoxd.bus.service import BusService
+from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner
+from coldvoxd.core.ports import Announcer
+from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason, Transcript, Word
+from tests.support.eventually import eventually, eventually_blocking
+
+_CONFIG = """
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  {servicedirs}
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"""
+
+
+class PrivateBus:
+    """A dbus-daemon of our own: `with PrivateBus() as bus`, then `bus.address`. Its log is printed at the end."""
+
+    def __init__(self, service_directories: Sequence[Path] = ()) -> None:
+        """`service_directories` hold activation files."""
+        self._service_directories = service_directories
+
+    def __enter__(self) -> Self:
+        self.directory = Path(tempfile.mkdtemp(prefix="coldvoxd-bus-"))
+        self.address = f"unix:path={self.directory}/bus"
+        config = self.directory / "bus.conf"
+        servicedirs = "".join(f"<servicedir>{directory}</servicedir>" for directory in self._service_directories)
+        config.write_text(_CONFIG.format(socket=self.directory / "bus", servicedirs=servicedirs))
+        with (self.directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog"],
+                stdout=log,
+                stderr=log,
+            )
+        eventually_blocking(self._is_up, what="the private bus")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.thaw()
+        self.process.kill()
+        self.process.wait()
+        print(self.log, end="")
+        shutil.rmtree(self.directory)
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "log").read_text(errors="replace")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a program that finds this bus as its session bus, and no other."""
+        found = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "XDG_RUNTIME_DIR")}
+        return found | {"DBUS_SESSION_BUS_ADDRESS": self.address}
+
+    def kill(self) -> None:
+        """As a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self) -> None:
+        """Stop reading and writing, as a bus that has no time would."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def _is_up(self) -> bool:
+        assert self.process.poll() is None, self.log
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.directory / "bus")) == 0
+
+
+class BusError(Exception):
+    """An error reply."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name = name
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Signal:
+    member: str
+    body: list[Any]
+    destination: str | None
+    interface: str
+    signature: str
+
+
+@dataclass
+class Expectation:
+    """What `expect_signal` waits for; `signal` is there after its block."""
+
+    signal: Signal | None = None
+
+    @property
+    def body(self) -> list[Any]:
+        assert self.signal is not None
+        return self.signal.body
+
+
+class BusClient:
+    """Another program on the bus, by the plain library. `async with BusClient(address) as client`."""
+
+    def __init__(self, address: str) -> None:
+        self._bus = MessageBus(bus_address=address)
+        self.signals: list[Signal] = []
+        """All that were delivered to this client, oldest first."""
+
+    async def __aenter__(self) -> Self:
+        await self._bus.connect()
+        self._bus.add_message_handler(self._note)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
+
+    @property
+    def name(self) -> str:
+        return str(self._bus.unique_name)
+
+    async def leave(self) -> None:
+        """Leave the bus, as a program that ends does."""
+        if not self._bus._user_disconnect:
+            self._bus.disconnect()
+            await asyncio.wait([self._bus._disconnect_future])
+            self._bus._disconnect_future.exception()
+            self._bus._stream.close()
+            self._bus._sock.close()
+
+    async def call(
+        self,
+        member: str,
+        signature: str = "",
+        *body: object,
+        interface: str = DICTATION,
+        destination: str = BUS_NAME,
+        path: str = OBJECT_PATH,
+    ) -> Any:
+        """The first value of the answer, or BusError."""
+        reply = await self._bus.call(
+            Message(
+                destination=destination,
+                path=path,
+                interface=interface,
+                member=member,
+                signature=signature,
+                body=list(body),
+            )
+        )
+        assert reply is not None
+        if reply.message_type is MessageType.ERROR:
+            raise BusError(reply.error_name, reply.body[0])
+        return reply.body[0] if reply.body else None
+
+    def call_and_forget(self, member: str, signature: str = "", *body: object) -> None:
+        """Send a call without waiting for anything."""
+        self._bus.send(
+            Message(
+                destination=BUS_NAME,
+                path=OBJECT_PATH,
+                interface=DICTATION,
+                member=member,
+                signature=signature,
+                body=list(body),
+            )
+        )
+
+    async def get(self, interface: str, name: str) -> Any:
+        value = await self.call("Get", "ss", interface, name, interface="org.freedesktop.DBus.Properties")
+        return value.value
+
+    async def subscribe(self, *members: str) -> None:
+        """To these signals of the daemon, to all of them where none is named."""
+        for rule in [f",member='{member}'" for member in members] or [""]:
+            await self.call(
+                "AddMatch",
+                "s",
+                f"type='signal',sender='{BUS_NAME}'{rule}",
+                interface="org.freedesktop.DBus",
+                destination="org.freedesktop.DBus",
+                path="/org/freedesktop/DBus",
+            )
+
+    async def settle(self) -> None:
+        """Return when all that the daemon has sent to this client so far has been received."""
+        await self.call("Ping", interface="org.freedesktop.DBus.Peer")
+
+    def bodies(self, member: str) -> list[list[Any]]:
+        """The bodies of all signals of that name so far."""
+        return [signal.body for signal in self.signals if signal.member == member]
+
+    @asynccontextmanager
+    async def expect_signal(
+        self, member: str, where: Callable[[list[Any]], bool] = lambda _: True
+    ) -> AsyncIterator[Expectation]:
+        """What the block does makes this signal come, before or after the block's end."""
+        seen = len(self.signals)
+        expectation = Expectation()
+
+        def found() -> Signal | None:
+            matching = (s for s in self.signals[seen:] if s.member == member and where(s.body))
+            return next(matching, None)
+
+        yield expectation
+        expectation.signal = await eventually(found, what=f"the signal {member}")
+
+    def _note(self, message: Message) -> None:
+        if message.message_type is MessageType.SIGNAL and message.sender != "org.freedesktop.DBus":
+            self.signals.append(
+                Signal(message.member, message.body, message.destination, message.interface, message.signature)
+            )
+
+
+@dataclass
+class ScriptedControl:
+    """A DictationControl whose microphone and recognizer are the test: it says what was spoken, with `say`."""
+
+    announcer: Announcer | None = None
+    state: State = State.IDLE
+    session: int = 0
+    engine: EngineStatus = field(default_factory=EngineStatus)
+    fault: Exception | None = None
+    """Raised by every method while set."""
+    text_pending: asyncio.Event | None = None
+    """Where set, StopDictation's text takes until this event."""
+    started: list[tuple[str, SessionOptions, float]] = field(default_factory=list)
+    """Caller, options and time of each session begun."""
+    left: list[str] = field(default_factory=list)
+    """Callers of which was told that they left."""
+    _texts: list[str] = field(default_factory=list)
+    _sessions: int = 0
+
+    @property
+    def owner(self) -> str:
+        return self.started[-1][0]
+
+    @property
+    def options(self) -> SessionOptions:
+        return self.started[-1][1]
+
+    @property
+    def _to(self) -> str | None:
+        return self.owner if self.options.private else None
+
+    def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
+        self._fail()
+        if self.session:
+            raise AlreadyActive("A session is active: stop or cancel it first.")
+        self.started.append((caller, options, called_s))
+        self._sessions += 1
+        self.session = self._sessions
+        self._texts.clear()
+        self._tell().dictation_started(self.session)
+        self._become(State.LISTENING)
+        return self.session
+
+    async def stop(self, caller: str, called_s: float) -> str:
+        del called_s
+        self._check(caller)
+        self._become(State.TRANSCRIBING)
+        if self.text_pending is not None:
+            await self.text_pending.wait()
+        return self._end(StopReason.STOPPED)
+
+    async def cancel(self, caller: str) -> None:
+        self._check(caller)
+        self._texts.clear()
+        self._end(StopReason.CANCELLED)
+
+    def toggle(self, caller: str, called_s: float) -> bool:
+        self._fail()
+        if not self.session:
+            self.start(caller, SessionOptions(), called_s)
+            return True
+        self._check(caller)
+        self._end(StopReason.STOPPED)
+        return False
+
+    def caller_left(self, caller: str) -> None:
+        self.left.append(caller)
+        if self.session and self.owner == caller:
+            self._texts.clear()
+            self._end(StopReason.CALLER_LEFT)
+
+    def say(self, text: str, words: tuple[Word, ...] = ()) -> None:
+        """Speech has been recognized."""
+        self._texts.append(text)
+        transcript = Transcript(
+            self.session, len(self._texts), text, 0.5, 1.5, 0.875, "CPUExecutionProvider", 0.25, words=words
+        )
+        self._tell().transcribed(transcript, self.options.words, self._to)
+
+    def finish(self, reason: StopReason) -> None:
+        """The session ends by itself."""
+        self._end(reason)
+
+    def _end(self, reason: StopReason) -> str:
+        session, self.session, text = self.session, 0, " ".join(self._texts)
+        self._tell().dictation_stopped(session, reason, text, self._to)
+        self._become(State.IDLE)
+        return text
+
+    def _become(self, state: State) -> None:
+        self.state = state
+        self._tell().state_changed()
+
+    def _check(self, caller: str) -> None:
+        self._fail()
+        if not self.session:
+            raise NotActive("No session is active.")
+        if self.options.private and caller != self.owner:
+            raise NotOwner("The session is private to somebody else.")
+
+    def _fail(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    def _tell(self) -> Announcer:
+        assert self.announcer is not None
+        return self.announcer
+
+
+@dataclass
+class RunningService:
+    """A service that has its name on a private bus."""
+
+    bus: PrivateBus
+    service: BusService
+    control: ScriptedControl
+
+    def client(self) -> BusClient:
+        return BusClient(self.bus.address)
+
+
+@asynccontextmanager
+async def running_service(bus: PrivateBus) -> AsyncIterator[RunningService]:
+    """The service on this bus, obeying a ScriptedControl."""
+    control = ScriptedControl()
+    service = await BusService.connect(control, bus.address)
+    control.announcer = service
+    await service.own_name()
+    try:
+        yield RunningService(bus, service, control)
+    finally:
+        await service.close()
