@@ -66,7 +66,7 @@ find_python() {
     local candidate
     for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.14; do
         if fits "$candidate"; then
-            python=$candidate
+            python=$("$candidate" -c 'import sys; print(sys.executable)') # past pyenv's slow shims
             return
         fi
     done
@@ -102,8 +102,8 @@ sys.exit(not Path(sysconfig.get_path("include"), "Python.h").exists())'; then
 }
 
 want_for_python() { # want_for_python PACKAGE REASON: only the distribution's Python is completed by its packages
-    [[ $(realpath "$("$python" -c 'import sys; print(sys.executable)')") == /usr/bin/* ]] ||
-        give_up "$("$python" -c 'import sys; print(sys.executable)') lacks venv or its C headers; complete it, or put another Python 3.11 to 3.14 before it in PATH"
+    [[ $(realpath "$python") == /usr/bin/* ]] ||
+        give_up "$python lacks venv or its C headers; complete it, or put another Python 3.11 to 3.14 before it in PATH"
     want "$1" "$2"
 }
 
@@ -151,6 +151,7 @@ need_for_system_tests() {
         want dbus-user-session "the session bus of systemd --user"
     fi
     have mount || want mount "mounts in private namespaces"
+    have shellcheck || want shellcheck "checks these scripts"
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this person's next login
             left_out+=("PipeWire: not installed, since it would take part in your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")
