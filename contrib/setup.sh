@@ -255,7 +255,7 @@ unpack_pulseaudio() { # unpack_pulseaudio TREE: the package and what of its libr
         dpkg-deb --extract "$file" "$tree/root" || return
     done
     rm -rf "$tree/archives"
-    libraries=$(find "$tree/root" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+    libraries=$(find "$tree/root" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd:)
     cat >"$tree/bin/pulseaudio" <<WRAPPER
 #!/bin/sh
 LD_LIBRARY_PATH='$libraries'\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}

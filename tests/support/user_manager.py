@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support.eventually import eventually_blocking
 
@@ -186,8 +186,11 @@ def needed_paths() -> list[Path]:
     return sorted(path for path in paths if not path.is_relative_to("/usr"))
 
 
+Kind = TypeVar("Kind", bound="UserManager")
+
+
 @contextlib.contextmanager
-def user_manager(*readable: Path) -> Iterator[UserManager]:
+def user_manager(*readable: Path, kind: type[Kind]) -> Iterator[Kind]:
     """Up within seconds; gone with the block, whatever was started in it. `readable` can be read by that user too.
 
     This checkout and the Python that runs the tests always can.
@@ -206,7 +209,7 @@ def user_manager(*readable: Path) -> Iterator[UserManager]:
             ready = process.stdout.readline().split()
             if not ready:
                 raise AssertionError(f"user_manager.sh ended with {process.wait(30)}; its words are above")
-            yield UserManager(process, Path(work), ready)
+            yield kind(process, Path(work), ready)
         finally:
             process.stdin.close()
             try:
@@ -244,7 +247,7 @@ def install_daemon(manager: UserManager, settings: str = "") -> None:
         drop_in = "[Service]\n" + "".join(f"BindReadOnlyPaths={path}\n" for path in hidden)
         manager.write(".config/systemd/user/coldvoxd.service.d/checkout.conf", drop_in)
     if settings:
-        manager.write(".config/coldvoxd/config.toml", settings)
+        manager.write(".config/coldvoxd/coldvoxd.toml", settings)
     manager.run(ROOT / "contrib/install-units.sh")
 
 

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.user_manager import ROOT, UserManager, install_daemon, user_manager, why_not
-
-pytestmark = [pytest.mark.system, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
+from tests.support.user_manager import ROOT, UserManager, install_daemon, user_manager
 
 UNIT = "coldvoxd.service"
 
@@ -40,7 +38,7 @@ for name, value in found.items():
 
 @pytest.fixture(scope="module")
 def manager() -> Iterator[UserManager]:
-    with user_manager() as running:
+    with user_manager(kind=UserManager) as running:
         install_daemon(running)
         yield running
 
