@@ -1,0 +1,189 @@
+"""Microphones through PyAudio: the sound server's ALSA device, or one by name.
+
+PyAudio 0.2.14 releases the GIL in every call used here (initialize, open, start, is_active, stop, close, terminate), so
+a frozen sound server holds up the device lane alone. It keeps the GIL in `is_format_supported`, which opens the
+device: that call must never be made; a format is tried by opening the stream with it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyaudio
+
+from coldvoxd.audio.convert import StreamConverter
+from coldvoxd.audio.quiet import quieten
+from coldvoxd.core.errors import CaptureFault
+from coldvoxd.core.ports import OpenedMicrophone
+from coldvoxd.core.settings import MicrophoneSettings
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk
+
+log = logging.getLogger(__name__)
+
+SERVER_DEVICES = ("pulse", "pipewire")
+"""ALSA's names for a sound server, in the order of preference; then `default`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An input device as PortAudio lists it."""
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    rate: int
+
+
+def formats(device: Device) -> Iterator[tuple[int, int]]:
+    """(rate, channels) to try on a device: what is wanted, then what needs the least conversion."""
+    tried = set()
+    for channels in (1, min(2, device.channels), device.channels):
+        for rate in (SAMPLE_RATE, device.rate, 48_000, 44_100):
+            if (rate, channels) not in tried:
+                tried.add((rate, channels))
+                yield rate, channels
+
+
+class PortAudioMicrophone:
+    """The Microphone port on PortAudio in callback mode. One thread, the device lane: PortAudio's state is global."""
+
+    def __init__(
+        self,
+        settings: MicrophoneSettings,
+        formats: Callable[[Device], Iterable[tuple[int, int]]] = formats,
+    ) -> None:
+        self._wanted = settings.device
+        self._formats = formats
+        self._served = False
+        self._audio: pyaudio.PyAudio | None = None
+        self._stream: pyaudio.Stream | None = None
+
+    def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        """Find the device anew and start it: a server that was not there before is found by a new PyAudio only."""
+        self.close()
+        quieten()
+        try:
+            self._audio = pyaudio.PyAudio()
+            device = self._choose(_devices(self._audio))
+            opened = self._start(self._audio, device, deliver)
+        except CaptureFault:
+            self.close()
+            raise
+        except OSError as error:
+            self.close()
+            raise CaptureFault(f"PortAudio can't be started: {error}") from error
+        self._served = self._served or device.name in SERVER_DEVICES
+        return opened
+
+    def is_delivering(self) -> bool:
+        if self._stream is None:
+            return False
+        try:
+            return bool(self._stream.is_active())
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            # Stopped first: closing a running stream cancels PortAudio's thread, which may be waiting for the GIL then.
+            for end in (stream.stop_stream, stream.close):
+                try:
+                    end()
+                except OSError as error:
+                    log.debug("ending the stream: %s", error)
+        audio, self._audio = self._audio, None
+        if audio is not None:
+            audio.terminate()
+
+    def _choose(self, devices: list[Device]) -> Device:
+        if self._wanted == "default":
+            by_name = {device.name: device for device in devices}
+            # `default` may be the bare sound card. Where a server was used before, it is coming back and needs the card.
+            for name in SERVER_DEVICES if self._served else (*SERVER_DEVICES, "default"):
+                if name in by_name:
+                    return by_name[name]
+        else:
+            wanted = self._wanted.casefold()
+            exact = [device for device in devices if device.name == self._wanted]
+            partial = [device for device in devices if wanted in device.name.casefold()]
+            if exact or partial:
+                return (exact or partial)[0]
+        if not devices:
+            raise CaptureFault("there is no microphone: PortAudio lists no input device. Is the sound server running?")
+        listed = ", ".join(f"“{device.name}”" for device in devices)
+        raise CaptureFault(
+            f"there is no microphone “{self._wanted}”. Input devices are {listed}; set [microphone] device to one of them"
+        )
+
+    def _start(self, audio: pyaudio.PyAudio, device: Device, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        refusals: list[str] = []
+        for rate, channels in self._formats(device):
+            converter = StreamConverter(rate, channels)
+            try:
+                stream = audio.open(
+                    rate=rate,
+                    channels=channels,
+                    format=pyaudio.paInt16,
+                    input=True,
+                    input_device_index=device.index,
+                    frames_per_buffer=FRAME_SAMPLES * rate // SAMPLE_RATE,
+                    stream_callback=_callback(converter, deliver),
+                )
+            except OSError as error:
+                refusals.append(f"{rate} Hz x {channels}: {error.args[-1]}")
+                continue
+            self._stream = stream
+            return OpenedMicrophone(name=device.name, latency_s=float(stream.get_input_latency()))
+        raise CaptureFault(f"the microphone “{device.name}” can't be opened: {'; '.join(refusals)}")
+
+
+def list_devices() -> list[Device]:
+    """The input devices there are now. Blocks, may hang with the sound server; the device lane's business."""
+    quieten()
+    try:
+        audio = pyaudio.PyAudio()
+    except OSError as error:
+        raise CaptureFault(f"PortAudio can't be started: {error}") from error
+    try:
+        return _devices(audio)
+    finally:
+        audio.terminate()
+
+
+def _devices(audio: pyaudio.PyAudio) -> list[Device]:
+    found = (audio.get_device_info_by_index(index) for index in range(audio.get_device_count()))
+    return [
+        Device(
+            index=int(info["index"]),
+            name=str(info["name"]),
+            host_api=str(audio.get_host_api_info_by_index(int(info["hostApi"]))["name"]),
+            channels=int(info["maxInputChannels"]),
+            rate=round(float(info["defaultSampleRate"])),
+        )
+        for info in found
+        if int(info["maxInputChannels"]) > 0
+    ]
+
+
+def _callback(
+    converter: StreamConverter, deliver: Callable[[Chunk], None]
+) -> Callable[[bytes | None, int, Mapping[str, float], int], tuple[None, int]]:
+    """What PortAudio's thread calls for each buffer: converts, posts, returns."""
+
+    def on_buffer(raw: bytes | None, _frames: int, _times: Mapping[str, float], flags: int) -> tuple[None, Any]:
+        arrived_s = time.monotonic()
+        try:
+            samples = converter.convert(raw or b"")
+            overflow = bool(flags & pyaudio.paInputOverflow)
+            if len(samples) or overflow:
+                deliver(Chunk(samples=samples, arrived_s=arrived_s, overflow=overflow))
+        except Exception:  # a lane ends here: PyAudio would raise it in some other thread
+            log.exception("a buffer from the microphone could not be taken; the stream ends")
+            return None, pyaudio.paAbort
+        return None, pyaudio.paContinue
+
+    return on_buffer

@@ -1,0 +1,255 @@
+"""Capture: keeps the microphone open, and makes frames and gaps of what it delivers."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from coldvoxd.core.errors import CaptureFault
+from coldvoxd.core.ports import Microphone, OpenedMicrophone
+from coldvoxd.core.reframe import Reframer
+from coldvoxd.core.sample_clock import SampleClock
+from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
+from coldvoxd.inbox import Delivery, Inbox
+from coldvoxd.lane import Lane
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+INBOX_S = 10.0
+"""Audio held for an event loop that does not turn."""
+OVERDUE_S = 0.3
+"""Without a chunk for so long, the microphone is asked whether the stream has ended."""
+STALLED_S = 1.0
+"""Without a chunk for so long, the stream counts as lost, whatever the microphone says."""
+FIRST_CHUNK_S = 4.0
+"""The same for the first chunk: a sound server that was idle may take 2 s to begin."""
+CALL_PATIENCE_S = 1.5
+"""A device call that takes longer is told as hanging; it is waited for all the same."""
+HANG_LIMIT_S = 600.0
+"""A device call that takes longer than every time limit of a sound server together: only a new process helps."""
+STEADY_S = 2.0
+"""A stream that delivered for so long is reopened at once after its loss; after less, with the back-off."""
+FIRST_BACKOFF_S = 0.1
+LAST_BACKOFF_S = 2.0
+PROMISED_FRAME_S = 2.0
+PROMISED_ATTEMPT_S = 5.0
+
+
+class CaptureCondition(StrEnum):
+    CLOSED = "closed"
+    """By policy: not started, or stopped."""
+    OPENING = "opening"
+    """For the first time; nothing has been heard yet."""
+    OPEN = "open"
+    """Audio arrives."""
+    LOST = "lost"
+    """No audio; the microphone is being reopened."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureState:
+    condition: CaptureCondition
+    microphone: str = ""
+    """Its name where one is open."""
+    reason: str = ""
+    """Where it is lost: why, as a sentence for people."""
+
+
+class CaptureKeeper:
+    """Keeps a microphone open for ever, and says in order what it hears.
+
+    `on_item` receives Frames and Gaps, each starting where the one before ended; `on_state` each change of state. Both
+    are called on the event loop, to which everything here belongs. The sample count begins with the first audio and
+    never goes back: time without a microphone counts by the monotonic clock, as a Gap before the next frame.
+
+    All device calls go through one lane, since PortAudio's state belongs to the process: a call that hangs in a frozen
+    sound server is told and waited for, not replaced.
+    """
+
+    def __init__(
+        self,
+        microphone: Microphone,
+        on_item: Callable[[Frame | Gap], None],
+        on_state: Callable[[CaptureState], None],
+        inbox_s: float = INBOX_S,
+    ) -> None:
+        self._microphone = microphone
+        self._on_item = on_item
+        self._on_state = on_state
+        self._inbox_s = inbox_s
+        self._lane = Lane("microphone")
+        self._clock = SampleClock()
+        self._reframer = Reframer()
+        self._task: asyncio.Task[None] | None = None
+        self._inbox: Inbox | None = None
+        self._opened = OpenedMicrophone(name="", latency_s=0.0)
+        self._state = CaptureState(CaptureCondition.CLOSED)
+        self._ending = False
+        self._heard = False
+        self._first_chunk_s: float | None = None
+        self._last_frame_s = float("-inf")
+        self._last_attempt_s = float("-inf")
+
+    @property
+    def state(self) -> CaptureState:
+        return self._state
+
+    @property
+    def next_sample(self) -> int:
+        """The count at which the next audio begins."""
+        return self._reframer.next_sample
+
+    def sample_at(self, monotonic_s: float) -> int:
+        """The count of the sample spoken at that moment, the device's latency considered; it may be still to come."""
+        return self._clock.sample_at(monotonic_s)
+
+    def promise_kept(self, now_s: float) -> bool:
+        """Whether capture does what it can.
+
+        That is: a frame came within 2 s, or it is closed by policy, or an attempt to reopen was made and told within
+        5 s. A call that hangs in a frozen server keeps the promise once it was told, for ten minutes: what hangs for
+        longer than any server's own limits is our own process.
+        """
+        if self._state.condition is CaptureCondition.CLOSED:
+            return True
+        if now_s - self._last_frame_s <= PROMISED_FRAME_S or now_s - self._last_attempt_s <= PROMISED_ATTEMPT_S:
+            return True
+        hanging_since_s = self._lane.busy_since_s
+        return (
+            hanging_since_s is not None
+            and self._state.condition is CaptureCondition.LOST
+            and now_s - hanging_since_s < HANG_LIMIT_S
+        )
+
+    def start(self) -> None:
+        """Open the microphone and keep it open until `close`. Returns at once."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._keep(), name="capture")
+            self._task.add_done_callback(_tell_of_failure)
+
+    async def close(self, timeout_s: float = 2.0) -> None:
+        """Close the microphone; one that hangs is left to its lane after so long. Can't be started again."""
+        if self._task is None or self._ending:
+            return
+        self._ending = True
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        self._silence()
+        closed = self._lane.submit(self._microphone.close)
+        self._lane.close()
+        _, hanging = await asyncio.wait({closed}, timeout=timeout_s)
+        if hanging:
+            closed.cancel()
+            log.warning("microphone not closed within %.1f s: the sound server does not answer", timeout_s)
+        self._tell(CaptureState(CaptureCondition.CLOSED))
+
+    async def _keep(self) -> None:
+        backoff_s = 0.0
+        self._tell(CaptureState(CaptureCondition.OPENING))
+        while True:
+            self._last_attempt_s = time.monotonic()
+            try:
+                inbox = await self._open()
+                reason = await self._until_lost(inbox)
+            except CaptureFault as fault:
+                reason = str(fault)
+            steady = self._first_chunk_s is not None and time.monotonic() - self._first_chunk_s > STEADY_S
+            backoff_s = 0.0 if steady else min(LAST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * backoff_s))
+            self._silence()
+            self._tell(CaptureState(CaptureCondition.LOST, reason=reason))
+            await self._call(self._microphone.close)
+            await asyncio.sleep(backoff_s)
+
+    async def _open(self) -> Inbox:
+        self._first_chunk_s = None
+        inbox = Inbox(self._take, self._inbox_s)
+        self._inbox = inbox
+        self._opened = await self._call(lambda: self._microphone.open(inbox.offer))
+        return inbox
+
+    async def _until_lost(self, inbox: Inbox) -> str:
+        """Watch the open stream; returns the reason of its end."""
+        opened_s = time.monotonic()
+        while True:
+            heard_s = max(opened_s, inbox.last_offer_s)
+            limit_s = FIRST_CHUNK_S if self._first_chunk_s is None else STALLED_S
+            silent_s = time.monotonic() - heard_s
+            if silent_s >= limit_s:
+                return f"the microphone “{self._opened.name}” delivers nothing: suspended, or the sound server hangs"
+            if silent_s >= OVERDUE_S and not await self._call(self._microphone.is_delivering):
+                return f"the microphone “{self._opened.name}” is gone: unplugged, or the sound server has ended"
+            await asyncio.sleep(OVERDUE_S - silent_s if silent_s < OVERDUE_S else min(OVERDUE_S, limit_s - silent_s))
+
+    async def _call(self, call: Callable[[], T]) -> T:
+        """A device call on the lane, told when it hangs; the attempt counts as made when it has ended."""
+        future = self._lane.submit(call)
+        _, hanging = await asyncio.wait({future}, timeout=CALL_PATIENCE_S)
+        if hanging and self._state.condition is not CaptureCondition.LOST:
+            self._tell(CaptureState(CaptureCondition.LOST, reason="the sound server does not answer"))
+        try:
+            return await future
+        finally:
+            self._last_attempt_s = time.monotonic()
+
+    def _silence(self) -> None:
+        """Whatever the stream still delivers is not ours any more."""
+        if self._inbox is not None:
+            self._inbox.close()
+            self._inbox = None
+
+    def _take(self, delivery: Delivery) -> None:
+        if delivery.dropped_samples:
+            log.warning("audio lost %.1f s: the daemon was too slow", delivery.dropped_samples / SAMPLE_RATE)
+            self._on_item(self._reframer.skip(delivery.dropped_samples, GapReason.OVERRUN))
+        for chunk in delivery.chunks:
+            self._take_chunk(chunk)
+
+    def _take_chunk(self, chunk: Chunk) -> None:
+        self._tell(CaptureState(CaptureCondition.OPEN, microphone=self._opened.name))
+        spoken_s = chunk.arrived_s - self._opened.latency_s
+        if self._first_chunk_s is None:
+            self._first_chunk_s = chunk.arrived_s
+            missing = self._clock.missing_at_reopening(
+                spoken_s - len(chunk.samples) / SAMPLE_RATE, self._reframer.next_sample
+            )
+            if self._heard:
+                self._on_item(self._reframer.skip(missing, GapReason.REOPENED))
+            self._heard = True
+        elif chunk.overflow:
+            log.warning("audio lost: the sound server overran")
+            missing = self._clock.behind(spoken_s, self._reframer.next_sample + len(chunk.samples))
+            self._on_item(self._reframer.skip(missing, GapReason.OVERRUN))
+        lost = self._clock.arrived(spoken_s, self._reframer.next_sample + len(chunk.samples))
+        if lost:
+            log.warning("audio lost %.1f s: the microphone skipped", lost / SAMPLE_RATE)
+            self._on_item(self._reframer.skip(lost, GapReason.LOST))
+        for frame in self._reframer.push(chunk.samples):
+            self._last_frame_s = time.monotonic()
+            self._on_item(frame)
+
+    def _tell(self, state: CaptureState) -> None:
+        if state == self._state:
+            return
+        before, self._state = self._state, state
+        match state.condition:
+            case CaptureCondition.OPEN:
+                log.info("microphone open: %s", state.microphone)
+            case CaptureCondition.LOST:
+                log.log(
+                    logging.DEBUG if before.condition is CaptureCondition.LOST else logging.WARNING,
+                    "microphone lost: %s",
+                    state.reason,
+                )
+            case CaptureCondition.OPENING | CaptureCondition.CLOSED:
+                log.info("microphone %s", state.condition)
+        self._on_state(state)
+
+
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    """A keeper that died of a fault of ours breaks its promise, so the watchdog ends the process; this says why."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("capture has failed", exc_info=error)

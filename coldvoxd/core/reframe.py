@@ -1,0 +1,57 @@
+"""Reframing: chunks of any length become frames of 512 samples on one running sample count."""
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.values import FRAME_SAMPLES, Frame, Gap, GapReason
+
+
+class Reframer:
+    """Cuts a stream of int16 samples into Frames, and jumps over what was lost.
+
+    Frames and Gaps together are seamless: each starts where the one before ended. A frame is never padded nor made
+    of audio from both sides of a gap; so up to 511 samples that came just before a loss are given up with it, and
+    counted into the Gap.
+    """
+
+    def __init__(self) -> None:
+        self._begun = np.empty(FRAME_SAMPLES, dtype=np.int16)
+        self._held = 0
+        self._start_sample = 0
+
+    @property
+    def next_sample(self) -> int:
+        """The count of the next sample to be pushed."""
+        return self._start_sample + self._held
+
+    def push(self, samples: npt.NDArray[np.int16]) -> list[Frame]:
+        """The frames that int16 (n,), any n, complete. They may share its memory, which must not change any more."""
+        frames: list[Frame] = []
+        position = 0
+        while position < len(samples):
+            if self._held == 0 and len(samples) - position >= FRAME_SAMPLES:
+                frames.append(self._frame(samples[position : position + FRAME_SAMPLES]))
+                position += FRAME_SAMPLES
+                continue
+            taken = min(FRAME_SAMPLES - self._held, len(samples) - position)
+            self._begun[self._held : self._held + taken] = samples[position : position + taken]
+            self._held += taken
+            position += taken
+            if self._held == FRAME_SAMPLES:
+                self._held = 0
+                frames.append(self._frame(self._begun.copy()))
+        return frames
+
+    def skip(self, lost_samples: int, reason: GapReason) -> Gap:
+        """Account for lost audio, 0 samples where the length is unknown; the begun frame is given up with it."""
+        if lost_samples < 0:
+            raise ValueError(f"a gap of {lost_samples} samples: the sample count never goes back")
+        gap = Gap(start_sample=self._start_sample, samples=self._held + lost_samples, reason=reason)
+        self._start_sample += gap.samples
+        self._held = 0
+        return gap
+
+    def _frame(self, samples: npt.NDArray[np.int16]) -> Frame:
+        frame = Frame(start_sample=self._start_sample, samples=samples)
+        self._start_sample += FRAME_SAMPLES
+        return frame

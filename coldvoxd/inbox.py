@@ -1,0 +1,79 @@
+"""The inbox: bounded storage between a microphone's thread and the event loop."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coldvoxd.core.values import SAMPLE_RATE, Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the inbox held."""
+
+    dropped_samples: int
+    """Samples thrown away before the first chunk because nobody took them in time."""
+    chunks: tuple[Chunk, ...]
+
+
+class Inbox:
+    """Takes chunks on any thread and hands them over on the event loop, in order; full, it drops the oldest.
+
+    Construct on the loop. One belongs to one opening of the microphone, so that what an old stream still delivers
+    after its end goes nowhere.
+    """
+
+    def __init__(self, on_delivery: Callable[[Delivery], None], limit_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_delivery = on_delivery
+        self._limit_samples = int(limit_s * SAMPLE_RATE)
+        self._lock = threading.Lock()
+        self._chunks: deque[Chunk] = deque()
+        self._held_samples = 0
+        self._dropped_samples = 0
+        self._wakened = False
+        self._closed = False
+        self._last_offer_s = time.monotonic()
+
+    @property
+    def last_offer_s(self) -> float:
+        """Monotonic time of the last chunk, or of the inbox's making."""
+        return self._last_offer_s
+
+    def offer(self, chunk: Chunk) -> None:
+        """Take a chunk. Any thread; never blocks, never raises."""
+        with self._lock:
+            if self._closed:
+                return
+            self._last_offer_s = time.monotonic()
+            self._chunks.append(chunk)
+            self._held_samples += len(chunk.samples)
+            while self._held_samples > self._limit_samples:
+                dropped = len(self._chunks.popleft().samples)
+                self._held_samples -= dropped
+                self._dropped_samples += dropped
+            wake, self._wakened = not self._wakened, True
+        if wake:
+            try:
+                self._loop.call_soon_threadsafe(self._hand_over)
+            except RuntimeError:
+                self.close()  # the loop has closed: the process is on its way out
+
+    def close(self) -> None:
+        """Throw away what is held and whatever comes. Any thread."""
+        with self._lock:
+            self._closed = True
+            self._chunks.clear()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._wakened = False
+            if self._closed:
+                return
+            delivery = Delivery(self._dropped_samples, tuple(self._chunks))
+            self._chunks.clear()
+            self._held_samples = self._dropped_samples = 0
+        self._on_delivery(delivery)

@@ -1,0 +1,184 @@
+"""A microphone that speaks what it is told over a socket: for demonstrations, trials and tests without sound hardware."""
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.errors import CaptureFault
+from coldvoxd.core.ports import OpenedMicrophone
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk
+from coldvoxd.virtual.commands import CommandServer
+from coldvoxd.virtual.sound import SILENCE, noise, speech
+
+CHUNK_S = FRAME_SAMPLES / SAMPLE_RATE
+LATE_S = 0.5
+"""A pace that falls behind by more than this (the process was stopped) is not caught up with but overrun."""
+
+
+@dataclass(slots=True)
+class _Playing:
+    samples: npt.NDArray[np.int16]
+    position: int = 0
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class VirtualMicrophone:
+    """The Microphone port without a device: real time passes in chunks of 32 ms, whether somebody listens or not.
+
+    Commands come a line each over a Unix socket of mode 0600 and are answered by a line that begins with OK or ERROR.
+    SPEAK, SILENCE, ZEROS and NOISE queue up and answer when they have been heard; the others act and answer at once:
+
+        SPEAK FILE       an audio file of any rate and channel count
+        SILENCE MS       very low noise, as between commands: the same in each run, and never exact zeros
+        ZEROS MS         exact digital silence
+        NOISE MS DBFS    white noise of that level
+        OVERRUN MS       so much audio is lost, and told by the overflow flag
+        STALL MS         the stream stands still; what would have been heard is lost
+        UNPLUG, PLUG     the stream ends and can't be opened, until
+        STATUS           `OK open=yes plugged=yes stalled=no queued_s=0.000`
+
+    The socket is there from the first `open` to `shutdown` or the end of the process.
+    """
+
+    def __init__(self, socket_path: Path) -> None:
+        self._path = socket_path
+        self._lock = threading.Lock()
+        self._server: CommandServer | None = None
+        self._deliver: Callable[[Chunk], None] | None = None
+        self._queue: deque[_Playing] = deque()
+        self._plugged = True
+        self._overflowed = False
+        self._stalled_until_s = float("-inf")
+        self._ended = threading.Event()
+
+    def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        if self._server is None:
+            self._server = CommandServer(self._path, self._obey)
+            threading.Thread(target=self._run, name="virtual-microphone", daemon=True).start()
+        with self._lock:
+            if not self._plugged:
+                raise CaptureFault("the virtual microphone is unplugged; send it PLUG")
+            self._deliver = deliver
+        return OpenedMicrophone(name=f"virtual:{self._path}", latency_s=0.0)
+
+    def is_delivering(self) -> bool:
+        return self._deliver is not None
+
+    def close(self) -> None:
+        with self._lock:
+            self._deliver = None
+
+    def shutdown(self) -> None:
+        """Close, and remove the socket."""
+        self.close()
+        self._ended.set()
+        if self._server is not None:
+            self._server.close()
+
+    def _run(self) -> None:
+        background = itertools.cycle(SILENCE)
+        due_s = time.monotonic()
+        while not self._ended.is_set():
+            due_s += CHUNK_S
+            ahead_s = due_s - time.monotonic()
+            if ahead_s > 0:
+                self._ended.wait(ahead_s)
+            with self._lock:
+                if ahead_s < -LATE_S:
+                    for _ in range(int(-ahead_s / CHUNK_S)):
+                        self._next_chunk(background)
+                        due_s += CHUNK_S
+                    self._overflowed = True
+                self._tick(background)
+
+    def _tick(self, background: Iterator[npt.NDArray[np.int16]]) -> None:
+        """One chunk of time passes. The lock is held, so that nothing is delivered once `close` has returned."""
+        samples = self._next_chunk(background)
+        now_s = time.monotonic()
+        if self._deliver is None or now_s < self._stalled_until_s:
+            return
+        overflow, self._overflowed = self._overflowed, False
+        self._deliver(Chunk(samples=samples, arrived_s=now_s, overflow=overflow))
+
+    def _next_chunk(self, background: Iterator[npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
+        chunk = next(background).copy()
+        filled = 0
+        while self._queue and filled < FRAME_SAMPLES:
+            playing = self._queue[0]
+            taken = playing.samples[playing.position : playing.position + FRAME_SAMPLES - filled]
+            chunk[filled : filled + len(taken)] = taken
+            filled += len(taken)
+            playing.position += len(taken)
+            if playing.position == len(playing.samples):
+                playing.done.set()
+                self._queue.popleft()
+        return chunk
+
+    def _obey(self, command: str, argument: str) -> str:
+        """Carry out one line of a client, on its connection's thread; raises ValueError with what is wrong."""
+        match command.upper():
+            case "SPEAK":
+                return self._play(speech(Path(argument)))
+            case "SILENCE":
+                count = _samples(argument)
+                return self._play(np.resize(np.concatenate(SILENCE), count))
+            case "ZEROS":
+                return self._play(np.zeros(_samples(argument), dtype=np.int16))
+            case "NOISE":
+                milliseconds, _, dbfs = argument.partition(" ")
+                return self._play(noise(_samples(milliseconds), float(dbfs)))
+            case "OVERRUN" | "STALL" as fault:
+                with self._lock:
+                    self._stalled_until_s = time.monotonic() + _samples(argument) / SAMPLE_RATE
+                    self._overflowed = self._overflowed or fault == "OVERRUN"
+                return "OK"
+            case "UNPLUG":
+                with self._lock:
+                    self._plugged, self._deliver = False, None
+                return "OK"
+            case "PLUG":
+                with self._lock:
+                    self._plugged = True
+                return "OK"
+            case "STATUS":
+                return self._status()
+        raise ValueError(
+            f"unknown command {command!r}; there are SPEAK FILE, SILENCE MS, ZEROS MS, NOISE MS DBFS, OVERRUN MS, "
+            "STALL MS, UNPLUG, PLUG, STATUS"
+        )
+
+    def _play(self, samples: npt.NDArray[np.int16]) -> str:
+        playing = _Playing(samples)
+        if len(samples):
+            with self._lock:
+                self._queue.append(playing)
+            while not playing.done.wait(0.5):
+                if self._ended.is_set():
+                    raise ValueError("the virtual microphone was shut down")
+        return f"OK {len(samples) / SAMPLE_RATE:.3f}"
+
+    def _status(self) -> str:
+        with self._lock:
+            queued = sum(len(playing.samples) - playing.position for playing in self._queue)
+            facts = {
+                "open": self._deliver is not None,
+                "plugged": self._plugged,
+                "stalled": time.monotonic() < self._stalled_until_s,
+            }
+        said = " ".join(f"{name}={'yes' if fact else 'no'}" for name, fact in facts.items())
+        return f"OK {said} queued_s={queued / SAMPLE_RATE:.3f}"
+
+
+def _samples(milliseconds: str) -> int:
+    """Samples in so many milliseconds; raises ValueError where that is no number from 0 to an hour."""
+    value = int(milliseconds)
+    if not 0 <= value <= 3_600_000:
+        raise ValueError(f"{value} ms is not between 0 and an hour")
+    return value * SAMPLE_RATE // 1000

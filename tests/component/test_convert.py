@@ -1,0 +1,42 @@
+"""Converting a device's stream, piece by piece, gives what converting it whole would."""
+
+import numpy as np
+import pytest
+
+from coldvoxd.audio.convert import StreamConverter
+from coldvoxd.core.values import SAMPLE_RATE
+
+
+def tone(rate: int, seconds: float = 2.0) -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
+    samples = np.sin(np.arange(round(rate * seconds)) / rate * 2 * np.pi * 440) * 12_000
+    return samples.astype(np.int16)
+
+
+def test_what_is_wanted_already_passes_bit_exact() -> None:
+    converter = StreamConverter(SAMPLE_RATE, 1)
+    signal = tone(SAMPLE_RATE)
+    assert converter.identical
+    assert np.array_equal(converter.convert(signal.tobytes()), signal)
+
+
+def test_channels_are_mixed_to_their_mean() -> None:
+    left, right = np.array([100, -32_768, 32_767], np.int16), np.array([201, -32_768, 32_767], np.int16)
+    raw = np.stack([left, right], axis=1).tobytes()
+    assert StreamConverter(SAMPLE_RATE, 2).convert(raw).tolist() == [150, -32_768, 32_767]
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_another_rate_comes_out_as_the_same_tone_without_clicks_between_buffers(rate: int, channels: int) -> None:
+    converter = StreamConverter(rate, channels)
+    interleaved = np.repeat(tone(rate), channels).tobytes()
+    buffer = 512 * rate // SAMPLE_RATE * channels * 2
+    out = np.concatenate(
+        [converter.convert(interleaved[at : at + buffer]) for at in range(0, len(interleaved), buffer)]
+    )
+    assert len(out) / SAMPLE_RATE == pytest.approx(2.0, abs=0.1)
+    steady = out[3200:27_200].astype(float)
+    spectrum = np.abs(np.fft.rfft(steady * np.hanning(len(steady)))) ** 2
+    peak = int(spectrum.argmax())
+    assert peak * SAMPLE_RATE / len(steady) == pytest.approx(440, abs=1)
+    assert spectrum[peak - 3 : peak + 4].sum() / spectrum.sum() > 0.99999

@@ -1,0 +1,218 @@
+"""Private sound servers: real PulseAudio and PipeWire processes that no desktop's own session ever sees."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.eventually import eventually_blocking
+
+PIPEWIRE_PROGRAMS = ("pipewire", "wireplumber", "pipewire-pulse", "dbus-daemon", "pw-metadata")
+
+
+class SoundServer:
+    """What both kinds of server have in common: their own directory, PulseAudio's socket, and faults on command.
+
+    `mic1` is the default source, `mic2` another; what is played to the sink `speaker1` is heard by `mic1`, sample by
+    sample, and `speaker2` by `mic2`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "pulse" / "native"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "server.log"
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which programs find this server and no other."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULSE_", "PIPEWIRE_", "DBUS_"))}
+        return kept | {
+            "HOME": str(self.directory),
+            "XDG_RUNTIME_DIR": str(self.directory),
+            "XDG_CONFIG_HOME": str(self.directory / "config"),
+            "XDG_STATE_HOME": str(self.directory / "state"),
+            "PULSE_RUNTIME_PATH": str(self.directory / "pulse"),
+            "PULSE_SERVER": f"unix:{self.socket}",
+            "PULSE_CLIENTCONFIG": str(self._client_config()),
+        }
+
+    @contextlib.contextmanager
+    def adopted(self) -> Iterator[None]:
+        """Let this very process find the server too: libpulse and ALSA read the environment with each opening."""
+        before = dict(os.environ)
+        os.environ.clear()
+        os.environ.update(self.environment())
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        """A new server in the dead one's place."""
+        self.start()
+
+    def kill(self) -> None:
+        """End it with SIGKILL: no goodbye."""
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+        self._reap()
+
+    def freeze(self) -> None:
+        """SIGSTOP: it keeps its sockets and answers nothing."""
+        for process in self.processes:
+            process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        self.thaw()
+        for process in reversed(self.processes):
+            process.terminate()
+        self._reap()
+
+    def play(self, wav: Path, sink: str = "speaker1") -> None:
+        """Play a file to its end."""
+        self._run("paplay", f"--device={sink}", str(wav))
+
+    def play_in_background(self, wav: Path, sink: str = "speaker1") -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(["paplay", f"--device={sink}", str(wav)], env=self.environment())
+
+    def suspend(self, source: str = "mic1", *, suspended: bool = True) -> None:
+        self._run("pactl", "suspend-source", source, "1" if suspended else "0")
+
+    def set_default_source(self, source: str) -> None:
+        self._run("pactl", "set-default-source", source)
+
+    def is_answering(self) -> bool:
+        return (
+            subprocess.run(["pactl", "info"], env=self.environment(), capture_output=True, check=False).returncode == 0
+        )
+
+    def _client_config(self) -> Path:
+        config = self.directory / "client.conf"
+        if not config.exists():
+            config.write_text("autospawn = no\n")
+        return config
+
+    def _run(self, *command: str) -> str:
+        done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise AssertionError(f"{command} failed: {done.stderr}\nserver's log:\n{self.log.read_text()[-4000:]}")
+        return done.stdout
+
+    def _spawn(self, *command: str, **extra: str) -> None:
+        with self.log.open("ab") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    command, env=self.environment() | extra, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
+            )
+
+    def _reap(self) -> None:
+        for process in self.processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+
+    def _await_socket(self) -> None:
+        def listens() -> bool:
+            with socket.socket(socket.AF_UNIX) as probe:
+                return probe.connect_ex(str(self.socket)) == 0
+
+        eventually_blocking(listens, what=f"the sound server's socket; its log: {self.log}")
+
+
+class PulseServer(SoundServer):
+    """PulseAudio with two null sinks, whose monitors are the microphones."""
+
+    def __init__(self, directory: Path, rate: int = 16_000) -> None:
+        super().__init__(directory)
+        self._rate = rate
+
+    def start(self) -> None:
+        self.directory.chmod(0o700)
+        self.socket.parent.mkdir(mode=0o700, exist_ok=True)
+        modules = [f"module-native-protocol-unix socket={self.socket} auth-anonymous=1"]
+        for number in (1, 2):
+            # Without rewinds it works in steps of 50 ms, like a sound card, and not of 2 s.
+            sink = f"sink_name=speaker{number} rate={self._rate} channels=1 format=s16le norewinds=1"
+            modules.append(f"module-null-sink {sink}")
+            modules.append(f"module-remap-source master=speaker{number}.monitor source_name=mic{number}")
+        self._spawn(
+            *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disallow-exit=no"),
+            *("--realtime=no", "--high-priority=no", "--disable-shm=yes", "--log-target=stderr", "--log-level=info"),
+            *(f"--load={module}" for module in modules),
+        )
+        self._await_socket()
+        eventually_blocking(self.is_answering, what="an answer from the sound server")
+        self.set_default_source("mic1")
+
+
+class PipeWireServer(SoundServer):
+    """PipeWire, WirePlumber and pipewire-pulse on a bus of their own, held at 16 kHz so that samples stay exact."""
+
+    @staticmethod
+    def is_installed() -> bool:
+        return all(shutil.which(program) for program in PIPEWIRE_PROGRAMS)
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {
+            "PIPEWIRE_RUNTIME_DIR": str(self.directory),
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={self.directory}/bus",
+            "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.directory}/bus",
+        }
+
+    def start(self) -> None:
+        self.directory.chmod(0o700)
+        (self.directory / "bus").unlink(missing_ok=True)
+        self._spawn("dbus-daemon", "--session", "--nofork", f"--address=unix:path={self.directory}/bus")
+        eventually_blocking((self.directory / "bus").exists, what="the sound server's own bus")
+        self._spawn("pipewire")
+        eventually_blocking((self.directory / "pipewire-0").exists, what="PipeWire's socket")
+        self._spawn("wireplumber")
+        self._spawn("pipewire-pulse")
+        self._await_socket()
+        eventually_blocking(self.is_answering, what="an answer from pipewire-pulse")
+        self._run("pw-metadata", "-n", "settings", "0", "clock.force-rate", "16000")
+        mono = ("rate=16000", "channels=1", "channel_map=mono")
+        for number in (1, 2):
+            self._run("pactl", "load-module", "module-null-sink", f"sink_name=speaker{number}", *mono)
+            self._run(
+                *("pactl", "load-module", "module-remap-source", f"source_name=mic{number}"),
+                *(f"master=speaker{number}.monitor", "master_channel_map=mono", *mono),
+            )
+        self.set_default_source("mic1")
+
+
+@contextlib.contextmanager
+def running(kind: type[PulseServer | PipeWireServer] = PulseServer) -> Iterator[PulseServer | PipeWireServer]:
+    """A private sound server that is gone afterwards, directory and all."""
+    # Not pytest's tmp_path: a socket's path has 108 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="coldvox-sound-") as directory:
+        server = kind(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
