@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 
-class CommandRefused(ValueError):  # noqa: N818 - a fact, like the errors of core
+class CommandRefused(ValueError):
     """The stand-in answered ERROR; the message is its own."""
 
 
