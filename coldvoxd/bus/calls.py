@@ -43,7 +43,10 @@ class Calls:
         except BaseException:
             self._callers.unwatch(caller.name)
             raise
-        self._bound[session] = caller.name
+        if self._control.session == session:
+            self._bound[session] = caller.name
+        else:  # over before it was known
+            self._callers.unwatch(caller.name)
         return session
 
     async def stop(self) -> str:

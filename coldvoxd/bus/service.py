@@ -108,7 +108,7 @@ class BusService:
             return
         self._level_sent_s = now_s
         if self._connection.usable:
-            self._dictation.Level(dbfs)
+            self._dictation.Level(float(dbfs))
 
     def state_changed(self) -> None:
         """PropertiesChanged for what differs from what was last told."""
@@ -140,15 +140,19 @@ class BusService:
 
 
 def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
+    # float() since NumPy's float32 is none, and the library refuses it.
     details = {
-        "start": Variant("d", transcript.start_s),
-        "end": Variant("d", transcript.end_s),
-        "confidence": Variant("d", transcript.confidence),
+        "start": Variant("d", float(transcript.start_s)),
+        "end": Variant("d", float(transcript.end_s)),
+        "confidence": Variant("d", float(transcript.confidence)),
         "provider": Variant("s", transcript.provider),
-        "latency": Variant("d", transcript.latency_s),
+        "latency": Variant("d", float(transcript.latency_s)),
         "retried": Variant("b", transcript.retried),
     }
     if with_words:
-        words = [[bus_text(word.text), word.start_s, word.end_s, word.confidence] for word in transcript.words]
+        words = [
+            [bus_text(word.text), float(word.start_s), float(word.end_s), float(word.confidence)]
+            for word in transcript.words
+        ]
         details["words"] = Variant("a(sddd)", words)
     return details

@@ -1,6 +1,9 @@
-"""Speech for tests, synthesized on the spot."""
+"""Recorded speech for the tests: the model's own samples, what the reference heard in them, and variations of them."""
 
-import subprocess
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +12,72 @@ import soundfile
 import soxr
 
 from coldvoxd.core.values import SAMPLE_RATE
+from coldvoxd.models.find import bundled_directory
+
+Wave = npt.NDArray[np.float32]
 
 
-def synthesize(text: str, scratch: Path) -> npt.NDArray[np.int16]:
-    """A synthetic voice saying the text, int16 (n,) at 16 kHz, at half of full scale."""
-    wav = scratch / "spoken.wav"
-    subprocess.run(["espeak-ng", "-w", str(wav), text], check=True)
-    samples, rate = soundfile.read(wav, dtype="float32")
-    resampled: npt.NDArray[np.float32] = soxr.resample(samples, rate, SAMPLE_RATE)
-    scaled: npt.NDArray[np.float32] = resampled * np.float32(16_384 / np.abs(resampled).max())
-    return scaled.astype(np.int16)
+@dataclass(frozen=True, slots=True)
+class Sample:
+    path: Path
+    said: str
+    heard: dict[str, str]
+    """By the reference, by precision."""
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def wave(self) -> Wave:
+        """float32 (n,), 16 kHz."""
+        wave, rate = soundfile.read(self.path, dtype="float32")
+        assert rate == SAMPLE_RATE
+        return np.asarray(wave, dtype=np.float32)
+
+
+def mini() -> Path:
+    """Directory of the bundled model."""
+    return bundled_directory()
+
+
+@lru_cache(maxsize=1)
+def manifest() -> dict[str, object]:
+    content = json.loads((mini() / "manifest.json").read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+@lru_cache(maxsize=1)
+def samples() -> tuple[Sample, ...]:
+    entries = manifest()["samples"]
+    assert isinstance(entries, list)
+    return tuple(Sample(mini() / entry["file"], entry["said"], entry["heard"]) for entry in entries)
+
+
+def variations() -> Iterator[tuple[str, Wave]]:
+    """216 clips of 24 samples, always the same: each under nine deterministic changes."""
+    recordings = [(sample.name, sample.wave()) for sample in samples()]
+    generator = np.random.default_rng(2)
+    for index, (name, wave) in enumerate(recordings):
+        follower_name, follower = recordings[(index + 7) % len(recordings)]
+        yield name, wave
+        yield f"{name} quieter by 26 dB", wave * np.float32(0.05)
+        yield f"{name} in noise", _with_noise(wave, 10, generator)
+        for speed in (0.88, 1.12):
+            yield f"{name} at {speed} of its speed", _resampled(wave, SAMPLE_RATE * speed, SAMPLE_RATE)
+        shift = int(generator.integers(1, SAMPLE_RATE // 10))
+        yield f"{name} from sample {shift} on", wave[shift:]
+        yield f"{name} through a telephone", _resampled(_resampled(wave, SAMPLE_RATE, 8000), 8000, SAMPLE_RATE)
+        yield f"{name} then {follower_name}", np.concatenate((wave, follower))
+        echo = np.zeros_like(wave)
+        echo[1200:] = 0.4 * wave[:-1200]
+        yield f"{name} in a tiled room", wave + echo
+
+
+def _with_noise(wave: Wave, snr_db: float, generator: np.random.Generator) -> Wave:
+    rms = float(np.sqrt(np.mean(wave**2))) * 10 ** (-snr_db / 20)
+    return wave + generator.standard_normal(len(wave), dtype=np.float32) * np.float32(rms)
+
+
+def _resampled(wave: Wave, from_hz: float, to_hz: float) -> Wave:
+    return np.asarray(soxr.resample(wave, from_hz, to_hz), dtype=np.float32)

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import time
 
+import numpy as np
 import pytest
 from dbus_next import Variant
 
 from coldvoxd.core import errors
-from coldvoxd.core.values import SessionOptions, StopReason, Word
+from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
 from tests.support.bus import BusClient, BusError, RunningService
 
 
@@ -37,6 +38,17 @@ async def test_transcribed_carries_its_details(running: RunningService, client: 
         "latency": ("d", 0.25),
         "retried": ("b", False),
     }
+
+
+async def test_numbers_of_numpy_are_sent_like_any_others(running: RunningService, client: BusClient) -> None:
+    await client.call("StartDictationWithOptions", "a{sv}", {"words": Variant("b", True)})
+    quarter = np.float32(0.25)
+    word = Word("x", quarter, quarter, quarter)  # type: ignore[arg-type]  # what a slip upstream would hand over
+    transcript = Transcript(1, 1, "x", quarter, quarter, quarter, "P", quarter, words=(word,))  # type: ignore[arg-type]
+    async with client.expect_signal("Level"):
+        running.service.transcribed(transcript, with_words=True, to=None)
+        running.service.level(quarter)  # type: ignore[arg-type]
+    assert client.bodies("Transcribed")[0][3]["words"].value == [["x", 0.25, 0.25, 0.25]]
 
 
 async def test_words_come_where_asked_for(running: RunningService, client: BusClient) -> None:

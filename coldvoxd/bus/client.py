@@ -1,0 +1,220 @@
+"""The daemon as its clients see it: calls, properties and events over the session bus.
+
+Imports nothing heavy: a shortcut key starts a process that uses this.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from dbus_next import DBusError, Message, MessageFlag, MessageType, Variant
+
+from coldvoxd.bus.connection import BUS, Connection
+from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, OBJECT_PATH
+from coldvoxd.core import errors
+
+CALL_LIMIT_S = 25.0
+"""StopDictation answers within 20 s."""
+PROPERTIES = "org.freedesktop.DBus.Properties"
+
+_OPTION_TYPES = {bool: "b", int: "u", str: "s"}
+_NAMED_ERRORS: Mapping[str, type[errors.ColdvoxError]] = MappingProxyType(
+    {
+        kind.dbus_name: kind
+        for kind in (
+            errors.AlreadyActive,
+            errors.NotActive,
+            errors.NotOwner,
+            errors.NotReady,
+            errors.NoMicrophone,
+            errors.TextTimeout,
+            errors.InvalidOption,
+            errors.NotSupported,
+        )
+    }
+)
+_SEE_UNIT = "see `systemctl --user status coldvoxd`"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something the daemon told, as plain values that JSON knows."""
+
+    name: str
+    """`transcribed`, `started`, `stopped`, `speech-started`, `speech-ended`, `daemon-gone`, `daemon-here` or
+    `interrupted`."""
+    fields: Mapping[str, Any]
+    """`session` and what the signal of the contract carries, under the same names, details included."""
+
+    @property
+    def session(self) -> int:
+        """0 where the event belongs to none."""
+        return int(self.fields.get("session", 0))
+
+
+class DaemonClient:
+    """A connection to the daemon. Event loop only.
+
+    Methods raise the ColdvoxError that the daemon answered with; DaemonUnreachable where none answers.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """For `connected`."""
+        self._connection = connection
+        self._daemon = ""
+        """The daemon's unique name while events are listened to; empty while it isn't there."""
+        self._last_stopped = 0
+        self._events: asyncio.Queue[Event | errors.BusUnavailable] = asyncio.Queue()
+        self._watching: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, address: str | None = None) -> AsyncIterator["DaemonClient"]:
+        """To the bus at `address`, by default the session bus; BusUnavailable where there is none."""
+        client = cls(await Connection.open(address))
+        try:
+            yield client
+        finally:
+            await client._close()
+
+    async def start(self, options: Mapping[str, bool | int | str] | None = None) -> int:
+        """Begin a session, with options named as in the contract; its number. Starts the daemon where it can be."""
+        if not options:
+            return int(await self._call("StartDictation"))
+        variants = {key: Variant(_OPTION_TYPES[type(value)], value) for key, value in options.items()}
+        return int(await self._call("StartDictationWithOptions", "a{sv}", variants))
+
+    async def stop(self) -> str:
+        """Finish the session; its text."""
+        return str(await self._call("StopDictation", activate=False))
+
+    async def cancel(self) -> None:
+        """Throw the session away."""
+        await self._call("CancelDictation", activate=False)
+
+    async def toggle(self) -> bool:
+        """Start or stop; whether a session listens now. Starts the daemon where it can be."""
+        return bool(await self._call("ToggleDictation"))
+
+    async def status(self) -> dict[str, Any]:
+        """All properties of both interfaces, by their names in the contract. Doesn't start the daemon."""
+        found: dict[str, Any] = {}
+        for interface in (DICTATION, ENGINE):
+            values = await self._call("GetAll", "s", interface, interface=PROPERTIES, activate=False)
+            found |= {name: value.value for name, value in values.items()}
+        return found
+
+    async def subscribe(self) -> bool:
+        """From now on events are kept for `next_event`; whether the daemon is there."""
+        self._connection.add_message_handler(self._note)
+        self._watching = asyncio.ensure_future(self._watch_bus())
+        await self._match(f"sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{BUS_NAME}'")
+        try:
+            self._daemon = await self._connection.ask_bus("GetNameOwner", "s", BUS_NAME)
+        except DBusError:
+            self._daemon = ""
+        for member in _EVENTS:
+            await self._match(f"sender='{BUS_NAME}',interface='{DICTATION}',member='{member}'")
+        return bool(self._daemon)
+
+    async def next_event(self) -> Event:
+        """The next event after those already taken, waiting for it. Raises BusUnavailable when the bus has gone."""
+        event = await self._events.get()
+        if isinstance(event, errors.BusUnavailable):
+            raise event
+        return event
+
+    def interrupt(self) -> None:
+        """Put an event `interrupted` behind those that have come."""
+        self._events.put_nowait(Event("interrupted", {}))
+
+    async def _watch_bus(self) -> None:
+        try:
+            await self._connection.wait_until_lost()
+        except errors.BusUnavailable as error:
+            self._events.put_nowait(error)
+
+    async def _close(self) -> None:
+        await self._connection.aclose()
+        if self._watching is not None:
+            await self._watching
+
+    async def _match(self, rule: str) -> None:
+        await self._connection.ask_bus("AddMatch", "s", f"type='signal',{rule}")
+
+    def _note(self, message: Message) -> None:
+        if message.message_type is not MessageType.SIGNAL:
+            return
+        if message.sender == BUS and message.member == "NameOwnerChanged" and message.body[0] == BUS_NAME:
+            before, self._daemon = self._daemon, message.body[2]
+            self._last_stopped = 0
+            if before and before != self._daemon:
+                self._events.put_nowait(Event("daemon-gone", {}))
+            if self._daemon and before != self._daemon:
+                self._events.put_nowait(Event("daemon-here", {}))
+        elif message.sender == self._daemon and message.interface == DICTATION and message.member in _EVENTS:
+            event = _event(message)
+            if event.name == "stopped":
+                if event.session == self._last_stopped:
+                    return  # the public one, after the one to us as the owner of a private session
+                self._last_stopped = event.session
+            self._events.put_nowait(event)
+
+    async def _call(
+        self, member: str, signature: str = "", *body: object, interface: str = DICTATION, activate: bool = True
+    ) -> Any:
+        call = Message(
+            destination=BUS_NAME,
+            path=OBJECT_PATH,
+            interface=interface,
+            member=member,
+            signature=signature,
+            body=list(body),
+            flags=MessageFlag.NONE if activate else MessageFlag.NO_AUTOSTART,
+        )
+        try:
+            async with asyncio.timeout(CALL_LIMIT_S):
+                return await self._connection.ask(call)
+        except DBusError as error:
+            raise _translated(error) from error
+        except TimeoutError as error:
+            raise errors.DaemonUnreachable(
+                f"coldvoxd did not answer {member} within {CALL_LIMIT_S:g} s: {_SEE_UNIT}."
+            ) from error
+
+
+_EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "Transcribed": ("transcribed", ("session", "utterance", "text")),
+        "DictationStarted": ("started", ("session",)),
+        "DictationStopped": ("stopped", ("session", "reason", "transcript")),
+        "SpeechStarted": ("speech-started", ("session",)),
+        "SpeechEnded": ("speech-ended", ("session",)),
+    }
+)
+
+
+def _event(message: Message) -> Event:
+    name, keys = _EVENTS[message.member]
+    fields = dict(zip(keys, message.body, strict=False))
+    if message.member == "Transcribed":
+        fields |= {key: value.value for key, value in message.body[3].items()}
+        if "words" in fields:
+            keys = ("word", "start", "end", "confidence")
+            fields["words"] = [dict(zip(keys, word, strict=True)) for word in fields["words"]]
+    return Event(name, fields)
+
+
+def _translated(error: DBusError) -> errors.ColdvoxError:
+    """The error of ours that an error of the bus stands for."""
+    text, name = str(error), str(error.type)
+    if name.startswith(errors.ERROR_PREFIX):
+        return _NAMED_ERRORS.get(name.removeprefix(errors.ERROR_PREFIX), errors.ColdvoxError)(text)
+    if name.endswith((".ServiceUnknown", ".NameHasNoOwner")):
+        return errors.DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
+    if ".Error.Unknown" in name:
+        return errors.NotSupported(f"The running coldvoxd doesn't know this call ({text}): update and restart it.")
+    return errors.DaemonUnreachable(f"coldvoxd can't be reached ({text or name}): {_SEE_UNIT}.")

@@ -1,0 +1,171 @@
+"""coldvoxctl's command line: commands, options and their help."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from coldvoxd.cli.exits import MEANINGS, UsageFault
+
+_EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items())
+
+_MAIN = f"""\
+examples:
+  coldvoxctl toggle                       start or stop; good for a shortcut key
+  coldvoxctl listen                       print what is dictated, as it is recognized
+  coldvoxctl listen --start --private     dictate here, readable by nobody else
+  coldvoxctl transcribe --local talk.ogg  recognize a recording, without the daemon
+
+{_EXIT_CODES}
+
+Errors are told in one sentence on stderr; with --json as {{"error": NAME, "message": ...}} there.
+"""
+
+_START = """\
+Begin to dictate. Anybody in this session may stop it; the texts come to `coldvoxctl listen` and to every other client.
+The daemon is started where it isn't running.
+
+For a session of your own, which ends with the command, see `coldvoxctl listen --start`.
+"""
+
+_STOP = """\
+Finish what is being said, wait for its text and print the text of the whole session.
+"""
+
+_LISTEN = """\
+Print each text as it is recognized, one a line, until interrupted with Ctrl-C.
+
+With --start begin a session, print its texts and end with it; Ctrl-C finishes it and prints the last text, a second
+Ctrl-C throws it away. The session is bound to this command: it ends when the command ends, however that comes.
+"""
+
+_LISTEN_JSON = """\
+With --json one object a line, with `event` and, where it belongs to a session, `session`:
+  transcribed     utterance, text, start, end, confidence, provider, latency, retried; words with --words
+  started
+  stopped         reason, transcript
+  speech-started
+  speech-ended
+  daemon-gone     coldvoxd has left the bus; without --start and --once it is waited for
+  daemon-here     it is back
+
+With --start or --once the exit code is 4 where the microphone was lost, 3 where coldvoxd ended, 1 where the session
+was cancelled by somebody.
+"""
+
+_TRANSCRIBE = """\
+Recognize recordings: WAV, FLAC or OGG, at any sample rate and with any number of channels, which are mixed.
+"""
+
+_TRANSCRIBE_JSON = """\
+With --json one object a line for each file, in the order given:
+  file, text, duration (seconds), confidence (0..1),
+  words: a list of word, start, end (seconds), confidence (0..1)
+A file that can't be transcribed has file, error and message instead; the others go on, and the exit code is 1.
+
+The bundled model `mini` is small and knows just a few words: it is for trials (`--model mini`).
+"""
+
+_STATUS_JSON = """\
+With --json the fields state, session, model, precision, execution_provider, available_providers, degraded, progress,
+last_error and version; their meanings are those of the bus properties.
+"""
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+        self._action_max_length = 16  # argparse forgets that commands are indented
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageFault(f"{message}. See `{self.prog} --help`.")
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """What was asked for: `command`, `json` and the command's own. Raises UsageFault; exits for --help."""
+    return _parser().parse_args(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="coldvoxctl",
+        description="Dictate with coldvoxd, and see what it does.",
+        epilog=_MAIN,
+        formatter_class=_Help,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line; for every command")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
+
+    start = _command(commands, "start", "begin to dictate", _START, 'With --json: {"session": NUMBER}.')
+    _session_options(start)
+    start.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
+    start.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
+
+    _command(commands, "stop", "finish, and print the text", _STOP, 'With --json: {"transcript": TEXT}.')
+    _command(
+        commands,
+        "toggle",
+        "start or stop",
+        "Start where no session is active, otherwise stop it without waiting for its text, which goes to listeners.\n",
+        'With --json: {"active": true or false}, whether a session has begun.',
+    )
+    _command(
+        commands,
+        "cancel",
+        "throw the session away",
+        "End the session; nothing more is told of it, and nothing of it is kept.\n",
+        'With --json: {"cancelled": true}.',
+    )
+    _command(
+        commands,
+        "status",
+        "show what the daemon does and what it runs on",
+        "Show state, model, execution provider and the last error. Doesn't start the daemon.\n",
+        _STATUS_JSON,
+    )
+
+    listen = _command(commands, "listen", "print texts as they come", _LISTEN, _LISTEN_JSON)
+    listen.add_argument("--once", action="store_true", help="end when a session has ended")
+    listen.add_argument("--start", action="store_true", help="begin a session, and end with it")
+    _session_options(listen.add_argument_group("options of the session that --start begins"))
+    listen.add_argument(
+        "--private", action="store_true", help="with --start: only this command gets the texts and can stop the session"
+    )
+
+    transcribe = _command(commands, "transcribe", "recognize recordings", _TRANSCRIBE, _TRANSCRIBE_JSON)
+    transcribe.add_argument("files", nargs="+", metavar="FILE")
+    transcribe.add_argument("--local", action="store_true", help="recognize in this process, without the daemon")
+    transcribe.add_argument("--model", metavar="NAME|PATH", help="with --local: a model's name or directory")
+    transcribe.add_argument("--precision", choices=("fp32", "int8"), help="with --local: which of the model's files")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[_Parser]", name: str, summary: str, description: str, epilog: str
+) -> _Parser:
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=_Help,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object a line")
+    return parser
+
+
+def _session_options(parser: "argparse._ActionsContainer") -> None:
+    parser.add_argument("--words", action="store_true", help="texts carry word times (seen with listen --json)")
+    parser.add_argument("--single-utterance", action="store_true", help="stop by itself when the speaker pauses")
+    parser.add_argument("--max-seconds", type=_seconds, metavar="N", help="stop by itself after N seconds")
+
+
+def _seconds(text: str) -> int:
+    seconds = int(text) if text.isdecimal() else 0
+    if not 0 < seconds < 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds greater than 0")
+    return seconds

@@ -1,0 +1,67 @@
+"""The commands start, stop, toggle, cancel and status."""
+
+import re
+from argparse import Namespace
+from typing import Any
+
+from coldvoxd.bus.client import DaemonClient
+from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.output import Output
+
+
+async def control(arguments: Namespace, output: Output) -> Exit:
+    """Carry one of them out. Raises ColdvoxError."""
+    if arguments.command == "start" and (arguments.private or arguments.bind):
+        raise UsageFault(
+            "A private or bound session ends when its caller leaves, and `coldvoxctl start` leaves at once: "
+            "use `coldvoxctl listen --start --private`."
+        )
+    async with DaemonClient.connected() as daemon:
+        match arguments.command:
+            case "start":
+                session = await daemon.start(session_options(arguments))
+                output.result({"session": session}, f"listening, session {session}")
+            case "stop":
+                transcript = await daemon.stop()
+                output.result({"transcript": transcript}, transcript or None)
+            case "toggle":
+                active = await daemon.toggle()
+                output.result({"active": active}, "listening" if active else "stopped")
+            case "cancel":
+                await daemon.cancel()
+                output.result({"cancelled": True}, "cancelled")
+            case _:
+                status = await daemon.status()
+                output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status))
+    return Exit.DONE
+
+
+def session_options(arguments: Namespace) -> dict[str, bool | int | str]:
+    """The options of the contract that the arguments ask for."""
+    options: dict[str, bool | int | str] = {}
+    if arguments.words:
+        options["words"] = True
+    if arguments.single_utterance:
+        options["single-utterance"] = True
+    if arguments.max_seconds is not None:
+        options["max-seconds"] = arguments.max_seconds
+    return options
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _for_people(status: dict[str, Any]) -> str:
+    session, progress = status["Session"], status["Progress"]
+    rows = [
+        ("state", status["State"] + (f", session {session}" if session else "")),
+        ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
+        ("provider", status["ExecutionProvider"] or "none open"),
+        ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
+        ("health", f"degraded: {status['Degraded']}" if status["Degraded"] else "good"),
+        ("progress", f"{progress:.0%}" if progress >= 0 else ""),
+        ("last error", status["LastError"]),
+        ("version", status["Version"]),
+    ]
+    return "\n".join(f"{name:<11} {value}" for name, value in rows if value)

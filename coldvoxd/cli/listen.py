@@ -1,0 +1,85 @@
+"""The command listen."""
+
+import asyncio
+import signal
+from argparse import Namespace
+
+from coldvoxd.bus.client import DaemonClient, Event
+from coldvoxd.cli.control import session_options
+from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.output import Output
+from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone
+
+
+async def listen(arguments: Namespace, output: Output) -> Exit:
+    """Print texts until interrupted, or until the session has ended. Raises ColdvoxError."""
+    options = session_options(arguments)
+    if not arguments.start and (options or arguments.private):
+        raise UsageFault("--private, --words, --single-utterance and --max-seconds are for --start.")
+    async with DaemonClient.connected() as daemon:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)
+        present = await daemon.subscribe()
+        if arguments.start:
+            options["private" if arguments.private else "bind-to-caller"] = True
+            session = await daemon.start(options)
+            output.note(f"Speak: session {session}. Ctrl-C finishes it.")
+            return await _follow_own(daemon, session, output)
+        if not present:
+            raise DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
+        return await _follow_all(daemon, arguments.once, output)
+
+
+async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
+    """Print until interrupted; with `once` until a session has ended."""
+    while (event := await daemon.next_event()).name != "interrupted":
+        _print(event, output)
+        if once and event.name in _ENDS:
+            return _verdict(event)
+        if event.name == "daemon-gone":
+            output.note("coldvoxd has gone; waiting for it.")
+    return Exit.DONE
+
+
+async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exit:
+    """Print until the session has ended; an interrupt stops it, a second one leaves it, which ends it too."""
+    stopping: asyncio.Future[str] | None = None
+    while True:
+        event = await daemon.next_event()
+        if event.name == "interrupted":
+            if stopping is not None:
+                return Exit.INTERRUPTED
+            stopping = asyncio.ensure_future(daemon.stop())
+            stopping.add_done_callback(_retrieve)
+        elif event.session in (session, 0):
+            _print(event, output)
+            if event.name in _ENDS:
+                if stopping is not None:
+                    await asyncio.wait([stopping])
+                return _verdict(event)
+
+
+_ENDS = ("stopped", "daemon-gone")
+
+
+def _print(event: Event, output: Output) -> None:
+    fields = {"event": event.name, **event.fields}
+    output.result(fields, event.fields["text"] if event.name == "transcribed" else None)
+
+
+def _verdict(end: Event) -> Exit:
+    match end.fields.get("reason"):
+        case "microphone-lost":
+            raise NoMicrophone("The microphone was lost, and the session ended: plug it in and start again.")
+        case "shutdown" | None:
+            raise DaemonUnreachable("coldvoxd has ended, and the session with it: see `journalctl --user -u coldvoxd`.")
+        case "cancelled" | "caller-left":
+            raise ColdvoxError("The session was cancelled, and its texts are gone.")
+        case _:
+            return Exit.DONE
+
+
+def _retrieve(stopping: "asyncio.Future[str]") -> None:
+    """How the session ended is told by its event; that it had ended by itself just before is no error."""
+    if not stopping.cancelled():
+        stopping.exception()

@@ -1,0 +1,55 @@
+"""coldvoxctl: from arguments to an exit code."""
+
+import asyncio
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from coldvoxd import __version__
+from coldvoxd.cli.arguments import parse_arguments
+from coldvoxd.cli.exits import Exit, UsageFault, exit_for
+from coldvoxd.cli.output import Output
+from coldvoxd.core.errors import ColdvoxError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, `sys.argv` by default; the exit code. Never raises for what a person can do wrong."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    output = Output("--json" in given)
+    try:
+        return _run(parse_arguments(given), output)
+    except ColdvoxError as error:
+        output.error(error)
+        return exit_for(error)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+
+
+def _run(arguments: Namespace, output: Output) -> int:
+    if arguments.version:
+        output.result({"version": __version__}, f"coldvoxctl {__version__}")
+        return Exit.DONE
+    match arguments.command:
+        case "start" | "stop" | "toggle" | "cancel" | "status":
+            from coldvoxd.cli.control import control
+
+            return asyncio.run(control(arguments, output))
+        case "listen":
+            from coldvoxd.cli.listen import listen
+
+            return asyncio.run(listen(arguments, output))
+        case "transcribe":
+            from coldvoxd.cli.transcribe import transcribe
+
+            return transcribe(arguments, output)
+        case _:
+            raise UsageFault("Which command? See `coldvoxctl --help`.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""What the service manager is told, and what it asks for: sd_notify(3) and sd_watchdog_enabled(3)."""
+
+import logging
+import os
+
+from sdnotify import SystemdNotifier
+
+log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Sends to `NOTIFY_SOCKET`; without one every call does nothing, so the daemon also runs by hand.
+
+    Never raises and never blocks: a manager that doesn't read must not stop the event loop. Any thread.
+    """
+
+    def __init__(self) -> None:
+        self._socket: SystemdNotifier | None = None
+        if not os.environ.get("NOTIFY_SOCKET"):
+            return
+        try:
+            self._socket = SystemdNotifier(debug=True)  # debug: errors are raised instead of lost
+        except OSError as error:
+            log.warning("can't reach the service manager at NOTIFY_SOCKET: %s; it will end this process in time", error)
+            return
+        self._socket.socket.setblocking(False)
+
+    def ready(self) -> None:
+        """The name is owned, calls are served and capture was tried."""
+        self._send("READY=1")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`. Never spoken text."""
+        self._send("STATUS=" + " ".join(text.split()))
+
+    def watchdog(self) -> None:
+        """The daemon keeps its promises; due every `watchdog_interval_s`."""
+        self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        self._send("STOPPING=1")
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.socket.close()
+            self._socket = None
+
+    def _send(self, state: str) -> None:
+        if self._socket is None:
+            return
+        try:
+            # sdnotify writes Latin-1 where systemd reads UTF-8: hand it UTF-8's bytes as Latin-1 letters.
+            self._socket.notify(state.encode().decode("latin-1"))
+        except OSError as error:
+            log.warning("the service manager did not take %s: %s", state.partition("=")[0], error)
+
+
+def watchdog_interval_s() -> float | None:
+    """Seconds between two WATCHDOG=1: half of what the unit's WatchdogSec= allows. None where nobody watches.
+
+    Raises ValueError where `WATCHDOG_USEC` or `WATCHDOG_PID` is no number.
+    """
+    limit = os.environ.get("WATCHDOG_USEC")
+    watched = os.environ.get("WATCHDOG_PID")
+    if not limit or (watched and int(watched) != os.getpid()):
+        return None
+    return int(limit) / 1e6 / 2

@@ -1,0 +1,62 @@
+#!/bin/bash
+# Every check and test of this checkout, after the same set-up as the demo.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: contrib/test.sh [--system] [PYTEST ARGUMENT...]
+
+Sets this checkout up (saying what it will install and why), then runs ruff, mypy --strict, the layer contract, the check
+that generated files are up to date, and pytest.
+
+  --system  also installs what heavier tests need (a user's systemd, a second sound server); without it they run where
+            those are there already
+
+What was left out is listed at the end with its reason. With CI=true and --system anything left out that is not a GPU's
+business is a failure. exit codes: 0 all passed, 1 something failed, 69 something is missing that can't be installed
+TEXT
+}
+
+level="test"
+if [[ ${1:-} == -h || ${1:-} == --help ]]; then
+    usage && exit 0
+elif [[ ${1:-} == --system ]]; then
+    level=system
+    shift
+fi
+
+# shellcheck source=contrib/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+set_up "$level"
+cd "$root"
+export PATH=$venv/bin:$PATH
+
+failed=()
+check() { # check NAME COMMAND...
+    local name=$1
+    shift
+    tell "== $name"
+    "$@" || failed+=("$name")
+}
+
+check "ruff check" ruff check
+check "ruff format" ruff format --check
+check "mypy --strict" mypy
+check "layers" lint-imports
+check "generated files" python contrib/generate.py --check
+mapfile -t scripts < <(git ls-files '*.sh' .ci/run 2>/dev/null || true)
+if have shellcheck && ((${#scripts[@]})); then
+    check "shellcheck" shellcheck -x "${scripts[@]}"
+else
+    left_out+=("shellcheck: the program is not installed")
+fi
+check "pytest" python -m pytest --junitxml="$work/pytest.xml" "$@"
+
+python contrib/left_out.py "$work/pytest.xml" "${left_out[@]}" ||
+    { [[ ${CI:-} == true && $level == system ]] && failed+=("something was left out"); }
+if ((${#failed[@]})); then
+    printf -v list '%s, ' "${failed[@]}"
+    tell "failed: ${list%, }"
+    exit 1
+fi
+tell "all passed"

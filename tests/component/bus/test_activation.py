@@ -1,0 +1,33 @@
+"""Bus activation, as far as it goes without systemd: a call to the name starts the service."""
+
+import sys
+from pathlib import Path
+
+from tests.support.bus import BusClient, PrivateBus
+
+PROGRAM = """
+import asyncio
+from coldvoxd.bus.service import BusService
+from tests.support.bus import ScriptedControl
+
+async def main():
+    control = ScriptedControl()
+    service = control.announcer = await BusService.connect(control)
+    await service.own_name()
+    await service.wait_for_disconnect()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_call_starts_the_service_and_is_answered(tmp_path: Path) -> None:
+    root = Path(__file__).parents[3]
+    program = tmp_path / "service.py"
+    program.write_text(f"import sys; sys.path.insert(0, {str(root)!r})\n{PROGRAM}")
+    (tmp_path / "org.coldvox.Daemon1.service").write_text(
+        f"[D-BUS Service]\nName=org.coldvox.Daemon1\nExec={sys.executable} {program}\n"
+    )
+    with PrivateBus([tmp_path]) as bus:
+        async with BusClient(bus.address) as client:
+            assert await client.call("StartDictation") == 1
+            assert await client.get("org.coldvox.Dictation1", "State") == "listening"

@@ -1,0 +1,1 @@
+"""coldvoxctl as real processes."""

@@ -1,0 +1,102 @@
+"""coldvoxctl as real processes on a private bus with the service on it."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.support.bus import PrivateBus, RunningService, running_service
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    exit: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """Of --json: stdout, line by line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """Of --json: what stands on stderr."""
+        found = json.loads(self.err)
+        assert isinstance(found, dict)
+        return found
+
+
+class Running:
+    """A command that still runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def line(self) -> str:
+        """The next line that it prints."""
+        assert self.process.stdout is not None
+        return (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode().removesuffix("\n")
+
+    async def ended(self) -> Result:
+        """When it ends by itself; the rest of what it printed."""
+        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        assert self.process.returncode is not None
+        return Result(self.process.returncode, out.decode(), (err or b"").decode())
+
+
+class Ctl(Protocol):
+    """Starts `coldvoxctl ARGUMENTS`, on the private bus where no other environment is given."""
+
+    async def __call__(
+        self, *arguments: str, environment: dict[str, str] | None = None, stderr: int = asyncio.subprocess.PIPE
+    ) -> Running: ...
+
+
+@pytest.fixture
+def bus() -> Iterator[PrivateBus]:
+    with PrivateBus() as bus:
+        yield bus
+
+
+@pytest.fixture
+async def running(bus: PrivateBus) -> AsyncIterator[RunningService]:
+    async with running_service(bus) as running:
+        yield running
+
+
+@pytest.fixture
+async def ctl(bus: PrivateBus) -> AsyncIterator[Ctl]:
+    started: list[asyncio.subprocess.Process] = []
+
+    async def start(
+        *arguments: str, environment: dict[str, str] | None = None, stderr: int = asyncio.subprocess.PIPE
+    ) -> Running:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "coldvoxd.cli.main",
+            *arguments,
+            cwd=ROOT,
+            env=bus.environment if environment is None else environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
+        started.append(process)
+        return Running(process)
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()

@@ -1,0 +1,162 @@
+"""listen, as it is left running."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+
+from coldvoxd.cli.exits import Exit
+from coldvoxd.core.values import SessionOptions, StopReason, Word
+from tests.component.cli.conftest import Ctl, Running
+from tests.support.bus import PrivateBus, RunningService, running_service
+from tests.support.eventually import eventually
+
+MINE = ":1.0"
+
+
+async def begin(ctl: Ctl, running: RunningService, *arguments: str) -> Running:
+    """`coldvoxctl listen --start`, once its session has begun."""
+    command = await ctl("listen", "--start", *arguments)
+    await eventually(lambda: running.control.session, what="the session")
+    return command
+
+
+async def listening(ctl: Ctl, running: RunningService, *arguments: str) -> Running:
+    """`coldvoxctl listen --json`, once it is known to be subscribed."""
+    command = await ctl("listen", "--json", *arguments)
+    first = asyncio.ensure_future(command.line())
+
+    def heard() -> bool:
+        running.service.speech_started(0)
+        return first.done()
+
+    await eventually(heard, what="the first event")
+    assert json.loads(await first) == {"event": "speech-started", "session": 0}
+    return command
+
+
+async def next_object(command: Running) -> dict[str, object]:
+    while (found := json.loads(await command.line()))["event"] == "speech-started":
+        pass
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_listen_prints_texts_until_interrupted(running: RunningService, ctl: Ctl) -> None:
+    command = await listening(ctl, running)
+    for number in (1, 2):
+        running.control.start(MINE, SessionOptions(), 0.0)
+        running.control.say("one sentence")
+        running.control.toggle(MINE, 0.0)
+        assert await next_object(command) == {"event": "started", "session": number}
+        assert await next_object(command) == {
+            "event": "transcribed",
+            "session": number,
+            "utterance": 1,
+            "text": "one sentence",
+            "start": 0.5,
+            "end": 1.5,
+            "confidence": 0.875,
+            "provider": "CPUExecutionProvider",
+            "latency": 0.25,
+            "retried": False,
+        }
+        stopped = {"event": "stopped", "session": number, "reason": "stopped", "transcript": "one sentence"}
+        assert await next_object(command) == stopped
+    command.process.send_signal(signal.SIGINT)
+    assert (await command.ended()).exit == Exit.DONE
+
+
+async def test_once_ends_with_a_session(running: RunningService, ctl: Ctl) -> None:
+    command = await listening(ctl, running, "--once")
+    running.control.start(MINE, SessionOptions(), 0.0)
+    running.control.toggle(MINE, 0.0)
+    result = await command.ended()
+    assert result.exit == Exit.DONE
+    assert result.objects[-1]["event"] == "stopped"
+
+
+async def test_start_prints_the_texts_alone_and_an_interrupt_finishes(running: RunningService, ctl: Ctl) -> None:
+    command = await begin(ctl, running)
+    assert running.control.options == SessionOptions(bind_to_caller=True)
+    running.control.say("the first")
+    assert await command.line() == "the first"
+    running.control.say("and the last")
+    command.process.send_signal(signal.SIGINT)
+    result = await command.ended()
+    assert (result.exit, result.out, result.err) == (Exit.DONE, "and the last\n", "")
+    assert running.control.session == 0
+    assert running.control.left == []
+
+
+async def test_start_private_with_words_is_read_by_nobody_else(running: RunningService, ctl: Ctl) -> None:
+    async with running.client() as stranger:
+        await stranger.subscribe()
+        command = await begin(ctl, running, "--private", "--words", "--json")
+        running.control.say("secret", words=(Word("secret", 0.5, 1.0, 0.75),))
+        running.control.finish(StopReason.TIME_LIMIT)
+        result = await command.ended()
+        assert stranger.bodies("Transcribed") == []
+        assert stranger.bodies("DictationStopped")[0][2] == ""
+    assert result.exit == Exit.DONE
+    events = {found["event"]: found for found in result.objects}
+    assert events["transcribed"]["words"] == [{"word": "secret", "start": 0.5, "end": 1.0, "confidence": 0.75}]
+    assert events["stopped"] == {"event": "stopped", "session": 1, "reason": "time-limit", "transcript": "secret"}
+    assert [found["event"] for found in result.objects].count("stopped") == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (StopReason.SINGLE_UTTERANCE, Exit.DONE),
+        (StopReason.MICROPHONE_LOST, Exit.NOT_READY),
+        (StopReason.SHUTDOWN, Exit.UNREACHABLE),
+        (StopReason.CANCELLED, Exit.FAILED),
+    ],
+)
+async def test_how_the_session_ended_is_the_exit_code(
+    running: RunningService, ctl: Ctl, reason: StopReason, code: Exit
+) -> None:
+    command = await begin(ctl, running)
+    running.control.finish(reason)
+    assert (await command.ended()).exit == code
+
+
+async def test_a_killed_listener_takes_its_session_along(running: RunningService, ctl: Ctl) -> None:
+    command = await begin(ctl, running)
+    command.process.kill()
+    await command.ended()
+    await eventually(lambda: running.control.session == 0, what="the end of the session")
+
+
+async def test_two_interrupts_throw_the_session_away(running: RunningService, ctl: Ctl) -> None:
+    running.control.text_pending = asyncio.Event()
+    command = await begin(ctl, running)
+    command.process.send_signal(signal.SIGINT)
+    await eventually(lambda: running.control.state == "transcribing", what="StopDictation")
+    command.process.send_signal(signal.SIGINT)
+    assert (await command.ended()).exit == Exit.INTERRUPTED
+    running.control.text_pending.set()
+
+
+async def test_a_daemon_that_is_restarted_is_waited_for(bus: PrivateBus, ctl: Ctl) -> None:
+    async with running_service(bus) as first:
+        command = await listening(ctl, first)
+    assert await next_object(command) == {"event": "daemon-gone"}
+    async with running_service(bus) as second:
+        assert await next_object(command) == {"event": "daemon-here"}
+        second.control.start(MINE, SessionOptions(), 0.0)
+        assert await next_object(command) == {"event": "started", "session": 1}
+
+
+async def test_a_session_of_a_daemon_that_has_gone_is_over(running: RunningService, ctl: Ctl) -> None:
+    command = await begin(ctl, running)
+    await running.service.close()
+    assert (await command.ended()).exit == Exit.UNREACHABLE
+
+
+async def test_a_bus_that_goes_away_ends_it(running: RunningService, ctl: Ctl) -> None:
+    command = await listening(ctl, running)
+    running.bus.kill()
+    assert (await command.ended()).exit == Exit.UNREACHABLE

@@ -1,0 +1,89 @@
+"""Log-mel features are held against the reference preprocessor graphs that onnx-asr ships."""
+
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import pytest
+
+from coldvoxd.core.features import log_mel, mel_filterbank
+
+TOLERANCE = 1e-3
+
+
+@pytest.fixture(scope="module", params=[80, 128])
+def bins(request: pytest.FixtureRequest) -> int:
+    count: int = request.param
+    return count
+
+
+@pytest.fixture(scope="module")
+def reference(bins: int) -> onnxruntime.InferenceSession:
+    graph = files("onnx_asr.preprocessors") / "data" / f"nemo{bins}.onnx"
+    return onnxruntime.InferenceSession(graph.read_bytes(), providers=["CPUExecutionProvider"])
+
+
+def by_reference(session: onnxruntime.InferenceSession, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    features, lengths = session.run(None, {"waveforms": samples[None], "waveforms_lens": np.array([len(samples)])})
+    columns: npt.NDArray[np.float32] = features[0, :, : lengths[0]]
+    return columns
+
+
+def noise(count: int, rms: float = 0.1) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(count).standard_normal(count, dtype=np.float32) * np.float32(rms)
+
+
+LENGTHS = [320, 321, 479, 480, 481, 800, 1599, 1600, 1601, 4000, 16_000, 48_123, 163_840, 163_841, 330_001, 960_000]
+
+
+@pytest.mark.parametrize("count", LENGTHS)
+def test_features_equal_the_reference_graph(reference: onnxruntime.InferenceSession, bins: int, count: int) -> None:
+    ours, theirs = log_mel(noise(count), bins), by_reference(reference, noise(count))
+    assert ours.shape == theirs.shape == (bins, count // 160)
+    np.testing.assert_allclose(ours, theirs, atol=TOLERANCE, rtol=0)
+
+
+# Under -60 dBFS a bin hardly leaves the logarithm's guard, its deviation is next to nothing, and what the graph loses in
+# its float32 mean is blown up beyond the tolerance; ours are taken in float64.
+@pytest.mark.parametrize("rms", [1e-3, 1e-2, 1.0])
+def test_features_equal_the_reference_graph_at_any_level(
+    reference: onnxruntime.InferenceSession, bins: int, rms: float
+) -> None:
+    np.testing.assert_allclose(
+        log_mel(noise(20_000, rms), bins), by_reference(reference, noise(20_000, rms)), atol=TOLERANCE, rtol=0
+    )
+
+
+def test_features_of_a_loud_tone_in_a_little_noise_equal_the_reference_graph(
+    reference: onnxruntime.InferenceSession, bins: int
+) -> None:
+    tone = 0.9 * np.sin(2 * np.pi * 440 * np.arange(32_000) / 16_000).astype(np.float32) + noise(32_000, 1e-3)
+    np.testing.assert_allclose(log_mel(tone, bins), by_reference(reference, tone), atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize(("count", "columns"), [(0, 0), (1, 0), (159, 0), (160, 1), (319, 1), (320, 2)])
+def test_the_shortest_audio_has_finite_features(bins: int, count: int, columns: int) -> None:
+    features = log_mel(noise(count), bins)
+    assert features.shape == (bins, columns)
+    assert features.dtype == np.float32
+    assert np.isfinite(features).all()
+
+
+def test_a_single_column_is_its_own_mean(bins: int) -> None:
+    assert not log_mel(noise(200), bins).any()
+
+
+def test_exact_silence_has_finite_features(bins: int) -> None:
+    assert np.isfinite(log_mel(np.zeros(16_000, dtype=np.float32), bins)).all()
+
+
+def test_the_audio_given_is_left_as_it_was(bins: int) -> None:
+    samples = noise(16_000)
+    log_mel(samples, bins)
+    np.testing.assert_array_equal(samples, noise(16_000))
+
+
+def test_the_filterbank_equals_the_reference_graphs(bins: int) -> None:
+    with (files("onnx_asr.preprocessors") / "data" / "fbanks.npz").open("rb") as file, np.load(file) as banks:
+        np.testing.assert_allclose(mel_filterbank(bins), banks[f"nemo{bins}"], atol=1e-7)

@@ -1,0 +1,116 @@
+"""TDT greedy decoding, on tables small enough to follow by hand."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from coldvoxd.core.errors import ProviderFault
+from coldvoxd.core.tdt import decode_greedy, log_probability
+from coldvoxd.core.values import Token
+
+A, B, BLANK = 0, 1, 2
+DURATIONS = 5
+
+
+def logits(token: int, duration: int, certainty: float = 4.0) -> npt.NDArray[np.float32]:
+    scores = np.zeros(BLANK + 1 + DURATIONS, dtype=np.float32)
+    scores[token] = scores[BLANK + 1 + duration] = certainty
+    return scores
+
+
+class Table:
+    """A step that looks up (frame, tokens emitted before); its state is the tokens that it was told of."""
+
+    def __init__(self, rows: Mapping[tuple[int, int], npt.NDArray[np.float32]]) -> None:
+        self.rows = rows
+        self.visited: list[tuple[int, int, tuple[int, ...]]] = []
+
+    def __call__(
+        self, frame: npt.NDArray[np.float32], previous: int, state: tuple[int, ...], /
+    ) -> tuple[npt.NDArray[np.float32], tuple[int, ...]]:
+        index = int(frame[0])
+        self.visited.append((index, previous, state))
+        return self.rows.get((index, len(state)), logits(BLANK, 1)), (*state, previous)
+
+    def decode(self, frames: int, limit: int = 10) -> list[tuple[int, int, int]]:
+        encoded = np.arange(frames, dtype=np.float32)[:, None]
+        tokens = decode_greedy(encoded, self, (), blank=BLANK, max_tokens_per_step=limit)
+        return [(token.id, token.encoder_frame, token.duration_frames) for token in tokens]
+
+
+def test_no_frames_give_no_tokens_and_no_step() -> None:
+    table = Table({})
+    assert table.decode(0) == []
+    assert table.visited == []
+
+
+def test_a_token_moves_on_by_its_duration() -> None:
+    table = Table({(0, 0): logits(A, 3), (3, 1): logits(B, 1)})
+    assert table.decode(5) == [(A, 0, 3), (B, 3, 1)]
+    assert [visit[0] for visit in table.visited] == [0, 3, 4]
+
+
+def test_a_token_of_no_duration_stays_at_its_frame() -> None:
+    table = Table({(0, 0): logits(A, 0), (0, 1): logits(B, 2)})
+    assert table.decode(2) == [(A, 0, 0), (B, 0, 2)]
+
+
+def test_blank_moves_on_by_its_duration() -> None:
+    table = Table({(0, 0): logits(BLANK, 4), (4, 0): logits(A, 1)})
+    assert table.decode(6) == [(A, 4, 1)]
+
+
+def test_blank_of_no_duration_moves_on_by_one() -> None:
+    table = Table({(0, 0): logits(BLANK, 0), (1, 0): logits(A, 1)})
+    assert table.decode(2) == [(A, 1, 1)]
+
+
+def test_a_token_may_reach_beyond_the_end() -> None:
+    assert Table({(1, 0): logits(A, 4)}).decode(2) == [(A, 1, 4)]
+
+
+def test_blank_is_the_start_of_the_sentence_and_leaves_state_and_token_alone() -> None:
+    table = Table({(1, 0): logits(A, 1), (3, 1): logits(B, 1)})
+    table.decode(5)
+    assert table.visited == [
+        (0, BLANK, ()),
+        (1, BLANK, ()),
+        (2, A, (BLANK,)),
+        (3, A, (BLANK,)),
+        (4, B, (BLANK, A)),
+    ]
+
+
+def test_tokens_at_one_frame_are_limited() -> None:
+    table = Table({(0, count): logits(A, 0) for count in range(9)})
+    assert table.decode(2, limit=3) == [(A, 0, 0)] * 3
+    assert table.visited[-1][0] == 1
+
+
+def test_the_limit_counts_anew_at_the_next_frame() -> None:
+    rows = {(0, 0): logits(A, 0), (0, 1): logits(A, 1), (1, 2): logits(B, 0), (1, 3): logits(B, 0)}
+    assert Table(rows).decode(2, limit=2) == [(A, 0, 0), (A, 0, 1), (B, 1, 0), (B, 1, 0)]
+
+
+def test_a_token_carries_its_probability_among_tokens_and_blank() -> None:
+    table = Table({(0, 0): logits(A, 1, certainty=2.0)})
+    encoded = np.zeros((1, 1), dtype=np.float32)
+    (token,) = decode_greedy(encoded, table, (), blank=BLANK)
+    assert token == Token(A, 0, 1, token.logprob)
+    assert math.exp(token.logprob) == pytest.approx(math.exp(2) / (math.exp(2) + 2))
+
+
+def test_probabilities_of_huge_scores_do_not_overflow() -> None:
+    assert log_probability(np.array([1e4, -1e4], dtype=np.float32), 0) == 0.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [A, BLANK, BLANK + 2])
+def test_scores_that_are_not_finite_are_the_providers_fault(place: int, value: float) -> None:
+    broken = logits(B, 1)
+    broken[place] = value
+    with pytest.raises(ProviderFault, match="frame 1"):
+        Table({(1, 0): broken}).decode(2)

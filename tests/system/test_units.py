@@ -1,0 +1,109 @@
+"""The unit files, as a user installs them."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.user_manager import ROOT, UserManager, install_daemon, user_manager
+
+UNIT = "coldvoxd.service"
+
+PROBE = """
+import ctypes, errno, os, pathlib, resource, socket
+
+def attempt(what, *arguments):
+    try:
+        what(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "written"
+
+runtime = pathlib.Path(os.environ["XDG_RUNTIME_DIR"])
+libc = ctypes.CDLL(None, use_errno=True)
+found = {
+    "network": attempt(socket.socket, socket.AF_INET),
+    "home": attempt((pathlib.Path.home() / "x").write_text, ""),
+    "runtime": attempt((runtime / "x").write_text, ""),
+    "own": attempt((runtime / "coldvoxd" / "x").write_text, ""),
+    "tmp": "seen" if os.path.exists(os.environ["SEEN_BY_ALL"]) else "private",
+    "privileges": "none to gain" if "NoNewPrivs:\\t1" in pathlib.Path("/proc/self/status").read_text() else "some",
+    "namespace": "made" if libc.unshare(0x10000000) == 0 else errno.errorcode[ctypes.get_errno()],
+    "core": resource.getrlimit(resource.RLIMIT_CORE)[1],
+}
+for name, value in found.items():
+    print(f"PROBE {name}={value}")
+"""
+
+
+@pytest.fixture(scope="module")
+def manager() -> Iterator[UserManager]:
+    with user_manager(kind=UserManager) as running:
+        install_daemon(running)
+        yield running
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(manager: UserManager) -> None:
+    manager.run(ROOT / "contrib/install-units.sh", "--cpu")
+    said = manager.run("systemd-analyze", "--user", "verify", f"{manager.home}/.config/systemd/user/{UNIT}")
+    assert (said.stdout + said.stderr).strip() == ""
+    assert "cpu.conf" in manager.show(UNIT, "DropInPaths")
+    manager.run("rm", f"{manager.home}/.config/systemd/user/{UNIT}.d/cpu.conf")
+    manager.systemctl("daemon-reload")
+
+
+def test_the_unit_is_wanted_by_every_login_and_waits_for_no_desktop(manager: UserManager) -> None:
+    """A wish for graphical-session.target would start half a desktop in a login over ssh."""
+    manager.systemctl("enable", UNIT)
+    assert manager.show(UNIT, "WantedBy") == "default.target"
+    related = " ".join(manager.show(UNIT, how) for how in ("After", "Wants", "Requires", "BindsTo", "PartOf"))
+    assert "graphical" not in related
+    for server in ("pipewire.service", "pipewire-pulse.service", "wireplumber.service", "pulseaudio.service"):
+        assert server in related
+    manager.systemctl("disable", UNIT)
+
+
+def test_the_bus_knows_the_service_from_its_installation_on(manager: UserManager) -> None:
+    """The bus reads a new activation file only when it's told to: install-units.sh tells it."""
+    names = manager.run("busctl", "--user", "list", "--activatable", "--no-legend").stdout
+    assert "org.coldvox.Daemon1" in names
+
+
+def test_a_folder_with_a_space_and_a_percent_sign_is_understood(manager: UserManager) -> None:
+    odd = manager.home / "my %h programs"
+    manager.write(odd / "coldvoxd", "#!/bin/sh\n", executable=True)
+    manager.run(ROOT / "contrib/install-units.sh", odd)
+    assert f"path={odd}/coldvoxd ;" in manager.show(UNIT, "ExecStart")
+    manager.run(ROOT / "contrib/install-units.sh")
+
+
+def test_installing_from_a_folder_without_the_daemon_changes_nothing(manager: UserManager) -> None:
+    refused = manager.run(ROOT / "contrib/install-units.sh", "/usr/games", check=False)
+    assert refused.returncode == 66
+    assert "there is no coldvoxd in /usr/games" in refused.stderr
+
+
+def test_the_sandbox_is_really_in_force(manager: UserManager) -> None:
+    """In a user's unit systemd ignores several of these directives silently; what counts is what they do."""
+    script = manager.write("probe.py", PROBE)
+    public = manager.run("mktemp", "/tmp/seen-by-all-XXXXXX").stdout.strip()
+    drop_in = manager.write(
+        f".config/systemd/user/{UNIT}.d/probe.conf",
+        f"[Service]\nType=oneshot\nEnvironment=SEEN_BY_ALL={public}\nExecStart=\nExecStart={sys.executable} {script}\n",
+    )
+    manager.systemctl("daemon-reload")
+    manager.systemctl("start", UNIT, check=False)
+    journal = manager.journal(UNIT)
+    manager.run("rm", drop_in, public)
+    manager.systemctl("daemon-reload")
+    found = dict(line.split("PROBE ", 1)[1].split("=", 1) for line in journal.splitlines() if "PROBE " in line)
+    assert found == {
+        "network": "EAFNOSUPPORT",
+        "home": "EROFS",
+        "runtime": "EROFS",
+        "own": "written",
+        "tmp": "private",
+        "privileges": "none to gain",
+        "namespace": "EPERM",
+        "core": "0",
+    }, journal
