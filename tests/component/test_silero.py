@@ -11,7 +11,7 @@ import pytest
 from coldvoxd.core.errors import InputFault, ModelInvalid
 from coldvoxd.core.values import FRAME_SAMPLES
 from coldvoxd.vad.silero import MODEL, SileroDetector
-from tests.support.speech import synthesize
+from tests.support.speech import samples as recordings
 
 
 def score_all(detector: SileroDetector, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
@@ -20,15 +20,20 @@ def score_all(detector: SileroDetector, samples: npt.NDArray[np.int16]) -> npt.N
     return np.array([detector.score(frame) for frame in frames])
 
 
+def spoken(number: int) -> npt.NDArray[np.int16]:
+    """One of the bundled recordings, int16 (n,)."""
+    return (recordings()[number].wave() * 32_767).astype(np.int16)
+
+
 def test_the_shipped_file_is_the_recorded_one_with_its_licence_beside_it() -> None:
     recorded, name = MODEL.with_name(f"{MODEL.name}.sha256").read_text().split()
     assert (hashlib.sha256(MODEL.read_bytes()).hexdigest(), MODEL.name) == (recorded, name)
     assert "MIT License" in MODEL.with_name("LICENSE").read_text()
 
 
-def test_speech_scores_high_and_the_quiet_around_it_low(tmp_path: Path) -> None:
+def test_speech_scores_high_and_the_quiet_around_it_low() -> None:
     quiet = np.random.default_rng(5).integers(-3, 4, 16_000, dtype=np.int16)
-    speech = synthesize("turn on the light in the kitchen please", tmp_path)
+    speech = spoken(0)
     scores = score_all(SileroDetector(), np.concatenate([quiet, speech, quiet, quiet]))
     first, last = 16_000 // FRAME_SAMPLES, (16_000 + len(speech)) // FRAME_SAMPLES
     assert scores[: first - 1].max() < 0.15
@@ -42,8 +47,8 @@ def test_silence_and_noise_are_not_speech(level: int) -> None:
     assert score_all(SileroDetector(), noise)[5:].max() < 0.5
 
 
-def test_a_reset_forgets_everything(tmp_path: Path) -> None:
-    speech = synthesize("one two three", tmp_path)
+def test_a_reset_forgets_everything() -> None:
+    speech = spoken(1)
     detector = SileroDetector()
     first = score_all(detector, speech)
     assert not np.array_equal(score_all(detector, speech), first), "it has memory"
