@@ -143,8 +143,11 @@ class Login(UserManager):
 
     @contextlib.contextmanager
     def listening(self, *arguments: str) -> Iterator[Listener]:
+        """From when nothing is missed; with `--start` in a session of its own, the first of `events`."""
         with self.running(self.ctl, "--json", "listen", *arguments) as process:
-            yield Listener(process)
+            listener = Listener(process)
+            listener.wait_for("started" if "--start" in arguments else "listening")
+            yield listener
 
     @property
     def main_pid(self) -> int:
