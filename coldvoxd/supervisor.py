@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import numpy as np
 
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ProviderFault, RecognitionFailed
-from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.ports import MissingModel, Recognizer
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, EngineStatus, Hypothesis, Utterance
 from coldvoxd.lane import Lane
 
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 3.0
 """How soon a missing model is looked for again: it may be placed by hand at any time, one file after the other."""
+LOOK_WHILE_FETCHING_S = 1.0
 LOOK_AGAIN_AT_MOST_S = 60.0
 """A model whose files are all there and wrong is tried less and less often."""
 LOAD_LIMIT_S = 180.0
@@ -42,6 +43,8 @@ class Supervisor:
     ) -> None:
         self._open = open_recognizer
         self._on_change = on_change
+        self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
+        """Asked each time that the model is found missing: it may be on its way."""
         self._lane = Lane("recognizer")
         self._limit_s = LOAD_LIMIT_S
         self._recognizer: Recognizer | None = None
@@ -63,20 +66,22 @@ class Supervisor:
                 self._limit_s = LOAD_LIMIT_S
                 recognizer = await self._lane.submit(self._open_and_warm_up)
             except ColdvoxError as fault:
-                refusal = fault if isinstance(fault, NotReady) else NotReady(str(fault))
                 missing = isinstance(fault, ModelMissing)
-                self._refuse(refusal, "model-missing" if missing else "model-invalid")
-                if told != str(fault):
-                    told, again_s = str(fault), LOOK_AGAIN_S
-                    log.error("model %s can't be used: %s", self.status.model, fault)  # noqa: TRY400 - it says all
-                await asyncio.sleep(again_s)
+                found = await self._explained(fault)
+                self._refuse(found, "model-missing" if missing else "model-invalid")
+                if told != found.last_error:
+                    told, again_s = found.last_error, LOOK_AGAIN_S
+                    log.error("model %s can't be used: %s", self.status.model, told)  # noqa: TRY400 - it says all
+                await asyncio.sleep(LOOK_WHILE_FETCHING_S if found.progress >= 0 else again_s)
                 if not missing:
                     again_s = min(LOOK_AGAIN_AT_MOST_S, 2 * again_s)
             else:
                 break
         self._recognizer = recognizer
         self._refusal = None
-        self._publish(provider=recognizer.provider, loading=False, ready=True, degraded="", last_error="")
+        self._publish(
+            provider=recognizer.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0
+        )
         log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, recognizer.provider)
         self._settled.set()
 
@@ -132,9 +137,15 @@ class Supervisor:
             raise NotReady(f"The model loads but its first run fails: {fault}") from fault
         return recognizer
 
-    def _refuse(self, refusal: NotReady, code: str) -> None:
-        self._refusal = refusal
-        self._publish(loading=False, ready=False, degraded=code, last_error=str(refusal))
+    async def _explained(self, fault: ColdvoxError) -> MissingModel:
+        """What callers are told of a model that can't be loaded."""
+        if isinstance(fault, ModelMissing) and self.look_for_missing is not None:
+            return await self.look_for_missing(fault)
+        return MissingModel(fault if isinstance(fault, NotReady) else NotReady(str(fault)), str(fault))
+
+    def _refuse(self, found: MissingModel, code: str) -> None:
+        self._refusal = found.refusal
+        self._publish(loading=False, ready=False, degraded=code, last_error=found.last_error, progress=found.progress)
         self._settled.set()
 
     def _publish(self, **changed: object) -> None:
