@@ -165,8 +165,8 @@ class Fetch:
                     break
             else:
                 raise FetchFault(
-                    f"{remote.name} of {model.repository} arrives damaged: its hash is not the one that {hub.address} "
-                    "tells. Something on the way changes it: try another network, or place the model's directory by hand."
+                    f"{remote.name} of {model.repository} arrives damaged: its hash is not what it should be. Something "
+                    "on the way changes it: try another network, or place the model's directory by hand."
                 )
         self._tell(state=FetchState.CHECKING)
         manifest = Manifest(

@@ -32,6 +32,7 @@ BLOCK = 256 << 10
 """What a cut may cost, in bytes: the client hands over whole blocks, of 10 MB where nobody asks for less."""
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _REFUSED = {401, 403}
+_SHA256_DIGITS, _GIT_DIGITS = 64, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +43,22 @@ class RemoteFile:
     size: int
     etag: str
     """sha256 of the content of a large file, git's name of the blob of a small one, in hex."""
+    pinned_sha256: str = ""
+    """The beginning of what coldvoxd knows it to be, in hex; empty where it knows nothing."""
 
     def fits(self, path: Path) -> bool:
         """Whether a file is this one, byte for byte. Reads all of it."""
         if path.stat().st_size != self.size:
             return False
-        if len(self.etag) == hashlib.sha256().digest_size * 2:
-            digest = hashlib.sha256()
-        else:
-            digest = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
+        sha256 = hashlib.sha256()
+        git_blob = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
+        told = sha256 if len(self.etag) == _SHA256_DIGITS else git_blob
         with path.open("rb", buffering=0) as file:
             while block := file.read(4 << 20):
-                digest.update(block)
-        return digest.hexdigest() == self.etag
+                sha256.update(block)
+                if told is git_blob:
+                    git_blob.update(block)
+        return told.hexdigest() == self.etag and sha256.hexdigest().startswith(self.pinned_sha256)
 
 
 class Hub:
@@ -103,13 +107,13 @@ class Hub:
                 f"{self.address} serves revision {found.commit_hash} of {model.repository}, not {model.revision}: "
                 "it is no faithful mirror; unset or change HF_ENDPOINT."
             )
-        if found.size is None or not found.etag or len(found.etag) not in {40, 64}:
+        if found.size is None or not found.etag or len(found.etag) not in {_SHA256_DIGITS, _GIT_DIGITS}:
             raise FetchFault(f"{self.address} tells neither size nor hash of {what}, so it could not be checked.")
         if file.size not in {-1, found.size}:
             raise FetchFault(f"{what} has {found.size} bytes on {self.address}; it should have {file.size}.")
-        if len(found.etag) == 64 and not found.etag.startswith(file.sha256):
+        if len(found.etag) == _SHA256_DIGITS and not found.etag.startswith(file.sha256):
             raise FetchFault(f"{what} has the sha256 {found.etag[:8]}... on {self.address}, not {file.sha256}...")
-        return RemoteFile(file.name, found.size, found.etag)
+        return RemoteFile(file.name, found.size, found.etag, file.sha256)
 
     def download(self, model: PublishedModel, file: RemoteFile, part: Path, on_bytes: Callable[[int], None]) -> None:
         """Append to `part` what it lacks of the file, telling the bytes of each block as it is on disk.

@@ -76,9 +76,12 @@ class LoopbackHub:
 
     def __init__(self) -> None:
         self.files = {name: (bundled_directory() / name).read_bytes() for name in {*FP32, *INT8}}
-        self.revision = REVISION
+        self.repositories = {REPOSITORY: REVISION}
+        """Revision by name; each holds the same files."""
+        self.revision = ""
+        """What is told instead of the true revision, where set."""
         self.answers: dict[str, deque[Status]] = {}
-        """What the next requests for a file are answered with, by name; `*` for any."""
+        """What the next requests for a file are answered with, by name, or method and name; `*` for any."""
         self.contents: dict[str, deque[Cut | Stall | Corrupt | Whole]] = {}
         """What becomes of the next downloads of a file, by name."""
         self.sent: Counter[str] = Counter()
@@ -140,7 +143,7 @@ class LoopbackHub:
         }
 
     def answer(self, file: str, *answers: Status) -> None:
-        """The next requests for `file` are answered so; `*` is any."""
+        """The next requests for `file`, or `GET file`, are answered so; `*` is any."""
         self.answers[file] = deque(answers)
 
     def spoil(self, file: str, *faults: Cut | Stall | Corrupt | Whole) -> None:
@@ -158,9 +161,9 @@ class LoopbackHub:
         """Bytes of content beyond one copy of each file."""
         return sum(self.sent.values()) - self.size(names)
 
-    def next_answer(self, file: str) -> Status | None:
+    def next_answer(self, method: str, file: str) -> Status | None:
         with self._lock:
-            for queue in (self.answers.get(file), self.answers.get("*")):
+            for queue in map(self.answers.get, (f"{method} {file}", file, "*")):
                 if queue:
                     return queue.popleft()
         return None
@@ -206,26 +209,27 @@ class _Handler(BaseHTTPRequestHandler):
         if len(hub.requests) >= REQUESTS_AT_MOST:
             self._answer(file, Status(500))
             return
-        resolve = f"/{REPOSITORY}/resolve/"
+        repository, _, rest = path.removeprefix("/").partition("/resolve/")
+        revision = hub.repositories.get(repository, "")
         if path.startswith("/cdn/"):
-            self._content(file)
-        elif not path.startswith(resolve):
+            self._content(file, "")
+        elif not revision:
             self._answer(file, Status(404, {"X-Error-Code": "RepoNotFound"}))
-        elif (fault := hub.next_answer(file)) is not None:
+        elif (fault := hub.next_answer(self.command, file)) is not None:
             self._answer(file, fault)
-        elif file not in hub.files or path != f"{resolve}{REVISION}/{file}":
+        elif file not in hub.files or rest != f"{revision}/{file}":
             self._answer(file, Status(404, {"X-Error-Code": "EntryNotFound"}))
         elif file.endswith(".onnx"):
             content = hub.files[file]
             headers = {
-                "X-Repo-Commit": hub.revision,
+                "X-Repo-Commit": hub.revision or revision,
                 "X-Linked-Size": str(len(content)),
                 "X-Linked-ETag": f'"{hashlib.sha256(content).hexdigest()}"',
                 "Location": f"{hub.content_address}/cdn/{file}",
             }
             self._answer(file, Status(302, headers))
         else:
-            self._content(file)
+            self._content(file, hub.revision or revision)
 
     def _answer(self, file: str, status: Status) -> None:
         self.served.note(Request(self.command, file, self.headers.get("Range", ""), status.code))
@@ -235,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _content(self, file: str) -> None:
+    def _content(self, file: str, revision: str) -> None:
         hub = self.served
         content = hub.files[file]
         fault = hub.next_content(file) if self.command == "GET" else None
@@ -247,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not file.endswith(".onnx"):
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
             self.send_header("ETag", f'"{blob}"')
-            self.send_header("X-Repo-Commit", hub.revision)
+            self.send_header("X-Repo-Commit", revision)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(content) - begin))
         if begin:
