@@ -278,16 +278,16 @@ class _Meter:
 
 
 class _JsonMeter:
-    """The same as objects on stdout, twice a second at most for each state."""
+    """The same as objects on stdout: for each hundredth and each change of state, and twice a second."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._last = ("", "")
+        self._last = ("", "", -1)
         self._due_s = 0.0
 
     def __call__(self, progress: "FetchProgress") -> None:
         now_s = time.monotonic()
-        kind = (str(progress.state), progress.message)
+        kind = (str(progress.state), progress.message, round(100 * progress.fraction))
         if progress.state in {"done", "failed"} or (kind == self._last and now_s < self._due_s):
             return
         self._last, self._due_s = kind, now_s + JSON_INTERVAL_S

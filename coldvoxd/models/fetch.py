@@ -158,9 +158,10 @@ class Fetch:
             return total - sum(remote.size - _size(partial, remote) for remote in wanted)
 
         _check_space(cache, total - there())
+        self._tell(state=FetchState.FETCHING)
         for remote in wanted:
             for _ in range(CORRUPT_TRIES):
-                self._tell(state=FetchState.FETCHING, done_bytes=there())
+                self._tell(done_bytes=there())
                 if self._fetch_file(hub, model, remote, partial):
                     break
             else:
@@ -190,6 +191,7 @@ class Fetch:
         self._tell(state=FetchState.CHECKING)
         if not remote.fits(part):
             part.unlink()
+            self._tell(state=FetchState.WAITING, message=f"{remote.name} arrived damaged; fetching it anew")
             return False
         part.replace(target)
         _sync(partial)

@@ -50,17 +50,17 @@ def read_progress(path: Path) -> ToldProgress | None:
 
 
 class ProgressWriter:
-    """Writes the file, each time whole, at most four times a second for news of the same kind. Never raises."""
+    """Writes the file, each time whole: for each hundredth and each change of state, and four times a second. Never raises."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._last = ("", "")
+        self._last = ("", "", -1)
         self._due_s = 0.0
 
     def __call__(self, told: ToldProgress) -> None:
-        """Write it, unless it differs from the last by its bytes alone and that was just now."""
+        """Write it, unless it differs from the last by few bytes alone and that was just now."""
         now_s = time.monotonic()
-        kind = (told.state, told.message)
+        kind = (told.state, told.message, round(100 * told.fraction))
         if kind == self._last and now_s < self._due_s:
             return
         self._last, self._due_s = kind, now_s + INTERVAL_S

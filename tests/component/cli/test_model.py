@@ -203,7 +203,9 @@ def test_a_hub_that_ignores_ranges_still_gives_the_right_file(person: Person) ->
 
 def test_a_damaged_file_is_fetched_again(person: Person) -> None:
     person.hub.spoil(ENCODER, Corrupt())
-    assert person.pull().exit == 0
+    pulled = person.pull()
+    assert pulled.exit == 0
+    assert f"{ENCODER} arrived damaged; fetching it anew" in pulled.waited_for
     person.assert_whole()
     assert person.hub.sent_twice() == len(person.hub.files[ENCODER])
 
