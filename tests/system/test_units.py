@@ -127,6 +127,7 @@ def attempt(what, *arguments):
 runtime = pathlib.Path(os.environ["XDG_RUNTIME_DIR"])
 found = {
     "network": attempt(socket.socket, socket.AF_INET),
+    "bus": attempt(socket.socket(socket.AF_UNIX).connect, str(runtime / "bus")),
     "packets": attempt(socket.socket, socket.AF_PACKET, socket.SOCK_RAW),
     "home": attempt((pathlib.Path.home() / "x").write_text, ""),
     "cache": attempt((pathlib.Path.home() / ".cache/coldvoxd/x").write_text, ""),
@@ -153,6 +154,7 @@ def test_the_unit_that_fetches_may_use_the_network_and_write_its_cache_and_nothi
     found = dict(line.split("PROBE ", 1)[1].split("=", 1) for line in journal.splitlines() if "PROBE " in line)
     assert found == {
         "network": "allowed",
+        "bus": "EACCES",
         "packets": "EAFNOSUPPORT",
         "home": "EROFS",
         "cache": "allowed",
