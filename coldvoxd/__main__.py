@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from coldvoxd import __version__, settings
@@ -56,16 +57,28 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         asyncio.run(serve())
-    except* NameTaken as taken:
-        log.critical("%s", taken.exceptions[0])
-        return_code = EXIT_NAME_TAKEN
-    except* ColdvoxError as faults:
-        for fault in faults.exceptions:
-            log.critical("%s", fault)
-        return_code = EXIT_FAILED
-    else:
-        return_code = 0
-    return return_code
+    except ColdvoxError as fault:
+        return _told(fault)
+    except ExceptionGroup as group:
+        known, unknown = group.split(ColdvoxError)
+        if unknown is not None or known is None:
+            raise
+        return max(_told(fault) for fault in _leaves(known))
+    return 0
+
+
+def _told(fault: BaseException) -> int:
+    """Say what ended the daemon; the exit code."""
+    log.critical("%s", fault)
+    return EXIT_NAME_TAKEN if isinstance(fault, NameTaken) else EXIT_FAILED
+
+
+def _leaves(group: BaseExceptionGroup[ColdvoxError]) -> Iterator[ColdvoxError]:
+    for inner in group.exceptions:
+        if isinstance(inner, BaseExceptionGroup):
+            yield from _leaves(inner)
+        else:
+            yield inner
 
 
 class _JournalFormatter(logging.Formatter):

@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.audio.portaudio import PortAudioMicrophone
@@ -50,9 +51,7 @@ class Daemon:
         self._supervisor = Supervisor(
             lambda: open_recognizer(settings.model), engine_at_start(settings.model), self._tell
         )
-        self._capture = CaptureKeeper(
-            open_microphone(settings.microphone), settings.microphone, self._on_item, self._on_capture
-        )
+        self._capture = CaptureKeeper(open_microphone(settings.microphone), self._on_item, self._on_capture)
         self._pipeline = Pipeline(
             SileroDetector(),
             self._supervisor,
@@ -136,7 +135,7 @@ def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> st
 def open_microphone(settings: MicrophoneSettings) -> Microphone:
     """The microphone that the settings name, not yet opened."""
     if settings.device.startswith(VIRTUAL):
-        return VirtualMicrophone(settings.device.removeprefix(VIRTUAL))
+        return VirtualMicrophone(Path(settings.device.removeprefix(VIRTUAL)))
     return PortAudioMicrophone(settings)
 
 

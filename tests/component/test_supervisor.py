@@ -33,7 +33,7 @@ def noise(seconds: float = 0.5, number: int = 1) -> Utterance:
 class Faulty:
     """A real recognizer behind a fault."""
 
-    def __init__(self, before: Callable[[Utterance], None]) -> None:
+    def __init__(self, before: Callable[[Utterance], object]) -> None:
         self._real = open_model("mini")
         self._before = before
 
@@ -156,7 +156,7 @@ async def test_audio_that_no_model_takes_stays_an_input_fault() -> None:
 
 async def test_a_lane_past_its_limit_breaks_the_promise_and_a_working_one_does_not() -> None:
     gate = threading.Event()
-    supervisor = Supervisor(lambda: Faulty(lambda _: gate.wait() or None), STATUS)
+    supervisor = Supervisor(lambda: Faulty(lambda _: gate.wait()), STATUS)
     await supervisor.load()
     loop = asyncio.get_running_loop()
     hanging = asyncio.create_task(supervisor.recognize(noise()))
