@@ -177,6 +177,8 @@ def login(sound: str = "pulseaudio") -> Iterator[Login]:
                 _start_pipewire(here)
             here.wait_for_sound()
             install_daemon(here, SETTINGS)
+            # As the README says. systemd also forgets how a stopped unit ended unless something wants it.
+            here.systemctl("enable", UNIT)
             yield here
         except BaseException:
             print(here.journal(), here.logs())
