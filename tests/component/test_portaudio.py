@@ -201,6 +201,21 @@ def test_a_device_of_another_rate_and_channel_count_is_heard_at_16_khz_mono(puls
     assert np.abs(steady).max() == pytest.approx(12_000, rel=0.05)
 
 
+def test_the_bare_sound_card_is_not_taken_while_the_server_that_was_used_is_away(pulse: SoundServer) -> None:
+    card = pulse.directory / ".asoundrc"
+    microphone = PortAudioMicrophone(MicrophoneSettings())
+    microphone.open(lambda _: None)
+    microphone.close()
+    pulse.kill()
+    card.write_text("pcm.!default { type null }\n")  # as a machine's own card is `default` while no server runs
+    assert [device.name for device in list_devices()] == ["default"]
+    with pytest.raises(CaptureFault, match="no microphone “default”"):
+        microphone.open(lambda _: None)
+    fresh = PortAudioMicrophone(MicrophoneSettings())
+    assert fresh.open(lambda _: None).name == "default"
+    fresh.close()
+
+
 @pytest.mark.usefixtures("pulse")
 def test_a_device_that_refuses_every_format_is_a_fault_that_names_them() -> None:
     microphone = PortAudioMicrophone(MicrophoneSettings(), formats=lambda _: [(16_000, 99), (48_000, 98)])
