@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# From 1.31 on ONNX Runtime gives the machine a number below ~/.cache/Microsoft and reports to its maker, unless this is
+# set before it is loaded. Nothing leaves this machine.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
