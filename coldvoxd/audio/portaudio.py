@@ -14,6 +14,7 @@ from typing import Any
 import pyaudio
 
 from coldvoxd.audio.convert import StreamConverter
+from coldvoxd.audio.outlook import Outlook, surroundings
 from coldvoxd.audio.quiet import quieten
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import OpenedMicrophone
@@ -58,24 +59,26 @@ class PortAudioMicrophone:
         self._wanted = settings.device
         self._formats = formats
         self._served = False
+        self._outlook = Outlook()
         self._audio: pyaudio.PyAudio | None = None
         self._stream: pyaudio.Stream | None = None
 
     def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
-        """Find the device anew and start it: a server that was not there before is found by a new PyAudio only."""
+        """Find the device anew and start it: a server that was not there before is found by a new PyAudio only.
+
+        Raises CaptureFault, and the same one again without a search while there is no prospect of a better result.
+        """
         self.close()
-        quieten()
+        seen = surroundings()
+        if (reason := self._outlook.in_vain(seen, time.monotonic())) is not None:
+            raise CaptureFault(reason)
         try:
-            self._audio = pyaudio.PyAudio()
-            device = self._choose(_devices(self._audio))
-            opened = self._start(self._audio, device, deliver)
-        except CaptureFault:
+            opened = self._search(deliver)
+        except CaptureFault as fault:
             self.close()
+            self._outlook.failed(str(fault), seen, time.monotonic())
             raise
-        except OSError as error:
-            self.close()
-            raise CaptureFault(f"PortAudio can't be started: {error}") from error
-        self._served = self._served or device.name in SERVER_DEVICES
+        self._outlook.succeeded()
         return opened
 
     def is_delivering(self) -> bool:
@@ -98,6 +101,19 @@ class PortAudioMicrophone:
         audio, self._audio = self._audio, None
         if audio is not None:
             audio.terminate()
+
+    def _search(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        quieten()
+        try:
+            self._audio = pyaudio.PyAudio()
+            device = self._choose(_devices(self._audio))
+        except CaptureFault:
+            raise
+        except OSError as error:
+            raise CaptureFault(f"PortAudio can't be started: {error}") from error
+        opened = self._start(self._audio, device, deliver)
+        self._served = self._served or device.name in SERVER_DEVICES
+        return opened
 
     def _choose(self, devices: list[Device]) -> Device:
         if self._wanted == "default":

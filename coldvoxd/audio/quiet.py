@@ -1,7 +1,8 @@
 """The silence of ALSA and JACK: their error lines, which PortAudio's search for devices sets off, go to our log.
 
 Each library has a handler to be replaced for just this. Turning file descriptor 2 aside instead would swallow what
-other threads log meanwhile, and for as long as a frozen sound server holds the search up.
+other threads log meanwhile, and for as long as a frozen sound server holds the search up. PortAudio 19.6 itself has no
+such handler: a server's death and a refused format still print up to three lines, once each.
 """
 
 import ctypes
