@@ -124,36 +124,42 @@ class Supervisor:
 
     async def _on_accelerator(self, accelerator: Rung, utterance: Utterance) -> Hypothesis:
         """On the accelerator; from `hedge_s` on on the CPU too, and the first valid answer wins."""
+        hedge_s = accelerator.hedge_s
         running = accelerator.start(utterance)
-        done, _ = await asyncio.wait({running}, timeout=accelerator.hedge_s)
-        hedge: asyncio.Task[Hypothesis] | None = None
-        if not done:
-            log.info("utterance %d takes long on %s; the CPU has begun it too", utterance.id, accelerator.name)
-            hedge = asyncio.create_task(self._on_cpu(utterance), name="hedge")
-            limit_s = max(0.0, ACCELERATOR_LIMIT_S - accelerator.hedge_s)
-            give_up = asyncio.get_running_loop().call_later(limit_s, self._left_behind, accelerator, running)
-            await asyncio.wait({running, hedge}, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                give_up.cancel()
-        if running.done() and not running.cancelled():
+        await asyncio.wait({running}, timeout=hedge_s)
+        if running.done():
             try:
-                hypothesis = running.result()
+                return running.result()
             except ProviderFault as fault:
                 self._failed(fault, utterance)
-            except BaseException:
-                if hedge is not None:
-                    hedge.cancel()
-                raise
-            else:
-                if hedge is not None:
-                    hedge.cancel()
-                return hypothesis
-        try:
-            return await (hedge or asyncio.ensure_future(self._on_cpu(utterance)))
-        except ColdvoxError:
-            if running.done():
-                raise
-            return await running  # the CPU failed, the accelerator was only slow
+                return await self._on_cpu(utterance)
+        log.info("utterance %d takes long on %s; the CPU has begun it too", utterance.id, accelerator.name)
+        loop = asyncio.get_running_loop()
+        give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, accelerator, running)
+        running.add_done_callback(lambda _: give_up.cancel())
+        return await self._first_valid(running, utterance)
+
+    async def _first_valid(self, running: "asyncio.Future[Hypothesis]", utterance: Utterance) -> Hypothesis:
+        """The answer of a run that is late, or the CPU's, whichever comes first and is one."""
+        hedge = asyncio.create_task(self._on_cpu(utterance), name="hedge")
+        racing: set[asyncio.Future[Hypothesis]] = {running, hedge}
+        last: ColdvoxError = RecognitionFailed(f"Utterance {utterance.id} could not be recognized.")
+        while racing:
+            done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+            for answered in done:
+                if answered.cancelled():
+                    continue  # left behind
+                try:
+                    hypothesis = answered.result()
+                except ColdvoxError as fault:
+                    last = fault
+                    if answered is running and isinstance(fault, ProviderFault):
+                        self._failed(fault, utterance)
+                else:
+                    if racing & {hedge}:
+                        hedge.cancel()
+                    return hypothesis
+        raise last
 
     async def _on_cpu(self, utterance: Utterance) -> Hypothesis:
         for attempt in range(1, ATTEMPTS + 1):
@@ -183,7 +189,7 @@ class Supervisor:
         """A run that exceeded its limit: its thread can't be killed, so its lane is left to it."""
         if running.done():
             return
-        running.add_done_callback(lambda late: late.cancelled() or late.exception())
+        running.cancel()
         accelerator.abandon()
         self._fault(
             FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, f"a run on {self._name} exceeded {ACCELERATOR_LIMIT_S:g} s"
@@ -256,7 +262,7 @@ class Supervisor:
         running = accelerator.start(clip)
         done, _ = await asyncio.wait({running}, timeout=2 * ACCELERATOR_LIMIT_S)
         if not done:
-            running.add_done_callback(lambda late: late.cancelled() or late.exception())
+            running.cancel()
             accelerator.abandon()
             raise ProviderFault(f"the golden clip took longer than {2 * ACCELERATOR_LIMIT_S:g} s on {self._name}")
         if _words(running.result().text) != _words(self._golden_text):
