@@ -232,7 +232,8 @@ class Supervisor:
         before, provider = self.status.provider, rung.provider
         self._publish(provider=provider, degraded=self._state.reason.value)
         if before != provider:
-            log.warning("provider %s->%s reason=%s", before, provider, reason)
+            level = logging.INFO if rung is self._accelerator else logging.WARNING
+            log.log(level, "provider %s->%s reason=%s", before, provider, reason)
 
     def _begin_trial(self) -> None:
         self._trial = asyncio.create_task(self._try_accelerator(), name="accelerator")
