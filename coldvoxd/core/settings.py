@@ -45,8 +45,8 @@ class ModelSettings:
     """Which files of the model directory are loaded."""
     fetch: bool = True
     """Where the model is missing and published, have it fetched by the unit coldvoxd-model.service (the daemon itself has no network). Off, nothing is fetched until you type `coldvoxctl model pull`."""
-    provider: str = "cpu"
-    """ONNX Runtime execution provider: `cpu`, `cuda`, or any other that the installed ONNX Runtime offers."""
+    provider: str = "auto"
+    """ONNX Runtime execution provider: `auto` is `cuda` where there is an NVIDIA driver and otherwise `cpu`; or name one that the installed ONNX Runtime offers. Whatever it is, the CPU stands by. `virtual:PATH` is the shipped stand-in, which fails as it is told over the socket PATH."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})
     """Threads of one recognition; 0 for as many as there are physical cores."""
 
