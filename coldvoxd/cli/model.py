@@ -275,9 +275,11 @@ class _Meter:
         if self._terminal and text and text not in self._shown:
             self._shown = [text]
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-        elif not self._terminal and progress.state in {"fetching", "waiting"} and text not in self._shown:
-            self._shown.append(text)
-            print(text, file=sys.stderr, flush=True)
+        elif not self._terminal and progress.state in {"fetching", "waiting"}:
+            news = text.partition("; trying again in ")[0]
+            if news not in self._shown:
+                self._shown.append(news)
+                print(text, file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Leave an empty line behind."""
