@@ -58,7 +58,9 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
 
     model = settings.load().model
     files = find_model(arguments.model or model.name, Precision(arguments.precision or model.precision))
-    return ParakeetRecognizer.open(files, model.provider, model.threads)
+    # What stands for a choice that the daemon makes, with the CPU standing by: here a file can as well run on the CPU.
+    chosen_by_daemon = model.provider == "auto" or model.provider.startswith("virtual:")
+    return ParakeetRecognizer.open(files, "cpu" if chosen_by_daemon else model.provider, model.threads)
 
 
 def _fault(file: str, error: ColdvoxError, output: Output) -> None:
