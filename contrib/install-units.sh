@@ -48,9 +48,17 @@ put() { # put FILE: standard input becomes FILE, at once or not at all
 }
 
 # % and " mean something in a unit file; & and \ to awk. Only lines that begin with ExecStart= are touched.
-program=\"${bindir//%/%%}/coldvoxd\" awk 'BEGIN { program = ENVIRON["program"] }
-    /^ExecStart=/ { print "ExecStart=" program; next } { print }' "$here/systemd/coldvoxd.service" |
-    put "$units/coldvoxd.service"
+for unit in "$here"/systemd/*.service; do
+    folder=${bindir//%/%%} awk 'BEGIN { theirs = "ExecStart=%h/.local/bin/" }
+        index($0, theirs) == 1 {
+            rest = substr($0, length(theirs) + 1)
+            program = rest
+            sub(/ .*/, "", program)
+            print "ExecStart=\"" ENVIRON["folder"] "/" program "\"" substr(rest, length(program) + 1)
+            next
+        }
+        { print }' "$unit" | put "$units/${unit##*/}"
+done
 put "$activation/org.coldvox.Daemon1.service" <"$here/dbus/org.coldvox.Daemon1.service"
 if [[ $cpu == yes ]]; then
     put "$units/coldvoxd.service.d/cpu.conf" <"$here/systemd/coldvoxd-cpu.conf"

@@ -15,20 +15,20 @@ _WIDTH = re.compile(r"^ {2,}\S")
 
 
 def coldvoxctl() -> str:
-    """The page coldvoxctl(1)."""
+    """Of section 1, for people who dictate."""
     parser = command_line()
     lines = [*_head("coldvoxctl", 1, "dictate with coldvoxd, and see what it does"), *_command_line(parser)]
     return _page([*lines, *_see_also("coldvoxd(1)", "coldvoxd.toml(5)")])
 
 
 def coldvoxd() -> str:
-    """The page coldvoxd(1)."""
+    """Of section 1, for people who run it."""
     lines = [*_head("coldvoxd", 1, "dictation daemon on the session bus"), *_command_line(daemon_command_line())]
     return _page([*lines, *_see_also("coldvoxctl(1)", "coldvoxd.toml(5)", "systemctl(1)", "busctl(1)")])
 
 
 def coldvoxd_toml() -> str:
-    """The page coldvoxd.toml(5)."""
+    """Of section 5, for people who change settings."""
     lines = _head("coldvoxd.toml", 5, "settings of coldvoxd")
     lines += [".SH SYNOPSIS", _text("~/.config/coldvoxd/coldvoxd.toml"), ".SH DESCRIPTION"]
     lines += _prose(
