@@ -89,7 +89,8 @@ dictate() { # dictate SAMPLE WORDS: from StartDictation to the text, twice told
     paplay --device=speaker1 "$1"
     eventually 60 grep -q '"transcribed"' /tmp/heard
     stopped=$(call StopDictation)
-    kill "$listener" && wait "$listener" || true
+    kill "$listener"
+    wait "$listener" || true
     told=$(sed -n 's/.*"event": "transcribed".*"text": "\([^"]*\)".*/\1/p' /tmp/heard | words)
     stopped=$(cut -d'"' -f2 <<<"$stopped" | words)
     tell "said: $2 | Transcribed: $told | StopDictation: $stopped"
@@ -139,7 +140,7 @@ inside_upgrade() {
 }
 
 inside_uninstall() {
-    ~/.local/share/coldvoxd/uninstall.sh && die "it does not ask" || true
+    if ~/.local/share/coldvoxd/uninstall.sh </dev/null; then die "it does not ask"; fi
     ~/.local/share/coldvoxd/uninstall.sh --yes >&2
     listing >/tmp/after
     diff -u /tmp/before /tmp/after >&2 || die "the home directory is not as it was"
@@ -286,7 +287,7 @@ clean_up() {
     fi
     if [[ ${layer:-} ]]; then
         umount "$layer/root" 2>/dev/null || umount --lazy "$layer/root" || true
-        [[ $keep == yes ]] && tell "kept: $layer" || rm -rf -- "$layer"
+        if [[ $keep == yes ]]; then tell "kept: $layer"; else rm -rf -- "$layer"; fi
     fi
     exit "$status"
 }
