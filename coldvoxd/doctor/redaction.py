@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PATTERNS = (
-    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "EMAIL"),
+    (re.compile(r"://[^/\s@]+@"), "://REDACTED@"),
+    (re.compile(r"(?<!://REDACTED)\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "EMAIL"),
     (re.compile(r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}[:_-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])"), "MAC"),
     (re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"), "IP"),
     (re.compile(r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}"), "IP"),
@@ -18,7 +19,6 @@ _PATTERNS = (
     ),
     (re.compile(r"\bhf_[A-Za-z0-9]{8,}"), "TOKEN"),
     (re.compile(r"(?i)\b(token|password|secret|authorization)(\s*[=:]\s*)\S+"), r"\1\2REDACTED"),
-    (re.compile(r"://[^/\s@]+@"), "://REDACTED@"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
 )
 """Addresses of people, devices and networks; keys; the ids of machines and boots."""
