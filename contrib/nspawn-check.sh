@@ -54,21 +54,13 @@ eventually() { # eventually SECONDS COMMAND...
 is_active() { systemctl --user --quiet is-active coldvoxd; }
 is_idle() { [[ $(property State 2>/dev/null) == idle ]]; }
 restarts_are() { [[ $(systemctl --user show -P NRestarts coldvoxd) == "$1" ]]; }
+has_microphone() { [[ $(pactl get-default-source 2>/dev/null) == mic1 ]]; }
 words() { tr '[:upper:]' '[:lower:]' | tr -cs "[:alnum:]'" ' ' | sed 's/^ //; s/ $//'; }
 listing() { find "$HOME" -path "$HOME/coldvoxd" -prune -o -printf '%y %p %l\n' | sort; }
 
-virtual_microphone() {
-    local module
-    pactl list short sources | grep -q speaker1.monitor || pactl load-module module-null-sink sink_name=speaker1 rate=16000 channels=1 >/dev/null
-    pactl list short sources | grep -qw mic1 || pactl load-module module-remap-source master=speaker1.monitor source_name=mic1 >/dev/null
-    pactl set-default-source mic1
-    module=$(pactl info | sed -n 's/^Server Name: //p')
-    tell "sound server: $module"
-}
-
 inside_before() {
-    eventually 30 pactl info >/dev/null
-    virtual_microphone
+    eventually 30 has_microphone
+    tell "sound server: $(pactl info | sed -n 's/^Server Name: //p'), default source $(pactl get-default-source)"
     listing >/tmp/before
     tell "home before: $(wc -l </tmp/before) entries"
 }
@@ -99,7 +91,6 @@ dictate() { # dictate SAMPLE WORDS: from StartDictation to the text, twice told
 
 inside_dictate() {
     export PATH=$HOME/.local/bin:$PATH
-    virtual_microphone
     eventually 60 is_active
     eventually 60 is_idle
     dictate ~/coldvoxd/$samples/05-one-two-three-four-five.flac "one two three four five"
@@ -219,6 +210,18 @@ make_layer() {
     chown -R $uid:$uid "$machine$home"
 }
 
+microphone() { # what is played to speaker1 is heard by mic1, from the first start of the sound server on
+    local sink="module-null-sink sink_name=speaker1 rate=16000 channels=1" source="module-remap-source master=speaker1.monitor source_name=mic1"
+    if [[ $suite == bookworm ]]; then
+        mkdir -p "$machine/etc/pulse/default.pa.d"
+        printf '%s\n' "load-module $sink norewinds=1" "load-module $source" "set-default-source mic1" >"$machine/etc/pulse/default.pa.d/check.pa"
+    else
+        mkdir -p "$machine/etc/pipewire/pipewire-pulse.conf.d"
+        printf 'pulse.cmd = [\n{ cmd = "load-module" args = "%s" }\n{ cmd = "load-module" args = "%s" }\n]\n' "$sink" "$source" \
+            >"$machine/etc/pipewire/pipewire-pulse.conf.d/check.conf"
+    fi
+}
+
 boot() {
     local options=() bind
     for bind in "${binds[@]}"; do
@@ -296,6 +299,7 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 make_tree
 make_layer
+microphone
 boot
 step before
 install_as_a_guest

@@ -156,6 +156,9 @@ need_for_system_tests() {
     fi
     have mount || want mount "mounts in private namespaces"
     have shellcheck || want shellcheck "checks these scripts"
+    have zsh || want zsh "tries its completions"
+    have fish || want fish "tries its completions"
+    have groff || want groff-base "checks the manual pages"
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this person's next login
             left_out+=("PipeWire: not installed, since it would take part in your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PATTERNS = (
-    (re.compile(r"://[^/\s@]+@"), "://REDACTED@"),
-    (re.compile(r"(?<!://REDACTED)\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "EMAIL"),
+    (re.compile(r"(?<=://)[^/\s@]+@"), ""),
+    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "EMAIL"),
     (re.compile(r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}[:_-]){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])"), "MAC"),
     (re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"), "IP"),
     (re.compile(r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}"), "IP"),

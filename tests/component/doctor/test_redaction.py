@@ -23,7 +23,7 @@ PLANTED = {
     "write to anna.k@example.org": "write to EMAIL",
     "hf_AbCdEfGhIjKlMnOp": "TOKEN",
     "token = opensesame": "token = REDACTED",
-    "https://me:pw@hub.example/x": "https://REDACTED@hub.example/x",
+    "https://me:pw@hub.example/x": "https://hub.example/x",
     "machine 3d1219c7c4c5404aaa1f6d2a48adfda4": "machine ID",
     "utterance 7: 'my secret words'": "(a line with spoken text)",
 }
