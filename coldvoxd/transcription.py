@@ -51,7 +51,8 @@ def transcribe_file(
     file = AudioFile.open(path)
     scores = _score(file, detector, tell)
     spans = cut(scores.speech, scores.level_db)
-    doubtful = not spans and scores.duration_s < SHORT_S and float(scores.level_db.max()) > AUDIBLE_DBFS
+    loudest_db = float(scores.level_db.max(initial=-np.inf))
+    doubtful = not spans and scores.duration_s < SHORT_S and loudest_db > AUDIBLE_DBFS
     if doubtful:
         spans = [(0, len(scores.speech))]
     heard: list[tuple[float, Hypothesis]] = []

@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: contrib/install.sh [--model NAME] [--cpu] [--no-start]
+usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--no-start]
 
 Installs this checkout for you alone, as an ordinary user; run again, it upgrades and keeps your settings:
   ~/.local/share/coldvoxd/venv        Python environment with the daemon and all it needs
@@ -16,18 +16,21 @@ Then it starts the service, now and at each login, and shows what `coldvoxctl do
 missing are named with their reasons and installed with sudo; where that can't be, you get the command to type.
 
   --model NAME  write this model into the settings; `mini`, which is bundled, is for trials
-  --cpu         adds the locks for machines without a GPU to the service
+  --cuda        install NVIDIA's CUDA libraries too; without being asked where an NVIDIA driver runs
+  --cpu         don't, and add the locks for machines without a GPU to the service
   --no-start    put everything in place, and start nothing
 
 exit codes: 0 installed, 64 wrong usage, 69 something is missing that can't be installed, 77 run as root
 TEXT
 }
 
-model='' cpu=() start=yes
+model='' cpu=() start=yes cuda=no
+[[ ! -e /dev/nvidiactl ]] || cuda=yes
 while (($#)); do
     case $1 in
     --model) model=${2:?--model needs a name} && shift ;;
-    --cpu) cpu=(--cpu) ;;
+    --cpu) cpu=(--cpu) cuda=no ;;
+    --cuda) cuda=yes ;;
     --no-start) start=no ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 64 ;;
@@ -84,8 +87,13 @@ install_environment() {
     if [[ -e $venv ]] && ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python"; }; then
         rm -rf -- "$venv" # half made, or of a Python that is gone
     fi
-    local what="$root"
-    grep -q '^fetch = ' "$root/pyproject.toml" && what="${root}[fetch]"
+    local what="$root" extras=()
+    grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
+    if [[ $cuda == yes ]]; then
+        extras+=(cuda)
+        tell "with NVIDIA's CUDA libraries, about 2 GB, for the GPU of this machine"
+    fi
+    ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
     [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "can't make $venv"
     tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time this takes minutes"
     local cache=(--no-cache-dir) # uninstall.sh leaves nothing, so nothing is kept elsewhere, unless a cache was named

@@ -63,8 +63,10 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         with path.open("rb") as content:
             try:
                 file = soundfile.SoundFile(content)
-            except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless formats, by the name
-                raise FileFault(f"{path} is not audio that can be read ({error}): {CONVERT}") from error
+            except soundfile.LibsndfileError as error:
+                raise FileFault(f"{path} is not audio that can be read ({error.error_string}): {CONVERT}") from error
+            except TypeError as error:  # by its name a format without a head, whose rate would have to be told
+                raise FileFault(f"{path} is not audio that can be read (it has no header): {CONVERT}") from error
             with file:
                 yield file
     except FileNotFoundError as error:
@@ -79,7 +81,7 @@ def _read(file: soundfile.SoundFile, path: Path, position: int) -> npt.NDArray[n
         block: npt.NDArray[np.float32] = file.read(BLOCK_S * file.samplerate, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise FileFault(
-            f"{path} is damaged after {position / file.samplerate:.1f} s ({error}): {CONVERT}, which may mend it"
+            f"{path} is damaged after {position / file.samplerate:.1f} s ({error.error_string}): {CONVERT}, which may mend it"
         ) from error
     if not np.isfinite(block).all():
         raise FileFault(f"{path} holds NaN or infinite values after {position / file.samplerate:.1f} s: {CONVERT}")

@@ -31,8 +31,14 @@ def check() -> Iterator[Finding | Doing]:
         wanted = settings.load().model.provider
     except SettingsError:
         wanted = ort.CPU  # the settings' own check says it
-    candidates = [name for name in ("cuda", ort.CPU) if name in offered] if wanted == AUTO else [wanted]
-    yield from _sessions(candidates)
+    if wanted.startswith("virtual:"):
+        yield warn(
+            "provider", f"the stand-in {wanted} is set", 'for real recognition set `provider = "auto"` under [model]'
+        )
+        wanted = ort.CPU
+    elif wanted == AUTO:
+        wanted = ort.likely_accelerator() or ort.CPU
+    yield from _sessions(list(dict.fromkeys((wanted, ort.CPU))))
 
 
 def wheels(installed: dict[str, str]) -> Iterator[Finding]:
@@ -63,18 +69,16 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
 
 
-def _sessions(candidates: list[str]) -> Iterator[Finding | Doing]:
-    """A real session on the first of them that gives one."""
+def _sessions(ladder: list[str]) -> Iterator[Finding | Doing]:
+    """A real session on the first of them that gives one; the CPU comes last, as in the daemon."""
     from coldvoxd import ort
 
-    last = len(candidates) - 1
-    for number, name in enumerate(candidates):
+    for name in ladder:
         yield Doing("provider", f"opening a session on {name}", 'set `provider = "cpu"` under [model]')
         try:
             session = ort.open_session(GRAPH, name, threads=1)
         except ProviderUnavailable as error:
-            told = fail if number == last else warn
-            yield told("provider", str(error), 'set `provider = "cpu"` under [model], or mend what it names')
+            yield warn("provider", str(error), 'mend what it names, or set `provider = "cpu"` under [model]')
             continue
         except ColdvoxError as error:
             yield fail("provider", str(error), INSTALL_AGAIN)
@@ -82,3 +86,4 @@ def _sessions(candidates: list[str]) -> Iterator[Finding | Doing]:
         yield ok("provider", f"a session runs on {ort.short_name(session.provider)}")
         session.close()
         return
+    yield fail("provider", f"no session on {' or '.join(ladder)}", INSTALL_AGAIN)

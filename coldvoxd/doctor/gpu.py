@@ -97,7 +97,11 @@ def _libraries(load: Callable[[str], Any]) -> Iterator[Finding | Doing]:
         if installed:
             yield warn("cuda", f"not on the system: {names}; Python packages bring {', '.join(installed)}")
         else:
-            yield fail("cuda", f"missing: {names}", 'pip install "onnxruntime-gpu[cuda,cudnn]" into the environment')
+            yield fail(
+                "cuda",
+                f"missing: {names}",
+                "install them from NVIDIA, or as Python packages: ./contrib/install.sh --cuda",
+            )
 
 
 def _version(handle: Any, function: str) -> str:

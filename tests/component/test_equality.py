@@ -151,6 +151,17 @@ class Watched:
         return logits, next_state
 
 
+def test_any_tokens_make_the_same_text(pair: Pair) -> None:
+    """But for control pieces, which the reference shows."""
+    vocabulary = pair.ours.vocabulary
+    generator = np.random.default_rng(0)
+    shown = [index for index in range(len(vocabulary)) if vocabulary.shown(index)]
+    for _ in range(300):
+        chosen = [int(index) for index in generator.choice(shown, size=generator.integers(0, 12))]
+        tokens = [Token(index, 0, 1, 0.0) for index in chosen]
+        assert vocabulary.text(tokens) == pair.reference._decode_tokens(chosen, None, None).text
+
+
 def test_what_we_hear_in_the_samples_is_what_the_manifest_says_the_reference_heard(pair: Pair) -> None:
     heard = {sample.name: pair.ours.recognize_samples(sample.wave()).text for sample in samples()}
     assert heard == {sample.name: sample.heard[pair.precision] for sample in samples()}

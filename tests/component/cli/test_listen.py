@@ -134,8 +134,8 @@ async def test_two_interrupts_throw_the_session_away(running: RunningService, ct
 
 
 async def test_a_daemon_that_is_restarted_is_waited_for(bus: PrivateBus, ctl: Ctl) -> None:
-    async with running_service(bus) as first:
-        command = await listening(ctl, first)
+    async with running_service(bus):
+        command = await listening(ctl)
     assert await next_object(command) == {"event": "daemon-gone"}
     async with running_service(bus) as second:
         assert await next_object(command) == {"event": "daemon-here"}
