@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
+from coldvoxd.doctor.finding import Doing, Finding, fail, ok
 
 NVIDIA = "0x10de"
 DISPLAY = "0x03"
@@ -95,7 +95,7 @@ def _libraries(load: Callable[[str], Any]) -> Iterator[Finding | Doing]:
     if missing:
         names = ", ".join(f"{library.name} ({library.files[0]})" for library in missing)
         if installed:
-            yield warn("cuda", f"not on the system: {names}; Python packages bring {', '.join(installed)}")
+            yield ok("cuda", f"as Python packages: {', '.join(installed)}")
         else:
             yield fail(
                 "cuda",
