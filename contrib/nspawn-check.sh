@@ -56,7 +56,10 @@ is_idle() { [[ $(property State 2>/dev/null) == idle ]]; }
 restarts_are() { [[ $(systemctl --user show -P NRestarts coldvoxd) == "$1" ]]; }
 has_microphone() { [[ $(pactl get-default-source 2>/dev/null) == mic1 ]]; }
 words() { tr '[:upper:]' '[:lower:]' | tr -cs "[:alnum:]'" ' ' | sed 's/^ //; s/ $//'; }
-listing() { find "$HOME" -path "$HOME/coldvoxd" -prune -o -printf '%y %p %l\n' | sort; }
+listing() { # of all but the clone and what the sound server keeps for itself
+    find "$HOME" \( -path "$HOME/coldvoxd" -o -path "$HOME/.config/pulse/*" -o -path "$HOME/.local/state/wireplumber/*" \) -prune \
+        -o -printf '%y %p %l\n' | sort
+}
 
 inside_before() {
     eventually 30 has_microphone
