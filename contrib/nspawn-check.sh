@@ -54,7 +54,7 @@ eventually() { # eventually SECONDS COMMAND...
 is_active() { systemctl --user --quiet is-active coldvoxd; }
 is_idle() { [[ $(property State 2>/dev/null) == idle ]]; }
 restarts_are() { [[ $(systemctl --user show -P NRestarts coldvoxd) == "$1" ]]; }
-has_microphone() { [[ $(pactl get-default-source 2>/dev/null) == mic1 ]]; }
+has_microphone() { pactl list short sources 2>/dev/null | grep -qw mic1; }
 words() { tr '[:upper:]' '[:lower:]' | tr -cs "[:alnum:]'" ' ' | sed 's/^ //; s/ $//'; }
 listing() { # of all but the clone and what the sound server keeps for itself
     find "$HOME" \( -path "$HOME/coldvoxd" -o -path "$HOME/.config/pulse/*" -o -path "$HOME/.local/state/wireplumber/*" \) -prune \
@@ -63,6 +63,7 @@ listing() { # of all but the clone and what the sound server keeps for itself
 
 inside_before() {
     eventually 30 has_microphone
+    pactl set-default-source mic1 # PulseAudio was told; PipeWire's session manager remembers it from now on
     tell "sound server: $(pactl info | sed -n 's/^Server Name: //p'), default source $(pactl get-default-source)"
     listing >/tmp/before
     tell "home before: $(wc -l </tmp/before) entries"
