@@ -266,7 +266,7 @@ install_as_a_guest() { # without sudo the user gets the command to type, and som
     [[ $command ]] || die "install.sh ended with $status and no command to type"
     tell "root types: $command"
     # shellcheck disable=SC2086 # it is a command line
-    in_machine env DEBIAN_FRONTEND=noninteractive $command >"$layer/apt.log" 2>&1 || die "apt-get: $(tail -n 5 "$layer/apt.log")"
+    in_machine env DEBIAN_FRONTEND=noninteractive $command >"$layer/apt.log" 2>&1 || die "apt-get: $(tail -n 40 "$layer/apt.log")"
     step install
 }
 

@@ -50,7 +50,7 @@ main() { # in a function, so that bash has read it all before this very file goe
     for path in "$HOME"/.local/bin/{coldvoxd,coldvoxctl}; do
         [[ -L $path && $(readlink -- "$path") == "$home"/* ]] && files+=("$path")
     done
-    trees+=("$home"/{venv,install,installed,uninstall.sh} "${XDG_STATE_HOME:-$HOME/.local/state}/coldvoxd" "$runtime/coldvoxd")
+    trees+=("$home"/{venv,install,installed,uninstall.sh} "${XDG_STATE_HOME:-$HOME/.local/state}/coldvoxd" "$runtime"/coldvoxd{,-model})
     [[ $keep_models == yes ]] || trees+=("$cache/coldvoxd" "$home/models")
     [[ $keep_settings == yes ]] || trees+=("$config/coldvoxd")
 
