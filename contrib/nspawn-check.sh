@@ -231,7 +231,7 @@ boot() {
     for bind in "${binds[@]}"; do
         options+=("--bind-ro=$bind")
     done
-    systemd-nspawn --quiet --directory="$machine" --machine=coldvoxd-check --register=no --keep-unit --link-journal=no \
+    systemd-nspawn --quiet --directory="$machine" --machine=coldvoxd-check --register=no --keep-unit --link-journal=no --timezone=off \
         --console=passive --bind="$place/pip-cache:/var/cache/pip" "${options[@]}" --boot >"$layer/console" 2>&1 &
     nspawn=$!
     eventually 60 has_leader
