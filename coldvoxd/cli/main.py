@@ -59,6 +59,10 @@ def _run(arguments: Namespace, output: Output) -> int:
             from coldvoxd.cli.completion import completion
 
             return completion(arguments, output)
+        case "model":
+            from coldvoxd.cli.model import model
+
+            return model(arguments, output)
         case _:
             raise UsageFault("Which command? See `coldvoxctl --help`.")
 

@@ -108,7 +108,7 @@ def hearing(name: str, samples: npt.NDArray[np.int16]) -> Finding:
         told = f"“{name}” was opened and delivered {len(samples) / SAMPLE_RATE:.2f} s of sound in {PATIENCE_S:g} s"
         return fail("microphone", told, f"it may be suspended, or gone; {RESTART_SERVER}")
     if not samples.any():
-        told = f"“{name}” delivers perfect silence: it is muted"
+        told = f"“{name}” delivers perfect silence: it is muted, or nothing is connected"
         return warn("microphone", told, "unmute it: its switch, the desktop's sound settings, or `pactl list sources`")
     level = 20 * np.log10(np.sqrt(np.mean(np.square(samples / 32768))))
     return ok("microphone", f"“{name}” delivers sound at {level:.0f} dBFS")

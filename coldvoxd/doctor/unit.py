@@ -9,6 +9,7 @@ from pathlib import Path
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 
 UNIT = "coldvoxd.service"
+FETCHING = "coldvoxd-model.service"
 SHOWN = (
     "LoadState",
     "UnitFileState",
@@ -24,23 +25,45 @@ INSTALL = "put it in place: ./contrib/install.sh"
 
 
 def check() -> Iterator[Finding | Doing]:
-    """What systemd --user says of it."""
+    """What systemd --user says of the daemon's unit, and of the one that fetches its model."""
     if shutil.which("systemctl") is None:
         yield warn("unit", "there is no systemctl: coldvoxd must be started by hand")
         return
     yield Doing("unit", "asking systemd --user", "log out and in again: the user's service manager hangs")
+    unit = _show(UNIT)
+    if isinstance(unit, str):
+        told = f"systemd --user can't be asked: {unit}"
+        yield fail("unit", told, "log in to a session of systemd; over ssh or su: loginctl enable-linger $USER")
+        return
+    yield from findings(unit)
+    fetching = _show(FETCHING)
+    if not isinstance(fetching, str):
+        yield from fetching_findings(fetching)
+
+
+def _show(unit: str) -> dict[str, str] | str:
+    """Its properties, or why systemd can't be asked."""
     shown = subprocess.run(
-        ["systemctl", "--user", "show", UNIT, f"--property={','.join(SHOWN)}"],  # noqa: S607 - the one in PATH
+        ["systemctl", "--user", "show", unit, f"--property={','.join(SHOWN)}"],  # noqa: S607 - the one in PATH
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
     if shown.returncode:
-        told = f"systemd --user can't be asked: {shown.stderr.strip()}"
-        yield fail("unit", told, "log in to a session of systemd; over ssh or su: loginctl enable-linger $USER")
-        return
-    yield from findings(dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line))
+        return shown.stderr.strip() or f"exit code {shown.returncode}"
+    return dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+
+
+def fetching_findings(unit: Mapping[str, str]) -> Iterator[Finding]:
+    """Of coldvoxd-model.service, where it does something or has failed to."""
+    journal = "journalctl --user -u coldvoxd-model -b"
+    if unit["LoadState"] != "loaded":
+        yield warn("fetching", f"{FETCHING} is {unit['LoadState']}: a missing model isn't fetched by itself", INSTALL)
+    elif unit["ActiveState"] == "activating":
+        yield ok("fetching", "the model is being fetched; `coldvoxctl status` says how far it is")
+    elif unit["ActiveState"] == "failed":
+        yield warn("fetching", f"the model could not be fetched ({unit['Result']})", f"see why: {journal}")
 
 
 def findings(unit: Mapping[str, str]) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 import pytest
 
 from coldvoxd.doctor.finding import Verdict
-from coldvoxd.doctor.unit import findings
+from coldvoxd.doctor.unit import fetching_findings, findings
 
 WELL = {
     "LoadState": "loaded",
@@ -37,3 +37,16 @@ def test_the_unit_in_words(changed: dict[str, str], verdict: Verdict, said: str)
     assert worst.verdict is verdict
     assert any(said in finding.text and finding.verdict is verdict for finding in all_of_it)
     assert all(finding.remedy for finding in all_of_it if finding.verdict is Verdict.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({"ActiveState": "inactive"}, None),
+        ({"ActiveState": "activating"}, Verdict.OK),
+        ({"ActiveState": "failed", "Result": "exit-code"}, Verdict.WARN),
+        ({"LoadState": "not-found"}, Verdict.WARN),
+    ],
+)
+def test_the_unit_that_fetches_is_told_where_it_matters(changed: dict[str, str], verdict: Verdict | None) -> None:
+    assert [finding.verdict for finding in fetching_findings(WELL | changed)] == ([verdict] if verdict else [])
