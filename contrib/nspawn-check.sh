@@ -15,10 +15,10 @@ directory before and after. bookworm has PulseAudio, trixie PipeWire. Needs root
   --keep  leave the layer of this run for looking at
 
 environment:
-  COLDVOXD_CHECK_DIR     where trees and layers live: /var/tmp/coldvoxd-check
-  COLDVOXD_CHECK_MIRROR  Debian mirror: http://deb.debian.org/debian
-  COLDVOXD_CHECK_BIND    files or folders of this machine to be seen inside, read-only, with spaces between
-  COLDVOXD_CHECK_ENV     NAME=VALUE for the logins inside, with spaces between
+  COLDVOX_CHECK_DIR     where trees and layers live: /var/tmp/coldvoxd-check
+  COLDVOX_CHECK_MIRROR  Debian mirror: http://deb.debian.org/debian
+  COLDVOX_CHECK_BIND    files or folders of this machine to be seen inside, read-only, with spaces between
+  COLDVOX_CHECK_ENV     NAME=VALUE for the logins inside, with spaces between
 
 exit codes: 0 all went well, 1 something did not (the journal is printed), 69 something is missing here
 TEXT
@@ -163,8 +163,8 @@ while (($#)); do
     shift
 done
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
-place=${COLDVOXD_CHECK_DIR:-/var/tmp/coldvoxd-check}
-mirror=${COLDVOXD_CHECK_MIRROR:-http://deb.debian.org/debian}
+place=${COLDVOX_CHECK_DIR:-/var/tmp/coldvoxd-check}
+mirror=${COLDVOX_CHECK_MIRROR:-http://deb.debian.org/debian}
 tree=$place/$suite
 
 missing=()
@@ -178,14 +178,14 @@ elif ((${#missing[@]})); then
     exit 69
 fi
 # Mounts and machine belong to a namespace of their own and end with it.
-if [[ ${COLDVOXD_CHECK_APART:-} != yes ]]; then
+if [[ ${COLDVOX_CHECK_APART:-} != yes ]]; then
     arguments=("$suite")
     [[ $keep == no ]] || arguments+=(--keep)
-    COLDVOXD_CHECK_APART=yes exec unshare --mount --propagation private -- "$0" "${arguments[@]}"
+    COLDVOX_CHECK_APART=yes exec unshare --mount --propagation private -- "$0" "${arguments[@]}"
 fi
 
-read -ra binds <<<"${COLDVOXD_CHECK_BIND:-}"
-read -ra variables <<<"${COLDVOXD_CHECK_ENV:-}"
+read -ra binds <<<"${COLDVOX_CHECK_BIND:-}"
+read -ra variables <<<"${COLDVOX_CHECK_ENV:-}"
 sound=(pulseaudio)
 [[ $suite == bookworm ]] || sound=(pipewire pipewire-bin pipewire-pulse wireplumber)
 
