@@ -262,7 +262,7 @@ install_as_a_guest() { # without sudo the user gets the command to type, and som
     step install 2>"$layer/install.log" || status=$?
     cat "$layer/install.log" >&2
     ((status)) || return 0
-    command=$(sed -n 's/^    sudo \(apt-get .*\)/\1/p' "$layer/install.log")
+    command=$(sed -nE 's/^    (sudo )?(apt-get .*)/\2/p' "$layer/install.log")
     [[ $command ]] || die "install.sh ended with $status and no command to type"
     tell "root types: $command"
     # shellcheck disable=SC2086 # it is a command line
