@@ -93,7 +93,8 @@ def _command_line(parser: argparse.ArgumentParser) -> Iterator[str]:
 def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield f".SS {_escaped(parser.prog.partition(' ')[2])}"
     yield from _synopsis(parser)
-    yield from (".PP", *_prose(parser.description or ""))
+    if parser.description:
+        yield from (".PP", *_prose(parser.description))
     options, commands = _sorted(parser)
     yield from options
     if parser.epilog:

@@ -37,8 +37,9 @@ def check() -> Iterator[Finding | Doing]:
         else:
             yield ok("model", told)
     except (ModelMissing, ModelInvalid) as error:
-        first, _, rest = str(error).partition("\n")
-        yield fail("model", first, rest or "fetch it again")
+        first, *rest = str(error).splitlines()
+        remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the places looked at
+        yield fail("model", first.removesuffix(" Looked in"), remedy or "fetch it again: coldvoxctl model pull")
     yield from space(cache_directory(), model_there=there)
 
 
