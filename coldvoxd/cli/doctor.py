@@ -14,6 +14,8 @@ from coldvoxd.doctor.report import line, report
 
 def doctor(arguments: Namespace, output: Output) -> Exit:
     """Show every finding as it comes, and write the report where one is wanted. Raises UsageFault."""
+    if arguments.report is not None:
+        _write(arguments.report, "")  # before the examination, which takes seconds
     findings = []
     for finding in examine():
         findings.append(finding)
