@@ -179,9 +179,11 @@ start_service() {
 }
 
 summary() {
-    tell "" "What was found (coldvoxctl doctor shows it again):"
+    tell
+    tell "What was found (coldvoxctl doctor shows it again):"
     "$venv/bin/coldvoxctl" doctor >&2 || true
-    tell "" "Dictate: coldvoxctl toggle; what you say is printed by coldvoxctl listen. Settings: coldvoxctl config example"
+    tell
+    tell "Dictate: coldvoxctl toggle; what you say is printed by coldvoxctl listen. Settings: coldvoxctl config example"
     tell "Remove all of it: $home/uninstall.sh"
     [[ :$PATH: == *":$bin:"* ]] || tell "$bin is not in your PATH in this shell; log in again, or add it"
     [[ ${SHELL:-} != */zsh ]] || tell "for zsh, put into ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
