@@ -64,6 +64,12 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "progress": 0.25,
         "last_error": "",
         "version": __version__,
+        "device": "Blue Yeti",
+        "selection": "default",
+        "open": True,
+        "policy": "always",
+        "muted": False,
+        "problem": "",
     }
     assert len(status) == interface_xml().count("<property ")
     running.control.engine = EngineStatus(degraded="model-missing", last_error="No model.")
