@@ -8,7 +8,11 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
@@ -18,11 +22,12 @@ from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
-from coldvoxd.ort import available_providers
+from coldvoxd.ort import CPU, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.supervisor import Ladder, Supervisor
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
+from coldvoxd.virtual.accelerator import VirtualAccelerator
 from coldvoxd.virtual.microphone import VirtualMicrophone
 from coldvoxd.vitals import Vitals
 
@@ -36,6 +41,8 @@ CAPTURE_AT_STOP_S = 1.0
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 VIRTUAL = "virtual:"
+AUTO = "auto"
+GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
 class Daemon:
@@ -50,9 +57,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
-        self._supervisor = Supervisor(
-            lambda: open_recognizer(settings.model), engine_at_start(settings.model), self._tell
-        )
+        self._supervisor = Supervisor(ladder(settings.model), engine_at_start(settings.model), self._tell)
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
@@ -171,10 +176,32 @@ def open_microphone(settings: MicrophoneSettings) -> Microphone:
     return PortAudioMicrophone(settings)
 
 
-def open_recognizer(settings: ModelSettings) -> Recognizer:
+def ladder(settings: ModelSettings) -> Ladder:
+    """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
+
+    def on_cpu() -> Recognizer:
+        return open_recognizer(settings, CPU)
+
+    name = settings.provider
+    if name == AUTO:
+        name = likely_accelerator() or CPU
+    if name == CPU:
+        return Ladder(on_cpu)
+    if name.startswith(VIRTUAL):
+        stand_in = VirtualAccelerator(Path(name.removeprefix(VIRTUAL)), on_cpu)
+        return Ladder(on_cpu, stand_in.open, "virtual", golden_clip())
+    return Ladder(on_cpu, lambda: open_recognizer(settings, name), name, golden_clip())
+
+
+def open_recognizer(settings: ModelSettings, provider: str) -> Recognizer:
     """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
     files = find_model(settings.name, Precision(settings.precision))
-    return ParakeetRecognizer.open(files, provider=settings.provider, threads=settings.threads)
+    return ParakeetRecognizer.open(files, provider=provider, threads=settings.threads)
+
+
+def golden_clip() -> npt.NDArray[np.float32]:
+    """The shipped recording by which accelerators are judged, float32 (n,) at 16 kHz."""
+    return np.concatenate(tuple(AudioFile.open(GOLDEN).blocks()))
 
 
 def engine_at_start(settings: ModelSettings) -> EngineStatus:

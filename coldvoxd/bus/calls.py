@@ -13,7 +13,7 @@ from coldvoxd.bus.options import parse_options
 from coldvoxd.bus.text import bus_text
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.ports import DictationControl, MicrophoneControl
-from coldvoxd.core.values import SessionOptions
+from coldvoxd.core.values import EngineStatus, SessionOptions
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Calls:
             "Precision": engine.precision,
             "ExecutionProvider": engine.provider,
             "AvailableProviders": list(engine.available_providers),
-            "Degraded": engine.degraded or self._microphone_degraded(),
+            "Degraded": self._degraded(engine),
             "Progress": engine.progress,
             "LastError": bus_text(engine.last_error),
             "Version": __version__,
@@ -95,11 +95,13 @@ class Calls:
             "Problem": bus_text(microphone.problem),
         }
 
-    def _microphone_degraded(self) -> str:
-        """Degraded's code while the engine itself has none to tell."""
+    def _degraded(self, engine: EngineStatus) -> str:
+        """The one code that matters most: what is not recognized, what is not heard, what is recognized otherwise."""
+        if engine.degraded and not engine.ready:
+            return engine.degraded
         if self._microphone.problem:
             return "microphone-lost"
-        return "microphone-muted" if self._microphone.muted else ""
+        return "microphone-muted" if self._microphone.muted else engine.degraded
 
     def session_ended(self, session: int) -> None:
         """Its caller need not be watched any more."""

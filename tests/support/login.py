@@ -200,8 +200,10 @@ def _start_pipewire(here: Login) -> None:
     here.systemctl("start", "pipewire.socket", "pipewire-pulse.socket", "wireplumber.service")
     eventually_blocking(lambda: here.run("pactl", "info", check=False).returncode == 0, what="pipewire-pulse")
     here.run("pw-metadata", "-n", "settings", "0", "clock.force-rate", "16000")
-    here.run("pactl", "load-module", "module-null-sink", "sink_name=speaker1", "rate=16000", "channels=1")
-    here.run("pactl", "load-module", "module-remap-source", "master=speaker1.monitor", "source_name=mic1")
+    mono = ("rate=16000", "channels=1", "channel_map=mono")
+    here.run("pactl", "load-module", "module-null-sink", "sink_name=speaker1", *mono)
+    source = ("source_name=mic1", "master=speaker1.monitor", "master_channel_map=mono")
+    here.run("pactl", "load-module", "module-remap-source", *source, *mono)
 
 
 def fault_s() -> float:
