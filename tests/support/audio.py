@@ -29,6 +29,8 @@ NO_HARDWARE = {
 PIPEWIRE_PROGRAMS = ("pipewire", "wireplumber", "pipewire-pulse", "dbus-daemon", "pw-metadata")
 
 
+NOT_YET = 0xFFFFFFFF
+"""PipeWire's source of a stream that is still being linked."""
 DESCRIPTIONS = {1: "Blue Yeti", 2: "Built-in Audio"}
 
 
@@ -134,10 +136,23 @@ class SoundServer:
 
     def move_stream(self, source: str) -> None:
         """As a person does in a mixer, with the one stream that an ALSA program records."""
-        streams = self._run("pactl", "-f", "json", "list", "source-outputs")
-        for stream in json.loads(streams):
-            if stream["properties"].get("application.id") == "org.coldvox.Daemon1":
-                self._run("pactl", "move-source-output", str(stream["index"]), source)
+        for index, (application, _) in self.streams().items():
+            if application == "org.coldvox.Daemon1":
+                self._run("pactl", "move-source-output", str(index), source)
+
+    def streams(self) -> dict[int, tuple[str, int]]:
+        """Of each program that records: its application's ID, where it has one, and the index of its source."""
+        listed = json.loads(self._run("pactl", "-f", "json", "list", "source-outputs"))
+        return {
+            stream["index"]: (stream["properties"].get("application.id", ""), stream["source"])
+            for stream in listed
+            if stream.get("client") not in {None, "n/a"}  # the microphones' own have none
+            and stream["source"] != NOT_YET
+        }
+
+    def record_in_background(self) -> "subprocess.Popen[bytes]":
+        """Another program that records the default source."""
+        return subprocess.Popen(["parecord", "--raw"], env=self.environment(), stdout=subprocess.DEVNULL)
 
     def mute(self, source: str = "mic1", *, muted: bool = True) -> None:
         self._run("pactl", "set-source-mute", source, "1" if muted else "0")

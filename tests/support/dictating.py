@@ -37,6 +37,13 @@ class Dictating:
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
+    async def dictate(self, server: SoundServer, sample: Sample, speaker: str = "speaker1") -> str:
+        """The text of a session in which this is spoken."""
+        await self.client.call("StartDictation")
+        await self.until("Open", True)
+        await asyncio.to_thread(server.play, sample.path, speaker)
+        return str(await self.client.call("StopDictation"))
+
     async def get(self, name: str, interface: str = MICROPHONE) -> Any:
         return await self.client.get(interface, name)
 
@@ -60,18 +67,12 @@ class Dictating:
         return found
 
     async def state(self, *wanted: str) -> None:
-        def known() -> bool:
-            return self.process.poll() is None
-
-        assert known(), self.log
+        """Wait until the daemon is in one of these states."""
         deadline_s = time.monotonic() + PATIENCE_S
         while (state := await self.get("State", DICTATION)) not in wanted:
             if time.monotonic() > deadline_s:
                 raise AssertionError(f"state {state}, not {' or '.join(wanted)}\n{self.log}")
             await asyncio.sleep(0.02)
-
-    def stopped(self) -> list[list[Any]]:
-        return self.client.bodies("DictationStopped")
 
     def cpu_s(self) -> float:
         """Processor time that the daemon has used."""
@@ -99,12 +100,15 @@ class Dictating:
 
 
 @contextlib.asynccontextmanager
-async def dictating(server: SoundServer, **settings: str) -> AsyncIterator[Dictating]:
+async def dictating(server: SoundServer, bus: PrivateBus | None = None, **settings: str) -> AsyncIterator[Dictating]:
     """The daemon with the bundled model on this sound server; settings of [microphone] as the environment writes them."""
-    with PrivateBus() as bus, tempfile.TemporaryDirectory(prefix="coldvox-daemon-") as place:
+    with (
+        contextlib.nullcontext(bus) if bus else PrivateBus() as session_bus,
+        tempfile.TemporaryDirectory(prefix="coldvox-daemon-") as place,
+    ):
         log = Path(place) / "log"
         environment = server.environment() | {
-            "DBUS_SESSION_BUS_ADDRESS": bus.address,
+            "DBUS_SESSION_BUS_ADDRESS": session_bus.address,
             "COLDVOXD_MODEL_NAME": "mini",
             "PYTHONPATH": str(ROOT),
             **{f"COLDVOXD_MICROPHONE_{name.upper()}": value for name, value in settings.items()},
@@ -119,7 +123,7 @@ async def dictating(server: SoundServer, **settings: str) -> AsyncIterator[Dicta
                 stderr=subprocess.STDOUT,
             )
         try:
-            async with BusClient(bus.address) as client:
+            async with BusClient(session_bus.address) as client:
                 await client.subscribe()
                 daemon = Dictating(process, client, log)
                 await _until_it_answers(daemon)
