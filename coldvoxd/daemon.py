@@ -20,6 +20,7 @@ from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core.ports import Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.fetching import ModelFetching
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
 from coldvoxd.ort import CPU, available_providers, likely_accelerator
@@ -86,6 +87,7 @@ class Daemon:
         self._notifier.status("starting")
         service = await BusService.connect(self._pipeline, microphone=self._microphone)
         await service.check_name_free()
+        self._supervisor.look_for_missing = ModelFetching(self._settings.model, service.units).look
         async with _until_signal(self._stop), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
@@ -164,6 +166,8 @@ def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> st
         model = f"{engine.model} {engine.precision} on {engine.provider.removesuffix('ExecutionProvider').lower()}"
     elif engine.loading:
         model = f"{engine.model} is being loaded"
+    elif engine.progress >= 0:
+        model = f"{engine.model} is being fetched, {engine.progress:.0%}"
     else:
         model = f"no model: {engine.last_error}"
     return f"{state}; {microphone}; {model}"

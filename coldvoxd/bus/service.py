@@ -12,6 +12,7 @@ from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
 from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
 from coldvoxd.bus.screenlock import ScreenLock
 from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.units import Units
 from coldvoxd.core.errors import NameTaken
 from coldvoxd.core.ports import DictationControl, MicrophoneControl
 from coldvoxd.core.values import StopReason, Transcript
@@ -67,6 +68,10 @@ class BusService:
     async def watch_screen_lock(self, on_lock: Callable[[bool], None]) -> None:
         """Tell from now on, and now where it is so, that the screen is locked or unlocked. Raises BusUnavailable."""
         await ScreenLock(self._connection, on_lock).watch()
+
+    def units(self) -> Units:
+        """The user manager of systemd on the same bus."""
+        return Units(self._connection)
 
     async def wait_for_disconnect(self) -> None:
         """Return once `close` was called; raise BusUnavailable when the bus goes away."""
