@@ -103,7 +103,21 @@ Exit code 1 where there are problems.
 
 _STATUS_JSON = """\
 With --json the fields state, session, model, precision, execution_provider, available_providers, degraded, progress,
-last_error and version; their meanings are those of the bus properties.
+last_error and version, and of the microphone: device, selection, open, policy, muted and problem; their meanings are those of
+the bus properties.
+"""
+
+_DEVICES = """\
+List the microphones there are, by the names that the sound settings show; the one in use is marked.
+"""
+
+_DEVICES_JSON = """\
+With --json one object: devices, a list of name, description and current; and device, selection, open, policy, muted, problem.
+"""
+
+_DEVICE = """\
+Use another microphone from now on, until the daemon ends: its name as `coldvoxctl devices` shows it, or a part of it;
+`default` follows the desktop's default source. To keep a choice, set `device` under [microphone] in the settings.
 """
 
 
@@ -186,6 +200,10 @@ def command_line() -> argparse.ArgumentParser:
         "Show state, model, execution provider and the last error. Doesn't start the daemon.\n",
         _STATUS_JSON,
     )
+
+    _command(commands, "devices", "list microphones", _DEVICES, _DEVICES_JSON)
+    device = _command(commands, "device", "use another microphone", _DEVICE, 'With --json: {"device": DESCRIPTION}.')
+    device.add_argument("name", metavar="NAME", help="a microphone's name or part of it, or `default`")
 
     listen = _command(commands, "listen", "print texts as they come", _LISTEN, _LISTEN_JSON)
     listen.add_argument("--once", action="store_true", help="end when a session has ended")

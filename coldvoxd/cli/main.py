@@ -39,6 +39,10 @@ def _run(arguments: Namespace, output: Output) -> int:
             from coldvoxd.cli.control import control
 
             return asyncio.run(control(arguments, output))
+        case "devices" | "device":
+            from coldvoxd.cli.devices import devices
+
+            return asyncio.run(devices(arguments, output))
         case "listen":
             from coldvoxd.cli.listen import listen
 
