@@ -250,6 +250,7 @@ def test_the_bare_sound_card_is_not_taken_while_the_server_that_was_used_is_away
         microphone.open(lambda _: None)
     fresh = PortAudioMicrophone(MicrophoneSettings())
     assert fresh.open(lambda _: None).name == "default"
+    assert fresh.bare == ("default",)
     fresh.close()
 
 
