@@ -23,7 +23,7 @@ from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.fetching import ModelFetching
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
-from coldvoxd.ort import CPU, available_providers, likely_accelerator
+from coldvoxd.ort import AUTO, CPU, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
 from coldvoxd.supervisor import Ladder, Supervisor
 from coldvoxd.systemd import Notifier, watchdog_interval_s
@@ -42,7 +42,6 @@ CAPTURE_AT_STOP_S = 1.0
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 VIRTUAL = "virtual:"
-AUTO = "auto"
 GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 

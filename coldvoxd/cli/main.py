@@ -51,6 +51,18 @@ def _run(arguments: Namespace, output: Output) -> int:
             from coldvoxd.cli.transcribe import transcribe
 
             return transcribe(arguments, output)
+        case "doctor":
+            from coldvoxd.cli.doctor import doctor
+
+            return doctor(arguments, output)
+        case "config":
+            from coldvoxd.cli.config import config
+
+            return config(arguments, output)
+        case "completion":
+            from coldvoxd.cli.completion import completion
+
+            return completion(arguments, output)
         case "model":
             from coldvoxd.cli.model import model
 

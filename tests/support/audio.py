@@ -69,9 +69,9 @@ class SoundServer:
     @contextlib.contextmanager
     def adopted(self) -> Iterator[None]:
         """Let this very process find the server too: libpulse and ALSA read the environment with each opening."""
-        before = dict(os.environ)
+        before, ours = dict(os.environ), self.environment()
         os.environ.clear()
-        os.environ.update(self.environment())
+        os.environ.update(ours)
         try:
             yield
         finally:
