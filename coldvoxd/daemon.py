@@ -5,7 +5,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,9 @@ from coldvoxd.core.ports import Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.models import find_model
-from coldvoxd.ort import CPU, available_providers, likely_accelerator
+from coldvoxd.ort import CPU, Session, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Ladder, Supervisor
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
@@ -150,21 +151,35 @@ def ladder(settings: ModelSettings) -> Ladder:
     def on_cpu() -> Recognizer:
         return open_recognizer(settings, CPU)
 
+    def mapped() -> Recognizer:
+        return open_recognizer(settings, CPU, packed=False)
+
     name = settings.provider
     if name == AUTO:
         name = likely_accelerator() or CPU
     if name == CPU:
         return Ladder(on_cpu)
+    readiness = Readiness(settings.standby)
     if name.startswith(VIRTUAL):
-        stand_in = VirtualAccelerator(Path(name.removeprefix(VIRTUAL)), on_cpu)
-        return Ladder(on_cpu, stand_in.open, "virtual", golden_clip())
-    return Ladder(on_cpu, lambda: open_recognizer(settings, name), name, golden_clip())
+        stand_in = VirtualAccelerator(
+            Path(name.removeprefix(VIRTUAL)), lambda wrap: open_recognizer(settings, CPU, wrap=wrap)
+        )
+        return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden_clip(), None, readiness, mapped)
+    return Ladder(
+        on_cpu, lambda: open_recognizer(settings, name), name, golden_clip(), readiness=readiness, cpu_mapped=mapped
+    )
 
 
-def open_recognizer(settings: ModelSettings, provider: str) -> Recognizer:
+def open_recognizer(
+    settings: ModelSettings,
+    provider: str,
+    *,
+    packed: bool = True,
+    wrap: Callable[[Session], Session] = lambda session: session,
+) -> Recognizer:
     """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
     files = find_model(settings.name, Precision(settings.precision))
-    return ParakeetRecognizer.open(files, provider=provider, threads=settings.threads)
+    return ParakeetRecognizer.open(files, provider, settings.threads, packed=packed, wrap=wrap)
 
 
 def golden_clip() -> npt.NDArray[np.float32]:
