@@ -11,7 +11,8 @@ the bundled model `mini` under a private session bus, a virtual microphone that 
 real ONNX Runtime sessions fail as the row says. No GPU takes part, and your own sound and session are not touched.
 
   --json          one JSON object a row on standard output: row, moment, utterances, lost, doubled, wrong and
-                  recovery_ratio: from detection to text, against one plain CPU recognition in the same run
+                  recovery_ratio: from detection to text, against a plain CPU recognition of the same speech in the same
+                  run (null where the row has none), and how many plays it took: a row over 1.3 is played thrice at most
   --rows PATTERN  only rows whose "NAME (MOMENT)" is like the pattern (*, ?), such as `decoder` or `hang*Stop`
   --list          name the rows and play nothing
   --jobs N        so many rows at the same time: faster, but the ratios then tell of the contention

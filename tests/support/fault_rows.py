@@ -20,7 +20,8 @@ class Row:
 
     name: str
     moment: str
-    acts: tuple[str, ...]
+    acts: str
+    """With `; ` between them."""
     struck: int = 0
     """Which of the utterances said meets the (last) fault."""
     before: tuple[str, ...] = ()
@@ -38,68 +39,59 @@ def rows() -> tuple[Row, ...]:
 
 
 def _loading() -> Iterator[Row]:
+    served = "on cpu; say 0; hear"
     for kind in ("absent", "driver", "memory", "illegal"):
-        yield Row(f"{kind} at load", "at load", ("on cpu", "say 0", "hear"), before=(f"REFUSE {kind}",), on_cpu=False)
-    for kind, runs in (("memory", 1), ("illegal", 1), ("nan", 1), ("broken", 1), ("wrong", 2), ("empty", 2)):
-        before = (f"FAULT {kind} {runs}",) if runs == 1 else ("PASS 1", f"FAULT {kind}")
-        acts = ("on cpu", "say 0", "hear")
-        yield Row(f"{kind} at warm-up", "at warm-up", acts, before=before, on_cpu=False)
+        yield Row(f"{kind} at load", "at load", served, before=(f"REFUSE {kind}",), on_cpu=False)
+    for kind in ("memory", "illegal", "nan", "broken"):
+        yield Row(f"{kind} at warm-up", "at warm-up", served, before=(f"FAULT {kind}",), on_cpu=False)
+    for kind in ("wrong", "empty"):  # of the golden clip
+        yield Row(f"{kind} at warm-up", "at warm-up", served, before=("PASS 1", f"FAULT {kind}"), on_cpu=False)
     for kind in ("memory", "illegal"):
-        acts = ("say 0", "hear", "degraded *", "say 16", "hear")
+        acts = "say 0; hear; degraded *; say 16; hear"
         yield Row(f"{kind} while loading", "while loading", acts, before=(f"REFUSE {kind} 1 4000",), on_cpu=False)
-    acts = ("say 0", "hear", "on gpu", "say 16", "hear")
+    acts = "say 0; hear; on gpu; say 16; hear"
     yield Row("slow while loading", "while loading", acts, before=("OPENING 4000",), on_cpu=False)
 
 
 def _in_a_run() -> Iterator[Row]:
     for kind in ("memory", "illegal", "lost"):
-        acts = ("say 0", "hear", f"FAULT {kind} start", "say 16", "hear", "on cpu")
+        acts = f"say 0; hear; FAULT {kind} start; say 16; hear; on cpu"
         yield Row(f"{kind} between utterances", "between utterances", acts, struck=1)
     for part in ("encoder", "decoder"):
         for kind in ("memory", "illegal", "lost", "fault", "nan", "broken"):
-            acts = (f"FAULT {kind} {part}", "say 0", "hear", "on cpu")
-            yield Row(f"{kind} in the {part}", f"in the {part}", acts)
-        acts = (f"HANG 30000 {part}", "say 0", "hear", "degraded gpu-timeout", "on cpu")
+            yield Row(f"{kind} in the {part}", f"in the {part}", f"FAULT {kind} {part}; say 0; hear; on cpu")
+        acts = f"HANG 30000 {part}; say 0; hear; degraded gpu-timeout; on cpu"
         yield Row(f"hang in the {part}", f"in the {part}", acts, hedged=True)
-    acts = ("FAULT illegal 1 encoder 4000", "say 0", "hear", "say 16", "hear", "on cpu")
+    acts = "FAULT illegal 1 encoder 4000; say 0; hear; say 16; hear; on cpu"
     yield Row("hang and then illegal", "in the encoder", acts, hedged=True)
-    acts = ("FAULT empty 2", "say 1", "hear", "on cpu")
-    yield Row("empty in an utterance", "in the decoder", acts)
+    yield Row("empty in an utterance", "in the decoder", "FAULT empty 2; say 1; hear; on cpu")
 
 
 def _under_pressure() -> Iterator[Row]:
     for kind in ("memory", "illegal", "nan"):
-        yield Row(f"{kind} during Stop", "during Stop", (f"FAULT {kind}", "say 0", "stop", "on cpu"))
-    yield Row("hang during Stop", "during Stop", ("HANG 30000", "say 0", "stop", "on cpu"), hedged=True)
-    ten = "say 0 16 8 13 20 4 21 1 18 3"
+        yield Row(f"{kind} during Stop", "during Stop", f"FAULT {kind}; say 0; stop; on cpu")
+    yield Row("hang during Stop", "during Stop", "HANG 30000; say 0; stop; on cpu", hedged=True)
+    burst = "say 0 16 8 13 20 4 21 1 18 3; hear; on cpu"
+    moment = "during a burst of ten utterances"
     for kind in ("memory", "illegal", "nan"):
-        acts = ("PASS 4", f"FAULT {kind} decoder", ten, "hear", "on cpu")
-        yield Row(f"{kind} in a burst of ten", "during a burst of ten utterances", acts, struck=4)
-    acts = ("PASS 4", "HANG 30000", ten, "hear", "on cpu")
-    yield Row("hang in a burst of ten", "during a burst of ten utterances", acts, struck=4, hedged=True)
+        acts = f"REFUSE memory 9; PASS 4; FAULT {kind} decoder; {burst}"
+        yield Row(f"{kind} in a burst of ten", moment, acts, struck=4)
+    acts = f"REFUSE memory 9; PASS 4; HANG 30000; {burst}"
+    yield Row("hang in a burst of ten", moment, acts, struck=4, hedged=True)
     for kind in ("memory", "nan"):
-        acts = (
-            f"FAULT {kind}",
-            "say 0",
-            "hear",
-            "on cpu",
-            "on gpu",
-            f"FAULT {kind} decoder",
-            "say 16",
-            "hear",
-            "on cpu",
-        )
-        yield Row(f"{kind} twice in a row", "twice in a row", acts, struck=1)
-    acts = ("HANG 2500 3", "say 0 16 8 13 20 4", "hear", "degraded gpu-timeout", "on cpu")
+        once = f"FAULT {kind}; say 0; hear; on cpu"
+        again = f"on gpu; FAULT {kind} decoder; say 16; hear; on cpu"
+        yield Row(f"{kind} twice in a row", "twice in a row", f"{once}; {again}", struck=1)
+    acts = "REFUSE memory 9; HANG 2500 3; say 0 16 8 13 20 4; hear; degraded *; on cpu"
     yield Row("slow three times in a row", "twice in a row", acts, on_cpu=False)
 
 
 def _on_the_cpu_too() -> Iterator[Row]:
     for kind in ("memory", "illegal", "nan"):
-        acts = (f"FAULT {kind}", f"CPU FAULT {kind} decoder", "say 0", "hear", "on cpu", "say 16", "hear")
+        acts = f"FAULT {kind}; CPU FAULT {kind} decoder; say 0; hear; on cpu; say 16; hear"
         yield Row(f"{kind}, and on the CPU too", "on the CPU too", acts, on_cpu=False)
-    acts = ("FAULT memory", "CPU HANG 30000", "say 6", "hear", "on cpu", "say 16", "hear")
+    acts = "REFUSE memory 9; FAULT memory; CPU HANG 30000; say 6; hear; on cpu; say 16; hear"
     yield Row("memory, and the CPU hangs", "on the CPU too", acts, on_cpu=False)
-    acts = ("FAULT memory", "say 0", "hear", "on cpu")
-    yield Row("memory with a cold standby", "in the encoder", acts, on_cpu=False, standby="cold")
-    yield Row("memory with a mapped standby", "in the encoder", acts, on_cpu=False, standby="mapped")
+    for standby in ("cold", "mapped"):
+        acts = "FAULT memory; say 0; hear; on cpu"
+        yield Row(f"memory with a {standby} standby", "in the encoder", acts, on_cpu=False, standby=standby)
