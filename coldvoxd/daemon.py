@@ -19,8 +19,9 @@ from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core.ports import Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.fetching import ModelFetching
 from coldvoxd.models import find_model
-from coldvoxd.ort import CPU, Session, available_providers, likely_accelerator
+from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
 from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Ladder, Supervisor
@@ -40,7 +41,6 @@ CAPTURE_AT_STOP_S = 1.0
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 VIRTUAL = "virtual:"
-AUTO = "auto"
 GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
@@ -78,6 +78,7 @@ class Daemon:
         self._notifier.status("starting")
         service = await BusService.connect(self._pipeline)
         await service.check_name_free()
+        self._supervisor.look_for_missing = ModelFetching(self._settings.model, service.units).look
         async with _until_signal(self._stop), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
@@ -133,6 +134,8 @@ def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> st
         model = f"{engine.model} {engine.precision} on {engine.provider.removesuffix('ExecutionProvider').lower()}"
     elif engine.loading:
         model = f"{engine.model} is being loaded"
+    elif engine.progress >= 0:
+        model = f"{engine.model} is being fetched, {engine.progress:.0%}"
     else:
         model = f"no model: {engine.last_error}"
     return f"{state}; {microphone}; {model}"

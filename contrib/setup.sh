@@ -208,11 +208,15 @@ install_wanted() {
         tell "$(printf '  %-20s %s' "${wanted[i]}" "${reasons[i]}")"
     done
     command=(apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends --no-remove "${wanted[@]}")
+    if ((EUID != 0)) && ! have sudo; then
+        give_up "they take root to install, and there is no sudo. As root type this, then run $0 again:
+    ${command[*]}"
+    fi
     tell "installing them: $( ((EUID == 0)) || echo 'sudo ')${command[*]}"
     local status=0
     run_as_root env DEBIAN_FRONTEND=noninteractive "${command[@]}" </dev/null >"$work/apt.log" 2>&1 || status=$?
     if ((status == 77 && EUID != 0)); then
-        give_up "that takes root. Type this, then run $0 again:
+        give_up "sudo asks for a password, and there is no terminal here. Type this, then run $0 again:
     sudo ${command[*]}"
     elif ((status)) && [[ -z ${package_lists_fresh:-} ]]; then # lists of last month name files that are gone
         refresh_package_lists
@@ -306,14 +310,14 @@ PYTHON
 }
 
 second_provider() { # ONNX Runtime's build with OpenVINO, in a place of its own: two builds can't share an environment
-    local place=$work/openvino wanted="onnxruntime-openvino==1.24.1" # the newest that is published
-    [[ $(cat "$place/complete" 2>/dev/null) == "$wanted" ]] && return 0
-    tell "unpacking $wanted into $place: a second real execution provider, for one test"
+    local place=$work/openvino build="onnxruntime-openvino==1.24.1" # the newest that is published
+    [[ $(cat "$place/complete" 2>/dev/null) == "$build" ]] && return 0
+    tell "unpacking $build into $place: a second real execution provider, for one test"
     rm -rf "$place"
     if "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off --no-deps \
-        --only-binary :all: --target "$place" "$wanted" >"$work/openvino.log" 2>&1; then
-        echo "$wanted" >"$place/complete"
+        --only-binary :all: --target "$place" "$build" >"$work/openvino.log" 2>&1; then
+        echo "$build" >"$place/complete"
     else
-        left_out+=("the swap between two real execution providers: $wanted can't be had here ($work/openvino.log)")
+        left_out+=("the swap between two real execution providers: $build can't be had here ($work/openvino.log)")
     fi
 }

@@ -10,6 +10,7 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
 from coldvoxd.bus.interface import Dictation1, Engine1
 from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.units import Units
 from coldvoxd.core.errors import NameTaken
 from coldvoxd.core.ports import DictationControl
 from coldvoxd.core.values import StopReason, Transcript
@@ -57,6 +58,10 @@ class BusService:
         if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
             raise await self._name_taken()
         self.state_changed()
+
+    def units(self) -> Units:
+        """The user manager of systemd on the same bus."""
+        return Units(self._connection)
 
     async def wait_for_disconnect(self) -> None:
         """Return once `close` was called; raise BusUnavailable when the bus goes away."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.errors import NotReady
 from coldvoxd.core.values import (
     Chunk,
     EngineStatus,
@@ -70,6 +71,18 @@ class Microphone(Protocol):
     def close(self) -> None:
         """Stop; never raises. Nothing is delivered after it returns."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class MissingModel:
+    """What a person is told of a model that can't be loaded."""
+
+    refusal: NotReady
+    """For callers that need it now."""
+    last_error: str
+    """For the property LastError; without figures that change every second."""
+    progress: float = -1.0
+    """0..1 while it is being fetched, otherwise -1."""
 
 
 class DictationControl(Protocol):
