@@ -16,6 +16,7 @@ from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.core import notice
 from coldvoxd.core.ports import Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
@@ -56,6 +57,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
+        self._noticed = notice.NoticeState()
         self._supervisor = Supervisor(ladder(settings.model), engine_at_start(settings.model), self._tell)
         self._capture = CaptureKeeper(open_microphone(settings.microphone), self._on_item, self._on_capture)
         self._pipeline = Pipeline(
@@ -122,7 +124,15 @@ class Daemon:
         """Something that clients or `systemctl status` show may have changed."""
         if self._service is not None:
             self._service.state_changed()
+            self._notify(self._service)
         self._notifier.status(status_line(self._pipeline.state, self._supervisor.status, self._capture.state))
+
+    def _notify(self, service: BusService) -> None:
+        """Tell people on their desktop what has become slower."""
+        now_s = asyncio.get_running_loop().time()
+        self._noticed, notice_ = notice.step(self._noticed, self._supervisor.status, now_s)
+        if notice_ is not None and self._settings.notifications.provider:
+            service.notify(notice_)
 
 
 def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:

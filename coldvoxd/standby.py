@@ -47,6 +47,11 @@ class Standby:
         """First active execution provider of the session that is or was open last."""
         return self.packed.provider
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is being loaded or let go of."""
+        return self._task is None or self._task.done()
+
     async def rung(self) -> Rung:
         """What can recognize at once, or else what is then opened. Raises what opening raises."""
         for rung in (self.packed, self._mapped):

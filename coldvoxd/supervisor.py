@@ -131,6 +131,16 @@ class Supervisor:
             return hypothesis
         return await self._hear_again(utterance, hypothesis)
 
+    @property
+    def on_accelerator(self) -> bool:
+        """Whether utterances go to the accelerator."""
+        return self._state.phase is Phase.ON_GPU
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is being loaded or let go of on the CPU."""
+        return self._standby.at_rest
+
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""
         accelerator = self._accelerator

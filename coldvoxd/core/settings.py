@@ -54,6 +54,12 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NotificationSettings:
+    provider: bool = True
+    """A desktop notification when recognition had to leave the accelerator for the CPU, and no second one until it has been well again for five minutes."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     level: str = field(default="info", metadata={"choices": ("debug", "info", "warning", "error")})
     """What is written to the journal."""
@@ -67,4 +73,5 @@ class Settings:
     endpoint: EndpointSettings = field(default_factory=EndpointSettings)
     dictation: DictationSettings = field(default_factory=DictationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -1,7 +1,7 @@
 """The fault matrix's rows: what goes wrong, and when, told as acts."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Row:
     """Recovery counts from the hedge on: what hangs is not noticed before."""
     on_cpu: bool = True
     """The struck utterance is recognized on the CPU."""
-    standby: str = "warm"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """More of the daemon's environment."""
 
 
 def rows() -> tuple[Row, ...]:
@@ -94,4 +95,10 @@ def _on_the_cpu_too() -> Iterator[Row]:
     yield Row("memory, and the CPU hangs", "on the CPU too", acts, on_cpu=False)
     for standby in ("cold", "mapped"):
         acts = "FAULT memory; say 0; hear; on cpu"
-        yield Row(f"memory with a {standby} standby", "in the encoder", acts, on_cpu=False, standby=standby)
+        yield Row(
+            f"memory with a {standby} standby",
+            "in the encoder",
+            acts,
+            on_cpu=False,
+            settings={"COLDVOXD_MODEL_STANDBY": standby},
+        )

@@ -109,7 +109,6 @@ class Stage:
         settings = {
             "COLDVOXD_MODEL_NAME": "mini",
             "COLDVOXD_MODEL_PROVIDER": f"virtual:{self._gpu}",
-            "COLDVOXD_MODEL_STANDBY": row.standby,
             "COLDVOXD_MICROPHONE_DEVICE": f"virtual:{self._microphone}",
             "XDG_RUNTIME_DIR": str(directory),
             "XDG_CONFIG_HOME": str(directory),
@@ -121,7 +120,7 @@ class Stage:
         with self._log.open("wb") as log:
             self._daemon = subprocess.Popen(
                 [sys.executable, "-m", "coldvoxd"],
-                env=inherited | settings,
+                env=inherited | settings | dict(row.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
