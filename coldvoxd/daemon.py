@@ -14,6 +14,7 @@ import numpy.typing as npt
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.portaudio import PortAudioMicrophone
+from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core import notice
@@ -21,6 +22,7 @@ from coldvoxd.core.ports import Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.fetching import ModelFetching
+from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
 from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
@@ -59,7 +61,13 @@ class Daemon:
         self._service: BusService | None = None
         self._noticed = notice.NoticeState()
         self._supervisor = Supervisor(ladder(settings.model), engine_at_start(settings.model), self._tell)
-        self._capture = CaptureKeeper(open_microphone(settings.microphone), self._on_item, self._on_capture)
+        microphone = open_microphone(settings.microphone)
+        self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
+        on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
+        self._microphone = MicrophoneKeeper(
+            settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
+        )
+        self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
         self._pipeline = Pipeline(
             SileroDetector(),
             self._supervisor,
@@ -69,6 +77,7 @@ class Daemon:
             pre_roll_ms=settings.microphone.pre_roll_ms,
             first_number=first_number(),
             log_text=settings.log.spoken_text,
+            on_hearing=self._microphone.on_hearing,
         )
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._supervisor.promise_kept},
@@ -78,7 +87,7 @@ class Daemon:
     async def serve(self) -> None:
         """Serve dictation until SIGTERM or SIGINT. Raises NameTaken, or BusUnavailable when the bus goes away."""
         self._notifier.status("starting")
-        service = await BusService.connect(self._pipeline)
+        service = await BusService.connect(self._pipeline, microphone=self._microphone)
         await service.check_name_free()
         self._supervisor.look_for_missing = ModelFetching(self._settings.model, service.units).look
         async with _until_signal(self._stop), asyncio.TaskGroup() as tasks:
@@ -87,7 +96,11 @@ class Daemon:
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._supervisor.load(), name="model"),
             ]
-            self._capture.start()
+            if self._settings.microphone.release_on_lock:
+                await service.watch_screen_lock(self._on_lock)
+            if self._sound is not None:
+                self._sound.start()
+            self._microphone.start(awaiting_view=self._sound is not None)
             interval_s = watchdog_interval_s()
             if interval_s is not None:
                 serving.append(tasks.create_task(self._vitals.run(interval_s), name="vitals"))
@@ -105,6 +118,8 @@ class Daemon:
             log.info("stopping")
             self._notifier.stopping()
             await self._pipeline.shutdown(TEXTS_AT_STOP_S)
+            if self._sound is not None:
+                self._sound.close()
             await self._capture.close(CAPTURE_AT_STOP_S)
             self._supervisor.close()
             await service.close()
@@ -117,8 +132,22 @@ class Daemon:
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
             self._capture_tried.set()
-        self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
+            self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
         self._tell()
+
+    def _on_rest(self, obstacle: str) -> None:
+        """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""
+        self._capture_tried.set()
+        if obstacle:
+            self._pipeline.on_capture(False, obstacle)
+        else:
+            self._pipeline.on_release()
+
+    def _on_lock(self, locked: bool) -> None:
+        log.info("screen %s", "locked" if locked else "unlocked")
+        if locked:
+            self._pipeline.on_screen_lock()
+        self._microphone.on_lock(locked)
 
     def _tell(self) -> None:
         """Something that clients or `systemctl status` show may have changed."""
@@ -137,7 +166,10 @@ class Daemon:
 
 def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:
     """What `systemctl --user status` shows. Never spoken text."""
-    microphone = f"microphone {capture.microphone}" if capture.microphone else "no microphone"
+    if capture.condition is CaptureCondition.CLOSED:
+        microphone = "microphone closed"
+    else:
+        microphone = f"microphone {capture.microphone}" if capture.microphone else "no microphone"
     if capture.reason:
         microphone += f" ({capture.reason})"
     if engine.ready:

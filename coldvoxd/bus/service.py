@@ -1,6 +1,7 @@
 """The service on the bus: its name, its life, and the signals it sends."""
 
 import time
+from collections.abc import Callable
 
 from dbus_next import DBusError, NameFlag, RequestNameReply, Variant
 from dbus_next.service import ServiceInterface
@@ -8,13 +9,14 @@ from dbus_next.service import ServiceInterface
 from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
-from coldvoxd.bus.interface import Dictation1, Engine1
+from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
 from coldvoxd.bus.notifications import notification
+from coldvoxd.bus.screenlock import ScreenLock
 from coldvoxd.bus.text import bus_text
 from coldvoxd.bus.units import Units
 from coldvoxd.core.errors import NameTaken
 from coldvoxd.core.notice import Notice
-from coldvoxd.core.ports import DictationControl
+from coldvoxd.core.ports import DictationControl, MicrophoneControl
 from coldvoxd.core.values import StopReason, Transcript
 
 LEVEL_INTERVAL_S = 1 / 15
@@ -28,24 +30,28 @@ class BusService:
     `connect`, then `own_name`; then `wait_for_disconnect` beside everything else, and `close` at the end.
     """
 
-    def __init__(self, connection: Connection, control: DictationControl) -> None:
+    def __init__(self, connection: Connection, control: DictationControl, microphone: MicrophoneControl) -> None:
         """For `connect`; exports the object."""
         self._connection = connection
-        self._calls = Calls(connection, control)
+        self._calls = Calls(connection, control, microphone)
         self._dictation = Dictation1(self._calls)
         self._engine = Engine1(self._calls)
+        self._microphone = Microphone1(self._calls)
         self._published = self._properties()
         self._level_sent_s = float("-inf")
         connection.export(OBJECT_PATH, self._dictation)
         connection.export(OBJECT_PATH, self._engine)
+        connection.export(OBJECT_PATH, self._microphone)
 
     @classmethod
-    async def connect(cls, control: DictationControl, address: str | None = None) -> "BusService":
-        """Serve `control` on the bus at `address`, by default the session bus, as yet without the name.
+    async def connect(
+        cls, control: DictationControl, address: str | None = None, *, microphone: MicrophoneControl
+    ) -> "BusService":
+        """Serve `control` and `microphone` on the bus at `address`, by default the session bus, as yet without the name.
 
         Raises BusUnavailable.
         """
-        return cls(await Connection.open(address), control)
+        return cls(await Connection.open(address), control, microphone)
 
     async def check_name_free(self) -> None:
         """Raise NameTaken early, before a microphone is opened for nothing. `own_name` decides."""
@@ -60,6 +66,10 @@ class BusService:
         if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
             raise await self._name_taken()
         self.state_changed()
+
+    async def watch_screen_lock(self, on_lock: Callable[[bool], None]) -> None:
+        """Tell from now on, and now where it is so, that the screen is locked or unlocked. Raises BusUnavailable."""
+        await ScreenLock(self._connection, on_lock).watch()
 
     def units(self) -> Units:
         """The user manager of systemd on the same bus."""
@@ -76,6 +86,8 @@ class BusService:
     def dictation_started(self, session: int) -> None:
         if self._connection.usable:
             self._dictation.DictationStarted(session)
+            if degraded := self._calls.engine_properties()["Degraded"]:
+                self._engine.emit_properties_changed({"Degraded": degraded})
 
     def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
         """The text of a private session goes to its owner first, then everybody learns that it ended."""
@@ -133,7 +145,11 @@ class BusService:
                 interface.emit_properties_changed(changed)
 
     def _properties(self) -> dict[ServiceInterface, dict[str, object]]:
-        return {self._dictation: self._calls.dictation_properties(), self._engine: self._calls.engine_properties()}
+        return {
+            self._dictation: self._calls.dictation_properties(),
+            self._engine: self._calls.engine_properties(),
+            self._microphone: self._calls.microphone_properties(),
+        }
 
     async def _name_taken(self) -> NameTaken:
         return NameTaken(
