@@ -189,6 +189,7 @@ class Supervisor:
     async def _on_accelerator(self, accelerator: Rung, utterance: Utterance) -> Hypothesis:
         """On the accelerator; from `hedge_s` on on the CPU too, and the first valid answer wins."""
         hedge_s = accelerator.hedge_s
+        run: Run | None = None
         try:
             run = accelerator.start(utterance)
             await asyncio.wait({run.answer}, timeout=hedge_s)
@@ -200,7 +201,7 @@ class Supervisor:
         except InputFault:
             raise
         except Exception as fault:  # noqa: BLE001 - whatever an accelerator's driver makes of it, the CPU answers
-            self._failed(fault, utterance, accelerator.generation)
+            self._failed(fault, utterance, accelerator, run)
             return await self._on_cpu(utterance)
         log.info("utterance %d takes long on %s; the CPU begins it too after %.3f s", utterance.id, self._name, hedge_s)
         self.counts["hedges"] += 1
@@ -217,11 +218,12 @@ class Supervisor:
                 self._late_answer(accelerator, run, used)
             else:
                 run.answer.add_done_callback(lambda _: self._late_answer(accelerator, run, used))
-                self._overtaken()
+                if run.begun_s is not None and loop.time() - run.begun_s >= hedge_s:
+                    self._overtaken()
         return used
 
     def _overtaken(self) -> None:
-        """The CPU answered while the accelerator has not."""
+        """The CPU answered while the accelerator, though it had all the time that it needs, has not."""
         self._late_in_a_row += 1
         if self._late_in_a_row >= LATE_IN_A_ROW and self._state.phase is Phase.ON_GPU:
             message = f"{self._name} was overtaken by the CPU {LATE_IN_A_ROW} times in a row"
@@ -239,7 +241,7 @@ class Supervisor:
         self.counts["late-answers"] += 1
         log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
         if isinstance(fault, Exception) and not isinstance(fault, InputFault):
-            self._failed(fault, run.utterance, accelerator.generation, run)
+            self._failed(fault, run.utterance, accelerator, run)
 
     async def _on_cpu(self, utterance: Utterance) -> Hypothesis:
         for _ in range(ATTEMPTS):
@@ -292,19 +294,27 @@ class Supervisor:
         heard = await self._within_limit(first)
         return joined(heard, await self._within_limit(second), second.start_sample - first.start_sample)
 
-    def _failed(self, fault: Exception, utterance: Utterance, generation: int, run: Run | None = None) -> None:
+    def _failed(self, fault: Exception, utterance: Utterance, accelerator: Rung, run: Run | None) -> None:
         """A run on the accelerator failed.
 
         That of a recognizer which was replaced since counts only where it tells that the accelerator is beyond use.
         """
         fault_class, reason = classify(str(fault)) if isinstance(fault, ColdvoxError) else _unknown(fault)
         log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._name, fault_class, fault)
-        if run is None or run.generation == generation or fault_class is FaultClass.STICKY:
+        if run is None or run.generation == accelerator.generation or fault_class is FaultClass.STICKY:
             self._fault(fault_class, reason, str(fault))
 
     def _left_behind(self, accelerator: Rung, run: Run) -> None:
         """A run that exceeded its limit: its thread can't be killed, so its lane is left to it."""
         if run.answer.done():
+            return
+        if run.begun_s is None:
+            run.answer.cancel()  # it waits behind another run, which has a limit of its own
+            return
+        loop = asyncio.get_running_loop()
+        left_s = ACCELERATOR_LIMIT_S - (loop.time() - run.begun_s)
+        if left_s > 0:
+            loop.call_later(left_s, self._left_behind, accelerator, run)
             return
         run.answer.cancel()
         if run.generation != accelerator.generation:

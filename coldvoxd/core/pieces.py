@@ -14,7 +14,8 @@ SHORTEST_S = 2.0
 _WINDOW = 512
 _MIDDLE = (0.3, 0.7)
 _ENCODER_FRAME = 8 * HOP_SAMPLES
-PADDING_SAMPLES = SAMPLE_RATE // 8
+PADDING_FRAMES = 2
+PADDING_SAMPLES = PADDING_FRAMES * _ENCODER_FRAME
 DITHER = 2.0**-14
 """Two steps of 16-bit audio: far below any speech."""
 
@@ -74,4 +75,7 @@ def moved_back(hypothesis: Hypothesis, duration_s: float) -> Hypothesis:
     words = tuple(
         replace(word, start_s=original(word.start_s), end_s=original(word.end_s)) for word in hypothesis.words
     )
-    return replace(hypothesis, words=words)
+    tokens = tuple(
+        replace(token, encoder_frame=max(0, token.encoder_frame - PADDING_FRAMES)) for token in hypothesis.tokens
+    )
+    return replace(hypothesis, words=words, tokens=tokens)

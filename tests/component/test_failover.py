@@ -4,6 +4,7 @@ No GPU takes part: the accelerator is a real ONNX Runtime session on the CPU who
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,9 @@ import pytest
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.failover import FaultClass, Phase, Reason
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
+from coldvoxd.daemon import ladder
 from coldvoxd.models import find_model
 from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Ladder, Supervisor
@@ -323,6 +326,27 @@ async def test_a_cpu_that_is_not_loaded_takes_over_all_the_same(tmp_path: Path, 
         assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
         await eventually(lambda: standby.packed.is_open, what="the CPU's model loaded again")
         assert (await staged.hear(2)).text == heard(2)
+
+
+async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 300 9")
+        hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(1, 9)))
+        assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(1, 9)]
+        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+
+
+async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coldvoxd.ort.NVIDIA_NODES", ("/nonexistent",))
+    supervisor = Supervisor(ladder(ModelSettings(name="mini")), EngineStatus(model="mini", precision="fp32"))
+    await supervisor.load()
+    assert (supervisor.status.provider, supervisor.status.degraded) == (CPU, "")
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
+    supervisor.close()
 
 
 async def test_an_accelerator_that_hangs_while_it_loads_is_left_behind(
