@@ -2,7 +2,8 @@
 # Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh and test.sh, which call `set_up LEVEL`:
 #   demo     what the daemon needs, a sound server to speak into, and .venv with the daemon and nothing else
 #   test     the tests' Python packages too
-#   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server
+#   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server, a second
+#            execution provider
 #
 # A good guest: says what it will install and why before it does, installs nothing that is there, removes nothing, uses
 # sudo only for apt-get, leaves the system's Python alone, and never touches the audio or the session of the person who
@@ -41,6 +42,7 @@ set_up() { # set_up LEVEL
     install_wanted
     private_pulseaudio
     make_environment "$level"
+    [[ $level == system ]] && second_provider
     exec {setup_lock}>&-
 }
 
@@ -312,4 +314,17 @@ PYTHON
     }
     echo "$state" >"$venv/coldvoxd-demo"
     echo "$state" >"$stamp"
+}
+
+second_provider() { # ONNX Runtime's build with OpenVINO, in a place of its own: two builds can't share an environment
+    local place=$work/openvino build="onnxruntime-openvino==1.24.1" # the newest that is published
+    [[ $(cat "$place/complete" 2>/dev/null) == "$build" ]] && return 0
+    tell "unpacking $build into $place: a second real execution provider, for one test"
+    rm -rf "$place"
+    if "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off --no-deps \
+        --only-binary :all: --target "$place" "$build" >"$work/openvino.log" 2>&1; then
+        echo "$build" >"$place/complete"
+    else
+        left_out+=("the swap between two real execution providers: $build can't be had here ($work/openvino.log)")
+    fi
 }
