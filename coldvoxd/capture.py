@@ -78,6 +78,7 @@ class CaptureKeeper:
         inbox_s: float = INBOX_S,
     ) -> None:
         self._microphone = microphone
+        self._next_microphone: Microphone | None = None
         self._on_item = on_item
         self._on_state = on_state
         self._inbox_s = inbox_s
@@ -131,6 +132,10 @@ class CaptureKeeper:
             self._task = asyncio.get_running_loop().create_task(self._keep(), name="capture")
             self._task.add_done_callback(_tell_of_failure)
 
+    def use(self, microphone: Microphone) -> None:
+        """From now on this one: the open one is closed and this one opened, as after a loss. Returns at once."""
+        self._next_microphone = microphone
+
     async def close(self, timeout_s: float = 2.0) -> None:
         """Close the microphone; one that hangs is left to its lane after so long. Can't be started again."""
         if self._task is None or self._ending:
@@ -162,6 +167,9 @@ class CaptureKeeper:
             self._silence()
             self._tell(CaptureState(CaptureCondition.LOST, reason=reason))
             await self._call(self._microphone.close)
+            if self._next_microphone is not None:
+                self._microphone, self._next_microphone = self._next_microphone, None
+                backoff_s = 0.0
             await asyncio.sleep(backoff_s)
 
     async def _open(self) -> Inbox:
@@ -175,6 +183,8 @@ class CaptureKeeper:
         """Watch the open stream; returns the reason of its end."""
         opened_s = time.monotonic()
         while True:
+            if self._next_microphone is not None:
+                return f"the microphone “{self._opened.name}” was closed for another"
             heard_s = max(opened_s, inbox.last_offer_s)
             limit_s = FIRST_CHUNK_S if self._first_chunk_s is None else STALLED_S
             silent_s = time.monotonic() - heard_s

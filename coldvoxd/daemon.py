@@ -5,16 +5,19 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
-from coldvoxd.core.ports import Microphone, Recognizer
+from coldvoxd.core.metrics import Metrics
+from coldvoxd.core.ports import Controls, Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.engine import Engine
+from coldvoxd.files import FileJobs
 from coldvoxd.models import find_model
 from coldvoxd.ort import available_providers
 from coldvoxd.pipeline import Pipeline
@@ -39,17 +42,28 @@ VIRTUAL = "virtual:"
 class Daemon:
     """One dictation daemon. Construct and run on an event loop; `serve` once.
 
-    Raises ModelInvalid where the bundled voice activity model is damaged.
+    `load_settings` reads them again, and may raise SettingsError. Raises ModelInvalid where the bundled voice activity
+    model is damaged.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, load_settings: Callable[[], Settings]) -> None:
         self._settings = settings
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
+        self._metrics = Metrics()
         self._supervisor = Supervisor(
-            lambda: open_recognizer(settings.model), engine_at_start(settings.model), self._tell
+            lambda: open_recognizer(settings.model), engine_at_start(settings.model), self._tell, self._metrics
+        )
+        self._engine = Engine(
+            self._supervisor,
+            self._metrics,
+            settings,
+            open_recognizer=open_recognizer,
+            load_settings=load_settings,
+            use_settings=self._use_settings,
+            on_provider_changed=self._on_provider_changed,
         )
         self._capture = CaptureKeeper(open_microphone(settings.microphone), self._on_item, self._on_capture)
         self._pipeline = Pipeline(
@@ -61,7 +75,9 @@ class Daemon:
             pre_roll_ms=settings.microphone.pre_roll_ms,
             first_number=first_number(),
             log_text=settings.log.spoken_text,
+            metrics=self._metrics,
         )
+        self._files = FileJobs(self._supervisor, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._supervisor.promise_kept},
             self._notifier.watchdog,
@@ -70,9 +86,9 @@ class Daemon:
     async def serve(self) -> None:
         """Serve dictation until SIGTERM or SIGINT. Raises NameTaken, or BusUnavailable when the bus goes away."""
         self._notifier.status("starting")
-        service = await BusService.connect(self._pipeline)
+        service = await BusService.connect(Controls(self._pipeline, self._engine, self._files))
         await service.check_name_free()
-        async with _until_signal(self._stop), asyncio.TaskGroup() as tasks:
+        async with _signals_handled(self._stop.set, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
@@ -86,6 +102,7 @@ class Daemon:
                 await asyncio.wait_for(self._capture_tried.wait(), CAPTURE_TRIED_S)
             self._service = service
             self._pipeline.announce_to(service)
+            self._files.announce_to(service)
             await service.own_name()
             self._tell()
             self._notifier.ready()
@@ -95,6 +112,8 @@ class Daemon:
 
             log.info("stopping")
             self._notifier.stopping()
+            self._engine.close()
+            self._files.close()
             await self._pipeline.shutdown(TEXTS_AT_STOP_S)
             await self._capture.close(CAPTURE_AT_STOP_S)
             self._supervisor.close()
@@ -110,6 +129,23 @@ class Daemon:
             self._capture_tried.set()
         self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
         self._tell()
+
+    def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
+        if self._service is not None:
+            self._service.provider_changed(before, after, reason)
+
+    def _use_settings(self, fresh: Settings) -> None:
+        """Put all but the model in force, which is there already."""
+        before, self._settings = self._settings, fresh
+        self._pipeline.use_settings(
+            endpoint=fresh.endpoint,
+            settings=fresh.dictation,
+            pre_roll_ms=fresh.microphone.pre_roll_ms,
+            log_text=fresh.log.spoken_text,
+        )
+        if fresh.microphone.device != before.microphone.device:
+            self._capture.use(open_microphone(fresh.microphone))
+        logging.getLogger().setLevel(fresh.log.level.upper())
 
     def _tell(self) -> None:
         """Something that clients or `systemctl status` show may have changed."""
@@ -161,12 +197,13 @@ def first_number() -> int:
 
 
 @contextlib.asynccontextmanager
-async def _until_signal(stop: asyncio.Event) -> AsyncIterator[None]:
+async def _signals_handled(stop: Callable[[], None], reload: Callable[[], None]) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in handlers:
             loop.remove_signal_handler(number)

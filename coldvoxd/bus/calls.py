@@ -6,7 +6,6 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvoxd import __version__
 from coldvoxd.bus.callers import Callers, current_caller
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.options import parse_options
@@ -60,23 +59,12 @@ class Calls:
         caller = current_caller()
         return self._control.toggle(caller.name, caller.called_s)
 
-    def dictation_properties(self) -> dict[str, Any]:
+    async def retry_last(self) -> str:
+        return bus_text(await self._control.retry_last(current_caller().name))
+
+    def properties(self) -> dict[str, Any]:
         """Values of Dictation1's properties, by name."""
         return {"State": self._control.state.value, "Session": self._control.session}
-
-    def engine_properties(self) -> dict[str, Any]:
-        """Values of Engine1's properties, by name."""
-        engine = self._control.engine
-        return {
-            "Model": bus_text(engine.model),
-            "Precision": engine.precision,
-            "ExecutionProvider": engine.provider,
-            "AvailableProviders": list(engine.available_providers),
-            "Degraded": engine.degraded,
-            "Progress": engine.progress,
-            "LastError": bus_text(engine.last_error),
-            "Version": __version__,
-        }
 
     def session_ended(self, session: int) -> None:
         """Its caller need not be watched any more."""

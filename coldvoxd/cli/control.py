@@ -1,4 +1,4 @@
-"""The commands start, stop, toggle, cancel and status."""
+"""The commands start, stop, toggle, cancel, retry, reload, provider and status."""
 
 import re
 from argparse import Namespace
@@ -30,6 +30,16 @@ async def control(arguments: Namespace, output: Output) -> Exit:
             case "cancel":
                 await daemon.cancel()
                 output.result({"cancelled": True}, "cancelled")
+            case "retry":
+                transcript = await daemon.retry_last()
+                output.result({"transcript": transcript}, transcript or None)
+            case "reload":
+                await daemon.reload()
+                output.result({"reloaded": True}, "settings and model reloaded")
+            case "provider":
+                await daemon.set_provider(arguments.provider)
+                running = (await daemon.status())["ExecutionProvider"]
+                output.result({"execution_provider": running}, f"recognition runs on {running}")
             case _:
                 status = await daemon.status()
                 output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status))

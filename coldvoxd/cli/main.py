@@ -35,7 +35,7 @@ def _run(arguments: Namespace, output: Output) -> int:
         output.result({"version": __version__}, f"coldvoxctl {__version__}")
         return Exit.DONE
     match arguments.command:
-        case "start" | "stop" | "toggle" | "cancel" | "status":
+        case "start" | "stop" | "toggle" | "cancel" | "status" | "retry" | "reload" | "provider":
             from coldvoxd.cli.control import control
 
             return asyncio.run(control(arguments, output))
@@ -43,6 +43,10 @@ def _run(arguments: Namespace, output: Output) -> int:
             from coldvoxd.cli.listen import listen
 
             return asyncio.run(listen(arguments, output))
+        case "metrics":
+            from coldvoxd.cli.metrics import metrics
+
+            return asyncio.run(metrics(output))
         case "transcribe":
             from coldvoxd.cli.transcribe import transcribe
 
