@@ -105,7 +105,7 @@ class FileJobs:
             self._end(job)
             raise ColdvoxError("The caller has left the bus already: no file is transcribed.")
         self._metrics.count(Count.FILES)
-        log.info("file job %d started by %s, %.0f s of audio", job.number, caller, file.samples / SAMPLE_RATE)
+        log.debug("file job %d started by %s, %.0f s of audio", job.number, caller, file.samples / SAMPLE_RATE)
         job.task = asyncio.get_running_loop().create_task(self._work(job, file), name=f"file job {job.number}")
         return job.number
 

@@ -120,7 +120,10 @@ def _opened(source: Path | int) -> Iterator[soundfile.SoundFile]:
             try:
                 file = soundfile.SoundFile(content)
             except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless formats, by the name
-                raise FileFault(f"{name} is not audio that can be read ({error}): {CONVERT}") from error
+                reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
+                raise FileFault(
+                    f"{name} is not audio that can be read ({str(reason).rstrip('.')}): {CONVERT}"
+                ) from error
             with file:
                 yield file
     except FileNotFoundError as error:
