@@ -177,6 +177,7 @@ class CaptureKeeper:
         inbox = Inbox(self._take, self._inbox_s)
         self._inbox = inbox
         self._opened = await self._call(lambda: self._microphone.open(inbox.offer))
+        inbox.release()
         return inbox
 
     async def _until_lost(self, inbox: Inbox) -> str:

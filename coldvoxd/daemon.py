@@ -6,9 +6,14 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
@@ -19,11 +24,13 @@ from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.engine import Engine
 from coldvoxd.files import FileJobs
 from coldvoxd.models import find_model
-from coldvoxd.ort import available_providers
+from coldvoxd.ort import CPU, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.switch import Switch
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
+from coldvoxd.virtual.accelerator import VirtualAccelerator
 from coldvoxd.virtual.microphone import VirtualMicrophone
 from coldvoxd.vitals import Vitals
 
@@ -37,6 +44,8 @@ CAPTURE_AT_STOP_S = 1.0
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 VIRTUAL = "virtual:"
+AUTO = "auto"
+GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
 class Daemon:
@@ -53,22 +62,24 @@ class Daemon:
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
         self._metrics = Metrics()
-        self._supervisor = Supervisor(
-            lambda: open_recognizer(settings.model), engine_at_start(settings.model), self._tell, self._metrics
+        self._recognition = Switch(
+            self._supervise,
+            settings.model,
+            on_change=self._tell,
+            on_provider_changed=self._on_provider_changed,
+            metrics=self._metrics,
         )
         self._engine = Engine(
-            self._supervisor,
+            self._recognition,
             self._metrics,
             settings,
-            open_recognizer=open_recognizer,
             load_settings=load_settings,
             use_settings=self._use_settings,
-            on_provider_changed=self._on_provider_changed,
         )
         self._capture = CaptureKeeper(open_microphone(settings.microphone), self._on_item, self._on_capture)
         self._pipeline = Pipeline(
             SileroDetector(),
-            self._supervisor,
+            self._recognition,
             self._capture,
             endpoint=settings.endpoint,
             settings=settings.dictation,
@@ -77,9 +88,9 @@ class Daemon:
             log_text=settings.log.spoken_text,
             metrics=self._metrics,
         )
-        self._files = FileJobs(self._supervisor, SileroDetector, first_number=first_number(), metrics=self._metrics)
+        self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._vitals = Vitals(
-            {"microphone": self._capture.promise_kept, "recognizer": self._supervisor.promise_kept},
+            {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
         )
 
@@ -92,7 +103,7 @@ class Daemon:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
-                tasks.create_task(self._supervisor.load(), name="model"),
+                tasks.create_task(self._recognition.load(), name="model"),
             ]
             self._capture.start()
             interval_s = watchdog_interval_s()
@@ -116,7 +127,7 @@ class Daemon:
             self._files.close()
             await self._pipeline.shutdown(TEXTS_AT_STOP_S)
             await self._capture.close(CAPTURE_AT_STOP_S)
-            self._supervisor.close()
+            self._recognition.close()
             await service.close()
             for task in serving:
                 task.cancel()
@@ -129,6 +140,9 @@ class Daemon:
             self._capture_tried.set()
         self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
         self._tell()
+
+    def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
+        return Supervisor(ladder(settings), engine_at_start(settings), on_change, self._metrics)
 
     def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
         if self._service is not None:
@@ -151,7 +165,7 @@ class Daemon:
         """Something that clients or `systemctl status` show may have changed."""
         if self._service is not None:
             self._service.state_changed()
-        self._notifier.status(status_line(self._pipeline.state, self._supervisor.status, self._capture.state))
+        self._notifier.status(status_line(self._pipeline.state, self._recognition.status, self._capture.state))
 
 
 def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:
@@ -175,10 +189,39 @@ def open_microphone(settings: MicrophoneSettings) -> Microphone:
     return PortAudioMicrophone(settings)
 
 
-def open_recognizer(settings: ModelSettings) -> Recognizer:
+def ladder(settings: ModelSettings) -> Ladder:
+    """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
+
+    def on_cpu() -> Recognizer:
+        return open_recognizer(settings, CPU)
+
+    name = settings.provider
+    if name == AUTO:
+        name = likely_accelerator() or CPU
+    if name == CPU:
+        return Ladder(on_cpu)
+    if name.startswith(VIRTUAL):
+        stand_in = virtual_accelerator(settings)
+        return Ladder(on_cpu, stand_in.open, "virtual", golden_clip())
+    return Ladder(on_cpu, lambda: open_recognizer(settings, name), name, golden_clip())
+
+
+@cache
+def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
+    """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
+    socket = Path(settings.provider.removeprefix(VIRTUAL))
+    return VirtualAccelerator(socket, lambda: open_recognizer(settings, CPU))
+
+
+def open_recognizer(settings: ModelSettings, provider: str) -> Recognizer:
     """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
     files = find_model(settings.name, Precision(settings.precision))
-    return ParakeetRecognizer.open(files, provider=settings.provider, threads=settings.threads)
+    return ParakeetRecognizer.open(files, provider=provider, threads=settings.threads)
+
+
+def golden_clip() -> npt.NDArray[np.float32]:
+    """The shipped recording by which accelerators are judged, float32 (n,) at 16 kHz."""
+    return np.concatenate(tuple(AudioFile.open(GOLDEN).blocks()))
 
 
 def engine_at_start(settings: ModelSettings) -> EngineStatus:

@@ -7,57 +7,44 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from coldvoxd.core.errors import ColdvoxError, InvalidOption, LoadTimeout, ProviderUnavailable, SettingsError
 from coldvoxd.core.metrics import Figures, Metrics, Stage
-from coldvoxd.core.ports import Recognizer
-from coldvoxd.core.settings import ModelSettings, Settings
-from coldvoxd.core.values import EngineStatus
-from coldvoxd.ort import CPU, available_providers, full_name
+from coldvoxd.core.settings import Settings
+from coldvoxd.ort import CPU, available_providers, full_name, likely_accelerator
+from coldvoxd.switch import Switch
 
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 20.0
 """Bus callers wait 25 s by default, so they are answered before."""
 AUTO = "auto"
-LADDER = (CPU,)
-"""What `auto` tries, best first."""
-
-
-class RecognizerKeeper(Protocol):
-    """What the engine needs of the supervisor."""
-
-    status: EngineStatus
-
-    async def change(self, open_recognizer: Callable[[], Recognizer], **known: str) -> tuple[str, str]: ...
 
 
 class Engine:
     """Implements EngineControl. Event loop only.
 
     `load_settings` raises SettingsError; `use_settings` puts the rest of fresh settings in force once their model is
-    loaded; `on_provider_changed` is told from, to and reason.
+    loaded.
     """
 
     def __init__(
         self,
-        keeper: RecognizerKeeper,
+        recognition: Switch,
         metrics: Metrics,
         settings: Settings,
         *,
-        open_recognizer: Callable[[ModelSettings], Recognizer],
         load_settings: Callable[[], Settings],
         use_settings: Callable[[Settings], None],
-        on_provider_changed: Callable[[str, str, str], None],
     ) -> None:
-        self._keeper = keeper
+        self._recognition = recognition
         self._metrics = metrics
         self._settings = settings
-        self._open = open_recognizer
+        self._provider = settings.model.provider
+        """What was asked for last."""
         self._load_settings = load_settings
         self._use_settings = use_settings
-        self._on_provider_changed = on_provider_changed
         self._began_s = time.monotonic()
         self._changes: set[asyncio.Task[None]] = set()
 
@@ -71,17 +58,19 @@ class Engine:
 
     async def set_provider(self, provider: str) -> None:
         """Until the next change or start: the settings stay as they are."""
-        wanted = LADDER[0] if provider == AUTO else provider
         try:
-            name = full_name(wanted)
+            name = full_name(_resolved(provider))
         except ProviderUnavailable as fault:
-            raise InvalidOption(
-                f"There is no execution provider {provider!r}. There are: {', '.join((AUTO, *available_providers()))}."
-            ) from fault
-        if self._keeper.status.ready and self._keeper.status.provider == name:
+            if provider != self._settings.model.provider:  # which may be more than ONNX Runtime knows
+                raise InvalidOption(
+                    f"There is no execution provider {provider!r}. There are: "
+                    f"{', '.join((AUTO, *available_providers()))}."
+                ) from fault
+            name = ""
+        status = self._recognition.status
+        if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
             return
-        model = replace(self._settings.model, provider=wanted)
-        await self._answered_in_time(self._change(model, "requested"), "ProviderChanged tells when it is there.")
+        await self._answered_in_time(self._change_provider(provider), "ProviderChanged tells when it is there.")
 
     def reload_soon(self) -> None:
         """The same for whoever can't be answered, as after SIGHUP: what is wrong is logged."""
@@ -106,19 +95,16 @@ class Engine:
         except ColdvoxError as fault:
             log.error("not reloaded: %s", fault)  # noqa: TRY400 - the message says it
 
+    async def _change_provider(self, provider: str) -> None:
+        model = replace(self._settings.model, provider=provider)
+        await self._recognition.change(model, "requested", strictly=provider != AUTO)
+        self._provider = provider
+
     async def _change_all(self, fresh: Settings) -> None:
-        await self._change(fresh.model, "reload")
-        self._settings = fresh
+        await self._recognition.change(fresh.model, "reload")
+        self._settings, self._provider = fresh, fresh.model.provider
         self._use_settings(fresh)
         log.info("settings reloaded")
-
-    async def _change(self, model: ModelSettings, reason: str) -> None:
-        before, after = await self._keeper.change(
-            lambda: self._open(model), model=model.name, precision=model.precision
-        )
-        if before not in {"", after}:
-            log.info("provider %s->%s reason=%s", before, after, reason)
-            self._on_provider_changed(before, after, reason)
 
     async def _answered_in_time(self, change: Coroutine[Any, Any, None], meanwhile: str) -> None:
         """Make the change; where it takes longer than a caller waits, say so and go on with it."""
@@ -130,6 +116,11 @@ class Engine:
             task.add_done_callback(_log_failure)
             raise LoadTimeout(f"The model takes longer than {ANSWER_LIMIT_S:.0f} s to load. {meanwhile}")
         await task
+
+
+def _resolved(provider: str) -> str:
+    """What `auto` stands for on this machine; any other name as it is."""
+    return (likely_accelerator() or CPU) if provider == AUTO else provider
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:

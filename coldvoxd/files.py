@@ -41,7 +41,7 @@ PROGRESS_STEP = 0.01
 
 
 class RecognizerKeeper(Protocol):
-    """What files need of the supervisor."""
+    """What files need of the switch."""
 
     def check_ready(self) -> None: ...
 

@@ -22,7 +22,7 @@ class Delivery:
 class Inbox:
     """Takes chunks on any thread and hands them over on the event loop, in order; full, it drops the oldest.
 
-    Construct on the loop. One belongs to one opening of the microphone, so that what an old stream still delivers
+    Construct on the loop, and `release` there once the receiver knows what it is to receive. One belongs to one opening of the microphone, so that what an old stream still delivers
     after its end goes nowhere.
     """
 
@@ -34,7 +34,7 @@ class Inbox:
         self._chunks: deque[Chunk] = deque()
         self._held_samples = 0
         self._dropped_samples = 0
-        self._wakened = False
+        self._wakened = True  # until released
         self._closed = False
         self._last_offer_s = time.monotonic()
 
@@ -62,6 +62,10 @@ class Inbox:
             except RuntimeError:
                 self.close()  # the loop has closed: the process is on its way out
 
+    def release(self) -> None:
+        """Hand over what has come and what will. On the event loop."""
+        self._hand_over()
+
     def close(self) -> None:
         """Throw away what is held and whatever comes. Any thread."""
         with self._lock:
@@ -72,6 +76,8 @@ class Inbox:
         with self._lock:
             self._wakened = False
             if self._closed:
+                return
+            if not self._chunks:
                 return
             delivery = Delivery(self._dropped_samples, tuple(self._chunks))
             self._chunks.clear()

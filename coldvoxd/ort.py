@@ -1,10 +1,17 @@
 """The one place that opens ONNX Runtime sessions."""
 
+import contextlib
+import io
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# From 1.31 on ONNX Runtime gives the machine a number below ~/.cache/Microsoft and reports to its maker, unless this is
+# set before it is loaded. Nothing leaves this machine.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +20,11 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
 
+log = logging.getLogger(__name__)
+
 CPU = "cpu"
+NVIDIA_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
+"""The driver's, and the one through which a GPU is reached in WSL."""
 SUFFIX = "ExecutionProvider"
 
 _FATAL = 4  # everything less arrives as an exception, which says it once and to the right person
@@ -53,6 +64,16 @@ def full_name(provider: str) -> str:
         f"ONNX Runtime {onnxruntime.__version__} has no execution provider {provider!r}; it offers "
         f"{', '.join(available_providers())}: set `provider` under [model] to one of these"
     )
+
+
+def likely_accelerator() -> str | None:
+    """The accelerator worth trying on this machine, `cuda` or None; only `open_session` finds out whether it works.
+
+    ONNX Runtime lists CUDA wherever it was built with it, so the driver's own device nodes decide.
+    """
+    if "cuda" in available_providers() and any(Path(node).exists() for node in NVIDIA_NODES):
+        return "cuda"
+    return None
 
 
 def physical_cores() -> int:
@@ -139,6 +160,8 @@ def open_session(
     chain: list[Any] = [(asked, dict(provider_options or {}))]
     if asked != f"CPU{SUFFIX}":
         chain.append(f"CPU{SUFFIX}")  # shape arithmetic stays there on every accelerator
+    if asked == f"CUDA{SUFFIX}":
+        _preload_cuda()
     if not path.is_file():
         raise ModelInvalid(f"{path} is missing: fetch the model again")
     try:
@@ -161,6 +184,15 @@ def open_session(
             f"{short_name(opened.provider)}: {_remedy(asked)}"
         )
     return opened
+
+
+def _preload_cuda() -> None:
+    """Load the libraries of the extra `cuda` where they are installed; otherwise the system's are found later."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        onnxruntime.preload_dlls()
+    for line in printed.getvalue().splitlines():
+        log.debug("CUDA libraries: %s", line)
 
 
 def _remedy(provider: str) -> str:

@@ -49,9 +49,10 @@ BACKLOG_LIMIT_S = 900.0
 
 
 class RecognizerKeeper(Protocol):
-    """What the pipeline needs of the supervisor."""
+    """What the pipeline needs of the switch."""
 
-    status: EngineStatus
+    @property
+    def status(self) -> EngineStatus: ...
 
     def check_ready(self) -> None: ...
 

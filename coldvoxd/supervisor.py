@@ -1,17 +1,21 @@
-"""Owns the recognizer: loads it, hands it utterances one by one, puts another in its place, and tells what really runs."""
+"""Owns the recognizers: loads them, hands them utterances, fails over from the accelerator to the CPU and back."""
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ProviderFault, RecognitionFailed
+from coldvoxd.core import failover
+from coldvoxd.core.errors import ColdvoxError, InputFault, ModelMissing, NotReady, ProviderFault, RecognitionFailed
+from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Reason, classify
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.core.values import SAMPLE_RATE, EndReason, EngineStatus, Hypothesis, Utterance
-from coldvoxd.lane import Lane
+from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Utterance
+from coldvoxd.rung import ACCELERATOR_LIMIT_S, Rung
 
 log = logging.getLogger(__name__)
 
@@ -19,64 +23,50 @@ LOOK_AGAIN_S = 3.0
 """How soon a missing model is looked for again: it may be placed by hand at any time, one file after the other."""
 LOOK_AGAIN_AT_MOST_S = 60.0
 """A model whose files are all there and wrong is tried less and less often."""
-LOAD_LIMIT_S = 180.0
-"""Longer than a cold 2.5 GB model takes from a slow disk; past it the watchdog may have the process."""
 ATTEMPTS = 2
+"""On the CPU."""
 
 
-def recognition_limit_s(duration_s: float) -> float:
-    """How long one recognition may keep its lane before it counts as hung, in seconds for seconds of audio."""
-    return max(20.0, 10 * duration_s)
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """What can recognize here, best first. Both functions block and open a recognizer."""
 
-
-@dataclass(slots=True)
-class _Engine:
-    """An open recognizer and the lane on which it lives."""
-
-    lane: Lane
-    recognizer: Recognizer
-    limit_s: float = 0.0
-    """Of the call in hand."""
-
-    def submit(self, utterance: Utterance) -> "asyncio.Future[Hypothesis]":
-        limit_s = recognition_limit_s(utterance.duration_s)
-        self.limit_s = max(limit_s, self.limit_s) if self.lane.pending else limit_s
-        return self.lane.submit(lambda: self.recognizer.recognize(utterance))
-
-    def close(self) -> None:
-        """Let go of both, once the calls before this one have ended. Doesn't wait."""
-        closing = self.lane.submit(self.recognizer.close)
-        closing.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self.lane.close()
+    cpu: Callable[[], Recognizer]
+    accelerator: Callable[[], Recognizer] | None = None
+    accelerator_name: str = ""
+    """As the settings call it."""
+    golden: npt.NDArray[np.float32] | None = None
+    """Speech by which an accelerator is judged: it must say of it what the CPU says. float32 (n,), 16 kHz."""
 
 
 class Supervisor:
-    """The recognizer's keeper, on the event loop; the work is done on one lane for each recognizer.
+    """The recognizers' keeper, on the event loop.
 
-    `open_recognizer` blocks, raises ModelMissing, ModelInvalid or ProviderUnavailable, and is called on a lane.
+    The CPU is loaded first and serves while the accelerator loads; from then on every utterance goes to the
+    accelerator, and to the CPU as well where that fails or takes too long. The utterance is held here until it is
+    answered, so a swap loses no words.
     """
 
     def __init__(
         self,
-        open_recognizer: Callable[[], Recognizer],
+        ladder: Ladder,
         status: EngineStatus,
         on_change: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
     ) -> None:
-        self._open = open_recognizer
+        self._ladder = ladder
         self._on_change = on_change
         self._metrics = metrics or Metrics()
-        self._loop = asyncio.get_running_loop()
-        self._engine: _Engine | None = None
-        self._opening: Lane | None = None
+        self._cpu = Rung("cpu", ladder.cpu)
+        self._accelerator = Rung(ladder.accelerator_name, ladder.accelerator) if ladder.accelerator else None
         self._settled = asyncio.Event()
         self._refusal: NotReady | None = None
-        self._closed = False
-        self._changing = asyncio.Lock()
-        self._urgent = 0
-        """Utterances of live dictation that are being recognized or wait for it."""
-        self._calm = asyncio.Event()
-        self._one_piece = asyncio.Lock()
+        self._state = FailoverState()
+        self._golden_text: str | None = None
+        self._trial: asyncio.Task[None] | None = None
+        self._pause: asyncio.TimerHandle | None = None
+        self.wants_new_process = False
+        """Only a new process could use the accelerator again."""
         self.status = replace(status, loading=True)
 
     def check_ready(self) -> None:
@@ -85,15 +75,12 @@ class Supervisor:
             raise type(self._refusal)(*self._refusal.args)
 
     async def load(self) -> None:
-        """Load the model; where it is missing or not whole, wait until it is."""
+        """Load the model; where it is missing or not whole, wait until it is. Then try the accelerator."""
         told = ""
         again_s = LOOK_AGAIN_S
         while True:
             try:
-                async with self._changing:
-                    if self._engine is not None:
-                        return
-                    await self._put_in_place(self._open, {})
+                await self.open()
             except ColdvoxError as fault:
                 refusal = fault if isinstance(fault, NotReady) else NotReady(str(fault))
                 missing = isinstance(fault, ModelMissing)
@@ -107,75 +94,104 @@ class Supervisor:
             else:
                 break
 
-    async def change(self, open_recognizer: Callable[[], Recognizer], **known: str) -> tuple[str, str]:
-        """Put another recognizer in the place of this one; the providers before and after.
+    async def open(self) -> None:
+        """Load the model and begin to try the accelerator. Raises ModelMissing, ModelInvalid or NotReady."""
+        began_s = asyncio.get_running_loop().time()
+        await self._cpu.open()
+        self._metrics.model_load_s = asyncio.get_running_loop().time() - began_s
+        self._metrics.count(Count.MODEL_LOADS)
+        self._refusal = None
+        self._publish(provider=self._cpu.provider, loading=False, ready=True, degraded="", last_error="")
+        log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._cpu.provider)
+        self._settled.set()
+        if self._accelerator is None:
+            self._tell(failover.CpuWanted())
+        else:
+            self._begin_trial()
 
-        It is opened beside the one that works, which goes on meanwhile and is closed once it has answered what it was
-        given; so nothing waits and nothing is lost, and for a while both are in memory. `known` is what the status is
-        to say of it from then on: `model`, `precision`. Raises what opening raises; then the old one stays, and stays
-        the one that `load` looks for where there is none yet.
-        """
-        async with self._changing:
-            before = self.status.provider
-            await self._put_in_place(open_recognizer, known)
-            self._open = open_recognizer
-            if before and before != self.status.provider:
-                self._metrics.count(Count.PROVIDER_CHANGES)
-            return before, self.status.provider
+    async def tried(self) -> None:
+        """Return once the trial of the accelerator is over, or at once where none runs; the status tells how it went."""
+        if self._trial is not None:
+            await asyncio.wait({self._trial})
 
-    async def recognize(self, utterance: Utterance, *, urgent: bool = True) -> Hypothesis:
+    async def recognize(self, utterance: Utterance) -> Hypothesis:
         """Text of an utterance, after all that were asked for before it; waits while the model loads.
 
-        What isn't `urgent`, a file's piece, begins only while nothing urgent waits, and one at a time: so live
-        dictation waits for the piece in hand at most.
-
-        Raises RecognitionFailed once the provider failed twice on the same audio, InputFault, or NotReady.
+        Raises RecognitionFailed once the CPU failed twice on the same audio, InputFault, or NotReady.
         """
-        if not urgent:
-            async with self._one_piece:
-                while self._urgent:
-                    self._calm.clear()
-                    await self._calm.wait()
-                return await self._recognize(utterance)
-        self._urgent += 1
-        try:
-            return await self._recognize(utterance)
-        finally:
-            self._urgent -= 1
-            if not self._urgent:
-                self._calm.set()
+        await self._settled.wait()
+        self.check_ready()
+        if self._state.phase is not failover.Phase.ON_GPU or self._accelerator is None:
+            return await self._on_cpu(utterance)
+        return await self._on_accelerator(self._accelerator, utterance)
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""
-        current = [(self._opening, LOAD_LIMIT_S)]
-        if self._engine is not None:
-            current.append((self._engine.lane, self._engine.limit_s))
-        return all(
-            lane is None or lane.busy_since_s is None or now_s - lane.busy_since_s <= limit_s
-            for lane, limit_s in current
-        )
+        accelerator = self._accelerator
+        return self._cpu.promise_kept(now_s) and (accelerator is None or accelerator.promise_kept(now_s))
 
     def close(self) -> None:
-        """Let go of the recognizer, as soon as its lane is free. Doesn't wait."""
-        self._closed = True
-        self._settled.set()
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            engine.close()
+        """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
+        if self._trial is not None:
+            self._trial.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+        for rung in (self._cpu, self._accelerator):
+            if rung is not None:
+                rung.close()
 
-    async def _recognize(self, utterance: Utterance) -> Hypothesis:
-        await self._settled.wait()
-        for attempt in range(1, ATTEMPTS + 1):
+    # Recognition.
+
+    async def _on_accelerator(self, accelerator: Rung, utterance: Utterance) -> Hypothesis:
+        """On the accelerator; from `hedge_s` on on the CPU too, and the first valid answer wins."""
+        hedge_s = accelerator.hedge_s
+        running = accelerator.start(utterance)
+        await asyncio.wait({running}, timeout=hedge_s)
+        if running.done():
             try:
-                # Asked for anew each time, and used without a pause: a recognizer that was replaced takes no more.
-                return await self._working_engine().submit(utterance)
+                return running.result()
+            except ProviderFault as fault:
+                self._failed(fault, utterance)
+                return await self._on_cpu(utterance)
+        log.info("utterance %d takes long on %s; the CPU has begun it too", utterance.id, accelerator.name)
+        loop = asyncio.get_running_loop()
+        give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, accelerator, running)
+        running.add_done_callback(lambda _: give_up.cancel())
+        return await self._first_valid(running, utterance)
+
+    async def _first_valid(self, running: "asyncio.Future[Hypothesis]", utterance: Utterance) -> Hypothesis:
+        """The answer of a run that is late, or the CPU's, whichever comes first and is one."""
+        hedge = asyncio.create_task(self._on_cpu(utterance), name="hedge")
+        racing: set[asyncio.Future[Hypothesis]] = {running, hedge}
+        last: ColdvoxError = RecognitionFailed(f"Utterance {utterance.id} could not be recognized.")
+        while racing:
+            done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+            for answered in done:
+                if answered.cancelled():
+                    continue  # left behind
+                try:
+                    hypothesis = answered.result()
+                except ColdvoxError as fault:
+                    last = fault
+                    if answered is running and isinstance(fault, ProviderFault):
+                        self._failed(fault, utterance)
+                else:
+                    if racing & {hedge}:
+                        hedge.cancel()
+                    return hypothesis
+        raise last
+
+    async def _on_cpu(self, utterance: Utterance) -> Hypothesis:
+        for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:
+                self._metrics.count(Count.ATTEMPTS_AGAIN)
+            try:
+                return await self._cpu.start(utterance)
             except ProviderFault as fault:
                 log.warning("recognition failed utterance=%d attempt=%d: %s", utterance.id, attempt, fault)
                 self._publish(last_error=f"utterance {utterance.id}: {fault}")
                 last = fault
-                if attempt < ATTEMPTS:
-                    self._metrics.count(Count.ATTEMPTS_AGAIN)
-            except ColdvoxError:
+            except InputFault:
                 raise
             except Exception as bug:
                 log.exception("recognition failed utterance=%d", utterance.id)
@@ -186,38 +202,103 @@ class Supervisor:
                 ) from bug
         raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {last}") from last
 
-    def _working_engine(self) -> _Engine:
-        if self._engine is None:
-            if not self._closed:
-                self.check_ready()
-            raise RecognitionFailed("The daemon is stopping.")
-        return self._engine
+    def _failed(self, fault: ProviderFault, utterance: Utterance) -> None:
+        self._metrics.count(Count.ATTEMPTS_AGAIN)
+        fault_class, reason = classify(str(fault))
+        log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._name, fault_class, fault)
+        self._fault(fault_class, reason, str(fault))
 
-    async def _put_in_place(self, open_recognizer: Callable[[], Recognizer], known: dict[str, str]) -> None:
-        """Open a recognizer on a lane of its own and make it the one that works. Under the lock."""
-        began_s = self._loop.time()
-        lane = self._opening = Lane("recognizer")
+    def _left_behind(self, accelerator: Rung, running: "asyncio.Future[Hypothesis]") -> None:
+        """A run that exceeded its limit: its thread can't be killed, so its lane is left to it."""
+        if running.done():
+            return
+        running.cancel()
+        accelerator.abandon()
+        self._fault(
+            FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, f"a run on {self._name} exceeded {ACCELERATOR_LIMIT_S:g} s"
+        )
+
+    # Failover.
+
+    @property
+    def _name(self) -> str:
+        return self._ladder.accelerator_name
+
+    def _fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
+        self._publish(last_error=message)
+        now_s = asyncio.get_running_loop().time()
+        self._tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
+
+    def _tell(self, event: failover.Event) -> None:
+        before = self._state
+        self._state, effects = failover.step(before, event)
+        for effect in effects:
+            match effect:
+                case failover.UseGpu():
+                    self._use(self._accelerator, "well")
+                case failover.UseCpu():
+                    self._use(self._cpu, self._state.reason.value or "requested")
+                case failover.DropGpu():
+                    if self._accelerator is not None:
+                        self._accelerator.drop()
+                case failover.Probe():
+                    self._begin_trial()
+                case failover.ProbeLater(pause_s):
+                    log.info("%s will be tried again in %.0f s", self._name, pause_s)
+                    loop = asyncio.get_running_loop()
+                    self._pause = loop.call_later(pause_s, self._tell, failover.ProbeDue())
+                case failover.ReplaceSelfWhenIdle():
+                    self.wants_new_process = True
+
+    def _use(self, rung: Rung | None, reason: str) -> None:
+        assert rung is not None  # noqa: S101 - the table uses what was loaded
+        before, provider = self.status.provider, rung.provider
+        self._publish(provider=provider, degraded=self._state.reason.value)
+        if before != provider:
+            level = logging.INFO if rung is self._accelerator else logging.WARNING
+            log.log(level, "provider %s->%s reason=%s", before, provider, reason)
+
+    def _begin_trial(self) -> None:
+        self._trial = asyncio.create_task(self._try_accelerator(), name="accelerator")
+
+    async def _try_accelerator(self) -> None:
+        """Load the accelerator and let it say what the CPU says of the golden clip."""
+        accelerator = self._accelerator
+        assert accelerator is not None  # noqa: S101 - only where there is one
         try:
-            recognizer = await lane.submit(lambda: _open_and_warm_up(open_recognizer))
-        except BaseException:
-            lane.close()
-            raise
-        finally:
-            self._opening = None
-        opened = _Engine(lane, recognizer)
-        if self._closed:
-            opened.close()
-            raise RecognitionFailed("The daemon is stopping.")
-        replaced, self._engine = self._engine, opened
-        if replaced is not None:
-            replaced.close()
-        self._refusal = None
-        self._metrics.model_load_s = self._loop.time() - began_s
-        self._metrics.count(Count.MODEL_LOADS)
-        loaded = {"provider": recognizer.provider, "loading": False, "ready": True, "degraded": "", "last_error": ""}
-        self._publish(**loaded, **known)
-        log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, recognizer.provider)
-        self._settled.set()
+            await accelerator.open()
+            await self._judge(accelerator)
+        except ColdvoxError as fault:
+            fault_class, reason = self._class_of_failed_trial(fault)
+            log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
+            accelerator.drop()
+            self._fault(fault_class, reason, str(fault))
+        else:
+            self._tell(failover.Loaded(asyncio.get_running_loop().time()))
+
+    async def _judge(self, accelerator: Rung) -> None:
+        """Raise ProviderFault unless the golden clip comes out as on the CPU, within the limit."""
+        if self._ladder.golden is None:
+            return
+        clip = Utterance(0, 0, 0, self._ladder.golden, EndReason.STOP)
+        if self._golden_text is None:
+            self._golden_text = (await self._cpu.start(clip)).text
+        running = accelerator.start(clip)
+        done, _ = await asyncio.wait({running}, timeout=2 * ACCELERATOR_LIMIT_S)
+        if not done:
+            running.cancel()
+            accelerator.abandon()
+            raise ProviderFault(f"the golden clip took longer than {2 * ACCELERATOR_LIMIT_S:g} s on {self._name}")
+        if _words(running.result().text) != _words(self._golden_text):
+            raise WrongOutput(f"{self._name} hears something else in the golden clip than the CPU does")
+
+    def _class_of_failed_trial(self, fault: ColdvoxError) -> tuple[FaultClass, Reason]:
+        if isinstance(fault, WrongOutput):
+            return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
+        fault_class, reason = classify(str(fault))
+        if reason is Reason.GPU_FAULT and not isinstance(fault, ProviderFault | NotReady):
+            return FaultClass.ABSENT, Reason.NO_GPU
+        return fault_class, reason
 
     def _refuse(self, refusal: NotReady, code: str) -> None:
         self._refusal = refusal
@@ -231,13 +312,9 @@ class Supervisor:
             self._on_change()
 
 
-def _open_and_warm_up(open_recognizer: Callable[[], Recognizer]) -> Recognizer:
-    """On a lane: the first run allocates and optimizes, so it isn't left to the first words."""
-    recognizer = open_recognizer()
-    hush = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
-    try:
-        recognizer.recognize(Utterance(0, 0, 0, hush, EndReason.STOP))
-    except ProviderFault as fault:
-        recognizer.close()
-        raise NotReady(f"The model loads but its first run fails: {fault}") from fault
-    return recognizer
+class WrongOutput(ProviderFault):
+    """The accelerator's text differs from the CPU's."""
+
+
+def _words(text: str) -> list[str]:
+    return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()

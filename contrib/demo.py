@@ -103,10 +103,10 @@ class Demo:
         self._socket = self._runtime / "microphone"
         self._start_bus()
         self._start_daemon()
-        listener = self._start("coldvoxctl-listen", str(BIN / "coldvoxctl"), "--json", "listen", stdout=subprocess.PIPE)
-        assert listener.stdout is not None
-        self._signals = Lines(listener.stdout)
-        self._control("start")
+        ctl = str(BIN / "coldvoxctl")
+        self._listener = self._start("listener", ctl, "--json", "listen", "--start", stdout=subprocess.PIPE)
+        assert self._listener.stdout is not None
+        self._signals = Lines(self._listener.stdout)
         self._wait_for("started")
 
     def speak(self, sample: Sample) -> Result:
@@ -137,7 +137,7 @@ class Demo:
 
     def finish(self) -> None:
         """Stop the session."""
-        self._control("stop")
+        self._listener.send_signal(signal.SIGINT)  # as with Ctrl-C
         self._wait_for("stopped")
 
     def _say(self, line: str) -> None:
@@ -181,16 +181,13 @@ class Demo:
             raise DemoFailedError(f"{failure}\nits state: {status}\nits log:\n{self._log('coldvoxd')}") from failure
         self._say(f"coldvoxd {status['version']}: model {status['model']} ({status['precision']}), ready")
 
-    def _control(self, verb: str) -> None:
-        done = self._run("coldvoxctl", verb)
-        if done.returncode:
-            raise DemoFailedError(f"coldvoxctl {verb}: {done.stderr.strip()}\n{self._log('coldvoxd')}")
-
     def _wait_for(self, name: str) -> None:
         while True:
             event = self._next_event(PATIENCE_S)
             if event is None:
-                raise DemoFailedError(f"no signal says that the session {name}:\n{self._log('coldvoxd')}")
+                raise DemoFailedError(
+                    f"no signal says that the session {name}:\n{self._log('listener')}\n{self._log('coldvoxd')}"
+                )
             if event["event"] == name:
                 return
 
@@ -199,7 +196,7 @@ class Demo:
         if line is None:
             return None
         event: dict[str, Any] = json.loads(line)
-        told = "  ".join(f"{name}={value!r}" for name, value in event.items() if name not in ("event", "words"))
+        told = "  ".join(f"{name}={_short(value)}" for name, value in event.items() if name != "event")
         self._say(f"    signal {event['event']:<13} {told}")
         return event
 
@@ -278,6 +275,10 @@ def _arguments() -> argparse.Namespace:
 def _private_environment(runtime: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("COLDVOXD_", "DBUS_", "NOTIFY_"))}
     return kept | {"XDG_RUNTIME_DIR": str(runtime), "XDG_CONFIG_HOME": str(runtime / "config"), "HOME": str(runtime)}
+
+
+def _short(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else repr(value)
 
 
 def _words(text: str) -> list[str]:

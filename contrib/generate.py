@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.core import dictation, endpointing, errors  # noqa: E402 - the checkout's own
+from coldvoxd.core import dictation, endpointing, errors, failover  # noqa: E402 - the checkout's own
 from coldvoxd.settings import SettingDoc, describe  # noqa: E402
 
 XML = ROOT / "dbus/org.coldvox.Daemon1.xml"
@@ -73,7 +73,11 @@ def error_table() -> str:
 def diagrams() -> str:
     """The state machines as Mermaid, drawn from their tables."""
     return "\n\n".join(
-        (_diagram("Dictation", _dictation_arrows()), _diagram("Endpointing", _endpointing_arrows())),
+        (
+            _diagram("Dictation", _dictation_arrows()),
+            _diagram("Endpointing", _endpointing_arrows()),
+            _diagram("Failover", _failover_arrows()),
+        ),
     )
 
 
@@ -98,6 +102,24 @@ def _endpointing_arrows() -> Iterator[tuple[str, str, str]]:
         for symbol, (to, _) in rows.items():
             if to is not phase or symbol is endpointing.Symbol.FULL:
                 yield phase.value, to.value, symbol.value
+
+
+def _failover_arrows() -> Iterator[tuple[str, str, str]]:
+    events: dict[str, failover.Event] = {
+        "loaded": failover.Loaded(0.0),
+        "no accelerator wanted": failover.CpuWanted(),
+        "pause over": failover.ProbeDue(),
+    }
+    for fault_class in failover.FaultClass:
+        events[f"{fault_class} fault"] = failover.Fault(fault_class, failover.Reason.GPU_FAULT, 0.0)
+    for phase in failover.Phase:
+        for label, event in events.items():
+            try:
+                after, _ = failover.step(failover.FailoverState(phase), event)
+            except failover.UnexpectedEvent:
+                continue
+            if after.phase is not phase:
+                yield phase.value, after.phase.value, label
 
 
 def reference() -> str:

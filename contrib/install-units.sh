@@ -26,7 +26,7 @@ while (($#)); do
     esac
     shift
 done
-bindir=$(realpath -- "${bindir:-$HOME/.local/bin}")
+bindir=$(realpath -m -- "${bindir:-$HOME/.local/bin}")
 [[ -x $bindir/coldvoxd ]] || {
     echo "install-units.sh: there is no coldvoxd in $bindir; give the folder that holds it" >&2
     exit 66

@@ -30,6 +30,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 set_up "$level"
 cd "$root"
 export PATH=$venv/bin:$PATH
+export ORT_DISABLE_TELEMETRY=1 # for those that load ONNX Runtime past coldvoxd.ort, such as the peer library
 
 failed=()
 check() { # check NAME COMMAND...

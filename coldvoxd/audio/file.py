@@ -119,11 +119,10 @@ def _opened(source: Path | int) -> Iterator[soundfile.SoundFile]:
         with content:
             try:
                 file = soundfile.SoundFile(content)
-            except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: headerless formats, by the name
-                reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
-                raise FileFault(
-                    f"{name} is not audio that can be read ({str(reason).rstrip('.')}): {CONVERT}"
-                ) from error
+            except soundfile.LibsndfileError as error:
+                raise FileFault(f"{name} is not audio that can be read ({error.error_string}): {CONVERT}") from error
+            except TypeError as error:  # by its name a format without a head, whose rate would have to be told
+                raise FileFault(f"{name} is not audio that can be read (it has no header): {CONVERT}") from error
             with file:
                 yield file
     except FileNotFoundError as error:
@@ -139,7 +138,7 @@ def _read(file: soundfile.SoundFile, name: str, position: int) -> npt.NDArray[np
         block: npt.NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise FileFault(
-            f"{name} is damaged after {position / file.samplerate:.1f} s ({error}): {CONVERT}, which may mend it"
+            f"{name} is damaged after {position / file.samplerate:.1f} s ({error.error_string}): {CONVERT}, which may mend it"
         ) from error
     if not np.isfinite(block).all():
         raise FileFault(f"{name} holds NaN or infinite values after {position / file.samplerate:.1f} s: {CONVERT}")

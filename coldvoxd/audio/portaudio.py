@@ -14,7 +14,8 @@ from typing import Any
 import pyaudio
 
 from coldvoxd.audio.convert import StreamConverter
-from coldvoxd.audio.quiet import quieten
+from coldvoxd.audio.outlook import Outlook, surroundings
+from coldvoxd.audio.quiet import hushed
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import OpenedMicrophone
 from coldvoxd.core.settings import MicrophoneSettings
@@ -38,7 +39,13 @@ class Device:
 
 
 def formats(device: Device) -> Iterator[tuple[int, int]]:
-    """(rate, channels) to try on a device: what is wanted, then what needs the least conversion."""
+    """(rate, channels) to try on a device: what is wanted, then what needs the least conversion.
+
+    A sound server converts by itself: what it refuses once it refuses in every format.
+    """
+    if device.name in SERVER_DEVICES:
+        yield SAMPLE_RATE, 1
+        return
     tried = set()
     for channels in (1, min(2, device.channels), device.channels):
         for rate in (SAMPLE_RATE, device.rate, 48_000, 44_100):
@@ -58,24 +65,26 @@ class PortAudioMicrophone:
         self._wanted = settings.device
         self._formats = formats
         self._served = False
+        self._outlook = Outlook()
         self._audio: pyaudio.PyAudio | None = None
         self._stream: pyaudio.Stream | None = None
 
     def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
-        """Find the device anew and start it: a server that was not there before is found by a new PyAudio only."""
+        """Find the device anew and start it: a server that was not there before is found by a new PyAudio only.
+
+        Raises CaptureFault, and the same one again without a search while there is no prospect of a better result.
+        """
         self.close()
-        quieten()
+        seen = surroundings()
+        if (reason := self._outlook.in_vain(seen, time.monotonic())) is not None:
+            raise CaptureFault(reason)
         try:
-            self._audio = pyaudio.PyAudio()
-            device = self._choose(_devices(self._audio))
-            opened = self._start(self._audio, device, deliver)
-        except CaptureFault:
+            opened = self._search(deliver)
+        except CaptureFault as fault:
             self.close()
+            self._outlook.failed(str(fault), seen, time.monotonic())
             raise
-        except OSError as error:
-            self.close()
-            raise CaptureFault(f"PortAudio can't be started: {error}") from error
-        self._served = self._served or device.name in SERVER_DEVICES
+        self._outlook.succeeded()
         return opened
 
     def is_delivering(self) -> bool:
@@ -87,6 +96,10 @@ class PortAudioMicrophone:
             return False
 
     def close(self) -> None:
+        with hushed():
+            self._end()
+
+    def _end(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
             # Stopped first: closing a running stream cancels PortAudio's thread, which may be waiting for the GIL then.
@@ -98,6 +111,14 @@ class PortAudioMicrophone:
         audio, self._audio = self._audio, None
         if audio is not None:
             audio.terminate()
+
+    def _search(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        with hushed():
+            self._audio = _initialized()
+            device = self._choose(_devices(self._audio))
+            opened = self._start(self._audio, device, deliver)
+        self._served = self._served or device.name in SERVER_DEVICES
+        return opened
 
     def _choose(self, devices: list[Device]) -> Device:
         if self._wanted == "default":
@@ -138,20 +159,26 @@ class PortAudioMicrophone:
                 continue
             self._stream = stream
             return OpenedMicrophone(name=device.name, latency_s=float(stream.get_input_latency()))
+        if device.name in SERVER_DEVICES:
+            raise CaptureFault(f"the sound server has no microphone that it can open ({'; '.join(refusals)})")
         raise CaptureFault(f"the microphone “{device.name}” can't be opened: {'; '.join(refusals)}")
 
 
 def list_devices() -> list[Device]:
     """The input devices there are now. Blocks, may hang with the sound server; the device lane's business."""
-    quieten()
+    with hushed():
+        audio = _initialized()
+        try:
+            return _devices(audio)
+        finally:
+            audio.terminate()
+
+
+def _initialized() -> pyaudio.PyAudio:
     try:
-        audio = pyaudio.PyAudio()
+        return pyaudio.PyAudio()
     except OSError as error:
         raise CaptureFault(f"PortAudio can't be started: {error}") from error
-    try:
-        return _devices(audio)
-    finally:
-        audio.terminate()
 
 
 def _devices(audio: pyaudio.PyAudio) -> list[Device]:

@@ -1,12 +1,16 @@
-"""The silence of ALSA and JACK: their error lines, which PortAudio's search for devices sets off, go to our log.
+"""The silence of ALSA, JACK and PortAudio: what a search for devices sets off must not flood the journal.
 
-Each library has a handler to be replaced for just this. Turning file descriptor 2 aside instead would swallow what
-other threads log meanwhile, and for as long as a frozen sound server holds the search up.
+ALSA and JACK have a handler to be replaced for just this; their lines go to our log. PortAudio 19.6 has none and prints
+to C's `stderr`: for the length of a device call that pointer is bent to /dev/null, which glibc allows. File descriptor
+2 is left alone, so what other threads log meanwhile is kept, however long a frozen sound server holds the call up.
 """
 
+import contextlib
 import ctypes
 import functools
 import logging
+import platform
+from collections.abc import Iterator
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -50,3 +54,27 @@ def quieten() -> None:
         for setter in ("jack_set_error_function", "jack_set_info_function"):
             if (function := getattr(jack, setter, None)) is not None:
                 function(_ON_JACK_MESSAGE)
+
+
+@functools.cache
+def _null() -> int:
+    """A FILE that is never closed: another thread may be writing to it."""
+    c = ctypes.CDLL(None)
+    c.fopen.restype = ctypes.c_void_p
+    return int(c.fopen(b"/dev/null", b"w") or 0)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """What C code prints to `stderr` is dropped meanwhile, unless our log is at debug level. The device lane only."""
+    quieten()
+    if log.isEnabledFor(logging.DEBUG) or platform.libc_ver()[0] != "glibc" or not _null():
+        yield
+        return
+    stderr = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr")
+    before = stderr.value
+    stderr.value = _null()
+    try:
+        yield
+    finally:
+        stderr.value = before

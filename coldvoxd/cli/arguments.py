@@ -40,6 +40,7 @@ Ctrl-C throws it away. The session is bound to this command: it ends when the co
 
 _LISTEN_JSON = """\
 With --json one object a line, with `event` and, where it belongs to a session, `session`:
+  listening       first of all without --start: nothing that happens from now on is missed
   transcribed     utterance, text, start, end, confidence, provider, latency, retried; words with --words
   started
   stopped         reason, transcript

@@ -27,6 +27,7 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
             return await _follow_own(daemon, session, output)
         if not present:
             raise DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
+        output.result({"event": "listening"})
         return await _follow_all(daemon, arguments.once, output)
 
 

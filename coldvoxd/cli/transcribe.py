@@ -134,10 +134,13 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     from coldvoxd.asr.parakeet import ParakeetRecognizer
     from coldvoxd.core.values import Precision
     from coldvoxd.models import find_model
+    from coldvoxd.ort import CPU, available_providers
 
     model = settings.load().model
     files = find_model(arguments.model or model.name, Precision(arguments.precision or model.precision))
-    return ParakeetRecognizer.open(files, model.provider, model.threads)
+    # Only one that is named: here nothing stands by, should the accelerator that `auto` would choose not work.
+    provider = model.provider if model.provider in available_providers() else CPU
+    return ParakeetRecognizer.open(files, provider, model.threads)
 
 
 def _fault(file: str, error: ColdvoxError, output: Output) -> None:

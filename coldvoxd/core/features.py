@@ -16,8 +16,9 @@ LOG_GUARD = 2.0**-24
 """Added before the logarithm, so that silence stays finite."""
 DEVIATION_GUARD = 1e-5
 """Added to the standard deviation, so that a constant bin stays finite."""
-BLOCK_COLUMNS = 1024
-"""Spectra are taken so many columns at a time, which bounds memory and stays in the cache."""
+BLOCK_COLUMNS = 256
+"""Spectra are taken so many columns at a time: it bounds memory, stays in the cache, and keeps each product so small
+that BLAS does not wake threads for it, which would contend with the recognizer's."""
 
 
 def log_mel(samples: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.float32]:
@@ -43,8 +44,9 @@ def log_mel(samples: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.float
     for begin in range(0, columns, BLOCK_COLUMNS):
         block = slice(begin, begin + BLOCK_COLUMNS)
         spectrum = np.fft.rfft(windows[block] * _window(), axis=-1)
-        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
-        features[:, block] = (power @ mel_filterbank(bins)).T
+        power = np.ascontiguousarray((spectrum.real**2 + spectrum.imag**2).T, dtype=np.float32)
+        for energies, (first, last, weights) in zip(features[:, block], _triangles(bins), strict=True):
+            np.dot(weights, power[first:last], out=energies)
     features += np.float32(LOG_GUARD)
     np.log(features, out=features)
     features -= features.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
@@ -70,6 +72,17 @@ def mel_filterbank(bins: int) -> npt.NDArray[np.float32]:
     bank = np.ascontiguousarray(weights, dtype=np.float32)
     bank.flags.writeable = False
     return bank
+
+
+@lru_cache(maxsize=4)
+def _triangles(bins: int) -> tuple[tuple[int, int, npt.NDArray[np.float32]], ...]:
+    """Of each mel filter, the lines from first to last that it weighs at all, with their weights."""
+    triangles = []
+    for weights in mel_filterbank(bins).T:
+        lines = np.flatnonzero(weights)
+        first, last = int(lines[0]), int(lines[-1]) + 1
+        triangles.append((first, last, np.ascontiguousarray(weights[first:last])))
+    return tuple(triangles)
 
 
 # Slaney's scale is linear up to 1000 Hz, 15 mel, and logarithmic above: 27 mel for each factor of 6.4.

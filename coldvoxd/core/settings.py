@@ -43,8 +43,8 @@ class ModelSettings:
     """A model's name, searched in the cache, in the XDG data directories and in the package (`mini`), or the path of a model directory."""
     precision: str = field(default="fp32", metadata={"choices": ("fp32", "int8")})
     """Which files of the model directory are loaded."""
-    provider: str = "cpu"
-    """ONNX Runtime execution provider: `cpu`, `cuda`, or any other that the installed ONNX Runtime offers."""
+    provider: str = "auto"
+    """ONNX Runtime execution provider: `auto` is `cuda` where there is an NVIDIA driver and otherwise `cpu`; or name one that the installed ONNX Runtime offers. Whatever it is, the CPU stands by. `virtual:PATH` is the shipped stand-in, which fails as it is told over the socket PATH."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})
     """Threads of one recognition; 0 for as many as there are physical cores."""
 

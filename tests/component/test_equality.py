@@ -21,6 +21,8 @@ THREADS = 1
 """The clips are short: more threads would only wait for each other."""
 TIE = 1e-2
 """Two scores closer than this are the same to float arithmetic done in another order."""
+TIE_INT8 = 0.25
+"""And these to arithmetic in steps of 1/255 of a tensor's range."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,26 @@ def test_the_same_features_give_the_same_tokens_at_the_same_frames(comparisons: 
 
 def test_our_own_features_give_the_same_tokens_but_for_ties(pair: Pair, comparisons: list[Comparison]) -> None:
     parted = [clip for clip in comparisons if placed(clip.own_features) != clip.reference]
+    otherwise_heard = [clip.name for clip in parted if ids(placed(clip.own_features)) != ids(clip.reference)]
     margins = {clip.name: margin_at_parting(pair, clip) for clip in parted}
+    count = len(comparisons)
     print(
-        f"equal end to end, {pair.precision}: {len(comparisons) - len(parted)} of {len(comparisons)}, parted {margins}"
+        f"{pair.precision}: tokens of {count - len(otherwise_heard)} clips equal of {count}, and at the same frames of"
     )
+    print(f"{count - len(parted)}; margins where they part: {margins}")
+    assert len(otherwise_heard) <= 0.005 * count, otherwise_heard
     if pair.precision is Precision.FP32:
-        assert len(parted) <= 0.005 * len(comparisons), margins
+        assert len(parted) <= 0.005 * count, margins
         assert all(margin < TIE for margin in margins.values()), margins
     else:
-        # Rounding activations to 8 bits makes whole steps of the features' differences of 1e-5.
-        assert len(parted) <= 0.05 * len(comparisons), margins
+        # Rounding activations to 8 bits makes whole steps of differences of 1e-5 in the features, so a token may come
+        # a frame earlier or later.
+        assert len(parted) <= 0.1 * count, margins
+        assert all(margin < TIE_INT8 for margin in margins.values()), margins
+
+
+def ids(tokens: Iterable[tuple[int, int]]) -> list[int]:
+    return [token for token, _ in tokens]
 
 
 def margin_at_parting(pair: Pair, clip: Comparison) -> float:
@@ -137,6 +149,17 @@ class Watched:
         choice = int(logits[: self._split].argmax()), int(logits[self._split :].argmax())
         self.calls.append(Call(choice, float(min(tokens[-1] - tokens[-2], durations[-1] - durations[-2]))))
         return logits, next_state
+
+
+def test_any_tokens_make_the_same_text(pair: Pair) -> None:
+    """But for control pieces, which the reference shows."""
+    vocabulary = pair.ours.vocabulary
+    generator = np.random.default_rng(0)
+    shown = [index for index in range(len(vocabulary)) if vocabulary.shown(index)]
+    for _ in range(300):
+        chosen = [int(index) for index in generator.choice(shown, size=generator.integers(0, 12))]
+        tokens = [Token(index, 0, 1, 0.0) for index in chosen]
+        assert vocabulary.text(tokens) == pair.reference._decode_tokens(chosen, None, None).text
 
 
 def test_what_we_hear_in_the_samples_is_what_the_manifest_says_the_reference_heard(pair: Pair) -> None:

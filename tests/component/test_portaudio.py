@@ -164,6 +164,21 @@ async def test_without_a_server_it_waits_and_begins_when_one_comes(pulse: SoundS
         assert watch.frames[0].start_sample == 0
 
 
+async def test_a_server_without_a_microphone_is_told_quietly_and_a_microphone_that_comes_is_found(
+    pulse: SoundServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("module-remap-source", "module-null-sink"):
+        pulse._run("pactl", "unload-module", module)
+    async with capturing() as watch:
+        await eventually(watch.is_lost)
+        assert "the sound server has no microphone" in watch.keeper.state.reason
+        begun_s = time.monotonic()
+        await eventually(lambda: time.monotonic() - begun_s > 3)
+        assert capfd.readouterr().err == ""
+        await asyncio.to_thread(pulse._run, "pactl", "load-module", "module-null-sink", "sink_name=speaker1")
+        await eventually(watch.is_open)
+
+
 async def test_the_servers_default_source_is_followed(pulse: SoundServer) -> None:
     async with capturing() as watch:
         await hear(watch, pulse)
@@ -201,10 +216,26 @@ def test_a_device_of_another_rate_and_channel_count_is_heard_at_16_khz_mono(puls
     assert np.abs(steady).max() == pytest.approx(12_000, rel=0.05)
 
 
+def test_the_bare_sound_card_is_not_taken_while_the_server_that_was_used_is_away(pulse: SoundServer) -> None:
+    card = pulse.directory / ".asoundrc"
+    microphone = PortAudioMicrophone(MicrophoneSettings())
+    microphone.open(lambda _: None)
+    microphone.close()
+    pulse.kill()
+    card.write_text("pcm.!default { type null }\n")  # as a machine's own card is `default` while no server runs
+    assert [device.name for device in list_devices()] == ["default"]
+    with pytest.raises(CaptureFault, match="no microphone “default”"):
+        microphone.open(lambda _: None)
+    fresh = PortAudioMicrophone(MicrophoneSettings())
+    assert fresh.open(lambda _: None).name == "default"
+    fresh.close()
+
+
 @pytest.mark.usefixtures("pulse")
 def test_a_device_that_refuses_every_format_is_a_fault_that_names_them() -> None:
-    microphone = PortAudioMicrophone(MicrophoneSettings(), formats=lambda _: [(16_000, 99), (48_000, 98)])
-    with pytest.raises(CaptureFault, match=r"“pulse” can't be opened: 16000 Hz x 99: .*; 48000 Hz x 98: "):
+    settings = MicrophoneSettings(device="defau")
+    microphone = PortAudioMicrophone(settings, formats=lambda _: [(16_000, 99), (48_000, 98)])
+    with pytest.raises(CaptureFault, match=r"can't be opened: 16000 Hz x 99: .*; 48000 Hz x 98: "):
         microphone.open(lambda _: None)
     assert not microphone.is_delivering()
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldvoxd import supervisor as supervising
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import InputFault, ModelInvalid, ModelMissing, ProviderFault, RecognitionFailed
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.models import find_model
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.rung import recognition_limit_s
+from coldvoxd.supervisor import Ladder, Supervisor
 from tests.support.eventually import eventually
 
 STATUS = EngineStatus(model="mini", precision="fp32")
@@ -52,7 +52,7 @@ class Faulty:
 
 async def test_a_loaded_model_tells_what_really_runs() -> None:
     changes: list[EngineStatus] = []
-    supervisor = Supervisor(lambda: open_model("mini"), STATUS, lambda: changes.append(supervisor.status))
+    supervisor = Supervisor(Ladder(lambda: open_model("mini")), STATUS, lambda: changes.append(supervisor.status))
     assert supervisor.status.loading
     await supervisor.load()
     assert changes[-1].ready
@@ -64,7 +64,7 @@ async def test_a_loaded_model_tells_what_really_runs() -> None:
 
 
 async def test_utterances_wait_for_the_model_that_loads() -> None:
-    supervisor = Supervisor(lambda: open_model("mini"), STATUS)
+    supervisor = Supervisor(Ladder(lambda: open_model("mini")), STATUS)
     waiting = [asyncio.create_task(supervisor.recognize(noise(number=number))) for number in (1, 2, 3)]
     await supervisor.load()
     assert len(await asyncio.gather(*waiting)) == 3
@@ -73,7 +73,7 @@ async def test_utterances_wait_for_the_model_that_loads() -> None:
 
 async def test_a_missing_model_is_told_and_noticed_when_it_has_been_placed(tmp_path: Path) -> None:
     place = tmp_path / "model"
-    supervisor = Supervisor(lambda: open_model(str(place)), STATUS)
+    supervisor = Supervisor(Ladder(lambda: open_model(str(place))), STATUS)
     loading = asyncio.create_task(supervisor.load())
     await eventually(lambda: supervisor.status.degraded == "model-missing")
     with pytest.raises(ModelMissing):
@@ -97,7 +97,7 @@ async def test_a_truncated_model_is_invalid_and_named(tmp_path: Path) -> None:
     shutil.copytree(mini.directory, tmp_path / "model")
     encoder = tmp_path / "model" / mini.encoder.name
     encoder.write_bytes(encoder.read_bytes()[:100_000])
-    supervisor = Supervisor(lambda: open_model(str(tmp_path / "model")), STATUS)
+    supervisor = Supervisor(Ladder(lambda: open_model(str(tmp_path / "model"))), STATUS)
     loading = asyncio.create_task(supervisor.load())
     await eventually(lambda: supervisor.status.degraded == "model-invalid")
     with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx"):
@@ -113,7 +113,7 @@ async def test_a_fault_that_passes_costs_nothing() -> None:
         if (fault := next(faults)) is not None:
             raise fault
 
-    supervisor = Supervisor(lambda: Faulty(fail_once), STATUS)
+    supervisor = Supervisor(Ladder(lambda: Faulty(fail_once)), STATUS)
     await supervisor.load()
     hypothesis = await supervisor.recognize(noise())
     assert hypothesis.provider == "CPUExecutionProvider"
@@ -125,7 +125,7 @@ async def test_a_fault_that_stays_is_told_and_never_becomes_an_empty_text() -> N
     def fail(_: Utterance) -> None:
         raise ProviderFault("scripted")
 
-    supervisor = Supervisor(lambda: Faulty(fail), STATUS)
+    supervisor = Supervisor(Ladder(lambda: Faulty(fail)), STATUS)
     await supervisor.load()
     with pytest.raises(RecognitionFailed, match="scripted"):
         await supervisor.recognize(noise())
@@ -137,7 +137,7 @@ async def test_a_bug_is_told_as_one_and_the_next_utterance_is_recognized() -> No
         if utterance.id == 1:
             raise ZeroDivisionError
 
-    supervisor = Supervisor(lambda: Faulty(fail_on_the_first), STATUS)
+    supervisor = Supervisor(Ladder(lambda: Faulty(fail_on_the_first)), STATUS)
     await supervisor.load()
     with pytest.raises(RecognitionFailed, match=r"ZeroDivisionError.*report"):
         await supervisor.recognize(noise(number=1))
@@ -146,7 +146,7 @@ async def test_a_bug_is_told_as_one_and_the_next_utterance_is_recognized() -> No
 
 
 async def test_audio_that_no_model_takes_stays_an_input_fault() -> None:
-    supervisor = Supervisor(lambda: open_model("mini"), STATUS)
+    supervisor = Supervisor(Ladder(lambda: open_model("mini")), STATUS)
     await supervisor.load()
     broken = Utterance(1, 1, 0, np.full(16_000, np.nan, np.float32), EndReason.STOP)
     with pytest.raises(InputFault):
@@ -156,13 +156,13 @@ async def test_audio_that_no_model_takes_stays_an_input_fault() -> None:
 
 async def test_a_lane_past_its_limit_breaks_the_promise_and_a_working_one_does_not() -> None:
     gate = threading.Event()
-    supervisor = Supervisor(lambda: Faulty(lambda _: gate.wait()), STATUS)
+    supervisor = Supervisor(Ladder(lambda: Faulty(lambda _: gate.wait())), STATUS)
     await supervisor.load()
     loop = asyncio.get_running_loop()
     hanging = asyncio.create_task(supervisor.recognize(noise()))
-    await eventually(lambda: supervisor._engine and supervisor._engine.lane.busy_since_s is not None)
+    await eventually(lambda: supervisor._cpu._lane.busy_since_s is not None)
     assert supervisor.promise_kept(loop.time())
-    assert not supervisor.promise_kept(loop.time() + supervising.recognition_limit_s(0.5) + 1)
+    assert not supervisor.promise_kept(loop.time() + recognition_limit_s(0.5) + 1)
     gate.set()
     await hanging
     assert supervisor.promise_kept(loop.time() + 1000)

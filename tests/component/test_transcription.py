@@ -13,6 +13,7 @@ from coldvoxd.core.errors import FileFault, ProviderFault
 from coldvoxd.core.values import FRAME_SAMPLES, Hypothesis, Precision, Utterance
 from coldvoxd.models import find_model
 from coldvoxd.transcription import transcribe_file
+from coldvoxd.vad.silero import SileroDetector
 from tests.support.speech import Wave, mini, samples
 from tests.support.tiny_graphs import HELLO, write_tiny_parakeet
 
@@ -84,6 +85,34 @@ def test_a_recording_of_one_sentence_is_one_piece(recognizer: ParakeetRecognizer
         assert 0 < transcript.confidence <= 1
 
 
+def test_with_the_real_detector_the_samples_are_heard_as_the_reference_hears_them(
+    recognizer: ParakeetRecognizer,
+) -> None:
+    detector = SileroDetector()
+    heard = [transcribe_file(sample.path, recognizer, detector).text for sample in samples()]
+    assert heard == [sample.heard["fp32"] for sample in samples()]
+
+
+def test_with_the_real_detector_a_talk_of_a_minute_loses_no_word(
+    tmp_path: Path, recognizer: ParakeetRecognizer
+) -> None:
+    talk = recorded(tmp_path, *(sample.wave() for sample in samples() + samples()[:6]), name="talk.ogg")
+    words_said = " ".join(sample.said for sample in samples() + samples()[:6]).split()
+    heard = transcribe_file(talk, recognizer, SileroDetector())
+    assert heard.duration_s > 60
+    assert len(heard.words) == pytest.approx(len(words_said), rel=0.05)
+
+
+@pytest.mark.parametrize("seconds", [1, 5])
+def test_with_the_real_detector_noise_and_tones_are_no_speech(
+    tmp_path: Path, recognizer: ParakeetRecognizer, seconds: int
+) -> None:
+    time_s = np.arange(16_000 * seconds) / 16_000
+    for sound in (room(seconds) * 30, 0.3 * np.sin(2 * np.pi * 440 * time_s), np.zeros(len(time_s))):
+        path = recorded(tmp_path, sound.astype(np.float32))
+        assert transcribe_file(path, recognizer, SileroDetector()).text == ""
+
+
 def test_silence_around_speech_is_trimmed_and_times_count_from_the_files_beginning(
     tmp_path: Path, listener: Listener
 ) -> None:
@@ -151,6 +180,13 @@ def test_what_was_recognized_doubtfully_in_doubtful_speech_does_not_count(tmp_pa
     recognizer = ParakeetRecognizer.open(find_model(str(unsure), Precision.FP32))
     assert transcribe_file(samples()[0].path, recognizer, LevelDetector()).text == "Hello, world."
     assert transcribe_file(samples()[0].path, recognizer, Deaf()).text == ""
+
+
+@pytest.mark.parametrize("count", [1, 100, 1000])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 96_000])
+def test_a_recording_of_next_to_nothing_has_no_text(tmp_path: Path, listener: Listener, count: int, rate: int) -> None:
+    soundfile.write(tmp_path / "click.wav", np.full(count, 0.5), rate)
+    assert transcribe_file(tmp_path / "click.wav", listener, Deaf()).text == ""
 
 
 def test_progress_goes_up_to_one(tmp_path: Path, listener: Listener) -> None:

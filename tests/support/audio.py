@@ -12,6 +12,19 @@ from pathlib import Path
 
 from tests.support.eventually import eventually_blocking
 
+NO_HARDWARE = {
+    # WirePlumber 0.4: between the defaults (50) and what enables them (90).
+    "wireplumber/main.lua.d/60-no-hardware.lua": "\n".join(
+        f"{kind}_monitor.enabled = false" for kind in ("alsa", "v4l2", "libcamera")
+    ),
+    "wireplumber/bluetooth.lua.d/60-no-hardware.lua": "bluez_monitor.enabled = false",
+    # WirePlumber 0.5
+    "wireplumber/wireplumber.conf.d/60-no-hardware.conf": "wireplumber.profiles = { main = { "
+    + " ".join(f"hardware.{kind} = disabled" for kind in ("audio", "bluetooth", "video-capture"))
+    + " } }",
+}
+"""A second WirePlumber would set the volumes of the desktop's own sound cards: ours is told to leave hardware alone."""
+
 PIPEWIRE_PROGRAMS = ("pipewire", "wireplumber", "pipewire-pulse", "dbus-daemon", "pw-metadata")
 
 
@@ -190,6 +203,9 @@ class PipeWireServer(SoundServer):
         eventually_blocking((self.directory / "bus").exists, what="the sound server's own bus")
         self._spawn("pipewire")
         eventually_blocking((self.directory / "pipewire-0").exists, what="PipeWire's socket")
+        for name, text in NO_HARDWARE.items():
+            (self.directory / "config" / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.directory / "config" / name).write_text(text + "\n")
         self._spawn("wireplumber")
         self._spawn("pipewire-pulse")
         self._await_socket()

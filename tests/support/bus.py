@@ -202,6 +202,12 @@ class BusClient:
             )
         )
 
+    def signal_to(self, client: str, member: str, signature: str, *body: object) -> None:
+        """Send one client a signal that looks like the daemon's."""
+        message = Message.new_signal(OBJECT_PATH, DICTATION, member, signature, list(body))
+        message.destination = client
+        self._bus.send(message)
+
     async def get(self, interface: str, name: str) -> Any:
         value = await self.call("Get", "ss", interface, name, interface="org.freedesktop.DBus.Properties")
         return value.value

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.eventually import PATIENCE_S, eventually_blocking
-from tests.support.user_manager import NAME, ROOT, UserManager, install_daemon, user_manager
+from tests.support.user_manager import DICTATION, NAME, OBJECT, ROOT, UserManager, install_daemon, user_manager
 
 UNIT = "coldvoxd.service"
 MINI = ROOT / "coldvoxd/data/mini"
@@ -114,12 +114,13 @@ class Login(UserManager):
         self.wait_for_state("idle")
 
     def state(self) -> str:
+        """What a client reads, `gone` where nobody has the name. Doesn't start the daemon, as get-property would."""
         done = self.run(
-            *("busctl", "--user", "--json=short", "--auto-start=no", "get-property", NAME, "/org/coldvox/Daemon1"),
-            *("org.coldvox.Dictation1", "State"),
+            *("busctl", "--user", "--json=short", "--auto-start=no", "call", NAME, OBJECT),
+            *("org.freedesktop.DBus.Properties", "Get", "ss", DICTATION, "State"),
             check=False,
         )
-        return str(json.loads(done.stdout)["data"]) if done.returncode == 0 else "gone"
+        return str(json.loads(done.stdout)["data"][0]["data"]) if done.returncode == 0 else "gone"
 
     def wait_for_state(self, *wanted: str, patience_s: float = PATIENCE_S) -> None:
         def is_there() -> str:
@@ -143,8 +144,11 @@ class Login(UserManager):
 
     @contextlib.contextmanager
     def listening(self, *arguments: str) -> Iterator[Listener]:
+        """From when nothing is missed; with `--start` in a session of its own, the first of `events`."""
         with self.running(self.ctl, "--json", "listen", *arguments) as process:
-            yield Listener(process)
+            listener = Listener(process)
+            listener.wait_for("started" if "--start" in arguments else "listening")
+            yield listener
 
     @property
     def main_pid(self) -> int:
@@ -173,6 +177,8 @@ def login(sound: str = "pulseaudio") -> Iterator[Login]:
                 _start_pipewire(here)
             here.wait_for_sound()
             install_daemon(here, SETTINGS)
+            # As the README says. systemd also forgets how a stopped unit ended unless something wants it.
+            here.systemctl("enable", UNIT)
             yield here
         except BaseException:
             print(here.journal(), here.logs())
@@ -194,8 +200,10 @@ def _start_pipewire(here: Login) -> None:
     here.systemctl("start", "pipewire.socket", "pipewire-pulse.socket", "wireplumber.service")
     eventually_blocking(lambda: here.run("pactl", "info", check=False).returncode == 0, what="pipewire-pulse")
     here.run("pw-metadata", "-n", "settings", "0", "clock.force-rate", "16000")
-    here.run("pactl", "load-module", "module-null-sink", "sink_name=speaker1", "rate=16000", "channels=1")
-    here.run("pactl", "load-module", "module-remap-source", "master=speaker1.monitor", "source_name=mic1")
+    mono = ("rate=16000", "channels=1", "channel_map=mono")
+    here.run("pactl", "load-module", "module-null-sink", "sink_name=speaker1", *mono)
+    source = ("source_name=mic1", "master=speaker1.monitor", "master_channel_map=mono")
+    here.run("pactl", "load-module", "module-remap-source", *source, *mono)
 
 
 def fault_s() -> float:

@@ -176,7 +176,7 @@ class UserManager:
 
     def make_device(self, path: str) -> None:
         """A device node that reads as /dev/null does, in this user's /dev alone."""
-        enter = ["nsenter", f"--target={self._pid}", "--mount"]
+        enter = ["nsenter", f"--target={self._pid}", "--mount", "--pid"]
         subprocess.run(as_root(*enter, "mknod", "--mode=666", path, "c", "1", "3"), check=True, capture_output=True)
 
 

@@ -46,22 +46,29 @@ furnish() { # furnish DIRECTORY: an empty file system takes DIRECTORY's place, e
         fi
     done
     umount -l "$stash"
+    rmdir "$stash"
 }
 
-expose() { # expose PATH: the user can come to PATH; what else is in the private directories above it is hidden
-    local wanted=$1 above stash=$work/stash
-    while above=$(closed_directory "$wanted"); do
-        if [[ $above == "$wanted" ]]; then
-            furnish "$above"
-        else
-            mkdir -p "$stash"
-            mount --rbind "$wanted" "$stash"
-            mount -t tmpfs -o mode=755 tmpfs "$above"
-            mkdir -p "$wanted"
-            mount --rbind "$stash" "$wanted"
-            umount -l "$stash"
-        fi
+expose() { # expose PATH...: the user can come to each PATH; what else is in the private directories above is hidden
+    local -A stashed=()
+    local path above
+    for path; do
+        stashed[$path]=$work/stash-${#stashed[@]}
+        mkdir "${stashed[$path]}"
+        mount --rbind "$path" "${stashed[$path]}"
     done
+    for path; do
+        above=$(closed_directory "$path") && [[ $above != "$path" ]] && mount -t tmpfs -o mode=755 tmpfs "$above"
+    done
+    for path; do # in order: what is inside another PATH has come with it
+        if [[ ! -e $path ]]; then
+            mkdir -p "$path"
+            mount --rbind "${stashed[$path]}" "$path"
+        fi
+        above=$(closed_directory "$path") && furnish "$above"
+    done
+    umount -l "${stashed[@]}"
+    rmdir "${stashed[@]}"
 }
 
 closed_directory() { # closed_directory PATH: the topmost directory on the way to PATH that others can't enter
@@ -166,10 +173,7 @@ inside() { # process 1 of the PID namespace: when it ends, everything ends
     local host_pid
     read -r host_pid _ </proc/self/stat # read before /proc is this namespace's own
     hide_everything_shared
-    local path
-    for path in "$@"; do
-        expose "$path"
-    done
+    expose "$@"
     add_user
     mask_sound_servers
     start_journal

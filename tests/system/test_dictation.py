@@ -53,7 +53,7 @@ def test_a_dictation_asked_for_by_the_first_call_loses_nothing(dictation: Login)
 
 def test_a_bound_session_ends_when_its_caller_dies(dictation: Login) -> None:
     with dictation.listening() as witness, dictation.listening("--start") as caller:
-        session = caller.wait_for("started")["session"]
+        session = caller.events[0]["session"]
         assert witness.wait_for("started")["session"] == session
         assert dictation.state() == "listening"
         dictation.run("pkill", "-KILL", "-f", "json listen --start")
@@ -64,7 +64,7 @@ def test_a_bound_session_ends_when_its_caller_dies(dictation: Login) -> None:
 
 def test_a_private_session_can_be_stopped_and_read_by_its_owner_alone(dictation: Login) -> None:
     with dictation.listening() as stranger, dictation.listening("--start", "--private") as owner:
-        session = owner.wait_for("started")["session"]
+        session = owner.events[0]["session"]
         for method in ("StopDictation", "CancelDictation", "ToggleDictation"):
             refused = dictation.call(method, check=False)
             assert refused.returncode != 0

@@ -69,7 +69,8 @@ async def test_no_bus_is_an_error_that_says_so(bus: PrivateBus) -> None:
 
 
 async def test_a_bus_that_hangs_up_while_we_connect_is_an_error(bus: PrivateBus) -> None:
-    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
         writer.close()
 
     path = f"{bus.directory}/rude"

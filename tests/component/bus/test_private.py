@@ -83,6 +83,7 @@ async def test_a_caller_is_no_longer_watched_after_its_session(running: RunningS
             await caller.call("StopDictation")
         await stranger.call("StartDictation")
         name = caller.name
+        assert running.service._calls._callers._watches == {}
     await eventually_gone(stranger, name)
     assert running.control.left == []
     assert await stranger.get("org.coldvox.Dictation1", "State") == "listening"
@@ -110,6 +111,24 @@ async def test_a_caller_that_leaves_at_once_leaves_no_session_behind(
         await eventually(lambda: running.control.session == 0, what="the end of the session")
         await stranger.settle()
     assert await stranger.call("StartDictation") > 0
+
+
+async def test_no_session_begins_for_a_caller_that_had_left_before_it_was_watched(
+    running: RunningService, stranger: BusClient
+) -> None:
+    loop, connection = asyncio.get_running_loop(), running.service._connection
+    loop.remove_reader(connection._fd)  # the daemon is busy elsewhere ...
+    async with running.client() as caller:
+        caller.call_and_forget("StartDictationWithOptions", "a{sv}", BOUND)
+        await caller.call(
+            "GetId", interface="org.freedesktop.DBus", destination="org.freedesktop.DBus", path="/org/freedesktop/DBus"
+        )
+    loop.add_reader(connection._fd, connection._message_reader)  # ... and reads the call of one who is gone
+    await stranger.settle()
+    callers = running.service._calls._callers
+    await eventually(lambda: not callers._watches, what="the end of the attempt")
+    assert running.control.started == []
+    assert await stranger.call("StartDictation") == 1
 
 
 async def test_busctl_which_calls_and_exits_gets_an_answer_and_its_session_ends(

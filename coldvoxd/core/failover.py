@@ -1,0 +1,216 @@
+"""Failover: on which rung utterances are recognized, when the accelerator is tried again, and what people are told.
+
+    STARTING  the CPU answers, and the accelerator is being loaded
+    ON_GPU    the accelerator answers
+    ON_CPU    the CPU answers, because the accelerator failed; it will be probed
+    PROBING   the CPU answers, and the accelerator is being tried with the golden clip
+    SETTLED   the CPU answers, and nothing else is wanted or can be had in this process
+
+Theory of operation. A fault has a class, which says what may help: time (`transient`, `unhealthy`), a new process
+(`sticky`: a CUDA context that saw an illegal access stays broken for the life of its process), or nothing (`absent`).
+After a fault that time may heal the accelerator is probed with growing pauses, and an accelerator that comes back only
+to fail again soon is not trusted with shorter ones: the pause starts again from the bottom only after `CALM_S` of good
+service. So it never flaps. "GPU" stands for whatever accelerator the ladder begins with.
+
+`step` is pure; times are the caller's seconds, chance is the caller's `jitter`.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 900.0
+GROWTH = 2.0
+JITTER = 0.2
+"""Pauses vary by this share, so that programs which share a card don't all come back at once."""
+CALM_S = 300.0
+"""Good service for so long forgets earlier faults."""
+
+
+class Phase(StrEnum):
+    STARTING = "STARTING"
+    ON_GPU = "ON_GPU"
+    ON_CPU = "ON_CPU"
+    PROBING = "PROBING"
+    SETTLED = "SETTLED"
+
+
+class FaultClass(StrEnum):
+    TRANSIENT = "transient"
+    """Time may help: memory was short, a run took too long."""
+    STICKY = "sticky"
+    """Only a new process helps."""
+    ABSENT = "absent"
+    """There is no such accelerator, or its driver or libraries are missing."""
+    UNHEALTHY = "unhealthy"
+    """Its watch says no, or its answers are wrong."""
+
+
+class Reason(StrEnum):
+    """Why recognition is not where it should be, as `Degraded` tells it."""
+
+    NONE = ""
+    NO_GPU = "no-gpu"
+    GPU_LOST = "gpu-lost"
+    GPU_OUT_OF_MEMORY = "gpu-out-of-memory"
+    GPU_TIMEOUT = "gpu-timeout"
+    GPU_WRONG_OUTPUT = "gpu-wrong-output"
+    GPU_FAULT = "gpu-fault"
+    GPU_OVERHEATING = "gpu-overheating"
+    DRIVER_MISMATCH = "driver-mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The accelerator is loaded, and the golden clip came out right on it."""
+
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CpuWanted:
+    """Nothing but the CPU was asked for, or this machine has nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The accelerator failed: at load, in a run, in a probe, or by its watch."""
+
+    fault_class: FaultClass
+    reason: Reason
+    now_s: float
+    jitter: float = 0.0
+    """-1 to 1, by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeDue:
+    """The pause is over."""
+
+
+Event = Loaded | CpuWanted | Fault | ProbeDue
+
+
+@dataclass(frozen=True, slots=True)
+class UseGpu:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class UseCpu:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class DropGpu:
+    """Let go of the accelerator's sessions: they are broken, or hold memory that others need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Load the accelerator again and recognize the golden clip on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLater:
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceSelfWhenIdle:
+    """Only a new process can use the accelerator again."""
+
+
+Effect = UseGpu | UseCpu | DropGpu | Probe | ProbeLater | ReplaceSelfWhenIdle
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverState:
+    phase: Phase = Phase.STARTING
+    reason: Reason = Reason.NONE
+    faults: int = 0
+    """Since the last calm."""
+    on_gpu_since_s: float = 0.0
+    sticky: bool = False
+    """The accelerator is beyond use in this process."""
+
+
+class UnexpectedEvent(RuntimeError):
+    """An event that has no row in this phase."""
+
+
+# Numbers are cudaError_t's, from the CUDA Runtime API's reference; ONNX Runtime writes "CUDA failure 700: ...".
+_BY_CUDA_ERROR: dict[int, tuple[FaultClass, Reason]] = {
+    2: (FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+    4: (FaultClass.STICKY, Reason.GPU_LOST),
+    35: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
+    46: (FaultClass.TRANSIENT, Reason.GPU_LOST),
+    100: (FaultClass.ABSENT, Reason.NO_GPU),
+    101: (FaultClass.ABSENT, Reason.NO_GPU),
+    214: (FaultClass.STICKY, Reason.GPU_FAULT),
+    226: (FaultClass.STICKY, Reason.GPU_FAULT),
+    700: (FaultClass.STICKY, Reason.GPU_FAULT),
+    702: (FaultClass.STICKY, Reason.GPU_TIMEOUT),
+    709: (FaultClass.STICKY, Reason.GPU_FAULT),
+    710: (FaultClass.STICKY, Reason.GPU_FAULT),
+    714: (FaultClass.STICKY, Reason.GPU_FAULT),
+    715: (FaultClass.STICKY, Reason.GPU_FAULT),
+    716: (FaultClass.STICKY, Reason.GPU_FAULT),
+    717: (FaultClass.STICKY, Reason.GPU_FAULT),
+    718: (FaultClass.STICKY, Reason.GPU_FAULT),
+    719: (FaultClass.STICKY, Reason.GPU_FAULT),
+    803: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
+    804: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
+    999: (FaultClass.STICKY, Reason.GPU_LOST),
+}
+_CUDA_FAILURE = re.compile(r"CUDA (?:failure|error)[ :]+(\d+)", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate|ALLOC_FAILED|bad allocation", re.IGNORECASE)
+_NOT_FINITE = re.compile(r"not finite", re.IGNORECASE)
+
+
+def classify(message: str) -> tuple[FaultClass, Reason]:
+    """What kind of fault an execution provider's message tells of; what is not known may pass with time."""
+    if (number := _CUDA_FAILURE.search(message)) and (known := _BY_CUDA_ERROR.get(int(number[1]))):
+        return known
+    if _OUT_OF_MEMORY.search(message):
+        return FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY
+    if _NOT_FINITE.search(message):
+        return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
+    return FaultClass.TRANSIENT, Reason.GPU_FAULT
+
+
+def pause_s(faults: int, jitter: float) -> float:
+    """How long the accelerator is left alone after so many faults: exponential, bounded, with jitter."""
+    pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * GROWTH ** max(0, faults - 1))
+    return pause * (1 + JITTER * max(-1.0, min(1.0, jitter)))
+
+
+def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
+    """The next state and what is to be done. Raises UnexpectedEvent, and changes nothing, where there is no row."""
+    match state.phase, event:
+        case Phase.STARTING | Phase.PROBING, Loaded(now_s):
+            return replace(state, phase=Phase.ON_GPU, reason=Reason.NONE, on_gpu_since_s=now_s), (UseGpu(),)
+        case Phase.STARTING, CpuWanted():
+            return replace(state, phase=Phase.SETTLED), (UseCpu(),)
+        case Phase.ON_CPU, ProbeDue():
+            return replace(state, phase=Phase.PROBING), (Probe(),)
+        case Phase.ON_CPU | Phase.SETTLED, Fault():
+            return state, ()  # a late answer of an attempt that was given up already
+        case Phase.STARTING | Phase.ON_GPU | Phase.PROBING, Fault():
+            return _fallen(state, event)
+    raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
+
+
+def _fallen(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Effect, ...]]:
+    calm = state.phase is Phase.ON_GPU and fault.now_s - state.on_gpu_since_s >= CALM_S
+    faults = 1 if calm else state.faults + 1
+    fallen = replace(state, phase=Phase.ON_CPU, reason=fault.reason, faults=faults)
+    down: tuple[Effect, ...] = (UseCpu(), DropGpu())
+    match fault.fault_class:
+        case FaultClass.STICKY:
+            return replace(fallen, phase=Phase.SETTLED, sticky=True), (*down, ReplaceSelfWhenIdle())
+        case FaultClass.ABSENT:
+            return replace(fallen, phase=Phase.SETTLED), down
+        case FaultClass.TRANSIENT | FaultClass.UNHEALTHY:
+            return fallen, (*down, ProbeLater(pause_s(faults, fault.jitter)))

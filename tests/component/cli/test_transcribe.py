@@ -1,0 +1,106 @@
+"""transcribe, with the bundled model and its sample recordings."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from coldvoxd.cli.exits import Exit
+from coldvoxd.models.find import bundled_directory
+from tests.component.cli.conftest import Ctl, Result
+
+MINI = ("--local", "--model", "mini", "--precision", "int8")
+SAMPLES = json.loads((bundled_directory() / "manifest.json").read_text())["samples"][:3]
+FILES = [str(bundled_directory() / sample["file"]) for sample in SAMPLES]
+
+
+async def run(ctl: Ctl, *arguments: str) -> Result:
+    return await (await ctl("transcribe", *arguments)).ended()
+
+
+def plain(text: str) -> list[str]:
+    """The words, without case and punctuation."""
+    return "".join(letter for letter in text.lower() if letter.isalnum() or letter in " '").split()
+
+
+async def test_json_is_one_object_a_file_in_the_order_given(ctl: Ctl) -> None:
+    result = await run(ctl, *MINI, "--json", *FILES)
+    assert (result.exit, result.err) == (Exit.DONE, "")
+    assert [found["file"] for found in result.objects] == FILES
+    for found, sample, file in zip(result.objects, SAMPLES, FILES, strict=True):
+        assert list(found) == ["file", "text", "words", "duration", "confidence"]
+        assert plain(found["text"]) == plain(sample["heard"]["int8"])
+        assert " ".join(word["word"] for word in found["words"]) == found["text"]
+        duration_s = soundfile.info(file).duration
+        assert found["duration"] == pytest.approx(duration_s, abs=0.001)
+        assert 0 < found["confidence"] <= 1
+        begin_s = 0.0
+        for word in found["words"]:
+            assert list(word) == ["word", "start", "end", "confidence"]
+            assert begin_s <= word["start"] <= word["end"] <= duration_s + 0.001
+            assert 0 < word["confidence"] <= 1
+            begin_s = word["start"]
+
+
+async def test_text_alone_for_one_file_and_with_its_name_for_several(ctl: Ctl) -> None:
+    texts = [found["text"] for found in (await run(ctl, *MINI, "--json", *FILES[:2])).objects]
+    assert await run(ctl, *MINI, FILES[0]) == Result(Exit.DONE, f"{texts[0]}\n", "")
+    both = await run(ctl, *MINI, *FILES[:2])
+    assert both.out == f"{FILES[0]}: {texts[0]}\n{FILES[1]}: {texts[1]}\n"
+
+
+async def test_a_file_that_cannot_be_read_is_told_in_its_place_and_the_others_go_on(ctl: Ctl, tmp_path: Path) -> None:
+    missing, no_sound = str(tmp_path / "missing.wav"), tmp_path / "letter.wav"
+    no_sound.write_text("Dear Sir or Madam")
+    files = [missing, FILES[0], str(no_sound), str(tmp_path), FILES[1]]
+    result = await run(ctl, *MINI, "--json", *files)
+    assert (result.exit, result.err) == (Exit.FAILED, "")
+    assert [found["file"] for found in result.objects] == files
+    assert ["error" in found for found in result.objects] == [True, False, True, True, False]
+    for found in result.objects:
+        if "error" in found:
+            assert list(found) == ["file", "error", "message"]
+            assert found["error"] == "FileFault"
+            assert found["file"] in found["message"]
+    for_people = await run(ctl, *MINI, *files[:2])
+    assert for_people.exit == Exit.FAILED
+    assert for_people.err.startswith("coldvoxctl: ")
+    assert missing in for_people.err
+    assert for_people.out.startswith(f"{FILES[0]}: ")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+async def test_other_formats_rates_and_channels(ctl: Ctl, tmp_path: Path, precision: str) -> None:
+    samples, rate = soundfile.read(FILES[0], dtype="float32", always_2d=True)
+    stereo = samples.repeat(2, axis=1)
+    files = [tmp_path / "stereo.wav", tmp_path / "stereo.ogg"]
+    for file in files:
+        soundfile.write(file, stereo, rate)
+    result = await run(ctl, "--local", "--model", "mini", "--precision", precision, "--json", *map(str, files))
+    assert result.exit == Exit.DONE
+    for found in result.objects:
+        assert plain(found["text"]) == plain(SAMPLES[0]["heard"][precision])
+
+
+async def test_a_model_that_is_not_there(ctl: Ctl, tmp_path: Path) -> None:
+    for model in ("no-such-model", str(tmp_path), str(tmp_path / "nowhere")):
+        result = await run(ctl, "--local", "--json", "--model", model, FILES[0])
+        assert (result.exit, result.out) == (Exit.NOT_READY, "")
+        assert result.error["error"] == "NotReady"
+        assert Path(model).name in result.error["message"]
+
+
+async def test_progress_is_shown_to_a_terminal_and_wiped(ctl: Ctl) -> None:
+    ours, its = os.openpty()
+    try:
+        command = await ctl("transcribe", *MINI, FILES[0], stderr=its)
+        result = await command.ended()
+        shown = os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+        os.close(its)
+    assert result.exit == Exit.DONE
+    assert f"\r{FILES[0]} 100 %" in shown
+    assert shown.endswith("\r\033[K")

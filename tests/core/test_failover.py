@@ -1,0 +1,135 @@
+"""On which rung utterances are recognized, told as sequences of events."""
+
+import pytest
+
+from coldvoxd.core.failover import (
+    CALM_S,
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    CpuWanted,
+    DropGpu,
+    Event,
+    FailoverState,
+    Fault,
+    FaultClass,
+    Loaded,
+    Phase,
+    Probe,
+    ProbeDue,
+    ProbeLater,
+    Reason,
+    ReplaceSelfWhenIdle,
+    UnexpectedEvent,
+    UseCpu,
+    UseGpu,
+    classify,
+    pause_s,
+    step,
+)
+
+
+def after(*events: Event) -> tuple[FailoverState, tuple[object, ...]]:
+    state = FailoverState()
+    effects: tuple[object, ...] = ()
+    for event in events:
+        state, effects = step(state, event)
+    return state, effects
+
+
+def transient(now_s: float = 10.0) -> Fault:
+    return Fault(FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY, now_s)
+
+
+def test_a_loaded_accelerator_is_used_and_nothing_is_degraded() -> None:
+    state, effects = after(Loaded(0.0))
+    assert (state.phase, state.reason, effects) == (Phase.ON_GPU, Reason.NONE, (UseGpu(),))
+
+
+def test_a_machine_that_wants_the_cpu_is_healthy_on_it() -> None:
+    state, effects = after(CpuWanted())
+    assert (state.phase, state.reason, effects) == (Phase.SETTLED, Reason.NONE, (UseCpu(),))
+
+
+def test_a_transient_fault_goes_down_at_once_and_is_probed_later() -> None:
+    state, effects = after(Loaded(0.0), transient())
+    assert (state.phase, state.reason) == (Phase.ON_CPU, Reason.GPU_OUT_OF_MEMORY)
+    assert effects == (UseCpu(), DropGpu(), ProbeLater(FIRST_PAUSE_S))
+    assert after(Loaded(0.0), transient(), ProbeDue())[1] == (Probe(),)
+
+
+def test_a_probe_that_passes_comes_back_and_clears_the_reason() -> None:
+    state, effects = after(Loaded(0.0), transient(), ProbeDue(), Loaded(20.0))
+    assert (state.phase, state.reason, effects) == (Phase.ON_GPU, Reason.NONE, (UseGpu(),))
+
+
+def test_pauses_grow_with_every_fault_and_an_early_relapse_does_not_shorten_them() -> None:
+    state = FailoverState()
+    pauses = []
+    now_s = 0.0
+    for _ in range(12):
+        state, _ = step(state, Loaded(now_s))
+        now_s += CALM_S / 10
+        state, effects = step(state, transient(now_s))
+        pauses += [effect.pause_s for effect in effects if isinstance(effect, ProbeLater)]
+        state, _ = step(state, ProbeDue())
+    assert pauses == sorted(pauses)
+    assert pauses[1] == 2 * FIRST_PAUSE_S
+    assert pauses[-1] == LONGEST_PAUSE_S
+
+
+def test_good_service_for_long_forgets_earlier_faults() -> None:
+    state, _ = after(Loaded(0.0), transient(1.0), ProbeDue(), Loaded(10.0), transient(11.0), ProbeDue(), Loaded(40.0))
+    assert state.faults == 2
+    state, effects = step(state, transient(40.0 + CALM_S))
+    assert ProbeLater(FIRST_PAUSE_S) in effects
+
+
+def test_jitter_varies_a_pause_and_never_reverses_it() -> None:
+    assert pause_s(3, -1) < pause_s(3, 0) < pause_s(3, 1)
+    assert pause_s(3, -99) == pause_s(3, -1) > 0
+
+
+def test_a_sticky_fault_settles_on_the_cpu_and_asks_for_a_new_process() -> None:
+    state, effects = after(Loaded(0.0), Fault(FaultClass.STICKY, Reason.GPU_FAULT, 5.0))
+    assert (state.phase, state.sticky) == (Phase.SETTLED, True)
+    assert effects == (UseCpu(), DropGpu(), ReplaceSelfWhenIdle())
+
+
+def test_an_absent_accelerator_settles_without_probes() -> None:
+    state, effects = after(Fault(FaultClass.ABSENT, Reason.NO_GPU, 0.0))
+    assert (state.phase, state.reason, effects) == (Phase.SETTLED, Reason.NO_GPU, (UseCpu(), DropGpu()))
+
+
+@pytest.mark.parametrize("before", [(Loaded(0.0), transient()), (CpuWanted(),)])
+def test_a_late_fault_of_an_attempt_that_was_given_up_changes_nothing(before: tuple[Event, ...]) -> None:
+    state, _ = after(*before)
+    assert step(state, transient(99.0)) == (state, ())
+
+
+def test_an_event_without_a_row_raises() -> None:
+    with pytest.raises(UnexpectedEvent):
+        after(Loaded(0.0), ProbeDue())
+
+
+@pytest.mark.parametrize(
+    ("message", "fault_class", "reason"),
+    [
+        ("CUDA failure 2: out of memory ; GPU=0", FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+        ("CUDA failure 700: an illegal memory access", FaultClass.STICKY, Reason.GPU_FAULT),
+        ("CUDA failure 719: unspecified launch failure", FaultClass.STICKY, Reason.GPU_FAULT),
+        ("CUDA failure 999: unknown error", FaultClass.STICKY, Reason.GPU_LOST),
+        ("CUDA failure 100: no CUDA-capable device is detected", FaultClass.ABSENT, Reason.NO_GPU),
+        ("CUDA failure 35: driver version is insufficient", FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
+        ("CUBLAS_STATUS_ALLOC_FAILED", FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+        (
+            "Failed to allocate memory for requested buffer of size 68157440",
+            FaultClass.TRANSIENT,
+            Reason.GPU_OUT_OF_MEMORY,
+        ),
+        ("gave values that are not finite on CUDAExecutionProvider", FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT),
+        ("something new", FaultClass.TRANSIENT, Reason.GPU_FAULT),
+        ("CUDA failure 12345: unheard of", FaultClass.TRANSIENT, Reason.GPU_FAULT),
+    ],
+)
+def test_what_a_provider_says_is_classified(message: str, fault_class: FaultClass, reason: Reason) -> None:
+    assert classify(message) == (fault_class, reason)
