@@ -12,7 +12,7 @@ from typing import Any
 from coldvoxd.core.errors import ColdvoxError, InvalidOption, LoadTimeout, ProviderUnavailable, SettingsError
 from coldvoxd.core.metrics import Figures, Metrics, Stage
 from coldvoxd.core.settings import Settings
-from coldvoxd.ort import CPU, available_providers, full_name, likely_accelerator
+from coldvoxd.ort import CPU, available_providers, full_name, likely_accelerator, short_name
 from coldvoxd.switch import Switch
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,8 @@ class Engine:
                     f"{', '.join((AUTO, *available_providers()))}."
                 ) from fault
             name = ""
+        else:
+            provider = provider if provider == AUTO else short_name(name)
         status = self._recognition.status
         if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
             return
