@@ -139,6 +139,8 @@ class FileJobs:
         outcome: FileTranscript | ColdvoxError
         try:
             outcome = await self._transcribe(job, file)
+        except FileFault as fault:
+            outcome = FileFault(_sentence(fault))
         except ColdvoxError as fault:
             outcome = fault
         except Exception as bug:
@@ -215,10 +217,16 @@ def open_audio(descriptor: int) -> AudioFile:
     try:
         file = AudioFile.open(descriptor)
     except FileFault as fault:
-        raise InvalidOption(str(fault)[0].upper() + str(fault)[1:]) from fault
+        raise InvalidOption(_sentence(fault)) from fault
     if file.samples > MAX_HOURS * 3600 * SAMPLE_RATE:
         raise InvalidOption(f"The file is longer than {MAX_HOURS} hours: split it.")
     return file
+
+
+def _sentence(fault: FileFault) -> str:
+    """What is wrong with a file, which elsewhere stands behind its name."""
+    text = str(fault)
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def _kind(mode: int) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +21,7 @@ from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner
 from coldvoxd.core.metrics import Figures, Metrics, Stage
-from coldvoxd.core.ports import Controls
+from coldvoxd.core.ports import Controls, FileControl
 from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.eventually import eventually, eventually_blocking
 
@@ -433,10 +433,11 @@ class RunningService:
 
 
 @asynccontextmanager
-async def running_service(bus: PrivateBus) -> AsyncIterator[RunningService]:
-    """The service on this bus, obeying a ScriptedControl."""
+async def running_service(bus: PrivateBus, files: FileControl | None = None) -> AsyncIterator[RunningService]:
+    """The service on this bus, obeying a ScriptedControl; files go to `files` where given."""
     control = ScriptedControl()
-    service = await BusService.connect(control.controls, bus.address)
+    controls = control.controls
+    service = await BusService.connect(replace(controls, files=files or controls.files), bus.address)
     control.announcer = service
     await service.own_name()
     try:
