@@ -3,48 +3,20 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from dbus_next import Variant
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core import errors
-from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import EngineStatus, FileTranscript, Precision
-from coldvoxd.files import FileJobs
-from coldvoxd.models import find_model
-from coldvoxd.supervisor import Ladder, Supervisor
-from coldvoxd.switch import Switch
-from coldvoxd.vad.silero import SileroDetector
-from tests.support.bus import BusClient, BusError, PrivateBus, RunningService, running_service
+from coldvoxd.core.values import FileTranscript
+from tests.support.bus import BusClient, BusError, PrivateBus, RunningService
 from tests.support.eventually import eventually
+from tests.support.files import transcribing
 from tests.support.speech import samples
 
 WORDS = {"words": Variant("b", True)}
-
-
-def make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-    def on_cpu() -> ParakeetRecognizer:
-        return ParakeetRecognizer.open(find_model("mini", Precision.FP32))
-
-    return Supervisor(Ladder(on_cpu), EngineStatus(), on_change)
-
-
-@asynccontextmanager
-async def transcribing(bus: PrivateBus) -> AsyncIterator[RunningService]:
-    """The service with real file jobs."""
-    switch = Switch(make, ModelSettings())
-    await switch.load()
-    jobs = FileJobs(switch, SileroDetector)
-    async with running_service(bus, files=jobs) as running:
-        jobs.announce_to(running.service)
-        yield running
-        jobs.close()
-        await eventually(lambda: not running.service._file_calls._owners, what="the end of all jobs")
-    switch.close()
 
 
 @pytest.fixture
