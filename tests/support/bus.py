@@ -48,6 +48,7 @@ class PrivateBus:
     def __init__(self, service_directories: Sequence[Path] = ()) -> None:
         """`service_directories` hold activation files."""
         self._service_directories = service_directories
+        self.extra_environment: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="coldvoxd-bus-"))
@@ -81,7 +82,7 @@ class PrivateBus:
     def environment(self) -> dict[str, str]:
         """The environment of a program that finds this bus as its session bus, and no other."""
         found = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "XDG_RUNTIME_DIR")}
-        return found | {"DBUS_SESSION_BUS_ADDRESS": self.address}
+        return found | {"DBUS_SESSION_BUS_ADDRESS": self.address} | self.extra_environment
 
     def kill(self) -> None:
         """As a crash would."""
