@@ -22,9 +22,10 @@ from coldvoxd.core.ports import Controls, Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.engine import Engine
+from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
 from coldvoxd.models import find_model
-from coldvoxd.ort import CPU, available_providers, likely_accelerator
+from coldvoxd.ort import AUTO, CPU, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
 from coldvoxd.supervisor import Ladder, Supervisor
 from coldvoxd.switch import Switch
@@ -44,7 +45,6 @@ CAPTURE_AT_STOP_S = 1.0
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 VIRTUAL = "virtual:"
-AUTO = "auto"
 GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
@@ -99,6 +99,7 @@ class Daemon:
         self._notifier.status("starting")
         service = await BusService.connect(Controls(self._pipeline, self._engine, self._files))
         await service.check_name_free()
+        self._recognition.look_for_missing = ModelFetching(self._settings.model, service.units).look
         async with _signals_handled(self._stop.set, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
@@ -177,6 +178,8 @@ def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> st
         model = f"{engine.model} {engine.precision} on {engine.provider.removesuffix('ExecutionProvider').lower()}"
     elif engine.loading:
         model = f"{engine.model} is being loaded"
+    elif engine.progress >= 0:
+        model = f"{engine.model} is being fetched, {engine.progress:.0%}"
     else:
         model = f"no model: {engine.last_error}"
     return f"{state}; {microphone}; {model}"

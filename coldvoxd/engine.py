@@ -12,14 +12,13 @@ from typing import Any
 from coldvoxd.core.errors import ColdvoxError, InvalidOption, LoadTimeout, ProviderUnavailable, SettingsError
 from coldvoxd.core.metrics import Figures, Metrics, Stage
 from coldvoxd.core.settings import Settings
-from coldvoxd.ort import CPU, available_providers, full_name, likely_accelerator, short_name
+from coldvoxd.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
 from coldvoxd.switch import Switch
 
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 20.0
 """Bus callers wait 25 s by default, so they are answered before."""
-AUTO = "auto"
 
 
 class Engine:

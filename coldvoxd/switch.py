@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from coldvoxd.core.errors import ProviderUnavailable
+from coldvoxd.core.errors import ModelMissing, ProviderUnavailable
 from coldvoxd.core.metrics import Count, Metrics
+from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Hypothesis, Utterance
 from coldvoxd.rung import LOAD_LIMIT_S
@@ -62,6 +63,8 @@ class Switch:
         self._calm = asyncio.Event()
         self._one_piece = asyncio.Lock()
         self._place = self._made(settings)
+        self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
+        """Asked each time that the model of the start is found missing: it may be on its way."""
 
     @property
     def status(self) -> EngineStatus:
@@ -77,6 +80,7 @@ class Switch:
 
     async def load(self) -> None:
         """Load the model; where it is missing or not whole, wait until it is, or until `change` found another."""
+        self._place.supervisor.look_for_missing = self.look_for_missing
         self._loading = asyncio.create_task(self._place.supervisor.load(), name="model")
         try:
             await asyncio.wait({self._loading})

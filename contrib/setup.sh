@@ -206,11 +206,15 @@ install_wanted() {
         tell "$(printf '  %-20s %s' "${wanted[i]}" "${reasons[i]}")"
     done
     command=(apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends --no-remove "${wanted[@]}")
+    if ((EUID != 0)) && ! have sudo; then
+        give_up "they take root to install, and there is no sudo. As root type this, then run $0 again:
+    ${command[*]}"
+    fi
     tell "installing them: $( ((EUID == 0)) || echo 'sudo ')${command[*]}"
     local status=0
     run_as_root env DEBIAN_FRONTEND=noninteractive "${command[@]}" </dev/null >"$work/apt.log" 2>&1 || status=$?
     if ((status == 77 && EUID != 0)); then
-        give_up "that takes root. Type this, then run $0 again:
+        give_up "sudo asks for a password, and there is no terminal here. Type this, then run $0 again:
     sudo ${command[*]}"
     elif ((status)) && [[ -z ${package_lists_fresh:-} ]]; then # lists of last month name files that are gone
         refresh_package_lists

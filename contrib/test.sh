@@ -45,8 +45,8 @@ check "ruff format" ruff format --check
 check "mypy --strict" mypy
 check "layers" lint-imports
 check "generated files" python contrib/generate.py --check
-mapfile -t scripts < <(git ls-files '*.sh' .ci/run 2>/dev/null || true)
-if have shellcheck && ((${#scripts[@]})); then
+if have shellcheck; then
+    mapfile -t scripts < <(find contrib tests .ci/run -name '*.sh' -o -path .ci/run)
     check "shellcheck" shellcheck -x "${scripts[@]}"
 else
     left_out+=("shellcheck: the program is not installed")

@@ -12,6 +12,7 @@ from coldvoxd.bus.enginecalls import EngineCalls
 from coldvoxd.bus.filecalls import FileCalls, outcome_body
 from coldvoxd.bus.interface import Dictation1, Engine1
 from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.units import Units
 from coldvoxd.bus.words import words_body
 from coldvoxd.core.errors import ColdvoxError, NameTaken
 from coldvoxd.core.ports import Controls
@@ -63,6 +64,10 @@ class BusService:
         if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
             raise await self._name_taken()
         self.state_changed()
+
+    def units(self) -> Units:
+        """The user manager of systemd on the same bus."""
+        return Units(self._connection)
 
     async def wait_for_disconnect(self) -> None:
         """Return once `close` was called; raise BusUnavailable when the bus goes away."""

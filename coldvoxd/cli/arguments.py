@@ -14,6 +14,7 @@ examples:
   coldvoxctl listen                       print what is dictated, as it is recognized
   coldvoxctl listen --start --private     dictate here, readable by nobody else
   coldvoxctl transcribe talk.ogg          recognize a recording
+  coldvoxctl model pull                   fetch the model that the settings name
 
 {_EXIT_CODES}
 
@@ -90,6 +91,39 @@ With --json one object a line for each file, in the order given:
 A file that can't be transcribed has file, error and message instead; the others go on, and the exit code is 1.
 
 The bundled model `mini` is small and knows just a few words: it is for trials (`--model mini`).
+"""
+
+_MODEL = """\
+Fetch models, and see which are there. Without NAME, the model that the settings name.
+
+Models are looked for in ~/.cache/coldvoxd/models, where `pull` puts them, in ~/.local/share/coldvoxd/models, and below
+XDG_DATA_DIRS (/usr/local/share, /usr/share); directories placed there by hand work without any network.
+"""
+
+_PULL = """\
+Fetch a published model from its hub into ~/.cache/coldvoxd/models. Does nothing, and asks no network, where it is there.
+
+A fetch that was cut, interrupted or killed is taken up where it ended. Every file's size and hash is checked, and the
+model appears complete or not at all. A hub that is busy or out of reach is tried again, less and less often.
+
+HF_ENDPOINT names another hub, a mirror for example.
+"""
+
+_PULL_JSON = """\
+With --json one object a line, with `event`:
+  progress  model, precision, state (starting, fetching, waiting, checking), fraction (0..1), bytes, total_bytes, message
+  done      model, precision, path, fetched_bytes
+"""
+
+_LIST_JSON = """\
+With --json one object a line for each model: name, path (null where it is published and not here), precisions, bytes,
+place (cache, data, system, bundled, or null), selected (whether the settings name it).
+"""
+
+_VERIFY_JSON = """\
+With --json one object: name, path, precisions, checked (files read and compared with what was fetched),
+hashes_known (false where the directory was placed by hand: then its structure alone is checked), problems.
+Exit code 1 where there are problems.
 """
 
 _STATUS_JSON = """\
@@ -179,7 +213,39 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument("--local", action="store_true", help="recognize in this process, without the daemon")
     transcribe.add_argument("--model", metavar="NAME|PATH", help="with --local: a model's name or directory")
     transcribe.add_argument("--precision", choices=("fp32", "int8"), help="with --local: which of the model's files")
+    _model_commands(commands)
     return parser
+
+
+def _model_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    model = _command(commands, "model", "fetch models, and see which are there", _MODEL, _EXIT_CODES)
+    actions = model.add_subparsers(dest="action", metavar="COMMAND", title="commands", parser_class=_Parser)
+    pull = _command(actions, "pull", "fetch a model", _PULL, _PULL_JSON)
+    pull.add_argument("name", nargs="?", metavar="NAME", help="a published model, such as parakeet-tdt-0.6b-v3")
+    pull.add_argument("--precision", choices=("fp32", "int8"), help="fp32, or int8: a quarter of the size")
+    pull.add_argument(
+        "--tries", type=_count, metavar="N", help="give up after N failures in a row that brought nothing (6)"
+    )
+    pull.add_argument("--progress-file", metavar="FILE", help=argparse.SUPPRESS)
+    _command(actions, "list", "show which models are there, and where", "", _LIST_JSON)
+    path = _command(actions, "path", "print a model's directory", "", 'With --json: {"name": ..., "path": ...}.')
+    path.add_argument("name", nargs="?", metavar="NAME")
+    verify = _command(
+        actions,
+        "verify",
+        "check a model's files",
+        "Read all files of a model and compare them with what was fetched.\n",
+        _VERIFY_JSON,
+    )
+    verify.add_argument("name", nargs="?", metavar="NAME")
+    remove = _command(
+        actions,
+        "remove",
+        "delete a fetched model",
+        "Delete a model from ~/.cache/coldvoxd/models, and what an unfinished fetch left of it. Others are left alone.\n",
+        'With --json: {"removed": NAME, "bytes": NUMBER}.',
+    )
+    remove.add_argument("name", metavar="NAME")
 
 
 def _command(
@@ -201,6 +267,13 @@ def _session_options(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--words", action="store_true", help="texts carry word times (seen with listen --json)")
     parser.add_argument("--single-utterance", action="store_true", help="stop by itself when the speaker pauses")
     parser.add_argument("--max-seconds", type=_seconds, metavar="N", help="stop by itself after N seconds")
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isdecimal() else 0
+    if not 0 < count <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return count
 
 
 def _seconds(text: str) -> int:

@@ -51,6 +51,10 @@ def _run(arguments: Namespace, output: Output) -> int:
             from coldvoxd.cli.transcribe import transcribe
 
             return transcribe(arguments, output)
+        case "model":
+            from coldvoxd.cli.model import model
+
+            return model(arguments, output)
         case _:
             raise UsageFault("Which command? See `coldvoxctl --help`.")
 

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.cli.exits import Exit, UsageFault, error_name
 from coldvoxd.cli.output import Output
-from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, FileFault, InvalidOption, NotActive
+from coldvoxd.core.errors import (
+    ColdvoxError,
+    DaemonUnreachable,
+    FileFault,
+    InvalidOption,
+    NotActive,
+    ProviderUnavailable,
+)
 
 if TYPE_CHECKING:
     from coldvoxd.asr.parakeet import ParakeetRecognizer
@@ -134,13 +141,17 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     from coldvoxd.asr.parakeet import ParakeetRecognizer
     from coldvoxd.core.values import Precision
     from coldvoxd.models import find_model
-    from coldvoxd.ort import CPU, available_providers
+    from coldvoxd.ort import AUTO, CPU, likely_accelerator
 
     model = settings.load().model
     files = find_model(arguments.model or model.name, Precision(arguments.precision or model.precision))
-    # Only one that is named: here nothing stands by, should the accelerator that `auto` would choose not work.
-    provider = model.provider if model.provider in available_providers() else CPU
-    return ParakeetRecognizer.open(files, provider, model.threads)
+    if model.provider != AUTO:
+        return ParakeetRecognizer.open(files, model.provider, model.threads)
+    try:
+        return ParakeetRecognizer.open(files, likely_accelerator() or CPU, model.threads)
+    except ProviderUnavailable as fault:
+        print(f"coldvoxctl: on the CPU, since {fault}", file=sys.stderr)
+        return ParakeetRecognizer.open(files, CPU, model.threads)
 
 
 def _fault(file: str, error: ColdvoxError, output: Output) -> None:

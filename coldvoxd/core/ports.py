@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.errors import ColdvoxError, NotReady
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.values import (
     Chunk,
@@ -74,6 +74,18 @@ class Microphone(Protocol):
     def close(self) -> None:
         """Stop; never raises. Nothing is delivered after it returns."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class MissingModel:
+    """What a person is told of a model that can't be loaded."""
+
+    refusal: NotReady
+    """For callers that need it now."""
+    last_error: str
+    """For the property LastError; without figures that change every second."""
+    progress: float = -1.0
+    """0..1 while it is being fetched, otherwise -1."""
 
 
 class DictationControl(Protocol):

@@ -43,6 +43,8 @@ class ModelSettings:
     """A model's name, searched in the cache, in the XDG data directories and in the package (`mini`), or the path of a model directory."""
     precision: str = field(default="fp32", metadata={"choices": ("fp32", "int8")})
     """Which files of the model directory are loaded."""
+    fetch: bool = True
+    """Where the model is missing and published, have it fetched by the unit coldvoxd-model.service (the daemon itself has no network). Off, nothing is fetched until you type `coldvoxctl model pull`."""
     provider: str = "auto"
     """ONNX Runtime execution provider: `auto` is `cuda` where there is an NVIDIA driver and otherwise `cpu`; or name one that the installed ONNX Runtime offers. Whatever it is, the CPU stands by. `virtual:PATH` is the shipped stand-in, which fails as it is told over the socket PATH."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})

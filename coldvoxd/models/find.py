@@ -9,8 +9,8 @@ import platformdirs
 
 from coldvoxd.core.errors import ModelMissing
 from coldvoxd.core.values import ModelFiles, Precision
+from coldvoxd.models.catalog import fetch_hint
 from coldvoxd.models.layout import model_files, precisions
-from coldvoxd.models.published import fetch_hint
 
 BUNDLED = "mini"
 """The small model inside the package; used where it is asked for by this name, never in another's place."""
@@ -46,7 +46,7 @@ def find_model(name_or_path: str, precision: Precision) -> ModelFiles:
     raise ModelMissing(
         f"there is no model {name_or_path!r}. Looked in\n"
         + "\n".join(looked_in)
-        + f"\n{fetch_hint(name_or_path, precision, cache_directory() / name_or_path)}"
+        + f"\n{fetch_hint(name_or_path, precision)}"
     )
 
 
@@ -56,7 +56,7 @@ def list_models() -> tuple[InstalledModel, ...]:
     for root in _roots():
         if not root.is_dir():
             continue
-        for directory in sorted(entry for entry in root.iterdir() if entry.is_dir()):
+        for directory in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
             name = directory.name.removesuffix(_SUFFIX)
             found.setdefault(name, InstalledModel(name, directory, precisions(directory)))
     found.setdefault(BUNDLED, InstalledModel(BUNDLED, bundled_directory(), precisions(bundled_directory())))
