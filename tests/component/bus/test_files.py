@@ -1,5 +1,6 @@
 """TranscribeFile as programs use it: descriptors over the bus, texts to their caller alone, with the bundled model."""
 
+import array
 import asyncio
 import os
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from dbus_next import Variant
 
+from coldvoxd.bus.connection import _PatientSocket
 from coldvoxd.core import errors
 from coldvoxd.core.values import FileTranscript
 from tests.support.bus import BusClient, BusError, PrivateBus, RunningService
@@ -153,21 +155,24 @@ async def test_a_failed_job_tells_its_error(running: RunningService, client: Bus
     assert sorted(done[2]) == ["confidence", "duration"]
 
 
-async def test_a_descriptor_goes_through_a_bus_that_stands_still(running: RunningService) -> None:
-    """Pins that descriptors are sent with the byte that the full socket takes later."""
-    from coldvoxd.bus.client import DaemonClient
-
-    async with DaemonClient.connected(running.bus.address) as client:
-        await client.subscribe(sessions=False)
-        running.bus.freeze()
-        stuffed = [asyncio.ensure_future(client._call("NoSuchMethod", "s", "x" * 5000)) for _ in range(400)]
-        await eventually(lambda: client._connection.backlog > 50, what="a full socket")
-        with samples()[0].path.open("rb") as file:
-            asked = asyncio.ensure_future(client.transcribe_file(file.fileno(), words=False))
-            await asyncio.sleep(0)
-            running.bus.thaw()
-            job = await asked
-        await asyncio.gather(*stuffed, return_exceptions=True)
-        while (event := await client.next_event()).name != "file-transcribed":
-            assert event.name == "file-progress"
-        assert (event.fields["job"], event.fields["text"]) == (job, samples()[0].heard["fp32"])
+def test_a_descriptor_waits_with_its_message_for_a_socket_that_is_full(tmp_path: Path) -> None:
+    """The library takes descriptors for sent with the first attempt, whatever comes of it."""
+    ours, its = socket.socketpair()
+    with ours, its, (tmp_path / "any").open("w+b") as file:
+        ours.setblocking(False)
+        patient = _PatientSocket(ours)
+        filler = memoryview(bytes(1 << 16))
+        stuffed = 0
+        while taken := patient.send(filler):
+            stuffed += taken
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()]))]
+        assert patient.sendmsg([memoryview(b"call")], ancillary) == 0
+        while stuffed:
+            stuffed -= len(its.recv(stuffed))
+        assert patient.send(memoryview(b"call")) == 4
+        data, descriptors, _, _ = socket.recv_fds(its, 16, 4)
+        assert (data, len(descriptors)) == (b"call", 1)
+        assert os.fstat(descriptors[0]).st_ino == os.fstat(file.fileno()).st_ino
+        os.close(descriptors[0])
+        assert patient.send(memoryview(b"next")) == 4
+        assert socket.recv_fds(its, 16, 4)[1] == [], "sent once"
