@@ -15,8 +15,10 @@ import numpy.typing as npt
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.portaudio import PortAudioMicrophone
+from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.core.errors import UnknownDevice
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
@@ -24,6 +26,7 @@ from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.engine import Engine
 from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
+from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
 from coldvoxd.ort import AUTO, CPU, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
@@ -76,7 +79,13 @@ class Daemon:
             load_settings=load_settings,
             use_settings=self._use_settings,
         )
-        self._capture = CaptureKeeper(open_microphone(settings.microphone), self._on_item, self._on_capture)
+        microphone = open_microphone(settings.microphone)
+        self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
+        on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
+        self._microphone = MicrophoneKeeper(
+            settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
+        )
+        self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
         self._pipeline = Pipeline(
             SileroDetector(),
             self._recognition,
@@ -87,6 +96,7 @@ class Daemon:
             first_number=first_number(),
             log_text=settings.log.spoken_text,
             metrics=self._metrics,
+            on_hearing=self._microphone.on_hearing,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._vitals = Vitals(
@@ -97,7 +107,7 @@ class Daemon:
     async def serve(self) -> None:
         """Serve dictation until SIGTERM or SIGINT. Raises NameTaken, or BusUnavailable when the bus goes away."""
         self._notifier.status("starting")
-        service = await BusService.connect(Controls(self._pipeline, self._engine, self._files))
+        service = await BusService.connect(Controls(self._pipeline, self._engine, self._files, self._microphone))
         await service.check_name_free()
         self._recognition.look_for_missing = ModelFetching(self._settings.model, service.units).look
         async with _signals_handled(self._stop.set, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
@@ -106,7 +116,11 @@ class Daemon:
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._recognition.load(), name="model"),
             ]
-            self._capture.start()
+            if self._settings.microphone.release_on_lock:
+                await service.watch_screen_lock(self._on_lock)
+            if self._sound is not None:
+                self._sound.start()
+            self._microphone.start(awaiting_view=self._sound is not None)
             interval_s = watchdog_interval_s()
             if interval_s is not None:
                 serving.append(tasks.create_task(self._vitals.run(interval_s), name="vitals"))
@@ -127,6 +141,8 @@ class Daemon:
             self._engine.close()
             self._files.close()
             await self._pipeline.shutdown(TEXTS_AT_STOP_S)
+            if self._sound is not None:
+                self._sound.close()
             await self._capture.close(CAPTURE_AT_STOP_S)
             self._recognition.close()
             await service.close()
@@ -139,7 +155,7 @@ class Daemon:
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
             self._capture_tried.set()
-        self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
+            self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
         self._tell()
 
     def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
@@ -159,8 +175,34 @@ class Daemon:
             log_text=fresh.log.spoken_text,
         )
         if fresh.microphone.device != before.microphone.device:
-            self._capture.use(open_microphone(fresh.microphone))
+            self._use_device(before.microphone.device, fresh.microphone)
         logging.getLogger().setLevel(fresh.log.level.upper())
+
+    def _use_device(self, before: str, fresh: MicrophoneSettings) -> None:
+        virtual = [device.startswith(VIRTUAL) for device in (before, fresh.device)]
+        if all(virtual):
+            self._capture.use(open_microphone(fresh))
+        elif any(virtual):
+            log.warning("from a virtual microphone to a real one, or back, takes a restart of the daemon")
+        else:
+            try:
+                self._microphone.select(fresh.device)
+            except UnknownDevice as fault:
+                log.warning("the microphone stays as it is: %s", fault)
+
+    def _on_rest(self, obstacle: str) -> None:
+        """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""
+        self._capture_tried.set()
+        if obstacle:
+            self._pipeline.on_capture(False, obstacle)
+        else:
+            self._pipeline.on_release()
+
+    def _on_lock(self, locked: bool) -> None:
+        log.info("screen %s", "locked" if locked else "unlocked")
+        if locked:
+            self._pipeline.on_screen_lock()
+        self._microphone.on_lock(locked)
 
     def _tell(self) -> None:
         """Something that clients or `systemctl status` show may have changed."""
@@ -171,7 +213,10 @@ class Daemon:
 
 def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:
     """What `systemctl --user status` shows. Never spoken text."""
-    microphone = f"microphone {capture.microphone}" if capture.microphone else "no microphone"
+    if capture.condition is CaptureCondition.CLOSED:
+        microphone = "microphone closed"
+    else:
+        microphone = f"microphone {capture.microphone}" if capture.microphone else "no microphone"
     if capture.reason:
         microphone += f" ({capture.reason})"
     if engine.ready:

@@ -32,7 +32,7 @@ class State(Protocol):
 class Manager(Protocol):
     """Who starts units; raises UnitRefused."""
 
-    async def start(self, unit: str, /) -> None: ...
+    async def start(self, unit: str, /, *, anew: bool = False) -> None: ...
 
     async def state(self, unit: str, /) -> State: ...
 
@@ -62,7 +62,7 @@ class ModelFetching:
             self._manager = self._make_manager()
             self._outdated = self._read()
             try:
-                await self._manager.start(UNIT)
+                await self._manager.start(UNIT, anew=self._another_is_fetched())
                 log.info("model %s is missing: started %s to fetch it", self._settings.name, UNIT)
             except UnitRefused as refusal:
                 self._refused = str(refusal)
@@ -86,10 +86,17 @@ class ModelFetching:
             return False  # a wrong list; the missing model's own message says so
         return model is not None and self._precision in model.files
 
+    def _another_is_fetched(self) -> bool:
+        """Whether the unit is at a model that the settings no longer name. What came of it is kept."""
+        told = read_progress(self._file) if self._file else None
+        return told is not None and told.state not in {"done", "failed"} and not self._is_mine(told)
+
+    def _is_mine(self, told: ToldProgress) -> bool:
+        return (told.model, told.precision) == (self._settings.name, str(self._precision))
+
     def _read(self) -> ToldProgress | None:
         told = read_progress(self._file) if self._file else None
-        mine = (self._settings.name, str(self._precision))
-        return told if told is not None and (told.model, told.precision) == mine else None
+        return told if told is not None and self._is_mine(told) else None
 
     def _running(self, state: State, told: ToldProgress | None) -> MissingModel:
         fraction = told.fraction if told else 0.0

@@ -5,7 +5,7 @@ import itertools
 import logging
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -140,7 +140,7 @@ class Pipeline:
     """Implements DictationControl, and takes what the capture delivers.
 
     `first_number` is where session and utterance numbers begin: it must lie past all numbers that an earlier process
-    of this login gave out.
+    of this login gave out. `on_hearing` is told when a session begins to need the microphone, and when it has heard all.
     """
 
     def __init__(
@@ -155,7 +155,9 @@ class Pipeline:
         first_number: int = 1,
         log_text: bool = False,
         metrics: Metrics | None = None,
+        on_hearing: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        self._on_hearing = on_hearing
         self._detector = detector
         self._keeper = engine
         self._clock = clock
@@ -231,6 +233,7 @@ class Pipeline:
         )
         session.concluded.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._session = session
+        self._on_hearing(True)
         self._announcer.dictation_started(session.id)
         self._carry_out(state, effects)
         limit_s = options.max_seconds or self._settings.max_seconds
@@ -296,8 +299,20 @@ class Pipeline:
         self.microphone_problem = problem
         if delivering and self._session and self._session.blind_timer:
             self._session.blind_timer.cancel()
-        if delivering != self._dictation.capture:
+        if delivering != self._dictation.capture or self._dictation.at_rest:
             self._tell(dictation.Event.RECOVERED if delivering else dictation.Event.CAPTURE_LOST)
+
+    def on_release(self) -> None:
+        """The microphone was closed by policy: a session can begin, and nothing that was heard before is kept for it."""
+        self.microphone_problem = ""
+        self._ring.clear()
+        if self._dictation.capture or not self._dictation.at_rest:
+            self._tell(dictation.Event.RELEASED)
+
+    def on_screen_lock(self) -> None:
+        """The microphone is about to be closed for the time of the lock: a session ends with what it has heard."""
+        if self._dictation.active:
+            self._tell(dictation.Event.SCREEN_LOCKED)
 
     def on_item(self, item: Frame | Gap) -> None:
         """Score and remember a frame, and let the session hear it."""
@@ -481,6 +496,7 @@ class Pipeline:
         if not session.flushed:
             session.flushed = True
             self._step(session, Finish(session.fed_sample))
+        self._on_hearing(False)
         self._conclude_if_drained(session)
 
     def _conclude_if_drained(self, session: _Session) -> None:
@@ -538,6 +554,7 @@ class Pipeline:
         session.thrown_away = transcript is None
         if session.thrown_away and self._last is not None and self._last.session is session:
             self._last = None
+        self._on_hearing(False)
         log.info("session %d ended: %s", session.id, reason)
         self._announcer.dictation_stopped(session.id, reason, transcript or "", session.text_reader)
         if session.concluded.done():

@@ -88,10 +88,13 @@ class Supervisor:
                 missing = isinstance(fault, ModelMissing)
                 found = await self._explained(fault)
                 self._refuse(found, "model-missing" if missing else "model-invalid")
+                if found.progress >= 0:  # LastError has what is waited for; it changes often
+                    await asyncio.sleep(LOOK_WHILE_FETCHING_S)
+                    continue
                 if told != found.last_error:
                     told, again_s = found.last_error, LOOK_AGAIN_S
                     log.error("model %s can't be used: %s", self.status.model, told)  # noqa: TRY400 - it says all
-                await asyncio.sleep(LOOK_WHILE_FETCHING_S if found.progress >= 0 else again_s)
+                await asyncio.sleep(again_s)
                 if not missing:
                     again_s = min(LOOK_AGAIN_AT_MOST_S, 2 * again_s)
             else:

@@ -6,18 +6,15 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvoxd import __version__
-from coldvoxd.bus.text import bus_text
 from coldvoxd.core.metrics import Figures
-from coldvoxd.core.ports import DictationControl, EngineControl
+from coldvoxd.core.ports import EngineControl
 
 
 class EngineCalls:
     """Turns bus calls into calls of the EngineControl. Event loop only."""
 
-    def __init__(self, control: EngineControl, dictation: DictationControl) -> None:
+    def __init__(self, control: EngineControl) -> None:
         self._control = control
-        self._dictation = dictation
 
     async def reload(self) -> None:
         await self._control.reload()
@@ -27,20 +24,6 @@ class EngineCalls:
 
     def metrics(self) -> dict[str, Variant]:
         return figures_body(self._control.figures())
-
-    def properties(self) -> dict[str, Any]:
-        """Values of Engine1's properties, by name."""
-        engine = self._dictation.engine
-        return {
-            "Model": bus_text(engine.model),
-            "Precision": engine.precision,
-            "ExecutionProvider": engine.provider,
-            "AvailableProviders": list(engine.available_providers),
-            "Degraded": engine.degraded,
-            "Progress": engine.progress,
-            "LastError": bus_text(engine.last_error),
-            "Version": __version__,
-        }
 
 
 def figures_body(figures: Figures) -> dict[str, Variant]:

@@ -1,6 +1,7 @@
 """The service on the bus: its name, its life, and the signals it sends."""
 
 import time
+from collections.abc import Callable
 
 from dbus_next import DBusError, NameFlag, RequestNameReply, Variant
 from dbus_next.service import ServiceInterface
@@ -10,7 +11,8 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
 from coldvoxd.bus.enginecalls import EngineCalls
 from coldvoxd.bus.filecalls import FileCalls, outcome_body
-from coldvoxd.bus.interface import Dictation1, Engine1
+from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
+from coldvoxd.bus.screenlock import ScreenLock
 from coldvoxd.bus.text import bus_text
 from coldvoxd.bus.units import Units
 from coldvoxd.bus.words import words_body
@@ -33,15 +35,17 @@ class BusService:
         """For `connect`; exports the object."""
         self._connection = connection
         self._engine_control = controls.engine
-        self._calls = Calls(connection, controls.dictation)
+        self._calls = Calls(connection, controls.dictation, controls.microphone)
         self._file_calls = FileCalls(connection, controls.files)
-        self._engine_calls = EngineCalls(controls.engine, controls.dictation)
+        self._engine_calls = EngineCalls(controls.engine)
         self._dictation = Dictation1(self._calls, self._file_calls)
-        self._engine = Engine1(self._engine_calls)
+        self._engine = Engine1(self._calls, self._engine_calls)
+        self._microphone = Microphone1(self._calls)
         self._published = self._properties()
         self._level_sent_s = float("-inf")
         connection.export(OBJECT_PATH, self._dictation)
         connection.export(OBJECT_PATH, self._engine)
+        connection.export(OBJECT_PATH, self._microphone)
 
     @classmethod
     async def connect(cls, controls: Controls, address: str | None = None) -> "BusService":
@@ -65,6 +69,10 @@ class BusService:
             raise await self._name_taken()
         self.state_changed()
 
+    async def watch_screen_lock(self, on_lock: Callable[[bool], None]) -> None:
+        """Tell from now on, and now where it is so, that the screen is locked or unlocked. Raises BusUnavailable."""
+        await ScreenLock(self._connection, on_lock).watch()
+
     def units(self) -> Units:
         """The user manager of systemd on the same bus."""
         return Units(self._connection)
@@ -80,6 +88,8 @@ class BusService:
     def dictation_started(self, session: int) -> None:
         if self._connection.usable:
             self._dictation.DictationStarted(session)
+            if degraded := self._calls.engine_properties()["Degraded"]:
+                self._engine.emit_properties_changed({"Degraded": degraded})
 
     def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
         """The text of a private session goes to its owner first, then everybody learns that it ended."""
@@ -152,7 +162,11 @@ class BusService:
                 interface.emit_properties_changed(changed)
 
     def _properties(self) -> dict[ServiceInterface, dict[str, object]]:
-        return {self._dictation: self._calls.properties(), self._engine: self._engine_calls.properties()}
+        return {
+            self._dictation: self._calls.dictation_properties(),
+            self._engine: self._calls.engine_properties(),
+            self._microphone: self._calls.microphone_properties(),
+        }
 
     async def _name_taken(self) -> NameTaken:
         return NameTaken(

@@ -32,9 +32,13 @@ class Units:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def start(self, unit: str) -> None:
-        """Have it started, without waiting for its end. Raises UnitRefused where there is no manager or no such unit."""
-        await self._ask(_PATH, f"{MANAGER}.Manager", "StartUnit", "ss", unit, "replace")
+    async def start(self, unit: str, *, anew: bool = False) -> None:
+        """Have it started, without waiting for its end; `anew`, also where it runs already.
+
+        Raises UnitRefused where there is no manager or no such unit.
+        """
+        member = "RestartUnit" if anew else "StartUnit"
+        await self._ask(_PATH, f"{MANAGER}.Manager", member, "ss", unit, "replace")
 
     async def state(self, unit: str) -> UnitState:
         """How it is. Raises UnitRefused."""

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from coldvoxd.cli.exits import MEANINGS, UsageFault
@@ -128,7 +129,44 @@ Exit code 1 where there are problems.
 
 _STATUS_JSON = """\
 With --json the fields state, session, model, precision, execution_provider, available_providers, degraded, progress,
-last_error and version; their meanings are those of the bus properties.
+last_error and version, and of the microphone: device, selection, open, policy, muted and problem; their meanings are those of
+the bus properties.
+"""
+
+_DEVICES = """\
+List the microphones there are, by the names that the sound settings show; the one in use is marked.
+"""
+
+_DEVICES_JSON = """\
+With --json one object: devices, a list of name, description and current; and device, selection, open, policy, muted, problem.
+"""
+
+_DEVICE = """\
+Use another microphone from now on, until the daemon ends: its name as `coldvoxctl devices` shows it, or a part of it;
+`default` follows the desktop's default source. To keep a choice, set `device` under [microphone] in the settings.
+"""
+
+
+_DOCTOR = """\
+Look at everything that dictation needs, and say how to mend what is wrong: Python and packages, ONNX Runtime and the
+provider that a session really gets, GPU, sound server and microphone (it listens for a second), session bus, activation
+file, unit, settings, model, disk. Works without a running daemon; a part that hangs is given up after its time limit.
+
+Exit code 0 where nothing is broken, 1 otherwise; warnings don't count.
+"""
+
+_DOCTOR_JSON = """\
+With --json one object a line for each finding: part, verdict (ok, warn, fail), text, remedy.
+
+The file of --report is for a bug report: the findings, the settings that differ from the defaults, and the unit's journal,
+without spoken text, home, user and host names, addresses and keys. Read it before you attach it.
+"""
+
+_COMPLETION = """\
+Print completions for a shell, to be kept where it looks for them:
+  coldvoxctl completion bash > ~/.local/share/bash-completion/completions/coldvoxctl
+  coldvoxctl completion zsh > ~/.local/share/zsh/site-functions/_coldvoxctl    (a folder of $fpath)
+  coldvoxctl completion fish > ~/.config/fish/completions/coldvoxctl.fish
 """
 
 
@@ -145,10 +183,11 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """What was asked for: `command`, `json` and the command's own. Raises UsageFault; exits for --help."""
-    return _parser().parse_args(arguments)
+    return command_line().parse_args(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The one source of --help, completions and manual page."""
     parser = _Parser(
         prog="coldvoxctl",
         description="Dictate with coldvoxd, and see what it does.",
@@ -199,6 +238,9 @@ def _parser() -> argparse.ArgumentParser:
         'With --json: {"execution_provider": NAME}, what runs now.',
     )
     provider.add_argument("provider", metavar="NAME", help="auto, cpu, cuda, ...")
+    _command(commands, "devices", "list microphones", _DEVICES, _DEVICES_JSON)
+    device = _command(commands, "device", "use another microphone", _DEVICE, 'With --json: {"device": DESCRIPTION}.')
+    device.add_argument("name", metavar="NAME", help="a microphone's name or part of it, or `default`")
 
     listen = _command(commands, "listen", "print texts as they come", _LISTEN, _LISTEN_JSON)
     listen.add_argument("--once", action="store_true", help="end when a session has ended")
@@ -214,7 +256,42 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument("--model", metavar="NAME|PATH", help="with --local: a model's name or directory")
     transcribe.add_argument("--precision", choices=("fp32", "int8"), help="with --local: which of the model's files")
     _model_commands(commands)
+
+    doctor = _command(commands, "doctor", "find what is wrong, and how to mend it", _DOCTOR, _DOCTOR_JSON)
+    doctor.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write a file for a bug report, with no names in it"
+    )
+
+    _config(_command(commands, "config", "show and check the settings", "Without an action: show.\n", ""))
+
+    completion = _command(
+        commands,
+        "completion",
+        "print completions for a shell",
+        _COMPLETION,
+        "With --json the fields shell and script.\n",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
+
+
+def _config(config: _Parser) -> None:
+    actions = config.add_subparsers(dest="action", metavar="ACTION", title="actions", parser_class=_Parser)
+    _command(
+        actions,
+        "show",
+        "print the settings in force",
+        "Print every setting as TOML, and where it comes from unless that is the default.\n",
+        'With --json one object, with keys such as "model.name".\n',
+    )
+    _command(actions, "path", "print where the settings file is", "The file need not exist.\n", "")
+    check = _command(
+        actions, "check", "check the settings file and the environment", "A mistake is told with its line.\n", ""
+    )
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="another file than the usual")
+    _command(actions, "example", "print a settings file with every key", "Each key stands at its default.\n", "")
+    get = _command(actions, "get", "print one setting in force", "The value alone, for scripts.\n", "")
+    get.add_argument("key", metavar="KEY", help="such as model.name")
 
 
 def _model_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
 
 
@@ -33,6 +34,9 @@ async def control(arguments: Namespace, output: Output) -> Exit:
             case "retry":
                 transcript = await daemon.retry_last()
                 output.result({"transcript": transcript}, transcript or None)
+            case "metrics":
+                found = await daemon.metrics()
+                output.result(found, "\n".join(metrics_for_people(found)))
             case "reload":
                 await daemon.reload()
                 output.result({"reloaded": True}, "settings and model reloaded")
@@ -41,7 +45,9 @@ async def control(arguments: Namespace, output: Output) -> Exit:
                 running = (await daemon.status())["ExecutionProvider"]
                 output.result({"execution_provider": running}, f"recognition runs on {running}")
             case _:
-                status = await daemon.status()
+                microphone = await daemon.microphone()
+                del microphone["Devices"]
+                status = await daemon.status() | microphone
                 output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status))
     return Exit.DONE
 
@@ -69,9 +75,18 @@ def _for_people(status: dict[str, Any]) -> str:
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
         ("provider", status["ExecutionProvider"] or "none open"),
         ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
+        ("microphone", _microphone(status)),
+        ("", status["Problem"]),
         ("health", f"degraded: {status['Degraded']}" if status["Degraded"] else "good"),
         ("progress", f"{progress:.0%}" if progress >= 0 else ""),
         ("last error", status["LastError"]),
         ("version", status["Version"]),
     ]
     return "\n".join(f"{name:<11} {value}" for name, value in rows if value)
+
+
+def _microphone(status: dict[str, Any]) -> str:
+    facts = ["open" if status["Open"] else "closed", status["Policy"]]
+    if status["Muted"]:
+        facts.append("muted")
+    return f"{status['Device'] or 'none'} ({', '.join(facts)})"

@@ -35,22 +35,34 @@ def _run(arguments: Namespace, output: Output) -> int:
         output.result({"version": __version__}, f"coldvoxctl {__version__}")
         return Exit.DONE
     match arguments.command:
-        case "start" | "stop" | "toggle" | "cancel" | "status" | "retry" | "reload" | "provider":
+        case "start" | "stop" | "toggle" | "cancel" | "status" | "retry" | "metrics" | "reload" | "provider":
             from coldvoxd.cli.control import control
 
             return asyncio.run(control(arguments, output))
+        case "devices" | "device":
+            from coldvoxd.cli.devices import devices
+
+            return asyncio.run(devices(arguments, output))
         case "listen":
             from coldvoxd.cli.listen import listen
 
             return asyncio.run(listen(arguments, output))
-        case "metrics":
-            from coldvoxd.cli.metrics import metrics
-
-            return asyncio.run(metrics(output))
         case "transcribe":
             from coldvoxd.cli.transcribe import transcribe
 
             return transcribe(arguments, output)
+        case "doctor":
+            from coldvoxd.cli.doctor import doctor
+
+            return doctor(arguments, output)
+        case "config":
+            from coldvoxd.cli.config import config
+
+            return config(arguments, output)
+        case "completion":
+            from coldvoxd.cli.completion import completion
+
+            return completion(arguments, output)
         case "model":
             from coldvoxd.cli.model import model
 

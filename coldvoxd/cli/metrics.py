@@ -1,22 +1,11 @@
-"""The command metrics."""
+"""What the command metrics prints for people."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from coldvoxd.bus.client import DaemonClient
-from coldvoxd.cli.exits import Exit
-from coldvoxd.cli.output import Output
 
-
-async def metrics(output: Output) -> Exit:
-    """Print what GetMetrics tells. Raises ColdvoxError."""
-    async with DaemonClient.connected() as daemon:
-        found = await daemon.metrics()
-    output.result(found, "\n".join(_for_people(found)))
-    return Exit.DONE
-
-
-def _for_people(found: Mapping[str, Any]) -> Iterator[str]:
+def metrics_for_people(found: Mapping[str, Any]) -> Iterator[str]:
+    """Line by line, what GetMetrics tells."""
     minutes = int(found["uptime"] // 60)
     yield f"{'uptime':<26} {minutes // 60} h {minutes % 60:02} min"
     yield f"{'memory':<26} {found['memory'] / 2**20:.0f} MiB"

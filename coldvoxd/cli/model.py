@@ -173,6 +173,7 @@ def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, plac
 
 
 def _remove(arguments: Namespace, output: Output) -> Exit:
+    from coldvoxd.models.fetch import alone
     from coldvoxd.models.find import BUNDLED, cache_directory
 
     name, cache = arguments.name, cache_directory()
@@ -186,13 +187,20 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
         found = _find(arguments)  # or ModelMissing
         raise UsageFault(f"{found.name} is in {found.directory}, which coldvoxctl did not make: delete it yourself.")
     size = sum(_bytes(directory) for directory in directories)
-    for directory in directories:
-        if directory.is_symlink():
-            directory.unlink()
-            continue
-        hidden = cache / f".{name}-{time.monotonic_ns()}.removed"  # gone at once for whoever looks
-        directory.rename(hidden)
-        shutil.rmtree(hidden)
+
+    def refuse() -> None:
+        raise FetchFault(
+            f"{name} is being fetched: stop that first (`systemctl --user stop coldvoxd-model`, or Ctrl-C)."
+        )
+
+    with alone(cache, name, refuse):
+        for directory in directories:
+            if directory.is_symlink():
+                directory.unlink()
+                continue
+            hidden = cache / f".{name}-{time.monotonic_ns()}.removed"  # gone at once for whoever looks
+            directory.rename(hidden)
+            shutil.rmtree(hidden)
     output.result({"removed": name, "bytes": size}, f"removed {name}, {_megabytes(size)}")
     return Exit.DONE
 
@@ -267,9 +275,11 @@ class _Meter:
         if self._terminal and text and text not in self._shown:
             self._shown = [text]
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-        elif not self._terminal and progress.state in {"fetching", "waiting"} and text not in self._shown:
-            self._shown.append(text)
-            print(text, file=sys.stderr, flush=True)
+        elif not self._terminal and progress.state in {"fetching", "waiting"}:
+            news = text.partition("; trying again in ")[0]
+            if news not in self._shown:
+                self._shown.append(news)
+                print(text, file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Leave an empty line behind."""

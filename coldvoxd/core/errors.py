@@ -61,6 +61,10 @@ class InvalidOption(ColdvoxError, ValueError):
     dbus_name = "InvalidOption"
 
 
+class UnknownDevice(InvalidOption):
+    """No microphone of that name; the message lists those there are."""
+
+
 class NotSupported(ColdvoxError):
     """An option or method that this version does not have yet."""
 

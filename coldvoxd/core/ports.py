@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.errors import ColdvoxError, NotReady
 from coldvoxd.core.metrics import Figures
+from coldvoxd.core.microphones import Policy
 from coldvoxd.core.values import (
     Chunk,
     EngineStatus,
@@ -133,6 +134,45 @@ class DictationControl(Protocol):
         ...
 
 
+class MicrophoneControl(Protocol):
+    """What bus clients may know of the microphone, and choose. Event loop only."""
+
+    @property
+    def device(self) -> str:
+        """The microphone in use, or the one to be used, as people know it; empty where there is none."""
+        ...
+
+    @property
+    def selection(self) -> str:
+        """What was chosen: `default` or a name."""
+        ...
+
+    @property
+    def devices(self) -> tuple[tuple[str, str], ...]:
+        """Name and description of each microphone there is."""
+        ...
+
+    @property
+    def device_open(self) -> bool: ...
+
+    @property
+    def policy(self) -> Policy:
+        """The one in force for the microphone in use."""
+        ...
+
+    @property
+    def muted(self) -> bool: ...
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be heard although it should be, for people; empty where all is well."""
+        ...
+
+    def select(self, name: str) -> None:
+        """Use another microphone from now on: `default`, a name or part of one. Raises UnknownDevice."""
+        ...
+
+
 class FileControl(Protocol):
     """Files that bus clients have transcribed. Event loop only."""
 
@@ -177,6 +217,7 @@ class Controls:
     dictation: DictationControl
     engine: EngineControl
     files: FileControl
+    microphone: MicrophoneControl
 
 
 class Announcer(Protocol):
@@ -198,7 +239,7 @@ class Announcer(Protocol):
     def level(self, dbfs: float) -> None: ...
 
     def state_changed(self) -> None:
-        """`state`, `session` or `engine` of the DictationControl may have changed: publish what did."""
+        """Something of the DictationControl or the MicrophoneControl may have changed: publish what did."""
         ...
 
 

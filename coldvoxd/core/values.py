@@ -206,6 +206,7 @@ class StopReason(StrEnum):
     SINGLE_UTTERANCE = "single-utterance"
     TIME_LIMIT = "time-limit"
     MICROPHONE_LOST = "microphone-lost"
+    SCREEN_LOCKED = "screen-locked"
     SHUTDOWN = "shutdown"
 
 

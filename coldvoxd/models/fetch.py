@@ -105,23 +105,15 @@ class Fetch:
         cache = cache_directory()
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            with self._alone(cache / f".{self.name}.lock"):
+            with alone(cache, self.name, self._wait_for_another):
                 directory = self._intact(model) or self._complete(model, cache)
         except OSError as fault:
             raise FetchFault(f"The model can't be stored in {cache}: {fault}") from fault
         self._tell(state=FetchState.DONE, message="")
         return Fetched(directory, self._fetched_bytes)
 
-    @contextlib.contextmanager
-    def _alone(self, path: Path) -> Iterator[None]:
-        """One fetch of a model at a time; the second waits, and finds it done."""
-        with path.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._tell(state=FetchState.WAITING, message="another coldvoxctl fetches this model")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _wait_for_another(self) -> None:
+        self._tell(state=FetchState.WAITING, message="another coldvoxctl fetches this model")
 
     def _intact(self, model: PublishedModel) -> Path | None:
         """The model's directory where it is there already, wherever that is. Files placed by hand are taken as they are."""
@@ -231,6 +223,18 @@ class Fetch:
     def _tell(self, **changed: object) -> None:
         self._progress = replace(self._progress, **changed)  # type: ignore[arg-type] # fields by name
         self.report(self._progress)
+
+
+@contextlib.contextmanager
+def alone(cache: Path, name: str, if_taken: Callable[[], None]) -> Iterator[None]:
+    """One process at a time changes a model; a second calls `if_taken`, which may raise, and waits."""
+    with (cache / f".{name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if_taken()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def backoff_s(attempt: int) -> float:

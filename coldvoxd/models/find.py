@@ -30,7 +30,8 @@ def find_model(name_or_path: str, precision: Precision) -> ModelFiles:
     """The files of a model, by name or by the path of its directory.
 
     Anything with a slash in it or a leading `~` or `.` is a path. A name is looked for in the cache, the user's data
-    directory, the system's data directories and, for `mini`, the package; the first directory of that name is it.
+    directory, the system's data directories and, for `mini`, the package; the first directory of that name which has the
+    precision is it, and where none has, the first.
     Raises ModelMissing, whose message has the command that fetches the model, or ModelInvalid naming the file.
     """
     if "/" in name_or_path or name_or_path.startswith(("~", ".")):
@@ -38,14 +39,14 @@ def find_model(name_or_path: str, precision: Precision) -> ModelFiles:
         if not directory.is_dir():
             raise ModelMissing(f"there is no model directory {directory}: check the path, or give a model's name")
         return model_files(directory.name, directory, precision)
-    looked_in = []
-    for directory in _candidates(name_or_path):
-        if directory.is_dir():
-            return model_files(name_or_path, directory, precision)
-        looked_in.append(f"  {directory}")
+    candidates = list(_candidates(name_or_path))
+    there = [directory for directory in candidates if directory.is_dir()]
+    if there:
+        fitting = (directory for directory in there if precision in precisions(directory))
+        return model_files(name_or_path, next(fitting, there[0]), precision)
     raise ModelMissing(
         f"there is no model {name_or_path!r}. Looked in\n"
-        + "\n".join(looked_in)
+        + "\n".join(f"  {directory}" for directory in candidates)
         + f"\n{fetch_hint(name_or_path, precision)}"
     )
 

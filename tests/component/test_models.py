@@ -49,6 +49,14 @@ def test_the_cache_goes_before_the_systems_directories(home: Path) -> None:
     assert find_model(V2, Precision.FP32).directory == expected
 
 
+def test_a_directory_without_the_precision_hides_none_that_has_it(home: Path) -> None:
+    (write_tiny_parakeet(home / "cache/coldvoxd/models" / V2) / "encoder-model.onnx").unlink()
+    with pytest.raises(ModelInvalid, match="lacks encoder-model"):
+        find_model(V2, Precision.FP32)
+    whole = write_tiny_parakeet(home / "share/coldvoxd/models" / V2)
+    assert find_model(V2, Precision.FP32).directory == whole
+
+
 @pytest.mark.parametrize("spelling", ["{home}/model", "~/model", "{home}/../{name}/model"])
 def test_a_model_is_found_by_path(home: Path, spelling: str) -> None:
     write_tiny_parakeet(home / "model")

@@ -19,9 +19,10 @@ from dbus_next.aio import MessageBus
 
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
-from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner
+from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
 from coldvoxd.core.metrics import Figures, Metrics, Stage
-from coldvoxd.core.ports import Controls, FileControl
+from coldvoxd.core.microphones import Policy
+from coldvoxd.core.ports import Announcer, Controls, FileControl
 from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.eventually import eventually, eventually_blocking
 
@@ -281,7 +282,7 @@ class ScriptedControl:
 
     @property
     def controls(self) -> Controls:
-        return Controls(self, self, _Files(self))
+        return Controls(self, self, _Files(self), ScriptedMicrophone())
 
     @property
     def owner(self) -> str:
@@ -422,12 +423,36 @@ class _Files:
 
 
 @dataclass
+class ScriptedMicrophone:
+    """A MicrophoneControl of two microphones, of which the test may say anything else."""
+
+    device: str = "Blue Yeti"
+    selection: str = "default"
+    devices: tuple[tuple[str, str], ...] = (("mic1", "Blue Yeti"), ("mic2", "Built-in Audio"))
+    device_open: bool = True
+    policy: Policy = Policy.ALWAYS
+    muted: bool = False
+    problem: str = ""
+    announcer: Announcer | None = None
+
+    def select(self, name: str) -> None:
+        for known, description in self.devices:
+            if name in description:
+                self.device, self.selection = description, known
+                assert self.announcer is not None
+                self.announcer.state_changed()
+                return
+        raise UnknownDevice(f"There is no microphone “{name}”.")
+
+
+@dataclass
 class RunningService:
     """A service that has its name on a private bus."""
 
     bus: PrivateBus
     service: BusService
     control: ScriptedControl
+    microphone: ScriptedMicrophone
 
     def client(self) -> BusClient:
         return BusClient(self.bus.address)
@@ -437,12 +462,13 @@ class RunningService:
 async def running_service(bus: PrivateBus, files: FileControl | None = None) -> AsyncIterator[RunningService]:
     """The service on this bus, obeying a ScriptedControl; files go to `files` where given."""
     control = ScriptedControl()
-    controls = control.controls
+    microphone = ScriptedMicrophone()
+    controls = replace(control.controls, microphone=microphone)
     service = await BusService.connect(replace(controls, files=files or controls.files), bus.address)
-    control.announcer = service
+    control.announcer = microphone.announcer = service
     await service.own_name()
     try:
-        yield RunningService(bus, service, control)
+        yield RunningService(bus, service, control, microphone)
     finally:
         await service.close()
         for _, descriptor, _ in control.files.values():

@@ -69,6 +69,9 @@ class Request:
     file: str
     range: str
     status: int
+    host: str
+    authorized: bool
+    """Whether it carried an account's token."""
 
 
 class LoopbackHub:
@@ -232,12 +235,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._content(file, hub.revision or revision)
 
     def _answer(self, file: str, status: Status) -> None:
-        self.served.note(Request(self.command, file, self.headers.get("Range", ""), status.code))
+        self._note(file, status.code)
         self.send_response(status.code)
         for name, value in status.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def _note(self, file: str, status: int) -> None:
+        host = self.headers.get("Host", "").partition(":")[0]
+        asked = self.headers.get("Range", "")
+        self.served.note(Request(self.command, file, asked, status, host, "Authorization" in self.headers))
 
     def _content(self, file: str, revision: str) -> None:
         hub = self.served
@@ -246,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range", "")
         begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked and not isinstance(fault, Whole) else 0
         status = 206 if begin else 200
-        hub.note(Request(self.command, file, asked, status))
+        self._note(file, status)
         self.send_response(status)
         if not file.endswith(".onnx"):
             blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

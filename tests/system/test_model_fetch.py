@@ -13,6 +13,7 @@ OPEN = samples()[0]
 FETCH = "coldvoxd-model.service"
 ENGINE = "org.coldvox.Engine1"
 ENCODER = "encoder-model.onnx"
+OTHER = f"{MODEL}-2"
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def newcomer() -> Iterator[Login]:
     """Their settings name a model that only a hub has."""
     with login() as here:
         here.write(".config/coldvoxd/coldvoxd.toml", f'[model]\nname = "{MODEL}"\n')
-        here.write(".config/coldvoxd/models.toml", CATALOG)
+        here.write(".config/coldvoxd/models.toml", CATALOG + CATALOG.replace(f"[{MODEL}]", f"[{OTHER}]"))
         yield here
 
 
@@ -130,6 +131,19 @@ def test_a_person_may_fetch_it_meanwhile(newcomer: Login, hub: LoopbackHub) -> N
     eventually_blocking(lambda: "HTTP 404" in last_error(newcomer), what="the reason")
     newcomer.run(newcomer.ctl, "model", "pull", environment=hub.client_environment)
     assert_dictation_works(newcomer)
+
+
+def test_who_changes_their_mind_gets_the_other_model_at_once(newcomer: Login, hub: LoopbackHub) -> None:
+    hub.spoil(ENCODER, Stall(5_000_000))
+    newcomer.systemctl("start", UNIT)
+    eventually_blocking(lambda: progress(newcomer) > 0.5, what="half of the model")
+    newcomer.write(".config/coldvoxd/coldvoxd.toml", f'[model]\nname = "{OTHER}"\n')
+    try:
+        newcomer.systemctl("restart", UNIT)
+        assert_dictation_works(newcomer)
+        assert newcomer.property("Model", ENGINE) == OTHER
+    finally:
+        newcomer.write(".config/coldvoxd/coldvoxd.toml", f'[model]\nname = "{MODEL}"\n')
 
 
 def test_nothing_is_fetched_where_the_setting_forbids_it(newcomer: Login, hub: LoopbackHub) -> None:

@@ -78,7 +78,7 @@ def test_a_folder_with_a_space_and_a_percent_sign_is_understood(manager: UserMan
     assert f"path={odd}/coldvoxd ;" in manager.show(UNIT, "ExecStart")
     fetch = manager.show(FETCH, "ExecStart")
     assert f"path={odd}/coldvoxctl ;" in fetch
-    assert f"model pull --progress-file {manager.runtime}/coldvoxd-model/progress.json ;" in fetch
+    assert f"model pull --tries 1000 --progress-file {manager.runtime}/coldvoxd-model/progress.json ;" in fetch
     manager.run(ROOT / "contrib/install-units.sh")
 
 

@@ -8,7 +8,7 @@ from tests.support.bus import BusClient, PrivateBus
 PROGRAM = """
 import asyncio
 from coldvoxd.bus.service import BusService
-from tests.support.bus import ScriptedControl
+from tests.support.bus import ScriptedControl, ScriptedMicrophone
 
 async def main():
     control = ScriptedControl()

@@ -9,7 +9,13 @@ import pytest
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import BusUnavailable, NameTaken
 from coldvoxd.core.values import EngineStatus, SessionOptions
-from tests.support.bus import BusClient, PrivateBus, RunningService, ScriptedControl, running_service
+from tests.support.bus import (
+    BusClient,
+    PrivateBus,
+    RunningService,
+    ScriptedControl,
+    running_service,
+)
 from tests.support.eventually import eventually
 
 BURST = 2000

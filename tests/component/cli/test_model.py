@@ -129,6 +129,16 @@ def test_a_pulled_model_is_there_byte_for_byte_and_fetched_once(person: Person) 
     assert person.hub.sent_twice() == 0
 
 
+def test_nothing_else_is_asked_of_the_network_and_the_token_goes_to_the_hub_alone(person: Person) -> None:
+    assert person.pull(HF_TOKEN="hf_not_a_real_one").exit == 0
+    assert {request.file for request in person.hub.requests} == set(FP32)
+    assert {request.method for request in person.hub.requests} == {"HEAD", "GET"}
+    assert {(request.host, request.authorized) for request in person.hub.requests} == {
+        ("127.0.0.1", True),
+        ("localhost", False),
+    }
+
+
 def test_progress_goes_from_nothing_to_all(person: Person) -> None:
     events = [event for event in person.pull().objects if event["event"] == "progress"]
     assert events[0]["state"] == "starting"
@@ -187,7 +197,7 @@ def test_a_kill_in_the_middle_costs_less_than_a_block(person: Person) -> None:
 def test_an_interrupt_keeps_what_came(person: Person) -> None:
     person.hub.spoil(ENCODER, Stall(5_000_000))
     with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as process:
-        eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size > 4_000_000)
+        eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size >= 5_000_000 - BLOCK)
         process.send_signal(signal.SIGINT)
         process.communicate()
         assert process.returncode == 130
@@ -457,6 +467,16 @@ def test_removing_takes_an_unfinished_fetch_too(person: Person) -> None:
     assert list(person.cache.glob(".*.partial"))
     assert person.ctl("remove", MODEL).exit == 0
     assert not list(person.cache.glob(".*.partial"))
+
+
+def test_a_model_that_is_being_fetched_is_not_removed_under_it(person: Person) -> None:
+    person.hub.spoil(ENCODER, Stall(3_000_000))
+    with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as process:
+        eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size > 2_000_000)
+        assert "is being fetched: stop that first" in person.ctl("remove", MODEL).refusal
+        person.hub.release()
+        process.communicate(timeout=60)
+    person.assert_whole()
 
 
 @pytest.mark.parametrize("name", ["mini", "../models", ".hidden", "/tmp"])
