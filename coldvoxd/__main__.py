@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from coldvoxd.daemon import Daemon
 
     async def serve() -> None:
-        await Daemon(chosen).serve()
+        await Daemon(chosen, lambda: settings.load(arguments.config)).serve()
 
     try:
         asyncio.run(serve())

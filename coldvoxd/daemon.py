@@ -6,6 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,21 @@ from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core import notice
-from coldvoxd.core.ports import Microphone, Recognizer
+from coldvoxd.core.errors import UnknownDevice
+from coldvoxd.core.metrics import Metrics
+from coldvoxd.core.ports import Controls, Microphone, Recognizer
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.engine import Engine
 from coldvoxd.fetching import ModelFetching
+from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
 from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
 from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.switch import Switch
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.accelerator import VirtualAccelerator
@@ -50,17 +56,32 @@ GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 class Daemon:
     """One dictation daemon. Construct and run on an event loop; `serve` once.
 
-    Raises ModelInvalid where the bundled voice activity model is damaged.
+    `load_settings` reads them again, and may raise SettingsError. Raises ModelInvalid where the bundled voice activity
+    model is damaged.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, load_settings: Callable[[], Settings]) -> None:
         self._settings = settings
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
         self._noticed = notice.NoticeState()
-        self._supervisor = Supervisor(ladder(settings.model), engine_at_start(settings.model), self._tell)
+        self._metrics = Metrics()
+        self._recognition = Switch(
+            self._supervise,
+            settings.model,
+            on_change=self._tell,
+            on_provider_changed=self._on_provider_changed,
+            metrics=self._metrics,
+        )
+        self._engine = Engine(
+            self._recognition,
+            self._metrics,
+            settings,
+            load_settings=load_settings,
+            use_settings=self._use_settings,
+        )
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
@@ -70,31 +91,33 @@ class Daemon:
         self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
         self._pipeline = Pipeline(
             SileroDetector(),
-            self._supervisor,
+            self._recognition,
             self._capture,
             endpoint=settings.endpoint,
             settings=settings.dictation,
             pre_roll_ms=settings.microphone.pre_roll_ms,
             first_number=first_number(),
             log_text=settings.log.spoken_text,
+            metrics=self._metrics,
             on_hearing=self._microphone.on_hearing,
         )
+        self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._vitals = Vitals(
-            {"microphone": self._capture.promise_kept, "recognizer": self._supervisor.promise_kept},
+            {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
         )
 
     async def serve(self) -> None:
         """Serve dictation until SIGTERM or SIGINT. Raises NameTaken, or BusUnavailable when the bus goes away."""
         self._notifier.status("starting")
-        service = await BusService.connect(self._pipeline, microphone=self._microphone)
+        service = await BusService.connect(Controls(self._pipeline, self._engine, self._files, self._microphone))
         await service.check_name_free()
-        self._supervisor.look_for_missing = ModelFetching(self._settings.model, service.units).look
-        async with _until_signal(self._stop), asyncio.TaskGroup() as tasks:
+        self._recognition.look_for_missing = ModelFetching(self._settings.model, service.units).look
+        async with _signals_handled(self._stop.set, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
-                tasks.create_task(self._supervisor.load(), name="model"),
+                tasks.create_task(self._recognition.load(), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
                 await service.watch_screen_lock(self._on_lock)
@@ -108,6 +131,7 @@ class Daemon:
                 await asyncio.wait_for(self._capture_tried.wait(), CAPTURE_TRIED_S)
             self._service = service
             self._pipeline.announce_to(service)
+            self._files.announce_to(service)
             await service.own_name()
             self._tell()
             self._notifier.ready()
@@ -117,11 +141,13 @@ class Daemon:
 
             log.info("stopping")
             self._notifier.stopping()
+            self._engine.close()
+            self._files.close()
             await self._pipeline.shutdown(TEXTS_AT_STOP_S)
             if self._sound is not None:
                 self._sound.close()
             await self._capture.close(CAPTURE_AT_STOP_S)
-            self._supervisor.close()
+            self._recognition.close()
             await service.close()
             for task in serving:
                 task.cancel()
@@ -134,6 +160,38 @@ class Daemon:
             self._capture_tried.set()
             self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
         self._tell()
+
+    def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
+        return Supervisor(ladder(settings), engine_at_start(settings), on_change, self._metrics)
+
+    def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
+        if self._service is not None:
+            self._service.provider_changed(before, after, reason)
+
+    def _use_settings(self, fresh: Settings) -> None:
+        """Put all but the model in force, which is there already."""
+        before, self._settings = self._settings, fresh
+        self._pipeline.use_settings(
+            endpoint=fresh.endpoint,
+            settings=fresh.dictation,
+            pre_roll_ms=fresh.microphone.pre_roll_ms,
+            log_text=fresh.log.spoken_text,
+        )
+        if fresh.microphone.device != before.microphone.device:
+            self._use_device(before.microphone.device, fresh.microphone)
+        logging.getLogger().setLevel(fresh.log.level.upper())
+
+    def _use_device(self, before: str, fresh: MicrophoneSettings) -> None:
+        virtual = [device.startswith(VIRTUAL) for device in (before, fresh.device)]
+        if all(virtual):
+            self._capture.use(open_microphone(fresh))
+        elif any(virtual):
+            log.warning("from a virtual microphone to a real one, or back, takes a restart of the daemon")
+        else:
+            try:
+                self._microphone.select(fresh.device)
+            except UnknownDevice as fault:
+                log.warning("the microphone stays as it is: %s", fault)
 
     def _on_rest(self, obstacle: str) -> None:
         """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""
@@ -154,12 +212,12 @@ class Daemon:
         if self._service is not None:
             self._service.state_changed()
             self._notify(self._service)
-        self._notifier.status(status_line(self._pipeline.state, self._supervisor.status, self._capture.state))
+        self._notifier.status(status_line(self._pipeline.state, self._recognition.status, self._capture.state))
 
     def _notify(self, service: BusService) -> None:
         """Tell people on their desktop what has become slower."""
         now_s = asyncio.get_running_loop().time()
-        self._noticed, notice_ = notice.step(self._noticed, self._supervisor.status, now_s)
+        self._noticed, notice_ = notice.step(self._noticed, self._recognition.status, now_s)
         if notice_ is not None and self._settings.notifications.provider:
             service.notify(notice_)
 
@@ -206,13 +264,18 @@ def ladder(settings: ModelSettings) -> Ladder:
         return Ladder(on_cpu)
     readiness = Readiness(settings.standby)
     if name.startswith(VIRTUAL):
-        stand_in = VirtualAccelerator(
-            Path(name.removeprefix(VIRTUAL)), lambda wrap: open_recognizer(settings, CPU, wrap=wrap)
-        )
+        stand_in = virtual_accelerator(settings)
         return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden_clip(), None, readiness, mapped)
     return Ladder(
         on_cpu, lambda: open_recognizer(settings, name), name, golden_clip(), readiness=readiness, cpu_mapped=mapped
     )
+
+
+@cache
+def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
+    """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
+    socket = Path(settings.provider.removeprefix(VIRTUAL))
+    return VirtualAccelerator(socket, lambda wrap: open_recognizer(settings, CPU, wrap=wrap))
 
 
 def open_recognizer(
@@ -248,12 +311,13 @@ def first_number() -> int:
 
 
 @contextlib.asynccontextmanager
-async def _until_signal(stop: asyncio.Event) -> AsyncIterator[None]:
+async def _signals_handled(stop: Callable[[], None], reload: Callable[[], None]) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in handlers:
             loop.remove_signal_handler(number)

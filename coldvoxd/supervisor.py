@@ -13,6 +13,7 @@ import numpy.typing as npt
 from coldvoxd.core import failover
 from coldvoxd.core.errors import ColdvoxError, InputFault, ModelMissing, NotReady, ProviderFault, RecognitionFailed
 from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason, classify
+from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import joined, moved_back, split, varied
 from coldvoxd.core.ports import MissingModel, Recognizer
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, EngineStatus, Hypothesis, Utterance
@@ -62,9 +63,16 @@ class Supervisor:
     answered, so a swap loses no words.
     """
 
-    def __init__(self, ladder: Ladder, status: EngineStatus, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        ladder: Ladder,
+        status: EngineStatus,
+        on_change: Callable[[], None] = lambda: None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._ladder = ladder
         self._on_change = on_change
+        self._metrics = metrics or Metrics()
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model is found missing: it may be on its way."""
         self._standby = Standby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness)
@@ -95,7 +103,7 @@ class Supervisor:
         again_s = LOOK_AGAIN_S
         while True:
             try:
-                await self._standby.packed.open()
+                await self.open()
             except ColdvoxError as fault:
                 missing = isinstance(fault, ModelMissing)
                 found = await self._explained(fault)
@@ -111,6 +119,13 @@ class Supervisor:
                     again_s = min(LOOK_AGAIN_AT_MOST_S, 2 * again_s)
             else:
                 break
+
+    async def open(self) -> None:
+        """Load the model and begin to try the accelerator. Raises ModelMissing, ModelInvalid or NotReady."""
+        began_s = asyncio.get_running_loop().time()
+        await self._standby.packed.open()
+        self._metrics.model_load_s = asyncio.get_running_loop().time() - began_s
+        self._metrics.count(Count.MODEL_LOADS)
         self._refusal = None
         self._publish(
             provider=self._standby.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0
@@ -121,6 +136,11 @@ class Supervisor:
             self._tell(failover.CpuWanted())
         else:
             self._begin_trial()
+
+    async def tried(self) -> None:
+        """Return once the trial of the accelerator is over, or at once where none runs; the status tells how it went."""
+        if self._trial is not None:
+            await asyncio.wait({self._trial})
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         """Text of an utterance, after all that were asked for before it; waits while the model loads.
@@ -244,7 +264,9 @@ class Supervisor:
             self._failed(fault, run.utterance, accelerator, run)
 
     async def _on_cpu(self, utterance: Utterance) -> Hypothesis:
-        for _ in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:
+                self._metrics.count(Count.ATTEMPTS_AGAIN)
             try:
                 return await self._within_limit(utterance)
             except ProviderFault as fault:
@@ -299,6 +321,7 @@ class Supervisor:
 
         That of a recognizer which was replaced since counts only where it tells that the accelerator is beyond use.
         """
+        self._metrics.count(Count.ATTEMPTS_AGAIN)
         fault_class, reason = classify(str(fault)) if isinstance(fault, ColdvoxError) else _unknown(fault)
         log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._name, fault_class, fault)
         if run is None or run.generation == accelerator.generation or fault_class is FaultClass.STICKY:
