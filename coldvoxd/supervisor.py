@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -86,8 +85,6 @@ class Supervisor:
         self._late: set[Run] = set()
         """Runs on the accelerator that the CPU has overtaken and that have not ended."""
         self._late_in_a_row = 0
-        self.counts: Counter[str] = Counter()
-        """What was met since the start: `faults`, `hedges`, `late-answers`, `splits`, `empty`, `empty-mended`."""
         self.wants_new_process = False
         """Only a new process could use the accelerator again."""
         self.status = replace(status, loading=True)
@@ -189,17 +186,17 @@ class Supervisor:
 
     async def _hear_again(self, utterance: Utterance, nothing: Hypothesis) -> Hypothesis:
         """Another hypothesis of speech in which no words were heard: with dither and more room, then on the CPU."""
-        self.counts["empty"] += 1
+        self._metrics.count(Count.HEARD_AGAIN)
         log.info("utterance %d holds speech and no words were heard in it; trying again", utterance.id)
         again = await self._recognize(varied(utterance))
         if again.text:
-            self.counts["empty-mended"] += 1
+            self._metrics.count(Count.MENDED)
             return moved_back(again, utterance.duration_s)
         if again.provider == self._standby.provider == nothing.provider:
             return nothing
         on_cpu = await self._on_cpu(utterance)
         if on_cpu.text:
-            self.counts["empty-mended"] += 1
+            self._metrics.count(Count.MENDED)
             if self._state.phase is Phase.ON_GPU:
                 message = f"{self._name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
                 log.warning(message)
@@ -224,7 +221,7 @@ class Supervisor:
             self._failed(fault, utterance, accelerator, run)
             return await self._on_cpu(utterance)
         log.info("utterance %d takes long on %s; the CPU begins it too after %.3f s", utterance.id, self._name, hedge_s)
-        self.counts["hedges"] += 1
+        self._metrics.count(Count.HEDGES)
         loop = asyncio.get_running_loop()
         give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, accelerator, run)
         run.answer.add_done_callback(lambda _: give_up.cancel())
@@ -258,7 +255,7 @@ class Supervisor:
         if fault is None and run.answer.result() is used:
             self._late_in_a_row = 0
             return
-        self.counts["late-answers"] += 1
+        self._metrics.count(Count.LATE)
         log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
         if isinstance(fault, Exception) and not isinstance(fault, InputFault):
             self._failed(fault, run.utterance, accelerator, run)
@@ -302,7 +299,7 @@ class Supervisor:
                 raise ProviderFault("the recognizer on the CPU was left behind before it took this up")
             left_s = limit_s - (loop.time() - run.begun_s) if run.begun_s is not None else limit_s
         log.warning("utterance %d takes longer than %.1f s on the CPU; trying it in pieces", utterance.id, limit_s)
-        self.counts["splits"] += 1
+        self._metrics.count(Count.SPLITS)
         if rung.generation == run.generation:
             rung.abandon()
         return await _first_valid(run, self._in_pieces(utterance))
@@ -354,7 +351,7 @@ class Supervisor:
         return self._ladder.accelerator_name
 
     def _fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
-        self.counts["faults"] += 1
+        self._metrics.count(Count.FAULTS)
         self._publish(last_error=message)
         now_s = asyncio.get_running_loop().time()
         self._tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
