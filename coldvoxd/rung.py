@@ -143,12 +143,24 @@ class Rung:
         busy_since_s = self._lane.busy_since_s
         return busy_since_s is None or now_s - busy_since_s <= self._limit_s
 
-    def drop(self) -> None:
-        """Let go of the model, once its lane is free."""
+    def drop(self, after_s: float = 0.0) -> None:
+        """Use the model no more, and let go of it after so long and once its lane is free.
+
+        ONNX Runtime holds the interpreter's lock while it frees a session, so whoever is in a hurry lets it wait.
+        """
         recognizer, self._recognizer = self._recognizer, None
         self.generation += 1
-        if recognizer is not None:
-            self._lane.submit(recognizer.close).add_done_callback(_forget)
+        if recognizer is None:
+            return
+        lane, loop = self._lane, asyncio.get_running_loop()
+
+        def let_go() -> None:
+            lane.submit(recognizer.close).add_done_callback(_forget)
+
+        if after_s:
+            loop.call_later(after_s, let_go)
+        else:
+            let_go()
 
     def abandon(self) -> None:
         """Leave a lane that hangs behind, with its model; a new one takes its place."""

@@ -32,6 +32,8 @@ TRIAL_LIMIT_S = 120.0
 """An accelerator that is not loaded by then hangs; the watchdog's patience ends later."""
 LATE_IN_A_ROW = 3
 """An accelerator that the CPU overtakes so often without a break is of no use."""
+LET_GO_AFTER_S = 1.0
+"""First the CPU answers what the accelerator could not."""
 SURE_SPEECH_S = 0.5
 """With so much speech in it, an utterance without words was not understood."""
 
@@ -386,7 +388,7 @@ class Supervisor:
         if self._late:
             accelerator.abandon()
         else:
-            accelerator.drop()
+            accelerator.drop(LET_GO_AFTER_S)
 
     def _use(self, provider: str, level: int, reason: str) -> None:
         before = self.status.provider

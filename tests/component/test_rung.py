@@ -1,0 +1,46 @@
+"""One recognizer on one lane: used no more at once, let go of when there is time."""
+
+import pytest
+
+from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.core.errors import ProviderFault
+from coldvoxd.core.values import EndReason, Precision, Utterance
+from coldvoxd.models import find_model
+from coldvoxd.rung import Rung
+from tests.support.eventually import eventually
+from tests.support.speech import samples
+
+
+def hello() -> Utterance:
+    return Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT)
+
+
+async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> None:
+    opened: list[ParakeetRecognizer] = []
+
+    def open_mini() -> ParakeetRecognizer:
+        opened.append(ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+        return opened[-1]
+
+    rung = Rung("cpu", open_mini)
+    await rung.open()
+    generation = rung.generation
+    rung.drop(0.3)
+    assert not rung.is_open
+    assert rung.generation != generation
+    with pytest.raises(ProviderFault, match="no model loaded"):
+        rung.start(hello())
+    assert opened[0].recognize(hello()).text, "it is freed once the CPU had time to answer"
+
+    def is_closed() -> bool:
+        try:
+            opened[0].recognize(hello())
+        except ProviderFault:
+            return True
+        return False
+
+    await eventually(is_closed)
+    await rung.open()
+    run = rung.start(hello())
+    assert (await run.answer).text == samples()[0].heard["fp32"]
+    rung.close()
