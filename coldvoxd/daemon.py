@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,16 @@ from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core.ports import Microphone, Recognizer
+from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
+from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.models import find_model
 from coldvoxd.ort import CPU, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.recovery import Recovery
+from coldvoxd.replacement import Replacement
+from coldvoxd.spool import Spool, runtime_directory
 from coldvoxd.supervisor import Ladder, Supervisor
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
@@ -49,8 +55,14 @@ class Daemon:
     Raises ModelInvalid where the bundled voice activity model is damaged.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, past: Handover | None = None) -> None:
+        """`past` is what the process left whose place this one has taken."""
         self._settings = settings
+        self._past = past or Handover()
+        self._unheard = past is not None
+        """Nothing has been heard yet in the place of another process."""
+        self._last_frame_s: float | None = None
+        self._renewing = False
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
@@ -67,13 +79,24 @@ class Daemon:
             first_number=first_number(),
             log_text=settings.log.spoken_text,
         )
+        self._recovery: Recovery | None = None
+        self._replacement = Replacement(
+            settings.replacement,
+            self._past,
+            wanted=lambda: self._supervisor.wants_new_process,
+            busy_until_s=self._busy_until_s,
+            tell=self._supervisor.tell_error,
+        )
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._supervisor.promise_kept},
             self._notifier.watchdog,
         )
 
-    async def serve(self) -> None:
-        """Serve dictation until SIGTERM or SIGINT. Raises NameTaken, or BusUnavailable when the bus goes away."""
+    async def serve(self) -> Handover | None:
+        """Serve dictation until SIGTERM or SIGINT, and return None, or until a new process is to go on with what is returned.
+
+        Raises NameTaken, or BusUnavailable when the bus goes away.
+        """
         self._notifier.status("starting")
         service = await BusService.connect(self._pipeline)
         await service.check_name_free()
@@ -91,24 +114,74 @@ class Daemon:
                 await asyncio.wait_for(self._capture_tried.wait(), CAPTURE_TRIED_S)
             self._service = service
             self._pipeline.announce_to(service)
+            bus = await service.bus_id()
+            spool = open_spool(bus, self._supervisor.tell_error)
+            if spool is not None:
+                self._pipeline.keep_in(spool)
             await service.own_name()
             self._tell()
             self._notifier.ready()
             log.info("ready")
+            if spool is not None:
+                self._recovery = self._finish_what_was_left(spool, bus, service)
+                serving.append(tasks.create_task(self._recovery.run(), name="recovery"))
+            serving.append(tasks.create_task(self._renew(service), name="replacement"))
 
             await self._stop.wait()
 
-            log.info("stopping")
-            self._notifier.stopping()
+            log.info("making way for a new process" if self._renewing else "stopping")
+            if not self._renewing:
+                self._notifier.stopping()
             await self._pipeline.shutdown(TEXTS_AT_STOP_S)
             await self._capture.close(CAPTURE_AT_STOP_S)
             self._supervisor.close()
             await service.close()
+            if spool is not None:
+                if not self._renewing:
+                    spool.clear()
+                spool.close()
             for task in serving:
                 task.cancel()
+        if not self._renewing:
+            return None
+        self._notifier.watchdog()
+        return self._past.next(asyncio.get_running_loop().time(), self._last_frame_s, {})
+
+    def _finish_what_was_left(self, spool: Spool, bus: str, service: BusService) -> Recovery:
+        async def is_here(session: SpooledSession) -> bool:
+            return session.bus == bus and await service.is_connected(session.caller)
+
+        return Recovery(
+            spool.leftovers(), self._supervisor, service, is_here=is_here, next_number=self._pipeline.next_utterance
+        )
+
+    def _busy_until_s(self) -> float:
+        recovered = self._recovery is None or self._recovery.idle
+        return self._pipeline.busy_until_s if recovered else math.inf
+
+    async def _renew(self, service: BusService) -> None:
+        """End this process for a new one, at a moment at which no call is lost by it."""
+        while True:
+            await self._replacement.moment()
+            await service.release_name()
+            if self._replacement.possible(asyncio.get_running_loop().time()):
+                break
+            await service.own_name()  # one of the last calls began a session
+        self._renewing = True
+        self._stop.set()
 
     def _on_item(self, item: Frame | Gap) -> None:
+        if isinstance(item, Frame):
+            self._last_frame_s = asyncio.get_running_loop().time()
+            if self._unheard:
+                self._unheard = False
+                self._tell_of_renewal(self._last_frame_s)
         self._pipeline.on_item(item)
+
+    def _tell_of_renewal(self, now_s: float) -> None:
+        heard_s = self._past.last_frame_s
+        blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
+        log.info("in the place of an earlier process, number %d in a row: %s", self._past.replacements, blind)
 
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
@@ -135,6 +208,24 @@ def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> st
     else:
         model = f"no model: {engine.last_error}"
     return f"{state}; {microphone}; {model}"
+
+
+def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
+    """Where sessions are kept for the case of a crash; None, told, where that can't be."""
+    runtime = runtime_directory()
+    if runtime is None:
+        log.info(
+            "no runtime directory is given ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses what is being said"
+        )
+        return None
+    try:
+        return Spool(runtime / "spool", bus, tell)
+    except OSError as error:
+        tell(
+            f"What is said can't be kept in {runtime} ({error.strerror}): dictation goes on, but a crash would lose what "
+            "is not yet text. Does another coldvoxd use it?"
+        )
+        return None
 
 
 def open_microphone(settings: MicrophoneSettings) -> Microphone:

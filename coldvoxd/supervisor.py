@@ -99,11 +99,25 @@ class Supervisor:
 
         Raises RecognitionFailed once the CPU failed twice on the same audio, InputFault, or NotReady.
         """
-        await self._settled.wait()
-        self.check_ready()
+        await self.wait_loaded()
         if self._state.phase is not failover.Phase.ON_GPU or self._accelerator is None:
             return await self._on_cpu(utterance)
         return await self._on_accelerator(self._accelerator, utterance)
+
+    async def wait_loaded(self) -> None:
+        """Wait while the model loads. Raises NotReady where it can't be."""
+        await self._settled.wait()
+        self.check_ready()
+
+    async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
+        """As `recognize`, and never on the accelerator: for what a process may have died of."""
+        await self.wait_loaded()
+        return await self._on_cpu(utterance)
+
+    def tell_error(self, message: str) -> None:
+        """Something else went wrong that people should know of; a sentence without spoken text."""
+        log.warning("%s", message)
+        self._publish(last_error=message)
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""

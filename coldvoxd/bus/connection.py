@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -81,6 +81,16 @@ class Connection(MessageBus):
     def backlog(self) -> int:
         """Messages that the bus has not taken yet."""
         return int(self._writer.messages.qsize())
+
+    def when_sent(self, then: Callable[[], None]) -> None:
+        """Call `then` once the socket has taken all bytes of what was sent last; not where the bus goes away."""
+
+        def call(sent: "asyncio.Future[Any]") -> None:
+            if not sent.cancelled() and sent.exception() is None:
+                then()
+
+        if self._last_sent is not None:
+            self._last_sent.add_done_callback(call)
 
     @contextmanager
     def addressed_to(self, client: str | None) -> Iterator[None]:

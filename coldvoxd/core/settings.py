@@ -50,6 +50,14 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplacementSettings:
+    quiet_s: float = field(default=30.0, metadata={"min": 0.1, "max": 3600.0})
+    """After a fault that only a new process can mend, the daemon puts one in its own place once nobody has spoken or called for a session for so long."""
+    cool_down_s: float = field(default=600.0, metadata={"min": 0.0, "max": 86_400.0})
+    """Least time between two such replacements; it triples with each that follows on another."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     level: str = field(default="info", metadata={"choices": ("debug", "info", "warning", "error")})
     """What is written to the journal."""
@@ -63,4 +71,5 @@ class Settings:
     endpoint: EndpointSettings = field(default_factory=EndpointSettings)
     dictation: DictationSettings = field(default_factory=DictationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    replacement: ReplacementSettings = field(default_factory=ReplacementSettings)
     log: LogSettings = field(default_factory=LogSettings)

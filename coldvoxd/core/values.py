@@ -175,6 +175,8 @@ class StopReason(StrEnum):
     SINGLE_UTTERANCE = "single-utterance"
     TIME_LIMIT = "time-limit"
     MICROPHONE_LOST = "microphone-lost"
+    RESTARTED = "restarted"
+    """The daemon's process died; what had been heard was recognized by the next one."""
     SHUTDOWN = "shutdown"
 
 
