@@ -1,4 +1,4 @@
-"""`coldvoxd`: arguments, logging, and the exit code."""
+"""`coldvoxd`: logging, and the exit code."""
 
 import argparse
 import asyncio
@@ -6,9 +6,9 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-from coldvoxd import __version__, settings
+from coldvoxd import settings
+from coldvoxd.arguments import command_line
 from coldvoxd.core.errors import ColdvoxError, NameTaken, SettingsError
 from coldvoxd.core.replacing import Handover
 
@@ -19,18 +19,10 @@ EXIT_NAME_TAKEN = 69
 EXIT_SETTINGS = 78
 """sysexits.h's EX_UNAVAILABLE and EX_CONFIG. The unit doesn't restart after these: it would find the same again."""
 
-_EPILOG = """\
-Usually systemd starts it: systemctl --user start coldvoxd
-Settings: ~/.config/coldvoxd/coldvoxd.toml, and environment variables such as COLDVOXD_MODEL_NAME over it.
-To speak with it: coldvoxctl --help
-
-exit codes: 0 stopped by a signal, 1 failed, 2 wrong arguments, 69 another coldvoxd has the bus name, 78 wrong settings
-"""
-
 
 def main() -> None:
     """Run the daemon; ends the process."""
-    arguments = _arguments().parse_args()
+    arguments = command_line().parse_args()
     try:
         code = run(arguments)
     except Exception:
@@ -105,18 +97,6 @@ def set_up_logging(level: str) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-
-
-def _arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="coldvoxd",
-        description="Dictation daemon: listens, and writes what is said to the session bus.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file instead of the one in ~/.config")
-    parser.add_argument("--version", action="version", version=f"coldvoxd {__version__}")
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Capture: keeps the microphone open, and makes frames and gaps of what it delivers."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -43,7 +44,7 @@ class CaptureCondition(StrEnum):
     CLOSED = "closed"
     """By policy: not started, or stopped."""
     OPENING = "opening"
-    """For the first time; nothing has been heard yet."""
+    """For the first time, or anew since another microphone is wanted; nothing has been heard from it yet."""
     OPEN = "open"
     """Audio arrives."""
     LOST = "lost"
@@ -62,9 +63,10 @@ class CaptureState:
 class CaptureKeeper:
     """Keeps a microphone open for ever, and says in order what it hears.
 
-    `on_item` receives Frames and Gaps, each starting where the one before ended; `on_state` each change of state. Both
-    are called on the event loop, to which everything here belongs. The sample count begins with the first audio and
-    never goes back: time without a microphone counts by the monotonic clock, as a Gap before the next frame.
+    `on_item` receives Frames and Gaps, each starting where the one before ended; `on_state` each change of state;
+    `on_device` whether the device is open. All are called on the event loop, to which everything here belongs. The
+    sample count begins with the first audio and never goes back: time without a microphone counts by the monotonic
+    clock, as a Gap before the next frame.
 
     All device calls go through one lane, since PortAudio's state belongs to the process: a call that hangs in a frozen
     sound server is told and waited for, not replaced.
@@ -76,7 +78,12 @@ class CaptureKeeper:
         on_item: Callable[[Frame | Gap], None],
         on_state: Callable[[CaptureState], None],
         inbox_s: float = INBOX_S,
+        on_device: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_device = on_device
+        self._device_open = False
+        self._renewal = asyncio.Event()
         self._microphone = microphone
         self._on_item = on_item
         self._on_state = on_state
@@ -97,6 +104,11 @@ class CaptureKeeper:
     @property
     def state(self) -> CaptureState:
         return self._state
+
+    @property
+    def device_open(self) -> bool:
+        """Whether the device is open: from the end of its opening to the end of its closing, however long that hangs."""
+        return self._device_open
 
     @property
     def next_sample(self) -> int:
@@ -126,54 +138,72 @@ class CaptureKeeper:
         )
 
     def start(self) -> None:
-        """Open the microphone and keep it open until `close`. Returns at once."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._keep(), name="capture")
+        """Open the microphone and keep it open until `release` or `close`. Returns at once; harmless while it is open."""
+        if self._task is None and not self._ending:
+            self._task = self._loop.create_task(self._keep(), name="capture")
             self._task.add_done_callback(_tell_of_failure)
 
-    async def close(self, timeout_s: float = 2.0) -> None:
-        """Close the microphone; one that hangs is left to its lane after so long. Can't be started again."""
-        if self._task is None or self._ending:
+    def renew(self) -> None:
+        """Open the microphone anew and now: another one is wanted, or one that was missed may be there."""
+        self._renewal.set()
+
+    async def release(self, timeout_s: float = 2.0) -> None:
+        """Close the microphone, by policy, until `start`; one that hangs is left to its lane after so long."""
+        task, self._task = self._task, None
+        if task is None:
             return
-        self._ending = True
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        task.cancel()
+        await asyncio.wait({task})
+        if self._task is not None:
+            return  # wanted again meanwhile: opening closes what was open
         self._silence()
-        closed = self._lane.submit(self._microphone.close)
-        self._lane.close()
+        self._tell(CaptureState(CaptureCondition.CLOSED))
+        closed = self._lane.submit(self._close_device)
         _, hanging = await asyncio.wait({closed}, timeout=timeout_s)
         if hanging:
             closed.cancel()
             log.warning("microphone not closed within %.1f s: the sound server does not answer", timeout_s)
-        self._tell(CaptureState(CaptureCondition.CLOSED))
+
+    async def close(self, timeout_s: float = 2.0) -> None:
+        """Release it for good."""
+        self._ending = True
+        await self.release(timeout_s)
+        self._lane.close()
 
     async def _keep(self) -> None:
         backoff_s = 0.0
         self._tell(CaptureState(CaptureCondition.OPENING))
         while True:
             self._last_attempt_s = time.monotonic()
+            self._renewal.clear()
             try:
                 inbox = await self._open()
                 reason = await self._until_lost(inbox)
             except CaptureFault as fault:
                 reason = str(fault)
+            if not reason:
+                self._silence()
+                self._tell(CaptureState(CaptureCondition.OPENING))
+                await self._call(self._close_device)
+                continue
             steady = self._first_chunk_s is not None and time.monotonic() - self._first_chunk_s > STEADY_S
             backoff_s = 0.0 if steady else min(LAST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * backoff_s))
             self._silence()
             self._tell(CaptureState(CaptureCondition.LOST, reason=reason))
-            await self._call(self._microphone.close)
-            await asyncio.sleep(backoff_s)
+            await self._call(self._close_device)
+            await self._pause(backoff_s)
 
     async def _open(self) -> Inbox:
+        self._silence()
         self._first_chunk_s = None
         inbox = Inbox(self._take, self._inbox_s)
         self._inbox = inbox
-        self._opened = await self._call(lambda: self._microphone.open(inbox.offer))
+        self._opened = await self._call(lambda: self._open_device(inbox))
         inbox.release()
         return inbox
 
     async def _until_lost(self, inbox: Inbox) -> str:
-        """Watch the open stream; returns the reason of its end."""
+        """Watch the open stream; returns the reason of its end, none where it is to be renewed."""
         opened_s = time.monotonic()
         while True:
             heard_s = max(opened_s, inbox.last_offer_s)
@@ -183,7 +213,15 @@ class CaptureKeeper:
                 return f"the microphone “{self._opened.name}” delivers nothing: suspended, or the sound server hangs"
             if silent_s >= OVERDUE_S and not await self._call(self._microphone.is_delivering):
                 return f"the microphone “{self._opened.name}” is gone: unplugged, or the sound server has ended"
-            await asyncio.sleep(OVERDUE_S - silent_s if silent_s < OVERDUE_S else min(OVERDUE_S, limit_s - silent_s))
+            if await self._pause(OVERDUE_S - silent_s if silent_s < OVERDUE_S else min(OVERDUE_S, limit_s - silent_s)):
+                return ""
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait so long, or until the microphone is to be renewed; whether it is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._renewal.wait()
+        return self._renewal.is_set()
 
     async def _call(self, call: Callable[[], T]) -> T:
         """A device call on the lane, told when it hangs; the attempt counts as made when it has ended."""
@@ -195,6 +233,23 @@ class CaptureKeeper:
             return await future
         finally:
             self._last_attempt_s = time.monotonic()
+
+    def _open_device(self, inbox: Inbox) -> OpenedMicrophone:
+        """On the lane."""
+        opened = self._microphone.open(inbox.offer)
+        self._loop.call_soon_threadsafe(self._tell_device, True)
+        return opened
+
+    def _close_device(self) -> None:
+        """On the lane."""
+        self._microphone.close()
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the process is on its way out
+            self._loop.call_soon_threadsafe(self._tell_device, False)
+
+    def _tell_device(self, is_open: bool) -> None:
+        if is_open != self._device_open:
+            self._device_open = is_open
+            self._on_device(is_open)
 
     def _silence(self) -> None:
         """Whatever the stream still delivers is not ours any more."""

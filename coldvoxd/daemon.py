@@ -15,6 +15,7 @@ import numpy.typing as npt
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.portaudio import PortAudioMicrophone
+from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core.ports import Microphone, Recognizer
@@ -22,8 +23,10 @@ from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.fetching import ModelFetching
+from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
-from coldvoxd.ort import CPU, available_providers, likely_accelerator
+from coldvoxd.ort import AUTO, CPU, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
@@ -45,7 +48,8 @@ CAPTURE_AT_STOP_S = 1.0
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 VIRTUAL = "virtual:"
-AUTO = "auto"
+DEVICE = "device"
+"""Under this the chosen microphone is handed over to a new process."""
 GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
@@ -62,13 +66,22 @@ class Daemon:
         self._unheard = past is not None
         """Nothing has been heard yet in the place of another process."""
         self._last_frame_s: float | None = None
+        self._heard_to_the_end = False
         self._renewing = False
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
         self._supervisor = Supervisor(ladder(settings.model), engine_at_start(settings.model), self._tell)
-        self._capture = CaptureKeeper(open_microphone(settings.microphone), self._on_item, self._on_capture)
+        microphone = open_microphone(settings.microphone)
+        self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
+        on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
+        self._microphone = MicrophoneKeeper(
+            settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
+        )
+        if device := self._past.carried.get(DEVICE):
+            self._microphone.resume(device)
+        self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
         self._pipeline = Pipeline(
             SileroDetector(),
             self._supervisor,
@@ -78,6 +91,7 @@ class Daemon:
             pre_roll_ms=settings.microphone.pre_roll_ms,
             first_number=first_number(),
             log_text=settings.log.spoken_text,
+            on_hearing=self._microphone.on_hearing,
         )
         self._recovery: Recovery | None = None
         self._replacement = Replacement(
@@ -93,20 +107,25 @@ class Daemon:
         )
 
     async def serve(self) -> Handover | None:
-        """Serve dictation until SIGTERM or SIGINT, and return None, or until a new process is to go on with what is returned.
+        """Serve dictation until SIGTERM or SIGINT, or until a new process is to go on with what is returned.
 
         Raises NameTaken, or BusUnavailable when the bus goes away.
         """
         self._notifier.status("starting")
-        service = await BusService.connect(self._pipeline)
+        service = await BusService.connect(self._pipeline, microphone=self._microphone)
         await service.check_name_free()
-        async with _until_signal(self._stop), asyncio.TaskGroup() as tasks:
+        self._supervisor.look_for_missing = ModelFetching(self._settings.model, service.units).look
+        async with _until_signal(self._end_for_good), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._supervisor.load(), name="model"),
             ]
-            self._capture.start()
+            if self._settings.microphone.release_on_lock:
+                await service.watch_screen_lock(self._on_lock)
+            if self._sound is not None:
+                self._sound.start()
+            self._microphone.start(awaiting_view=self._sound is not None)
             interval_s = watchdog_interval_s()
             if interval_s is not None:
                 serving.append(tasks.create_task(self._vitals.run(interval_s), name="vitals"))
@@ -129,23 +148,33 @@ class Daemon:
 
             await self._stop.wait()
 
-            log.info("making way for a new process" if self._renewing else "stopping")
-            if not self._renewing:
-                self._notifier.stopping()
-            await self._pipeline.shutdown(TEXTS_AT_STOP_S)
-            await self._capture.close(CAPTURE_AT_STOP_S)
-            self._supervisor.close()
-            await service.close()
-            if spool is not None:
-                if not self._renewing:
-                    spool.clear()
-                spool.close()
+            await self._end(service, spool)
             for task in serving:
                 task.cancel()
         if not self._renewing:
             return None
         self._notifier.watchdog()
-        return self._past.next(asyncio.get_running_loop().time(), self._last_frame_s, {})
+        heard_s = self._last_frame_s if self._heard_to_the_end else None
+        chosen = self._microphone.selection
+        carried = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
+        return self._past.next(asyncio.get_running_loop().time(), heard_s, carried)
+
+    async def _end(self, service: BusService, spool: Spool | None) -> None:
+        """Everything that was opened is closed; for a new process only what it could not take over."""
+        log.info("making way for a new process" if self._renewing else "stopping")
+        if not self._renewing:
+            self._notifier.stopping()
+        await self._pipeline.shutdown(TEXTS_AT_STOP_S)
+        if self._sound is not None:
+            self._sound.close()
+        self._heard_to_the_end = self._microphone.device_open
+        await self._capture.close(CAPTURE_AT_STOP_S)
+        self._supervisor.close()
+        await service.close()
+        if spool is not None:
+            if not self._renewing:
+                spool.clear()
+            spool.close()
 
     def _finish_what_was_left(self, spool: Spool, bus: str, service: BusService) -> Recovery:
         async def is_here(session: SpooledSession) -> bool:
@@ -170,6 +199,11 @@ class Daemon:
         self._renewing = True
         self._stop.set()
 
+    def _end_for_good(self) -> None:
+        """Also where a new process was about to take our place."""
+        self._renewing = False
+        self._stop.set()
+
     def _on_item(self, item: Frame | Gap) -> None:
         if isinstance(item, Frame):
             self._last_frame_s = asyncio.get_running_loop().time()
@@ -186,8 +220,22 @@ class Daemon:
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
             self._capture_tried.set()
-        self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
+            self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
         self._tell()
+
+    def _on_rest(self, obstacle: str) -> None:
+        """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""
+        self._capture_tried.set()
+        if obstacle:
+            self._pipeline.on_capture(False, obstacle)
+        else:
+            self._pipeline.on_release()
+
+    def _on_lock(self, locked: bool) -> None:
+        log.info("screen %s", "locked" if locked else "unlocked")
+        if locked:
+            self._pipeline.on_screen_lock()
+        self._microphone.on_lock(locked)
 
     def _tell(self) -> None:
         """Something that clients or `systemctl status` show may have changed."""
@@ -198,13 +246,18 @@ class Daemon:
 
 def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:
     """What `systemctl --user status` shows. Never spoken text."""
-    microphone = f"microphone {capture.microphone}" if capture.microphone else "no microphone"
+    if capture.condition is CaptureCondition.CLOSED:
+        microphone = "microphone closed"
+    else:
+        microphone = f"microphone {capture.microphone}" if capture.microphone else "no microphone"
     if capture.reason:
         microphone += f" ({capture.reason})"
     if engine.ready:
         model = f"{engine.model} {engine.precision} on {engine.provider.removesuffix('ExecutionProvider').lower()}"
     elif engine.loading:
         model = f"{engine.model} is being loaded"
+    elif engine.progress >= 0:
+        model = f"{engine.model} is being fetched, {engine.progress:.0%}"
     else:
         model = f"no model: {engine.last_error}"
     return f"{state}; {microphone}; {model}"
@@ -279,10 +332,10 @@ def first_number() -> int:
 
 
 @contextlib.asynccontextmanager
-async def _until_signal(stop: asyncio.Event) -> AsyncIterator[None]:
+async def _until_signal(end: Callable[[], None]) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     try:
         yield
     finally:

@@ -23,6 +23,8 @@ from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailabl
 log = logging.getLogger(__name__)
 
 CPU = "cpu"
+AUTO = "auto"
+"""In settings: the accelerator that this machine is likely to have, otherwise the CPU."""
 NVIDIA_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
 """The driver's, and the one through which a GPU is reached in WSL."""
 SUFFIX = "ExecutionProvider"

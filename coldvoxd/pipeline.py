@@ -149,7 +149,7 @@ class Pipeline:
     """Implements DictationControl, and takes what the capture delivers.
 
     `first_number` is where session and utterance numbers begin: it must lie past all numbers that an earlier process
-    of this login gave out.
+    of this login gave out. `on_hearing` is told when a session begins to need the microphone, and when it has heard all.
     """
 
     def __init__(
@@ -163,7 +163,9 @@ class Pipeline:
         pre_roll_ms: int,
         first_number: int = 1,
         log_text: bool = False,
+        on_hearing: Callable[[bool], None] = lambda _: None,
     ) -> None:
+        self._on_hearing = on_hearing
         self._detector = detector
         self._journal: Journal = Forgetful()
         self._keeper = engine
@@ -248,6 +250,7 @@ class Pipeline:
         self._journal.begin(
             SpooledSession(session.id, caller, "", options, start_sample, self._endpoint_settings), session.endpoint
         )
+        self._on_hearing(True)
         self._announcer.dictation_started(session.id)
         self._carry_out(state, effects)
         limit_s = options.max_seconds or self._settings.max_seconds
@@ -294,8 +297,20 @@ class Pipeline:
         self.microphone_problem = problem
         if delivering and self._session and self._session.blind_timer:
             self._session.blind_timer.cancel()
-        if delivering != self._dictation.capture:
+        if delivering != self._dictation.capture or self._dictation.at_rest:
             self._tell(dictation.Event.RECOVERED if delivering else dictation.Event.CAPTURE_LOST)
+
+    def on_release(self) -> None:
+        """The microphone was closed by policy: a session can begin, and nothing that was heard before is kept for it."""
+        self.microphone_problem = ""
+        self._ring.clear()
+        if self._dictation.capture or not self._dictation.at_rest:
+            self._tell(dictation.Event.RELEASED)
+
+    def on_screen_lock(self) -> None:
+        """The microphone is about to be closed for the time of the lock: a session ends with what it has heard."""
+        if self._dictation.active:
+            self._tell(dictation.Event.SCREEN_LOCKED)
 
     def on_item(self, item: Frame | Gap) -> None:
         """Score and remember a frame, and let the session hear it."""
@@ -475,6 +490,7 @@ class Pipeline:
         if not session.flushed:
             session.flushed = True
             self._step(session, Finish(session.fed_sample))
+        self._on_hearing(False)
         self._conclude_if_drained(session)
 
     def _conclude_if_drained(self, session: _Session) -> None:
@@ -528,6 +544,7 @@ class Pipeline:
             timer.cancel()
         session.audio.clear()
         session.flushed = True
+        self._on_hearing(False)
         log.info("session %d ended: %s", session.id, reason)
         if transcript is None:
             self._journal.end(session.id)

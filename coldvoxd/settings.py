@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import json
 import os
 import re
 import tomllib
@@ -51,6 +52,28 @@ def describe() -> Iterator[SettingDoc]:
             yield SettingDoc(
                 section.name, field.name, _type(field), field.default, texts[field.name], _limits(field.metadata)
             )
+
+
+def toml_value(value: object) -> str:
+    """A setting's value as TOML writes it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def example() -> str:
+    """A settings file with every key at its default, commented out."""
+    lines = [
+        "# Settings of coldvoxd: copy to ~/.config/coldvoxd/coldvoxd.toml and change what you need.",
+        "# Every key stands here with its default. An environment variable goes over the file:",
+        "# COLDVOXD_MODEL_NAME for `name` under [model], and so on. `coldvoxctl config example` prints this.",
+    ]
+    section = ""
+    for doc in describe():
+        if doc.section != section:
+            section = doc.section
+            lines += ["", f"[{section}]"]
+        limits = f" ({doc.limits})" if doc.limits else ""
+        lines += [f"# {doc.text}{limits}", f"#{doc.key} = {toml_value(doc.default)}"]
+    return "\n".join(lines) + "\n"
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from coldvoxd.core import failover
 from coldvoxd.core.errors import ColdvoxError, InputFault, ModelMissing, NotReady, ProviderFault, RecognitionFailed
 from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Reason, classify
-from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.ports import MissingModel, Recognizer
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Utterance
 from coldvoxd.rung import ACCELERATOR_LIMIT_S, Rung
 
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 3.0
 """How soon a missing model is looked for again: it may be placed by hand at any time, one file after the other."""
+LOOK_WHILE_FETCHING_S = 1.0
 LOOK_AGAIN_AT_MOST_S = 60.0
 """A model whose files are all there and wrong is tried less and less often."""
 ATTEMPTS = 2
@@ -49,6 +50,8 @@ class Supervisor:
     def __init__(self, ladder: Ladder, status: EngineStatus, on_change: Callable[[], None] = lambda: None) -> None:
         self._ladder = ladder
         self._on_change = on_change
+        self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
+        """Asked each time that the model is found missing: it may be on its way."""
         self._cpu = Rung("cpu", ladder.cpu)
         self._accelerator = Rung(ladder.accelerator_name, ladder.accelerator) if ladder.accelerator else None
         self._settled = asyncio.Event()
@@ -74,19 +77,22 @@ class Supervisor:
             try:
                 await self._cpu.open()
             except ColdvoxError as fault:
-                refusal = fault if isinstance(fault, NotReady) else NotReady(str(fault))
                 missing = isinstance(fault, ModelMissing)
-                self._refuse(refusal, "model-missing" if missing else "model-invalid")
-                if told != str(fault):
-                    told, again_s = str(fault), LOOK_AGAIN_S
-                    log.error("model %s can't be used: %s", self.status.model, fault)  # noqa: TRY400 - it says all
+                found = await self._explained(fault)
+                self._refuse(found, "model-missing" if missing else "model-invalid")
+                if found.progress >= 0:  # LastError has what is waited for; it changes often
+                    await asyncio.sleep(LOOK_WHILE_FETCHING_S)
+                    continue
+                if told != found.last_error:
+                    told, again_s = found.last_error, LOOK_AGAIN_S
+                    log.error("model %s can't be used: %s", self.status.model, told)  # noqa: TRY400 - it says all
                 await asyncio.sleep(again_s)
                 if not missing:
                     again_s = min(LOOK_AGAIN_AT_MOST_S, 2 * again_s)
             else:
                 break
         self._refusal = None
-        self._publish(provider=self._cpu.provider, loading=False, ready=True, degraded="", last_error="")
+        self._publish(provider=self._cpu.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0)
         log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._cpu.provider)
         self._settled.set()
         if self._accelerator is None:
@@ -291,9 +297,15 @@ class Supervisor:
             return FaultClass.ABSENT, Reason.NO_GPU
         return fault_class, reason
 
-    def _refuse(self, refusal: NotReady, code: str) -> None:
-        self._refusal = refusal
-        self._publish(loading=False, ready=False, degraded=code, last_error=str(refusal))
+    async def _explained(self, fault: ColdvoxError) -> MissingModel:
+        """What callers are told of a model that can't be loaded."""
+        if isinstance(fault, ModelMissing) and self.look_for_missing is not None:
+            return await self.look_for_missing(fault)
+        return MissingModel(fault if isinstance(fault, NotReady) else NotReady(str(fault)), str(fault))
+
+    def _refuse(self, found: MissingModel, code: str) -> None:
+        self._refusal = found.refusal
+        self._publish(loading=False, ready=False, degraded=code, last_error=found.last_error, progress=found.progress)
         self._settled.set()
 
     def _publish(self, **changed: object) -> None:

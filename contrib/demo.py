@@ -62,7 +62,8 @@ class Result:
 
 def main() -> int:
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a script's background jobs are born ignoring it
+        signal.signal(number, _interrupted)
     results: list[Result] = []
     try:
         with contextlib.ExitStack() as stack:

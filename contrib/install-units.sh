@@ -6,8 +6,9 @@ usage() {
     cat <<'TEXT'
 usage: contrib/install-units.sh [--cpu] [BINDIR]
 
-Installs coldvoxd.service for systemd --user and org.coldvox.Daemon1.service for the session bus, for this user alone.
-BINDIR is the folder that holds coldvoxd, ~/.local/bin where none is given (.venv/bin, for example, runs this checkout).
+Installs coldvoxd.service and coldvoxd-model.service (which fetches the model) for systemd --user and
+org.coldvox.Daemon1.service for the session bus, for this user alone.
+BINDIR is the folder that holds coldvoxd and coldvoxctl, ~/.local/bin where none is given (.venv/bin, for example, runs this checkout).
 --cpu adds the locks for machines without a GPU.
 
 Afterwards:  systemctl --user enable --now coldvoxd
@@ -47,10 +48,18 @@ put() { # put FILE: standard input becomes FILE, at once or not at all
     echo "installed $1"
 }
 
-# % and " mean something in a unit file; & and \ to awk. Only lines that begin with ExecStart= are touched.
-program=\"${bindir//%/%%}/coldvoxd\" awk 'BEGIN { program = ENVIRON["program"] }
-    /^ExecStart=/ { print "ExecStart=" program; next } { print }' "$here/systemd/coldvoxd.service" |
-    put "$units/coldvoxd.service"
+# % and " mean something in a unit file; & and \ to awk. Only the program's place on lines with ExecStart= is touched.
+for unit in coldvoxd coldvoxd-model; do
+    bindir=${bindir//%/%%} awk 'BEGIN { home = "ExecStart=%h/.local/bin/" }
+        index($0, home) == 1 {
+            rest = substr($0, length(home) + 1)
+            program = rest
+            sub(/ .*/, "", program)
+            print "ExecStart=\"" ENVIRON["bindir"] "/" program "\"" substr(rest, length(program) + 1)
+            next
+        }
+        { print }' "$here/systemd/$unit.service" | put "$units/$unit.service"
+done
 put "$activation/org.coldvox.Daemon1.service" <"$here/dbus/org.coldvox.Daemon1.service"
 if [[ $cpu == yes ]]; then
     put "$units/coldvoxd.service.d/cpu.conf" <"$here/systemd/coldvoxd-cpu.conf"

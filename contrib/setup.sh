@@ -35,6 +35,7 @@ set_up() { # set_up LEVEL
     find_python
     need_for_python
     need_for_daemon
+    need_for_private_bus
     need_for_sound
     [[ $level == system ]] && need_for_system_tests
     install_wanted
@@ -119,6 +120,9 @@ need_for_daemon() {
     fi
     compgen -G '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so' >/dev/null ||
         want libasound2-plugins "lets PortAudio reach the sound server (no default device is changed)"
+}
+
+need_for_private_bus() {
     if ! have dbus-daemon; then
         want "$(if package_exists dbus-daemon; then echo dbus-daemon; else echo dbus; fi)" \
             "a private message bus; the one of your session is not used"
@@ -152,6 +156,9 @@ need_for_system_tests() {
     fi
     have mount || want mount "mounts in private namespaces"
     have shellcheck || want shellcheck "checks these scripts"
+    have zsh || want zsh "tries its completions"
+    have fish || want fish "tries its completions"
+    have groff || want groff-base "checks the manual pages"
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this person's next login
             left_out+=("PipeWire: not installed, since it would take part in your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")
@@ -206,11 +213,15 @@ install_wanted() {
         tell "$(printf '  %-20s %s' "${wanted[i]}" "${reasons[i]}")"
     done
     command=(apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends --no-remove "${wanted[@]}")
+    if ((EUID != 0)) && ! have sudo; then
+        give_up "they take root to install, and there is no sudo. As root type this, then run $0 again:
+    ${command[*]}"
+    fi
     tell "installing them: $( ((EUID == 0)) || echo 'sudo ')${command[*]}"
     local status=0
     run_as_root env DEBIAN_FRONTEND=noninteractive "${command[@]}" </dev/null >"$work/apt.log" 2>&1 || status=$?
     if ((status == 77 && EUID != 0)); then
-        give_up "that takes root. Type this, then run $0 again:
+        give_up "sudo asks for a password, and there is no terminal here. Type this, then run $0 again:
     sudo ${command[*]}"
     elif ((status)) && [[ -z ${package_lists_fresh:-} ]]; then # lists of last month name files that are gone
         refresh_package_lists

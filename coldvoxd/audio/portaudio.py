@@ -1,4 +1,4 @@
-"""Microphones through PyAudio: the sound server's ALSA device, or one by name.
+"""Microphones through PyAudio: the sound server's ALSA device, steered to a source; bare ALSA where there is no server.
 
 PyAudio 0.2.14 releases the GIL in every call used here (initialize, open, start, is_active, stop, close, terminate), so
 a frozen sound server holds up the device lane alone. It keeps the GIL in `is_format_supported`, which opens the
@@ -8,15 +8,17 @@ device: that call must never be made; a format is tried by opening the stream wi
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyaudio
 
+from coldvoxd.audio import soundserver
 from coldvoxd.audio.convert import StreamConverter
 from coldvoxd.audio.outlook import Outlook, surroundings
 from coldvoxd.audio.quiet import hushed
-from coldvoxd.core.errors import CaptureFault
+from coldvoxd.core.errors import CaptureFault, UnknownDevice
+from coldvoxd.core.microphones import DEFAULT, Source, find
 from coldvoxd.core.ports import OpenedMicrophone
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk
@@ -55,19 +57,26 @@ def formats(device: Device) -> Iterator[tuple[int, int]]:
 
 
 class PortAudioMicrophone:
-    """The Microphone port on PortAudio in callback mode. One thread, the device lane: PortAudio's state is global."""
+    """The Microphone port on PortAudio in callback mode. One thread, the device lane: PortAudio's state is global.
+
+    Construct before other threads run.
+    """
 
     def __init__(
         self,
         settings: MicrophoneSettings,
         formats: Callable[[Device], Iterable[tuple[int, int]]] = formats,
     ) -> None:
-        self._wanted = settings.device
+        self.wanted = settings.device
+        """What the next opening opens: `default`, a name, or part of one. Any thread may set it."""
+        self.bare: tuple[str, ...] = ()
+        """Names of PortAudio's devices where the last search found no sound server. Any thread may read it."""
         self._formats = formats
         self._served = False
         self._outlook = Outlook()
         self._audio: pyaudio.PyAudio | None = None
         self._stream: pyaudio.Stream | None = None
+        soundserver.steer(DEFAULT)
 
     def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
         """Find the device anew and start it: a server that was not there before is found by a new PyAudio only.
@@ -75,11 +84,17 @@ class PortAudioMicrophone:
         Raises CaptureFault, and the same one again without a search while there is no prospect of a better result.
         """
         self.close()
-        seen = surroundings()
+        wanted = self.wanted
+        view = soundserver.look()
+        try:
+            source = find(view, wanted) if view is not None else None
+        except UnknownDevice as fault:
+            raise CaptureFault(str(fault)) from fault
+        seen = (*surroundings(), (source.name if source is not None else wanted, 0, 0))
         if (reason := self._outlook.in_vain(seen, time.monotonic())) is not None:
             raise CaptureFault(reason)
         try:
-            opened = self._search(deliver)
+            opened = self._search(wanted, source, deliver)
         except CaptureFault as fault:
             self.close()
             self._outlook.failed(str(fault), seen, time.monotonic())
@@ -112,32 +127,41 @@ class PortAudioMicrophone:
         if audio is not None:
             audio.terminate()
 
-    def _search(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+    def _search(self, wanted: str, source: Source | None, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        if source is not None:
+            soundserver.steer(DEFAULT if wanted == DEFAULT else source.name)
         with hushed():
             self._audio = _initialized()
-            device = self._choose(_devices(self._audio))
+            devices = _devices(self._audio)
+            self.bare = tuple(device.name for device in devices) if source is None else ()
+            device = self._choose(DEFAULT if source is not None else wanted, devices)
             opened = self._start(self._audio, device, deliver)
-        self._served = self._served or device.name in SERVER_DEVICES
-        return opened
+        if device.name not in SERVER_DEVICES:
+            return opened
+        self._served = True
+        if source is None:
+            return opened
+        view = soundserver.hold_to(source.name)
+        heard = view.source(view.heard) if view is not None else None
+        return replace(opened, name=(heard or source).description)
 
-    def _choose(self, devices: list[Device]) -> Device:
-        if self._wanted == "default":
+    def _choose(self, wanted: str, devices: list[Device]) -> Device:
+        if wanted == DEFAULT:
             by_name = {device.name: device for device in devices}
             # `default` may be the bare sound card. Where a server was used before, it is coming back and needs the card.
             for name in SERVER_DEVICES if self._served else (*SERVER_DEVICES, "default"):
                 if name in by_name:
                     return by_name[name]
         else:
-            wanted = self._wanted.casefold()
-            exact = [device for device in devices if device.name == self._wanted]
-            partial = [device for device in devices if wanted in device.name.casefold()]
+            exact = [device for device in devices if device.name == wanted]
+            partial = [device for device in devices if wanted.casefold() in device.name.casefold()]
             if exact or partial:
                 return (exact or partial)[0]
         if not devices:
             raise CaptureFault("there is no microphone: PortAudio lists no input device. Is the sound server running?")
         listed = ", ".join(f"“{device.name}”" for device in devices)
         raise CaptureFault(
-            f"there is no microphone “{self._wanted}”. Input devices are {listed}; set [microphone] device to one of them"
+            f"there is no microphone “{wanted}”. Input devices are {listed}; set [microphone] device to one of them"
         )
 
     def _start(self, audio: pyaudio.PyAudio, device: Device, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:

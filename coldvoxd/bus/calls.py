@@ -12,17 +12,18 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.options import parse_options
 from coldvoxd.bus.text import bus_text
 from coldvoxd.core.errors import ColdvoxError
-from coldvoxd.core.ports import DictationControl
-from coldvoxd.core.values import SessionOptions
+from coldvoxd.core.ports import DictationControl, MicrophoneControl
+from coldvoxd.core.values import EngineStatus, SessionOptions
 
 logger = logging.getLogger(__name__)
 
 
 class Calls:
-    """Turns bus calls into calls of the DictationControl. Event loop only, inside the serving of a call."""
+    """Turns bus calls into calls of the DictationControl and the MicrophoneControl. Event loop only, inside the serving of a call."""
 
-    def __init__(self, connection: Connection, control: DictationControl) -> None:
+    def __init__(self, connection: Connection, control: DictationControl, microphone: MicrophoneControl) -> None:
         self._control = control
+        self._microphone = microphone
         self._callers = Callers(connection, self._caller_left)
         self._bound: dict[int, str] = {}
         """Unique name of the caller by the number of the session bound to it."""
@@ -60,6 +61,9 @@ class Calls:
         caller = current_caller()
         return self._control.toggle(caller.name, caller.called_s)
 
+    def select_device(self, name: str) -> None:
+        self._microphone.select(name)
+
     def dictation_properties(self) -> dict[str, Any]:
         """Values of Dictation1's properties, by name."""
         return {"State": self._control.state.value, "Session": self._control.session}
@@ -72,11 +76,32 @@ class Calls:
             "Precision": engine.precision,
             "ExecutionProvider": engine.provider,
             "AvailableProviders": list(engine.available_providers),
-            "Degraded": engine.degraded,
+            "Degraded": self._degraded(engine),
             "Progress": engine.progress,
             "LastError": bus_text(engine.last_error),
             "Version": __version__,
         }
+
+    def microphone_properties(self) -> dict[str, Any]:
+        """Values of Microphone1's properties, by name."""
+        microphone = self._microphone
+        return {
+            "Device": bus_text(microphone.device),
+            "Devices": [[bus_text(name), bus_text(description)] for name, description in microphone.devices],
+            "Selection": bus_text(microphone.selection),
+            "Open": microphone.device_open,
+            "Policy": microphone.policy.value,
+            "Muted": microphone.muted,
+            "Problem": bus_text(microphone.problem),
+        }
+
+    def _degraded(self, engine: EngineStatus) -> str:
+        """The one code that matters most: what is not recognized, what is not heard, what is recognized otherwise."""
+        if engine.degraded and not engine.ready:
+            return engine.degraded
+        if self._microphone.problem:
+            return "microphone-lost"
+        return "microphone-muted" if self._microphone.muted else engine.degraded
 
     def session_ended(self, session: int) -> None:
         """Its caller need not be watched any more."""

@@ -14,7 +14,7 @@ from typing import Any
 from dbus_next import DBusError, Message, MessageFlag, MessageType, Variant
 
 from coldvoxd.bus.connection import BUS, Connection
-from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, OBJECT_PATH
+from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
 from coldvoxd.core import errors
 
 CALL_LIMIT_S = 25.0
@@ -105,12 +105,16 @@ class DaemonClient:
         return bool(await self._call("ToggleDictation"))
 
     async def status(self) -> dict[str, Any]:
-        """All properties of both interfaces, by their names in the contract. Doesn't start the daemon."""
-        found: dict[str, Any] = {}
-        for interface in (DICTATION, ENGINE):
-            values = await self._call("GetAll", "s", interface, interface=PROPERTIES, activate=False)
-            found |= {name: value.value for name, value in values.items()}
-        return found
+        """All properties of Dictation1 and Engine1, by their names in the contract. Doesn't start the daemon."""
+        return await self._properties(DICTATION) | await self._properties(ENGINE)
+
+    async def microphone(self) -> dict[str, Any]:
+        """All properties of Microphone1, by their names in the contract. Doesn't start the daemon."""
+        return await self._properties(MICROPHONE)
+
+    async def select_device(self, name: str) -> None:
+        """Use another microphone from now on. Starts the daemon where it can be."""
+        await self._call("SelectDevice", "s", name, interface=MICROPHONE)
 
     async def subscribe(self) -> bool:
         """From now on events are kept for `next_event`; whether the daemon is there."""
@@ -135,6 +139,10 @@ class DaemonClient:
     def interrupt(self) -> None:
         """Put an event `interrupted` behind those that have come."""
         self._events.put_nowait(Event("interrupted", {}))
+
+    async def _properties(self, interface: str) -> dict[str, Any]:
+        values = await self._call("GetAll", "s", interface, interface=PROPERTIES, activate=False)
+        return {name: value.value for name, value in values.items()}
 
     async def _watch_bus(self) -> None:
         try:

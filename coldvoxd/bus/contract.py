@@ -9,6 +9,7 @@ BUS_NAME = "org.coldvox.Daemon1"
 OBJECT_PATH = "/org/coldvox/Daemon1"
 DICTATION = "org.coldvox.Dictation1"
 ENGINE = "org.coldvox.Engine1"
+MICROPHONE = "org.coldvox.Microphone1"
 
 XML_NAME = "org.coldvox.Daemon1.xml"
 

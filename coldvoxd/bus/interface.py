@@ -6,7 +6,7 @@ from dbus_next import PropertyAccess, Variant
 from dbus_next.service import ServiceInterface, dbus_property, method, signal
 
 from coldvoxd.bus.calls import Calls
-from coldvoxd.bus.contract import DICTATION, ENGINE
+from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
 
 _READ = PropertyAccess.READ
 
@@ -115,3 +115,46 @@ class Engine1(ServiceInterface):
 
     def _property(self, name: str) -> Any:
         return self._calls.engine_properties()[name]
+
+
+class Microphone1(ServiceInterface):
+    """org.coldvox.Microphone1, documented in dbus/org.coldvox.Daemon1.xml."""
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__(MICROPHONE)
+        self._calls = calls
+
+    @method()
+    def SelectDevice(self, name: "s"):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
+        self._calls.select_device(name)
+
+    @dbus_property(access=_READ)
+    def Device(self) -> "s":
+        return self._property("Device")
+
+    @dbus_property(access=_READ)
+    def Devices(self) -> "a(ss)":
+        return self._property("Devices")
+
+    @dbus_property(access=_READ)
+    def Selection(self) -> "s":
+        return self._property("Selection")
+
+    @dbus_property(access=_READ)
+    def Open(self) -> "b":
+        return self._property("Open")
+
+    @dbus_property(access=_READ)
+    def Policy(self) -> "s":
+        return self._property("Policy")
+
+    @dbus_property(access=_READ)
+    def Muted(self) -> "b":
+        return self._property("Muted")
+
+    @dbus_property(access=_READ)
+    def Problem(self) -> "s":
+        return self._property("Problem")
+
+    def _property(self, name: str) -> Any:
+        return self._calls.microphone_properties()[name]

@@ -9,10 +9,12 @@ from dbus_next.service import ServiceInterface
 from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
-from coldvoxd.bus.interface import Dictation1, Engine1
+from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
+from coldvoxd.bus.screenlock import ScreenLock
 from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.units import Units
 from coldvoxd.core.errors import NameTaken
-from coldvoxd.core.ports import DictationControl
+from coldvoxd.core.ports import DictationControl, MicrophoneControl
 from coldvoxd.core.values import StopReason, Transcript
 
 LEVEL_INTERVAL_S = 1 / 15
@@ -28,24 +30,28 @@ class BusService:
     `connect`, then `own_name`; then `wait_for_disconnect` beside everything else, and `close` at the end.
     """
 
-    def __init__(self, connection: Connection, control: DictationControl) -> None:
+    def __init__(self, connection: Connection, control: DictationControl, microphone: MicrophoneControl) -> None:
         """For `connect`; exports the object."""
         self._connection = connection
-        self._calls = Calls(connection, control)
+        self._calls = Calls(connection, control, microphone)
         self._dictation = Dictation1(self._calls)
         self._engine = Engine1(self._calls)
+        self._microphone = Microphone1(self._calls)
         self._published = self._properties()
         self._level_sent_s = float("-inf")
         connection.export(OBJECT_PATH, self._dictation)
         connection.export(OBJECT_PATH, self._engine)
+        connection.export(OBJECT_PATH, self._microphone)
 
     @classmethod
-    async def connect(cls, control: DictationControl, address: str | None = None) -> "BusService":
-        """Serve `control` on the bus at `address`, by default the session bus, as yet without the name.
+    async def connect(
+        cls, control: DictationControl, address: str | None = None, *, microphone: MicrophoneControl
+    ) -> "BusService":
+        """Serve `control` and `microphone` on the bus at `address`, by default the session bus, as yet without the name.
 
         Raises BusUnavailable.
         """
-        return cls(await Connection.open(address), control)
+        return cls(await Connection.open(address), control, microphone)
 
     async def check_name_free(self) -> None:
         """Raise NameTaken early, before a microphone is opened for nothing. `own_name` decides."""
@@ -78,6 +84,14 @@ class BusService:
         """Whether the client of that unique name is on the bus. Raises BusUnavailable."""
         return bool(await self._connection.ask_bus("NameHasOwner", "s", client))
 
+    async def watch_screen_lock(self, on_lock: Callable[[bool], None]) -> None:
+        """Tell from now on, and now where it is so, that the screen is locked or unlocked. Raises BusUnavailable."""
+        await ScreenLock(self._connection, on_lock).watch()
+
+    def units(self) -> Units:
+        """The user manager of systemd on the same bus."""
+        return Units(self._connection)
+
     async def wait_for_disconnect(self) -> None:
         """Return once `close` was called; raise BusUnavailable when the bus goes away."""
         await self._connection.wait_until_lost()
@@ -89,6 +103,8 @@ class BusService:
     def dictation_started(self, session: int) -> None:
         if self._connection.usable:
             self._dictation.DictationStarted(session)
+            if degraded := self._calls.engine_properties()["Degraded"]:
+                self._engine.emit_properties_changed({"Degraded": degraded})
 
     def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
         """The text of a private session goes to its owner first, then everybody learns that it ended."""
@@ -145,7 +161,11 @@ class BusService:
             self._connection.when_sent(then)
 
     def _properties(self) -> dict[ServiceInterface, dict[str, object]]:
-        return {self._dictation: self._calls.dictation_properties(), self._engine: self._calls.engine_properties()}
+        return {
+            self._dictation: self._calls.dictation_properties(),
+            self._engine: self._calls.engine_properties(),
+            self._microphone: self._calls.microphone_properties(),
+        }
 
     async def _name_taken(self) -> NameTaken:
         return NameTaken(

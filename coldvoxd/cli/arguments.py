@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from coldvoxd.cli.exits import MEANINGS, UsageFault
@@ -14,6 +15,7 @@ examples:
   coldvoxctl listen                       print what is dictated, as it is recognized
   coldvoxctl listen --start --private     dictate here, readable by nobody else
   coldvoxctl transcribe --local talk.ogg  recognize a recording, without the daemon
+  coldvoxctl model pull                   fetch the model that the settings name
 
 {_EXIT_CODES}
 
@@ -66,9 +68,79 @@ A file that can't be transcribed has file, error and message instead; the others
 The bundled model `mini` is small and knows just a few words: it is for trials (`--model mini`).
 """
 
+_MODEL = """\
+Fetch models, and see which are there. Without NAME, the model that the settings name.
+
+Models are looked for in ~/.cache/coldvoxd/models, where `pull` puts them, in ~/.local/share/coldvoxd/models, and below
+XDG_DATA_DIRS (/usr/local/share, /usr/share); directories placed there by hand work without any network.
+"""
+
+_PULL = """\
+Fetch a published model from its hub into ~/.cache/coldvoxd/models. Does nothing, and asks no network, where it is there.
+
+A fetch that was cut, interrupted or killed is taken up where it ended. Every file's size and hash is checked, and the
+model appears complete or not at all. A hub that is busy or out of reach is tried again, less and less often.
+
+HF_ENDPOINT names another hub, a mirror for example.
+"""
+
+_PULL_JSON = """\
+With --json one object a line, with `event`:
+  progress  model, precision, state (starting, fetching, waiting, checking), fraction (0..1), bytes, total_bytes, message
+  done      model, precision, path, fetched_bytes
+"""
+
+_LIST_JSON = """\
+With --json one object a line for each model: name, path (null where it is published and not here), precisions, bytes,
+place (cache, data, system, bundled, or null), selected (whether the settings name it).
+"""
+
+_VERIFY_JSON = """\
+With --json one object: name, path, precisions, checked (files read and compared with what was fetched),
+hashes_known (false where the directory was placed by hand: then its structure alone is checked), problems.
+Exit code 1 where there are problems.
+"""
+
 _STATUS_JSON = """\
 With --json the fields state, session, model, precision, execution_provider, available_providers, degraded, progress,
-last_error and version; their meanings are those of the bus properties.
+last_error and version, and of the microphone: device, selection, open, policy, muted and problem; their meanings are those of
+the bus properties.
+"""
+
+_DEVICES = """\
+List the microphones there are, by the names that the sound settings show; the one in use is marked.
+"""
+
+_DEVICES_JSON = """\
+With --json one object: devices, a list of name, description and current; and device, selection, open, policy, muted, problem.
+"""
+
+_DEVICE = """\
+Use another microphone from now on, until the daemon ends: its name as `coldvoxctl devices` shows it, or a part of it;
+`default` follows the desktop's default source. To keep a choice, set `device` under [microphone] in the settings.
+"""
+
+
+_DOCTOR = """\
+Look at everything that dictation needs, and say how to mend what is wrong: Python and packages, ONNX Runtime and the
+provider that a session really gets, GPU, sound server and microphone (it listens for a second), session bus, activation
+file, unit, settings, model, disk. Works without a running daemon; a part that hangs is given up after its time limit.
+
+Exit code 0 where nothing is broken, 1 otherwise; warnings don't count.
+"""
+
+_DOCTOR_JSON = """\
+With --json one object a line for each finding: part, verdict (ok, warn, fail), text, remedy.
+
+The file of --report is for a bug report: the findings, the settings that differ from the defaults, and the unit's journal,
+without spoken text, home, user and host names, addresses and keys. Read it before you attach it.
+"""
+
+_COMPLETION = """\
+Print completions for a shell, to be kept where it looks for them:
+  coldvoxctl completion bash > ~/.local/share/bash-completion/completions/coldvoxctl
+  coldvoxctl completion zsh > ~/.local/share/zsh/site-functions/_coldvoxctl    (a folder of $fpath)
+  coldvoxctl completion fish > ~/.config/fish/completions/coldvoxctl.fish
 """
 
 
@@ -85,10 +157,11 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """What was asked for: `command`, `json` and the command's own. Raises UsageFault; exits for --help."""
-    return _parser().parse_args(arguments)
+    return command_line().parse_args(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The one source of --help, completions and manual page."""
     parser = _Parser(
         prog="coldvoxctl",
         description="Dictate with coldvoxd, and see what it does.",
@@ -128,6 +201,10 @@ def _parser() -> argparse.ArgumentParser:
         _STATUS_JSON,
     )
 
+    _command(commands, "devices", "list microphones", _DEVICES, _DEVICES_JSON)
+    device = _command(commands, "device", "use another microphone", _DEVICE, 'With --json: {"device": DESCRIPTION}.')
+    device.add_argument("name", metavar="NAME", help="a microphone's name or part of it, or `default`")
+
     listen = _command(commands, "listen", "print texts as they come", _LISTEN, _LISTEN_JSON)
     listen.add_argument("--once", action="store_true", help="end when a session has ended")
     listen.add_argument("--start", action="store_true", help="begin a session, and end with it")
@@ -141,7 +218,74 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument("--local", action="store_true", help="recognize in this process, without the daemon")
     transcribe.add_argument("--model", metavar="NAME|PATH", help="with --local: a model's name or directory")
     transcribe.add_argument("--precision", choices=("fp32", "int8"), help="with --local: which of the model's files")
+    _model_commands(commands)
+
+    doctor = _command(commands, "doctor", "find what is wrong, and how to mend it", _DOCTOR, _DOCTOR_JSON)
+    doctor.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write a file for a bug report, with no names in it"
+    )
+
+    _config(_command(commands, "config", "show and check the settings", "Without an action: show.\n", ""))
+
+    completion = _command(
+        commands,
+        "completion",
+        "print completions for a shell",
+        _COMPLETION,
+        "With --json the fields shell and script.\n",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
+
+
+def _config(config: _Parser) -> None:
+    actions = config.add_subparsers(dest="action", metavar="ACTION", title="actions", parser_class=_Parser)
+    _command(
+        actions,
+        "show",
+        "print the settings in force",
+        "Print every setting as TOML, and where it comes from unless that is the default.\n",
+        'With --json one object, with keys such as "model.name".\n',
+    )
+    _command(actions, "path", "print where the settings file is", "The file need not exist.\n", "")
+    check = _command(
+        actions, "check", "check the settings file and the environment", "A mistake is told with its line.\n", ""
+    )
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="another file than the usual")
+    _command(actions, "example", "print a settings file with every key", "Each key stands at its default.\n", "")
+    get = _command(actions, "get", "print one setting in force", "The value alone, for scripts.\n", "")
+    get.add_argument("key", metavar="KEY", help="such as model.name")
+
+
+def _model_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    model = _command(commands, "model", "fetch models, and see which are there", _MODEL, _EXIT_CODES)
+    actions = model.add_subparsers(dest="action", metavar="COMMAND", title="commands", parser_class=_Parser)
+    pull = _command(actions, "pull", "fetch a model", _PULL, _PULL_JSON)
+    pull.add_argument("name", nargs="?", metavar="NAME", help="a published model, such as parakeet-tdt-0.6b-v3")
+    pull.add_argument("--precision", choices=("fp32", "int8"), help="fp32, or int8: a quarter of the size")
+    pull.add_argument(
+        "--tries", type=_count, metavar="N", help="give up after N failures in a row that brought nothing (6)"
+    )
+    pull.add_argument("--progress-file", metavar="FILE", help=argparse.SUPPRESS)
+    _command(actions, "list", "show which models are there, and where", "", _LIST_JSON)
+    path = _command(actions, "path", "print a model's directory", "", 'With --json: {"name": ..., "path": ...}.')
+    path.add_argument("name", nargs="?", metavar="NAME")
+    verify = _command(
+        actions,
+        "verify",
+        "check a model's files",
+        "Read all files of a model and compare them with what was fetched.\n",
+        _VERIFY_JSON,
+    )
+    verify.add_argument("name", nargs="?", metavar="NAME")
+    remove = _command(
+        actions,
+        "remove",
+        "delete a fetched model",
+        "Delete a model from ~/.cache/coldvoxd/models, and what an unfinished fetch left of it. Others are left alone.\n",
+        'With --json: {"removed": NAME, "bytes": NUMBER}.',
+    )
+    remove.add_argument("name", metavar="NAME")
 
 
 def _command(
@@ -163,6 +307,13 @@ def _session_options(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--words", action="store_true", help="texts carry word times (seen with listen --json)")
     parser.add_argument("--single-utterance", action="store_true", help="stop by itself when the speaker pauses")
     parser.add_argument("--max-seconds", type=_seconds, metavar="N", help="stop by itself after N seconds")
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isdecimal() else 0
+    if not 0 < count <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return count
 
 
 def _seconds(text: str) -> int:

@@ -31,7 +31,9 @@ async def control(arguments: Namespace, output: Output) -> Exit:
                 await daemon.cancel()
                 output.result({"cancelled": True}, "cancelled")
             case _:
-                status = await daemon.status()
+                microphone = await daemon.microphone()
+                del microphone["Devices"]
+                status = await daemon.status() | microphone
                 output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status))
     return Exit.DONE
 
@@ -59,9 +61,18 @@ def _for_people(status: dict[str, Any]) -> str:
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
         ("provider", status["ExecutionProvider"] or "none open"),
         ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
+        ("microphone", _microphone(status)),
+        ("", status["Problem"]),
         ("health", f"degraded: {status['Degraded']}" if status["Degraded"] else "good"),
         ("progress", f"{progress:.0%}" if progress >= 0 else ""),
         ("last error", status["LastError"]),
         ("version", status["Version"]),
     ]
     return "\n".join(f"{name:<11} {value}" for name, value in rows if value)
+
+
+def _microphone(status: dict[str, Any]) -> str:
+    facts = ["open" if status["Open"] else "closed", status["Policy"]]
+    if status["Muted"]:
+        facts.append("muted")
+    return f"{status['Device'] or 'none'} ({', '.join(facts)})"

@@ -14,18 +14,20 @@ class Exit(IntEnum):
     NOT_NOW = 5
     TIMEOUT = 6
     NOT_SUPPORTED = 7
+    TRY_LATER = 8
     INTERRUPTED = 130
 
 
 MEANINGS = {
     Exit.DONE: "done",
-    Exit.FAILED: "failed; of several files, at least one could not be transcribed",
+    Exit.FAILED: "failed; of several files, at least one could not be transcribed; a model is damaged",
     Exit.USAGE: "wrong usage: an unknown command, option or value",
     Exit.UNREACHABLE: "no session bus, or coldvoxd doesn't run and can't be started",
     Exit.NOT_READY: "no model is present, or there is no microphone",
     Exit.NOT_NOW: "a session is active already, none is active, or it is somebody else's",
     Exit.TIMEOUT: "the text took longer than 20 s; `coldvoxctl listen` still gets it",
     Exit.NOT_SUPPORTED: "this version doesn't have that yet",
+    Exit.TRY_LATER: "the model hub can't be reached or is busy; what was fetched is kept, try again",
     Exit.INTERRUPTED: "interrupted",
 }
 """For `coldvoxctl --help`."""
@@ -47,6 +49,7 @@ _EXITS: tuple[tuple[type[errors.ColdvoxError], Exit], ...] = (
     (errors.NotOwner, Exit.NOT_NOW),
     (errors.TextTimeout, Exit.TIMEOUT),
     (errors.NotSupported, Exit.NOT_SUPPORTED),
+    (errors.HubUnreachable, Exit.TRY_LATER),
 )
 
 

@@ -39,6 +39,10 @@ def _run(arguments: Namespace, output: Output) -> int:
             from coldvoxd.cli.control import control
 
             return asyncio.run(control(arguments, output))
+        case "devices" | "device":
+            from coldvoxd.cli.devices import devices
+
+            return asyncio.run(devices(arguments, output))
         case "listen":
             from coldvoxd.cli.listen import listen
 
@@ -47,6 +51,22 @@ def _run(arguments: Namespace, output: Output) -> int:
             from coldvoxd.cli.transcribe import transcribe
 
             return transcribe(arguments, output)
+        case "doctor":
+            from coldvoxd.cli.doctor import doctor
+
+            return doctor(arguments, output)
+        case "config":
+            from coldvoxd.cli.config import config
+
+            return config(arguments, output)
+        case "completion":
+            from coldvoxd.cli.completion import completion
+
+            return completion(arguments, output)
+        case "model":
+            from coldvoxd.cli.model import model
+
+            return model(arguments, output)
         case _:
             raise UsageFault("Which command? See `coldvoxctl --help`.")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from coldvoxd.cli.exits import Exit, error_name
 from coldvoxd.cli.output import Output
-from coldvoxd.core.errors import ColdvoxError, NotSupported
+from coldvoxd.core.errors import ColdvoxError, NotSupported, ProviderUnavailable
 
 if TYPE_CHECKING:
     from coldvoxd.asr.parakeet import ParakeetRecognizer
@@ -55,10 +55,17 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     from coldvoxd.asr.parakeet import ParakeetRecognizer
     from coldvoxd.core.values import Precision
     from coldvoxd.models import find_model
+    from coldvoxd.ort import AUTO, CPU, likely_accelerator
 
     model = settings.load().model
     files = find_model(arguments.model or model.name, Precision(arguments.precision or model.precision))
-    return ParakeetRecognizer.open(files, model.provider, model.threads)
+    if model.provider != AUTO:
+        return ParakeetRecognizer.open(files, model.provider, model.threads)
+    try:
+        return ParakeetRecognizer.open(files, likely_accelerator() or CPU, model.threads)
+    except ProviderUnavailable as fault:
+        print(f"coldvoxctl: on the CPU, since {fault}", file=sys.stderr)
+        return ParakeetRecognizer.open(files, CPU, model.threads)
 
 
 def _fault(file: str, error: ColdvoxError, output: Output) -> None:

@@ -1,9 +1,10 @@
 """Dictation: which session runs, and what ends it. Knows sessions and capture, never the engine.
 
     UNAVAILABLE  no session, no microphone
+    RESTING      no session, the microphone is closed by policy and will be opened for one
     IDLE         no session
     LISTENING    a session hears
-    BLIND        a session runs, the microphone is away; it has ten seconds to come back
+    BLIND        a session runs, the microphone is away or just being opened; it has ten seconds to come
     DRAINING     a session hears no more, its last texts are awaited
 
 `step` is pure: an event with no row raises what the caller may be told, and changes nothing.
@@ -21,6 +22,7 @@ BLIND_LIMIT_S = 10.0
 
 class Phase(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
+    RESTING = "RESTING"
     IDLE = "IDLE"
     LISTENING = "LISTENING"
     BLIND = "BLIND"
@@ -36,6 +38,8 @@ class Event(StrEnum):
     TIME_UP = "TimeLimit"
     CAPTURE_LOST = "CaptureLost"
     RECOVERED = "Recovered"
+    RELEASED = "Released"
+    SCREEN_LOCKED = "ScreenLocked"
     BLIND_TOO_LONG = "StillBlind"
     DRAINED = "Drained"
     SHUTDOWN = "Shutdown"
@@ -55,6 +59,8 @@ class DictationState:
     phase: Phase = Phase.UNAVAILABLE
     capture: bool = False
     """Whether the microphone delivers."""
+    at_rest: bool = False
+    """Where it doesn't: whether it was closed by policy, so that it can be opened."""
     reason: StopReason | None = None
     """Why the session ends or ended last."""
 
@@ -69,6 +75,8 @@ class Row:
     effects: tuple[Effect, ...] = ()
     reason: StopReason | None = None
     capture: bool | None = None
+    at_rest: bool = False
+    """Where `capture` is set: whether the microphone rests."""
 
 
 _LOST, _FOUND = False, True
@@ -87,23 +95,34 @@ TABLE: dict[Phase, dict[Event, Row]] = {
     Phase.UNAVAILABLE: {
         Event.RECOVERED: Row(Phase.IDLE, capture=_FOUND),
         Event.CAPTURE_LOST: Row(Phase.UNAVAILABLE, capture=_LOST),
+        Event.RELEASED: Row(Phase.RESTING, capture=_LOST, at_rest=True),
         Event.SHUTDOWN: Row(Phase.UNAVAILABLE),
+    },
+    Phase.RESTING: {
+        Event.START: Row(Phase.BLIND, (Effect.BEGIN, Effect.AWAIT_CAPTURE)),
+        Event.CAPTURE_LOST: Row(Phase.UNAVAILABLE, capture=_LOST),
+        Event.RECOVERED: Row(Phase.IDLE, capture=_FOUND),
+        Event.RELEASED: Row(Phase.RESTING, capture=_LOST, at_rest=True),
+        Event.SHUTDOWN: Row(Phase.RESTING),
     },
     Phase.IDLE: {
         Event.START: Row(Phase.LISTENING, (Effect.BEGIN,)),
         Event.CAPTURE_LOST: Row(Phase.UNAVAILABLE, capture=_LOST),
         Event.RECOVERED: Row(Phase.IDLE, capture=_FOUND),
+        Event.RELEASED: Row(Phase.RESTING, capture=_LOST, at_rest=True),
         Event.SHUTDOWN: Row(Phase.IDLE),
     },
     Phase.LISTENING: {
         Event.STOP: _ends(StopReason.STOPPED),
         Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
         Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
+        Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
         Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
         Event.CANCEL: _thrown_away(StopReason.CANCELLED),
         Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
         Event.CAPTURE_LOST: Row(Phase.BLIND, (Effect.CLOSE_UTTERANCE, Effect.AWAIT_CAPTURE), capture=_LOST),
         Event.RECOVERED: Row(Phase.LISTENING, capture=_FOUND),
+        Event.RELEASED: Row(Phase.BLIND, (Effect.CLOSE_UTTERANCE, Effect.AWAIT_CAPTURE), capture=_LOST, at_rest=True),
     },
     Phase.BLIND: {
         Event.RECOVERED: Row(Phase.LISTENING, capture=_FOUND),
@@ -111,10 +130,12 @@ TABLE: dict[Phase, dict[Event, Row]] = {
         Event.STOP: _ends(StopReason.STOPPED),
         Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
         Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
+        Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
         Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
         Event.CANCEL: _thrown_away(StopReason.CANCELLED),
         Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
         Event.CAPTURE_LOST: Row(Phase.BLIND, capture=_LOST),
+        Event.RELEASED: Row(Phase.BLIND, capture=_LOST, at_rest=True),
     },
     Phase.DRAINING: {
         Event.DRAINED: Row(Phase.IDLE, (Effect.CONCLUDE,)),
@@ -122,6 +143,8 @@ TABLE: dict[Phase, dict[Event, Row]] = {
         Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
         Event.CAPTURE_LOST: Row(Phase.DRAINING, (Effect.CLOSE_UTTERANCE,), capture=_LOST),
         Event.RECOVERED: Row(Phase.DRAINING, capture=_FOUND),
+        Event.RELEASED: Row(Phase.DRAINING, (Effect.CLOSE_UTTERANCE,), capture=_LOST, at_rest=True),
+        Event.SCREEN_LOCKED: Row(Phase.DRAINING),
         Event.SHUTDOWN: Row(Phase.DRAINING),
     },
 }
@@ -154,8 +177,8 @@ def step(state: DictationState, event: Event) -> tuple[DictationState, tuple[Eff
         if refusal is not None:
             raise type(refusal)(*refusal.args)
         raise UnexpectedEvent(f"{event} has no meaning while {state.phase}")
-    capture = state.capture if row.capture is None else row.capture
+    capture, at_rest = (state.capture, state.at_rest) if row.capture is None else (row.capture, row.at_rest)
     to = row.to
     if to is Phase.IDLE and not capture:
-        to = Phase.UNAVAILABLE
-    return DictationState(to, capture, row.reason or state.reason), row.effects
+        to = Phase.RESTING if at_rest else Phase.UNAVAILABLE
+    return DictationState(to, capture, at_rest, row.reason or state.reason), row.effects

@@ -53,6 +53,10 @@ class InvalidOption(ColdvoxError, ValueError):
     dbus_name = "InvalidOption"
 
 
+class UnknownDevice(InvalidOption):
+    """No microphone of that name; the message lists those there are."""
+
+
 class NotSupported(ColdvoxError):
     """An option or method that this version does not have yet."""
 
@@ -85,6 +89,19 @@ class ModelInvalid(NotReady):
     """A model directory whose files don't fit together."""
 
 
+class FetchFault(ColdvoxError):
+    """A model could not be fetched, and trying again would change nothing; the message says what would."""
+
+
+class HubUnreachable(FetchFault):
+    """The model hub can't be reached, is busy or broke off. What was fetched is kept."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """How long the hub asks to be left alone, where it says so."""
+
+
 class CaptureFault(ColdvoxError, OSError):
     """A microphone could not be opened or stopped delivering."""
 
@@ -99,6 +116,10 @@ class BusUnavailable(ColdvoxError, ConnectionError):
 
 class NameTaken(ColdvoxError):
     """Another process has the daemon's name on the bus; the message says which."""
+
+
+class UnitRefused(ColdvoxError):
+    """systemd could not be asked, or would not; the message completes a sentence that says for what."""
 
 
 class DaemonUnreachable(ColdvoxError, ConnectionError):

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.endpointing import Event as EndpointEvent
+from coldvoxd.core.errors import NotReady
+from coldvoxd.core.microphones import Policy
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import (
     Chunk,
@@ -76,6 +78,18 @@ class Microphone(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class MissingModel:
+    """What a person is told of a model that can't be loaded."""
+
+    refusal: NotReady
+    """For callers that need it now."""
+    last_error: str
+    """For the property LastError; without figures that change every second."""
+    progress: float = -1.0
+    """0..1 while it is being fetched, otherwise -1."""
+
+
 class DictationControl(Protocol):
     """What bus clients may ask for. Event loop only. `caller` is a unique bus name such as `:1.42`."""
 
@@ -117,6 +131,45 @@ class DictationControl(Protocol):
         ...
 
 
+class MicrophoneControl(Protocol):
+    """What bus clients may know of the microphone, and choose. Event loop only."""
+
+    @property
+    def device(self) -> str:
+        """The microphone in use, or the one to be used, as people know it; empty where there is none."""
+        ...
+
+    @property
+    def selection(self) -> str:
+        """What was chosen: `default` or a name."""
+        ...
+
+    @property
+    def devices(self) -> tuple[tuple[str, str], ...]:
+        """Name and description of each microphone there is."""
+        ...
+
+    @property
+    def device_open(self) -> bool: ...
+
+    @property
+    def policy(self) -> Policy:
+        """The one in force for the microphone in use."""
+        ...
+
+    @property
+    def muted(self) -> bool: ...
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be heard although it should be, for people; empty where all is well."""
+        ...
+
+    def select(self, name: str) -> None:
+        """Use another microphone from now on: `default`, a name or part of one. Raises UnknownDevice."""
+        ...
+
+
 class Announcer(Protocol):
     """What the daemon tells its clients. Event loop only; never raises, never blocks.
 
@@ -136,7 +189,7 @@ class Announcer(Protocol):
     def level(self, dbfs: float) -> None: ...
 
     def state_changed(self) -> None:
-        """`state`, `session` or `engine` of the DictationControl may have changed: publish what did."""
+        """Something of the DictationControl or the MicrophoneControl may have changed: publish what did."""
         ...
 
     def when_accepted(self, then: Callable[[], None]) -> None:

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class MicrophoneSettings:
     device: str = "default"
-    """`default` follows the sound server's default source; otherwise a name, or part of one, of a PortAudio device. `virtual:PATH` is the shipped stand-in, commanded over the socket PATH."""
+    """`default` follows the desktop's default source; otherwise a microphone's name as the sound settings show it, or part of it (`coldvoxctl devices` lists them). Where no sound server runs, a PortAudio device. `virtual:PATH` is the shipped stand-in, commanded over the socket PATH."""
+    policy: str = field(default="always", metadata={"choices": ("always", "on-demand", "idle-release")})
+    """When the microphone is open: `always`, so that no first word is lost; `on-demand`, during sessions alone; `idle-release`, from a session on until `idle_release_s` after it."""
+    idle_release_s: float = field(default=60.0, metadata={"min": 0.0, "max": 86_400.0})
+    """With `policy = "idle-release"`: how long after a session the microphone stays open."""
+    bluetooth_always: bool = False
+    """With `policy = "always"`: keep a Bluetooth microphone open too. Off, it is opened on demand, since an open one holds its headset in call quality."""
+    release_on_lock: bool = False
+    """Close the microphone while the screen is locked; a session that runs ends with its text."""
     pre_roll_ms: int = field(default=1500, metadata={"min": 0, "max": 10_000})
     """How far a session may reach back before StartDictation where speech had already begun. Kept in memory only."""
 
@@ -43,6 +51,8 @@ class ModelSettings:
     """A model's name, searched in the cache, in the XDG data directories and in the package (`mini`), or the path of a model directory."""
     precision: str = field(default="fp32", metadata={"choices": ("fp32", "int8")})
     """Which files of the model directory are loaded."""
+    fetch: bool = True
+    """Where the model is missing and published, have it fetched by the unit coldvoxd-model.service (the daemon itself has no network). Off, nothing is fetched until you type `coldvoxctl model pull`."""
     provider: str = "auto"
     """ONNX Runtime execution provider: `auto` is `cuda` where there is an NVIDIA driver and otherwise `cpu`; or name one that the installed ONNX Runtime offers. Whatever it is, the CPU stands by. `virtual:PATH` is the shipped stand-in, which fails as it is told over the socket PATH."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})

@@ -9,8 +9,8 @@ import platformdirs
 
 from coldvoxd.core.errors import ModelMissing
 from coldvoxd.core.values import ModelFiles, Precision
+from coldvoxd.models.catalog import fetch_hint
 from coldvoxd.models.layout import model_files, precisions
-from coldvoxd.models.published import fetch_hint
 
 BUNDLED = "mini"
 """The small model inside the package; used where it is asked for by this name, never in another's place."""
@@ -30,7 +30,8 @@ def find_model(name_or_path: str, precision: Precision) -> ModelFiles:
     """The files of a model, by name or by the path of its directory.
 
     Anything with a slash in it or a leading `~` or `.` is a path. A name is looked for in the cache, the user's data
-    directory, the system's data directories and, for `mini`, the package; the first directory of that name is it.
+    directory, the system's data directories and, for `mini`, the package; the first directory of that name which has the
+    precision is it, and where none has, the first.
     Raises ModelMissing, whose message has the command that fetches the model, or ModelInvalid naming the file.
     """
     if "/" in name_or_path or name_or_path.startswith(("~", ".")):
@@ -38,15 +39,15 @@ def find_model(name_or_path: str, precision: Precision) -> ModelFiles:
         if not directory.is_dir():
             raise ModelMissing(f"there is no model directory {directory}: check the path, or give a model's name")
         return model_files(directory.name, directory, precision)
-    looked_in = []
-    for directory in _candidates(name_or_path):
-        if directory.is_dir():
-            return model_files(name_or_path, directory, precision)
-        looked_in.append(f"  {directory}")
+    candidates = list(_candidates(name_or_path))
+    there = [directory for directory in candidates if directory.is_dir()]
+    if there:
+        fitting = (directory for directory in there if precision in precisions(directory))
+        return model_files(name_or_path, next(fitting, there[0]), precision)
     raise ModelMissing(
         f"there is no model {name_or_path!r}. Looked in\n"
-        + "\n".join(looked_in)
-        + f"\n{fetch_hint(name_or_path, precision, cache_directory() / name_or_path)}"
+        + "\n".join(f"  {directory}" for directory in candidates)
+        + f"\n{fetch_hint(name_or_path, precision)}"
     )
 
 
@@ -56,7 +57,7 @@ def list_models() -> tuple[InstalledModel, ...]:
     for root in _roots():
         if not root.is_dir():
             continue
-        for directory in sorted(entry for entry in root.iterdir() if entry.is_dir()):
+        for directory in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
             name = directory.name.removesuffix(_SUFFIX)
             found.setdefault(name, InstalledModel(name, directory, precisions(directory)))
     found.setdefault(BUNDLED, InstalledModel(BUNDLED, bundled_directory(), precisions(bundled_directory())))

@@ -5,18 +5,9 @@ from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import ModelFiles, Precision
+from coldvoxd.models.catalog import fetch_hint
+from coldvoxd.models.names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
 from coldvoxd.models.onnxfile import check_whole, external_files
-from coldvoxd.models.published import fetch_hint
-
-ENCODER = "encoder-model"
-DECODER_JOINT = "decoder_joint-model"
-VOCABULARY = "vocab.txt"
-CONFIGURATION = "config.json"
-
-
-def graph_name(part: str, precision: Precision) -> str:
-    """`encoder-model` -> `encoder-model.int8.onnx`; fp32 has no suffix."""
-    return f"{part}.onnx" if precision is Precision.FP32 else f"{part}.{precision}.onnx"
 
 
 def precisions(directory: Path) -> tuple[Precision, ...]:
@@ -48,11 +39,11 @@ def model_files(name: str, directory: Path, precision: Precision) -> ModelFiles:
         raise ModelInvalid(
             f"the model directory {directory} lacks {', '.join(missing)}"
             + (f"; it has precision {' and '.join(others)}, set `precision` under [model]" if others else "")
-            + f". {fetch_hint(name, precision, directory)}"
+            + f". {fetch_hint(name, precision)}"
         )
     problems = [problem for graph in (found.encoder, found.decoder_joint) for problem in _problems(graph)]
     if problems:
-        raise ModelInvalid(f"{'; '.join(problems)}. {fetch_hint(name, precision, directory)}")
+        raise ModelInvalid(f"{'; '.join(problems)}. {fetch_hint(name, precision)}")
     return found
 
 

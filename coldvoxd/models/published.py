@@ -1,11 +1,20 @@
-"""The published models that coldvoxd is made for, and the command that fetches each."""
+"""The models that are published for coldvoxd: where, which revision, and what their files must be."""
 
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from coldvoxd.core.values import Precision
+from coldvoxd.models.names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    name: str
+    size: int = -1
+    """Bytes; -1 where only the hub knows."""
+    sha256: str = ""
+    """In hex, or its beginning; empty where only the hub knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,45 +22,72 @@ class PublishedModel:
     repository: str
     revision: str
     """Pinned, so that everybody runs the same weights."""
-    size: Mapping[Precision, str]
+    files: Mapping[Precision, tuple[PublishedFile, ...]]
+    """All that a precision needs, the encoder's graph last: a directory without it is seen as one without the model."""
 
+    def size(self, precision: Precision) -> int:
+        """Bytes to fetch, -1 where they aren't known."""
+        sizes = [file.size for file in self.files[precision]]
+        return -1 if -1 in sizes else sum(sizes)
+
+
+def file_names(precision: Precision, *, external_data: bool) -> tuple[str, ...]:
+    """What a precision needs in the layout's names, in the order in which it is to appear in its directory."""
+    encoder = graph_name(ENCODER, precision)
+    weights = (f"{encoder}.data",) if external_data else ()
+    return (CONFIGURATION, VOCABULARY, graph_name(DECODER_JOINT, precision), *weights, encoder)
+
+
+_CONFIGURATION = PublishedFile(CONFIGURATION, 97, "666903c7")
+_ENCODER = (
+    PublishedFile("encoder-model.onnx.data", 2_435_420_160),
+    PublishedFile("encoder-model.onnx", 41_770_866),
+)
+_V2_VOCABULARY = PublishedFile(VOCABULARY, 9_384, "ec182b70")
+_V3_VOCABULARY = PublishedFile(VOCABULARY, 93_939, "d5854467")
 
 PUBLISHED: Mapping[str, PublishedModel] = {
     "parakeet-tdt-0.6b-v2": PublishedModel(
         "istupakov/parakeet-tdt-0.6b-v2-onnx",
         "0bbb45a3365852604aef28b538a8f066f4ccaa85",
-        {Precision.FP32: "2.5 GB", Precision.INT8: "0.7 GB"},
+        {
+            Precision.FP32: (
+                _CONFIGURATION,
+                _V2_VOCABULARY,
+                PublishedFile("decoder_joint-model.onnx", 35_792_059),
+                *_ENCODER,
+            ),
+            Precision.INT8: (
+                _CONFIGURATION,
+                _V2_VOCABULARY,
+                PublishedFile("decoder_joint-model.int8.onnx", 8_998_286, "a449f49a"),
+                PublishedFile("encoder-model.int8.onnx", 652_184_014, "3e0581fd"),
+            ),
+        },
     ),
     "parakeet-tdt-0.6b-v3": PublishedModel(
         "istupakov/parakeet-tdt-0.6b-v3-onnx",
         "8f23f0c03c8761650bdb5b40aaf3e40d2c15f1ce",
-        {Precision.FP32: "2.5 GB", Precision.INT8: "0.7 GB"},
+        {
+            Precision.FP32: (
+                _CONFIGURATION,
+                _V3_VOCABULARY,
+                PublishedFile("decoder_joint-model.onnx", 72_520_893),
+                *_ENCODER,
+            ),
+            Precision.INT8: (
+                _CONFIGURATION,
+                _V3_VOCABULARY,
+                PublishedFile("decoder_joint-model.int8.onnx", 18_202_004, "eea7483e"),
+                PublishedFile("encoder-model.int8.onnx", 652_183_999, "6139d2fa"),
+            ),
+        },
     ),
 }
-
-_FILES: Mapping[Precision, tuple[str, ...]] = {
-    Precision.FP32: ("encoder-model.onnx", "encoder-model.onnx.data", "decoder_joint-model.onnx"),
-    Precision.INT8: ("encoder-model.int8.onnx", "decoder_joint-model.int8.onnx"),
-}
+"""Those that ship with coldvoxd's knowledge of them; `catalog` adds what a person or an administrator lists."""
 
 
-def fetch_command(name: str, precision: Precision, directory: Path) -> str | None:
-    """The shell command that puts a published model into `directory`; None where nobody publishes it like that."""
-    model = PUBLISHED.get(name)
-    if model is None or precision not in _FILES:
-        return None
-    arguments = ("hf", "download", model.repository, *_FILES[precision], "vocab.txt", "config.json")
-    return shlex.join((*arguments, "--revision", model.revision, "--local-dir", str(directory)))
-
-
-def fetch_hint(name: str, precision: Precision, directory: Path) -> str:
-    """What a person without that model can do."""
-    command = fetch_command(name, precision, directory)
-    if command is None:
-        known = ", ".join(f"`{known}`" for known in PUBLISHED)
-        return f"Published models are {known}; `mini` is bundled, for trials; or give the path of a model directory."
-    size = PUBLISHED[name].size[precision]
-    return (
-        f"Fetch it ({size}; `hf` comes with `pipx install huggingface_hub`):\n  {command}\n"
-        "To try coldvoxd without it, use the model `mini`, which is bundled and knows few words."
-    )
+def pull_command(name: str, precision: Precision | None = None) -> str:
+    """What a person types to have a model fetched; of fp32 where no precision is named."""
+    chosen = () if precision in {None, Precision.FP32} else ("--precision", str(precision))
+    return shlex.join(("coldvoxctl", "model", "pull", name, *chosen))

@@ -9,12 +9,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from coldvoxd.core.errors import ModelInvalid, ModelMissing
+from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model, list_models
+from coldvoxd.models.catalog import known_models
 from coldvoxd.models.find import bundled_directory
 from coldvoxd.models.onnxfile import check_whole, external_files
-from coldvoxd.models.published import PUBLISHED, fetch_command
+from coldvoxd.models.published import PUBLISHED, pull_command
 from tests.support.environment import environment
 from tests.support.tiny_graphs import write_tiny_parakeet
 
@@ -48,6 +49,14 @@ def test_the_cache_goes_before_the_systems_directories(home: Path) -> None:
     assert find_model(V2, Precision.FP32).directory == expected
 
 
+def test_a_directory_without_the_precision_hides_none_that_has_it(home: Path) -> None:
+    (write_tiny_parakeet(home / "cache/coldvoxd/models" / V2) / "encoder-model.onnx").unlink()
+    with pytest.raises(ModelInvalid, match="lacks encoder-model"):
+        find_model(V2, Precision.FP32)
+    whole = write_tiny_parakeet(home / "share/coldvoxd/models" / V2)
+    assert find_model(V2, Precision.FP32).directory == whole
+
+
 @pytest.mark.parametrize("spelling", ["{home}/model", "~/model", "{home}/../{name}/model"])
 def test_a_model_is_found_by_path(home: Path, spelling: str) -> None:
     write_tiny_parakeet(home / "model")
@@ -78,24 +87,81 @@ def test_a_missing_model_is_told_with_where_it_was_looked_for_and_the_command_th
     message = str(missing.value)
     for root in ("cache", "data", "local", "share"):
         assert str(home / root / "coldvoxd/models" / V2) in message
-    assert f"hf download istupakov/{V2}-onnx encoder-model.onnx encoder-model.onnx.data" in message
-    assert f"--local-dir {home}/cache/coldvoxd/models/{V2}" in message
-    assert "pipx install huggingface_hub" in message
+    assert f"Fetch it (2.5 GB):\n  coldvoxctl model pull {V2}\n" in message
     assert "`mini`, which is bundled" in message
 
 
-def test_the_command_fetches_what_is_then_looked_for(home: Path) -> None:
-    for name, precision in [(name, precision) for name, model in PUBLISHED.items() for precision in model.size]:
-        command = fetch_command(name, precision, home)
-        assert command is not None
-        words = command.split()
+def test_what_is_published_makes_a_whole_model(home: Path) -> None:
+    for name, model in PUBLISHED.items():
         tiny = write_tiny_parakeet(home / name)
-        fetched = home / f"{name}-{precision}"
-        fetched.mkdir()
-        for file in words[3 : words.index("--revision")]:
-            source = tiny / file.replace(".int8", "")
-            (fetched / file).write_bytes(source.read_bytes() if source.exists() else b"weights")
-        assert find_model(str(fetched), precision).config is not None
+        for precision, files in model.files.items():
+            fetched = home / f"{name}-{precision}"
+            fetched.mkdir()
+            for file in files:
+                source = tiny / file.name.replace(".int8", "")
+                (fetched / file.name).write_bytes(source.read_bytes() if source.exists() else b"weights")
+            assert find_model(str(fetched), precision).config is not None
+            assert files[-1].name.startswith("encoder-model"), "seen last, so that nothing half is seen"
+            assert model.size(precision) > 600_000_000
+
+
+def test_the_command_names_a_precision_where_it_isnt_the_usual_one() -> None:
+    assert pull_command(V2, Precision.FP32) == f"coldvoxctl model pull {V2}"
+    assert pull_command(V2, Precision.INT8) == f"coldvoxctl model pull {V2} --precision int8"
+
+
+OWN = """
+[ours]
+repository = "us/ours-onnx"
+revision = "0123456789abcdef0123456789abcdef01234567"
+external_data = true
+precisions = ["fp32", "int8"]
+"""
+
+
+def test_models_of_ones_own_can_be_listed(home: Path) -> None:
+    path = home / "config/coldvoxd/models.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(OWN)
+    with environment({"XDG_CONFIG_HOME": str(home / "config")}):
+        ours = known_models()["ours"]
+        assert ours.repository == "us/ours-onnx"
+        assert [file.name for file in ours.files[Precision.FP32]][-2:] == [
+            "encoder-model.onnx.data",
+            "encoder-model.onnx",
+        ]
+        assert "encoder-model.int8.onnx.data" not in [file.name for file in ours.files[Precision.INT8]]
+        with pytest.raises(ModelMissing, match="coldvoxctl model pull ours"):
+            find_model("ours", Precision.FP32)
+
+
+def test_a_listed_model_cant_take_the_name_of_a_known_one(home: Path) -> None:
+    path = home / "config/coldvoxd/models.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(OWN.replace("[ours]", f'["{V2}"]'))
+    with environment({"XDG_CONFIG_HOME": str(home / "config")}):
+        assert known_models()[V2] == PUBLISHED[V2]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("[ours]\nrepository = 'us'", "`repository` must be a text such as `owner/name`"),
+        (OWN.replace("0123456789abcdef0123456789abcdef01234567", "main"), "a commit's 40 hex digits"),
+        (OWN + "weights = 1", "there is no weights"),
+        (OWN.replace('"int8"', '"int4"'), "`precisions` must list some of"),
+        ("ours = 1", "write .ours. on a line of its own"),
+        ("['../ours']", "a model's name has letters"),
+        ("[ours", "can't be read"),
+    ],
+)
+def test_a_wrong_list_is_named_with_what_is_wrong(home: Path, wrong: str, told: str) -> None:
+    path = home / "config/coldvoxd/models.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(wrong)
+    with environment({"XDG_CONFIG_HOME": str(home / "config")}), pytest.raises(SettingsError, match=told) as fault:
+        known_models()
+    assert str(path) in str(fault.value)
 
 
 def test_a_model_that_nobody_publishes_has_no_command() -> None:
@@ -179,6 +245,7 @@ def test_whole_graphs_of_any_kind_pass(home: Path) -> None:
 def test_models_are_listed_with_what_they_hold(home: Path) -> None:
     write_tiny_parakeet(home / "cache/coldvoxd/models" / f"{V2}-onnx")
     (home / "share/coldvoxd/models/half-fetched").mkdir(parents=True)
+    (home / f"cache/coldvoxd/models/.{V2}-0bbb45a33658.partial").mkdir()
     listed = {model.name: model for model in list_models()}
     assert list(listed) == [V2, "half-fetched", "mini"]
     assert listed[V2].precisions == (Precision.FP32,)

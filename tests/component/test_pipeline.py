@@ -126,6 +126,7 @@ class Scene:
         self.engine = CountingEngine()
         self.engine.gate.set()
         self.announced = Announced()
+        self.hearing: list[bool] = []
         self.sample = 0
         self.pipeline = Pipeline(
             LoudnessDetector(),
@@ -135,6 +136,7 @@ class Scene:
             settings=settings or DictationSettings(stop_tail_ms=96),
             pre_roll_ms=pre_roll_ms,
             first_number=100,
+            on_hearing=self.hearing.append,
         )
         self.pipeline.announce_to(self.announced)
         self.pipeline.on_capture(True)
@@ -486,3 +488,39 @@ async def test_hours_of_silence_in_a_session_keep_no_audio() -> None:
         session = scene.pipeline._session
         assert session is not None
         assert len(session.audio) < 20
+
+
+async def test_a_session_begins_while_the_microphone_rests_and_hears_once_it_is_open() -> None:
+    async with playing(Scene()) as scene:
+        scene.pipeline.on_release()
+        states = [scene.pipeline.state]
+        scene.start()
+        assert [*states, scene.pipeline.state] == [State.IDLE, State.LISTENING]
+        assert scene.hearing == [True]
+        scene.lose(20)
+        scene.pipeline.on_capture(True)
+        scene.hear(2000, 20)
+        assert await scene.stop() == "2000"
+        assert scene.hearing[-1] is False
+
+
+async def test_what_was_heard_before_the_microphone_was_closed_is_forgotten() -> None:
+    async with playing(Scene()) as scene:
+        scene.hear(2000, 20)
+        scene.pipeline.on_release()
+        scene.start()
+        scene.pipeline.on_capture(True)
+        scene.hush()
+        assert await scene.stop() == ""
+
+
+async def test_a_locked_screen_ends_a_session_with_what_was_said() -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start()
+        scene.hear(2000, 20)
+        scene.pipeline.on_screen_lock()
+        scene.pipeline.on_capture(False, "The screen is locked.")
+        await eventually(scene.saw("stopped"))
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.SCREEN_LOCKED, "2000")
+        with pytest.raises(NoMicrophone, match="The screen is locked"):
+            scene.start()

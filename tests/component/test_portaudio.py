@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
+from coldvoxd.audio.soundserver import hold_to, look
 from coldvoxd.capture import CaptureCondition
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.settings import MicrophoneSettings
@@ -75,7 +76,7 @@ async def test_what_is_played_is_captured_bit_exact(server: SoundServer) -> None
     async with capturing() as watch:
         await hear(watch, server)
         assert watch.gaps == []
-        assert watch.keeper.state.microphone == "pulse"
+        assert watch.keeper.state.microphone == "Blue Yeti"
         assert [state.condition for _, state in watch.states] == [CaptureCondition.OPENING, CaptureCondition.OPEN]
     assert watch.condition() is CaptureCondition.CLOSED
 
@@ -171,7 +172,7 @@ async def test_a_server_without_a_microphone_is_told_quietly_and_a_microphone_th
         pulse._run("pactl", "unload-module", module)
     async with capturing() as watch:
         await eventually(watch.is_lost)
-        assert "the sound server has no microphone" in watch.keeper.state.reason
+        assert "The sound server has no microphone" in watch.keeper.state.reason
         begun_s = time.monotonic()
         await eventually(lambda: time.monotonic() - begun_s > 3)
         assert capfd.readouterr().err == ""
@@ -191,14 +192,35 @@ async def test_the_servers_default_source_is_followed(pulse: SoundServer) -> Non
         await hear(watch, pulse)
 
 
-@pytest.mark.usefixtures("pulse")
-def test_devices_are_listed_and_chosen_by_name_or_part_of_it() -> None:
-    assert "pulse" in [device.name for device in list_devices()]
-    microphone = PortAudioMicrophone(MicrophoneSettings(device="PUL"))
-    assert microphone.open(lambda _: None).name == "pulse"
+def test_a_microphone_is_chosen_by_its_name_or_part_of_it(server: SoundServer) -> None:
+    for wanted, description in (("default", "Blue Yeti"), ("mic2", "Built-in Audio"), ("yeti", "Blue Yeti")):
+        microphone = PortAudioMicrophone(MicrophoneSettings(device=wanted))
+        assert microphone.open(lambda _: None).name == description
+        view = look()
+        assert view is not None
+        heard = view.source(view.heard)
+        assert heard is not None
+        assert heard.description == description
+        microphone.close()
+    with pytest.raises(CaptureFault, match=r"no microphone “Snowball”. There are “Blue Yeti”, “Built-in Audio”"):
+        PortAudioMicrophone(MicrophoneSettings(device="Snowball")).open(lambda _: None)
+    assert server.is_answering()
+
+
+def test_a_stream_that_the_server_would_have_elsewhere_is_held_to_what_was_chosen(server: SoundServer) -> None:
+    """As where the server remembers another source for our program."""
+    microphone = PortAudioMicrophone(MicrophoneSettings(device="mic1"))
+    microphone.open(lambda _: None)
+    server.move_stream("mic2")
+    eventually_blocking(lambda: (view := look()) is not None and view.heard == "mic2")
+    assert (view := hold_to("mic1")) is not None
+    assert view.heard == "mic1"
     microphone.close()
-    with pytest.raises(CaptureFault, match=r"no microphone “Yeti”. Input devices are .*“pulse”.*\[microphone\] device"):
-        PortAudioMicrophone(MicrophoneSettings(device="Yeti")).open(lambda _: None)
+
+
+@pytest.mark.usefixtures("pulse")
+def test_portaudio_itself_lists_no_more_than_the_server() -> None:
+    assert "pulse" in [device.name for device in list_devices()]
 
 
 def test_a_device_of_another_rate_and_channel_count_is_heard_at_16_khz_mono(pulse: SoundServer) -> None:
@@ -233,9 +255,9 @@ def test_the_bare_sound_card_is_not_taken_while_the_server_that_was_used_is_away
 
 @pytest.mark.usefixtures("pulse")
 def test_a_device_that_refuses_every_format_is_a_fault_that_names_them() -> None:
-    settings = MicrophoneSettings(device="defau")
+    settings = MicrophoneSettings(device="puls")
     microphone = PortAudioMicrophone(settings, formats=lambda _: [(16_000, 99), (48_000, 98)])
-    with pytest.raises(CaptureFault, match=r"can't be opened: 16000 Hz x 99: .*; 48000 Hz x 98: "):
+    with pytest.raises(CaptureFault, match=r"16000 Hz x 99: .*; 48000 Hz x 98: "):
         microphone.open(lambda _: None)
     assert not microphone.is_delivering()
 

@@ -65,12 +65,35 @@ def test_cancel_and_a_caller_who_left_throw_away_in_every_active_phase() -> None
             assert not state.active
 
 
+def test_a_session_begins_while_the_microphone_is_closed_by_policy_and_waits_for_it() -> None:
+    state, effects = after(Event.RELEASED, Event.START)
+    assert (state.phase, effects) == (Phase.BLIND, (Effect.BEGIN, Effect.AWAIT_CAPTURE))
+    assert step(state, Event.RECOVERED)[0].phase is Phase.LISTENING
+    state, effects = step(state, Event.BLIND_TOO_LONG)
+    assert (effects, state.reason) == ((Effect.DRAIN,), StopReason.MICROPHONE_LOST)
+    assert step(state, Event.DRAINED)[0].phase is Phase.RESTING
+
+
+def test_a_microphone_that_rests_lets_the_next_session_begin_and_one_that_is_lost_does_not() -> None:
+    finished = (READY, Event.START, Event.STOP)
+    assert after(*finished, Event.RELEASED, Event.DRAINED)[0].phase is Phase.RESTING
+    assert after(*finished, Event.CAPTURE_LOST, Event.DRAINED)[0].phase is Phase.UNAVAILABLE
+    assert after(Event.RELEASED, Event.CAPTURE_LOST)[0].phase is Phase.UNAVAILABLE
+    assert after(READY, Event.RELEASED, Event.RECOVERED)[0].phase is Phase.IDLE
+
+
+def test_a_locked_screen_ends_a_session_with_its_text() -> None:
+    for before in ((READY, Event.START), (Event.RELEASED, Event.START)):
+        state, effects = after(*before, Event.SCREEN_LOCKED)
+        assert (effects, state.reason) == ((Effect.DRAIN,), StopReason.SCREEN_LOCKED)
+
+
 def test_shutdown_has_a_row_in_every_phase() -> None:
     assert all(Event.SHUTDOWN in rows for rows in TABLE.values())
 
 
 def test_capture_coming_and_going_has_a_row_in_every_phase() -> None:
-    assert all({Event.CAPTURE_LOST, Event.RECOVERED} <= set(rows) for rows in TABLE.values())
+    assert all({Event.CAPTURE_LOST, Event.RECOVERED, Event.RELEASED} <= set(rows) for rows in TABLE.values())
 
 
 def test_an_event_without_a_row_raises() -> None:

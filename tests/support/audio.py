@@ -1,6 +1,7 @@
 """Private sound servers: real PulseAudio and PipeWire processes that no desktop's own session ever sees."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -28,10 +29,15 @@ NO_HARDWARE = {
 PIPEWIRE_PROGRAMS = ("pipewire", "wireplumber", "pipewire-pulse", "dbus-daemon", "pw-metadata")
 
 
+NOT_YET = 0xFFFFFFFF
+"""PipeWire's source of a stream that is still being linked."""
+DESCRIPTIONS = {1: "Blue Yeti", 2: "Built-in Audio"}
+
+
 class SoundServer:
     """What both kinds of server have in common: their own directory, PulseAudio's socket, and faults on command.
 
-    `mic1` is the default source, `mic2` another; what is played to the sink `speaker1` is heard by `mic1`, sample by
+    `mic1`, the “Blue Yeti”, is the default source, `mic2`, “Built-in Audio”, another; what is played to the sink `speaker1` is heard by `mic1`, sample by
     sample, and `speaker2` by `mic2`.
     """
 
@@ -63,9 +69,9 @@ class SoundServer:
     @contextlib.contextmanager
     def adopted(self) -> Iterator[None]:
         """Let this very process find the server too: libpulse and ALSA read the environment with each opening."""
-        before = dict(os.environ)
+        before, ours = dict(os.environ), self.environment()
         os.environ.clear()
-        os.environ.update(self.environment())
+        os.environ.update(ours)
         try:
             yield
         finally:
@@ -113,6 +119,43 @@ class SoundServer:
 
     def set_default_source(self, source: str) -> None:
         self._run("pactl", "set-default-source", source)
+
+    def microphone(self, number: int, *properties: str) -> str:
+        """Arguments of the module that makes a microphone out of what a speaker plays."""
+        described = " ".join([f"device.description='{DESCRIPTIONS[number]}'", *properties])
+        return f'master=speaker{number}.monitor source_name=mic{number} source_properties="{described}"'
+
+    def plug(self, number: int, *properties: str) -> None:
+        """Bring a microphone that was unplugged, with more properties where given."""
+        self._run("pactl", "load-module", "module-remap-source", self.microphone(number, *properties))
+
+    def unplug(self, number: int) -> None:
+        for line in self._run("pactl", "list", "short", "modules").splitlines():
+            if f"source_name=mic{number} " in f"{line} ":
+                self._run("pactl", "unload-module", line.split()[0])
+
+    def move_stream(self, source: str) -> None:
+        """As a person does in a mixer, with the one stream that an ALSA program records."""
+        for index, (application, _) in self.streams().items():
+            if application == "org.coldvox.Daemon1":
+                self._run("pactl", "move-source-output", str(index), source)
+
+    def streams(self) -> dict[int, tuple[str, int]]:
+        """Of each program that records: its application's ID, where it has one, and the index of its source."""
+        listed = json.loads(self._run("pactl", "-f", "json", "list", "source-outputs"))
+        return {
+            stream["index"]: (stream["properties"].get("application.id", ""), stream["source"])
+            for stream in listed
+            if stream.get("client") not in {None, "n/a"}  # the microphones' own have none
+            and stream["source"] != NOT_YET
+        }
+
+    def record_in_background(self) -> "subprocess.Popen[bytes]":
+        """Another program that records the default source."""
+        return subprocess.Popen(["parecord", "--raw"], env=self.environment(), stdout=subprocess.DEVNULL)
+
+    def mute(self, source: str = "mic1", *, muted: bool = True) -> None:
+        self._run("pactl", "set-source-mute", source, "1" if muted else "0")
 
     def is_answering(self) -> bool:
         return (
@@ -171,7 +214,7 @@ class PulseServer(SoundServer):
             # Without rewinds it works in steps of 50 ms, like a sound card, and not of 2 s.
             sink = f"sink_name=speaker{number} rate={self._rate} channels=1 format=s16le norewinds=1"
             modules.append(f"module-null-sink {sink}")
-            modules.append(f"module-remap-source master=speaker{number}.monitor source_name=mic{number}")
+            modules.append(f"module-remap-source {self.microphone(number)}")
         self._spawn(
             *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disallow-exit=no"),
             *("--realtime=no", "--high-priority=no", "--disable-shm=yes", "--log-target=stderr", "--log-level=info"),
@@ -196,6 +239,10 @@ class PipeWireServer(SoundServer):
             "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.directory}/bus",
         }
 
+    def microphone(self, number: int, *properties: str) -> str:
+        mono = "rate=16000 channels=1 channel_map=mono master_channel_map=mono"
+        return f"{super().microphone(number, *properties)} {mono}"
+
     def start(self) -> None:
         self.directory.chmod(0o700)
         (self.directory / "bus").unlink(missing_ok=True)
@@ -214,10 +261,7 @@ class PipeWireServer(SoundServer):
         mono = ("rate=16000", "channels=1", "channel_map=mono")
         for number in (1, 2):
             self._run("pactl", "load-module", "module-null-sink", f"sink_name=speaker{number}", *mono)
-            self._run(
-                *("pactl", "load-module", "module-remap-source", f"source_name=mic{number}"),
-                *(f"master=speaker{number}.monitor", "master_channel_map=mono", *mono),
-            )
+            self.plug(number)
         self.set_default_source("mic1")
 
 

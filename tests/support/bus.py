@@ -19,7 +19,8 @@ from dbus_next.aio import MessageBus
 
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
-from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner
+from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
+from coldvoxd.core.microphones import Policy
 from coldvoxd.core.ports import Announcer
 from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.eventually import eventually, eventually_blocking
@@ -361,12 +362,36 @@ class ScriptedControl:
 
 
 @dataclass
+class ScriptedMicrophone:
+    """A MicrophoneControl of two microphones, of which the test may say anything else."""
+
+    device: str = "Blue Yeti"
+    selection: str = "default"
+    devices: tuple[tuple[str, str], ...] = (("mic1", "Blue Yeti"), ("mic2", "Built-in Audio"))
+    device_open: bool = True
+    policy: Policy = Policy.ALWAYS
+    muted: bool = False
+    problem: str = ""
+    announcer: Announcer | None = None
+
+    def select(self, name: str) -> None:
+        for known, description in self.devices:
+            if name in description:
+                self.device, self.selection = description, known
+                assert self.announcer is not None
+                self.announcer.state_changed()
+                return
+        raise UnknownDevice(f"There is no microphone “{name}”.")
+
+
+@dataclass
 class RunningService:
     """A service that has its name on a private bus."""
 
     bus: PrivateBus
     service: BusService
     control: ScriptedControl
+    microphone: ScriptedMicrophone
 
     def client(self) -> BusClient:
         return BusClient(self.bus.address)
@@ -376,10 +401,11 @@ class RunningService:
 async def running_service(bus: PrivateBus) -> AsyncIterator[RunningService]:
     """The service on this bus, obeying a ScriptedControl."""
     control = ScriptedControl()
-    service = await BusService.connect(control, bus.address)
-    control.announcer = service
+    microphone = ScriptedMicrophone()
+    service = await BusService.connect(control, bus.address, microphone=microphone)
+    control.announcer = microphone.announcer = service
     await service.own_name()
     try:
-        yield RunningService(bus, service, control)
+        yield RunningService(bus, service, control, microphone)
     finally:
         await service.close()

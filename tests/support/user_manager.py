@@ -53,7 +53,9 @@ class UserManager:
     def __init__(self, process: "subprocess.Popen[str]", work: Path, ready: Sequence[str]) -> None:
         self._process = process
         self._work = work
-        _, self._pid, uid, home = ready
+        _, pid, uid, home = ready
+        # --root too: the tests may run in a chroot, whose mount namespace has another root.
+        self._enter = ["nsenter", f"--target={pid}", "--mount", "--pid", "--ipc", "--root", "--wd=/"]
         self.uid = int(uid)
         self.home = Path(home)
         """Seen by that user's processes alone; `write` and `read` reach into it."""
@@ -74,9 +76,8 @@ class UserManager:
             **(environment or {}),
         }
         identity = [f"--reuid={self.uid}", f"--regid={self.uid}", "--init-groups", "--inh-caps=-all"]
-        enter = ["nsenter", f"--target={self._pid}", "--mount", "--pid", "--ipc", "--wd=/"]
         settings = [f"{key}={value}" for key, value in variables.items()]
-        return as_root(*enter, "setpriv", *identity, "env", "-i", *settings, *map(str, command))
+        return as_root(*self._enter, "setpriv", *identity, "env", "-i", *settings, *map(str, command))
 
     def run(
         self,
@@ -165,8 +166,8 @@ class UserManager:
     def journal(self, unit: str = "") -> str:
         """What the user would read with journalctl."""
         selection = ["--user-unit", unit] if unit else []
-        enter = ["nsenter", f"--target={self._pid}", "--mount", "--pid"]  # what was written a moment ago, too
-        subprocess.run(as_root(*enter, "journalctl", "--sync"), check=False, capture_output=True)
+        # What was written a moment ago, too.
+        subprocess.run(as_root(*self._enter, "journalctl", "--sync"), check=False, capture_output=True)
         done = self.run("journalctl", "--user", "--no-pager", "-o", "short-precise", *selection, check=False)
         return done.stdout + done.stderr
 
@@ -176,8 +177,9 @@ class UserManager:
 
     def make_device(self, path: str) -> None:
         """A device node that reads as /dev/null does, in this user's /dev alone."""
-        enter = ["nsenter", f"--target={self._pid}", "--mount", "--pid"]
-        subprocess.run(as_root(*enter, "mknod", "--mode=666", path, "c", "1", "3"), check=True, capture_output=True)
+        subprocess.run(
+            as_root(*self._enter, "mknod", "--mode=666", path, "c", "1", "3"), check=True, capture_output=True
+        )
 
 
 def needed_paths() -> list[Path]:
@@ -245,7 +247,8 @@ def install_daemon(manager: UserManager, settings: str = "") -> None:
     hidden = [str(path) for path in needed_paths() if path.is_relative_to("/tmp") or path.is_relative_to("/var/tmp")]
     if hidden:  # the service has a /tmp of its own; a checkout in there isn't what a user has
         drop_in = "[Service]\n" + "".join(f"BindReadOnlyPaths={path}\n" for path in hidden)
-        manager.write(".config/systemd/user/coldvoxd.service.d/checkout.conf", drop_in)
+        for unit in ("coldvoxd", "coldvoxd-model"):
+            manager.write(f".config/systemd/user/{unit}.service.d/checkout.conf", drop_in)
     if settings:
         manager.write(".config/coldvoxd/coldvoxd.toml", settings)
     manager.run(ROOT / "contrib/install-units.sh")

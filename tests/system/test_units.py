@@ -8,6 +8,7 @@ import pytest
 from tests.support.user_manager import ROOT, UserManager, install_daemon, user_manager
 
 UNIT = "coldvoxd.service"
+FETCH = "coldvoxd-model.service"
 
 PROBE = """
 import ctypes, errno, os, pathlib, resource, socket
@@ -45,8 +46,9 @@ def manager() -> Iterator[UserManager]:
 
 def test_systemd_finds_nothing_wrong_with_the_unit(manager: UserManager) -> None:
     manager.run(ROOT / "contrib/install-units.sh", "--cpu")
-    said = manager.run("systemd-analyze", "--user", "verify", f"{manager.home}/.config/systemd/user/{UNIT}")
-    assert (said.stdout + said.stderr).strip() == ""
+    for unit in (UNIT, FETCH):
+        said = manager.run("systemd-analyze", "--user", "verify", f"{manager.home}/.config/systemd/user/{unit}")
+        assert (said.stdout + said.stderr).strip() == ""
     assert "cpu.conf" in manager.show(UNIT, "DropInPaths")
     manager.run("rm", f"{manager.home}/.config/systemd/user/{UNIT}.d/cpu.conf")
     manager.systemctl("daemon-reload")
@@ -74,6 +76,9 @@ def test_a_folder_with_a_space_and_a_percent_sign_is_understood(manager: UserMan
     manager.write(odd / "coldvoxd", "#!/bin/sh\n", executable=True)
     manager.run(ROOT / "contrib/install-units.sh", odd)
     assert f"path={odd}/coldvoxd ;" in manager.show(UNIT, "ExecStart")
+    fetch = manager.show(FETCH, "ExecStart")
+    assert f"path={odd}/coldvoxctl ;" in fetch
+    assert f"model pull --tries 1000 --progress-file {manager.runtime}/coldvoxd-model/progress.json ;" in fetch
     manager.run(ROOT / "contrib/install-units.sh")
 
 
@@ -106,4 +111,55 @@ def test_the_sandbox_is_really_in_force(manager: UserManager) -> None:
         "privileges": "none to gain",
         "namespace": "EPERM",
         "core": "0",
+    }, journal
+
+
+FETCH_PROBE = """
+import errno, os, pathlib, socket
+
+def attempt(what, *arguments):
+    try:
+        what(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "allowed"
+
+runtime = pathlib.Path(os.environ["XDG_RUNTIME_DIR"])
+found = {
+    "network": attempt(socket.socket, socket.AF_INET),
+    "bus": attempt(socket.socket(socket.AF_UNIX).connect, str(runtime / "bus")),
+    "packets": attempt(socket.socket, socket.AF_PACKET, socket.SOCK_RAW),
+    "home": attempt((pathlib.Path.home() / "x").write_text, ""),
+    "cache": attempt((pathlib.Path.home() / ".cache/coldvoxd/x").write_text, ""),
+    "runtime": attempt((runtime / "x").write_text, ""),
+    "own": attempt((runtime / "coldvoxd-model" / "x").write_text, ""),
+    "privileges": "none to gain" if "NoNewPrivs:\\t1" in pathlib.Path("/proc/self/status").read_text() else "some",
+    "nice": os.nice(0),
+}
+for name, value in found.items():
+    print(f"PROBE {name}={value}")
+"""
+
+
+def test_the_unit_that_fetches_may_use_the_network_and_write_its_cache_and_nothing_else(manager: UserManager) -> None:
+    script = manager.write("probe.py", FETCH_PROBE)
+    drop_in = manager.write(
+        f".config/systemd/user/{FETCH}.d/probe.conf", f"[Service]\nExecStart=\nExecStart={sys.executable} {script}\n"
+    )
+    manager.systemctl("daemon-reload")
+    manager.systemctl("start", FETCH, check=False)
+    journal = manager.journal(FETCH)
+    manager.run("rm", drop_in)
+    manager.systemctl("daemon-reload")
+    found = dict(line.split("PROBE ", 1)[1].split("=", 1) for line in journal.splitlines() if "PROBE " in line)
+    assert found == {
+        "network": "allowed",
+        "bus": "EACCES",
+        "packets": "EAFNOSUPPORT",
+        "home": "EROFS",
+        "cache": "allowed",
+        "runtime": "EROFS",
+        "own": "allowed",
+        "privileges": "none to gain",
+        "nice": "10",
     }, journal

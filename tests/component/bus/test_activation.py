@@ -8,11 +8,11 @@ from tests.support.bus import BusClient, PrivateBus
 PROGRAM = """
 import asyncio
 from coldvoxd.bus.service import BusService
-from tests.support.bus import ScriptedControl
+from tests.support.bus import ScriptedControl, ScriptedMicrophone
 
 async def main():
     control = ScriptedControl()
-    service = control.announcer = await BusService.connect(control)
+    service = control.announcer = await BusService.connect(control, microphone=ScriptedMicrophone())
     await service.own_name()
     await service.wait_for_disconnect()
 

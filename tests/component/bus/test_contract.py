@@ -10,7 +10,7 @@ from dbus_next import Variant
 from dbus_next import introspection as library
 
 from coldvoxd import __version__
-from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, interface_xml
+from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
 from coldvoxd.core.values import EngineStatus
 from tests.support.bus import BusClient, BusError, RunningService
 
@@ -50,7 +50,9 @@ async def test_the_running_service_introspects_as_the_contract_says_names_includ
 def test_what_the_library_dispatches_and_sends_is_what_the_contract_says(running: RunningService) -> None:
     contract = members(interface_xml())
     dispatched: dict[tuple[str, str, str], list[tuple[str | None, ...]]] = {}
-    for interface in (running.service._dictation.introspect(), running.service._engine.introspect()):
+    service = running.service
+    for exported in (service._dictation, service._engine, service._microphone):
+        interface = exported.introspect()
         assert isinstance(interface, library.Interface)
         for method in interface.methods:
             ins, outs = [str(arg.signature) for arg in method.in_args], [str(arg.signature) for arg in method.out_args]
@@ -69,7 +71,8 @@ async def test_every_method_of_the_contract_is_served(client: BusClient) -> None
         if kind != "method":
             continue
         signature = "".join(str(arg[1]) for arg in shape if arg[2] == "in")
-        body: list[object] = [{}] if signature == "a{sv}" else []
+        samples: dict[str, list[object]] = {"a{sv}": [{}], "s": ["?"]}
+        body = samples.get(signature, [])
         try:
             await client.call(name, signature, *body, interface=interface)
         except BusError as error:
@@ -81,7 +84,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
 ) -> None:
     running.control.engine = EngineStatus("m", "fp32", "P", ("P", "Q"), "model-missing", 0.5, "a sentence")
     contract = members(interface_xml())
-    for interface in (DICTATION, ENGINE):
+    for interface in (DICTATION, MICROPHONE, ENGINE):
         values = await client.call("GetAll", "s", interface, interface="org.freedesktop.DBus.Properties")
         wanted = {key[2]: shape[0][0] for key, shape in contract.items() if key[:2] == (interface, "property")}
         assert {name: value.signature for name, value in values.items()} == wanted
@@ -167,7 +170,7 @@ def test_every_member_and_argument_of_the_contract_has_prose() -> None:
             prose = [line for line in lines[1:] if line and not line.startswith("@")]
             assert prose, f"no sentence on {name}"
             documented += 1
-    assert documented == len(members(interface_xml())) + 2
+    assert documented == len(members(interface_xml())) + 3
 
 
 def test_the_activation_file_names_the_unit() -> None:

@@ -9,14 +9,21 @@ import pytest
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import BusUnavailable, NameTaken
 from coldvoxd.core.values import EngineStatus, SessionOptions
-from tests.support.bus import BusClient, PrivateBus, RunningService, ScriptedControl, running_service
+from tests.support.bus import (
+    BusClient,
+    PrivateBus,
+    RunningService,
+    ScriptedControl,
+    ScriptedMicrophone,
+    running_service,
+)
 from tests.support.eventually import eventually
 
 BURST = 2000
 
 
 async def test_a_second_daemon_is_told_who_has_the_name(running: RunningService, client: BusClient) -> None:
-    second = await BusService.connect(ScriptedControl(), running.bus.address)
+    second = await BusService.connect(ScriptedControl(), running.bus.address, microphone=ScriptedMicrophone())
     with pytest.raises(NameTaken, match=rf"process {os.getpid()} \(:1\.\d+\)"):
         await second.own_name()
     await second.close()
@@ -63,9 +70,11 @@ async def test_a_bus_that_goes_away_is_noticed(running: RunningService) -> None:
 
 async def test_no_bus_is_an_error_that_says_so(bus: PrivateBus) -> None:
     with pytest.raises(BusUnavailable, match="can't be reached"):
-        await BusService.connect(ScriptedControl(), f"unix:path={bus.directory}/nowhere")
+        await BusService.connect(
+            ScriptedControl(), f"unix:path={bus.directory}/nowhere", microphone=ScriptedMicrophone()
+        )
     with pytest.raises(BusUnavailable):
-        await BusService.connect(ScriptedControl(), "no address at all")
+        await BusService.connect(ScriptedControl(), "no address at all", microphone=ScriptedMicrophone())
 
 
 async def test_a_bus_that_hangs_up_while_we_connect_is_an_error(bus: PrivateBus) -> None:
@@ -76,7 +85,7 @@ async def test_a_bus_that_hangs_up_while_we_connect_is_an_error(bus: PrivateBus)
     path = f"{bus.directory}/rude"
     async with await asyncio.start_unix_server(hang_up, path):
         with pytest.raises(BusUnavailable, match="lets nobody in"):
-            await BusService.connect(ScriptedControl(), f"unix:path={path}")
+            await BusService.connect(ScriptedControl(), f"unix:path={path}", microphone=ScriptedMicrophone())
 
 
 async def test_a_burst_survives_a_bus_that_stands_still(running: RunningService, client: BusClient) -> None:

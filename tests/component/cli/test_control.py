@@ -64,8 +64,14 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "progress": 0.25,
         "last_error": "",
         "version": __version__,
+        "device": "Blue Yeti",
+        "selection": "default",
+        "open": True,
+        "policy": "always",
+        "muted": False,
+        "problem": "",
     }
-    assert len(status) == interface_xml().count("<property ")
+    assert len(status) == interface_xml().count("<property ") - 1, "all but the list of devices"
     running.control.engine = EngineStatus(degraded="model-missing", last_error="No model.")
     shown = await run(ctl, "status")
     for part in ("none loaded", "none open", "degraded: model-missing", "No model."):
@@ -99,9 +105,9 @@ async def test_stop_without_a_session(running: RunningService, ctl: Ctl) -> None
     assert (await run(ctl, "stop")).exit == Exit.NOT_NOW
 
 
-@pytest.mark.parametrize("command", ["start", "stop", "toggle", "cancel", "status", "listen"])
+@pytest.mark.parametrize("command", ["start", "stop", "toggle", "cancel", "status", "devices", "device x", "listen"])
 async def test_without_a_daemon(ctl: Ctl, command: str) -> None:
-    result = await run(ctl, command, "--json")
+    result = await run(ctl, *command.split(), "--json")
     assert result.exit == Exit.UNREACHABLE
     assert result.error["error"] == "DaemonUnreachable"
     assert "systemctl --user" in result.error["message"]
@@ -174,7 +180,7 @@ async def test_help_documents_every_command_and_exit_code(ctl: Ctl) -> None:
     assert shown.exit == 0
     for code in Exit:
         assert f"  {code.value:<4} {MEANINGS[code]}" in shown.out
-    for command in ("start", "stop", "toggle", "cancel", "status", "listen", "transcribe"):
+    for command in ("start", "stop", "toggle", "cancel", "status", "devices", "device", "listen", "transcribe"):
         assert f"    {command} " in shown.out
         described = await run(ctl, command, "--help")
         assert described.exit == 0
@@ -188,7 +194,7 @@ async def test_version(ctl: Ctl) -> None:
 
 def test_a_shortcut_key_loads_nothing_heavy() -> None:
     program = (
-        "import sys, json, coldvoxd.cli.main, coldvoxd.cli.listen, coldvoxd.cli.control;"
+        "import sys, json, coldvoxd.cli.main, coldvoxd.cli.listen, coldvoxd.cli.control, coldvoxd.cli.devices;"
         "print(json.dumps([m for m in ('numpy', 'onnxruntime', 'soundfile', 'soxr') if m in sys.modules]))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

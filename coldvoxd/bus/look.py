@@ -1,0 +1,39 @@
+"""What the session bus says of the daemon, asked without starting it."""
+
+import asyncio
+from dataclasses import dataclass
+
+from dbus_next import DBusError
+
+from coldvoxd.bus.connection import Connection, session_address
+from coldvoxd.bus.contract import BUS_NAME
+from coldvoxd.core.errors import BusUnavailable
+
+LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class BusView:
+    address: str
+    activatable: bool
+    """Whether a call to the daemon's name would start it."""
+    owner_pid: int | None
+    """The daemon's process; None where none runs."""
+
+
+async def look() -> BusView:
+    """Ask the session bus. Raises BusUnavailable where there is none or it doesn't answer."""
+    address = session_address()
+    connection = await Connection.open(address)
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            names = await connection.ask_bus("ListActivatableNames")
+            try:
+                pid = int(await connection.ask_bus("GetConnectionUnixProcessID", "s", BUS_NAME))
+            except DBusError:
+                pid = None
+    except TimeoutError as error:
+        raise BusUnavailable(f"The bus at {address} did not answer within {LIMIT_S:g} s.") from error
+    finally:
+        await connection.aclose()
+    return BusView(address, BUS_NAME in names, pid)

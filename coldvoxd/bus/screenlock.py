@@ -1,0 +1,61 @@
+"""The screen lock: whether the desktop's screen saver covers the session.
+
+GNOME Shell, KDE's kscreenlocker, Cinnamon, MATE and Xfce all tell it on the session bus by the same two members under
+names of their own. logind's LockedHint would need the system bus, and only some of them set it.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from dbus_next import DBusError, Message, MessageFlag, MessageType
+
+from coldvoxd.bus.connection import Connection
+
+SCREEN_SAVERS: Mapping[str, str] = MappingProxyType(
+    {
+        "org.gnome.ScreenSaver": "/org/gnome/ScreenSaver",
+        "org.freedesktop.ScreenSaver": "/org/freedesktop/ScreenSaver",
+        "org.cinnamon.ScreenSaver": "/org/cinnamon/ScreenSaver",
+        "org.mate.ScreenSaver": "/org/mate/ScreenSaver",
+        "org.xfce.ScreenSaver": "/org/xfce/ScreenSaver",
+    }
+)
+"""Bus name, which is the interface's too, and object of each."""
+
+
+class ScreenLock:
+    """Tells when the screen is locked and unlocked. Event loop only; lives as long as its connection."""
+
+    def __init__(self, connection: Connection, on_lock: Callable[[bool], None]) -> None:
+        self._connection = connection
+        self._on_lock = on_lock
+
+    async def watch(self) -> None:
+        """Begin; tells at once where a screen saver is active. Raises BusUnavailable."""
+        self._connection.add_message_handler(self._note)
+        for interface in SCREEN_SAVERS:
+            rule = f"type='signal',sender='{interface}',interface='{interface}',member='ActiveChanged'"
+            await self._connection.ask_bus("AddMatch", "s", rule)
+        for interface, path in SCREEN_SAVERS.items():
+            if await self._is_active(interface, path):
+                self._on_lock(True)
+
+    async def _is_active(self, interface: str, path: str) -> bool:
+        """Whether that screen saver covers the screen now; nobody is started to answer this."""
+        call = Message(
+            destination=interface, path=path, interface=interface, member="GetActive", flags=MessageFlag.NO_AUTOSTART
+        )
+        try:
+            return bool(await self._connection.ask(call))
+        except DBusError:
+            return False
+
+    def _note(self, message: Message) -> None:
+        # The bus delivers these from the owner of the screen saver's name alone: that is the rule's `sender`.
+        if (
+            message.message_type is MessageType.SIGNAL
+            and message.interface in SCREEN_SAVERS
+            and message.member == "ActiveChanged"
+            and message.signature == "b"
+        ):
+            self._on_lock(message.body[0])

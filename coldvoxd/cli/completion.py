@@ -1,0 +1,48 @@
+"""The command completion: shell scripts made from the command line that --help shows."""
+
+import argparse
+from argparse import Namespace
+from collections.abc import Iterator
+
+import shtab
+
+from coldvoxd.cli.arguments import command_line
+from coldvoxd.cli.config import keys
+from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.output import Output
+from coldvoxd.models.find import BUNDLED
+from coldvoxd.models.published import PUBLISHED
+
+
+def completion(arguments: Namespace, output: Output) -> Exit:
+    """Print the script for a shell."""
+    script = script_for(arguments.shell)
+    output.result({"shell": arguments.shell, "script": script}, script.rstrip())
+    return Exit.DONE
+
+
+def script_for(shell: str) -> str:
+    """The completions of coldvoxctl, for one of shtab's shells."""
+    parser = command_line()
+    _dress(parser)
+    return str(shtab.complete(parser, shell))
+
+
+def _dress(parser: argparse.ArgumentParser) -> None:
+    """Give shtab what argparse need not know: short descriptions, and which values are files, models or settings."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask; shtab does the same
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for name, summary in _summaries(action):
+                action.choices[name].description = summary
+                _dress(action.choices[name])
+        elif action.dest in {"files", "file", "report", "config"}:
+            action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab's own extension
+        elif action.dest in {"model", "name"} and action.choices is None:
+            action.choices = [*PUBLISHED, BUNDLED]
+        elif action.dest == "key":
+            action.choices = keys()
+
+
+def _summaries(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> Iterator[tuple[str, str]]:
+    for choice in commands._get_subactions():  # noqa: SLF001
+        yield choice.dest, choice.help or ""

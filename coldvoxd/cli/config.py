@@ -1,0 +1,76 @@
+"""The command config."""
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+
+from coldvoxd import settings
+from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.output import Output
+from coldvoxd.core.settings import Settings
+from coldvoxd.settings import SettingDoc
+
+
+def config(arguments: Namespace, output: Output) -> Exit:
+    """Show settings, or check a file of them. Raises SettingsError or UsageFault."""
+    path = settings.default_path()
+    match arguments.action:
+        case "path":
+            output.result({"path": str(path), "exists": path.exists()}, str(path))
+        case "example":
+            output.result({"example": settings.example()}, settings.example().rstrip())
+        case "check":
+            settings.load(arguments.file)
+            checked = arguments.file or path
+            there = arguments.file is not None or path.exists()
+            text = f"{checked} can be used" if there else f"there is no {path}; the defaults are used"
+            output.result({"path": str(checked), "exists": there, "valid": True}, text)
+        case "get":
+            doc = _named(arguments.key)
+            value = _value(settings.load(), doc)
+            output.result({arguments.key: value}, str(value).lower() if doc.type is bool else str(value))
+        case _:
+            _show(output)
+    return Exit.DONE
+
+
+def keys() -> list[str]:
+    """`microphone.device` and all others, in the order of the file."""
+    return [_key(doc) for doc in settings.describe()]
+
+
+def _show(output: Output) -> None:
+    chosen, docs = settings.load(), list(settings.describe())
+    output.result({_key(doc): _value(chosen, doc) for doc in docs}, "\n".join(_lines(chosen, docs)))
+
+
+def _lines(chosen: Settings, docs: list[SettingDoc]) -> Iterator[str]:
+    """The settings in force as TOML, each with where it comes from unless that is the default."""
+    written, section = settings.load(environment={}), ""
+    for doc in docs:
+        if doc.section != section:
+            yield from ([""] if section else [])
+            section = doc.section
+            yield f"[{section}]"
+        source = ""
+        if doc.variable in os.environ:
+            source = f"  # {doc.variable}"
+        elif _value(written, doc) != doc.default:
+            source = f"  # from the file; the default is {settings.toml_value(doc.default)}"
+        yield f"{doc.key} = {settings.toml_value(_value(chosen, doc))}{source}"
+
+
+def _named(key: str) -> SettingDoc:
+    for doc in settings.describe():
+        if key == _key(doc):
+            return doc
+    raise UsageFault(f"There is no setting {key!r}; there are {', '.join(keys())}.")
+
+
+def _key(doc: SettingDoc) -> str:
+    return f"{doc.section}.{doc.key}"
+
+
+def _value(chosen: Settings, doc: SettingDoc) -> str | float | bool:
+    value: str | float | bool = getattr(getattr(chosen, doc.section), doc.key)
+    return value

@@ -1,0 +1,34 @@
+"""The command doctor."""
+
+import dataclasses
+from argparse import Namespace
+from pathlib import Path
+
+from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.output import Output
+from coldvoxd.doctor.examination import examine
+from coldvoxd.doctor.finding import Verdict
+from coldvoxd.doctor.redaction import Person
+from coldvoxd.doctor.report import line, report
+
+
+def doctor(arguments: Namespace, output: Output) -> Exit:
+    """Show every finding as it comes, and write the report where one is wanted. Raises UsageFault."""
+    if arguments.report is not None:
+        _write(arguments.report, "")  # before the examination, which takes seconds
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        output.result(dataclasses.asdict(finding), line(finding))
+    if arguments.report is not None:
+        _write(arguments.report, report(findings, Person.here()))
+        output.result({"report": str(arguments.report)}, f"\nwrote {arguments.report}; read it before you attach it")
+    failed = any(finding.verdict is Verdict.FAIL for finding in findings)
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageFault(f"{path} can't be written: {error.strerror or error}") from error

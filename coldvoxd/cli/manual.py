@@ -1,0 +1,154 @@
+"""The manual pages, made from the command lines that --help shows and from the settings: `python -m coldvoxd.cli.manual DIR`."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from coldvoxd import __version__, settings
+from coldvoxd.arguments import command_line as daemon_command_line
+from coldvoxd.cli.arguments import command_line
+
+_WIDTH = re.compile(r"^ {2,}\S")
+
+
+def coldvoxctl() -> str:
+    """Of section 1, for people who dictate."""
+    parser = command_line()
+    lines = [*_head("coldvoxctl", 1, "dictate with coldvoxd, and see what it does"), *_command_line(parser)]
+    return _page([*lines, *_see_also("coldvoxd(1)", "coldvoxd.toml(5)")])
+
+
+def coldvoxd() -> str:
+    """Of section 1, for people who run it."""
+    lines = [*_head("coldvoxd", 1, "dictation daemon on the session bus"), *_command_line(daemon_command_line())]
+    return _page([*lines, *_see_also("coldvoxctl(1)", "coldvoxd.toml(5)", "systemctl(1)", "busctl(1)")])
+
+
+def coldvoxd_toml() -> str:
+    """Of section 5, for people who change settings."""
+    lines = _head("coldvoxd.toml", 5, "settings of coldvoxd")
+    lines += [".SH SYNOPSIS", _text("~/.config/coldvoxd/coldvoxd.toml"), ".SH DESCRIPTION"]
+    lines += _prose(
+        "A TOML file; none is needed. `coldvoxctl config example` prints one with every key, `coldvoxctl config check` "
+        "tells the line of a mistake, `coldvoxctl config show` what is in force.\n\n"
+        "An environment variable goes over the file; each is named below."
+    )
+    section = ""
+    for doc in settings.describe():
+        if doc.section != section:
+            section = doc.section
+            lines.append(f".SH [{section}]")
+        limits = f" ({doc.limits})" if doc.limits else ""
+        lines += [".TP", f"\\fB{_escaped(doc.key)}\\fR = {_escaped(settings.toml_value(doc.default))}"]
+        lines += [_text(f"{doc.text}{limits}"), ".br", _text(f"Environment: {doc.variable}")]
+    return _page([*lines, *_see_also("coldvoxd(1)", "coldvoxctl(1)")])
+
+
+PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
+    {"man1/coldvoxctl.1": coldvoxctl, "man1/coldvoxd.1": coldvoxd, "man5/coldvoxd.toml.5": coldvoxd_toml}
+)
+"""By their places below a man directory."""
+
+
+def write(directory: Path) -> list[Path]:
+    """Write all pages below a man directory, such as `~/.local/share/man`; their paths."""
+    written = []
+    for name, page in PAGES.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(), "utf-8")
+        written.append(path)
+    return written
+
+
+def _page(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def _head(name: str, section: int, summary: str) -> list[str]:
+    title = f'.TH "{name.upper()}" "{section}" "" "coldvoxd {__version__}" "coldvoxd"'
+    return [title, ".SH NAME", _escaped(f"{name} ") + "\\- " + _escaped(summary)]
+
+
+def _see_also(*pages: str) -> list[str]:
+    return [".SH SEE ALSO", ", ".join(f"\\fB{_escaped(page)}\\fR" for page in pages)]
+
+
+def _command_line(parser: argparse.ArgumentParser) -> Iterator[str]:
+    yield from (".SH SYNOPSIS", *_synopsis(parser))
+    yield from (".SH DESCRIPTION", *_prose(parser.description or ""))
+    options, commands = _sorted(parser)
+    yield from (".SH OPTIONS", *options)
+    if commands:
+        yield ".SH COMMANDS"
+    for command in commands:
+        yield from _command(command)
+    if parser.epilog:
+        yield from (".SH NOTES", *_prose(parser.epilog))
+
+
+def _command(parser: argparse.ArgumentParser) -> Iterator[str]:
+    yield f".SS {_escaped(parser.prog.partition(' ')[2])}"
+    yield from _synopsis(parser)
+    if parser.description:
+        yield from (".PP", *_prose(parser.description))
+    options, commands = _sorted(parser)
+    yield from options
+    if parser.epilog:
+        yield from (".PP", *_prose(parser.epilog))
+    for command in commands:
+        yield from _command(command)
+
+
+def _synopsis(parser: argparse.ArgumentParser) -> list[str]:
+    usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
+    return [f"\\fB{_escaped(parser.prog)}\\fR{_escaped(usage.removeprefix(parser.prog))}"]
+
+
+def _sorted(parser: argparse.ArgumentParser) -> tuple[list[str], list[argparse.ArgumentParser]]:
+    """The options as a list of terms, and the commands below this parser."""
+    options: list[str] = []
+    commands: list[argparse.ArgumentParser] = []
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            commands += dict.fromkeys(action.choices.values())
+        elif action.help is not argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):  # noqa: SLF001
+            options += [".TP", _term(action), _text(action.help or "")]
+    return options, commands
+
+
+def _term(action: argparse.Action) -> str:
+    value = "" if action.nargs == 0 else str(action.metavar or "|".join(map(str, action.choices or ())) or action.dest)
+    names = ", ".join(f"\\fB{_escaped(name)}\\fR" for name in action.option_strings)
+    return " ".join(filter(None, (names, value and f"\\fI{_escaped(value)}\\fR")))
+
+
+def _prose(text: str) -> Iterator[str]:
+    """Paragraphs as paragraphs, indented lines as they stand."""
+    literal = False
+    for line in text.strip("\n").splitlines():
+        if bool(_WIDTH.match(line)) is not literal and line.strip():
+            literal = not literal
+            yield from ((".RS 4", ".nf") if literal else (".fi", ".RE"))
+        yield _text(line) if line.strip() else (".PP" if not literal else ".sp")
+    if literal:
+        yield from (".fi", ".RE")
+
+
+def _text(line: str) -> str:
+    """A line of running text, with `code` in bold."""
+    return re.sub(r"`([^`]+)`", r"\\fB\1\\fR", _escaped(line))
+
+
+def _escaped(text: str) -> str:
+    """As roff takes it: backslashes, dashes that are dashes, and no line that looks like a request."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{text}" if text.startswith((".", "'")) else text
+
+
+if __name__ == "__main__":
+    for page in write(Path(sys.argv[1])):
+        print(page)

@@ -1,0 +1,323 @@
+"""The commands model pull, list, path, verify and remove."""
+
+import shutil
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.output import Output
+from coldvoxd.core.errors import FetchFault, ModelInvalid, ModelMissing
+
+if TYPE_CHECKING:
+    from coldvoxd.core.settings import ModelSettings
+    from coldvoxd.models.fetch import FetchProgress
+    from coldvoxd.models.find import InstalledModel
+    from coldvoxd.models.progress import ToldProgress
+
+JSON_INTERVAL_S = 0.5
+
+
+def model(arguments: Namespace, output: Output) -> Exit:
+    """Carry one of them out. Raises ColdvoxError."""
+    match arguments.action:
+        case "pull":
+            return _pull(arguments, output)
+        case "list":
+            return _list(output)
+        case "path":
+            return _path(arguments, output)
+        case "verify":
+            return _verify(arguments, output)
+        case "remove":
+            return _remove(arguments, output)
+        case _:
+            raise UsageFault("Which? pull, list, path, verify or remove. See `coldvoxctl model --help`.")
+
+
+def _settings() -> "ModelSettings":
+    from coldvoxd import settings
+
+    return settings.load().model
+
+
+def _pull(arguments: Namespace, output: Output) -> Exit:
+    from coldvoxd.core.values import Precision
+    from coldvoxd.models.fetch import TRIES, Fetch, FetchProgress, FetchState
+    from coldvoxd.models.progress import ProgressWriter
+
+    chosen = _settings()
+    name = arguments.name or chosen.name
+    # A model named here has nothing to do with the precision that the settings want of theirs.
+    precision = Precision(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
+    meter = _JsonMeter(output) if output.as_json else _Meter()
+    tell: list[Callable[[FetchProgress], None]] = [meter]
+    if arguments.progress_file:
+        write = ProgressWriter(Path(arguments.progress_file))
+        tell.append(lambda progress: write(_told(progress)))
+    last = FetchProgress(name, precision)
+
+    def report(progress: FetchProgress) -> None:
+        nonlocal last
+        last = progress
+        for each in tell:
+            each(progress)
+
+    try:
+        fetched = Fetch(name, precision, report, arguments.tries or TRIES).run()
+    except FetchFault as fault:
+        from dataclasses import replace
+
+        report(replace(last, state=FetchState.FAILED, message=str(fault)))
+        raise
+    finally:
+        meter.clear()
+    directory = str(fetched.directory)
+    output.result(
+        {
+            "event": "done",
+            "model": name,
+            "precision": str(precision),
+            "path": directory,
+            "fetched_bytes": fetched.fetched_bytes,
+        },
+        f"{name} ({precision}) is in {directory}" + ("" if fetched.fetched_bytes else "; it was there already"),
+    )
+    return Exit.DONE
+
+
+def _list(output: Output) -> Exit:
+    from coldvoxd.models import list_models
+    from coldvoxd.models.catalog import known_models
+
+    chosen = _settings().name
+    installed = list_models()
+    for found in installed:
+        size, place = _bytes(found.directory), _place(found)
+        precisions = [str(precision) for precision in found.precisions]
+        fields = {
+            "name": found.name,
+            "path": str(found.directory),
+            "precisions": precisions,
+            "bytes": size,
+            "place": place,
+            "selected": found.name == chosen,
+        }
+        holds = ", ".join(precisions) or "incomplete"
+        mark = "*" if found.name == chosen else " "
+        output.result(
+            fields, f"{mark} {found.name:<24} {holds:<12} {_megabytes(size):>9}  {place:<8} {found.directory}"
+        )
+    for name in sorted(known_models().keys() - {found.name for found in installed}):
+        fields = {
+            "name": name,
+            "path": None,
+            "precisions": [],
+            "bytes": 0,
+            "place": None,
+            "selected": name == chosen,
+        }
+        mark = "*" if name == chosen else " "
+        output.result(fields, f"{mark} {name:<24} not here: coldvoxctl model pull {name}")
+    return Exit.DONE
+
+
+def _path(arguments: Namespace, output: Output) -> Exit:
+    found = _find(arguments)
+    output.result({"name": found.name, "path": str(found.directory)}, str(found.directory))
+    return Exit.DONE
+
+
+def _verify(arguments: Namespace, output: Output) -> Exit:
+    from coldvoxd.models.layout import model_files
+    from coldvoxd.models.manifest import damage, read_manifest
+
+    found = _find(arguments)
+    problems = [] if found.precisions else ["no precision is complete"]
+    for precision in found.precisions:
+        try:
+            model_files(found.name, found.directory, precision)
+        except ModelInvalid as fault:
+            problems.append(str(fault).partition(". Fetch it")[0])
+    manifest = read_manifest(found.directory)
+    checked = []
+    for name in manifest.files if manifest else ():
+        output.note(f"reading {name}")
+        assert manifest is not None  # noqa: S101 - there were names in it
+        checked.append(name)
+        if wrong := damage(found.directory, manifest, name):
+            problems.append(f"{found.directory / name} {wrong}")
+    fields = {
+        "name": found.name,
+        "path": str(found.directory),
+        "precisions": [str(precision) for precision in found.precisions],
+        "checked": checked,
+        "hashes_known": manifest is not None,
+        "problems": problems,
+    }
+    output.result(fields, _verdict(found, problems, len(checked), placed_by_hand=manifest is None))
+    return Exit.FAILED if problems else Exit.DONE
+
+
+def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, placed_by_hand: bool) -> str:
+    if problems:
+        return "\n".join(
+            [f"{found.name} is damaged:", *problems, f"`coldvoxctl model pull {found.name}` mends what it fetched."]
+        )
+    if placed_by_hand:
+        return f"{found.name}: the files fit together. They were placed by hand, so their hashes are not known."
+    return f"{found.name}: all {checked} files are what was fetched."
+
+
+def _remove(arguments: Namespace, output: Output) -> Exit:
+    from coldvoxd.models.fetch import alone
+    from coldvoxd.models.find import BUNDLED, cache_directory
+
+    name, cache = arguments.name, cache_directory()
+    if name == BUNDLED and not (cache / BUNDLED).exists():
+        raise UsageFault("`mini` is part of coldvoxd and stays with it.")
+    if "/" in name or name.startswith("."):
+        raise UsageFault(f"{name!r} is no model's name; a directory that you placed yourself you can delete yourself.")
+    directories = [directory for directory in (cache / name, cache / f"{name}-onnx") if directory.is_dir()][:1]
+    directories += cache.glob(f".{name}-*.partial")
+    if not directories:
+        found = _find(arguments)  # or ModelMissing
+        raise UsageFault(f"{found.name} is in {found.directory}, which coldvoxctl did not make: delete it yourself.")
+    size = sum(_bytes(directory) for directory in directories)
+
+    def refuse() -> None:
+        raise FetchFault(
+            f"{name} is being fetched: stop that first (`systemctl --user stop coldvoxd-model`, or Ctrl-C)."
+        )
+
+    with alone(cache, name, refuse):
+        for directory in directories:
+            if directory.is_symlink():
+                directory.unlink()
+                continue
+            hidden = cache / f".{name}-{time.monotonic_ns()}.removed"  # gone at once for whoever looks
+            directory.rename(hidden)
+            shutil.rmtree(hidden)
+    output.result({"removed": name, "bytes": size}, f"removed {name}, {_megabytes(size)}")
+    return Exit.DONE
+
+
+def _find(arguments: Namespace) -> "InstalledModel":
+    """The model of that name, also where its files don't fit together. Raises ModelMissing."""
+    from coldvoxd.core.values import Precision
+    from coldvoxd.models import find_model, list_models
+    from coldvoxd.models.find import InstalledModel
+    from coldvoxd.models.layout import precisions
+
+    name = arguments.name or _settings().name
+    for installed in list_models():
+        if installed.name == name:
+            return installed
+    try:
+        directory = find_model(name, Precision.FP32).directory
+    except ModelMissing:
+        raise
+    except ModelInvalid:  # of that path; what is wrong is told by `verify`
+        directory = Path(name).expanduser().absolute()
+    return InstalledModel(name, directory, precisions(directory))
+
+
+def _place(found: "InstalledModel") -> str:
+    import platformdirs
+
+    from coldvoxd.models.find import bundled_directory, cache_directory
+
+    if found.directory == bundled_directory():
+        return "bundled"
+    if found.directory.is_relative_to(cache_directory()):
+        return "cache"
+    return "data" if found.directory.is_relative_to(platformdirs.user_data_path("coldvoxd")) else "system"
+
+
+def _bytes(directory: Path) -> int:
+    return sum(path.stat().st_size for path in _files(directory))
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    return (path for path in directory.rglob("*") if path.is_file())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _told(progress: "FetchProgress") -> "ToldProgress":
+    from coldvoxd.models.progress import ToldProgress
+
+    return ToldProgress(
+        model=progress.model,
+        precision=progress.precision,
+        state=str(progress.state),
+        fraction=round(progress.fraction, 6),
+        bytes=progress.done_bytes,
+        total_bytes=progress.total_bytes,
+        message=progress.message,
+    )
+
+
+class _Meter:
+    """How far it is, on stderr: on a terminal one line that is overwritten, elsewhere what was begun and what is waited for."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._shown: list[str] = []
+
+    def __call__(self, progress: "FetchProgress") -> None:
+        text = _line(progress, with_bytes=self._terminal)
+        if self._terminal and text and text not in self._shown:
+            self._shown = [text]
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        elif not self._terminal and progress.state in {"fetching", "waiting"}:
+            news = text.partition("; trying again in ")[0]
+            if news not in self._shown:
+                self._shown.append(news)
+                print(text, file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Leave an empty line behind."""
+        if self._terminal and self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+class _JsonMeter:
+    """The same as objects on stdout: for each hundredth and each change of state, and twice a second."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._last = ("", "", -1)
+        self._due_s = 0.0
+
+    def __call__(self, progress: "FetchProgress") -> None:
+        now_s = time.monotonic()
+        kind = (str(progress.state), progress.message, round(100 * progress.fraction))
+        if progress.state in {"done", "failed"} or (kind == self._last and now_s < self._due_s):
+            return
+        self._last, self._due_s = kind, now_s + JSON_INTERVAL_S
+        told = _told(progress)
+        self._output.result({"event": "progress", **{name: getattr(told, name) for name in told.__slots__}})
+
+    def clear(self) -> None:
+        """Nothing is left behind."""
+
+
+def _line(progress: "FetchProgress", *, with_bytes: bool) -> str:
+    match progress.state:
+        case "fetching":
+            if not with_bytes:
+                return f"fetching {progress.model}, {_megabytes(progress.total_bytes)}"
+            amount = f"{_megabytes(progress.done_bytes)} of {_megabytes(progress.total_bytes)}"
+            return f"fetching {progress.model}: {progress.fraction:4.0%}, {amount}"
+        case "waiting":
+            return f"waiting: {progress.message}"
+        case "checking":
+            return f"checking {progress.model}"
+        case _:
+            return ""

@@ -1,0 +1,1 @@
+"""What `coldvoxctl doctor` looks at, without needing a daemon that runs."""

@@ -1,0 +1,100 @@
+"""Checks the session bus, the activation file and the daemon that runs, if one does."""
+
+import asyncio
+import configparser
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+from coldvoxd.bus.client import DaemonClient
+from coldvoxd.bus.contract import BUS_NAME
+from coldvoxd.bus.look import BusView, look
+from coldvoxd.core.errors import BusUnavailable, ColdvoxError
+from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
+
+UNIT = "coldvoxd.service"
+ACTIVATION_FILE = f"{BUS_NAME}.service"
+INSTALL_UNITS = "put it in place: ./contrib/install.sh"
+RELOAD = "tell the bus: busctl --user call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig"
+RESTART = "systemctl --user restart coldvoxd; if it stays so: journalctl --user -u coldvoxd -b"
+
+
+def check() -> Iterator[Finding | Doing]:
+    """Reachable, activatable, answering."""
+    files = activation_files()
+    yield Doing("bus", "asking the session bus for its names", "log out and in again: the session bus hangs")
+    try:
+        view = asyncio.run(look())
+    except BusUnavailable as error:
+        yield fail("bus", str(error), "log in to a desktop or systemd user session; over ssh: loginctl enable-linger")
+        yield from _file(files)
+        return
+    yield ok("bus", f"the session bus answers at {view.address}")
+    yield from _activation(files, view)
+    yield from _daemon(view)
+
+
+def activation_files() -> list[Path]:
+    """Those that name the daemon, the one that counts first."""
+    roots = [platformdirs.user_data_path(), *map(Path, _system_data_directories())]
+    found = [root / "dbus-1/services" / ACTIVATION_FILE for root in roots]
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        found.insert(0, Path(runtime) / "dbus-1/services" / ACTIVATION_FILE)
+    return [file for file in found if file.is_file()]
+
+
+def _system_data_directories() -> list[str]:
+    return (os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
+
+
+def _file(files: list[Path]) -> Iterator[Finding]:
+    if not files:
+        yield fail("activation", f"there is no {ACTIVATION_FILE}: a first call can't start the daemon", INSTALL_UNITS)
+        return
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(files[0].read_text("utf-8"))
+        service = dict(parser["D-BUS Service"])
+    except (OSError, ValueError, KeyError, configparser.Error) as error:
+        yield fail("activation", f"{files[0]} can't be used: {error}", INSTALL_UNITS)
+        return
+    if service.get("name") != BUS_NAME or service.get("systemdservice") != UNIT:
+        told = f"{files[0]} starts {service.get('systemdservice') or service.get('exec')}, not {UNIT}"
+        yield warn("activation", told, INSTALL_UNITS)
+    else:
+        yield ok("activation", f"{files[0]}")
+
+
+def _activation(files: list[Path], view: BusView) -> Iterator[Finding]:
+    yield from _file(files)
+    if files and not view.activatable:
+        yield fail("activation", f"the bus hasn't read {files[0]}", RELOAD)
+    elif view.activatable:
+        yield ok("activation", "the bus starts the daemon at a first call")
+
+
+def _daemon(view: BusView) -> Iterator[Finding | Doing]:
+    if view.owner_pid is None:
+        how = "the first call starts it" if view.activatable else "start it: systemctl --user start coldvoxd"
+        yield ok("daemon", f"not running; {how}")
+        return
+    yield Doing("daemon", f"asking the daemon (pid {view.owner_pid}) for its state", RESTART)
+    try:
+        status = asyncio.run(_status())
+    except ColdvoxError as error:
+        yield fail("daemon", f"pid {view.owner_pid}: {error}", RESTART)
+        return
+    running = f"pid {view.owner_pid}, {status['State']}"
+    if status["Model"]:
+        running += f", {status['Model']} ({status['Precision']}) on {status['ExecutionProvider'] or 'no provider'}"
+    if status["Degraded"]:
+        yield warn("daemon", f"{running}; degraded: {status['Degraded']}", status["LastError"] or RESTART)
+    else:
+        yield ok("daemon", running)
+
+
+async def _status() -> dict[str, str]:
+    async with DaemonClient.connected() as daemon:
+        return {name: str(value) for name, value in (await daemon.status()).items()}

@@ -1,0 +1,89 @@
+"""Checks ONNX Runtime and the execution provider that a real session gets."""
+
+import importlib.metadata
+from collections.abc import Iterator
+from pathlib import Path
+
+from coldvoxd import settings
+from coldvoxd.core.errors import ColdvoxError, ProviderUnavailable, SettingsError
+from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
+from coldvoxd.doctor.software import INSTALL_AGAIN
+
+LEAST = (1, 31)
+"""Before it a loading session holds the GIL, and capture stops with it."""
+WHEELS = ("onnxruntime", "onnxruntime-gpu")
+GRAPH = Path(__file__).parents[1] / "data" / "silero" / "silero_vad_16k_op15.onnx"
+AUTO = "auto"
+
+
+def check() -> Iterator[Finding | Doing]:
+    """The wheel, then a session on the provider that the settings name."""
+    yield from wheels(_installed())
+    yield Doing("engine", "loading ONNX Runtime", INSTALL_AGAIN)
+    try:
+        from coldvoxd import ort
+    except (ImportError, OSError) as error:
+        yield fail("engine", f"ONNX Runtime can't be loaded: {error}", INSTALL_AGAIN)
+        return
+    offered = ort.available_providers()
+    yield ok("engine", f"ONNX Runtime was built with {', '.join(offered)}")
+    try:
+        wanted = settings.load().model.provider
+    except SettingsError:
+        wanted = ort.CPU  # the settings' own check says it
+    if wanted.startswith("virtual:"):
+        yield warn(
+            "provider", f"the stand-in {wanted} is set", 'for real recognition set `provider = "auto"` under [model]'
+        )
+        wanted = ort.CPU
+    elif wanted == AUTO:
+        wanted = ort.likely_accelerator() or ort.CPU
+    yield from _sessions(list(dict.fromkeys((wanted, ort.CPU))))
+
+
+def wheels(installed: dict[str, str]) -> Iterator[Finding]:
+    """Exactly one build of ONNX Runtime, and new enough: two share a folder and overwrite each other."""
+    shown = ", ".join(f"{name} {version}" for name, version in installed.items())
+    if not installed:
+        yield fail("engine", "ONNX Runtime is not installed", INSTALL_AGAIN)
+    elif len(installed) > 1:
+        remedy = "keep one: pip uninstall onnxruntime onnxruntime-gpu, then install coldvoxd again"
+        yield fail("engine", f"{shown} are both installed and overwrite each other", remedy)
+    elif any(_release(version) < LEAST for version in installed.values()):
+        yield fail("engine", f"{shown} is too old: it stops capture while a model loads", INSTALL_AGAIN)
+    else:
+        yield ok("engine", shown)
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for name in WHEELS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+
+
+def _sessions(ladder: list[str]) -> Iterator[Finding | Doing]:
+    """A real session on the first of them that gives one; the CPU comes last, as in the daemon."""
+    from coldvoxd import ort
+
+    for name in ladder:
+        yield Doing("provider", f"opening a session on {name}", 'set `provider = "cpu"` under [model]')
+        try:
+            session = ort.open_session(GRAPH, name, threads=1)
+        except ProviderUnavailable as error:
+            yield warn("provider", str(error), 'mend what it names, or set `provider = "cpu"` under [model]')
+            continue
+        except ColdvoxError as error:
+            yield fail("provider", str(error), INSTALL_AGAIN)
+            return
+        yield ok("provider", f"a session runs on {ort.short_name(session.provider)}")
+        session.close()
+        return
+    yield fail("provider", f"no session on {' or '.join(ladder)}", INSTALL_AGAIN)

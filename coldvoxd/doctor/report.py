@@ -1,0 +1,91 @@
+"""The file that goes with a bug report: findings, settings and journal, with nothing in it that names its sender."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator
+
+from coldvoxd import __version__, settings
+from coldvoxd.core.errors import SettingsError
+from coldvoxd.doctor.finding import Finding
+from coldvoxd.doctor.redaction import Person, redacted
+
+JOURNAL_LINES = 300
+JOURNAL_LIMIT_S = 20
+JOURNAL = (
+    "journalctl",
+    "--user",
+    "--unit=coldvoxd.service",
+    "--boot",
+    "--output=short-iso",
+    "--no-hostname",
+    "--no-pager",
+)
+UP_TO_INFO = "--priority=info"
+"""Spoken text is written at debug level only, and only where a setting says so."""
+
+
+def report(findings: Iterable[Finding], person: Person) -> str:
+    """Markdown. Blocks while the journal is read."""
+    parts = [
+        "# coldvoxd: report for a bug\n",
+        "Home, user and host names, addresses and keys were taken out, and spoken text is not in it.",
+        "Read it before you attach it: names in device names, for example, can't be told from other words.\n",
+        *_system(),
+        "\n## Checks\n\n```",
+        *map(line, findings),
+        "```\n\n## Settings that differ from the defaults\n\n```",
+        *_settings(),
+        "```\n\n## Journal of the unit, this boot\n\n```",
+        _journal(),
+        "```",
+    ]
+    return redacted("\n".join(parts), person) + "\n"
+
+
+def line(finding: Finding) -> str:
+    """One finding for a person, with its remedy below."""
+    shown = f"{finding.verdict:<5} {finding.part:<13} " + finding.text.replace("\n", "\n" + " " * 20)
+    if finding.remedy:
+        shown += "\n      -> " + finding.remedy.replace("\n", "\n         ")
+    return shown
+
+
+def _system() -> Iterator[str]:
+    try:
+        distribution = platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
+    except OSError:
+        distribution = "unknown"
+    yield f"- coldvoxd {__version__}, Python {platform.python_version()}"
+    yield f"- {distribution}, Linux {platform.release()}, {platform.machine()}"
+    yield f"- desktop {os.environ.get('XDG_CURRENT_DESKTOP', 'none')}, session {os.environ.get('XDG_SESSION_TYPE', 'none')}"
+
+
+def _settings() -> Iterator[str]:
+    try:
+        chosen = settings.load()
+    except SettingsError as error:
+        yield str(error)
+        return
+    for doc in settings.describe():
+        value = getattr(getattr(chosen, doc.section), doc.key)
+        if value != doc.default:
+            yield f"{doc.section}.{doc.key} = {settings.toml_value(value)}"
+
+
+def _journal() -> str:
+    try:
+        read = subprocess.run(
+            [*JOURNAL, UP_TO_INFO, f"--lines={JOURNAL_LINES}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=JOURNAL_LIMIT_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        return "(there is no journalctl)"
+    except subprocess.TimeoutExpired:
+        return f"(journalctl did not answer within {JOURNAL_LIMIT_S} s)"
+    return read.stdout.strip() or f"(none: {read.stderr.strip() or 'it is empty'})"

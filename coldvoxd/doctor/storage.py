@@ -1,0 +1,56 @@
+"""Checks what lies on disk: settings file, model, free space."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from coldvoxd import settings
+from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
+from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.values import Precision
+from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
+from coldvoxd.models.find import BUNDLED, cache_directory, find_model
+
+MODEL_BYTES = 3_000_000_000
+"""The largest published model, and some room."""
+LEAST_BYTES = 200_000_000
+
+
+def check() -> Iterator[Finding | Doing]:
+    """Settings first: they name the model."""
+    path = settings.default_path()
+    try:
+        model = settings.load().model
+        yield ok("settings", str(path) if path.exists() else f"defaults; there is no {path}")
+    except SettingsError as error:
+        model = ModelSettings()
+        yield fail("settings", str(error), "mend that line; `coldvoxctl config example` shows every setting")
+    yield Doing("model", "looking for the model", "is a network file system in the way?")
+    there = False
+    try:
+        files = find_model(model.name, Precision(model.precision))
+        there = True
+        size = sum(file.stat().st_size for file in files.directory.iterdir() if file.is_file())
+        told = f"{files.name}, {files.precision}, whole; {size / 1e6:.0f} MB in {files.directory}"
+        if files.name == BUNDLED:
+            yield warn("model", told, "`mini` knows few words and is for trials: name a real one under [model]")
+        else:
+            yield ok("model", told)
+    except (ModelMissing, ModelInvalid) as error:
+        first, *rest = str(error).splitlines()
+        remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the places looked at
+        yield fail("model", first.removesuffix(" Looked in"), remedy or "fetch it again: coldvoxctl model pull")
+    yield from space(cache_directory(), model_there=there)
+
+
+def space(directory: Path, *, model_there: bool) -> Iterator[Finding]:
+    """Whether the file system of a directory, which needn't be there yet, has room."""
+    existing = next(place for place in (directory, *directory.parents) if place.is_dir())
+    free = shutil.disk_usage(existing).free
+    told = f"{free / 1e9:.1f} GB free at {existing}"
+    if not model_there and free < MODEL_BYTES:
+        yield warn("disk", f"{told}: a model takes up to {MODEL_BYTES / 1e9:.0f} GB", "make room there")
+    elif free < LEAST_BYTES:
+        yield warn("disk", told, "make room there")
+    else:
+        yield ok("disk", told)

@@ -1,0 +1,122 @@
+"""Has a missing model fetched by the unit coldvoxd-model.service, and tells how far it is: the daemon has no network."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from coldvoxd.core.errors import ColdvoxError, ModelMissing, UnitRefused
+from coldvoxd.core.ports import MissingModel
+from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.values import Precision
+from coldvoxd.models.catalog import published
+from coldvoxd.models.progress import ToldProgress, progress_file, read_progress
+from coldvoxd.models.published import pull_command
+
+log = logging.getLogger(__name__)
+
+UNIT = "coldvoxd-model.service"
+START_AGAIN = "systemctl --user start coldvoxd-model"
+
+
+class State(Protocol):
+    """How a unit is."""
+
+    @property
+    def running(self) -> bool: ...
+
+    @property
+    def sub(self) -> str: ...
+
+
+class Manager(Protocol):
+    """Who starts units; raises UnitRefused."""
+
+    async def start(self, unit: str, /, *, anew: bool = False) -> None: ...
+
+    async def state(self, unit: str, /) -> State: ...
+
+
+class ModelFetching:
+    """Asks once, when the model is first missed; watches from then on. Event loop only.
+
+    What the unit makes of it stands in a file of the unit's own runtime directory.
+    """
+
+    def __init__(self, settings: ModelSettings, manager: Callable[[], Manager], progress: Path | None = None) -> None:
+        """`manager` is called when it is first needed."""
+        self._settings = settings
+        self._precision = Precision(settings.precision)
+        self._make_manager = manager
+        self._manager: Manager | None = None
+        self._file = progress or progress_file()
+        self._refused = ""
+        self._outdated: ToldProgress | None = None
+        """What an earlier run of the unit left in the file."""
+
+    async def look(self, missing: ModelMissing) -> MissingModel:
+        """What a person is told of the missing model now."""
+        if not self._settings.fetch or not self._can_be_fetched():
+            return MissingModel(missing, str(missing))
+        if self._manager is None:
+            self._manager = self._make_manager()
+            self._outdated = self._read()
+            try:
+                await self._manager.start(UNIT, anew=self._another_is_fetched())
+                log.info("model %s is missing: started %s to fetch it", self._settings.name, UNIT)
+            except UnitRefused as refusal:
+                self._refused = str(refusal)
+                log.warning("model %s can't be fetched by itself: %s", self._settings.name, refusal)
+        if self._refused:
+            told = f"{missing}\n(It could not be fetched by itself: {self._refused}.)"
+            return MissingModel(ModelMissing(told), told)
+        try:
+            state = await self._manager.state(UNIT)
+        except UnitRefused as refusal:
+            return MissingModel(missing, f"{missing}\n({refusal}.)")
+        told_last = self._read()
+        if told_last is not None and told_last == self._outdated:
+            told_last = None
+        return self._running(state, told_last) if state.running else self._ended(told_last)
+
+    def _can_be_fetched(self) -> bool:
+        try:
+            model = published(self._settings.name)
+        except ColdvoxError:
+            return False  # a wrong list; the missing model's own message says so
+        return model is not None and self._precision in model.files
+
+    def _another_is_fetched(self) -> bool:
+        """Whether the unit is at a model that the settings no longer name. What came of it is kept."""
+        told = read_progress(self._file) if self._file else None
+        return told is not None and told.state not in {"done", "failed"} and not self._is_mine(told)
+
+    def _is_mine(self, told: ToldProgress) -> bool:
+        return (told.model, told.precision) == (self._settings.name, str(self._precision))
+
+    def _read(self) -> ToldProgress | None:
+        told = read_progress(self._file) if self._file else None
+        return told if told is not None and self._is_mine(told) else None
+
+    def _running(self, state: State, told: ToldProgress | None) -> MissingModel:
+        fraction = told.fraction if told else 0.0
+        size = f" of {told.total_bytes / 1e9:.2g} GB" if told and told.total_bytes else ""
+        again = " It is tried again within a minute." if state.sub == "auto-restart" else ""
+        obstacle = f"{told.message}.{again}" if told and told.message else ""
+        stable = f"The model {self._settings.name} is being fetched. {obstacle}".strip()
+        full = (
+            f"The model {self._settings.name} is being fetched: {fraction:.0%}{size}. {obstacle} "
+            "Try again when it is there; `coldvoxctl status` shows how far it is."
+        )
+        return MissingModel(ModelMissing(" ".join(full.split())), stable, fraction)
+
+    def _ended(self, told: ToldProgress | None) -> MissingModel:
+        command = pull_command(self._settings.name, self._precision)
+        if told is not None and told.state == "failed":
+            reason = told.message
+        elif told is not None and told.state == "done":
+            reason = "The fetch ended well and the model is not where it is looked for."
+        else:
+            reason = "The fetch ended without a word; `journalctl --user -u coldvoxd-model` may have one."
+        text = f"The model {self._settings.name} could not be fetched: {reason}\nThen: {START_AGAIN}, or: {command}"
+        return MissingModel(ModelMissing(text), text)

@@ -1,0 +1,105 @@
+"""Which models can be fetched by name: those that coldvoxd knows, and those listed in a `models.toml`.
+
+A model of one's own in the same layout is listed in ~/.config/coldvoxd/models.toml or /etc/xdg/coldvoxd/models.toml:
+
+    [our-parakeet]
+    repository = "us/our-parakeet-onnx"
+    revision = "0123456789abcdef0123456789abcdef01234567"   # a commit, never a branch
+    precisions = ["fp32", "int8"]
+    external_data = false                                    # whether fp32 has an encoder-model.onnx.data
+
+Sizes and hashes are then the hub's. Names that coldvoxd knows itself can't be given another meaning.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import platformdirs
+
+from coldvoxd.core.errors import SettingsError
+from coldvoxd.core.values import Precision
+from coldvoxd.models.published import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
+
+FILE = "models.toml"
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+_KEYS = {"repository", "revision", "precisions", "external_data"}
+
+
+def published(name: str) -> PublishedModel | None:
+    """The model of that name; None where nobody publishes it. Raises SettingsError that names a wrong list."""
+    return PUBLISHED.get(name) or known_models().get(name)
+
+
+def known_models() -> Mapping[str, PublishedModel]:
+    """By name. Raises SettingsError."""
+    found = dict(PUBLISHED)
+    for path in _files():
+        for name, model in _read(path):
+            found.setdefault(name, model)
+    return found
+
+
+def fetch_hint(name: str, precision: Precision) -> str:
+    """What a person without that model can do. Raises SettingsError."""
+    model = published(name)
+    if model is None or precision not in model.files:
+        known = ", ".join(f"`{known}`" for known in known_models())
+        return f"Published models are {known}; `mini` is bundled, for trials; or give the path of a model directory."
+    size = model.size(precision)
+    return (
+        f"Fetch it{f' ({size / 1e9:.1f} GB)' if size >= 0 else ''}:\n  {pull_command(name, precision)}\n"
+        "To try coldvoxd without it, use the model `mini`, which is bundled and knows few words."
+    )
+
+
+def _files() -> Iterator[Path]:
+    yield platformdirs.user_config_path("coldvoxd") / FILE
+    for directory in platformdirs.site_config_dir("coldvoxd", multipath=True).split(":"):
+        yield Path(directory) / FILE
+
+
+def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:
+    if not path.is_file():
+        return
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise SettingsError(f"{path} can't be read: {fault}") from fault
+    for name, table in tables.items():
+        try:
+            yield name, _model(name, table)
+        except ValueError as fault:
+            raise SettingsError(f"{path}, [{name}]: {fault}") from fault
+
+
+def _model(name: str, table: object) -> PublishedModel:
+    if not _NAME.fullmatch(name):
+        raise ValueError("a model's name has letters, digits, `.`, `_` and `-`, and begins with a letter or digit.")
+    if not isinstance(table, dict):
+        raise ValueError(f"`{name}` is no section; write [{name}] on a line of its own.")  # noqa: TRY004 - one kind for all
+    if unknown := table.keys() - _KEYS:
+        raise ValueError(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(_KEYS))}.")
+    repository, revision = table.get("repository"), table.get("revision")
+    if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
+        raise ValueError("`repository` must be a text such as `owner/name`.")
+    if not isinstance(revision, str) or not _REVISION.fullmatch(revision):
+        raise ValueError("`revision` must be a commit's 40 hex digits, so that the weights stay the same.")
+    external_data = table.get("external_data", False)
+    if not isinstance(external_data, bool):
+        raise ValueError("`external_data` must be true or false.")  # noqa: TRY004 - one kind for all
+    wanted = table.get("precisions", ["fp32"])
+    known = [str(precision) for precision in Precision]
+    if not isinstance(wanted, list) or not wanted or any(text not in known for text in wanted):
+        raise ValueError(f"`precisions` must list some of {', '.join(known)}.")
+    files = {
+        precision: tuple(
+            PublishedFile(file)
+            for file in file_names(precision, external_data=external_data and precision is Precision.FP32)
+        )
+        for precision in map(Precision, wanted)
+    }
+    return PublishedModel(repository, revision, files)

@@ -1,0 +1,287 @@
+"""Fetches a published model into the cache: once, checked, and complete or not at all.
+
+Files come into a hidden directory beside the model's, one after the other, and stay there whatever ends the fetch; the
+next one asks for the rest. When all have been checked the directory gets the model's name. The daemon never does this: it
+has no network, see coldvoxd-model.service.
+"""
+
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from coldvoxd.core.errors import FetchFault, HubUnreachable, ModelInvalid, ModelMissing
+from coldvoxd.core.values import Precision
+from coldvoxd.models.catalog import fetch_hint, published
+from coldvoxd.models.find import cache_directory, find_model
+from coldvoxd.models.hub import Hub, RemoteFile
+from coldvoxd.models.manifest import Manifest, damage, identify, read_manifest, write_manifest
+from coldvoxd.models.published import PublishedModel
+
+T = TypeVar("T")
+
+SPARE_BYTES = 64 << 20
+"""Left free on the disk beside the model."""
+TRIES = 6
+"""In a row without a single byte, before a fetch gives up."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
+LONGEST_RETRY_AFTER_S = 600.0
+"""A hub that asks for more patience than this is given up for now."""
+CORRUPT_TRIES = 2
+"""How often a file whose hash is wrong is fetched."""
+
+
+class FetchState(StrEnum):
+    STARTING = "starting"
+    FETCHING = "fetching"
+    WAITING = "waiting"
+    """For the hub, the network, or another fetch of the same model; `message` says which."""
+    CHECKING = "checking"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchProgress:
+    """How far a fetch is."""
+
+    model: str
+    precision: str
+    state: FetchState = FetchState.STARTING
+    done_bytes: int = 0
+    """Of `total_bytes`; those that an earlier fetch left count."""
+    total_bytes: int = 0
+    """0 while it isn't known."""
+    message: str = ""
+    """What is waited for, or what failed."""
+
+    @property
+    def fraction(self) -> float:
+        """0..1."""
+        return min(1.0, self.done_bytes / self.total_bytes) if self.total_bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A model that is there now."""
+
+    directory: Path
+    fetched_bytes: int
+    """By this call; 0 where all was there."""
+
+
+@dataclass(slots=True)
+class Fetch:
+    """One fetch, on the calling thread; `run` it once. `report` is told of each change, many times a second."""
+
+    name: str
+    precision: Precision
+    report: Callable[[FetchProgress], None] = lambda _: None
+    tries: int = TRIES
+    _progress: FetchProgress = field(init=False)
+    _fetched_bytes: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._progress = FetchProgress(self.name, self.precision)
+
+    def run(self) -> Fetched:
+        """Blocks until the model is there.
+
+        Raises HubUnreachable where trying again later may help, FetchFault where something must be done first.
+        """
+        model = published(self.name)
+        if model is None or self.precision not in model.files:
+            raise FetchFault(
+                f"There is no {self.precision} of {self.name!r} to fetch. {fetch_hint(self.name, self.precision)}"
+            )
+        self._tell(state=FetchState.STARTING)
+        cache = cache_directory()
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with alone(cache, self.name, self._wait_for_another):
+                directory = self._intact(model) or self._complete(model, cache)
+        except OSError as fault:
+            raise FetchFault(f"The model can't be stored in {cache}: {fault}") from fault
+        self._tell(state=FetchState.DONE, message="")
+        return Fetched(directory, self._fetched_bytes)
+
+    def _wait_for_another(self) -> None:
+        self._tell(state=FetchState.WAITING, message="another coldvoxctl fetches this model")
+
+    def _intact(self, model: PublishedModel) -> Path | None:
+        """The model's directory where it is there already, wherever that is. Files placed by hand are taken as they are."""
+        try:
+            directory = find_model(self.name, self.precision).directory
+            manifest = read_manifest(directory)
+        except (ModelMissing, ModelInvalid):
+            return None
+        if manifest is None:
+            return directory
+        names = [file.name for file in model.files[self.precision]]
+        if manifest.revision != model.revision or any(name not in manifest.files for name in names):
+            return None
+        self._tell(state=FetchState.CHECKING, total_bytes=sum(manifest.files[name].size for name in names))
+        whole = not any(damage(directory, manifest, name, self._advance) for name in names)
+        return directory if whole else None
+
+    def _complete(self, model: PublishedModel, cache: Path) -> Path:
+        """Fetch what is missing or damaged."""
+        hub = Hub(self._troubled)
+        directory = cache / self.name
+        partial = cache / f".{self.name}-{model.revision[:12]}.partial"
+        partial.mkdir(exist_ok=True)
+        self._tell(state=FetchState.STARTING, done_bytes=0, total_bytes=0)
+        remotes = [
+            self._patiently(lambda file=file: hub.describe(model, file))  # type: ignore[misc] # the default is bound
+            for file in model.files[self.precision]
+        ]
+        total = sum(remote.size for remote in remotes)
+        self._tell(state=FetchState.CHECKING, total_bytes=total)
+        wanted = [remote for remote in remotes if not self._has(directory, remote)]
+
+        def there() -> int:
+            return total - sum(remote.size - _size(partial, remote) for remote in wanted)
+
+        _check_space(cache, total - there())
+        self._tell(state=FetchState.FETCHING)
+        for remote in wanted:
+            for _ in range(CORRUPT_TRIES):
+                self._tell(done_bytes=there())
+                if self._fetch_file(hub, model, remote, partial):
+                    break
+            else:
+                raise FetchFault(
+                    f"{remote.name} of {model.repository} arrives damaged: its hash is not what it should be. Something "
+                    "on the way changes it: try another network, or place the model's directory by hand."
+                )
+        self._tell(state=FetchState.CHECKING)
+        manifest = Manifest(
+            model.repository, model.revision, {remote.name: identify(partial / remote.name) for remote in wanted}
+        )
+        _put_in_place(partial, directory, manifest, [remote.name for remote in remotes])
+        for stale in cache.glob(f".{self.name}-*.partial"):
+            shutil.rmtree(stale, ignore_errors=True)
+        return directory
+
+    def _has(self, directory: Path, remote: RemoteFile) -> bool:
+        path = directory / remote.name
+        return path.is_file() and remote.fits(path)
+
+    def _fetch_file(self, hub: Hub, model: PublishedModel, remote: RemoteFile, partial: Path) -> bool:
+        """Into `partial`, under its name once it has been checked; False where its hash is wrong, and nothing is kept."""
+        target, part = partial / remote.name, partial / f"{remote.name}.part"
+        if target.is_file() and target.stat().st_size == remote.size:
+            return True  # checked by an earlier fetch of this revision
+        self._patiently(lambda: hub.download(model, remote, part, self._arrived))
+        self._tell(state=FetchState.CHECKING)
+        if not remote.fits(part):
+            part.unlink()
+            self._tell(state=FetchState.WAITING, message=f"{remote.name} arrived damaged; fetching it anew")
+            return False
+        part.replace(target)
+        _sync(partial)
+        return True
+
+    def _patiently(self, step: Callable[[], T]) -> T:
+        """What `step` returns, tried again while the hub is out of reach."""
+        attempt = 0
+        while True:
+            arrived = self._fetched_bytes
+            try:
+                return step()
+            except HubUnreachable as fault:
+                attempt = 1 if self._fetched_bytes > arrived else attempt + 1
+                asked_s = fault.retry_after_s
+                if attempt >= self.tries or (asked_s is not None and asked_s > LONGEST_RETRY_AFTER_S):
+                    later = f" It asks to be left alone for {asked_s:.0f} s." if asked_s else ""
+                    raise HubUnreachable(
+                        f"{fault}.{later} What was fetched is kept; try again later.", retry_after_s=asked_s
+                    ) from fault
+                wait_s = max(asked_s or 0.0, backoff_s(attempt))
+                before = self._progress.state
+                self._tell(state=FetchState.WAITING, message=f"{fault}; trying again in {wait_s:.0f} s")
+                time.sleep(wait_s)
+                self._tell(state=before, message="")
+
+    def _arrived(self, size: int) -> None:
+        self._fetched_bytes += size
+        self._tell(state=FetchState.FETCHING, message="", done_bytes=self._progress.done_bytes + size)
+
+    def _troubled(self) -> None:
+        self._tell(state=FetchState.WAITING, message="the connection broke; taking it up again")
+
+    def _advance(self, size: int) -> None:
+        self._tell(done_bytes=max(0, self._progress.done_bytes + size))
+
+    def _tell(self, **changed: object) -> None:
+        self._progress = replace(self._progress, **changed)  # type: ignore[arg-type] # fields by name
+        self.report(self._progress)
+
+
+@contextlib.contextmanager
+def alone(cache: Path, name: str, if_taken: Callable[[], None]) -> Iterator[None]:
+    """One process at a time changes a model; a second calls `if_taken`, which may raise, and waits."""
+    with (cache / f".{name}.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if_taken()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def backoff_s(attempt: int) -> float:
+    """How long to wait after that many failures in a row: doubling, with jitter, so that many clients spread out."""
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+
+
+def _size(partial: Path, remote: RemoteFile) -> int:
+    """Bytes of the file that are there."""
+    for path in (partial / remote.name, partial / f"{remote.name}.part"):
+        if path.is_file() and path.stat().st_size <= remote.size:
+            return path.stat().st_size
+    return 0
+
+
+def _check_space(place: Path, needed: int) -> None:
+    free = shutil.disk_usage(place).free
+    if needed and free < needed + SPARE_BYTES:
+        raise FetchFault(
+            f"The disk is too full: {needed / 1e6:.0f} MB are to be fetched and {SPARE_BYTES / 1e6:.0f} MB left free, "
+            f"and {place} has {free / 1e6:.0f} MB. Make room, or set XDG_CACHE_HOME to a larger disk."
+        )
+
+
+def _put_in_place(partial: Path, directory: Path, manifest: Manifest, names: list[str]) -> None:
+    """Show the files: a new directory all at once, files of one that is there in an order that makes the last one tell."""
+    if not directory.exists():
+        write_manifest(partial, manifest)
+        _sync(partial)
+        partial.rename(directory)
+        _sync(directory.parent)
+        return
+    with contextlib.suppress(ModelInvalid):
+        if (known := read_manifest(directory)) is not None and known.revision == manifest.revision:
+            manifest = replace(manifest, files={**known.files, **manifest.files})
+    missing = {name: identify(directory / name) for name in names if name not in manifest.files}  # checked as they lay
+    for name in names:
+        if (partial / name).exists():
+            (partial / name).replace(directory / name)
+    write_manifest(directory, replace(manifest, files={**manifest.files, **missing}))
+    _sync(directory)
+
+
+def _sync(directory: Path) -> None:
+    """Names and contents survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

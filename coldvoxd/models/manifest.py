@@ -1,0 +1,88 @@
+"""What a fetched model's files must be: a list beside them, written when they were fetched."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldvoxd.core.errors import ModelInvalid
+
+FILE = "coldvoxd-model.json"
+_BLOCK = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    size: int
+    sha256: str
+    """In hex, whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    repository: str
+    revision: str
+    files: dict[str, FileIdentity]
+    """By name."""
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """The directory's list, None where it has none: placed by hand. Raises ModelInvalid where it can't be read."""
+    path = directory / FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return Manifest(
+            str(content["repository"]),
+            str(content["revision"]),
+            {
+                str(name): FileIdentity(int(entry["size"]), str(entry["sha256"]))
+                for name, entry in content["files"].items()
+            },
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
+        raise ModelInvalid(
+            f"{path} can't be read ({fault}): remove it, and the files count as placed by hand"
+        ) from fault
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """At once or not at all."""
+    content = {
+        "repository": manifest.repository,
+        "revision": manifest.revision,
+        "files": {
+            name: {"size": identity.size, "sha256": identity.sha256}
+            for name, identity in sorted(manifest.files.items())
+        },
+    }
+    new = directory / f"{FILE}.new"
+    new.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    new.replace(directory / FILE)
+
+
+def identify(path: Path, on_read: Callable[[int], None] = lambda _: None) -> FileIdentity:
+    """Read the whole file, calling `on_read` with the bytes of each block. Blocks; raises OSError."""
+    digest = hashlib.sha256()
+    size = 0
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            size += len(block)
+            on_read(len(block))
+    return FileIdentity(size, digest.hexdigest())
+
+
+def damage(directory: Path, manifest: Manifest, name: str, on_read: Callable[[int], None] = lambda _: None) -> str:
+    """What is wrong with a file of the list, completing a sentence that begins with its name; empty where nothing is."""
+    wanted = manifest.files[name]
+    path = directory / name
+    if not path.is_file():
+        return "is missing"
+    if (size := path.stat().st_size) != wanted.size:
+        return f"has {size} bytes instead of {wanted.size}"
+    if identify(path, on_read).sha256 != wanted.sha256:
+        return "is not what was fetched: its sha256 differs"
+    return ""

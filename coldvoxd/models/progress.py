@@ -1,0 +1,73 @@
+"""The file in which a fetch tells the daemon how far it is: written by coldvoxctl in its unit, read by the daemon."""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+RUNTIME_DIRECTORY = "coldvoxd-model"
+FILE = "progress.json"
+INTERVAL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ToldProgress:
+    """What stands in the file."""
+
+    model: str
+    precision: str
+    state: str
+    """One of FetchState's values."""
+    fraction: float
+    bytes: int
+    total_bytes: int
+    message: str
+    """What is waited for, or what failed."""
+
+
+def progress_file() -> Path | None:
+    """Where the unit's fetch tells how far it is; None without a runtime directory."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / RUNTIME_DIRECTORY / FILE if runtime else None
+
+
+def read_progress(path: Path) -> ToldProgress | None:
+    """What was last told; None where nothing was, or where it can't be read."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        return ToldProgress(
+            str(content["model"]),
+            str(content["precision"]),
+            str(content["state"]),
+            float(content["fraction"]),
+            int(content["bytes"]),
+            int(content["total_bytes"]),
+            str(content["message"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+class ProgressWriter:
+    """Writes the file, each time whole: for each hundredth and each change of state, and four times a second. Never raises."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last = ("", "", -1)
+        self._due_s = 0.0
+
+    def __call__(self, told: ToldProgress) -> None:
+        """Write it, unless it differs from the last by few bytes alone and that was just now."""
+        now_s = time.monotonic()
+        kind = (told.state, told.message, round(100 * told.fraction))
+        if kind == self._last and now_s < self._due_s:
+            return
+        self._last, self._due_s = kind, now_s + INTERVAL_S
+        fields = {name: getattr(told, name) for name in ToldProgress.__slots__}
+        new = self._path.with_name(f"{self._path.name}.new")
+        try:
+            new.write_text(json.dumps(fields) + "\n", "utf-8")
+            new.replace(self._path)
+        except OSError:
+            return  # the fetch goes on; the daemon shows none

@@ -1,0 +1,208 @@
+#!/bin/bash
+# Installs coldvoxd for the user who runs it, starts it, and says what was found. contrib/uninstall.sh undoes all of it.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--no-start]
+
+Installs this checkout for you alone, as an ordinary user; run again, it upgrades and keeps your settings:
+  ~/.local/share/coldvoxd/venv        Python environment with the daemon and all it needs
+  ~/.local/bin/coldvoxd, coldvoxctl   links into it
+  ~/.config/systemd/user/             the user service
+  ~/.local/share/dbus-1/services/     the file by which a first call starts it
+  completions for bash, zsh and fish, and manual pages, below ~/.local/share
+Then it starts the service, now and at each login, and shows what `coldvoxctl doctor` finds. Debian packages that are
+missing are named with their reasons and installed with sudo; where that can't be, you get the command to type.
+
+  --model NAME  write this model into the settings; `mini`, which is bundled, is for trials
+  --cuda        install NVIDIA's CUDA libraries too; without being asked where an NVIDIA driver runs
+  --cpu         don't, and add the locks for machines without a GPU to the service
+  --no-start    put everything in place, and start nothing
+
+exit codes: 0 installed, 64 wrong usage, 69 something is missing that can't be installed, 77 run as root
+TEXT
+}
+
+model='' cpu=() start=yes cuda=no
+[[ ! -e /dev/nvidiactl ]] || cuda=yes
+while (($#)); do
+    case $1 in
+    --model) model=${2:?--model needs a name} && shift ;;
+    --cpu) cpu=(--cpu) cuda=no ;;
+    --cuda) cuda=yes ;;
+    --no-start) start=no ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 64 ;;
+    esac
+    shift
+done
+
+# shellcheck source=contrib/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+if ((EUID == 0)); then
+    tell "$0: dictation belongs to a login: run this as the user who will dictate, not as root"
+    exit 77
+fi
+if [[ $model && ! $model =~ ^[A-Za-z0-9._/~-]+$ ]]; then
+    tell "$0: $model is no model's name"
+    exit 64
+fi
+
+data=${XDG_DATA_HOME:-$HOME/.local/share}
+config=${XDG_CONFIG_HOME:-$HOME/.config}
+bin=$HOME/.local/bin
+home=$data/coldvoxd # of all that belongs to the installation itself
+venv=$home/venv
+work=$home/install # logs, while this runs
+installed=$home/installed # every file and directory that was made outside, for uninstall.sh
+
+remember() { # remember KIND PATH, once
+    grep -qxF -- "$1 $2" "$installed" 2>/dev/null || printf '%s %s\n' "$1" "$2" >>"$installed"
+}
+
+make_directory() { # make_directory PATH: and what is above it, remembering what was not there
+    [[ -d $1 ]] && return
+    make_directory "$(dirname -- "$1")"
+    mkdir -- "$1"
+    if [[ -d $home ]]; then remember directory "$1"; else made+=("$1"); fi
+}
+
+put() { # put FILE: standard input becomes FILE, at once or not at all
+    make_directory "$(dirname -- "$1")"
+    cat >"$1.new"
+    mv -- "$1.new" "$1"
+    remember file "$1"
+}
+
+install_packages() {
+    unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV
+    find_python
+    need_for_python
+    need_for_daemon
+    install_wanted
+}
+
+install_environment() {
+    if [[ -e $venv ]] && ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python"; }; then
+        rm -rf -- "$venv" # half made, or of a Python that is gone
+    fi
+    local what="$root" extras=()
+    grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
+    if [[ $cuda == yes ]]; then
+        extras+=(cuda)
+        tell "with NVIDIA's CUDA libraries, about 2 GB, for the GPU of this machine"
+    fi
+    ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
+    [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "can't make $venv"
+    tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time this takes minutes"
+    local cache=(--no-cache-dir) # uninstall.sh leaves nothing, so nothing is kept elsewhere, unless a cache was named
+    [[ ${PIP_CACHE_DIR:-} ]] && cache=()
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input "${cache[@]}" install --quiet --progress-bar off \
+        --upgrade "$what" >"$work/pip.log" 2>&1 || {
+        tail -n 30 "$work/pip.log" >&2
+        give_up "pip failed; its whole output is in $work/pip.log. Run $0 again to go on where it ended."
+    }
+}
+
+install_links() {
+    local name link
+    for name in coldvoxd coldvoxctl; do
+        link=$bin/$name
+        if [[ -e $link && ! $(readlink -f -- "$link") -ef $venv/bin/$name ]]; then
+            give_up "$link is there already, and not from here: remove it (pipx uninstall coldvoxd?) and run $0 again"
+        fi
+    done
+    make_directory "$bin"
+    for name in coldvoxd coldvoxctl; do
+        ln -sfn -- "$venv/bin/$name" "$bin/$name"
+        remember file "$bin/$name"
+    done
+}
+
+install_units() {
+    local unit
+    make_directory "$config/systemd/user/default.target.wants"
+    make_directory "$data/dbus-1/services"
+    for unit in "$root"/systemd/*.service; do
+        remember file "$config/systemd/user/${unit##*/}"
+    done
+    remember file "$data/dbus-1/services/org.coldvox.Daemon1.service"
+    remember file "$config/systemd/user/default.target.wants/coldvoxd.service"
+    if ((${#cpu[@]})); then
+        make_directory "$config/systemd/user/coldvoxd.service.d"
+        remember file "$config/systemd/user/coldvoxd.service.d/cpu.conf"
+    fi
+    "$root/contrib/install-units.sh" "${cpu[@]}" "$bin" >"$work/units.log" || give_up "can't install the units: $(tail -n 1 "$work/units.log")"
+}
+
+install_documentation() {
+    local ctl=$venv/bin/coldvoxctl page
+    "$ctl" completion bash | put "$data/bash-completion/completions/coldvoxctl"
+    "$ctl" completion zsh | put "$data/zsh/site-functions/_coldvoxctl"
+    "$ctl" completion fish | put "$data/fish/vendor_completions.d/coldvoxctl.fish"
+    "$venv/bin/python" -m coldvoxd.cli.manual "$work/man" >"$work/man.log"
+    for page in man1/coldvoxctl.1 man1/coldvoxd.1 man5/coldvoxd.toml.5; do
+        put "$data/man/$page" <"$work/man/$page"
+    done
+}
+
+set_model() {
+    [[ $model ]] || return 0
+    local file=$config/coldvoxd/coldvoxd.toml
+    if [[ $("$venv/bin/coldvoxctl" config get model.name) == "$model" ]]; then
+        return
+    elif grep -qE '^[[:space:]]*\[?[[:space:]]*model[].[:space:]]' "$file" 2>/dev/null; then
+        tell "$file has a section [model] of your own, which is kept: to use $model, write   name = \"$model\"   there"
+        return
+    fi
+    make_directory "$config/coldvoxd"
+    printf '[model]\nname = "%s"\n' "$model" >>"$file"
+    "$venv/bin/coldvoxctl" config check >/dev/null || give_up "the settings can't be used; see above"
+    tell "wrote model $model into $file"
+}
+
+start_service() {
+    if ! systemctl --user daemon-reload 2>/dev/null; then
+        ln -sfn -- "$config/systemd/user/coldvoxd.service" "$config/systemd/user/default.target.wants/coldvoxd.service"
+        tell "no systemd --user runs here: the service starts at your next login"
+        return
+    fi
+    if [[ $start == no ]]; then
+        tell "start it when you like: systemctl --user enable --now coldvoxd"
+        return
+    fi
+    systemctl --user --quiet enable coldvoxd.service
+    if ! systemctl --user restart coldvoxd.service; then
+        tell "the service did not start; see: journalctl --user -u coldvoxd -b"
+    fi
+}
+
+summary() {
+    tell
+    tell "What was found (coldvoxctl doctor shows it again):"
+    "$venv/bin/coldvoxctl" doctor >&2 || true
+    tell
+    tell "Dictate: coldvoxctl toggle; what you say is printed by coldvoxctl listen. Settings: coldvoxctl config example"
+    tell "Remove all of it: $home/uninstall.sh"
+    [[ :$PATH: == *":$bin:"* ]] || tell "$bin is not in your PATH in this shell; log in again, or add it"
+    [[ ${SHELL:-} != */zsh ]] || tell "for zsh, put into ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
+}
+
+made=()
+make_directory "$home"
+((${#made[@]})) && for directory in "${made[@]}"; do remember directory "$directory"; done
+mkdir -p -- "$work"
+exec {install_lock}>"$work/lock"
+flock "$install_lock"
+
+install_packages
+install_environment
+install_links
+install_units
+install_documentation
+install -m 755 -- "$root/contrib/uninstall.sh" "$home/uninstall.sh"
+set_model
+start_service
+rm -rf -- "$work"
+summary

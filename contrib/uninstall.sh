@@ -1,0 +1,111 @@
+#!/bin/bash
+# Takes away what contrib/install.sh put in place, for the user who runs it, and leaves nothing behind.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: uninstall.sh [--yes] [--keep-settings] [--keep-models]
+
+Stops the service and removes it with its environment, links, units, activation file, completions, manual pages, settings
+and models, and the directories that the installation made and that are empty now. It says first what goes, and asks.
+
+  --yes            don't ask; needed where there is no terminal
+  --keep-settings  leave ~/.config/coldvoxd
+  --keep-models    leave models in ~/.cache/coldvoxd and ~/.local/share/coldvoxd
+
+exit codes: 0 removed, 1 not wanted, 64 wrong usage
+TEXT
+}
+
+yes=no keep_settings=no keep_models=no
+while (($#)); do
+    case $1 in
+    --yes) yes=yes ;;
+    --keep-settings) keep_settings=yes ;;
+    --keep-models) keep_models=yes ;;
+    -h | --help) usage && exit 0 ;;
+    *) usage >&2 && exit 64 ;;
+    esac
+    shift
+done
+
+main() { # in a function, so that bash has read it all before this very file goes
+    local data=${XDG_DATA_HOME:-$HOME/.local/share} config=${XDG_CONFIG_HOME:-$HOME/.config}
+    local cache=${XDG_CACHE_HOME:-$HOME/.cache} runtime=${XDG_RUNTIME_DIR:-/run/user/$EUID}
+    local home=$data/coldvoxd
+    local files=() directories=() trees=() kind path
+
+    if [[ -r $home/installed ]]; then
+        while read -r kind path; do
+            case $kind in
+            file) files+=("$path") ;;
+            directory) directories=("$path" "${directories[@]}") ;; # the deepest first
+            esac
+        done <"$home/installed"
+    fi
+    # Known from the start, so that an installation whose list is lost can be removed too.
+    files+=("$config"/systemd/user/{coldvoxd,coldvoxd-model}.service "$config/systemd/user/coldvoxd.service.d/cpu.conf"
+        "$config/systemd/user/default.target.wants/coldvoxd.service"
+        "$data/dbus-1/services/org.coldvox.Daemon1.service")
+    for path in "$HOME"/.local/bin/{coldvoxd,coldvoxctl}; do
+        [[ -L $path && $(readlink -- "$path") == "$home"/* ]] && files+=("$path")
+    done
+    trees+=("$home"/{venv,install,installed,uninstall.sh} "${XDG_STATE_HOME:-$HOME/.local/state}/coldvoxd" "$runtime"/coldvoxd{,-model})
+    [[ $keep_models == yes ]] || trees+=("$cache/coldvoxd" "$home/models")
+    [[ $keep_settings == yes ]] || trees+=("$config/coldvoxd")
+
+    echo "This removes:"
+    local found=no
+    for path in "${files[@]}" "${trees[@]}"; do
+        [[ -e $path || -L $path ]] || continue
+        printf '  %6s  %s\n' "$(du -sh -- "$path" 2>/dev/null | cut -f1)" "$path"
+    done | sort -u -k2
+    for path in "${files[@]}" "${trees[@]}"; do
+        [[ -e $path || -L $path ]] && found=yes
+    done
+    if [[ $found == no ]]; then
+        echo "  nothing: coldvoxd is not installed for $(id -un)"
+        return 0
+    fi
+    [[ $keep_settings == yes ]] || echo "Your settings go with it; --keep-settings leaves them."
+    [[ $keep_models == yes ]] || echo "Models go with it; --keep-models leaves them."
+    if [[ $yes == no ]]; then
+        if [[ ! -t 0 ]]; then
+            echo "There is no terminal to ask at: run it with --yes." >&2
+            return 1
+        fi
+        local answer
+        read -r -p "Remove it? [y/N] " answer
+        [[ $answer == [yY]* ]] || return 1
+    fi
+
+    local unit managed=no
+    if systemctl --user show --property=Version >/dev/null 2>&1; then
+        managed=yes
+        for unit in coldvoxd.service coldvoxd-model.service; do
+            systemctl --user --quiet disable --now "$unit" 2>/dev/null || true # it may never have been installed
+        done
+    fi
+    for path in "${files[@]}"; do
+        rm -f -- "$path"
+    done
+    for path in "${trees[@]}"; do
+        rm -rf -- "$path"
+    done
+    rmdir -- "$config/systemd/user/coldvoxd.service.d" 2>/dev/null || true
+    for path in "${directories[@]}" "$home"; do
+        [[ ! -d $path ]] || rmdir --ignore-fail-on-non-empty -- "$path"
+    done
+    for path in "${directories[@]}"; do # `home` may have stood in the way of those above it
+        [[ ! -d $path ]] || rmdir --ignore-fail-on-non-empty -- "$path"
+    done
+    if [[ $managed == yes ]]; then
+        systemctl --user daemon-reload
+        systemctl --user reset-failed coldvoxd.service coldvoxd-model.service 2>/dev/null || true
+        busctl --user --quiet call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig || true
+    fi
+    echo "coldvoxd is removed. Debian packages that were installed for it stay; others may use them."
+}
+
+main
+exit

@@ -1,0 +1,48 @@
+"""devices, device."""
+
+from coldvoxd.cli.exits import Exit
+from tests.component.cli.conftest import Ctl, Result
+from tests.support.bus import RunningService
+
+
+async def run(ctl: Ctl, *arguments: str) -> Result:
+    return await (await ctl(*arguments)).ended()
+
+
+async def test_microphones_are_listed_and_the_one_in_use_is_marked(running: RunningService, ctl: Ctl) -> None:
+    shown = await run(ctl, "devices")
+    assert shown.exit == Exit.DONE
+    assert "* Blue Yeti  (open, follows the desktop's default)\n    mic1\n  Built-in Audio\n" in shown.out
+    running.microphone.muted, running.microphone.device_open = True, False
+    [listed] = (await run(ctl, "devices", "--json")).objects
+    assert listed == {
+        "devices": [
+            {"name": "mic1", "description": "Blue Yeti", "current": True},
+            {"name": "mic2", "description": "Built-in Audio", "current": False},
+        ],
+        "device": "Blue Yeti",
+        "selection": "default",
+        "open": False,
+        "policy": "always",
+        "muted": True,
+        "problem": "",
+    }
+
+
+async def test_another_is_chosen(running: RunningService, ctl: Ctl) -> None:
+    assert await run(ctl, "device", "Built") == Result(0, "Built-in Audio\n", "")
+    assert running.microphone.selection == "mic2"
+    assert (await run(ctl, "device", "Blue", "--json")).objects == [{"device": "Blue Yeti"}]
+
+
+async def test_an_unknown_one_is_wrong_usage(running: RunningService, ctl: Ctl) -> None:
+    refused = await run(ctl, "device", "Snowball", "--json")
+    assert (refused.exit, refused.error["error"]) == (Exit.USAGE, "InvalidOption")
+    assert "no microphone “Snowball”" in refused.error["message"]
+    assert running.microphone.device == "Blue Yeti"
+
+
+async def test_where_there_is_none_the_problem_is_told(running: RunningService, ctl: Ctl) -> None:
+    running.microphone.device, running.microphone.devices, running.microphone.problem = "", (), "Plug one in."
+    assert (await run(ctl, "devices")).out == "no microphone: Plug one in.\n"
+    assert "Plug one in." in (await run(ctl, "status")).out

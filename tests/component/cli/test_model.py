@@ -1,0 +1,506 @@
+"""`coldvoxctl model` with the real client against a hub on the loopback address that cuts, stalls, corrupts and refuses."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldvoxd.core.values import Precision
+from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.hub import BLOCK, RemoteFile
+from coldvoxd.models.layout import model_files, precisions
+from coldvoxd.models.progress import read_progress
+from coldvoxd.models.published import PUBLISHED
+from tests.support.eventually import eventually_blocking
+from tests.support.hub import FP32, INT8, MODEL, Corrupt, Cut, LoopbackHub, Stall, Status, Whole, unreachable_address
+
+ROOT = Path(__file__).parents[3]
+ENCODER = "encoder-model.onnx"
+
+
+@dataclass
+class Result:
+    """What `coldvoxctl --json model ...` did."""
+
+    exit: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def done(self) -> dict[str, Any]:
+        assert self.exit == 0, self.err
+        return self.objects[-1]
+
+    @property
+    def waited_for(self) -> list[str]:
+        return [event["message"] for event in self.objects if event.get("state") == "waiting"]
+
+    @property
+    def refusal(self) -> str:
+        assert self.exit, self.out
+        return str(json.loads(self.err)["message"])
+
+
+@dataclass
+class Person:
+    """Somebody with a home of their own who knows the loopback hub."""
+
+    hub: LoopbackHub
+    home: Path
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache/coldvoxd/models"
+
+    @property
+    def directory(self) -> Path:
+        return self.cache / MODEL
+
+    @property
+    def part(self) -> Path:
+        """What has come of the encoder so far."""
+        return next(iter(self.cache.glob(f".{MODEL}-*.partial/{ENCODER}.part")), self.cache / "none")
+
+    def begin(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "coldvoxd.cli.main", "--json", "model", *arguments],
+            cwd=ROOT,
+            env=self.hub.environment(self.home) | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ctl(self, *arguments: str, **environment: str) -> Result:
+        with self.begin(*arguments, **environment) as process:
+            out, err = process.communicate(timeout=120)
+        return Result(process.returncode, out, err)
+
+    def pull(self, *arguments: str, **environment: str) -> Result:
+        return self.ctl("pull", *arguments, **environment)
+
+    def assert_whole(self, names: tuple[str, ...] = FP32) -> None:
+        """The model is there, byte for byte, and nothing else is left."""
+        for name in names:
+            assert (self.directory / name).read_bytes() == self.hub.files[name], name
+        assert not list(self.cache.glob(".*.partial"))
+        for precision in precisions(self.directory):
+            model_files(MODEL, self.directory, precision)
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    with LoopbackHub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def person(hub: LoopbackHub, tmp_path: Path) -> Person:
+    return Person(hub, tmp_path)
+
+
+def test_a_pulled_model_is_there_byte_for_byte_and_fetched_once(person: Person) -> None:
+    done = person.pull().done
+    assert done == {
+        "event": "done",
+        "model": MODEL,
+        "precision": "fp32",
+        "path": str(person.directory),
+        "fetched_bytes": person.hub.size(),
+    }
+    person.assert_whole()
+    assert person.hub.sent_twice() == 0
+
+
+def test_nothing_else_is_asked_of_the_network_and_the_token_goes_to_the_hub_alone(person: Person) -> None:
+    assert person.pull(HF_TOKEN="hf_not_a_real_one").exit == 0
+    assert {request.file for request in person.hub.requests} == set(FP32)
+    assert {request.method for request in person.hub.requests} == {"HEAD", "GET"}
+    assert {(request.host, request.authorized) for request in person.hub.requests} == {
+        ("127.0.0.1", True),
+        ("localhost", False),
+    }
+
+
+def test_progress_goes_from_nothing_to_all(person: Person) -> None:
+    events = [event for event in person.pull().objects if event["event"] == "progress"]
+    assert events[0]["state"] == "starting"
+    fractions = [event["fraction"] for event in events if event["state"] == "fetching"]
+    assert fractions == sorted(fractions)
+    assert events[-1]["bytes"] == events[-1]["total_bytes"] == person.hub.size()
+
+
+def test_a_model_that_is_there_asks_no_network(person: Person) -> None:
+    person.pull()
+    asked = len(person.hub.requests)
+    assert person.pull().done["fetched_bytes"] == 0
+    assert person.pull(HF_ENDPOINT=unreachable_address()).done["fetched_bytes"] == 0
+    assert len(person.hub.requests) == asked
+
+
+def test_another_precision_joins_the_first_and_shares_its_files(person: Person) -> None:
+    person.pull()
+    added = person.pull("--precision", "int8").done["fetched_bytes"]
+    assert added == person.hub.size(INT8) - person.hub.size(("config.json", "vocab.txt"))
+    person.assert_whole((*FP32, *INT8))
+    assert person.ctl("verify").done["checked"] == sorted({*FP32, *INT8})
+
+
+def test_a_cut_costs_less_than_a_block_and_is_told(person: Person) -> None:
+    person.hub.spoil(ENCODER, Cut(3_000_000), Cut(1_000_000))
+    pulled = person.pull()
+    assert pulled.exit == 0
+    assert "the connection broke; taking it up again" in pulled.waited_for
+    person.assert_whole()
+    assert 0 <= person.hub.sent_twice() < 2 * BLOCK
+
+
+def test_a_stall_is_given_up_and_taken_up_where_it_ended(person: Person) -> None:
+    person.hub.spoil(ENCODER, Stall(2_000_000))
+    assert person.pull().exit == 0
+    person.assert_whole()
+    assert 0 <= person.hub.sent_twice() < BLOCK
+
+
+def test_a_kill_in_the_middle_costs_less_than_a_block(person: Person) -> None:
+    person.hub.spoil(ENCODER, Stall(5_000_000))
+    with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as process:
+        eventually_blocking(
+            lambda: person.part.is_file() and person.part.stat().st_size >= 5_000_000 - BLOCK, what="half the encoder"
+        )
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert not person.directory.exists(), "complete or not at all"
+    done = person.pull().done
+    person.assert_whole()
+    assert 0 <= person.hub.sent_twice() < BLOCK
+    assert done["fetched_bytes"] < person.hub.size() - 4_000_000
+
+
+def test_an_interrupt_keeps_what_came(person: Person) -> None:
+    person.hub.spoil(ENCODER, Stall(5_000_000))
+    with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as process:
+        eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size >= 5_000_000 - BLOCK)
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        assert process.returncode == 130
+    assert person.pull().exit == 0
+    assert person.hub.sent_twice() < BLOCK
+
+
+def test_a_hub_that_ignores_ranges_still_gives_the_right_file(person: Person) -> None:
+    person.hub.spoil(ENCODER, Cut(3_000_000), Whole())
+    assert person.pull().exit == 0
+    person.assert_whole()
+
+
+def test_a_damaged_file_is_fetched_again(person: Person) -> None:
+    person.hub.spoil(ENCODER, Corrupt())
+    pulled = person.pull()
+    assert pulled.exit == 0
+    assert f"{ENCODER} arrived damaged; fetching it anew" in pulled.waited_for
+    person.assert_whole()
+    assert person.hub.sent_twice() == len(person.hub.files[ENCODER])
+
+
+@pytest.mark.parametrize("file", [ENCODER, "vocab.txt"])
+def test_a_file_that_keeps_arriving_damaged_is_refused(person: Person, file: str) -> None:
+    person.hub.spoil(file, Corrupt(), Corrupt())
+    pulled = person.pull()
+    assert pulled.exit == 1
+    assert f"{file} of" in pulled.refusal
+    assert "arrives damaged" in pulled.refusal
+    assert not person.directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (Status(401), "hf auth login"),
+        (Status(403, {"X-Error-Code": "GatedRepo"}), "its terms must be accepted"),
+        (Status(404, {"X-Error-Code": "EntryNotFound"}), "update coldvoxd, or place the model's directory by hand"),
+        (Status(404, {"X-Error-Code": "RevisionNotFound"}), "at revision 01234567"),
+    ],
+)
+def test_a_refusal_is_told_at_once_with_what_to_do(person: Person, status: Status, told: str) -> None:
+    person.hub.answer("*", *[status] * 3)
+    pulled = person.pull()
+    assert pulled.exit == 1
+    assert told in pulled.refusal
+    assert len(person.hub.requests) == 1, "asking again would change nothing"
+
+
+def test_a_busy_hub_is_left_alone_for_as_long_as_it_asks(person: Person) -> None:
+    person.hub.answer("*", Status(429, {"Retry-After": "3"}), Status(503))
+    begun_s = time.monotonic()
+    pulled = person.pull()
+    assert time.monotonic() - begun_s >= 3
+    person.assert_whole()
+    busy, unavailable = pulled.waited_for[:2]
+    assert "busy (HTTP 429); trying again in 3 s" in busy
+    assert "busy (HTTP 503)" in unavailable
+    assert person.hub.sent_twice() == 0
+
+
+def test_a_hub_that_is_busy_in_the_middle_is_waited_for(person: Person) -> None:
+    person.hub.spoil(ENCODER, Cut(3_000_000))
+    person.hub.answer(f"GET {ENCODER}", Status(503), Status(429, {"Retry-After": "1"}))
+    pulled = person.pull()
+    assert [message.partition(";")[0].partition("(")[2] for message in pulled.waited_for[:2]] == [
+        "HTTP 503)",
+        "HTTP 429)",
+    ]
+    person.assert_whole()
+    assert person.hub.sent_twice() < BLOCK
+
+
+def test_a_hub_that_asks_for_too_much_patience_is_given_up_for_now(person: Person) -> None:
+    person.hub.answer("*", Status(429, {"Retry-After": "7200"}))
+    pulled = person.pull()
+    assert pulled.exit == 8
+    assert "asks to be left alone for 7200 s" in pulled.refusal
+
+
+def test_a_hub_out_of_reach_ends_with_try_again_later(person: Person) -> None:
+    pulled = person.pull("--tries", "2", HF_ENDPOINT=unreachable_address())
+    assert pulled.exit == 8
+    assert "can't be reached" in pulled.refusal
+    assert len(pulled.waited_for) == 1
+
+
+def test_an_unfaithful_mirror_is_refused(person: Person) -> None:
+    person.hub.revision = "f" * 40
+    assert "is no faithful mirror" in person.pull().refusal
+
+
+V2 = "parakeet-tdt-0.6b-v2"
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (b"{}", r"config.json of istupakov/parakeet-tdt-0.6b-v2-onnx has 2 bytes .* it should have 97"),
+        (b" " * 97, r"vocab.txt of istupakov/parakeet-tdt-0.6b-v2-onnx has 3568 bytes .* it should have 9384"),
+    ],
+)
+def test_files_of_a_known_model_must_be_the_known_ones(person: Person, config: bytes, told: str) -> None:
+    person.hub.repositories[PUBLISHED[V2].repository] = PUBLISHED[V2].revision
+    person.hub.files["config.json"] = config
+    assert re.search(told, person.pull(V2).refusal)
+    assert not person.hub.sent
+
+
+def test_content_of_the_right_size_and_another_hash_is_no_known_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_bytes(b"12")
+    git = hashlib.sha1(b"blob 2\0" + b"12").hexdigest()
+    sha256 = hashlib.sha256(b"12").hexdigest()
+    for etag in (git, sha256):
+        assert RemoteFile("config.json", 2, etag).fits(file)
+        assert RemoteFile("config.json", 2, etag, sha256[:8]).fits(file)
+        assert not RemoteFile("config.json", 2, etag, "666903c7").fits(file)
+        assert not RemoteFile("config.json", 2, etag[::-1]).fits(file)
+        assert not RemoteFile("config.json", 3, etag).fits(file)
+
+
+def test_two_pulls_at_once_fetch_once(person: Person) -> None:
+    person.hub.spoil(ENCODER, Stall(3_000_000))
+    with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as first:
+        eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size > 2_000_000)
+        with person.begin("pull") as second:
+            assert second.stdout is not None
+            told = iter(second.stdout.readline, "")
+            assert any("another coldvoxctl fetches this model" in line for line in told)
+            person.hub.release()
+            assert first.wait(60) == 0
+            out, _ = second.communicate(timeout=60)
+    assert second.returncode == 0
+    assert json.loads(out.splitlines()[-1])["fetched_bytes"] == 0
+    person.assert_whole()
+    assert person.hub.sent_twice() < BLOCK
+
+
+def test_the_progress_file_tells_how_it_ends(person: Person, tmp_path: Path) -> None:
+    file = tmp_path / "progress.json"
+    person.pull("--progress-file", str(file))
+    done = read_progress(file)
+    assert done is not None
+    assert (done.model, done.precision, done.state, done.fraction) == (MODEL, "fp32", "done", 1.0)
+    person.ctl("remove", MODEL)
+    person.hub.answer("*", Status(401))
+    refusal = person.pull("--progress-file", str(file)).refusal
+    failed = read_progress(file)
+    assert failed is not None
+    assert (failed.state, failed.message) == ("failed", refusal)
+
+
+@contextmanager
+def small_disk(place: Path, megabytes: int) -> Iterator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: a small file system is mounted")
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_too_full_a_disk_is_told_before_anything_is_fetched(person: Person) -> None:
+    with small_disk(person.home / "cache", 40):
+        pulled = person.pull()
+        assert pulled.exit == 1
+        assert "The disk is too full: 10 MB are to be fetched and 67 MB left free" in pulled.refusal
+    assert not person.hub.sent
+
+
+def test_a_disk_that_fills_up_meanwhile_keeps_what_came(person: Person) -> None:
+    with small_disk(person.home / "cache", 100):
+        filler = person.home / "cache/filler"
+        person.hub.spoil(ENCODER, Stall(3_000_000))
+        with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as process:
+            eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size > 2_000_000)
+            with filler.open("wb") as file:
+                while True:
+                    try:
+                        file.write(bytes(1 << 20))
+                        file.flush()
+                    except OSError:
+                        break
+            person.hub.release()
+            out, err = process.communicate(timeout=60)
+        full = Result(process.returncode, out, err)
+        assert full.exit == 1
+        assert "The disk is full" in full.refusal
+        filler.unlink()
+        assert person.pull().exit == 0
+        person.assert_whole()
+        assert person.hub.sent_twice() <= len(person.hub.files[ENCODER])
+
+
+def test_what_damage_does_to_a_fetched_model_is_found_and_mended(person: Person) -> None:
+    person.pull()
+    encoder = person.directory / ENCODER
+    content = bytearray(encoder.read_bytes())
+    content[4_000_000] ^= 1
+    encoder.write_bytes(content)
+    verified = person.ctl("verify")
+    assert verified.exit == 1
+    assert verified.objects[0]["problems"] == [f"{encoder} is not what was fetched: its sha256 differs"]
+    mended = person.pull().done
+    assert mended["fetched_bytes"] == len(content), "this file alone"
+    person.assert_whole()
+    assert person.ctl("verify").exit == 0
+
+
+def place_by_hand(person: Person, place: str) -> Path:
+    directory = person.home / place / "coldvoxd/models" / MODEL
+    directory.mkdir(parents=True)
+    for name in FP32:
+        shutil.copy(bundled_directory() / name, directory)
+    return directory
+
+
+@pytest.mark.parametrize(("place", "told"), [("cache", "cache"), ("data", "data"), ("share", "system")])
+def test_a_model_placed_by_hand_works_offline(person: Person, place: str, told: str) -> None:
+    directory = place_by_hand(person, place)
+    offline = {"HF_ENDPOINT": unreachable_address()}
+    assert person.pull(**offline).done["fetched_bytes"] == 0
+    assert person.ctl("path", **offline).done == {"name": MODEL, "path": str(directory)}
+    verified = person.ctl("verify", **offline).done
+    assert (verified["hashes_known"], verified["problems"], verified["precisions"]) == (False, [], ["fp32"])
+    listed = {model["name"]: model for model in person.ctl("list", **offline).objects}
+    assert listed[MODEL] == {
+        "name": MODEL,
+        "path": str(directory),
+        "precisions": ["fp32"],
+        "bytes": sum(len(person.hub.files[name]) for name in FP32),
+        "place": told,
+        "selected": True,
+    }
+    assert listed["mini"]["place"] == "bundled"
+    assert listed["parakeet-tdt-0.6b-v3"]["path"] is None
+
+
+def test_a_structural_fault_is_found_without_hashes(person: Person) -> None:
+    encoder = place_by_hand(person, "data") / ENCODER
+    encoder.write_bytes(encoder.read_bytes()[:1_000_000])
+    verified = person.ctl("verify")
+    assert verified.exit == 1
+    assert "is cut off" in verified.objects[0]["problems"][0]
+
+
+def test_only_what_was_fetched_is_removed(person: Person) -> None:
+    person.pull()
+    removed = person.ctl("remove", MODEL).done
+    assert removed["removed"] == MODEL
+    assert removed["bytes"] >= person.hub.size()
+    assert not person.directory.exists()
+    assert person.ctl("path").exit == 4
+    by_hand = place_by_hand(person, "share")
+    refused = person.ctl("remove", MODEL)
+    assert refused.exit == 2
+    assert "delete it yourself" in refused.refusal
+    assert by_hand.is_dir()
+
+
+def test_removing_takes_an_unfinished_fetch_too(person: Person) -> None:
+    person.hub.spoil(ENCODER, Corrupt(), Corrupt())
+    person.pull()
+    assert list(person.cache.glob(".*.partial"))
+    assert person.ctl("remove", MODEL).exit == 0
+    assert not list(person.cache.glob(".*.partial"))
+
+
+def test_a_model_that_is_being_fetched_is_not_removed_under_it(person: Person) -> None:
+    person.hub.spoil(ENCODER, Stall(3_000_000))
+    with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as process:
+        eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size > 2_000_000)
+        assert "is being fetched: stop that first" in person.ctl("remove", MODEL).refusal
+        person.hub.release()
+        process.communicate(timeout=60)
+    person.assert_whole()
+
+
+@pytest.mark.parametrize("name", ["mini", "../models", ".hidden", "/tmp"])
+def test_what_isnt_ours_to_remove_is_refused(person: Person, name: str) -> None:
+    assert person.ctl("remove", name).exit == 2
+    assert (bundled_directory() / ENCODER).is_file()
+
+
+def test_a_name_that_nobody_publishes_is_told_with_those_that_are(person: Person) -> None:
+    pulled = person.pull("parakeet-9")
+    assert pulled.exit == 1
+    assert "Published models are `parakeet-tdt-0.6b-v2`" in pulled.refusal
+
+
+def test_without_the_client_the_command_that_installs_it_is_told(person: Person, tmp_path: Path) -> None:
+    blocked = tmp_path / "without"
+    blocked.mkdir()
+    (blocked / "huggingface_hub.py").write_text("raise ImportError('not here')")
+    pulled = person.pull(PYTHONPATH=str(blocked))
+    assert pulled.exit == 1
+    assert "pipx inject coldvoxd" in pulled.refusal
+
+
+def test_a_pulled_model_is_what_the_recognizer_takes(person: Person) -> None:
+    person.pull("--precision", "int8")
+    assert model_files(MODEL, person.directory, Precision.INT8).encoder.is_file()
+    assert person.ctl("list").objects[0]["precisions"] == ["int8"]

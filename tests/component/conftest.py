@@ -1,0 +1,31 @@
+"""Sound servers of both kinds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.audio import PipeWireServer, PulseServer, SoundServer, running
+
+PIPEWIRE = pytest.param(
+    PipeWireServer,
+    marks=[
+        pytest.mark.pipewire,
+        pytest.mark.skipif(not PipeWireServer.is_installed(), reason="pipewire, pipewire-pulse or wireplumber missing"),
+    ],
+    id="pipewire",
+)
+KINDS = [pytest.param(PulseServer, id="pulseaudio"), PIPEWIRE]
+
+
+@pytest.fixture(params=KINDS)
+def sound(request: pytest.FixtureRequest) -> Iterator[SoundServer]:
+    """A private server that only what is started with its environment finds."""
+    with running(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def pulse() -> Iterator[SoundServer]:
+    """PulseAudio, where the kind makes no difference."""
+    with running(PulseServer) as server:
+        yield server

@@ -1,0 +1,1 @@
+"""The doctor, before parts that are really broken."""

@@ -1,0 +1,298 @@
+"""A model hub on the loopback address: what huggingface_hub's client asks of the real one, with faults on request."""
+
+import hashlib
+import os
+import socket
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from coldvoxd.models.find import bundled_directory
+
+MODEL = "parakeet-hub"
+"""What the tests call the model that this hub serves: the bundled one's files, under a name of their own."""
+REPOSITORY = "coldvox-tests/parakeet-hub-onnx"
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+CATALOG = f"""\
+[{MODEL}]
+repository = "{REPOSITORY}"
+revision = "{REVISION}"
+precisions = ["fp32", "int8"]
+"""
+FP32 = ("config.json", "vocab.txt", "decoder_joint-model.onnx", "encoder-model.onnx")
+INT8 = ("config.json", "vocab.txt", "decoder_joint-model.int8.onnx", "encoder-model.int8.onnx")
+REQUESTS_AT_MOST = 500
+STALL_AT_MOST_S = 60.0
+_BLOCK = 64 << 10
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The connection ends after so many bytes."""
+
+    after: int
+
+
+@dataclass(frozen=True)
+class Stall:
+    """Nothing more comes after so many bytes, until the hub ends or `release` is called."""
+
+    after: int
+
+
+@dataclass(frozen=True)
+class Corrupt:
+    """One byte in the middle differs."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Ranges are ignored: the whole file comes, as from some proxies."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """An answer without content."""
+
+    code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    file: str
+    range: str
+    status: int
+    host: str
+    authorized: bool
+    """Whether it carried an account's token."""
+
+
+class LoopbackHub:
+    """`with LoopbackHub() as hub`; it ends with the block, after REQUESTS_AT_MOST requests it answers nothing more."""
+
+    def __init__(self) -> None:
+        self.files = {name: (bundled_directory() / name).read_bytes() for name in {*FP32, *INT8}}
+        self.repositories = {REPOSITORY: REVISION}
+        """Revision by name; each holds the same files."""
+        self.revision = ""
+        """What is told instead of the true revision, where set."""
+        self.answers: dict[str, deque[Status]] = {}
+        """What the next requests for a file are answered with, by name, or method and name; `*` for any."""
+        self.contents: dict[str, deque[Cut | Stall | Corrupt | Whole]] = {}
+        """What becomes of the next downloads of a file, by name."""
+        self.sent: Counter[str] = Counter()
+        """Bytes of content that went out, by name."""
+        self.requests: list[Request] = []
+        self._released = threading.Event()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        handler = type("Handler", (_Handler,), {"served": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        if kind is not None:
+            print("the hub was asked:", *self.requests, sep="\n  ")
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def content_address(self) -> str:
+        """Where large files come from: another host, as on the real hub, which may not get the account's token."""
+        return self.address.replace("127.0.0.1", "localhost")
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """Of a process that has `home` for itself and knows this hub alone; its catalog lists MODEL."""
+        (home / "config/coldvoxd").mkdir(parents=True, exist_ok=True)
+        (home / "config/coldvoxd/models.toml").write_text(CATALOG)
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("COLDVOXD_", "HF_", "XDG_"))}
+        return kept | {
+            "HOME": str(home),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"),
+            "XDG_DATA_DIRS": str(home / "share"),
+            "COLDVOXD_MODEL_NAME": MODEL,
+            **self.client_environment,
+        }
+
+    @property
+    def client_environment(self) -> dict[str, str]:
+        """What leads the client here, with little patience for a hub that says nothing."""
+        return {
+            "HF_ENDPOINT": self.address,
+            "HF_HUB_DOWNLOAD_TIMEOUT": "1",
+            "HF_HUB_ETAG_TIMEOUT": "2",
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def answer(self, file: str, *answers: Status) -> None:
+        """The next requests for `file`, or `GET file`, are answered so; `*` is any."""
+        self.answers[file] = deque(answers)
+
+    def spoil(self, file: str, *faults: Cut | Stall | Corrupt | Whole) -> None:
+        """What becomes of the next downloads of `file`."""
+        self.contents[file] = deque(faults)
+
+    def release(self) -> None:
+        """Stalled downloads end."""
+        self._released.set()
+
+    def size(self, names: tuple[str, ...] = FP32) -> int:
+        return sum(len(self.files[name]) for name in names)
+
+    def sent_twice(self, names: tuple[str, ...] = FP32) -> int:
+        """Bytes of content beyond one copy of each file."""
+        return sum(self.sent.values()) - self.size(names)
+
+    def next_answer(self, method: str, file: str) -> Status | None:
+        with self._lock:
+            for queue in map(self.answers.get, (f"{method} {file}", file, "*")):
+                if queue:
+                    return queue.popleft()
+        return None
+
+    def next_content(self, file: str) -> Cut | Stall | Corrupt | Whole | None:
+        with self._lock:
+            queue = self.contents.get(file)
+            return queue.popleft() if queue else None
+
+    def note(self, request: Request) -> None:
+        with self._lock:
+            self.requests.append(request)
+
+    def note_sent(self, file: str, size: int) -> None:
+        with self._lock:
+            self.sent[file] += size
+
+    def stand_still(self) -> None:
+        """For a stalled download."""
+        self._released.wait(STALL_AT_MOST_S)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """`/OWNER/NAME/resolve/REVISION/FILE`, which for large files leads on to `/cdn/FILE`, as on the real hub."""
+
+    protocol_version = "HTTP/1.1"
+    served: LoopbackHub
+    timeout = STALL_AT_MOST_S
+
+    def do_HEAD(self) -> None:
+        self._serve()
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+        """Requests are in LoopbackHub.requests."""
+
+    def _serve(self) -> None:
+        hub = self.served
+        path = self.path.partition("?")[0]
+        file = path.rpartition("/")[2]
+        if len(hub.requests) >= REQUESTS_AT_MOST:
+            self._answer(file, Status(500))
+            return
+        repository, _, rest = path.removeprefix("/").partition("/resolve/")
+        revision = hub.repositories.get(repository, "")
+        if path.startswith("/cdn/"):
+            self._content(file, "")
+        elif not revision:
+            self._answer(file, Status(404, {"X-Error-Code": "RepoNotFound"}))
+        elif (fault := hub.next_answer(self.command, file)) is not None:
+            self._answer(file, fault)
+        elif file not in hub.files or rest != f"{revision}/{file}":
+            self._answer(file, Status(404, {"X-Error-Code": "EntryNotFound"}))
+        elif file.endswith(".onnx"):
+            content = hub.files[file]
+            headers = {
+                "X-Repo-Commit": hub.revision or revision,
+                "X-Linked-Size": str(len(content)),
+                "X-Linked-ETag": f'"{hashlib.sha256(content).hexdigest()}"',
+                "Location": f"{hub.content_address}/cdn/{file}",
+            }
+            self._answer(file, Status(302, headers))
+        else:
+            self._content(file, hub.revision or revision)
+
+    def _answer(self, file: str, status: Status) -> None:
+        self._note(file, status.code)
+        self.send_response(status.code)
+        for name, value in status.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _note(self, file: str, status: int) -> None:
+        host = self.headers.get("Host", "").partition(":")[0]
+        asked = self.headers.get("Range", "")
+        self.served.note(Request(self.command, file, asked, status, host, "Authorization" in self.headers))
+
+    def _content(self, file: str, revision: str) -> None:
+        hub = self.served
+        content = hub.files[file]
+        fault = hub.next_content(file) if self.command == "GET" else None
+        asked = self.headers.get("Range", "")
+        begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked and not isinstance(fault, Whole) else 0
+        status = 206 if begin else 200
+        self._note(file, status)
+        self.send_response(status)
+        if not file.endswith(".onnx"):
+            blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+            self.send_header("ETag", f'"{blob}"')
+            self.send_header("X-Repo-Commit", revision)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(content) - begin))
+        if begin:
+            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        if self.command == "GET":
+            self._send(file, content[begin:], fault)
+
+    def _send(self, file: str, content: bytes, fault: Cut | Stall | Corrupt | Whole | None) -> None:
+        hub = self.served
+        end = len(content)
+        if isinstance(fault, Cut | Stall):
+            end = min(end, fault.after)
+        if isinstance(fault, Corrupt):
+            middle = len(content) // 2
+            content = content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+        try:
+            for start in range(0, end, _BLOCK):
+                block = content[start : min(end, start + _BLOCK)]
+                self.wfile.write(block)
+                hub.note_sent(file, len(block))
+            if isinstance(fault, Stall):
+                self.wfile.flush()
+                hub.stand_still()
+            if isinstance(fault, Cut | Stall):
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+        except OSError:
+            self.close_connection = True  # the client has gone
+
+
+def unreachable_address() -> str:
+    """Where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"

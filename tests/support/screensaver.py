@@ -1,0 +1,50 @@
+"""A desktop's screen saver on the bus, as far as locking goes."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from dbus_next.aio import MessageBus
+from dbus_next.service import ServiceInterface, method, signal
+
+from coldvoxd.bus.screenlock import SCREEN_SAVERS
+
+
+class ScreenSaver(ServiceInterface):
+    """Its signal, and the question whether it is active; `lock` and `unlock` are what a person does."""
+
+    def __init__(self, name: str, *, active: bool) -> None:
+        super().__init__(name)
+        self._active = active
+
+    @method()  # type: ignore[untyped-decorator]
+    def GetActive(self) -> "b":  # type: ignore[name-defined]  # noqa: F821, N802 - D-Bus's names and types
+        return self._active
+
+    @signal()  # type: ignore[untyped-decorator]
+    def ActiveChanged(self, active) -> "b":  # type: ignore[no-untyped-def, name-defined]  # noqa: ANN001, F821, N802
+        self._active = active
+        return active
+
+    def lock(self) -> None:
+        self.ActiveChanged(True)
+
+    def unlock(self) -> None:
+        self.ActiveChanged(False)
+
+
+@contextlib.asynccontextmanager
+async def screen_saver(
+    address: str, name: str = "org.gnome.ScreenSaver", *, active: bool = False
+) -> AsyncIterator[ScreenSaver]:
+    """One of the desktops' on this bus; gone with the block."""
+    bus = await MessageBus(bus_address=address).connect()
+    saver = ScreenSaver(name, active=active)
+    bus.export(SCREEN_SAVERS[name], saver)
+    await bus.request_name(name)
+    try:
+        yield saver
+    finally:
+        bus.disconnect()
+        await bus.wait_for_disconnect()
+        bus._stream.close()
+        bus._sock.close()

@@ -1,0 +1,170 @@
+"""A first start without a model: the daemon, which has no network, has its unit fetch it, tells how far it is, and works."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.eventually import eventually_blocking
+from tests.support.hub import CATALOG, MODEL, Corrupt, LoopbackHub, Stall, Status, unreachable_address
+from tests.support.login import UNIT, Login, login, samples
+from tests.support.user_manager import ROOT
+
+OPEN = samples()[0]
+FETCH = "coldvoxd-model.service"
+ENGINE = "org.coldvox.Engine1"
+ENCODER = "encoder-model.onnx"
+OTHER = f"{MODEL}-2"
+
+
+@pytest.fixture(scope="module")
+def newcomer() -> Iterator[Login]:
+    """Their settings name a model that only a hub has."""
+    with login() as here:
+        here.write(".config/coldvoxd/coldvoxd.toml", f'[model]\nname = "{MODEL}"\n')
+        here.write(".config/coldvoxd/models.toml", CATALOG + CATALOG.replace(f"[{MODEL}]", f"[{OTHER}]"))
+        yield here
+
+
+@pytest.fixture
+def hub(newcomer: Login) -> Iterator[LoopbackHub]:
+    """The unit knows it, and nothing is left of earlier fetches."""
+    with LoopbackHub() as hub:
+        lead_to(newcomer, hub.client_environment | {"HF_HUB_DOWNLOAD_TIMEOUT": "60"})
+        yield hub
+        newcomer.systemctl("stop", UNIT, FETCH, check=False)
+        newcomer.systemctl("reset-failed", UNIT, FETCH, check=False)
+        newcomer.run(newcomer.ctl, "model", "remove", MODEL, check=False)
+
+
+def lead_to(login: Login, variables: dict[str, str]) -> None:
+    lines = "".join(f"Environment={name}={value}\n" for name, value in variables.items())
+    login.write(f".config/systemd/user/{FETCH}.d/hub.conf", f"[Service]\nRestartSec=1\n{lines}")
+    login.systemctl("daemon-reload")
+
+
+def progress(login: Login) -> float:
+    return float(login.property("Progress", ENGINE))
+
+
+def last_error(login: Login) -> str:
+    return str(login.property("LastError", ENGINE))
+
+
+def refusal(login: Login) -> str:
+    refused = login.call("StartDictation", check=False)
+    assert refused.returncode
+    return refused.stderr
+
+
+def assert_dictation_works(login: Login) -> None:
+    login.wait_for_state("idle")
+    assert progress(login) == -1
+    login.answer("StartDictation")
+    login.speak(OPEN)
+    assert OPEN.is_in(login.answer("StopDictation"))
+
+
+def test_a_missing_model_arrives_by_itself_and_its_progress_is_told(newcomer: Login, hub: LoopbackHub) -> None:
+    hub.spoil(ENCODER, Stall(5_000_000))
+    newcomer.systemctl("start", UNIT)
+    eventually_blocking(lambda: progress(newcomer) > 0.5, what="half of the model")
+    told = refusal(newcomer)
+    assert f"The model {MODEL} is being fetched: 6" in told
+    assert "Try again when it is there" in told
+    assert newcomer.property("Degraded", ENGINE) == "model-missing"
+    assert "is being fetched, 6" in newcomer.show(UNIT, "StatusText")
+    assert "is being fetched" in newcomer.run(newcomer.ctl, "status").stdout
+    assert newcomer.show(FETCH, "ActiveState") == "activating"
+    hub.release()
+    assert_dictation_works(newcomer)
+    assert newcomer.show(FETCH, "Result") == "success"
+    assert newcomer.show(UNIT, "NRestarts") == "0"
+    listed = newcomer.run(newcomer.ctl, "model", "verify").stdout
+    assert "all 4 files are what was fetched" in listed
+
+
+def test_a_killed_fetch_goes_on_where_it_ended(newcomer: Login, hub: LoopbackHub) -> None:
+    hub.spoil(ENCODER, Stall(5_000_000))
+    newcomer.systemctl("start", UNIT)
+    eventually_blocking(lambda: progress(newcomer) > 0.5, what="half of the model")
+    newcomer.systemctl("kill", "--signal=KILL", FETCH)
+    assert_dictation_works(newcomer)
+    assert hub.sent_twice() < 1 << 20
+
+
+def test_a_refusal_is_told_with_what_to_do_and_works_once_that_was_done(newcomer: Login, hub: LoopbackHub) -> None:
+    hub.answer("*", Status(401))
+    newcomer.systemctl("start", UNIT)
+    told = eventually_blocking(lambda: "HTTP 401" in last_error(newcomer) and last_error(newcomer))
+    assert isinstance(told, str)
+    assert f"The model {MODEL} could not be fetched" in told
+    assert "hf auth login" in told
+    assert "systemctl --user start coldvoxd-model, or: coldvoxctl model pull" in told
+    assert "HTTP 401" in refusal(newcomer)
+    assert newcomer.show(FETCH, "ActiveState") == "failed"
+    assert progress(newcomer) == -1
+    newcomer.systemctl("start", FETCH)
+    assert_dictation_works(newcomer)
+
+
+def test_a_model_that_keeps_arriving_damaged_is_told(newcomer: Login, hub: LoopbackHub) -> None:
+    hub.spoil(ENCODER, Corrupt(), Corrupt())
+    newcomer.systemctl("start", UNIT)
+    eventually_blocking(lambda: "arrives damaged" in last_error(newcomer), what="the reason")
+    assert newcomer.state() == "unavailable"
+
+
+def test_a_machine_that_is_offline_is_told_so_and_goes_on_when_it_is_not(newcomer: Login, hub: LoopbackHub) -> None:
+    lead_to(newcomer, hub.client_environment | {"HF_ENDPOINT": unreachable_address()})
+    newcomer.systemctl("start", UNIT)
+    eventually_blocking(lambda: "can't be reached" in last_error(newcomer), what="the reason")
+    assert "trying again in" in refusal(newcomer)
+    assert progress(newcomer) == 0
+    lead_to(newcomer, hub.client_environment)
+    newcomer.systemctl("restart", "--no-block", FETCH)
+    assert_dictation_works(newcomer)
+
+
+def test_a_person_may_fetch_it_meanwhile(newcomer: Login, hub: LoopbackHub) -> None:
+    hub.answer("*", Status(404))
+    newcomer.systemctl("start", UNIT)
+    eventually_blocking(lambda: "HTTP 404" in last_error(newcomer), what="the reason")
+    newcomer.run(newcomer.ctl, "model", "pull", environment=hub.client_environment)
+    assert_dictation_works(newcomer)
+
+
+def test_who_changes_their_mind_gets_the_other_model_at_once(newcomer: Login, hub: LoopbackHub) -> None:
+    hub.spoil(ENCODER, Stall(5_000_000))
+    newcomer.systemctl("start", UNIT)
+    eventually_blocking(lambda: progress(newcomer) > 0.5, what="half of the model")
+    newcomer.write(".config/coldvoxd/coldvoxd.toml", f'[model]\nname = "{OTHER}"\n')
+    try:
+        newcomer.systemctl("restart", UNIT)
+        assert_dictation_works(newcomer)
+        assert newcomer.property("Model", ENGINE) == OTHER
+    finally:
+        newcomer.write(".config/coldvoxd/coldvoxd.toml", f'[model]\nname = "{MODEL}"\n')
+
+
+def test_nothing_is_fetched_where_the_setting_forbids_it(newcomer: Login, hub: LoopbackHub) -> None:
+    settings = f'[model]\nname = "{MODEL}"\n'
+    newcomer.write(".config/coldvoxd/coldvoxd.toml", settings + "fetch = false\n")
+    try:
+        newcomer.systemctl("start", UNIT)
+        eventually_blocking(lambda: "coldvoxctl model pull" in last_error(newcomer), what="the command to type")
+        assert f"coldvoxctl model pull {MODEL}" in refusal(newcomer)
+        assert newcomer.show(FETCH, "ActiveState") == "inactive"
+        assert not hub.requests
+    finally:
+        newcomer.write(".config/coldvoxd/coldvoxd.toml", settings)
+
+
+def test_without_the_unit_the_command_to_type_is_told(newcomer: Login, hub: LoopbackHub) -> None:
+    assert not hub.requests
+    newcomer.run("rm", newcomer.home / f".config/systemd/user/{FETCH}")
+    newcomer.run("rm", "-r", newcomer.home / f".config/systemd/user/{FETCH}.d")
+    newcomer.systemctl("daemon-reload")
+    newcomer.systemctl("start", UNIT)
+    eventually_blocking(lambda: "could not be fetched by itself" in last_error(newcomer), what="the reason")
+    assert f"coldvoxctl model pull {MODEL}" in refusal(newcomer)
+    newcomer.run(ROOT / "contrib/install-units.sh")
