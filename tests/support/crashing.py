@@ -5,6 +5,7 @@ Runs inside a login (see tests.support.inside): python -m tests.support.crashing
 
 import argparse
 import asyncio
+import math
 import os
 import re
 import signal
@@ -54,7 +55,7 @@ class Crashes:
             said: list[Said] = []
             count = 1 if kind == "after" else 3
             speaking = asyncio.create_task(stage.speak(sentences(stage.chance, count), said))
-            await self._until_the_moment(kind, owner, speaking)
+            await self._until_the_moment(kind, owner, said)
             if kind == "private-gone" and stage.chance.random() < 0.3:
                 await owner.leave()
             killed_s = asyncio.get_running_loop().time()
@@ -98,12 +99,12 @@ class Crashes:
                 tally.count["resurfaced"] += 1
                 tally.note(f"{kind}: the public got texts of session {session}")
 
-    async def _until_the_moment(self, kind: str, owner: BusClient, speaking: "asyncio.Task[None]") -> None:
+    async def _until_the_moment(self, kind: str, owner: BusClient, said: list[Said]) -> None:
         chance = self.stage.chance
         match kind:
             case "after":  # around the endpoint, recognition and delivery of one sentence
-                await speaking
-                await asyncio.sleep(chance.uniform(0.0, 0.5))
+                await self.stage.until(lambda: said and said[0].heard_s < math.inf, "the end of the sentence")
+                await asyncio.sleep(chance.uniform(0.1, 1.2))
             case "stopping":
                 await asyncio.sleep(chance.uniform(1.0, 6.0))
                 owner.call_and_forget("StopDictation")
