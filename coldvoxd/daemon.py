@@ -18,6 +18,7 @@ from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.core import notice
 from coldvoxd.core.ports import Microphone, Recognizer
 from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
@@ -26,11 +27,12 @@ from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.fetching import ModelFetching
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
-from coldvoxd.ort import AUTO, CPU, available_providers, likely_accelerator
+from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
 from coldvoxd.spool import Spool, runtime_directory
+from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Ladder, Supervisor
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
@@ -72,6 +74,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
+        self._noticed = notice.NoticeState()
         self._supervisor = Supervisor(ladder(settings.model), engine_at_start(settings.model), self._tell)
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
@@ -241,7 +244,15 @@ class Daemon:
         """Something that clients or `systemctl status` show may have changed."""
         if self._service is not None:
             self._service.state_changed()
+            self._notify(self._service)
         self._notifier.status(status_line(self._pipeline.state, self._supervisor.status, self._capture.state))
+
+    def _notify(self, service: BusService) -> None:
+        """Tell people on their desktop what has become slower."""
+        now_s = asyncio.get_running_loop().time()
+        self._noticed, notice_ = notice.step(self._noticed, self._supervisor.status, now_s)
+        if notice_ is not None and self._settings.notifications.provider:
+            service.notify(notice_)
 
 
 def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:
@@ -294,21 +305,35 @@ def ladder(settings: ModelSettings) -> Ladder:
     def on_cpu() -> Recognizer:
         return open_recognizer(settings, CPU)
 
+    def mapped() -> Recognizer:
+        return open_recognizer(settings, CPU, packed=False)
+
     name = settings.provider
     if name == AUTO:
         name = likely_accelerator() or CPU
     if name == CPU:
         return Ladder(on_cpu)
+    readiness = Readiness(settings.standby)
     if name.startswith(VIRTUAL):
-        stand_in = VirtualAccelerator(Path(name.removeprefix(VIRTUAL)), on_cpu)
-        return Ladder(on_cpu, stand_in.open, "virtual", golden_clip())
-    return Ladder(on_cpu, lambda: open_recognizer(settings, name), name, golden_clip())
+        stand_in = VirtualAccelerator(
+            Path(name.removeprefix(VIRTUAL)), lambda wrap: open_recognizer(settings, CPU, wrap=wrap)
+        )
+        return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden_clip(), None, readiness, mapped)
+    return Ladder(
+        on_cpu, lambda: open_recognizer(settings, name), name, golden_clip(), readiness=readiness, cpu_mapped=mapped
+    )
 
 
-def open_recognizer(settings: ModelSettings, provider: str) -> Recognizer:
+def open_recognizer(
+    settings: ModelSettings,
+    provider: str,
+    *,
+    packed: bool = True,
+    wrap: Callable[[Session], Session] = lambda session: session,
+) -> Recognizer:
     """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
     files = find_model(settings.name, Precision(settings.precision))
-    return ParakeetRecognizer.open(files, provider=provider, threads=settings.threads)
+    return ParakeetRecognizer.open(files, provider, settings.threads, packed=packed, wrap=wrap)
 
 
 def golden_clip() -> npt.NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """A lane: one daemon thread for native calls that block, may hang, and can be abandoned."""
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -49,16 +50,20 @@ class Lane:
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
             call, future = job
+            if future.cancelled():  # nobody waits for it any more: the lane is for those who do
+                self._notify(future, None, None)
+                continue
             self._busy_since_s = self._loop.time()
             try:
                 result, error = call(), None
             except BaseException as exception:  # noqa: BLE001 - a lane ends here; the future carries it on
                 result, error = None, exception
             self._busy_since_s = None
-            try:
-                self._loop.call_soon_threadsafe(self._settle, future, result, error)
-            except RuntimeError:
-                return  # the loop has closed: the process is on its way out
+            self._notify(future, result, error)
+
+    def _notify(self, future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the process is on its way out
+            self._loop.call_soon_threadsafe(self._settle, future, result, error)
 
     def _settle(self, future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
         self._pending -= 1

@@ -17,6 +17,8 @@ from coldvoxd.core.values import Utterance
 log = logging.getLogger(__name__)
 
 SEGMENTS = re.compile(r"(?P<session>\d{1,10})-(?P<sequence>\d{6})\.spool")
+UNDECIDED_S = -1.0
+"""For an endpoint that was decided by a crash."""
 QUARANTINE = "quarantined"
 """The file of the last utterance that was given up, kept for RetryLast."""
 READ_BYTES = 64 * 1024 * 1024
@@ -51,7 +53,9 @@ class Leftover:
         """What is to be recognized, in order. Speech without an endpoint is cut now and gets a number. Raises OSError."""
         last = max(self._segments)
         for cut in self._segments[last].unnumbered():
-            numbered = NumberedCut(next_number(), cut.start_sample, cut.end_sample, cut.reason, decided_s=-1.0)
+            numbered = NumberedCut(
+                next_number(), cut.start_sample, cut.end_sample, cut.reason, cut.speech_samples, UNDECIDED_S
+            )
             append(last, spooling.cut(numbered))
             self._segments[last].cuts.append(numbered)
         owed = []
@@ -78,7 +82,8 @@ class Leftover:
         segment = self._segments[self._home[utterance.id]]
         end_sample = utterance.start_sample + len(utterance.samples)
         frames = [f for f in segment.frames if f.end_sample > utterance.start_sample and f.start_sample < end_sample]
-        cut = NumberedCut(utterance.id, utterance.start_sample, end_sample, utterance.end_reason, decided_s=-1.0)
+        span = (utterance.start_sample, end_sample)
+        cut = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, UNDECIDED_S)
         content = spooling.head(self.session, EndpointState(utterance.start_sample), frames) + spooling.cut(cut)
         os.close(create(self._quarantine, content)[0])
         self._quarantined = True

@@ -52,8 +52,12 @@ class MicrophoneKeeper:
         self._loop = asyncio.get_running_loop()
         self._chosen = settings.device
         self._view: SoundView | None = None
+        self._known: Source | None = None
+        """The source that was chosen, as it was last seen."""
         self._moved_to = ""
         """The source to which a person moved our stream in a mixer, until something else is chosen."""
+        self._pursued = ""
+        """The source for which the stream was opened anew, until it is heard."""
         self._started = self._hearing = self._locked = self._told_muted = False
         self._linger: asyncio.TimerHandle | None = None
         self._recheck: asyncio.TimerHandle | None = None
@@ -88,8 +92,9 @@ class MicrophoneKeeper:
 
     @property
     def policy(self) -> Policy:
+        # While the server is away its last word counts: a headset is not to be opened in the moment of its return.
         return policy_in_force(
-            Policy(self._settings.policy), self._target, bluetooth_always=self._settings.bluetooth_always
+            Policy(self._settings.policy), self._known, bluetooth_always=self._settings.bluetooth_always
         )
 
     @property
@@ -108,7 +113,7 @@ class MicrophoneKeeper:
 
     def select(self, name: str) -> None:
         self._chosen = self._named(name)
-        self._moved_to = ""
+        self._known, self._moved_to, self._pursued = self._target, "", ""
         log.info("microphone chosen: %s", self._chosen)
         if self._device is not None:
             self._device.wanted = self._chosen
@@ -132,6 +137,7 @@ class MicrophoneKeeper:
         """What the sound server shows has changed; None where there is none."""
         missed = self._target is None
         before, self._view = self._view, view
+        self._known = self._target or self._known
         if view is not None:
             self._note_move(before or SoundView(), view)
             if missed and self._target is not None and self._capture.state.condition is CaptureCondition.LOST:
@@ -149,6 +155,8 @@ class MicrophoneKeeper:
         self._hearing = hearing
         self._stop_lingering()
         if hearing:
+            if self.muted:
+                log.warning("the microphone “%s” is muted", self.device)
             self._apply()
             return
         if self.policy is Policy.IDLE_RELEASE:
@@ -215,10 +223,14 @@ class MicrophoneKeeper:
                 return self._hearing or self._linger is not None
 
     def _rest(self) -> None:
-        task = self._loop.create_task(self._capture.release(), name="release of the microphone")
+        task = self._loop.create_task(self._release(), name="release of the microphone")
         self._releasing.add(task)
         task.add_done_callback(self._releasing.discard)
         self._on_rest(self._obstacle())
+
+    async def _release(self) -> None:
+        if self._locked or not self._is_wanted():  # still
+            await self._capture.release()
 
     def _obstacle(self) -> str:
         """Why the microphone could not be opened for a session, as far as can be seen without trying."""
@@ -258,5 +270,13 @@ class MicrophoneKeeper:
         target = self._target
         if target is None:
             self._capture.renew()  # it has gone, and the server has moved us to another: say so instead
-        elif target.name != self._view.heard:
-            self._recheck = self._loop.call_later(MOVE_S, self._capture.renew)
+        elif target.name == self._view.heard:
+            self._pursued = ""
+        elif target.name != self._pursued:
+            self._recheck = self._loop.call_later(MOVE_S, self._pursue, target.name)
+
+    def _pursue(self, name: str) -> None:
+        """Open anew on that source, once: a server that won't have it so is not asked for ever."""
+        self._recheck = None
+        self._pursued = name
+        self._capture.renew()

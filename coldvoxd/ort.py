@@ -91,8 +91,11 @@ def physical_cores() -> int:
     return len(cores)
 
 
-def session_options(threads: int = 0) -> "onnxruntime.SessionOptions":
+def session_options(threads: int = 0, *, packed: bool = True) -> "onnxruntime.SessionOptions":
     """What every session of ours runs with; `threads` 0 means one for each physical core.
+
+    `packed` False leaves the graph and the layout of its weights as the file has them: nothing is copied where the
+    weights lie in a file of their own, which is mapped.
 
     Threads sleep rather than spin between runs, and buffers go back to the system rather than into an arena, since a
     dictation daemon is idle nearly always.
@@ -104,6 +107,9 @@ def session_options(threads: int = 0) -> "onnxruntime.SessionOptions":
     options.log_severity_level = _FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if not packed:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.add_session_config_entry("session.disable_prepacking", "1")
     return options
 
 
@@ -150,13 +156,15 @@ def open_session(
     provider: str = CPU,
     *,
     threads: int = 0,
+    packed: bool = True,
     provider_options: Mapping[str, str] | None = None,
 ) -> Session:
     """Open a graph on the provider asked for, and on no other.
 
     Raises ModelInvalid where the file can't be loaded, and ProviderUnavailable where the session's first active
     provider is not `provider` (a short or a full name). ONNX Runtime's own fallback is off: it would go on elsewhere
-    and say nothing. Blocks, for seconds with a large model; any thread.
+    and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`. Blocks,
+    for seconds with a large model; any thread.
     """
     asked = full_name(provider)
     chain: list[Any] = [(asked, dict(provider_options or {}))]
@@ -168,7 +176,7 @@ def open_session(
         raise ModelInvalid(f"{path} is missing: fetch the model again")
     try:
         session = onnxruntime.InferenceSession(
-            str(path), session_options(threads), providers=chain, enable_fallback=False
+            str(path), session_options(threads, packed=packed), providers=chain, enable_fallback=False
         )
     except _FAILURES as error:
         if asked == f"CPU{SUFFIX}":

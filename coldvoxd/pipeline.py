@@ -437,6 +437,7 @@ class Pipeline:
             start_sample=cut.start_sample,
             samples=joined(session.audio, cut.start_sample, cut.end_sample),
             end_reason=cut.reason,
+            speech_samples=cut.speech_samples,
         )
         session.pending += 1
         session.backlog_s += utterance.duration_s

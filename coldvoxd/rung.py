@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,12 +22,35 @@ ACCELERATOR_LIMIT_S = 5.0
 HEDGE_FLOOR_S = 0.4
 HEDGE_SHARE = 10.0
 """A run that takes ten times as long as nearly all before it is hedged."""
+SPLIT_FLOOR_S = 5.0
+SPLIT_SHARE = 4.0
+"""A run on the CPU that takes four times as long as predicted is tried again in two pieces."""
 HISTORY = 64
 
 
 def recognition_limit_s(duration_s: float) -> float:
-    """How long one recognition on the CPU may keep its lane before it counts as hung, for seconds of audio."""
+    """How long one recognition may keep its lane before the watchdog is starved, for seconds of audio."""
     return max(20.0, 10 * duration_s)
+
+
+class LoadTooLong(ProviderFault):
+    """A recognizer that should have been open by now."""
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One attempt at one utterance. What comes late is told apart by it."""
+
+    utterance: Utterance
+    attempt: int
+    """Counted over all rungs and utterances."""
+    generation: int
+    """Which of the rung's recognizers has it."""
+    answer: "asyncio.Future[Hypothesis]"
+    """Raises ProviderFault or InputFault; cancelled where it was left behind."""
+    begun_s: float | None = None
+    """Loop time at which the lane took it up."""
+    took_s: float | None = None
 
 
 class Rung:
@@ -35,18 +59,20 @@ class Rung:
     `open_recognizer` blocks, is called on the lane, and raises ModelMissing, ModelInvalid or ProviderUnavailable.
     """
 
+    _attempts = 0
+
     def __init__(self, name: str, open_recognizer: Callable[[], Recognizer]) -> None:
         self.name = name
+        self.provider = ""
+        """First active execution provider of the session that is or was open last."""
+        self.generation = 0
+        """Changes whenever the recognizer does."""
         self._open = open_recognizer
         self._lane = Lane(name)
         self._limit_s = LOAD_LIMIT_S
         self._recognizer: Recognizer | None = None
         self._history: deque[float] = deque(maxlen=HISTORY)
-
-    @property
-    def provider(self) -> str:
-        """First active execution provider of the open session; empty where none is open."""
-        return self._recognizer.provider if self._recognizer else ""
+        self._speed: deque[float] = deque(maxlen=HISTORY)
 
     @property
     def is_open(self) -> bool:
@@ -57,23 +83,60 @@ class Rung:
         """How long a run may take before the next rung starts on the same utterance."""
         if not self._history:
             return ACCELERATOR_LIMIT_S / 2
-        slowest = sorted(self._history)[int(0.99 * (len(self._history) - 1))]
-        return min(ACCELERATOR_LIMIT_S, max(HEDGE_FLOOR_S, HEDGE_SHARE * slowest))
+        return min(ACCELERATOR_LIMIT_S, max(HEDGE_FLOOR_S, HEDGE_SHARE * _nearly_all(self._history)))
 
-    async def open(self) -> None:
-        """Load and warm up. Raises what opening raises, NotReady where the first run fails."""
+    def split_s(self, duration_s: float) -> float:
+        """How long a run on the CPU may take before the utterance is tried in pieces, for seconds of audio."""
+        predicted_s = duration_s * _nearly_all(self._speed) if self._speed else 0.0
+        return max(SPLIT_FLOOR_S, SPLIT_SHARE * predicted_s)
+
+    async def open(self, limit_s: float | None = None) -> None:
+        """Load and warm up, in place of what is open.
+
+        Raises what opening raises, NotReady where the first run fails, and LoadTooLong after `limit_s`; then the lane was
+        left behind.
+        """
         self._limit_s = LOAD_LIMIT_S
-        self._recognizer = await self._lane.submit(self._open_and_warm_up)
+        wanted = self.generation
+        opening = self._lane.submit(self._open_and_warm_up)
+        if limit_s is not None and not (await asyncio.wait({opening}, timeout=limit_s))[0]:
+            opening.add_done_callback(_close_unwanted)
+            self.abandon()
+            raise LoadTooLong(f"{self.name} took longer than {limit_s:g} s to load")
+        recognizer = await opening
+        if self.generation != wanted:
+            recognizer.close()
+            raise ProviderFault(f"{self.name} was given up while it was being loaded")
+        self.drop()
+        self._recognizer = recognizer
+        self.provider = recognizer.provider
 
-    def start(self, utterance: Utterance) -> "asyncio.Future[Hypothesis]":
-        """Begin to recognize, after all that was started before. The future raises ProviderFault or InputFault."""
+    def start(self, utterance: Utterance) -> Run:
+        """Begin to recognize, after all that was started before. Raises ProviderFault where nothing is open."""
         recognizer = self._recognizer
         if recognizer is None:
             raise ProviderFault(f"{self.name} has no model loaded")
         self._limit_s = recognition_limit_s(utterance.duration_s)
-        running = self._lane.submit(lambda: recognizer.recognize(utterance))
-        running.add_done_callback(self._note)
-        return running
+        Rung._attempts += 1
+        loop = asyncio.get_running_loop()
+
+        def recognize() -> Hypothesis:
+            run.begun_s = loop.time()
+            hypothesis = recognizer.recognize(utterance)
+            run.took_s = loop.time() - run.begun_s
+            return hypothesis
+
+        run = Run(utterance, Rung._attempts, self.generation, loop.create_future())
+        run.answer = self._lane.submit(recognize)
+        run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return run
+
+    def learn(self, run: Run) -> None:
+        """A run's answer was used: what it took is how long runs take."""
+        if run.took_s is not None:
+            self._history.append(run.took_s)
+            if run.utterance.duration_s > 0:
+                self._speed.append(run.took_s / run.utterance.duration_s)
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether the lane is within its time limit."""
@@ -83,12 +146,14 @@ class Rung:
     def drop(self) -> None:
         """Let go of the model, once its lane is free."""
         recognizer, self._recognizer = self._recognizer, None
+        self.generation += 1
         if recognizer is not None:
             self._lane.submit(recognizer.close).add_done_callback(_forget)
 
     def abandon(self) -> None:
         """Leave a lane that hangs behind, with its model; a new one takes its place."""
         self._recognizer = None
+        self.generation += 1
         self._lane.close()
         self._lane = Lane(self.name)
 
@@ -108,9 +173,16 @@ class Rung:
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
         return recognizer
 
-    def _note(self, done: "asyncio.Future[Hypothesis]") -> None:
-        if not done.cancelled() and done.exception() is None:
-            self._history.append(done.result().inference_s)
+
+def _nearly_all(history: deque[float]) -> float:
+    """The 99th percentile; with few values, the slowest but one."""
+    return sorted(history)[int(0.99 * (len(history) - 1))]
+
+
+def _close_unwanted(done: "asyncio.Future[Recognizer]") -> None:
+    """What was opened too late; a recognizer that is open holds memory."""
+    if not done.cancelled() and done.exception() is None:
+        done.result().close()
 
 
 def _forget(done: "asyncio.Future[None]") -> None:

@@ -94,8 +94,8 @@ class Spool:
         if kept is None or kept.fd is None:
             return
         with self._trying(utterance.session_id):
-            end_sample = utterance.start_sample + len(utterance.samples)
-            numbered = NumberedCut(utterance.id, utterance.start_sample, end_sample, utterance.end_reason, decided_s)
+            span = (utterance.start_sample, utterance.start_sample + len(utterance.samples))
+            numbered = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, decided_s)
             write(kept.fd, spooling.cut(numbered))
             kept.closed[utterance.id] = kept.path
             self._begin_anew(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,12 @@ import numpy.typing as npt
 
 from coldvoxd.core import failover
 from coldvoxd.core.errors import ColdvoxError, InputFault, ModelMissing, NotReady, ProviderFault, RecognitionFailed
-from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Reason, classify
+from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason, classify
+from coldvoxd.core.pieces import joined, moved_back, split, varied
 from coldvoxd.core.ports import MissingModel, Recognizer
-from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Utterance
-from coldvoxd.rung import ACCELERATOR_LIMIT_S, Rung
+from coldvoxd.core.values import SAMPLE_RATE, EndReason, EngineStatus, Hypothesis, Utterance
+from coldvoxd.rung import ACCELERATOR_LIMIT_S, LoadTooLong, Run, Rung
+from coldvoxd.standby import Readiness, Standby
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +28,17 @@ LOOK_AGAIN_AT_MOST_S = 60.0
 """A model whose files are all there and wrong is tried less and less often."""
 ATTEMPTS = 2
 """On the CPU."""
+TRIAL_LIMIT_S = 120.0
+"""An accelerator that is not loaded by then hangs; the watchdog's patience ends later."""
+LATE_IN_A_ROW = 3
+"""An accelerator that the CPU overtakes so often without a break is of no use."""
+SURE_SPEECH_S = 0.5
+"""With so much speech in it, an utterance without words was not understood."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """What can recognize here, best first. Both functions block and open a recognizer."""
+    """What can recognize here, best first. The functions block and open a recognizer."""
 
     cpu: Callable[[], Recognizer]
     accelerator: Callable[[], Recognizer] | None = None
@@ -37,6 +46,12 @@ class Ladder:
     """As the settings call it."""
     golden: npt.NDArray[np.float32] | None = None
     """Speech by which an accelerator is judged: it must say of it what the CPU says. float32 (n,), 16 kHz."""
+    golden_text: str | None = None
+    """What the CPU said of it in fp32 with these weights, if that was recorded; otherwise it is asked."""
+    readiness: Readiness = Readiness.WARM
+    """How the CPU stands by while the accelerator serves."""
+    cpu_mapped: Callable[[], Recognizer] | None = None
+    """Opens faster and in less memory, and is slower; for `mapped`."""
 
 
 class Supervisor:
@@ -52,14 +67,19 @@ class Supervisor:
         self._on_change = on_change
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model is found missing: it may be on its way."""
-        self._cpu = Rung("cpu", ladder.cpu)
+        self._standby = Standby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness)
         self._accelerator = Rung(ladder.accelerator_name, ladder.accelerator) if ladder.accelerator else None
         self._settled = asyncio.Event()
         self._refusal: NotReady | None = None
         self._state = FailoverState()
-        self._golden_text: str | None = None
+        self._golden_text = ladder.golden_text
         self._trial: asyncio.Task[None] | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._late: set[Run] = set()
+        """Runs on the accelerator that the CPU has overtaken and that have not ended."""
+        self._late_in_a_row = 0
+        self.counts: Counter[str] = Counter()
+        """What was met since the start: `faults`, `hedges`, `late-answers`, `splits`, `empty`, `empty-mended`."""
         self.wants_new_process = False
         """Only a new process could use the accelerator again."""
         self.status = replace(status, loading=True)
@@ -75,7 +95,7 @@ class Supervisor:
         again_s = LOOK_AGAIN_S
         while True:
             try:
-                await self._cpu.open()
+                await self._standby.packed.open()
             except ColdvoxError as fault:
                 missing = isinstance(fault, ModelMissing)
                 found = await self._explained(fault)
@@ -92,8 +112,10 @@ class Supervisor:
             else:
                 break
         self._refusal = None
-        self._publish(provider=self._cpu.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0)
-        log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._cpu.provider)
+        self._publish(
+            provider=self._standby.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0
+        )
+        log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._standby.provider)
         self._settled.set()
         if self._accelerator is None:
             self._tell(failover.CpuWanted())
@@ -106,9 +128,20 @@ class Supervisor:
         Raises RecognitionFailed once the CPU failed twice on the same audio, InputFault, or NotReady.
         """
         await self.wait_loaded()
-        if self._state.phase is not failover.Phase.ON_GPU or self._accelerator is None:
-            return await self._on_cpu(utterance)
-        return await self._on_accelerator(self._accelerator, utterance)
+        hypothesis = await self._recognize(utterance)
+        if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
+            return hypothesis
+        return await self._hear_again(utterance, hypothesis)
+
+    @property
+    def on_accelerator(self) -> bool:
+        """Whether utterances go to the accelerator."""
+        return self._state.phase is Phase.ON_GPU
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is being loaded or let go of on the CPU."""
+        return self._standby.at_rest
 
     async def wait_loaded(self) -> None:
         """Wait while the model loads. Raises NotReady where it can't be."""
@@ -118,7 +151,11 @@ class Supervisor:
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
         """As `recognize`, and never on the accelerator: for what a process may have died of."""
         await self.wait_loaded()
-        return await self._on_cpu(utterance)
+        hypothesis = await self._on_cpu(utterance)
+        if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
+            return hypothesis
+        again = await self._on_cpu(varied(utterance))
+        return moved_back(again, utterance.duration_s) if again.text else hypothesis
 
     def tell_error(self, message: str) -> None:
         """Something else went wrong that people should know of; a sentence without spoken text."""
@@ -128,7 +165,7 @@ class Supervisor:
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""
         accelerator = self._accelerator
-        return self._cpu.promise_kept(now_s) and (accelerator is None or accelerator.promise_kept(now_s))
+        return self._standby.promise_kept(now_s) and (accelerator is None or accelerator.promise_kept(now_s))
 
     def close(self) -> None:
         """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
@@ -136,60 +173,103 @@ class Supervisor:
             self._trial.cancel()
         if self._pause is not None:
             self._pause.cancel()
-        for rung in (self._cpu, self._accelerator):
-            if rung is not None:
-                rung.close()
+        self._standby.close()
+        if self._accelerator is not None:
+            self._accelerator.close()
 
     # Recognition.
+
+    async def _recognize(self, utterance: Utterance) -> Hypothesis:
+        accelerator = self._accelerator
+        if accelerator is None or self._state.phase is not Phase.ON_GPU or self._late:
+            return await self._on_cpu(utterance)
+        return await self._on_accelerator(accelerator, utterance)
+
+    async def _hear_again(self, utterance: Utterance, nothing: Hypothesis) -> Hypothesis:
+        """Another hypothesis of speech in which no words were heard: with dither and more room, then on the CPU."""
+        self.counts["empty"] += 1
+        log.info("utterance %d holds speech and no words were heard in it; trying again", utterance.id)
+        again = await self._recognize(varied(utterance))
+        if again.text:
+            self.counts["empty-mended"] += 1
+            return moved_back(again, utterance.duration_s)
+        if again.provider == self._standby.provider == nothing.provider:
+            return nothing
+        on_cpu = await self._on_cpu(utterance)
+        if on_cpu.text:
+            self.counts["empty-mended"] += 1
+            if self._state.phase is Phase.ON_GPU:
+                message = f"{self._name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
+                log.warning(message)
+                self._fault(FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT, message)
+        return on_cpu
 
     async def _on_accelerator(self, accelerator: Rung, utterance: Utterance) -> Hypothesis:
         """On the accelerator; from `hedge_s` on on the CPU too, and the first valid answer wins."""
         hedge_s = accelerator.hedge_s
-        running = accelerator.start(utterance)
-        await asyncio.wait({running}, timeout=hedge_s)
-        if running.done():
-            try:
-                return running.result()
-            except ProviderFault as fault:
-                self._failed(fault, utterance)
-                return await self._on_cpu(utterance)
-        log.info("utterance %d takes long on %s; the CPU has begun it too", utterance.id, accelerator.name)
+        run: Run | None = None
+        try:
+            run = accelerator.start(utterance)
+            await asyncio.wait({run.answer}, timeout=hedge_s)
+            if run.answer.done():
+                hypothesis = run.answer.result()
+                accelerator.learn(run)
+                self._late_in_a_row = 0
+                return hypothesis
+        except InputFault:
+            raise
+        except Exception as fault:  # noqa: BLE001 - whatever an accelerator's driver makes of it, the CPU answers
+            self._failed(fault, utterance, accelerator, run)
+            return await self._on_cpu(utterance)
+        log.info("utterance %d takes long on %s; the CPU begins it too after %.3f s", utterance.id, self._name, hedge_s)
+        self.counts["hedges"] += 1
         loop = asyncio.get_running_loop()
-        give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, accelerator, running)
-        running.add_done_callback(lambda _: give_up.cancel())
-        return await self._first_valid(running, utterance)
+        give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, accelerator, run)
+        run.answer.add_done_callback(lambda _: give_up.cancel())
+        self._late.add(run)
+        run.answer.add_done_callback(lambda _: self._late.discard(run))
+        used: Hypothesis | None = None
+        try:
+            used = await _first_valid(run, self._on_cpu(utterance))
+        finally:
+            if run.answer.done():
+                self._late_answer(accelerator, run, used)
+            else:
+                run.answer.add_done_callback(lambda _: self._late_answer(accelerator, run, used))
+                if run.begun_s is not None and loop.time() - run.begun_s >= hedge_s:
+                    self._overtaken()
+        return used
 
-    async def _first_valid(self, running: "asyncio.Future[Hypothesis]", utterance: Utterance) -> Hypothesis:
-        """The answer of a run that is late, or the CPU's, whichever comes first and is one."""
-        hedge = asyncio.create_task(self._on_cpu(utterance), name="hedge")
-        racing: set[asyncio.Future[Hypothesis]] = {running, hedge}
-        last: ColdvoxError = RecognitionFailed(f"Utterance {utterance.id} could not be recognized.")
-        while racing:
-            done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
-            for answered in done:
-                if answered.cancelled():
-                    continue  # left behind
-                try:
-                    hypothesis = answered.result()
-                except ColdvoxError as fault:
-                    last = fault
-                    if answered is running and isinstance(fault, ProviderFault):
-                        self._failed(fault, utterance)
-                else:
-                    if racing & {hedge}:
-                        hedge.cancel()
-                    return hypothesis
-        raise last
+    def _overtaken(self) -> None:
+        """The CPU answered while the accelerator, though it had all the time that it needs, has not."""
+        self._late_in_a_row += 1
+        if self._late_in_a_row >= LATE_IN_A_ROW and self._state.phase is Phase.ON_GPU:
+            message = f"{self._name} was overtaken by the CPU {LATE_IN_A_ROW} times in a row"
+            log.warning(message)
+            self._fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
+
+    def _late_answer(self, accelerator: Rung, run: Run, used: Hypothesis | None) -> None:
+        """A run that took long has ended. Unless its text was used it is nobody's; its fault is news."""
+        if run.answer.cancelled():
+            return
+        fault = run.answer.exception()
+        if fault is None and run.answer.result() is used:
+            self._late_in_a_row = 0
+            return
+        self.counts["late-answers"] += 1
+        log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
+        if isinstance(fault, Exception) and not isinstance(fault, InputFault):
+            self._failed(fault, run.utterance, accelerator, run)
 
     async def _on_cpu(self, utterance: Utterance) -> Hypothesis:
-        for attempt in range(1, ATTEMPTS + 1):
+        for _ in range(ATTEMPTS):
             try:
-                return await self._cpu.start(utterance)
+                return await self._within_limit(utterance)
             except ProviderFault as fault:
-                log.warning("recognition failed utterance=%d attempt=%d: %s", utterance.id, attempt, fault)
+                log.warning("recognition failed on the CPU utterance=%d: %s", utterance.id, fault)
                 self._publish(last_error=f"utterance {utterance.id}: {fault}")
-                last = fault
-            except InputFault:
+                last: Exception = fault
+            except ColdvoxError:
                 raise
             except Exception as bug:
                 log.exception("recognition failed utterance=%d", utterance.id)
@@ -200,16 +280,63 @@ class Supervisor:
                 ) from bug
         raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {last}") from last
 
-    def _failed(self, fault: ProviderFault, utterance: Utterance) -> None:
-        fault_class, reason = classify(str(fault))
-        log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._name, fault_class, fault)
-        self._fault(fault_class, reason, str(fault))
+    async def _within_limit(self, utterance: Utterance) -> Hypothesis:
+        """On the CPU; an utterance that takes too long is begun anew in two pieces, and what is whole first wins."""
+        rung = await self._standby.rung()
+        run = rung.start(utterance)
+        limit_s = rung.split_s(utterance.duration_s)
+        loop = asyncio.get_running_loop()
+        left_s = limit_s
+        while left_s > 0:
+            done, _ = await asyncio.wait({run.answer}, timeout=left_s)
+            if done:
+                hypothesis = run.answer.result()
+                rung.learn(run)
+                return hypothesis
+            if run.begun_s is None and run.generation != rung.generation:
+                run.answer.cancel()
+                raise ProviderFault("the recognizer on the CPU was left behind before it took this up")
+            left_s = limit_s - (loop.time() - run.begun_s) if run.begun_s is not None else limit_s
+        log.warning("utterance %d takes longer than %.1f s on the CPU; trying it in pieces", utterance.id, limit_s)
+        self.counts["splits"] += 1
+        if rung.generation == run.generation:
+            rung.abandon()
+        return await _first_valid(run, self._in_pieces(utterance))
 
-    def _left_behind(self, accelerator: Rung, running: "asyncio.Future[Hypothesis]") -> None:
+    async def _in_pieces(self, utterance: Utterance) -> Hypothesis:
+        pieces = split(utterance)
+        if pieces is None:
+            rung = await self._standby.rung()
+            return await rung.start(utterance).answer
+        first, second = pieces
+        heard = await self._within_limit(first)
+        return joined(heard, await self._within_limit(second), second.start_sample - first.start_sample)
+
+    def _failed(self, fault: Exception, utterance: Utterance, accelerator: Rung, run: Run | None) -> None:
+        """A run on the accelerator failed.
+
+        That of a recognizer which was replaced since counts only where it tells that the accelerator is beyond use.
+        """
+        fault_class, reason = classify(str(fault)) if isinstance(fault, ColdvoxError) else _unknown(fault)
+        log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._name, fault_class, fault)
+        if run is None or run.generation == accelerator.generation or fault_class is FaultClass.STICKY:
+            self._fault(fault_class, reason, str(fault))
+
+    def _left_behind(self, accelerator: Rung, run: Run) -> None:
         """A run that exceeded its limit: its thread can't be killed, so its lane is left to it."""
-        if running.done():
+        if run.answer.done():
             return
-        running.cancel()
+        if run.begun_s is None:
+            run.answer.cancel()  # it waits behind another run, which has a limit of its own
+            return
+        loop = asyncio.get_running_loop()
+        left_s = ACCELERATOR_LIMIT_S - (loop.time() - run.begun_s)
+        if left_s > 0:
+            loop.call_later(left_s, self._left_behind, accelerator, run)
+            return
+        run.answer.cancel()
+        if run.generation != accelerator.generation:
+            return  # its lane was left behind already
         accelerator.abandon()
         self._fault(
             FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, f"a run on {self._name} exceeded {ACCELERATOR_LIMIT_S:g} s"
@@ -222,6 +349,7 @@ class Supervisor:
         return self._ladder.accelerator_name
 
     def _fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
+        self.counts["faults"] += 1
         self._publish(last_error=message)
         now_s = asyncio.get_running_loop().time()
         self._tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
@@ -232,12 +360,16 @@ class Supervisor:
         for effect in effects:
             match effect:
                 case failover.UseGpu():
-                    self._use(self._accelerator, "well")
+                    self._late_in_a_row = 0
+                    if self._accelerator is not None:
+                        self._use(self._accelerator.provider, logging.INFO, "well")
+                    self._standby.rest()
                 case failover.UseCpu():
-                    self._use(self._cpu, self._state.reason.value or "requested")
+                    self._standby.wake()
+                    self._use(self._standby.provider, logging.WARNING, self._state.reason.value or "requested")
                 case failover.DropGpu():
                     if self._accelerator is not None:
-                        self._accelerator.drop()
+                        self._let_go(self._accelerator)
                 case failover.Probe():
                     self._begin_trial()
                 case failover.ProbeLater(pause_s):
@@ -247,12 +379,17 @@ class Supervisor:
                 case failover.ReplaceSelfWhenIdle():
                     self.wants_new_process = True
 
-    def _use(self, rung: Rung | None, reason: str) -> None:
-        assert rung is not None  # noqa: S101 - the table uses what was loaded
-        before, provider = self.status.provider, rung.provider
+    def _let_go(self, accelerator: Rung) -> None:
+        """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
+        if self._late:
+            accelerator.abandon()
+        else:
+            accelerator.drop()
+
+    def _use(self, provider: str, level: int, reason: str) -> None:
+        before = self.status.provider
         self._publish(provider=provider, degraded=self._state.reason.value)
         if before != provider:
-            level = logging.INFO if rung is self._accelerator else logging.WARNING
             log.log(level, "provider %s->%s reason=%s", before, provider, reason)
 
     def _begin_trial(self) -> None:
@@ -263,15 +400,18 @@ class Supervisor:
         accelerator = self._accelerator
         assert accelerator is not None  # noqa: S101 - only where there is one
         try:
-            await accelerator.open()
+            await accelerator.open(TRIAL_LIMIT_S)
             await self._judge(accelerator)
-        except ColdvoxError as fault:
+        except Exception as fault:  # noqa: BLE001 - the trial ends here, and the table must learn how
             fault_class, reason = self._class_of_failed_trial(fault)
             log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
             self._fault(fault_class, reason, str(fault))
         else:
-            self._tell(failover.Loaded(asyncio.get_running_loop().time()))
+            if self._state.phase in {Phase.STARTING, Phase.PROBING}:
+                self._tell(failover.Loaded(asyncio.get_running_loop().time()))
+            else:
+                accelerator.drop()  # something was told of it meanwhile
 
     async def _judge(self, accelerator: Rung) -> None:
         """Raise ProviderFault unless the golden clip comes out as on the CPU, within the limit."""
@@ -279,19 +419,26 @@ class Supervisor:
             return
         clip = Utterance(0, 0, 0, self._ladder.golden, EndReason.STOP)
         if self._golden_text is None:
-            self._golden_text = (await self._cpu.start(clip)).text
-        running = accelerator.start(clip)
-        done, _ = await asyncio.wait({running}, timeout=2 * ACCELERATOR_LIMIT_S)
+            self._golden_text = (await self._on_cpu(clip)).text
+        run = accelerator.start(clip)
+        done, _ = await asyncio.wait({run.answer}, timeout=2 * ACCELERATOR_LIMIT_S)
         if not done:
-            running.cancel()
+            run.answer.cancel()
             accelerator.abandon()
-            raise ProviderFault(f"the golden clip took longer than {2 * ACCELERATOR_LIMIT_S:g} s on {self._name}")
-        if _words(running.result().text) != _words(self._golden_text):
+            raise RunTooLong(f"the golden clip took longer than {2 * ACCELERATOR_LIMIT_S:g} s on {self._name}")
+        heard = run.answer.result()
+        accelerator.learn(run)
+        if _words(heard.text) != _words(self._golden_text):
             raise WrongOutput(f"{self._name} hears something else in the golden clip than the CPU does")
 
-    def _class_of_failed_trial(self, fault: ColdvoxError) -> tuple[FaultClass, Reason]:
-        if isinstance(fault, WrongOutput):
-            return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
+    def _class_of_failed_trial(self, fault: Exception) -> tuple[FaultClass, Reason]:
+        match fault:
+            case WrongOutput():
+                return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
+            case RunTooLong() | LoadTooLong():
+                return FaultClass.TRANSIENT, Reason.GPU_TIMEOUT
+        if not isinstance(fault, ColdvoxError):
+            return _unknown(fault)
         fault_class, reason = classify(str(fault))
         if reason is Reason.GPU_FAULT and not isinstance(fault, ProviderFault | NotReady):
             return FaultClass.ABSENT, Reason.NO_GPU
@@ -317,6 +464,38 @@ class Supervisor:
 
 class WrongOutput(ProviderFault):
     """The accelerator's text differs from the CPU's."""
+
+
+class RunTooLong(ProviderFault):
+    """The accelerator did not come to an end with the golden clip."""
+
+
+async def _first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
+    """The answer of a run that is late, or the other one, whichever comes first and is one.
+
+    Raises the fault of `other` where neither is.
+    """
+    hedge = asyncio.ensure_future(other)
+    racing: set[asyncio.Future[Hypothesis]] = {run.answer, hedge}
+    try:
+        while hedge in racing:
+            done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+            if run.answer in done and not run.answer.cancelled() and run.answer.exception() is None:
+                return run.answer.result()
+            if hedge in done and (hedge.exception() is None or not racing):
+                return hedge.result()
+            if hedge in done:
+                break
+        await asyncio.wait({run.answer})
+        return hedge.result() if run.answer.cancelled() or run.answer.exception() else run.answer.result()
+    finally:
+        hedge.cancel()
+
+
+def _unknown(fault: Exception) -> tuple[FaultClass, Reason]:
+    """The class of what no part of ours raises: a driver's or a library's own exception."""
+    log.error("an exception that nobody translated", exc_info=fault)
+    return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
 def _words(text: str) -> list[str]:

@@ -2,7 +2,8 @@
 # Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh, test.sh and others, which call `set_up LEVEL`:
 #   demo     what the daemon needs, a sound server to speak into, and .venv with the daemon and nothing else
 #   test     the tests' Python packages too
-#   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server
+#   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server, a second
+#            execution provider
 #
 # A good guest: says what it will install and why before it does, installs nothing that is there, removes nothing, uses
 # sudo only for apt-get, leaves the system's Python alone, and never touches the audio or the session of the person who
@@ -36,11 +37,12 @@ set_up() { # set_up LEVEL
     need_for_python
     need_for_daemon
     need_for_private_bus
-    need_for_sound
+    need_for_sound "$level"
     [[ $level == system ]] && need_for_system_tests
     install_wanted
     private_pulseaudio
     make_environment "$level"
+    [[ $level == system ]] && second_provider
     exec {setup_lock}>&-
 }
 
@@ -129,13 +131,13 @@ need_for_private_bus() {
     fi
 }
 
-need_for_sound() {
+need_for_sound() { # need_for_sound LEVEL: the tests ask for PulseAudio itself; the demo takes what there is
     if ! have paplay || ! have pactl; then
         want pulseaudio-utils "paplay and pactl: speak recordings into a private sound server (clients, no server)"
     fi
     if have pulseaudio; then
         sound_server=pulseaudio
-    elif have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata; then
+    elif [[ $1 == demo ]] && have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata; then
         sound_server=pipewire
     else
         sound_server=private
@@ -238,15 +240,15 @@ install_wanted() {
 # ----------------------------------------------------------------------------------------------------- sound server
 
 private_pulseaudio() {
-    # Where a machine has no sound server, PulseAudio is unpacked below .work and never installed: its package would be
-    # started at every login from then on, and become the default device.
+    # PulseAudio is unpacked below .work and never installed: its package would be started at every login from then on,
+    # become the default device, and stand in PipeWire's way.
     [[ $sound_server == private ]] || return 0
     local tree=$work/pulseaudio
     if [[ ! -e $tree/complete ]]; then
-        tell "this machine has no sound server: unpacking PulseAudio into $tree, for private use; nothing is installed"
+        tell "this machine has no PulseAudio: unpacking one into $tree, for private use; nothing is installed"
         if ! unpack_pulseaudio "$tree" >"$work/pulseaudio.log" 2>&1; then
             tell "that failed ($work/pulseaudio.log has why); the shipped virtual microphone takes its place"
-            left_out+=("a real sound server: none is here, and PulseAudio could not be unpacked ($work/pulseaudio.log)")
+            left_out+=("PulseAudio: it is not here and could not be unpacked ($work/pulseaudio.log)")
             sound_server=none
             return 0
         fi
@@ -261,7 +263,7 @@ unpack_pulseaudio() { # unpack_pulseaudio TREE: the package and what of its libr
     mkdir -p "$tree/archives/partial" "$tree/bin"
     apt-get -o Debug::NoLocking=1 -o Dir::Cache::archives="$tree/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
         -o APT::Sandbox::User= -o APT::Keep-Downloaded-Packages=true \
-        install -y --no-install-recommends --no-remove --download-only pulseaudio || return
+        install -y --no-install-recommends --download-only pulseaudio || return # nothing is removed either
     for file in "$tree"/archives/*.deb; do
         dpkg-deb --extract "$file" "$tree/root" || return
     done
@@ -312,4 +314,17 @@ PYTHON
     }
     echo "$state" >"$venv/coldvoxd-demo"
     echo "$state" >"$stamp"
+}
+
+second_provider() { # ONNX Runtime's build with OpenVINO, in a place of its own: two builds can't share an environment
+    local place=$work/openvino build="onnxruntime-openvino==1.24.1" # the newest that is published
+    [[ $(cat "$place/complete" 2>/dev/null) == "$build" ]] && return 0
+    tell "unpacking $build into $place: a second real execution provider, for one test"
+    rm -rf "$place"
+    if "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off --no-deps \
+        --only-binary :all: --target "$place" "$build" >"$work/openvino.log" 2>&1; then
+        echo "$build" >"$place/complete"
+    else
+        left_out+=("the swap between two real execution providers: $build can't be had here ($work/openvino.log)")
+    fi
 }

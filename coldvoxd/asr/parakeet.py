@@ -1,7 +1,7 @@
 """Parakeet TDT on ONNX Runtime: an utterance in, a hypothesis out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,16 +46,25 @@ class ParakeetRecognizer:
         )
 
     @classmethod
-    def open(cls, files: ModelFiles, provider: str = CPU, threads: int = 0) -> "ParakeetRecognizer":
+    def open(
+        cls,
+        files: ModelFiles,
+        provider: str = CPU,
+        threads: int = 0,
+        *,
+        packed: bool = True,
+        wrap: Callable[[Session], Session] = lambda session: session,
+    ) -> "ParakeetRecognizer":
         """Load a model directory; seconds for a large one.
 
-        `provider` is ONNX Runtime's name or its short form, `threads` 0 means one for each physical core. Raises
-        ModelInvalid or ProviderUnavailable.
+        `provider` is ONNX Runtime's name or its short form, `threads` 0 means one for each physical core, `packed` is
+        `open_session`'s. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
+        Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
-        encoder = open_session(files.encoder, provider, threads=threads)
-        decoder_joint = open_session(files.decoder_joint, provider, threads=threads)
+        encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
+        decoder_joint = wrap(open_session(files.decoder_joint, provider, threads=threads, packed=packed))
         return cls(encoder, decoder_joint, vocabulary, configuration)
 
     @property

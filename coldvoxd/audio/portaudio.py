@@ -59,7 +59,7 @@ def formats(device: Device) -> Iterator[tuple[int, int]]:
 class PortAudioMicrophone:
     """The Microphone port on PortAudio in callback mode. One thread, the device lane: PortAudio's state is global.
 
-    Construct before other threads run.
+    Construct while the daemon is put together: it sets environment variables.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ SETTLE_S = 0.05
 """Changes come in bursts: so long after the first of them the server is looked at."""
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 10.0
-POLL_S = 0.25
+POLL_S = 0.5
 """How often the server's socket is looked for while there is none: a few stat calls."""
 
 
@@ -75,8 +75,8 @@ def look() -> SoundView | None:
 def steer(wanted: str) -> None:
     """What the next stream of this process asks the server for: a source's name, or `default`.
 
-    Through libpulse's environment, which the ALSA device can't be told otherwise; set before other threads run and
-    only overwritten later, so that none of them reads a list that moves.
+    Through libpulse's environment: the ALSA device can't be told otherwise. First set while the daemon is put together, and
+    only overwritten later, so that no other thread reads a list that moves.
     """
     os.environ["PULSE_SOURCE"] = FOLLOW if wanted == DEFAULT else wanted
     os.environ["PULSE_PROP"] = f"application.id=org.coldvox.Daemon1 {_TAG}={_INSTANCE}"

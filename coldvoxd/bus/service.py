@@ -10,10 +10,12 @@ from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
 from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
+from coldvoxd.bus.notifications import notification
 from coldvoxd.bus.screenlock import ScreenLock
 from coldvoxd.bus.text import bus_text
 from coldvoxd.bus.units import Units
 from coldvoxd.core.errors import NameTaken
+from coldvoxd.core.notice import Notice
 from coldvoxd.core.ports import DictationControl, MicrophoneControl
 from coldvoxd.core.values import StopReason, Transcript
 
@@ -145,6 +147,11 @@ class BusService:
         self._level_sent_s = now_s
         if self._connection.usable:
             self._dictation.Level(float(dbfs))
+
+    def notify(self, notice: Notice) -> None:
+        """Show it on the desktop, where the desktop shows such things."""
+        if self._connection.usable:
+            self._connection.send(notification(notice))
 
     def state_changed(self) -> None:
         """PropertiesChanged for what differs from what was last told."""

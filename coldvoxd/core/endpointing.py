@@ -88,6 +88,8 @@ class Cut:
     start_sample: int
     end_sample: int
     reason: EndReason
+    speech_samples: int = 0
+    """How much of it was speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +193,15 @@ class _Step:
         """Close the utterance at its quietest place, and go on from there in the next."""
         self.hear()
         cut_sample = self.state.quiet_sample if self.state.quiet_db < float("inf") else self._now()
-        self.effects.append(Cut(self.state.start_sample, cut_sample, EndReason.LENGTH))
+        speech_after = max(0, self.state.last_speech_sample - cut_sample)
+        speech_before = max(0, self.state.speech_samples - speech_after)
+        self.effects.append(Cut(self.state.start_sample, cut_sample, EndReason.LENGTH, speech_before))
         self.state = replace(
             self.state,
             floor_sample=cut_sample,
             start_sample=cut_sample,
             onset_sample=cut_sample,
-            speech_samples=self.state.last_speech_sample - cut_sample,
+            speech_samples=speech_after,
             quiet_db=float("inf"),
         )
 
@@ -222,7 +226,7 @@ class _Step:
         if self.state.speech_samples < _samples(self.settings.min_speech_ms):
             self.effects.append(Dropped(self.state.speech_samples))
         else:
-            self.effects.append(Cut(self.state.start_sample, end_sample, reason))
+            self.effects.append(Cut(self.state.start_sample, end_sample, reason, self.state.speech_samples))
         self.state = replace(self.state, floor_sample=end_sample, speech_samples=0)
 
     def _frame(self) -> Scored:

@@ -195,8 +195,13 @@ def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effec
             return replace(state, phase=Phase.SETTLED), (UseCpu(),)
         case Phase.ON_CPU, ProbeDue():
             return replace(state, phase=Phase.PROBING), (Probe(),)
+        case Phase.ON_CPU, Fault(FaultClass.STICKY):
+            settled = replace(state, phase=Phase.SETTLED, sticky=True)  # a late answer, and the worst news of all
+            return settled, (ReplaceSelfWhenIdle(),)
         case Phase.ON_CPU | Phase.SETTLED, Fault():
             return state, ()  # a late answer of an attempt that was given up already
+        case Phase.SETTLED, ProbeDue():
+            return state, ()  # its pause began before
         case Phase.STARTING | Phase.ON_GPU | Phase.PROBING, Fault():
             return _fallen(state, event)
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")

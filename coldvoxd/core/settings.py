@@ -55,6 +55,8 @@ class ModelSettings:
     """Where the model is missing and published, have it fetched by the unit coldvoxd-model.service (the daemon itself has no network). Off, nothing is fetched until you type `coldvoxctl model pull`."""
     provider: str = "auto"
     """ONNX Runtime execution provider: `auto` is `cuda` where there is an NVIDIA driver and otherwise `cpu`; or name one that the installed ONNX Runtime offers. Whatever it is, the CPU stands by. `virtual:PATH` is the shipped stand-in, which fails as it is told over the socket PATH."""
+    standby: str = field(default="warm", metadata={"choices": ("warm", "mapped", "cold")})
+    """How the CPU stands by while an accelerator serves: `warm` is loaded and answers at once; `mapped` is opened without optimizing the graph or packing its weights, which takes less memory where they lie in a file of their own, and is slower until what is packed has been loaded; `cold` is loaded when it is needed."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})
     """Threads of one recognition; 0 for as many as there are physical cores."""
 
@@ -65,6 +67,12 @@ class ReplacementSettings:
     """After a fault that only a new process can mend, the daemon puts one in its own place once nobody has spoken or called for a session for so long."""
     cool_down_s: float = field(default=600.0, metadata={"min": 0.0, "max": 86_400.0})
     """Least time between two such replacements; it triples with each that follows on another."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationSettings:
+    provider: bool = True
+    """A desktop notification when recognition had to leave the accelerator for the CPU, and no second one until it has been well again for five minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +90,5 @@ class Settings:
     dictation: DictationSettings = field(default_factory=DictationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     replacement: ReplacementSettings = field(default_factory=ReplacementSettings)
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)
     log: LogSettings = field(default_factory=LogSettings)

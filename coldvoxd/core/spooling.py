@@ -72,6 +72,7 @@ class NumberedCut:
     start_sample: int
     end_sample: int
     reason: EndReason
+    speech_samples: int
     decided_s: float
     """Monotonic time of the endpoint; goes on across processes."""
 
@@ -95,7 +96,7 @@ class Segment:
 
     def utterance(self, cut: Cut | NumberedCut, number: int) -> Utterance:
         samples = joined(self.frames, cut.start_sample, cut.end_sample)
-        return Utterance(number, self.session.id, cut.start_sample, samples, cut.reason)
+        return Utterance(number, self.session.id, cut.start_sample, samples, cut.reason, cut.speech_samples)
 
     def unnumbered(self) -> list[Cut]:
         """What the endpointer cuts if the session ends here, save for what was cut already."""

@@ -88,6 +88,8 @@ class Utterance:
     samples: npt.NDArray[np.float32] = field(repr=False)
     """float32 (n,) in [-1, 1], 16 kHz mono."""
     end_reason: EndReason
+    speech_samples: int = 0
+    """How much of it the voice activity detector takes for speech; 0 where nobody knows."""
 
     @property
     def duration_s(self) -> float:

@@ -3,15 +3,17 @@
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from coldvoxd import settings
+from coldvoxd.audio import soundserver
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
-from coldvoxd.core.errors import CaptureFault, SettingsError
+from coldvoxd.core.errors import CaptureFault, SettingsError, UnknownDevice
+from coldvoxd.core.microphones import SoundView, find
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
@@ -24,6 +26,10 @@ RESTART_SERVER = (
 )
 
 
+PLUG = "plug a microphone in"
+UNMUTE = "unmute it: its own switch, the desktop's sound settings, or `pactl set-source-mute @DEFAULT_SOURCE@ 0`"
+
+
 def check() -> Iterator[Finding | Doing]:
     """The server, its devices, and a second of sound."""
     try:
@@ -34,19 +40,50 @@ def check() -> Iterator[Finding | Doing]:
         yield warn("microphone", f"the stand-in {wanted.device} is set; no real microphone is used")
         return
     yield from _server()
-    yield Doing("sound server", "asking it for the input devices", RESTART_SERVER)
-    try:
-        devices = list_devices()
-    except CaptureFault as error:
-        yield fail("microphone", str(error), RESTART_SERVER)
-        return
-    if devices:
-        yield ok("devices", ", ".join(f"“{device.name}”" for device in devices))
+    yield Doing("sound server", "asking it for its microphones", RESTART_SERVER)
+    view = soundserver.look()
+    if view is not None:
+        problem = choice(view, wanted.device)
+        yield microphones(view)
+        if problem is not None:
+            yield problem
+            return
     else:
-        remedy = "plug a microphone in; start the sound server; see `arecord -L` for what ALSA has"
-        yield fail("devices", "there is no input device", remedy)
-        return
+        yield Doing("devices", "looking for sound cards", "unplug what hangs")
+        try:
+            devices = [device.name for device in list_devices()]
+        except CaptureFault as error:
+            yield fail("devices", str(error), RESTART_SERVER)
+            return
+        if not devices:
+            yield fail("devices", "there is no input device", f"{PLUG}; `arecord -l` shows what ALSA has")
+            return
+        yield ok("devices", _listed(devices))
     yield from _listen(wanted)
+
+
+def microphones(view: SoundView) -> Finding:
+    """Those that the sound server has, by the names that people know."""
+    if not view.microphones:
+        return fail("devices", "the sound server has no microphone", f"{PLUG}, or enable it in the sound settings")
+    return ok("devices", _listed(source.description for source in view.microphones))
+
+
+def choice(view: SoundView, wanted: str) -> Finding | None:
+    """What is wrong with the one that the settings name; None where nothing is."""
+    try:
+        source = find(view, wanted)
+    except UnknownDevice as error:
+        if not view.microphones:
+            return fail("microphone", "there is none to listen to", PLUG)
+        return fail("microphone", str(error), "choose one: coldvoxctl device NAME, or `device` under [microphone]")
+    if source.muted:
+        return warn("microphone", f"“{source.description}” is muted", UNMUTE)
+    return None
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names)
 
 
 def _server() -> Iterator[Finding | Doing]:
@@ -109,6 +146,6 @@ def hearing(name: str, samples: npt.NDArray[np.int16]) -> Finding:
         return fail("microphone", told, f"it may be suspended, or gone; {RESTART_SERVER}")
     if not samples.any():
         told = f"“{name}” delivers perfect silence: it is muted, or nothing is connected"
-        return warn("microphone", told, "unmute it: its switch, the desktop's sound settings, or `pactl list sources`")
+        return warn("microphone", told, UNMUTE)
     level = 20 * np.log10(np.sqrt(np.mean(np.square(samples / 32768))))
     return ok("microphone", f"“{name}” delivers sound at {level:.0f} dBFS")

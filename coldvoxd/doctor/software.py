@@ -18,12 +18,13 @@ _MODULES = MappingProxyType(
         "numpy": "numpy",
         "platformdirs": "platformdirs",
         "PyAudio": "pyaudio",
+        "pulsectl": "pulsectl",
         "sdnotify": "sdnotify",
         "soundfile": "soundfile",
         "soxr": "soxr",
     }
 )
-_DEBIAN = MappingProxyType({"libportaudio": "libportaudio2", "libsndfile": "libsndfile1"})
+_DEBIAN = MappingProxyType({"libportaudio": "libportaudio2", "libsndfile": "libsndfile1", "libpulse": "libpulse0"})
 INSTALL_AGAIN = "install coldvoxd again: ./contrib/install.sh"
 
 

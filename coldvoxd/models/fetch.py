@@ -22,7 +22,7 @@ from coldvoxd.core.values import Precision
 from coldvoxd.models.catalog import fetch_hint, published
 from coldvoxd.models.find import cache_directory, find_model
 from coldvoxd.models.hub import Hub, RemoteFile
-from coldvoxd.models.manifest import Manifest, damage, identify, read_manifest, write_manifest
+from coldvoxd.models.manifest import FileIdentity, Manifest, damage, identify, read_manifest, write_manifest
 from coldvoxd.models.published import PublishedModel
 
 T = TypeVar("T")
@@ -162,9 +162,11 @@ class Fetch:
                     "on the way changes it: try another network, or place the model's directory by hand."
                 )
         self._tell(state=FetchState.CHECKING)
-        manifest = Manifest(
-            model.repository, model.revision, {remote.name: identify(partial / remote.name) for remote in wanted}
-        )
+        identities = {
+            remote.name: FileIdentity(remote.size, remote.sha256) if remote.sha256 else identify(partial / remote.name)
+            for remote in wanted
+        }
+        manifest = Manifest(model.repository, model.revision, identities)
         _put_in_place(partial, directory, manifest, [remote.name for remote in remotes])
         for stale in cache.glob(f".{self.name}-*.partial"):
             shutil.rmtree(stale, ignore_errors=True)

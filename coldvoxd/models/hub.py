@@ -46,13 +46,18 @@ class RemoteFile:
     pinned_sha256: str = ""
     """The beginning of what coldvoxd knows it to be, in hex; empty where it knows nothing."""
 
+    @property
+    def sha256(self) -> str:
+        """Whole, in hex, where the hub tells it; empty for small files."""
+        return self.etag if len(self.etag) == _SHA256_DIGITS else ""
+
     def fits(self, path: Path) -> bool:
         """Whether a file is this one, byte for byte. Reads all of it."""
         if path.stat().st_size != self.size:
             return False
         sha256 = hashlib.sha256()
         git_blob = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
-        told = sha256 if len(self.etag) == _SHA256_DIGITS else git_blob
+        told = sha256 if self.sha256 else git_blob
         with path.open("rb", buffering=0) as file:
             while block := file.read(4 << 20):
                 sha256.update(block)

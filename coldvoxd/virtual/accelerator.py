@@ -2,124 +2,132 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from coldvoxd.core.errors import ProviderFault, ProviderUnavailable
+from coldvoxd.core.errors import ProviderUnavailable
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.virtual.commands import CommandServer
+from coldvoxd.virtual.faults import KINDS, PARTS, FaultyRecognizer, Plan, Script, Wrap
 
 PROVIDER = "VirtualExecutionProvider"
 
-MESSAGES = {
-    "memory": "virtual failed to run encoder-model.onnx: CUDA failure 2: out of memory",
-    "illegal": "virtual failed to run encoder-model.onnx: CUDA failure 700: an illegal memory access was encountered",
-    "lost": "virtual failed to run encoder-model.onnx: CUDA failure 999: unknown error",
+REFUSALS = {
     "absent": "virtual can't be opened: CUDA failure 100: no CUDA-capable device is detected",
     "driver": "virtual can't be opened: CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version",
-    "nan": "encoder-model.onnx gave values that are not finite on VirtualExecutionProvider",
-    "fault": "virtual failed to run decoder_joint-model.onnx: something that nobody knows",
+    "memory": "virtual can't be opened: CUDA failure 2: out of memory",
+    "illegal": "virtual can't be opened: CUDA failure 700: an illegal memory access was encountered",
 }
-"""What ONNX Runtime and the recognizer say of such faults on a real GPU."""
+"""What ONNX Runtime says where a real GPU can't be used."""
 
 
 class VirtualAccelerator:
-    """Opens recognizers that stand for a GPU's. Any thread.
+    """Opens recognizers that stand for a GPU's, and the one that stands by on the CPU. Any thread.
 
-    The texts are a real recognizer's, so a swap to the CPU must give the same ones. Commands, a line each:
+    The texts are a real recognizer's, so a swap to the CPU must give the same ones. Commands, a line each; those in a
+    file `SOCKET.script` are obeyed before anything is opened:
 
-        FAULT KIND [N]   the next N runs (1) fail: memory, illegal, lost, nan, fault; `wrong` and `empty` answer wrongly
-        REFUSE KIND [N]  the next N openings (1) fail: absent, driver, memory
-        HANG MS [N]      the next N runs (1) take so much longer
-        WELL             forget all faults that were told and have not happened
-        STATUS           `OK opened=1 runs=7 faults=2 pending=0`
+        FAULT KIND [N] [PART] [MS]   the next N runs (1) fail, in that part (encoder), after so much longer (0):
+                                     memory, illegal, lost, fault, nan, broken; `wrong` and `empty` answer wrongly
+        HANG MS [N] [PART]           the next N runs (1) take so much longer in that part
+        PASS N                       the next N runs are well
+        REFUSE KIND [N] [MS]         the next N openings (1) fail, after so long: absent, driver, memory, illegal
+        OPENING MS                   the next opening takes so much longer
+        CPU ...                      FAULT, HANG or PASS for the recognizer on the CPU
+        WELL                         forget all that was told and has not happened
+        STATUS                       `OK opened=1 runs=7 faults=2 pending=0 run_s=12.3 fault_s=12.4 cpu_runs=...`, where
+                                     the times are of the last run that was told of and of the last fault
+
+    A run is one recognition: each opening has one to warm up, and one of the golden clip. PART: start, encoder, decoder.
     """
 
-    def __init__(self, socket_path: Path, open_recognizer: Callable[[], Recognizer]) -> None:
+    def __init__(self, socket_path: Path, open_recognizer: Callable[[Wrap], Recognizer]) -> None:
         self._open = open_recognizer
         self._lock = threading.Lock()
-        self._faults: list[str] = []
-        self._refusals: list[str] = []
-        self._hangs: list[float] = []
-        self._opened = self._runs = self._failed = 0
+        self._script = Script()
+        self._cpu_script = Script()
+        self._openings: deque[tuple[str, float]] = deque()
+        self._opened = 0
+        script = socket_path.with_name(socket_path.name + ".script")
+        for line in script.read_text("utf-8").splitlines() if script.exists() else ():
+            command, _, argument = line.strip().partition(" ")
+            self._obey(command, argument)
         self._server = CommandServer(socket_path, self._obey)
 
     def open(self) -> Recognizer:
         """Open a recognizer, or raise ProviderUnavailable as told."""
         with self._lock:
-            refusal = self._refusals.pop(0) if self._refusals else None
-        if refusal is not None:
-            raise ProviderUnavailable(MESSAGES[refusal])
-        recognizer = _Accelerated(self._open(), self)
+            refusal, longer_s = self._openings.popleft() if self._openings else ("", 0.0)
+        time.sleep(longer_s)
+        if refusal:
+            raise ProviderUnavailable(REFUSALS[refusal])
+        recognizer = FaultyRecognizer(self._open, self._script, PROVIDER)
         with self._lock:
             self._opened += 1
         return recognizer
+
+    def open_on_cpu(self) -> Recognizer:
+        """Open the recognizer that stands by."""
+        return FaultyRecognizer(self._open, self._cpu_script)
 
     def close(self) -> None:
         """Remove the socket."""
         self._server.close()
 
-    def before_run(self) -> tuple[str | None, float]:
-        """The fault of the next run, if one was told, and how much longer it takes, in seconds."""
-        with self._lock:
-            self._runs += 1
-            fault = self._faults.pop(0) if self._faults else None
-            self._failed += fault is not None
-            return fault, self._hangs.pop(0) if self._hangs else 0.0
-
     def _obey(self, command: str, argument: str) -> str:
         words = argument.split()
-        with self._lock:
-            match command, words:
-                case "FAULT", [("wrong" | "empty" | "memory" | "illegal" | "lost" | "nan" | "fault") as kind, *count]:
-                    self._faults += [kind] * _count(count)
-                case "REFUSE", [("absent" | "driver" | "memory") as kind, *count]:
-                    self._refusals += [kind] * _count(count)
-                case "HANG", [milliseconds, *count] if milliseconds.isdigit():
-                    self._hangs += [int(milliseconds) / 1000] * _count(count)
-                case "WELL", []:
-                    self._faults, self._refusals, self._hangs = [], [], []
-                case "STATUS", []:
-                    pending = len(self._faults) + len(self._refusals) + len(self._hangs)
-                    return f"OK opened={self._opened} runs={self._runs} faults={self._failed} pending={pending}"
-                case _:
-                    raise ValueError(f"no such command: {command} {argument}".strip())
+        match command, words:
+            case "REFUSE", [("absent" | "driver" | "memory" | "illegal") as kind, *rest] if len(rest) <= 2:
+                times, milliseconds = [*map(_number, rest), *(1, 0)[len(rest) :]]
+                with self._lock:
+                    self._openings.extend([(kind, milliseconds / 1000)] * times)
+            case "OPENING", [milliseconds_]:
+                with self._lock:
+                    self._openings.append(("", _number(milliseconds_) / 1000))
+            case "CPU", [command_, *rest]:
+                _tell(self._cpu_script, command_, rest)
+            case "WELL", []:
+                self._script.forget()
+                self._cpu_script.forget()
+                with self._lock:
+                    self._openings.clear()
+            case "STATUS", []:
+                return f"OK opened={self._opened} {_told(self._script)} {_told(self._cpu_script, 'cpu_')}"
+            case _:
+                _tell(self._script, command, words)
         return "OK"
 
 
-class _Accelerated:
-    """A recognizer behind the faults that are told."""
-
-    def __init__(self, real: Recognizer, accelerator: VirtualAccelerator) -> None:
-        self._real = real
-        self._accelerator = accelerator
-
-    @property
-    def provider(self) -> str:
-        return PROVIDER
-
-    def recognize(self, utterance: Utterance) -> Hypothesis:
-        fault, longer_s = self._accelerator.before_run()
-        time.sleep(longer_s)
-        if fault in MESSAGES:
-            raise ProviderFault(MESSAGES[fault])
-        hypothesis = replace(self._real.recognize(utterance), provider=PROVIDER)
-        match fault:
-            case "wrong":
-                return replace(hypothesis, text="Something else entirely.", words=())
-            case "empty":
-                return replace(hypothesis, text="", tokens=(), words=(), confidence=0.0)
-        return hypothesis
-
-    def close(self) -> None:
-        self._real.close()
+def _told(script: Script, prefix: str = "") -> str:
+    facts = {
+        "runs": script.runs,
+        "faults": script.faults,
+        "pending": script.pending,
+        "run_s": f"{script.run_s:.6f}",
+        "fault_s": f"{script.fault_s:.6f}",
+    }
+    return " ".join(f"{prefix}{name}={value}" for name, value in facts.items())
 
 
-def _count(words: list[str]) -> int:
-    if not words:
-        return 1
-    if len(words) > 1 or not words[0].isdigit():
-        raise ValueError(f"a number of times, not {' '.join(words)}")
-    return int(words[0])
+def _tell(script: Script, command: str, words: list[str]) -> None:
+    part = next((word for word in words if word in PARTS), "encoder")
+    numbers = [_number(word) for word in words if word.isdigit()]
+    kinds = [word for word in words if word in KINDS]
+    known = len(kinds) + len(numbers) + (part in words) == len(words)
+    match command, kinds, numbers:
+        case "FAULT", [kind], [] | [_] | [_, _] if known:
+            times, milliseconds = [*numbers, *(1, 0)[len(numbers) :]]
+            script.tell(Plan(kind, part, milliseconds / 1000), times)
+        case "HANG", [], [milliseconds] | [milliseconds, _] if known:
+            script.tell(Plan(part=part, longer_s=milliseconds / 1000), numbers[1] if len(numbers) > 1 else 1)
+        case "PASS", [], [times] if known:
+            script.tell(Plan(), times)
+        case _:
+            raise ValueError(f"no such command: {command} {' '.join(words)}".strip())
+
+
+def _number(word: str) -> int:
+    if not word.isdigit():
+        raise ValueError(f"a number, not {word}")
+    return int(word)

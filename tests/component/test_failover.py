@@ -4,29 +4,35 @@ No GPU takes part: the accelerator is a real ONNX Runtime session on the CPU who
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.failover import FaultClass, Phase, Reason
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
+from coldvoxd.daemon import ladder
 from coldvoxd.models import find_model
+from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Ladder, Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
+from coldvoxd.virtual.faults import Wrap
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 
 CPU = "CPUExecutionProvider"
 
 
-def open_mini() -> Recognizer:
-    return ParakeetRecognizer.open(find_model("mini", Precision.FP32))
+def open_mini(wrap: Wrap = lambda session: session) -> Recognizer:
+    return ParakeetRecognizer.open(find_model("mini", Precision.FP32), wrap=wrap)
 
 
 @dataclass
@@ -42,7 +48,9 @@ class Stage:
 
     async def hear(self, number: int) -> Hypothesis:
         sample = samples()[number % len(samples())]
-        return await self.supervisor.recognize(Utterance(number + 1, 1, 0, sample.wave(), EndReason.ENDPOINT))
+        return await self.supervisor.recognize(
+            Utterance(number + 1, 1, 0, sample.wave(), EndReason.ENDPOINT, speech_samples=len(sample.wave()))
+        )
 
     def probe_now(self) -> None:
         """Don't wait for the pause."""
@@ -64,13 +72,13 @@ def heard(number: int) -> str:
 
 
 @asynccontextmanager
-async def stage(tmp_path: Path, *before: str) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM) -> AsyncIterator[Stage]:
     socket = tmp_path / "gpu"
     accelerator = VirtualAccelerator(socket, open_mini)
     golden = samples()[2].wave()
     seen: list[EngineStatus] = []
     supervisor = Supervisor(
-        Ladder(open_mini, accelerator.open, "virtual", golden),
+        Ladder(accelerator.open_on_cpu, accelerator.open, "virtual", golden, readiness=readiness, cpu_mapped=open_mini),
         EngineStatus(model="mini", precision="fp32"),
         lambda: seen.append(supervisor.status),
     )
@@ -215,11 +223,140 @@ async def test_a_fault_of_both_is_told_and_never_an_empty_text(tmp_path: Path) -
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
         await staged.tell("FAULT memory")
-        staged.supervisor._cpu.drop()
+        await staged.tell("CPU FAULT fault 2")
         from coldvoxd.core.errors import RecognitionFailed
 
         with pytest.raises(RecognitionFailed):
             await staged.hear(0)
+
+
+@pytest.mark.parametrize("part", ["start", "encoder", "decoder"])
+@pytest.mark.parametrize("kind", ["memory", "nan", "broken"])
+async def test_a_fault_inside_a_real_run_costs_no_word(tmp_path: Path, kind: str, part: str) -> None:
+    """`broken` is ONNX Runtime's own exception, `nan` the real output times NaN."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell(f"FAULT {kind} {part}")
+        hypothesis = await staged.hear(1)
+        assert hypothesis.text == heard(1)
+        assert "faults=1" in await staged.tell("STATUS") or part == "start"
+        assert (await staged.hear(2)).text == heard(2)
+
+
+async def test_an_accelerator_that_is_overtaken_three_times_in_a_row_is_left(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 2500 9")
+        for number in range(1, 4):
+            hypothesis = await staged.hear(number)
+            assert (hypothesis.text, hypothesis.provider) == (heard(number), CPU)
+            await eventually(lambda: not staged.supervisor._late)
+        assert (staged.supervisor.status.provider, staged.degraded) == (CPU, "gpu-timeout")
+
+
+async def test_while_a_run_is_late_the_next_utterances_go_to_the_cpu_at_once(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 4000")
+        texts = [(await staged.hear(number)).text for number in (1, 2, 3)]
+        assert texts == [heard(number) for number in (1, 2, 3)]
+        assert staged.supervisor.counts["hedges"] == 1
+
+
+async def test_a_late_fault_is_news_and_never_an_answer(tmp_path: Path) -> None:
+    """The run that the CPU overtook turns out to have broken the accelerator for good."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("FAULT illegal 1 encoder 3000")
+        assert (await staged.hear(1)).text == heard(1)
+        await eventually(lambda: staged.supervisor.wants_new_process)
+        assert staged.degraded == "gpu-fault"
+        assert staged.supervisor.counts["late-answers"] == 1
+
+
+async def test_speech_without_words_is_heard_again_and_the_accelerator_doubted(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("FAULT empty")
+        hypothesis = await staged.hear(1)
+        assert (hypothesis.text, hypothesis.provider, staged.degraded) == (heard(1), PROVIDER, "")
+        await staged.tell("FAULT empty 2")
+        hypothesis = await staged.hear(2)
+        assert (hypothesis.text, hypothesis.provider) == (heard(2), CPU)
+        assert staged.degraded == "gpu-wrong-output"
+        assert staged.supervisor.counts["empty-mended"] == 2
+
+
+async def test_silence_stays_silence(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        quiet = np.random.default_rng(1).normal(0, 1e-4, 16_000).astype(np.float32)
+        hypothesis = await staged.supervisor.recognize(Utterance(1, 1, 0, quiet, EndReason.ENDPOINT))
+        assert hypothesis.text == ""
+        assert staged.supervisor.counts["empty"] == 0
+
+
+async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coldvoxd.rung.SPLIT_FLOOR_S", 1.0)
+    async with stage(tmp_path, "REFUSE absent") as staged:
+        await eventually(lambda: staged.degraded == "no-gpu")
+        await staged.tell("CPU HANG 30000")
+        together = np.concatenate((samples()[0].wave(), np.zeros(8000, np.float32), samples()[1].wave()))
+        hypothesis = await staged.supervisor.recognize(Utterance(1, 1, 0, together, EndReason.LENGTH))
+        assert hypothesis.text == f"{heard(0)} {heard(1)}"
+        starts = [word.start_s for word in hypothesis.words]
+        assert starts == sorted(starts)
+        assert staged.supervisor.counts["splits"] == 1
+        assert staged.supervisor.promise_kept(asyncio.get_running_loop().time() + 1)
+
+
+@pytest.mark.parametrize("readiness", [Readiness.COLD, Readiness.MAPPED])
+async def test_a_cpu_that_is_not_loaded_takes_over_all_the_same(tmp_path: Path, readiness: Readiness) -> None:
+    async with stage(tmp_path, readiness=readiness) as staged:
+        await on_accelerator(staged)
+        standby = staged.supervisor._standby
+        await eventually(lambda: not standby.packed.is_open, what="the CPU's model let go of")
+        await staged.tell("FAULT memory")
+        hypothesis = await staged.hear(1)
+        assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
+        await eventually(lambda: standby.packed.is_open, what="the CPU's model loaded again")
+        assert (await staged.hear(2)).text == heard(2)
+
+
+async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 300 9")
+        hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(1, 9)))
+        assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(1, 9)]
+        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+
+
+async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coldvoxd.ort.NVIDIA_NODES", ("/nonexistent",))
+    supervisor = Supervisor(ladder(ModelSettings(name="mini")), EngineStatus(model="mini", precision="fp32"))
+    await supervisor.load()
+    assert (supervisor.status.provider, supervisor.status.degraded) == (CPU, "")
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
+    supervisor.close()
+
+
+async def test_an_accelerator_that_hangs_while_it_loads_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coldvoxd.supervisor.TRIAL_LIMIT_S", 0.5)
+    async with stage(tmp_path, "OPENING 20000") as staged:
+        assert (await staged.hear(0)).text == heard(0)
+        await eventually(lambda: staged.degraded == "gpu-timeout")
+        assert staged.supervisor.promise_kept(asyncio.get_running_loop().time() + 1000)
 
 
 async def test_a_failover_is_one_state_for_people(tmp_path: Path) -> None:

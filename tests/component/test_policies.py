@@ -51,6 +51,19 @@ async def test_no_other_programs_stream_and_no_default_is_touched(sound: SoundSe
             other.wait()
 
 
+async def test_the_default_is_followed_again_after_a_person_has_moved_the_stream(sound: SoundServer) -> None:
+    """Servers remember such a move, and would leave the stream where it was put."""
+    async with dictating(sound) as daemon:
+        await daemon.until("Device", "Blue Yeti")
+        await asyncio.to_thread(sound.move_stream, "mic2")
+        await daemon.until("Device", "Built-in Audio")
+        await asyncio.to_thread(sound.set_default_source, "mic2")
+        assert not lost_words(await daemon.dictate(sound, ONE, "speaker2"), ONE)
+        await asyncio.to_thread(sound.set_default_source, "mic1")
+        await daemon.until("Device", "Blue Yeti")
+        assert not lost_words(await daemon.dictate(sound, TWO), TWO)
+
+
 async def test_an_unknown_or_ambiguous_name_is_refused_with_what_there_is(sound: SoundServer) -> None:
     async with dictating(sound) as daemon:
         for name, said in (("Snowball", "There is no microphone “Snowball”. There are “Blue"), ("mic", "fits several")):
@@ -83,6 +96,20 @@ async def test_on_demand_the_microphone_is_open_during_sessions_alone(sound: Sou
             await daemon.until("Open", False)
             assert sound.streams() == {}
             assert await daemon.get("State", DICTATION) == "idle"
+
+
+async def test_on_demand_a_session_that_follows_another_at_once_finds_the_microphone(pulse: SoundServer) -> None:
+    """In the very moment in which it is about to be closed."""
+    async with dictating(pulse, policy="on-demand") as daemon:
+        await daemon.client.call("StartDictation")
+        for _ in range(5):
+            await daemon.until("Open", True)
+            await daemon.client.call("CancelDictation")
+            await daemon.client.call("StartDictation")
+        await daemon.until("Degraded", "", ENGINE)
+        await daemon.until("Open", True)
+        await asyncio.to_thread(pulse.play, ONE.path)
+        assert not lost_words(await daemon.client.call("StopDictation"), ONE)
 
 
 async def test_on_demand_a_microphone_that_can_not_be_opened_ends_the_session(sound: SoundServer) -> None:

@@ -177,6 +177,7 @@ async def test_a_server_without_a_microphone_is_told_quietly_and_a_microphone_th
         await eventually(lambda: time.monotonic() - begun_s > 3)
         assert capfd.readouterr().err == ""
         await asyncio.to_thread(pulse._run, "pactl", "load-module", "module-null-sink", "sink_name=speaker1")
+        await asyncio.to_thread(pulse.plug, 1)
         await eventually(watch.is_open)
 
 
@@ -250,14 +251,14 @@ def test_the_bare_sound_card_is_not_taken_while_the_server_that_was_used_is_away
         microphone.open(lambda _: None)
     fresh = PortAudioMicrophone(MicrophoneSettings())
     assert fresh.open(lambda _: None).name == "default"
+    assert fresh.bare == ("default",)
     fresh.close()
 
 
 @pytest.mark.usefixtures("pulse")
 def test_a_device_that_refuses_every_format_is_a_fault_that_names_them() -> None:
-    settings = MicrophoneSettings(device="puls")
-    microphone = PortAudioMicrophone(settings, formats=lambda _: [(16_000, 99), (48_000, 98)])
-    with pytest.raises(CaptureFault, match=r"16000 Hz x 99: .*; 48000 Hz x 98: "):
+    microphone = PortAudioMicrophone(MicrophoneSettings(), formats=lambda _: [(16_000, 99), (48_000, 98)])
+    with pytest.raises(CaptureFault, match=r"no microphone that it can open \(16000 Hz x 99: .*; 48000 Hz x 98: "):
         microphone.open(lambda _: None)
     assert not microphone.is_delivering()
 

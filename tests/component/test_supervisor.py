@@ -160,7 +160,7 @@ async def test_a_lane_past_its_limit_breaks_the_promise_and_a_working_one_does_n
     await supervisor.load()
     loop = asyncio.get_running_loop()
     hanging = asyncio.create_task(supervisor.recognize(noise()))
-    await eventually(lambda: supervisor._cpu._lane.busy_since_s is not None)
+    await eventually(lambda: supervisor._standby.packed._lane.busy_since_s is not None)
     assert supervisor.promise_kept(loop.time())
     assert not supervisor.promise_kept(loop.time() + recognition_limit_s(0.5) + 1)
     gate.set()

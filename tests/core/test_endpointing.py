@@ -62,7 +62,7 @@ class Story:
 
 def test_speech_becomes_one_utterance_with_lead_and_tail() -> None:
     story = Story().frames("....#####.....")
-    assert story.said == [SpeechBegan(4 * F), SpeechEnded(9 * F), Cut(2 * F, 10 * F, EndReason.ENDPOINT)]
+    assert story.said == [SpeechBegan(4 * F), SpeechEnded(9 * F), Cut(2 * F, 10 * F, EndReason.ENDPOINT, 5 * F)]
 
 
 def test_an_onset_too_short_falls_back_to_silence() -> None:
@@ -98,7 +98,7 @@ def test_the_lead_never_reaches_before_the_session() -> None:
 def test_a_long_utterance_is_cut_at_its_quietest_place_and_nothing_is_lost_or_doubled() -> None:
     story = Story().frames("#" * 70 + "q" + "#" * 60 + "." * 8)
     first, second = story.cuts
-    assert first == Cut(0, 70 * F + F // 2, EndReason.LENGTH)
+    assert first == Cut(0, 70 * F + F // 2, EndReason.LENGTH, 70 * F + F // 2)
     assert second.start_sample == first.end_sample
     assert second.end_sample == 131 * F + F
     assert [type(effect) for effect in story.said] == [SpeechBegan, Cut, SpeechEnded, Cut]
@@ -115,15 +115,15 @@ def test_hours_of_speech_are_cut_into_pieces_within_the_limit_that_join_exactly(
 
 def test_the_greatest_length_in_a_pause_ends_there() -> None:
     story = Story().frames("#" * 98 + "....")
-    assert story.cuts == [Cut(0, 99 * F, EndReason.LENGTH)]
+    assert story.cuts == [Cut(0, 99 * F, EndReason.LENGTH, 98 * F)]
 
 
 def test_finish_in_speech_takes_everything_up_to_the_end() -> None:
-    assert Story().frames("..#####").finish().cuts == [Cut(0, 7 * F, EndReason.STOP)]
+    assert Story().frames("..#####").finish().cuts == [Cut(0, 7 * F, EndReason.STOP, 5 * F)]
 
 
 def test_finish_in_a_pause_leaves_the_tail_only() -> None:
-    assert Story().frames("..#####...").finish().cuts == [Cut(0, 8 * F, EndReason.STOP)]
+    assert Story().frames("..#####...").finish().cuts == [Cut(0, 8 * F, EndReason.STOP, 5 * F)]
 
 
 def test_finish_in_silence_says_nothing() -> None:
@@ -133,7 +133,7 @@ def test_finish_in_silence_says_nothing() -> None:
 def test_a_gap_closes_the_utterance_and_nothing_reaches_across_it() -> None:
     story = Story().frames("..#####").lost(10).frames("####......")
     first, second = story.cuts
-    assert first == Cut(0, 7 * F, EndReason.GAP)
+    assert first == Cut(0, 7 * F, EndReason.GAP, 5 * F)
     assert second.start_sample == 17 * F
 
 

@@ -133,3 +133,10 @@ def test_an_event_without_a_row_raises() -> None:
 )
 def test_what_a_provider_says_is_classified(message: str, fault_class: FaultClass, reason: Reason) -> None:
     assert classify(message) == (fault_class, reason)
+
+
+def test_late_news_that_the_accelerator_is_beyond_use_ends_the_probing() -> None:
+    sticky = Fault(FaultClass.STICKY, Reason.GPU_FAULT, 11.0)
+    state, effects = after(Loaded(0.0), transient(), sticky)
+    assert (state.phase, state.sticky, effects) == (Phase.SETTLED, True, (ReplaceSelfWhenIdle(),))
+    assert after(Loaded(0.0), transient(), sticky, ProbeDue())[1] == ()

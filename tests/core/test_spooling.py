@@ -50,7 +50,7 @@ def cuts_of(*parts: tuple[int, float]) -> list[Cut]:
 
 def test_a_session_is_read_back_as_it_was_written() -> None:
     state = EndpointState(512, endpointing.Phase.SPEECH, 512, 512, 1024, 512, 0, math.inf)
-    cut = NumberedCut(4, 100, 900, EndReason.LENGTH, 12.5)
+    cut = NumberedCut(4, 100, 900, EndReason.LENGTH, 640, 12.5)
     parts = [spooling.head(SESSION, state, [frame(1)]), spooling.lost(Lost(3, 9)), spooling.cut(cut)]
     parts += [spooling.attempt(4), spooling.attempt(4), spooling.settled(4)]
     read = spooling.read(b"".join(parts))
@@ -78,7 +78,7 @@ def test_reading_cuts_where_the_endpointer_would_have(parts: tuple[tuple[int, fl
 def test_what_was_cut_already_is_not_cut_again() -> None:
     parts = ((5, 0.0), (30, 0.9), (40, 0.0), (30, 0.9))
     first, second = cuts_of(*parts)
-    numbered = NumberedCut(3, first.start_sample, first.end_sample, first.reason, 1.0)
+    numbered = NumberedCut(3, first.start_sample, first.end_sample, first.reason, first.speech_samples, 1.0)
     assert spooling.read(written(*parts) + spooling.cut(numbered)).unnumbered() == [second]
 
 
@@ -88,6 +88,7 @@ def test_samples_of_an_utterance_are_those_that_were_heard() -> None:
     utterance = segment.utterance(cut, 11)
     everything = np.concatenate([heard.samples for _, heard in story((20, 0.0), (30, 0.9))])
     assert (utterance.id, utterance.session_id, utterance.start_sample) == (11, 7, cut.start_sample)
+    assert utterance.speech_samples == cut.speech_samples == 30 * FRAME_SAMPLES
     assert np.array_equal(utterance.samples * 32768, everything[cut.start_sample : cut.end_sample])
 
 

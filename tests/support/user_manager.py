@@ -44,7 +44,13 @@ def why_not() -> str:
         timeout=30,
         check=False,
     )
-    return "" if tried.returncode == 0 else f"needs root, or sudo without a password: {tried.stderr.strip()}"
+    if tried.returncode:
+        return f"needs root, or sudo without a password: {tried.stderr.strip()}"
+    unprivileged = ["setpriv", "--reuid=65534", "--clear-groups", "unshare", "--user", "true"]
+    tried = subprocess.run(as_root(*unprivileged), capture_output=True, text=True, timeout=30, check=False)
+    if tried.returncode:
+        return f"needs user namespaces, which chroots and some kernels refuse: {tried.stderr.strip()}"
+    return ""
 
 
 class UserManager:

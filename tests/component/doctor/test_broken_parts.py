@@ -132,13 +132,23 @@ def test_the_microphone_is_heard_for_a_second_and_a_muted_one_is_seen(pulse: Pul
             [loud] = found("microphone", "microphone")
             pulse._run("pactl", "set-source-mute", "mic1", "1")
             [muted] = found("microphone", "microphone")
+            with environment({"COLDVOXD_MICROPHONE_DEVICE": "Theremin"}):
+                [absent] = found("microphone", "microphone")
     finally:
         player.kill()
         player.wait()
     assert loud.verdict is Verdict.OK
     assert "-20 dBFS" in loud.text
     assert muted.verdict is Verdict.WARN
-    assert "muted" in muted.text
+    assert "is muted" in muted.text
+    assert absent.verdict is Verdict.FAIL
+    assert "no microphone “Theremin”" in absent.text
+    assert "coldvoxctl device" in absent.remedy
+
+
+def test_silence_to_the_last_bit_is_told_too() -> None:
+    silent = hearing("mic", np.zeros(16_000, dtype=np.int16))
+    assert (silent.verdict, "perfect silence" in silent.text) == (Verdict.WARN, True)
 
 
 def test_a_machine_without_sound_server(home: Path) -> None:

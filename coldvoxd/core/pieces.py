@@ -1,0 +1,81 @@
+"""An utterance in two pieces, and the hypotheses of two pieces in one."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.features import HOP_SAMPLES
+from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
+
+SHORTEST_S = 2.0
+"""Shorter utterances are not taken apart: each piece would be a word or less."""
+_WINDOW = 512
+_MIDDLE = (0.3, 0.7)
+_ENCODER_FRAME = 8 * HOP_SAMPLES
+PADDING_FRAMES = 2
+PADDING_SAMPLES = PADDING_FRAMES * _ENCODER_FRAME
+DITHER = 2.0**-14
+"""Two steps of 16-bit audio: far below any speech."""
+
+
+def quietest_sample(samples: npt.NDArray[np.float32]) -> int:
+    """The middle of the quietest 32 ms in the middle of float32 (n,); n must be 2 windows at least."""
+    begin, end = (int(len(samples) * share) for share in _MIDDLE)
+    energy = np.concatenate(([0.0], np.cumsum(np.square(samples[begin:end], dtype=np.float64))))
+    if len(energy) <= _WINDOW:
+        return len(samples) // 2
+    return begin + int(np.argmin(energy[_WINDOW:] - energy[:-_WINDOW])) + _WINDOW // 2
+
+
+def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
+    """An utterance cut at its quietest place, None where it is too short for that. Both keep its number."""
+    if utterance.duration_s < SHORTEST_S:
+        return None
+    at = quietest_sample(utterance.samples)
+    first = replace(utterance, samples=utterance.samples[:at], end_reason=EndReason.LENGTH)
+    return first, replace(utterance, samples=utterance.samples[at:], start_sample=utterance.start_sample + at)
+
+
+def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypothesis:
+    """One hypothesis of two pieces, the second of which begins so many samples after the first."""
+    offset_s = offset_samples / SAMPLE_RATE
+    offset_frames = offset_samples // _ENCODER_FRAME
+    words = (replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s) for word in second.words)
+    tokens = (replace(token, encoder_frame=token.encoder_frame + offset_frames) for token in second.tokens)
+    counts = len(first.tokens), len(second.tokens)
+    logs = [math.log(max(piece.confidence, 1e-9)) for piece in (first, second)]
+    mean = sum(count * log for count, log in zip(counts, logs, strict=True)) / max(1, sum(counts))
+    return Hypothesis(
+        text=" ".join(piece.text for piece in (first, second) if piece.text),
+        tokens=(*first.tokens, *tokens),
+        words=(*first.words, *words),
+        confidence=math.exp(mean) if sum(counts) else 0.0,
+        provider=second.provider,
+        inference_s=first.inference_s + second.inference_s,
+    )
+
+
+def varied(utterance: Utterance) -> Utterance:
+    """The same speech with dither and more room around it: what was heard as nothing may be heard now."""
+    generator = np.random.default_rng(utterance.id)
+    samples = np.pad(utterance.samples, PADDING_SAMPLES)
+    dither = generator.triangular(-DITHER, 0.0, DITHER, len(samples)).astype(np.float32)
+    return replace(utterance, samples=samples + dither, start_sample=utterance.start_sample - PADDING_SAMPLES)
+
+
+def moved_back(hypothesis: Hypothesis, duration_s: float) -> Hypothesis:
+    """A hypothesis of a `varied` utterance with times in the original one, which lasts so long."""
+    shift_s = PADDING_SAMPLES / SAMPLE_RATE
+
+    def original(time_s: float) -> float:
+        return min(max(0.0, time_s - shift_s), duration_s)
+
+    words = tuple(
+        replace(word, start_s=original(word.start_s), end_s=original(word.end_s)) for word in hypothesis.words
+    )
+    tokens = tuple(
+        replace(token, encoder_frame=max(0, token.encoder_frame - PADDING_FRAMES)) for token in hypothesis.tokens
+    )
+    return replace(hypothesis, words=words, tokens=tokens)

@@ -1,0 +1,164 @@
+"""Faults that happen where they are told: inside the encoder or the decoder of a real recognizer's run."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.errors import ProviderFault
+from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.ort import Session
+
+MESSAGES = {
+    "memory": "CUDA failure 2: out of memory",
+    "illegal": "CUDA failure 700: an illegal memory access was encountered",
+    "lost": "CUDA failure 999: unknown error",
+    "fault": "something that nobody knows",
+}
+"""What ONNX Runtime says of such faults on a real GPU."""
+ANSWERS = ("wrong", "empty")
+"""No fault, but an answer that isn't what was said."""
+KINDS = (*MESSAGES, "nan", "broken", *ANSWERS)
+"""`nan`: the part's real output times NaN. `broken`: the part is run with inputs that ONNX Runtime itself refuses."""
+PARTS = ("start", "encoder", "decoder")
+"""Where in a run: before it, or inside the run of a graph."""
+
+Wrap = Callable[[Session], Session]
+"""Puts something in the place of a recognizer's encoder session, then of its decoder's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What becomes of one run. Nothing, by default."""
+
+    kind: str = ""
+    part: str = "encoder"
+    longer_s: float = 0.0
+    """It takes so much longer, in that part, before anything else happens."""
+
+
+class Script:
+    """What becomes of the next runs, and what became of those before. Any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._plans: deque[Plan] = deque()
+        self.runs = self.faults = 0
+        self.run_s = self.fault_s = 0.0
+        """`time.monotonic()` when the last run that had a plan began, and when the last fault happened."""
+
+    @property
+    def pending(self) -> int:
+        return len(self._plans)
+
+    def tell(self, plan: Plan, times: int = 1) -> None:
+        with self._lock:
+            self._plans.extend([plan] * times)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._plans.clear()
+
+    def begin(self) -> Plan:
+        """A run begins."""
+        with self._lock:
+            self.runs += 1
+            plan = self._plans.popleft() if self._plans else Plan()
+            if plan != Plan():
+                self.run_s = time.monotonic()
+            return plan
+
+    def happened(self) -> None:
+        with self._lock:
+            self.faults += 1
+            self.fault_s = time.monotonic()
+
+
+class FaultyRecognizer:
+    """A Recognizer whose runs go as a script says. `open_recognizer` lets its sessions be wrapped; blocks."""
+
+    def __init__(self, open_recognizer: Callable[[Wrap], Recognizer], script: Script, provider: str = "") -> None:
+        self._script = script
+        self._provider = provider
+        self._parts = iter(PARTS[1:])
+        self._plan = Plan()
+        self._real = open_recognizer(self._wrapped)
+
+    @property
+    def provider(self) -> str:
+        return self._provider or self._real.provider
+
+    def recognize(self, utterance: Utterance) -> Hypothesis:
+        self._plan = plan = self._script.begin()
+        if plan.part == "start":
+            self.meet(plan, self.provider)
+        hypothesis = replace(self._real.recognize(utterance), provider=self.provider)
+        if plan.kind not in ANSWERS:
+            return hypothesis
+        self._script.happened()
+        if plan.kind == "wrong":
+            return replace(hypothesis, text="Something else entirely.", words=())
+        return replace(hypothesis, text="", tokens=(), words=(), confidence=0.0)
+
+    def close(self) -> None:
+        self._real.close()
+
+    def plan_for(self, part: str) -> Plan | None:
+        """What is told of this part of the run in hand, once."""
+        if self._plan.part != part:
+            return None
+        plan, self._plan = self._plan, Plan()
+        return plan
+
+    def meet(self, plan: Plan, where: str) -> None:
+        """Wait as long as told, then raise what is told, if it is one of MESSAGES."""
+        time.sleep(plan.longer_s)
+        if plan.kind in MESSAGES:
+            self._script.happened()
+            raise ProviderFault(f"{where} failed: {MESSAGES[plan.kind]}")
+
+    def noted(self) -> None:
+        """A fault of ONNX Runtime's own happens now."""
+        self._script.happened()
+
+    def _wrapped(self, session: Session) -> Session:
+        return FaultySession(session, next(self._parts), self)
+
+
+class FaultySession(Session):
+    """A real session whose first run of an utterance may go wrong."""
+
+    def __init__(self, real: Session, part: str, recognizer: FaultyRecognizer) -> None:
+        # Not the base's: there is one native session, the real one's.
+        self._real = real
+        self._part = part
+        self._recognizer = recognizer
+        self.path = real.path
+        self.provider = real.provider
+        self.inputs = real.inputs
+        self.outputs = real.outputs
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        plan = self._recognizer.plan_for(self._part)
+        if plan is None:
+            return self._real.run(outputs, feeds)
+        self._recognizer.meet(plan, f"{self._recognizer.provider} in {self.path.name}")
+        match plan.kind:
+            case "broken":
+                self._recognizer.noted()
+                impossible = {name: values[..., None] for name, values in feeds.items()}
+                return self._real.run(outputs, impossible)
+            case "nan":
+                results = self._real.run(outputs, feeds)
+                self._recognizer.noted()
+                return [results[0] * np.float32(np.nan), *results[1:]]
+        return self._real.run(outputs, feeds)
+
+    def close(self) -> None:
+        self._real.close()

@@ -1,0 +1,59 @@
+"""Utterances in pieces: nothing is lost between them, and times stay true."""
+
+import numpy as np
+import pytest
+
+from coldvoxd.core.pieces import PADDING_SAMPLES, joined, moved_back, quietest_sample, split, varied
+from coldvoxd.core.values import EndReason, Hypothesis, Token, Utterance, Word
+
+
+def speech(seconds: float, pause_at_s: float = 0.0) -> Utterance:
+    samples = np.random.default_rng(1).normal(0, 0.1, int(seconds * 16_000)).astype(np.float32)
+    if pause_at_s:
+        samples[int(pause_at_s * 16_000) :][:1600] *= 0.01
+    return Utterance(7, 3, 1000, samples, EndReason.ENDPOINT)
+
+
+def heard(text: str, confidence: float = 0.5) -> Hypothesis:
+    return Hypothesis(text, (Token(1, 2, 1, -0.7),), (Word(text, 0.2, 0.5, 0.5),), confidence, "cpu", 0.25)
+
+
+def test_the_cut_falls_into_the_pause() -> None:
+    at = quietest_sample(speech(4.0, pause_at_s=2.5).samples)
+    assert 2.5 * 16_000 <= at <= 2.6 * 16_000
+
+
+def test_two_pieces_hold_every_sample_once_and_keep_the_number() -> None:
+    utterance = speech(4.0, pause_at_s=1.5)
+    pieces = split(utterance)
+    assert pieces is not None
+    assert np.array_equal(np.concatenate([piece.samples for piece in pieces]), utterance.samples)
+    assert [piece.id for piece in pieces] == [7, 7]
+    assert pieces[1].start_sample == 1000 + len(pieces[0].samples)
+
+
+def test_a_word_or_two_are_not_taken_apart() -> None:
+    assert split(speech(1.0)) is None
+
+
+def test_times_of_the_second_piece_count_from_the_first() -> None:
+    both = joined(heard("one"), heard("two"), 32_000)
+    assert both.text == "one two"
+    assert [word.start_s for word in both.words] == [0.2, 2.2]
+    assert [token.encoder_frame for token in both.tokens] == [2, 27]
+    assert both.confidence == pytest.approx(0.5)
+
+
+def test_a_piece_without_words_adds_nothing() -> None:
+    assert joined(heard("one"), Hypothesis("", (), (), 0.0, "cpu", 0.1), 32_000).confidence == pytest.approx(0.5)
+
+
+def test_varied_audio_differs_by_less_than_is_heard_and_times_go_back() -> None:
+    utterance = speech(1.0)
+    other = varied(utterance)
+    inside = other.samples[PADDING_SAMPLES:-PADDING_SAMPLES]
+    assert 0 < np.abs(inside - utterance.samples).max() < 1e-4
+    shift_s = PADDING_SAMPLES / 16_000
+    hypothesis = Hypothesis("one", (), (Word("one", 0.2 + shift_s, 0.5 + shift_s, 0.5),), 0.5, "cpu", 0.25)
+    word = moved_back(hypothesis, 1.0).words[0]
+    assert (word.start_s, word.end_s) == pytest.approx((0.2, 0.5))
