@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from coldvoxd.replacement import handed_over, replace_process
 
     async def serve() -> Handover | None:
-        return await Daemon(chosen, handed_over()).serve()
+        return await Daemon(chosen, lambda: settings.load(arguments.config), handed_over()).serve()
 
     try:
         handover = asyncio.run(serve())

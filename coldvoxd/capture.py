@@ -85,6 +85,7 @@ class CaptureKeeper:
         self._device_open = False
         self._renewal = asyncio.Event()
         self._microphone = microphone
+        self._next_microphone: Microphone | None = None
         self._on_item = on_item
         self._on_state = on_state
         self._inbox_s = inbox_s
@@ -143,6 +144,11 @@ class CaptureKeeper:
             self._task = self._loop.create_task(self._keep(), name="capture")
             self._task.add_done_callback(_tell_of_failure)
 
+    def use(self, microphone: Microphone) -> None:
+        """From now on this one: the open one is closed and this one opened. Returns at once."""
+        self._next_microphone = microphone
+        self.renew()
+
     def renew(self) -> None:
         """Open the microphone anew and now: another one is wanted, or one that was missed may be there."""
         self._renewal.set()
@@ -176,6 +182,8 @@ class CaptureKeeper:
         while True:
             self._last_attempt_s = time.monotonic()
             self._renewal.clear()
+            if self._next_microphone is not None:
+                self._microphone, self._next_microphone = self._next_microphone, None
             try:
                 inbox = await self._open()
                 reason = await self._until_lost(inbox)

@@ -7,6 +7,7 @@ import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,16 @@ from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core import notice
-from coldvoxd.core.ports import Microphone, Recognizer
+from coldvoxd.core.errors import UnknownDevice
+from coldvoxd.core.metrics import Metrics
+from coldvoxd.core.ports import Controls, Microphone, Recognizer
 from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.engine import Engine
 from coldvoxd.fetching import ModelFetching
+from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
 from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
@@ -34,6 +39,7 @@ from coldvoxd.replacement import Replacement
 from coldvoxd.spool import Spool, runtime_directory
 from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.switch import Switch
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.accelerator import VirtualAccelerator
@@ -58,10 +64,11 @@ GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 class Daemon:
     """One dictation daemon. Construct and run on an event loop; `serve` once.
 
-    Raises ModelInvalid where the bundled voice activity model is damaged.
+    `load_settings` reads them again, and may raise SettingsError. Raises ModelInvalid where the bundled voice activity
+    model is damaged.
     """
 
-    def __init__(self, settings: Settings, past: Handover | None = None) -> None:
+    def __init__(self, settings: Settings, load_settings: Callable[[], Settings], past: Handover | None = None) -> None:
         """`past` is what the process left whose place this one has taken."""
         self._settings = settings
         self._past = past or Handover()
@@ -75,7 +82,21 @@ class Daemon:
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
         self._noticed = notice.NoticeState()
-        self._supervisor = Supervisor(ladder(settings.model), engine_at_start(settings.model), self._tell)
+        self._metrics = Metrics()
+        self._recognition = Switch(
+            self._supervise,
+            settings.model,
+            on_change=self._tell,
+            on_provider_changed=self._on_provider_changed,
+            metrics=self._metrics,
+        )
+        self._engine = Engine(
+            self._recognition,
+            self._metrics,
+            settings,
+            load_settings=load_settings,
+            use_settings=self._use_settings,
+        )
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
@@ -87,25 +108,27 @@ class Daemon:
         self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
         self._pipeline = Pipeline(
             SileroDetector(),
-            self._supervisor,
+            self._recognition,
             self._capture,
             endpoint=settings.endpoint,
             settings=settings.dictation,
             pre_roll_ms=settings.microphone.pre_roll_ms,
             first_number=first_number(),
             log_text=settings.log.spoken_text,
+            metrics=self._metrics,
             on_hearing=self._microphone.on_hearing,
         )
+        self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._recovery: Recovery | None = None
         self._replacement = Replacement(
             settings.replacement,
             self._past,
-            wanted=lambda: self._supervisor.wants_new_process,
+            wanted=lambda: self._recognition.wants_new_process,
             busy_until_s=self._busy_until_s,
-            tell=self._supervisor.tell_error,
+            tell=self._recognition.tell_error,
         )
         self._vitals = Vitals(
-            {"microphone": self._capture.promise_kept, "recognizer": self._supervisor.promise_kept},
+            {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
         )
 
@@ -115,14 +138,14 @@ class Daemon:
         Raises NameTaken, or BusUnavailable when the bus goes away.
         """
         self._notifier.status("starting")
-        service = await BusService.connect(self._pipeline, microphone=self._microphone)
+        service = await BusService.connect(Controls(self._pipeline, self._engine, self._files, self._microphone))
         await service.check_name_free()
-        self._supervisor.look_for_missing = ModelFetching(self._settings.model, service.units).look
-        async with _until_signal(self._end_for_good), asyncio.TaskGroup() as tasks:
+        self._recognition.look_for_missing = ModelFetching(self._settings.model, service.units).look
+        async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
-                tasks.create_task(self._supervisor.load(), name="model"),
+                tasks.create_task(self._recognition.load(), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
                 await service.watch_screen_lock(self._on_lock)
@@ -136,8 +159,9 @@ class Daemon:
                 await asyncio.wait_for(self._capture_tried.wait(), CAPTURE_TRIED_S)
             self._service = service
             self._pipeline.announce_to(service)
+            self._files.announce_to(service)
             bus = await service.bus_id()
-            spool = open_spool(bus, self._supervisor.tell_error)
+            spool = open_spool(bus, self._recognition.tell_error)
             if spool is not None:
                 self._pipeline.keep_in(spool)
             await service.own_name()
@@ -167,12 +191,14 @@ class Daemon:
         log.info("making way for a new process" if self._renewing else "stopping")
         if not self._renewing:
             self._notifier.stopping()
+        self._engine.close()
+        self._files.close()
         await self._pipeline.shutdown(TEXTS_AT_STOP_S)
         if self._sound is not None:
             self._sound.close()
         self._heard_to_the_end = self._microphone.device_open
         await self._capture.close(CAPTURE_AT_STOP_S)
-        self._supervisor.close()
+        self._recognition.close()
         await service.close()
         if spool is not None:
             if not self._renewing:
@@ -183,8 +209,16 @@ class Daemon:
         async def is_here(session: SpooledSession) -> bool:
             return session.bus == bus and await service.is_connected(session.caller)
 
+        given_up = spool.given_up()
+        if given_up is not None and (given_up[0].bus == bus or not given_up[0].options.private):
+            self._pipeline.keep_for_retry(*given_up)
         return Recovery(
-            spool.leftovers(), self._supervisor, service, is_here=is_here, next_number=self._pipeline.next_utterance
+            spool.leftovers(),
+            self._recognition,
+            service,
+            is_here=is_here,
+            next_number=self._pipeline.next_utterance,
+            keep=self._pipeline.keep_for_retry,
         )
 
     def _busy_until_s(self) -> float:
@@ -226,6 +260,38 @@ class Daemon:
             self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
         self._tell()
 
+    def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
+        return Supervisor(ladder(settings), engine_at_start(settings), on_change, self._metrics)
+
+    def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
+        if self._service is not None:
+            self._service.provider_changed(before, after, reason)
+
+    def _use_settings(self, fresh: Settings) -> None:
+        """Put all but the model in force, which is there already."""
+        before, self._settings = self._settings, fresh
+        self._pipeline.use_settings(
+            endpoint=fresh.endpoint,
+            settings=fresh.dictation,
+            pre_roll_ms=fresh.microphone.pre_roll_ms,
+            log_text=fresh.log.spoken_text,
+        )
+        if fresh.microphone.device != before.microphone.device:
+            self._use_device(before.microphone.device, fresh.microphone)
+        logging.getLogger().setLevel(fresh.log.level.upper())
+
+    def _use_device(self, before: str, fresh: MicrophoneSettings) -> None:
+        virtual = [device.startswith(VIRTUAL) for device in (before, fresh.device)]
+        if all(virtual):
+            self._capture.use(open_microphone(fresh))
+        elif any(virtual):
+            log.warning("from a virtual microphone to a real one, or back, takes a restart of the daemon")
+        else:
+            try:
+                self._microphone.select(fresh.device)
+            except UnknownDevice as fault:
+                log.warning("the microphone stays as it is: %s", fault)
+
     def _on_rest(self, obstacle: str) -> None:
         """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""
         self._capture_tried.set()
@@ -245,12 +311,12 @@ class Daemon:
         if self._service is not None:
             self._service.state_changed()
             self._notify(self._service)
-        self._notifier.status(status_line(self._pipeline.state, self._supervisor.status, self._capture.state))
+        self._notifier.status(status_line(self._pipeline.state, self._recognition.status, self._capture.state))
 
     def _notify(self, service: BusService) -> None:
         """Tell people on their desktop what has become slower."""
         now_s = asyncio.get_running_loop().time()
-        self._noticed, notice_ = notice.step(self._noticed, self._supervisor.status, now_s)
+        self._noticed, notice_ = notice.step(self._noticed, self._recognition.status, now_s)
         if notice_ is not None and self._settings.notifications.provider:
             service.notify(notice_)
 
@@ -315,13 +381,18 @@ def ladder(settings: ModelSettings) -> Ladder:
         return Ladder(on_cpu)
     readiness = Readiness(settings.standby)
     if name.startswith(VIRTUAL):
-        stand_in = VirtualAccelerator(
-            Path(name.removeprefix(VIRTUAL)), lambda wrap: open_recognizer(settings, CPU, wrap=wrap)
-        )
+        stand_in = virtual_accelerator(settings)
         return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden_clip(), None, readiness, mapped)
     return Ladder(
         on_cpu, lambda: open_recognizer(settings, name), name, golden_clip(), readiness=readiness, cpu_mapped=mapped
     )
+
+
+@cache
+def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
+    """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
+    socket = Path(settings.provider.removeprefix(VIRTUAL))
+    return VirtualAccelerator(socket, lambda wrap: open_recognizer(settings, CPU, wrap=wrap))
 
 
 def open_recognizer(
@@ -357,12 +428,13 @@ def first_number() -> int:
 
 
 @contextlib.asynccontextmanager
-async def _until_signal(end: Callable[[], None]) -> AsyncIterator[None]:
+async def _signals_handled(stop: Callable[[], None], reload: Callable[[], None]) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in handlers:
             loop.remove_signal_handler(number)

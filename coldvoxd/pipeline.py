@@ -16,7 +16,8 @@ import numpy.typing as npt
 from coldvoxd.core import dictation, endpointing
 from coldvoxd.core.dictation import DictationState
 from coldvoxd.core.endpointing import Cut, Dropped, EndpointState, Finish, Lost, Scored, SpeechBegan, SpeechEnded
-from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, RecognitionFailed, TextTimeout
+from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner, RecognitionFailed, TextTimeout
+from coldvoxd.core.metrics import Count, Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.reframe import joined
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
@@ -39,7 +40,7 @@ from coldvoxd.core.values import (
 log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 20.0
-"""Bus callers wait 25 s by default, so StopDictation answers before."""
+"""Bus callers wait 25 s by default, so StopDictation and RetryLast answer before."""
 SOFT_PAUSE_MS = 200
 """Pauses up to this belong to the speech in which a session's start reaches back."""
 FRAMES_LATE_S = 1.0
@@ -51,9 +52,10 @@ BACKLOG_LIMIT_S = 900.0
 
 
 class RecognizerKeeper(Protocol):
-    """What the pipeline needs of the supervisor."""
+    """What the pipeline needs of the switch."""
 
-    status: EngineStatus
+    @property
+    def status(self) -> EngineStatus: ...
 
     def check_ready(self) -> None: ...
 
@@ -114,6 +116,9 @@ class _Session:
     id: int
     caller: str
     options: SessionOptions
+    endpoint_settings: EndpointSettings
+    """Those of its beginning: settings that change meanwhile count from the next session on."""
+    called_s: float
     start_sample: int
     endpoint: EndpointState
     concluded: "asyncio.Future[str]"
@@ -123,6 +128,8 @@ class _Session:
     end_sample: int | None = None
     """Once the session drains: where it stops listening."""
     flushed: bool = False
+    thrown_away: bool = False
+    """It was cancelled, or its caller left: nothing of it is kept."""
     pending: int = 0
     """Utterances sent to recognition and not yet answered."""
     backlog_s: float = 0.0
@@ -136,6 +143,23 @@ class _Session:
     def text_reader(self) -> str | None:
         """The one client that may read texts, None for everyone."""
         return self.caller if self.options.private else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """A session of an earlier process, as far as RetryLast asks for it."""
+
+    id: int
+    text_reader: str | None
+    thrown_away: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last utterance, kept for RetryLast: in memory, until the next one or until its session is thrown away."""
+
+    utterance: Utterance
+    session: _Session | _Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +187,7 @@ class Pipeline:
         pre_roll_ms: int,
         first_number: int = 1,
         log_text: bool = False,
+        metrics: Metrics | None = None,
         on_hearing: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._on_hearing = on_hearing
@@ -171,16 +196,14 @@ class Pipeline:
         self._keeper = engine
         self._clock = clock
         self._announcer: Announcer = Unattended()
-        self._endpoint_settings = endpoint
-        self._settings = settings
-        self._pre_roll_samples = _samples(pre_roll_ms)
-        self._log_text = log_text
-        ring_ms = pre_roll_ms + endpoint.lead_ms + 1000
-        self._ring: deque[ScoredFrame | Gap] = deque(maxlen=math.ceil(ring_ms / 32) + 1)
+        self._metrics = metrics or Metrics()
+        self._ring: deque[ScoredFrame | Gap] = deque()
+        self.use_settings(endpoint=endpoint, settings=settings, pre_roll_ms=pre_roll_ms, log_text=log_text)
         self._dictation = DictationState()
         self._session: _Session | None = None
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
+        self._last: _Last | None = None
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._recognizing = False
@@ -202,9 +225,25 @@ class Pipeline:
         idle = self._session is None and self._jobs.empty() and not self._recognizing
         return self._busy_until_s if idle else math.inf
 
+    def keep_for_retry(self, session: SpooledSession, utterance: Utterance) -> None:
+        """An utterance of an earlier process that was given up: RetryLast may have it, unless there is a newer one."""
+        if self._last is None or self._last.utterance.id < utterance.id:
+            self._last = _Last(utterance, _Gone(session.id, session.caller if session.options.private else None))
+
     def next_utterance(self) -> int:
         """A number that no other utterance has."""
         return next(self._utterance_numbers)
+
+    def use_settings(
+        self, *, endpoint: EndpointSettings, settings: DictationSettings, pre_roll_ms: int, log_text: bool
+    ) -> None:
+        """From the next session on."""
+        self._endpoint_settings = endpoint
+        self._settings = settings
+        self._pre_roll_samples = _samples(pre_roll_ms)
+        self._log_text = log_text
+        ring_ms = pre_roll_ms + endpoint.lead_ms + 1000
+        self._ring = deque(self._ring, maxlen=math.ceil(ring_ms / 32) + 1)
 
     # What bus clients ask for.
 
@@ -241,6 +280,8 @@ class Pipeline:
             id=next(self._session_numbers),
             caller=caller,
             options=options,
+            endpoint_settings=self._endpoint_settings,
+            called_s=called_s,
             start_sample=start_sample,
             endpoint=EndpointState(floor_sample=self._reach_back(start_sample)),
             concluded=self._loop.create_future(),
@@ -285,6 +326,25 @@ class Pipeline:
         self._stop(self._owned_session(caller), called_s)
         return False
 
+    async def retry_last(self, caller: str) -> str:
+        last = self._last
+        if last is None:
+            raise NotActive("There is no utterance to recognize again: none was heard, or its session was cancelled.")
+        if last.session.text_reader not in {None, caller}:
+            raise NotOwner("The last utterance is private to another program; only that program can have it again.")
+        self._metrics.count(Count.RETRIES)
+        try:
+            hypothesis = await asyncio.wait_for(self._keeper.recognize(last.utterance), STOP_LIMIT_S)
+        except TimeoutError:
+            raise TextTimeout(
+                f"Recognizing utterance {last.utterance.id} again takes longer than {STOP_LIMIT_S:.0f} s; "
+                "try again when less is waiting."
+            ) from None
+        self._metrics.recognized(hypothesis)
+        if last.session.thrown_away:
+            raise NotActive(f"Session {last.session.id} was thrown away meanwhile, and its utterances with it.")
+        return hypothesis.text
+
     def caller_left(self, caller: str) -> None:
         session = self._session
         if session and session.caller == caller and (session.options.bind_to_caller or session.options.private):
@@ -316,6 +376,7 @@ class Pipeline:
         """Score and remember a frame, and let the session hear it."""
         heard: ScoredFrame | Gap
         if isinstance(item, Gap):
+            self._metrics.gap(item.reason)
             self._detector.reset()
             heard = item
         else:
@@ -342,6 +403,7 @@ class Pipeline:
             except ColdvoxError as fault:
                 log.error("utterance %d is lost: %s", job.utterance.id, fault)  # noqa: TRY400 - the message says it
                 session.failures.append(str(fault))
+                self._metrics.count(Count.FAILED)
                 self._journal.settled(session.id, job.utterance.id)
             else:
                 if session is self._session:
@@ -401,6 +463,8 @@ class Pipeline:
         if frame.end_sample <= session.endpoint.floor_sample or frame.start_sample < session.fed_sample:
             return
         session.audio.append(frame)
+        if session.fed_sample <= session.start_sample < frame.end_sample:
+            self._metrics.took(Stage.KEY_TO_FIRST_SAMPLE, self._loop.time() - session.called_s)
         session.fed_sample = frame.end_sample
         level_db = _level_db(frame.samples)
         self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, level_db))
@@ -413,7 +477,7 @@ class Pipeline:
 
     def _step(self, session: _Session, event: endpointing.Event) -> None:
         self._journal.heard(session.id, event, session.audio[-1] if isinstance(event, Scored) else None)
-        session.endpoint, effects = endpointing.step(session.endpoint, event, self._endpoint_settings)
+        session.endpoint, effects = endpointing.step(session.endpoint, event, session.endpoint_settings)
         for effect in effects:
             match effect:
                 case SpeechBegan():
@@ -439,6 +503,8 @@ class Pipeline:
             end_reason=cut.reason,
             speech_samples=cut.speech_samples,
         )
+        self._last = _Last(utterance, session)
+        self._metrics.count(Count.UTTERANCES)
         session.pending += 1
         session.backlog_s += utterance.duration_s
         job = _Job(session, utterance, self._loop.time())
@@ -451,7 +517,7 @@ class Pipeline:
             self._tell(dictation.Event.TIME_UP)
 
     def _forget_old_audio(self, session: _Session) -> None:
-        lead = _samples(self._endpoint_settings.lead_ms)
+        lead = _samples(session.endpoint_settings.lead_ms)
         keep = session.endpoint.keep_from_sample
         if session.endpoint.phase is endpointing.Phase.SILENCE:
             keep = max(keep, session.fed_sample - lead - 2 * len(session.audio[-1].samples))
@@ -467,8 +533,13 @@ class Pipeline:
             "utterance %d: %.2f s of audio, %.3f s on %s, confidence %.2f",
             utterance.id, utterance.duration_s, hypothesis.inference_s, hypothesis.provider, hypothesis.confidence,
         )  # fmt: skip
+        latency_s = self._loop.time() - job.decided_s
+        self._metrics.recognized(hypothesis)
+        self._metrics.took(Stage.QUEUE, latency_s - hypothesis.inference_s)
+        self._metrics.took(Stage.ENDPOINT_TO_TEXT, latency_s)
         if not hypothesis.text:
             log.info("utterance %d held no words", utterance.id)
+            self._metrics.count(Count.WITHOUT_WORDS)
             self._journal.settled(session.id, utterance.id)
             return
         session.texts.append(hypothesis.text)
@@ -477,7 +548,7 @@ class Pipeline:
             hypothesis,
             session_start_sample=session.start_sample,
             with_words=session.options.words,
-            latency_s=self._loop.time() - job.decided_s,
+            latency_s=latency_s,
         )
         self._announcer.transcribed(transcript, session.options.words, session.text_reader)
         self._announcer.when_accepted(partial(self._journal.settled, session.id, utterance.id))
@@ -545,6 +616,11 @@ class Pipeline:
             timer.cancel()
         session.audio.clear()
         session.flushed = True
+        self._metrics.session_ended(reason)
+        session.texts.clear()
+        session.thrown_away = transcript is None
+        if session.thrown_away and self._last is not None and self._last.session is session:
+            self._last = None
         self._on_hearing(False)
         log.info("session %d ended: %s", session.id, reason)
         if transcript is None:

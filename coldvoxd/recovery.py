@@ -45,12 +45,15 @@ class Recovery:
         *,
         is_here: Callable[[SpooledSession], Awaitable[bool]],
         next_number: Callable[[], int],
+        keep: Callable[[SpooledSession, Utterance], None],
     ) -> None:
+        """`keep` gets what was given up, for RetryLast."""
         self._leftovers = list(leftovers)
         self._engine = engine
         self._announcer = announcer
         self._is_here = is_here
         self._next_number = next_number
+        self._keep = keep
 
     @property
     def idle(self) -> bool:
@@ -121,9 +124,10 @@ class Recovery:
     def _give_up(self, leftover: Leftover, utterance: Utterance, why: str) -> None:
         leftover.quarantine(utterance)
         leftover.settled(utterance)
+        self._keep(leftover.session, utterance)
         self._engine.tell_error(
             f"Utterance {utterance.id} of session {utterance.session_id} was given up: {why}. "
-            "It is kept until the next utterance or the daemon's stop."
+            "RetryLast has it until there is a newer one or the daemon is stopped."
         )
 
     def _tell(self, leftover: Leftover, one: Owed, hypothesis: Hypothesis, reader: str | None) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from coldvoxd.core import failover
 from coldvoxd.core.errors import ColdvoxError, InputFault, ModelMissing, NotReady, ProviderFault, RecognitionFailed
 from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason, classify
+from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import joined, moved_back, split, varied
 from coldvoxd.core.ports import MissingModel, Recognizer
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, EngineStatus, Hypothesis, Utterance
@@ -62,9 +62,16 @@ class Supervisor:
     answered, so a swap loses no words.
     """
 
-    def __init__(self, ladder: Ladder, status: EngineStatus, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        ladder: Ladder,
+        status: EngineStatus,
+        on_change: Callable[[], None] = lambda: None,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._ladder = ladder
         self._on_change = on_change
+        self._metrics = metrics or Metrics()
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model is found missing: it may be on its way."""
         self._standby = Standby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness)
@@ -78,8 +85,6 @@ class Supervisor:
         self._late: set[Run] = set()
         """Runs on the accelerator that the CPU has overtaken and that have not ended."""
         self._late_in_a_row = 0
-        self.counts: Counter[str] = Counter()
-        """What was met since the start: `faults`, `hedges`, `late-answers`, `splits`, `empty`, `empty-mended`."""
         self.wants_new_process = False
         """Only a new process could use the accelerator again."""
         self.status = replace(status, loading=True)
@@ -95,7 +100,7 @@ class Supervisor:
         again_s = LOOK_AGAIN_S
         while True:
             try:
-                await self._standby.packed.open()
+                await self.open()
             except ColdvoxError as fault:
                 missing = isinstance(fault, ModelMissing)
                 found = await self._explained(fault)
@@ -111,6 +116,13 @@ class Supervisor:
                     again_s = min(LOOK_AGAIN_AT_MOST_S, 2 * again_s)
             else:
                 break
+
+    async def open(self) -> None:
+        """Load the model and begin to try the accelerator. Raises ModelMissing, ModelInvalid or NotReady."""
+        began_s = asyncio.get_running_loop().time()
+        await self._standby.packed.open()
+        self._metrics.model_load_s = asyncio.get_running_loop().time() - began_s
+        self._metrics.count(Count.MODEL_LOADS)
         self._refusal = None
         self._publish(
             provider=self._standby.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0
@@ -121,6 +133,11 @@ class Supervisor:
             self._tell(failover.CpuWanted())
         else:
             self._begin_trial()
+
+    async def tried(self) -> None:
+        """Return once the trial of the accelerator is over, or at once where none runs; the status tells how it went."""
+        if self._trial is not None:
+            await asyncio.wait({self._trial})
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         """Text of an utterance, after all that were asked for before it; waits while the model loads.
@@ -187,17 +204,17 @@ class Supervisor:
 
     async def _hear_again(self, utterance: Utterance, nothing: Hypothesis) -> Hypothesis:
         """Another hypothesis of speech in which no words were heard: with dither and more room, then on the CPU."""
-        self.counts["empty"] += 1
+        self._metrics.count(Count.HEARD_AGAIN)
         log.info("utterance %d holds speech and no words were heard in it; trying again", utterance.id)
         again = await self._recognize(varied(utterance))
         if again.text:
-            self.counts["empty-mended"] += 1
+            self._metrics.count(Count.MENDED)
             return moved_back(again, utterance.duration_s)
         if again.provider == self._standby.provider == nothing.provider:
             return nothing
         on_cpu = await self._on_cpu(utterance)
         if on_cpu.text:
-            self.counts["empty-mended"] += 1
+            self._metrics.count(Count.MENDED)
             if self._state.phase is Phase.ON_GPU:
                 message = f"{self._name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
                 log.warning(message)
@@ -222,7 +239,7 @@ class Supervisor:
             self._failed(fault, utterance, accelerator, run)
             return await self._on_cpu(utterance)
         log.info("utterance %d takes long on %s; the CPU begins it too after %.3f s", utterance.id, self._name, hedge_s)
-        self.counts["hedges"] += 1
+        self._metrics.count(Count.HEDGES)
         loop = asyncio.get_running_loop()
         give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, accelerator, run)
         run.answer.add_done_callback(lambda _: give_up.cancel())
@@ -256,13 +273,15 @@ class Supervisor:
         if fault is None and run.answer.result() is used:
             self._late_in_a_row = 0
             return
-        self.counts["late-answers"] += 1
+        self._metrics.count(Count.LATE)
         log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
         if isinstance(fault, Exception) and not isinstance(fault, InputFault):
             self._failed(fault, run.utterance, accelerator, run)
 
     async def _on_cpu(self, utterance: Utterance) -> Hypothesis:
-        for _ in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
+            if attempt > 1:
+                self._metrics.count(Count.ATTEMPTS_AGAIN)
             try:
                 return await self._within_limit(utterance)
             except ProviderFault as fault:
@@ -298,7 +317,7 @@ class Supervisor:
                 raise ProviderFault("the recognizer on the CPU was left behind before it took this up")
             left_s = limit_s - (loop.time() - run.begun_s) if run.begun_s is not None else limit_s
         log.warning("utterance %d takes longer than %.1f s on the CPU; trying it in pieces", utterance.id, limit_s)
-        self.counts["splits"] += 1
+        self._metrics.count(Count.SPLITS)
         if rung.generation == run.generation:
             rung.abandon()
         return await _first_valid(run, self._in_pieces(utterance))
@@ -317,6 +336,7 @@ class Supervisor:
 
         That of a recognizer which was replaced since counts only where it tells that the accelerator is beyond use.
         """
+        self._metrics.count(Count.ATTEMPTS_AGAIN)
         fault_class, reason = classify(str(fault)) if isinstance(fault, ColdvoxError) else _unknown(fault)
         log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._name, fault_class, fault)
         if run is None or run.generation == accelerator.generation or fault_class is FaultClass.STICKY:
@@ -349,7 +369,7 @@ class Supervisor:
         return self._ladder.accelerator_name
 
     def _fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
-        self.counts["faults"] += 1
+        self._metrics.count(Count.FAULTS)
         self._publish(last_error=message)
         now_s = asyncio.get_running_loop().time()
         self._tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))

@@ -1,8 +1,9 @@
-"""An audio file to text, without the daemon."""
+"""An audio file to text, step by step."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from array import array
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,17 @@ import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.core.cutting import Span, cut
+from coldvoxd.core.errors import FileFault
 from coldvoxd.core.ports import Recognizer, SpeechDetector
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Utterance, Word
+from coldvoxd.core.values import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    EndReason,
+    FileTranscript,
+    Hypothesis,
+    Utterance,
+    Word,
+)
 
 SPEECH_PROBABILITY = 0.25
 """From which a frame may hold speech: half of what dictation asks for, since nobody is annoyed by a longer piece.
@@ -29,16 +39,6 @@ Progress = Callable[[float], None]
 """Is told the share that is done, 0..1, from time to time."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileTranscript:
-    text: str = field(repr=False)
-    words: tuple[Word, ...] = field(repr=False)
-    """Times in seconds from the file's beginning."""
-    duration_s: float
-    confidence: float
-    """Geometric mean of the tokens' probabilities, 0..1; 0 where there is no text."""
-
-
 def transcribe_file(
     path: Path, recognizer: Recognizer, detector: SpeechDetector, progress: Progress | None = None
 ) -> FileTranscript:
@@ -47,62 +47,112 @@ def transcribe_file(
     Up to 20 s from the first speech to the last are recognized in one piece. Where there is no speech the text is
     empty. The detector is reset first. Raises FileFault, ProviderFault or InputFault; blocks.
     """
-    tell = progress or (lambda _: None)
-    file = AudioFile.open(path)
-    scores = _score(file, detector, tell)
-    spans = cut(scores.speech, scores.level_db)
-    loudest_db = float(scores.level_db.max(initial=-np.inf))
-    doubtful = not spans and scores.duration_s < SHORT_S and loudest_db > AUDIBLE_DBFS
-    if doubtful:
-        spans = [(0, len(scores.speech))]
-    heard: list[tuple[float, Hypothesis]] = []
-    for index, (start_sample, samples) in enumerate(_pieces(file.blocks(), spans)):
-        hypothesis = recognizer.recognize(Utterance(index, 0, start_sample, samples, EndReason.LENGTH))
-        if not doubtful or hypothesis.confidence >= MIN_CONFIDENCE:
-            heard.append((start_sample / SAMPLE_RATE, hypothesis))
-        tell(LISTENING_SHARE + (1 - LISTENING_SHARE) * min(1.0, (index + 1) / len(spans)))
-    tell(1.0)
-    return _joined(heard, scores.duration_s)
+    transcription = Transcription(AudioFile.open(path), detector)
+    for piece in transcription.steps():
+        if piece is not None:
+            transcription.take(piece, recognizer.recognize(piece))
+        if progress is not None:
+            progress(transcription.progress)
+    return transcription.result()
 
 
-@dataclass(frozen=True, slots=True)
-class _Scores:
-    """What is known of each frame of a file."""
+class Transcription:
+    """One file on its way to text: whoever takes the `steps` recognizes the pieces that they yield.
 
-    speech: npt.NDArray[np.bool_]
-    """Whether it may hold speech, bool (n,)."""
-    level_db: npt.NDArray[np.float32]
-    """Root mean square in dBFS, float32 (n,)."""
-    duration_s: float
+    Holds one block and one piece of the audio, and 5 bytes for each 32 ms of it.
+    """
 
+    def __init__(
+        self, file: AudioFile, detector: SpeechDetector, *, words: bool = True, max_seconds: float = math.inf
+    ) -> None:
+        """`words`: whether to keep them. Longer files than `max_seconds` are refused when they turn out to be."""
+        self._file = file
+        self._detector = detector
+        self._keep_words = words
+        self._max_samples = max_seconds * SAMPLE_RATE
+        self._speech = bytearray()
+        """Of each frame: whether it may hold speech."""
+        self._level_db = array("f")
+        """Of each frame: root mean square in dBFS."""
+        self._samples = 0
+        self._doubtful = False
+        self._texts: list[str] = []
+        self._words: list[Word] = []
+        self._logprobs = self._tokens = 0.0
+        self.progress = 0.0
+        """The share that is done, 0..1."""
 
-def _score(file: AudioFile, detector: SpeechDetector, tell: Progress) -> _Scores:
-    detector.reset()
-    probabilities: list[float] = []
-    levels: list[float] = []
-    rest = np.zeros(0, dtype=np.float32)
-    samples = 0
-    for block in file.blocks():
-        samples += len(block)
-        rest = np.concatenate((rest, block))
-        whole = len(rest) // FRAME_SAMPLES
-        for frame in rest[: whole * FRAME_SAMPLES].reshape(whole, FRAME_SAMPLES):
-            probabilities.append(detector.score(_as_int16(frame)))
-            levels.append(_level_db(frame))
-        rest = rest[whole * FRAME_SAMPLES :]
-        tell(LISTENING_SHARE * min(1.0, samples / max(file.samples, 1)))
-    if len(rest) > 0:
-        probabilities.append(detector.score(_as_int16(np.pad(rest, (0, FRAME_SAMPLES - len(rest))))))
-        levels.append(_level_db(rest))
-    return _Scores(
-        np.array(probabilities) >= SPEECH_PROBABILITY, np.array(levels, dtype=np.float32), samples / SAMPLE_RATE
-    )
+    def steps(self) -> Generator[Utterance | None, None, None]:
+        """Reads the file twice, a few seconds of sound a step: to find its speech, then to cut it into pieces.
+
+        Yields a piece that is to be recognized and given to `take` before the next step, or None where there is none
+        yet. Blocks for some hundredths of a second each; one thread. Raises FileFault.
+        """
+        self._detector.reset()
+        for _ in self._score():
+            self.progress = LISTENING_SHARE * min(1.0, self._samples / max(self._file.samples, 1))
+            yield None
+        speech, level_db = np.frombuffer(self._speech, np.bool_), np.frombuffer(self._level_db, np.float32)
+        spans = cut(speech, level_db)
+        if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and float(level_db.max()) > AUDIBLE_DBFS:
+            self._doubtful = True
+            spans = [(0, len(speech))]
+        index = 0
+        for start_sample, samples in _pieces(self._file.blocks(), spans):
+            if samples is None:
+                yield None
+                continue
+            yield Utterance(index, 0, start_sample, samples, EndReason.LENGTH)
+            index += 1
+            self.progress = LISTENING_SHARE + (1 - LISTENING_SHARE) * index / len(spans)
+        self.progress = 1.0
+        yield None
+
+    def take(self, piece: Utterance, hypothesis: Hypothesis) -> None:
+        """What was recognized in the piece that came last."""
+        if not hypothesis.text or (self._doubtful and hypothesis.confidence < MIN_CONFIDENCE):
+            return
+        self._texts.append(hypothesis.text)
+        self._tokens += len(hypothesis.tokens)
+        self._logprobs += sum(token.logprob for token in hypothesis.tokens)
+        if self._keep_words:
+            offset_s = piece.start_sample / SAMPLE_RATE
+            self._words += [
+                replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s) for word in hypothesis.words
+            ]
+
+    def result(self) -> FileTranscript:
+        """After the last step."""
+        confidence = math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
+        return FileTranscript(" ".join(self._texts), tuple(self._words), self._samples / SAMPLE_RATE, confidence)
+
+    def _score(self) -> Iterator[None]:
+        rest = np.zeros(0, dtype=np.float32)
+        for block in self._file.blocks():
+            self._samples += len(block)
+            if self._samples > self._max_samples:
+                raise FileFault(f"the file is longer than {self._max_samples / SAMPLE_RATE / 3600:g} h: split it")
+            rest = np.concatenate((rest, block))
+            whole = len(rest) // FRAME_SAMPLES
+            for frame in rest[: whole * FRAME_SAMPLES].reshape(whole, FRAME_SAMPLES):
+                self._note(_as_int16(frame), _level_db(frame))
+            rest = rest[whole * FRAME_SAMPLES :]
+            yield
+        if len(rest) > 0:
+            self._note(_as_int16(np.pad(rest, (0, FRAME_SAMPLES - len(rest)))), _level_db(rest))
+
+    def _note(self, frame: npt.NDArray[np.int16], level_db: float) -> None:
+        self._speech.append(self._detector.score(frame) >= SPEECH_PROBABILITY)
+        self._level_db.append(level_db)
 
 
 def _pieces(
     blocks: Iterable[npt.NDArray[np.float32]], spans: Iterable[Span]
-) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """First sample and samples of each span; no more of the file is held than one piece and one block."""
+) -> Iterator[tuple[int, npt.NDArray[np.float32] | None]]:
+    """First sample and samples of each span; no more of the file is held than one piece and one block.
+
+    In between None for each block that was read.
+    """
     source = iter(blocks)
     held, held_from = np.zeros(0, dtype=np.float32), 0
     for begin, end in spans:
@@ -111,20 +161,8 @@ def _pieces(
             held = np.concatenate((held, block))
             passed = min(max(start_sample - held_from, 0), len(held))
             held, held_from = held[passed:], held_from + passed
+            yield held_from, None
         yield start_sample, held[start_sample - held_from : end_sample - held_from]
-
-
-def _joined(heard: Iterable[tuple[float, Hypothesis]], duration_s: float) -> FileTranscript:
-    texts, words, logprobs = [], [], []
-    for offset_s, hypothesis in heard:
-        if hypothesis.text:
-            texts.append(hypothesis.text)
-            words += [
-                replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s) for word in hypothesis.words
-            ]
-            logprobs += [token.logprob for token in hypothesis.tokens]
-    confidence = math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
-    return FileTranscript(" ".join(texts), tuple(words), duration_s, confidence)
 
 
 def _as_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:

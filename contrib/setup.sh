@@ -156,6 +156,9 @@ need_for_system_tests() {
     if ! [[ -e /usr/lib/systemd/user/dbus.socket || -e /etc/systemd/user/dbus.socket ]]; then
         want dbus-user-session "the session bus of systemd --user"
     fi
+    if ! type -P kill >/dev/null || ! have pkill; then
+        want procps "kill and pkill"
+    fi
     have mount || want mount "mounts in private namespaces"
     have shellcheck || want shellcheck "checks these scripts"
     have zsh || want zsh "tries its completions"

@@ -13,7 +13,7 @@ from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.tdt import decode_greedy
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, Token, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, StageSeconds, Token, Utterance
 from coldvoxd.ort import CPU, Session, open_session
 
 DURATIONS = 5
@@ -90,9 +90,15 @@ class ParakeetRecognizer:
         started_s = time.perf_counter()
         _check_input(samples, sample_rate)
         tokens: tuple[Token, ...] = ()
+        stages: StageSeconds | None = None
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
             features = log_mel(without_exact_silence(samples), self._configuration.features_size)
-            tokens = self.decode(self.encode(features))
+            featured_s = time.perf_counter()
+            encoded = self.encode(features)
+            encoded_s = time.perf_counter()
+            tokens = self.decode(encoded)
+            decoded_s = time.perf_counter()
+            stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
         return Hypothesis(
             text=self._vocabulary.text(shown),
@@ -101,6 +107,7 @@ class ParakeetRecognizer:
             confidence=confidence(shown),
             provider=self.provider,
             inference_s=time.perf_counter() - started_s,
+            stages=stages,
         )
 
     def encode(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

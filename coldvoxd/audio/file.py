@@ -1,9 +1,13 @@
 """Audio files of any rate and channel count, read as 16 kHz mono."""
 
+import io
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +17,17 @@ import soxr
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.values import SAMPLE_RATE
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 BLOCK_S = 5
 """Files are read so much at a time, so that their length doesn't matter."""
+BLOCK_VALUES = 2_000_000
+"""And no more than so many values of all channels together."""
+LOWEST_RATE, HIGHEST_RATE, MOST_CHANNELS = 1_000, 768_000, 32
+"""What else a head claims is damage or malice, and would need memory beyond reason."""
+UNKNOWN_FRAMES = 1 << 60
+"""libsndfile's word for a length that is not known is at least this."""
 CONVERT = "convert it, for instance with `ffmpeg -i FILE -ar 16000 -ac 1 speech.flac`"
 
 
@@ -22,18 +35,27 @@ CONVERT = "convert it, for instance with `ffmpeg -i FILE -ar 16000 -ac 1 speech.
 class AudioFile:
     """An audio file that can be read, from the beginning and as often as wanted."""
 
-    path: Path
+    source: Path | int
+    """Its path, or an open descriptor of a regular file, whose own position is left alone."""
     sample_rate: int
     channels: int
     samples: int
-    """About what `blocks` yields in all, at 16 kHz; the file's own word for it, which for damaged ones is wrong."""
+    """About what `blocks` yields in all, at 16 kHz; the file's own word for it, which for damaged ones is wrong.
+
+    0 where the file doesn't say, as of recordings that were streamed."""
 
     @classmethod
-    def open(cls, path: Path) -> "AudioFile":
+    def open(cls, source: Path | int) -> "AudioFile":
         """Look at the file's head. Raises FileFault with what to do for whatever is not audio that can be read."""
-        with _opened(path) as file:
-            samples = round(max(file.frames, 0) * SAMPLE_RATE / file.samplerate)
-            return cls(path, file.samplerate, file.channels, samples)
+        with _opened(source) as file:
+            if not (LOWEST_RATE <= file.samplerate <= HIGHEST_RATE and file.channels <= MOST_CHANNELS):
+                raise FileFault(
+                    f"{_name(source)} says it has {file.channels} channels at {file.samplerate} Hz, which nothing that "
+                    f"is spoken has: {CONVERT}"
+                )
+            frames = file.frames if 0 < file.frames < UNKNOWN_FRAMES else 0
+            samples = round(frames * SAMPLE_RATE / file.samplerate)
+            return cls(source, file.samplerate, file.channels, samples)
 
     def blocks(self) -> Iterator[npt.NDArray[np.float32]]:
         """The file's sound, float32 (n,) in [-1, 1] at 16 kHz, channels averaged, some seconds at a time.
@@ -42,47 +64,82 @@ class AudioFile:
         """
         resampler = soxr.ResampleStream(self.sample_rate, SAMPLE_RATE, 1, dtype="float32")
         read = 0
-        with _opened(self.path) as file:
-            while len(block := _read(file, self.path, read)) > 0:
+        with _opened(self.source) as file:
+            while len(block := _read(file, _name(self.source), read)) > 0:
                 read += len(block)
                 mono = block.mean(axis=1, dtype=np.float32)
                 yield mono if self.sample_rate == SAMPLE_RATE else resampler.resample_chunk(mono)
         if read == 0:
-            raise FileFault(f"{self.path} holds no sound: it is an audio file without a single sample; record it again")
+            raise FileFault(
+                f"{_name(self.source)} holds no sound: it is an audio file without a single sample; record it again"
+            )
         if self.sample_rate != SAMPLE_RATE:
             yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
 
 
+class _Descriptor(io.RawIOBase):
+    """Reads an open file by its descriptor with a position of its own: whoever handed it over may go on using theirs."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position}.get(whence)
+        self._position = max(0, offset + (os.fstat(self._descriptor).st_size if base is None else base))
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        read = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += read
+        return read
+
+
+def _name(source: Path | int) -> str:
+    return "the file" if isinstance(source, int) else str(source)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    if path.is_dir():
-        raise FileFault(f"{path} is a directory: name the audio files in it")
+def _opened(source: Path | int) -> Iterator[soundfile.SoundFile]:
+    name = _name(source)
     try:
-        if path.is_file() and path.stat().st_size == 0:
-            raise FileFault(f"{path} is empty: record it again, or fetch it anew")
-        with path.open("rb") as content:
+        if isinstance(source, Path) and source.is_dir():
+            raise FileFault(f"{name} is a directory: name the audio files in it")
+        state = os.fstat(source) if isinstance(source, int) else source.stat()
+        if stat.S_ISREG(state.st_mode) and state.st_size == 0:
+            raise FileFault(f"{name} is empty: record it again, or fetch it anew")
+        content = io.BufferedReader(_Descriptor(source)) if isinstance(source, int) else source.open("rb")
+        with content:
             try:
                 file = soundfile.SoundFile(content)
             except soundfile.LibsndfileError as error:
-                raise FileFault(f"{path} is not audio that can be read ({error.error_string}): {CONVERT}") from error
+                raise FileFault(f"{name} is not audio that can be read ({error.error_string}): {CONVERT}") from error
             except TypeError as error:  # by its name a format without a head, whose rate would have to be told
-                raise FileFault(f"{path} is not audio that can be read (it has no header): {CONVERT}") from error
+                raise FileFault(f"{name} is not audio that can be read (it has no header): {CONVERT}") from error
             with file:
                 yield file
     except FileNotFoundError as error:
-        raise FileFault(f"there is no file {path}: check its name") from error
+        raise FileFault(f"there is no file {name}: check its name") from error
     except OSError as error:
-        raise FileFault(f"{path} can't be read: {error.strerror or error}") from error
+        raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
 
 
-def _read(file: soundfile.SoundFile, path: Path, position: int) -> npt.NDArray[np.float32]:
+def _read(file: soundfile.SoundFile, name: str, position: int) -> npt.NDArray[np.float32]:
     """The next block, float32 (frames, channels); no frames at the end."""
+    frames = min(BLOCK_S * file.samplerate, BLOCK_VALUES // file.channels)
     try:
-        block: npt.NDArray[np.float32] = file.read(BLOCK_S * file.samplerate, dtype="float32", always_2d=True)
+        block: npt.NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise FileFault(
-            f"{path} is damaged after {position / file.samplerate:.1f} s ({error.error_string}): {CONVERT}, which may mend it"
+            f"{name} is damaged after {position / file.samplerate:.1f} s ({error.error_string}): {CONVERT}, which may mend it"
         ) from error
     if not np.isfinite(block).all():
-        raise FileFault(f"{path} holds NaN or infinite values after {position / file.samplerate:.1f} s: {CONVERT}")
+        raise FileFault(f"{name} holds NaN or infinite values after {position / file.samplerate:.1f} s: {CONVERT}")
     return block

@@ -61,6 +61,9 @@ class Calls:
         caller = current_caller()
         return self._control.toggle(caller.name, caller.called_s)
 
+    async def retry_last(self) -> str:
+        return bus_text(await self._control.retry_last(current_caller().name))
+
     def select_device(self, name: str) -> None:
         self._microphone.select(name)
 

@@ -5,7 +5,7 @@ Imports nothing heavy: a shortcut key starts a process that uses this.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -33,7 +33,7 @@ _NAMED_ERRORS: Mapping[str, type[errors.ColdvoxError]] = MappingProxyType(
             errors.NotOwner,
             errors.NotReady,
             errors.NoMicrophone,
-            errors.TextTimeout,
+            errors.CallTimeout,
             errors.InvalidOption,
             errors.NotSupported,
         )
@@ -47,15 +47,22 @@ class Event:
     """Something the daemon told, as plain values that JSON knows."""
 
     name: str
-    """`transcribed`, `started`, `stopped`, `speech-started`, `speech-ended`, `daemon-gone`, `daemon-here` or
-    `interrupted`."""
+    """`transcribed`, `started`, `stopped`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
+    `daemon-gone`, `daemon-here` or `interrupted`."""
     fields: Mapping[str, Any]
-    """`session` and what the signal of the contract carries, under the same names, details included."""
+    """`session` or `job`, and what the signal of the contract carries, under the same names, details included."""
 
     @property
     def session(self) -> int:
         """0 where the event belongs to none."""
         return int(self.fields.get("session", 0))
+
+    @property
+    def fault(self) -> errors.ColdvoxError | None:
+        """Why a file could not be transcribed; None where it could."""
+        if "error" not in self.fields:
+            return None
+        return _named(self.fields["error"], self.fields["message"])
 
 
 class DaemonClient:
@@ -104,6 +111,38 @@ class DaemonClient:
         """Start or stop; whether a session listens now. Starts the daemon where it can be."""
         return bool(await self._call("ToggleDictation"))
 
+    async def retry_last(self) -> str:
+        """Recognize the last utterance again; its text."""
+        return str(await self._call("RetryLast", activate=False))
+
+    async def reload(self) -> None:
+        """Settings and model again."""
+        await self._call("Reload", interface=ENGINE, activate=False)
+
+    async def set_provider(self, provider: str) -> None:
+        """Recognize on another execution provider."""
+        await self._call("SetProvider", "s", provider, interface=ENGINE, activate=False)
+
+    async def metrics(self) -> dict[str, Any]:
+        """What GetMetrics tells, as plain values; of a stage `count`, `p50`, `p95`, `p99`. Doesn't start the daemon."""
+        found = {
+            key: value.value
+            for key, value in (await self._call("GetMetrics", interface=ENGINE, activate=False)).items()
+        }
+        keys = ("count", "p50", "p95", "p99")
+        return found | {
+            "stages": {stage: dict(zip(keys, figures, strict=True)) for stage, figures in found["stages"].items()}
+        }
+
+    async def transcribe_file(self, descriptor: int, *, words: bool) -> int:
+        """Begin to transcribe an open file; the job, whose events come to who has subscribed. Starts the daemon."""
+        options = {"words": Variant("b", True)} if words else {}
+        return int(await self._call("TranscribeFile", "ha{sv}", 0, options, descriptors=(descriptor,)))
+
+    async def cancel_file(self, job: int) -> None:
+        """End a job."""
+        await self._call("CancelFile", "u", job, activate=False)
+
     async def status(self) -> dict[str, Any]:
         """All properties of Dictation1 and Engine1, by their names in the contract. Doesn't start the daemon."""
         return await self._properties(DICTATION) | await self._properties(ENGINE)
@@ -116,8 +155,8 @@ class DaemonClient:
         """Use another microphone from now on. Starts the daemon where it can be."""
         await self._call("SelectDevice", "s", name, interface=MICROPHONE)
 
-    async def subscribe(self) -> bool:
-        """From now on events are kept for `next_event`; whether the daemon is there."""
+    async def subscribe(self, *, sessions: bool = True) -> bool:
+        """From now on events are kept for `next_event`; whether the daemon is there. Of files only our own have any."""
         self._connection.add_message_handler(self._note)
         self._watching = asyncio.ensure_future(self._watch_bus())
         await self._match(f"sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{BUS_NAME}'")
@@ -125,7 +164,7 @@ class DaemonClient:
             self._daemon = await self._connection.ask_bus("GetNameOwner", "s", BUS_NAME)
         except DBusError:
             self._daemon = ""
-        for member in _EVENTS:
+        for member in _EVENTS if sessions else ():
             await self._match(f"sender='{BUS_NAME}',interface='{DICTATION}',member='{member}'")
         return bool(self._daemon)
 
@@ -182,7 +221,13 @@ class DaemonClient:
             self._events.put_nowait(event)
 
     async def _call(
-        self, member: str, signature: str = "", *body: object, interface: str = DICTATION, activate: bool = True
+        self,
+        member: str,
+        signature: str = "",
+        *body: object,
+        interface: str = DICTATION,
+        activate: bool = True,
+        descriptors: Sequence[int] = (),
     ) -> Any:
         call = Message(
             destination=BUS_NAME,
@@ -191,6 +236,7 @@ class DaemonClient:
             member=member,
             signature=signature,
             body=list(body),
+            unix_fds=list(descriptors),
             flags=MessageFlag.NONE if activate else MessageFlag.NO_AUTOSTART,
         )
         try:
@@ -211,6 +257,8 @@ _EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "DictationStopped": ("stopped", ("session", "reason", "transcript")),
         "SpeechStarted": ("speech-started", ("session",)),
         "SpeechEnded": ("speech-ended", ("session",)),
+        "FileProgress": ("file-progress", ("job", "share")),
+        "FileTranscribed": ("file-transcribed", ("job", "text")),
     }
 )
 
@@ -218,8 +266,8 @@ _EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
 def _event(message: Message) -> Event:
     name, keys = _EVENTS[message.member]
     fields = dict(zip(keys, message.body, strict=False))
-    if message.member == "Transcribed":
-        fields |= {key: value.value for key, value in message.body[3].items()}
+    if message.member in {"Transcribed", "FileTranscribed"}:
+        fields |= {key: value.value for key, value in message.body[-1].items()}
         if "words" in fields:
             keys = ("word", "start", "end", "confidence")
             fields["words"] = [dict(zip(keys, word, strict=True)) for word in fields["words"]]
@@ -230,9 +278,13 @@ def _translated(error: DBusError) -> errors.ColdvoxError:
     """The error of ours that an error of the bus stands for."""
     text, name = str(error), str(error.type)
     if name.startswith(errors.ERROR_PREFIX):
-        return _NAMED_ERRORS.get(name.removeprefix(errors.ERROR_PREFIX), errors.ColdvoxError)(text)
+        return _named(name, text)
     if name.endswith((".ServiceUnknown", ".NameHasNoOwner")):
         return errors.DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
     if ".Error.Unknown" in name:
         return errors.NotSupported(f"The running coldvoxd doesn't know this call ({text}): update and restart it.")
     return errors.DaemonUnreachable(f"coldvoxd can't be reached ({text or name}): {_SEE_UNIT}.")
+
+
+def _named(name: str, text: str) -> errors.ColdvoxError:
+    return _NAMED_ERRORS.get(name.removeprefix(errors.ERROR_PREFIX), errors.ColdvoxError)(text)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from dbus_next import DBusError, Message, MessageFlag, MessageType
+from dbus_next._private.unmarshaller import Unmarshaller
 from dbus_next.aio import MessageBus
 from dbus_next.service import ServiceInterface
 
@@ -44,12 +45,14 @@ class Connection(MessageBus):
     - our object is introspected from the contract's XML; the library's own has no names of signal and out arguments;
     - an error that a method raises is answered and not logged besides, with the names of `replies`;
     - no ObjectManager, whose signals would tell the object's properties to nobody in particular;
+    - file descriptors are not inherited by programs that we start, are sent whole through a full socket, and are closed
+      once the method that got them has taken its first step: what it wants to keep it duplicates there;
     - after the end, messages are dropped and calls raise, where the library would wait forever;
     - a bus that goes away while we connect is an error, where the library would spin.
     """
 
     def __init__(self, address: str) -> None:
-        super().__init__(bus_address=address)
+        super().__init__(bus_address=address, negotiate_unix_fd=True)
         self._writer.sock = _PatientSocket(self._sock)
         self._recipient: str | None = None
         self._last_sent: asyncio.Future[Any] | None = None
@@ -81,16 +84,6 @@ class Connection(MessageBus):
     def backlog(self) -> int:
         """Messages that the bus has not taken yet."""
         return int(self._writer.messages.qsize())
-
-    def when_sent(self, then: Callable[[], None]) -> None:
-        """Call `then` once the socket has taken all bytes of what was sent last; not where the bus goes away."""
-
-        def call(sent: "asyncio.Future[Any]") -> None:
-            if not sent.cancelled() and sent.exception() is None:
-                then()
-
-        if self._last_sent is not None:
-            self._last_sent.add_done_callback(call)
 
     @contextmanager
     def addressed_to(self, client: str | None) -> Iterator[None]:
@@ -126,6 +119,16 @@ class Connection(MessageBus):
         call.flags |= MessageFlag.NO_REPLY_EXPECTED
         if self.usable:
             self.send(call)
+
+    def when_sent(self, then: Callable[[], None]) -> None:
+        """Call `then` once the socket has taken all bytes of what was sent last; not where the bus goes away."""
+
+        def call(sent: "asyncio.Future[Any]") -> None:
+            if not sent.cancelled() and sent.exception() is None:
+                then()
+
+        if self._last_sent is not None:
+            self._last_sent.add_done_callback(call)
 
     async def wait_until_lost(self) -> None:
         """Return when the connection was closed by us; raise BusUnavailable when the bus has gone."""
@@ -188,6 +191,14 @@ class Connection(MessageBus):
             line += received
         return line[:-2].decode()
 
+    def _create_unmarshaller(self) -> Unmarshaller:
+        return Unmarshaller(self._stream, _ReceivingSocket(self._sock))
+
+    def _on_message(self, msg: Message) -> None:
+        super()._on_message(msg)
+        if msg.unix_fds:  # behind the first step of an asynchronous method, which has been scheduled by now
+            self._loop.call_soon(_close_all, tuple(msg.unix_fds))
+
     def _send_reply(self, msg: Message) -> Reply:
         return Reply(self.send, msg)
 
@@ -241,12 +252,41 @@ class _PatientSocket:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._unsent: list[Any] = []
+        """Descriptors that go with the next byte that is taken."""
 
     def send(self, data: memoryview) -> int:
         try:
+            if self._unsent:
+                return self.sendmsg([data], self._unsent)
             return self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
+
+    def sendmsg(self, buffers: list[memoryview], ancillary: list[Any]) -> int:
+        self._unsent = ancillary  # the library takes them for sent whatever comes of it
+        try:
+            taken = self._sock.sendmsg(buffers, ancillary)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        self._unsent = []
+        return taken
+
+
+class _ReceivingSocket:
+    """A socket whose received file descriptors stay with this process."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def recvmsg(self, size: int, ancillary_size: int) -> Any:
+        return self._sock.recvmsg(size, ancillary_size, socket.MSG_CMSG_CLOEXEC)
+
+
+def _close_all(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:

@@ -7,6 +7,8 @@ from dbus_next.service import ServiceInterface, dbus_property, method, signal
 
 from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
+from coldvoxd.bus.enginecalls import EngineCalls
+from coldvoxd.bus.filecalls import FileCalls
 
 _READ = PropertyAccess.READ
 
@@ -14,9 +16,10 @@ _READ = PropertyAccess.READ
 class Dictation1(ServiceInterface):
     """org.coldvox.Dictation1, documented in dbus/org.coldvox.Daemon1.xml."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, files: FileCalls) -> None:
         super().__init__(DICTATION)
         self._calls = calls
+        self._files = files
 
     @method()
     def StartDictation(self) -> "u":
@@ -37,6 +40,26 @@ class Dictation1(ServiceInterface):
     @method()
     def ToggleDictation(self) -> "b":
         return self._calls.toggle()
+
+    @method()
+    async def RetryLast(self) -> "s":
+        return await self._calls.retry_last()
+
+    @method()
+    async def TranscribeFile(self, audio: "h", options: "a{sv}") -> "u":
+        return await self._files.transcribe(audio, options)
+
+    @method()
+    def CancelFile(self, job: "u"):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
+        self._files.cancel(job)
+
+    @signal()
+    def FileProgress(self, job: int, share: float) -> "ud":
+        return [job, share]
+
+    @signal()
+    def FileTranscribed(self, job: int, text: str, details: dict[str, Variant]) -> "usa{sv}":
+        return [job, text, details]
 
     @signal()
     def Transcribed(self, session: int, utterance: int, text: str, details: dict[str, Variant]) -> "uusa{sv}":
@@ -77,9 +100,26 @@ class Dictation1(ServiceInterface):
 class Engine1(ServiceInterface):
     """org.coldvox.Engine1, documented in dbus/org.coldvox.Daemon1.xml."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, engine: EngineCalls) -> None:
         super().__init__(ENGINE)
         self._calls = calls
+        self._engine = engine
+
+    @method()
+    async def Reload(self):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
+        await self._engine.reload()
+
+    @method()
+    async def SetProvider(self, provider: "s"):  # type: ignore[no-untyped-def]  # as above
+        await self._engine.set_provider(provider)
+
+    @method()
+    def GetMetrics(self) -> "a{sv}":
+        return self._engine.metrics()
+
+    @signal()
+    def ProviderChanged(self, before: str, after: str, reason: str) -> "sss":
+        return [before, after, reason]
 
     @dbus_property(access=_READ)
     def Model(self) -> "s":

@@ -1,4 +1,4 @@
-"""The options of StartDictationWithOptions: their types on the bus, and what is wrong with the others."""
+"""The options of sessions and of files: their types on the bus, and what is wrong with the others."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -6,27 +6,22 @@ from types import MappingProxyType
 from dbus_next import Variant
 
 from coldvoxd.core.errors import InvalidOption, NotSupported
-from coldvoxd.core.values import SessionOptions
+from coldvoxd.core.values import FileOptions, SessionOptions
 
 OPTION_TYPES: Mapping[str, str] = MappingProxyType(
     {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u"}
 )
 PLANNED_OPTIONS = frozenset({"partials", "language", "vocabulary"})
 """Keys of the contract that come with a later version."""
+FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b"})
+PLANNED_FILE_OPTIONS = frozenset({"language", "vocabulary"})
 
 _TYPE_NAMES = {"b": "a boolean (b)", "u": "an unsigned number (u)"}
 
 
 def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
-    """What the options ask for, or InvalidOption or NotSupported for the first key at fault."""
-    for key, value in options.items():
-        if key in PLANNED_OPTIONS:
-            raise NotSupported(f"The option '{key}' is not built yet in this version: leave it out.")
-        wanted = OPTION_TYPES.get(key)
-        if wanted is None:
-            raise InvalidOption(f"There is no option '{key}'. Known are: {', '.join(OPTION_TYPES)}.")
-        if value.signature != wanted:
-            raise InvalidOption(f"The option '{key}' must be {_TYPE_NAMES[wanted]}, not of type '{value.signature}'.")
+    """What the options of a session ask for, or InvalidOption or NotSupported for the first key at fault."""
+    _check(options, OPTION_TYPES, PLANNED_OPTIONS)
     values = {key: value.value for key, value in options.items()}
     max_seconds = values.get("max-seconds")
     if max_seconds == 0:
@@ -39,3 +34,20 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
         single_utterance=values.get("single-utterance", False),
         max_seconds=max_seconds or 0,
     )
+
+
+def parse_file_options(options: Mapping[str, Variant]) -> FileOptions:
+    """The same for TranscribeFile."""
+    _check(options, FILE_OPTION_TYPES, PLANNED_FILE_OPTIONS)
+    return FileOptions(words=options["words"].value if "words" in options else False)
+
+
+def _check(options: Mapping[str, Variant], types: Mapping[str, str], planned: frozenset[str]) -> None:
+    for key, value in options.items():
+        if key in planned:
+            raise NotSupported(f"The option '{key}' is not built yet in this version: leave it out.")
+        wanted = types.get(key)
+        if wanted is None:
+            raise InvalidOption(f"There is no option '{key}'. Known are: {', '.join(types)}.")
+        if value.signature != wanted:
+            raise InvalidOption(f"The option '{key}' must be {_TYPE_NAMES[wanted]}, not of type '{value.signature}'.")

@@ -9,15 +9,18 @@ from dbus_next.service import ServiceInterface
 from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
+from coldvoxd.bus.enginecalls import EngineCalls
+from coldvoxd.bus.filecalls import FileCalls, outcome_body
 from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
 from coldvoxd.bus.notifications import notification
 from coldvoxd.bus.screenlock import ScreenLock
 from coldvoxd.bus.text import bus_text
 from coldvoxd.bus.units import Units
-from coldvoxd.core.errors import NameTaken
+from coldvoxd.bus.words import words_body
+from coldvoxd.core.errors import ColdvoxError, NameTaken
 from coldvoxd.core.notice import Notice
-from coldvoxd.core.ports import DictationControl, MicrophoneControl
-from coldvoxd.core.values import StopReason, Transcript
+from coldvoxd.core.ports import Controls
+from coldvoxd.core.values import FileTranscript, StopReason, Transcript
 
 LEVEL_INTERVAL_S = 1 / 15
 QUESTIONS_OF_A_CALL = 2
@@ -27,17 +30,20 @@ LEVEL_BACKLOG = 32
 
 
 class BusService:
-    """org.coldvox.Daemon1; an Announcer. Event loop only.
+    """org.coldvox.Daemon1; an Announcer and a FileAnnouncer. Event loop only.
 
     `connect`, then `own_name`; then `wait_for_disconnect` beside everything else, and `close` at the end.
     """
 
-    def __init__(self, connection: Connection, control: DictationControl, microphone: MicrophoneControl) -> None:
+    def __init__(self, connection: Connection, controls: Controls) -> None:
         """For `connect`; exports the object."""
         self._connection = connection
-        self._calls = Calls(connection, control, microphone)
-        self._dictation = Dictation1(self._calls)
-        self._engine = Engine1(self._calls)
+        self._engine_control = controls.engine
+        self._calls = Calls(connection, controls.dictation, controls.microphone)
+        self._file_calls = FileCalls(connection, controls.files)
+        self._engine_calls = EngineCalls(controls.engine)
+        self._dictation = Dictation1(self._calls, self._file_calls)
+        self._engine = Engine1(self._calls, self._engine_calls)
         self._microphone = Microphone1(self._calls)
         self._published = self._properties()
         self._level_sent_s = float("-inf")
@@ -46,14 +52,12 @@ class BusService:
         connection.export(OBJECT_PATH, self._microphone)
 
     @classmethod
-    async def connect(
-        cls, control: DictationControl, address: str | None = None, *, microphone: MicrophoneControl
-    ) -> "BusService":
-        """Serve `control` and `microphone` on the bus at `address`, by default the session bus, as yet without the name.
+    async def connect(cls, controls: Controls, address: str | None = None) -> "BusService":
+        """Serve `controls` on the bus at `address`, by default the session bus, as yet without the name.
 
         Raises BusUnavailable.
         """
-        return cls(await Connection.open(address), control, microphone)
+        return cls(await Connection.open(address), controls)
 
     async def check_name_free(self) -> None:
         """Raise NameTaken early, before a microphone is opened for nothing. `own_name` decides."""
@@ -123,6 +127,7 @@ class BusService:
     def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None:
         if not self._connection.usable:
             return
+        began_s = time.monotonic()
         with self._connection.addressed_to(to):
             self._dictation.Transcribed(
                 transcript.session_id,
@@ -130,6 +135,25 @@ class BusService:
                 bus_text(transcript.text),
                 _details(transcript, with_words),
             )
+        self._connection.when_sent(lambda: self._engine_control.delivered(time.monotonic() - began_s))
+
+    def file_progress(self, job: int, share: float, to: str) -> None:
+        if self._connection.usable:
+            with self._connection.addressed_to(to):
+                self._dictation.FileProgress(job, float(share))
+
+    def file_transcribed(self, job: int, outcome: FileTranscript | ColdvoxError, with_words: bool, to: str) -> None:
+        if self._connection.usable:
+            with self._connection.addressed_to(to):
+                self._dictation.FileTranscribed(job, *outcome_body(outcome, with_words))
+
+    def file_ended(self, job: int) -> None:
+        self._file_calls.ended(job)
+
+    def provider_changed(self, before: str, after: str, reason: str) -> None:
+        """Recognition goes on elsewhere."""
+        if self._connection.usable:
+            self._engine.ProviderChanged(before, after, reason)
 
     def speech_started(self, session: int) -> None:
         if self._connection.usable:
@@ -201,9 +225,5 @@ def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
         "retried": Variant("b", transcript.retried),
     }
     if with_words:
-        words = [
-            [bus_text(word.text), float(word.start_s), float(word.end_s), float(word.confidence)]
-            for word in transcript.words
-        ]
-        details["words"] = Variant("a(sddd)", words)
+        details["words"] = words_body(transcript.words)
     return details

@@ -14,7 +14,7 @@ examples:
   coldvoxctl toggle                       start or stop; good for a shortcut key
   coldvoxctl listen                       print what is dictated, as it is recognized
   coldvoxctl listen --start --private     dictate here, readable by nobody else
-  coldvoxctl transcribe --local talk.ogg  recognize a recording, without the daemon
+  coldvoxctl transcribe talk.ogg          recognize a recording
   coldvoxctl model pull                   fetch the model that the settings name
 
 {_EXIT_CODES}
@@ -57,6 +57,32 @@ was cancelled by somebody.
 
 _TRANSCRIBE = """\
 Recognize recordings: WAV, FLAC or OGG, at any sample rate and with any number of channels, which are mixed.
+
+The daemon does it, with the model that it has loaded, and is started where it isn't running; dictation goes first.
+Ctrl-C ends it. With --local no daemon is needed.
+"""
+
+_RETRY = """\
+Recognize the last utterance of dictation again and print its text: after an error, or after `coldvoxctl provider`.
+"""
+
+_RELOAD = """\
+Let the daemon read its settings and load its model again, without a pause in dictation. Where something is wrong with
+them the old ones stay, and the error says what.
+"""
+
+_PROVIDER = """\
+Let the daemon recognize on another ONNX Runtime execution provider, until the next reload or start: `auto`, or one of
+those that `coldvoxctl status` shows as available. Where it can't be had the old one stays, and the error says why.
+"""
+
+_METRICS = """\
+Show what the daemon has counted and timed since its start, none of which tells what was said. Doesn't start the daemon.
+"""
+
+_METRICS_JSON = """\
+With --json one object, whose names are those of the bus method GetMetrics: uptime, memory, model-load, utterances, ...;
+gaps and sessions hold a number for each reason; stages hold for each stage count, p50, p95 and p99 (seconds).
 """
 
 _TRANSCRIBE_JSON = """\
@@ -193,6 +219,7 @@ def command_line() -> argparse.ArgumentParser:
         "End the session; nothing more is told of it, and nothing of it is kept.\n",
         'With --json: {"cancelled": true}.',
     )
+    _command(commands, "retry", "recognize the last utterance again", _RETRY, 'With --json: {"transcript": TEXT}.')
     _command(
         commands,
         "status",
@@ -201,6 +228,16 @@ def command_line() -> argparse.ArgumentParser:
         _STATUS_JSON,
     )
 
+    _command(commands, "metrics", "show counters and times", _METRICS, _METRICS_JSON)
+    _command(commands, "reload", "read settings and model again", _RELOAD, 'With --json: {"reloaded": true}.')
+    provider = _command(
+        commands,
+        "provider",
+        "recognize on another execution provider",
+        _PROVIDER,
+        'With --json: {"execution_provider": NAME}, what runs now.',
+    )
+    provider.add_argument("provider", metavar="NAME", help="auto, cpu, cuda, ...")
     _command(commands, "devices", "list microphones", _DEVICES, _DEVICES_JSON)
     device = _command(commands, "device", "use another microphone", _DEVICE, 'With --json: {"device": DESCRIPTION}.')
     device.add_argument("name", metavar="NAME", help="a microphone's name or part of it, or `default`")

@@ -1,4 +1,4 @@
-"""The commands start, stop, toggle, cancel and status."""
+"""The commands start, stop, toggle, cancel, retry, reload, provider and status."""
 
 import re
 from argparse import Namespace
@@ -6,6 +6,7 @@ from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
 
 
@@ -30,6 +31,19 @@ async def control(arguments: Namespace, output: Output) -> Exit:
             case "cancel":
                 await daemon.cancel()
                 output.result({"cancelled": True}, "cancelled")
+            case "retry":
+                transcript = await daemon.retry_last()
+                output.result({"transcript": transcript}, transcript or None)
+            case "metrics":
+                found = await daemon.metrics()
+                output.result(found, "\n".join(metrics_for_people(found)))
+            case "reload":
+                await daemon.reload()
+                output.result({"reloaded": True}, "settings and model reloaded")
+            case "provider":
+                await daemon.set_provider(arguments.provider)
+                running = (await daemon.status())["ExecutionProvider"]
+                output.result({"execution_provider": running}, f"recognition runs on {running}")
             case _:
                 microphone = await daemon.microphone()
                 del microphone["Devices"]

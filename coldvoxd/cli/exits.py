@@ -25,7 +25,7 @@ MEANINGS = {
     Exit.UNREACHABLE: "no session bus, or coldvoxd doesn't run and can't be started",
     Exit.NOT_READY: "no model is present, or there is no microphone",
     Exit.NOT_NOW: "a session is active already, none is active, or it is somebody else's",
-    Exit.TIMEOUT: "the text took longer than 20 s; `coldvoxctl listen` still gets it",
+    Exit.TIMEOUT: "it took longer than 20 s; what comes of it is told by signal",
     Exit.NOT_SUPPORTED: "this version doesn't have that yet",
     Exit.TRY_LATER: "the model hub can't be reached or is busy; what was fetched is kept, try again",
     Exit.INTERRUPTED: "interrupted",
@@ -47,7 +47,7 @@ _EXITS: tuple[tuple[type[errors.ColdvoxError], Exit], ...] = (
     (errors.AlreadyActive, Exit.NOT_NOW),
     (errors.NotActive, Exit.NOT_NOW),
     (errors.NotOwner, Exit.NOT_NOW),
-    (errors.TextTimeout, Exit.TIMEOUT),
+    (errors.CallTimeout, Exit.TIMEOUT),
     (errors.NotSupported, Exit.NOT_SUPPORTED),
     (errors.HubUnreachable, Exit.TRY_LATER),
 )

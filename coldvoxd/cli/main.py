@@ -35,7 +35,7 @@ def _run(arguments: Namespace, output: Output) -> int:
         output.result({"version": __version__}, f"coldvoxctl {__version__}")
         return Exit.DONE
     match arguments.command:
-        case "start" | "stop" | "toggle" | "cancel" | "status":
+        case "start" | "stop" | "toggle" | "cancel" | "status" | "retry" | "metrics" | "reload" | "provider":
             from coldvoxd.cli.control import control
 
             return asyncio.run(control(arguments, output))

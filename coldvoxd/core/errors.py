@@ -12,19 +12,19 @@ class ColdvoxError(Exception):
 
 
 class AlreadyActive(ColdvoxError):
-    """A session runs already; stop or cancel it first."""
+    """A session runs already, or too many files are being transcribed; wait, stop or cancel first."""
 
     dbus_name = "AlreadyActive"
 
 
 class NotActive(ColdvoxError):
-    """No session runs."""
+    """No session runs, or there is nothing to retry or to cancel."""
 
     dbus_name = "NotActive"
 
 
 class NotOwner(ColdvoxError):
-    """The session is private to somebody else."""
+    """The session is private to somebody else, or the file is somebody else's."""
 
     dbus_name = "NotOwner"
 
@@ -41,14 +41,22 @@ class NoMicrophone(ColdvoxError):
     dbus_name = "NoMicrophone"
 
 
-class TextTimeout(ColdvoxError, TimeoutError):
-    """The text takes longer than a caller waits; it still comes by signal."""
+class CallTimeout(ColdvoxError, TimeoutError):
+    """It takes longer than a caller waits; the message says how the outcome is told."""
 
     dbus_name = "Timeout"
 
 
+class TextTimeout(CallTimeout):
+    """The text takes longer than a caller waits."""
+
+
+class LoadTimeout(CallTimeout):
+    """The model takes longer to load than a caller waits."""
+
+
 class InvalidOption(ColdvoxError, ValueError):
-    """An option that doesn't exist, or has the wrong type or value."""
+    """An option, provider, setting or file that doesn't exist, has the wrong type or can't be used."""
 
     dbus_name = "InvalidOption"
 

@@ -9,12 +9,15 @@ import numpy.typing as npt
 
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.endpointing import Event as EndpointEvent
-from coldvoxd.core.errors import NotReady
+from coldvoxd.core.errors import ColdvoxError, NotReady
+from coldvoxd.core.metrics import Figures
 from coldvoxd.core.microphones import Policy
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import (
     Chunk,
     EngineStatus,
+    FileOptions,
+    FileTranscript,
     Frame,
     Hypothesis,
     SessionOptions,
@@ -126,6 +129,10 @@ class DictationControl(Protocol):
         """
         ...
 
+    async def retry_last(self, caller: str) -> str:
+        """Recognize the last utterance again; its text. Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed."""
+        ...
+
     def caller_left(self, caller: str) -> None:
         """A watched caller left the bus."""
         ...
@@ -168,6 +175,53 @@ class MicrophoneControl(Protocol):
     def select(self, name: str) -> None:
         """Use another microphone from now on: `default`, a name or part of one. Raises UnknownDevice."""
         ...
+
+
+class FileControl(Protocol):
+    """Files that bus clients have transcribed. Event loop only."""
+
+    async def transcribe(self, caller: str, descriptor: int, options: FileOptions) -> int:
+        """Begin to transcribe an open file; the job's number. The descriptor is the callee's to close, whatever comes.
+
+        Raises InvalidOption, AlreadyActive or NotReady.
+        """
+        ...
+
+    def cancel(self, caller: str, job: int) -> None:
+        """End a job. Raises NotActive, NotOwner."""
+        ...
+
+    def caller_left(self, caller: str) -> None:
+        """End all jobs of a caller that left the bus."""
+        ...
+
+
+class EngineControl(Protocol):
+    """What bus clients may ask of the engine. Event loop only."""
+
+    async def reload(self) -> None:
+        """Read the settings and load the model again. Raises InvalidOption, NotReady, LoadTimeout, ColdvoxError."""
+        ...
+
+    async def set_provider(self, provider: str) -> None:
+        """Recognize on another execution provider. Raises InvalidOption, NotReady, LoadTimeout, ProviderUnavailable."""
+        ...
+
+    def figures(self) -> Figures: ...
+
+    def delivered(self, seconds: float) -> None:
+        """The bus took so long to take a text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """All that the bus service makes calls of."""
+
+    dictation: DictationControl
+    engine: EngineControl
+    files: FileControl
+    microphone: MicrophoneControl
 
 
 class Announcer(Protocol):
@@ -229,4 +283,16 @@ class Journal(Protocol):
 
     def end(self, session: int) -> None:
         """Nothing more is owed of the session."""
+        ...
+
+
+class FileAnnouncer(Protocol):
+    """What is told of files, each time to the job's owner alone. Event loop only; never raises, never blocks."""
+
+    def file_progress(self, job: int, share: float, to: str) -> None: ...
+
+    def file_transcribed(self, job: int, outcome: FileTranscript | ColdvoxError, with_words: bool, to: str) -> None: ...
+
+    def file_ended(self, job: int) -> None:
+        """However it ended; nothing more is told of it."""
         ...

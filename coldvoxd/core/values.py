@@ -120,6 +120,15 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """Where one recognition spent its time."""
+
+    features_s: float
+    encoder_s: float
+    decoder_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """The recognizer's answer."""
 
@@ -131,6 +140,8 @@ class Hypothesis:
     provider: str
     """The first active execution provider of the encoder's session."""
     inference_s: float
+    stages: StageSeconds | None = None
+    """None where the model was not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +177,26 @@ class SessionOptions:
     """Stops by itself at the first endpoint."""
     max_seconds: int = 0
     """Ends by itself after so long; 0 for the setting's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How one file is to be transcribed."""
+
+    words: bool = False
+    """Word timings come with the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileTranscript:
+    """A file's text."""
+
+    text: str = field(repr=False)
+    words: tuple[Word, ...] = field(repr=False)
+    """Times in seconds from the file's beginning."""
+    duration_s: float
+    confidence: float
+    """Geometric mean of the tokens' probabilities, 0..1; 0 where there is no text."""
 
 
 class StopReason(StrEnum):

@@ -17,6 +17,7 @@ from coldvoxd.core.errors import (
     NotReady,
     RecognitionFailed,
 )
+from coldvoxd.core.metrics import Count, Metrics, Stage
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.values import (
     FRAME_SAMPLES,
@@ -126,6 +127,7 @@ class Scene:
         self.engine = CountingEngine()
         self.engine.gate.set()
         self.announced = Announced()
+        self.metrics = Metrics()
         self.hearing: list[bool] = []
         self.sample = 0
         self.pipeline = Pipeline(
@@ -136,6 +138,7 @@ class Scene:
             settings=settings or DictationSettings(stop_tail_ms=96),
             pre_roll_ms=pre_roll_ms,
             first_number=100,
+            metrics=self.metrics,
             on_hearing=self.hearing.append,
         )
         self.pipeline.announce_to(self.announced)
@@ -488,6 +491,119 @@ async def test_hours_of_silence_in_a_session_keep_no_audio() -> None:
         session = scene.pipeline._session
         assert session is not None
         assert len(session.audio) < 20
+
+
+async def test_the_last_utterance_can_be_recognized_again_and_nothing_else_comes_of_it() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        scene.hush()
+        scene.hear(3000, 10)
+        assert await scene.stop() == "2000 3000"
+        told = list(scene.announced.seen)
+        assert await scene.pipeline.retry_last(":1.9") == "3000"
+        assert await scene.pipeline.retry_last(":1.1") == "3000"
+        assert scene.announced.seen == told
+        assert scene.metrics.figures().counts[Count.RETRIES] == 2
+
+
+async def test_an_utterance_that_failed_can_be_had_after_all() -> None:
+    async with playing(Scene()) as scene:
+        scene.engine.failing = {"2000"}
+        scene.start()
+        scene.hear(2000, 10)
+        with pytest.raises(RecognitionFailed):
+            await scene.stop()
+        with pytest.raises(RecognitionFailed):
+            await scene.pipeline.retry_last(":1.1")
+        scene.engine.failing = set()
+        assert await scene.pipeline.retry_last(":1.1") == "2000"
+
+
+async def test_there_is_nothing_to_retry_at_first_and_nothing_of_a_session_that_was_thrown_away() -> None:
+    async with playing(Scene()) as scene:
+        with pytest.raises(NotActive, match="no utterance"):
+            await scene.pipeline.retry_last(":1.1")
+        scene.start()
+        scene.hear(2000, 10)
+        await scene.stop()
+        scene.start(bind_to_caller=True)
+        assert await scene.pipeline.retry_last(":1.1") == "2000"
+        scene.hear(3000, 10)
+        scene.hush()
+        await eventually(lambda: len(scene.announced.transcripts) == 2)
+        scene.pipeline.caller_left(":1.1")
+        with pytest.raises(NotActive):
+            await scene.pipeline.retry_last(":1.1")
+
+
+async def test_a_retry_under_way_when_its_session_is_cancelled_is_told_and_gives_no_text() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        scene.hush()
+        await eventually(scene.saw("text"))
+        scene.engine.gate.clear()
+        retrying = asyncio.create_task(scene.pipeline.retry_last(":1.1"))
+        await eventually(lambda: len(scene.engine.heard) == 2)
+        await scene.pipeline.cancel(":1.1")
+        scene.engine.gate.set()
+        with pytest.raises(NotActive, match="thrown away"):
+            await retrying
+
+
+async def test_what_was_said_in_private_is_retried_by_its_owner_alone() -> None:
+    async with playing(Scene()) as scene:
+        scene.start(":1.1", private=True)
+        scene.hear(2000, 10)
+        assert await scene.stop(":1.1") == "2000"
+        with pytest.raises(NotOwner):
+            await scene.pipeline.retry_last(":1.2")
+        assert await scene.pipeline.retry_last(":1.1") == "2000"
+
+
+async def test_settings_that_change_count_from_the_next_session_on() -> None:
+    async with playing(Scene()) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        scene.pipeline.use_settings(
+            endpoint=EndpointSettings(hangover_ms=2000),
+            settings=DictationSettings(stop_tail_ms=96),
+            pre_roll_ms=0,
+            log_text=False,
+        )
+        scene.hush(13)
+        scene.hear(3000, 10)
+        scene.hush(13)
+        assert await scene.stop() == "2000 3000"
+        assert len(scene.engine.heard) == 2, "the hangover of its beginning"
+        scene.start()
+        scene.hear(2000, 10)
+        scene.hush(13)
+        scene.hear(3000, 10)
+        scene.hush(13)
+        await scene.stop()
+        assert len(scene.engine.heard) == 3, "the new hangover: one utterance"
+
+
+async def test_figures_grow_with_what_happens() -> None:
+    async with playing(Scene()) as scene:
+        scene.engine.failing = {"3000"}
+        scene.start()
+        scene.hear(2000, 10)
+        scene.lose(5)
+        scene.hear(3000, 10)
+        with pytest.raises(RecognitionFailed):
+            await scene.stop()
+        scene.start()
+        scene.hear(2000, 10)
+        await scene.pipeline.cancel(":1.1")
+        figures = scene.metrics.figures()
+        assert (figures.counts[Count.UTTERANCES], figures.counts[Count.FAILED]) == (2, 1)
+        assert figures.gaps[GapReason.LOST] == 1
+        assert (figures.sessions[StopReason.STOPPED], figures.sessions[StopReason.CANCELLED]) == (1, 1)
+        assert figures.stages[Stage.KEY_TO_FIRST_SAMPLE].count == 2
+        assert figures.stages[Stage.ENDPOINT_TO_TEXT].count == figures.stages[Stage.QUEUE].count == 1
 
 
 async def test_a_session_begins_while_the_microphone_rests_and_hears_once_it_is_open() -> None:

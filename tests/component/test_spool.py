@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.core.errors import NotReady, RecognitionFailed
+from coldvoxd.core.errors import NotOwner, NotReady, RecognitionFailed
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EndReason, Hypothesis, StopReason, Utterance
 from coldvoxd.recovery import Recovery
@@ -96,6 +96,7 @@ class Life:
             self.announced,
             is_here=is_here,
             next_number=self.scene.pipeline.next_utterance,
+            keep=self.scene.pipeline.keep_for_retry,
         )
 
     async def recover(self) -> list[tuple[object, ...]]:
@@ -303,6 +304,8 @@ async def test_an_utterance_of_which_processes_die_is_given_up_after_two_attempt
     seen = await third.recover()
     assert seen == [("text", session, "3000"), ("stopped", session, StopReason.RESTARTED, "3000")]
     assert len(third.engine.told) == 1
+    third.scene.engine.gate.set()
+    assert await third.scene.pipeline.retry_last("anybody") == "2000"
     assert "given up" in third.engine.told[0]
     assert files(tmp_path) == ["quarantined"]
     third.die()
@@ -328,6 +331,16 @@ async def test_what_the_cpu_refuses_is_given_up_and_kept(tmp_path: Path) -> None
     second.scene.hear(3000, 10)
     second.scene.hush()
     assert "quarantined" not in files(tmp_path), "the next utterance replaces it"
+
+
+async def test_a_private_utterance_that_was_given_up_is_its_owners(tmp_path: Path) -> None:
+    await speak_privately(tmp_path, private=True)
+    second = Life(tmp_path)
+    second.engine.failing = {"2000"}
+    await second.recover()
+    with pytest.raises(NotOwner):
+        await second.scene.pipeline.retry_last("anybody")
+    assert await second.scene.pipeline.retry_last(CALLER) == "2000"
 
 
 async def test_a_private_utterance_that_was_given_up_goes_with_its_owner(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,9 +20,10 @@ from dbus_next.aio import MessageBus
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
+from coldvoxd.core.metrics import Figures, Metrics, Stage
 from coldvoxd.core.microphones import Policy
-from coldvoxd.core.ports import Announcer
-from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason, Transcript, Word
+from coldvoxd.core.ports import Announcer, Controls, FileControl
+from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.eventually import eventually, eventually_blocking
 
 _CONFIG = """
@@ -48,6 +49,7 @@ class PrivateBus:
     def __init__(self, service_directories: Sequence[Path] = ()) -> None:
         """`service_directories` hold activation files."""
         self._service_directories = service_directories
+        self.extra_environment: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="coldvoxd-bus-"))
@@ -81,7 +83,7 @@ class PrivateBus:
     def environment(self) -> dict[str, str]:
         """The environment of a program that finds this bus as its session bus, and no other."""
         found = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "XDG_RUNTIME_DIR")}
-        return found | {"DBUS_SESSION_BUS_ADDRESS": self.address}
+        return found | {"DBUS_SESSION_BUS_ADDRESS": self.address} | self.extra_environment
 
     def kill(self) -> None:
         """As a crash would."""
@@ -135,7 +137,7 @@ class BusClient:
     """Another program on the bus, by the plain library. `async with BusClient(address) as client`."""
 
     def __init__(self, address: str) -> None:
-        self._bus = MessageBus(bus_address=address)
+        self._bus = MessageBus(bus_address=address, negotiate_unix_fd=True)
         self.signals: list[Signal] = []
         """All that were delivered to this client, oldest first."""
 
@@ -170,8 +172,9 @@ class BusClient:
         interface: str = DICTATION,
         destination: str = BUS_NAME,
         path: str = OBJECT_PATH,
+        descriptors: Sequence[int] = (),
     ) -> Any:
-        """The first value of the answer, or BusError."""
+        """The first value of the answer, or BusError. In the body stand indices of descriptors."""
         reply = await self._bus.call(
             Message(
                 destination=destination,
@@ -180,6 +183,7 @@ class BusClient:
                 member=member,
                 signature=signature,
                 body=list(body),
+                unix_fds=list(descriptors),
             )
         )
         assert reply is not None
@@ -254,9 +258,9 @@ class BusClient:
 
 @dataclass
 class ScriptedControl:
-    """A DictationControl whose microphone and recognizer are the test: it says what was spoken, with `say`."""
+    """All controls, whose microphone and recognizer are the test: it says what was spoken, with `say`."""
 
-    announcer: Announcer | None = None
+    announcer: BusService | None = None
     state: State = State.IDLE
     session: int = 0
     engine: EngineStatus = field(default_factory=EngineStatus)
@@ -268,8 +272,17 @@ class ScriptedControl:
     """Caller, options and time of each session begun."""
     left: list[str] = field(default_factory=list)
     """Callers of which was told that they left."""
+    files: dict[int, tuple[str, int, FileOptions]] = field(default_factory=dict)
+    """Caller, descriptor and options of each file job; the test closes the descriptors."""
+    providers: list[str] = field(default_factory=list)
+    """What SetProvider was called with; `reload` for each Reload."""
+    metrics: Metrics = field(default_factory=Metrics)
     _texts: list[str] = field(default_factory=list)
     _sessions: int = 0
+
+    @property
+    def controls(self) -> Controls:
+        return Controls(self, self, _Files(self), ScriptedMicrophone())
 
     @property
     def owner(self) -> str:
@@ -323,6 +336,45 @@ class ScriptedControl:
             self._texts.clear()
             self._end(StopReason.CALLER_LEFT)
 
+    async def retry_last(self, caller: str) -> str:
+        self._fail()
+        if not self._texts:
+            raise NotActive("There is nothing to retry.")
+        if self.options.private and caller != self.owner:
+            raise NotOwner("The last utterance is private to somebody else.")
+        return self._texts[-1]
+
+    async def transcribe(self, caller: str, descriptor: int, options: FileOptions) -> int:
+        try:
+            self._fail()
+        except Exception:
+            os.close(descriptor)
+            raise
+        number = len(self.files) + 1
+        self.files[number] = (caller, descriptor, options)
+        return number
+
+    def cancel_file(self, caller: str, job: int) -> None:
+        self._fail()
+        owner, descriptor, _ = self.files.pop(job)
+        assert owner == caller
+        os.close(descriptor)
+        self._tell().file_ended(job)
+
+    async def reload(self) -> None:
+        self._fail()
+        self.providers.append("reload")
+
+    async def set_provider(self, provider: str) -> None:
+        self._fail()
+        self.providers.append(provider)
+
+    def figures(self) -> Figures:
+        return self.metrics.figures(uptime_s=1.5, resident_bytes=1 << 33)
+
+    def delivered(self, seconds: float) -> None:
+        self.metrics.took(Stage.DELIVERY, seconds)
+
     def say(self, text: str, words: tuple[Word, ...] = ()) -> None:
         """Speech has been recognized."""
         self._texts.append(text)
@@ -356,9 +408,18 @@ class ScriptedControl:
         if self.fault is not None:
             raise self.fault
 
-    def _tell(self) -> Announcer:
+    def _tell(self) -> BusService:
         assert self.announcer is not None
         return self.announcer
+
+
+class _Files:
+    """A FileControl; its `cancel` takes other arguments than a session's."""
+
+    def __init__(self, control: ScriptedControl) -> None:
+        self.transcribe = control.transcribe
+        self.cancel = control.cancel_file
+        self.caller_left = control.left.append
 
 
 @dataclass
@@ -398,14 +459,17 @@ class RunningService:
 
 
 @asynccontextmanager
-async def running_service(bus: PrivateBus) -> AsyncIterator[RunningService]:
-    """The service on this bus, obeying a ScriptedControl."""
+async def running_service(bus: PrivateBus, files: FileControl | None = None) -> AsyncIterator[RunningService]:
+    """The service on this bus, obeying a ScriptedControl; files go to `files` where given."""
     control = ScriptedControl()
     microphone = ScriptedMicrophone()
-    service = await BusService.connect(control, bus.address, microphone=microphone)
+    controls = replace(control.controls, microphone=microphone)
+    service = await BusService.connect(replace(controls, files=files or controls.files), bus.address)
     control.announcer = microphone.announcer = service
     await service.own_name()
     try:
         yield RunningService(bus, service, control, microphone)
     finally:
         await service.close()
+        for _, descriptor, _ in control.files.values():
+            os.close(descriptor)

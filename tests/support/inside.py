@@ -19,11 +19,6 @@ from tests.support.bus import BusClient, BusError, Signal
 from tests.support.login import UNIT, Sample, samples
 from tests.support.user_manager import ROOT, UserManager, install_daemon, user_manager
 
-BUS = {
-    "interface": "org.freedesktop.DBus",
-    "destination": "org.freedesktop.DBus",
-    "path": "/org/freedesktop/DBus",
-}
 PAUSE_MS = 900
 """Between two sentences: more than hangover_ms, so that they are two utterances."""
 
@@ -96,9 +91,15 @@ class Scene:
     async def pid(self) -> int:
         """Of the daemon, 0 where nobody has its name."""
         try:
-            return int(await self.witness.call("GetConnectionUnixProcessID", "s", BUS_NAME, **BUS))
+            return int(await self.ask_bus("GetConnectionUnixProcessID", BUS_NAME))
         except BusError:
             return 0
+
+    async def ask_bus(self, member: str, name: str) -> Any:
+        """Call the bus itself; raises BusError."""
+        bus = "org.freedesktop.DBus"
+        path = "/org/freedesktop/DBus"
+        return await self.witness.call(member, "s", name, interface=bus, destination=bus, path=path)
 
     async def show(self, what: str) -> str:
         """A property of the unit."""

@@ -58,21 +58,38 @@ def samples() -> list[Sample]:
     return [Sample(MINI / entry["file"], entry["said"], entry["heard"]["fp32"]) for entry in manifest["samples"]]
 
 
-class Listener:
-    """`coldvoxctl listen --json`, read as it comes."""
+class Output:
+    """What a process writes, line by line, waited for with a limit."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
-        self.events: list[dict[str, Any]] = []
         self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
+
+    def line(self, patience_s: float = PATIENCE_S) -> str:
+        """The next line; raises queue.Empty where none comes in time."""
+        return self._queue.get(timeout=max(0.0, patience_s))
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with contextlib.suppress(ValueError):  # closed under the reader at the end
+            for line in self.process.stdout:
+                self._queue.put(line.strip())
+
+
+class Listener(Output):
+    """`coldvoxctl listen --json`, read as it comes."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        super().__init__(process)
+        self.events: list[dict[str, Any]] = []
 
     def wait_for(self, name: str, *, patience_s: float = PATIENCE_S) -> dict[str, Any]:
         """The next event of that name; those before it are kept in `events` too."""
         deadline_s = time.monotonic() + patience_s
         while True:
             try:
-                line = self._queue.get(timeout=max(0.0, deadline_s - time.monotonic()))
+                line = self.line(deadline_s - time.monotonic())
             except queue.Empty:
                 raise AssertionError(f"no event {name!r} within {patience_s:g} s; there were {self.events}") from None
             if not line.startswith("{"):
@@ -89,12 +106,6 @@ class Listener:
         while not sample.is_in(" ".join(text["text"] for text in texts)):
             texts.append(self.wait_for("transcribed", patience_s=patience_s))
         return texts
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with contextlib.suppress(ValueError):  # closed under the reader at the end
-            for line in self.process.stdout:
-                self._queue.put(line.strip())
 
 
 class Login(UserManager):

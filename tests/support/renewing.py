@@ -17,7 +17,7 @@ from coldvoxd.bus.contract import BUS_NAME, ENGINE
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.virtual.accelerator import PROVIDER
 from tests.support.bus import BusClient, BusError
-from tests.support.inside import BUS, Said, Scene, report, scene, sentences, texts_of
+from tests.support.inside import Said, Scene, report, scene, sentences, texts_of
 
 CALL_EVERY_S = 0.05
 BLIND = re.compile(r"unheard for ([\d.]+) s")
@@ -83,7 +83,7 @@ class Renewals:
 
     async def _owner(self) -> str:
         try:
-            return str(await self.stage.witness.call("GetNameOwner", "s", BUS_NAME, **BUS))
+            return str(await self.stage.ask_bus("GetNameOwner", BUS_NAME))
         except BusError:
             return ""
 

@@ -127,15 +127,19 @@ class UserManager:
                 self.end(process)
 
     def end(self, process: "subprocess.Popen[str]") -> None:
-        """SIGTERM to what runs inside, below nsenter (and sudo)."""
-        for child in _descendants(process.pid):
-            subprocess.run(as_root("kill", "-TERM", str(child)), check=False, capture_output=True)
+        """SIGTERM to what runs inside, below nsenter (and sudo); SIGKILL where that isn't enough."""
         try:
+            self._signal_descendants(process, "TERM")
             process.wait(10)
         except subprocess.TimeoutExpired:
-            for child in _descendants(process.pid):
-                subprocess.run(as_root("kill", "-KILL", str(child)), check=False, capture_output=True)
-            process.kill()
+            self._signal_descendants(process, "KILL")
+        finally:
+            with contextlib.suppress(PermissionError):  # sudo's own process; its child has ended
+                process.kill()
+
+    def _signal_descendants(self, process: "subprocess.Popen[str]", name: str) -> None:
+        for child in _descendants(process.pid):
+            subprocess.run(as_root("kill", f"-{name}", str(child)), check=False, capture_output=True)
 
     def systemctl(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         return self.run("systemctl", "--user", *arguments, check=check)

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.support.login import UNIT, Login, samples
+from tests.support.login import UNIT, Login, Output, samples
 from tests.support.user_manager import NAME
 
 OPEN, CLOSE, HELLO = samples()[:3]
@@ -11,20 +11,17 @@ OPEN, CLOSE, HELLO = samples()[:3]
 def test_what_is_said_comes_as_a_signal_and_stop_returns_it(dictation: Login) -> None:
     """The README's busctl lines, nothing else."""
     with dictation.running("busctl", "--user", "--json=short", "monitor", NAME) as monitor:
-        assert monitor.stdout is not None
+        output = Output(monitor)
+        while "Monitoring" not in output.line():
+            pass
         session = dictation.answer("StartDictation")
         dictation.speak(OPEN)
         dictation.speak(CLOSE)
         transcript = dictation.answer("StopDictation")
         texts = []
-        for line in monitor.stdout:
-            if not line.startswith("{"):
-                continue
-            message = json.loads(line)
+        while (message := json.loads(output.line())).get("member") != "DictationStopped":
             if message.get("member") == "Transcribed":
                 texts.append(message["payload"]["data"])
-            if message.get("member") == "DictationStopped":
-                break
     assert OPEN.is_in(transcript)
     assert CLOSE.is_in(transcript)
     assert OPEN.is_in(" ".join(text for _, _, text, _ in texts))

@@ -62,6 +62,15 @@ def test_a_daemon_that_stands_still_is_restarted_by_the_watchdog(dictation: Logi
     assert_dictation_works(dictation)
 
 
+def test_a_reload_takes_the_model_again_and_stays_the_same_process(dictation: Login) -> None:
+    process = dictation.main_pid
+    loads = dictation.journal(UNIT).count(" loaded, provider ")
+    dictation.systemctl("reload", UNIT)
+    eventually_blocking(lambda: dictation.journal(UNIT).count(" loaded, provider ") > loads, what="the model again")
+    assert_dictation_works(dictation)
+    assert dictation.main_pid == process
+
+
 def test_a_second_daemon_says_who_has_the_name_and_leaves_the_first_alone(dictation: Login) -> None:
     first = dictation.main_pid
     second = dictation.run(dictation.home / ".local/bin/coldvoxd", check=False)

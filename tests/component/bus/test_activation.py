@@ -12,7 +12,7 @@ from tests.support.bus import ScriptedControl, ScriptedMicrophone
 
 async def main():
     control = ScriptedControl()
-    service = control.announcer = await BusService.connect(control, microphone=ScriptedMicrophone())
+    service = control.announcer = await BusService.connect(control.controls)
     await service.own_name()
     await service.wait_for_disconnect()
 

@@ -14,7 +14,6 @@ from tests.support.bus import (
     PrivateBus,
     RunningService,
     ScriptedControl,
-    ScriptedMicrophone,
     running_service,
 )
 from tests.support.eventually import eventually
@@ -23,7 +22,7 @@ BURST = 2000
 
 
 async def test_a_second_daemon_is_told_who_has_the_name(running: RunningService, client: BusClient) -> None:
-    second = await BusService.connect(ScriptedControl(), running.bus.address, microphone=ScriptedMicrophone())
+    second = await BusService.connect(ScriptedControl().controls, running.bus.address)
     with pytest.raises(NameTaken, match=rf"process {os.getpid()} \(:1\.\d+\)"):
         await second.own_name()
     await second.close()
@@ -70,11 +69,9 @@ async def test_a_bus_that_goes_away_is_noticed(running: RunningService) -> None:
 
 async def test_no_bus_is_an_error_that_says_so(bus: PrivateBus) -> None:
     with pytest.raises(BusUnavailable, match="can't be reached"):
-        await BusService.connect(
-            ScriptedControl(), f"unix:path={bus.directory}/nowhere", microphone=ScriptedMicrophone()
-        )
+        await BusService.connect(ScriptedControl().controls, f"unix:path={bus.directory}/nowhere")
     with pytest.raises(BusUnavailable):
-        await BusService.connect(ScriptedControl(), "no address at all", microphone=ScriptedMicrophone())
+        await BusService.connect(ScriptedControl().controls, "no address at all")
 
 
 async def test_a_bus_that_hangs_up_while_we_connect_is_an_error(bus: PrivateBus) -> None:
@@ -85,7 +82,7 @@ async def test_a_bus_that_hangs_up_while_we_connect_is_an_error(bus: PrivateBus)
     path = f"{bus.directory}/rude"
     async with await asyncio.start_unix_server(hang_up, path):
         with pytest.raises(BusUnavailable, match="lets nobody in"):
-            await BusService.connect(ScriptedControl(), f"unix:path={path}", microphone=ScriptedMicrophone())
+            await BusService.connect(ScriptedControl().controls, f"unix:path={path}")
 
 
 async def test_a_burst_survives_a_bus_that_stands_still(running: RunningService, client: BusClient) -> None:

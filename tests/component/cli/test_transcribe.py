@@ -2,14 +2,20 @@
 
 import json
 import os
+import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 from coldvoxd.cli.exits import Exit
 from coldvoxd.models.find import bundled_directory
 from tests.component.cli.conftest import Ctl, Result
+from tests.support.bus import PrivateBus, RunningService
+from tests.support.eventually import eventually
+from tests.support.files import transcribing
 
 MINI = ("--local", "--model", "mini", "--precision", "int8")
 SAMPLES = json.loads((bundled_directory() / "manifest.json").read_text())["samples"][:3]
@@ -106,7 +112,60 @@ async def test_progress_is_shown_to_a_terminal_and_wiped(ctl: Ctl) -> None:
     assert shown.endswith("\r\033[K")
 
 
-async def test_the_daemon_does_not_transcribe_files_yet(ctl: Ctl) -> None:
-    result = await run(ctl, "--json", FILES[0])
-    assert result.exit == Exit.NOT_SUPPORTED
-    assert "--local" in result.error["message"]
+@pytest.fixture
+async def daemon(bus: PrivateBus) -> AsyncIterator[RunningService]:
+    async with transcribing(bus) as running:
+        yield running
+
+
+async def test_the_daemon_hears_what_is_heard_without_it(daemon: RunningService, ctl: Ctl) -> None:
+    del daemon
+    through = await run(ctl, "--json", *FILES)
+    assert (through.exit, through.err) == (Exit.DONE, "")
+    alone = await run(ctl, "--local", "--model", "mini", "--precision", "fp32", "--json", *FILES)
+    assert through.objects == alone.objects
+
+
+async def test_the_daemon_is_told_of_files_that_are_none_and_the_others_go_on(
+    daemon: RunningService, ctl: Ctl, tmp_path: Path
+) -> None:
+    del daemon
+    os.mkfifo(tmp_path / "fifo.wav")
+    (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
+    names = ["missing.wav", "fifo.wav", "letter.wav"]
+    files = [*(str(tmp_path / name) for name in names), "/dev/zero", str(tmp_path), FILES[0]]
+    result = await run(ctl, "--json", *files)
+    assert (result.exit, result.err) == (Exit.FAILED, "")
+    assert [found["file"] for found in result.objects] == files
+    assert [found.get("error") for found in result.objects] == ["FileFault", *["InvalidOption"] * 4, None]
+    for_people = await run(ctl, *files)
+    for file, line in zip(files, for_people.err.splitlines(), strict=False):
+        assert file in line
+    assert for_people.out.startswith(f"{FILES[0]}: ")
+
+
+async def test_an_interrupt_ends_the_job(daemon: RunningService, ctl: Ctl, tmp_path: Path) -> None:
+    long = tmp_path / "long.flac"
+    noise = np.random.default_rng(1).normal(0, 0.01, 3600 * 16_000).astype(np.float32)
+    soundfile.write(long, noise, 16_000)
+    command = await ctl("transcribe", str(long))
+    await eventually(lambda: daemon.service._file_calls._owners, what="the job")
+    command.process.send_signal(signal.SIGINT)
+    assert (await command.ended()).exit == Exit.INTERRUPTED
+    await eventually(lambda: not daemon.service._file_calls._owners, what="the end of the job")
+
+
+async def test_a_daemon_that_ends_is_told(daemon: RunningService, ctl: Ctl, tmp_path: Path) -> None:
+    long = tmp_path / "long.flac"
+    soundfile.write(long, np.zeros(3600 * 16_000, np.int16), 16_000)
+    command = await ctl("transcribe", "--json", str(long))
+    await eventually(lambda: daemon.service._file_calls._owners, what="the job")
+    await daemon.service.close()
+    result = await command.ended()
+    assert (result.exit, result.error["error"]) == (Exit.UNREACHABLE, "DaemonUnreachable")
+
+
+async def test_a_models_name_is_for_local(ctl: Ctl) -> None:
+    result = await run(ctl, "--model", "mini", FILES[0])
+    assert (result.exit, result.out) == (Exit.USAGE, "")
+    assert "--local" in result.err

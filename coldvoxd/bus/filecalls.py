@@ -1,0 +1,74 @@
+"""What the service answers when it is called about files."""
+
+import os
+from collections.abc import Mapping
+
+from dbus_next import Variant
+
+from coldvoxd.bus.callers import Callers, current_caller
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.options import parse_file_options
+from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.words import words_body
+from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError, InvalidOption
+from coldvoxd.core.ports import FileControl
+from coldvoxd.core.values import FileTranscript
+
+
+class FileCalls:
+    """Turns bus calls into calls of the FileControl. Event loop only, inside the serving of a call."""
+
+    def __init__(self, connection: Connection, control: FileControl) -> None:
+        self._control = control
+        self._callers = Callers(connection, control.caller_left)
+        self._owners: dict[int, str] = {}
+        """Unique name of the caller by the number of its job."""
+
+    async def transcribe(self, descriptor: int | None, options: Mapping[str, Variant]) -> int:
+        if descriptor is None:
+            raise InvalidOption("No file descriptor came with the call.")
+        caller = current_caller()
+        parsed = parse_file_options(options)
+        try:
+            ours = os.dup(descriptor)  # before anything is waited for: the connection closes what came with a call
+        except OSError as error:
+            raise ColdvoxError(f"The daemon can't open another file ({error.strerror}): try again later.") from error
+        try:
+            is_there = await self._callers.watch(caller.name)
+        except BaseException:
+            os.close(ours)
+            raise
+        if not is_there:
+            os.close(ours)
+            raise ColdvoxError("The caller has left the bus already: no file is transcribed.")
+        try:
+            job = await self._control.transcribe(caller.name, ours, parsed)
+        except BaseException:
+            self._callers.unwatch(caller.name)
+            raise
+        self._owners[job] = caller.name
+        return job
+
+    def cancel(self, job: int) -> None:
+        self._control.cancel(current_caller().name, job)
+
+    def ended(self, job: int) -> None:
+        """Its caller need not be watched for it any more."""
+        if owner := self._owners.pop(job, None):
+            self._callers.unwatch(owner)
+
+
+def outcome_body(outcome: FileTranscript | ColdvoxError, with_words: bool) -> tuple[str, dict[str, Variant]]:
+    """Text and details of FileTranscribed."""
+    if isinstance(outcome, ColdvoxError):
+        return "", {
+            "error": Variant("s", ERROR_PREFIX + outcome.dbus_name),
+            "message": Variant("s", bus_text(str(outcome))),
+        }
+    details = {
+        "duration": Variant("d", float(outcome.duration_s)),
+        "confidence": Variant("d", float(outcome.confidence)),
+    }
+    if with_words:
+        details["words"] = words_body(outcome.words)
+    return bus_text(outcome.text), details

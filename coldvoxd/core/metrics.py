@@ -1,0 +1,146 @@
+"""The daemon's own figures: how often things happened and how long each stage took. Never what was said."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from coldvoxd.core.values import GapReason, Hypothesis, StopReason
+
+KEPT_SAMPLES = 1000
+"""Percentiles are those of the last so many; counts are of all."""
+
+
+class Count(StrEnum):
+    """What is counted since the daemon's start, as clients read it."""
+
+    UTTERANCES = "utterances"
+    """Sent to recognition by dictation sessions."""
+    WITHOUT_WORDS = "utterances-without-words"
+    FAILED = "utterances-failed"
+    ATTEMPTS_AGAIN = "recognition-retries"
+    """Second attempts after a fault of the execution provider."""
+    FAULTS = "provider-faults"
+    """Of the accelerator, at load, in a run or by its slowness."""
+    HEDGES = "hedges"
+    """Utterances that the CPU began too, because the accelerator took long."""
+    LATE = "late-answers"
+    """Answers dropped since another had come first."""
+    SPLITS = "recognitions-in-pieces"
+    """Utterances that took so long on the CPU that they were begun anew in two pieces."""
+    HEARD_AGAIN = "heard-again"
+    """Utterances that held speech and in which no words were heard at first."""
+    MENDED = "heard-again-with-words"
+    RETRIES = "retries-asked-for"
+    """RetryLast that found an utterance."""
+    PROVIDER_CHANGES = "provider-changes"
+    MODEL_LOADS = "model-loads"
+    FILES = "files"
+    """File jobs that have begun."""
+    FILES_FAILED = "files-failed"
+    FILE_PIECES = "file-pieces"
+    """Pieces of files that were recognized."""
+
+
+class Stage(StrEnum):
+    """What is timed, as clients read it."""
+
+    KEY_TO_FIRST_SAMPLE = "key-to-first-sample"
+    """From the call that begins a session to the first audio spoken after it."""
+    QUEUE = "queue"
+    """From the endpoint to the text, less the recognition itself."""
+    FEATURES = "features"
+    ENCODER = "encoder"
+    DECODER = "decoder"
+    ENDPOINT_TO_TEXT = "endpoint-to-text"
+    DELIVERY = "delivery"
+    """From the text to the moment the bus has taken all of its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of one stage, in seconds."""
+
+    count: int
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All of it at one moment."""
+
+    counts: Mapping[Count, int]
+    gaps: Mapping[GapReason, int]
+    sessions: Mapping[StopReason, int]
+    stages: Mapping[Stage, Percentiles]
+    """Stages that have not happened yet are absent."""
+    uptime_s: float = 0.0
+    model_load_s: float = 0.0
+    """What the last loading took; 0 before the first."""
+    resident_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Series:
+    count: int = 0
+    last: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_SAMPLES))
+
+    def percentiles(self) -> Percentiles:
+        ordered = sorted(self.last)
+        return Percentiles(self.count, *(nearest_rank(ordered, share) for share in (0.50, 0.95, 0.99)))
+
+
+class Metrics:
+    """Collects figures; bounded, however long the daemon runs. One thread."""
+
+    def __init__(self) -> None:
+        self.model_load_s = 0.0
+        self._counts: Counter[Count] = Counter()
+        self._gaps: Counter[GapReason] = Counter()
+        self._sessions: Counter[StopReason] = Counter()
+        self._series: dict[Stage, _Series] = {}
+
+    def count(self, what: Count) -> None:
+        """It happened once more."""
+        self._counts[what] += 1
+
+    def gap(self, reason: GapReason) -> None:
+        """Audio was lost."""
+        self._gaps[reason] += 1
+
+    def session_ended(self, reason: StopReason) -> None:
+        """A session is over."""
+        self._sessions[reason] += 1
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        """One more run of a stage; clocks that disagree never make it negative."""
+        series = self._series.setdefault(stage, _Series())
+        series.count += 1
+        series.last.append(max(0.0, seconds))
+
+    def recognized(self, hypothesis: Hypothesis) -> None:
+        """The stages of one recognition; nothing where the model was not run."""
+        if hypothesis.stages is not None:
+            self.took(Stage.FEATURES, hypothesis.stages.features_s)
+            self.took(Stage.ENCODER, hypothesis.stages.encoder_s)
+            self.took(Stage.DECODER, hypothesis.stages.decoder_s)
+
+    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0) -> Figures:
+        """What was collected so far, and what only the caller can know."""
+        return Figures(
+            counts={what: self._counts[what] for what in Count},
+            gaps={reason: self._gaps[reason] for reason in GapReason},
+            sessions={reason: self._sessions[reason] for reason in StopReason},
+            stages={stage: self._series[stage].percentiles() for stage in Stage if stage in self._series},
+            uptime_s=uptime_s,
+            model_load_s=self.model_load_s,
+            resident_bytes=resident_bytes,
+        )
+
+
+def nearest_rank(ordered: list[float], share: float) -> float:
+    """The smallest value that at least `share` of the values don't exceed; `ordered` ascends and is not empty."""
+    rank = -int(-share * len(ordered) // 1)
+    return ordered[max(rank, 1) - 1]

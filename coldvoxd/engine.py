@@ -1,0 +1,134 @@
+"""What clients may ask of the engine: another execution provider, fresh settings, figures."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coldvoxd.core.errors import ColdvoxError, InvalidOption, LoadTimeout, ProviderUnavailable, SettingsError
+from coldvoxd.core.metrics import Figures, Metrics, Stage
+from coldvoxd.core.settings import Settings
+from coldvoxd.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
+from coldvoxd.switch import Switch
+
+log = logging.getLogger(__name__)
+
+ANSWER_LIMIT_S = 20.0
+"""Bus callers wait 25 s by default, so they are answered before."""
+
+
+class Engine:
+    """Implements EngineControl. Event loop only.
+
+    `load_settings` raises SettingsError; `use_settings` puts the rest of fresh settings in force once their model is
+    loaded.
+    """
+
+    def __init__(
+        self,
+        recognition: Switch,
+        metrics: Metrics,
+        settings: Settings,
+        *,
+        load_settings: Callable[[], Settings],
+        use_settings: Callable[[Settings], None],
+    ) -> None:
+        self._recognition = recognition
+        self._metrics = metrics
+        self._settings = settings
+        self._provider = settings.model.provider
+        """What was asked for last."""
+        self._load_settings = load_settings
+        self._use_settings = use_settings
+        self._began_s = time.monotonic()
+        self._changes: set[asyncio.Task[None]] = set()
+
+    async def reload(self) -> None:
+        """Settings and model again. Whatever is wrong with the new ones, the old ones stay."""
+        try:
+            fresh = self._load_settings()
+        except SettingsError as fault:
+            raise InvalidOption(f"{fault} The settings stay as they were.") from fault
+        await self._answered_in_time(self._change_all(fresh), "The settings count once the model is loaded.")
+
+    async def set_provider(self, provider: str) -> None:
+        """Until the next change or start: the settings stay as they are."""
+        try:
+            name = full_name(_resolved(provider))
+        except ProviderUnavailable as fault:
+            if provider != self._settings.model.provider:  # which may be more than ONNX Runtime knows
+                raise InvalidOption(
+                    f"There is no execution provider {provider!r}. There are: "
+                    f"{', '.join((AUTO, *available_providers()))}."
+                ) from fault
+            name = ""
+        else:
+            provider = provider if provider == AUTO else short_name(name)
+        status = self._recognition.status
+        if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
+            return
+        await self._answered_in_time(self._change_provider(provider), "ProviderChanged tells when it is there.")
+
+    def reload_soon(self) -> None:
+        """The same for whoever can't be answered, as after SIGHUP: what is wrong is logged."""
+        task = asyncio.get_running_loop().create_task(self._reload_logged(), name="reload")
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+
+    def figures(self) -> Figures:
+        return self._metrics.figures(uptime_s=time.monotonic() - self._began_s, resident_bytes=_resident_bytes())
+
+    def delivered(self, seconds: float) -> None:
+        self._metrics.took(Stage.DELIVERY, seconds)
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for task in self._changes:
+            task.cancel()
+
+    async def _reload_logged(self) -> None:
+        try:
+            await self.reload()
+        except ColdvoxError as fault:
+            log.error("not reloaded: %s", fault)  # noqa: TRY400 - the message says it
+
+    async def _change_provider(self, provider: str) -> None:
+        model = replace(self._settings.model, provider=provider)
+        await self._recognition.change(model, "requested", strictly=provider != AUTO)
+        self._provider = provider
+
+    async def _change_all(self, fresh: Settings) -> None:
+        await self._recognition.change(fresh.model, "reload")
+        self._settings, self._provider = fresh, fresh.model.provider
+        self._use_settings(fresh)
+        log.info("settings reloaded")
+
+    async def _answered_in_time(self, change: Coroutine[Any, Any, None], meanwhile: str) -> None:
+        """Make the change; where it takes longer than a caller waits, say so and go on with it."""
+        task = asyncio.get_running_loop().create_task(change, name="engine change")
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        done, _ = await asyncio.wait({task}, timeout=ANSWER_LIMIT_S)
+        if not done:
+            task.add_done_callback(_log_failure)
+            raise LoadTimeout(f"The model takes longer than {ANSWER_LIMIT_S:.0f} s to load. {meanwhile}")
+        await task
+
+
+def _resolved(provider: str) -> str:
+    """What `auto` stands for on this machine; any other name as it is."""
+    return (likely_accelerator() or CPU) if provider == AUTO else provider
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        log.error("the engine stays as it was: %s", fault)
+
+
+def _resident_bytes() -> int:
+    """Memory of this process, proc_pid_statm(5)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

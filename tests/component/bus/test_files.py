@@ -1,0 +1,178 @@
+"""TranscribeFile as programs use it: descriptors over the bus, texts to their caller alone, with the bundled model."""
+
+import array
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from dbus_next import Variant
+
+from coldvoxd.bus.connection import _PatientSocket
+from coldvoxd.core import errors
+from coldvoxd.core.values import FileTranscript
+from tests.support.bus import BusClient, BusError, PrivateBus, RunningService
+from tests.support.eventually import eventually
+from tests.support.files import transcribing
+from tests.support.speech import samples
+
+WORDS = {"words": Variant("b", True)}
+
+
+@pytest.fixture
+async def running(bus: PrivateBus) -> AsyncIterator[RunningService]:
+    async with transcribing(bus) as running:
+        yield running
+
+
+async def hand_over(client: BusClient, path: Path, options: dict[str, Variant] | None = None) -> int:
+    with path.open("rb") as file:
+        return int(await client.call("TranscribeFile", "ha{sv}", 0, options or {}, descriptors=[file.fileno()]))
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_file_over_the_bus(client: BusClient) -> None:
+    async with client.expect_signal("FileTranscribed") as ended:
+        job = await hand_over(client, samples()[0].path, WORDS)
+    assert ended.signal is not None
+    assert ended.signal.destination == client.name
+    assert ended.body[:2] == [job, samples()[0].heard["fp32"]]
+    details = ended.body[2]
+    assert {key: value.signature for key, value in details.items()} == {
+        "duration": "d",
+        "confidence": "d",
+        "words": "a(sddd)",
+    }
+    assert details["duration"].value == pytest.approx(len(samples()[0].wave()) / 16_000)
+    assert [word[0] for word in details["words"].value] == ended.body[1].split()
+    assert client.bodies("FileProgress")[-1] == [job, 1.0]
+
+
+async def test_nobody_else_reads_it_and_nobody_need_subscribe(running: RunningService, stranger: BusClient) -> None:
+    async with running.client() as owner:
+        async with owner.expect_signal("FileTranscribed"):
+            await hand_over(owner, samples()[0].path)
+        await stranger.settle()
+    assert stranger.bodies("FileTranscribed") == stranger.bodies("FileProgress") == []
+
+
+async def test_what_is_no_file_is_answered_by_name(client: BusClient, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    ours, its = socket.socketpair()
+    animals = {
+        "a directory": os.open(tmp_path, os.O_RDONLY),
+        "a socket": ours.detach(),
+        "a pipe": os.open(tmp_path / "fifo", os.O_RDWR),
+        "a device": os.open("/dev/zero", os.O_RDONLY),
+    }
+    for said, descriptor in animals.items():
+        with pytest.raises(BusError, match=f"InvalidOption.*{said}"):
+            await client.call("TranscribeFile", "ha{sv}", 0, {}, descriptors=[descriptor])
+        os.close(descriptor)
+    its.close()
+    with pytest.raises(BusError, match=r"InvalidOption.*No file descriptor"):
+        await client.call("TranscribeFile", "ha{sv}", 3, {}, descriptors=[])
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"word": Variant("b", True)}, "InvalidOption"),
+        ({"words": Variant("s", "yes")}, "InvalidOption"),
+        ({"language": Variant("s", "de")}, "NotSupported"),
+    ],
+)
+async def test_wrong_options_begin_no_job(client: BusClient, options: dict[str, Variant], error: str) -> None:
+    with pytest.raises(BusError, match=error):
+        await hand_over(client, samples()[0].path, options)
+
+
+async def test_descriptors_are_closed_whatever_they_came_with(client: BusClient, tmp_path: Path) -> None:
+    await client.settle()
+    before = open_descriptors()
+    with (tmp_path / "any").open("w+b") as file:
+        for _ in range(10):
+            given = [file.fileno()] * 3
+            with pytest.raises(BusError):
+                await client.call("TranscribeFile", "ha{sv}", 1, {}, descriptors=given)
+            with pytest.raises(BusError):
+                await client.call("NoSuchMethod", "h", 0, descriptors=given)
+            await client.call("StartDictation", descriptors=given)
+            await client.call("CancelDictation", descriptors=given)
+            with pytest.raises(BusError):
+                await hand_over(client, tmp_path / "any", {"no": Variant("b", True)})
+    await eventually(lambda: open_descriptors() <= before, what="all descriptors closed")
+
+
+async def test_a_job_is_cancelled_by_its_owner_alone(running: RunningService, client: BusClient) -> None:
+    async with running.client() as other:
+        job = await hand_over(client, samples()[0].path)
+        with pytest.raises(BusError, match=r"NotOwner|NotActive"):
+            await other.call("CancelFile", "u", job)
+    with pytest.raises(BusError, match="NotActive"):
+        await client.call("CancelFile", "u", job + 1)
+
+
+async def test_jobs_of_a_caller_that_left_are_gone(running: RunningService, stranger: BusClient) -> None:
+    before = open_descriptors()
+    async with running.client() as caller:
+        for _ in range(3):
+            await hand_over(caller, samples()[0].path)
+        await caller.leave()
+    await eventually(lambda: not running.service._file_calls._owners, what="the end of its jobs")
+    assert running.service._file_calls._callers._watches == {}
+    await eventually(lambda: open_descriptors() <= before, what="all descriptors closed")
+    async with stranger.expect_signal("FileTranscribed"):
+        await hand_over(stranger, samples()[1].path)
+
+
+async def test_a_caller_that_does_not_wait_for_the_answer_leaves_nothing_behind(running: RunningService) -> None:
+    before = open_descriptors()
+    for _ in range(5):
+        async with running.client() as caller:
+            hasty = asyncio.ensure_future(hand_over(caller, samples()[0].path))
+            await asyncio.sleep(0)
+        hasty.cancel()
+    await eventually(lambda: not running.service._file_calls._owners, what="the end of its jobs")
+    await eventually(lambda: open_descriptors() <= before, what="all descriptors closed")
+
+
+async def test_a_failed_job_tells_its_error(running: RunningService, client: BusClient) -> None:
+    running.service.file_transcribed(7, errors.FileFault("The file is \0 damaged."), with_words=True, to=client.name)
+    running.service.file_transcribed(8, FileTranscript("x", (), 2.0, 0.5), with_words=False, to=client.name)
+    await client.settle()
+    failed, done = client.bodies("FileTranscribed")
+    assert failed[:2] == [7, ""]
+    assert {key: value.value for key, value in failed[2].items()} == {
+        "error": "org.coldvox.Error.Failed",
+        "message": "The file is  damaged.",
+    }
+    assert sorted(done[2]) == ["confidence", "duration"]
+
+
+def test_a_descriptor_waits_with_its_message_for_a_socket_that_is_full(tmp_path: Path) -> None:
+    """The library takes descriptors for sent with the first attempt, whatever comes of it."""
+    ours, its = socket.socketpair()
+    with ours, its, (tmp_path / "any").open("w+b") as file:
+        ours.setblocking(False)
+        patient = _PatientSocket(ours)
+        filler = memoryview(bytes(1 << 16))
+        stuffed = 0
+        while taken := patient.send(filler):
+            stuffed += taken
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()]))]
+        assert patient.sendmsg([memoryview(b"call")], ancillary) == 0
+        while stuffed:
+            stuffed -= len(its.recv(stuffed))
+        assert patient.send(memoryview(b"call")) == 4
+        data, descriptors, _, _ = socket.recv_fds(its, 16, 4)
+        assert (data, len(descriptors)) == (b"call", 1)
+        assert os.fstat(descriptors[0]).st_ino == os.fstat(file.fileno()).st_ino
+        os.close(descriptors[0])
+        assert patient.send(memoryview(b"next")) == 4
+        assert socket.recv_fds(its, 16, 4)[1] == [], "sent once"

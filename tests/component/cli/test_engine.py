@@ -1,0 +1,84 @@
+"""retry, metrics, reload and provider."""
+
+import pytest
+
+from coldvoxd.cli.exits import Exit
+from coldvoxd.core import errors
+from coldvoxd.core.metrics import Count, Stage
+from coldvoxd.core.values import EngineStatus, GapReason, SessionOptions
+from tests.component.cli.conftest import Ctl, Result
+from tests.support.bus import RunningService
+
+MINE = ":1.0"
+
+
+async def run(ctl: Ctl, *arguments: str) -> Result:
+    return await (await ctl(*arguments)).ended()
+
+
+async def test_retry_prints_the_last_utterance(running: RunningService, ctl: Ctl) -> None:
+    nothing = await run(ctl, "retry")
+    assert (nothing.exit, nothing.out) == (Exit.NOT_NOW, "")
+    running.control.start(MINE, SessionOptions(), 0.0)
+    running.control.say("one sentence")
+    assert await run(ctl, "retry") == Result(Exit.DONE, "one sentence\n", "")
+    assert (await run(ctl, "retry", "--json")).objects == [{"transcript": "one sentence"}]
+
+
+async def test_reload_and_provider(running: RunningService, ctl: Ctl) -> None:
+    running.control.engine = EngineStatus(provider="CUDAExecutionProvider")
+    assert await run(ctl, "reload") == Result(Exit.DONE, "settings and model reloaded\n", "")
+    assert (await run(ctl, "reload", "--json")).objects == [{"reloaded": True}]
+    assert await run(ctl, "provider", "cuda") == Result(Exit.DONE, "recognition runs on CUDAExecutionProvider\n", "")
+    shown = await run(ctl, "--json", "provider", "auto")
+    assert shown.objects == [{"execution_provider": "CUDAExecutionProvider"}]
+    assert running.control.providers == ["reload", "reload", "cuda", "auto"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "name"),
+    [
+        (errors.InvalidOption("coldvoxd.toml, line 3: no."), Exit.USAGE, "InvalidOption"),
+        (errors.ProviderUnavailable("There is no GPU."), Exit.FAILED, "ColdvoxError"),
+        (errors.LoadTimeout("It goes on."), Exit.TIMEOUT, "Timeout"),
+        (errors.ModelMissing("Fetch it."), Exit.NOT_READY, "NotReady"),
+    ],
+)
+async def test_what_is_wrong_is_told(
+    running: RunningService, ctl: Ctl, fault: errors.ColdvoxError, code: Exit, name: str
+) -> None:
+    running.control.fault = fault
+    for command in (["reload"], ["provider", "cuda"]):
+        assert await run(ctl, *command) == Result(code, "", f"coldvoxctl: {fault}\n")
+    failed = (await run(ctl, "reload", "--json")).error
+    assert failed["message"] == str(fault)
+    assert failed["error"] in {name, "Failed"}
+
+
+async def test_metrics_for_people_and_programs(running: RunningService, ctl: Ctl) -> None:
+    metrics = running.control.metrics
+    for _ in range(3):
+        metrics.count(Count.UTTERANCES)
+    metrics.gap(GapReason.OVERRUN)
+    metrics.took(Stage.ENCODER, 0.125)
+    shown = await run(ctl, "metrics")
+    assert (shown.exit, shown.err) == (Exit.DONE, "")
+    rows = {line.split()[0]: line.split()[1:] for line in shown.out.splitlines() if line}
+    assert rows["utterances"] == ["3"]
+    assert rows["memory"] == ["8192", "MiB"]
+    assert rows["gaps"] == ["overrun", "1"]
+    assert rows["sessions"] == ["none"]
+    assert rows["encoder"] == ["1", "125.0", "ms", "125.0", "ms", "125.0", "ms"]
+    [found] = (await run(ctl, "metrics", "--json")).objects
+    assert (found["utterances"], found["gaps"]["overrun"], found["uptime"]) == (3, 1, 1.5)
+    assert found["stages"] == {"encoder": {"count": 1, "p50": 0.125, "p95": 0.125, "p99": 0.125}}
+
+
+@pytest.mark.parametrize("command", [["retry"], ["metrics"], ["reload"], ["provider", "cpu"], ["transcribe", "x.wav"]])
+async def test_without_a_daemon(ctl: Ctl, command: list[str]) -> None:
+    result = await run(ctl, *command, "--json")
+    if command[0] != "transcribe":  # which looks at the file first
+        assert result.exit == Exit.UNREACHABLE
+        assert result.error["error"] == "DaemonUnreachable"
+    else:
+        assert (result.exit, result.objects[0]["error"]) == (Exit.FAILED, "FileFault")

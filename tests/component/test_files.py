@@ -1,0 +1,381 @@
+"""Files handed over as descriptors become text beside dictation; whatever else is handed over costs nothing."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from coldvoxd import files
+from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.core.errors import (
+    AlreadyActive,
+    ColdvoxError,
+    FileFault,
+    InvalidOption,
+    ModelMissing,
+    NotActive,
+    NotOwner,
+    NotReady,
+)
+from coldvoxd.core.metrics import Count, Metrics
+from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.values import (
+    EndReason,
+    EngineStatus,
+    FileOptions,
+    FileTranscript,
+    Hypothesis,
+    Precision,
+    Utterance,
+)
+from coldvoxd.files import FileJobs, open_audio
+from coldvoxd.models import find_model
+from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.switch import Switch
+from coldvoxd.vad.silero import SileroDetector
+from tests.support.eventually import eventually
+from tests.support.speech import samples
+
+ME, OTHER = ":1.1", ":1.2"
+
+
+@dataclass
+class Told:
+    """A FileAnnouncer that remembers."""
+
+    progress: list[tuple[int, float, str]] = field(default_factory=list)
+    outcomes: dict[int, tuple[FileTranscript | ColdvoxError, str]] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
+
+    def file_progress(self, job: int, share: float, to: str) -> None:
+        assert job not in self.ended
+        self.progress.append((job, share, to))
+
+    def file_transcribed(self, job: int, outcome: FileTranscript | ColdvoxError, with_words: bool, to: str) -> None:
+        assert job not in self.ended
+        assert with_words == bool(isinstance(outcome, FileTranscript) and outcome.words)
+        self.outcomes[job] = (outcome, to)
+
+    def file_ended(self, job: int) -> None:
+        self.ended.append(job)
+
+
+class Passing:
+    """A real recognizer that lets every run pass through `before`."""
+
+    def __init__(self, before: Callable[[Utterance], object]) -> None:
+        self._real = ParakeetRecognizer.open(find_model("mini", Precision.FP32))
+        self._before = before
+
+    @property
+    def provider(self) -> str:
+        return self._real.provider
+
+    def recognize(self, utterance: Utterance) -> Hypothesis:
+        if utterance.session_id or utterance.end_reason is EndReason.LENGTH:  # neither warm-up nor golden clip
+            self._before(utterance)
+        return self._real.recognize(utterance)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+@dataclass
+class Desk:
+    """File jobs on a real model."""
+
+    jobs: FileJobs
+    switch: Switch
+    told: Told
+    metrics: Metrics
+
+    async def hand_over(self, path: Path, caller: str = ME, *, words: bool = False) -> int:
+        return await self.jobs.transcribe(caller, os.open(path, os.O_RDONLY), FileOptions(words=words))
+
+    async def outcome(self, job: int) -> FileTranscript | ColdvoxError:
+        await eventually(lambda: job in self.told.ended, what="the job's end")
+        return self.told.outcomes[job][0]
+
+
+@asynccontextmanager
+async def desk(before: Callable[[Utterance], object] = lambda _: None) -> AsyncIterator[Desk]:
+    metrics, told = Metrics(), Told()
+
+    def make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
+        return Supervisor(Ladder(lambda: Passing(before)), EngineStatus(), on_change, metrics)
+
+    switch = Switch(make, ModelSettings())
+    await switch.load()
+    jobs = FileJobs(switch, SileroDetector, first_number=50, metrics=metrics)
+    jobs.announce_to(told)
+    before_all = open_descriptors()
+    try:
+        yield Desk(jobs, switch, told, metrics)
+    finally:
+        jobs.close()
+        await eventually(lambda: open_descriptors() <= before_all, what="all descriptors closed")
+        switch.close()
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def long_file(directory: Path, repeats: int = 1, name: str = "long.flac") -> Path:
+    """All samples with pauses, `repeats` times: 70 s each."""
+    room = np.random.default_rng(1).normal(0, 1e-3, 12_800).astype(np.float32)
+    parts = [part for sample in samples() for part in (sample.wave(), room)]
+    soundfile.write(directory / name, np.concatenate(parts * repeats), 16_000)
+    return directory / name
+
+
+async def test_a_file_becomes_text_with_words_where_asked_for() -> None:
+    async with desk() as here:
+        job = await here.hand_over(samples()[0].path, words=True)
+        assert job == 50
+        outcome = await here.outcome(job)
+        assert isinstance(outcome, FileTranscript)
+        assert outcome.text == samples()[0].heard["fp32"]
+        assert " ".join(word.text for word in outcome.words) == outcome.text
+        assert outcome.duration_s == pytest.approx(len(samples()[0].wave()) / 16_000)
+        assert here.told.outcomes[job][1] == ME
+        second = await here.outcome(await here.hand_over(samples()[1].path))
+        assert isinstance(second, FileTranscript)
+        assert second.words == ()
+        assert list(here.told.outcomes) == [50, 51]
+        counts = here.metrics.figures().counts
+        assert (counts[Count.FILES], counts[Count.FILE_PIECES], counts[Count.FILES_FAILED]) == (2, 2, 0)
+
+
+async def test_progress_never_falls_and_ends_at_one(tmp_path: Path) -> None:
+    async with desk() as here:
+        await here.outcome(await here.hand_over(long_file(tmp_path)))
+        shares = [share for _, share, _ in here.told.progress]
+        assert shares == sorted(shares)
+        assert shares[-1] == 1.0
+        assert 5 < len(shares) <= 101
+
+
+async def test_a_descriptor_is_read_from_the_files_beginning_and_its_position_left_alone(tmp_path: Path) -> None:
+    async with desk() as here:
+        memory = os.memfd_create("speech")
+        os.write(memory, samples()[0].path.read_bytes())
+        position = os.lseek(memory, 0, os.SEEK_CUR)
+        outcome = await here.outcome(await here.jobs.transcribe(ME, os.dup(memory), FileOptions()))
+        assert isinstance(outcome, FileTranscript)
+        assert outcome.text == samples()[0].heard["fp32"]
+        assert os.lseek(memory, 0, os.SEEK_CUR) == position
+        os.close(memory)
+        gone = tmp_path / "gone.flac"
+        gone.write_bytes(samples()[1].path.read_bytes())
+        descriptor = os.open(gone, os.O_RDONLY)
+        gone.unlink()
+        outcome = await here.outcome(await here.jobs.transcribe(ME, descriptor, FileOptions()))
+        assert isinstance(outcome, FileTranscript)
+        assert outcome.text == samples()[1].heard["fp32"]
+
+
+def zoo(directory: Path) -> dict[str, tuple[int, str]]:
+    """Descriptors that hold no speech, each with what is to be said of it."""
+    (directory / "empty.wav").touch()
+    (directory / "garbage.wav").write_bytes(os.urandom(100_000))
+    (directory / "letter.flac").write_text("Dear Sir or Madam")
+    os.mkfifo(directory / "fifo")
+    with (directory / "sparse.wav").open("wb") as sparse:
+        sparse.truncate(4 << 30)
+    hours = directory / "hours.wav"
+    soundfile.write(hours, np.zeros(16, np.int16), 8_000, subtype="PCM_U8")
+    head = bytearray(hours.read_bytes())
+    head[4:8] = (0xFFFF_FF00).to_bytes(4, "little")
+    head[40:44] = (0xFFFF_FF00).to_bytes(4, "little")
+    hours.write_bytes(head)
+    os.truncate(hours, 4_000_000_000)
+    ours, its = socket.socketpair()
+    reading, writing = os.pipe()
+    os.close(writing)
+    its.close()
+    return {
+        "a directory": (os.open(directory, os.O_RDONLY), "is a directory"),
+        "a socket": (ours.detach(), "is a socket"),
+        "a pipe": (reading, "is a pipe"),
+        "a FIFO without a writer": (os.open(directory / "fifo", os.O_RDONLY | os.O_NONBLOCK), "is a pipe"),
+        "a FIFO with a silent writer": (os.open(directory / "fifo", os.O_RDWR), "is a pipe"),
+        "an endless device": (os.open("/dev/zero", os.O_RDONLY), "is a device"),
+        "only for writing": (os.open(directory / "garbage.wav", os.O_WRONLY), "can't be read from"),
+        "only a path": (os.open(directory / "garbage.wav", os.O_PATH), "can't be read from"),
+        "an empty file": (os.open(directory / "empty.wav", os.O_RDONLY), "is empty"),
+        "garbage": (os.open(directory / "garbage.wav", os.O_RDONLY), "not audio"),
+        "text": (os.open(directory / "letter.flac", os.O_RDONLY), "not audio"),
+        "4 GB of nothing": (os.open(directory / "sparse.wav", os.O_RDONLY), "not audio"),
+        "six days": (os.open(hours, os.O_RDONLY), "longer than 12 hours"),
+    }
+
+
+async def test_what_is_no_recording_is_refused_by_name_and_closed(tmp_path: Path) -> None:
+    async with desk() as here:
+        animals = zoo(tmp_path)
+        for name, (descriptor, said) in animals.items():
+            with pytest.raises(InvalidOption, match=said) as refused:
+                await here.jobs.transcribe(ME, descriptor, FileOptions())
+            assert str(refused.value).endswith("."), name
+            assert str(refused.value)[0].isupper(), name
+        assert here.told.outcomes == {}
+        assert here.metrics.figures().counts[Count.FILES] == 0
+
+
+def test_refusing_holds_no_memory(tmp_path: Path) -> None:
+    animals = zoo(tmp_path)
+    before = resident()
+    for _ in range(3):
+        for descriptor, _said in animals.values():
+            with pytest.raises(InvalidOption):
+                open_audio(descriptor)
+    assert resident() - before < 50_000_000
+    for descriptor, _said in animals.values():
+        os.close(descriptor)
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("fault", ["a hole", "not finite", "no sample"])
+async def test_a_file_that_turns_out_damaged_is_told_as_failed(tmp_path: Path, fault: str) -> None:
+    path = tmp_path / "talk.wav"
+    wave = np.tile(samples()[0].wave(), 10)
+    if fault == "not finite":
+        wave[-1] = np.nan
+        soundfile.write(path, wave, 16_000, subtype="FLOAT")
+    elif fault == "no sample":
+        soundfile.write(path, wave[:0], 16_000)
+    else:
+        path = path.with_suffix(".flac")
+        soundfile.write(path, wave, 16_000)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2 : -1000] = bytes(len(content) - len(content) // 2 - 1000)
+        path.write_bytes(content)
+    async with desk() as here:
+        outcome = await here.outcome(await here.hand_over(path))
+        assert isinstance(outcome, FileFault)
+        assert here.metrics.figures().counts[Count.FILES_FAILED] == 1
+
+
+async def test_a_cancelled_job_says_nothing_more_and_only_its_owner_can_cancel(tmp_path: Path) -> None:
+    gate = threading.Event()
+    async with desk(lambda _: gate.wait(30)) as here:
+        job = await here.hand_over(long_file(tmp_path))
+        with pytest.raises(NotOwner):
+            here.jobs.cancel(OTHER, job)
+        with pytest.raises(NotActive):
+            here.jobs.cancel(ME, job + 1)
+        await eventually(lambda: here.told.progress, what="progress")
+        here.jobs.cancel(ME, job)
+        told = len(here.told.progress)
+        with pytest.raises(NotActive):
+            here.jobs.cancel(ME, job)
+        gate.set()
+        await eventually(lambda: job in here.told.ended)
+        assert here.told.outcomes == {}
+        assert len(here.told.progress) == told
+        outcome = await here.outcome(await here.hand_over(samples()[0].path))
+        assert isinstance(outcome, FileTranscript)
+
+
+async def test_jobs_end_with_their_caller_and_others_go_on(tmp_path: Path) -> None:
+    gate = threading.Event()
+    async with desk(lambda _: gate.wait(30)) as here:
+        path = long_file(tmp_path)
+        mine = [await here.hand_over(path) for _ in range(2)]
+        its = await here.hand_over(samples()[0].path, OTHER)
+        here.jobs.caller_left(ME)
+        gate.set()
+        await here.outcome(its)
+        assert set(here.told.outcomes) == {its}
+        await eventually(lambda: set(mine) <= set(here.told.ended))
+
+
+async def test_jobs_are_limited_for_each_caller_and_in_all() -> None:
+    gate = threading.Event()
+    async with desk(lambda _: gate.wait(30)) as here:
+        for _ in range(files.JOBS_OF_ONE_CALLER):
+            await here.hand_over(samples()[0].path)
+        with pytest.raises(AlreadyActive, match="of your files"):
+            await here.hand_over(samples()[0].path)
+        for number in range(files.JOBS_IN_ALL - files.JOBS_OF_ONE_CALLER):
+            await here.hand_over(samples()[0].path, f":2.{number}")
+        with pytest.raises(AlreadyActive, match="several programs"):
+            await here.hand_over(samples()[0].path, OTHER)
+        gate.set()
+        await eventually(lambda: len(here.told.outcomes) == files.JOBS_IN_ALL, what="all texts")
+        await here.outcome(await here.hand_over(samples()[0].path))
+
+
+async def test_dictation_goes_first_during_a_long_file(tmp_path: Path) -> None:
+    """Proven by the order of runs: while utterances wait, no other piece of the file begins."""
+    order: list[str] = []
+    begun, gate = threading.Event(), threading.Event()
+
+    def note(utterance: Utterance) -> None:
+        order.append("live" if utterance.session_id else "piece")
+        begun.set()
+        gate.wait(30)
+
+    async with desk(note) as here:
+        job = await here.hand_over(long_file(tmp_path))
+        await eventually(begun.is_set, what="the first piece")
+        live = [
+            asyncio.create_task(
+                here.switch.recognize(Utterance(number, 7, 0, samples()[number].wave(), EndReason.ENDPOINT))
+            )
+            for number in range(5)
+        ]
+        await asyncio.sleep(0)
+        gate.set()
+        texts = [hypothesis.text for hypothesis in await asyncio.gather(*live)]
+        assert texts == [samples()[number].heard["fp32"] for number in range(5)]
+        outcome = await here.outcome(job)
+        assert isinstance(outcome, FileTranscript)
+        assert len(outcome.text.split()) > 60
+    assert order[:6] == ["piece", *["live"] * 5]
+    assert order.count("piece") >= 4
+
+
+async def test_without_a_model_no_job_begins(tmp_path: Path) -> None:
+    def missing() -> Passing:
+        raise ModelMissing("no model; type this")
+
+    switch = Switch(lambda _, told: Supervisor(Ladder(missing), EngineStatus(), told), ModelSettings())
+    loading = asyncio.create_task(switch.load())
+    await eventually(lambda: switch.status.degraded)
+    before = open_descriptors()
+    with pytest.raises(NotReady, match="type this"):
+        await FileJobs(switch, SileroDetector).transcribe(ME, os.open(tmp_path, os.O_RDONLY), FileOptions())
+    assert open_descriptors() == before
+    loading.cancel()
+    switch.close()
+
+
+async def test_storage_that_hangs_is_told_and_its_thread_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "STEP_LIMIT_S", 0.05)
+    gate = threading.Event()
+
+    class Hanging(SileroDetector):
+        def score(self, samples: object) -> float:
+            del samples
+            gate.wait(30)
+            return 0.0
+
+    async with desk() as here:
+        here.jobs._open_detector = Hanging
+        outcome = await here.outcome(await here.hand_over(samples()[0].path))
+        assert isinstance(outcome, FileFault)
+        assert "storage" in str(outcome)
+        gate.set()

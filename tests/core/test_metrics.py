@@ -1,0 +1,78 @@
+"""Figures: counted, bounded, and nothing in them but numbers."""
+
+import pytest
+
+from coldvoxd.core.metrics import KEPT_SAMPLES, Count, Metrics, Percentiles, Stage, nearest_rank
+from coldvoxd.core.values import GapReason, Hypothesis, StageSeconds, StopReason
+
+
+def test_everything_is_counted_from_zero() -> None:
+    figures = Metrics().figures()
+    assert figures.counts == dict.fromkeys(Count, 0)
+    assert figures.gaps == dict.fromkeys(GapReason, 0)
+    assert figures.sessions == dict.fromkeys(StopReason, 0)
+    assert figures.stages == {}
+
+
+def test_counts_grow_and_an_earlier_reading_stays_as_it_was() -> None:
+    metrics = Metrics()
+    before = metrics.figures()
+    metrics.count(Count.UTTERANCES)
+    metrics.count(Count.UTTERANCES)
+    metrics.gap(GapReason.LOST)
+    metrics.session_ended(StopReason.CANCELLED)
+    after = metrics.figures(uptime_s=2.5, resident_bytes=7)
+    assert (after.counts[Count.UTTERANCES], after.gaps[GapReason.LOST], after.sessions[StopReason.CANCELLED]) == (
+        2,
+        1,
+        1,
+    )
+    assert (after.uptime_s, after.resident_bytes) == (2.5, 7)
+    assert before.counts[Count.UTTERANCES] == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "expected"),
+    [([1.0], 0.5, 1.0), ([1.0, 2.0], 0.5, 1.0), ([1.0, 2.0, 3.0], 0.5, 2.0), ([1.0, 2.0], 0.95, 2.0)],
+)
+def test_percentiles_are_values_that_occurred(values: list[float], share: float, expected: float) -> None:
+    assert nearest_rank(values, share) == expected
+
+
+def test_percentiles_of_a_hundred_and_of_twenty() -> None:
+    metrics = Metrics()
+    for hundredth in range(100, 0, -1):
+        metrics.took(Stage.ENCODER, hundredth / 100)
+    assert metrics.figures().stages[Stage.ENCODER] == Percentiles(100, 0.50, 0.95, 0.99)
+    for twentieth in range(20, 0, -1):
+        metrics.took(Stage.DECODER, twentieth / 20)
+    assert metrics.figures().stages[Stage.DECODER] == Percentiles(20, 0.50, 0.95, 1.0)
+
+
+def test_memory_is_bounded_and_the_count_is_not() -> None:
+    metrics = Metrics()
+    for _ in range(KEPT_SAMPLES):
+        metrics.took(Stage.QUEUE, 9.0)
+    for _ in range(KEPT_SAMPLES):
+        metrics.took(Stage.QUEUE, 1.0)
+    assert metrics.figures().stages[Stage.QUEUE] == Percentiles(2 * KEPT_SAMPLES, 1.0, 1.0, 1.0)
+    assert len(metrics._series[Stage.QUEUE].last) == KEPT_SAMPLES
+
+
+def test_no_time_is_negative() -> None:
+    metrics = Metrics()
+    metrics.took(Stage.QUEUE, -0.1)
+    assert metrics.figures().stages[Stage.QUEUE].p99 == 0.0
+
+
+def test_a_recognition_tells_its_stages_and_none_where_the_model_was_not_run() -> None:
+    metrics = Metrics()
+    metrics.recognized(Hypothesis("secret", (), (), 0.9, "P", 0.6, StageSeconds(0.1, 0.2, 0.3)))
+    metrics.recognized(Hypothesis("", (), (), 0.0, "P", 0.0))
+    stages = metrics.figures().stages
+    assert {stage: (found.count, found.p50) for stage, found in stages.items()} == {
+        Stage.FEATURES: (1, 0.1),
+        Stage.ENCODER: (1, 0.2),
+        Stage.DECODER: (1, 0.3),
+    }
+    assert "secret" not in repr(metrics.figures())

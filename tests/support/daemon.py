@@ -1,0 +1,83 @@
+"""The daemon itself: a real process with the shipped stand-in for a microphone, on a private bus."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldvoxd.bus.contract import DICTATION
+from coldvoxd.virtual.client import command
+from tests.support.bus import BusClient, BusError, PrivateBus
+from tests.support.eventually import PATIENCE_S
+from tests.support.speech import Sample
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class RunningDaemon:
+    """A daemon that owns its name."""
+
+    bus: PrivateBus
+    process: "subprocess.Popen[bytes]"
+    microphone: Path
+    settings: Path
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def client(self) -> BusClient:
+        return BusClient(self.bus.address)
+
+    async def speak(self, sample: Sample) -> None:
+        """Into the microphone, to the sample's end, and then silence for longer than the hangover."""
+        await asyncio.to_thread(command, self.microphone, f"SPEAK {sample.path}")
+        await asyncio.to_thread(command, self.microphone, "SILENCE 1200")
+
+    def hang_up(self) -> None:
+        """What `systemctl reload` sends."""
+        self.process.send_signal(signal.SIGHUP)
+
+
+@asynccontextmanager
+async def daemon(bus: PrivateBus, directory: Path, settings: str = "") -> AsyncIterator[RunningDaemon]:
+    """The daemon with the bundled model, idle; its log is printed at the end."""
+    microphone, file, log = bus.directory / "mic", directory / "coldvoxd.toml", directory / "log"
+    file.write_text(settings or default_settings(microphone))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "coldvoxd", "--config", str(file)],
+            cwd=ROOT,
+            env=bus.environment,
+            stdout=output,
+            stderr=output,
+        )
+    running = RunningDaemon(bus, process, microphone, file, log)
+    try:
+        async with running.client() as client, asyncio.timeout(PATIENCE_S):
+            while True:
+                assert process.poll() is None, running.log
+                try:
+                    if await client.get(DICTATION, "State") == "idle":
+                        break
+                except BusError:
+                    pass
+                await asyncio.sleep(0.05)
+        yield running
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        print(running.log, end="")
+
+
+def default_settings(microphone: Path) -> str:
+    """The bundled model and the virtual microphone."""
+    return f'[microphone]\ndevice = "virtual:{microphone}"\n[model]\nname = "mini"\nprovider = "cpu"\n'
