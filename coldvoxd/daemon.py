@@ -223,7 +223,8 @@ class Daemon:
 
     def _busy_until_s(self) -> float:
         recovered = self._recovery is None or self._recovery.idle
-        return self._pipeline.busy_until_s if recovered else math.inf
+        idle = recovered and self._recognition.idle and self._files.idle
+        return self._pipeline.busy_until_s if idle else math.inf
 
     async def _renew(self, service: BusService) -> None:
         """End this process for a new one, at a moment at which no call is lost by it."""
