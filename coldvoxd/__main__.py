@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from coldvoxd import settings
 from coldvoxd.arguments import command_line
 from coldvoxd.core.errors import ColdvoxError, NameTaken, SettingsError
+from coldvoxd.core.replacing import Handover
 
 log = logging.getLogger("coldvoxd")
 
@@ -43,12 +44,13 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_SETTINGS
     set_up_logging(chosen.log.level)
     from coldvoxd.daemon import Daemon
+    from coldvoxd.replacement import handed_over, replace_process
 
-    async def serve() -> None:
-        await Daemon(chosen, lambda: settings.load(arguments.config)).serve()
+    async def serve() -> Handover | None:
+        return await Daemon(chosen, lambda: settings.load(arguments.config), handed_over()).serve()
 
     try:
-        asyncio.run(serve())
+        handover = asyncio.run(serve())
     except ColdvoxError as fault:
         return _told(fault)
     except ExceptionGroup as group:
@@ -56,7 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
         if unknown is not None or known is None:
             raise
         return max(_told(fault) for fault in _leaves(known))
-    return 0
+    if handover is None:
+        return 0
+    try:
+        replace_process(handover)
+    except OSError as fault:
+        log.critical("coldvoxd can't put a new process in its place: %s", fault)
+        return EXIT_FAILED
 
 
 def _told(fault: BaseException) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,9 @@ from coldvoxd.core import notice
 from coldvoxd.core.errors import UnknownDevice
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone, Recognizer
+from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
+from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.engine import Engine
 from coldvoxd.fetching import ModelFetching
@@ -31,6 +34,9 @@ from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
 from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.recovery import Recovery
+from coldvoxd.replacement import Replacement
+from coldvoxd.spool import Spool, runtime_directory
 from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Ladder, Supervisor
 from coldvoxd.switch import Switch
@@ -50,6 +56,8 @@ CAPTURE_AT_STOP_S = 1.0
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 VIRTUAL = "virtual:"
+DEVICE = "device"
+"""Under this the chosen microphone is handed over to a new process."""
 GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
@@ -60,8 +68,15 @@ class Daemon:
     model is damaged.
     """
 
-    def __init__(self, settings: Settings, load_settings: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Settings, load_settings: Callable[[], Settings], past: Handover | None = None) -> None:
+        """`past` is what the process left whose place this one has taken."""
         self._settings = settings
+        self._past = past or Handover()
+        self._unheard = past is not None
+        """Nothing has been heard yet in the place of another process."""
+        self._last_frame_s: float | None = None
+        self._heard_to_the_end = False
+        self._renewing = False
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
@@ -88,6 +103,8 @@ class Daemon:
         self._microphone = MicrophoneKeeper(
             settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
         )
+        if device := self._past.carried.get(DEVICE):
+            self._microphone.resume(device)
         self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
         self._pipeline = Pipeline(
             SileroDetector(),
@@ -102,18 +119,29 @@ class Daemon:
             on_hearing=self._microphone.on_hearing,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
+        self._recovery: Recovery | None = None
+        self._replacement = Replacement(
+            settings.replacement,
+            self._past,
+            wanted=lambda: self._recognition.wants_new_process,
+            busy_until_s=self._busy_until_s,
+            tell=self._recognition.tell_error,
+        )
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
         )
 
-    async def serve(self) -> None:
-        """Serve dictation until SIGTERM or SIGINT. Raises NameTaken, or BusUnavailable when the bus goes away."""
+    async def serve(self) -> Handover | None:
+        """Serve dictation until SIGTERM or SIGINT, or until a new process is to go on with what is returned.
+
+        Raises NameTaken, or BusUnavailable when the bus goes away.
+        """
         self._notifier.status("starting")
         service = await BusService.connect(Controls(self._pipeline, self._engine, self._files, self._microphone))
         await service.check_name_free()
         self._recognition.look_for_missing = ModelFetching(self._settings.model, service.units).look
-        async with _signals_handled(self._stop.set, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
+        async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
@@ -132,28 +160,100 @@ class Daemon:
             self._service = service
             self._pipeline.announce_to(service)
             self._files.announce_to(service)
+            bus = await service.bus_id()
+            spool = open_spool(bus, self._recognition.tell_error)
+            if spool is not None:
+                self._pipeline.keep_in(spool)
             await service.own_name()
             self._tell()
             self._notifier.ready()
             log.info("ready")
+            if spool is not None:
+                self._recovery = self._finish_what_was_left(spool, bus, service)
+                serving.append(tasks.create_task(self._recovery.run(), name="recovery"))
+            serving.append(tasks.create_task(self._renew(service), name="replacement"))
 
             await self._stop.wait()
 
-            log.info("stopping")
-            self._notifier.stopping()
-            self._engine.close()
-            self._files.close()
-            await self._pipeline.shutdown(TEXTS_AT_STOP_S)
-            if self._sound is not None:
-                self._sound.close()
-            await self._capture.close(CAPTURE_AT_STOP_S)
-            self._recognition.close()
-            await service.close()
+            await self._end(service, spool)
             for task in serving:
                 task.cancel()
+        if not self._renewing:
+            return None
+        self._notifier.watchdog()
+        heard_s = self._last_frame_s if self._heard_to_the_end else None
+        chosen = self._microphone.selection
+        carried = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
+        return self._past.next(asyncio.get_running_loop().time(), heard_s, carried)
+
+    async def _end(self, service: BusService, spool: Spool | None) -> None:
+        """Everything that was opened is closed; for a new process only what it could not take over."""
+        log.info("making way for a new process" if self._renewing else "stopping")
+        if not self._renewing:
+            self._notifier.stopping()
+        self._engine.close()
+        self._files.close()
+        await self._pipeline.shutdown(TEXTS_AT_STOP_S)
+        if self._sound is not None:
+            self._sound.close()
+        self._heard_to_the_end = self._microphone.device_open
+        await self._capture.close(CAPTURE_AT_STOP_S)
+        self._recognition.close()
+        await service.close()
+        if spool is not None:
+            if not self._renewing:
+                spool.clear()
+            spool.close()
+
+    def _finish_what_was_left(self, spool: Spool, bus: str, service: BusService) -> Recovery:
+        async def is_here(session: SpooledSession) -> bool:
+            return session.bus == bus and await service.is_connected(session.caller)
+
+        given_up = spool.given_up()
+        if given_up is not None and (given_up[0].bus == bus or not given_up[0].options.private):
+            self._pipeline.keep_for_retry(*given_up)
+        return Recovery(
+            spool.leftovers(),
+            self._recognition,
+            service,
+            is_here=is_here,
+            next_number=self._pipeline.next_utterance,
+            keep=self._pipeline.keep_for_retry,
+        )
+
+    def _busy_until_s(self) -> float:
+        recovered = self._recovery is None or self._recovery.idle
+        idle = recovered and self._recognition.idle and self._files.idle
+        return self._pipeline.busy_until_s if idle else math.inf
+
+    async def _renew(self, service: BusService) -> None:
+        """End this process for a new one, at a moment at which no call is lost by it."""
+        while True:
+            await self._replacement.moment()
+            await service.release_name()
+            if self._replacement.possible(asyncio.get_running_loop().time()):
+                break
+            await service.own_name()  # one of the last calls began a session
+        self._renewing = True
+        self._stop.set()
+
+    def _end_for_good(self) -> None:
+        """Also where a new process was about to take our place."""
+        self._renewing = False
+        self._stop.set()
 
     def _on_item(self, item: Frame | Gap) -> None:
+        if isinstance(item, Frame):
+            self._last_frame_s = asyncio.get_running_loop().time()
+            if self._unheard:
+                self._unheard = False
+                self._tell_of_renewal(self._last_frame_s)
         self._pipeline.on_item(item)
+
+    def _tell_of_renewal(self, now_s: float) -> None:
+        heard_s = self._past.last_frame_s
+        blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
+        log.info("in the place of an earlier process, number %d in a row: %s", self._past.replacements, blind)
 
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
@@ -239,6 +339,24 @@ def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> st
     else:
         model = f"no model: {engine.last_error}"
     return f"{state}; {microphone}; {model}"
+
+
+def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
+    """Where sessions are kept for the case of a crash; None, told, where that can't be."""
+    runtime = runtime_directory()
+    if runtime is None:
+        log.info(
+            "no runtime directory is given ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses what is being said"
+        )
+        return None
+    try:
+        return Spool(runtime / "spool", bus, tell)
+    except OSError as error:
+        tell(
+            f"What is said can't be kept in {runtime} ({error.strerror}): dictation goes on, but a crash would lose what "
+            "is not yet text. Does another coldvoxd use it?"
+        )
+        return None
 
 
 def open_microphone(settings: MicrophoneSettings) -> Microphone:

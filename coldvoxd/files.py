@@ -87,6 +87,11 @@ class FileJobs:
         """Whom to tell from now on."""
         self._announcer = announcer
 
+    @property
+    def idle(self) -> bool:
+        """No job runs."""
+        return not self._jobs
+
     async def transcribe(self, caller: str, descriptor: int, options: FileOptions) -> int:
         try:
             self._keeper.check_ready()

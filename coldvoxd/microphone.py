@@ -120,6 +120,12 @@ class MicrophoneKeeper:
         self._capture.renew()
         self._apply()
 
+    def resume(self, selection: str) -> None:
+        """Before `start`: the choice of the process whose place this one has taken."""
+        self._chosen = selection
+        if self._device is not None:
+            self._device.wanted = selection
+
     def start(self, *, awaiting_view: bool) -> None:
         """Begin to keep the policy: with the first view of the sound server, where one is to come."""
         if awaiting_view:

@@ -5,8 +5,9 @@ import itertools
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,8 +18,11 @@ from coldvoxd.core.dictation import DictationState
 from coldvoxd.core.endpointing import Cut, Dropped, EndpointState, Finish, Lost, Scored, SpeechBegan, SpeechEnded
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner, RecognitionFailed, TextTimeout
 from coldvoxd.core.metrics import Count, Metrics, Stage
-from coldvoxd.core.ports import Announcer, SpeechDetector
+from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
+from coldvoxd.core.reframe import joined
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
+from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import (
     SAMPLE_RATE,
     EngineStatus,
@@ -31,7 +35,6 @@ from coldvoxd.core.values import (
     StopReason,
     Transcript,
     Utterance,
-    Word,
 )
 
 log = logging.getLogger(__name__)
@@ -84,6 +87,27 @@ class Unattended:
 
     def state_changed(self) -> None: ...
 
+    def when_accepted(self, then: Callable[[], None]) -> None:
+        then()
+
+
+class Forgetful:
+    """A Journal that keeps nothing: a crash loses what was being said."""
+
+    def begin(self, session: SpooledSession, state: EndpointState) -> None: ...
+
+    def heard(self, session: int, event: endpointing.Event, frame: Frame | None) -> None: ...
+
+    def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None: ...
+
+    def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None: ...
+
+    def attempt(self, session: int, utterance: int) -> None: ...
+
+    def settled(self, session: int, utterance: int) -> None: ...
+
+    def end(self, session: int) -> None: ...
+
 
 @dataclass(slots=True)
 class _Session:
@@ -122,11 +146,20 @@ class _Session:
 
 
 @dataclass(frozen=True, slots=True)
+class _Gone:
+    """A session of an earlier process, as far as RetryLast asks for it."""
+
+    id: int
+    text_reader: str | None
+    thrown_away: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Last:
     """The last utterance, kept for RetryLast: in memory, until the next one or until its session is thrown away."""
 
     utterance: Utterance
-    session: _Session
+    session: _Session | _Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +192,7 @@ class Pipeline:
     ) -> None:
         self._on_hearing = on_hearing
         self._detector = detector
+        self._journal: Journal = Forgetful()
         self._keeper = engine
         self._clock = clock
         self._announcer: Announcer = Unattended()
@@ -172,12 +206,33 @@ class Pipeline:
         self._last: _Last | None = None
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
+        self._recognizing = False
+        self._busy_until_s = -math.inf
         self.microphone_problem = ""
         """Why there is no microphone, for NoMicrophone's message."""
 
     def announce_to(self, announcer: Announcer) -> None:
         """Whom to tell from now on. Until the first call nobody is told."""
         self._announcer = announcer
+
+    def keep_in(self, journal: Journal) -> None:
+        """Where sessions are kept from now on. Until the first call a crash loses what was being said."""
+        self._journal = journal
+
+    @property
+    def busy_until_s(self) -> float:
+        """Loop time at which a session ended, or speech was heard outside one, last; infinity while a session runs."""
+        idle = self._session is None and self._jobs.empty() and not self._recognizing
+        return self._busy_until_s if idle else math.inf
+
+    def keep_for_retry(self, session: SpooledSession, utterance: Utterance) -> None:
+        """An utterance of an earlier process that was given up: RetryLast may have it, unless there is a newer one."""
+        if self._last is None or self._last.utterance.id < utterance.id:
+            self._last = _Last(utterance, _Gone(session.id, session.caller if session.options.private else None))
+
+    def next_utterance(self) -> int:
+        """A number that no other utterance has."""
+        return next(self._utterance_numbers)
 
     def use_settings(
         self, *, endpoint: EndpointSettings, settings: DictationSettings, pre_roll_ms: int, log_text: bool
@@ -233,6 +288,9 @@ class Pipeline:
         )
         session.concluded.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._session = session
+        self._journal.begin(
+            SpooledSession(session.id, caller, "", options, start_sample, self._endpoint_settings), session.endpoint
+        )
         self._on_hearing(True)
         self._announcer.dictation_started(session.id)
         self._carry_out(state, effects)
@@ -323,6 +381,8 @@ class Pipeline:
             heard = item
         else:
             heard = ScoredFrame(item, self._detector.score(item.samples))
+            if heard.speech_probability >= self._endpoint_settings.threshold:
+                self._busy_until_s = self._loop.time()
         self._ring.append(heard)
         if self._session is not None:
             self._hear(self._session, heard)
@@ -336,15 +396,19 @@ class Pipeline:
             session = job.session
             if session is not self._session:
                 continue
+            self._journal.attempt(session.id, job.utterance.id)
+            self._recognizing = True
             try:
                 hypothesis = await self._keeper.recognize(job.utterance)
             except ColdvoxError as fault:
                 log.error("utterance %d is lost: %s", job.utterance.id, fault)  # noqa: TRY400 - the message says it
                 session.failures.append(str(fault))
                 self._metrics.count(Count.FAILED)
+                self._journal.settled(session.id, job.utterance.id)
             else:
                 if session is self._session:
                     self._publish(job, hypothesis)
+            self._recognizing = False
             session.pending -= 1
             session.backlog_s -= job.utterance.duration_s
             if session is self._session:
@@ -412,6 +476,7 @@ class Pipeline:
             self._flush(session)
 
     def _step(self, session: _Session, event: endpointing.Event) -> None:
+        self._journal.heard(session.id, event, session.audio[-1] if isinstance(event, Scored) else None)
         session.endpoint, effects = endpointing.step(session.endpoint, event, session.endpoint_settings)
         for effect in effects:
             match effect:
@@ -434,7 +499,7 @@ class Pipeline:
             id=next(self._utterance_numbers),
             session_id=session.id,
             start_sample=cut.start_sample,
-            samples=_slice(session.audio, cut.start_sample, cut.end_sample),
+            samples=joined(session.audio, cut.start_sample, cut.end_sample),
             end_reason=cut.reason,
             speech_samples=cut.speech_samples,
         )
@@ -442,7 +507,9 @@ class Pipeline:
         self._metrics.count(Count.UTTERANCES)
         session.pending += 1
         session.backlog_s += utterance.duration_s
-        self._jobs.put_nowait(_Job(session, utterance, self._loop.time()))
+        job = _Job(session, utterance, self._loop.time())
+        self._journal.cut(utterance, job.decided_s, session.endpoint, session.audio)
+        self._jobs.put_nowait(job)
         if session.backlog_s > BACKLOG_LIMIT_S and self._dictation.phase is dictation.Phase.LISTENING:
             log.warning(
                 "session %d: %.0f s of audio wait for recognition; no more is taken", session.id, BACKLOG_LIMIT_S
@@ -456,6 +523,7 @@ class Pipeline:
             keep = max(keep, session.fed_sample - lead - 2 * len(session.audio[-1].samples))
         while session.audio and session.audio[0].end_sample <= keep:
             session.audio.popleft()
+        self._journal.forget(session.id, session.endpoint, session.audio)
 
     def _publish(self, job: _Job, hypothesis: Hypothesis) -> None:
         session, utterance = job.session, job.utterance
@@ -472,21 +540,18 @@ class Pipeline:
         if not hypothesis.text:
             log.info("utterance %d held no words", utterance.id)
             self._metrics.count(Count.WITHOUT_WORDS)
+            self._journal.settled(session.id, utterance.id)
             return
         session.texts.append(hypothesis.text)
-        offset_s = (utterance.start_sample - session.start_sample) / SAMPLE_RATE
-        transcript = Transcript(
-            session_id=session.id,
-            utterance_id=utterance.id,
-            text=hypothesis.text,
-            start_s=offset_s,
-            end_s=offset_s + utterance.duration_s,
-            confidence=hypothesis.confidence,
-            provider=hypothesis.provider,
+        transcript = transcript_of(
+            utterance,
+            hypothesis,
+            session_start_sample=session.start_sample,
+            with_words=session.options.words,
             latency_s=latency_s,
-            words=tuple(_moved(hypothesis.words, offset_s)) if session.options.words else (),
         )
         self._announcer.transcribed(transcript, session.options.words, session.text_reader)
+        self._announcer.when_accepted(partial(self._journal.settled, session.id, utterance.id))
 
     def _stop(self, session: _Session, called_s: float) -> None:
         session.end_sample = self._clock.sample_at(called_s) + _samples(self._settings.stop_tail_ms)
@@ -543,6 +608,7 @@ class Pipeline:
     def _end(self, session: _Session, reason: StopReason, transcript: str | None) -> None:
         """The session is over; None for a transcript that nobody shall have."""
         self._session = None
+        self._busy_until_s = self._loop.time()
         if self._dictation.active:  # only at shutdown, with texts missing
             phase = dictation.Phase.IDLE if self._dictation.capture else dictation.Phase.UNAVAILABLE
             self._dictation = replace(self._dictation, phase=phase)
@@ -557,7 +623,10 @@ class Pipeline:
             self._last = None
         self._on_hearing(False)
         log.info("session %d ended: %s", session.id, reason)
+        if transcript is None:
+            self._journal.end(session.id)
         self._announcer.dictation_stopped(session.id, reason, transcript or "", session.text_reader)
+        self._announcer.when_accepted(partial(self._journal.end, session.id))
         if session.concluded.done():
             return
         if transcript is None:
@@ -602,23 +671,3 @@ def _level_db(samples: npt.NDArray[np.int16]) -> float:
     wide = samples.astype(np.float32)
     power = float(np.dot(wide, wide)) / len(samples)
     return max(-96.0, 10 * math.log10(power + 1e-9) - 20 * math.log10(32768))
-
-
-def _slice(audio: deque[Frame], start_sample: int, end_sample: int) -> npt.NDArray[np.float32]:
-    """The samples [start_sample, end_sample) of frames that stand side by side, float32 in [-1, 1]."""
-    samples = np.zeros(end_sample - start_sample, np.float32)
-    for frame in audio:
-        if frame.end_sample <= start_sample:
-            continue
-        if frame.start_sample >= end_sample:
-            break
-        a, b = max(frame.start_sample, start_sample), min(frame.end_sample, end_sample)
-        samples[a - start_sample : b - start_sample] = frame.samples[a - frame.start_sample : b - frame.start_sample]
-    samples /= 32768
-    return samples
-
-
-def _moved(words: tuple[Word, ...], offset_s: float) -> Iterator[Word]:
-    """Words with times from the session's begin instead of the utterance's."""
-    for word in words:
-        yield replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)

@@ -146,8 +146,7 @@ class Supervisor:
 
         Raises RecognitionFailed once the CPU failed twice on the same audio, InputFault, or NotReady.
         """
-        await self._settled.wait()
-        self.check_ready()
+        await self.wait_loaded()
         hypothesis = await self._recognize(utterance)
         if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
             return hypothesis
@@ -162,6 +161,25 @@ class Supervisor:
     def at_rest(self) -> bool:
         """Whether nothing is being loaded or let go of on the CPU."""
         return self._standby.at_rest
+
+    async def wait_loaded(self) -> None:
+        """Wait while the model loads. Raises NotReady where it can't be."""
+        await self._settled.wait()
+        self.check_ready()
+
+    async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
+        """As `recognize`, and never on the accelerator: for what a process may have died of."""
+        await self.wait_loaded()
+        hypothesis = await self._on_cpu(utterance)
+        if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
+            return hypothesis
+        again = await self._on_cpu(varied(utterance))
+        return moved_back(again, utterance.duration_s) if again.text else hypothesis
+
+    def tell_error(self, message: str) -> None:
+        """Something else went wrong that people should know of; a sentence without spoken text."""
+        log.warning("%s", message)
+        self._publish(last_error=message)
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""

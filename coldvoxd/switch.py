@@ -74,6 +74,11 @@ class Switch:
     def wants_new_process(self) -> bool:
         return self._place.supervisor.wants_new_process
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is being recognized, for whomever, and no other recognizer is being put in place."""
+        return not self._place.in_hand and not self._changing.locked()
+
     def check_ready(self) -> None:
         """Raise NotReady where no utterance could ever be recognized as things are."""
         self._place.supervisor.check_ready()
@@ -139,6 +144,18 @@ class Switch:
             if not self._urgent:
                 self._calm.set()
 
+    async def wait_loaded(self) -> None:
+        """Wait while the model loads. Raises NotReady where it can't be."""
+        await self._place.supervisor.wait_loaded()
+
+    async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
+        """As `recognize`, and never on the accelerator."""
+        return await self._recognize(utterance, on_cpu=True)
+
+    def tell_error(self, message: str) -> None:
+        """Something else went wrong that people should know of; a sentence without spoken text."""
+        self._place.supervisor.tell_error(message)
+
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""
         return self._place.supervisor.promise_kept(now_s)
@@ -147,10 +164,12 @@ class Switch:
         """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
         self._place.supervisor.close()
 
-    async def _recognize(self, utterance: Utterance) -> Hypothesis:
+    async def _recognize(self, utterance: Utterance, *, on_cpu: bool = False) -> Hypothesis:
         place = self._place
         place.in_hand += 1
         try:
+            if on_cpu:
+                return await place.supervisor.recognize_on_cpu(utterance)
             return await place.supervisor.recognize(utterance)
         finally:
             place.in_hand -= 1

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh and test.sh, which call `set_up LEVEL`:
+# Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh, test.sh and others, which call `set_up LEVEL`:
 #   demo     what the daemon needs, a sound server to speak into, and .venv with the daemon and nothing else
 #   test     the tests' Python packages too
 #   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server, a second

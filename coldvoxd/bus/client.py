@@ -4,6 +4,7 @@ Imports nothing heavy: a shortcut key starts a process that uses this.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from coldvoxd.core import errors
 
 CALL_LIMIT_S = 25.0
 """StopDictation answers within 20 s."""
+DOUBLES = 256
+"""Texts that are remembered to drop their doubles; a session's backlog is far smaller."""
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _OPTION_TYPES = {bool: "b", int: "u", str: "s"}
@@ -74,6 +77,8 @@ class DaemonClient:
         self._daemon = ""
         """The daemon's unique name while events are listened to; empty while it isn't there."""
         self._last_stopped = 0
+        self._transcribed: deque[tuple[int, int]] = deque(maxlen=DOUBLES)
+        """The pairs of the last texts: after a crash of the daemon one may come again."""
         self._events: asyncio.Queue[Event | errors.BusUnavailable] = asyncio.Queue()
         self._watching: asyncio.Task[None] | None = None
 
@@ -208,6 +213,11 @@ class DaemonClient:
                 if event.session == self._last_stopped:
                     return  # the public one, after the one to us as the owner of a private session
                 self._last_stopped = event.session
+            elif event.name == "transcribed":
+                pair = (event.session, int(event.fields["utterance"]))
+                if pair in self._transcribed:
+                    return
+                self._transcribed.append(pair)
             self._events.put_nowait(event)
 
     async def _call(

@@ -23,6 +23,8 @@ from coldvoxd.core.ports import Controls
 from coldvoxd.core.values import FileTranscript, StopReason, Transcript
 
 LEVEL_INTERVAL_S = 1 / 15
+QUESTIONS_OF_A_CALL = 2
+"""What a call may have to ask the bus, one after the other, before it does anything: see Callers.watch."""
 LEVEL_BACKLOG = 32
 """Messages waiting for the bus above which levels are left out: they are worth nothing late."""
 
@@ -70,6 +72,23 @@ class BusService:
         if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
             raise await self._name_taken()
         self.state_changed()
+
+    async def release_name(self) -> None:
+        """Be org.coldvox.Daemon1 no more, and have taken in all calls that came to that name. Raises BusUnavailable.
+
+        Where the bus can activate the daemon it holds later calls until somebody has the name again.
+        """
+        await self._connection.ask_bus("ReleaseName", "s", BUS_NAME)
+        for _ in range(QUESTIONS_OF_A_CALL + 1):  # the bus answers in turn: a call that asks it something is through
+            await self.bus_id()
+
+    async def bus_id(self) -> str:
+        """GUID of the bus: unique names mean something on this one only. Raises BusUnavailable."""
+        return str(await self._connection.ask_bus("GetId"))
+
+    async def is_connected(self, client: str) -> bool:
+        """Whether the client of that unique name is on the bus. Raises BusUnavailable."""
+        return bool(await self._connection.ask_bus("NameHasOwner", "s", client))
 
     async def watch_screen_lock(self, on_lock: Callable[[bool], None]) -> None:
         """Tell from now on, and now where it is so, that the screen is locked or unlocked. Raises BusUnavailable."""
@@ -167,6 +186,10 @@ class BusService:
         for interface, values in properties.items():
             if changed := {name: value for name, value in values.items() if value != told[interface][name]}:
                 interface.emit_properties_changed(changed)
+
+    def when_accepted(self, then: Callable[[], None]) -> None:
+        if self._connection.usable:
+            self._connection.when_sent(then)
 
     def _properties(self) -> dict[ServiceInterface, dict[str, object]]:
         return {

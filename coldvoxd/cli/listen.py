@@ -10,6 +10,9 @@ from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone
 
+COMES_BACK_S = 30.0
+"""How long a daemon that died in the middle of our session is waited for."""
+
 
 async def listen(arguments: Namespace, output: Output) -> Exit:
     """Print texts until interrupted, or until the session has ended. Raises ColdvoxError."""
@@ -43,18 +46,31 @@ async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
 
 
 async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exit:
-    """Print until the session has ended; an interrupt stops it, a second one leaves it, which ends it too."""
+    """Print until the session has ended; an interrupt stops it, a second one leaves it, which ends it too.
+
+    A daemon that dies in it has a while to come back and finish it.
+    """
     stopping: asyncio.Future[str] | None = None
+    deadline_s: float | None = None
     while True:
-        event = await daemon.next_event()
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                event = await daemon.next_event()
+        except TimeoutError:
+            return _verdict(Event("daemon-gone", {}))
         if event.name == "interrupted":
+            if deadline_s is not None:
+                return _verdict(Event("daemon-gone", {}))
             if stopping is not None:
                 return Exit.INTERRUPTED
             stopping = asyncio.ensure_future(daemon.stop())
             stopping.add_done_callback(_retrieve)
         elif event.session in (session, 0):
             _print(event, output)
-            if event.name in _ENDS:
+            if event.name == "daemon-gone":
+                output.note("coldvoxd has gone; waiting for it to come back with what was said.")
+                deadline_s = asyncio.get_running_loop().time() + COMES_BACK_S
+            elif event.name == "stopped":
                 if stopping is not None:
                     await asyncio.wait([stopping])
                 return _verdict(event)
@@ -72,6 +88,8 @@ def _verdict(end: Event) -> Exit:
     match end.fields.get("reason"):
         case "microphone-lost":
             raise NoMicrophone("The microphone was lost, and the session ended: plug it in and start again.")
+        case "restarted":
+            raise DaemonUnreachable("coldvoxd died and was restarted; what it had heard is written. Start again.")
         case "shutdown" | None:
             raise DaemonUnreachable("coldvoxd has ended, and the session with it: see `journalctl --user -u coldvoxd`.")
         case "cancelled" | "caller-left":

@@ -1,20 +1,24 @@
 """The seams of coldvoxd: what each part expects of the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.endpointing import EndpointState
+from coldvoxd.core.endpointing import Event as EndpointEvent
 from coldvoxd.core.errors import ColdvoxError, NotReady
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.microphones import Policy
+from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import (
     Chunk,
     EngineStatus,
     FileOptions,
     FileTranscript,
+    Frame,
     Hypothesis,
     SessionOptions,
     State,
@@ -240,6 +244,45 @@ class Announcer(Protocol):
 
     def state_changed(self) -> None:
         """Something of the DictationControl or the MicrophoneControl may have changed: publish what did."""
+        ...
+
+    def when_accepted(self, then: Callable[[], None]) -> None:
+        """Call `then` once the bus has taken every byte of what was told so far; never, where the bus goes away."""
+        ...
+
+
+class Journal(Protocol):
+    """Keeps what an active session hears where a crash doesn't reach it. Event loop only; never raises.
+
+    What it keeps of an utterance goes when that is settled, all of a session when that ends; neither need be known.
+    """
+
+    def begin(self, session: SpooledSession, state: EndpointState) -> None:
+        """A session begins; on which bus the journal knows itself."""
+        ...
+
+    def heard(self, session: int, event: EndpointEvent, frame: Frame | None) -> None:
+        """The endpointer is about to be told this; with the frame where it is one."""
+        ...
+
+    def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
+        """Of what was heard since the last cut only this audio is still needed to go on from that state."""
+        ...
+
+    def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None:
+        """An utterance is complete; the endpointer goes on from that state, and may reach back into that audio."""
+        ...
+
+    def attempt(self, session: int, utterance: int) -> None:
+        """Its recognition is about to begin."""
+        ...
+
+    def settled(self, session: int, utterance: int) -> None:
+        """Nothing more is owed of it: its text was accepted, or that there is none was told."""
+        ...
+
+    def end(self, session: int) -> None:
+        """Nothing more is owed of the session."""
         ...
 
 

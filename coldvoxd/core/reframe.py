@@ -1,4 +1,6 @@
-"""Reframing: chunks of any length become frames of 512 samples on one running sample count."""
+"""Reframing: chunks of any length become frames of 512 samples on one running sample count, and frames one piece."""
+
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -55,3 +57,17 @@ class Reframer:
         frame = Frame(start_sample=self._start_sample, samples=samples)
         self._start_sample += FRAME_SAMPLES
         return frame
+
+
+def joined(frames: Iterable[Frame], start_sample: int, end_sample: int) -> npt.NDArray[np.float32]:
+    """The samples [start_sample, end_sample) of frames in order, float32 (n,) in [-1, 1]; zeros where there is none."""
+    samples = np.zeros(max(0, end_sample - start_sample), np.float32)
+    for frame in frames:
+        if frame.end_sample <= start_sample:
+            continue
+        if frame.start_sample >= end_sample:
+            break
+        a, b = max(frame.start_sample, start_sample), min(frame.end_sample, end_sample)
+        samples[a - start_sample : b - start_sample] = frame.samples[a - frame.start_sample : b - frame.start_sample]
+    samples /= 32768
+    return samples

@@ -62,6 +62,14 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplacementSettings:
+    quiet_s: float = field(default=30.0, metadata={"min": 0.1, "max": 3600.0})
+    """After a fault that only a new process can mend, the daemon puts one in its own place once nobody has spoken or called for a session for so long."""
+    cool_down_s: float = field(default=600.0, metadata={"min": 0.0, "max": 86_400.0})
+    """Least time between two such replacements; it triples with each that follows on another."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotificationSettings:
     provider: bool = True
     """A desktop notification when recognition had to leave the accelerator for the CPU, and no second one until it has been well again for five minutes."""
@@ -81,5 +89,6 @@ class Settings:
     endpoint: EndpointSettings = field(default_factory=EndpointSettings)
     dictation: DictationSettings = field(default_factory=DictationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    replacement: ReplacementSettings = field(default_factory=ReplacementSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -209,6 +209,8 @@ class StopReason(StrEnum):
     TIME_LIMIT = "time-limit"
     MICROPHONE_LOST = "microphone-lost"
     SCREEN_LOCKED = "screen-locked"
+    RESTARTED = "restarted"
+    """The daemon's process died; what had been heard was recognized by the next one."""
     SHUTDOWN = "shutdown"
 
 

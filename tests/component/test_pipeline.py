@@ -116,6 +116,9 @@ class Announced:
     def state_changed(self) -> None:
         pass
 
+    def when_accepted(self, then: Callable[[], None]) -> None:
+        then()
+
 
 class Scene:
     """A pipeline with a microphone that is told what to hear."""

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from coldvoxd.cli.exits import Exit
-from coldvoxd.core.values import SessionOptions, StopReason, Word
+from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
 from tests.component.cli.conftest import Ctl, Running
 from tests.support.bus import PrivateBus, RunningService, running_service
 from tests.support.eventually import eventually
@@ -143,10 +143,42 @@ async def test_a_daemon_that_is_restarted_is_waited_for(bus: PrivateBus, ctl: Ct
         assert await next_object(command) == {"event": "started", "session": 1}
 
 
-async def test_a_session_of_a_daemon_that_has_gone_is_over(running: RunningService, ctl: Ctl) -> None:
-    command = await begin(ctl, running)
+async def test_a_session_of_a_daemon_that_has_gone_is_over_when_the_user_says_so(
+    running: RunningService, ctl: Ctl
+) -> None:
+    command = await begin(ctl, running, "--json")
     await running.service.close()
+    await next_of(command, "daemon-gone")
+    command.process.send_signal(signal.SIGINT)
     assert (await command.ended()).exit == Exit.UNREACHABLE
+
+
+async def test_a_daemon_that_died_may_come_back_and_finish_the_session(bus: PrivateBus, ctl: Ctl) -> None:
+    """Of texts that come twice, with the same pair, one is shown."""
+    async with running_service(bus) as first:
+        command = await begin(ctl, first, "--json")
+        first.control.say("before")
+        assert (await next_of(command, "transcribed"))["text"] == "before"
+    await next_of(command, "daemon-gone")
+    async with running_service(bus) as second:
+        await next_of(command, "daemon-here")
+        second.service.transcribed(retried(1, "before"), False, None)
+        second.service.transcribed(retried(2, "after"), False, None)
+        second.service.dictation_stopped(1, StopReason.RESTARTED, "after", None)
+        ended = await command.ended()
+    texts = [event["text"] for event in ended.objects if event["event"] == "transcribed"]
+    assert (texts, ended.exit) == (["after"], Exit.UNREACHABLE)
+
+
+async def next_of(command: Running, name: str) -> dict[str, object]:
+    """The next event of that name; others before it are passed over."""
+    while (event := await next_object(command))["event"] != name:
+        pass
+    return event
+
+
+def retried(utterance: int, text: str) -> Transcript:
+    return Transcript(1, utterance, text, 0.0, 1.0, 0.5, "CPUExecutionProvider", 1.0, retried=True)
 
 
 async def test_a_bus_that_goes_away_ends_it(running: RunningService, ctl: Ctl) -> None:

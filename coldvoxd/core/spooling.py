@@ -1,0 +1,203 @@
+"""The spool's format: what a session hears as records that outlive a crash, and the way back from them to utterances.
+
+Theory of operation. A session's file begins with a head (who speaks to whom, and what the endpointer knew), is appended
+to frame by frame, and is followed by a new one after each cut, so that an utterance's audio can go as soon as its text
+is accepted. Reading runs the endpointer again over what it had heard, with the scores it was given: it cuts where it
+did, and then where it would have. A file may end anywhere, also in the middle of a record.
+"""
+
+import json
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from coldvoxd.core import endpointing
+from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
+from coldvoxd.core.reframe import joined
+from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.values import EndReason, Frame, SessionOptions, Utterance
+
+MAGIC = b"coldvoxd spool 1\n"
+"""Its number changes with the format; files of another are not read."""
+_RECORD = struct.Struct("<BII")
+"""Kind, bytes that follow, CRC-32 of them."""
+_FRAME = struct.Struct("<qdd")
+"""Start sample, speech probability, level in dBFS; the samples follow."""
+_LOST = struct.Struct("<qq")
+
+
+class _Kind(IntEnum):
+    HEAD = 1
+    CARRIED = 2
+    """A frame that the endpointer had seen before the head was written."""
+    HEARD = 3
+    LOST = 4
+    CUT = 5
+    ATTEMPT = 6
+    SETTLED = 7
+
+
+class SpoolDamaged(ValueError):
+    """A file without a head that can be read: of another version, foreign, or cut short."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledSession:
+    """What must be known of a session to finish it in another process."""
+
+    id: int
+    caller: str
+    """Unique bus name of whoever began it."""
+    bus: str
+    """GUID of the bus on which that name means somebody."""
+    options: SessionOptions
+    start_sample: int
+    endpoint: EndpointSettings
+
+    @property
+    def bound(self) -> bool:
+        return self.options.private or self.options.bind_to_caller
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedCut:
+    """An utterance that was sent to recognition."""
+
+    utterance: int
+    start_sample: int
+    end_sample: int
+    reason: EndReason
+    speech_samples: int
+    decided_s: float
+    """Monotonic time of the endpoint; goes on across processes."""
+
+
+@dataclass(slots=True)
+class Segment:
+    """What one file holds."""
+
+    session: SpooledSession
+    state: EndpointState
+    """Before the first of `events`."""
+    frames: list[Frame] = field(default_factory=list)
+    events: list[Scored | Lost] = field(default_factory=list)
+    cuts: list[NumberedCut] = field(default_factory=list)
+    attempts: Counter[int] = field(default_factory=Counter)
+    """By utterance."""
+    settled: set[int] = field(default_factory=set)
+    """Utterances of which nothing more is owed."""
+    whole_bytes: int = 0
+    """Up to here the file can be read; anything behind is the rest of a broken write."""
+
+    def utterance(self, cut: Cut | NumberedCut, number: int) -> Utterance:
+        samples = joined(self.frames, cut.start_sample, cut.end_sample)
+        return Utterance(number, self.session.id, cut.start_sample, samples, cut.reason, cut.speech_samples)
+
+    def unnumbered(self) -> list[Cut]:
+        """What the endpointer cuts if the session ends here, save for what was cut already."""
+        known = {(cut.start_sample, cut.end_sample) for cut in self.cuts}
+        end_sample = self.frames[-1].end_sample if self.frames else self.state.floor_sample
+        state, found = self.state, []
+        for event in (*self.events, Finish(end_sample)):
+            state, effects = endpointing.step(state, event, self.session.endpoint)
+            found += [effect for effect in effects if isinstance(effect, Cut)]
+        return [cut for cut in found if (cut.start_sample, cut.end_sample) not in known]
+
+
+def head(session: SpooledSession, state: EndpointState, carried: Iterable[Frame] = ()) -> bytes:
+    """The beginning of a file; `carried` are frames that the next utterance may still reach back to."""
+    content = {"session": asdict(session), "state": asdict(state)}
+    frames = b"".join(_record(_Kind.CARRIED, _FRAME.pack(f.start_sample, 0, 0) + f.samples.tobytes()) for f in carried)
+    return MAGIC + _record(_Kind.HEAD, json.dumps(content).encode()) + frames
+
+
+def heard(event: Scored, frame: Frame) -> bytes:
+    fields = _FRAME.pack(frame.start_sample, event.speech_probability, event.level_db)
+    return _record(_Kind.HEARD, fields + frame.samples.tobytes())
+
+
+def lost(event: Lost) -> bytes:
+    return _record(_Kind.LOST, _LOST.pack(event.start_sample, event.end_sample))
+
+
+def cut(numbered: NumberedCut) -> bytes:
+    return _record(_Kind.CUT, json.dumps(asdict(numbered)).encode())
+
+
+def attempt(utterance: int) -> bytes:
+    """To be written before its recognition begins: whoever dies of it must not forget it."""
+    return _record(_Kind.ATTEMPT, utterance.to_bytes(8, "little"))
+
+
+def settled(utterance: int) -> bytes:
+    return _record(_Kind.SETTLED, utterance.to_bytes(8, "little"))
+
+
+def read(content: bytes) -> Segment:
+    """As much of a file as is whole. Raises SpoolDamaged where not even its head is."""
+    if not content.startswith(MAGIC):
+        raise SpoolDamaged("not of this version's form")
+    records = _records(content)
+    kind, payload, end = next(records, (None, b"", 0))
+    if kind != _Kind.HEAD:
+        raise SpoolDamaged("its head is missing or cut short")
+    try:
+        segment = _segment(json.loads(payload))
+        segment.whole_bytes = end
+        for kind, payload, end in records:
+            _take(segment, _Kind(kind), payload)
+            segment.whole_bytes = end
+    except (ValueError, TypeError, KeyError, struct.error) as error:
+        raise SpoolDamaged(f"it holds what can't be understood ({error!r})") from error
+    return segment
+
+
+def _record(kind: _Kind, payload: bytes) -> bytes:
+    return _RECORD.pack(kind, len(payload), zlib.crc32(payload)) + payload
+
+
+def _records(content: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """Kind, payload, and where the record ends; up to the first that is not whole."""
+    at = len(MAGIC)
+    while at + _RECORD.size <= len(content):
+        kind, length, check = _RECORD.unpack_from(content, at)
+        begin = at + _RECORD.size
+        payload = content[begin : begin + length]
+        if len(payload) < length or zlib.crc32(payload) != check:
+            return
+        at = begin + length
+        yield kind, payload, at
+
+
+def _segment(content: dict[str, dict[str, object]]) -> Segment:
+    session, state = dict(content["session"]), dict(content["state"])
+    session["options"] = SessionOptions(**session["options"])  # type: ignore[arg-type] # TypeError is caught
+    session["endpoint"] = EndpointSettings(**session["endpoint"])  # type: ignore[arg-type]
+    state["phase"] = endpointing.Phase(str(state["phase"]))
+    return Segment(SpooledSession(**session), EndpointState(**state))  # type: ignore[arg-type]
+
+
+def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
+    match kind:
+        case _Kind.CARRIED | _Kind.HEARD:
+            start_sample, probability, level_db = _FRAME.unpack_from(payload)
+            frame = Frame(start_sample, np.frombuffer(payload, "<i2", offset=_FRAME.size).astype(np.int16))
+            segment.frames.append(frame)
+            if kind is _Kind.HEARD:
+                segment.events.append(Scored(start_sample, frame.end_sample, probability, level_db))
+        case _Kind.LOST:
+            segment.events.append(Lost(*_LOST.unpack(payload)))
+        case _Kind.CUT:
+            fields = json.loads(payload)
+            segment.cuts.append(NumberedCut(**fields | {"reason": EndReason(fields["reason"])}))
+        case _Kind.ATTEMPT:
+            segment.attempts[int.from_bytes(payload, "little")] += 1
+        case _Kind.SETTLED:
+            segment.settled.add(int.from_bytes(payload, "little"))
+        case _Kind.HEAD:
+            raise ValueError("it has two heads")

@@ -1,0 +1,34 @@
+"""Transcripts: a recognizer's answer as clients receive it, with times from the session's begin."""
+
+from dataclasses import replace
+
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Transcript, Utterance
+
+
+def transcript_of(
+    utterance: Utterance,
+    hypothesis: Hypothesis,
+    *,
+    session_start_sample: int,
+    with_words: bool,
+    latency_s: float,
+    retried: bool = False,
+) -> Transcript:
+    """What is told of an utterance; `latency_s` counts from its endpoint."""
+    offset_s = (utterance.start_sample - session_start_sample) / SAMPLE_RATE
+    moved = (
+        replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)
+        for word in (hypothesis.words if with_words else ())
+    )
+    return Transcript(
+        session_id=utterance.session_id,
+        utterance_id=utterance.id,
+        text=hypothesis.text,
+        start_s=offset_s,
+        end_s=offset_s + utterance.duration_s,
+        confidence=hypothesis.confidence,
+        provider=hypothesis.provider,
+        latency_s=latency_s,
+        retried=retried,
+        words=tuple(moved),
+    )

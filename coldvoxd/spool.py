@@ -1,0 +1,205 @@
+"""The spool: files in the runtime directory that keep what active sessions hear until their texts are accepted."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from coldvoxd.core import endpointing, spooling
+from coldvoxd.core.endpointing import EndpointState, Lost, Scored
+from coldvoxd.core.spooling import NumberedCut, SpooledSession
+from coldvoxd.core.values import Frame, Utterance
+from coldvoxd.leftover import QUARANTINE, SEGMENTS, Leftover, append, create, quarantined, read_segment, write
+
+log = logging.getLogger(__name__)
+
+SILENCE_BYTES = 512 * 1024
+"""A file that holds nothing but silence is begun anew from this size on: about 16 s."""
+LOCK = "lock"
+
+
+def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Where this login's volatile files go, memory by its nature; None where nobody provides such a place."""
+    if given := environment.get("RUNTIME_DIRECTORY"):
+        return Path(given.partition(":")[0])
+    if login := environment.get("XDG_RUNTIME_DIR"):
+        return Path(login) / "coldvoxd"
+    return None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A session's files."""
+
+    session: SpooledSession
+    path: Path
+    fd: int | None
+    """Of `path`, for appending; None once a write has failed."""
+    sequence: int = 0
+    bytes: int = 0
+    closed: dict[int, Path] = field(default_factory=dict)
+    """By the utterance that was cut from it."""
+
+
+class Spool:
+    """A Journal in files of mode 0600; one process at a time has it. Event loop only.
+
+    Writes go to memory and are not synced: they outlive the process, as they must, and not the machine. Where one fails
+    the session goes on unkept, which `tell` is told once.
+    """
+
+    def __init__(self, directory: Path, bus: str, tell: Callable[[str], None]) -> None:
+        """Make the directory, and lock it. `bus` is the GUID of the bus of the sessions' callers. Raises OSError."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory = directory
+        self._bus = bus
+        self._tell = tell
+        self._told_full = False
+        self._sessions: dict[int, _Open] = {}
+        self._lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise
+
+    # What the pipeline tells.
+
+    def begin(self, session: SpooledSession, state: EndpointState) -> None:
+        session = replace(session, bus=self._bus)
+        with self._trying(session.id):
+            path = self._path(session.id, 0)
+            fd, size = create(path, spooling.head(session, state))
+            self._sessions[session.id] = _Open(session, path, fd, bytes=size)
+
+    def heard(self, session: int, event: endpointing.Event, frame: Frame | None) -> None:
+        match event:
+            case Scored() if frame is not None:
+                self._append(session, spooling.heard(event, frame))
+            case Lost():
+                self._append(session, spooling.lost(event))
+
+    def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
+        kept = self._sessions.get(session)
+        if kept is None or kept.bytes < SILENCE_BYTES or state.phase is not endpointing.Phase.SILENCE:
+            return
+        with self._trying(session):
+            self._delete(self._begin_anew(kept, state, audio))
+
+    def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None:
+        kept = self._sessions.get(utterance.session_id)
+        if kept is None or kept.fd is None:
+            return
+        with self._trying(utterance.session_id):
+            span = (utterance.start_sample, utterance.start_sample + len(utterance.samples))
+            numbered = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, decided_s)
+            write(kept.fd, spooling.cut(numbered))
+            kept.closed[utterance.id] = kept.path
+            self._begin_anew(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))
+        self._delete(self._directory / QUARANTINE)  # what RetryLast would take is replaced
+
+    def attempt(self, session: int, utterance: int) -> None:
+        kept = self._sessions.get(session)
+        path = kept.closed.get(utterance) if kept else None
+        if path is not None:
+            with self._trying(session):
+                append(path, spooling.attempt(utterance))
+
+    def settled(self, session: int, utterance: int) -> None:
+        kept = self._sessions.get(session)
+        path = kept.closed.pop(utterance, None) if kept else None
+        if path is not None:
+            self._delete(path)
+
+    def end(self, session: int) -> None:
+        kept = self._sessions.pop(session, None)
+        if kept is not None:
+            if kept.fd is not None:
+                os.close(kept.fd)
+                self._told_full = False
+            for path in (kept.path, *kept.closed.values()):
+                self._delete(path)
+
+    # What an earlier process left.
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """The sessions that an earlier process did not finish, oldest first; what can't be read is deleted and told."""
+        own = {path for kept in self._sessions.values() for path in (kept.path, *kept.closed.values())}
+        found: dict[int, list[Path]] = {}
+        for path in sorted(self._directory.iterdir()):
+            name = SEGMENTS.fullmatch(path.name)
+            if path in own or path.name in {LOCK, QUARANTINE}:
+                continue
+            if name is None:
+                self._delete(path, "it is nothing of the spool's" if path.suffix != ".new" else "")
+            else:
+                found.setdefault(int(name["session"]), []).append(path)
+        for session, paths in sorted(found.items()):
+            segments = {path: segment for path in paths if (segment := read_segment(path, self._delete)) is not None}
+            if segments:
+                yield Leftover(session, segments, self._directory / QUARANTINE)
+
+    def given_up(self) -> tuple[SpooledSession, Utterance] | None:
+        """The utterance that is kept for RetryLast because recognizing it by itself was given up."""
+        return quarantined(self._directory / QUARANTINE, self._delete)
+
+    def clear(self) -> None:
+        """Nothing stays, neither of this process nor of an earlier one."""
+        for session in tuple(self._sessions):
+            self.end(session)
+        for path in self._directory.iterdir():
+            if path.name != LOCK:
+                self._delete(path)
+
+    def close(self) -> None:
+        """Leave it to another process."""
+        os.close(self._lock)
+
+    # Inside.
+
+    def _path(self, session: int, sequence: int) -> Path:
+        return self._directory / f"{session}-{sequence:06}.spool"
+
+    def _append(self, session: int, record: bytes) -> None:
+        kept = self._sessions.get(session)
+        if kept is not None and kept.fd is not None:
+            with self._trying(session):
+                kept.bytes += write(kept.fd, record)
+
+    def _begin_anew(self, kept: _Open, state: EndpointState, audio: Iterable[Frame]) -> Path:
+        """Close the session's file and go on in another; the path of the one that was closed."""
+        path = self._path(kept.session.id, kept.sequence + 1)
+        fd, size = create(path, spooling.head(kept.session, state, audio))
+        if kept.fd is not None:
+            os.close(kept.fd)
+        before, kept.path, kept.fd, kept.bytes, kept.sequence = kept.path, path, fd, size, kept.sequence + 1
+        return before
+
+    @contextmanager
+    def _trying(self, session: int) -> Iterator[None]:
+        """A write that fails ends the keeping of what this session says from now on; what is cut already stays kept."""
+        try:
+            yield
+        except OSError as error:
+            kept = self._sessions.get(session)
+            if kept is not None and kept.fd is not None:
+                os.close(kept.fd)
+                kept.fd = None
+                if kept.path not in kept.closed.values():
+                    self._delete(kept.path)
+            if not self._told_full:
+                self._told_full = True
+                self._tell(
+                    f"What is said can't be kept in {self._directory} ({error.strerror}): dictation goes on, but a crash "
+                    "would lose what is not yet text. Make room there."
+                )
+
+    def _delete(self, path: Path, why: str = "") -> None:
+        """Without a reason to be told where that is in order."""
+        if why:
+            self._tell(f"{path} was deleted: {why}. If somebody was dictating when the daemon ended, that is lost.")
+        with suppress(OSError):
+            path.unlink()

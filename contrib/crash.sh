@@ -1,0 +1,31 @@
+#!/bin/bash
+# Kills the service at random moments, and counts what is lost (contrib/trial.py crashing).
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: contrib/crash.sh [--times 100] [--seed 1]
+
+Kills the real service with SIGKILL and SIGABRT at random moments of dictation, under a real `systemd --user` of a
+throw-away user, and counts what its clients lose: sentences that were heard whole and gave no text (`lost`), came more than
+once with different pairs (`doubled`) or in the wrong order, and sessions that were cancelled or private and came back
+(`resurfaced`).
+
+Prints one JSON object. As root, or where sudo asks for no password.
+exit codes: 0 nothing was lost, 1 something was, 64 wrong arguments, 69 something is missing that can't be installed
+TEXT
+}
+
+arguments=()
+while (($#)); do
+    case $1 in
+    -h | --help) usage && exit 0 ;;
+    --times | --seed) arguments+=("$1" "${2:?}") && shift 2 ;;
+    *) usage >&2 && exit 64 ;;
+    esac
+done
+
+# shellcheck source=contrib/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+set_up system
+exec "$venv/bin/python" "$root/contrib/trial.py" crashing "${arguments[@]}"

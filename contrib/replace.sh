@@ -1,0 +1,30 @@
+#!/bin/bash
+# Has the service replace its own process, and counts what clients notice (contrib/trial.py renewing).
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: contrib/replace.sh [--times 50] [--seed 1]
+
+Has the real service put a new process in its own place again and again, under a real `systemd --user` of a throw-away
+user, after faults of the virtual accelerator that stay with a process. A client calls all the time; it counts calls that
+fail, numbers that don't go on, texts that are wrong, and how long the microphone went unheard.
+
+Prints one JSON object. As root, or where sudo asks for no password.
+exit codes: 0 nothing was lost, 1 something was, 64 wrong arguments, 69 something is missing that can't be installed
+TEXT
+}
+
+arguments=()
+while (($#)); do
+    case $1 in
+    -h | --help) usage && exit 0 ;;
+    --times | --seed) arguments+=("$1" "${2:?}") && shift 2 ;;
+    *) usage >&2 && exit 64 ;;
+    esac
+done
+
+# shellcheck source=contrib/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+set_up system
+exec "$venv/bin/python" "$root/contrib/trial.py" renewing "${arguments[@]}"

@@ -1,0 +1,36 @@
+"""When a new process may take the old one's place, and what it learns."""
+
+import pytest
+
+from coldvoxd.core.replacing import CALM_S, LONGEST_COOL_DOWN_S, Handover, HandoverDamaged
+
+
+def test_the_first_replacement_waits_for_nothing() -> None:
+    assert Handover().allowed_s(600) < 0
+
+
+def test_each_further_one_waits_longer_and_never_for_ever() -> None:
+    handover, now_s, pauses = Handover(), 1000.0, []
+    for _ in range(8):
+        handover = handover.next(now_s, None, {})
+        pauses.append(handover.allowed_s(600) - now_s)
+        now_s = handover.allowed_s(600)
+    assert pauses[:3] == [600, 1800, 5400]
+    assert pauses[3:] == [16200, *[LONGEST_COOL_DOWN_S] * 4]
+
+
+def test_after_a_long_calm_the_count_begins_anew() -> None:
+    first = Handover().next(0.0, None, {}).next(10.0, None, {})
+    assert first.replacements == 2
+    assert first.next(10.0 + CALM_S + 1, None, {}).replacements == 1
+
+
+def test_what_is_handed_over_comes_out_again() -> None:
+    handover = Handover(3, 12.25, 11.5, {"metrics": {"utterances": 4}})
+    assert Handover.decoded(handover.encoded()) == handover
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 0}', b'{"version": 1, "unknown": 2}', b"\xff"])
+def test_what_cannot_be_read_is_refused(content: bytes) -> None:
+    with pytest.raises(HandoverDamaged):
+        Handover.decoded(content)

@@ -1,0 +1,142 @@
+"""The spool's format: what is read back is what was written, however much of it is there."""
+
+import math
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from coldvoxd.core import endpointing, spooling
+from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
+from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.spooling import NumberedCut, SpoolDamaged, SpooledSession
+from coldvoxd.core.values import FRAME_SAMPLES, EndReason, Frame, SessionOptions
+
+SETTINGS = EndpointSettings(max_utterance_s=3.0)
+SESSION = SpooledSession(7, ":1.9", "guid", SessionOptions(private=True, words=True), 1600, SETTINGS)
+
+
+def frame(number: int) -> Frame:
+    return Frame(number * FRAME_SAMPLES, np.full(FRAME_SAMPLES, number - 100, np.int16))
+
+
+def story(*parts: tuple[int, float], seed: int = 3) -> Iterator[tuple[Scored, Frame]]:
+    """Frames of these counts and speech probabilities, with wavering levels."""
+    chance = random.Random(seed)
+    number = 0
+    for count, probability in parts:
+        for _ in range(count):
+            heard = frame(number)
+            yield Scored(heard.start_sample, heard.end_sample, probability, chance.uniform(-60, -10)), heard
+            number += 1
+
+
+def written(*parts: tuple[int, float]) -> bytes:
+    records = [spooling.heard(event, heard) for event, heard in story(*parts)]
+    return spooling.head(SESSION, EndpointState(0)) + b"".join(records)
+
+
+def cuts_of(*parts: tuple[int, float]) -> list[Cut]:
+    """What the endpointer itself makes of them."""
+    state, cuts, end = EndpointState(0), [], 0
+    for event, heard in story(*parts):
+        state, effects = endpointing.step(state, event, SETTINGS)
+        cuts += [effect for effect in effects if isinstance(effect, Cut)]
+        end = heard.end_sample
+    _, effects = endpointing.step(state, Finish(end), SETTINGS)
+    return cuts + [effect for effect in effects if isinstance(effect, Cut)]
+
+
+def test_a_session_is_read_back_as_it_was_written() -> None:
+    state = EndpointState(512, endpointing.Phase.SPEECH, 512, 512, 1024, 512, 0, math.inf)
+    cut = NumberedCut(4, 100, 900, EndReason.LENGTH, 640, 12.5)
+    parts = [spooling.head(SESSION, state, [frame(1)]), spooling.lost(Lost(3, 9)), spooling.cut(cut)]
+    parts += [spooling.attempt(4), spooling.attempt(4), spooling.settled(4)]
+    read = spooling.read(b"".join(parts))
+    assert (read.session, read.state, read.cuts) == (SESSION, state, [cut])
+    assert (read.attempts[4], read.attempts[5], read.settled, read.events) == (2, 0, {4}, [Lost(3, 9)])
+    assert read.frames[0].start_sample == FRAME_SAMPLES
+    assert np.array_equal(read.frames[0].samples, frame(1).samples)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ((20, 0.0), (30, 0.9)),  # in the middle of speech
+        ((20, 0.0), (30, 0.9), (5, 0.0)),  # in the hangover
+        ((5, 0.0), (30, 0.9), (40, 0.0), (30, 0.9)),  # in the second utterance
+        ((150, 0.9), (20, 0.0), (90, 0.9)),  # cut by length at the quietest place
+        ((20, 0.0),),
+        ((10, 0.0), (1, 0.9)),
+    ],
+)
+def test_reading_cuts_where_the_endpointer_would_have(parts: tuple[tuple[int, float], ...]) -> None:
+    assert spooling.read(written(*parts)).unnumbered() == cuts_of(*parts)
+
+
+def test_what_was_cut_already_is_not_cut_again() -> None:
+    parts = ((5, 0.0), (30, 0.9), (40, 0.0), (30, 0.9))
+    first, second = cuts_of(*parts)
+    numbered = NumberedCut(3, first.start_sample, first.end_sample, first.reason, first.speech_samples, 1.0)
+    assert spooling.read(written(*parts) + spooling.cut(numbered)).unnumbered() == [second]
+
+
+def test_samples_of_an_utterance_are_those_that_were_heard() -> None:
+    segment = spooling.read(written((20, 0.0), (30, 0.9)))
+    (cut,) = segment.unnumbered()
+    utterance = segment.utterance(cut, 11)
+    everything = np.concatenate([heard.samples for _, heard in story((20, 0.0), (30, 0.9))])
+    assert (utterance.id, utterance.session_id, utterance.start_sample) == (11, 7, cut.start_sample)
+    assert utterance.speech_samples == cut.speech_samples == 30 * FRAME_SAMPLES
+    assert np.array_equal(utterance.samples * 32768, everything[cut.start_sample : cut.end_sample])
+
+
+def test_a_file_that_ends_anywhere_gives_what_is_whole() -> None:
+    """Pins that no byte at which a crash may come makes a file unreadable once its head is there."""
+    content = written((2, 0.0), (3, 0.9)) + spooling.attempt(1)
+    head = len(spooling.head(SESSION, EndpointState(0)))
+    record = len(spooling.heard(*next(story((1, 0.9)))))
+    for length in range(len(content)):
+        if length < head:
+            with pytest.raises(SpoolDamaged):
+                spooling.read(content[:length])
+        else:
+            read = spooling.read(content[:length])
+            assert len(read.frames) == min(5, (length - head) // record)
+            assert read.whole_bytes == head + len(read.frames) * record
+
+
+def test_a_bit_that_flipped_ends_the_reading_before_it() -> None:
+    content = bytearray(written((2, 0.0), (3, 0.9)))
+    content[-100] ^= 1
+    assert len(spooling.read(bytes(content)).frames) == 4
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"garbage" * 100,
+        spooling.MAGIC,
+        spooling.MAGIC.replace(b"1", b"2") + spooling.head(SESSION, EndpointState(0))[len(spooling.MAGIC) :],
+        spooling.MAGIC + spooling.attempt(3),
+        spooling.head(SESSION, EndpointState(0)) + spooling.head(SESSION, EndpointState(0))[len(spooling.MAGIC) :],
+        spooling.head(SESSION, EndpointState(0)).replace(b"caller", b"kaller"),
+    ],
+)
+def test_what_is_not_ours_is_refused(content: bytes) -> None:
+    with pytest.raises(SpoolDamaged):
+        spooling.read(content)
+
+
+def test_a_head_whose_fields_have_changed_is_refused() -> None:
+    """A later version that forgot to change the number."""
+    import json
+    import struct
+    import zlib
+
+    payload = json.dumps({"session": {"id": 1}, "state": {"phase": "SILENCE", "floor_sample": 0}}).encode()
+    record = struct.pack("<BII", 1, len(payload), zlib.crc32(payload)) + payload
+    with pytest.raises(SpoolDamaged):
+        spooling.read(spooling.MAGIC + record)
