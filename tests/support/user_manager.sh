@@ -206,6 +206,15 @@ if [[ ${UM_INSIDE:-} ]]; then
 fi
 
 parent=${cgroups[0]:?"there are no cgroups on this machine"}/user.slice
+leave() { # the last processes may still be dying
+    local try
+    for ((try = 0; try < 50; try++)); do
+        remove_cgroups "user-$uid.slice"
+        [[ -e $parent/user-$uid.slice ]] || return 0
+        sleep 0.1
+    done
+}
+
 mkdir -p "$parent"
 # What a killed start left: empty, older than a minute, in our range.
 while IFS= read -r stale; do
@@ -219,7 +228,8 @@ for ((try = 0; try < 50; try++)); do # making the directory takes the number: tw
     uid=
 done
 [[ $uid ]] || { say "no cgroup can be made in $parent" && exit 1; }
-trap 'remove_cgroups "user-$uid.slice"' EXIT
-trap 'exit 143' TERM
-trap 'exit 130' INT
-UM_INSIDE=$uid unshare --mount --pid --ipc --fork --kill-child "$BASH" "$0" "$@"
+trap leave EXIT
+trap 'kill -KILL "$namespaces"; exit 143' TERM INT
+UM_INSIDE=$uid unshare --mount --pid --ipc --fork --kill-child "$BASH" "$0" "$@" <&0 &
+namespaces=$! # in the background: unshare itself ignores SIGTERM, and bash would not hear it while it waits
+wait "$namespaces"
