@@ -1,0 +1,58 @@
+"""The BPE pieces between text and token ids."""
+
+from __future__ import annotations
+
+import random
+from itertools import islice
+from pathlib import Path
+
+import sentencepiece
+
+from mini_parakeet.grammar import training_prompts
+
+PIECES = 448
+WORD_MARK = "\u2581"
+
+
+class Tokenizer:
+    """Token ids 0 .. size - 1; the blank is `size`."""
+
+    def __init__(self, model: Path) -> None:
+        self._processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
+        self.size: int = self._processor.get_piece_size()
+
+    def encode(self, text: str) -> list[int]:
+        return list(self._processor.encode(text))
+
+    def decode(self, ids: list[int]) -> str:
+        return str(self._processor.decode(ids))
+
+    def pieces(self) -> list[str]:
+        return [self._processor.id_to_piece(index) for index in range(self.size)]
+
+    def letters(self, token: int) -> int:
+        """How many letters a token stands for: its share of an utterance before anything is learnt."""
+        return sum(char.isalpha() for char in self._processor.id_to_piece(token))
+
+    def vocabulary_file(self) -> str:
+        """vocab.txt as Parakeet has it: `piece id` a line, the blank last."""
+        return "".join(f"{piece} {index}\n" for index, piece in enumerate([*self.pieces(), "<blk>"]))
+
+
+def train_tokenizer(model: Path) -> Tokenizer:
+    """Train the pieces on 30,000 prompts, unless `model` is there."""
+    if not model.exists():
+        texts = [prompt.text for prompt in islice(training_prompts(random.Random("tokenizer")), 30_000)]
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_prefix=str(model.with_suffix("")),
+            vocab_size=PIECES,
+            model_type="bpe",
+            character_coverage=1.0,
+            unk_id=0,
+            bos_id=-1,
+            eos_id=-1,
+            hard_vocab_limit=False,
+            minloglevel=2,
+        )
+    return Tokenizer(model)
