@@ -285,8 +285,8 @@ def unknown_word_jobs(count: int, seed: str) -> Iterator[Job]:
         yield Job(engine, Prompt("", spoken), training_settings(engine, rng))
 
 
-TRAINING_COUNTS = {"espeak": 7000, "flite": 2500, "hibari": 4500, "pico": 4000, "joe": 2600}
-KOKORO_SHARDS = 8
+TRAINING_COUNTS = {"espeak": 7000, "flite": 2500, "hibari": 4500, "pico": 4000, "joe": 1400}
+KOKORO_SHARDS = 4
 KOKORO_SHARD_CLIPS = 200
 
 
