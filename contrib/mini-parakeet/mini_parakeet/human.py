@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,7 @@ def channel_signature(samples: Samples) -> npt.NDArray[np.float64]:
     return np.concatenate([banded[0] * 2, banded[1], banded[2]])
 
 
+@cache
 def spoken_commands(data: Path) -> list[SpokenCommand]:
     """All commands. No speakers are named, so clips are clustered by how they sound and whole clusters held out."""
     labels = json.loads((data / "barista" / "label.json").read_text(encoding="utf-8"))
