@@ -144,7 +144,7 @@ class Composer:
 
     def _silence(self) -> Samples:
         rng = self.rng
-        longest_s = 0.0 if rng.random() < 0.3 else 2.4 if rng.random() < 0.15 else 0.8
+        longest_s = 0.0 if rng.random() < 0.3 else 2.4 if rng.random() < 0.1 else 0.6
         return np.zeros(int(rng.uniform(0, longest_s) * SAMPLE_RATE), np.float32)
 
     def item(self) -> Item:
@@ -164,7 +164,7 @@ class Composer:
             level = rng.uniform(0.25, 1) if count > 1 else 1.0
             parts += [
                 samples * np.float32(level / (np.abs(samples).max() + 1e-6)),
-                np.zeros(pause(rng, 2.2), np.float32),
+                np.zeros(pause(rng, 1.6), np.float32),
             ]
             texts.append(text)
         parts[-1] = self._silence()

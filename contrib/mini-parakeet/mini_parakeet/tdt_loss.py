@@ -98,27 +98,52 @@ def _forward_backward(
                         grad_duration[b, t, u, k] -= share
 
 
-class _TransducerScore(torch.autograd.Function):
+class _TransducerLoss(torch.autograd.Function):
+    """The loss with its gradient, both worked out in `forward`.
+
+    Autograd would touch the joint's large output a dozen times on the way back; this does so three times.
+    """
+
     @staticmethod
     def forward(
         ctx: Any,
-        blank: torch.Tensor,
-        label: torch.Tensor,
-        duration: torch.Tensor,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
         frame_counts: torch.Tensor,
         label_counts: torch.Tensor,
+        sigma: float,
     ) -> torch.Tensor:
-        inputs = [tensor.detach().double().numpy() for tensor in (blank, label, duration)]
+        classes = logits.shape[-1] - len(DURATIONS)
+        token_logits = logits[..., :classes]
+        normalizer = torch.logsumexp(token_logits, -1)
+        durations = torch.log_softmax(logits[..., classes:], -1)
+        batch, frames, steps = normalizer.shape
+        padded = torch.cat([targets, targets.new_zeros(batch, 1)], 1)[:, :steps]
+        chosen = padded[:, None, :, None].expand(batch, frames, steps, 1)
+        blanks = token_logits[..., -1] - normalizer - sigma
+        labels = token_logits.gather(-1, chosen).squeeze(-1) - normalizer - sigma
+
+        inputs = [tensor.double().numpy() for tensor in (blanks, labels, durations)]
         gradients = [np.zeros_like(array) for array in inputs]
-        loss = np.zeros(len(blank))
+        loss = np.zeros(batch)
         _forward_backward(*inputs, frame_counts.numpy(), label_counts.numpy(), DURATIONS, loss, *gradients)
-        ctx.gradients = [torch.from_numpy(array).to(blank.dtype) for array in gradients]
-        return torch.from_numpy(loss).to(blank.dtype)
+        by_blank, by_label, by_duration = (torch.from_numpy(array).to(logits.dtype) for array in gradients)
+
+        # d log softmax_k / d logit_j = [j = k] - softmax_j, for tokens and durations alike.
+        slope = torch.empty_like(logits)
+        tokens = slope[..., :classes]
+        torch.sub(token_logits, normalizer[..., None], out=tokens)
+        tokens.exp_().mul_(-(by_blank + by_label)[..., None])
+        tokens[..., -1] += by_blank
+        slope.scatter_add_(-1, chosen, by_label[..., None])
+        slope[..., classes:] = by_duration - durations.exp() * by_duration.sum(-1, keepdim=True)
+        ctx.save_for_backward(slope)
+        return torch.from_numpy(loss).to(logits.dtype)
 
     @staticmethod
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        scaled = [gradient * upstream[0].view(-1, *[1] * (gradient.dim() - 1)) for gradient in ctx.gradients]
-        return (*scaled, None, None)
+        (slope,) = ctx.saved_tensors
+        return slope * upstream[0].view(-1, 1, 1, 1), None, None, None, None
 
 
 def tdt_loss(
@@ -133,14 +158,5 @@ def tdt_loss(
     `logits` is (B, T, U + 1, V + 1 + 5) with the blank at V; `targets` int64 (B, U). `sigma` under-normalizes the
     token probabilities, which favours long durations (section 3.3 of the paper).
     """
-    classes = logits.shape[-1] - len(DURATIONS)
-    token_logits = logits[..., :classes]
-    normalizer = torch.logsumexp(token_logits, -1)
-    duration = torch.log_softmax(logits[..., classes:], -1)
-    blank = token_logits[..., -1] - normalizer - sigma
-    batch, frames, steps = blank.shape
-    padded = torch.cat([targets, targets.new_zeros(batch, 1)], 1)[:, :steps]
-    chosen = padded[:, None, :, None].expand(batch, frames, steps, 1)
-    label = token_logits.gather(-1, chosen).squeeze(-1) - normalizer - sigma
-    score: torch.Tensor = _TransducerScore.apply(blank, label, duration, frame_counts, label_counts)
-    return score
+    loss: torch.Tensor = _TransducerLoss.apply(logits, targets, frame_counts, label_counts, sigma)
+    return loss
