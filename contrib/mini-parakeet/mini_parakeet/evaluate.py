@@ -73,29 +73,29 @@ class OnnxAsr:
 class Coldvox:
     """The project's own recognizer, through `coldvoxctl transcribe --local --json` on files."""
 
-    def __init__(self, model: Path, quantization: str | None, command: str = "coldvoxctl") -> None:
-        self.name = f"coldvoxd {quantization or 'fp32'}"
-        self._command = [command, "transcribe", "--local", "--model", str(model), "--json"]
-        if quantization:
-            self._command += ["--quantization", quantization]
+    def __init__(self, model: Path, quantization: str | None, command: tuple[str, ...] = ("coldvoxctl",)) -> None:
+        precision = quantization or "fp32"
+        self.name = f"coldvoxd {precision}"
+        options = ("transcribe", "--local", "--json", "--model", str(model), "--precision", precision)
+        self._command = [*command, *options]
 
     def recognize(self, samples: Samples, rate: int = SAMPLE_RATE) -> Recognized:
         return self.recognize_all([samples], rate)[0]
 
     def recognize_all(self, clips: Iterable[Samples], rate: int = SAMPLE_RATE) -> list[Recognized]:
+        """A file that coldvoxctl refuses counts as nothing recognized."""
         with tempfile.TemporaryDirectory() as folder:
             names = []
             for number, samples in enumerate(clips):
                 names.append(str(Path(folder) / f"{number:05}.wav"))
-                soundfile.write(names[-1], samples, rate, subtype="FLOAT")
-            results: list[Recognized] = []
+                soundfile.write(names[-1], samples, rate, subtype="PCM_16")
+            heard: dict[str, Recognized] = {}
             for start in range(0, len(names), 200):
-                lines = subprocess.run(
-                    [*self._command, *names[start : start + 200]], capture_output=True, text=True, check=True
-                ).stdout.splitlines()
-                answers = [json.loads(line) for line in lines]
-                results += [Recognized(answer["text"], float(answer.get("confidence", 1.0))) for answer in answers]
-        return results
+                command = [*self._command, *names[start : start + 200]]
+                output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
+                for answer in map(json.loads, output.splitlines()):
+                    heard[answer["file"]] = Recognized(answer["text"], float(answer["confidence"]))
+        return [heard.get(name, Recognized("", 1.0)) for name in names]
 
 
 @dataclass(frozen=True, slots=True)

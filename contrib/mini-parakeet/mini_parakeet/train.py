@@ -51,9 +51,9 @@ class Stage:
 
 STAGES = {
     "easy": Stage(Mixture(SYNTHETIC, flat_start=True), steps=450, peak_rate=2e-3, ctc_weight=0.5),
-    "base": Stage(Mixture(SYNTHETIC), steps=4000, peak_rate=2e-3, starts_from="easy"),
+    "base": Stage(Mixture(SYNTHETIC, chain_share=0.08), steps=4000, peak_rate=2e-3, starts_from="easy"),
     "commands": Stage(
-        Mixture({**SYNTHETIC, "barista": 0.2}), steps=1500, peak_rate=8e-4, ctc_weight=0.3, starts_from="base"
+        Mixture({**SYNTHETIC, "barista": 0.2}), steps=1500, peak_rate=1.5e-3, ctc_weight=0.3, starts_from="base"
     ),
     "final": Stage(
         Mixture({**SYNTHETIC, "barista": 0.2, "digits": 0.25}),

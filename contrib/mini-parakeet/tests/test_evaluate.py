@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mini_parakeet.corpus import SAMPLE_RATE, Clip, Samples
 from mini_parakeet.evaluate import (
+    Coldvox,
     Recognized,
     as_markdown,
     noisy_rows,
@@ -64,6 +67,18 @@ def test_words_under_the_threshold_are_not_counted_as_invented() -> None:
     assert rows["ten minutes of non-speech, threshold 0.6: words invented"] == 300
     assert rows["ten minutes of non-speech, threshold 0.7: words invented"] == 0
     assert rows["  utterances lost at threshold 0.7"] == 100.0
+
+
+def test_coldvoxctl_is_asked_for_files_and_its_refusals_count_as_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "coldvoxctl.py"
+    script.write_text(
+        "import json, sys\n"
+        "files = sys.argv[sys.argv.index('--precision') + 2 :]\n"
+        "for file in files[1:]:\n"
+        "    print(json.dumps({'file': file, 'text': 'Seven.', 'confidence': 0.9}))\n"
+    )
+    recognizer = Coldvox(tmp_path, "int8", (sys.executable, str(script)))
+    assert [result.text for result in recognizer.recognize_all([CLIP.samples] * 3)] == ["", "Seven.", "Seven."]
 
 
 def test_non_speech_lasts_ten_minutes_and_is_always_the_same() -> None:
