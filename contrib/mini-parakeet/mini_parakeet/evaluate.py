@@ -260,7 +260,8 @@ def silence_rows(recognizer: Recognizer, clips: list[Clip]) -> Iterator[Row]:
 def level_rows(recognizer: Recognizer, clips: list[Clip]) -> Iterator[Row]:
     for gain_db in (0, -10, -20, -30, -40):
         scale = np.float32(10 ** (gain_db / 20))
-        pairs = [(np.round(padded(clip.samples) * scale * 32768) / 32768, clip.text) for clip in clips]
+        quantized = [np.round(padded(clip.samples) * scale * 32768) / 32768 for clip in clips]
+        pairs = [(samples.astype(np.float32), clip.text) for samples, clip in zip(quantized, clips, strict=True)]
         yield transcripts_row(f"gain {gain_db} dB, 16 bit", recognizer, pairs)
 
 

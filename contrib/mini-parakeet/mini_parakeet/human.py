@@ -172,7 +172,8 @@ def write_commands(commands: list[SpokenCommand], model: MiniParakeet, tokenizer
     Half of a recording is room: two of three are cut to the words and what is near them, the third stays whole.
     """
     model.eval()
-    clips, margins = [], []
+    clips: list[Clip] = []
+    margins: list[float] = []
     for command in commands:
         if command.held_out:
             continue

@@ -162,7 +162,7 @@ def _pico() -> Any:
 
 def speak_pico(spoken: str, settings: Mapping[str, Any]) -> Samples:
     data = _pico().speak(spoken, voice=settings["voice"], speed=settings["speed"], pitch=settings["pitch"])
-    return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.float32) / 32768
+    return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2").astype(np.float32) / np.float32(32768)
 
 
 @cache
@@ -286,7 +286,7 @@ def unknown_word_jobs(count: int, seed: str) -> Iterator[Job]:
 
 
 TRAINING_COUNTS = {"espeak": 7000, "flite": 2500, "hibari": 4500, "pico": 4000, "joe": 1400}
-KOKORO_SHARDS = 4
+KOKORO_SHARDS = 2
 KOKORO_SHARD_CLIPS = 200
 
 

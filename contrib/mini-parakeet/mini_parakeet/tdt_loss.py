@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 
 @njit(cache=True)
-def _add_log(first: float, second: float) -> float:
+def _add_log(first: float, second: float) -> Any:
     high, low = max(first, second), min(first, second)
     if low <= UNREACHABLE / 2:
         return high

@@ -19,9 +19,10 @@ from mini_parakeet.corpus import Corpus
 from mini_parakeet.dataset import Batch, BatchLimits, BatchStream, Mixture
 from mini_parakeet.features import log_mel
 from mini_parakeet.grammar import bare_words, command_slots
-from mini_parakeet.human import SPEAKERS, spoken_commands, spoken_digits, to_clip_rate, write_commands, write_digits
+from mini_parakeet.human import SPEAKERS, spoken_commands, spoken_digits, write_commands, write_digits
 from mini_parakeet.model import MiniParakeet, ModelSettings
 from mini_parakeet.scoring import word_errors
+from mini_parakeet.synthesis import to_clip_rate
 from mini_parakeet.tdt_loss import tdt_loss
 from mini_parakeet.tokenizer import Tokenizer, train_tokenizer
 
@@ -43,22 +44,26 @@ class Stage:
     mixture: Mixture
     steps: int
     peak_rate: float
-    warmup: int = 200
+    warmup: int = 60
     ctc_weight: float = 0.4
     starts_from: str = ""
     """The stage whose weights it goes on with."""
 
 
 STAGES = {
-    "easy": Stage(Mixture(SYNTHETIC, flat_start=True), steps=450, peak_rate=2e-3, ctc_weight=0.5),
-    "base": Stage(Mixture(SYNTHETIC, chain_share=0.08), steps=4000, peak_rate=2e-3, starts_from="easy"),
+    "easy": Stage(Mixture(SYNTHETIC, flat_start=True), steps=450, peak_rate=2e-3, warmup=200, ctc_weight=0.5),
+    "base": Stage(Mixture(SYNTHETIC, chain_share=0.08), steps=4000, peak_rate=2e-3, warmup=200, starts_from="easy"),
     "commands": Stage(
-        Mixture({**SYNTHETIC, "barista": 0.2}), steps=1500, peak_rate=1.5e-3, ctc_weight=0.3, starts_from="base"
+        Mixture({**SYNTHETIC, "barista": 0.15}, chain_share=0.1),
+        steps=1500,
+        peak_rate=2e-3,
+        ctc_weight=0.3,
+        starts_from="base",
     ),
     "final": Stage(
-        Mixture({**SYNTHETIC, "barista": 0.2, "digits": 0.25}),
+        Mixture({**SYNTHETIC, "barista": 0.15, "digits": 0.25}),
         steps=1500,
-        peak_rate=6e-4,
+        peak_rate=1e-3,
         ctc_weight=0.3,
         starts_from="commands",
     ),
