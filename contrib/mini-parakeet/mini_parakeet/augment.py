@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import fftconvolve, lfilter, resample_poly
 
@@ -13,6 +15,8 @@ from mini_parakeet.corpus import SAMPLE_RATE, Samples
 from mini_parakeet.features import Features
 
 Rng = np.random.Generator
+Array = np.ndarray[Any, Any]
+_TEMPO_WINDOW = np.hanning(401)[:400].astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Strength:
 
     rate: float = 0.17
     """Largest relative change of speed and pitch together."""
+    tempo_share: float = 0.3
+    """Share of clips whose tempo changes while the pitch stays."""
     warp: float = 0.16
     """Largest vocal-tract-length warp."""
     lowest_snr_db: float = 2.0
@@ -29,7 +35,7 @@ class Strength:
     """Share of clips that pass an 8 kHz line."""
 
 
-GENTLE = Strength(rate=0.06, warp=0.06, lowest_snr_db=20.0, reverb_share=0.0, narrow_share=0.1)
+GENTLE = Strength(rate=0.06, tempo_share=0.0, warp=0.06, lowest_snr_db=20.0, reverb_share=0.0, narrow_share=0.1)
 FULL = Strength()
 
 
@@ -118,6 +124,37 @@ def resampled(samples: Samples, factor: float) -> Samples:
     return np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
 
 
+@njit(cache=True)
+def _overlap_add(samples: Array, factor: float, window: Array, search: int) -> Array:
+    size = len(window)
+    hop = size // 2
+    frames = max(1, int((len(samples) - size - search) / (hop * factor)))
+    out = np.zeros(frames * hop + size, np.float32)
+    start = 0
+    for frame in range(frames):
+        if frame > 0:
+            # Of the places near the wanted one, take that which goes on most like the last frame would have.
+            wanted = int(frame * hop * factor)
+            follows = start + hop
+            best, start = -np.inf, wanted
+            for candidate in range(max(0, wanted - search), min(wanted + search, len(samples) - size), 4):
+                likeness = 0.0
+                for i in range(0, size, 2):
+                    likeness += samples[candidate + i] * samples[min(follows + i, len(samples) - 1)]
+                if likeness > best:
+                    best, start = likeness, candidate
+        for i in range(size):
+            out[frame * hop + i] += samples[start + i] * window[i]
+    return out
+
+
+def at_tempo(samples: Samples, factor: float) -> Samples:
+    """`samples` spoken `factor` times as fast at the same pitch (WSOLA, Verhelst and Roelands 1993)."""
+    if len(samples) < 1_600:
+        return samples
+    return np.asarray(_overlap_add(samples, factor, _TEMPO_WINDOW, 80))
+
+
 def through_narrow_line(samples: Samples, rng: Rng) -> Samples:
     """As 8 kHz audio comes back to 16 kHz, by good or poor resampling, sometimes through 8-bit mu-law."""
     narrow = resample_poly(samples, 1, 2).astype(np.float32)
@@ -162,6 +199,8 @@ def in_room(samples: Samples, rng: Rng) -> Samples:
 
 def voiced(samples: Samples, rng: Rng, strength: Strength) -> Samples:
     """Another speaker at another microphone: everything but pauses, noise and level."""
+    if rng.random() < strength.tempo_share:
+        samples = at_tempo(samples, float(rng.uniform(0.8, 1.45)))
     if rng.random() < 0.7:
         samples = resampled(samples, float(rng.uniform(1 - strength.rate, 1 + strength.rate)))
     if rng.random() < 0.7:

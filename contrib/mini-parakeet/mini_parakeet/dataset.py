@@ -12,6 +12,7 @@ import torch
 
 from mini_parakeet.augment import (
     FULL,
+    GENTLE,
     Strength,
     drawn_warp,
     masked,
@@ -153,7 +154,7 @@ class Composer:
             return self.flat_start_item()
         if rng.random() < mixture.empty_share:
             return Item(log_mel(non_speech(rng)), [])
-        strength = Strength(0.06, 0.06, 20.0, 0.0, 0.1) if rng.random() < mixture.gentle_share else mixture.strength
+        strength = GENTLE if rng.random() < mixture.gentle_share else mixture.strength
         count = int(rng.integers(2, 6)) if rng.random() < mixture.chain_share else 1
         parts = [self._silence()]
         texts = []

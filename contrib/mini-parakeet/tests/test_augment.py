@@ -48,6 +48,17 @@ def test_faster_speech_is_shorter_by_the_factor() -> None:
     assert len(augment.resampled(np.zeros(16_000, np.float32), 1.25)) == 12_800
 
 
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.4])
+def test_tempo_changes_the_length_and_not_the_pitch(factor: float) -> None:
+    tone = np.sin(2 * np.pi * 200 * np.arange(16_000) / SAMPLE_RATE).astype(np.float32)
+    spoken = augment.at_tempo(tone, factor)
+    assert len(spoken) == pytest.approx(16_000 / factor, rel=0.06)
+    middle = spoken[2_000:-2_000]
+    peak_hz = np.abs(np.fft.rfft(middle)).argmax() * SAMPLE_RATE / len(middle)
+    assert peak_hz == pytest.approx(200, abs=4)
+    assert np.abs(middle).max() == pytest.approx(1.0, abs=0.1)
+
+
 def test_masks_leave_shape_and_the_original_alone() -> None:
     features = np.ones((128, 100), np.float32)
     masked = augment.masked(features, np.random.default_rng(0))
