@@ -23,7 +23,7 @@ class ModelSettings:
 
     vocabulary: int
     """BPE pieces, without the blank."""
-    width: int = 144
+    width: int = 128
     layers: int = 5
     heads: int = 4
     kernel: int = 9

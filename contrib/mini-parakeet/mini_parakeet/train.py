@@ -48,15 +48,19 @@ class Stage:
     ctc_weight: float = 0.4
     starts_from: str = ""
     """The stage whose weights it goes on with."""
+    freezes_encoder: bool = False
 
 
 STAGES = {
     "easy": Stage(Mixture(SYNTHETIC, flat_start=True), steps=450, peak_rate=2e-3, warmup=200, ctc_weight=0.5),
     "base": Stage(Mixture(SYNTHETIC, chain_share=0.08), steps=4000, peak_rate=2e-3, warmup=200, starts_from="easy"),
+    "heads": Stage(
+        Mixture(SYNTHETIC), steps=80, peak_rate=3e-3, warmup=10, starts_from="adopted", freezes_encoder=True
+    ),
     "commands": Stage(
         Mixture({**SYNTHETIC, "barista": 0.15}, chain_share=0.1),
         steps=1500,
-        peak_rate=2e-3,
+        peak_rate=1.2e-3,
         ctc_weight=0.3,
         starts_from="base",
     ),
@@ -231,6 +235,8 @@ def run_stage(
     stream = BatchStream(work / "corpus", stage.mixture, work / "tokenizer.model", seed, BatchLimits())
     batches = iter(torch.utils.data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8))
     model.train()
+    if stage.freezes_encoder:
+        model.encoder.requires_grad_(False).eval()
     history: list[tuple[float, ...]] = []
     last_save = last_check = spent_s
     while True:
