@@ -274,7 +274,7 @@ def run_stage(
             last_save = spent_s
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
             save(running, {**state, "spent_s": spent_s, "settings": model.settings.as_dict()})
-        if spent_s - last_check > 480:
+        if spent_s - last_check > 900:
             last_check = spent_s
             print(f"  {name} {step}: {quick_check(model, tokenizer, work, data)}", flush=True)
     if lane.leads:
