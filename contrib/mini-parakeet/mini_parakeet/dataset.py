@@ -23,7 +23,7 @@ from mini_parakeet.augment import (
     white,
 )
 from mini_parakeet.corpus import SAMPLE_RATE, Clip, Corpus, Samples
-from mini_parakeet.features import HOP, Features, log_mel
+from mini_parakeet.features import HOP, Features, log_mel, normalized_log_mel, power_spectrum
 from mini_parakeet.model import SUBSAMPLING, encoder_frames
 from mini_parakeet.tokenizer import Tokenizer
 
@@ -148,12 +148,13 @@ class Composer:
         longest_s = 0.0 if rng.random() < 0.3 else 2.4 if rng.random() < 0.1 else 0.6
         return np.zeros(int(rng.uniform(0, longest_s) * SAMPLE_RATE), np.float32)
 
-    def item(self) -> Item:
+    def items(self) -> list[Item]:
+        """One recording as two items that differ in warp and masks: most of the work is done before those."""
         rng, mixture = self.rng, self.mixture
         if mixture.flat_start:
-            return self.flat_start_item()
+            return [self.flat_start_item()]
         if rng.random() < mixture.empty_share:
-            return Item(log_mel(non_speech(rng)), [])
+            return [Item(log_mel(non_speech(rng)), [])]
         strength = GENTLE if rng.random() < mixture.gentle_share else mixture.strength
         count = int(rng.integers(2, 6)) if rng.random() < mixture.chain_share else 1
         parts = [self._silence()]
@@ -175,10 +176,10 @@ class Composer:
         samples = recorded(samples, rng, strength)
         if len(samples) < SHORTEST_SAMPLES:
             samples = np.pad(samples, (0, SHORTEST_SAMPLES - len(samples)))
-        features = log_mel(samples, drawn_warp(rng, strength))
-        if rng.random() < 0.8:
-            features = masked(features, rng)
-        return Item(features, self.tokenizer.encode(" ".join(filter(None, texts))))
+        tokens = self.tokenizer.encode(" ".join(filter(None, texts)))
+        power = power_spectrum(samples)
+        views = [normalized_log_mel(power, drawn_warp(rng, strength)) for _ in range(2)]
+        return [Item(masked(view, rng) if rng.random() < 0.8 else view, tokens) for view in views]
 
     def _with_babble(self, samples: Samples) -> Samples:
         """Some people talking in the background."""
@@ -250,8 +251,15 @@ class BatchStream(torch.utils.data.IterableDataset[Batch]):
         torch.set_num_threads(1)
         tokenizer = Tokenizer(self.tokenizer_model)
         composer = Composer(self.folder, self.mixture, tokenizer, rng)
+        later: list[Item] = []
         while True:
-            pool = sorted((composer.item() for _ in range(self.limits.pool)), key=lambda item: item.features.shape[1])
+            # Views of one recording don't meet in a pool.
+            pool, later = later, []
+            while len(pool) < self.limits.pool:
+                first, *others = composer.items()
+                pool.append(first)
+                later += others
+            pool.sort(key=lambda item: item.features.shape[1])
             batches: list[list[Item]] = [[]]
             for item in pool:
                 if batches[-1] and not self._fits([*batches[-1], item]):

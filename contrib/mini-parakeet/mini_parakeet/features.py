@@ -54,14 +54,24 @@ def filterbank(warp: float = 1.0) -> npt.NDArray[np.float32]:
     return (np.maximum(triangles, 0.0) * 2 / (upper - lower)).astype(np.float32)
 
 
-def log_mel(samples: Samples, warp: float = 1.0) -> Features:
-    """Normalized log-mel features, float32 (128, n // 160), of float32 (n,) samples; n must be at least 320."""
+def power_spectrum(samples: Samples) -> npt.NDArray[np.float32]:
+    """float32 (n // 160, 257) of float32 (n,) samples."""
     frames = len(samples) // HOP
     emphasized = np.concatenate([samples[:1], samples[1:] - np.float32(PRE_EMPHASIS) * samples[:-1]])
     padded = np.pad(emphasized, FFT_SIZE // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)[::HOP][:frames] * _WINDOW
     spectrum = rfft(windows, axis=-1)
-    power = spectrum.real**2 + spectrum.imag**2
+    power: npt.NDArray[np.float32] = spectrum.real**2 + spectrum.imag**2
+    return power
+
+
+def normalized_log_mel(power: npt.NDArray[np.float32], warp: float = 1.0) -> Features:
+    """Features of a power spectrum with at least two frames, through warped filters."""
     logs = np.log(power @ filterbank(warp) + np.float32(LOG_GUARD))
     normalized = (logs - logs.mean(axis=0)) / (logs.std(axis=0, ddof=1) + STD_GUARD)
     return np.ascontiguousarray(normalized.T, dtype=np.float32)
+
+
+def log_mel(samples: Samples, warp: float = 1.0) -> Features:
+    """Normalized log-mel features, float32 (128, n // 160), of float32 (n,) samples; n must be at least 320."""
+    return normalized_log_mel(power_spectrum(samples), warp)
