@@ -1,12 +1,25 @@
 #!/usr/bin/env bash
 # Repeats the whole from nothing: ./run.sh all --data DIR
+# ./run.sh shipped --data DIR --first DIR repeats the shorter way by which the shipped weights came about (README.md).
 # Single steps: setup, synthesize, train, export, evaluate, test. What is done is not done again; delete work/ to start over.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 step="${1:-}"
 data=""
-if [[ "${2:-}" == "--data" ]]; then data="${3:?--data needs a folder}"; fi
+first=""
+shift $(($# > 0 ? 1 : 0))
+while (($# > 0)); do
+    case "$1" in
+        --data) data="${2:?--data needs a folder}" ;;
+        --first) first="${2:?--first needs the first model's folder}" ;;
+        *)
+            echo "run.sh: unknown option $1" >&2
+            exit 2
+            ;;
+    esac
+    shift 2
+done
 work="${WORK:-$PWD/work}"
 python="$work/venv/bin/python"
 export OPENBLAS_NUM_THREADS=1
@@ -50,6 +63,28 @@ train() {
     module train without-george without-jackson without-lucas without-nicolas "${options[@]}"
 }
 
+train_shipped() {
+    need_data
+    local options=(--work "$work" --data "$data") adopted="$work/adopted"
+    if [[ ! -f "$first/vocab.txt" ]]; then
+        echo "run.sh: name the folder of the first parakeet-mini's files with --first DIR" >&2
+        exit 2
+    fi
+    module train digits easy "${options[@]}"
+    module train base "${options[@]}" --steps 945
+    if [[ ! -f "$work/corpus/barista.jsonl" ]]; then module train label-commands "${options[@]}" --scorer base; fi
+    mkdir -p "$adopted"
+    ln -sfn ../corpus "$adopted/corpus"
+    module adopt "$first" --work "$adopted"
+    local stages=(adopted-final adopted-without-george-lucas adopted-without-jackson-nicolas)
+    module train "${stages[@]}" --work "$adopted" --data "$data" --lanes 1
+    module export "$adopted/adopted-final.pt" "$work/export"
+    module export "$adopted/adopted-without-george-lucas.pt" "$work/left-out/without-george"
+    module export "$adopted/adopted-without-jackson-nicolas.pt" "$work/left-out/without-jackson"
+    cp -r "$work/left-out/without-george" "$work/left-out/without-lucas"
+    cp -r "$work/left-out/without-jackson" "$work/left-out/without-nicolas"
+}
+
 export_models() {
     module export "$work/final.pt" "$work/export"
     for speaker in george jackson lucas nicolas; do
@@ -71,6 +106,13 @@ case "$step" in
     train) train ;;
     export) export_models ;;
     evaluate) evaluate ;;
+    shipped)
+        need_data
+        setup
+        synthesize
+        train_shipped
+        evaluate
+        ;;
     test) "$python" -m pytest -q ;;
     all)
         need_data
@@ -81,7 +123,7 @@ case "$step" in
         evaluate
         ;;
     *)
-        echo "usage: run.sh all|setup|synthesize|train|export|evaluate|test [--data DIR]" >&2
+        echo "usage: run.sh all|shipped|setup|synthesize|train|export|evaluate|test [--data DIR] [--first DIR]" >&2
         exit 2
         ;;
 esac

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import json
+import random
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import sentencepiece
 import torch
 from onnx import numpy_helper
+from sentencepiece import sentencepiece_model_pb2
 from torch import nn
 
 from mini_parakeet.corpus import Corpus
 from mini_parakeet.dataset import Item, collate
 from mini_parakeet.features import log_mel
+from mini_parakeet.grammar import sentence, training_prompts
 from mini_parakeet.model import LSTM_LAYERS, MiniParakeet, ModelSettings
 from mini_parakeet.tdt_loss import DURATIONS
-from mini_parakeet.tokenizer import Tokenizer
+from mini_parakeet.tokenizer import WORD_MARK, Tokenizer, train_tokenizer
 
 RENAMED = {
     "sub.c0": "subsampling.first",
@@ -164,13 +171,64 @@ def adopt(source: Path, tokenizer: Tokenizer, corpora: Path) -> MiniParakeet:
     return model
 
 
+def adopted_tokenizer(source: Path, template: Path, out: Path) -> Tokenizer:
+    """The old model's pieces as a tokenizer, so that nothing it knows has to be learnt anew.
+
+    Old words keep their pieces. Pieces that no old word uses (halfway merges) become whole new words, which is why
+    the result is a table of words: BPE could not build the old ones without those merges.
+    """
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(template.read_bytes())
+    lines = (source / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    pieces = [line.rsplit(" ", 1)[0] for line in lines[:-1]]
+    del proto.pieces[:]
+    for index, piece in enumerate(pieces):
+        kind = proto.SentencePiece.UNKNOWN if index == 0 else proto.SentencePiece.NORMAL
+        proto.pieces.add(piece=piece, score=-float(index), type=kind)
+    proto.trainer_spec.vocab_size = len(pieces)
+    processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+
+    rng = random.Random("adopted")
+    old_words = {word for _ in range(20_000) for word in sentence(rng).split()}
+    table: dict[str, list[int]] = {word: list(processor.encode(word)) for word in sorted(old_words)}
+    used = {index for ids in table.values() for index in ids}
+    free = [index for index in range(1, len(pieces)) if index not in used]
+    counts: Counter[str] = Counter()
+    for prompt in islice(training_prompts(rng), 30_000):
+        counts.update(prompt.text.split())
+    marks = {mark: next(ids[-1] for word, ids in table.items() if word.endswith(mark)) for mark in ".,?"}
+    placed: dict[str, int] = {}
+    for word, _ in counts.most_common():
+        bare = word.rstrip(".,?")
+        if word not in table:
+            ending = [marks[mark] for mark in word[len(bare) :]]
+            if bare in table:
+                table[word] = table[bare] + ending
+                continue
+            marked = [table[bare + mark][:-1] for mark in ".,?" if bare + mark in table]
+            if marked:
+                known = marked[0]
+            else:
+                if bare not in placed:
+                    placed[bare] = free[len(placed)]
+                    pieces[placed[bare]] = WORD_MARK + bare
+                known = [placed[bare]]
+            table[word] = known + ending
+    print(f"{len(free)} pieces were free, {len(placed)} words took their place")
+    out.write_text(json.dumps({"pieces": pieces, "words": table}, ensure_ascii=False), encoding="utf-8")
+    return Tokenizer(out)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path, help="the first model's directory")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--as-stage", default="easy", help="the stage whose checkpoint it becomes")
+    parser.add_argument("--as-stage", default="adopted", help="the stage whose checkpoint it becomes")
     arguments = parser.parse_args()
-    tokenizer = Tokenizer(arguments.work / "tokenizer.model")
+    model_path = arguments.work / "tokenizer.model"
+    tokenizer = adopted_tokenizer(
+        arguments.source, train_tokenizer(model_path.with_name("pieces.model")).path, model_path
+    )
     model = adopt(arguments.source, tokenizer, arguments.work / "corpus")
     checkpoint = {"model": model.state_dict(), "settings": model.settings.as_dict(), "steps": 0}
     torch.save(checkpoint, arguments.work / f"{arguments.as_stage}.pt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from itertools import islice
 from pathlib import Path
@@ -15,28 +16,42 @@ WORD_MARK = "\u2581"
 
 
 class Tokenizer:
-    """Token ids 0 .. size - 1; the blank is `size`."""
+    """Token ids 0 .. size - 1; the blank is `size`.
+
+    `model` is a sentencepiece model, or JSON with all pieces and a table of words (see `adopt`).
+    """
 
     def __init__(self, model: Path) -> None:
-        self._processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-        self.size: int = self._processor.get_piece_size()
+        self.path = model
+        self._words: dict[str, list[int]] = {}
+        content = model.read_bytes()
+        if content.startswith(b"{"):
+            stored = json.loads(content)
+            self._words, self._pieces = stored["words"], stored["pieces"]
+        else:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=content)
+            self._pieces = [self._processor.id_to_piece(index) for index in range(self._processor.get_piece_size())]
+        self.size = len(self._pieces)
 
     def encode(self, text: str) -> list[int]:
+        """Raises KeyError where a table doesn't hold a word."""
+        if self._words:
+            return [token for word in text.split() for token in self._words[word]]
         return list(self._processor.encode(text))
 
     def decode(self, ids: list[int]) -> str:
-        return str(self._processor.decode(ids))
+        return "".join(self._pieces[token] for token in ids).replace(WORD_MARK, " ").strip()
 
     def pieces(self) -> list[str]:
-        return [self._processor.id_to_piece(index) for index in range(self.size)]
+        return list(self._pieces)
 
     def letters(self, token: int) -> int:
         """How many letters a token stands for: its share of an utterance before anything is learnt."""
-        return sum(char.isalpha() for char in self._processor.id_to_piece(token))
+        return sum(char.isalpha() for char in self._pieces[token])
 
     def vocabulary_file(self) -> str:
         """vocab.txt as Parakeet has it: `piece id` a line, the blank last."""
-        return "".join(f"{piece} {index}\n" for index, piece in enumerate([*self.pieces(), "<blk>"]))
+        return "".join(f"{piece} {index}\n" for index, piece in enumerate([*self._pieces, "<blk>"]))
 
 
 def train_tokenizer(model: Path) -> Tokenizer:

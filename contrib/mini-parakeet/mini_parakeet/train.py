@@ -72,6 +72,18 @@ STAGES = {
         starts_from="commands",
     ),
 }
+STAGES["adopted-final"] = Stage(
+    Mixture({**SYNTHETIC, "barista": 0.45, "digits": 0.75}, chain_share=0.06, gentle_share=0.2),
+    steps=1500,
+    peak_rate=7e-4,
+    warmup=30,
+    ctc_weight=0.0,
+    starts_from="adopted",
+)
+for _pair in (("george", "lucas"), ("jackson", "nicolas")):
+    _excluded = tuple(f"digits-{speaker}" for speaker in _pair)
+    _stage = STAGES["adopted-final"]
+    STAGES[f"adopted-without-{'-'.join(_pair)}"] = replace(_stage, mixture=replace(_stage.mixture, excluded=_excluded))
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
@@ -102,6 +114,8 @@ def losses(model: MiniParakeet, batch: Batch, ctc_weight: float) -> Losses:
     predicted, _ = model.decoder.predict(torch.cat([starts, batch.targets], 1))
     labels = batch.target_lengths.sum() + len(batch.targets)
     tdt = tdt_loss(model.decoder.join(encoded, predicted), batch.targets, lengths, batch.target_lengths).sum() / labels
+    if ctc_weight == 0:
+        return Losses(tdt, float(tdt.detach()), 0.0)
     scores = model.ctc(encoded)
     ctc = (
         F.ctc_loss(
