@@ -12,7 +12,7 @@ shift $(($# > 0 ? 1 : 0))
 while (($# > 0)); do
     case "$1" in
         --data) data="${2:?--data needs a folder}" ;;
-        --first) first="${2:?--first needs the first model's folder}" ;;
+        --first) first="${2:?--first needs the folder of the first model}" ;;
         *)
             echo "run.sh: unknown option $1" >&2
             exit 2
