@@ -3,6 +3,7 @@
 # ./run.sh shipped --data DIR --first DIR repeats the shorter way by which the shipped weights came about (README.md).
 # Single steps: setup, synthesize, train, export, evaluate, test. What is done is not done again; delete work/ to start over.
 set -euo pipefail
+from="$PWD"
 cd "$(dirname "$0")"
 
 step="${1:-}"
@@ -11,8 +12,8 @@ first=""
 shift $(($# > 0 ? 1 : 0))
 while (($# > 0)); do
     case "$1" in
-        --data) data="${2:?--data needs a folder}" ;;
-        --first) first="${2:?--first needs the folder of the first model}" ;;
+        --data) data="$(cd "$from" && realpath -m "${2:?--data needs a folder}")" ;;
+        --first) first="$(cd "$from" && realpath -m "${2:?--first needs the folder of the first model}")" ;;
         *)
             echo "run.sh: unknown option $1" >&2
             exit 2
