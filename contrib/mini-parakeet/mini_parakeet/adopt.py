@@ -122,7 +122,7 @@ def torch_gates(stacked: np.ndarray[Any, Any]) -> torch.Tensor:
 
 @torch.no_grad()
 def adopt_decoder(model: MiniParakeet, path: Path, old_pieces: list[str], pieces: list[str]) -> int:
-    """Take over what the new pieces share with the old; returns how many do. New ones begin small and unlikely."""
+    """Take over what the new pieces share with the old; returns how many do. New ones begin as likely as an average one."""
     weights, (from_encoder, from_prediction, head) = stored_weights(path)
     decoder = model.decoder
     decoder.from_encoder.weight.copy_(torch.from_numpy(from_encoder.copy()))
@@ -144,8 +144,8 @@ def adopt_decoder(model: MiniParakeet, path: Path, old_pieces: list[str], pieces
     places = {piece: index for index, piece in enumerate(old_pieces)}
     durations = len(DURATIONS)
     out.weight[-durations:], out.bias[-durations:] = old_head[-durations:], old_bias[-durations:]
-    out.weight[:-durations] *= 0.3
-    out.bias[:-durations] = old_bias[: len(old_pieces)].min()
+    out.weight[:-durations] = old_head[: len(old_pieces) - 1].mean(0)
+    out.bias[:-durations] = old_bias[: len(old_pieces) - 1].mean() - 2
     shared = 0
     for index, piece in enumerate([*pieces, "<blk>"]):
         if piece in places:

@@ -73,9 +73,9 @@ STAGES = {
     ),
 }
 STAGES["adopted-final"] = Stage(
-    Mixture({**SYNTHETIC, "barista": 0.45, "digits": 0.75}, chain_share=0.06, gentle_share=0.2),
+    Mixture({**SYNTHETIC, "barista": 0.35, "digits": 0.5}, chain_share=0.06, gentle_share=0.25),
     steps=1500,
-    peak_rate=7e-4,
+    peak_rate=5e-4,
     warmup=30,
     ctc_weight=0.0,
     starts_from="adopted",
