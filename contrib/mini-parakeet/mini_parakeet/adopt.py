@@ -122,7 +122,7 @@ def torch_gates(stacked: np.ndarray[Any, Any]) -> torch.Tensor:
 
 @torch.no_grad()
 def adopt_decoder(model: MiniParakeet, path: Path, old_pieces: list[str], pieces: list[str]) -> int:
-    """Take over what the new pieces share with the old; returns how many do. New ones begin as likely as an average one."""
+    """Take over what the new pieces share with the old; returns how many do. New ones begin as likely as an average."""
     weights, (from_encoder, from_prediction, head) = stored_weights(path)
     decoder = model.decoder
     decoder.from_encoder.weight.copy_(torch.from_numpy(from_encoder.copy()))
