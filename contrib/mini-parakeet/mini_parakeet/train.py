@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import cos, pi
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -72,6 +73,7 @@ STAGES = {
         starts_from="commands",
     ),
 }
+STAGES["more"] = replace(STAGES["final"], peak_rate=7e-4, warmup=20, starts_from="final")
 STAGES["adopted-final"] = Stage(
     Mixture({**SYNTHETIC, "barista": 0.35, "digits": 0.5}, chain_share=0.06, gentle_share=0.25),
     steps=1500,
@@ -245,7 +247,7 @@ def run_stage(
     elif stage.starts_from:
         model = load_model(work / f"{stage.starts_from}.pt")
         optimizer = new_optimizer(model, stage)
-    seed = 1000 + step * lanes + rank
+    seed = crc32(name.encode()) + step * lanes + rank
     stream = BatchStream(work / "corpus", stage.mixture, work / "tokenizer.model", seed, BatchLimits())
     batches = iter(torch.utils.data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8))
     model.train()
