@@ -73,7 +73,6 @@ STAGES = {
         starts_from="commands",
     ),
 }
-STAGES["more"] = replace(STAGES["final"], peak_rate=7e-4, warmup=20, starts_from="final")
 STAGES["adopted-final"] = Stage(
     Mixture({**SYNTHETIC, "barista": 0.35, "digits": 0.5}, chain_share=0.06, gentle_share=0.25),
     steps=1500,
