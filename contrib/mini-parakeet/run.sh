@@ -66,24 +66,22 @@ train() {
 
 train_shipped() {
     need_data
-    local options=(--work "$work" --data "$data") adopted="$work/adopted"
+    local options=(--work "$work" --data "$data")
     if [[ ! -f "$first/vocab.txt" ]]; then
         echo "run.sh: name the folder of the first parakeet-mini's files with --first DIR" >&2
         exit 2
     fi
-    module train digits easy "${options[@]}"
-    module train base "${options[@]}" --steps 945
-    if [[ ! -f "$work/corpus/barista.jsonl" ]]; then module train label-commands "${options[@]}" --scorer base; fi
-    mkdir -p "$adopted"
-    ln -sfn ../corpus "$adopted/corpus"
-    module adopt "$first" --work "$adopted"
-    local stages=(adopted-final adopted-without-george-lucas adopted-without-jackson-nicolas)
-    module train "${stages[@]}" --work "$adopted" --data "$data" --lanes 1
-    module export "$adopted/adopted-final.pt" "$work/export"
-    module export "$adopted/adopted-without-george-lucas.pt" "$work/left-out/without-george"
-    module export "$adopted/adopted-without-jackson-nicolas.pt" "$work/left-out/without-jackson"
-    cp -r "$work/left-out/without-george" "$work/left-out/without-lucas"
-    cp -r "$work/left-out/without-jackson" "$work/left-out/without-nicolas"
+    if [[ ! -f "$work/heads.pt" ]]; then
+        module train digits easy "${options[@]}"
+        module train base "${options[@]}" --steps 945
+        module train label-commands "${options[@]}" --scorer base
+        module adopt "$first" --work "$work" --pieces ours
+        module train heads "${options[@]}"
+        cp "$work/heads.pt" "$work/base.pt"
+    fi
+    module train commands "${options[@]}" --steps 340
+    module train final "${options[@]}" --steps 346
+    module export "$work/final.pt" "$work/export"
 }
 
 export_models() {

@@ -223,12 +223,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path, help="the first model's directory")
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument(
+        "--pieces", choices=["ours", "theirs"], default="theirs", help="whose tokenizer it goes on with"
+    )
     parser.add_argument("--as-stage", default="adopted", help="the stage whose checkpoint it becomes")
     arguments = parser.parse_args()
     model_path = arguments.work / "tokenizer.model"
-    tokenizer = adopted_tokenizer(
-        arguments.source, train_tokenizer(model_path.with_name("pieces.model")).path, model_path
-    )
+    if arguments.pieces == "ours":
+        tokenizer = train_tokenizer(model_path)
+    else:
+        template = train_tokenizer(model_path.with_name("pieces.model")).path
+        tokenizer = adopted_tokenizer(arguments.source, template, model_path)
     model = adopt(arguments.source, tokenizer, arguments.work / "corpus")
     checkpoint = {"model": model.state_dict(), "settings": model.settings.as_dict(), "steps": 0}
     torch.save(checkpoint, arguments.work / f"{arguments.as_stage}.pt")
