@@ -1,0 +1,1 @@
+"""A small Parakeet TDT, from text grammar to quantized ONNX files."""

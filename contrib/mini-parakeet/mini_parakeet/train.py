@@ -1,0 +1,333 @@
+"""Training in stages, each resumable from its last checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+import torch.distributed
+import torch.multiprocessing
+import torch.nn.functional as F
+
+from mini_parakeet.corpus import Corpus
+from mini_parakeet.dataset import Batch, BatchLimits, BatchStream, Mixture
+from mini_parakeet.features import log_mel
+from mini_parakeet.grammar import bare_words, command_slots
+from mini_parakeet.human import SPEAKERS, spoken_commands, spoken_digits, write_commands, write_digits
+from mini_parakeet.model import MiniParakeet, ModelSettings
+from mini_parakeet.scoring import word_errors
+from mini_parakeet.synthesis import to_clip_rate
+from mini_parakeet.tdt_loss import tdt_loss
+from mini_parakeet.tokenizer import Tokenizer, train_tokenizer
+
+SYNTHETIC = {
+    "train-espeak": 0.24,
+    "train-flite": 0.10,
+    "train-hibari": 0.17,
+    "train-pico": 0.15,
+    "train-joe": 0.14,
+    "train-kokoro": 0.18,
+    "train-unknown": 0.02,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One run of the optimizer with a learning rate that rises, then falls to nearly nothing."""
+
+    mixture: Mixture
+    steps: int
+    peak_rate: float
+    warmup: int = 60
+    ctc_weight: float = 0.4
+    starts_from: str = ""
+    """The stage whose weights it goes on with."""
+    freezes_encoder: bool = False
+
+
+STAGES = {
+    "easy": Stage(Mixture(SYNTHETIC, flat_start=True), steps=450, peak_rate=2e-3, warmup=200, ctc_weight=0.5),
+    "base": Stage(Mixture(SYNTHETIC, chain_share=0.08), steps=4000, peak_rate=2e-3, warmup=200, starts_from="easy"),
+    "heads": Stage(
+        Mixture(SYNTHETIC), steps=80, peak_rate=3e-3, warmup=10, starts_from="adopted", freezes_encoder=True
+    ),
+    "commands": Stage(
+        Mixture({**SYNTHETIC, "barista": 0.15}, chain_share=0.1),
+        steps=1500,
+        peak_rate=1.2e-3,
+        ctc_weight=0.3,
+        starts_from="base",
+    ),
+    "final": Stage(
+        Mixture({**SYNTHETIC, "barista": 0.15, "digits": 0.25}),
+        steps=1500,
+        peak_rate=1e-3,
+        ctc_weight=0.3,
+        starts_from="commands",
+    ),
+}
+STAGES["adopted-final"] = Stage(
+    Mixture({**SYNTHETIC, "barista": 0.35, "digits": 0.5}, chain_share=0.06, gentle_share=0.25),
+    steps=1500,
+    peak_rate=5e-4,
+    warmup=30,
+    ctc_weight=0.0,
+    starts_from="adopted",
+)
+for _pair in (("george", "lucas"), ("jackson", "nicolas")):
+    _excluded = tuple(f"digits-{speaker}" for speaker in _pair)
+    _stage = STAGES["adopted-final"]
+    STAGES[f"adopted-without-{'-'.join(_pair)}"] = replace(_stage, mixture=replace(_stage.mixture, excluded=_excluded))
+for _speaker in SPEAKERS:
+    STAGES[f"without-{_speaker}"] = replace(
+        STAGES["final"],
+        mixture=replace(STAGES["final"].mixture, excluded=(f"digits-{_speaker}",)),
+        steps=500,
+    )
+
+
+def learning_rate(stage: Stage, progress: float, step: int) -> float:
+    """A cosine from the peak to 2 % of it, after a linear rise."""
+    fall = 0.02 + 0.98 * 0.5 * (1 + cos(pi * min(1.0, progress)))
+    return stage.peak_rate * min(1.0, (step + 1) / stage.warmup) * fall
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    total: torch.Tensor
+    tdt: float
+    ctc: float
+
+
+def losses(model: MiniParakeet, batch: Batch, ctc_weight: float) -> Losses:
+    """TDT and CTC, each a mean over labels; in a flat start mostly the assumed alignment's cross-entropy."""
+    encoded, lengths = model.encoder(batch.features, batch.frames)
+    encoded = encoded.transpose(1, 2)
+    blank = model.decoder.blank
+    starts = torch.full((len(batch.targets), 1), blank)
+    predicted, _ = model.decoder.predict(torch.cat([starts, batch.targets], 1))
+    labels = batch.target_lengths.sum() + len(batch.targets)
+    tdt = tdt_loss(model.decoder.join(encoded, predicted), batch.targets, lengths, batch.target_lengths).sum() / labels
+    if ctc_weight == 0:
+        return Losses(tdt, float(tdt.detach()), 0.0)
+    scores = model.ctc(encoded)
+    ctc = (
+        F.ctc_loss(
+            torch.log_softmax(scores, -1).transpose(0, 1),
+            batch.targets,
+            lengths,
+            batch.target_lengths,
+            blank=blank,
+            reduction="sum",
+            zero_infinity=True,
+        )
+        / labels
+    )
+    total = (1 - ctc_weight) * tdt + ctc_weight * ctc
+    if batch.alignment is not None:
+        aligned = F.cross_entropy(scores.flatten(0, 1), batch.alignment.flatten(), ignore_index=-1)
+        total = 0.4 * total + 3.6 * aligned
+    return Losses(total, float(tdt.detach()), float(ctc.detach()))
+
+
+def load_model(path: Path) -> MiniParakeet:
+    """The model of a checkpoint, ready to be used."""
+    stored = torch.load(path, weights_only=True)
+    model = MiniParakeet(ModelSettings(**stored["settings"]))
+    model.load_state_dict(stored["model"])
+    model.eval()
+    return model
+
+
+@torch.no_grad()
+def quick_check(model: MiniParakeet, tokenizer: Tokenizer, work: Path, data: Path | None) -> str:
+    """A line of rough figures for the log; `evaluate` has the real ones."""
+    model.eval()
+
+    def text_of(samples: np.ndarray[Any, Any]) -> str:
+        return tokenizer.decode(model.transcribe(torch.from_numpy(log_mel(samples))))
+
+    parts = []
+    for name in ("sentences-unseen-espeak", "unseen-festival", "new-vocabulary"):
+        corpus = Corpus(work / "corpus" / f"eval-{name}")
+        errors = words = 0
+        for index in range(0, len(corpus), max(1, len(corpus) // 25)):
+            clip = corpus[index]
+            errors += word_errors(text_of(np.pad(clip.samples, (3200, 4800))), clip.text)
+            words += len(clip.text.split())
+        parts.append(f"{name} {100 * errors / words:.1f}%")
+    if data is not None:
+        for speaker in SPEAKERS:
+            digits = [digit for digit in spoken_digits(data, speaker) if digit.held_out][::2]
+            right = sum(
+                bare_words(text_of(to_clip_rate(digit.samples, 8000))) == bare_words(digit.text) for digit in digits
+            )
+            parts.append(f"{speaker} {100 * right / len(digits):.0f}%")
+        held_out = [command for command in spoken_commands(data) if command.held_out][::3]
+        right = sum(command_slots(text_of(command.samples)) == command.slots for command in held_out)
+        parts.append(f"commands {100 * right / len(held_out):.0f}%")
+    model.train()
+    return " ".join(parts)
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    part = path.with_suffix(".part")
+    torch.save(content, part)
+    part.replace(path)
+
+
+class Lane:
+    """One of several single-threaded processes that train together, each on batches of its own.
+
+    Two lanes of one thread are half as fast again as one of two threads, whose kernels are too small to share.
+    """
+
+    def __init__(self, rank: int, count: int, meeting_point: Path) -> None:
+        self.rank, self.count = rank, count
+        if count > 1:
+            store = torch.distributed.FileStore(str(meeting_point), count)
+            torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=count)
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def share_gradients(self, model: torch.nn.Module) -> None:
+        """Replace all gradients by their mean over the lanes."""
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        if self.count > 1:
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            torch.distributed.all_reduce(flat)
+            flat /= self.count
+            for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+                gradient.copy_(mean.view_as(gradient))
+
+    def agree(self, value: float) -> float:
+        """The leader's value."""
+        if self.count == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64)
+        torch.distributed.broadcast(shared, 0)
+        return float(shared)
+
+
+def new_optimizer(model: MiniParakeet, stage: Stage) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(model.parameters(), lr=stage.peak_rate, betas=(0.9, 0.98), weight_decay=1e-3)
+
+
+def run_stage(
+    rank: int, lanes: int, name: str, work: Path, data: Path | None, minutes: float | None, steps: int | None
+) -> None:
+    """Train stage `name` to its end, from its checkpoint if there is one.
+
+    With `minutes` the learning rate follows the time spent instead of the steps; the log tells how many were done.
+    """
+    torch.set_num_threads(1)
+    stage = STAGES[name] if steps is None else replace(STAGES[name], steps=steps)
+    tokenizer = Tokenizer(work / "tokenizer.model")
+    lane = Lane(rank, lanes, work / f"{name}.lanes")
+    running = work / f"{name}.running.pt"
+    torch.manual_seed(sum(map(ord, name)))
+    model = MiniParakeet(ModelSettings(tokenizer.size))
+    optimizer = new_optimizer(model, stage)
+    step, spent_s = 0, 0.0
+    if running.exists():
+        stored = torch.load(running, weights_only=True)
+        model.load_state_dict(stored["model"])
+        optimizer.load_state_dict(stored["optimizer"])
+        step, spent_s = stored["step"], stored["spent_s"]
+    elif stage.starts_from:
+        model = load_model(work / f"{stage.starts_from}.pt")
+        optimizer = new_optimizer(model, stage)
+    seed = crc32(name.encode()) + step * lanes + rank
+    stream = BatchStream(work / "corpus", stage.mixture, work / "tokenizer.model", seed, BatchLimits())
+    batches = iter(torch.utils.data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8))
+    model.train()
+    if stage.freezes_encoder:
+        model.encoder.requires_grad_(False).eval()
+    history: list[tuple[float, ...]] = []
+    last_save = last_check = spent_s
+    while True:
+        progress = lane.agree(spent_s / (60 * minutes) if minutes else step / stage.steps)
+        if progress >= 1:
+            break
+        begun = time.monotonic()
+        batch = next(batches)
+        waited_s = time.monotonic() - begun
+        rate = learning_rate(stage, progress, step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        result = losses(model, batch, stage.ctc_weight)
+        optimizer.zero_grad()
+        result.total.backward()  # type: ignore[no-untyped-call]
+        lane.share_gradients(model)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+        if torch.isfinite(norm):
+            optimizer.step()
+        step += 1
+        step_s = time.monotonic() - begun
+        spent_s += step_s
+        if not lane.leads:
+            continue
+        history.append((result.tdt, result.ctc, step_s, waited_s, len(batch.frames), float(norm)))
+        if step % 50 == 0:
+            tdt, ctc, step_mean, wait_mean, items, norms = np.mean(history, axis=0)
+            history.clear()
+            print(
+                f"{name} {step} {spent_s / 60:.1f} min tdt {tdt:.3f} ctc {ctc:.3f} {step_mean:.2f} s/step "
+                f"(waiting {wait_mean:.2f}) items {items:.0f} norm {norms:.1f} rate {rate:.5f}",
+                flush=True,
+            )
+        if spent_s - last_save > 120:
+            last_save = spent_s
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            save(running, {**state, "spent_s": spent_s, "settings": model.settings.as_dict()})
+        if spent_s - last_check > 900:
+            last_check = spent_s
+            print(f"  {name} {step}: {quick_check(model, tokenizer, work, data)}", flush=True)
+    if lane.leads:
+        save(work / f"{name}.pt", {"model": model.state_dict(), "settings": model.settings.as_dict(), "steps": step})
+        print(f"{name} done, {step} steps: {quick_check(model, tokenizer, work, data)}", flush=True)
+        running.unlink(missing_ok=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stages", nargs="+", choices=[*STAGES, "label-commands", "digits"])
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--data", type=Path, help="folder of spoken-digits and barista")
+    parser.add_argument("--minutes", type=float, help="let each stage take this long instead of its steps")
+    parser.add_argument("--steps", type=int, help="instead of the stage's own number")
+    parser.add_argument("--lanes", type=int, default=2, help="processes that train together")
+    parser.add_argument("--scorer", default="base", help="stage whose weights choose the commands' words")
+    arguments = parser.parse_args()
+    work: Path = arguments.work
+    for name in arguments.stages:
+        match name:
+            case "digits":
+                write_digits(arguments.data, work / "corpus")
+            case "label-commands":
+                model = load_model(work / f"{arguments.scorer}.pt")
+                tokenizer = train_tokenizer(work / "tokenizer.model")
+                margin = write_commands(spoken_commands(arguments.data), model, tokenizer, work / "corpus" / "barista")
+                print(f"commands labelled, mean margin {margin:.1f} nats", flush=True)
+            case _:
+                if (work / f"{name}.pt").exists():
+                    print(f"{name}: done before", flush=True)
+                    continue
+                train_tokenizer(work / "tokenizer.model")
+                (work / f"{name}.lanes").unlink(missing_ok=True)
+                lanes = arguments.lanes
+                stage_arguments = (lanes, name, work, arguments.data, arguments.minutes, arguments.steps)
+                torch.multiprocessing.spawn(run_stage, stage_arguments, nprocs=lanes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mini_parakeet import train
+from mini_parakeet.dataset import Mixture
+from mini_parakeet.human import SPEAKERS
+from mini_parakeet.tokenizer import Tokenizer
+
+
+def test_the_learning_rate_rises_then_falls_to_nearly_nothing() -> None:
+    stage = train.STAGES["base"]
+    assert train.learning_rate(stage, 0.0, 0) < stage.peak_rate / 100
+    assert train.learning_rate(stage, 0.1, stage.warmup) == pytest.approx(stage.peak_rate, rel=0.05)
+    assert train.learning_rate(stage, 1.0, stage.steps) == pytest.approx(0.02 * stage.peak_rate)
+
+
+def test_no_stage_hears_the_speaker_it_leaves_out() -> None:
+    for speaker in SPEAKERS:
+        assert train.STAGES[f"without-{speaker}"].mixture.excluded == (f"digits-{speaker}",)
+    for name in ("easy", "base", "commands"):
+        assert "digits" not in train.STAGES[name].mixture.sources
+
+
+@pytest.mark.parametrize("flat_start", [True, False])
+def test_a_stage_trains_saves_and_resumes(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, corpora: Path, tokenizer: Tokenizer, flat_start: bool
+) -> None:
+    stage = train.Stage(Mixture({"train-noise": 1.0}, flat_start=flat_start), steps=2, peak_rate=1e-3)
+    name = f"tiny-{flat_start}"
+    monkeypatch.setitem(train.STAGES, name, stage)
+    monkeypatch.setattr(train, "quick_check", lambda *_: "")
+    train.run_stage(0, 1, name, folder, None, None, None)
+    stored = torch.load(folder / f"{name}.pt", weights_only=True)
+    assert stored["steps"] == 2
+
+    monkeypatch.setitem(train.STAGES, "next", replace(stage, starts_from=name, steps=1))
+    train.run_stage(0, 1, "next", folder, None, None, None)
+    followed = torch.load(folder / "next.pt", weights_only=True)
+    assert followed["model"].keys() == stored["model"].keys()
+    (folder / "next.pt").unlink()
