@@ -12,6 +12,8 @@ that generated files are up to date, and pytest.
   --system  also installs what heavier tests need (a user's systemd, a second sound server); without it they run where
             those are there already
 
+COLDVOX_TEST_JOBS, 3 where it isn't set, is how many files of tests run at once; 0 runs them one after the other.
+
 What was left out is listed at the end with its reason. With CI=true and --system anything left out that is not a GPU's
 business is a failure. exit codes: 0 all passed, 1 something failed, 69 something is missing that can't be installed
 TEXT
@@ -54,7 +56,8 @@ if have shellcheck; then
 else
     left_out+=("shellcheck: the program is not installed")
 fi
-check "pytest" python -m pytest --junitxml="$work/pytest.xml" "$@"
+# Most tests wait for sound, which takes its time; so several files run at once.
+check "pytest" python -m pytest --numprocesses "${COLDVOX_TEST_JOBS:-3}" --dist loadfile --junitxml="$work/pytest.xml" "$@"
 
 python contrib/left_out.py "$work/pytest.xml" "${left_out[@]}" ||
     { [[ ${CI:-} == true && $level == system ]] && failed+=("something was left out"); }
