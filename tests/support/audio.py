@@ -118,7 +118,8 @@ class SoundServer:
         self._run("pactl", "suspend-source", source, "1" if suspended else "0")
 
     def set_default_source(self, source: str) -> None:
-        self._run("pactl", "set-default-source", source)
+        """Make it the default, once the server can: WirePlumber's part of PipeWire takes a moment to begin."""
+        eventually_blocking(lambda: self._succeeds("pactl", "set-default-source", source), what=f"{source} as default")
 
     def microphone(self, number: int, *properties: str) -> str:
         """Arguments of the module that makes a microphone out of what a speaker plays."""
@@ -167,6 +168,11 @@ class SoundServer:
         if not config.exists():
             config.write_text("autospawn = no\n")
         return config
+
+    def _succeeds(self, *command: str) -> bool:
+        return not subprocess.run(
+            command, env=self.environment(), capture_output=True, timeout=60, check=False
+        ).returncode
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=60, check=False)
@@ -245,7 +251,8 @@ class PipeWireServer(SoundServer):
 
     def start(self) -> None:
         self.directory.chmod(0o700)
-        (self.directory / "bus").unlink(missing_ok=True)
+        for stale in ("bus", "pipewire-0", "pipewire-0-manager"):  # of a server that was killed: nobody answers there
+            (self.directory / stale).unlink(missing_ok=True)
         self._spawn("dbus-daemon", "--session", "--nofork", f"--address=unix:path={self.directory}/bus")
         eventually_blocking((self.directory / "bus").exists, what="the sound server's own bus")
         self._spawn("pipewire")
