@@ -10,6 +10,7 @@ import numpy as np
 
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
 
@@ -47,7 +48,9 @@ class Run:
     generation: int
     """Which of the rung's recognizers has it."""
     answer: "asyncio.Future[Hypothesis]"
-    """Raises ProviderFault or InputFault; cancelled where it was left behind."""
+    """Raises ProviderFault, InputFault or Stopped; cancelled where it was left behind."""
+    stop: Stop
+    """Ask it where nobody waits for the answer any more: the lane is free soon after, whether the run had begun or not."""
     begun_s: float | None = None
     """Loop time at which the lane took it up."""
     took_s: float | None = None
@@ -121,12 +124,13 @@ class Rung:
         loop = asyncio.get_running_loop()
 
         def recognize() -> Hypothesis:
+            run.stop.check()
             run.begun_s = loop.time()
-            hypothesis = recognizer.recognize(utterance)
+            hypothesis = recognizer.recognize(utterance, run.stop)
             run.took_s = loop.time() - run.begun_s
             return hypothesis
 
-        run = Run(utterance, Rung._attempts, self.generation, loop.create_future())
+        run = Run(utterance, Rung._attempts, self.generation, loop.create_future(), Stop())
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         return run
