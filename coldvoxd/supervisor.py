@@ -64,7 +64,7 @@ class Supervisor:
                 serves=lambda: self.on_accelerator,
                 tell_fault=self._fault,
             )
-            self._trial = Trial(self._accelerator, ladder.golden, ladder.golden_text, self._ground.recognize)
+            self._trial = Trial(self._accelerator, ladder.golden, self._ground.recognize)
         self._settled = asyncio.Event()
         self._refusal: NotReady | None = None
         self._state = FailoverState()
