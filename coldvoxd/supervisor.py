@@ -34,6 +34,8 @@ LATE_IN_A_ROW = 3
 """An accelerator that the CPU overtakes so often without a break is of no use."""
 LET_GO_AFTER_S = 1.0
 """First the CPU answers what the accelerator could not."""
+CONTEXTS = frozenset({"cuda", "tensorrt", "nvtensorrtrtx", "rocm", "migraphx", "virtual"})
+"""Accelerators that keep a context for the life of the process, whose memory a sleep of the machine may take away."""
 SURE_SPEECH_S = 0.5
 """With so much speech in it, an utterance without words was not understood."""
 
@@ -87,6 +89,8 @@ class Supervisor:
         self._late: set[Run] = set()
         """Runs on the accelerator that the CPU has overtaken and that have not ended."""
         self._late_in_a_row = 0
+        self._touched = False
+        """The accelerator was there and was used, with or without success."""
         self.wants_new_process = False
         """Only a new process could use the accelerator again."""
         self.status = replace(status, loading=True)
@@ -133,7 +137,7 @@ class Supervisor:
         self._settled.set()
         if self._accelerator is None:
             self._tell(failover.CpuWanted())
-        else:
+        elif self._state.phase is Phase.STARTING:
             self._begin_trial()
 
     async def tried(self) -> None:
@@ -185,6 +189,20 @@ class Supervisor:
         """Whether every current lane is within its time limit. For the watchdog."""
         accelerator = self._accelerator
         return self._standby.promise_kept(now_s) and (accelerator is None or accelerator.promise_kept(now_s))
+
+    async def suspend(self) -> None:
+        """The machine is about to sleep: let go of the accelerator, and return once that is done. Then `wake`."""
+        if self._accelerator is None:
+            return
+        if self._pause is not None:
+            self._pause.cancel()
+        self._tell(failover.Suspending())
+        await self._accelerator.let_go()
+
+    def wake(self) -> None:
+        """The machine woke up: the CPU serves, and the accelerator is tried again, by a new process where need be."""
+        if self._accelerator is not None:
+            self._tell(failover.Woken(stale=self._touched and self._name in CONTEXTS))
 
     def close(self) -> None:
         """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
@@ -389,9 +407,9 @@ class Supervisor:
                 case failover.UseCpu():
                     self._standby.wake()
                     self._use(self._standby.provider, logging.WARNING, self._state.reason.value or "requested")
-                case failover.DropGpu():
+                case failover.DropGpu(at_once):
                     if self._accelerator is not None:
-                        self._let_go(self._accelerator)
+                        self._let_go(self._accelerator, 0.0 if at_once else LET_GO_AFTER_S)
                 case failover.Probe():
                     self._begin_trial()
                 case failover.ProbeLater(pause_s):
@@ -401,12 +419,12 @@ class Supervisor:
                 case failover.ReplaceSelfWhenIdle():
                     self.wants_new_process = True
 
-    def _let_go(self, accelerator: Rung) -> None:
+    def _let_go(self, accelerator: Rung, after_s: float) -> None:
         """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
         if self._late:
             accelerator.abandon()
         else:
-            accelerator.drop(LET_GO_AFTER_S)
+            accelerator.drop(after_s)
 
     def _use(self, provider: str, level: int, reason: str) -> None:
         before = self.status.provider
@@ -426,10 +444,12 @@ class Supervisor:
             await self._judge(accelerator)
         except Exception as fault:  # noqa: BLE001 - the trial ends here, and the table must learn how
             fault_class, reason = self._class_of_failed_trial(fault)
+            self._touched = self._touched or fault_class is not FaultClass.ABSENT
             log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
             self._fault(fault_class, reason, str(fault))
         else:
+            self._touched = True
             if self._state.phase in {Phase.STARTING, Phase.PROBING}:
                 self._tell(failover.Loaded(asyncio.get_running_loop().time()))
             else:

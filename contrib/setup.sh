@@ -38,6 +38,7 @@ set_up() { # set_up LEVEL
     need_for_daemon
     need_for_private_bus
     need_for_sound "$level"
+    [[ $level == demo ]] || need_for_private_logind
     [[ $level == system ]] && need_for_system_tests
     install_wanted
     private_pulseaudio
@@ -128,6 +129,12 @@ need_for_private_bus() {
     if ! have dbus-daemon; then
         want "$(if package_exists dbus-daemon; then echo dbus-daemon; else echo dbus; fi)" \
             "a private message bus; the one of your session is not used"
+    fi
+}
+
+need_for_private_logind() {
+    if ! /usr/bin/python3 -c 'import dbusmock' 2>/dev/null; then # the system's Python: it stands on its D-Bus and GLib
+        want python3-dbusmock "a logind on a private bus, to test sleep and wake by"
     fi
 }
 
