@@ -23,6 +23,7 @@ from coldvoxd.core.stop import Stop
 
 log = logging.getLogger(__name__)
 
+VERSION: str = onnxruntime.__version__
 CPU = "cpu"
 AUTO = "auto"
 """In settings: the accelerator that this machine is likely to have, otherwise the CPU."""

@@ -1,4 +1,4 @@
-"""The commands model pull, list, path, verify and remove."""
+"""The commands model pull, prepare, list, path, verify and remove."""
 
 import shutil
 import sys
@@ -27,6 +27,8 @@ def model(arguments: Namespace, output: Output) -> Exit:
     match arguments.action:
         case "pull":
             return _pull(arguments, output)
+        case "prepare":
+            return _prepare(arguments, output)
         case "list":
             return _list(output)
         case "path":
@@ -36,7 +38,7 @@ def model(arguments: Namespace, output: Output) -> Exit:
         case "remove":
             return _remove(arguments, output)
         case _:
-            raise UsageFault("Which? pull, list, path, verify or remove. See `coldvoxctl model --help`.")
+            raise UsageFault("Which? pull, prepare, list, path, verify or remove. See `coldvoxctl model --help`.")
 
 
 def _settings() -> "ModelSettings":
@@ -88,6 +90,21 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
         },
         f"{name} ({precision}) is in {directory}" + ("" if fetched.fetched_bytes else "; it was there already"),
     )
+    return Exit.DONE
+
+
+def _prepare(arguments: Namespace, output: Output) -> Exit:
+    from coldvoxd.core.values import Precision
+    from coldvoxd.golden import hear
+    from coldvoxd.models import find_model
+    from coldvoxd.models.convert import convert
+
+    name, precision = arguments.name or _settings().name, Precision(arguments.precision)
+    made = convert(find_model(name, Precision.FP32), precision, hear, output.note)
+    _record_golden(name, precision, output)
+    size = sum(path.stat().st_size for path in made.directory.glob(f"*.{precision}.onnx*"))
+    fields = {"model": name, "precision": str(precision), "path": str(made.directory), "bytes": size}
+    output.result(fields, f"{name} ({precision}, {_megabytes(size)}) is in {made.directory}")
     return Exit.DONE
 
 
