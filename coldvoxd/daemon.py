@@ -7,14 +7,8 @@ import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from functools import cache
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from coldvoxd.asr.parakeet import ParakeetRecognizer
-from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
@@ -22,27 +16,24 @@ from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core import notice
 from coldvoxd.core.errors import UnknownDevice
 from coldvoxd.core.metrics import Metrics
-from coldvoxd.core.ports import Controls, Microphone, Recognizer
+from coldvoxd.core.ports import Controls, Microphone
 from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spooling import SpooledSession
-from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.core.values import EngineStatus, Frame, Gap, State
 from coldvoxd.engine import Engine
 from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
-from coldvoxd.models import find_model
-from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
 from coldvoxd.spool import Spool, runtime_directory
-from coldvoxd.standby import Readiness
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
-from coldvoxd.virtual.accelerator import VirtualAccelerator
 from coldvoxd.virtual.microphone import VirtualMicrophone
 from coldvoxd.vitals import Vitals
 
@@ -55,10 +46,8 @@ CAPTURE_AT_STOP_S = 1.0
 """Together under the five seconds in which the unit must have stopped."""
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
-VIRTUAL = "virtual:"
 DEVICE = "device"
 """Under this the chosen microphone is handed over to a new process."""
-GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
 class Daemon:
@@ -364,60 +353,6 @@ def open_microphone(settings: MicrophoneSettings) -> Microphone:
     if settings.device.startswith(VIRTUAL):
         return VirtualMicrophone(Path(settings.device.removeprefix(VIRTUAL)))
     return PortAudioMicrophone(settings)
-
-
-def ladder(settings: ModelSettings) -> Ladder:
-    """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
-
-    def on_cpu() -> Recognizer:
-        return open_recognizer(settings, CPU)
-
-    def mapped() -> Recognizer:
-        return open_recognizer(settings, CPU, packed=False)
-
-    name = settings.provider
-    if name == AUTO:
-        name = likely_accelerator() or CPU
-    if name == CPU:
-        return Ladder(on_cpu)
-    readiness = Readiness(settings.standby)
-    if name.startswith(VIRTUAL):
-        stand_in = virtual_accelerator(settings)
-        return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden_clip(), None, readiness, mapped)
-    return Ladder(
-        on_cpu, lambda: open_recognizer(settings, name), name, golden_clip(), readiness=readiness, cpu_mapped=mapped
-    )
-
-
-@cache
-def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
-    """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
-    socket = Path(settings.provider.removeprefix(VIRTUAL))
-    return VirtualAccelerator(socket, lambda wrap: open_recognizer(settings, CPU, wrap=wrap))
-
-
-def open_recognizer(
-    settings: ModelSettings,
-    provider: str,
-    *,
-    packed: bool = True,
-    wrap: Callable[[Session], Session] = lambda session: session,
-) -> Recognizer:
-    """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
-    files = find_model(settings.name, Precision(settings.precision))
-    return ParakeetRecognizer.open(files, provider, settings.threads, packed=packed, wrap=wrap)
-
-
-def golden_clip() -> npt.NDArray[np.float32]:
-    """The shipped recording by which accelerators are judged, float32 (n,) at 16 kHz."""
-    return np.concatenate(tuple(AudioFile.open(GOLDEN).blocks()))
-
-
-def engine_at_start(settings: ModelSettings) -> EngineStatus:
-    """What is known of the engine before anything is loaded."""
-    return EngineStatus(
-        model=settings.name, precision=settings.precision, available_providers=available_providers(), loading=True
-    )
 
 
 def first_number() -> int:

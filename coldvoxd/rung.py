@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
+from coldvoxd.core.failover import FaultClass, Reason, classify
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
@@ -188,6 +189,14 @@ class Rung:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
         return recognizer
+
+
+def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
+    """What kind of fault an accelerator's exception tells of."""
+    if isinstance(fault, ColdvoxError):
+        return classify(str(fault))
+    log.error("an exception that nobody translated", exc_info=fault)  # a driver's or a library's own
+    return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
 def _nearly_all(history: deque[float]) -> float:

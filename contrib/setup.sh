@@ -163,6 +163,7 @@ need_for_system_tests() {
     have shellcheck || want shellcheck "checks these scripts"
     have zsh || want zsh "tries its completions"
     have fish || want fish "tries its completions"
+    have gjs || want gjs "runs the part of GNOME's extension that watches the daemon"
     have groff || want groff-base "checks the manual pages"
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this person's next login
