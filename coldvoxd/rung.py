@@ -173,6 +173,11 @@ class Rung:
         self._lane.close()
         self._lane = Lane(self.name)
 
+    def leave_if_hanging(self, run: Run) -> None:
+        """Leave the lane behind if that run still has it."""
+        if run.generation == self.generation and run.begun_s is not None and not run.answer.done():
+            self.abandon()
+
     def close(self) -> None:
         """The end. Doesn't wait."""
         self.drop()

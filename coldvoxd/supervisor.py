@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core import failover
-from coldvoxd.core.errors import ColdvoxError, InputFault, ModelMissing, NotReady, ProviderFault, RecognitionFailed
+from coldvoxd.core.errors import (
+    ColdvoxError,
+    InputFault,
+    ModelMissing,
+    NotReady,
+    ProviderFault,
+    RecognitionFailed,
+    Stopped,
+)
 from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason, classify
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import joined, moved_back, split, varied
@@ -229,8 +237,7 @@ class Supervisor:
         run: Run | None = None
         try:
             run = accelerator.start(utterance)
-            await asyncio.wait({run.answer}, timeout=hedge_s)
-            if run.answer.done():
+            if await self._answered(run, accelerator, hedge_s):
                 hypothesis = run.answer.result()
                 accelerator.learn(run)
                 self._late_in_a_row = 0
@@ -249,7 +256,7 @@ class Supervisor:
         run.answer.add_done_callback(lambda _: self._late.discard(run))
         used: Hypothesis | None = None
         try:
-            used = await _first_valid(run, self._on_cpu(utterance))
+            used = await self._first_valid(run, accelerator, self._on_cpu(utterance))
         finally:
             if run.answer.done():
                 self._late_answer(accelerator, run, used)
@@ -272,6 +279,8 @@ class Supervisor:
         if run.answer.cancelled():
             return
         fault = run.answer.exception()
+        if isinstance(fault, Stopped):
+            return
         if fault is None and run.answer.result() is used:
             self._late_in_a_row = 0
             return
@@ -309,8 +318,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         left_s = limit_s
         while left_s > 0:
-            done, _ = await asyncio.wait({run.answer}, timeout=left_s)
-            if done:
+            if await self._answered(run, rung, left_s):
                 hypothesis = run.answer.result()
                 rung.learn(run)
                 return hypothesis
@@ -322,7 +330,52 @@ class Supervisor:
         self._metrics.count(Count.SPLITS)
         if rung.generation == run.generation:
             rung.abandon()
-        return await _first_valid(run, self._in_pieces(utterance))
+        return await self._first_valid(run, rung, self._in_pieces(utterance))
+
+    async def _answered(self, run: Run, rung: Rung, limit_s: float) -> bool:
+        """Wait so long for a run; whether it has ended. Where nobody waits for this any more, it is stopped."""
+        try:
+            done, _ = await asyncio.wait({run.answer}, timeout=limit_s)
+        except asyncio.CancelledError:
+            self._unwanted(run, rung)
+            raise
+        return bool(done)
+
+    def _unwanted(self, run: Run, rung: Rung) -> None:
+        """Stop a run. One that doesn't end then hangs, and what comes after it must not wait for that."""
+        if run.answer.done():
+            return
+        run.stop.ask()
+        loop = asyncio.get_running_loop()
+        if rung is self._accelerator:
+            left_behind = loop.call_later(ACCELERATOR_LIMIT_S, self._left_behind, rung, run)
+        else:
+            left_behind = loop.call_later(rung.split_s(run.utterance.duration_s), rung.leave_if_hanging, run)
+        run.answer.add_done_callback(lambda _: left_behind.cancel())
+
+    async def _first_valid(self, run: Run, rung: Rung, other: Awaitable[Hypothesis]) -> Hypothesis:
+        """The answer of a run that is late, or the other one, whichever comes first and is one.
+
+        Raises the fault of `other` where neither is.
+        """
+        hedge = asyncio.ensure_future(other)
+        racing: set[asyncio.Future[Hypothesis]] = {run.answer, hedge}
+        try:
+            while hedge in racing:
+                done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+                if run.answer in done and not run.answer.cancelled() and run.answer.exception() is None:
+                    return run.answer.result()
+                if hedge in done and (hedge.exception() is None or not racing):
+                    return hedge.result()
+                if hedge in done:
+                    break
+            await asyncio.wait({run.answer})
+            return hedge.result() if run.answer.cancelled() or run.answer.exception() else run.answer.result()
+        except asyncio.CancelledError:
+            self._unwanted(run, rung)
+            raise
+        finally:
+            hedge.cancel()
 
     async def _in_pieces(self, utterance: Utterance) -> Hypothesis:
         pieces = split(utterance)
@@ -490,28 +543,6 @@ class WrongOutput(ProviderFault):
 
 class RunTooLong(ProviderFault):
     """The accelerator did not come to an end with the golden clip."""
-
-
-async def _first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
-    """The answer of a run that is late, or the other one, whichever comes first and is one.
-
-    Raises the fault of `other` where neither is.
-    """
-    hedge = asyncio.ensure_future(other)
-    racing: set[asyncio.Future[Hypothesis]] = {run.answer, hedge}
-    try:
-        while hedge in racing:
-            done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
-            if run.answer in done and not run.answer.cancelled() and run.answer.exception() is None:
-                return run.answer.result()
-            if hedge in done and (hedge.exception() is None or not racing):
-                return hedge.result()
-            if hedge in done:
-                break
-        await asyncio.wait({run.answer})
-        return hedge.result() if run.answer.cancelled() or run.answer.exception() else run.answer.result()
-    finally:
-        hedge.cancel()
 
 
 def _unknown(fault: Exception) -> tuple[FaultClass, Reason]:
