@@ -1,14 +1,16 @@
 """A rung of the ladder: one recognizer on one lane, opened, run with limits, and left behind when it hangs."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
+from coldvoxd.core.failover import FaultClass, Reason, classify
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
@@ -173,15 +175,31 @@ class Rung:
         self._lane.close()
         self._lane = Lane(self.name)
 
-    def leave_if_hanging(self, run: Run) -> None:
-        """Leave the lane behind if that run still has it."""
-        if run.generation == self.generation and run.begun_s is not None and not run.answer.done():
-            self.abandon()
+    @contextlib.contextmanager
+    def awaiting(self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None) -> Iterator[None]:
+        """Inside, a run is waited for; where the waiting is cancelled, the run is stopped.
+
+        One that has not ended so long after that hangs, and nothing must wait behind it: its lane is left behind, or
+        `if_hanging` called.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not run.answer.done():
+                run.stop.ask()
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(limit_s, if_hanging or self._leave_if_hanging, run)
+                run.answer.add_done_callback(lambda _: timer.cancel())
+            raise
 
     def close(self) -> None:
         """The end. Doesn't wait."""
         self.drop()
         self._lane.close()
+
+    def _leave_if_hanging(self, run: Run) -> None:
+        if run.generation == self.generation and run.begun_s is not None and not run.answer.done():
+            self.abandon()
 
     def _open_and_warm_up(self) -> Recognizer:
         """On the lane: the first run allocates and optimizes, so it isn't left to the first words."""
@@ -193,6 +211,14 @@ class Rung:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
         return recognizer
+
+
+def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
+    """What kind of fault an accelerator's exception tells of."""
+    if isinstance(fault, ColdvoxError):
+        return classify(str(fault))
+    log.error("an exception that nobody translated", exc_info=fault)  # a driver's or a library's own
+    return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
 def _nearly_all(history: deque[float]) -> float:

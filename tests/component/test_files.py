@@ -38,8 +38,9 @@ from coldvoxd.core.values import (
     Utterance,
 )
 from coldvoxd.files import FileJobs, open_audio
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.eventually import eventually

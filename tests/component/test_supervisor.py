@@ -14,9 +14,10 @@ from coldvoxd.core.errors import InputFault, ModelInvalid, ModelMissing, Provide
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
 from coldvoxd.rung import recognition_limit_s
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from tests.support.eventually import eventually
 
 STATUS = EngineStatus(model="mini", precision="fp32")

@@ -25,9 +25,10 @@ from coldvoxd.core.settings import ModelSettings, Settings
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engine import Engine
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
 from coldvoxd.ort import available_providers
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
