@@ -13,6 +13,7 @@ from coldvoxd.core.errors import ColdvoxError, NotReady
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.microphones import Policy
 from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import (
     Chunk,
     EngineStatus,
@@ -36,8 +37,11 @@ class Recognizer(Protocol):
         """First active execution provider of the encoder's session."""
         ...
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time."""
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+        """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time.
+
+        Raises Stopped soon after `stop` is asked, on whatever thread; the next utterance is none the worse for it.
+        """
         ...
 
     def close(self) -> None: ...
