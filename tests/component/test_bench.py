@@ -34,8 +34,7 @@ def test_a_quick_run_says_each_figure_in_the_agreed_shape(written: Path) -> None
     figures = [json.loads(line) for line in (written / "stdout").read_text().splitlines()]
     for figure in figures:
         assert figure.keys() == FIELDS
-        assert isinstance(figure["ours"], (int, float))
-        assert isinstance(figure["peer"], (int, float, type(None)))
+        assert float(figure["ours"]) >= 0
         assert (figure["peer"] is None) == (figure["peer_name"] is None)
         if figure["ratio"] is not None:
             assert figure["ratio"] == pytest.approx(figure["ours"] / figure["peer"], rel=2e-3)
