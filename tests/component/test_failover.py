@@ -19,9 +19,9 @@ from coldvoxd.core.metrics import Count
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.daemon import ladder
-from coldvoxd.ladder import Ladder
+from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
+from coldvoxd.recognizers import ladder
 from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
@@ -83,7 +83,14 @@ async def stage(tmp_path: Path, *before: str, readiness: Readiness = Readiness.W
     golden = samples()[2].wave()
     seen: list[EngineStatus] = []
     supervisor = Supervisor(
-        Ladder(accelerator.open_on_cpu, accelerator.open, "virtual", golden, readiness=readiness, cpu_mapped=open_mini),
+        Ladder(
+            accelerator.open_on_cpu,
+            accelerator.open,
+            "virtual",
+            Golden(golden),
+            readiness=readiness,
+            cpu_mapped=open_mini,
+        ),
         EngineStatus(model="mini", precision="fp32"),
         lambda: seen.append(supervisor.status),
     )
