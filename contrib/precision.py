@@ -3,7 +3,8 @@
 
 contrib/precision.py [MODEL] [--clips N]    MODEL: a name or a directory, `mini` where none is named
 
-What is missing is made first, as by `coldvoxctl model prepare`. Each precision is measured in a process of its own. Prints a
+What is missing is made first, as by `coldvoxctl model prepare`, but without its trial: also of a model whose text means
+nothing. Each precision is measured in a process of its own. Prints a
 row of Markdown for each. Clips are the bundled samples and variations of them: 216.
 """
 
@@ -26,6 +27,7 @@ from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models import find_model
+from coldvoxd.models.convert import convert
 from coldvoxd.models.converted import files_of, find_converted
 from tests.support.speech import variations
 
@@ -64,9 +66,9 @@ def made(model: str, precision: Precision) -> ModelFiles:
     if precision is Precision.FP32:
         return find_model(model, precision)
     if (files := find_converted(model, precision)) is None:
-        program = [sys.executable, "-m", "coldvoxd.cli.main", "model", "prepare", model, "--precision", str(precision)]
+        program = [sys.executable, __file__, model, "--make", str(precision)]
         began_s = time.perf_counter()
-        subprocess.run(program, check=False, cwd=Path(__file__).parents[1])
+        subprocess.run(program, check=True)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
         print(f"{precision} made in {time.perf_counter() - began_s:.0f} s, {peak:.1f} GB", file=sys.stderr, flush=True)
         files = find_converted(model, precision)
@@ -80,8 +82,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="mini")
     parser.add_argument("--clips", type=int, default=216)
-    parser.add_argument("--alone", choices=[str(one) for one in Precision], help=argparse.SUPPRESS)
+    for inside in ("--make", "--alone"):
+        parser.add_argument(inside, choices=[str(one) for one in Precision], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.make:
+        convert(find_model(arguments.model, Precision.FP32), Precision(arguments.make), lambda _: "anything")
+        return 0
     if arguments.alone:
         print(json.dumps(measure(made(arguments.model, Precision(arguments.alone)), arguments.clips)))
         return 0
