@@ -69,6 +69,8 @@ class Rung:
         self.name = name
         self.provider = ""
         """First active execution provider of the session that is or was open last."""
+        self.precision = ""
+        """Of the weights in it."""
         self.generation = 0
         """Changes whenever the recognizer does."""
         self._open = open_recognizer
@@ -113,7 +115,7 @@ class Rung:
             raise ProviderFault(f"{self.name} was given up while it was being loaded")
         self.drop()
         self._recognizer = recognizer
-        self.provider = recognizer.provider
+        self.provider, self.precision = recognizer.provider, recognizer.precision
 
     def start(self, utterance: Utterance) -> Run:
         """Begin to recognize, after all that was started before. Raises ProviderFault where nothing is open."""

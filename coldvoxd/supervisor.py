@@ -110,7 +110,13 @@ class Supervisor:
         self._metrics.count(Count.MODEL_LOADS)
         self._refusal = None
         self._publish(
-            provider=self._standby.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0
+            provider=self._standby.provider,
+            precision=self._standby.precision,
+            loading=False,
+            ready=True,
+            degraded="",
+            last_error="",
+            progress=-1.0,
         )
         log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._standby.provider)
         self._settled.set()
@@ -230,11 +236,11 @@ class Supervisor:
             case failover.UseGpu():
                 if self._hedging is not None and self._accelerator is not None:
                     self._hedging.begin()
-                    self._use(self._accelerator.provider, logging.INFO, "well")
+                    self._use(self._accelerator, logging.INFO, "well")
                 self._standby.rest()
             case failover.UseCpu():
                 self._standby.wake()
-                self._use(self._standby.provider, logging.WARNING, self._state.reason.value or "requested")
+                self._use(self._standby, logging.WARNING, self._state.reason.value or "requested")
             case failover.DropGpu():
                 if self._hedging is not None:
                     self._hedging.let_go()
@@ -247,11 +253,11 @@ class Supervisor:
             case failover.ReplaceSelfWhenIdle():
                 self.wants_new_process = True
 
-    def _use(self, provider: str, level: int, reason: str) -> None:
+    def _use(self, rung: Rung | Standby, level: int, reason: str) -> None:
         before = self.status.provider
-        self._publish(provider=provider, degraded=self._state.reason.value)
-        if before != provider:
-            log.log(level, "provider %s->%s reason=%s", before, provider, reason)
+        self._publish(provider=rung.provider, precision=rung.precision, degraded=self._state.reason.value)
+        if before != rung.provider:
+            log.log(level, "provider %s->%s reason=%s", before, rung.provider, reason)
 
     def _begin_trial(self) -> None:
         assert self._accelerator is not None and self._trial is not None  # noqa: S101, PT018 - only where there is one

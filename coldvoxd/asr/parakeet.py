@@ -14,7 +14,7 @@ from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.tdt import decode_greedy
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, StageSeconds, Token, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, Precision, StageSeconds, Token, Utterance
 from coldvoxd.ort import CPU, Session, open_session
 
 DURATIONS = 5
@@ -29,6 +29,9 @@ States = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 class ParakeetRecognizer:
     """Implements core.ports.Recognizer. Blocks; one thread at a time."""
+
+    precision = Precision.FP32
+    """Of the files that it was opened from."""
 
     def __init__(
         self, encoder: Session, decoder_joint: Session, vocabulary: Vocabulary, configuration: ParakeetConfiguration
@@ -66,7 +69,9 @@ class ParakeetRecognizer:
         vocabulary = Vocabulary.read(files.vocabulary)
         encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
         decoder_joint = wrap(open_session(files.decoder_joint, provider, threads=threads, packed=packed))
-        return cls(encoder, decoder_joint, vocabulary, configuration)
+        opened = cls(encoder, decoder_joint, vocabulary, configuration)
+        opened.precision = files.precision
+        return opened
 
     @property
     def provider(self) -> str:
