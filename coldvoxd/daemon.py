@@ -29,6 +29,7 @@ from coldvoxd.pipeline import Pipeline
 from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
+from coldvoxd.sleep import SleepWatch
 from coldvoxd.spool import Spool, runtime_directory
 from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
@@ -44,6 +45,8 @@ CAPTURE_TRIED_S = 3.0
 TEXTS_AT_STOP_S = 2.5
 CAPTURE_AT_STOP_S = 1.0
 """Together under the five seconds in which the unit must have stopped."""
+TEXTS_AT_SLEEP_S = 1.0
+"""What is not text by then is recognized after the wake: memory outlives a sleep."""
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 DEVICE = "device"
@@ -115,7 +118,9 @@ class Daemon:
             wanted=lambda: self._recognition.wants_new_process,
             busy_until_s=self._busy_until_s,
             tell=self._recognition.tell_error,
+            slept=lambda: self._recognition.slept,
         )
+        self._sleep = SleepWatch(self._put_away, self._resume)
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
@@ -132,6 +137,7 @@ class Daemon:
         self._recognition.look_for_missing = ModelFetching(self._settings.model, service.units).look
         async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
+                tasks.create_task(self._sleep.run(), name="sleep"),
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._recognition.load(), name="model"),
@@ -173,7 +179,8 @@ class Daemon:
         heard_s = self._last_frame_s if self._heard_to_the_end else None
         chosen = self._microphone.selection
         carried = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
-        return self._past.next(asyncio.get_running_loop().time(), heard_s, carried)
+        counted = not self._recognition.slept
+        return self._past.next(asyncio.get_running_loop().time(), heard_s, carried, counted=counted)
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""
@@ -212,7 +219,7 @@ class Daemon:
 
     def _busy_until_s(self) -> float:
         recovered = self._recovery is None or self._recovery.idle
-        idle = recovered and self._recognition.idle and self._files.idle
+        idle = recovered and self._recognition.idle and self._files.idle and self._sleep.awake
         return self._pipeline.busy_until_s if idle else math.inf
 
     async def _renew(self, service: BusService) -> None:
@@ -295,6 +302,22 @@ class Daemon:
         if locked:
             self._pipeline.on_screen_lock()
         self._microphone.on_lock(locked)
+
+    async def _put_away(self) -> None:
+        """The machine is about to sleep: what is under way gets a moment to end; what doesn't comes after the wake."""
+        self._pipeline.on_suspend()
+        self._microphone.on_sleep(True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TEXTS_AT_SLEEP_S):
+                await self._pipeline.drained()
+        await self._recognition.suspend()
+        await self._microphone.released()
+
+    def _resume(self) -> None:
+        self._recognition.wake()
+        self._pipeline.on_wake()
+        self._microphone.on_sleep(False)
+        self._tell()
 
     def _tell(self) -> None:
         """Something that clients or `systemctl status` show may have changed."""

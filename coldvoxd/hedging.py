@@ -53,12 +53,12 @@ class Hedging:
         """The accelerator serves from now on."""
         self._late_in_a_row = 0
 
-    def let_go(self) -> None:
+    def let_go(self, *, at_once: bool = False) -> None:
         """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
         if self._late:
             self._accelerator.abandon()
         else:
-            self._accelerator.drop(LET_GO_AFTER_S)
+            self._accelerator.drop(0.0 if at_once else LET_GO_AFTER_S)
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         """On the accelerator; from `hedge_s` on on the CPU too. Raises InputFault, or what the CPU raises."""

@@ -101,6 +101,7 @@ class Pipeline:
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
         self._loop = asyncio.get_running_loop()
+        self._asleep = False
         self._busy_until_s = -math.inf
         self.microphone_problem = ""
         """Why there is no microphone, for NoMicrophone's message."""
@@ -141,6 +142,8 @@ class Pipeline:
 
     @property
     def state(self) -> State:
+        if self._asleep:
+            return State.SUSPENDED
         match self._dictation.phase:
             case dictation.Phase.LISTENING | dictation.Phase.BLIND:
                 return State.LISTENING
@@ -247,6 +250,25 @@ class Pipeline:
         """The microphone is about to be closed for the time of the lock: a session ends with what it has heard."""
         if self._dictation.active:
             self._tell(dictation.Event.SCREEN_LOCKED)
+
+    def on_suspend(self) -> None:
+        """The machine is about to sleep: a session ends with what it has heard; nothing else of that is kept."""
+        self._asleep = True
+        if self._dictation.active:
+            self._tell(dictation.Event.SUSPENDING)
+        self._pre_roll.clear()
+        self._outlets.announcer.state_changed()
+
+    def on_wake(self) -> None:
+        """It woke up: a session can begin, and waits for the microphone where that isn't open yet."""
+        self._asleep = False
+        self.on_release()
+        self._outlets.announcer.state_changed()
+
+    async def drained(self) -> None:
+        """Return once the session that ends, if one does, has all its texts."""
+        if self._session is not None:
+            await asyncio.wait({self._session.concluded})
 
     def on_item(self, item: Frame | Gap) -> None:
         """Score and remember a frame, and let the session hear it."""

@@ -169,6 +169,10 @@ class Rung:
         else:
             let_go()
 
+    async def let_go(self) -> None:
+        """Return once all that was asked of the lane so far is done, the closing of what was dropped included."""
+        await self._lane.submit(lambda: None)
+
     def abandon(self) -> None:
         """Leave a lane that hangs behind, with its model; a new one takes its place."""
         self._recognizer = None

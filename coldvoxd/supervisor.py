@@ -27,6 +27,8 @@ LOOK_AGAIN_S = 3.0
 LOOK_WHILE_FETCHING_S = 1.0
 LOOK_AGAIN_AT_MOST_S = 60.0
 """A model whose files are all there and wrong is tried less and less often."""
+CONTEXTS = frozenset({"cuda", "tensorrt", "nvtensorrtrtx", "rocm", "migraphx", "virtual"})
+"""Accelerators that keep a context for the life of the process, whose memory a sleep of the machine may take away."""
 SURE_SPEECH_S = 0.5
 """With so much speech in it, an utterance without words was not understood."""
 
@@ -70,6 +72,8 @@ class Supervisor:
         self._state = FailoverState()
         self._trying: asyncio.Task[None] | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._touched = False
+        """The accelerator was used, with or without success, or is being loaded."""
         self.wants_new_process = False
         """Only a new process could use the accelerator again."""
         self.status = replace(status, loading=True)
@@ -122,7 +126,7 @@ class Supervisor:
         self._settled.set()
         if self._accelerator is None:
             self.tell(failover.CpuWanted())
-        else:
+        elif self._state.phase is Phase.STARTING:
             self._begin_trial()
 
     async def tried(self) -> None:
@@ -182,6 +186,20 @@ class Supervisor:
         accelerator = self._accelerator
         return self._standby.promise_kept(now_s) and (accelerator is None or accelerator.promise_kept(now_s))
 
+    async def suspend(self) -> None:
+        """The machine is about to sleep: let go of the accelerator, and return once that is done. Then `wake`."""
+        if self._accelerator is None:
+            return
+        if self._pause is not None:
+            self._pause.cancel()
+        self.tell(failover.Suspending())
+        await self._accelerator.let_go()
+
+    def wake(self) -> None:
+        """The machine woke up: the CPU serves, and the accelerator is tried again, by a new process where need be."""
+        if self._accelerator is not None:
+            self.tell(failover.Woken(stale=self._touched and self._name in CONTEXTS))
+
     def close(self) -> None:
         """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
         if self._trying is not None:
@@ -240,10 +258,11 @@ class Supervisor:
                 self._standby.rest()
             case failover.UseCpu():
                 self._standby.wake()
-                self._use(self._standby, logging.WARNING, self._state.reason.value or "requested")
-            case failover.DropGpu():
+                level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
+                self._use(self._standby, level, self._state.reason.value or "requested")
+            case failover.DropGpu(at_once):
                 if self._hedging is not None:
-                    self._hedging.let_go()
+                    self._hedging.let_go(at_once=at_once)
             case failover.Probe():
                 self._begin_trial()
             case failover.ProbeLater(pause_s):
@@ -264,10 +283,12 @@ class Supervisor:
         self._trying = asyncio.create_task(self._try(self._accelerator, self._trial), name="accelerator")
 
     async def _try(self, accelerator: Rung, trial: Trial) -> None:
+        before, self._touched = self._touched, True
         try:
             await trial.hold()
         except Exception as fault:  # noqa: BLE001 - the trial ends here, and the table must learn how
             fault_class, reason = class_of_failure(fault)
+            self._touched = before or fault_class is not FaultClass.ABSENT
             log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
             self._fault(fault_class, reason, str(fault))

@@ -38,6 +38,7 @@ set_up() { # set_up LEVEL
     need_for_daemon
     need_for_private_bus
     need_for_sound "$level"
+    [[ $level == demo ]] || need_for_private_logind
     [[ $level == system ]] && need_for_system_tests
     install_wanted
     private_pulseaudio
@@ -131,6 +132,12 @@ need_for_private_bus() {
     fi
 }
 
+need_for_private_logind() {
+    if ! /usr/bin/python3 -c 'import dbusmock' 2>/dev/null; then # the system's Python: it stands on its D-Bus and GLib
+        want python3-dbusmock "a logind on a private bus, to test sleep and wake by"
+    fi
+}
+
 need_for_sound() { # need_for_sound LEVEL: the tests ask for PulseAudio itself; the demo takes what there is
     if ! have paplay || ! have pactl; then
         want pulseaudio-utils "paplay and pactl: speak recordings into a private sound server (clients, no server)"
@@ -156,6 +163,10 @@ need_for_system_tests() {
     if ! [[ -e /usr/lib/systemd/user/dbus.socket || -e /etc/systemd/user/dbus.socket ]]; then
         want dbus-user-session "the session bus of systemd --user"
     fi
+    if ! [[ -e /usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service ]]; then
+        want "$(if package_exists polkitd; then echo polkitd; else echo policykit-1; fi)" \
+            "allows a real logind to let the service delay a sleep, as on a desktop"
+    fi
     if ! type -P kill >/dev/null || ! have pkill; then
         want procps "kill and pkill"
     fi
@@ -163,6 +174,7 @@ need_for_system_tests() {
     have shellcheck || want shellcheck "checks these scripts"
     have zsh || want zsh "tries its completions"
     have fish || want fish "tries its completions"
+    have gjs || want gjs "runs the part of GNOME's extension that watches the daemon"
     have groff || want groff-base "checks the manual pages"
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this person's next login

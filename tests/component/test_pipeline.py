@@ -640,3 +640,29 @@ async def test_a_locked_screen_ends_a_session_with_what_was_said() -> None:
         assert scene.announced.seen[-1] == ("stopped", session, StopReason.SCREEN_LOCKED, "2000")
         with pytest.raises(NoMicrophone, match="The screen is locked"):
             scene.start()
+
+
+async def test_a_sleep_ends_a_session_with_what_was_said_and_keeps_nothing_else() -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start()
+        scene.hear(2000, 20)
+        scene.pipeline.on_suspend()
+        scene.pipeline.on_capture(False, "The machine sleeps.")
+        assert scene.pipeline.state is State.SUSPENDED
+        await scene.pipeline.drained()
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.SUSPENDING, "2000")
+        with pytest.raises(NoMicrophone, match="The machine sleeps"):
+            scene.start()
+
+
+async def test_after_a_sleep_a_session_may_begin_before_the_microphone_is_open() -> None:
+    async with playing(Scene()) as scene:
+        scene.hear(2000, 20)
+        scene.pipeline.on_suspend()
+        scene.pipeline.on_capture(False, "The machine sleeps.")
+        scene.pipeline.on_wake()
+        assert scene.pipeline.state is State.IDLE
+        scene.start()
+        scene.pipeline.on_capture(True)
+        scene.hush()
+        assert await scene.stop() == "", "what was said before the sleep is forgotten"
