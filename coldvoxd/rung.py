@@ -14,6 +14,7 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
+from coldvoxd.memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -161,8 +162,12 @@ class Rung:
             return
         lane, loop = self._lane, asyncio.get_running_loop()
 
+        def close() -> None:
+            recognizer.close()
+            give_back()
+
         def let_go() -> None:
-            lane.submit(recognizer.close).add_done_callback(_forget)
+            lane.submit(close).add_done_callback(_forget)
 
         if after_s:
             loop.call_later(after_s, let_go)
@@ -194,6 +199,7 @@ class Rung:
         except ProviderFault as fault:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
+        give_back()
         return recognizer
 
 

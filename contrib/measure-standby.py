@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
+from coldvoxd.core.errors import ProviderUnavailable  # noqa: E402
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance  # noqa: E402
 from coldvoxd.golden import clip  # noqa: E402
 from coldvoxd.ladder import Ladder  # noqa: E402
@@ -76,6 +77,8 @@ async def measure(model: str, readiness: Readiness, precision: Precision) -> dic
     accelerators: list[ParakeetRecognizer] = []
 
     def accelerator() -> ParakeetRecognizer:
+        if accelerators:
+            raise ProviderUnavailable("CUDA failure 100: it would come back amid the figures")
         accelerators.append(ParakeetRecognizer.open(find_model(BUNDLED, Precision.FP32)))
         return accelerators[-1]
 

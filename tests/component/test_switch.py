@@ -54,7 +54,7 @@ class Watched:
 
     @property
     def precision(self) -> Precision:
-        return Precision.FP32
+        return self._real.precision
 
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         assert not self.closed
