@@ -15,6 +15,7 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
+from coldvoxd.memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class Rung:
         self.name = name
         self.provider = ""
         """First active execution provider of the session that is or was open last."""
+        self.precision = ""
+        """Of the weights in it."""
         self.generation = 0
         """Changes whenever the recognizer does."""
         self._open = open_recognizer
@@ -114,7 +117,7 @@ class Rung:
             raise ProviderFault(f"{self.name} was given up while it was being loaded")
         self.drop()
         self._recognizer = recognizer
-        self.provider = recognizer.provider
+        self.provider, self.precision = recognizer.provider, recognizer.precision
 
     def start(self, utterance: Utterance) -> Run:
         """Begin to recognize, after all that was started before. Raises ProviderFault where nothing is open."""
@@ -136,6 +139,14 @@ class Rung:
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         return run
+
+    async def warm(self, seconds: float) -> None:
+        """Recognize so much of nothing, after all that was started before. Raises ProviderFault."""
+        recognizer = self._recognizer
+        if recognizer is None:
+            raise ProviderFault(f"{self.name} has no model loaded")
+        self._limit_s = LOAD_LIMIT_S
+        await self._lane.submit(lambda: recognizer.recognize(_hush(seconds)))
 
     def learn(self, run: Run) -> None:
         """A run's answer was used: what it took is how long runs take."""
@@ -160,8 +171,12 @@ class Rung:
             return
         lane, loop = self._lane, asyncio.get_running_loop()
 
+        def close() -> None:
+            recognizer.close()
+            give_back()
+
         def let_go() -> None:
-            lane.submit(recognizer.close).add_done_callback(_forget)
+            lane.submit(close).add_done_callback(_forget)
 
         if after_s:
             loop.call_later(after_s, let_go)
@@ -208,12 +223,12 @@ class Rung:
     def _open_and_warm_up(self) -> Recognizer:
         """On the lane: the first run allocates and optimizes, so it isn't left to the first words."""
         recognizer = self._open()
-        hush = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
         try:
-            recognizer.recognize(Utterance(0, 0, 0, hush, EndReason.STOP))
+            recognizer.recognize(_hush(1.0))
         except ProviderFault as fault:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
+        give_back()
         return recognizer
 
 
@@ -223,6 +238,11 @@ def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
         return classify(str(fault))
     log.error("an exception that nobody translated", exc_info=fault)  # a driver's or a library's own
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
+
+
+def _hush(seconds: float) -> Utterance:
+    samples = np.random.default_rng(0).normal(0, 1e-3, round(seconds * SAMPLE_RATE)).astype(np.float32)
+    return Utterance(0, 0, 0, samples, EndReason.STOP)
 
 
 def _nearly_all(history: deque[float]) -> float:

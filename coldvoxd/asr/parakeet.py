@@ -11,12 +11,14 @@ from coldvoxd.asr.configuration import ParakeetConfiguration
 from coldvoxd.asr.decoder import Decoder, open_decoder
 from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
+from coldvoxd.core import lengths
+from coldvoxd.core.cuda import cuda_options
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.tdt import decode_greedy
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, StageSeconds, Token, Utterance
-from coldvoxd.ort import CPU, Session, open_session
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, Precision, StageSeconds, Token, Utterance
+from coldvoxd.ort import CPU, CUDA, Session, open_session, short_name
 
 DURATIONS = 5
 """Parakeet's durations are 0 to 4 encoder frames."""
@@ -28,6 +30,11 @@ MIN_SAMPLES = 2 * HOP_SAMPLES
 
 class ParakeetRecognizer:
     """Implements core.ports.Recognizer. Blocks; one thread at a time."""
+
+    precision = Precision.FP32
+    """Of the files that it was opened from."""
+    pads = False
+    """Whether audio is padded to one of a few lengths: see core.lengths."""
 
     def __init__(
         self, encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
@@ -57,14 +64,25 @@ class ParakeetRecognizer:
         """
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
-        encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
+        options = cuda_options(files.precision) if short_name(provider) == CUDA else None
+        encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed, provider_options=options))
 
         def open_graph(content: bytes | None) -> Session:
-            return open_session(files.decoder_joint, provider, threads=threads, packed=packed, content=content)
+            return open_session(
+                files.decoder_joint,
+                provider,
+                threads=threads,
+                packed=packed,
+                provider_options=options,
+                content=content,
+            )
 
         classes = len(vocabulary) + DURATIONS
         decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_graph, wrap)
-        return cls(encoder, decoder, vocabulary, configuration)
+        opened = cls(encoder, decoder, vocabulary, configuration)
+        opened.precision = files.precision
+        opened.pads = short_name(provider) != CPU and files.precision is not Precision.INT8
+        return opened
 
     @property
     def provider(self) -> str:
@@ -115,14 +133,16 @@ class ParakeetRecognizer:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
         # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model has always
         # seen it, and the ranges of an int8 graph take it in.
-        padded = np.zeros((1, features.shape[0], features.shape[1] + 1), dtype=np.float32)
-        padded[0, :, :-1] = features
-        outputs, lengths = self._encoder.run(
+        bins, columns = features.shape
+        width = lengths.padded(columns) if self.pads else columns
+        padded = np.zeros((1, bins, width + 1), dtype=np.float32)
+        padded[0, :, :columns] = features
+        outputs, frames = self._encoder.run(
             ("outputs", "encoded_lengths"),
-            {"audio_signal": padded, "length": np.array([features.shape[1]], dtype=np.int64)},
+            {"audio_signal": padded, "length": np.array([columns], dtype=np.int64)},
             stop,
         )
-        encoded = np.ascontiguousarray(outputs[0, :, : int(lengths[0])].T, dtype=np.float32)
+        encoded = np.ascontiguousarray(outputs[0, :, : int(frames[0])].T, dtype=np.float32)
         if not np.isfinite(encoded).all():
             raise ProviderFault(
                 f"{self._encoder.path.name} gave values that are not finite on {self.provider}; "

@@ -262,7 +262,9 @@ def command_line() -> argparse.ArgumentParser:
     transcribe.add_argument("files", nargs="+", metavar="FILE")
     transcribe.add_argument("--local", action="store_true", help="recognize in this process, without the daemon")
     transcribe.add_argument("--model", metavar="NAME|PATH", help="with --local: a model's name or directory")
-    transcribe.add_argument("--precision", choices=("fp32", "int8"), help="with --local: which of the model's files")
+    transcribe.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8"), help="with --local: which of the model's files"
+    )
     _model_commands(commands)
 
     doctor = _command(commands, "doctor", "find what is wrong, and how to mend it", _DOCTOR, _DOCTOR_JSON)

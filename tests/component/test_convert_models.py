@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -129,7 +130,9 @@ def test_lengths_and_positions_stay_in_fp32(tmp_path: Path) -> None:
     counted = onnx.helper.make_tensor_value_info("counted", onnx.TensorProto.INT64, [1])
     louder = onnx.helper.make_tensor_value_info("louder", onnx.TensorProto.FLOAT, [1])
     nodes = [
-        onnx.helper.make_node("Constant", [], ["third"], value=onnx.numpy_helper.from_array(np.float32([3.0]))),
+        onnx.helper.make_node(
+            "Constant", [], ["third"], value=onnx.numpy_helper.from_array(np.array([3.0], np.float32))
+        ),
         onnx.helper.make_node("Cast", ["length"], ["as_float"], to=onnx.TensorProto.FLOAT),
         onnx.helper.make_node("Mul", ["as_float", "third"], ["thrice"]),
         onnx.helper.make_node("Div", ["thrice", "third"], ["once"]),
@@ -142,6 +145,6 @@ def test_lengths_and_positions_stay_in_fp32(tmp_path: Path) -> None:
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), str(tmp_path / "counting.onnx"))
     write_half(tmp_path / "counting.onnx", tmp_path / "half.onnx")
     session = open_session(tmp_path / "half.onnx")
-    feeds = {"length": np.array([columns], np.int64), "audio_signal": np.array([0.5], np.float32)}
+    feeds: dict[str, Any] = {"length": np.array([columns], np.int64), "audio_signal": np.array([0.5], np.float32)}
     found, _ = session.run(("counted", "louder"), feeds)
     assert found.tolist() == [columns]
