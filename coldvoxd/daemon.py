@@ -91,6 +91,7 @@ class Daemon:
         )
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
+        self._capture.attend(False)
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
         self._microphone = MicrophoneKeeper(
             settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
@@ -108,7 +109,8 @@ class Daemon:
             first_number=first_number(),
             log_text=settings.log.spoken_text,
             metrics=self._metrics,
-            on_hearing=self._microphone.on_hearing,
+            on_hearing=self._on_hearing,
+            catch_up=self._capture.catch_up,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._recovery: Recovery | None = None
@@ -250,6 +252,10 @@ class Daemon:
         heard_s = self._past.last_frame_s
         blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
         log.info("in the place of an earlier process, number %d in a row: %s", self._past.replacements, blind)
+
+    def _on_hearing(self, hearing: bool) -> None:
+        self._capture.attend(hearing)
+        self._microphone.on_hearing(hearing)
 
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
