@@ -26,6 +26,7 @@ from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.power import PowerWatch
 from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
@@ -122,6 +123,7 @@ class Daemon:
             tell=self._recognition.tell_error,
             slept=lambda: self._recognition.slept,
         )
+        self._power = PowerWatch(self._pipeline.on_battery)
         self._sleep = SleepWatch(self._put_away, self._resume)
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
@@ -140,6 +142,7 @@ class Daemon:
         async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(self._sleep.run(), name="sleep"),
+                tasks.create_task(self._power.run(), name="power"),
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._recognition.load(), name="model"),
