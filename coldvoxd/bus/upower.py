@@ -40,7 +40,10 @@ class UPower:
             f"sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{NAME}'",
             f"sender='{NAME}',interface='{_PROPERTIES}',member='PropertiesChanged',path='{PATH}',arg0='{NAME}'",
         ):
-            await self._connection.ask_bus("AddMatch", "s", f"type='signal',{rule}")
+            try:
+                await self._connection.ask_bus("AddMatch", "s", f"type='signal',{rule}")
+            except DBusError as fault:
+                raise BusUnavailable(f"The system bus says: {fault}") from fault
         try:
             self._owner = await self._connection.ask_bus("GetNameOwner", "s", NAME)
         except DBusError:
