@@ -287,12 +287,16 @@ def write_prepared(
 
 def bound_to() -> str:
     """What a prepared graph fits: this build of ONNX Runtime and the features of this CPU."""
+    return f"{onnxruntime.__version__} {onnxruntime.get_build_info()} {platform.machine()} {cpu_features()}"
+
+
+def cpu_features() -> str:
+    """Names of the instruction sets that this CPU has, as the kernel tells them; empty where it doesn't."""
     features = ""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    known = " ".join(sorted(features.partition(":")[2].split()))
-    return f"{onnxruntime.__version__} {onnxruntime.get_build_info()} {platform.machine()} {known}"
+    return " ".join(sorted(features.partition(":")[2].split()))
 
 
 def _preload_cuda() -> None:

@@ -17,7 +17,7 @@ from coldvoxd.core.errors import PrepareFault
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, PreparedForm
 from coldvoxd.golden import clip
-from coldvoxd.models.fetch import alone
+from coldvoxd.models.lock import alone
 from coldvoxd.models.onnxfile import packed_offsets
 from coldvoxd.models.prepared import (
     StoredForm,
@@ -26,7 +26,7 @@ from coldvoxd.models.prepared import (
     forms_directory,
     remove_form,
     remove_unfit,
-    sources,
+    source_bytes,
     stored_forms,
     write_record,
 )
@@ -34,17 +34,10 @@ from coldvoxd.ort import write_prepared
 
 ALIGNMENT = 64
 """Bytes: what AVX-512 asks of an address."""
-GROWTH = 2.0
+GROWTH = 1.9
 """A form holds the weights as they were and as they are packed."""
 SPARE_BYTES = 500_000_000
 """Left free on the disk, and in memory beside the model."""
-WORTH_BYTES = 100_000_000
-"""A smaller model is loaded in no time as it is."""
-
-
-def worth_preparing(files: ModelFiles) -> bool:
-    """Whether a form of the model would be felt."""
-    return _size(files) >= WORTH_BYTES
 
 
 def prepare(
@@ -134,7 +127,7 @@ def _given(files: ModelFiles, form: PreparedForm | None, threads: int) -> tuple[
 
 def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Callable[[StoredForm], bool]) -> None:
     """Remove what must give way. Raises PrepareFault where that isn't enough."""
-    needed = GROWTH * _size(files)
+    needed = GROWTH * source_bytes(files)
     forms = list(stored_forms())
     kept = [form for form in forms if in_use(form)]
     if needed + sum(form.size for form in kept) > budget_bytes:
@@ -158,15 +151,11 @@ def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Calla
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
         memory = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    if memory < _size(files) + SPARE_BYTES:
+    if memory < source_bytes(files) + SPARE_BYTES:
         raise PrepareFault(
-            f"Preparing {files.name} ({files.precision}) takes {_gb(_size(files) + SPARE_BYTES)} of memory, and "
+            f"Preparing {files.name} ({files.precision}) takes {_gb(source_bytes(files) + SPARE_BYTES)} of memory, and "
             f"{_gb(memory)} are free: close something and try again. The model works without it."
         )
-
-
-def _size(files: ModelFiles) -> int:
-    return sum(path.stat().st_size for path in sources(files))
 
 
 def _gb(size: float) -> str:

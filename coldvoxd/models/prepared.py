@@ -23,6 +23,8 @@ from coldvoxd.ort import CPU, bound_to
 FORMAT = 1
 """Changes with what is written in a form."""
 RECORD = "form.json"
+WORTH_BYTES = 100_000_000
+"""A smaller model is loaded in no time as it is."""
 SAMPLES, SAMPLE_BYTES = 32, 4096
 """Of each file so many pieces are read to tell it from another of the same size: gigabytes can't be hashed at each start."""
 
@@ -59,6 +61,16 @@ def sources(files: ModelFiles) -> list[Path]:
     """The graphs and the files of their weights."""
     graphs = [files.encoder, files.decoder_joint]
     return graphs + [graph.parent / location for graph in graphs for location in sorted(external_files(graph))]
+
+
+def source_bytes(files: ModelFiles) -> int:
+    """How much a model's graphs and weights take."""
+    return sum(path.stat().st_size for path in sources(files))
+
+
+def is_wanted(files: ModelFiles) -> bool:
+    """Whether there is no form of these files and one would be felt."""
+    return source_bytes(files) >= WORTH_BYTES and find_form(files) is None
 
 
 def fingerprint(path: Path) -> str:
