@@ -7,7 +7,9 @@ import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
@@ -50,8 +52,8 @@ TEXTS_AT_SLEEP_S = 1.0
 """What is not text by then is recognized after the wake: memory outlives a sleep."""
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
-DEVICE = "device"
-"""Under this the chosen microphone is handed over to a new process."""
+DEVICE, METRICS, NOTICE, BUS, LAST = "device", "metrics", "notice", "bus", "last-utterance"
+"""What is handed over to a new process: the chosen microphone, figures, what people were told, the bus, RetryLast's audio."""
 
 
 class Daemon:
@@ -74,8 +76,9 @@ class Daemon:
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
-        self._noticed = notice.NoticeState()
+        self._noticed = notice.NoticeState(**self._past.carried.get(NOTICE, {}))
         self._metrics = Metrics()
+        self._metrics.resume(self._past.carried.get(METRICS, {}))
         self._recognition = Switch(
             self._supervise,
             settings.model,
@@ -160,6 +163,8 @@ class Daemon:
             spool = open_spool(bus, self._recognition.tell_error)
             if spool is not None:
                 self._pipeline.keep_in(spool)
+            if (last := self._past.carried.get(LAST)) and self._past.carried.get(BUS) == bus:
+                self._pipeline.resume_last(last)
             await service.own_name()
             self._tell()
             self._notifier.ready()
@@ -178,10 +183,19 @@ class Daemon:
             return None
         self._notifier.watchdog()
         heard_s = self._last_frame_s if self._heard_to_the_end else None
-        chosen = self._microphone.selection
-        carried = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
         counted = not self._recognition.slept
-        return self._past.next(asyncio.get_running_loop().time(), heard_s, carried, counted=counted)
+        return self._past.next(asyncio.get_running_loop().time(), heard_s, self._carried(bus), counted=counted)
+
+    def _carried(self, bus: str) -> dict[str, Any]:
+        """What a new process in our place goes on with."""
+        chosen = self._microphone.selection
+        return {
+            **({DEVICE: chosen} if chosen != self._settings.microphone.device else {}),
+            METRICS: self._metrics.carried(self._engine.uptime_s),
+            NOTICE: asdict(self._noticed),
+            BUS: bus,
+            LAST: self._pipeline.last_carried(),
+        }
 
     async def _load(self, service: BusService) -> None:
         await self._recognition.load()

@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from coldvoxd.core import dictation
+from coldvoxd.core.carrying import unpacked
 from coldvoxd.core.dictation import DictationState
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, RecognitionFailed, TextTimeout
@@ -127,6 +128,19 @@ class Pipeline:
         """An utterance of an earlier process that was given up: RetryLast may have it, unless there is a newer one."""
         reader = session.caller if session.options.private else None
         self._last.keep_unless_newer(utterance, GoneSession(session.id, reader))
+
+    def last_carried(self) -> dict[str, Any] | None:
+        """The last utterance, for the process that takes this one's place."""
+        return self._last.carried()
+
+    def resume_last(self, carried: dict[str, Any]) -> None:
+        """What `last_carried` gave in an earlier process, on the same bus."""
+        try:
+            utterance, reader = unpacked(carried["utterance"]), carried["reader"]
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning("the last utterance of the earlier process can't be read: %s", error)
+            return
+        self._last.keep_unless_newer(utterance, GoneSession(utterance.session_id, reader))
 
     def next_utterance(self) -> int:
         """A number that no other utterance has."""
