@@ -146,7 +146,7 @@ class Rung:
         if recognizer is None:
             raise ProviderFault(f"{self.name} has no model loaded")
         self._limit_s = LOAD_LIMIT_S
-        await self._lane.submit(lambda: recognizer.recognize(_hush(seconds)))
+        await self._lane.submit(lambda: recognizer.recognize(hush(seconds)))
 
     def learn(self, run: Run) -> None:
         """A run's answer was used: what it took is how long runs take."""
@@ -224,7 +224,7 @@ class Rung:
         """On the lane: the first run allocates and optimizes, so it isn't left to the first words."""
         recognizer = self._open()
         try:
-            recognizer.recognize(_hush(1.0))
+            recognizer.recognize(hush())
         except ProviderFault as fault:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
@@ -240,7 +240,8 @@ def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
-def _hush(seconds: float) -> Utterance:
+def hush(seconds: float = 1.0) -> Utterance:
+    """So much of next to nothing, to warm a recognizer up with."""
     samples = np.random.default_rng(0).normal(0, 1e-3, round(seconds * SAMPLE_RATE)).astype(np.float32)
     return Utterance(0, 0, 0, samples, EndReason.STOP)
 

@@ -1,6 +1,10 @@
 """In which precision what runs: the ladder that the settings ask for, with the shipped stand-in for an accelerator."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,3 +91,17 @@ def test_fp32_on_a_full_card_is_not_begun(settings: ModelSettings) -> None:
 def test_a_real_accelerator_is_warmed_for_each_length_and_nothing_else_is(settings: ModelSettings) -> None:
     assert ladder(replace(settings, provider="cuda")).lengths_s == SECONDS
     assert ladder(settings).lengths_s == ladder(replace(settings, provider="cpu")).lengths_s == ()
+
+
+def test_the_command_makes_fp16_and_tells_where_it_is(settings: ModelSettings, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "coldvoxd.cli.main", "--json", "model", "prepare", settings.name, "--precision", "fp16"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_CONFIG_HOME": str(tmp_path / "config")},
+    )
+    told = json.loads(done.stdout)
+    assert (told["precision"], told["path"]) == ("fp16", settings.name)
+    assert find_model(settings.name, Precision.FP16).encoder.exists()
