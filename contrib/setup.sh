@@ -177,6 +177,7 @@ need_for_system_tests() {
     have fish || want fish "tries its completions"
     have gjs || want gjs "runs the part of GNOME's extension that watches the daemon"
     have groff || want groff-base "checks the manual pages"
+    need_for_desktops
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this person's next login
             left_out+=("PipeWire: not installed, since it would take part in your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")
@@ -187,6 +188,21 @@ need_for_system_tests() {
             want wireplumber "its session manager"
         fi
     fi
+}
+
+need_for_desktops() { # 20 MB, and nothing that starts by itself
+    have Xvfb || want xvfb "an X server without a screen: coldvox-type is tried in it"
+    have xterm || want xterm "a window to type into"
+    have xdotool || want xdotool "types in X11"
+    have xclip || want xclip "X11's clipboard"
+    have xprop || want x11-utils "whose window it is"
+    if ! /usr/bin/python3 -c 'import tkinter' 2>/dev/null; then
+        want python3-tk "another kind of window to type into"
+    fi
+    have sway || want sway "a Wayland desktop without a screen: coldvox-type is tried in it"
+    have foot || want foot "a window in it to type into"
+    have wtype || want wtype "types in Wayland"
+    have wl-copy || want wl-clipboard "Wayland's clipboard"
 }
 
 refresh_package_lists() {

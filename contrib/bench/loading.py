@@ -16,7 +16,7 @@ FIRST_S = 3
 PEAK_S = 30
 WARM = (
     ("load-warm", "load", "s"),
-    ("load-warm-cpu", "load-cpu", "s"),
+    ("cpu-of-load-warm", "load-cpu", "s"),
     ("first-text-warm", "first-text", "s"),
     ("rss-after-load", "rss", "MiB"),
     ("anonymous-after-load", "anonymous", "MiB"),
