@@ -13,7 +13,7 @@ from pathlib import Path
 from coldvoxd.core.errors import NotInstallable
 
 PROGRAM = "coldvoxd"
-UNITS = ("coldvoxd.service", "coldvoxd-model.service")
+SERVICE = "coldvoxd.service"
 ACTIVATION = "org.coldvox.Daemon1.service"
 CPU_LOCKS = "coldvoxd-cpu.conf"
 _HOME_PROGRAMS = "ExecStart=%h/.local/bin/"
@@ -45,7 +45,7 @@ class Places:
     @property
     def wanted(self) -> Path:
         """The link by which each login starts the service."""
-        return self.units / "default.target.wants" / UNITS[0]
+        return self.units / "default.target.wants" / SERVICE
 
     @property
     def ledger(self) -> Path:
@@ -107,10 +107,10 @@ def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool
         raise NotInstallable(
             f"the service has a /tmp of its own and will not see {programs}: install coldvoxd elsewhere"
         )
-    for unit in UNITS:
+    for unit in units():
         installer.put(places.units / unit, with_programs(_shipped("systemd", unit), programs))
     if cpu:
-        installer.put(places.units / f"{UNITS[0]}.d" / "cpu.conf", _shipped("systemd", CPU_LOCKS))
+        installer.put(places.units / f"{SERVICE}.d" / "cpu.conf", _shipped("systemd", CPU_LOCKS))
     installer.put(places.data / "dbus-1" / "services" / ACTIVATION, _shipped("dbus", ACTIVATION))
 
 
@@ -130,10 +130,10 @@ def installed(places: Places) -> Iterator[tuple[str, Path]]:
     """What the ledger has, the last first; and what belongs to an installation whose ledger is lost."""
     if places.ledger.exists():
         for line in reversed(places.ledger.read_text(encoding="utf-8").splitlines()):
-            kind, _, path = line.partition(" ")
-            yield kind, Path(path)
-    units = (*(places.units / unit for unit in UNITS), places.units / f"{UNITS[0]}.d" / "cpu.conf", places.wanted)
-    for path in (*units, places.data / "dbus-1" / "services" / ACTIVATION, places.ledger):
+            kind, _, name = line.partition(" ")
+            yield kind, Path(name)
+    ours = (*(places.units / unit for unit in units()), places.units / f"{SERVICE}.d" / "cpu.conf", places.wanted)
+    for path in (*ours, places.data / "dbus-1" / "services" / ACTIVATION, places.ledger):
         yield "file", path
 
 
@@ -146,7 +146,7 @@ def take_away(places: Places) -> list[Path]:
             path.unlink()
             removed.append(path)
     made = {path for kind, path in known if kind == "directory"} | {
-        places.units / f"{UNITS[0]}.d",
+        places.units / f"{SERVICE}.d",
         places.ledger.parent,
     }
     for path in sorted(made, key=lambda path: len(path.parts), reverse=True):
@@ -155,10 +155,19 @@ def take_away(places: Places) -> list[Path]:
     return removed
 
 
+def units() -> tuple[str, ...]:
+    """The names of all units that come with the programs."""
+    return tuple(sorted(path.name for path in _directory("systemd").glob("*.service")))
+
+
 def _shipped(kind: str, name: str) -> str:
-    """A file of the installed package, or of the checkout."""
-    packaged = _PACKAGE / "data" / kind / name
-    return (packaged if packaged.is_file() else _PACKAGE.parent / kind / name).read_text(encoding="utf-8")
+    return (_directory(kind) / name).read_text(encoding="utf-8")
+
+
+def _directory(kind: str) -> Path:
+    """Of the installed package, or of the checkout."""
+    packaged = _PACKAGE / "data" / kind
+    return packaged if packaged.is_dir() else _PACKAGE.parent / kind
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from coldvoxd.cli import manual
 from coldvoxd.cli.completion import script_for
 from coldvoxd.cli.exits import Exit, UsageFault
-from coldvoxd.cli.installing import PROGRAM, UNITS, Installer, Places, put_units, take_away
+from coldvoxd.cli.installing import PROGRAM, SERVICE, Installer, Places, put_units, take_away, units
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ColdvoxError, NotInstallable
 
@@ -53,12 +53,12 @@ def _start(places: Places, *, start: bool) -> tuple[str, bool]:
     if not _reload():
         # Nobody to ask: as `systemctl enable` does it.
         places.wanted.unlink(missing_ok=True)
-        places.wanted.symlink_to(places.units / UNITS[0])
+        places.wanted.symlink_to(places.units / SERVICE)
         return "no systemd --user runs here: the service starts at your next login", False
     if not start:
         return "start it when you like: systemctl --user enable --now coldvoxd", False
-    _systemctl("enable", UNITS[0])
-    if _systemctl("restart", UNITS[0]).returncode:
+    _systemctl("enable", SERVICE)
+    if _systemctl("restart", SERVICE).returncode:
         raise ColdvoxError("the service is in place but did not start; see: journalctl --user -u coldvoxd -b")
     return "the service runs, and starts with each login; `coldvoxctl doctor` looks at everything it needs", True
 
@@ -68,7 +68,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
     by_script = places.data / PROGRAM / "uninstall.sh"
     if by_script.exists():
         raise NotInstallable(f"this was installed by contrib/install.sh, environment and all: run {by_script}")
-    for unit in UNITS:
+    for unit in units():
         _systemctl("disable", "--now", unit)
     removed = take_away(places)
     if arguments.purge:
@@ -78,7 +78,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
                 removed.append(path)
         take_away(places)  # directories that they stood in
     if _reload():
-        _systemctl("reset-failed", *UNITS)
+        _systemctl("reset-failed", *units())
     kept = [path for path in places.own if path.exists()]
     lines = [f"removed {path}" for path in removed] + [f"kept {path}; --purge takes it too" for path in kept]
     fields = {"removed": [str(path) for path in removed], "kept": [str(path) for path in kept]}
