@@ -89,9 +89,10 @@ install_environment() {
     ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
     [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "can't make $venv"
     tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time this takes minutes"
-    local cache=(--no-cache-dir) # uninstall.sh leaves nothing, so nothing is kept elsewhere, unless a cache was named
-    [[ ${PIP_CACHE_DIR:-} ]] && cache=()
-    "$venv/bin/python" -m pip --disable-pip-version-check --no-input "${cache[@]}" install --quiet --progress-bar off \
+    # uninstall.sh leaves nothing, so nothing is kept elsewhere, unless a cache was named; not by the pip that pip starts either.
+    [[ ${PIP_CACHE_DIR:-} ]] || export PIP_NO_CACHE_DIR=1
+    export PIP_DISABLE_PIP_VERSION_CHECK=1
+    "$venv/bin/python" -m pip --no-input install --quiet --progress-bar off \
         --upgrade "$what" >"$work/pip.log" 2>&1 || {
         tail -n 30 "$work/pip.log" >&2
         give_up "pip failed; its whole output is in $work/pip.log. Run $0 again to go on where it ended."
