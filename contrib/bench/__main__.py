@@ -2,14 +2,12 @@
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from coldvoxd.core.settings import DictationSettings
 from coldvoxd.models.find import bundled_directory
 from contrib.bench import dictation, loading, machine, plot, profiling, recognition, report
 from contrib.bench.figures import Figure
@@ -37,6 +35,7 @@ def main() -> int:
         return 66
     WORK.mkdir(parents=True, exist_ok=True)
     plan = _plan(arguments, model)
+    plan.prepare()
     if arguments.profile:
         profiling.profile(plan, arguments.profile)
         return 0
@@ -89,7 +88,6 @@ def _plan(arguments: argparse.Namespace, model: Path) -> Plan:
         seconds=(1, 3) if quick else (1, 3, 10, 30),
         long_s=60 if quick else 300,
         idle_s=2.0 if quick else 30.0,
-        speculation=any(field.name == "speculate" for field in dataclasses.fields(DictationSettings)),
     )
 
 
