@@ -4,13 +4,13 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: contrib/desktop-check.sh gnome [--json]
+usage: contrib/desktop-check.sh gnome|plasma [--json]
 
 In a real session of that desktop, private to this run: presses the shortcut, speaks samples into the daemon's virtual
 microphone, finds the words in a window, and prints how long it took from the end of speech to the text there.
 
-gnome runs in a Debian 13 tree of its own, made at the first run (some minutes, 2 GB) in COLDVOX_DESKTOP_DIR,
-/var/tmp/coldvoxd-desktop where that isn't set; it needs root and mmdebstrap. Nothing is installed on this machine, and
+gnome and plasma run in a Debian 13 tree of their own, made at the first run (some minutes, 2 GB each) in COLDVOX_DESKTOP_DIR,
+/var/tmp/coldvoxd-desktop where that isn't set; they need root and mmdebstrap. Nothing is installed on this machine, and
 your own desktop takes no part.
 
   --json  an object a line: desktop, said, found, right, seconds

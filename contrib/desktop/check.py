@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gnome import Gnome
+from plasma import Plasma
 from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, until
 
 SAID = {
@@ -27,6 +28,10 @@ class Desktop(Protocol):
     """A real desktop on a stage."""
 
     name: str
+    installer: str
+    """The script that installs our part, below contrib."""
+    place: str
+    """Where it installs that."""
 
     async def start(self, language: str = ...) -> None: ...
 
@@ -43,7 +48,7 @@ class Desktop(Protocol):
     async def screenshot(self, name: str) -> Path: ...
 
 
-DESKTOPS = {"gnome": Gnome}
+DESKTOPS: dict[str, type[Gnome | Plasma]] = {"gnome": Gnome, "plasma": Plasma}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,10 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             if complaints := desktop.complaints():
                 print(complaints, file=sys.stderr)
                 keep(stage)
+                return False
+            await stage.run(f"{CHECKOUT}/contrib/{desktop.installer}", "--remove")
+            if stage.inside(desktop.place).exists():
+                print(f"{desktop.place} is still there", file=sys.stderr)
                 return False
         except (StageError, BusError, TimeoutError):
             keep(stage)

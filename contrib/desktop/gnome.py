@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stage import CHECKOUT, RUNTIME, BusError, Stage, StageError, until
+from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, until
 
 SHELL = "org.gnome.Shell"
 REMOTE = "org.gnome.Mutter.RemoteDesktop"
@@ -26,6 +26,8 @@ class Gnome:
     """A running shell."""
 
     name = "gnome"
+    installer = "gnome-shell/install.sh"
+    place = f"{HOME}/.local/share/gnome-shell/extensions/{UUID}"
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -39,7 +41,7 @@ class Gnome:
     async def start(self, language: str = "C.UTF-8") -> None:
         """With the extension enabled, and the overview closed."""
         stage = self.stage
-        await stage.run(f"{CHECKOUT}/contrib/gnome-shell/install.sh")
+        await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
         await stage.run("gsettings", "set", "org.gnome.shell", "welcome-dialog-last-shown-version", "999")
         await stage.run("gsettings", "set", "org.gnome.desktop.interface", "enable-animations", "false")
         await stage.run("gsettings", "set", "org.gnome.desktop.interface", "clock-format", "24h")

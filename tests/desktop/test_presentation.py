@@ -1,13 +1,16 @@
 """What a person is shown of the daemon on GNOME and Plasma."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.support.gjs import EXTENSION, ROOT, needs_gjs, presented
 
-MESSAGE = re.compile(r"\b(?:_|N_|this\._)\('([^']*)'\)")
+PRESENTATION = EXTENSION / "presentation.js"
+WIDGET = ROOT / "contrib/plasma/org.coldvox.dictation"
+MESSAGE = re.compile(r"""\b(?:(?:_|N_|this\._)\('([^']*)'\)|i18n\("([^"]*)"\))""")
 ENTRY = re.compile(r'^msgid "(.+)"\nmsgstr "(.*)"$', re.MULTILINE)
 REASONS = re.compile(r"`([a-z-]+)`")
 
@@ -78,12 +81,24 @@ def test_the_engine_is_told_in_a_line_and_the_level_fills_the_meter() -> None:
     assert [shown["meter"] for shown in found] == [1, 0.5, 0]
 
 
+def test_gnome_and_plasma_say_the_same() -> None:
+    assert (WIDGET / "contents/ui/presentation.mjs").read_text("utf-8") == PRESENTATION.read_text("utf-8")
+
+
 @pytest.mark.parametrize("language", ["de"])
-def test_all_that_the_extension_says_is_translated(language: str) -> None:
-    said = {text for file in EXTENSION.glob("*.js") for text in MESSAGE.findall(file.read_text("utf-8"))}
-    assert len(said) > 40
-    assert {text for text, _ in _entries(EXTENSION / "po/coldvoxd.pot")} == said
-    translated = _entries(EXTENSION / f"po/{language}.po")
+@pytest.mark.parametrize(
+    ("sources", "catalogs"),
+    [
+        (EXTENSION.glob("*.js"), EXTENSION / "po"),
+        ((file for kind in ("qml", "mjs") for file in WIDGET.glob(f"contents/*/*.{kind}")), WIDGET.parent / "po"),
+    ],
+    ids=["gnome", "plasma"],
+)
+def test_all_that_they_say_is_translated(sources: Iterable[Path], catalogs: Path, language: str) -> None:
+    said = {text for file in sources for texts in MESSAGE.findall(file.read_text("utf-8")) for text in texts if text}
+    assert len(said) > 30
+    assert {text for text, _ in _entries(catalogs / "coldvoxd.pot")} == said
+    translated = _entries(catalogs / f"{language}.po")
     assert {text for text, translation in translated if translation} == said
     assert all(text.count("%") == translation.count("%") for text, translation in translated)
 

@@ -1,7 +1,7 @@
 // What a person is shown of the daemon: words and an icon made from what the bus tells, and nothing else.
 //
-// Pure: no imports, no clock, no bus. GNOME's extension and the Plasma widget share it, each with its own icons and its
-// own translator, which is handed in as `_`.
+// Pure: no imports, no clock, no bus. GNOME's extension and the Plasma widget share it (the widget's presentation.mjs is this
+// file), each with its own icons and its own translator, which is handed in as `_`. Plasma's JavaScript knows no `{...object}`.
 
 const N_ = text => text; // marks what is translated where it is used
 
@@ -96,8 +96,8 @@ export function meter(dbfs) {
  * @param {Function} _ translates
  */
 export function present(facts, _) {
-    const shown = (kind, icon, title, action, detail = '', degraded = false) =>
-        ({kind, icon, title, action, detail, degraded, progress: -1});
+    const shown = (kind, icon, title, action, detail = '', degraded = false, progress = -1) =>
+        ({kind, icon, title, action, detail, degraded, progress});
     const why = reason(facts.Degraded, _);
     const warned = facts.Degraded !== '';
     if (!facts.present) {
@@ -108,8 +108,8 @@ export function present(facts, _) {
     case 'unavailable':
         return unavailable(facts, why, shown, _);
     case 'loading':
-        return {...shown('loading', 'waiting', _('Loading the speech model…'), _('Start dictating'), why, warned),
-            progress: facts.Progress};
+        return shown('loading', 'waiting', _('Loading the speech model…'), _('Start dictating'), why, warned,
+            facts.Progress);
     case 'idle':
         return shown('idle', 'ready', _('Ready to listen'), _('Start dictating'), why, warned);
     case 'listening':
@@ -126,8 +126,8 @@ export function present(facts, _) {
 
 function unavailable(facts, why, shown, _) {
     if (facts.Progress >= 0) {
-        return {...shown('fetching', 'waiting', _('Fetching the speech model…'), '',
-            _('%d % of it is here.').replace('%d', Math.floor(facts.Progress * 100))), progress: facts.Progress};
+        return shown('fetching', 'waiting', _('Fetching the speech model…'), '',
+            _('%d % of it is here.').replace('%d', Math.floor(facts.Progress * 100)), false, facts.Progress);
     }
     if (facts.Degraded === 'microphone-lost')
         return shown('unavailable', 'off', _('No microphone'), '', facts.Problem || why, true);
