@@ -26,6 +26,7 @@ from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.preparation import have_prepared
 from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
@@ -140,7 +141,7 @@ class Daemon:
                 tasks.create_task(self._sleep.run(), name="sleep"),
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
-                tasks.create_task(self._recognition.load(), name="model"),
+                tasks.create_task(self._load(service), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
                 await service.watch_screen_lock(self._on_lock)
@@ -181,6 +182,10 @@ class Daemon:
         carried = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
         counted = not self._recognition.slept
         return self._past.next(asyncio.get_running_loop().time(), heard_s, carried, counted=counted)
+
+    async def _load(self, service: BusService) -> None:
+        await self._recognition.load()
+        await have_prepared(self._settings.model, service.units)
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""

@@ -1,10 +1,12 @@
 """The recognizers that the settings ask for and this machine has: which there are, and how each is opened."""
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.asr.staged import StagedRecognizer
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
@@ -13,9 +15,13 @@ from coldvoxd.golden import clip
 from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
 from coldvoxd.models.golden import truths
+from coldvoxd.models.prepared import find_form
 from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
+from coldvoxd.rung import hush
 from coldvoxd.standby import Readiness
 from coldvoxd.virtual.accelerator import VirtualAccelerator
+
+log = logging.getLogger(__name__)
 
 VIRTUAL = "virtual:"
 
@@ -24,7 +30,7 @@ def ladder(settings: ModelSettings) -> Ladder:
     """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
 
     def on_cpu() -> Recognizer:
-        return open_recognizer(settings, CPU)
+        return open_staged(settings)
 
     def mapped() -> Recognizer:
         return open_recognizer(settings, CPU, packed=False)
@@ -56,9 +62,33 @@ def open_recognizer(
     packed: bool = True,
     wrap: Callable[[Session], Session] = lambda session: session,
 ) -> Recognizer:
-    """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
+    """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable.
+
+    On the CPU from its prepared form, where there is one.
+    """
     files = find_model(settings.name, Precision(settings.precision))
+    form = find_form(files) if provider == CPU else None
+    if form is not None:
+        try:
+            recognizer = ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, prepared=form, wrap=wrap)
+            log.debug("%s is mapped from %s", files.name, form.directory)
+            return recognizer  # noqa: TRY300 - what else could go wrong is told alike
+        except ModelInvalid as fault:
+            log.warning("the prepared form of %s can't be used, its own files are: %s", files.name, fault)
     return ParakeetRecognizer.open(files, provider, settings.threads, packed=packed, wrap=wrap)
+
+
+def open_staged(settings: ModelSettings) -> Recognizer:
+    """On the CPU: where the model is prepared it serves within moments, slower at first. Otherwise as `open_recognizer`."""
+    if find_form(find_model(settings.name, Precision(settings.precision))) is None:
+        return open_recognizer(settings, CPU)
+
+    def open_packed() -> Recognizer:
+        recognizer = open_recognizer(settings, CPU)
+        recognizer.recognize(hush())
+        return recognizer
+
+    return StagedRecognizer(open_recognizer(settings, CPU, packed=False), open_packed)
 
 
 def engine_at_start(settings: ModelSettings) -> EngineStatus:
