@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.cli.installing import Installer, Places, put_units, take_away, with_programs
+from coldvoxd.cli.installing import Installer, Places, put_units, take_away, units, with_programs
 from coldvoxd.core.errors import NotInstallable
 
 
@@ -36,12 +36,12 @@ def test_what_was_put_in_place_goes_and_what_was_there_stays(places: Places, pro
     put_units(Installer(places.ledger), places, programs, cpu=False)  # an upgrade
     put = {path for path in everything(tmp_path) - before if path.is_file()}
     assert put == {
-        places.units / "coldvoxd.service",
-        places.units / "coldvoxd-model.service",
+        *(places.units / unit for unit in units()),
         places.units / "coldvoxd.service.d/cpu.conf",
         theirs.with_name("org.coldvox.Daemon1.service"),
         places.ledger,
     }
+    assert {"coldvoxd.service", "coldvoxd-model.service"} < {path.name for path in put}
     assert set(take_away(places)) == put
     assert everything(tmp_path) == before
 
