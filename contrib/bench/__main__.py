@@ -39,7 +39,7 @@ def main() -> int:
     if arguments.profile:
         profiling.profile(plan, arguments.profile)
         return 0
-    figures = []
+    company, figures = machine.Company(), []
     for part in plan.parts:
         print(f"bench: {part}", file=sys.stderr, flush=True)
         for figure in MEASURES[part](plan):
@@ -48,7 +48,12 @@ def main() -> int:
     document = {
         "model": arguments.model if arguments.model in {"mini", "random"} else model.name,
         "machine": machine.describe(),
-        "commands": [shlex.join(["contrib/bench.sh", *_without_paths(sys.argv[1:])])],
+        "commands": [
+            {
+                "command": shlex.join(["contrib/bench.sh", *_without_paths(sys.argv[1:])]),
+                "processor_share_of_others": company.share,
+            }
+        ],
         "figures": [],
     }
     if arguments.out:
@@ -58,8 +63,9 @@ def main() -> int:
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         path.with_suffix(".md").write_text(report.markdown(document), encoding="utf-8")
         path.with_suffix(".svg").write_text(plot.bars(document), encoding="utf-8")
+    others = f"{company.share:.0%} of the processors went to others"
     missed = [figure.figure for figure in figures if figure.reached is False]
-    print(f"bench: {len(figures)} figures, goals missed: {', '.join(missed) or 'none'}", file=sys.stderr)
+    print(f"bench: {len(figures)} figures, goals missed: {', '.join(missed) or 'none'}; {others}", file=sys.stderr)
     return 0
 
 

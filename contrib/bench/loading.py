@@ -54,10 +54,13 @@ def _runs(plan: Plan, precision: str, engines: tuple[str, ...], *, cold: bool) -
     """Each engine in a new process, in turn; what it took, and what it heard."""
     runs: Runs = defaultdict(lambda: defaultdict(list))
     texts: dict[str, list[str]] = {}
+    read = {directory for engine in engines for directory in plan.files(engine, precision)}
+    for directory in read:
+        remember_files(directory)
     for _ in range(plan.times):
         for engine in engines:
-            for directory in plan.files(engine, precision):
-                (forget_files if cold else remember_files)(directory)
+            for directory in read if cold else ():
+                forget_files(directory)
             with worker(engine, plan.directory(engine, precision), precision, plan.numbers("all")) as started:
                 opened = started.open()
                 memory = started.memory()
