@@ -7,9 +7,9 @@ from typing import Protocol
 
 from coldvoxd.core.errors import ColdvoxError, UnitRefused
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model
 from coldvoxd.models.prepared import is_wanted
+from coldvoxd.recognizers import cpu_precision
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,6 @@ async def have_prepared(settings: ModelSettings, manager: Callable[[], Manager])
 
 def _wanted(settings: ModelSettings) -> bool:
     try:
-        return is_wanted(find_model(settings.name, Precision(settings.precision)))
+        return is_wanted(find_model(settings.name, cpu_precision(settings)))
     except (ColdvoxError, OSError):  # gone or changed since it was loaded
         return False

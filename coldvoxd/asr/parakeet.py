@@ -16,7 +16,16 @@ from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.tdt import decode_greedy
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, PreparedForm, StageSeconds, Token, Utterance
+from coldvoxd.core.values import (
+    SAMPLE_RATE,
+    Hypothesis,
+    ModelFiles,
+    Precision,
+    PreparedForm,
+    StageSeconds,
+    Token,
+    Utterance,
+)
 from coldvoxd.ort import CPU, Session, open_session
 
 DURATIONS = 5
@@ -29,6 +38,9 @@ MIN_SAMPLES = 2 * HOP_SAMPLES
 
 class ParakeetRecognizer:
     """Implements core.ports.Recognizer. Blocks; one thread at a time."""
+
+    precision = Precision.FP32
+    """Of the files that it was opened from."""
 
     def __init__(
         self, encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
@@ -60,21 +72,22 @@ class ParakeetRecognizer:
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
         classes = len(vocabulary) + DURATIONS
-        if prepared is not None:
 
-            def open_graph(path: Path) -> Session:
-                return open_session(path, provider, threads=threads, packed=packed, prepared=True)
-
-            encoder = wrap(open_graph(prepared.encoder))
-            decoder = open_prepared(prepared, vocabulary.blank, classes, open_graph, wrap)
-            return cls(encoder, decoder, vocabulary, configuration)
+        def open_graph(path: Path) -> Session:
+            return open_session(path, provider, threads=threads, packed=packed, prepared=True)
 
         def open_content(content: bytes | None) -> Session:
             return open_session(files.decoder_joint, provider, threads=threads, packed=packed, content=content)
 
-        encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
-        decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
-        return cls(encoder, decoder, vocabulary, configuration)
+        if prepared is not None:
+            encoder = wrap(open_graph(prepared.encoder))
+            decoder = open_prepared(prepared, vocabulary.blank, classes, open_graph, wrap)
+        else:
+            encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
+            decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
+        opened = cls(encoder, decoder, vocabulary, configuration)
+        opened.precision = files.precision
+        return opened
 
     @property
     def provider(self) -> str:

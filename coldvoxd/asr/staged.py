@@ -7,7 +7,7 @@ from collections.abc import Callable
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
-from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.core.values import Hypothesis, Precision, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,10 @@ class StagedRecognizer:
     @property
     def provider(self) -> str:
         return self._serving.provider
+
+    @property
+    def precision(self) -> Precision:
+        return self._serving.precision
 
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         with self._between:

@@ -25,13 +25,14 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.models import find_model
     from coldvoxd.models.prepared import StoredForm
     from coldvoxd.preparing import prepare
+    from coldvoxd.recognizers import cpu_precision
 
     chosen = settings.load().model
     name = arguments.name or chosen.name
-    precision = Precision(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
+    precision = Precision(arguments.precision or (cpu_precision(chosen) if name == chosen.name else Precision.FP32))
 
     def in_use(form: StoredForm) -> bool:
-        return form.fits and (form.model, form.precision) == (chosen.name, chosen.precision)
+        return form.fits and (form.model, form.precision) == (chosen.name, str(cpu_precision(chosen)))
 
     form = prepare(
         find_model(name, precision),

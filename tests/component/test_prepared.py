@@ -23,7 +23,7 @@ from coldvoxd.models.onnxfile import packed_offsets
 from coldvoxd.models.prepared import RECORD, find_form, fingerprint, stored_forms
 from coldvoxd.preparation import have_prepared
 from coldvoxd.preparing import prepare
-from coldvoxd.recognizers import open_recognizer, open_staged
+from coldvoxd.recognizers import open_on_cpu, open_staged
 from tests.support.speech import mini, samples
 
 PLENTY = 1e9
@@ -79,13 +79,13 @@ def test_it_is_made_once(files: ModelFiles) -> None:
 
 
 def heard(model: Path) -> str:
-    recognizer = open_recognizer(ModelSettings(name=str(model)), "cpu")
+    recognizer = open_on_cpu(ModelSettings(name=str(model)), Precision.FP32)
     return recognizer.recognize(Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT)).text
 
 
 def test_the_daemon_maps_what_is_prepared(model: Path, files: ModelFiles) -> None:
     form = prepare(files, budget_bytes=PLENTY)
-    recognizer = open_recognizer(ModelSettings(name=str(model)), "cpu")
+    recognizer = open_on_cpu(ModelSettings(name=str(model)), Precision.FP32)
     assert str(form.encoder) + ".data" in mapped_files()
     recognizer.close()
     assert heard(model) == samples()[0].heard["fp32"]
@@ -289,9 +289,9 @@ def test_the_daemon_starts_in_two_stages_where_the_model_is_prepared(
     model: Path, files: ModelFiles, utterance: Utterance
 ) -> None:
     settings = ModelSettings(name=str(model))
-    assert isinstance(open_staged(settings), ParakeetRecognizer)
+    assert isinstance(open_staged(settings, Precision.FP32), ParakeetRecognizer)
     prepare(files, budget_bytes=PLENTY)
-    staged = open_staged(settings)
+    staged = open_staged(settings, Precision.FP32)
     assert isinstance(staged, StagedRecognizer)
     assert staged.recognize(utterance).text == samples()[0].heard["fp32"]
     assert staged.second_stage.wait(60)

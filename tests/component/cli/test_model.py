@@ -451,6 +451,7 @@ def test_a_model_placed_by_hand_works_offline(person: Person, place: str, told: 
         "bytes": sum(len(person.hub.files[name]) for name in FP32),
         "place": told,
         "selected": True,
+        "prepared": [],
     }
     assert listed["mini"]["place"] == "bundled"
     assert listed["parakeet-tdt-0.6b-v3"]["path"] is None
