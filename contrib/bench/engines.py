@@ -36,19 +36,24 @@ class Engine(Protocol):
 
 
 class Ours:
-    """coldvoxd's recognizer as the daemon opens it: from its prepared form, where there is one."""
+    """coldvoxd's recognizer as the daemon opens it on the CPU: from its prepared form, where there is one."""
 
-    packed = True
+    packed, prepared = True, True
 
     def __init__(self, model: Path, precision: str, threads: int) -> None:
-        from coldvoxd.core.settings import ModelSettings
-        from coldvoxd.ort import CPU
-        from coldvoxd.recognizers import open_recognizer
+        from coldvoxd.asr.parakeet import ParakeetRecognizer
+        from coldvoxd.core.values import Precision
+        from coldvoxd.models.find import find_model
+        from coldvoxd.models.prepared import find_form
         from coldvoxd.transcription import transcribe_file
         from coldvoxd.vad.silero import SileroDetector
 
-        settings = ModelSettings(name=str(model), precision=precision, provider=CPU, threads=threads)
-        self._open: Opening = lambda: open_recognizer(settings, CPU, packed=self.packed)
+        def opened() -> ParakeetRecognizer:
+            files = find_model(str(model), Precision(precision))
+            form = find_form(files) if self.prepared else None
+            return ParakeetRecognizer.open(files, threads=threads, packed=self.packed, prepared=form)
+
+        self._open: Opening = opened
         self._transcribe: Callable[[Path], Any] = lambda file: transcribe_file(file, self._recognizer, SileroDetector())
         self._recognizer: Any = None
 
@@ -75,14 +80,7 @@ class OursMapped(Ours):
 class OursPlain(Ours):
     """From the published files, whatever was prepared."""
 
-    def __init__(self, model: Path, precision: str, threads: int) -> None:
-        super().__init__(model, precision, threads)
-        from coldvoxd.asr.parakeet import ParakeetRecognizer
-        from coldvoxd.core.values import Precision
-        from coldvoxd.models.find import find_model
-
-        files = find_model(str(model), Precision(precision))
-        self._open = lambda: ParakeetRecognizer.open(files, threads=threads)
+    prepared = False
 
 
 class OnnxAsr:
