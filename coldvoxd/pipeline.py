@@ -54,7 +54,9 @@ class RecognizerKeeper(Protocol):
 
     def check_ready(self) -> None: ...
 
-    async def recognize(self, utterance: Utterance) -> Hypothesis: ...
+    async def recognize(self, utterance: Utterance) -> Hypothesis:
+        """Stopped early where it is cancelled."""
+        ...
 
 
 class SampleClock(Protocol):
@@ -94,6 +96,7 @@ class Pipeline:
         self._texts = Texts(engine.recognize, self._outlets, self._conclude_if_drained)
         self._hearing = Hearing(self, self._outlets)
         self._last = LastUtterance(engine.recognize, self._outlets.metrics)
+        self._battery = False
         self._pre_roll = PreRoll(endpoint, pre_roll_ms)
         self.use_settings(endpoint=endpoint, settings=settings, pre_roll_ms=pre_roll_ms, log_text=log_text)
         self._dictation = DictationState()
@@ -137,6 +140,14 @@ class Pipeline:
         self._settings = settings
         self._pre_roll.use_settings(endpoint, pre_roll_ms)
         self._texts.log_text = log_text
+        self.on_battery(self._battery)
+
+    def on_battery(self, discharging: bool) -> None:
+        """The machine runs on its battery now, or no longer: recognition may be in vain more or less often."""
+        self._battery = discharging
+        settings = self._settings
+        share = settings.speculate_share_on_battery if discharging else settings.speculate_share
+        self._texts.share_in_vain = share if settings.speculate else 0.0
 
     # What bus clients ask for.
 
@@ -317,6 +328,15 @@ class Pipeline:
             )
             self._tell(dictation.Event.TIME_UP)
 
+    def on_pause(self, session: Session, utterance: Utterance) -> None:
+        """It may be over: have it recognized, if the recognizer is there."""
+        if self.engine.ready:
+            self._texts.begin_early(session, utterance)
+
+    def on_resumed(self) -> None:
+        """It is not over."""
+        self._texts.drop_early()
+
     def on_endpoint(self, session: Session) -> None:
         """A session for a single utterance has had it."""
         if session.options.single_utterance and not session.flushed:
@@ -396,6 +416,7 @@ class Pipeline:
             timer.cancel()
         session.audio.clear()
         session.flushed = session.over = True
+        self._texts.forget(session)
         self._outlets.metrics.session_ended(reason)
         session.texts.clear()
         session.thrown_away = transcript is None

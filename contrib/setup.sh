@@ -2,6 +2,7 @@
 # Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh, test.sh and others, which call `set_up LEVEL`:
 #   demo     what the daemon needs, a sound server to speak into, and .venv with the daemon and nothing else
 #   test     the tests' Python packages too
+#   bench    those and what the benchmarks measure against and look inside with
 #   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server, a second
 #            execution provider
 #
@@ -319,18 +320,22 @@ make_environment() { # make_environment LEVEL: .venv as pyproject.toml asks for
         stamp=$venv/coldvoxd-test
         groups=(test)
     fi
+    if [[ $level == bench ]]; then
+        stamp=$venv/coldvoxd-bench
+        groups=(test bench)
+    fi
     local state
     state=$({ cat "$root/pyproject.toml" && echo "$root" && "$python" -VV; } | sha256sum)
     if [[ -x $venv/bin/python && $(cat "$stamp" 2>/dev/null) == "$state" ]] && "$venv/bin/python" -c '' 2>/dev/null; then
         return 0
     fi
-    tell "setting up $venv with $("$python" -V): $(if [[ $level == demo ]]; then echo "the daemon"; else echo "the daemon and the tests' tools"; fi), from the package index"
+    tell "setting up $venv with $("$python" -V): the daemon${groups[0]:+ and the tools of: ${groups[*]}}, from the package index"
     if ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python" && [[ $(sed -n 's/^#!//p;q' "$venv/bin/pip") == "$venv/bin/"* ]]; }; then
         # Not there, half made, of a Python that is gone, or of a checkout that was moved.
         rm -rf "$venv"
         "$python" -m venv "$venv" || give_up "can't make $venv"
     fi
-    rm -f "$venv"/coldvoxd-{demo,test}
+    rm -f "$venv"/coldvoxd-{demo,test,bench}
     "$venv/bin/python" - "$root/pyproject.toml" "${groups[@]}" >"$work/requirements.txt" <<'PYTHON' || give_up "can't read pyproject.toml"
 import sys, tomllib
 with open(sys.argv[1], "rb") as file:
@@ -344,6 +349,7 @@ PYTHON
         give_up "pip failed; its whole output is in $work/pip.log. Run $0 again to go on where it ended."
     }
     echo "$state" >"$venv/coldvoxd-demo"
+    [[ $level == bench ]] && echo "$state" >"$venv/coldvoxd-test"
     echo "$state" >"$stamp"
 }
 

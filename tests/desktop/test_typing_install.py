@@ -11,7 +11,7 @@ from tests.support.typing_client import PACKAGE
 
 
 def install(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(home / "run")}
+    environment = {"HOME": str(home), "PATH": os.defpath, "XDG_RUNTIME_DIR": str(home / "run")}  # no coldvoxd of ours
     return subprocess.run(
         [PACKAGE / "install.sh", *arguments], env=environment, capture_output=True, text=True, check=False
     )
