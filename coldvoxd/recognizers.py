@@ -1,64 +1,142 @@
 """The recognizers that the settings ask for and this machine has: which there are, and how each is opened."""
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.asr.staged import StagedRecognizer
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import EngineStatus, Precision
-from coldvoxd.golden import clip
+from coldvoxd.core.values import EngineStatus, ModelFiles, Precision
+from coldvoxd.golden import believed, clip
 from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
-from coldvoxd.models.golden import truths
+from coldvoxd.models.golden import recorded, truths
+from coldvoxd.models.prepared import find_form
 from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
+from coldvoxd.rung import hush
 from coldvoxd.standby import Readiness
 from coldvoxd.virtual.accelerator import VirtualAccelerator
 
+log = logging.getLogger(__name__)
+
 VIRTUAL = "virtual:"
+SAME = "same"
+
+Wrap = Callable[[Session], Session]
+
+
+def as_it_is(session: Session) -> Session:
+    return session
 
 
 def ladder(settings: ModelSettings) -> Ladder:
     """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
-
-    def on_cpu() -> Recognizer:
-        return open_recognizer(settings, CPU)
-
-    def mapped() -> Recognizer:
-        return open_recognizer(settings, CPU, packed=False)
-
+    precision = Precision(settings.precision)
     name = settings.provider
     if name == AUTO:
         name = likely_accelerator() or CPU
     if name == CPU:
-        return Ladder(on_cpu)
+        return Ladder(lambda: open_staged(settings, precision))
+    standing_by = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
     readiness = Readiness(settings.standby)
     golden = Golden(clip(), lambda: _truths(settings))
+
+    def mapped() -> Recognizer:
+        return open_on_cpu(settings, standing_by, packed=False)
+
     if name.startswith(VIRTUAL):
         stand_in = virtual_accelerator(settings)
         return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
-    return Ladder(on_cpu, lambda: open_recognizer(settings, name), name, golden, readiness, mapped)
+    return Ladder(
+        lambda: open_staged(settings, standing_by),
+        lambda: open_recognizer(settings, name),
+        name,
+        golden,
+        readiness,
+        mapped,
+    )
 
 
 @cache
 def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
     """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
-    socket = Path(settings.provider.removeprefix(VIRTUAL))
-    return VirtualAccelerator(socket, lambda wrap: open_recognizer(settings, CPU, wrap=wrap))
+    standing_by = Precision(settings.precision if settings.standby_precision == SAME else settings.standby_precision)
+    return VirtualAccelerator(
+        Path(settings.provider.removeprefix(VIRTUAL)),
+        lambda wrap: open_recognizer(settings, CPU, wrap=wrap),
+        lambda wrap: open_on_cpu(settings, standing_by, wrap=wrap),
+    )
 
 
-def open_recognizer(
-    settings: ModelSettings,
-    provider: str,
-    *,
-    packed: bool = True,
-    wrap: Callable[[Session], Session] = lambda session: session,
-) -> Recognizer:
+def open_recognizer(settings: ModelSettings, provider: str, *, wrap: Wrap = as_it_is) -> Recognizer:
     """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
     files = find_model(settings.name, Precision(settings.precision))
-    return ParakeetRecognizer.open(files, provider, settings.threads, packed=packed, wrap=wrap)
+    return ParakeetRecognizer.open(files, provider, settings.threads, wrap=wrap)
+
+
+def open_on_cpu(
+    settings: ModelSettings, precision: Precision, *, packed: bool = True, wrap: Wrap = as_it_is
+) -> Recognizer:
+    """The model on the CPU in this precision, or else in the settings' or fp32.
+
+    There is no next rung, so a precision that the golden clip speaks against is left only where there is another. Blocks
+    for seconds; raises ModelMissing or ModelInvalid.
+    """
+    files = _files(settings.name, (precision, Precision(settings.precision)))
+    recognizer = _opened(files, settings, packed=packed, wrap=wrap)
+    if files.precision is Precision.FP32 or believed(recognizer, truths(files)):
+        return recognizer
+    try:
+        in_fp32 = find_model(settings.name, Precision.FP32)
+    except ModelInvalid:
+        log.warning("%s hears too little of the golden clip in %s", settings.name, files.precision)
+        return recognizer
+    log.warning("%s hears too little of the golden clip in %s; fp32 takes its place", settings.name, files.precision)
+    recognizer.close()
+    return _opened(in_fp32, settings, packed=packed, wrap=wrap)
+
+
+def cpu_precision(settings: ModelSettings) -> Precision:
+    """In which precision the CPU serves here or stands by, as far as the model has it."""
+    alone = (settings.provider == AUTO and likely_accelerator() is None) or settings.provider == CPU
+    own = alone or settings.standby_precision == SAME
+    return Precision(settings.precision if own else settings.standby_precision)
+
+
+def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
+    """As `open_on_cpu`; where the model is prepared it serves within moments, slower at first.
+
+    In a precision other than fp32 only where the golden clip is known to speak for it.
+    """
+    files = _files(settings.name, (precision, Precision(settings.precision)))
+    judged = files.precision is Precision.FP32 or recorded(files) in truths(files)
+    if not judged or find_form(files) is None:
+        return open_on_cpu(settings, precision)
+
+    def open_packed() -> Recognizer:
+        recognizer = open_on_cpu(settings, precision)
+        recognizer.recognize(hush())
+        return recognizer
+
+    return StagedRecognizer(_opened(files, settings, packed=False), open_packed)
+
+
+def _opened(files: ModelFiles, settings: ModelSettings, *, packed: bool, wrap: Wrap = as_it_is) -> ParakeetRecognizer:
+    """On the CPU, from the model's prepared form where there is one that can be opened."""
+    form = find_form(files)
+    if form is not None:
+        try:
+            recognizer = ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, prepared=form, wrap=wrap)
+            log.debug("%s is mapped from %s", files.name, form.directory)
+            return recognizer  # noqa: TRY300 - what else could go wrong is told alike
+        except ModelInvalid as fault:
+            log.warning("the prepared form of %s can't be used, its own files are: %s", files.name, fault)
+    return ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, wrap=wrap)
 
 
 def engine_at_start(settings: ModelSettings) -> EngineStatus:
@@ -73,3 +151,12 @@ def _truths(settings: ModelSettings) -> tuple[str, ...]:
         return truths(find_model(settings.name, Precision(settings.precision)))
     except (ModelMissing, ModelInvalid):  # gone since it was loaded
         return ()
+
+
+def _files(name: str, precisions: tuple[Precision, ...]) -> ModelFiles:
+    """The model's in the first precision that it has."""
+    *wishes, last = precisions
+    for wish in wishes:
+        with suppress(ModelInvalid):
+            return find_model(name, wish)
+    return find_model(name, last)

@@ -114,7 +114,13 @@ class Supervisor:
         self._metrics.count(Count.MODEL_LOADS)
         self._refusal = None
         self._publish(
-            provider=self._standby.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0
+            provider=self._standby.provider,
+            precision=self._standby.precision,
+            loading=False,
+            ready=True,
+            degraded="",
+            last_error="",
+            progress=-1.0,
         )
         log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._standby.provider)
         self._settled.set()
@@ -248,12 +254,12 @@ class Supervisor:
             case failover.UseGpu():
                 if self._hedging is not None and self._accelerator is not None:
                     self._hedging.begin()
-                    self._use(self._accelerator.provider, logging.INFO, "well")
+                    self._use(self._accelerator, logging.INFO, "well")
                 self._standby.rest()
             case failover.UseCpu():
                 self._standby.wake()
                 level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
-                self._use(self._standby.provider, level, self._state.reason.value or "requested")
+                self._use(self._standby, level, self._state.reason.value or "requested")
             case failover.DropGpu(at_once):
                 if self._hedging is not None:
                     self._hedging.let_go(at_once=at_once)
@@ -266,11 +272,11 @@ class Supervisor:
             case failover.ReplaceSelfWhenIdle():
                 self.wants_new_process = True
 
-    def _use(self, provider: str, level: int, reason: str) -> None:
+    def _use(self, rung: Rung | Standby, level: int, reason: str) -> None:
         before = self.status.provider
-        self._publish(provider=provider, degraded=self._state.reason.value)
-        if before != provider:
-            log.log(level, "provider %s->%s reason=%s", before, provider, reason)
+        self._publish(provider=rung.provider, precision=rung.precision, degraded=self._state.reason.value)
+        if before != rung.provider:
+            log.log(level, "provider %s->%s reason=%s", before, rung.provider, reason)
 
     def _begin_trial(self) -> None:
         assert self._accelerator is not None and self._trial is not None  # noqa: S101, PT018 - only where there is one

@@ -21,6 +21,7 @@ from coldvoxd.core.values import (
     FileTranscript,
     Frame,
     Hypothesis,
+    Precision,
     SessionOptions,
     State,
     StopReason,
@@ -35,6 +36,11 @@ class Recognizer(Protocol):
     @property
     def provider(self) -> str:
         """First active execution provider of the encoder's session."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Of its weights."""
         ...
 
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
