@@ -23,6 +23,7 @@ from coldvoxd.golden import clip
 from coldvoxd.models.lock import alone
 from coldvoxd.models.onnxfile import packed_offsets
 from coldvoxd.models.prepared import (
+    WORTH_BYTES,
     StoredForm,
     find_form,
     form_path,
@@ -136,8 +137,10 @@ def _given(files: ModelFiles, form: PreparedForm | None, threads: int) -> tuple[
 def fastest_threads(files: ModelFiles, form: PreparedForm) -> tuple[int, int]:
     """With how many the encoder and the decoder are fastest, of as many as there are cores, and fewer by halves.
 
-    Fewer only where that is clearly faster: the machine may be busy just now.
+    Fewer only where that is clearly faster: the machine may be busy just now. 0 for a model so small that it doesn't matter.
     """
+    if source_bytes(files) < WORTH_BYTES:
+        return 0, 0
     candidates = [physical_cores()]
     while candidates[-1] > 1:
         candidates.append(candidates[-1] // 2)

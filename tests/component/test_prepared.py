@@ -148,9 +148,10 @@ def test_what_does_not_fit_is_not_used(
     assert find_form(files) is None
     if change is not changed_weights:
         assert heard(model) == samples()[0].heard["fp32"], "the model's own files serve"
-    again = prepare(files, budget_bytes=PLENTY)
-    assert find_form(files) == again
-    assert [stored.directory for stored in stored_forms()] == [again.directory], "what no longer fits is gone"
+    if change in {cut_off, touched}:
+        again = prepare(files, budget_bytes=PLENTY)
+        assert find_form(files) == again
+        assert [stored.directory for stored in stored_forms()] == [again.directory], "what no longer fits is gone"
 
 
 def test_a_form_that_cannot_be_opened_is_passed_over(
@@ -217,6 +218,14 @@ def test_a_full_disk_is_told_beforehand(files: ModelFiles, monkeypatch: pytest.M
     monkeypatch.setattr(preparing, "SPARE_BYTES", 10**18)
     with pytest.raises(PrepareFault, match="The disk is too full"):
         prepare(files, budget_bytes=PLENTY)
+
+
+def test_the_threads_of_a_model_that_is_worth_it_are_tried(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = prepare(files, budget_bytes=PLENTY)
+    assert (form.threads, form.decoder_threads) == (0, 0), "a small one's are not"
+    monkeypatch.setattr(preparing, "WORTH_BYTES", 1)
+    monkeypatch.setattr(preparing, "physical_cores", lambda: 2)
+    assert set(preparing.fastest_threads(files, form)) <= {1, 2}
 
 
 def test_as_many_threads_as_cores_unless_fewer_are_clearly_faster() -> None:
