@@ -1,5 +1,8 @@
 """One recognizer on one lane: used no more at once, let go of when there is time."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
@@ -44,3 +47,23 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
     run = rung.start(hello())
     assert (await run.answer).text == samples()[0].heard["fp32"]
     rung.close()
+
+
+async def test_the_memory_of_long_audio_is_given_back_after_the_answer() -> None:
+    """What the C library keeps of it lies in its heap; a run of a second leaves that as it is."""
+    rung = Rung("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+    await rung.open()
+    noise = np.random.default_rng(0).normal(0, 0.05, 60 * 16_000).astype(np.float32)
+    kept: dict[float, int] = {}
+    for duration_s in (9.5, 60.0):
+        run = rung.start(Utterance(1, 1, 0, noise[: int(duration_s * 16_000)], EndReason.LENGTH))
+        await run.answer
+        await rung._lane.submit(lambda: None)
+        kept[duration_s] = anonymous_bytes()
+    assert kept[60.0] < kept[9.5] + 10_000_000, "without it, 24 MB more"
+    rung.close()
+
+
+def anonymous_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
