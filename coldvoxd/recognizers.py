@@ -34,12 +34,12 @@ def as_it_is(session: Session) -> Session:
     return session
 
 
-def ladder(settings: ModelSettings) -> Ladder:
+def ladder(settings: ModelSettings, likely: Callable[[], str | None] = likely_accelerator) -> Ladder:
     """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
     precision = Precision(settings.precision)
     name = settings.provider
     if name == AUTO:
-        name = likely_accelerator() or CPU
+        name = likely() or CPU
     if name == CPU:
         return Ladder(lambda: open_staged(settings, precision))
     standing_by = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
