@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
+from coldvoxd.core.stop import Stop
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,10 @@ _FAILURES: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
 )
+
+
+_TERMINATED = "due to terminate flag"
+"""What ONNX Runtime says of a run that was ended so; any other failure is one, whoever asked meanwhile."""
 
 
 def available_providers() -> tuple[str, ...]:
@@ -127,28 +132,74 @@ class Session:
 
     def __init__(self, native_session: "onnxruntime.InferenceSession", path: Path) -> None:
         self._native: onnxruntime.InferenceSession | None = native_session
+        self._bindings: list[tuple[Any, tuple[npt.NDArray[Any], ...]]] = []
+        """With the arrays in which they read and write: both must stay as long as they are used, and no longer."""
         self.path = path
         self.provider: str = str(native_session.get_providers()[0])
         """First active execution provider, such as `CPUExecutionProvider`."""
         self.inputs: Mapping[str, TensorType] = {i.name: _tensor_type(i) for i in native_session.get_inputs()}
         self.outputs: Mapping[str, TensorType] = {o.name: _tensor_type(o) for o in native_session.get_outputs()}
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-        """The named outputs. Raises ProviderFault where ONNX Runtime fails. Blocks; one thread at a time."""
+    def run(
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+    ) -> list[npt.NDArray[Any]]:
+        """The named outputs. Raises ProviderFault where ONNX Runtime fails. Blocks; one thread at a time.
+
+        Raises Stopped some milliseconds after `stop` is asked: ONNX Runtime looks for it between two nodes.
+        """
         if self._native is None:
             raise ProviderFault(f"{self.path.name} is closed; open the model again")
         try:
-            results = self._native.run(list(outputs), dict(feeds))
+            if stop is None:
+                results = self._native.run(list(outputs), dict(feeds))
+            else:
+                stop.check()
+                options = onnxruntime.RunOptions()
+                with stop.heard_by(lambda: setattr(options, "terminate", True)):
+                    results = self._native.run(list(outputs), dict(feeds), options)
         except _FAILURES as error:
-            raise ProviderFault(
-                f"{short_name(self.provider)} failed to run {self.path.name}: {_first_line(error)}; "
-                "the same audio may succeed on another provider"
-            ) from error
+            if stop is not None and stop.asked and _TERMINATED in str(error):
+                stop.check()
+            raise self._fault(error) from error
         return [np.asarray(result) for result in results]
+
+    def bound(
+        self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]
+    ) -> Callable[[], None]:
+        """A run that reads `feeds` and writes `results` where they lie in memory, as often as it is called.
+
+        Nothing is allocated or copied for it where the provider is the CPU. The arrays must be contiguous and of just
+        the types and shapes that the run takes and gives. Calling it raises ProviderFault and blocks as `run` does.
+        """
+        if self._native is None:
+            raise ProviderFault(f"{self.path.name} is closed; open the model again")
+        binding = self._native.io_binding()
+        for bind, arrays in ((binding.bind_input, feeds), (binding.bind_output, results)):
+            for name, array in arrays.items():
+                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        number = len(self._bindings)
+        self._bindings.append((binding, (*feeds.values(), *results.values())))
+
+        def run() -> None:
+            if self._native is None:
+                raise ProviderFault(f"{self.path.name} is closed; open the model again")
+            try:
+                self._native.run_with_iobinding(self._bindings[number][0])
+            except _FAILURES as error:
+                raise self._fault(error) from error
+
+        return run
 
     def close(self) -> None:
         """Let go of the graph and its memory."""
+        self._bindings.clear()
         self._native = None
+
+    def _fault(self, error: Exception) -> ProviderFault:
+        return ProviderFault(
+            f"{short_name(self.provider)} failed to run {self.path.name}: {_first_line(error)}; "
+            "the same audio may succeed on another provider"
+        )
 
 
 def open_session(
@@ -158,13 +209,14 @@ def open_session(
     threads: int = 0,
     packed: bool = True,
     provider_options: Mapping[str, str] | None = None,
+    content: bytes | None = None,
 ) -> Session:
     """Open a graph on the provider asked for, and on no other.
 
     Raises ModelInvalid where the file can't be loaded, and ProviderUnavailable where the session's first active
     provider is not `provider` (a short or a full name). ONNX Runtime's own fallback is off: it would go on elsewhere
-    and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`. Blocks,
-    for seconds with a large model; any thread.
+    and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`.
+    `content` is what to open where it isn't just what is in the file. Blocks, for seconds with a large model; any thread.
     """
     asked = full_name(provider)
     chain: list[Any] = [(asked, dict(provider_options or {}))]
@@ -176,7 +228,10 @@ def open_session(
         raise ModelInvalid(f"{path} is missing: fetch the model again")
     try:
         session = onnxruntime.InferenceSession(
-            str(path), session_options(threads, packed=packed), providers=chain, enable_fallback=False
+            str(path) if content is None else content,
+            session_options(threads, packed=packed),
+            providers=chain,
+            enable_fallback=False,
         )
     except _FAILURES as error:
         if asked == f"CPU{SUFFIX}":

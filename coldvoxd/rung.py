@@ -1,17 +1,21 @@
 """A rung of the ladder: one recognizer on one lane, opened, run with limits, and left behind when it hangs."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
+from coldvoxd.core.failover import FaultClass, Reason, classify
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
+from coldvoxd.memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +51,9 @@ class Run:
     generation: int
     """Which of the rung's recognizers has it."""
     answer: "asyncio.Future[Hypothesis]"
-    """Raises ProviderFault or InputFault; cancelled where it was left behind."""
+    """Raises ProviderFault, InputFault or Stopped; cancelled where it was left behind."""
+    stop: Stop
+    """Ask it where nobody waits for the answer any more: the lane is free soon after, whether the run had begun or not."""
     begun_s: float | None = None
     """Loop time at which the lane took it up."""
     took_s: float | None = None
@@ -65,6 +71,8 @@ class Rung:
         self.name = name
         self.provider = ""
         """First active execution provider of the session that is or was open last."""
+        self.precision = ""
+        """Of the weights in it."""
         self.generation = 0
         """Changes whenever the recognizer does."""
         self._open = open_recognizer
@@ -109,7 +117,7 @@ class Rung:
             raise ProviderFault(f"{self.name} was given up while it was being loaded")
         self.drop()
         self._recognizer = recognizer
-        self.provider = recognizer.provider
+        self.provider, self.precision = recognizer.provider, recognizer.precision
 
     def start(self, utterance: Utterance) -> Run:
         """Begin to recognize, after all that was started before. Raises ProviderFault where nothing is open."""
@@ -121,12 +129,13 @@ class Rung:
         loop = asyncio.get_running_loop()
 
         def recognize() -> Hypothesis:
+            run.stop.check()
             run.begun_s = loop.time()
-            hypothesis = recognizer.recognize(utterance)
+            hypothesis = recognizer.recognize(utterance, run.stop)
             run.took_s = loop.time() - run.begun_s
             return hypothesis
 
-        run = Run(utterance, Rung._attempts, self.generation, loop.create_future())
+        run = Run(utterance, Rung._attempts, self.generation, loop.create_future(), Stop())
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         return run
@@ -154,13 +163,21 @@ class Rung:
             return
         lane, loop = self._lane, asyncio.get_running_loop()
 
+        def close() -> None:
+            recognizer.close()
+            give_back()
+
         def let_go() -> None:
-            lane.submit(recognizer.close).add_done_callback(_forget)
+            lane.submit(close).add_done_callback(_forget)
 
         if after_s:
             loop.call_later(after_s, let_go)
         else:
             let_go()
+
+    async def let_go(self) -> None:
+        """Return once all that was asked of the lane so far is done, the closing of what was dropped included."""
+        await self._lane.submit(lambda: None)
 
     def abandon(self) -> None:
         """Leave a lane that hangs behind, with its model; a new one takes its place."""
@@ -169,10 +186,31 @@ class Rung:
         self._lane.close()
         self._lane = Lane(self.name)
 
+    @contextlib.contextmanager
+    def awaiting(self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None) -> Iterator[None]:
+        """Inside, a run is waited for; where the waiting is cancelled, the run is stopped.
+
+        One that has not ended so long after that hangs, and nothing must wait behind it: its lane is left behind, or
+        `if_hanging` called.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not run.answer.done():
+                run.stop.ask()
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(limit_s, if_hanging or self._leave_if_hanging, run)
+                run.answer.add_done_callback(lambda _: timer.cancel())
+            raise
+
     def close(self) -> None:
         """The end. Doesn't wait."""
         self.drop()
         self._lane.close()
+
+    def _leave_if_hanging(self, run: Run) -> None:
+        if run.generation == self.generation and run.begun_s is not None and not run.answer.done():
+            self.abandon()
 
     def _open_and_warm_up(self) -> Recognizer:
         """On the lane: the first run allocates and optimizes, so it isn't left to the first words."""
@@ -183,7 +221,16 @@ class Rung:
         except ProviderFault as fault:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
+        give_back()
         return recognizer
+
+
+def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
+    """What kind of fault an accelerator's exception tells of."""
+    if isinstance(fault, ColdvoxError):
+        return classify(str(fault))
+    log.error("an exception that nobody translated", exc_info=fault)  # a driver's or a library's own
+    return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
 def _nearly_all(history: deque[float]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from coldvoxd.core.errors import ModelMissing, ProviderUnavailable
+from coldvoxd.core.failover import Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.settings import ModelSettings
@@ -62,6 +63,7 @@ class Switch:
         """Utterances of dictation that are being recognized or wait for it."""
         self._calm = asyncio.Event()
         self._one_piece = asyncio.Lock()
+        self._asleep = False
         self._place = self._made(settings)
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model of the start is found missing: it may be on its way."""
@@ -73,6 +75,11 @@ class Switch:
     @property
     def wants_new_process(self) -> bool:
         return self._place.supervisor.wants_new_process
+
+    @property
+    def slept(self) -> bool:
+        """Whether a sleep of the machine is why it wants one."""
+        return self.status.degraded == Reason.SLEEP
 
     @property
     def idle(self) -> bool:
@@ -118,6 +125,8 @@ class Switch:
                 place.supervisor.close()
                 raise
             replaced, self._place = self._place, place
+            if self._asleep:
+                self._suspending = asyncio.create_task(place.supervisor.suspend(), name="sleep")
             if self._loading is not None:
                 self._loading.cancel()
             replaced.replaced = True
@@ -151,6 +160,16 @@ class Switch:
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
         """As `recognize`, and never on the accelerator."""
         return await self._recognize(utterance, on_cpu=True)
+
+    async def suspend(self) -> None:
+        """The machine is about to sleep: let go of the accelerator, and return once that is done. Then `wake`."""
+        self._asleep = True
+        await self._place.supervisor.suspend()
+
+    def wake(self) -> None:
+        """The machine woke up."""
+        self._asleep = False
+        self._place.supervisor.wake()
 
     def tell_error(self, message: str) -> None:
         """Something else went wrong that people should know of; a sentence without spoken text."""

@@ -8,6 +8,7 @@ thresholds keep a wavering voice from chopping: speech begins at `threshold` and
     ONSET     speech, not yet long enough to be believed
     SPEECH    an utterance is open
     HANGOVER  an utterance is open and silent; speech may come back
+    PAUSE     the same for soft_pause_ms: where nothing more is said, what the utterance is stands fast
 
 Nothing here knows a clock: a test may feed an hour in a second.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from coldvoxd.core.settings import EndpointSettings
-from coldvoxd.core.values import SAMPLE_RATE, EndReason
+from coldvoxd.core.values import SAMPLE_RATE, EndReason, samples_in
 
 HYSTERESIS = 0.15
 """Silero's own choice for the distance of its two thresholds."""
@@ -30,12 +31,14 @@ class Phase(StrEnum):
     ONSET = "ONSET"
     SPEECH = "SPEECH"
     HANGOVER = "HANGOVER"
+    PAUSE = "PAUSE"
 
 
 class Symbol(StrEnum):
     SPEECH = "speech"
     CONFIRMED = "speech for onset_ms"
     SILENCE = "silence"
+    PAUSED = "silence for soft_pause_ms"
     EXPIRED = "silence for hangover_ms"
     FULL = "max_utterance_s reached"
     GAP = "gap"
@@ -82,6 +85,20 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """If no more is said, the utterance will be [start_sample, end_sample)."""
+
+    start_sample: int
+    end_sample: int
+    speech_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """More is said: what Paused told is void."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """The utterance [start_sample, end_sample) is complete."""
 
@@ -99,7 +116,7 @@ class Dropped:
     speech_samples: int
 
 
-Effect = SpeechBegan | SpeechEnded | Cut | Dropped
+Effect = SpeechBegan | SpeechEnded | Paused | Resumed | Cut | Dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +142,6 @@ class EndpointState:
         return self.floor_sample if self.phase is Phase.SILENCE else self.start_sample
 
 
-def _samples(milliseconds: float) -> int:
-    return round(milliseconds * SAMPLE_RATE / 1000)
-
-
 class _Step:
     """One event under way: what the table's actions work on."""
 
@@ -143,7 +156,7 @@ class _Step:
     def begin(self) -> None:
         """The first speech after silence."""
         frame = self._frame()
-        lead_sample = frame.start_sample - _samples(self.settings.lead_ms)
+        lead_sample = frame.start_sample - samples_in(self.settings.lead_ms)
         self.state = replace(
             self.state,
             start_sample=max(self.state.floor_sample, lead_sample),
@@ -179,15 +192,26 @@ class _Step:
             middle = (frame.start_sample + frame.end_sample) // 2
             self.state = replace(self.state, quiet_sample=middle, quiet_db=frame.level_db)
 
+    def pause(self) -> None:
+        """The utterance may be over; one that is too short will be dropped anyway."""
+        self.wait()
+        if self.state.speech_samples >= samples_in(self.settings.min_speech_ms):
+            end_sample = self.state.last_speech_sample + samples_in(self.settings.tail_ms)
+            self.effects.append(Paused(self.state.start_sample, end_sample, self.state.speech_samples))
+
+    def resume(self) -> None:
+        self.effects.append(Resumed())
+        self.hear()
+
     def forget(self) -> None:
         """Speech too short to be believed."""
 
     def end_at_silence(self) -> None:
-        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.ENDPOINT)
+        self._end(self.state.last_speech_sample + samples_in(self.settings.tail_ms), EndReason.ENDPOINT)
 
     def end_in_pause(self) -> None:
         """The greatest length fell into a pause: no cut is better than this one."""
-        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.LENGTH)
+        self._end(self.state.last_speech_sample + samples_in(self.settings.tail_ms), EndReason.LENGTH)
 
     def cut_at_quietest(self) -> None:
         """Close the utterance at its quietest place, and go on from there in the next."""
@@ -218,12 +242,12 @@ class _Step:
         self._end(self._now(), EndReason.STOP)
 
     def end_at_stop_in_pause(self) -> None:
-        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.STOP)
+        self._end(self.state.last_speech_sample + samples_in(self.settings.tail_ms), EndReason.STOP)
 
     def _end(self, end_sample: int, reason: EndReason) -> None:
         end_sample = min(end_sample, self._now())
         self.effects.append(SpeechEnded(self.state.last_speech_sample))
-        if self.state.speech_samples < _samples(self.settings.min_speech_ms):
+        if self.state.speech_samples < samples_in(self.settings.min_speech_ms):
             self.effects.append(Dropped(self.state.speech_samples))
         else:
             self.effects.append(Cut(self.state.start_sample, end_sample, reason, self.state.speech_samples))
@@ -270,6 +294,15 @@ TABLE: dict[Phase, dict[Symbol, tuple[Phase, Action]]] = {
     Phase.HANGOVER: {
         Symbol.SPEECH: (Phase.SPEECH, _Step.hear),
         Symbol.SILENCE: (Phase.HANGOVER, _Step.wait),
+        Symbol.PAUSED: (Phase.PAUSE, _Step.pause),
+        Symbol.EXPIRED: (Phase.SILENCE, _Step.end_at_silence),
+        Symbol.FULL: (Phase.SILENCE, _Step.end_in_pause),
+        Symbol.GAP: (Phase.SILENCE, _Step.end_at_gap),
+        Symbol.FINISH: (Phase.SILENCE, _Step.end_at_stop_in_pause),
+    },
+    Phase.PAUSE: {
+        Symbol.SPEECH: (Phase.SPEECH, _Step.resume),
+        Symbol.SILENCE: (Phase.PAUSE, _Step.wait),
         Symbol.EXPIRED: (Phase.SILENCE, _Step.end_at_silence),
         Symbol.FULL: (Phase.SILENCE, _Step.end_in_pause),
         Symbol.GAP: (Phase.SILENCE, _Step.end_at_gap),
@@ -289,16 +322,20 @@ def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symb
     if state.phase in {Phase.SILENCE, Phase.ONSET}:
         heard = state.speech_samples if state.phase is Phase.ONSET else 0
         if event.speech_probability >= settings.threshold:
-            return Symbol.CONFIRMED if heard + length >= _samples(settings.onset_ms) else Symbol.SPEECH
+            return Symbol.CONFIRMED if heard + length >= samples_in(settings.onset_ms) else Symbol.SPEECH
         return Symbol.SILENCE
     speaking = event.speech_probability >= settings.threshold - HYSTERESIS
     if event.end_sample - state.start_sample >= settings.max_utterance_s * SAMPLE_RATE:
         # Silence that is not yet a hangover has a row of its own; the next frame fills up.
-        return Symbol.FULL if speaking or state.phase is Phase.HANGOVER else Symbol.SILENCE
+        return Symbol.FULL if speaking or state.phase is not Phase.SPEECH else Symbol.SILENCE
     if speaking:
         return Symbol.SPEECH
-    if state.phase is Phase.HANGOVER and event.end_sample - state.last_speech_sample >= _samples(settings.hangover_ms):
+    silent_samples = event.end_sample - state.last_speech_sample
+    if state.phase is not Phase.SPEECH and silent_samples >= samples_in(settings.hangover_ms):
         return Symbol.EXPIRED
+    # The tail must have been heard: before that nobody knows the utterance's samples.
+    if state.phase is Phase.HANGOVER and silent_samples >= samples_in(max(settings.soft_pause_ms, settings.tail_ms)):
+        return Symbol.PAUSED
     return Symbol.SILENCE
 
 

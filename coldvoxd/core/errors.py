@@ -85,6 +85,10 @@ class ProviderFault(ColdvoxError, RuntimeError):
     """The execution provider failed; the same audio may succeed on another."""
 
 
+class Stopped(ColdvoxError):
+    """A recognition was asked to end early, and did."""
+
+
 class ProviderUnavailable(ColdvoxError):
     """The execution provider asked for is not what a session would really run on."""
 
@@ -128,6 +132,10 @@ class NameTaken(ColdvoxError):
 
 class UnitRefused(ColdvoxError):
     """systemd could not be asked, or would not; the message completes a sentence that says for what."""
+
+
+class InhibitorRefused(ColdvoxError):
+    """logind would not let us delay a sleep; the message completes a sentence that says so."""
 
 
 class DaemonUnreachable(ColdvoxError, ConnectionError):

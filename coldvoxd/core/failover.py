@@ -4,13 +4,15 @@
     ON_GPU    the accelerator answers
     ON_CPU    the CPU answers, because the accelerator failed; it will be probed
     PROBING   the CPU answers, and the accelerator is being tried with the golden clip
+    ASLEEP    the machine is about to sleep or sleeps; the CPU answers what is left, and nothing is open on the accelerator
     SETTLED   the CPU answers, and nothing else is wanted or can be had in this process
 
 Theory of operation. A fault has a class, which says what may help: time (`transient`, `unhealthy`), a new process
 (`sticky`: a CUDA context that saw an illegal access stays broken for the life of its process), or nothing (`absent`).
 After a fault that time may heal the accelerator is probed with growing pauses, and an accelerator that comes back only
 to fail again soon is not trusted with shorter ones: the pause starts again from the bottom only after `CALM_S` of good
-service. So it never flaps. "GPU" stands for whatever accelerator the ladder begins with.
+service. So it never flaps. A sleep of the machine takes a CUDA context's memory away, unless the driver was told to keep it:
+a process that ever had one is replaced after the wake. "GPU" stands for whatever accelerator the ladder begins with.
 
 `step` is pure; times are the caller's seconds, chance is the caller's `jitter`.
 """
@@ -33,6 +35,7 @@ class Phase(StrEnum):
     ON_GPU = "ON_GPU"
     ON_CPU = "ON_CPU"
     PROBING = "PROBING"
+    ASLEEP = "ASLEEP"
     SETTLED = "SETTLED"
 
 
@@ -59,6 +62,8 @@ class Reason(StrEnum):
     GPU_FAULT = "gpu-fault"
     GPU_OVERHEATING = "gpu-overheating"
     DRIVER_MISMATCH = "driver-mismatch"
+    SLEEP = "sleep"
+    """The machine sleeps or slept, and the accelerator has not been taken up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,20 @@ class ProbeDue:
     """The pause is over."""
 
 
-Event = Loaded | CpuWanted | Fault | ProbeDue
+@dataclass(frozen=True, slots=True)
+class Suspending:
+    """The machine is about to sleep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """It woke up, or does not sleep after all."""
+
+    stale: bool
+    """Whether this process ever had a context on the accelerator that a sleep may have broken."""
+
+
+Event = Loaded | CpuWanted | Fault | ProbeDue | Suspending | Woken
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +123,9 @@ class UseCpu:
 @dataclass(frozen=True, slots=True)
 class DropGpu:
     """Let go of the accelerator's sessions: they are broken, or hold memory that others need."""
+
+    at_once: bool = False
+    """Before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +209,8 @@ def pause_s(faults: int, jitter: float) -> float:
 
 def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
     """The next state and what is to be done. Raises UnexpectedEvent, and changes nothing, where there is no row."""
+    if isinstance(event, Suspending | Woken) or state.phase is Phase.ASLEEP:
+        return _around_sleep(state, event)
     match state.phase, event:
         case Phase.STARTING | Phase.PROBING, Loaded(now_s):
             return replace(state, phase=Phase.ON_GPU, reason=Reason.NONE, on_gpu_since_s=now_s), (UseGpu(),)
@@ -204,6 +227,25 @@ def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effec
             return state, ()  # its pause began before
         case Phase.STARTING | Phase.ON_GPU | Phase.PROBING, Fault():
             return _fallen(state, event)
+    raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
+
+
+def _around_sleep(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
+    match state.phase, event:
+        case Phase.ASLEEP, Woken(stale=True):
+            stale = replace(state, phase=Phase.SETTLED, reason=Reason.SLEEP, sticky=True)
+            return stale, (UseCpu(), ReplaceSelfWhenIdle())
+        case Phase.ASLEEP, Woken():
+            return replace(state, phase=Phase.PROBING), (Probe(),)
+        case Phase.ASLEEP | Phase.SETTLED, Suspending():
+            return state, ()
+        case _, Suspending():
+            asleep = replace(state, phase=Phase.ASLEEP, reason=state.reason or Reason.SLEEP)
+            return asleep, (UseCpu(), DropGpu(at_once=True))
+        case _, Woken():
+            return state, ()  # before anything was let go of
+        case _, Fault() | ProbeDue():
+            return state, ()  # of what had begun before
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
 
 

@@ -2,8 +2,10 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from coldvoxd.core.values import GapReason, Hypothesis, StopReason
 
@@ -18,6 +20,10 @@ class Count(StrEnum):
     """Sent to recognition by dictation sessions."""
     WITHOUT_WORDS = "utterances-without-words"
     FAILED = "utterances-failed"
+    EARLY = "recognitions-begun-early"
+    """In a pause, before the endpoint."""
+    EARLY_USED = "recognitions-begun-early-used"
+    """Those whose text was told; the others were in vain, or still wait."""
     ATTEMPTS_AGAIN = "recognition-retries"
     """Second attempts after a fault of the execution provider."""
     FAULTS = "provider-faults"
@@ -48,10 +54,12 @@ class Stage(StrEnum):
     KEY_TO_FIRST_SAMPLE = "key-to-first-sample"
     """From the call that begins a session to the first audio spoken after it."""
     QUEUE = "queue"
-    """From the endpoint to the text, less the recognition itself."""
+    """From the endpoint to the text, less the recognition itself; nothing where that was begun early."""
     FEATURES = "features"
     ENCODER = "encoder"
     DECODER = "decoder"
+    IN_VAIN = "in-vain"
+    """A recognition that was begun early and was stopped or of no use, since speech went on."""
     ENDPOINT_TO_TEXT = "endpoint-to-text"
     DELIVERY = "delivery"
     """From the text to the moment the bus has taken all of its bytes."""
@@ -97,6 +105,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.model_load_s = 0.0
+        self._earlier_s = 0.0
+        """For how long earlier processes served whose place this one has taken."""
         self._counts: Counter[Count] = Counter()
         self._gaps: Counter[GapReason] = Counter()
         self._sessions: Counter[StopReason] = Counter()
@@ -127,6 +137,34 @@ class Metrics:
             self.took(Stage.ENCODER, hypothesis.stages.encoder_s)
             self.took(Stage.DECODER, hypothesis.stages.decoder_s)
 
+    def carried(self, uptime_s: float) -> dict[str, Any]:
+        """All of it as JSON can hold it, for the process that takes this one's place; `uptime_s` is this one's."""
+        return {
+            "uptime_s": self._earlier_s + uptime_s,
+            **{name: dict(counter) for name, (_, counter) in self._counters().items()},
+            "stages": {stage: [series.count, list(series.last)] for stage, series in self._series.items()},
+        }
+
+    def resume(self, carried: Mapping[str, Any]) -> None:
+        """Go on from what an earlier process carried over; what this version doesn't know is left out."""
+        self._earlier_s += float(carried.get("uptime_s", 0.0))
+        for name, (kind, counter) in self._counters().items():
+            for what, number in carried.get(name, {}).items():
+                with suppress(ValueError):
+                    counter[kind(what)] += int(number)
+        for name, (count, last) in carried.get("stages", {}).items():
+            with suppress(ValueError):
+                series = self._series.setdefault(Stage(name), _Series())
+                series.count += int(count)
+                series.last.extend(map(float, last))
+
+    def _counters(self) -> dict[str, tuple[type[StrEnum], Counter[Any]]]:
+        return {
+            "counts": (Count, self._counts),
+            "gaps": (GapReason, self._gaps),
+            "sessions": (StopReason, self._sessions),
+        }
+
     def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0) -> Figures:
         """What was collected so far, and what only the caller can know."""
         return Figures(
@@ -134,7 +172,7 @@ class Metrics:
             gaps={reason: self._gaps[reason] for reason in GapReason},
             sessions={reason: self._sessions[reason] for reason in StopReason},
             stages={stage: self._series[stage].percentiles() for stage in Stage if stage in self._series},
-            uptime_s=uptime_s,
+            uptime_s=self._earlier_s + uptime_s,
             model_load_s=self.model_load_s,
             resident_bytes=resident_bytes,
         )

@@ -13,6 +13,7 @@ from coldvoxd.core.errors import ColdvoxError, NotReady
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.microphones import Policy
 from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import (
     Chunk,
     EngineStatus,
@@ -20,6 +21,7 @@ from coldvoxd.core.values import (
     FileTranscript,
     Frame,
     Hypothesis,
+    Precision,
     SessionOptions,
     State,
     StopReason,
@@ -36,8 +38,16 @@ class Recognizer(Protocol):
         """First active execution provider of the encoder's session."""
         ...
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time."""
+    @property
+    def precision(self) -> Precision:
+        """Of its weights."""
+        ...
+
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+        """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time.
+
+        Raises Stopped soon after `stop` is asked, on whatever thread; the next utterance is none the worse for it.
+        """
         ...
 
     def close(self) -> None: ...
@@ -274,7 +284,11 @@ class Journal(Protocol):
         ...
 
     def attempt(self, session: int, utterance: int) -> None:
-        """Its recognition is about to begin."""
+        """Its recognition is about to begin; it need not be cut yet."""
+        ...
+
+    def survived(self, session: int, utterance: int) -> None:
+        """The last attempt came to nothing since more was said; whatever ends the process now, it was not that."""
         ...
 
     def settled(self, session: int, utterance: int) -> None:

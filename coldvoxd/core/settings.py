@@ -27,6 +27,8 @@ class EndpointSettings:
     """Speech that must follow on itself before an utterance begins."""
     hangover_ms: int = field(default=500, metadata={"min": 96, "max": 5000})
     """Silence tolerated inside an utterance; more of it ends the utterance."""
+    soft_pause_ms: int = field(default=160, metadata={"min": 64, "max": 5000})
+    """Silence after which recognition begins while the hangover still runs (`speculate` under [dictation]). Never sooner than `tail_ms`, so that the same audio is recognized either way."""
     lead_ms: int = field(default=320, metadata={"min": 0, "max": 2000})
     """Audio kept from before the onset, so that first consonants survive."""
     tail_ms: int = field(default=160, metadata={"min": 0, "max": 1000})
@@ -43,6 +45,12 @@ class DictationSettings:
     """A session ends by itself after so long; 0 for never."""
     stop_tail_ms: int = field(default=200, metadata={"min": 0, "max": 2000})
     """Audio still heard after StopDictation: fingers are faster than tongues."""
+    speculate: bool = True
+    """Begin to recognize at the first sign of a pause (`soft_pause_ms` under [endpoint]), so that the text is there when the hangover has passed; where speech goes on, the run is stopped. Off, recognition begins at the endpoint. The text is the same."""
+    speculate_share: float = field(default=1.0, metadata={"min": 0.0, "max": 10.0})
+    """How much recognition may be in vain for that, as a share of the recognition that gave texts; past it, recognition begins at the endpoint until the share is kept again."""
+    speculate_share_on_battery: float = field(default=0.25, metadata={"min": 0.0, "max": 10.0})
+    """The same while the machine runs on its battery, by what UPower says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class ModelSettings:
     """ONNX Runtime execution provider: `auto` is `cuda` where there is an NVIDIA driver and otherwise `cpu`; or name one that the installed ONNX Runtime offers. Whatever it is, the CPU stands by. `virtual:PATH` is the shipped stand-in, which fails as it is told over the socket PATH."""
     standby: str = field(default="warm", metadata={"choices": ("warm", "mapped", "cold")})
     """How the CPU stands by while an accelerator serves: `warm` is loaded and answers at once; `mapped` is opened without optimizing the graph or packing its weights, which takes less memory where they lie in a file of their own, and is slower until what is packed has been loaded; `cold` is loaded when it is needed."""
+    standby_precision: str = field(default="same", metadata={"choices": ("same", "fp32", "int8")})
+    """In which precision the CPU stands by and takes over: `same` as `precision`; what the model directory lacks is replaced by `precision`. `int8` answers sooner and takes a third of the memory, and may hear a word differently than the accelerator did."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})
     """Threads of one recognition; 0 for as many as there are physical cores."""
 

@@ -13,6 +13,11 @@ FRAME_SAMPLES = 512
 """Samples that are scored together by the voice activity detector: 32 ms."""
 
 
+def samples_in(milliseconds: float) -> int:
+    """How many samples last so long."""
+    return round(milliseconds * SAMPLE_RATE / 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """What a microphone delivers, on whatever thread it likes."""
@@ -209,6 +214,8 @@ class StopReason(StrEnum):
     TIME_LIMIT = "time-limit"
     MICROPHONE_LOST = "microphone-lost"
     SCREEN_LOCKED = "screen-locked"
+    SUSPENDING = "suspending"
+    """The machine was about to sleep."""
     RESTARTED = "restarted"
     """The daemon's process died; what had been heard was recognized by the next one."""
     SHUTDOWN = "shutdown"
@@ -221,6 +228,7 @@ class State(StrEnum):
     IDLE = "idle"
     LISTENING = "listening"
     TRANSCRIBING = "transcribing"
+    SUSPENDED = "suspended"
     UNAVAILABLE = "unavailable"
 
 

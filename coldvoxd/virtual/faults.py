@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy.typing as npt
 
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.core.stop import Stop
+from coldvoxd.core.values import Hypothesis, Precision, Utterance
 from coldvoxd.ort import Session
 
 MESSAGES = {
@@ -86,7 +88,7 @@ class FaultyRecognizer:
     def __init__(self, open_recognizer: Callable[[Wrap], Recognizer], script: Script, provider: str = "") -> None:
         self._script = script
         self._provider = provider
-        self._parts = iter(PARTS[1:])
+        self._parts = cycle(PARTS[1:])
         self._plan = Plan()
         self._real = open_recognizer(self._wrapped)
 
@@ -94,11 +96,15 @@ class FaultyRecognizer:
     def provider(self) -> str:
         return self._provider or self._real.provider
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
+    @property
+    def precision(self) -> Precision:
+        return self._real.precision
+
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         self._plan = plan = self._script.begin()
         if plan.part == "start":
             self.meet(plan, self.provider)
-        hypothesis = replace(self._real.recognize(utterance), provider=self.provider)
+        hypothesis = replace(self._real.recognize(utterance, stop), provider=self.provider)
         if plan.kind not in ANSWERS:
             return hypothesis
         self._script.happened()
@@ -111,7 +117,7 @@ class FaultyRecognizer:
 
     def plan_for(self, part: str) -> Plan | None:
         """What is told of this part of the run in hand, once."""
-        if self._plan.part != part:
+        if self._plan == Plan() or self._plan.part != part:
             return None
         plan, self._plan = self._plan, Plan()
         return plan
@@ -144,21 +150,44 @@ class FaultySession(Session):
         self.inputs = real.inputs
         self.outputs = real.outputs
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+    def run(
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+    ) -> list[npt.NDArray[Any]]:
         plan = self._recognizer.plan_for(self._part)
         if plan is None:
-            return self._real.run(outputs, feeds)
+            return self._real.run(outputs, feeds, stop)
         self._recognizer.meet(plan, f"{self._recognizer.provider} in {self.path.name}")
         match plan.kind:
             case "broken":
                 self._recognizer.noted()
                 impossible = {name: values[..., None] for name, values in feeds.items()}
-                return self._real.run(outputs, impossible)
+                return self._real.run(outputs, impossible, stop)
             case "nan":
-                results = self._real.run(outputs, feeds)
+                results = self._real.run(outputs, feeds, stop)
                 self._recognizer.noted()
                 return [results[0] * np.float32(np.nan), *results[1:]]
-        return self._real.run(outputs, feeds)
+        return self._real.run(outputs, feeds, stop)
+
+    def bound(
+        self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]
+    ) -> Callable[[], None]:
+        run_well = self._real.bound(feeds, results)
+
+        def run() -> None:
+            plan = self._recognizer.plan_for(self._part)
+            if plan is None:
+                run_well()
+                return
+            self._recognizer.meet(plan, f"{self._recognizer.provider} in {self.path.name}")
+            if plan.kind == "broken":
+                self._recognizer.noted()
+                self._real.run(tuple(results), {name: values[..., None] for name, values in feeds.items()})
+            run_well()
+            if plan.kind == "nan":
+                self._recognizer.noted()
+                next(iter(results.values()))[:] = np.nan
+
+        return run
 
     def close(self) -> None:
         self._real.close()

@@ -1,5 +1,7 @@
 """Figures: counted, bounded, and nothing in them but numbers."""
 
+import json
+
 import pytest
 
 from coldvoxd.core.metrics import KEPT_SAMPLES, Count, Metrics, Percentiles, Stage, nearest_rank
@@ -76,3 +78,29 @@ def test_a_recognition_tells_its_stages_and_none_where_the_model_was_not_run() -
         Stage.DECODER: (1, 0.3),
     }
     assert "secret" not in repr(metrics.figures())
+
+
+def test_a_new_process_goes_on_from_what_the_old_one_counted() -> None:
+    old, new = Metrics(), Metrics()
+    old.count(Count.UTTERANCES)
+    old.gap(GapReason.LOST)
+    old.session_ended(StopReason.STOPPED)
+    for seconds in (0.5, 0.1, 0.3):
+        old.took(Stage.QUEUE, seconds)
+    new.count(Count.UTTERANCES)
+    new.resume(json.loads(json.dumps(old.carried(uptime_s=60.0))))
+    figures = new.figures(uptime_s=1.0)
+    assert figures.uptime_s == 61.0
+    assert figures.counts[Count.UTTERANCES] == 2
+    assert figures.gaps[GapReason.LOST] == figures.sessions[StopReason.STOPPED] == 1
+    assert figures.stages[Stage.QUEUE] == Percentiles(3, 0.3, 0.5, 0.5)
+    third = Metrics()
+    third.resume(new.carried(uptime_s=1.0))
+    assert third.figures().uptime_s == 61.0
+
+
+def test_what_a_later_version_does_not_know_is_left_out() -> None:
+    metrics = Metrics()
+    metrics.resume({"counts": {"no-longer-counted": 3, "utterances": 1}, "stages": {"gone": [1, [0.1]]}, "more": 1})
+    assert metrics.figures().counts[Count.UTTERANCES] == 1
+    assert metrics.figures().stages == {}

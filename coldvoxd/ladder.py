@@ -1,0 +1,36 @@
+"""The ladder: what can recognize here, best first."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.ports import Recognizer
+from coldvoxd.standby import Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Speech by which an accelerator is judged."""
+
+    clip: npt.NDArray[np.float32]
+    """float32 (n,), 16 kHz."""
+    truths: Callable[[], Sequence[str]] = tuple
+    """What may be heard in it with these weights, as far as that is on record; otherwise the CPU is asked. Reads files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The functions block and open a recognizer; they raise ModelMissing, ModelInvalid or ProviderUnavailable."""
+
+    cpu: Callable[[], Recognizer]
+    accelerator: Callable[[], Recognizer] | None = None
+    accelerator_name: str = ""
+    """As the settings call it."""
+    golden: Golden | None = None
+    """Without it an accelerator is trusted as it is."""
+    readiness: Readiness = Readiness.WARM
+    """How the CPU stands by while the accelerator serves."""
+    cpu_mapped: Callable[[], Recognizer] | None = None
+    """Opens faster and in less memory, and is slower; for `mapped`."""
