@@ -28,6 +28,8 @@ from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.power import PowerWatch
+from coldvoxd.preparation import have_prepared
 from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
@@ -94,6 +96,7 @@ class Daemon:
         )
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
+        self._capture.attend(False)
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
         self._microphone = MicrophoneKeeper(
             settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
@@ -111,7 +114,8 @@ class Daemon:
             first_number=first_number(),
             log_text=settings.log.spoken_text,
             metrics=self._metrics,
-            on_hearing=self._microphone.on_hearing,
+            on_hearing=self._on_hearing,
+            catch_up=self._capture.catch_up,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._recovery: Recovery | None = None
@@ -123,6 +127,7 @@ class Daemon:
             tell=self._recognition.tell_error,
             slept=lambda: self._recognition.slept,
         )
+        self._power = PowerWatch(self._pipeline.on_battery)
         self._sleep = SleepWatch(self._put_away, self._resume)
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
@@ -141,9 +146,10 @@ class Daemon:
         async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(self._sleep.run(), name="sleep"),
+                tasks.create_task(self._power.run(), name="power"),
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
-                tasks.create_task(self._recognition.load(), name="model"),
+                tasks.create_task(self._load(service), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
                 await service.watch_screen_lock(self._on_lock)
@@ -195,6 +201,10 @@ class Daemon:
             BUS: bus,
             LAST: self._pipeline.last_carried(),
         }
+
+    async def _load(self, service: BusService) -> None:
+        await self._recognition.load()
+        await have_prepared(self._settings.model, service.units)
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""
@@ -264,6 +274,10 @@ class Daemon:
         heard_s = self._past.last_frame_s
         blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
         log.info("in the place of an earlier process, number %d in a row: %s", self._past.replacements, blind)
+
+    def _on_hearing(self, hearing: bool) -> None:
+        self._capture.attend(hearing)
+        self._microphone.on_hearing(hearing)
 
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.rung import STANDARD, Limits
 from coldvoxd.standby import Readiness
 
 
@@ -34,3 +35,4 @@ class Ladder:
     """How the CPU stands by while the accelerator serves."""
     cpu_mapped: Callable[[], Recognizer] | None = None
     """Opens faster and in less memory, and is slower; for `mapped`."""
+    limits: Limits = STANDARD

@@ -72,7 +72,8 @@ class Pipeline:
     """Implements DictationControl, and takes what the capture delivers.
 
     `first_number` is where session and utterance numbers begin: it must lie past all numbers that an earlier process
-    of this login gave out. `on_hearing` is told when a session begins to need the microphone, and when it has heard all.
+    of this login gave out. `on_hearing` is told when a session begins to need the microphone, and when it has heard all;
+    `catch_up` has all told by `on_item` that was heard up to now.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Pipeline:
         log_text: bool = False,
         metrics: Metrics | None = None,
         on_hearing: Callable[[bool], None] = lambda _: None,
+        catch_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_hearing = on_hearing
+        self._catch_up = catch_up
         self._detector = detector
         self._keeper = engine
         self._clock = clock
@@ -189,6 +192,7 @@ class Pipeline:
         return self._keeper.status
 
     def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
+        self._catch_up()
         if not self._dictation.active:
             self._keeper.check_ready()
         try:

@@ -116,9 +116,20 @@ With --json one object a line, with `event`:
   done      model, precision, path, fetched_bytes
 """
 
+_PREPARE = """\
+Write a form of a model that this machine's CPU maps instead of loading: its graphs optimized, its weights packed. It is
+loaded in a fraction of the time and of the memory, and gives the same text, which is tried before the form counts.
+
+It takes up to twice as much of the disk as the model, in ~/.cache/coldvoxd/prepared, within `prepared_gb` under [model],
+and the memory of the loaded model while it is made. It fits the model's very files, this version of ONNX Runtime and this
+CPU; where one of them changes the files themselves are loaded, until it is prepared again. Does nothing where it is there.
+coldvoxd-prepare.service does this by itself after a first start, unless `prepare` under [model] is off.
+"""
+
 _LIST_JSON = """\
 With --json one object a line for each model: name, path (null where it is published and not here), precisions, bytes,
-place (cache, data, system, bundled, or null), selected (whether the settings name it).
+place (cache, data, system, bundled, or null), selected (whether the settings name it), prepared (a list of precision,
+provider, bytes, fits: whether it is for the files as they are, this ONNX Runtime and this CPU).
 """
 
 _VERIFY_JSON = """\
@@ -167,6 +178,18 @@ Print completions for a shell, to be kept where it looks for them:
   coldvoxctl completion bash > ~/.local/share/bash-completion/completions/coldvoxctl
   coldvoxctl completion zsh > ~/.local/share/zsh/site-functions/_coldvoxctl    (a folder of $fpath)
   coldvoxctl completion fish > ~/.config/fish/completions/coldvoxctl.fish
+"""
+
+_SETUP = """\
+Make this installation a service of yours: put the systemd user units, the bus activation, completions for bash, zsh and
+fish, and manual pages into your home, and start the service, now and at each login. Run it again after an upgrade.
+
+Not needed after contrib/install.sh, which does it. With --remove all of that is taken away; settings and models stay,
+unless --purge is given, and so does the package: `pipx uninstall coldvoxd` removes that afterwards.
+"""
+
+_SETUP_JSON = """\
+With --json: installed (paths) and started; with --remove: removed and kept (paths).
 """
 
 
@@ -262,6 +285,13 @@ def command_line() -> argparse.ArgumentParser:
         "--report", type=Path, metavar="FILE", help="also write a file for a bug report, with no names in it"
     )
 
+    setup = _command(commands, "setup", "make this installation a service of yours", _SETUP, _SETUP_JSON)
+    setup.add_argument("--cpu", action="store_true", help="add the locks for machines without a GPU to the service")
+    setup.add_argument("--no-start", action="store_true", help="put everything in place, and start nothing")
+    setup.add_argument("--bin", type=Path, metavar="DIR", help="where coldvoxd is; found by itself as a rule")
+    setup.add_argument("--remove", action="store_true", help="take all of it away")
+    setup.add_argument("--purge", action="store_true", help="with --remove: settings and models too")
+
     _config(_command(commands, "config", "show and check the settings", "Without an action: show.\n", ""))
 
     completion = _command(
@@ -304,6 +334,15 @@ def _model_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--tries", type=_count, metavar="N", help="give up after N failures in a row that brought nothing (6)"
     )
     pull.add_argument("--progress-file", metavar="FILE", help=argparse.SUPPRESS)
+    prepare = _command(
+        actions,
+        "prepare",
+        "write a form of a model that is mapped instead of loaded",
+        _PREPARE,
+        'With --json: {"model": ..., "precision": ..., "path": ..., "bytes": NUMBER}.',
+    )
+    prepare.add_argument("name", nargs="?", metavar="NAME")
+    prepare.add_argument("--precision", choices=("fp32", "int8"), help="the one that the settings name, otherwise fp32")
     _command(actions, "list", "show which models are there, and where", "", _LIST_JSON)
     path = _command(actions, "path", "print a model's directory", "", 'With --json: {"name": ..., "path": ...}.')
     path.add_argument("name", nargs="?", metavar="NAME")

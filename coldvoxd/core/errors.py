@@ -114,8 +114,16 @@ class HubUnreachable(FetchFault):
         """How long the hub asks to be left alone, where it says so."""
 
 
+class PrepareFault(ColdvoxError):
+    """A model could not be prepared; it works as it is."""
+
+
 class CaptureFault(ColdvoxError, OSError):
     """A microphone could not be opened or stopped delivering."""
+
+
+class NotInstallable(ColdvoxError):
+    """Programs can't be made a service of, or were made one by other means; the message says what to do."""
 
 
 class SettingsError(ColdvoxError, ValueError):
