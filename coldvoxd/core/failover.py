@@ -5,12 +5,14 @@
     ON_CPU    the CPU answers, because the accelerator failed; it will be probed
     PROBING   the CPU answers, and the accelerator is being tried with the golden clip
     SETTLED   the CPU answers, and nothing else is wanted or can be had in this process
+    RESTING   nobody has dictated for long: the accelerator was let go of, and the next session wakes it
 
 Theory of operation. A fault has a class, which says what may help: time (`transient`, `unhealthy`), a new process
 (`sticky`: a CUDA context that saw an illegal access stays broken for the life of its process), or nothing (`absent`).
 After a fault that time may heal the accelerator is probed with growing pauses, and an accelerator that comes back only
 to fail again soon is not trusted with shorter ones: the pause starts again from the bottom only after `CALM_S` of good
-service. So it never flaps. "GPU" stands for whatever accelerator the ladder begins with.
+service. So it never flaps. Where the accelerator is watched (`Unwell`, `WellAgain`), nothing is probed and no process is
+replaced while the watch says no. "GPU" stands for whatever accelerator the ladder begins with.
 
 `step` is pure; times are the caller's seconds, chance is the caller's `jitter`.
 """
@@ -34,6 +36,7 @@ class Phase(StrEnum):
     ON_CPU = "ON_CPU"
     PROBING = "PROBING"
     SETTLED = "SETTLED"
+    RESTING = "RESTING"
 
 
 class FaultClass(StrEnum):
@@ -58,6 +61,7 @@ class Reason(StrEnum):
     GPU_WRONG_OUTPUT = "gpu-wrong-output"
     GPU_FAULT = "gpu-fault"
     GPU_OVERHEATING = "gpu-overheating"
+    GPU_MEMORY_ERRORS = "gpu-memory-errors"
     DRIVER_MISMATCH = "driver-mismatch"
 
 
@@ -85,11 +89,37 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwell:
+    """Its watch says no, until it says `WellAgain`."""
+
+    fault_class: FaultClass
+    reason: Reason
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WellAgain:
+    """Its watch has nothing against it any more."""
+
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeDue:
     """The pause is over."""
 
 
-Event = Loaded | CpuWanted | Fault | ProbeDue
+@dataclass(frozen=True, slots=True)
+class NobodyDictates:
+    """For so long that the accelerator is to be let go of."""
+
+
+@dataclass(frozen=True, slots=True)
+class SomebodyDictates:
+    """A session begins, or there is something else to recognize."""
+
+
+Event = Loaded | CpuWanted | Fault | Unwell | WellAgain | ProbeDue | NobodyDictates | SomebodyDictates
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +130,11 @@ class UseGpu:
 @dataclass(frozen=True, slots=True)
 class UseCpu:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class RestGpu:
+    """The accelerator is let go of though it is well; the CPU stays as it stands by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +157,7 @@ class ReplaceSelfWhenIdle:
     """Only a new process can use the accelerator again."""
 
 
-Effect = UseGpu | UseCpu | DropGpu | Probe | ProbeLater | ReplaceSelfWhenIdle
+Effect = UseGpu | UseCpu | RestGpu | DropGpu | Probe | ProbeLater | ReplaceSelfWhenIdle
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +169,8 @@ class FailoverState:
     on_gpu_since_s: float = 0.0
     sticky: bool = False
     """The accelerator is beyond use in this process."""
+    held: bool = False
+    """Its watch says no."""
 
 
 class UnexpectedEvent(RuntimeError):
@@ -193,17 +230,29 @@ def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effec
             return replace(state, phase=Phase.ON_GPU, reason=Reason.NONE, on_gpu_since_s=now_s), (UseGpu(),)
         case Phase.STARTING, CpuWanted():
             return replace(state, phase=Phase.SETTLED), (UseCpu(),)
-        case Phase.ON_CPU, ProbeDue():
+        case Phase.ON_CPU, ProbeDue() if not state.held:
             return replace(state, phase=Phase.PROBING), (Probe(),)
-        case Phase.ON_CPU, Fault(FaultClass.STICKY):
-            settled = replace(state, phase=Phase.SETTLED, sticky=True)  # a late answer, and the worst news of all
-            return settled, (ReplaceSelfWhenIdle(),)
-        case Phase.ON_CPU | Phase.SETTLED, Fault():
-            return state, ()  # a late answer of an attempt that was given up already
-        case Phase.SETTLED, ProbeDue():
+        case Phase.ON_CPU | Phase.SETTLED | Phase.RESTING, ProbeDue():
             return state, ()  # its pause began before
+        case Phase.ON_CPU | Phase.RESTING, Fault(FaultClass.STICKY):
+            # A late answer, and the worst news of all.
+            return replace(state, phase=Phase.SETTLED, sticky=True), _renewal(state)
+        case Phase.ON_CPU | Phase.SETTLED | Phase.RESTING, Fault():
+            return state, ()  # a late answer of an attempt that was given up already
         case Phase.STARTING | Phase.ON_GPU | Phase.PROBING, Fault():
             return _fallen(state, event)
+        case _, Unwell():
+            return _unwell(state, event)
+        case _, WellAgain(jitter) if state.held:
+            return _well_again(replace(state, held=False), jitter)
+        case _, WellAgain():
+            return state, ()
+        case Phase.STARTING | Phase.ON_GPU, NobodyDictates():
+            return replace(state, phase=Phase.RESTING), (RestGpu(), DropGpu())
+        case Phase.RESTING, SomebodyDictates():
+            return replace(state, phase=Phase.PROBING), (UseCpu(), Probe())
+        case _, NobodyDictates() | SomebodyDictates():
+            return state, ()
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
 
 
@@ -219,3 +268,27 @@ def _fallen(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Ef
             return replace(fallen, phase=Phase.SETTLED), down
         case FaultClass.TRANSIENT | FaultClass.UNHEALTHY:
             return fallen, (*down, ProbeLater(pause_s(faults, fault.jitter)))
+
+
+def _unwell(state: FailoverState, event: Unwell) -> tuple[FailoverState, tuple[Effect, ...]]:
+    if state.phase is Phase.SETTLED and not state.sticky and state.reason is Reason.NONE:
+        return state, ()  # nobody wants the accelerator
+    calm = state.phase is Phase.ON_GPU and event.now_s - state.on_gpu_since_s >= CALM_S
+    in_use = state.phase in {Phase.STARTING, Phase.ON_GPU, Phase.PROBING}
+    faults = (1 if calm else state.faults + 1) if in_use else state.faults
+    sticky = state.sticky or event.fault_class is FaultClass.STICKY
+    phase = Phase.SETTLED if sticky else Phase.ON_CPU
+    told = replace(state, phase=phase, reason=event.reason, faults=faults, sticky=sticky, held=True)
+    return told, (UseCpu(), DropGpu()) if in_use else (UseCpu(),)
+
+
+def _well_again(state: FailoverState, jitter: float) -> tuple[FailoverState, tuple[Effect, ...]]:
+    """What the watch held up goes on: a new process where one is needed, otherwise a probe after the usual pause."""
+    if state.sticky:
+        return state, (ReplaceSelfWhenIdle(),)
+    return replace(state, phase=Phase.ON_CPU), (ProbeLater(pause_s(max(1, state.faults), jitter)),)
+
+
+def _renewal(state: FailoverState) -> tuple[Effect, ...]:
+    """A new process is of no use while the watch says no."""
+    return () if state.held else (ReplaceSelfWhenIdle(),)
