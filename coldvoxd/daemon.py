@@ -30,6 +30,7 @@ from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
 from coldvoxd.engine import Engine
 from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
+from coldvoxd.ladder import Ladder
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.models import find_model
 from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
@@ -38,7 +39,7 @@ from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
 from coldvoxd.spool import Spool, runtime_directory
 from coldvoxd.standby import Readiness
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector

@@ -19,6 +19,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
+from coldvoxd.core.stop import Stop
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,10 @@ _FAILURES: tuple[type[Exception], ...] = (
     RuntimeError,
     ValueError,
 )
+
+
+_TERMINATED = "due to terminate flag"
+"""What ONNX Runtime says of a run that was ended so; any other failure is one, whoever asked meanwhile."""
 
 
 def available_providers() -> tuple[str, ...]:
@@ -133,13 +138,26 @@ class Session:
         self.inputs: Mapping[str, TensorType] = {i.name: _tensor_type(i) for i in native_session.get_inputs()}
         self.outputs: Mapping[str, TensorType] = {o.name: _tensor_type(o) for o in native_session.get_outputs()}
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
-        """The named outputs. Raises ProviderFault where ONNX Runtime fails. Blocks; one thread at a time."""
+    def run(
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+    ) -> list[npt.NDArray[Any]]:
+        """The named outputs. Raises ProviderFault where ONNX Runtime fails. Blocks; one thread at a time.
+
+        Raises Stopped some milliseconds after `stop` is asked: ONNX Runtime looks for it between two nodes.
+        """
         if self._native is None:
             raise ProviderFault(f"{self.path.name} is closed; open the model again")
         try:
-            results = self._native.run(list(outputs), dict(feeds))
+            if stop is None:
+                results = self._native.run(list(outputs), dict(feeds))
+            else:
+                stop.check()
+                options = onnxruntime.RunOptions()
+                with stop.heard_by(lambda: setattr(options, "terminate", True)):
+                    results = self._native.run(list(outputs), dict(feeds), options)
         except _FAILURES as error:
+            if stop is not None and stop.asked and _TERMINATED in str(error):
+                stop.check()
             raise ProviderFault(
                 f"{short_name(self.provider)} failed to run {self.path.name}: {_first_line(error)}; "
                 "the same audio may succeed on another provider"

@@ -4,27 +4,21 @@ import asyncio
 import itertools
 import logging
 import math
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from coldvoxd.core import dictation, endpointing
+from coldvoxd.core import dictation
 from coldvoxd.core.dictation import DictationState
-from coldvoxd.core.endpointing import Cut, Dropped, EndpointState, Finish, Lost, Scored, SpeechBegan, SpeechEnded
-from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner, RecognitionFailed, TextTimeout
-from coldvoxd.core.metrics import Count, Metrics, Stage
+from coldvoxd.core.endpointing import EndpointState
+from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, RecognitionFailed, TextTimeout
+from coldvoxd.core.metrics import Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
-from coldvoxd.core.reframe import joined
+from coldvoxd.core.preroll import PreRoll
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spooling import SpooledSession
-from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import (
-    SAMPLE_RATE,
     EngineStatus,
     Frame,
     Gap,
@@ -33,20 +27,21 @@ from coldvoxd.core.values import (
     SessionOptions,
     State,
     StopReason,
-    Transcript,
     Utterance,
+    samples_in,
 )
+from coldvoxd.hearing import Hearing
+from coldvoxd.outlets import Outlets
+from coldvoxd.retry import LastUtterance
+from coldvoxd.session import GoneSession, Session
+from coldvoxd.texts import Texts
 
 log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 20.0
 """Bus callers wait 25 s by default, so StopDictation and RetryLast answer before."""
-SOFT_PAUSE_MS = 200
-"""Pauses up to this belong to the speech in which a session's start reaches back."""
 FRAMES_LATE_S = 1.0
 """How long after the stop the last frames are waited for."""
-LEVEL_EVERY_FRAMES = 3
-"""One Level signal in 96 ms: about ten a second."""
 BACKLOG_LIMIT_S = 900.0
 """Audio that may wait for recognition; a session that gets this far behind stops listening."""
 
@@ -68,105 +63,6 @@ class SampleClock(Protocol):
     def sample_at(self, monotonic_s: float) -> int:
         """The number of the sample that was spoken at a moment."""
         ...
-
-
-class Unattended:
-    """An Announcer without clients, for the time before the bus is there."""
-
-    def dictation_started(self, session: int) -> None: ...
-
-    def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None: ...
-
-    def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None: ...
-
-    def speech_started(self, session: int) -> None: ...
-
-    def speech_ended(self, session: int) -> None: ...
-
-    def level(self, dbfs: float) -> None: ...
-
-    def state_changed(self) -> None: ...
-
-    def when_accepted(self, then: Callable[[], None]) -> None:
-        then()
-
-
-class Forgetful:
-    """A Journal that keeps nothing: a crash loses what was being said."""
-
-    def begin(self, session: SpooledSession, state: EndpointState) -> None: ...
-
-    def heard(self, session: int, event: endpointing.Event, frame: Frame | None) -> None: ...
-
-    def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None: ...
-
-    def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None: ...
-
-    def attempt(self, session: int, utterance: int) -> None: ...
-
-    def settled(self, session: int, utterance: int) -> None: ...
-
-    def end(self, session: int) -> None: ...
-
-
-@dataclass(slots=True)
-class _Session:
-    """One session from Start to its last text."""
-
-    id: int
-    caller: str
-    options: SessionOptions
-    endpoint_settings: EndpointSettings
-    """Those of its beginning: settings that change meanwhile count from the next session on."""
-    called_s: float
-    start_sample: int
-    endpoint: EndpointState
-    concluded: "asyncio.Future[str]"
-    audio: deque[Frame] = field(default_factory=deque)
-    fed_sample: int = 0
-    """End of the last frame that the endpointer has seen."""
-    end_sample: int | None = None
-    """Once the session drains: where it stops listening."""
-    flushed: bool = False
-    thrown_away: bool = False
-    """It was cancelled, or its caller left: nothing of it is kept."""
-    pending: int = 0
-    """Utterances sent to recognition and not yet answered."""
-    backlog_s: float = 0.0
-    texts: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    frames: int = 0
-    timers: list[asyncio.TimerHandle] = field(default_factory=list)
-    blind_timer: asyncio.TimerHandle | None = None
-
-    @property
-    def text_reader(self) -> str | None:
-        """The one client that may read texts, None for everyone."""
-        return self.caller if self.options.private else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Gone:
-    """A session of an earlier process, as far as RetryLast asks for it."""
-
-    id: int
-    text_reader: str | None
-    thrown_away: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """The last utterance, kept for RetryLast: in memory, until the next one or until its session is thrown away."""
-
-    utterance: Utterance
-    session: _Session | _Gone
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    session: _Session
-    utterance: Utterance
-    decided_s: float
 
 
 class Pipeline:
@@ -192,43 +88,41 @@ class Pipeline:
     ) -> None:
         self._on_hearing = on_hearing
         self._detector = detector
-        self._journal: Journal = Forgetful()
         self._keeper = engine
         self._clock = clock
-        self._announcer: Announcer = Unattended()
-        self._metrics = metrics or Metrics()
-        self._ring: deque[ScoredFrame | Gap] = deque()
+        self._outlets = Outlets(metrics=metrics or Metrics())
+        self._texts = Texts(engine.recognize, self._outlets, self._conclude_if_drained)
+        self._hearing = Hearing(self, self._outlets)
+        self._last = LastUtterance(engine.recognize, self._outlets.metrics)
+        self._pre_roll = PreRoll(endpoint, pre_roll_ms)
         self.use_settings(endpoint=endpoint, settings=settings, pre_roll_ms=pre_roll_ms, log_text=log_text)
         self._dictation = DictationState()
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
-        self._last: _Last | None = None
-        self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self._recognizing = False
         self._busy_until_s = -math.inf
         self.microphone_problem = ""
         """Why there is no microphone, for NoMicrophone's message."""
 
     def announce_to(self, announcer: Announcer) -> None:
         """Whom to tell from now on. Until the first call nobody is told."""
-        self._announcer = announcer
+        self._outlets.announcer = announcer
 
     def keep_in(self, journal: Journal) -> None:
         """Where sessions are kept from now on. Until the first call a crash loses what was being said."""
-        self._journal = journal
+        self._outlets.journal = journal
 
     @property
     def busy_until_s(self) -> float:
         """Loop time at which a session ended, or speech was heard outside one, last; infinity while a session runs."""
-        idle = self._session is None and self._jobs.empty() and not self._recognizing
+        idle = self._session is None and self._texts.idle
         return self._busy_until_s if idle else math.inf
 
     def keep_for_retry(self, session: SpooledSession, utterance: Utterance) -> None:
         """An utterance of an earlier process that was given up: RetryLast may have it, unless there is a newer one."""
-        if self._last is None or self._last.utterance.id < utterance.id:
-            self._last = _Last(utterance, _Gone(session.id, session.caller if session.options.private else None))
+        reader = session.caller if session.options.private else None
+        self._last.keep_unless_newer(utterance, GoneSession(session.id, reader))
 
     def next_utterance(self) -> int:
         """A number that no other utterance has."""
@@ -240,10 +134,8 @@ class Pipeline:
         """From the next session on."""
         self._endpoint_settings = endpoint
         self._settings = settings
-        self._pre_roll_samples = _samples(pre_roll_ms)
-        self._log_text = log_text
-        ring_ms = pre_roll_ms + endpoint.lead_ms + 1000
-        self._ring = deque(self._ring, maxlen=math.ceil(ring_ms / 32) + 1)
+        self._pre_roll.use_settings(endpoint, pre_roll_ms)
+        self._texts.log_text = log_text
 
     # What bus clients ask for.
 
@@ -276,30 +168,30 @@ class Pipeline:
         except NoMicrophone as fault:
             raise NoMicrophone(f"{fault} {self.microphone_problem}".strip()) from None
         start_sample = self._clock.sample_at(called_s)
-        session = _Session(
+        session = Session(
             id=next(self._session_numbers),
             caller=caller,
             options=options,
             endpoint_settings=self._endpoint_settings,
             called_s=called_s,
             start_sample=start_sample,
-            endpoint=EndpointState(floor_sample=self._reach_back(start_sample)),
+            endpoint=EndpointState(floor_sample=self._pre_roll.reach_back(start_sample)),
             concluded=self._loop.create_future(),
         )
         session.concluded.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._session = session
-        self._journal.begin(
+        self._outlets.journal.begin(
             SpooledSession(session.id, caller, "", options, start_sample, self._endpoint_settings), session.endpoint
         )
         self._on_hearing(True)
-        self._announcer.dictation_started(session.id)
+        self._outlets.announcer.dictation_started(session.id)
         self._carry_out(state, effects)
         limit_s = options.max_seconds or self._settings.max_seconds
         if limit_s:
             self._call_later(session, limit_s, dictation.Event.TIME_UP)
         log.info("session %d started by %s%s", session.id, caller, " (private)" if options.private else "")
-        for item in tuple(self._ring):
-            self._hear(session, item)
+        for item in self._pre_roll:
+            self._hearing.hear(session, item)
         return session.id
 
     async def stop(self, caller: str, called_s: float) -> str:
@@ -327,23 +219,7 @@ class Pipeline:
         return False
 
     async def retry_last(self, caller: str) -> str:
-        last = self._last
-        if last is None:
-            raise NotActive("There is no utterance to recognize again: none was heard, or its session was cancelled.")
-        if last.session.text_reader not in {None, caller}:
-            raise NotOwner("The last utterance is private to another program; only that program can have it again.")
-        self._metrics.count(Count.RETRIES)
-        try:
-            hypothesis = await asyncio.wait_for(self._keeper.recognize(last.utterance), STOP_LIMIT_S)
-        except TimeoutError:
-            raise TextTimeout(
-                f"Recognizing utterance {last.utterance.id} again takes longer than {STOP_LIMIT_S:.0f} s; "
-                "try again when less is waiting."
-            ) from None
-        self._metrics.recognized(hypothesis)
-        if last.session.thrown_away:
-            raise NotActive(f"Session {last.session.id} was thrown away meanwhile, and its utterances with it.")
-        return hypothesis.text
+        return await self._last.recognize_again(caller, STOP_LIMIT_S)
 
     def caller_left(self, caller: str) -> None:
         session = self._session
@@ -363,7 +239,7 @@ class Pipeline:
     def on_release(self) -> None:
         """The microphone was closed by policy: a session can begin, and nothing that was heard before is kept for it."""
         self.microphone_problem = ""
-        self._ring.clear()
+        self._pre_roll.clear()
         if self._dictation.capture or not self._dictation.at_rest:
             self._tell(dictation.Event.RELEASED)
 
@@ -376,43 +252,22 @@ class Pipeline:
         """Score and remember a frame, and let the session hear it."""
         heard: ScoredFrame | Gap
         if isinstance(item, Gap):
-            self._metrics.gap(item.reason)
+            self._outlets.metrics.gap(item.reason)
             self._detector.reset()
             heard = item
         else:
             heard = ScoredFrame(item, self._detector.score(item.samples))
             if heard.speech_probability >= self._endpoint_settings.threshold:
                 self._busy_until_s = self._loop.time()
-        self._ring.append(heard)
+        self._pre_roll.append(heard)
         if self._session is not None:
-            self._hear(self._session, heard)
+            self._hearing.hear(self._session, heard)
 
     # The way to text.
 
     async def run(self) -> None:
         """Recognize what sessions hear, in order; ends by cancellation."""
-        while True:
-            job = await self._jobs.get()
-            session = job.session
-            if session is not self._session:
-                continue
-            self._journal.attempt(session.id, job.utterance.id)
-            self._recognizing = True
-            try:
-                hypothesis = await self._keeper.recognize(job.utterance)
-            except ColdvoxError as fault:
-                log.error("utterance %d is lost: %s", job.utterance.id, fault)  # noqa: TRY400 - the message says it
-                session.failures.append(str(fault))
-                self._metrics.count(Count.FAILED)
-                self._journal.settled(session.id, job.utterance.id)
-            else:
-                if session is self._session:
-                    self._publish(job, hypothesis)
-            self._recognizing = False
-            session.pending -= 1
-            session.backlog_s -= job.utterance.duration_s
-            if session is self._session:
-                self._conclude_if_drained(session)
+        await self._texts.run()
 
     async def shutdown(self, limit_s: float) -> None:
         """End a session that runs, giving its texts so long to come."""
@@ -428,144 +283,47 @@ class Pipeline:
                 log.warning("session %d: text was still being recognized at shutdown", session.id)
                 self._end(session, StopReason.SHUTDOWN, " ".join(session.texts))
 
-    # Inside.
+    # What its parts tell.
 
-    def _reach_back(self, start_sample: int) -> int:
-        """The earliest sample that a session may use.
-
-        Where speech had already begun, that is its beginning, at most the pre-roll away; the lead comes on top of it
-        for first consonants, within the pre-roll.
-        """
-        earliest = start_sample - self._pre_roll_samples
-        begin = start_sample
-        exit_threshold = self._endpoint_settings.threshold - endpointing.HYSTERESIS
-        for item in reversed(self._ring):
-            if isinstance(item, Gap):
-                earliest = max(earliest, item.start_sample + item.samples)
-                break
-            if item.frame.start_sample >= start_sample:
-                continue
-            if item.speech_probability >= exit_threshold:
-                begin = item.frame.start_sample
-            elif begin - item.frame.start_sample > _samples(SOFT_PAUSE_MS):
-                break
-        return max(earliest, begin - _samples(self._endpoint_settings.lead_ms))
-
-    def _hear(self, session: _Session, item: ScoredFrame | Gap) -> None:
-        """Let a session's endpointer see a frame or a gap."""
-        if session.flushed:
-            return
-        if isinstance(item, Gap):
-            if item.start_sample >= session.endpoint.floor_sample:
-                self._step(session, Lost(item.start_sample, item.start_sample + item.samples))
-            return
-        frame = item.frame
-        if frame.end_sample <= session.endpoint.floor_sample or frame.start_sample < session.fed_sample:
-            return
-        session.audio.append(frame)
-        if session.fed_sample <= session.start_sample < frame.end_sample:
-            self._metrics.took(Stage.KEY_TO_FIRST_SAMPLE, self._loop.time() - session.called_s)
-        session.fed_sample = frame.end_sample
-        level_db = _level_db(frame.samples)
-        self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, level_db))
-        self._forget_old_audio(session)
-        session.frames += 1
-        if session.frames % LEVEL_EVERY_FRAMES == 0 and self._dictation.phase is dictation.Phase.LISTENING:
-            self._announcer.level(level_db)
-        if session.end_sample is not None and frame.end_sample >= session.end_sample:
-            self._flush(session)
-
-    def _step(self, session: _Session, event: endpointing.Event) -> None:
-        self._journal.heard(session.id, event, session.audio[-1] if isinstance(event, Scored) else None)
-        session.endpoint, effects = endpointing.step(session.endpoint, event, session.endpoint_settings)
-        for effect in effects:
-            match effect:
-                case SpeechBegan():
-                    self._announcer.speech_started(session.id)
-                case SpeechEnded():
-                    self._announcer.speech_ended(session.id)
-                case Dropped():
-                    log.debug("session %d: %d samples of speech dropped as noise", session.id, effect.speech_samples)
-                case Cut():
-                    self._send(session, effect)
-                    silent = session.endpoint.phase is endpointing.Phase.SILENCE
-                    if silent and session.options.single_utterance and not session.flushed:
-                        session.flushed = True
-                        self._tell(dictation.Event.ENDPOINT_OF_SINGLE)
-
-    def _send(self, session: _Session, cut: Cut) -> None:
-        """Send the utterance that was cut to recognition."""
-        utterance = Utterance(
-            id=next(self._utterance_numbers),
-            session_id=session.id,
-            start_sample=cut.start_sample,
-            samples=joined(session.audio, cut.start_sample, cut.end_sample),
-            end_reason=cut.reason,
-            speech_samples=cut.speech_samples,
-        )
-        self._last = _Last(utterance, session)
-        self._metrics.count(Count.UTTERANCES)
-        session.pending += 1
-        session.backlog_s += utterance.duration_s
-        job = _Job(session, utterance, self._loop.time())
-        self._journal.cut(utterance, job.decided_s, session.endpoint, session.audio)
-        self._jobs.put_nowait(job)
+    def on_utterance(self, session: Session, utterance: Utterance) -> None:
+        """Send it to recognition."""
+        self._last.keep(utterance, session)
+        self._texts.send(session, utterance)
         if session.backlog_s > BACKLOG_LIMIT_S and self._dictation.phase is dictation.Phase.LISTENING:
             log.warning(
                 "session %d: %.0f s of audio wait for recognition; no more is taken", session.id, BACKLOG_LIMIT_S
             )
             self._tell(dictation.Event.TIME_UP)
 
-    def _forget_old_audio(self, session: _Session) -> None:
-        lead = _samples(session.endpoint_settings.lead_ms)
-        keep = session.endpoint.keep_from_sample
-        if session.endpoint.phase is endpointing.Phase.SILENCE:
-            keep = max(keep, session.fed_sample - lead - 2 * len(session.audio[-1].samples))
-        while session.audio and session.audio[0].end_sample <= keep:
-            session.audio.popleft()
-        self._journal.forget(session.id, session.endpoint, session.audio)
+    def on_endpoint(self, session: Session) -> None:
+        """A session for a single utterance has had it."""
+        if session.options.single_utterance and not session.flushed:
+            session.flushed = True
+            self._tell(dictation.Event.ENDPOINT_OF_SINGLE)
 
-    def _publish(self, job: _Job, hypothesis: Hypothesis) -> None:
-        session, utterance = job.session, job.utterance
-        if self._log_text:
-            log.debug("utterance %d: %r", utterance.id, hypothesis.text)
-        log.debug(
-            "utterance %d: %.2f s of audio, %.3f s on %s, confidence %.2f",
-            utterance.id, utterance.duration_s, hypothesis.inference_s, hypothesis.provider, hypothesis.confidence,
-        )  # fmt: skip
-        latency_s = self._loop.time() - job.decided_s
-        self._metrics.recognized(hypothesis)
-        self._metrics.took(Stage.QUEUE, latency_s - hypothesis.inference_s)
-        self._metrics.took(Stage.ENDPOINT_TO_TEXT, latency_s)
-        if not hypothesis.text:
-            log.info("utterance %d held no words", utterance.id)
-            self._metrics.count(Count.WITHOUT_WORDS)
-            self._journal.settled(session.id, utterance.id)
-            return
-        session.texts.append(hypothesis.text)
-        transcript = transcript_of(
-            utterance,
-            hypothesis,
-            session_start_sample=session.start_sample,
-            with_words=session.options.words,
-            latency_s=latency_s,
-        )
-        self._announcer.transcribed(transcript, session.options.words, session.text_reader)
-        self._announcer.when_accepted(partial(self._journal.settled, session.id, utterance.id))
+    def on_frame(self, session: Session, first_after_call: bool, level_db: float | None) -> None:
+        """Tell the level, and end the session where it has heard enough."""
+        if first_after_call:
+            self._outlets.metrics.took(Stage.KEY_TO_FIRST_SAMPLE, self._loop.time() - session.called_s)
+        if level_db is not None and self._dictation.phase is dictation.Phase.LISTENING:
+            self._outlets.announcer.level(level_db)
+        if session.end_sample is not None and session.fed_sample >= session.end_sample:
+            self._flush(session)
 
-    def _stop(self, session: _Session, called_s: float) -> None:
-        session.end_sample = self._clock.sample_at(called_s) + _samples(self._settings.stop_tail_ms)
+    # Inside.
+
+    def _stop(self, session: Session, called_s: float) -> None:
+        session.end_sample = self._clock.sample_at(called_s) + samples_in(self._settings.stop_tail_ms)
         self._tell(dictation.Event.STOP)
 
-    def _flush(self, session: _Session) -> None:
+    def _flush(self, session: Session) -> None:
         """The session hears no more: close what is open."""
         if not session.flushed:
-            session.flushed = True
-            self._step(session, Finish(session.fed_sample))
+            self._hearing.finish(session)
         self._on_hearing(False)
         self._conclude_if_drained(session)
 
-    def _conclude_if_drained(self, session: _Session) -> None:
+    def _conclude_if_drained(self, session: Session) -> None:
         if session.flushed and not session.pending and self._dictation.phase is dictation.Phase.DRAINING:
             self._tell(dictation.Event.DRAINED)
 
@@ -582,7 +340,7 @@ class Pipeline:
                 case dictation.Effect.BEGIN:
                     pass
                 case dictation.Effect.CLOSE_UTTERANCE:
-                    self._step(session, Lost(session.fed_sample, session.fed_sample))
+                    self._hearing.interrupt(session)
                     if session.end_sample is not None:
                         self._flush(session)
                 case dictation.Effect.AWAIT_CAPTURE:
@@ -595,9 +353,9 @@ class Pipeline:
                     self._end(session, state.reason or StopReason.STOPPED, " ".join(session.texts))
                 case dictation.Effect.DISCARD:
                     self._end(session, state.reason or StopReason.CANCELLED, None)
-        self._announcer.state_changed()
+        self._outlets.announcer.state_changed()
 
-    def _drain(self, session: _Session) -> None:
+    def _drain(self, session: Session) -> None:
         """Wait for the frames up to the end where more are to come, and for the texts."""
         if session.flushed or session.end_sample is None or not self._dictation.capture:
             self._flush(session)
@@ -605,7 +363,7 @@ class Pipeline:
             late_s = FRAMES_LATE_S + self._settings.stop_tail_ms / 1000
             session.timers.append(self._loop.call_later(late_s, self._flush, session))
 
-    def _end(self, session: _Session, reason: StopReason, transcript: str | None) -> None:
+    def _end(self, session: Session, reason: StopReason, transcript: str | None) -> None:
         """The session is over; None for a transcript that nobody shall have."""
         self._session = None
         self._busy_until_s = self._loop.time()
@@ -615,18 +373,18 @@ class Pipeline:
         for timer in session.timers:
             timer.cancel()
         session.audio.clear()
-        session.flushed = True
-        self._metrics.session_ended(reason)
+        session.flushed = session.over = True
+        self._outlets.metrics.session_ended(reason)
         session.texts.clear()
         session.thrown_away = transcript is None
-        if session.thrown_away and self._last is not None and self._last.session is session:
-            self._last = None
+        if session.thrown_away:
+            self._last.throw_away(session)
         self._on_hearing(False)
         log.info("session %d ended: %s", session.id, reason)
         if transcript is None:
-            self._journal.end(session.id)
-        self._announcer.dictation_stopped(session.id, reason, transcript or "", session.text_reader)
-        self._announcer.when_accepted(partial(self._journal.end, session.id))
+            self._outlets.journal.end(session.id)
+        self._outlets.announcer.dictation_stopped(session.id, reason, transcript or "", session.text_reader)
+        self._outlets.announcer.when_accepted(partial(self._outlets.journal.end, session.id))
         if session.concluded.done():
             return
         if transcript is None:
@@ -641,7 +399,7 @@ class Pipeline:
         else:
             session.concluded.set_result(transcript)
 
-    def _owned_session(self, caller: str) -> _Session:
+    def _owned_session(self, caller: str) -> Session:
         session = self._session
         if session is None:
             dictation.step(self._dictation, dictation.Event.STOP)  # raises NotActive
@@ -650,7 +408,7 @@ class Pipeline:
             raise NotOwner(f"Session {session.id} is private to another program; only that program can end it.")
         return session
 
-    def _call_later(self, session: _Session, delay_s: float, event: dictation.Event) -> asyncio.TimerHandle:
+    def _call_later(self, session: Session, delay_s: float, event: dictation.Event) -> asyncio.TimerHandle:
         """Tell an event later, if the session still runs and the event still means something to it."""
 
         def tell() -> None:
@@ -660,14 +418,3 @@ class Pipeline:
         timer = self._loop.call_later(delay_s, tell)
         session.timers.append(timer)
         return timer
-
-
-def _samples(milliseconds: float) -> int:
-    return round(milliseconds * SAMPLE_RATE / 1000)
-
-
-def _level_db(samples: npt.NDArray[np.int16]) -> float:
-    """Root mean square of int16 samples in dBFS, -96 at the lowest."""
-    wide = samples.astype(np.float32)
-    power = float(np.dot(wide, wide)) / len(samples)
-    return max(-96.0, 10 * math.log10(power + 1e-9) - 20 * math.log10(32768))

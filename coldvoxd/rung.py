@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
+from coldvoxd.core.failover import FaultClass, Reason, classify
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
 
@@ -47,7 +49,9 @@ class Run:
     generation: int
     """Which of the rung's recognizers has it."""
     answer: "asyncio.Future[Hypothesis]"
-    """Raises ProviderFault or InputFault; cancelled where it was left behind."""
+    """Raises ProviderFault, InputFault or Stopped; cancelled where it was left behind."""
+    stop: Stop
+    """Ask it where nobody waits for the answer any more: the lane is free soon after, whether the run had begun or not."""
     begun_s: float | None = None
     """Loop time at which the lane took it up."""
     took_s: float | None = None
@@ -121,12 +125,13 @@ class Rung:
         loop = asyncio.get_running_loop()
 
         def recognize() -> Hypothesis:
+            run.stop.check()
             run.begun_s = loop.time()
-            hypothesis = recognizer.recognize(utterance)
+            hypothesis = recognizer.recognize(utterance, run.stop)
             run.took_s = loop.time() - run.begun_s
             return hypothesis
 
-        run = Run(utterance, Rung._attempts, self.generation, loop.create_future())
+        run = Run(utterance, Rung._attempts, self.generation, loop.create_future(), Stop())
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         return run
@@ -184,6 +189,14 @@ class Rung:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
         return recognizer
+
+
+def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
+    """What kind of fault an accelerator's exception tells of."""
+    if isinstance(fault, ColdvoxError):
+        return classify(str(fault))
+    log.error("an exception that nobody translated", exc_info=fault)  # a driver's or a library's own
+    return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
 def _nearly_all(history: deque[float]) -> float:

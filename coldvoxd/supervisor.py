@@ -4,20 +4,22 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import replace
 
 from coldvoxd.core import failover
-from coldvoxd.core.errors import ColdvoxError, InputFault, ModelMissing, NotReady, ProviderFault, RecognitionFailed
-from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason, classify
+from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady
+from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason
+from coldvoxd.core.gpuhealth import Verdict
 from coldvoxd.core.metrics import Count, Metrics
-from coldvoxd.core.pieces import joined, moved_back, split, varied
-from coldvoxd.core.ports import MissingModel, Recognizer
-from coldvoxd.core.values import SAMPLE_RATE, EndReason, EngineStatus, Hypothesis, Utterance
-from coldvoxd.rung import ACCELERATOR_LIMIT_S, LoadTooLong, Run, Rung
-from coldvoxd.standby import Readiness, Standby
+from coldvoxd.core.pieces import moved_back, varied
+from coldvoxd.core.ports import CardWatch, MissingModel
+from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
+from coldvoxd.ground import Ground
+from coldvoxd.hedging import Hedging
+from coldvoxd.ladder import Ladder
+from coldvoxd.rung import Rung
+from coldvoxd.standby import Standby
+from coldvoxd.trial import Trial, class_of_failure
 
 log = logging.getLogger(__name__)
 
@@ -26,34 +28,15 @@ LOOK_AGAIN_S = 3.0
 LOOK_WHILE_FETCHING_S = 1.0
 LOOK_AGAIN_AT_MOST_S = 60.0
 """A model whose files are all there and wrong is tried less and less often."""
-ATTEMPTS = 2
-"""On the CPU."""
-TRIAL_LIMIT_S = 120.0
-"""An accelerator that is not loaded by then hangs; the watchdog's patience ends later."""
-LATE_IN_A_ROW = 3
-"""An accelerator that the CPU overtakes so often without a break is of no use."""
-LET_GO_AFTER_S = 1.0
-"""First the CPU answers what the accelerator could not."""
 SURE_SPEECH_S = 0.5
 """With so much speech in it, an utterance without words was not understood."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """What can recognize here, best first. The functions block and open a recognizer."""
-
-    cpu: Callable[[], Recognizer]
-    accelerator: Callable[[], Recognizer] | None = None
-    accelerator_name: str = ""
-    """As the settings call it."""
-    golden: npt.NDArray[np.float32] | None = None
-    """Speech by which an accelerator is judged: it must say of it what the CPU says. float32 (n,), 16 kHz."""
-    golden_text: str | None = None
-    """What the CPU said of it in fp32 with these weights, if that was recorded; otherwise it is asked."""
-    readiness: Readiness = Readiness.WARM
-    """How the CPU stands by while the accelerator serves."""
-    cpu_mapped: Callable[[], Recognizer] | None = None
-    """Opens faster and in less memory, and is slower; for `mapped`."""
+FIRST_LOOK_S = 2.0
+"""How long the first trial waits for a look at the card: one that sleeps takes its time."""
+LOOK_BEFORE_RUN_S = 0.03
+"""How long a run waits for a look at the card. It takes a millisecond where nothing is wrong."""
+WELL = "well"
+IDLE = "idle"
+"""Reasons of a change that no code of Degraded tells."""
 
 
 class Supervisor:
@@ -70,25 +53,38 @@ class Supervisor:
         status: EngineStatus,
         on_change: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
+        watch: CardWatch | None = None,
     ) -> None:
         self._ladder = ladder
         self._on_change = on_change
         self._metrics = metrics or Metrics()
+        self._watch = watch
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model is found missing: it may be on its way."""
         self._standby = Standby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness)
+        self._ground = Ground(self._standby, self._metrics, self._note_error)
         self._accelerator = Rung(ladder.accelerator_name, ladder.accelerator) if ladder.accelerator else None
+        self._hedging: Hedging | None = None
+        self._trial: Trial | None = None
+        if self._accelerator is not None:
+            self._hedging = Hedging(
+                self._accelerator,
+                self._metrics,
+                on_cpu=self._ground.recognize,
+                serves=lambda: self.on_accelerator,
+                tell_fault=self._fault,
+            )
+            self._trial = Trial(self._accelerator, ladder.golden, ladder.golden_text, self._ground.recognize)
         self._settled = asyncio.Event()
         self._refusal: NotReady | None = None
         self._state = FailoverState()
-        self._golden_text = ladder.golden_text
-        self._trial: asyncio.Task[None] | None = None
+        self._trying: asyncio.Task[None] | None = None
         self._pause: asyncio.TimerHandle | None = None
-        self._late: set[Run] = set()
-        """Runs on the accelerator that the CPU has overtaken and that have not ended."""
-        self._late_in_a_row = 0
-        self.wants_new_process = False
-        """Only a new process could use the accelerator again."""
+        self._touched = False
+        """The accelerator was there and was used, with or without success."""
+        self._renewing = False
+        self.begins_at_rest = False
+        """Leave the accelerator alone until somebody dictates."""
         self.status = replace(status, loading=True)
 
     def check_ready(self) -> None:
@@ -131,15 +127,12 @@ class Supervisor:
         )
         log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._standby.provider)
         self._settled.set()
-        if self._accelerator is None:
-            self._tell(failover.CpuWanted())
-        else:
-            self._begin_trial()
+        await self._begin()
 
     async def tried(self) -> None:
         """Return once the trial of the accelerator is over, or at once where none runs; the status tells how it went."""
-        if self._trial is not None:
-            await asyncio.wait({self._trial})
+        if self._trying is not None:
+            await asyncio.wait({self._trying})
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         """Text of an utterance, after all that were asked for before it; waits while the model loads.
@@ -158,6 +151,26 @@ class Supervisor:
         return self._state.phase is Phase.ON_GPU
 
     @property
+    def accelerator_name(self) -> str:
+        """As the settings call it; empty where nothing but the CPU is wanted."""
+        return self._name
+
+    @property
+    def reason(self) -> str:
+        """Why recognition is where it is: a code of Degraded, `well` or `idle`."""
+        return self._state.reason.value or (IDLE if self.resting else WELL)
+
+    @property
+    def resting(self) -> bool:
+        """The accelerator was let go of because nobody dictates."""
+        return self._state.phase is Phase.RESTING
+
+    @property
+    def wants_new_process(self) -> bool:
+        """Only a new process could use the accelerator again, and it would be well there."""
+        return self._renewing and not self._state.held
+
+    @property
     def at_rest(self) -> bool:
         """Whether nothing is being loaded or let go of on the CPU."""
         return self._standby.at_rest
@@ -170,16 +183,47 @@ class Supervisor:
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
         """As `recognize`, and never on the accelerator: for what a process may have died of."""
         await self.wait_loaded()
-        hypothesis = await self._on_cpu(utterance)
+        hypothesis = await self._ground.recognize(utterance)
         if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
             return hypothesis
-        again = await self._on_cpu(varied(utterance))
+        again = await self._ground.recognize(varied(utterance))
         return moved_back(again, utterance.duration_s) if again.text else hypothesis
 
     def tell_error(self, message: str) -> None:
         """Something else went wrong that people should know of; a sentence without spoken text."""
         log.warning("%s", message)
         self._publish(last_error=message)
+
+    def tell(self, event: failover.Event) -> None:
+        """Something happened to the accelerator that the table of failover knows a row for, and do what it says."""
+        before = self._state
+        self._state, effects = failover.step(before, event)
+        for effect in effects:
+            self._do(effect)
+
+    def unwell(self, verdict: Verdict) -> None:
+        """The watch says that the accelerator should not be used, until `well_again`."""
+        if self._state.phase is Phase.STARTING and self._trying is None:
+            return  # it is asked when the time has come
+        self._against(verdict)
+    def well_again(self) -> None:
+        """The watch has nothing against the accelerator any more."""
+        self.tell(failover.WellAgain(random.uniform(-1, 1)))
+
+    def struck(self, verdict: Verdict) -> None:
+        """Something happened to the card that ends what runs on it."""
+        log.warning("%s", verdict.message)
+        if self._touched:
+            self._fault(verdict.fault_class, verdict.reason, verdict.message)
+
+    def rest(self) -> None:
+        """Nobody has dictated for long: let go of the accelerator, if it serves."""
+        self.tell(failover.NobodyDictates())
+
+    def needed(self) -> None:
+        """Somebody dictates, or will: an accelerator that rests is loaded, and the CPU serves meanwhile."""
+        self.begins_at_rest = False
+        self.tell(failover.SomebodyDictates())
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""
@@ -188,8 +232,8 @@ class Supervisor:
 
     def close(self) -> None:
         """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
-        if self._trial is not None:
-            self._trial.cancel()
+        if self._trying is not None:
+            self._trying.cancel()
         if self._pause is not None:
             self._pause.cancel()
         self._standby.close()
@@ -199,10 +243,13 @@ class Supervisor:
     # Recognition.
 
     async def _recognize(self, utterance: Utterance) -> Hypothesis:
-        accelerator = self._accelerator
-        if accelerator is None or self._state.phase is not Phase.ON_GPU or self._late:
-            return await self._on_cpu(utterance)
-        return await self._on_accelerator(accelerator, utterance)
+        hedging = self._hedging
+        self.needed()
+        if self._watch is not None and self.on_accelerator:
+            await self._watch.fresh(LOOK_BEFORE_RUN_S)
+        if hedging is None or not self.on_accelerator or hedging.occupied:
+            return await self._ground.recognize(utterance)
+        return await hedging.recognize(utterance)
 
     async def _hear_again(self, utterance: Utterance, nothing: Hypothesis) -> Hypothesis:
         """Another hypothesis of speech in which no words were heard: with dither and more room, then on the CPU."""
@@ -214,155 +261,14 @@ class Supervisor:
             return moved_back(again, utterance.duration_s)
         if again.provider == self._standby.provider == nothing.provider:
             return nothing
-        on_cpu = await self._on_cpu(utterance)
+        on_cpu = await self._ground.recognize(utterance)
         if on_cpu.text:
             self._metrics.count(Count.MENDED)
-            if self._state.phase is Phase.ON_GPU:
+            if self.on_accelerator:
                 message = f"{self._name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
                 log.warning(message)
                 self._fault(FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT, message)
         return on_cpu
-
-    async def _on_accelerator(self, accelerator: Rung, utterance: Utterance) -> Hypothesis:
-        """On the accelerator; from `hedge_s` on on the CPU too, and the first valid answer wins."""
-        hedge_s = accelerator.hedge_s
-        run: Run | None = None
-        try:
-            run = accelerator.start(utterance)
-            await asyncio.wait({run.answer}, timeout=hedge_s)
-            if run.answer.done():
-                hypothesis = run.answer.result()
-                accelerator.learn(run)
-                self._late_in_a_row = 0
-                return hypothesis
-        except InputFault:
-            raise
-        except Exception as fault:  # noqa: BLE001 - whatever an accelerator's driver makes of it, the CPU answers
-            self._failed(fault, utterance, accelerator, run)
-            return await self._on_cpu(utterance)
-        log.info("utterance %d takes long on %s; the CPU begins it too after %.3f s", utterance.id, self._name, hedge_s)
-        self._metrics.count(Count.HEDGES)
-        loop = asyncio.get_running_loop()
-        give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, accelerator, run)
-        run.answer.add_done_callback(lambda _: give_up.cancel())
-        self._late.add(run)
-        run.answer.add_done_callback(lambda _: self._late.discard(run))
-        used: Hypothesis | None = None
-        try:
-            used = await _first_valid(run, self._on_cpu(utterance))
-        finally:
-            if run.answer.done():
-                self._late_answer(accelerator, run, used)
-            else:
-                run.answer.add_done_callback(lambda _: self._late_answer(accelerator, run, used))
-                if run.begun_s is not None and loop.time() - run.begun_s >= hedge_s:
-                    self._overtaken()
-        return used
-
-    def _overtaken(self) -> None:
-        """The CPU answered while the accelerator, though it had all the time that it needs, has not."""
-        self._late_in_a_row += 1
-        if self._late_in_a_row >= LATE_IN_A_ROW and self._state.phase is Phase.ON_GPU:
-            message = f"{self._name} was overtaken by the CPU {LATE_IN_A_ROW} times in a row"
-            log.warning(message)
-            self._fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
-
-    def _late_answer(self, accelerator: Rung, run: Run, used: Hypothesis | None) -> None:
-        """A run that took long has ended. Unless its text was used it is nobody's; its fault is news."""
-        if run.answer.cancelled():
-            return
-        fault = run.answer.exception()
-        if fault is None and run.answer.result() is used:
-            self._late_in_a_row = 0
-            return
-        self._metrics.count(Count.LATE)
-        log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
-        if isinstance(fault, Exception) and not isinstance(fault, InputFault):
-            self._failed(fault, run.utterance, accelerator, run)
-
-    async def _on_cpu(self, utterance: Utterance) -> Hypothesis:
-        for attempt in range(1, ATTEMPTS + 1):
-            if attempt > 1:
-                self._metrics.count(Count.ATTEMPTS_AGAIN)
-            try:
-                return await self._within_limit(utterance)
-            except ProviderFault as fault:
-                log.warning("recognition failed on the CPU utterance=%d: %s", utterance.id, fault)
-                self._publish(last_error=f"utterance {utterance.id}: {fault}")
-                last: Exception = fault
-            except ColdvoxError:
-                raise
-            except Exception as bug:
-                log.exception("recognition failed utterance=%d", utterance.id)
-                self._publish(last_error=f"utterance {utterance.id}: {type(bug).__name__}")
-                raise RecognitionFailed(
-                    f"Utterance {utterance.id} met a fault of the daemon's own ({type(bug).__name__}); "
-                    "please report it with `journalctl --user -u coldvoxd`."
-                ) from bug
-        raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {last}") from last
-
-    async def _within_limit(self, utterance: Utterance) -> Hypothesis:
-        """On the CPU; an utterance that takes too long is begun anew in two pieces, and what is whole first wins."""
-        rung = await self._standby.rung()
-        run = rung.start(utterance)
-        limit_s = rung.split_s(utterance.duration_s)
-        loop = asyncio.get_running_loop()
-        left_s = limit_s
-        while left_s > 0:
-            done, _ = await asyncio.wait({run.answer}, timeout=left_s)
-            if done:
-                hypothesis = run.answer.result()
-                rung.learn(run)
-                return hypothesis
-            if run.begun_s is None and run.generation != rung.generation:
-                run.answer.cancel()
-                raise ProviderFault("the recognizer on the CPU was left behind before it took this up")
-            left_s = limit_s - (loop.time() - run.begun_s) if run.begun_s is not None else limit_s
-        log.warning("utterance %d takes longer than %.1f s on the CPU; trying it in pieces", utterance.id, limit_s)
-        self._metrics.count(Count.SPLITS)
-        if rung.generation == run.generation:
-            rung.abandon()
-        return await _first_valid(run, self._in_pieces(utterance))
-
-    async def _in_pieces(self, utterance: Utterance) -> Hypothesis:
-        pieces = split(utterance)
-        if pieces is None:
-            rung = await self._standby.rung()
-            return await rung.start(utterance).answer
-        first, second = pieces
-        heard = await self._within_limit(first)
-        return joined(heard, await self._within_limit(second), second.start_sample - first.start_sample)
-
-    def _failed(self, fault: Exception, utterance: Utterance, accelerator: Rung, run: Run | None) -> None:
-        """A run on the accelerator failed.
-
-        That of a recognizer which was replaced since counts only where it tells that the accelerator is beyond use.
-        """
-        self._metrics.count(Count.ATTEMPTS_AGAIN)
-        fault_class, reason = classify(str(fault)) if isinstance(fault, ColdvoxError) else _unknown(fault)
-        log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._name, fault_class, fault)
-        if run is None or run.generation == accelerator.generation or fault_class is FaultClass.STICKY:
-            self._fault(fault_class, reason, str(fault))
-
-    def _left_behind(self, accelerator: Rung, run: Run) -> None:
-        """A run that exceeded its limit: its thread can't be killed, so its lane is left to it."""
-        if run.answer.done():
-            return
-        if run.begun_s is None:
-            run.answer.cancel()  # it waits behind another run, which has a limit of its own
-            return
-        loop = asyncio.get_running_loop()
-        left_s = ACCELERATOR_LIMIT_S - (loop.time() - run.begun_s)
-        if left_s > 0:
-            loop.call_later(left_s, self._left_behind, accelerator, run)
-            return
-        run.answer.cancel()
-        if run.generation != accelerator.generation:
-            return  # its lane was left behind already
-        accelerator.abandon()
-        self._fault(
-            FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, f"a run on {self._name} exceeded {ACCELERATOR_LIMIT_S:g} s"
-        )
 
     # Failover.
 
@@ -370,43 +276,60 @@ class Supervisor:
     def _name(self) -> str:
         return self._ladder.accelerator_name
 
+    async def _begin(self) -> None:
+        if self._accelerator is None:
+            self.tell(failover.CpuWanted())
+            return
+        if self.begins_at_rest:
+            self.rest()
+            return
+        if self._watch is not None:
+            await self._watch.fresh(FIRST_LOOK_S)
+            if (against := self._watch.condition) is not None:
+                self._against(against)
+                return
+        self._begin_trial()
+
+    def _against(self, verdict: Verdict) -> None:
+        self._metrics.fault(verdict.fault_class, verdict.reason)
+        self._publish(last_error=verdict.message)
+        # What was never used in this process needs no new one.
+        fault_class = verdict.fault_class if self._touched else FaultClass.UNHEALTHY
+        self.tell(failover.Unwell(fault_class, verdict.reason, asyncio.get_running_loop().time()))
+
     def _fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
-        self._metrics.count(Count.FAULTS)
+        if self._watch is not None:
+            fault_class, reason = self._watch.refined(fault_class, reason)
+        self._metrics.fault(fault_class, reason)
         self._publish(last_error=message)
         now_s = asyncio.get_running_loop().time()
-        self._tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
+        self.tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
 
-    def _tell(self, event: failover.Event) -> None:
-        before = self._state
-        self._state, effects = failover.step(before, event)
-        for effect in effects:
-            match effect:
-                case failover.UseGpu():
-                    self._late_in_a_row = 0
-                    if self._accelerator is not None:
-                        self._use(self._accelerator.provider, logging.INFO, "well")
-                    self._standby.rest()
-                case failover.UseCpu():
-                    self._standby.wake()
-                    self._use(self._standby.provider, logging.WARNING, self._state.reason.value or "requested")
-                case failover.DropGpu():
-                    if self._accelerator is not None:
-                        self._let_go(self._accelerator)
-                case failover.Probe():
-                    self._begin_trial()
-                case failover.ProbeLater(pause_s):
-                    log.info("%s will be tried again in %.0f s", self._name, pause_s)
-                    loop = asyncio.get_running_loop()
-                    self._pause = loop.call_later(pause_s, self._tell, failover.ProbeDue())
-                case failover.ReplaceSelfWhenIdle():
-                    self.wants_new_process = True
-
-    def _let_go(self, accelerator: Rung) -> None:
-        """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
-        if self._late:
-            accelerator.abandon()
-        else:
-            accelerator.drop(LET_GO_AFTER_S)
+    def _do(self, effect: failover.Effect) -> None:
+        match effect:
+            case failover.UseGpu():
+                if self._hedging is not None and self._accelerator is not None:
+                    self._hedging.begin()
+                    self._use(self._accelerator.provider, logging.INFO, WELL)
+                self._standby.rest()
+            case failover.UseCpu():
+                self._standby.wake()
+                self._use(self._standby.provider, logging.WARNING, self._state.reason.value or "requested")
+            case failover.RestGpu():
+                self._use(self._standby.provider, logging.INFO, IDLE)
+            case failover.DropGpu():
+                if self._hedging is not None:
+                    self._hedging.let_go()
+            case failover.Probe():
+                self._begin_trial()
+            case failover.ProbeLater(pause_s):
+                log.info("%s will be tried again in %.0f s", self._name, pause_s)
+                if self._pause is not None:
+                    self._pause.cancel()
+                loop = asyncio.get_running_loop()
+                self._pause = loop.call_later(pause_s, self.tell, failover.ProbeDue())
+            case failover.ReplaceSelfWhenIdle():
+                self._renewing = True
 
     def _use(self, provider: str, level: int, reason: str) -> None:
         before = self.status.provider
@@ -415,56 +338,24 @@ class Supervisor:
             log.log(level, "provider %s->%s reason=%s", before, provider, reason)
 
     def _begin_trial(self) -> None:
-        self._trial = asyncio.create_task(self._try_accelerator(), name="accelerator")
+        assert self._accelerator is not None and self._trial is not None  # noqa: S101, PT018 - only where there is one
+        self._trying = asyncio.create_task(self._try(self._accelerator, self._trial), name="accelerator")
 
-    async def _try_accelerator(self) -> None:
-        """Load the accelerator and let it say what the CPU says of the golden clip."""
-        accelerator = self._accelerator
-        assert accelerator is not None  # noqa: S101 - only where there is one
+    async def _try(self, accelerator: Rung, trial: Trial) -> None:
         try:
-            await accelerator.open(TRIAL_LIMIT_S)
-            await self._judge(accelerator)
+            await trial.hold()
         except Exception as fault:  # noqa: BLE001 - the trial ends here, and the table must learn how
-            fault_class, reason = self._class_of_failed_trial(fault)
+            fault_class, reason = class_of_failure(fault)
+            self._touched = self._touched or fault_class is not FaultClass.ABSENT
             log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
             self._fault(fault_class, reason, str(fault))
         else:
+            self._touched = True
             if self._state.phase in {Phase.STARTING, Phase.PROBING}:
-                self._tell(failover.Loaded(asyncio.get_running_loop().time()))
+                self.tell(failover.Loaded(asyncio.get_running_loop().time()))
             else:
                 accelerator.drop()  # something was told of it meanwhile
-
-    async def _judge(self, accelerator: Rung) -> None:
-        """Raise ProviderFault unless the golden clip comes out as on the CPU, within the limit."""
-        if self._ladder.golden is None:
-            return
-        clip = Utterance(0, 0, 0, self._ladder.golden, EndReason.STOP)
-        if self._golden_text is None:
-            self._golden_text = (await self._on_cpu(clip)).text
-        run = accelerator.start(clip)
-        done, _ = await asyncio.wait({run.answer}, timeout=2 * ACCELERATOR_LIMIT_S)
-        if not done:
-            run.answer.cancel()
-            accelerator.abandon()
-            raise RunTooLong(f"the golden clip took longer than {2 * ACCELERATOR_LIMIT_S:g} s on {self._name}")
-        heard = run.answer.result()
-        accelerator.learn(run)
-        if _words(heard.text) != _words(self._golden_text):
-            raise WrongOutput(f"{self._name} hears something else in the golden clip than the CPU does")
-
-    def _class_of_failed_trial(self, fault: Exception) -> tuple[FaultClass, Reason]:
-        match fault:
-            case WrongOutput():
-                return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
-            case RunTooLong() | LoadTooLong():
-                return FaultClass.TRANSIENT, Reason.GPU_TIMEOUT
-        if not isinstance(fault, ColdvoxError):
-            return _unknown(fault)
-        fault_class, reason = classify(str(fault))
-        if reason is Reason.GPU_FAULT and not isinstance(fault, ProviderFault | NotReady):
-            return FaultClass.ABSENT, Reason.NO_GPU
-        return fault_class, reason
 
     async def _explained(self, fault: ColdvoxError) -> MissingModel:
         """What callers are told of a model that can't be loaded."""
@@ -477,48 +368,11 @@ class Supervisor:
         self._publish(loading=False, ready=False, degraded=code, last_error=found.last_error, progress=found.progress)
         self._settled.set()
 
+    def _note_error(self, message: str) -> None:
+        self._publish(last_error=message)
+
     def _publish(self, **changed: object) -> None:
         status = replace(self.status, **changed)  # type: ignore[arg-type] # fields by name
         if status != self.status:
             self.status = status
             self._on_change()
-
-
-class WrongOutput(ProviderFault):
-    """The accelerator's text differs from the CPU's."""
-
-
-class RunTooLong(ProviderFault):
-    """The accelerator did not come to an end with the golden clip."""
-
-
-async def _first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
-    """The answer of a run that is late, or the other one, whichever comes first and is one.
-
-    Raises the fault of `other` where neither is.
-    """
-    hedge = asyncio.ensure_future(other)
-    racing: set[asyncio.Future[Hypothesis]] = {run.answer, hedge}
-    try:
-        while hedge in racing:
-            done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
-            if run.answer in done and not run.answer.cancelled() and run.answer.exception() is None:
-                return run.answer.result()
-            if hedge in done and (hedge.exception() is None or not racing):
-                return hedge.result()
-            if hedge in done:
-                break
-        await asyncio.wait({run.answer})
-        return hedge.result() if run.answer.cancelled() or run.answer.exception() else run.answer.result()
-    finally:
-        hedge.cancel()
-
-
-def _unknown(fault: Exception) -> tuple[FaultClass, Reason]:
-    """The class of what no part of ours raises: a driver's or a library's own exception."""
-    log.error("an exception that nobody translated", exc_info=fault)
-    return FaultClass.TRANSIENT, Reason.GPU_FAULT
-
-
-def _words(text: str) -> list[str]:
-    return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from coldvoxd.core.errors import ModelMissing, ProviderUnavailable
+from coldvoxd.core.gpuhealth import Struck, Unwell, WellAgain
+from coldvoxd.core.gpuhealth import Effect as HealthEffect
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.settings import ModelSettings
@@ -14,9 +16,6 @@ from coldvoxd.rung import LOAD_LIMIT_S
 from coldvoxd.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-
-WELL = "well"
-"""The reason for which an accelerator that works takes over."""
 
 MakeSupervisor = Callable[[ModelSettings, Callable[[], None]], Supervisor]
 """From settings, and what is called on each change of status."""
@@ -37,8 +36,8 @@ class _Place:
 class Switch:
     """What pipeline and files know as the recognizer's keeper. Event loop only.
 
-    `on_provider_changed` is told from, to and reason whenever recognition goes on elsewhere: `well` or a code of
-    Degraded where the supervisor itself changed it, otherwise what `change` was given.
+    `on_provider_changed` is told from, to and reason whenever recognition goes on elsewhere: `well`, `idle` or a code
+    of Degraded where the supervisor itself changed it, otherwise what `change` was given.
     """
 
     def __init__(
@@ -75,6 +74,20 @@ class Switch:
         return self._place.supervisor.wants_new_process
 
     @property
+    def accelerator_name(self) -> str:
+        """As the settings call it; empty where nothing but the CPU is wanted."""
+        return self._place.supervisor.accelerator_name
+
+    @property
+    def on_accelerator(self) -> bool:
+        return self._place.supervisor.on_accelerator
+
+    @property
+    def resting(self) -> bool:
+        """The accelerator was let go of because nobody dictates."""
+        return self._place.supervisor.resting
+
+    @property
     def idle(self) -> bool:
         """Nothing is being recognized, for whomever, and no other recognizer is being put in place."""
         return not self._place.in_hand and not self._changing.locked()
@@ -105,6 +118,7 @@ class Switch:
         async with self._changing:
             await self._attempted.wait()  # else its utterances would wait for a model that nobody loads any more
             place = self._made(settings)
+            place.supervisor.begins_at_rest = self.resting and not strictly
             try:
                 async with asyncio.timeout(LOAD_LIMIT_S):
                     await place.supervisor.open()
@@ -152,6 +166,29 @@ class Switch:
         """As `recognize`, and never on the accelerator."""
         return await self._recognize(utterance, on_cpu=True)
 
+    def on_health(self, effect: HealthEffect) -> None:
+        """The watch tells something of the card that the accelerator is on."""
+        supervisor = self._place.supervisor
+        match effect:
+            case Unwell(verdict):
+                supervisor.unwell(verdict)
+            case WellAgain():
+                supervisor.well_again()
+            case Struck(verdict):
+                supervisor.struck(verdict)
+
+    def begin_at_rest(self) -> None:
+        """Leave the accelerator alone until somebody dictates, as the process before this one did. Before `load`."""
+        self._place.supervisor.begins_at_rest = True
+
+    def rest(self) -> None:
+        """Nobody has dictated for long: let go of the accelerator, if it serves."""
+        self._place.supervisor.rest()
+
+    def needed(self) -> None:
+        """Somebody dictates: an accelerator that rests is loaded."""
+        self._place.supervisor.needed()
+
     def tell_error(self, message: str) -> None:
         """Something else went wrong that people should know of; a sentence without spoken text."""
         self._place.supervisor.tell_error(message)
@@ -178,7 +215,7 @@ class Switch:
     def _made(self, settings: ModelSettings) -> _Place:
         def changed() -> None:
             if place is self._place:
-                self._status_changed(place, place.supervisor.status.degraded or WELL)
+                self._status_changed(place, place.supervisor.reason)
 
         place = _Place(self._make(settings, changed))
         return place

@@ -23,9 +23,10 @@ sys.path.insert(0, str(ROOT))
 from coldvoxd.asr.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance  # noqa: E402
 from coldvoxd.daemon import golden_clip  # noqa: E402
+from coldvoxd.ladder import Ladder  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.standby import Readiness  # noqa: E402
-from coldvoxd.supervisor import Ladder, Supervisor  # noqa: E402
+from coldvoxd.supervisor import Supervisor  # noqa: E402
 
 PATIENCE_S = 300.0
 

@@ -12,6 +12,7 @@ from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.tdt import decode_greedy
 from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, StageSeconds, Token, Utterance
 from coldvoxd.ort import CPU, Session, open_session
@@ -76,16 +77,18 @@ class ParakeetRecognizer:
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Transcribe, or raise ProviderFault or InputFault."""
-        return self.recognize_samples(utterance.samples)
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+        """Transcribe, or raise ProviderFault, InputFault, or Stopped where `stop` is asked."""
+        return self.recognize_samples(utterance.samples, stop=stop)
 
-    def recognize_samples(self, samples: npt.NDArray[np.float32], sample_rate: int = SAMPLE_RATE) -> Hypothesis:
+    def recognize_samples(
+        self, samples: npt.NDArray[np.float32], sample_rate: int = SAMPLE_RATE, *, stop: Stop | None = None
+    ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
-        are not finite, more than 400 s), and ProviderFault where the model could not be run.
+        are not finite, more than 400 s), ProviderFault where the model could not be run, and Stopped.
         """
         started_s = time.perf_counter()
         _check_input(samples, sample_rate)
@@ -94,9 +97,9 @@ class ParakeetRecognizer:
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
             features = log_mel(without_exact_silence(samples), self._configuration.features_size)
             featured_s = time.perf_counter()
-            encoded = self.encode(features)
+            encoded = self.encode(features, stop)
             encoded_s = time.perf_counter()
-            tokens = self.decode(encoded)
+            tokens = self.decode(encoded, stop)
             decoded_s = time.perf_counter()
             stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
@@ -110,7 +113,7 @@ class ParakeetRecognizer:
             stages=stages,
         )
 
-    def encode(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def encode(self, features: npt.NDArray[np.float32], stop: Stop | None = None) -> npt.NDArray[np.float32]:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
         # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model has always
         # seen it, and the ranges of an int8 graph take it in.
@@ -119,6 +122,7 @@ class ParakeetRecognizer:
         outputs, lengths = self._encoder.run(
             ("outputs", "encoded_lengths"),
             {"audio_signal": padded, "length": np.array([features.shape[1]], dtype=np.int64)},
+            stop,
         )
         encoded = np.ascontiguousarray(outputs[0, :, : int(lengths[0])].T, dtype=np.float32)
         if not np.isfinite(encoded).all():
@@ -128,11 +132,19 @@ class ParakeetRecognizer:
             )
         return encoded
 
-    def decode(self, encoded: npt.NDArray[np.float32]) -> tuple[Token, ...]:
+    def decode(self, encoded: npt.NDArray[np.float32], stop: Stop | None = None) -> tuple[Token, ...]:
         """The tokens in encoder frames, float32 (frames, encoder size)."""
+
+        def step(
+            encoder_frame: npt.NDArray[np.float32], previous_token: int, state: States
+        ) -> tuple[npt.NDArray[np.float32], States]:
+            if stop is not None:
+                stop.check()
+            return self._step(encoder_frame, previous_token, state)
+
         return decode_greedy(
             encoded,
-            self._step,
+            step,
             self._initial_state,
             blank=self._vocabulary.blank,
             max_tokens_per_step=self._configuration.max_tokens_per_step,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from coldvoxd.core.settings import EndpointSettings
-from coldvoxd.core.values import SAMPLE_RATE, EndReason
+from coldvoxd.core.values import SAMPLE_RATE, EndReason, samples_in
 
 HYSTERESIS = 0.15
 """Silero's own choice for the distance of its two thresholds."""
@@ -125,10 +125,6 @@ class EndpointState:
         return self.floor_sample if self.phase is Phase.SILENCE else self.start_sample
 
 
-def _samples(milliseconds: float) -> int:
-    return round(milliseconds * SAMPLE_RATE / 1000)
-
-
 class _Step:
     """One event under way: what the table's actions work on."""
 
@@ -143,7 +139,7 @@ class _Step:
     def begin(self) -> None:
         """The first speech after silence."""
         frame = self._frame()
-        lead_sample = frame.start_sample - _samples(self.settings.lead_ms)
+        lead_sample = frame.start_sample - samples_in(self.settings.lead_ms)
         self.state = replace(
             self.state,
             start_sample=max(self.state.floor_sample, lead_sample),
@@ -183,11 +179,11 @@ class _Step:
         """Speech too short to be believed."""
 
     def end_at_silence(self) -> None:
-        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.ENDPOINT)
+        self._end(self.state.last_speech_sample + samples_in(self.settings.tail_ms), EndReason.ENDPOINT)
 
     def end_in_pause(self) -> None:
         """The greatest length fell into a pause: no cut is better than this one."""
-        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.LENGTH)
+        self._end(self.state.last_speech_sample + samples_in(self.settings.tail_ms), EndReason.LENGTH)
 
     def cut_at_quietest(self) -> None:
         """Close the utterance at its quietest place, and go on from there in the next."""
@@ -218,12 +214,12 @@ class _Step:
         self._end(self._now(), EndReason.STOP)
 
     def end_at_stop_in_pause(self) -> None:
-        self._end(self.state.last_speech_sample + _samples(self.settings.tail_ms), EndReason.STOP)
+        self._end(self.state.last_speech_sample + samples_in(self.settings.tail_ms), EndReason.STOP)
 
     def _end(self, end_sample: int, reason: EndReason) -> None:
         end_sample = min(end_sample, self._now())
         self.effects.append(SpeechEnded(self.state.last_speech_sample))
-        if self.state.speech_samples < _samples(self.settings.min_speech_ms):
+        if self.state.speech_samples < samples_in(self.settings.min_speech_ms):
             self.effects.append(Dropped(self.state.speech_samples))
         else:
             self.effects.append(Cut(self.state.start_sample, end_sample, reason, self.state.speech_samples))
@@ -289,7 +285,7 @@ def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symb
     if state.phase in {Phase.SILENCE, Phase.ONSET}:
         heard = state.speech_samples if state.phase is Phase.ONSET else 0
         if event.speech_probability >= settings.threshold:
-            return Symbol.CONFIRMED if heard + length >= _samples(settings.onset_ms) else Symbol.SPEECH
+            return Symbol.CONFIRMED if heard + length >= samples_in(settings.onset_ms) else Symbol.SPEECH
         return Symbol.SILENCE
     speaking = event.speech_probability >= settings.threshold - HYSTERESIS
     if event.end_sample - state.start_sample >= settings.max_utterance_s * SAMPLE_RATE:
@@ -297,7 +293,9 @@ def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symb
         return Symbol.FULL if speaking or state.phase is Phase.HANGOVER else Symbol.SILENCE
     if speaking:
         return Symbol.SPEECH
-    if state.phase is Phase.HANGOVER and event.end_sample - state.last_speech_sample >= _samples(settings.hangover_ms):
+    if state.phase is Phase.HANGOVER and event.end_sample - state.last_speech_sample >= samples_in(
+        settings.hangover_ms
+    ):
         return Symbol.EXPIRED
     return Symbol.SILENCE
 

@@ -85,6 +85,10 @@ class ProviderFault(ColdvoxError, RuntimeError):
     """The execution provider failed; the same audio may succeed on another."""
 
 
+class Stopped(ColdvoxError):
+    """A recognition was asked to end early, and did."""
+
+
 class ProviderUnavailable(ColdvoxError):
     """The execution provider asked for is not what a session would really run on."""
 

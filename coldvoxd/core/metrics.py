@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.values import GapReason, Hypothesis, StopReason
 
 KEPT_SAMPLES = 1000
@@ -98,6 +99,8 @@ class Metrics:
     def __init__(self) -> None:
         self.model_load_s = 0.0
         self._counts: Counter[Count] = Counter()
+        self._fault_classes: Counter[FaultClass] = Counter()
+        self._fault_reasons: Counter[Reason] = Counter()
         self._gaps: Counter[GapReason] = Counter()
         self._sessions: Counter[StopReason] = Counter()
         self._series: dict[Stage, _Series] = {}
@@ -105,6 +108,12 @@ class Metrics:
     def count(self, what: Count) -> None:
         """It happened once more."""
         self._counts[what] += 1
+
+    def fault(self, fault_class: FaultClass, reason: Reason) -> None:
+        """The accelerator failed, or its watch said no."""
+        self._counts[Count.FAULTS] += 1
+        self._fault_classes[fault_class] += 1
+        self._fault_reasons[reason] += 1
 
     def gap(self, reason: GapReason) -> None:
         """Audio was lost."""

@@ -13,6 +13,11 @@ FRAME_SAMPLES = 512
 """Samples that are scored together by the voice activity detector: 32 ms."""
 
 
+def samples_in(milliseconds: float) -> int:
+    """How many samples last so long."""
+    return round(milliseconds * SAMPLE_RATE / 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """What a microphone delivers, on whatever thread it likes."""

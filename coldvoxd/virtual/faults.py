@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.ort import Session
 
@@ -94,11 +95,11 @@ class FaultyRecognizer:
     def provider(self) -> str:
         return self._provider or self._real.provider
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         self._plan = plan = self._script.begin()
         if plan.part == "start":
             self.meet(plan, self.provider)
-        hypothesis = replace(self._real.recognize(utterance), provider=self.provider)
+        hypothesis = replace(self._real.recognize(utterance, stop), provider=self.provider)
         if plan.kind not in ANSWERS:
             return hypothesis
         self._script.happened()
@@ -144,21 +145,23 @@ class FaultySession(Session):
         self.inputs = real.inputs
         self.outputs = real.outputs
 
-    def run(self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+    def run(
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+    ) -> list[npt.NDArray[Any]]:
         plan = self._recognizer.plan_for(self._part)
         if plan is None:
-            return self._real.run(outputs, feeds)
+            return self._real.run(outputs, feeds, stop)
         self._recognizer.meet(plan, f"{self._recognizer.provider} in {self.path.name}")
         match plan.kind:
             case "broken":
                 self._recognizer.noted()
                 impossible = {name: values[..., None] for name, values in feeds.items()}
-                return self._real.run(outputs, impossible)
+                return self._real.run(outputs, impossible, stop)
             case "nan":
-                results = self._real.run(outputs, feeds)
+                results = self._real.run(outputs, feeds, stop)
                 self._recognizer.noted()
                 return [results[0] * np.float32(np.nan), *results[1:]]
-        return self._real.run(outputs, feeds)
+        return self._real.run(outputs, feeds, stop)
 
     def close(self) -> None:
         self._real.close()

@@ -20,9 +20,10 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.daemon import ladder
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
 from coldvoxd.standby import Readiness
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
 from coldvoxd.virtual.faults import Wrap
@@ -60,7 +61,7 @@ class Stage:
         timer.cancel()
         from coldvoxd.core.failover import ProbeDue
 
-        self.supervisor._tell(ProbeDue())
+        self.supervisor.tell(ProbeDue())
 
     def count(self, what: Count) -> int:
         return self.supervisor._metrics.figures().counts[what]
@@ -255,7 +256,7 @@ async def test_an_accelerator_that_is_overtaken_three_times_in_a_row_is_left(tmp
         for number in range(1, 4):
             hypothesis = await staged.hear(number)
             assert (hypothesis.text, hypothesis.provider) == (heard(number), CPU)
-            await eventually(lambda: not staged.supervisor._late)
+            await eventually(lambda: not (staged.supervisor._hedging and staged.supervisor._hedging.occupied))
         assert (staged.supervisor.status.provider, staged.degraded) == (CPU, "gpu-timeout")
 
 
@@ -356,7 +357,7 @@ async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
 async def test_an_accelerator_that_hangs_while_it_loads_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coldvoxd.supervisor.TRIAL_LIMIT_S", 0.5)
+    monkeypatch.setattr("coldvoxd.trial.LOAD_LIMIT_S", 0.5)
     async with stage(tmp_path, "OPENING 20000") as staged:
         assert (await staged.hear(0)).text == heard(0)
         await eventually(lambda: staged.degraded == "gpu-timeout")

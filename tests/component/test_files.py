@@ -27,6 +27,7 @@ from coldvoxd.core.errors import (
 )
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import (
     EndReason,
     EngineStatus,
@@ -37,8 +38,9 @@ from coldvoxd.core.values import (
     Utterance,
 )
 from coldvoxd.files import FileJobs, open_audio
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.eventually import eventually
@@ -79,10 +81,10 @@ class Passing:
     def provider(self) -> str:
         return self._real.provider
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         if utterance.session_id or utterance.end_reason is EndReason.LENGTH:  # neither warm-up nor golden clip
             self._before(utterance)
-        return self._real.recognize(utterance)
+        return self._real.recognize(utterance, stop)
 
     def close(self) -> None:
         self._real.close()

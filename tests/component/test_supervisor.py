@@ -12,10 +12,12 @@ import pytest
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import InputFault, ModelInvalid, ModelMissing, ProviderFault, RecognitionFailed
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
 from coldvoxd.rung import recognition_limit_s
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from tests.support.eventually import eventually
 
 STATUS = EngineStatus(model="mini", precision="fp32")
@@ -41,10 +43,10 @@ class Faulty:
     def provider(self) -> str:
         return self._real.provider
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         if utterance.id:  # the warm-up has no number
             self._before(utterance)
-        return self._real.recognize(utterance)
+        return self._real.recognize(utterance, stop)
 
     def close(self) -> None:
         self._real.close()

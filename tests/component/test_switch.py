@@ -22,11 +22,13 @@ from coldvoxd.core.errors import (
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings, Settings
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engine import Engine
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
 from coldvoxd.ort import available_providers
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
@@ -50,11 +52,11 @@ class Watched:
     def provider(self) -> str:
         return self._real.provider
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         assert not self.closed
         if utterance.id:
             self._house.before(utterance)
-        return self._real.recognize(utterance)
+        return self._real.recognize(utterance, stop)
 
     def close(self) -> None:
         self.closed = True

@@ -10,6 +10,7 @@ import soxr
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import FileFault, ProviderFault
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import FRAME_SAMPLES, Hypothesis, Precision, Utterance
 from coldvoxd.models import find_model
 from coldvoxd.transcription import transcribe_file
@@ -48,9 +49,9 @@ class Listener:
     def provider(self) -> str:
         return self._recognizer.provider
 
-    def recognize(self, utterance: Utterance) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         self.utterances.append(utterance)
-        return self._recognizer.recognize(utterance)
+        return self._recognizer.recognize(utterance, stop)
 
     def close(self) -> None:
         self._recognizer.close()

@@ -7,8 +7,9 @@ from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.files import FileJobs
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.bus import PrivateBus, RunningService, running_service

@@ -16,8 +16,9 @@ import onnxruntime
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
+from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
-from coldvoxd.supervisor import Ladder, Supervisor
+from coldvoxd.supervisor import Supervisor
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 

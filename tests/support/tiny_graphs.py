@@ -10,13 +10,15 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Fault = Literal["nan", "nan-encoder", "raise", "raise-decoder"]
+Fault = Literal["nan", "nan-encoder", "raise", "raise-decoder", "endless"]
 Emission = tuple[str | None, int]
 """A piece, or None for blank, and its duration in encoder frames."""
 
 BINS = 80
 DURATIONS = 5
 SUBSAMPLING = 8
+ENDLESS_COLUMNS = 200
+"""Two seconds of audio."""
 HELLO: tuple[Emission, ...] = (("\u2581Hello", 2), (None, 1), (",", 0), ("\u2581world", 3), (".", 1))
 
 
@@ -32,7 +34,8 @@ def write_tiny_parakeet(
     """A model directory whose decoder takes the emissions of `script` one after the other, whatever it hears.
 
     `nan` makes the decoder's scores NaN, `nan-encoder` the encoder's frames; `raise` and `raise-decoder` make that
-    graph's run fail inside ONNX Runtime. `pieces` come before those of the script in the vocabulary;
+    graph's run fail inside ONNX Runtime; `endless` keeps the encoder busy for ever with more than ENDLESS_COLUMNS of
+    audio. `pieces` come before those of the script in the vocabulary;
     `certainty` is by how much the score of what is said exceeds all others'.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -85,6 +88,8 @@ def _encoder(fault: Fault | None) -> onnx.ModelProto:
         nodes.append(helper.make_node("Mul", ["honest", "nan"], ["outputs"]))
     elif fault == "raise":
         nodes += _failing("honest", "outputs")
+    elif fault == "endless":
+        nodes += _endless("honest", "length", "outputs")
     else:
         nodes.append(helper.make_node("Identity", ["honest"], ["outputs"]))
     return _model(
@@ -99,6 +104,11 @@ def _encoder(fault: Fault | None) -> onnx.ModelProto:
             "leading": np.array([0, 1]),
             "nan": np.array(np.nan, dtype=np.float32),
             "far": np.array([1_000_000]),
+            "endless_columns": np.array([ENDLESS_COLUMNS]),
+            "one_turn": np.array([1]),
+            "endless_turns": np.array([2**62]),
+            "scalar": np.array([], dtype=np.int64),
+            "again": np.array(True),
         },
     )
 
@@ -159,6 +169,30 @@ def _failing(source: str, target: str) -> list[onnx.NodeProto]:
         helper.make_node("Mul", ["shape", "far"], ["row_too_far"]),
         helper.make_node("Gather", [source, "row_too_far"], ["never"], axis=0),
         helper.make_node("Reshape", ["never", "shape"], [target]),
+    ]
+
+
+def _endless(source: str, columns: str, target: str) -> list[onnx.NodeProto]:
+    """Passes a value on, after more turns of a loop than will ever end where there are too many columns."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["goes_on"], ["goes_on_out"]), helper.make_node("Neg", ["value"], ["value_out"])],
+        "turn",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("goes_on_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("value_out", TensorProto.FLOAT, None),
+        ],
+    )
+    return [
+        helper.make_node("Greater", [columns, "endless_columns"], ["too_many"]),
+        helper.make_node("Where", ["too_many", "endless_turns", "one_turn"], ["turns"]),
+        helper.make_node("Reshape", ["turns", "scalar"], ["turn_count"]),
+        helper.make_node("Neg", [source], ["turned"]),
+        helper.make_node("Loop", ["turn_count", "again", "turned"], [target], body=body),
     ]
 
 

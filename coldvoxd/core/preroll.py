@@ -1,0 +1,60 @@
+"""What was heard last, and how far back a session that begins may reach in it."""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+
+from coldvoxd.core.endpointing import HYSTERESIS
+from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.values import FRAME_SAMPLES, Gap, ScoredFrame, samples_in
+
+PAUSE_IN_SPEECH_MS = 200
+"""Pauses up to this belong to the speech in which a session's start reaches back."""
+SPARE_MS = 1000
+"""Kept beyond what the settings ask for: a call is served somewhat after the moment that it counts from."""
+
+
+class PreRoll:
+    """Scored frames and gaps in order, the last few seconds of them."""
+
+    def __init__(self, settings: EndpointSettings, pre_roll_ms: int) -> None:
+        self._heard: deque[ScoredFrame | Gap] = deque()
+        self.use_settings(settings, pre_roll_ms)
+
+    def use_settings(self, settings: EndpointSettings, pre_roll_ms: int) -> None:
+        """From the next session on."""
+        self._settings = settings
+        self._pre_roll_samples = samples_in(pre_roll_ms)
+        kept_samples = samples_in(pre_roll_ms + settings.lead_ms + SPARE_MS)
+        self._heard = deque(self._heard, maxlen=math.ceil(kept_samples / FRAME_SAMPLES) + 1)
+
+    def __iter__(self) -> Iterator[ScoredFrame | Gap]:
+        return iter(tuple(self._heard))
+
+    def append(self, item: ScoredFrame | Gap) -> None:
+        self._heard.append(item)
+
+    def clear(self) -> None:
+        """Nothing that was heard may be used any more."""
+        self._heard.clear()
+
+    def reach_back(self, start_sample: int) -> int:
+        """The earliest sample that a session may use.
+
+        Where speech had already begun, that is its beginning, at most the pre-roll away; the lead comes on top of it
+        for first consonants, within the pre-roll.
+        """
+        earliest = start_sample - self._pre_roll_samples
+        begin = start_sample
+        exit_threshold = self._settings.threshold - HYSTERESIS
+        for item in reversed(self._heard):
+            if isinstance(item, Gap):
+                earliest = max(earliest, item.start_sample + item.samples)
+                break
+            if item.frame.start_sample >= start_sample:
+                continue
+            if item.speech_probability >= exit_threshold:
+                begin = item.frame.start_sample
+            elif begin - item.frame.start_sample > samples_in(PAUSE_IN_SPEECH_MS):
+                break
+        return max(earliest, begin - samples_in(self._settings.lead_ms))

@@ -1,0 +1,120 @@
+"""Hearing: how a session's frames become utterances."""
+
+import logging
+import math
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core import endpointing
+from coldvoxd.core.endpointing import Cut, Dropped, Finish, Lost, Scored, SpeechBegan, SpeechEnded
+from coldvoxd.core.reframe import joined
+from coldvoxd.core.values import Gap, ScoredFrame, Utterance, samples_in
+from coldvoxd.outlets import Outlets
+from coldvoxd.session import Session
+
+log = logging.getLogger(__name__)
+
+LEVEL_EVERY_FRAMES = 3
+"""One level in 96 ms: about ten a second."""
+
+
+class Hearer(Protocol):
+    """Who makes something of what a session hears."""
+
+    def next_utterance(self) -> int:
+        """A number that no other utterance has."""
+        ...
+
+    def on_utterance(self, session: Session, utterance: Utterance) -> None:
+        """It is complete."""
+        ...
+
+    def on_endpoint(self, session: Session) -> None:
+        """What was said has come to an end by itself."""
+        ...
+
+    def on_frame(self, session: Session, first_after_call: bool, level_db: float | None) -> None:
+        """A frame was heard; with its level where that is to be told."""
+        ...
+
+
+class Hearing:
+    """Runs a session's endpointer, and keeps the audio that it may still ask for. Event loop only."""
+
+    def __init__(self, hearer: Hearer, outlets: Outlets) -> None:
+        self._hearer = hearer
+        self._outlets = outlets
+
+    def hear(self, session: Session, item: ScoredFrame | Gap) -> None:
+        """A frame or a gap, unless the session hears no more."""
+        if session.flushed:
+            return
+        if isinstance(item, Gap):
+            if item.start_sample >= session.endpoint.floor_sample:
+                self._step(session, Lost(item.start_sample, item.start_sample + item.samples))
+            return
+        frame = item.frame
+        if frame.end_sample <= session.endpoint.floor_sample or frame.start_sample < session.fed_sample:
+            return
+        session.audio.append(frame)
+        first_after_call = session.fed_sample <= session.start_sample < frame.end_sample
+        session.fed_sample = frame.end_sample
+        level_db = _level_db(frame.samples)
+        self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, level_db))
+        self._forget_old_audio(session)
+        session.frames += 1
+        told = session.frames % LEVEL_EVERY_FRAMES == 0
+        self._hearer.on_frame(session, first_after_call, level_db if told else None)
+
+    def interrupt(self, session: Session) -> None:
+        """The microphone is away: close what is open."""
+        self._step(session, Lost(session.fed_sample, session.fed_sample))
+
+    def finish(self, session: Session) -> None:
+        """The session hears no more: close what is open."""
+        session.flushed = True
+        self._step(session, Finish(session.fed_sample))
+
+    def _step(self, session: Session, event: endpointing.Event) -> None:
+        self._outlets.journal.heard(session.id, event, session.audio[-1] if isinstance(event, Scored) else None)
+        session.endpoint, effects = endpointing.step(session.endpoint, event, session.endpoint_settings)
+        for effect in effects:
+            match effect:
+                case SpeechBegan():
+                    self._outlets.announcer.speech_started(session.id)
+                case SpeechEnded():
+                    self._outlets.announcer.speech_ended(session.id)
+                case Dropped():
+                    log.debug("session %d: %d samples of speech dropped as noise", session.id, effect.speech_samples)
+                case Cut():
+                    self._hearer.on_utterance(session, self._utterance(session, effect))
+                    if session.endpoint.phase is endpointing.Phase.SILENCE:
+                        self._hearer.on_endpoint(session)
+
+    def _utterance(self, session: Session, cut: Cut) -> Utterance:
+        return Utterance(
+            id=self._hearer.next_utterance(),
+            session_id=session.id,
+            start_sample=cut.start_sample,
+            samples=joined(session.audio, cut.start_sample, cut.end_sample),
+            end_reason=cut.reason,
+            speech_samples=cut.speech_samples,
+        )
+
+    def _forget_old_audio(self, session: Session) -> None:
+        lead = samples_in(session.endpoint_settings.lead_ms)
+        keep = session.endpoint.keep_from_sample
+        if session.endpoint.phase is endpointing.Phase.SILENCE:
+            keep = max(keep, session.fed_sample - lead - 2 * len(session.audio[-1].samples))
+        while session.audio and session.audio[0].end_sample <= keep:
+            session.audio.popleft()
+        self._outlets.journal.forget(session.id, session.endpoint, session.audio)
+
+
+def _level_db(samples: npt.NDArray[np.int16]) -> float:
+    """Root mean square of int16 samples in dBFS, -96 at the lowest."""
+    wide = samples.astype(np.float32)
+    power = float(np.dot(wide, wide)) / len(samples)
+    return max(-96.0, 10 * math.log10(power + 1e-9) - 20 * math.log10(32768))

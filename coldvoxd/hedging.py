@@ -1,0 +1,156 @@
+"""Hedging: an utterance goes to the accelerator, to the CPU as well where that takes long, and the first valid answer wins."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from coldvoxd.core.errors import InputFault
+from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.metrics import Count, Metrics
+from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.race import first_valid
+from coldvoxd.rung import ACCELERATOR_LIMIT_S, Run, Rung, class_of
+
+log = logging.getLogger(__name__)
+
+LATE_IN_A_ROW = 3
+"""An accelerator that the CPU overtakes so often without a break is of no use."""
+LET_GO_AFTER_S = 1.0
+"""First the CPU answers what the accelerator could not."""
+
+
+class Hedging:
+    """Utterances on the accelerator. Event loop only.
+
+    `on_cpu` recognizes there; `serves` says whether utterances go to the accelerator; `tell_fault` is told of each of
+    its faults.
+    """
+
+    def __init__(
+        self,
+        accelerator: Rung,
+        metrics: Metrics,
+        *,
+        on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
+        serves: Callable[[], bool],
+        tell_fault: Callable[[FaultClass, Reason, str], None],
+    ) -> None:
+        self._accelerator = accelerator
+        self._metrics = metrics
+        self._on_cpu = on_cpu
+        self._serves = serves
+        self._tell_fault = tell_fault
+        self._late: set[Run] = set()
+        """Runs that the CPU has overtaken and that have not ended."""
+        self._late_in_a_row = 0
+
+    @property
+    def occupied(self) -> bool:
+        """A late run has the accelerator's lane."""
+        return bool(self._late)
+
+    def begin(self) -> None:
+        """The accelerator serves from now on."""
+        self._late_in_a_row = 0
+
+    def let_go(self) -> None:
+        """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
+        if self._late:
+            self._accelerator.abandon()
+        else:
+            self._accelerator.drop(LET_GO_AFTER_S)
+
+    async def recognize(self, utterance: Utterance) -> Hypothesis:
+        """On the accelerator; from `hedge_s` on on the CPU too. Raises InputFault, or what the CPU raises."""
+        accelerator = self._accelerator
+        hedge_s = accelerator.hedge_s
+        run: Run | None = None
+        try:
+            run = accelerator.start(utterance)
+            await asyncio.wait({run.answer}, timeout=hedge_s)
+            if run.answer.done():
+                hypothesis = run.answer.result()
+                accelerator.learn(run)
+                self._late_in_a_row = 0
+                return hypothesis
+        except InputFault:
+            raise
+        except Exception as fault:  # noqa: BLE001 - whatever an accelerator's driver makes of it, the CPU answers
+            self._failed(fault, utterance, run)
+            return await self._on_cpu(utterance)
+        log.info(
+            "utterance %d takes long on %s; the CPU begins it too after %.3f s",
+            utterance.id, accelerator.name, hedge_s,
+        )  # fmt: skip
+        self._metrics.count(Count.HEDGES)
+        return await self._raced(run, hedge_s)
+
+    async def _raced(self, run: Run, hedge_s: float) -> Hypothesis:
+        """The first valid answer of a run that takes long and of the CPU."""
+        loop = asyncio.get_running_loop()
+        give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, run)
+        run.answer.add_done_callback(lambda _: give_up.cancel())
+        self._late.add(run)
+        run.answer.add_done_callback(lambda _: self._late.discard(run))
+        used: Hypothesis | None = None
+        try:
+            used = await first_valid(run, self._on_cpu(run.utterance))
+        finally:
+            if run.answer.done():
+                self._late_answer(run, used)
+            else:
+                run.answer.add_done_callback(lambda _: self._late_answer(run, used))
+                if run.begun_s is not None and loop.time() - run.begun_s >= hedge_s:
+                    self._overtaken()
+        return used
+
+    def _overtaken(self) -> None:
+        """The CPU answered while the accelerator, though it had all the time that it needs, has not."""
+        self._late_in_a_row += 1
+        if self._late_in_a_row >= LATE_IN_A_ROW and self._serves():
+            message = f"{self._accelerator.name} was overtaken by the CPU {LATE_IN_A_ROW} times in a row"
+            log.warning(message)
+            self._tell_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
+
+    def _late_answer(self, run: Run, used: Hypothesis | None) -> None:
+        """A run that took long has ended. Unless its text was used it is nobody's; its fault is news."""
+        if run.answer.cancelled():
+            return
+        fault = run.answer.exception()
+        if fault is None and run.answer.result() is used:
+            self._late_in_a_row = 0
+            return
+        self._metrics.count(Count.LATE)
+        log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
+        if isinstance(fault, Exception) and not isinstance(fault, InputFault):
+            self._failed(fault, run.utterance, run)
+
+    def _failed(self, fault: Exception, utterance: Utterance, run: Run | None) -> None:
+        """A run on the accelerator failed.
+
+        That of a recognizer which was replaced since counts only where it tells that the accelerator is beyond use.
+        """
+        self._metrics.count(Count.ATTEMPTS_AGAIN)
+        fault_class, reason = class_of(fault)
+        log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._accelerator.name, fault_class, fault)
+        if run is None or run.generation == self._accelerator.generation or fault_class is FaultClass.STICKY:
+            self._tell_fault(fault_class, reason, str(fault))
+
+    def _left_behind(self, run: Run) -> None:
+        """A run that exceeded its limit: its thread can't be killed, so its lane is left to it."""
+        if run.answer.done():
+            return
+        if run.begun_s is None:
+            run.answer.cancel()  # it waits behind another run, which has a limit of its own
+            return
+        loop = asyncio.get_running_loop()
+        left_s = ACCELERATOR_LIMIT_S - (loop.time() - run.begun_s)
+        if left_s > 0:
+            loop.call_later(left_s, self._left_behind, run)
+            return
+        run.answer.cancel()
+        if run.generation != self._accelerator.generation:
+            return  # its lane was left behind already
+        self._accelerator.abandon()
+        message = f"a run on {self._accelerator.name} exceeded {ACCELERATOR_LIMIT_S:g} s"
+        self._tell_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)

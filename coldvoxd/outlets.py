@@ -1,0 +1,59 @@
+"""Where goes what sessions hear and say: to clients, into the journal, into the figures."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from coldvoxd.core import endpointing
+from coldvoxd.core.endpointing import EndpointState
+from coldvoxd.core.metrics import Metrics
+from coldvoxd.core.ports import Announcer, Journal
+from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.values import Frame, StopReason, Transcript, Utterance
+
+
+class Unattended:
+    """An Announcer without clients, for the time before the bus is there."""
+
+    def dictation_started(self, session: int) -> None: ...
+
+    def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None: ...
+
+    def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None: ...
+
+    def speech_started(self, session: int) -> None: ...
+
+    def speech_ended(self, session: int) -> None: ...
+
+    def level(self, dbfs: float) -> None: ...
+
+    def state_changed(self) -> None: ...
+
+    def when_accepted(self, then: Callable[[], None]) -> None:
+        then()
+
+
+class Forgetful:
+    """A Journal that keeps nothing: a crash loses what was being said."""
+
+    def begin(self, session: SpooledSession, state: EndpointState) -> None: ...
+
+    def heard(self, session: int, event: endpointing.Event, frame: Frame | None) -> None: ...
+
+    def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None: ...
+
+    def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None: ...
+
+    def attempt(self, session: int, utterance: int) -> None: ...
+
+    def settled(self, session: int, utterance: int) -> None: ...
+
+    def end(self, session: int) -> None: ...
+
+
+@dataclass(slots=True)
+class Outlets:
+    """Shared by all who tell something; clients and journal come once the bus is there."""
+
+    announcer: Announcer = field(default_factory=Unattended)
+    journal: Journal = field(default_factory=Forgetful)
+    metrics: Metrics = field(default_factory=Metrics)
