@@ -19,6 +19,7 @@ from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.card import CardKeeper
 from coldvoxd.core import notice
 from coldvoxd.core.errors import UnknownDevice
 from coldvoxd.core.metrics import Metrics
@@ -59,6 +60,8 @@ NUMBERS_A_SECOND = 8
 VIRTUAL = "virtual:"
 DEVICE = "device"
 """Under this the chosen microphone is handed over to a new process."""
+RESTING = "resting"
+"""And under this, that nobody has dictated for long, and the accelerator rests."""
 GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
@@ -84,6 +87,7 @@ class Daemon:
         self._service: BusService | None = None
         self._noticed = notice.NoticeState()
         self._metrics = Metrics()
+        self._card = CardKeeper(settings.gpu, self._busy_until_s)
         self._recognition = Switch(
             self._supervise,
             settings.model,
@@ -98,6 +102,8 @@ class Daemon:
             load_settings=load_settings,
             use_settings=self._use_settings,
         )
+        if self._past.carried.get(RESTING):
+            self._recognition.begin_at_rest()
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
@@ -117,14 +123,14 @@ class Daemon:
             first_number=first_number(),
             log_text=settings.log.spoken_text,
             metrics=self._metrics,
-            on_hearing=self._microphone.on_hearing,
+            on_hearing=self._on_hearing,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._recovery: Recovery | None = None
         self._replacement = Replacement(
             settings.replacement,
             self._past,
-            wanted=lambda: self._recognition.wants_new_process,
+            wanted=lambda: self._recognition.wants_new_process or self._card.wants_new_process,
             busy_until_s=self._busy_until_s,
             tell=self._recognition.tell_error,
         )
@@ -146,6 +152,7 @@ class Daemon:
             serving = [
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
+                tasks.create_task(self._card.keep(self._recognition), name="card"),
                 tasks.create_task(self._recognition.load(), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
@@ -184,7 +191,9 @@ class Daemon:
         self._notifier.watchdog()
         heard_s = self._last_frame_s if self._heard_to_the_end else None
         chosen = self._microphone.selection
-        carried = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
+        carried: dict[str, object] = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
+        if self._recognition.resting:
+            carried[RESTING] = True
         return self._past.next(asyncio.get_running_loop().time(), heard_s, carried)
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
@@ -200,6 +209,7 @@ class Daemon:
         self._heard_to_the_end = self._microphone.device_open
         await self._capture.close(CAPTURE_AT_STOP_S)
         self._recognition.close()
+        self._card.close()
         await service.close()
         if spool is not None:
             if not self._renewing:
@@ -263,7 +273,7 @@ class Daemon:
         self._tell()
 
     def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-        return Supervisor(ladder(settings), engine_at_start(settings), on_change, self._metrics)
+        return Supervisor(ladder(settings), engine_at_start(settings), on_change, self._metrics, self._card)
 
     def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
         if self._service is not None:
@@ -280,6 +290,7 @@ class Daemon:
         )
         if fresh.microphone.device != before.microphone.device:
             self._use_device(before.microphone.device, fresh.microphone)
+        self._card.use_settings(fresh.gpu)
         logging.getLogger().setLevel(fresh.log.level.upper())
 
     def _use_device(self, before: str, fresh: MicrophoneSettings) -> None:
@@ -293,6 +304,12 @@ class Daemon:
                 self._microphone.select(fresh.device)
             except UnknownDevice as fault:
                 log.warning("the microphone stays as it is: %s", fault)
+
+    def _on_hearing(self, hearing: bool) -> None:
+        """A session begins to need the microphone, or has heard all."""
+        if hearing:
+            self._card.needed()
+        self._microphone.on_hearing(hearing)
 
     def _on_rest(self, obstacle: str) -> None:
         """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""

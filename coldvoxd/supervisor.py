@@ -161,6 +161,11 @@ class Supervisor:
         return self._state.reason.value or (IDLE if self.resting else WELL)
 
     @property
+    def on_accelerator_since_s(self) -> float:
+        """When it last came into use."""
+        return self._state.on_gpu_since_s
+
+    @property
     def resting(self) -> bool:
         """The accelerator was let go of because nobody dictates."""
         return self._state.phase is Phase.RESTING
@@ -206,6 +211,7 @@ class Supervisor:
         if self._state.phase is Phase.STARTING and self._trying is None:
             return  # it is asked when the time has come
         self._against(verdict)
+
     def well_again(self) -> None:
         """The watch has nothing against the accelerator any more."""
         self.tell(failover.WellAgain(random.uniform(-1, 1)))
@@ -349,7 +355,8 @@ class Supervisor:
             self._touched = self._touched or fault_class is not FaultClass.ABSENT
             log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
-            self._fault(fault_class, reason, str(fault))
+            if self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:
+                self._fault(fault_class, reason, str(fault))
         else:
             self._touched = True
             if self._state.phase in {Phase.STARTING, Phase.PROBING}:

@@ -83,6 +83,11 @@ class Switch:
         return self._place.supervisor.on_accelerator
 
     @property
+    def on_accelerator_since_s(self) -> float:
+        """When it last came into use."""
+        return self._place.supervisor.on_accelerator_since_s
+
+    @property
     def resting(self) -> bool:
         """The accelerator was let go of because nobody dictates."""
         return self._place.supervisor.resting

@@ -189,7 +189,9 @@ def _looked(state: Health, sight: Sight, now_s: float, settings: GpuSettings) ->
         effects.append(Struck(Verdict(FaultClass.STICKY, Reason.GPU_MEMORY_ERRORS, message)))
     if sight.library_replaced and not state.replaced_told:
         effects.append(
-            Noted("the graphics driver was upgraded under the daemon: restart the machine before the new one can be used")
+            Noted(
+                "the graphics driver was upgraded under the daemon: restart the machine before the new one can be used"
+            )
         )
     found = _condition(seen, now_s, settings)
     told = state.condition

@@ -31,7 +31,7 @@ _TROUBLES: Mapping[int, Trouble] = {
 
 
 class NoLibrary(Exception):
-    """This machine has no management library: nothing can be told of its cards."""
+    """Where there is no management library, nothing can be told of its cards."""
 
 
 class Card:
@@ -114,7 +114,8 @@ class Card:
         self._without.clear()
         self._file = _mapped(LIBRARY)
         self._slowdown_c = self._told(
-            "slowdown", lambda: nvml.nvmlDeviceGetTemperatureThreshold(self._card, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN)
+            "slowdown",
+            lambda: nvml.nvmlDeviceGetTemperatureThreshold(self._card, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
         )
         self._events = self._told("events", self._listen)
 
@@ -161,7 +162,9 @@ class Card:
             return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(card))  # drivers before 535
 
     def _own_bytes(self, card: Any) -> int:
-        running = self._nvml.nvmlDeviceGetComputeRunningProcesses_v3(card)  # the plain name means this, and fails otherwise
+        running = self._nvml.nvmlDeviceGetComputeRunningProcesses_v3(
+            card
+        )  # the plain name means this, and fails otherwise
         return sum(int(process.usedGpuMemory or 0) for process in running if process.pid == os.getpid())
 
     def _uncorrected(self, card: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from coldvoxd.core import gpuhealth
 from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.gpuhealth import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, XidSeen
+from coldvoxd.core.gpuhealth import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu.nvml import Card, NoLibrary
 from coldvoxd.lane import Lane
@@ -42,13 +42,20 @@ class Looker(Protocol):
 class Watch:
     """Two threads of its own, which may hang and are then left behind. Event loop only.
 
-    `tell` is given each change of the card's health. Where there is no management library, `run` returns.
+    `tell` is given each change of the card's health. While it isn't `worthwhile` the driver is let go of: whoever asks a
+    card keeps it awake. Where there is no management library, `run` returns.
     """
 
     def __init__(
-        self, settings: GpuSettings, tell: Callable[[Effect], None], open_card: Callable[[], Looker] = Card
+        self,
+        settings: GpuSettings,
+        tell: Callable[[Effect], None],
+        *,
+        worthwhile: Callable[[], bool] = lambda: True,
+        open_card: Callable[[], Looker] = Card,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        self._worthwhile = worthwhile
         self._tell = tell
         self._open_card = open_card
         self._health = Health()
@@ -61,8 +68,6 @@ class Watch:
         self._hung = 0
         """Looks in a row that were left behind."""
         self._due = asyncio.Event()
-        self._wanted = asyncio.Event()
-        self._wanted.set()
         self.blind = False
         """There is no management library."""
 
@@ -70,6 +75,11 @@ class Watch:
     def sight(self) -> Sight:
         """What was seen last."""
         return self._health.last
+
+    @property
+    def condition(self) -> Verdict | None:
+        """What speaks against the card at present."""
+        return self._health.condition
 
     def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
         """What a run's own fault means together with what is known of the card; it is looked at soon."""
@@ -79,16 +89,18 @@ class Watch:
     async def run(self) -> None:
         """Watch until cancelled, or return where there is nothing to watch with."""
         while not self.blind:
-            await self._wanted.wait()
             self._due.clear()
-            await self.look()
+            if self._worthwhile():
+                await self.look()
+            else:
+                await self._let_go()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(LONGEST_PAUSE_S, self._settings.look_s * 4**self._hung)):
+                async with asyncio.timeout(min(LONGEST_PAUSE_S, self.settings.look_s * 4**self._hung)):
                     await self._due.wait()
 
     async def look(self) -> None:
-        """A look now, or the end of the one that is under way. Nothing while the card is left alone."""
-        if self.blind or not self._wanted.is_set():
+        """A look now, or the end of the one that is under way. None where it isn't worthwhile."""
+        if self.blind or not self._worthwhile():
             return
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="gpu look")
@@ -101,10 +113,9 @@ class Watch:
         looking = asyncio.create_task(self.look(), name="gpu look before a run")
         await asyncio.wait({looking}, timeout=limit_s)
 
-    async def leave_alone(self) -> None:
-        """Let go of the driver until `resume`: whoever asks a card keeps it awake."""
-        self._wanted.clear()
-        await self._let_go()
+    def look_soon(self) -> None:
+        """Look without waiting for the next time: something may have changed, or whether it is worthwhile."""
+        self._due.set()
 
     def close(self) -> None:
         """The end: what hangs in the driver is left to itself. Doesn't wait."""
@@ -114,11 +125,6 @@ class Watch:
         for lane in (self._looks, self._events):
             if lane is not None:
                 lane.close()
-
-    def resume(self) -> None:
-        """Watch again."""
-        self._wanted.set()
-        self._due.set()
 
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -155,7 +161,7 @@ class Watch:
     async def _listen(self, card: Looker) -> None:
         if self._events is None:
             self._events = Lane("gpu-events")
-        while card.tells_xids and card is self._card and self._wanted.is_set():
+        while card.tells_xids and card is self._card and self._worthwhile():
             waiting = self._events.submit(lambda: card.wait_for_xid(EVENT_WAIT_MS))
             if not (await asyncio.wait({waiting}, timeout=EVENT_LIMIT_S))[0]:
                 waiting.cancel()
@@ -187,7 +193,7 @@ class Watch:
                 self._leave_behind()
 
     def _see(self, event: gpuhealth.Event) -> None:
-        self._health, effects = gpuhealth.step(self._health, event, self._settings)
+        self._health, effects = gpuhealth.step(self._health, event, self.settings)
         for effect in effects:
             match effect:
                 case Noted(message):

@@ -33,7 +33,8 @@ WELL = Sight(total_bytes=8192 * MIB, free_bytes=4096 * MIB, own_bytes=0, tempera
 
 def told(*events: Event, settings: GpuSettings = SETTINGS) -> tuple[Health, list[Effect]]:
     """The health after all of them, and everything that was told on the way."""
-    health, effects = Health(), []
+    health = Health()
+    effects: list[Effect] = []
     for event in events:
         health, more = step(health, event, settings)
         effects += more

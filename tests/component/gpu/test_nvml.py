@@ -110,7 +110,8 @@ def test_a_lost_card_ends_the_waiting_for_events(card: VirtualCard) -> None:
     assert not looker.tells_xids
 
 
-def test_what_was_closed_is_opened_by_the_next_look(card: VirtualCard) -> None:
+@pytest.mark.usefixtures("card")
+def test_what_was_closed_is_opened_by_the_next_look() -> None:
     looker = Card()
     looker.close()
     looker.look()
@@ -126,9 +127,9 @@ def test_the_card_that_cuda_would_take_is_looked_at(card: VirtualCard, visible: 
     assert own == (0 if there == 2 else MIB)
 
 
-def test_a_hidden_card_is_no_card(card: VirtualCard) -> None:
+@pytest.mark.usefixtures("card")
+def test_a_hidden_card_is_no_card() -> None:
     assert Card({"CUDA_VISIBLE_DEVICES": "GPU-of-somebody-else"}).look() == Sight(Trouble.NO_DRIVER)
-    del card
 
 
 def test_an_upgraded_library_is_noticed(tmp_path: Path) -> None:

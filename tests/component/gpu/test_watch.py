@@ -1,7 +1,7 @@
 """The watch over a card that the stand-in library shows: what is told, when a look hangs, and leaving it alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -19,9 +19,11 @@ RARELY = GpuSettings(look_s=60.0, well_after_s=0.0)
 
 
 @asynccontextmanager
-async def watching(settings: GpuSettings) -> AsyncIterator[tuple[Watch, list[Effect]]]:
+async def watching(
+    settings: GpuSettings, worthwhile: Callable[[], bool] = lambda: True
+) -> AsyncIterator[tuple[Watch, list[Effect]]]:
     told: list[Effect] = []
-    over = Watch(settings, told.append)
+    over = Watch(settings, told.append, worthwhile=worthwhile)
     running = asyncio.create_task(over.run())
     try:
         yield over, told
@@ -95,15 +97,18 @@ async def test_a_look_that_hangs_is_left_behind_told_and_tried_again(
         await eventually(lambda: WellAgain() in told, what="its end")
 
 
-async def test_a_card_that_is_left_alone_is_let_go_of_and_can_be_watched_again(card: VirtualCard) -> None:
-    async with watching(OFTEN) as (over, told):
+async def test_a_card_that_is_not_worth_it_is_let_go_of_and_can_be_watched_again(card: VirtualCard) -> None:
+    wanted = [True]
+    async with watching(OFTEN, lambda: wanted[0]) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="a look")
-        await over.leave_alone()
+        wanted[0] = False
+        await eventually(lambda: over._card is None, what="the driver let go of")
         card.be(trouble=15)
         await over.look()
         await over.fresh(10.0)
         assert told == []
-        over.resume()
+        wanted[0] = True
+        over.look_soon()
         await eventually(lambda: told, what="the loss")
 
 
