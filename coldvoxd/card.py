@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 
 from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.gpuhealth import MIB, Effect, Sight, Verdict
+from coldvoxd.core.gpuhealth import MIB, Effect, Verdict
+from coldvoxd.core.metrics import CardFigures
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu.watch import Watch
 from coldvoxd.switch import Switch
@@ -35,10 +36,12 @@ class CardKeeper:
         self._kept_bytes: int | None = 0
         """Of the card's memory, what this process still had when its sessions had been let go of. None: nobody knows."""
 
-    @property
-    def sight(self) -> Sight | None:
-        """The last look, None where nothing is watched."""
-        return self._watch.sight if not self._watch.blind and self._worthwhile() else None
+    def figures(self) -> CardFigures:
+        """The last look, while the card is watched."""
+        if self._watch.blind or not self._worthwhile():
+            return CardFigures()
+        seen = self._watch.sight
+        return CardFigures(seen.total_bytes, seen.free_bytes, seen.own_bytes, seen.temperature_c)
 
     @property
     def condition(self) -> Verdict | None:
@@ -81,7 +84,7 @@ class CardKeeper:
         recognition = self._recognition
         if recognition is None or self._settings.watch == "never" or not recognition.accelerator_name:
             return False
-        if recognition.resting and not self._measuring:
+        if recognition.asleep or (recognition.resting and not self._measuring):
             return False
         return self._settings.watch == "always" or recognition.accelerator_name in NVIDIA
 

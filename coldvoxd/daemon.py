@@ -7,14 +7,8 @@ import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from functools import cache
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from coldvoxd.asr.parakeet import ParakeetRecognizer
-from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
@@ -23,28 +17,25 @@ from coldvoxd.card import CardKeeper
 from coldvoxd.core import notice
 from coldvoxd.core.errors import UnknownDevice
 from coldvoxd.core.metrics import Metrics
-from coldvoxd.core.ports import Controls, Microphone, Recognizer
+from coldvoxd.core.ports import Controls, Microphone
 from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spooling import SpooledSession
-from coldvoxd.core.values import EngineStatus, Frame, Gap, Precision, State
+from coldvoxd.core.values import EngineStatus, Frame, Gap, State
 from coldvoxd.engine import Engine
 from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
-from coldvoxd.ladder import Ladder
 from coldvoxd.microphone import MicrophoneKeeper
-from coldvoxd.models import find_model
-from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
+from coldvoxd.sleep import SleepWatch
 from coldvoxd.spool import Spool, runtime_directory
-from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
 from coldvoxd.systemd import Notifier, watchdog_interval_s
 from coldvoxd.vad.silero import SileroDetector
-from coldvoxd.virtual.accelerator import VirtualAccelerator
 from coldvoxd.virtual.microphone import VirtualMicrophone
 from coldvoxd.vitals import Vitals
 
@@ -55,14 +46,14 @@ CAPTURE_TRIED_S = 3.0
 TEXTS_AT_STOP_S = 2.5
 CAPTURE_AT_STOP_S = 1.0
 """Together under the five seconds in which the unit must have stopped."""
+TEXTS_AT_SLEEP_S = 1.0
+"""What is not text by then is recognized after the wake: memory outlives a sleep."""
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
-VIRTUAL = "virtual:"
 DEVICE = "device"
 """Under this the chosen microphone is handed over to a new process."""
 RESTING = "resting"
 """And under this, that nobody has dictated for long, and the accelerator rests."""
-GOLDEN = Path(__file__).parent / "data" / "golden" / "hello.flac"
 
 
 class Daemon:
@@ -101,6 +92,7 @@ class Daemon:
             settings,
             load_settings=load_settings,
             use_settings=self._use_settings,
+            card_figures=self._card.figures,
         )
         if self._past.carried.get(RESTING):
             self._recognition.begin_at_rest()
@@ -133,7 +125,9 @@ class Daemon:
             wanted=lambda: self._recognition.wants_new_process or self._card.wants_new_process,
             busy_until_s=self._busy_until_s,
             tell=self._recognition.tell_error,
+            slept=lambda: self._recognition.slept or self._recognition.resting,
         )
+        self._sleep = SleepWatch(self._put_away, self._resume)
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
@@ -150,6 +144,7 @@ class Daemon:
         self._recognition.look_for_missing = ModelFetching(self._settings.model, service.units).look
         async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
+                tasks.create_task(self._sleep.run(), name="sleep"),
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._card.keep(self._recognition), name="card"),
@@ -194,7 +189,8 @@ class Daemon:
         carried: dict[str, object] = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
         if self._recognition.resting:
             carried[RESTING] = True
-        return self._past.next(asyncio.get_running_loop().time(), heard_s, carried)
+        counted = not (self._recognition.slept or self._recognition.resting)
+        return self._past.next(asyncio.get_running_loop().time(), heard_s, carried, counted=counted)
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""
@@ -234,7 +230,7 @@ class Daemon:
 
     def _busy_until_s(self) -> float:
         recovered = self._recovery is None or self._recovery.idle
-        idle = recovered and self._recognition.idle and self._files.idle
+        idle = recovered and self._recognition.idle and self._files.idle and self._sleep.awake
         return self._pipeline.busy_until_s if idle else math.inf
 
     async def _renew(self, service: BusService) -> None:
@@ -325,6 +321,22 @@ class Daemon:
             self._pipeline.on_screen_lock()
         self._microphone.on_lock(locked)
 
+    async def _put_away(self) -> None:
+        """The machine is about to sleep: what is under way gets a moment to end; what doesn't comes after the wake."""
+        self._pipeline.on_suspend()
+        self._microphone.on_sleep(True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TEXTS_AT_SLEEP_S):
+                await self._pipeline.drained()
+        await self._recognition.suspend()
+        await self._microphone.released()
+
+    def _resume(self) -> None:
+        self._recognition.wake()
+        self._pipeline.on_wake()
+        self._microphone.on_sleep(False)
+        self._tell()
+
     def _tell(self) -> None:
         """Something that clients or `systemctl status` show may have changed."""
         if self._service is not None:
@@ -382,60 +394,6 @@ def open_microphone(settings: MicrophoneSettings) -> Microphone:
     if settings.device.startswith(VIRTUAL):
         return VirtualMicrophone(Path(settings.device.removeprefix(VIRTUAL)))
     return PortAudioMicrophone(settings)
-
-
-def ladder(settings: ModelSettings) -> Ladder:
-    """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
-
-    def on_cpu() -> Recognizer:
-        return open_recognizer(settings, CPU)
-
-    def mapped() -> Recognizer:
-        return open_recognizer(settings, CPU, packed=False)
-
-    name = settings.provider
-    if name == AUTO:
-        name = likely_accelerator() or CPU
-    if name == CPU:
-        return Ladder(on_cpu)
-    readiness = Readiness(settings.standby)
-    if name.startswith(VIRTUAL):
-        stand_in = virtual_accelerator(settings)
-        return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden_clip(), None, readiness, mapped)
-    return Ladder(
-        on_cpu, lambda: open_recognizer(settings, name), name, golden_clip(), readiness=readiness, cpu_mapped=mapped
-    )
-
-
-@cache
-def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
-    """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
-    socket = Path(settings.provider.removeprefix(VIRTUAL))
-    return VirtualAccelerator(socket, lambda wrap: open_recognizer(settings, CPU, wrap=wrap))
-
-
-def open_recognizer(
-    settings: ModelSettings,
-    provider: str,
-    *,
-    packed: bool = True,
-    wrap: Callable[[Session], Session] = lambda session: session,
-) -> Recognizer:
-    """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
-    files = find_model(settings.name, Precision(settings.precision))
-    return ParakeetRecognizer.open(files, provider, settings.threads, packed=packed, wrap=wrap)
-
-
-def golden_clip() -> npt.NDArray[np.float32]:
-    """The shipped recording by which accelerators are judged, float32 (n,) at 16 kHz."""
-    return np.concatenate(tuple(AudioFile.open(GOLDEN).blocks()))
-
-
-def engine_at_start(settings: ModelSettings) -> EngineStatus:
-    """What is known of the engine before anything is loaded."""
-    return EngineStatus(
-        model=settings.name, precision=settings.precision, available_providers=available_providers(), loading=True
-    )
 
 
 def first_number() -> int:

@@ -9,6 +9,7 @@ from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import joined, split
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.race import first_valid
+from coldvoxd.rung import Run, Rung
 from coldvoxd.standby import Standby
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,11 @@ class Ground:
         """An utterance that takes too long is begun anew in two pieces, and what is whole first wins."""
         rung = await self._standby.rung()
         run = rung.start(utterance)
+        with rung.awaiting(run, rung.split_s(utterance.duration_s)):
+            return await self._answer(rung, run)
+
+    async def _answer(self, rung: Rung, run: Run) -> Hypothesis:
+        utterance = run.utterance
         limit_s = rung.split_s(utterance.duration_s)
         loop = asyncio.get_running_loop()
         left_s = limit_s
@@ -73,7 +79,10 @@ class Ground:
         pieces = split(utterance)
         if pieces is None:
             rung = await self._standby.rung()
-            return await rung.start(utterance).answer
+            run = rung.start(utterance)
+            with rung.awaiting(run, rung.split_s(utterance.duration_s)):
+                await asyncio.wait({run.answer})
+                return run.answer.result()
         first, second = pieces
         heard = await self._within_limit(first)
         return joined(heard, await self._within_limit(second), second.start_sample - first.start_sample)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core import endpointing
-from coldvoxd.core.endpointing import Cut, Dropped, Finish, Lost, Scored, SpeechBegan, SpeechEnded
+from coldvoxd.core.endpointing import Cut, Dropped, Finish, Lost, Paused, Resumed, Scored, SpeechBegan, SpeechEnded
 from coldvoxd.core.reframe import joined
-from coldvoxd.core.values import Gap, ScoredFrame, Utterance, samples_in
+from coldvoxd.core.values import EndReason, Gap, ScoredFrame, Utterance, samples_in
 from coldvoxd.outlets import Outlets
 from coldvoxd.session import Session
 
@@ -31,6 +31,14 @@ class Hearer(Protocol):
         """It is complete."""
         ...
 
+    def on_pause(self, session: Session, utterance: Utterance) -> None:
+        """If no more is said, that is the utterance: one with the same number and samples will then be told as complete."""
+        ...
+
+    def on_resumed(self) -> None:
+        """More is said."""
+        ...
+
     def on_endpoint(self, session: Session) -> None:
         """What was said has come to an end by itself."""
         ...
@@ -46,6 +54,8 @@ class Hearing:
     def __init__(self, hearer: Hearer, outlets: Outlets) -> None:
         self._hearer = hearer
         self._outlets = outlets
+        self._next_number: int | None = None
+        """Of the utterance that is open, once it was told of."""
 
     def hear(self, session: Session, item: ScoredFrame | Gap) -> None:
         """A frame or a gap, unless the session hears no more."""
@@ -88,18 +98,26 @@ class Hearing:
                     self._outlets.announcer.speech_ended(session.id)
                 case Dropped():
                     log.debug("session %d: %d samples of speech dropped as noise", session.id, effect.speech_samples)
+                case Paused():
+                    self._hearer.on_pause(session, self._utterance(session, effect, EndReason.ENDPOINT))
+                case Resumed():
+                    self._hearer.on_resumed()
                 case Cut():
-                    self._hearer.on_utterance(session, self._utterance(session, effect))
+                    utterance = self._utterance(session, effect, effect.reason)
+                    self._next_number = None
+                    self._hearer.on_utterance(session, utterance)
                     if session.endpoint.phase is endpointing.Phase.SILENCE:
                         self._hearer.on_endpoint(session)
 
-    def _utterance(self, session: Session, cut: Cut) -> Utterance:
+    def _utterance(self, session: Session, cut: Cut | Paused, reason: EndReason) -> Utterance:
+        if self._next_number is None:
+            self._next_number = self._hearer.next_utterance()
         return Utterance(
-            id=self._hearer.next_utterance(),
+            id=self._next_number,
             session_id=session.id,
             start_sample=cut.start_sample,
             samples=joined(session.audio, cut.start_sample, cut.end_sample),
-            end_reason=cut.reason,
+            end_reason=reason,
             speech_samples=cut.speech_samples,
         )
 

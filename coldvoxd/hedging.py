@@ -53,12 +53,12 @@ class Hedging:
         """The accelerator serves from now on."""
         self._late_in_a_row = 0
 
-    def let_go(self) -> None:
+    def let_go(self, *, at_once: bool = False) -> None:
         """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
         if self._late:
             self._accelerator.abandon()
         else:
-            self._accelerator.drop(LET_GO_AFTER_S)
+            self._accelerator.drop(0.0 if at_once else LET_GO_AFTER_S)
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         """On the accelerator; from `hedge_s` on on the CPU too. Raises InputFault, or what the CPU raises."""
@@ -67,7 +67,8 @@ class Hedging:
         run: Run | None = None
         try:
             run = accelerator.start(utterance)
-            await asyncio.wait({run.answer}, timeout=hedge_s)
+            with accelerator.awaiting(run, ACCELERATOR_LIMIT_S, self._left_behind):
+                await asyncio.wait({run.answer}, timeout=hedge_s)
             if run.answer.done():
                 hypothesis = run.answer.result()
                 accelerator.learn(run)
@@ -92,17 +93,25 @@ class Hedging:
         run.answer.add_done_callback(lambda _: give_up.cancel())
         self._late.add(run)
         run.answer.add_done_callback(lambda _: self._late.discard(run))
-        used: Hypothesis | None = None
         try:
             used = await first_valid(run, self._on_cpu(run.utterance))
-        finally:
-            if run.answer.done():
-                self._late_answer(run, used)
-            else:
-                run.answer.add_done_callback(lambda _: self._late_answer(run, used))
-                if run.begun_s is not None and loop.time() - run.begun_s >= hedge_s:
-                    self._overtaken()
+        except asyncio.CancelledError:
+            run.stop.ask()  # nobody waits for either any more, so neither has overtaken the other
+            raise
+        except Exception:
+            self._settle(run, None, hedge_s)
+            raise
+        self._settle(run, used, hedge_s)
         return used
+
+    def _settle(self, run: Run, used: Hypothesis | None, hedge_s: float) -> None:
+        """One of the two has answered, or both have failed."""
+        if run.answer.done():
+            self._late_answer(run, used)
+            return
+        run.answer.add_done_callback(lambda _: self._late_answer(run, used))
+        if run.begun_s is not None and asyncio.get_running_loop().time() - run.begun_s >= hedge_s:
+            self._overtaken()
 
     def _overtaken(self) -> None:
         """The CPU answered while the accelerator, though it had all the time that it needs, has not."""

@@ -1,6 +1,6 @@
 """The ladder: what can recognize here, best first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,16 @@ from coldvoxd.standby import Readiness
 
 
 @dataclass(frozen=True, slots=True)
+class Golden:
+    """Speech by which an accelerator is judged."""
+
+    clip: npt.NDArray[np.float32]
+    """float32 (n,), 16 kHz."""
+    truths: Callable[[], Sequence[str]] = tuple
+    """What may be heard in it with these weights, as far as that is on record; otherwise the CPU is asked. Reads files."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ladder:
     """The functions block and open a recognizer; they raise ModelMissing, ModelInvalid or ProviderUnavailable."""
 
@@ -18,10 +28,8 @@ class Ladder:
     accelerator: Callable[[], Recognizer] | None = None
     accelerator_name: str = ""
     """As the settings call it."""
-    golden: npt.NDArray[np.float32] | None = None
-    """Speech by which an accelerator is judged: it must say of it what the CPU says. float32 (n,), 16 kHz."""
-    golden_text: str | None = None
-    """What the CPU said of it in fp32 with these weights, if that was recorded; otherwise it is asked."""
+    golden: Golden | None = None
+    """Without it an accelerator is trusted as it is."""
     readiness: Readiness = Readiness.WARM
     """How the CPU stands by while the accelerator serves."""
     cpu_mapped: Callable[[], Recognizer] | None = None

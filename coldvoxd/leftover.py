@@ -50,11 +50,17 @@ class Leftover:
         """The file of each utterance."""
 
     def owed(self, next_number: Callable[[], int]) -> list[Owed]:
-        """What is to be recognized, in order. Speech without an endpoint is cut now and gets a number. Raises OSError."""
+        """What is to be recognized, in order. Speech without an endpoint is cut now and gets a number. Raises OSError.
+
+        The number is the one under which its recognition was begun early, where it was: so attempts of which the process
+        died count.
+        """
         last = max(self._segments)
+        begun_early = self._segments[last].begun_early
         for cut in self._segments[last].unnumbered():
+            number, begun_early = (begun_early or next_number()), None
             numbered = NumberedCut(
-                next_number(), cut.start_sample, cut.end_sample, cut.reason, cut.speech_samples, UNDECIDED_S
+                number, cut.start_sample, cut.end_sample, cut.reason, cut.speech_samples, UNDECIDED_S
             )
             append(last, spooling.cut(numbered))
             self._segments[last].cuts.append(numbered)

@@ -17,6 +17,7 @@ FIRST_LOOK_S = 1.0
 MOVE_S = 0.4
 """A server that moves our stream along with the desktop's default has so long for it; then it is opened anew."""
 LOCKED = "The microphone is closed while the screen is locked ([microphone] release_on_lock)."
+ASLEEP = "The microphone is closed while the machine sleeps."
 
 
 class Selectable(Protocol):
@@ -58,7 +59,7 @@ class MicrophoneKeeper:
         """The source to which a person moved our stream in a mixer, until something else is chosen."""
         self._pursued = ""
         """The source for which the stream was opened anew, until it is heard."""
-        self._started = self._hearing = self._locked = self._told_muted = False
+        self._started = self._hearing = self._locked = self._asleep = self._told_muted = False
         self._linger: asyncio.TimerHandle | None = None
         self._recheck: asyncio.TimerHandle | None = None
         self._releasing: set[asyncio.Task[None]] = set()
@@ -107,7 +108,7 @@ class MicrophoneKeeper:
         match self._capture.state.condition:
             case CaptureCondition.LOST:
                 return self._capture.state.reason
-            case CaptureCondition.CLOSED:
+            case CaptureCondition.CLOSED if not self._asleep:
                 return self._obstacle()
         return ""
 
@@ -169,6 +170,17 @@ class MicrophoneKeeper:
             self._locked = locked
             self._apply()
 
+    def on_sleep(self, asleep: bool) -> None:
+        """The machine is about to sleep, or woke up."""
+        if asleep != self._asleep:
+            self._asleep = asleep
+            self._apply()
+
+    async def released(self) -> None:
+        """Return once all that was to be closed is closed, or was left to its lane."""
+        while self._releasing:
+            await asyncio.wait(self._releasing)
+
     # Inside.
 
     @property
@@ -207,11 +219,16 @@ class MicrophoneKeeper:
         """Open or close, as the policy wants it now."""
         if not self._started:
             return
-        if self._locked or not self._is_wanted():
+        if self._is_shut or not self._is_wanted():
             self._rest()
         else:
             self._capture.start()
         self._on_change()
+
+    @property
+    def _is_shut(self) -> bool:
+        """Whatever the policy wants."""
+        return self._locked or self._asleep
 
     def _is_wanted(self) -> bool:
         match self.policy:
@@ -229,11 +246,13 @@ class MicrophoneKeeper:
         self._on_rest(self._obstacle())
 
     async def _release(self) -> None:
-        if self._locked or not self._is_wanted():  # still
+        if self._is_shut or not self._is_wanted():  # still
             await self._capture.release()
 
     def _obstacle(self) -> str:
         """Why the microphone could not be opened for a session, as far as can be seen without trying."""
+        if self._asleep:
+            return ASLEEP
         if self._locked:
             return LOCKED
         if self._view is not None:

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,8 @@ class Session:
 
     def __init__(self, native_session: "onnxruntime.InferenceSession", path: Path) -> None:
         self._native: onnxruntime.InferenceSession | None = native_session
+        self._bindings: list[tuple[Any, tuple[npt.NDArray[Any], ...]]] = []
+        """With the arrays in which they read and write: both must stay as long as they are used, and no longer."""
         self.path = path
         self.provider: str = str(native_session.get_providers()[0])
         """First active execution provider, such as `CPUExecutionProvider`."""
@@ -158,15 +160,46 @@ class Session:
         except _FAILURES as error:
             if stop is not None and stop.asked and _TERMINATED in str(error):
                 stop.check()
-            raise ProviderFault(
-                f"{short_name(self.provider)} failed to run {self.path.name}: {_first_line(error)}; "
-                "the same audio may succeed on another provider"
-            ) from error
+            raise self._fault(error) from error
         return [np.asarray(result) for result in results]
+
+    def bound(
+        self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]
+    ) -> Callable[[], None]:
+        """A run that reads `feeds` and writes `results` where they lie in memory, as often as it is called.
+
+        Nothing is allocated or copied for it where the provider is the CPU. The arrays must be contiguous and of just
+        the types and shapes that the run takes and gives. Calling it raises ProviderFault and blocks as `run` does.
+        """
+        if self._native is None:
+            raise ProviderFault(f"{self.path.name} is closed; open the model again")
+        binding = self._native.io_binding()
+        for bind, arrays in ((binding.bind_input, feeds), (binding.bind_output, results)):
+            for name, array in arrays.items():
+                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        number = len(self._bindings)
+        self._bindings.append((binding, (*feeds.values(), *results.values())))
+
+        def run() -> None:
+            if self._native is None:
+                raise ProviderFault(f"{self.path.name} is closed; open the model again")
+            try:
+                self._native.run_with_iobinding(self._bindings[number][0])
+            except _FAILURES as error:
+                raise self._fault(error) from error
+
+        return run
 
     def close(self) -> None:
         """Let go of the graph and its memory."""
+        self._bindings.clear()
         self._native = None
+
+    def _fault(self, error: Exception) -> ProviderFault:
+        return ProviderFault(
+            f"{short_name(self.provider)} failed to run {self.path.name}: {_first_line(error)}; "
+            "the same audio may succeed on another provider"
+        )
 
 
 def open_session(
@@ -176,13 +209,14 @@ def open_session(
     threads: int = 0,
     packed: bool = True,
     provider_options: Mapping[str, str] | None = None,
+    content: bytes | None = None,
 ) -> Session:
     """Open a graph on the provider asked for, and on no other.
 
     Raises ModelInvalid where the file can't be loaded, and ProviderUnavailable where the session's first active
     provider is not `provider` (a short or a full name). ONNX Runtime's own fallback is off: it would go on elsewhere
-    and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`. Blocks,
-    for seconds with a large model; any thread.
+    and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`.
+    `content` is what to open where it isn't just what is in the file. Blocks, for seconds with a large model; any thread.
     """
     asked = full_name(provider)
     chain: list[Any] = [(asked, dict(provider_options or {}))]
@@ -194,7 +228,10 @@ def open_session(
         raise ModelInvalid(f"{path} is missing: fetch the model again")
     try:
         session = onnxruntime.InferenceSession(
-            str(path), session_options(threads, packed=packed), providers=chain, enable_fallback=False
+            str(path) if content is None else content,
+            session_options(threads, packed=packed),
+            providers=chain,
+            enable_fallback=False,
         )
     except _FAILURES as error:
         if asked == f"CPU{SUFFIX}":

@@ -54,7 +54,9 @@ class RecognizerKeeper(Protocol):
 
     def check_ready(self) -> None: ...
 
-    async def recognize(self, utterance: Utterance) -> Hypothesis: ...
+    async def recognize(self, utterance: Utterance) -> Hypothesis:
+        """Stopped early where it is cancelled."""
+        ...
 
 
 class SampleClock(Protocol):
@@ -94,6 +96,7 @@ class Pipeline:
         self._texts = Texts(engine.recognize, self._outlets, self._conclude_if_drained)
         self._hearing = Hearing(self, self._outlets)
         self._last = LastUtterance(engine.recognize, self._outlets.metrics)
+        self._battery = False
         self._pre_roll = PreRoll(endpoint, pre_roll_ms)
         self.use_settings(endpoint=endpoint, settings=settings, pre_roll_ms=pre_roll_ms, log_text=log_text)
         self._dictation = DictationState()
@@ -101,6 +104,7 @@ class Pipeline:
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
         self._loop = asyncio.get_running_loop()
+        self._asleep = False
         self._busy_until_s = -math.inf
         self.microphone_problem = ""
         """Why there is no microphone, for NoMicrophone's message."""
@@ -136,11 +140,21 @@ class Pipeline:
         self._settings = settings
         self._pre_roll.use_settings(endpoint, pre_roll_ms)
         self._texts.log_text = log_text
+        self.on_battery(self._battery)
+
+    def on_battery(self, discharging: bool) -> None:
+        """The machine runs on its battery now, or no longer: recognition may be in vain more or less often."""
+        self._battery = discharging
+        settings = self._settings
+        share = settings.speculate_share_on_battery if discharging else settings.speculate_share
+        self._texts.share_in_vain = share if settings.speculate else 0.0
 
     # What bus clients ask for.
 
     @property
     def state(self) -> State:
+        if self._asleep:
+            return State.SUSPENDED
         match self._dictation.phase:
             case dictation.Phase.LISTENING | dictation.Phase.BLIND:
                 return State.LISTENING
@@ -248,6 +262,25 @@ class Pipeline:
         if self._dictation.active:
             self._tell(dictation.Event.SCREEN_LOCKED)
 
+    def on_suspend(self) -> None:
+        """The machine is about to sleep: a session ends with what it has heard; nothing else of that is kept."""
+        self._asleep = True
+        if self._dictation.active:
+            self._tell(dictation.Event.SUSPENDING)
+        self._pre_roll.clear()
+        self._outlets.announcer.state_changed()
+
+    def on_wake(self) -> None:
+        """It woke up: a session can begin, and waits for the microphone where that isn't open yet."""
+        self._asleep = False
+        self.on_release()
+        self._outlets.announcer.state_changed()
+
+    async def drained(self) -> None:
+        """Return once the session that ends, if one does, has all its texts."""
+        if self._session is not None:
+            await asyncio.wait({self._session.concluded})
+
     def on_item(self, item: Frame | Gap) -> None:
         """Score and remember a frame, and let the session hear it."""
         heard: ScoredFrame | Gap
@@ -294,6 +327,15 @@ class Pipeline:
                 "session %d: %.0f s of audio wait for recognition; no more is taken", session.id, BACKLOG_LIMIT_S
             )
             self._tell(dictation.Event.TIME_UP)
+
+    def on_pause(self, session: Session, utterance: Utterance) -> None:
+        """It may be over: have it recognized, if the recognizer is there."""
+        if self.engine.ready:
+            self._texts.begin_early(session, utterance)
+
+    def on_resumed(self) -> None:
+        """It is not over."""
+        self._texts.drop_early()
 
     def on_endpoint(self, session: Session) -> None:
         """A session for a single utterance has had it."""
@@ -374,6 +416,7 @@ class Pipeline:
             timer.cancel()
         session.audio.clear()
         session.flushed = session.over = True
+        self._texts.forget(session)
         self._outlets.metrics.session_ended(reason)
         session.texts.clear()
         session.thrown_away = transcript is None

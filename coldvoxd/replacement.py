@@ -30,7 +30,8 @@ class Replacement:
     """Finds the moment at which nobody notices. Event loop only.
 
     `wanted` says whether a new process would be better; `busy_until_s` until when something was going on, infinity
-    while it is; `tell` is told once where it can't be done.
+    while it is; `tell` is told once where it can't be done; `slept` says whether it is wanted because the machine slept, which
+    no pause between replacements is kept for: a sleep is no fault.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Replacement:
         wanted: Callable[[], bool],
         busy_until_s: Callable[[], float],
         tell: Callable[[str], None],
+        slept: Callable[[], bool] = lambda: False,
         tasks: Path = Path("/proc/self/task"),
     ) -> None:
         self._settings = settings
@@ -48,6 +50,7 @@ class Replacement:
         self._wanted = wanted
         self._busy_until_s = busy_until_s
         self._tell = tell
+        self._slept = slept
         self._tasks = tasks
         self._stuck_since_s: float | None = None
         self._told = False
@@ -60,7 +63,9 @@ class Replacement:
 
     def possible(self, now_s: float) -> bool:
         """Whether this is the moment."""
-        if not self._wanted() or now_s < self._past.allowed_s(self._settings.cool_down_s):
+        if not self._wanted():
+            return False
+        if not self._slept() and now_s < self._past.allowed_s(self._settings.cool_down_s):
             return False
         if now_s - self._busy_until_s() < self._settings.quiet_s:
             return False

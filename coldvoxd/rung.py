@@ -1,9 +1,10 @@
 """A rung of the ladder: one recognizer on one lane, opened, run with limits, and left behind when it hangs."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,6 +168,10 @@ class Rung:
         else:
             let_go()
 
+    async def let_go(self) -> None:
+        """Return once all that was asked of the lane so far is done, the closing of what was dropped included."""
+        await self._lane.submit(lambda: None)
+
     def abandon(self) -> None:
         """Leave a lane that hangs behind, with its model; a new one takes its place."""
         self._recognizer = None
@@ -174,10 +179,31 @@ class Rung:
         self._lane.close()
         self._lane = Lane(self.name)
 
+    @contextlib.contextmanager
+    def awaiting(self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None) -> Iterator[None]:
+        """Inside, a run is waited for; where the waiting is cancelled, the run is stopped.
+
+        One that has not ended so long after that hangs, and nothing must wait behind it: its lane is left behind, or
+        `if_hanging` called.
+        """
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not run.answer.done():
+                run.stop.ask()
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(limit_s, if_hanging or self._leave_if_hanging, run)
+                run.answer.add_done_callback(lambda _: timer.cancel())
+            raise
+
     def close(self) -> None:
         """The end. Doesn't wait."""
         self.drop()
         self._lane.close()
+
+    def _leave_if_hanging(self, run: Run) -> None:
+        if run.generation == self.generation and run.begun_s is not None and not run.answer.done():
+            self.abandon()
 
     def _open_and_warm_up(self) -> Recognizer:
         """On the lane: the first run allocates and optimizes, so it isn't left to the first words."""

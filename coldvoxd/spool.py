@@ -102,11 +102,10 @@ class Spool:
         self._delete(self._directory / QUARANTINE)  # what RetryLast would take is replaced
 
     def attempt(self, session: int, utterance: int) -> None:
-        kept = self._sessions.get(session)
-        path = kept.closed.get(utterance) if kept else None
-        if path is not None:
-            with self._trying(session):
-                append(path, spooling.attempt(utterance))
+        self._note(session, utterance, spooling.attempt(utterance))
+
+    def survived(self, session: int, utterance: int) -> None:
+        self._note(session, utterance, spooling.survived(utterance))
 
     def settled(self, session: int, utterance: int) -> None:
         kept = self._sessions.get(session)
@@ -168,6 +167,16 @@ class Spool:
         if kept is not None and kept.fd is not None:
             with self._trying(session):
                 kept.bytes += write(kept.fd, record)
+
+    def _note(self, session: int, utterance: int, record: bytes) -> None:
+        """Something of an utterance's recognition, in the file that has its audio."""
+        kept = self._sessions.get(session)
+        path = kept.closed.get(utterance) if kept else None
+        if path is None:
+            self._append(session, record)
+        else:
+            with self._trying(session):
+                append(path, record)
 
     def _begin_anew(self, kept: _Open, state: EndpointState, audio: Iterable[Frame]) -> Path:
         """Close the session's file and go on in another; the path of the one that was closed."""

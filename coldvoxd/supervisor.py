@@ -28,6 +28,8 @@ LOOK_AGAIN_S = 3.0
 LOOK_WHILE_FETCHING_S = 1.0
 LOOK_AGAIN_AT_MOST_S = 60.0
 """A model whose files are all there and wrong is tried less and less often."""
+CONTEXTS = frozenset({"cuda", "tensorrt", "nvtensorrtrtx", "rocm", "migraphx", "virtual"})
+"""Accelerators that keep a context for the life of the process, whose memory a sleep of the machine may take away."""
 SURE_SPEECH_S = 0.5
 """With so much speech in it, an utterance without words was not understood."""
 FIRST_LOOK_S = 2.0
@@ -74,14 +76,14 @@ class Supervisor:
                 serves=lambda: self.on_accelerator,
                 tell_fault=self._fault,
             )
-            self._trial = Trial(self._accelerator, ladder.golden, ladder.golden_text, self._ground.recognize)
+            self._trial = Trial(self._accelerator, ladder.golden, self._ground.recognize)
         self._settled = asyncio.Event()
         self._refusal: NotReady | None = None
         self._state = FailoverState()
         self._trying: asyncio.Task[None] | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._touched = False
-        """The accelerator was there and was used, with or without success."""
+        """The accelerator was used, with or without success, or is being loaded."""
         self._renewing = False
         self.begins_at_rest = False
         """Leave the accelerator alone until somebody dictates."""
@@ -236,6 +238,20 @@ class Supervisor:
         accelerator = self._accelerator
         return self._standby.promise_kept(now_s) and (accelerator is None or accelerator.promise_kept(now_s))
 
+    async def suspend(self) -> None:
+        """The machine is about to sleep: let go of the accelerator, and return once that is done. Then `wake`."""
+        if self._accelerator is None:
+            return
+        if self._pause is not None:
+            self._pause.cancel()
+        self.tell(failover.Suspending())
+        await self._accelerator.let_go()
+
+    def wake(self) -> None:
+        """The machine woke up: the CPU serves, and the accelerator is tried again, by a new process where need be."""
+        if self._accelerator is not None:
+            self.tell(failover.Woken(stale=self._touched and self._name in CONTEXTS))
+
     def close(self) -> None:
         """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
         if self._trying is not None:
@@ -286,6 +302,8 @@ class Supervisor:
         if self._accelerator is None:
             self.tell(failover.CpuWanted())
             return
+        if self._state.phase is not Phase.STARTING:
+            return  # the machine is about to sleep
         if self.begins_at_rest:
             self.rest()
             return
@@ -294,7 +312,8 @@ class Supervisor:
             if (against := self._watch.condition) is not None:
                 self._against(against)
                 return
-        self._begin_trial()
+        if self._state.phase is Phase.STARTING:
+            self._begin_trial()
 
     def _against(self, verdict: Verdict) -> None:
         self._metrics.fault(verdict.fault_class, verdict.reason)
@@ -314,28 +333,34 @@ class Supervisor:
     def _do(self, effect: failover.Effect) -> None:
         match effect:
             case failover.UseGpu():
-                if self._hedging is not None and self._accelerator is not None:
-                    self._hedging.begin()
-                    self._use(self._accelerator.provider, logging.INFO, WELL)
-                self._standby.rest()
+                self._use_accelerator()
             case failover.UseCpu():
                 self._standby.wake()
-                self._use(self._standby.provider, logging.WARNING, self._state.reason.value or "requested")
+                level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
+                self._use(self._standby.provider, level, self._state.reason.value or "requested")
             case failover.RestGpu():
                 self._use(self._standby.provider, logging.INFO, IDLE)
-            case failover.DropGpu():
+            case failover.DropGpu(at_once):
                 if self._hedging is not None:
-                    self._hedging.let_go()
+                    self._hedging.let_go(at_once=at_once)
             case failover.Probe():
                 self._begin_trial()
             case failover.ProbeLater(pause_s):
-                log.info("%s will be tried again in %.0f s", self._name, pause_s)
-                if self._pause is not None:
-                    self._pause.cancel()
-                loop = asyncio.get_running_loop()
-                self._pause = loop.call_later(pause_s, self.tell, failover.ProbeDue())
+                self._probe_after(pause_s)
             case failover.ReplaceSelfWhenIdle():
                 self._renewing = True
+
+    def _use_accelerator(self) -> None:
+        if self._hedging is not None and self._accelerator is not None:
+            self._hedging.begin()
+            self._use(self._accelerator.provider, logging.INFO, WELL)
+        self._standby.rest()
+
+    def _probe_after(self, pause_s: float) -> None:
+        log.info("%s will be tried again in %.0f s", self._name, pause_s)
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = asyncio.get_running_loop().call_later(pause_s, self.tell, failover.ProbeDue())
 
     def _use(self, provider: str, level: int, reason: str) -> None:
         before = self.status.provider
@@ -348,17 +373,19 @@ class Supervisor:
         self._trying = asyncio.create_task(self._try(self._accelerator, self._trial), name="accelerator")
 
     async def _try(self, accelerator: Rung, trial: Trial) -> None:
+        before, self._touched = self._touched, True
+        began_s = asyncio.get_running_loop().time()
         try:
             await trial.hold()
         except Exception as fault:  # noqa: BLE001 - the trial ends here, and the table must learn how
             fault_class, reason = class_of_failure(fault)
-            self._touched = self._touched or fault_class is not FaultClass.ABSENT
+            self._touched = before or fault_class is not FaultClass.ABSENT
             log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
             if self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:
                 self._fault(fault_class, reason, str(fault))
         else:
-            self._touched = True
+            self._metrics.accelerator_load_s = asyncio.get_running_loop().time() - began_s
             if self._state.phase in {Phase.STARTING, Phase.PROBING}:
                 self.tell(failover.Loaded(asyncio.get_running_loop().time()))
             else:

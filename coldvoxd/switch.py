@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from coldvoxd.core.errors import ModelMissing, ProviderUnavailable
-from coldvoxd.core.gpuhealth import Struck, Unwell, WellAgain
+from coldvoxd.core.failover import Reason
 from coldvoxd.core.gpuhealth import Effect as HealthEffect
+from coldvoxd.core.gpuhealth import Struck, Unwell, WellAgain
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.settings import ModelSettings
@@ -61,6 +62,7 @@ class Switch:
         """Utterances of dictation that are being recognized or wait for it."""
         self._calm = asyncio.Event()
         self._one_piece = asyncio.Lock()
+        self._asleep = False
         self._place = self._made(settings)
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model of the start is found missing: it may be on its way."""
@@ -91,6 +93,16 @@ class Switch:
     def resting(self) -> bool:
         """The accelerator was let go of because nobody dictates."""
         return self._place.supervisor.resting
+
+    @property
+    def asleep(self) -> bool:
+        """The machine is about to sleep, or sleeps."""
+        return self._asleep
+
+    @property
+    def slept(self) -> bool:
+        """Whether a sleep of the machine is why it wants one."""
+        return self.status.degraded == Reason.SLEEP
 
     @property
     def idle(self) -> bool:
@@ -137,6 +149,8 @@ class Switch:
                 place.supervisor.close()
                 raise
             replaced, self._place = self._place, place
+            if self._asleep:
+                self._suspending = asyncio.create_task(place.supervisor.suspend(), name="sleep")
             if self._loading is not None:
                 self._loading.cancel()
             replaced.replaced = True
@@ -193,6 +207,16 @@ class Switch:
     def needed(self) -> None:
         """Somebody dictates: an accelerator that rests is loaded."""
         self._place.supervisor.needed()
+
+    async def suspend(self) -> None:
+        """The machine is about to sleep: let go of the accelerator, and return once that is done. Then `wake`."""
+        self._asleep = True
+        await self._place.supervisor.suspend()
+
+    def wake(self) -> None:
+        """The machine woke up."""
+        self._asleep = False
+        self._place.supervisor.wake()
 
     def tell_error(self, message: str) -> None:
         """Something else went wrong that people should know of; a sentence without spoken text."""

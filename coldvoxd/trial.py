@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import numpy as np
-import numpy.typing as npt
-
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
 from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.golden import agrees
 from coldvoxd.core.values import EndReason, Hypothesis, Utterance
+from coldvoxd.ladder import Golden
 from coldvoxd.rung import ACCELERATOR_LIMIT_S, LoadTooLong, Rung, class_of
 
 LOAD_LIMIT_S = 120.0
@@ -29,14 +28,13 @@ class Trial:
     def __init__(
         self,
         accelerator: Rung,
-        golden: npt.NDArray[np.float32] | None,
-        golden_text: str | None,
+        golden: Golden | None,
         on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
     ) -> None:
-        """Without a golden clip there is no judgement; without its text the CPU is asked, once."""
+        """Where nothing is on record of the golden clip the CPU is asked, once."""
         self._accelerator = accelerator
         self._golden = golden
-        self._golden_text = golden_text
+        self._on_cpu_heard: str | None = None
         self._on_cpu = on_cpu
 
     async def hold(self) -> None:
@@ -47,9 +45,8 @@ class Trial:
     async def _judge(self) -> None:
         if self._golden is None:
             return
-        clip = Utterance(0, 0, 0, self._golden, EndReason.STOP)
-        if self._golden_text is None:
-            self._golden_text = (await self._on_cpu(clip)).text
+        clip = Utterance(0, 0, 0, self._golden.clip, EndReason.STOP)
+        truths = await asyncio.to_thread(self._golden.truths) or [await self._asked(clip)]
         name = self._accelerator.name
         run = self._accelerator.start(clip)
         done, _ = await asyncio.wait({run.answer}, timeout=2 * ACCELERATOR_LIMIT_S)
@@ -59,8 +56,13 @@ class Trial:
             raise RunTooLong(f"the golden clip took longer than {2 * ACCELERATOR_LIMIT_S:g} s on {name}")
         heard = run.answer.result()
         self._accelerator.learn(run)
-        if _words(heard.text) != _words(self._golden_text):
+        if not agrees(heard.text, truths):
             raise WrongOutput(f"{name} hears something else in the golden clip than the CPU does")
+
+    async def _asked(self, clip: Utterance) -> str:
+        if self._on_cpu_heard is None:
+            self._on_cpu_heard = (await self._on_cpu(clip)).text
+        return self._on_cpu_heard
 
 
 def class_of_failure(fault: Exception) -> tuple[FaultClass, Reason]:
@@ -78,7 +80,3 @@ def class_of_failure(fault: Exception) -> tuple[FaultClass, Reason]:
     ):
         return FaultClass.ABSENT, Reason.NO_GPU
     return fault_class, reason
-
-
-def _words(text: str) -> list[str]:
-    return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.core import dictation, endpointing, errors, failover  # noqa: E402 - the checkout's own
+from coldvoxd.core import dictation, endpointing, errors, failover, sleeping  # noqa: E402 - the checkout's own
 from coldvoxd.settings import describe, example, toml_value  # noqa: E402
 
 XML = ROOT / "dbus/org.coldvox.Daemon1.xml"
@@ -55,6 +55,7 @@ def diagrams() -> str:
             _diagram("Dictation", _dictation_arrows()),
             _diagram("Endpointing", _endpointing_arrows()),
             _diagram("Failover", _failover_arrows()),
+            _diagram("Sleep", _sleep_arrows()),
         ),
     )
 
@@ -87,6 +88,12 @@ def _failover_arrows() -> Iterator[tuple[str, str, str]]:
         "loaded": failover.Loaded(0.0),
         "no accelerator wanted": failover.CpuWanted(),
         "pause over": failover.ProbeDue(),
+        "nobody dictates": failover.NobodyDictates(),
+        "somebody dictates": failover.SomebodyDictates(),
+        "watch says no": failover.Unwell(failover.FaultClass.UNHEALTHY, failover.Reason.GPU_OVERHEATING, 0.0),
+        "machine sleeps": failover.Suspending(),
+        "woken": failover.Woken(stale=False),
+        "woken with a stale context": failover.Woken(stale=True),
     }
     for fault_class in failover.FaultClass:
         events[f"{fault_class} fault"] = failover.Fault(fault_class, failover.Reason.GPU_FAULT, 0.0)
@@ -98,6 +105,13 @@ def _failover_arrows() -> Iterator[tuple[str, str, str]]:
                 continue
             if after.phase is not phase:
                 yield phase.value, after.phase.value, label
+
+
+def _sleep_arrows() -> Iterator[tuple[str, str, str]]:
+    for phase, rows in sleeping.TABLE.items():
+        for event, (after, _) in rows.items():
+            if after is not phase:
+                yield phase.value, after.value, event.value
 
 
 def reference() -> str:

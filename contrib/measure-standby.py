@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance  # noqa: E402
-from coldvoxd.daemon import golden_clip  # noqa: E402
+from coldvoxd.golden import clip  # noqa: E402
 from coldvoxd.ladder import Ladder  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.standby import Readiness  # noqa: E402
@@ -62,17 +62,15 @@ async def measure(model: str, readiness: Readiness) -> dict[str, float]:
         accelerators.append(ParakeetRecognizer.open(files))
         return accelerators[-1]
 
-    clip = golden_clip()
     ladder = Ladder(
         lambda: ParakeetRecognizer.open(files),
         accelerator,
         "accelerator",
-        clip,
         readiness=readiness,
         cpu_mapped=lambda: ParakeetRecognizer.open(files, packed=False),
     )
     supervisor = Supervisor(ladder, EngineStatus(model=model))
-    utterance = Utterance(1, 1, 0, clip, EndReason.ENDPOINT)
+    utterance = Utterance(1, 1, 0, clip(), EndReason.ENDPOINT)
 
     async def hear() -> float:
         begun_s = time.perf_counter()

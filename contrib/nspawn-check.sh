@@ -9,8 +9,8 @@ usage: contrib/nspawn-check.sh [bookworm|trixie] [--keep]
 Makes a Debian tree (once), boots it with systemd-nspawn (systemd as PID 1, logind, lingering user) on a throw-away layer,
 and in it, as an ordinary user without sudo, with a clone of this checkout's HEAD: contrib/install.sh --model mini,
 StartDictation by busctl, a recording played into a virtual microphone, its text from the Transcribed signal and from
-StopDictation, restart, crash, start at login, bus activation, upgrade, contrib/uninstall.sh; and compares the home
-directory before and after. bookworm has PulseAudio, trixie PipeWire. Needs root, mmdebstrap and systemd-container.
+StopDictation, restart, crash, a sleep of the machine (logind's and systemd's own, all but the sleep itself), start at login,
+bus activation, upgrade, contrib/uninstall.sh; and compares the home directory before and after. bookworm has PulseAudio, trixie PipeWire. Needs root, mmdebstrap and systemd-container.
 
   --keep  leave the layer of this run for looking at
 
@@ -117,6 +117,30 @@ inside_dictate() {
     dictate ~/coldvoxd/$samples/13-the-pictures-are-not-big.flac "the pictures are not big"
 }
 
+delays_sleep() { systemd-inhibit --list --no-pager | grep -q 'coldvoxd.*sleep.*delay'; }
+has_stopped() { grep -q '"stopped"' /tmp/heard; }
+
+inside_sleep() {
+    export PATH=$HOME/.local/bin:$PATH
+    local listener
+    eventually 20 delays_sleep
+    tell "$(systemd-inhibit --list --no-pager | grep coldvoxd)"
+    coldvoxctl listen --json >/tmp/heard &
+    listener=$!
+    eventually 20 grep -q '"listening"' /tmp/heard
+    call StartDictation
+    paplay --device=speaker1 ~/coldvoxd/$samples/05-one-two-three-four-five.flac
+    touch /tmp/said # and now root puts the machine to sleep
+    eventually 30 has_stopped
+    kill "$listener"
+    wait "$listener" || true
+    tell "asleep: $(sed -n 's/.*\("event": "stopped".*\)}/\1/p' /tmp/heard), state $(property State)"
+    grep -q '"reason": "suspending"' /tmp/heard || die "the session did not end by the sleep"
+    eventually 30 is_idle
+    eventually 20 delays_sleep
+    dictate ~/coldvoxd/$samples/13-the-pictures-are-not-big.flac "the pictures are not big"
+}
+
 inside_login() {
     eventually 60 is_active
     eventually 60 is_idle
@@ -195,7 +219,7 @@ make_tree() {
     mkdir -p "$place"
     rm -rf "$tree" && mkdir "$tree"
     mmdebstrap --quiet --variant=apt --skip=cleanup/apt/lists "$suite" "$tree/root" "$mirror" \
-        --include="systemd,systemd-sysv,libpam-systemd,dbus-user-session,ca-certificates,man-db,procps,util-linux,pulseaudio-utils,$(IFS=, && echo "${sound[*]}")"
+        --include="systemd,systemd-sysv,libpam-systemd,polkitd,dbus-user-session,ca-certificates,man-db,procps,util-linux,pulseaudio-utils,$(IFS=, && echo "${sound[*]}")"
     touch "$tree/complete"
 }
 
@@ -270,6 +294,20 @@ install_as_a_guest() { # without sudo the user gets the command to type, and som
     step install
 }
 
+sleep_and_wake() { # systemd's and logind's own; what the kernel would do takes five seconds in which nothing happens
+    local asleep
+    in_machine mount -t tmpfs tmpfs /sys/power
+    in_machine sh -c 'echo freeze mem >/sys/power/state; echo s2idle [deep] >/sys/power/mem_sleep
+        mkdir -p /run/systemd/system/systemd-suspend.service.d
+        printf "[Service]\nExecStart=\nExecStart=/bin/sleep 5\n" >/run/systemd/system/systemd-suspend.service.d/check.conf
+        systemctl daemon-reload'
+    step sleep &
+    asleep=$!
+    eventually 60 in_machine test -e /tmp/said
+    in_machine systemctl suspend
+    wait "$asleep"
+}
+
 log_out_and_in() {
     in_machine loginctl disable-linger $user
     in_machine systemctl stop "user@$uid.service"
@@ -308,6 +346,7 @@ boot
 step before
 install_as_a_guest
 step dictate
+sleep_and_wake
 log_out_and_in
 step upgrade
 step uninstall

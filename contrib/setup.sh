@@ -2,6 +2,7 @@
 # Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh, test.sh and others, which call `set_up LEVEL`:
 #   demo     what the daemon needs, a sound server to speak into, and .venv with the daemon and nothing else
 #   test     the tests' Python packages too
+#   bench    those and what the benchmarks measure against and look inside with
 #   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server, a second
 #            execution provider
 #
@@ -38,6 +39,7 @@ set_up() { # set_up LEVEL
     need_for_daemon
     need_for_private_bus
     need_for_sound "$level"
+    [[ $level == demo ]] || need_for_private_logind
     [[ $level == system ]] && need_for_system_tests
     install_wanted
     private_pulseaudio
@@ -131,6 +133,12 @@ need_for_private_bus() {
     fi
 }
 
+need_for_private_logind() {
+    if ! /usr/bin/python3 -c 'import dbusmock' 2>/dev/null; then # the system's Python: it stands on its D-Bus and GLib
+        want python3-dbusmock "a logind on a private bus, to test sleep and wake by"
+    fi
+}
+
 need_for_sound() { # need_for_sound LEVEL: the tests ask for PulseAudio itself; the demo takes what there is
     if ! have paplay || ! have pactl; then
         want pulseaudio-utils "paplay and pactl: speak recordings into a private sound server (clients, no server)"
@@ -156,6 +164,10 @@ need_for_system_tests() {
     if ! [[ -e /usr/lib/systemd/user/dbus.socket || -e /etc/systemd/user/dbus.socket ]]; then
         want dbus-user-session "the session bus of systemd --user"
     fi
+    if ! [[ -e /usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service ]]; then
+        want "$(if package_exists polkitd; then echo polkitd; else echo policykit-1; fi)" \
+            "allows a real logind to let the service delay a sleep, as on a desktop"
+    fi
     if ! type -P kill >/dev/null || ! have pkill; then
         want procps "kill and pkill"
     fi
@@ -163,7 +175,9 @@ need_for_system_tests() {
     have shellcheck || want shellcheck "checks these scripts"
     have zsh || want zsh "tries its completions"
     have fish || want fish "tries its completions"
+    have gjs || want gjs "runs the part of GNOME's extension that watches the daemon"
     have groff || want groff-base "checks the manual pages"
+    need_for_desktops
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this person's next login
             left_out+=("PipeWire: not installed, since it would take part in your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")
@@ -174,6 +188,21 @@ need_for_system_tests() {
             want wireplumber "its session manager"
         fi
     fi
+}
+
+need_for_desktops() { # 20 MB, and nothing that starts by itself
+    have Xvfb || want xvfb "an X server without a screen: coldvox-type is tried in it"
+    have xterm || want xterm "a window to type into"
+    have xdotool || want xdotool "types in X11"
+    have xclip || want xclip "X11's clipboard"
+    have xprop || want x11-utils "whose window it is"
+    if ! /usr/bin/python3 -c 'import tkinter' 2>/dev/null; then
+        want python3-tk "another kind of window to type into"
+    fi
+    have sway || want sway "a Wayland desktop without a screen: coldvox-type is tried in it"
+    have foot || want foot "a window in it to type into"
+    have wtype || want wtype "types in Wayland"
+    have wl-copy || want wl-clipboard "Wayland's clipboard"
 }
 
 refresh_package_lists() {
@@ -291,18 +320,22 @@ make_environment() { # make_environment LEVEL: .venv as pyproject.toml asks for
         stamp=$venv/coldvoxd-test
         groups=(test)
     fi
+    if [[ $level == bench ]]; then
+        stamp=$venv/coldvoxd-bench
+        groups=(test bench)
+    fi
     local state
     state=$({ cat "$root/pyproject.toml" && echo "$root" && "$python" -VV; } | sha256sum)
     if [[ -x $venv/bin/python && $(cat "$stamp" 2>/dev/null) == "$state" ]] && "$venv/bin/python" -c '' 2>/dev/null; then
         return 0
     fi
-    tell "setting up $venv with $("$python" -V): $(if [[ $level == demo ]]; then echo "the daemon"; else echo "the daemon and the tests' tools"; fi), from the package index"
+    tell "setting up $venv with $("$python" -V): the daemon${groups[0]:+ and the tools of: ${groups[*]}}, from the package index"
     if ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python" && [[ $(sed -n 's/^#!//p;q' "$venv/bin/pip") == "$venv/bin/"* ]]; }; then
         # Not there, half made, of a Python that is gone, or of a checkout that was moved.
         rm -rf "$venv"
         "$python" -m venv "$venv" || give_up "can't make $venv"
     fi
-    rm -f "$venv"/coldvoxd-{demo,test}
+    rm -f "$venv"/coldvoxd-{demo,test,bench}
     "$venv/bin/python" - "$root/pyproject.toml" "${groups[@]}" >"$work/requirements.txt" <<'PYTHON' || give_up "can't read pyproject.toml"
 import sys, tomllib
 with open(sys.argv[1], "rb") as file:
@@ -316,6 +349,7 @@ PYTHON
         give_up "pip failed; its whole output is in $work/pip.log. Run $0 again to go on where it ended."
     }
     echo "$state" >"$venv/coldvoxd-demo"
+    [[ $level == bench ]] && echo "$state" >"$venv/coldvoxd-test"
     echo "$state" >"$stamp"
 }
 

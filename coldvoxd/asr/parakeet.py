@@ -1,13 +1,14 @@
 """Parakeet TDT on ONNX Runtime: an utterance in, a hypothesis out."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.asr.configuration import ParakeetConfiguration
+from coldvoxd.asr.decoder import Decoder, open_decoder
 from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
@@ -24,27 +25,19 @@ MAX_SECONDS = 400
 MIN_SAMPLES = 2 * HOP_SAMPLES
 """Less has fewer than two feature columns, and features are normalized by their deviation over columns."""
 
-States = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-
 
 class ParakeetRecognizer:
     """Implements core.ports.Recognizer. Blocks; one thread at a time."""
 
     def __init__(
-        self, encoder: Session, decoder_joint: Session, vocabulary: Vocabulary, configuration: ParakeetConfiguration
+        self, encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
     ) -> None:
         """Use `open`. Raises ModelInvalid where the parts don't fit together."""
-        _check_fit(encoder, decoder_joint, vocabulary, configuration)
+        _check_fit(encoder, decoder, vocabulary, configuration)
         self._encoder = encoder
-        self._decoder_joint = decoder_joint
+        self._decoder = decoder
         self._vocabulary = vocabulary
         self._configuration = configuration
-        self._token_dtype = decoder_joint.inputs["targets"].dtype
-        self._one_token = np.ones(1, dtype=decoder_joint.inputs["target_length"].dtype)
-        self._initial_state: States = (
-            _zero_state(decoder_joint, "input_states_1"),
-            _zero_state(decoder_joint, "input_states_2"),
-        )
 
     @classmethod
     def open(
@@ -65,8 +58,13 @@ class ParakeetRecognizer:
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
         encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
-        decoder_joint = wrap(open_session(files.decoder_joint, provider, threads=threads, packed=packed))
-        return cls(encoder, decoder_joint, vocabulary, configuration)
+
+        def open_graph(content: bytes | None) -> Session:
+            return open_session(files.decoder_joint, provider, threads=threads, packed=packed, content=content)
+
+        classes = len(vocabulary) + DURATIONS
+        decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_graph, wrap)
+        return cls(encoder, decoder, vocabulary, configuration)
 
     @property
     def provider(self) -> str:
@@ -134,41 +132,18 @@ class ParakeetRecognizer:
 
     def decode(self, encoded: npt.NDArray[np.float32], stop: Stop | None = None) -> tuple[Token, ...]:
         """The tokens in encoder frames, float32 (frames, encoder size)."""
-
-        def step(
-            encoder_frame: npt.NDArray[np.float32], previous_token: int, state: States
-        ) -> tuple[npt.NDArray[np.float32], States]:
-            if stop is not None:
-                stop.check()
-            return self._step(encoder_frame, previous_token, state)
-
         return decode_greedy(
             encoded,
-            step,
-            self._initial_state,
+            self._decoder,
             blank=self._vocabulary.blank,
             max_tokens_per_step=self._configuration.max_tokens_per_step,
+            stop=stop,
         )
 
     def close(self) -> None:
         """Let go of the sessions and their memory. Whoever recognizes afterwards gets ProviderFault."""
         self._encoder.close()
-        self._decoder_joint.close()
-
-    def _step(
-        self, encoder_frame: npt.NDArray[np.float32], previous_token: int, state: States
-    ) -> tuple[npt.NDArray[np.float32], States]:
-        logits, state_1, state_2 = self._decoder_joint.run(
-            ("outputs", "output_states_1", "output_states_2"),
-            {
-                "encoder_outputs": encoder_frame[None, :, None],
-                "targets": np.array([[previous_token]], dtype=self._token_dtype),
-                "target_length": self._one_token,
-                "input_states_1": state[0],
-                "input_states_2": state[1],
-            },
-        )
-        return logits.reshape(-1), (state_1, state_2)
+        self._decoder.close()
 
 
 def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
@@ -187,47 +162,30 @@ def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
         raise InputFault("audio with NaN or infinite values: whatever made it is broken")
 
 
-_INPUTS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-    "encoder": (("audio_signal", "length"), ("outputs", "encoded_lengths")),
-    "decoder_joint": (
-        ("encoder_outputs", "targets", "target_length", "input_states_1", "input_states_2"),
-        ("outputs", "output_states_1", "output_states_2"),
-    ),
-}
-
-
 def _check_fit(
-    encoder: Session, decoder_joint: Session, vocabulary: Vocabulary, configuration: ParakeetConfiguration
+    encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
 ) -> None:
-    for part, session in (("encoder", encoder), ("decoder_joint", decoder_joint)):
-        inputs, outputs = _INPUTS[part]
-        missing = [*(set(inputs) - session.inputs.keys()), *(set(outputs) - session.outputs.keys())]
-        if missing:
-            raise ModelInvalid(
-                f"{session.path} is not the {part} of a Parakeet TDT: it lacks {', '.join(sorted(missing))}"
-            )
+    missing = {"audio_signal", "length", "outputs", "encoded_lengths"} - {*encoder.inputs, *encoder.outputs}
+    if missing:
+        raise ModelInvalid(
+            f"{encoder.path} is not the encoder of a Parakeet TDT: it lacks {', '.join(sorted(missing))}"
+        )
     bins = encoder.inputs["audio_signal"].shape[1]
     if bins not in {None, configuration.features_size}:
         raise ModelInvalid(
             f"{encoder.path} takes {bins} features, but config.json beside it says {configuration.features_size} "
             "(80 where it says nothing): the files don't belong together, fetch the model again"
         )
-    classes = decoder_joint.outputs["outputs"].shape[-1]
+    joint = decoder.joint
+    classes = joint.outputs["outputs"].shape[-1] if joint.outputs["outputs"].shape else None
     if classes not in {None, len(vocabulary) + DURATIONS}:
         raise ModelInvalid(
-            f"{decoder_joint.path} scores {classes} classes, but vocab.txt has {len(vocabulary)} lines and there are "
+            f"{joint.path} scores {classes} classes, but vocab.txt has {len(vocabulary)} lines and there are "
             f"{DURATIONS} durations: the files don't belong together, fetch the model again"
         )
-    encoder_size, joint_size = encoder.outputs["outputs"].shape[1], decoder_joint.inputs["encoder_outputs"].shape[1]
+    encoder_size, joint_size = encoder.outputs["outputs"].shape[1], joint.inputs["encoder_outputs"].shape[1]
     if None not in {encoder_size, joint_size} and encoder_size != joint_size:
         raise ModelInvalid(
-            f"{encoder.path} gives {encoder_size} values a frame, but {decoder_joint.path.name} takes {joint_size}: "
+            f"{encoder.path} gives {encoder_size} values a frame, but {joint.path.name} takes {joint_size}: "
             "the files don't belong together, fetch the model again"
         )
-
-
-def _zero_state(decoder_joint: Session, name: str) -> npt.NDArray[np.float32]:
-    layers, _, size = decoder_joint.inputs[name].shape
-    if layers is None or size is None:
-        raise ModelInvalid(f"{decoder_joint.path} leaves the size of {name} open; it is not an export of this layout")
-    return np.zeros((layers, 1, size), dtype=np.float32)

@@ -4,7 +4,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,20 +115,38 @@ def _opened(source: Path | int) -> Iterator[soundfile.SoundFile]:
         state = os.fstat(source) if isinstance(source, int) else source.stat()
         if stat.S_ISREG(state.st_mode) and state.st_size == 0:
             raise FileFault(f"{name} is empty: record it again, or fetch it anew")
-        content = io.BufferedReader(_Descriptor(source)) if isinstance(source, int) else source.open("rb")
-        with content:
+        with _content(source) as content:
             try:
-                file = soundfile.SoundFile(content)
+                file = soundfile.SoundFile(content, closefd=False)
             except soundfile.LibsndfileError as error:
                 raise FileFault(f"{name} is not audio that can be read ({error.error_string}): {CONVERT}") from error
-            except TypeError as error:  # by its name a format without a head, whose rate would have to be told
-                raise FileFault(f"{name} is not audio that can be read (it has no header): {CONVERT}") from error
             with file:
                 yield file
     except FileNotFoundError as error:
         raise FileFault(f"there is no file {name}: check its name") from error
     except OSError as error:
         raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def _content(source: Path | int) -> Iterator[int | io.BufferedIOBase]:
+    """What libsndfile reads: an open descriptor with a position of its own. Raises OSError.
+
+    Only a file that is open and can't be opened once more, since it is somebody else's, is read through Python, for which
+    memory must be writable and executable: coldvoxd-cpu.conf and the model's unit deny that.
+    """
+    with ExitStack() as stack:
+        try:
+            path = f"/proc/self/fd/{source}" if isinstance(source, int) else source
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            if not isinstance(source, int):
+                raise
+            content: int | io.BufferedIOBase = stack.enter_context(io.BufferedReader(_Descriptor(source)))
+        else:
+            stack.callback(os.close, descriptor)
+            content = descriptor
+        yield content
 
 
 def _read(file: soundfile.SoundFile, name: str, position: int) -> npt.NDArray[np.float32]:

@@ -1,6 +1,7 @@
-"""A connection to the session bus: dbus-next's, with the faults mended that would take the daemon down."""
+"""A connection to a message bus: dbus-next's, with the faults mended that would take the daemon down."""
 
 import asyncio
+import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -100,18 +101,32 @@ class Connection(MessageBus):
 
     async def ask(self, call: Message) -> Any:
         """The first value of the answer, None where there is none. Raises DBusError or BusUnavailable."""
+        reply = await self._answer(call)
+        return reply.body[0] if reply.body else None
+
+    async def ask_descriptor(self, call: Message) -> int:
+        """The file descriptor that is the answer, the caller's to close. Raises DBusError or BusUnavailable.
+
+        Not to be wrapped in a task: what was received is closed right after the step in which this goes on.
+        """
+        reply = await self._answer(call)
+        if not reply.unix_fds:
+            raise DBusError(f"{BUS}.Error.InvalidArgs", "the answer holds no file descriptor", reply)
+        return fcntl.fcntl(reply.unix_fds[0], fcntl.F_DUPFD_CLOEXEC, 0)
+
+    async def _answer(self, call: Message) -> Message:
         try:
-            reply = await self.call(call)
+            reply: Message | None = await self.call(call)
         except BusUnavailable:
             raise
         except (OSError, EOFError) as error:
-            raise BusUnavailable("The session bus has gone.") from error
+            raise BusUnavailable("The bus has gone.") from error
         if reply is None:
-            raise BusUnavailable("The connection to the session bus was closed.")
+            raise BusUnavailable("The connection to the bus was closed.")
         if reply.message_type is MessageType.ERROR:
             text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
             raise DBusError(reply.error_name, text, reply)
-        return reply.body[0] if reply.body else None
+        return reply
 
     def tell_bus(self, member: str, signature: str = "", *body: object) -> None:
         """Call the bus itself and want no answer."""

@@ -40,6 +40,7 @@ class Event(StrEnum):
     RECOVERED = "Recovered"
     RELEASED = "Released"
     SCREEN_LOCKED = "ScreenLocked"
+    SUSPENDING = "Suspending"
     BLIND_TOO_LONG = "StillBlind"
     DRAINED = "Drained"
     SHUTDOWN = "Shutdown"
@@ -117,6 +118,7 @@ TABLE: dict[Phase, dict[Event, Row]] = {
         Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
         Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
         Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
+        Event.SUSPENDING: _ends(StopReason.SUSPENDING),
         Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
         Event.CANCEL: _thrown_away(StopReason.CANCELLED),
         Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
@@ -131,6 +133,7 @@ TABLE: dict[Phase, dict[Event, Row]] = {
         Event.ENDPOINT_OF_SINGLE: _ends(StopReason.SINGLE_UTTERANCE),
         Event.TIME_UP: _ends(StopReason.TIME_LIMIT),
         Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
+        Event.SUSPENDING: _ends(StopReason.SUSPENDING),
         Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
         Event.CANCEL: _thrown_away(StopReason.CANCELLED),
         Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
@@ -145,6 +148,7 @@ TABLE: dict[Phase, dict[Event, Row]] = {
         Event.RECOVERED: Row(Phase.DRAINING, capture=_FOUND),
         Event.RELEASED: Row(Phase.DRAINING, (Effect.CLOSE_UTTERANCE,), capture=_LOST, at_rest=True),
         Event.SCREEN_LOCKED: Row(Phase.DRAINING),
+        Event.SUSPENDING: Row(Phase.DRAINING),
         Event.SHUTDOWN: Row(Phase.DRAINING),
     },
 }

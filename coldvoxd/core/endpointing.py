@@ -8,6 +8,7 @@ thresholds keep a wavering voice from chopping: speech begins at `threshold` and
     ONSET     speech, not yet long enough to be believed
     SPEECH    an utterance is open
     HANGOVER  an utterance is open and silent; speech may come back
+    PAUSE     the same for soft_pause_ms: where nothing more is said, what the utterance is stands fast
 
 Nothing here knows a clock: a test may feed an hour in a second.
 """
@@ -30,12 +31,14 @@ class Phase(StrEnum):
     ONSET = "ONSET"
     SPEECH = "SPEECH"
     HANGOVER = "HANGOVER"
+    PAUSE = "PAUSE"
 
 
 class Symbol(StrEnum):
     SPEECH = "speech"
     CONFIRMED = "speech for onset_ms"
     SILENCE = "silence"
+    PAUSED = "silence for soft_pause_ms"
     EXPIRED = "silence for hangover_ms"
     FULL = "max_utterance_s reached"
     GAP = "gap"
@@ -82,6 +85,20 @@ class SpeechEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """If no more is said, the utterance will be [start_sample, end_sample)."""
+
+    start_sample: int
+    end_sample: int
+    speech_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """More is said: what Paused told is void."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """The utterance [start_sample, end_sample) is complete."""
 
@@ -99,7 +116,7 @@ class Dropped:
     speech_samples: int
 
 
-Effect = SpeechBegan | SpeechEnded | Cut | Dropped
+Effect = SpeechBegan | SpeechEnded | Paused | Resumed | Cut | Dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +191,17 @@ class _Step:
         if QUIET_SHARE[0] <= share <= QUIET_SHARE[1] and frame.level_db <= self.state.quiet_db:
             middle = (frame.start_sample + frame.end_sample) // 2
             self.state = replace(self.state, quiet_sample=middle, quiet_db=frame.level_db)
+
+    def pause(self) -> None:
+        """The utterance may be over; one that is too short will be dropped anyway."""
+        self.wait()
+        if self.state.speech_samples >= samples_in(self.settings.min_speech_ms):
+            end_sample = self.state.last_speech_sample + samples_in(self.settings.tail_ms)
+            self.effects.append(Paused(self.state.start_sample, end_sample, self.state.speech_samples))
+
+    def resume(self) -> None:
+        self.effects.append(Resumed())
+        self.hear()
 
     def forget(self) -> None:
         """Speech too short to be believed."""
@@ -266,6 +294,15 @@ TABLE: dict[Phase, dict[Symbol, tuple[Phase, Action]]] = {
     Phase.HANGOVER: {
         Symbol.SPEECH: (Phase.SPEECH, _Step.hear),
         Symbol.SILENCE: (Phase.HANGOVER, _Step.wait),
+        Symbol.PAUSED: (Phase.PAUSE, _Step.pause),
+        Symbol.EXPIRED: (Phase.SILENCE, _Step.end_at_silence),
+        Symbol.FULL: (Phase.SILENCE, _Step.end_in_pause),
+        Symbol.GAP: (Phase.SILENCE, _Step.end_at_gap),
+        Symbol.FINISH: (Phase.SILENCE, _Step.end_at_stop_in_pause),
+    },
+    Phase.PAUSE: {
+        Symbol.SPEECH: (Phase.SPEECH, _Step.resume),
+        Symbol.SILENCE: (Phase.PAUSE, _Step.wait),
         Symbol.EXPIRED: (Phase.SILENCE, _Step.end_at_silence),
         Symbol.FULL: (Phase.SILENCE, _Step.end_in_pause),
         Symbol.GAP: (Phase.SILENCE, _Step.end_at_gap),
@@ -290,13 +327,15 @@ def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symb
     speaking = event.speech_probability >= settings.threshold - HYSTERESIS
     if event.end_sample - state.start_sample >= settings.max_utterance_s * SAMPLE_RATE:
         # Silence that is not yet a hangover has a row of its own; the next frame fills up.
-        return Symbol.FULL if speaking or state.phase is Phase.HANGOVER else Symbol.SILENCE
+        return Symbol.FULL if speaking or state.phase is not Phase.SPEECH else Symbol.SILENCE
     if speaking:
         return Symbol.SPEECH
-    if state.phase is Phase.HANGOVER and event.end_sample - state.last_speech_sample >= samples_in(
-        settings.hangover_ms
-    ):
+    silent_samples = event.end_sample - state.last_speech_sample
+    if state.phase is not Phase.SPEECH and silent_samples >= samples_in(settings.hangover_ms):
         return Symbol.EXPIRED
+    # The tail must have been heard: before that nobody knows the utterance's samples.
+    if state.phase is Phase.HANGOVER and silent_samples >= samples_in(max(settings.soft_pause_ms, settings.tail_ms)):
+        return Symbol.PAUSED
     return Symbol.SILENCE
 
 

@@ -134,6 +134,10 @@ class UnitRefused(ColdvoxError):
     """systemd could not be asked, or would not; the message completes a sentence that says for what."""
 
 
+class InhibitorRefused(ColdvoxError):
+    """logind would not let us delay a sleep; the message completes a sentence that says so."""
+
+
 class DaemonUnreachable(ColdvoxError, ConnectionError):
     """Nobody answers under the daemon's name."""
 

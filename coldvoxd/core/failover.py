@@ -4,6 +4,7 @@
     ON_GPU    the accelerator answers
     ON_CPU    the CPU answers, because the accelerator failed; it will be probed
     PROBING   the CPU answers, and the accelerator is being tried with the golden clip
+    ASLEEP    the machine is about to sleep or sleeps; the CPU answers what is left, and nothing is open on the accelerator
     SETTLED   the CPU answers, and nothing else is wanted or can be had in this process
     RESTING   nobody has dictated for long: the accelerator was let go of, and the next session wakes it
 
@@ -11,8 +12,9 @@ Theory of operation. A fault has a class, which says what may help: time (`trans
 (`sticky`: a CUDA context that saw an illegal access stays broken for the life of its process), or nothing (`absent`).
 After a fault that time may heal the accelerator is probed with growing pauses, and an accelerator that comes back only
 to fail again soon is not trusted with shorter ones: the pause starts again from the bottom only after `CALM_S` of good
-service. So it never flaps. Where the accelerator is watched (`Unwell`, `WellAgain`), nothing is probed and no process is
-replaced while the watch says no. "GPU" stands for whatever accelerator the ladder begins with.
+service. So it never flaps. A sleep of the machine takes a CUDA context's memory away, unless the driver was told to keep it:
+a process that ever had one is replaced after the wake. Where the accelerator is watched (`Unwell`, `WellAgain`), nothing is
+probed and no process is replaced while the watch says no. "GPU" stands for whatever accelerator the ladder begins with.
 
 `step` is pure; times are the caller's seconds, chance is the caller's `jitter`.
 """
@@ -35,6 +37,7 @@ class Phase(StrEnum):
     ON_GPU = "ON_GPU"
     ON_CPU = "ON_CPU"
     PROBING = "PROBING"
+    ASLEEP = "ASLEEP"
     SETTLED = "SETTLED"
     RESTING = "RESTING"
 
@@ -63,6 +66,8 @@ class Reason(StrEnum):
     GPU_OVERHEATING = "gpu-overheating"
     GPU_MEMORY_ERRORS = "gpu-memory-errors"
     DRIVER_MISMATCH = "driver-mismatch"
+    SLEEP = "sleep"
+    """The machine sleeps or slept, and the accelerator has not been taken up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,22 @@ class SomebodyDictates:
     """A session begins, or there is something else to recognize."""
 
 
-Event = Loaded | CpuWanted | Fault | Unwell | WellAgain | ProbeDue | NobodyDictates | SomebodyDictates
+@dataclass(frozen=True, slots=True)
+class Suspending:
+    """The machine is about to sleep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """It woke up, or does not sleep after all."""
+
+    stale: bool
+    """Whether this process ever had a context on the accelerator that a sleep may have broken."""
+
+
+Health = Unwell | WellAgain
+Use = NobodyDictates | SomebodyDictates
+Event = Loaded | CpuWanted | Fault | Health | ProbeDue | Use | Suspending | Woken
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +160,9 @@ class RestGpu:
 @dataclass(frozen=True, slots=True)
 class DropGpu:
     """Let go of the accelerator's sessions: they are broken, or hold memory that others need."""
+
+    at_once: bool = False
+    """Before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +248,10 @@ def pause_s(faults: int, jitter: float) -> float:
 
 def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
     """The next state and what is to be done. Raises UnexpectedEvent, and changes nothing, where there is no row."""
+    if isinstance(event, Suspending | Woken) or state.phase is Phase.ASLEEP:
+        return _around_sleep(state, event)
+    if isinstance(event, Unwell | WellAgain | NobodyDictates | SomebodyDictates):
+        return _used(state, event) if isinstance(event, NobodyDictates | SomebodyDictates) else _watched(state, event)
     match state.phase, event:
         case Phase.STARTING | Phase.PROBING, Loaded(now_s):
             return replace(state, phase=Phase.ON_GPU, reason=Reason.NONE, on_gpu_since_s=now_s), (UseGpu(),)
@@ -241,18 +268,31 @@ def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effec
             return state, ()  # a late answer of an attempt that was given up already
         case Phase.STARTING | Phase.ON_GPU | Phase.PROBING, Fault():
             return _fallen(state, event)
-        case _, Unwell():
-            return _unwell(state, event)
-        case _, WellAgain(jitter) if state.held:
-            return _well_again(replace(state, held=False), jitter)
+    raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
+
+
+def _around_sleep(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
+    match state.phase, event:
+        case Phase.ASLEEP, Woken(stale=True):
+            stale = replace(state, phase=Phase.SETTLED, reason=Reason.SLEEP, sticky=True)
+            return stale, (UseCpu(), *_renewal(state))
+        case Phase.ASLEEP, Woken() if state.held:
+            return replace(state, phase=Phase.ON_CPU), (UseCpu(),)
+        case Phase.ASLEEP, Woken():
+            return replace(state, phase=Phase.PROBING), (Probe(),)
+        case Phase.ASLEEP | Phase.SETTLED, Suspending():
+            return state, ()
+        case _, Suspending():
+            asleep = replace(state, phase=Phase.ASLEEP, reason=state.reason or Reason.SLEEP)
+            return asleep, (UseCpu(), DropGpu(at_once=True))
+        case _, Woken():
+            return state, ()  # before anything was let go of
+        case _, Unwell(_, reason):
+            return replace(state, reason=reason, held=True), ()
         case _, WellAgain():
-            return state, ()
-        case Phase.STARTING | Phase.ON_GPU, NobodyDictates():
-            return replace(state, phase=Phase.RESTING), (RestGpu(), DropGpu())
-        case Phase.RESTING, SomebodyDictates():
-            return replace(state, phase=Phase.PROBING), (UseCpu(), Probe())
-        case _, NobodyDictates() | SomebodyDictates():
-            return state, ()
+            return replace(state, held=False), ()
+        case _, Fault() | ProbeDue() | NobodyDictates() | SomebodyDictates():
+            return state, ()  # of what had begun before, or too late
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
 
 
@@ -270,9 +310,22 @@ def _fallen(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Ef
             return fallen, (*down, ProbeLater(pause_s(faults, fault.jitter)))
 
 
+def _watched(state: FailoverState, event: Unwell | WellAgain) -> tuple[FailoverState, tuple[Effect, ...]]:
+    match event:
+        case Unwell() if state.phase is Phase.SETTLED and not state.sticky and state.reason is Reason.NONE:
+            return state, ()  # nobody wants the accelerator
+        case Unwell():
+            return _unwell(state, event)
+        case WellAgain() if not state.held:
+            return state, ()
+        case WellAgain() if state.sticky:
+            return replace(state, held=False), (ReplaceSelfWhenIdle(),)
+        case WellAgain(jitter):
+            probed = replace(state, phase=Phase.ON_CPU, held=False)
+            return probed, (ProbeLater(pause_s(max(1, state.faults), jitter)),)
+
+
 def _unwell(state: FailoverState, event: Unwell) -> tuple[FailoverState, tuple[Effect, ...]]:
-    if state.phase is Phase.SETTLED and not state.sticky and state.reason is Reason.NONE:
-        return state, ()  # nobody wants the accelerator
     calm = state.phase is Phase.ON_GPU and event.now_s - state.on_gpu_since_s >= CALM_S
     in_use = state.phase in {Phase.STARTING, Phase.ON_GPU, Phase.PROBING}
     faults = (1 if calm else state.faults + 1) if in_use else state.faults
@@ -282,11 +335,13 @@ def _unwell(state: FailoverState, event: Unwell) -> tuple[FailoverState, tuple[E
     return told, (UseCpu(), DropGpu()) if in_use else (UseCpu(),)
 
 
-def _well_again(state: FailoverState, jitter: float) -> tuple[FailoverState, tuple[Effect, ...]]:
-    """What the watch held up goes on: a new process where one is needed, otherwise a probe after the usual pause."""
-    if state.sticky:
-        return state, (ReplaceSelfWhenIdle(),)
-    return replace(state, phase=Phase.ON_CPU), (ProbeLater(pause_s(max(1, state.faults), jitter)),)
+def _used(state: FailoverState, event: NobodyDictates | SomebodyDictates) -> tuple[FailoverState, tuple[Effect, ...]]:
+    match state.phase, event:
+        case Phase.STARTING | Phase.ON_GPU, NobodyDictates():
+            return replace(state, phase=Phase.RESTING), (RestGpu(), DropGpu())
+        case Phase.RESTING, SomebodyDictates():
+            return replace(state, phase=Phase.PROBING), (UseCpu(), Probe())
+    return state, ()
 
 
 def _renewal(state: FailoverState) -> tuple[Effect, ...]:

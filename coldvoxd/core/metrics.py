@@ -1,5 +1,6 @@
 """The daemon's own figures: how often things happened and how long each stage took. Never what was said."""
 
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ class Count(StrEnum):
     """Sent to recognition by dictation sessions."""
     WITHOUT_WORDS = "utterances-without-words"
     FAILED = "utterances-failed"
+    EARLY = "recognitions-begun-early"
+    """In a pause, before the endpoint."""
+    EARLY_USED = "recognitions-begun-early-used"
+    """Those whose text was told; the others were in vain, or still wait."""
     ATTEMPTS_AGAIN = "recognition-retries"
     """Second attempts after a fault of the execution provider."""
     FAULTS = "provider-faults"
@@ -49,10 +54,12 @@ class Stage(StrEnum):
     KEY_TO_FIRST_SAMPLE = "key-to-first-sample"
     """From the call that begins a session to the first audio spoken after it."""
     QUEUE = "queue"
-    """From the endpoint to the text, less the recognition itself."""
+    """From the endpoint to the text, less the recognition itself; nothing where that was begun early."""
     FEATURES = "features"
     ENCODER = "encoder"
     DECODER = "decoder"
+    IN_VAIN = "in-vain"
+    """A recognition that was begun early and was stopped or of no use, since speech went on."""
     ENDPOINT_TO_TEXT = "endpoint-to-text"
     DELIVERY = "delivery"
     """From the text to the moment the bus has taken all of its bytes."""
@@ -68,6 +75,21 @@ class Percentiles:
     p99: float
 
 
+EDGES_S = tuple(round(0.001 * 2 ** (half / 2), 6) for half in range(30))
+"""Upper edges of the classes that times are counted in, from 1 ms to 23 s; one more class holds what took longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFigures:
+    """Of the graphics card, as its driver tells; None where it doesn't."""
+
+    total_bytes: int | None = None
+    free_bytes: int | None = None
+    own_bytes: int | None = None
+    """What this process holds."""
+    temperature_c: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """All of it at one moment."""
@@ -77,6 +99,16 @@ class Figures:
     sessions: Mapping[StopReason, int]
     stages: Mapping[Stage, Percentiles]
     """Stages that have not happened yet are absent."""
+    by_provider: Mapping[str, Mapping[Stage, Percentiles]] = field(default_factory=dict)
+    """Those that ran on an execution provider, by its name."""
+    distributions: Mapping[Stage, tuple[int, ...]] = field(default_factory=dict)
+    """How many of the last runs fell into each class of `EDGES_S`."""
+    faults: Mapping[FaultClass, int] = field(default_factory=dict)
+    fault_reasons: Mapping[Reason, int] = field(default_factory=dict)
+    """Only those that happened."""
+    accelerator_load_s: float = 0.0
+    """What the last loading of the accelerator took, its golden clip included; 0 before the first."""
+    card: CardFigures = field(default_factory=CardFigures)
     uptime_s: float = 0.0
     model_load_s: float = 0.0
     """What the last loading took; 0 before the first."""
@@ -92,18 +124,26 @@ class _Series:
         ordered = sorted(self.last)
         return Percentiles(self.count, *(nearest_rank(ordered, share) for share in (0.50, 0.95, 0.99)))
 
+    def distribution(self) -> tuple[int, ...]:
+        counts = [0] * (len(EDGES_S) + 1)
+        for seconds in self.last:
+            counts[bisect_left(EDGES_S, seconds)] += 1
+        return tuple(counts)
+
 
 class Metrics:
     """Collects figures; bounded, however long the daemon runs. One thread."""
 
     def __init__(self) -> None:
         self.model_load_s = 0.0
+        self.accelerator_load_s = 0.0
         self._counts: Counter[Count] = Counter()
         self._fault_classes: Counter[FaultClass] = Counter()
         self._fault_reasons: Counter[Reason] = Counter()
         self._gaps: Counter[GapReason] = Counter()
         self._sessions: Counter[StopReason] = Counter()
         self._series: dict[Stage, _Series] = {}
+        self._by_provider: dict[str, dict[Stage, _Series]] = {}
 
     def count(self, what: Count) -> None:
         """It happened once more."""
@@ -123,26 +163,38 @@ class Metrics:
         """A session is over."""
         self._sessions[reason] += 1
 
-    def took(self, stage: Stage, seconds: float) -> None:
-        """One more run of a stage; clocks that disagree never make it negative."""
-        series = self._series.setdefault(stage, _Series())
-        series.count += 1
-        series.last.append(max(0.0, seconds))
+    def took(self, stage: Stage, seconds: float, provider: str = "") -> None:
+        """One more run of a stage, on a provider where that matters; clocks that disagree never make it negative."""
+        found = [self._series.setdefault(stage, _Series())]
+        if provider:
+            found.append(self._by_provider.setdefault(provider, {}).setdefault(stage, _Series()))
+        for series in found:
+            series.count += 1
+            series.last.append(max(0.0, seconds))
 
     def recognized(self, hypothesis: Hypothesis) -> None:
         """The stages of one recognition; nothing where the model was not run."""
         if hypothesis.stages is not None:
-            self.took(Stage.FEATURES, hypothesis.stages.features_s)
-            self.took(Stage.ENCODER, hypothesis.stages.encoder_s)
-            self.took(Stage.DECODER, hypothesis.stages.decoder_s)
+            self.took(Stage.FEATURES, hypothesis.stages.features_s, hypothesis.provider)
+            self.took(Stage.ENCODER, hypothesis.stages.encoder_s, hypothesis.provider)
+            self.took(Stage.DECODER, hypothesis.stages.decoder_s, hypothesis.provider)
 
-    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0) -> Figures:
+    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0, card: CardFigures | None = None) -> Figures:
         """What was collected so far, and what only the caller can know."""
         return Figures(
             counts={what: self._counts[what] for what in Count},
             gaps={reason: self._gaps[reason] for reason in GapReason},
             sessions={reason: self._sessions[reason] for reason in StopReason},
             stages={stage: self._series[stage].percentiles() for stage in Stage if stage in self._series},
+            by_provider={
+                provider: {stage: series[stage].percentiles() for stage in Stage if stage in series}
+                for provider, series in self._by_provider.items()
+            },
+            distributions={stage: self._series[stage].distribution() for stage in Stage if stage in self._series},
+            faults={fault_class: self._fault_classes[fault_class] for fault_class in FaultClass},
+            fault_reasons=dict(self._fault_reasons),
+            accelerator_load_s=self.accelerator_load_s,
+            card=card or CardFigures(),
             uptime_s=uptime_s,
             model_load_s=self.model_load_s,
             resident_bytes=resident_bytes,

@@ -19,6 +19,7 @@ CAUSES: dict[str, str] = {
 CAUSE = "The graphics card failed"
 REST = "so speech is recognized on the processor now. Nothing that you said is lost."
 _CPU = "CPUExecutionProvider"
+_NO_NEWS = {"", Reason.SLEEP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,6 @@ def step(state: NoticeState, status: EngineStatus, now_s: float) -> tuple[Notice
     on_accelerator = state.provider not in {"", _CPU}
     well = on_accelerator and now_s - state.since_s >= CALM_S
     seen = replace(state, provider=status.provider, since_s=now_s, told=state.told and not well)
-    if not on_accelerator or status.provider != _CPU or not status.degraded or seen.told:
+    if not on_accelerator or status.provider != _CPU or status.degraded in _NO_NEWS or seen.told:
         return seen, None
     return replace(seen, told=True), Notice(TITLE, f"{CAUSES.get(status.degraded, CAUSE)}, {REST}")

@@ -297,7 +297,11 @@ class Journal(Protocol):
         ...
 
     def attempt(self, session: int, utterance: int) -> None:
-        """Its recognition is about to begin."""
+        """Its recognition is about to begin; it need not be cut yet."""
+        ...
+
+    def survived(self, session: int, utterance: int) -> None:
+        """The last attempt came to nothing since more was said; whatever ends the process now, it was not that."""
         ...
 
     def settled(self, session: int, utterance: int) -> None:

@@ -1,7 +1,7 @@
 """Replacing: when the daemon may put a new process in its own place, and what that one must know."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 GROWTH = 3.0
@@ -35,8 +35,12 @@ class Handover:
         longest_s = max(cool_down_s, LONGEST_COOL_DOWN_S)
         return self.replaced_s + min(longest_s, cool_down_s * GROWTH ** (self.replacements - 1))
 
-    def next(self, now_s: float, last_frame_s: float | None, carried: dict[str, Any]) -> "Handover":
-        """What to hand over at a replacement."""
+    def next(
+        self, now_s: float, last_frame_s: float | None, carried: dict[str, Any], *, counted: bool = True
+    ) -> "Handover":
+        """What to hand over at a replacement; one that isn't `counted` makes no later one wait."""
+        if not counted:
+            return replace(self, last_frame_s=last_frame_s, carried=carried)
         calm = bool(self.replacements) and now_s - self.replaced_s > CALM_S
         return Handover(1 if calm else self.replacements + 1, now_s, last_frame_s, carried)
 

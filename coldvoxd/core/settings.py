@@ -27,6 +27,8 @@ class EndpointSettings:
     """Speech that must follow on itself before an utterance begins."""
     hangover_ms: int = field(default=500, metadata={"min": 96, "max": 5000})
     """Silence tolerated inside an utterance; more of it ends the utterance."""
+    soft_pause_ms: int = field(default=160, metadata={"min": 64, "max": 5000})
+    """Silence after which recognition begins while the hangover still runs (`speculate` under [dictation]). Never sooner than `tail_ms`, so that the same audio is recognized either way."""
     lead_ms: int = field(default=320, metadata={"min": 0, "max": 2000})
     """Audio kept from before the onset, so that first consonants survive."""
     tail_ms: int = field(default=160, metadata={"min": 0, "max": 1000})
@@ -43,6 +45,12 @@ class DictationSettings:
     """A session ends by itself after so long; 0 for never."""
     stop_tail_ms: int = field(default=200, metadata={"min": 0, "max": 2000})
     """Audio still heard after StopDictation: fingers are faster than tongues."""
+    speculate: bool = True
+    """Begin to recognize at the first sign of a pause (`soft_pause_ms` under [endpoint]), so that the text is there when the hangover has passed; where speech goes on, the run is stopped. Off, recognition begins at the endpoint. The text is the same."""
+    speculate_share: float = field(default=1.0, metadata={"min": 0.0, "max": 10.0})
+    """How much recognition may be in vain for that, as a share of the recognition that gave texts; past it, recognition begins at the endpoint until the share is kept again."""
+    speculate_share_on_battery: float = field(default=0.25, metadata={"min": 0.0, "max": 10.0})
+    """The same while the machine runs on its battery, by what UPower says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class _Kind(IntEnum):
     CUT = 5
     ATTEMPT = 6
     SETTLED = 7
+    SURVIVED = 8
 
 
 class SpoolDamaged(ValueError):
@@ -94,6 +95,11 @@ class Segment:
     whole_bytes: int = 0
     """Up to here the file can be read; anything behind is the rest of a broken write."""
 
+    @property
+    def begun_early(self) -> int | None:
+        """Number of the utterance whose recognition began before it was cut, if one was; it is the next to be cut."""
+        return next((number for number in self.attempts if number not in {cut.utterance for cut in self.cuts}), None)
+
     def utterance(self, cut: Cut | NumberedCut, number: int) -> Utterance:
         samples = joined(self.frames, cut.start_sample, cut.end_sample)
         return Utterance(number, self.session.id, cut.start_sample, samples, cut.reason, cut.speech_samples)
@@ -132,6 +138,11 @@ def cut(numbered: NumberedCut) -> bytes:
 def attempt(utterance: int) -> bytes:
     """To be written before its recognition begins: whoever dies of it must not forget it."""
     return _record(_Kind.ATTEMPT, utterance.to_bytes(8, "little"))
+
+
+def survived(utterance: int) -> bytes:
+    """That attempt has ended, to no end: what the process dies of afterwards was something else."""
+    return _record(_Kind.SURVIVED, utterance.to_bytes(8, "little"))
 
 
 def settled(utterance: int) -> bytes:
@@ -197,6 +208,8 @@ def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
             segment.cuts.append(NumberedCut(**fields | {"reason": EndReason(fields["reason"])}))
         case _Kind.ATTEMPT:
             segment.attempts[int.from_bytes(payload, "little")] += 1
+        case _Kind.SURVIVED:
+            segment.attempts[int.from_bytes(payload, "little")] -= 1
         case _Kind.SETTLED:
             segment.settled.add(int.from_bytes(payload, "little"))
         case _Kind.HEAD:

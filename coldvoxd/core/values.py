@@ -214,6 +214,8 @@ class StopReason(StrEnum):
     TIME_LIMIT = "time-limit"
     MICROPHONE_LOST = "microphone-lost"
     SCREEN_LOCKED = "screen-locked"
+    SUSPENDING = "suspending"
+    """The machine was about to sleep."""
     RESTARTED = "restarted"
     """The daemon's process died; what had been heard was recognized by the next one."""
     SHUTDOWN = "shutdown"
@@ -226,6 +228,7 @@ class State(StrEnum):
     IDLE = "idle"
     LISTENING = "listening"
     TRANSCRIBING = "transcribing"
+    SUSPENDED = "suspended"
     UNAVAILABLE = "unavailable"
 
 

@@ -163,5 +163,26 @@ class FaultySession(Session):
                 return [results[0] * np.float32(np.nan), *results[1:]]
         return self._real.run(outputs, feeds, stop)
 
+    def bound(
+        self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]
+    ) -> Callable[[], None]:
+        run_well = self._real.bound(feeds, results)
+
+        def run() -> None:
+            plan = self._recognizer.plan_for(self._part)
+            if plan is None:
+                run_well()
+                return
+            self._recognizer.meet(plan, f"{self._recognizer.provider} in {self.path.name}")
+            if plan.kind == "broken":
+                self._recognizer.noted()
+                self._real.run(tuple(results), {name: values[..., None] for name, values in feeds.items()})
+            run_well()
+            if plan.kind == "nan":
+                self._recognizer.noted()
+                next(iter(results.values()))[:] = np.nan
+
+        return run
+
     def close(self) -> None:
         self._real.close()

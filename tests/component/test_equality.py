@@ -138,17 +138,23 @@ class Watched:
 
     def __init__(self, pair: Pair, features: npt.NDArray[np.float32]) -> None:
         self.calls: list[Call] = []
-        self._recognizer = pair.ours
+        self._transducer = pair.ours._decoder
         blank = pair.ours.vocabulary.blank
         self._split = blank + 1
-        decode_greedy(pair.ours.encode(features), self._step, pair.ours._initial_state, blank=blank)
+        decode_greedy(pair.ours.encode(features), self, blank=blank)
 
-    def _step(self, frame: npt.NDArray[np.float32], previous: int, state: Any) -> Any:
-        logits, next_state = self._recognizer._step(frame, previous, state)
+    def begin(self) -> None:
+        self._transducer.begin()
+
+    def read(self, token: int) -> None:
+        self._transducer.read(token)
+
+    def score(self, encoder_frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        logits = self._transducer.score(encoder_frame)
         tokens, durations = np.sort(logits[: self._split]), np.sort(logits[self._split :])
         choice = int(logits[: self._split].argmax()), int(logits[self._split :].argmax())
         self.calls.append(Call(choice, float(min(tokens[-1] - tokens[-2], durations[-1] - durations[-2]))))
-        return logits, next_state
+        return logits
 
 
 def test_any_tokens_make_the_same_text(pair: Pair) -> None:

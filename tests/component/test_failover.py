@@ -19,9 +19,10 @@ from coldvoxd.core.metrics import Count
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.daemon import ladder
-from coldvoxd.ladder import Ladder
+from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
+from coldvoxd.recognizers import ladder
+from coldvoxd.rung import Rung
 from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
@@ -83,7 +84,14 @@ async def stage(tmp_path: Path, *before: str, readiness: Readiness = Readiness.W
     golden = samples()[2].wave()
     seen: list[EngineStatus] = []
     supervisor = Supervisor(
-        Ladder(accelerator.open_on_cpu, accelerator.open, "virtual", golden, readiness=readiness, cpu_mapped=open_mini),
+        Ladder(
+            accelerator.open_on_cpu,
+            accelerator.open,
+            "virtual",
+            Golden(golden),
+            readiness=readiness,
+            cpu_mapped=open_mini,
+        ),
         EngineStatus(model="mini", precision="fp32"),
         lambda: seen.append(supervisor.status),
     )
@@ -341,6 +349,54 @@ async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Pa
         hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(1, 9)))
         assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(1, 9)]
         assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+
+
+async def recognition_under_way(staged: Stage, number: int, rung: Rung | None) -> asyncio.Task[Hypothesis]:
+    """One that this rung has in hand."""
+    task = asyncio.create_task(staged.hear(number))
+    await eventually(lambda: rung is not None and rung._lane.busy_since_s is not None, what="a run in hand")
+    return task
+
+
+async def given_up(task: asyncio.Task[Hypothesis]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_recognition_that_nobody_wants_any_more_is_stopped_and_is_no_fault(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        for number in range(5):
+            dropped = asyncio.create_task(staged.hear(number))
+            await asyncio.sleep(0.002 * number)  # before it begins, and ever later in it
+            await given_up(dropped)
+            assert (await staged.hear(number)).text == heard(number)
+        assert staged.count(Count.FAULTS) == staged.count(Count.LATE) == 0
+        assert staged.supervisor.status.provider == PROVIDER
+
+
+async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coldvoxd.hedging.ACCELERATOR_LIMIT_S", 0.2)
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("HANG 30000")
+        await given_up(await recognition_under_way(staged, 1, staged.supervisor._accelerator))
+        await eventually(lambda: staged.degraded == "gpu-timeout", what="the lane that is left behind")
+        assert (await staged.hear(1)).text == heard(1)
+
+
+async def test_a_run_on_the_cpu_that_hangs_although_it_was_stopped_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coldvoxd.rung.SPLIT_FLOOR_S", 0.2)
+    async with stage(tmp_path, "REFUSE absent") as staged:
+        await eventually(lambda: staged.degraded, what="an accelerator that is not there")
+        await staged.tell("CPU HANG 30000")
+        await given_up(await recognition_under_way(staged, 1, staged.supervisor._standby.packed))
+        monkeypatch.undo()
+        assert (await staged.hear(2)).text == heard(2)
 
 
 async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(

@@ -59,6 +59,7 @@ class CountingEngine:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     failing: set[str] = field(default_factory=set)
     heard: list[Utterance] = field(default_factory=list)
+    stopped: list[Utterance] = field(default_factory=list)
 
     def check_ready(self) -> None:
         if self.refusal:
@@ -66,7 +67,11 @@ class CountingEngine:
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         self.heard.append(utterance)
-        await self.gate.wait()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.stopped.append(utterance)
+            raise
         values = {int(value) for value in np.rint(utterance.samples * 32768) if abs(value) > 1000}
         text = " ".join(str(value) for value in sorted(values))
         if text in self.failing:
@@ -123,7 +128,12 @@ class Announced:
 class Scene:
     """A pipeline with a microphone that is told what to hear."""
 
-    def __init__(self, pre_roll_ms: int = 1500, settings: DictationSettings | None = None) -> None:
+    def __init__(
+        self,
+        pre_roll_ms: int = 1500,
+        settings: DictationSettings | None = None,
+        endpoint: EndpointSettings | None = None,
+    ) -> None:
         self.engine = CountingEngine()
         self.engine.gate.set()
         self.announced = Announced()
@@ -134,7 +144,7 @@ class Scene:
             LoudnessDetector(),
             self.engine,
             Clock(),
-            endpoint=EndpointSettings(hangover_ms=320),
+            endpoint=endpoint or EndpointSettings(hangover_ms=320),
             settings=settings or DictationSettings(stop_tail_ms=96),
             pre_roll_ms=pre_roll_ms,
             first_number=100,
@@ -640,3 +650,29 @@ async def test_a_locked_screen_ends_a_session_with_what_was_said() -> None:
         assert scene.announced.seen[-1] == ("stopped", session, StopReason.SCREEN_LOCKED, "2000")
         with pytest.raises(NoMicrophone, match="The screen is locked"):
             scene.start()
+
+
+async def test_a_sleep_ends_a_session_with_what_was_said_and_keeps_nothing_else() -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start()
+        scene.hear(2000, 20)
+        scene.pipeline.on_suspend()
+        scene.pipeline.on_capture(False, "The machine sleeps.")
+        assert scene.pipeline.state is State.SUSPENDED
+        await scene.pipeline.drained()
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.SUSPENDING, "2000")
+        with pytest.raises(NoMicrophone, match="The machine sleeps"):
+            scene.start()
+
+
+async def test_after_a_sleep_a_session_may_begin_before_the_microphone_is_open() -> None:
+    async with playing(Scene()) as scene:
+        scene.hear(2000, 20)
+        scene.pipeline.on_suspend()
+        scene.pipeline.on_capture(False, "The machine sleeps.")
+        scene.pipeline.on_wake()
+        assert scene.pipeline.state is State.IDLE
+        scene.start()
+        scene.pipeline.on_capture(True)
+        scene.hush()
+        assert await scene.stop() == "", "what was said before the sleep is forgotten"

@@ -28,6 +28,7 @@ class Circumstances:
     past: Handover = field(default_factory=Handover)
     tasks: Path = Path("/proc/self/task")
     told: list[str] = field(default_factory=list)
+    slept: bool = False
 
     def replacement(self) -> Replacement:
         return Replacement(
@@ -36,6 +37,7 @@ class Circumstances:
             wanted=lambda: self.wanted,
             busy_until_s=lambda: self.busy_until_s,
             tell=self.told.append,
+            slept=lambda: self.slept,
             tasks=self.tasks,
         )
 
@@ -62,6 +64,11 @@ def test_the_moment_is_silence_with_a_fault_that_only_a_new_process_mends() -> N
 )
 def test_it_is_not_the_moment(but: Circumstances) -> None:
     assert not but.replacement().possible(1000.0)
+
+
+def test_after_a_sleep_no_earlier_replacement_is_waited_for() -> None:
+    assert Circumstances(past=Handover(3, 999.0), slept=True).replacement().possible(1000.0)
+    assert not Circumstances(busy_until_s=971.0, slept=True).replacement().possible(1000.0)
 
 
 def test_a_thread_that_cannot_be_ended_forbids_it_and_is_told_once(tmp_path: Path) -> None:

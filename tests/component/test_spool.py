@@ -318,6 +318,42 @@ async def test_an_utterance_of_which_processes_die_is_given_up_after_two_attempt
     assert (kept[1].samples == first.scene.engine.heard[0].samples).all()
 
 
+async def test_an_early_run_of_which_processes_die_is_given_up_after_two_attempts_too(tmp_path: Path) -> None:
+    """Pins that the attempt is written down before there is a cut, under the number that the utterance then has."""
+    async with life(tmp_path) as first:
+        first.scene.engine.gate.clear()
+        first.scene.start()
+        first.scene.hear(2000, 10)
+        first.scene.hush(6)
+        await eventually(lambda: first.scene.engine.heard)
+    second = Life(tmp_path)
+    second.engine.deadly = True
+    with pytest.raises(Died):
+        await second.recover()
+    second.die()
+    third = Life(tmp_path)
+    assert texts(await third.recover()) == []
+    assert "died of it 2 times" in third.engine.told[0]
+    given_up = third.spool.given_up()
+    assert given_up is not None
+    assert given_up[1].id == first.scene.engine.heard[0].id
+
+
+async def test_early_runs_that_were_stopped_are_no_attempts(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.scene.engine.gate.clear()
+        first.scene.start()
+        for number in range(1, 4):
+            first.scene.hear(2000, 10)
+            first.scene.hush(6)
+            await eventually(lambda number=number: len(first.scene.engine.heard) == number)  # type: ignore[misc]
+            first.scene.hear(2000, 3)
+            await eventually(lambda number=number: len(first.scene.engine.stopped) == number)  # type: ignore[misc]
+    second = Life(tmp_path)
+    assert texts(await second.recover()) == ["2000"]
+    assert second.announced.transcripts[0].utterance_id == first.scene.engine.heard[0].id
+
+
 async def test_what_the_cpu_refuses_is_given_up_and_kept(tmp_path: Path) -> None:
     async with life(tmp_path) as first:
         session = first.scene.start()

@@ -88,6 +88,14 @@ def test_a_locked_screen_ends_a_session_with_its_text() -> None:
         assert (effects, state.reason) == ((Effect.DRAIN,), StopReason.SCREEN_LOCKED)
 
 
+def test_a_sleep_of_the_machine_ends_a_session_with_its_text() -> None:
+    for before in ((READY, Event.START), (Event.RELEASED, Event.START)):
+        state, effects = after(*before, Event.SUSPENDING)
+        assert (effects, state.reason) == ((Effect.DRAIN,), StopReason.SUSPENDING)
+    state, effects = after(READY, Event.START, Event.STOP, Event.SUSPENDING)
+    assert (effects, state.reason) == ((), StopReason.STOPPED)
+
+
 def test_shutdown_has_a_row_in_every_phase() -> None:
     assert all(Event.SHUTDOWN in rows for rows in TABLE.values())
 

@@ -1,5 +1,8 @@
 """Endpointing, told as stories of frames: `#` speech, `-` unsure, `.` silence, 32 ms each."""
 
+from dataclasses import replace
+from random import Random
+
 import pytest
 
 from coldvoxd.core.endpointing import (
@@ -10,7 +13,9 @@ from coldvoxd.core.endpointing import (
     EndpointState,
     Finish,
     Lost,
+    Paused,
     Phase,
+    Resumed,
     Scored,
     SpeechBegan,
     SpeechEnded,
@@ -140,6 +145,80 @@ def test_a_gap_closes_the_utterance_and_nothing_reaches_across_it() -> None:
 def test_a_gap_in_silence_moves_the_floor() -> None:
     story = Story().frames("....").lost(3).frames("####......")
     assert story.cuts[0].start_sample == 7 * F
+
+
+PAUSING = EndpointSettings(
+    onset_ms=64, hangover_ms=256, soft_pause_ms=96, lead_ms=64, tail_ms=32, min_speech_ms=96, max_utterance_s=3.2
+)
+
+
+def test_a_soft_pause_tells_what_the_utterance_will_be_and_the_endpoint_says_the_same() -> None:
+    story = Story(PAUSING).frames("..####........")
+    assert story.said[1:] == [Paused(0, 7 * F, 4 * F), SpeechEnded(6 * F), Cut(0, 7 * F, EndReason.ENDPOINT, 4 * F)]
+
+
+def test_speech_that_returns_after_a_soft_pause_makes_void_what_was_told() -> None:
+    story = Story(PAUSING).frames("..####...##........")
+    paused = [effect for effect in story.said if isinstance(effect, Paused | Resumed | Cut)]
+    assert paused == [
+        Paused(0, 7 * F, 4 * F),
+        Resumed(),
+        Paused(0, 12 * F, 6 * F),
+        Cut(0, 12 * F, EndReason.ENDPOINT, 6 * F),
+    ]
+
+
+def test_speech_that_returns_before_the_soft_pause_is_nobodys_business() -> None:
+    story = Story(PAUSING).frames("..####..####..##..")
+    assert story.said == [SpeechBegan(2 * F)]
+
+
+def test_a_soft_pause_never_comes_before_the_tail_was_heard() -> None:
+    """Pins that the samples told are those of the cut, however the two settings stand to each other."""
+    story = Story(replace(PAUSING, tail_ms=160)).frames("..####....")
+    assert Paused not in map(type, story.said)
+    story.frames("....")
+    assert story.said[1:] == [Paused(0, 11 * F, 4 * F), SpeechEnded(6 * F), Cut(0, 11 * F, EndReason.ENDPOINT, 4 * F)]
+
+
+def test_a_hangover_shorter_than_the_soft_pause_leaves_no_time_for_it() -> None:
+    story = Story(replace(PAUSING, hangover_ms=64)).frames("..####....")
+    assert [type(effect) for effect in story.said] == [SpeechBegan, SpeechEnded, Cut]
+
+
+def test_a_pause_after_too_little_speech_is_not_told() -> None:
+    assert Story(PAUSING).frames("..##........").said == [SpeechBegan(2 * F), SpeechEnded(4 * F), Dropped(2 * F)]
+
+
+def test_finish_and_the_greatest_length_in_a_soft_pause_cut_what_was_told() -> None:
+    for story, reason in (
+        (Story(PAUSING).frames("..####....").finish(), EndReason.STOP),
+        (Story(PAUSING).frames("#" * 96 + "....."), EndReason.LENGTH),
+    ):
+        paused, cut = (effect for effect in story.said if isinstance(effect, Paused | Cut))
+        assert isinstance(paused, Paused)
+        assert cut == Cut(paused.start_sample, paused.end_sample, reason, paused.speech_samples)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_cut_in_a_pause_is_what_the_last_pause_told(seed: int) -> None:
+    """Pins that recognition begun early has the endpoint's samples, on stories that nobody thought of."""
+    chance = Random(seed)
+    story = Story(PAUSING)
+    for _ in range(60):
+        story.frames(chance.choice("#-.") * chance.randint(1, 12))
+    story.finish()
+    open_pause: Paused | None = None
+    for effect in story.said:
+        match effect:
+            case Paused():
+                open_pause = effect
+            case Resumed():
+                open_pause = None
+            case Cut(start, end):
+                if open_pause is not None:
+                    assert (open_pause.start_sample, open_pause.end_sample) == (start, end)
+                open_pause = None
 
 
 @pytest.mark.parametrize("phase", list(Phase))

@@ -24,11 +24,13 @@ from coldvoxd.core.failover import (
     ReplaceSelfWhenIdle,
     RestGpu,
     SomebodyDictates,
+    Suspending,
     UnexpectedEvent,
     Unwell,
     UseCpu,
     UseGpu,
     WellAgain,
+    Woken,
     classify,
     pause_s,
     step,
@@ -241,3 +243,50 @@ def test_late_news_of_an_accelerator_at_rest_count_only_where_it_is_beyond_use()
     assert step(state, ProbeDue()) == (state, ())
     state, effects = step(state, Fault(FaultClass.STICKY, Reason.GPU_FAULT, 11.0))
     assert (state.phase, effects) == (Phase.SETTLED, (ReplaceSelfWhenIdle(),))
+
+
+IN_USE = ((), (Loaded(0.0),), (Loaded(0.0), transient()), (Loaded(0.0), transient(), ProbeDue()))
+"""Starting, serving, fallen and probing."""
+
+
+@pytest.mark.parametrize("before", IN_USE)
+def test_before_a_sleep_the_accelerator_is_let_go_of_at_once(before: tuple[Event, ...]) -> None:
+    state, effects = after(*before, Suspending())
+    assert (state.phase, effects) == (Phase.ASLEEP, (UseCpu(), DropGpu(at_once=True)))
+    assert state.reason in {Reason.SLEEP, Reason.GPU_OUT_OF_MEMORY}
+
+
+@pytest.mark.parametrize("before", IN_USE)
+def test_after_a_sleep_a_context_that_may_be_broken_takes_a_new_process(before: tuple[Event, ...]) -> None:
+    state, effects = after(*before, Suspending(), Woken(stale=True))
+    assert (state.phase, state.sticky, state.reason) == (Phase.SETTLED, True, Reason.SLEEP)
+    assert effects == (UseCpu(), ReplaceSelfWhenIdle())
+
+
+@pytest.mark.parametrize("before", IN_USE)
+def test_after_a_sleep_an_accelerator_without_a_context_is_probed(before: tuple[Event, ...]) -> None:
+    state, effects = after(*before, Suspending(), Woken(stale=False))
+    assert (state.phase, effects) == (Phase.PROBING, (Probe(),))
+    assert step(state, Loaded(9.0))[0].reason is Reason.NONE
+
+
+def test_what_had_begun_before_a_sleep_changes_nothing_in_it() -> None:
+    asleep, _ = after(Loaded(0.0), Suspending())
+    for event in (transient(), Fault(FaultClass.STICKY, Reason.GPU_FAULT, 1.0), ProbeDue(), Suspending()):
+        assert step(asleep, event) == (asleep, ())
+    with pytest.raises(UnexpectedEvent):
+        step(asleep, CpuWanted())
+
+
+def test_whoever_wants_the_cpu_sleeps_as_he_is_and_a_wake_without_a_sleep_is_none() -> None:
+    settled, _ = after(CpuWanted())
+    assert step(settled, Suspending()) == step(settled, Woken(stale=False)) == (settled, ())
+    serving, _ = after(Loaded(0.0))
+    assert step(serving, Woken(stale=True)) == (serving, ())
+
+
+def test_what_the_watch_says_around_a_sleep_counts_after_it() -> None:
+    state, effects = after(Loaded(0.0), Suspending(), HOT, Woken(stale=False))
+    assert (state.phase, state.held, effects) == (Phase.ON_CPU, True, (UseCpu(),))
+    assert after(Loaded(0.0), HOT, Suspending(), Woken(stale=True))[1] == (UseCpu(),)
+    assert after(Loaded(0.0), HOT, Suspending(), WellAgain(), Woken(stale=False))[1] == (Probe(),)

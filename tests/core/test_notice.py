@@ -42,3 +42,7 @@ def test_after_a_calm_the_next_one_is_told_again() -> None:
 
 def test_the_wish_of_a_person_is_no_failover() -> None:
     assert told((0, GPU, ""), (1, CPU, "")) == []
+
+
+def test_a_sleep_of_the_machine_is_no_news() -> None:
+    assert told((0, GPU, ""), (1, CPU, "sleep"), (2, GPU, "")) == []

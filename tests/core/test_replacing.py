@@ -25,6 +25,13 @@ def test_after_a_long_calm_the_count_begins_anew() -> None:
     assert first.next(10.0 + CALM_S + 1, None, {}).replacements == 1
 
 
+def test_one_for_a_sleep_makes_no_later_one_wait() -> None:
+    before = Handover(2, 100.0)
+    after = before.next(200.0, 199.0, {"device": "x"}, counted=False)
+    assert (after.replacements, after.replaced_s) == (2, 100.0)
+    assert (after.last_frame_s, after.carried) == (199.0, {"device": "x"})
+
+
 def test_what_is_handed_over_comes_out_again() -> None:
     handover = Handover(3, 12.25, 11.5, {"metrics": {"utterances": 4}})
     assert Handover.decoded(handover.encoded()) == handover

@@ -81,9 +81,10 @@ class PrivateBus:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a program that finds this bus as its session bus, and no other."""
+        """The environment of a program that finds this bus as its session bus, and no other; and no system bus."""
         found = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "XDG_RUNTIME_DIR")}
-        return found | {"DBUS_SESSION_BUS_ADDRESS": self.address} | self.extra_environment
+        nowhere = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.directory}/no-system-bus"}
+        return found | {"DBUS_SESSION_BUS_ADDRESS": self.address} | nowhere | self.extra_environment
 
     def kill(self) -> None:
         """As a crash would."""

@@ -109,6 +109,7 @@ async def dictating(server: SoundServer, bus: PrivateBus | None = None, **settin
         log = Path(place) / "log"
         environment = server.environment() | {
             "DBUS_SESSION_BUS_ADDRESS": session_bus.address,
+            "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={place}/no-system-bus",
             "COLDVOXD_MODEL_NAME": "mini",
             "PYTHONPATH": str(ROOT),
             **{f"COLDVOXD_MICROPHONE_{name.upper()}": value for name, value in settings.items()},

@@ -124,7 +124,8 @@ def _decoder_joint(table: npt.NDArray[np.float32], fault: Fault | None) -> onnx.
         helper.make_node("GatherND", ["table", "index"], ["row"]),
         helper.make_node("Reshape", ["row", "row_shape"], ["honest"]),
         helper.make_node("Add", ["input_states_1", "one"], ["output_states_1"]),
-        helper.make_node("Identity", ["input_states_2"], ["output_states_2"]),
+        helper.make_node("Cast", ["targets"], ["token"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["input_states_2", "token"], ["output_states_2"]),
         helper.make_node("Identity", ["target_length"], ["prednet_lengths"]),
     ]
     if fault == "nan":

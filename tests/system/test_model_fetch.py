@@ -78,6 +78,8 @@ def test_a_missing_model_arrives_by_itself_and_its_progress_is_told(newcomer: Lo
     hub.release()
     assert_dictation_works(newcomer)
     assert newcomer.show(FETCH, "Result") == "success"
+    records = newcomer.run("sh", "-c", f"cat {newcomer.home}/.cache/coldvoxd/golden/*.json").stdout
+    assert "message to Peter" in records, "the unit tried the model on the CPU"
     assert newcomer.show(UNIT, "NRestarts") == "0"
     listed = newcomer.run(newcomer.ctl, "model", "verify").stdout
     assert "all 4 files are what was fetched" in listed

@@ -210,6 +210,8 @@ def test_a_gpu_is_visible_inside_the_unit_and_hidden_by_the_drop_in_for_cpus(pla
     assert hidden.returncode != 0
     assert "No such file" in hidden.stderr
     assert_dictation_works(place)
+    told = place.run(place.ctl, "transcribe", OPEN.file).stdout
+    assert OPEN.is_in(told), "reading a file takes no memory that is writable and executable"
 
 
 def test_the_running_daemon_is_confined(dictation: Login) -> None:

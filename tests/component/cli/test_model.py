@@ -17,8 +17,10 @@ from typing import Any
 
 import pytest
 
+from coldvoxd.core.golden import words
 from coldvoxd.core.values import Precision
 from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.golden import record_path, recorded
 from coldvoxd.models.hub import BLOCK, RemoteFile
 from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.progress import read_progress
@@ -127,6 +129,21 @@ def test_a_pulled_model_is_there_byte_for_byte_and_fetched_once(person: Person) 
     }
     person.assert_whole()
     assert person.hub.sent_twice() == 0
+
+
+def test_a_pulled_model_is_tried_on_the_cpu_once_and_what_it_heard_kept(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pins that the daemon, which may not write there, finds by what to judge a GPU."""
+    assert person.pull().exit == 0
+    monkeypatch.setenv("XDG_CACHE_HOME", str(person.home / "cache"))
+    model = model_files(MODEL, person.directory, Precision.FP32)
+    heard = recorded(model)
+    assert heard
+    assert words(heard) == ["hello", "anna", "send", "the", "message", "to", "peter"]
+    before = record_path(model).stat().st_mtime_ns
+    assert person.pull().exit == 0
+    assert record_path(model).stat().st_mtime_ns == before
 
 
 def test_nothing_else_is_asked_of_the_network_and_the_token_goes_to_the_hub_alone(person: Person) -> None:

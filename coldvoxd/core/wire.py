@@ -1,0 +1,86 @@
+"""Protobuf's wire format, of which ONNX files are made: fields of a number and a content.
+
+Contents are skipped by their lengths, so a file of any size is read in milliseconds.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+LENGTH_DELIMITED = 2
+
+
+class Buffer(Protocol):
+    """Bytes, or a file that is mapped."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: slice, /) -> bytes: ...
+
+
+def fields(content: Buffer, position: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, begin and end of the content of each field; ValueError where one reaches past `end`."""
+    for number, _, begin, after in whole_fields(content, position, end):
+        yield number, begin, after
+
+
+def whole_fields(content: Buffer, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """The same with where the field itself begins: number, field, begin and end of its content."""
+    while position < end:
+        field = position
+        key, position = _varint(content, position, end)
+        match key & 7:
+            case 0:
+                begin = position
+                _, position = _varint(content, position, end)
+            case 1:
+                begin, position = position, position + 8
+            case 2:
+                length, begin = _varint(content, position, end)
+                position = begin + length
+            case 5:
+                begin, position = position, position + 4
+            case _:
+                raise ValueError("is not an ONNX file")
+        if position > end:
+            raise ValueError(f"is cut off or damaged: {position - end} bytes are missing")
+        yield key >> 3, field, begin, position
+
+
+def spans(content: Buffer, outer: tuple[int, int], wanted: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of the content of each field of that number."""
+    return ((begin, end) for number, begin, end in fields(content, *outer) if number == wanted)
+
+
+def texts(content: Buffer, outer: tuple[int, int], wanted: int) -> list[str]:
+    """The contents of the fields of that number, which are texts."""
+    return [content[begin:end].decode() for begin, end in spans(content, outer, wanted)]
+
+
+def written(number: int, content: bytes) -> bytes:
+    """A field whose content is a message, a text or bytes."""
+    return _written_varint(number << 3 | LENGTH_DELIMITED) + _written_varint(len(content)) + content
+
+
+def written_number(number: int, value: int) -> bytes:
+    """A field whose content is a number of no sign."""
+    return _written_varint(number << 3) + _written_varint(value)
+
+
+def _varint(content: Buffer, position: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < end and shift < 70:
+        byte = content[position : position + 1][0]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise ValueError("is cut off or not an ONNX file")
+
+
+def _written_varint(value: int) -> bytes:
+    parts = bytearray()
+    while value >= 0x80:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)

@@ -1,0 +1,63 @@
+"""The golden clip: speech by which a provider and a precision are judged before they are trusted."""
+
+import logging
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.audio.file import AudioFile
+from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.golden import fair
+from coldvoxd.core.values import ModelFiles, Precision
+from coldvoxd.models.golden import recorded, write_record
+from coldvoxd.models.layout import model_files
+from coldvoxd.ort import CPU
+
+log = logging.getLogger(__name__)
+
+CLIP = Path(__file__).parent / "data" / "golden" / "hello.flac"
+
+
+@cache
+def clip() -> npt.NDArray[np.float32]:
+    """The shipped recording, float32 (n,) at 16 kHz."""
+    return np.concatenate(tuple(AudioFile.open(CLIP).blocks()))
+
+
+def record(files: ModelFiles, threads: int = 0) -> str:
+    """What the CPU says of the clip with these weights, in fp32 where that is there, from now on kept as the truth.
+
+    For whoever prepares a model; the daemon only reads. What is on record is not asked again. Loads the model, in each of
+    the two precisions, on the CPU: takes seconds and its memory. Raises ModelInvalid, ProviderFault, or OSError where it
+    can't be stored.
+    """
+    own = _record(files, threads)
+    if files.precision is Precision.FP32:
+        return own
+    try:
+        in_fp32 = model_files(files.name, files.directory, Precision.FP32)
+    except ModelInvalid:
+        return own
+    truth = _record(in_fp32, threads)
+    if not fair(own, truth):
+        log.warning(
+            "%s hears too little of the golden clip in %s on the CPU: these weights are not trusted anywhere",
+            files.name,
+            files.precision,
+        )
+    return truth
+
+
+def _record(files: ModelFiles, threads: int) -> str:
+    if (known := recorded(files)) is not None:
+        return known
+    recognizer = ParakeetRecognizer.open(files, CPU, threads)
+    try:
+        text = recognizer.recognize_samples(clip()).text
+    finally:
+        recognizer.close()
+    write_record(files, text)
+    return text

@@ -1,0 +1,226 @@
+"""What a user feels, taken over the bus from real daemons that hear a virtual microphone.
+
+Two daemons stand side by side, one as it comes and one without what is being compared, and the same is said to one after
+the other.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+from dbus_next import Message
+
+from coldvoxd.bus.contract import ENGINE
+from coldvoxd.virtual.client import command
+from contrib.bench.figures import Figure, alone, compared
+from contrib.bench.machine import cpu_s
+from contrib.bench.plan import Plan
+from contrib.bench.recordings import utterances
+from tests.support.bus import BusClient, PrivateBus
+from tests.support.daemon import RunningDaemon, daemon
+from tests.support.eventually import eventually
+
+T = TypeVar("T")
+
+LONG_HANGOVER_MS = 1500
+"""In which recognizing a short utterance fits on a slow machine too."""
+FITTING_S = 1.0
+REACTION_S = 0.3
+"""From the last word to the key that ends the session."""
+SETTLED_S = 5.0
+"""After which a started daemon has nothing left to do."""
+WITHOUT = "ours, begun at the endpoint"
+OFF = "[dictation]\nspeculate = false"
+SPEAKING_S = 3.0
+
+SETTINGS = """\
+[microphone]
+device = "virtual:{microphone}"
+[model]
+name = "{model}"
+precision = "{precision}"
+provider = "cpu"
+[endpoint]
+hangover_ms = {hangover_ms}
+{more}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What came of one utterance."""
+
+    texts: tuple[str, ...]
+    end_to_text_s: float
+    """From the labelled end of speech to the arrival of the last Transcribed; 0 where there was none."""
+    endpoint_to_text_s: float
+    """As the daemon tells it, from its decision that speech had ended."""
+
+
+class Listener(BusClient):
+    """A client that notes when each signal arrived."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.arrived_s: list[float] = []
+        """Monotonic, of each of `signals`."""
+
+    def _note(self, message: Message) -> None:
+        super()._note(message)
+        self.arrived_s += [time.monotonic()] * (len(self.signals) - len(self.arrived_s))
+
+
+def dictation(plan: Plan) -> Iterator[Figure]:
+    """End of speech to text, endpoint to text, StopDictation to its return, with and without speculation."""
+    for precision in plan.precisions:
+        with redirect_stdout(StringIO()):  # the daemons' logs
+            found = asyncio.run(_dictate(plan, precision))
+        yield from found
+
+
+def idle(plan: Plan) -> Iterator[Figure]:
+    """What the daemon takes of one core while nobody speaks, its microphone open."""
+    with redirect_stdout(StringIO()):
+        found = asyncio.run(_idle(plan))
+    yield from found
+
+
+async def _idle(plan: Plan) -> list[Figure]:
+    shares = []
+    async with AsyncExitStack() as stack:
+        running, _ = await _start(stack, plan, plan.precisions[0], 500)
+        await asyncio.sleep(min(SETTLED_S, plan.idle_s))
+        for _ in range(plan.times):
+            began_s, began_cpu_s = time.monotonic(), cpu_s(running.process.pid)
+            await asyncio.sleep(plan.idle_s / plan.times)
+            shares.append((cpu_s(running.process.pid) - began_cpu_s) / (time.monotonic() - began_s))
+    return [alone("idle-cpu", shares, "of one core")]
+
+
+async def _dictate(plan: Plan, precision: str) -> list[Figure]:
+    figures = []
+    short = utterances(plan.work, SPEAKING_S, plan.times)
+    fitting = utterances(plan.work, FITTING_S, plan.times)
+    ways = ("", OFF) if plan.speculation else ("",)
+    async with AsyncExitStack() as stack:
+        sides = [await _start(stack, plan, precision, 500, way) for way in ways]
+        heard = await _each(sides, short, _hear)
+        figures += _figures(plan, f"3s-{precision}", heard)
+        stops = await _each(sides, short, _stop_at_once)
+        figures.append(_pair(plan, f"stop-to-return-{precision}", stops))
+        stops = await _each(sides, short, _stop_after_a_moment)
+        figures.append(_pair(plan, f"stop-{REACTION_S:g}s-later-to-return-{precision}", stops))
+        if precision == plan.precisions[0]:
+            metrics = await sides[0][1].call("GetMetrics", interface=ENGINE)
+            first = metrics["stages"].value["key-to-first-sample"][1]
+            figures.append(alone("key-to-first-sample", [first], "s"))
+    async with AsyncExitStack() as stack:
+        sides = [await _start(stack, plan, precision, LONG_HANGOVER_MS, way) for way in ways]
+        heard = await _each(sides, fitting, _hear)
+        latencies = [[spoken.endpoint_to_text_s for spoken in side] for side in heard]
+        figures.append(_pair(plan, f"endpoint-to-text-{FITTING_S:g}s-{precision}", latencies))
+    return figures
+
+
+def _figures(plan: Plan, suffix: str, heard: list[list[Spoken]]) -> list[Figure]:
+    ends = [[spoken.end_to_text_s for spoken in side if spoken.texts] for side in heard]
+    figures = [_pair(plan, f"end-of-speech-to-text-{suffix}", ends)]
+    if len(heard) > 1:
+        mine, others = heard
+        more = sum(len(one.texts) - len(other.texts) for one, other in zip(mine, others, strict=True))
+        differing = sum(one.texts != other.texts for one, other in zip(mine, others, strict=True))
+        of = f"of {len(mine)} utterances"
+        figures.append(alone(f"more-utterances-by-speculation-{suffix}", [more], of))
+        figures.append(alone(f"other-texts-by-speculation-{suffix}", [differing], of))
+    return figures
+
+
+def _pair(plan: Plan, name: str, sides: list[list[float]]) -> Figure:
+    if len(sides) == 1:
+        return alone(name, sides[0], "s")
+    mine, others = sides
+    return compared(name, mine, others, WITHOUT, "s", full_size=plan.full_size)
+
+
+Side = tuple[RunningDaemon, Listener]
+
+
+async def _each(sides: list[Side], recordings: list[Path], act: Callable[[Side, Path], Awaitable[T]]) -> list[list[T]]:
+    """Each recording to one side after the other; what came of them, by side."""
+    found: dict[int, list[T]] = defaultdict(list)
+    for recording in recordings:
+        for number, side in enumerate(sides):
+            found[number].append(await act(side, recording))
+    return list(found.values())
+
+
+async def _hear(side: Side, recording: Path) -> Spoken:
+    """Say it in a session of its own, which goes on until speech has ended by the daemon's own judgement."""
+    running, client = side
+    session = await client.call("StartDictation")
+    seen = len(client.signals)
+    ended_s = await _speak(running, recording)
+    await eventually(lambda: _arrivals(client, seen, "SpeechEnded", after_s=ended_s), what="the end of speech")
+    await client.call("StopDictation")
+    await client.settle()
+    texts = [body for body in client.bodies("Transcribed") if body[0] == session]
+    arrived_s = _arrivals(client, seen, "Transcribed", after_s=0.0)
+    return Spoken(
+        texts=tuple(text for _, _, text, _ in texts),
+        end_to_text_s=arrived_s[-1] - ended_s if arrived_s else 0.0,
+        endpoint_to_text_s=texts[-1][3]["latency"].value if texts else 0.0,
+    )
+
+
+async def _stop_at_once(side: Side, recording: Path) -> float:
+    return await _stop(side, recording, 0.0)
+
+
+async def _stop_after_a_moment(side: Side, recording: Path) -> float:
+    return await _stop(side, recording, REACTION_S)
+
+
+async def _stop(side: Side, recording: Path, reaction_s: float) -> float:
+    """Seconds from the call of StopDictation to its text."""
+    running, client = side
+    await client.call("StartDictation")
+    ended_s = await _speak(running, recording)
+    await asyncio.sleep(max(0.0, ended_s + reaction_s - time.monotonic()))
+    called_s = time.monotonic()
+    await client.call("StopDictation")
+    return time.monotonic() - called_s
+
+
+async def _speak(running: RunningDaemon, recording: Path) -> float:
+    """The moment at which the microphone had delivered all of it."""
+
+    def speak() -> float:
+        command(running.microphone, f"SPEAK {recording}")
+        return time.monotonic()
+
+    return await asyncio.to_thread(speak)
+
+
+def _arrivals(client: Listener, seen: int, member: str, *, after_s: float) -> list[float]:
+    later = zip(client.signals[seen:], client.arrived_s[seen:], strict=False)
+    return [arrived_s for signal, arrived_s in later if signal.member == member and arrived_s > after_s]
+
+
+async def _start(stack: AsyncExitStack, plan: Plan, precision: str, hangover_ms: int, more: str = "") -> Side:
+    """A daemon with a private bus of its own, and a client that hears its signals."""
+    bus = stack.enter_context(PrivateBus())
+    directory = Path(stack.enter_context(TemporaryDirectory(prefix="coldvox-bench-")))
+    settings = SETTINGS.format(
+        microphone=bus.directory / "mic", model=plan.model, precision=precision, hangover_ms=hangover_ms, more=more
+    )
+    running = await stack.enter_async_context(daemon(bus, directory, settings))
+    client = await stack.enter_async_context(Listener(bus.address))
+    await client.subscribe("Transcribed", "SpeechEnded")
+    return running, client

@@ -1,0 +1,161 @@
+"""The recognizers that are compared, behind one seam; each is opened in a process of its own (worker.py)."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+Wave = npt.NDArray[np.float32]
+Opening = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    text: str
+    decoder_s: float | None = None
+    """Of the time that it took; None where the engine doesn't tell."""
+
+
+class Engine(Protocol):
+    def open(self) -> None:
+        """Load the model, ready for speech."""
+
+    def recognize(self, wave: Wave) -> Heard:
+        """Of float32 (n,), 16 kHz."""
+
+    def transcribe(self, file: Path) -> Heard:
+        """A recording of any length, in the way that the engine has for long ones."""
+
+    def close(self) -> None:
+        """Let go of the model."""
+
+
+class Ours:
+    """coldvoxd's recognizer as the daemon opens it."""
+
+    packed = True
+
+    def __init__(self, model: Path, precision: str, threads: int) -> None:
+        from coldvoxd.asr.parakeet import ParakeetRecognizer
+        from coldvoxd.core.values import Precision
+        from coldvoxd.models.find import find_model
+        from coldvoxd.transcription import transcribe_file
+        from coldvoxd.vad.silero import SileroDetector
+
+        files = find_model(str(model), Precision(precision))
+        self._open: Opening = lambda: ParakeetRecognizer.open(files, threads=threads, packed=self.packed)
+        self._transcribe: Callable[[Path], Any] = lambda file: transcribe_file(file, self._recognizer, SileroDetector())
+        self._recognizer: Any = None
+
+    def open(self) -> None:
+        self._recognizer = self._open()
+
+    def recognize(self, wave: Wave) -> Heard:
+        hypothesis = self._recognizer.recognize_samples(wave)
+        return Heard(hypothesis.text, hypothesis.stages.decoder_s if hypothesis.stages else None)
+
+    def transcribe(self, file: Path) -> Heard:
+        return Heard(self._transcribe(file).text)
+
+    def close(self) -> None:
+        self._recognizer.close()
+
+
+class OursMapped(Ours):
+    """The same in the form that is ready first: the published files mapped as they are, slower to recognize."""
+
+    packed = False
+
+
+class OnnxAsr:
+    """The reference; its own default options but for the number of threads."""
+
+    def __init__(self, model: Path, precision: str, threads: int) -> None:
+        import onnx_asr
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        self._open: Opening = lambda: onnx_asr.load_model(
+            "nemo-conformer-tdt",
+            path=model,
+            quantization=None if precision == "fp32" else precision,
+            sess_options=options,
+            providers=["CPUExecutionProvider"],
+        )
+        self._model: Any = None
+        self._decoder_s = 0.0
+
+    def open(self) -> None:
+        self._model = self._open()
+        self._model.asr._decoding = self._timed(self._model.asr._decoding)  # noqa: SLF001 - it has no public clock
+
+    def recognize(self, wave: Wave) -> Heard:
+        self._decoder_s = 0.0
+        text = self._model.recognize(wave)
+        return Heard(text, self._decoder_s)
+
+    def transcribe(self, file: Path) -> Heard:
+        wave, _ = soundfile.read(file, dtype="float32")
+        return self.recognize(wave)
+
+    def close(self) -> None:
+        self._model = None
+
+    def _timed(self, decoding: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+        def timed(*arguments: Any, **options: Any) -> Iterator[Any]:
+            started_s = time.perf_counter()
+            results = list(decoding(*arguments, **options))
+            self._decoder_s += time.perf_counter() - started_s
+            return iter(results)
+
+        return timed
+
+
+class SherpaOnnx:
+    """`model` is a directory in sherpa-onnx's own layout (sherpa_layout.py)."""
+
+    def __init__(self, model: Path, precision: str, threads: int) -> None:
+        import sherpa_onnx
+
+        suffix = "" if precision == "fp32" else f".{precision}"
+        files = {part: str(model / f"{part}{suffix}.onnx") for part in ("encoder", "decoder", "joiner")}
+        self._open: Opening = lambda: sherpa_onnx.OfflineRecognizer.from_transducer(
+            **files,
+            tokens=str(model / "tokens.txt"),
+            num_threads=threads,
+            feature_dim=128,
+            model_type="nemo_transducer",
+        )
+        self._recognizer: Any = None
+
+    def open(self) -> None:
+        self._recognizer = self._open()
+
+    def recognize(self, wave: Wave) -> Heard:
+        stream = self._recognizer.create_stream()
+        stream.accept_waveform(16_000, wave)
+        self._recognizer.decode_stream(stream)
+        return Heard(stream.result.text.strip())
+
+    def transcribe(self, file: Path) -> Heard:
+        wave, _ = soundfile.read(file, dtype="float32")
+        return self.recognize(wave)
+
+    def close(self) -> None:
+        self._recognizer = None
+
+
+OURS, MAPPED, ONNX_ASR, SHERPA_ONNX = "coldvoxd", "coldvoxd-mapped", "onnx-asr", "sherpa-onnx"
+ENGINES: dict[str, Callable[[Path, str, int], Engine]] = {
+    OURS: Ours,
+    MAPPED: OursMapped,
+    ONNX_ASR: OnnxAsr,
+    SHERPA_ONNX: SherpaOnnx,
+}

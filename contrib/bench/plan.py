@@ -1,0 +1,54 @@
+"""What is to be measured, how often, and on what."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from coldvoxd.ort import physical_cores
+from contrib.bench.engines import ONNX_ASR, OURS, SHERPA_ONNX
+from contrib.bench.sherpa_layout import prepare
+
+PARTS = ("recognition", "long", "load", "cold", "dictation", "idle")
+FULL_SIZE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    model: Path
+    work: Path
+    """A directory that outlives the run: recordings, and the model in the peers' layouts."""
+    parts: tuple[str, ...]
+    precisions: tuple[str, ...]
+    threads: tuple[str, ...]
+    """`1`, `all`."""
+    peers: tuple[str, ...]
+    times: int
+    seconds: tuple[int, ...]
+    long_s: int
+    """A recording that no recognizer takes at once."""
+    idle_s: float
+    speculation: bool
+    """Whether the daemon has that setting."""
+
+    @property
+    def full_size(self) -> bool:
+        return sum(file.stat().st_size for file in self.model.iterdir() if file.is_file()) > FULL_SIZE_BYTES
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        return (OURS, *self.peers)
+
+    def directory(self, engine: str, precision: str) -> Path:
+        """What that engine reads."""
+        if engine == SHERPA_ONNX:
+            return prepare(self.model, self.work / "sherpa-onnx" / self.model.name, precision)
+        return self.model
+
+    def numbers(self, threads: str) -> int:
+        return physical_cores() if threads == "all" else int(threads)
+
+
+def installed_peers() -> tuple[str, ...]:
+    """Those of this environment, onnx-asr first."""
+    modules = {ONNX_ASR: "onnx_asr", SHERPA_ONNX: "sherpa_onnx"}
+    return tuple(peer for peer, module in modules.items() if find_spec(module))

@@ -1,0 +1,29 @@
+"""Which graphical session this is: its variables, as they stand now."""
+
+import os
+from collections.abc import Mapping
+
+from coldvox_type.faults import Refused
+from coldvox_type.programs import run
+
+NAMES = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "SWAYSOCK", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
+
+
+async def graphical_environment() -> Mapping[str, str]:
+    """Our own variables, or, where a service was started before the desktop, those that the desktop has told since."""
+    own = dict(os.environ)
+    if own.get("DISPLAY") or own.get("WAYLAND_DISPLAY"):
+        return own
+    try:
+        told = await run("systemctl", "--user", "show-environment", environment=own)
+    except Refused:
+        return own
+    for line in told.decode(errors="replace").splitlines():
+        name, _, value = line.partition("=")
+        if name in NAMES:
+            own[name] = value
+    return own
+
+
+def on_wayland(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,161 @@
+"""Presses the shortcut of a real desktop, speaks into the virtual microphone, and finds the words in a window there."""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gnome import Gnome
+from plasma import Plasma
+from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, until
+
+SAID = {
+    "05-one-two-three-four-five.flac": "one two three four five",
+    "13-the-pictures-are-not-big.flac": "the pictures are not big",
+}
+"""Recordings of the bundled model's manifest, and what the reference hears in them with its weights."""
+LETTER = f"{RUNTIME}/letter.txt"
+
+
+class Desktop(Protocol):
+    """A real desktop on a stage."""
+
+    name: str
+    installer: str
+    """The script that installs our part, below contrib."""
+    place: str
+    """Where it installs that."""
+
+    async def start(self, language: str = ...) -> None: ...
+
+    async def take_keyboard(self) -> None: ...
+
+    async def press_shortcut(self) -> None: ...
+
+    async def disable_and_enable(self) -> None: ...
+
+    def complaints(self) -> str: ...
+
+    async def focused(self) -> str: ...
+
+    async def screenshot(self, name: str) -> Path: ...
+
+
+DESKTOPS: dict[str, type[Gnome | Plasma]] = {"gnome": Gnome, "plasma": Plasma}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a sentence."""
+
+    desktop: str
+    said: str
+    found: str
+    right: bool
+    seconds: float
+    """From the end of speech, as the microphone gave it, to the text in the window."""
+
+
+async def check(name: str, tree: Path, *, quiet: bool) -> bool:
+    """Whether all was found. Raises StageError."""
+    async with Stage.set_up(tree) as stage:
+        desktop: Desktop = DESKTOPS[name](stage)
+        try:
+            await desktop.start()
+            stage.launch_daemon()
+            await stage.state_is("idle")
+            await desktop.disable_and_enable()
+            stage.start("letter", "gjs", "-m", f"{CHECKOUT}/contrib/desktop/window.js", LETTER, "--listen")
+            await until(stage.inside(LETTER).exists, "the window")
+            await until(desktop.focused, "the focus in the window")
+            await desktop.take_keyboard()
+            before = ""
+            right = True
+            for file, said in SAID.items():
+                found = await dictate(desktop, stage, SAMPLES / file, said, before)
+                before = letter(stage)
+                right = right and found.right
+                tell(found, quiet=quiet)
+            if complaints := desktop.complaints():
+                print(complaints, file=sys.stderr)
+                keep(stage)
+                return False
+            await stage.run(f"{CHECKOUT}/contrib/{desktop.installer}", "--remove")
+            if stage.inside(desktop.place).exists():
+                print(f"{desktop.place} is still there", file=sys.stderr)
+                return False
+        except (StageError, BusError, TimeoutError):
+            keep(stage)
+            raise
+        return right
+
+
+async def dictate(desktop: Desktop, stage: Stage, file: Path, said: str, before: str) -> Found:
+    """Press, speak, wait for the words, press again."""
+    await desktop.press_shortcut()
+    await stage.state_is("listening")
+    await stage.tell(stage.microphone, f"SPEAK {file}")
+    ended_s = time.monotonic()
+    told = asyncio.create_task(stage.tell(stage.microphone, "SILENCE 1500"))
+    await until(lambda: words(letter(stage)) == words(f"{before} {said}"), f"“{said}” in the window", 20)
+    seconds = time.monotonic() - ended_s
+    await told
+    await desktop.press_shortcut()
+    await stage.state_is("idle")
+    found = words(letter(stage).removeprefix(before))
+    return Found(desktop.name, said, found, found == said, round(seconds, 3))
+
+
+def letter(stage: Stage) -> str:
+    """What stands in the window."""
+    return stage.inside(LETTER).read_text("utf-8")
+
+
+def words(text: str) -> str:
+    """Without case and punctuation."""
+    return " ".join(re.findall(r"[a-z']+", text.lower()))
+
+
+def tell(found: Found, *, quiet: bool) -> None:
+    if quiet:
+        print(json.dumps(asdict(found)), flush=True)
+    else:
+        print(
+            f"{found.desktop}: said “{found.said}”, in the window after {found.seconds:.2f} s: “{found.found}”",
+            flush=True,
+        )
+
+
+def keep(stage: Stage) -> None:
+    """The logs of a run that failed, for looking at."""
+    place = Path(os.environ["COLDVOX_DESKTOP_TREE"] + ".failed")
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for file in stage.inside(RUNTIME).iterdir():
+        if file.suffix in {".log", ".png", ".txt"}:
+            shutil.copy(file, place)
+    print(f"the logs are in {place}", file=sys.stderr)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("desktop", choices=DESKTOPS)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    tree = Path(os.environ["COLDVOX_DESKTOP_TREE"])
+    try:
+        return 0 if asyncio.run(check(arguments.desktop, tree, quiet=arguments.json)) else 1
+    except (StageError, BusError, TimeoutError) as failure:
+        print(f"desktop-check {arguments.desktop}: {failure or 'it took too long'}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# What check-gnome.sh and check-plasma.sh share: the daemon's environment, the tree, and check.py in it.
+
+here=$(dirname -- "${BASH_SOURCE[0]}")
+name=$1
+shift
+for argument in "$@"; do
+    case $argument in
+    -h | --help) exec "$here/../desktop-check.sh" --help ;;
+    --json) ;;
+    *) echo "desktop-check $name: there is no option $argument" >&2 && exit 64 ;;
+    esac
+done
+# shellcheck source=contrib/desktop/tree.sh
+source "$here/tree.sh"
+need_for_tree || exit
+# shellcheck source=contrib/setup.sh
+source "$here/../setup.sh"
+set_up demo
+make_tree "$name" || exit
+enter "$venv/bin/python" "$root/contrib/desktop/check.py" "$name" "$@"

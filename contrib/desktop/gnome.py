@@ -1,0 +1,131 @@
+"""GNOME Shell, headless, with the extension installed as a person does it; its keys are pressed through the compositor."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, until
+
+SHELL = "org.gnome.Shell"
+REMOTE = "org.gnome.Mutter.RemoteDesktop"
+UUID = "coldvoxd@coldvox.org"
+MONITOR = "1024x640"
+KEYSYMS = {"shift": 0xFFE1, "super": 0xFFEB, "alt": 0xFFE9}
+ACTIVE, INACTIVE = 1, 2
+BROKEN = {3, 4}
+"""Of the shell's ExtensionState; 3 is an error, 4 out of date."""
+TRACES = f"""[
+    '{UUID}' in Main.panel.statusArea,
+    Main.layoutManager.uiGroup.get_children().filter(one => one.constructor.name === 'ColdvoxBubble').length,
+    Boolean(Main.wm._allowedKeybindings['toggle-dictation']),
+]"""
+"""What the extension puts into the shell: its indicator, its bubble, its key."""
+
+
+class Gnome:
+    """A running shell."""
+
+    name = "gnome"
+    installer = "gnome-shell/install.sh"
+    place = f"{HOME}/.local/share/gnome-shell/extensions/{UUID}"
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._remote = ""
+        stage.environment |= {
+            "XDG_SESSION_TYPE": "wayland",
+            "XDG_CURRENT_DESKTOP": "GNOME",
+            "XDG_SESSION_CLASS": "user",
+        }
+
+    async def start(self, language: str = "C.UTF-8") -> None:
+        """With the extension enabled, and the overview closed."""
+        stage = self.stage
+        await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
+        await stage.run("gsettings", "set", "org.gnome.shell", "welcome-dialog-last-shown-version", "999")
+        await stage.run("gsettings", "set", "org.gnome.desktop.interface", "enable-animations", "false")
+        await stage.run("gsettings", "set", "org.gnome.desktop.interface", "clock-format", "24h")
+        stage.start(
+            "gnome-shell", "gnome-shell", "--headless", "--virtual-monitor", MONITOR, "--unsafe-mode", "--no-x11",
+            LANG=language,
+        )  # fmt: skip
+        await until(self._is_up, "GNOME Shell")
+        stage.environment["WAYLAND_DISPLAY"] = "wayland-0"
+        await self.evaluate("Main.overview.hide()")
+        await until(self._is_enabled, "the extension, enabled")
+        await self.evaluate("Main.messageTray.getSources().forEach(source => source.destroy())")  # "logged in as root"
+
+    async def take_keyboard(self) -> None:
+        """From now on keys can be pressed; the panel shows that somebody controls this desktop."""
+        self._remote = await self.stage.ask(REMOTE, "/org/gnome/Mutter/RemoteDesktop", REMOTE, "CreateSession")
+        await self._do("Start")
+        await self._key(KEYSYMS["shift"])  # the first key of such a session is lost
+
+    async def evaluate(self, expression: str) -> Any:
+        """What the shell itself makes of JavaScript."""
+        done, answer = await self.stage.ask_all(SHELL, "/org/gnome/Shell", SHELL, "Eval", "s", expression)
+        if not done:
+            raise StageError(f"{expression}: {answer}")
+        return json.loads(answer) if answer else None
+
+    async def disable_and_enable(self) -> None:
+        """As a locked screen does to the extension: nothing may be left of it meanwhile, and all of it be back after."""
+        there = await self.evaluate(TRACES)
+        await self.stage.run("gnome-extensions", "disable", UUID)
+        await until(self._is_disabled, "the extension, disabled")
+        left = await self.evaluate(TRACES)
+        await self.stage.run("gnome-extensions", "enable", UUID)
+        await until(self._is_enabled, "the extension, enabled again")
+        again = await self.evaluate(TRACES)
+        if [there, left, again] != [[True, 1, True], [False, 0, False], [True, 1, True]]:
+            raise StageError(f"indicator, bubbles and keys before, without, and after: {there}, {left}, {again}")
+
+    def complaints(self) -> str:
+        """What the shell's log says against the extension."""
+        lines = self.stage.log("gnome-shell").read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if "JS ERROR" in line or "coldvox" in line)
+
+    async def press_shortcut(self) -> None:
+        """Super+Alt+D, held for a moment as fingers do."""
+        held = [KEYSYMS["super"], KEYSYMS["alt"], ord("d")]
+        for key in held:
+            await self._do("NotifyKeyboardKeysym", "ub", key, True)
+        for key in reversed(held):
+            await self._do("NotifyKeyboardKeysym", "ub", key, False)
+
+    async def screenshot(self, name: str) -> Path:
+        """Of the whole screen; the file."""
+        file = f"{RUNTIME}/{name}.png"
+        path = "/org/gnome/Shell/Screenshot"
+        await self.stage.ask(
+            f"{SHELL}.Screenshot", path, f"{SHELL}.Screenshot", "Screenshot", "bbs", False, False, file
+        )
+        return self.stage.inside(file)
+
+    async def focused(self) -> str:
+        """The title of the window that has the focus."""
+        return str(await self.evaluate("global.display.focus_window?.get_title() ?? ''"))
+
+    async def _is_up(self) -> bool:
+        try:
+            return bool(await self.evaluate("Main.layoutManager._startingUp === false"))
+        except BusError:
+            return False
+
+    async def _is_enabled(self) -> bool:
+        found = await self.evaluate(
+            f"(e => e ? [e.state, String(e.error)] : null)(Main.extensionManager.lookup('{UUID}'))"
+        )
+        if found and found[0] in BROKEN:
+            raise StageError(f"the extension's state is {found}: {self.stage.log('gnome-shell').read_text()}")
+        return bool(found and found[0] == ACTIVE)
+
+    async def _is_disabled(self) -> bool:
+        return bool(await self.evaluate(f"Main.extensionManager.lookup('{UUID}').state") == INACTIVE)
+
+    async def _key(self, keysym: int) -> None:
+        for down in (True, False):
+            await self._do("NotifyKeyboardKeysym", "ub", keysym, down)
+
+    async def _do(self, member: str, signature: str = "", *body: Any) -> None:
+        await self.stage.ask(REMOTE, self._remote, f"{REMOTE}.Session", member, signature, *body)

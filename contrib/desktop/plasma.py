@@ -1,0 +1,124 @@
+"""Plasma 6 on an X server of its own, with the widget in its panel; its keys and clicks are the X server's."""
+
+from pathlib import Path
+
+from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, until
+
+SHELL = "org.kde.plasmashell"
+WIDGET = "org.coldvox.dictation"
+DISPLAY = ":97"
+SCREEN = "1024x640x24"
+LIBEXEC = "/usr/lib/x86_64-linux-gnu/libexec"
+DAEMONS = {"kglobalacceld": "org.kde.kglobalaccel", "kactivitymanagerd": "org.kde.ActivityManager"}
+"""What systemd starts for Plasma, and the names by which they are known on the bus."""
+KEYS = "super+alt+d"
+LAYOUT = f"""
+const all = panels();
+all.forEach(panel => panel.remove());
+const panel = new Panel;
+panel.location = "bottom";
+panel.height = 40;
+panel.addWidget("org.kde.plasma.kickoff");
+panel.addWidget("org.kde.plasma.icontasks");
+panel.addWidget("org.kde.plasma.panelspacer");
+const widget = panel.addWidget("{WIDGET}");
+widget.globalShortcut = "Meta+Alt+D";
+panel.addWidget("org.kde.plasma.digitalclock");
+print(widget.id);
+"""
+
+
+class Plasma:
+    """Plasma's shell, its window manager and its keeper of shortcuts."""
+
+    name = "plasma"
+    installer = "plasma/install.sh"
+    place = f"{HOME}/.local/share/plasma/plasmoids/{WIDGET}"
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._widget = ""
+        stage.environment |= {
+            "DISPLAY": DISPLAY,
+            "XDG_SESSION_TYPE": "x11",
+            "XDG_CURRENT_DESKTOP": "KDE",
+            "KDE_FULL_SESSION": "true",
+            "KDE_SESSION_VERSION": "6",
+            "QT_QPA_PLATFORM": "xcb",
+            "QT_QUICK_BACKEND": "software",
+            "QT_LOGGING_RULES": "qml.debug=true",
+            "XDG_CONFIG_HOME": f"{HOME}/.config",
+            "GDK_BACKEND": "x11",
+        }
+
+    async def start(self, language: str = "C.UTF-8") -> None:
+        """With the widget in the panel and Meta+Alt+D as its key."""
+        stage = self.stage
+        stage.environment["LANG"] = language
+        await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
+        stage.start("xvfb", "Xvfb", DISPLAY, "-screen", "0", SCREEN, "-nolisten", "tcp")
+        await until(stage.inside(f"/tmp/.X11-unix/X{DISPLAY[1:]}").exists, "the X server")
+        for program, name in DAEMONS.items():
+            stage.start(program, f"{LIBEXEC}/{program}")
+            await until(lambda name=name: self._is_owned(name), name)
+        stage.start("kwin", "kwin_x11", KWIN_COMPOSE="N")
+        await until(lambda: self._is_owned("org.kde.KWin"), "the window manager")
+        stage.start("plasmashell", "plasmashell", "--no-respawn")
+        await until(self._is_up, "Plasma's shell")
+        self._widget = (await self.evaluate(LAYOUT)).strip()
+        await until(self._is_shown, "the widget in the panel")
+
+    async def evaluate(self, script: str) -> str:
+        """What Plasma's own scripting prints."""
+        return str(await self.stage.ask(SHELL, "/PlasmaShell", "org.kde.PlasmaShell", "evaluateScript", "s", script))
+
+    async def take_keyboard(self) -> None:
+        """The X server has one; nothing is to be done."""
+
+    async def press_shortcut(self) -> None:
+        """Meta+Alt+D, by the X server."""
+        await self.stage.run("xdotool", "key", KEYS)
+
+    async def click(self, x: int, y: int, button: int = 1) -> None:
+        await self.stage.run("xdotool", "mousemove", str(x), str(y), "click", str(button))
+
+    async def disable_and_enable(self) -> None:
+        """The widget lives in the shell's process; there is nothing to leave behind in it."""
+
+    def complaints(self) -> str:
+        """What the shell's log says against the widget."""
+        lines = self.stage.log("plasmashell").read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if WIDGET in line)
+
+    async def screenshot(self, name: str) -> Path:
+        """Of the whole screen; the file."""
+        file = f"{RUNTIME}/{name}.png"
+        await self.stage.run("import", "-window", "root", file)
+        return self.stage.inside(file)
+
+    async def focused(self) -> str:
+        """The title of the window that has the focus."""
+        try:
+            return (await self.stage.run("xdotool", "getactivewindow", "getwindowname")).strip()
+        except StageError:
+            return ""
+
+    async def _is_owned(self, name: str) -> bool:
+        bus = "org.freedesktop.DBus"
+        return bool(await self.stage.ask(bus, "/org/freedesktop/DBus", bus, "NameHasOwner", "s", name))
+
+    async def _is_up(self) -> bool:
+        try:
+            return bool(await self.evaluate("print(panels().length)"))
+        except BusError:
+            return False
+
+    async def _is_shown(self) -> bool:
+        keeper = "org.kde.kglobalaccel"
+        try:
+            names = await self.stage.ask(
+                keeper, "/component/plasmashell", "org.kde.kglobalaccel.Component", "shortcutNames"
+            )
+        except BusError:
+            return False
+        return f"activate widget {self._widget}" in names

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# A Debian tree of its own with a desktop of today in it, for desktop-check and the gallery. Sourced; needs root.
+#
+# Says what it will do before it does; installs nothing on the machine and touches nobody's desktop: all of it lies in
+# COLDVOX_DESKTOP_DIR (/var/tmp/coldvoxd-desktop), can be deleted at any time, and is used again by the next run.
+
+desktops=${COLDVOX_DESKTOP_DIR:-/var/tmp/coldvoxd-desktop}
+tree=$desktops/trixie
+mirror=${COLDVOX_CHECK_MIRROR:-http://deb.debian.org/debian}
+
+tell() { printf '%s\n' "$*" >&2; }
+
+base_packages=(
+    dbus-daemon        # the session's own bus
+    fonts-dejavu-core  # letters
+    gettext            # the extension's translations
+    gir1.2-gtk-4.0     # the window that is written into
+    gjs                # runs that window
+    gsettings-desktop-schemas dconf-gsettings-backend # GNOME's settings
+    libgl1-mesa-dri    # drawing without a graphics card
+    locales-all        # German, for a look at the translation
+    wl-clipboard       # the clipboard of a Wayland desktop
+)
+# shellcheck disable=SC2034 # by make_tree, by name
+gnome_packages=(gnome-shell gnome-shell-extension-prefs gir1.2-adw-1 adwaita-icon-theme)
+# shellcheck disable=SC2034
+plasma_packages=(plasma-desktop plasma-workspace kwin-x11 kpackagetool6 libkirigami-data qml6-module-org-kde-kirigami
+    breeze-icon-theme xvfb xdotool imagemagick)
+
+need_for_tree() {
+    if ((EUID != 0)); then
+        tell "this makes a Debian tree and looks into it with chroot: run it as root"
+        return 69
+    elif ! command -v mmdebstrap >/dev/null; then
+        tell "missing here: apt-get install --no-install-recommends mmdebstrap"
+        return 69
+    fi
+}
+
+make_tree() { # make_tree gnome|plasma: once; waits where another run is at it
+    local desktop=$1 packages=() lock
+    need_for_tree || return
+    mkdir -p "$desktops"
+    exec {lock}>"$desktops/lock"
+    flock "$lock"
+    if [[ ! -e $tree.base ]]; then
+        tell "making a tree of Debian 13 in $tree (0.5 GB); nothing is installed on this machine"
+        rm -rf -- "$tree"
+        mmdebstrap --quiet --variant=apt --skip=cleanup/apt/lists --include="ca-certificates,$(IFS=, && echo "${base_packages[*]}")" \
+            --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' trixie "$tree" "$mirror" || return
+        : >"$tree/etc/machine-id"
+        echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id" # programs ask for one; it stands for no machine
+        touch "$tree.base"
+    fi
+    if [[ ! -e $tree.$desktop ]]; then
+        local -n of_desktop=${desktop}_packages
+        packages=("${of_desktop[@]}")
+        tell "installing in that tree (1 to 2 GB, some minutes): ${packages[*]}"
+        # shellcheck disable=SC2016 # the inner bash expands it
+        unshare --mount --propagation private -- bash -eu -c '
+            mount --bind /proc "$1/proc"; mount --rbind /dev "$1/dev"
+            tree=$1; shift
+            cp /etc/resolv.conf "$tree/etc/"
+            printf "#!/bin/sh\nexit 101\n" >"$tree/usr/sbin/policy-rc.d"; chmod +x "$tree/usr/sbin/policy-rc.d"
+            exec chroot "$tree" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+                apt-get install -y -qq --no-install-recommends "$@"' \
+            - "$tree" "${packages[@]}" >"$desktops/$desktop.log" 2>&1 </dev/null || {
+            tail -n 20 "$desktops/$desktop.log" >&2
+            tell "the tree of $desktop can't be made; all of it is in $desktops/$desktop.log"
+            return 69
+        }
+        touch "$tree.$desktop"
+    fi
+    exec {lock}>&-
+}
+
+enter() { # enter PROGRAM...: mounts and processes of their own, which end with it
+    COLDVOX_DESKTOP_TREE=$tree exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc -- "$@"
+}

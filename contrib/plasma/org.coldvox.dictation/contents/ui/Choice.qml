@@ -1,0 +1,28 @@
+// A choice among named options that always shows what the daemon says, not what was clicked.
+
+import QtQuick
+import org.kde.plasma.components as PlasmaComponents
+
+PlasmaComponents.ComboBox {
+    id: choice
+
+    /// Pairs of a name and a text for people.
+    property var options: []
+    /// The name, or the text, that holds now.
+    property string chosen: ""
+
+    signal picked(string name)
+
+    function settle() {
+        currentIndex = options.findIndex(option => option.includes(chosen));
+    }
+
+    displayText: currentIndex < 0 ? chosen : currentText
+    model: options.map(option => option[1])
+    onModelChanged: settle()
+    onChosenChanged: settle()
+    onActivated: index => {
+        picked(options[index][0]);
+        settle();
+    }
+}

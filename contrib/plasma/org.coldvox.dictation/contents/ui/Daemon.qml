@@ -1,0 +1,131 @@
+// The daemon as the bus shows it: its properties kept up to date, the level of the voice, its methods called.
+//
+// Only a person's wish to dictate starts a daemon that isn't there: everything else waits until somebody owns the name.
+
+import QtQuick
+import org.kde.plasma.workspace.dbus as DBus
+
+import "presentation.mjs" as Presentation
+
+Item {
+    id: daemon
+
+    readonly property string name: "org.coldvox.Daemon1"
+    readonly property string path: "/org/coldvox/Daemon1"
+    readonly property string dictation: "org.coldvox.Dictation1"
+    readonly property string engine: "org.coldvox.Engine1"
+    readonly property string microphone: "org.coldvox.Microphone1"
+    readonly property int bars: 24
+
+    /// Properties by their names in the contract, and `present`.
+    property var facts: Presentation.NOTHING
+    /// How full a meter has been lately, 0 to 1, the newest last.
+    property var levels: new Array(bars).fill(0)
+    /// Why the last wish was not granted, a sentence for a person; empty where it was.
+    property string complaint: ""
+
+    readonly property bool listening: facts.State === "listening"
+
+    function toggle() {
+        ask(name, path, dictation, "ToggleDictation");
+    }
+
+    function cancel() {
+        ask(name, path, dictation, "CancelDictation");
+    }
+
+    function selectDevice(device) {
+        ask(name, path, microphone, "SelectDevice", [device]);
+    }
+
+    function setProvider(provider) {
+        ask(name, path, engine, "SetProvider", [provider]);
+    }
+
+    function restart() {
+        ask("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "RestartUnit",
+            ["coldvoxd.service", "replace"]);
+    }
+
+    /// Read properties again, all of them or those of an interface.
+    function look(interfaces = [dictation, engine, microphone]) {
+        if (!watcher.registered)
+            return;
+        for (const iface of interfaces)
+            call(name, path, "org.freedesktop.DBus.Properties", "GetAll", [iface], reply => learn(reply.value));
+    }
+
+    function learn(properties) {
+        if (!watcher.registered)
+            return;
+        const found = Object.assign({}, facts, {present: true});
+        for (const key in properties)
+            found[key] = plain(properties[key]);
+        if (JSON.stringify(found) !== JSON.stringify(facts))
+            facts = found;
+    }
+
+    function hear(dbfs) {
+        levels = levels.slice(1).concat(Presentation.meter(dbfs));
+    }
+
+    function ask(service, path, iface, member, values) {
+        complaint = "";
+        call(service, path, iface, member, values, () => look(), reply => complaint = reply.error.message);
+    }
+
+    function call(service, path, iface, member, values, answered, refused) {
+        const message = {service: service, path: path, iface: iface, member: member};
+        if (values)
+            message.arguments = values;
+        const reply = DBus.SessionBus.asyncCall(message);
+        reply.finished.connect(() => {
+            if (!reply.isError)
+                answered(reply);
+            else if (refused)
+                refused(reply);
+        });
+    }
+
+    /// A value without the wrapping that some versions of the module leave around it.
+    function plain(value) {
+        return value !== null && typeof value === "object" && "value" in value ? value.value : value;
+    }
+
+    onListeningChanged: levels = new Array(bars).fill(0)
+
+    DBus.DBusServiceWatcher {
+        id: watcher
+        busType: DBus.BusType.Session
+        watchedService: daemon.name
+        onRegisteredChanged: {
+            daemon.facts = Object.assign({}, Presentation.NOTHING, {present: watcher.registered});
+            daemon.look();
+        }
+    }
+
+    Timer { // of the bus's signals, Plasma's module (as of 6.3) passes none on
+        readonly property bool busy: ["listening", "transcribing", "loading", ""].includes(daemon.facts.State)
+        property int times: 0
+
+        interval: busy ? 200 : 1000
+        repeat: true
+        running: daemon.facts.present
+        onTriggered: {
+            times += 1;
+            daemon.look(times % 5 ? [daemon.dictation] : undefined);
+        }
+    }
+
+    Levels {
+        name: daemon.name
+        path: daemon.path
+        wanted: daemon.listening
+        onHeard: dbfs => daemon.hear(dbfs)
+    }
+
+    Component.onCompleted: {
+        if (watcher.registered)
+            look();
+    }
+}

@@ -1,0 +1,44 @@
+// The level of the voice while it is wanted. Plasma's D-Bus module (as of 6.3) passes no signals on, so GLib's gdbus catches
+// them, a moment at a time; without gdbus there is no level.
+
+import QtQuick
+import org.kde.plasma.plasma5support as Plasma5Support
+
+Item {
+    id: levels
+
+    required property string name
+    required property string path
+    required property bool wanted
+
+    signal heard(real dbfs)
+
+    property int moments: 0
+    readonly property string command: `timeout 0.3 gdbus monitor --session --dest ${name} --object-path ${path}`
+
+    Plasma5Support.DataSource {
+        id: moment
+
+        engine: "executable"
+        onNewData: (source, data) => {
+            disconnectSource(source);
+            for (const line of data.stdout.split("\n")) {
+                const level = line.match(/\.Level \((-?[0-9.e+-]+),\)/);
+                if (level && levels.wanted)
+                    levels.heard(Number(level[1]));
+            }
+            const caught = data["exit code"] === 124; // timeout's own: gdbus is there and ran till the end
+            if (caught)
+                Qt.callLater(levels.listen);
+        }
+    }
+
+    function listen() {
+        if (!wanted)
+            return;
+        moments += 1;
+        moment.connectSource(`${command} # ${moments}`); // the same command again would be answered from memory
+    }
+
+    onWantedChanged: listen()
+}

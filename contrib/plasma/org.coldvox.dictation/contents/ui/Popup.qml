@@ -1,0 +1,145 @@
+// The popup: what is going on, in words; start and stop; microphone, provider, model; restart.
+
+import QtQuick
+import QtQuick.Layouts
+import org.kde.kirigami as Kirigami
+import org.kde.plasma.components as PlasmaComponents
+
+import "presentation.mjs" as Presentation
+
+ColumnLayout {
+    id: popup
+
+    required property var shown
+    required property string icon
+    required property var daemon
+
+    readonly property var facts: daemon.facts
+    readonly property bool listening: shown.kind === "listening"
+
+    function translate(text) {
+        return i18n(text);
+    }
+
+    Layout.minimumWidth: Kirigami.Units.gridUnit * 18
+    Layout.preferredWidth: Kirigami.Units.gridUnit * 20
+    Layout.minimumHeight: implicitHeight
+    Layout.preferredHeight: implicitHeight
+    spacing: Kirigami.Units.largeSpacing
+
+    RowLayout {
+        Layout.margins: Kirigami.Units.largeSpacing
+        Layout.bottomMargin: 0
+        spacing: Kirigami.Units.largeSpacing
+
+        Kirigami.Icon {
+            Layout.preferredWidth: Kirigami.Units.iconSizes.medium
+            Layout.preferredHeight: Kirigami.Units.iconSizes.medium
+            Layout.alignment: Qt.AlignTop
+            source: popup.icon
+            isMask: true
+            color: popup.listening ? Kirigami.Theme.negativeTextColor : Kirigami.Theme.textColor
+        }
+
+        ColumnLayout {
+            spacing: 0
+
+            Kirigami.Heading {
+                level: 3
+                text: popup.shown.title
+            }
+
+            PlasmaComponents.Label {
+                Layout.fillWidth: true
+                visible: text !== ""
+                text: popup.daemon.complaint || popup.shown.detail
+                wrapMode: Text.Wrap
+            }
+
+            PlasmaComponents.Label {
+                visible: text !== ""
+                text: Presentation.engine(popup.facts, popup.translate)
+                font: Kirigami.Theme.smallFont
+                opacity: 0.7
+            }
+        }
+    }
+
+    PlasmaComponents.ProgressBar {
+        Layout.fillWidth: true
+        Layout.leftMargin: Kirigami.Units.largeSpacing
+        Layout.rightMargin: Kirigami.Units.largeSpacing
+        visible: popup.shown.progress >= 0
+        value: Math.max(0, popup.shown.progress)
+    }
+
+    Meter {
+        Layout.fillWidth: true
+        Layout.preferredHeight: Kirigami.Units.gridUnit * 2
+        Layout.leftMargin: Kirigami.Units.largeSpacing
+        Layout.rightMargin: Kirigami.Units.largeSpacing
+        visible: popup.listening
+        levels: popup.daemon.levels
+        color: Kirigami.Theme.negativeTextColor
+    }
+
+    RowLayout {
+        Layout.leftMargin: Kirigami.Units.largeSpacing
+        Layout.rightMargin: Kirigami.Units.largeSpacing
+
+        PlasmaComponents.Button {
+            Layout.fillWidth: true
+            text: popup.shown.action || i18n("Start dictating")
+            enabled: popup.shown.action !== ""
+            icon.name: popup.listening ? "media-playback-stop-symbolic" : "audio-input-microphone-symbolic"
+            onClicked: popup.daemon.toggle()
+        }
+
+        PlasmaComponents.Button {
+            visible: popup.listening
+            text: i18n("Throw it away")
+            onClicked: popup.daemon.cancel()
+        }
+    }
+
+    GridLayout {
+        Layout.margins: Kirigami.Units.largeSpacing
+        Layout.topMargin: 0
+        columns: 2
+        visible: popup.facts.present
+
+        PlasmaComponents.Label {
+            text: i18n("Microphone")
+        }
+
+        Choice {
+            Layout.fillWidth: true
+            options: [["default", i18n("The desktop’s default")]].concat(popup.facts.Devices.map(device => [device[0], device[1]]))
+            chosen: popup.facts.Selection
+            onPicked: name => popup.daemon.selectDevice(name)
+        }
+
+        PlasmaComponents.Label {
+            text: i18n("Runs on")
+        }
+
+        Choice {
+            Layout.fillWidth: true
+            options: [["auto", Presentation.provider("auto", popup.translate)]].concat(
+                popup.facts.AvailableProviders.map(name => [name, Presentation.provider(name, popup.translate)]))
+            chosen: Presentation.shortProvider(popup.facts.ExecutionProvider)
+            onPicked: name => popup.daemon.setProvider(name)
+        }
+    }
+
+    PlasmaComponents.Button {
+        Layout.leftMargin: Kirigami.Units.largeSpacing
+        Layout.rightMargin: Kirigami.Units.largeSpacing
+        Layout.bottomMargin: Kirigami.Units.largeSpacing
+        Layout.alignment: Qt.AlignRight
+        flat: true
+        icon.name: "view-refresh-symbolic"
+        text: i18n("Restart the service")
+        onClicked: popup.daemon.restart()
+    }
+}

@@ -1,0 +1,81 @@
+"""How GNOME's extension keeps up with a daemon: the real one, on a private bus."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.virtual.client import command
+from tests.support.bus import PrivateBus
+from tests.support.daemon import daemon
+from tests.support.gjs import needs_gjs, watching
+from tests.support.speech import samples
+
+pytestmark = needs_gjs
+NOT_INSTALLED = "The service coldvoxd isn\N{RIGHT SINGLE QUOTATION MARK}t installed, or not for this user."
+COUNTING = next(sample for sample in samples() if sample.said == "One two three four five.")
+
+
+async def test_it_follows_a_daemon_that_comes_listens_goes_and_comes_again(tmp_path: Path) -> None:
+    with PrivateBus() as bus:
+        async with watching(bus.environment) as watcher:
+            await watcher.until_shown("gone")
+            async with daemon(bus, tmp_path) as running:
+                await watcher.until_shown("idle")
+                watcher.wish("toggle")
+                await watcher.until_shown("listening")
+                speaking = asyncio.create_task(running.speak(COUNTING))
+                await watcher.until(lambda told: told.get("level", -100) > -40)
+                await watcher.until(lambda told: told.get("transcribed") == "One two three four five.")
+                watcher.wish("toggle")
+                await watcher.until_shown("idle")
+                await speaking
+            await watcher.until_shown("gone")
+            async with daemon(bus, tmp_path):
+                await watcher.until_shown("idle")
+        assert not [told for told in watcher.told if "broken" in told or "failed" in told]
+
+
+async def test_a_microphone_that_is_gone_is_shown_and_one_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with PrivateBus() as bus:
+        async with watching(bus.environment) as watcher, daemon(bus, tmp_path) as running:
+            await watcher.until_shown("idle")
+            await asyncio.to_thread(command, running.microphone, "UNPLUG")
+            told = await watcher.until(lambda told: told.get("shown", {}).get("title") == "No microphone")
+            assert told["shown"]["detail"]
+            await asyncio.to_thread(command, running.microphone, "PLUG")
+            await watcher.until_shown("idle")
+            watcher.wish("setProvider abacus")
+            refused = await watcher.until(lambda told: "failed" in told)
+            assert "abacus" in refused["sentence"]
+            assert "GDBus.Error" not in refused["sentence"]
+
+
+@pytest.mark.parametrize("wish", ["cancel", "setProvider cpu"])
+async def test_nothing_but_the_wish_to_dictate_starts_a_daemon(tmp_path: Path, wish: str) -> None:
+    started = tmp_path / "started"
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {started}\nexit 1\n")
+    program.chmod(0o755)
+    (tmp_path / "org.coldvox.Daemon1.service").write_text(
+        f"[D-BUS Service]\nName=org.coldvox.Daemon1\nExec={program}\n"
+    )
+    with PrivateBus([tmp_path]) as bus:
+        async with watching(bus.environment) as watcher:
+            await watcher.until_shown("gone")
+            watcher.wish(wish)
+            failed = await watcher.until(lambda told: "failed" in told)
+            assert failed["sentence"] == NOT_INSTALLED
+            assert not started.exists()
+            watcher.wish("toggle")
+            await watcher.until(lambda told: told.get("failed") == "toggle")
+            assert started.exists()
+
+
+async def test_a_restart_without_systemd_is_told() -> None:
+    with PrivateBus() as bus:
+        async with watching(bus.environment) as watcher:
+            await watcher.until_shown("gone")
+            watcher.wish("restart")
+            failed = await watcher.until(lambda told: "failed" in told)
+            assert "org.freedesktop.systemd1" in failed["sentence"]

@@ -1,0 +1,107 @@
+"""What a person is shown of the daemon on GNOME and Plasma."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.support.gjs import EXTENSION, ROOT, needs_gjs, presented
+
+PRESENTATION = EXTENSION / "presentation.js"
+WIDGET = ROOT / "contrib/plasma/org.coldvox.dictation"
+MESSAGE = re.compile(r"""\b(?:(?:_|N_|this\._)\('([^']*)'\)|i18n\("([^"]*)"\))""")
+ENTRY = re.compile(r'^msgid "(.+)"\nmsgstr "(.*)"$', re.MULTILINE)
+REASONS = re.compile(r"`([a-z-]+)`")
+
+
+@needs_gjs
+def test_each_state_has_its_picture_its_words_and_what_a_click_does() -> None:
+    here: dict[str, object] = {"present": True}
+    cases: list[tuple[dict[str, object], tuple[str, str, str, str]]] = [
+        ({}, ("gone", "off", "Dictation is off", "Start dictating")),
+        (here, ("loading", "waiting", "Starting…", "")),
+        (here | {"State": "loading"}, ("loading", "waiting", "Loading the speech model…", "Start dictating")),
+        (here | {"State": "idle"}, ("idle", "ready", "Ready to listen", "Start dictating")),
+        (here | {"State": "listening"}, ("listening", "listening", "Listening…", "Stop dictating")),
+        (here | {"State": "transcribing"}, ("transcribing", "writing", "Writing it down…", "")),
+        (here | {"State": "suspended"}, ("unavailable", "off", "Asleep", "")),
+        (here | {"State": "unavailable"}, ("unavailable", "off", "Dictation is unavailable", "")),
+        (here | {"State": "humming"}, ("unknown", "ready", "humming", "Start dictating")),
+    ]
+    found = presented([facts for facts, _ in cases])
+    assert [(shown["kind"], shown["icon"], shown["title"], shown["action"]) for shown in found] == [
+        wanted for _, wanted in cases
+    ]
+
+
+@needs_gjs
+def test_why_nothing_can_be_heard_or_recognized_is_said_in_words() -> None:
+    def unavailable(degraded: str, **more: object) -> dict[str, object]:
+        return {"present": True, "State": "unavailable", "Degraded": degraded} | more
+
+    found = presented(
+        [
+            unavailable("model-missing", LastError="There is no model."),
+            unavailable("model-missing"),
+            unavailable("model-missing", Progress=0.425),
+            unavailable("microphone-lost", Problem="Nothing is plugged in.", LastError="old"),
+            unavailable("microphone-lost"),
+        ]
+    )
+    assert [(shown["kind"], shown["title"], shown["detail"], shown["progress"]) for shown in found] == [
+        ("unavailable", "No speech model", "There is no model.", -1),
+        ("unavailable", "No speech model", "The speech model is missing.", -1),
+        ("fetching", "Fetching the speech model…", "42 % of it is here.", 0.425),
+        ("unavailable", "No microphone", "Nothing is plugged in.", -1),
+        ("unavailable", "No microphone", "There is no microphone to hear.", -1),
+    ]
+    assert [shown["degraded"] for shown in found] == [True, True, False, True, True]
+
+
+@needs_gjs
+def test_every_reason_of_the_contract_has_words_and_an_unknown_one_is_shown_as_it_is() -> None:
+    prose = (ROOT / "dbus/reference.md").read_text("utf-8")
+    paragraph = prose.split("### property Degraded")[1].split("###")[0]
+    codes = [code for code in REASONS.findall(paragraph) if "-" in code]
+    assert len(codes) >= 12
+    *known, unknown = presented([{"present": True, "State": "idle", "Degraded": code} for code in [*codes, "new-one"]])
+    for code, shown in zip(codes, known, strict=True):
+        assert shown["degraded"] is True
+        assert "Something" not in shown["detail"], code
+    assert unknown["detail"] == "Something is wrong (new-one)."
+
+
+@needs_gjs
+def test_the_engine_is_told_in_a_line_and_the_level_fills_the_meter() -> None:
+    engine = {"Model": "mini", "Precision": "int8", "ExecutionProvider": "CPUExecutionProvider"}
+    strange = engine | {"ExecutionProvider": "OddExecutionProvider", "Precision": ""}
+    found = presented([engine | {"level": -12}, strange | {"level": -36}, {"level": -60}])
+    assert [shown["engine"] for shown in found] == ["mini · int8 · Processor", "mini · odd", ""]
+    assert [shown["meter"] for shown in found] == [1, 0.5, 0]
+
+
+def test_gnome_and_plasma_say_the_same() -> None:
+    assert (WIDGET / "contents/ui/presentation.mjs").read_text("utf-8") == PRESENTATION.read_text("utf-8")
+
+
+@pytest.mark.parametrize("language", ["de"])
+@pytest.mark.parametrize(
+    ("sources", "catalogs"),
+    [
+        (EXTENSION.glob("*.js"), EXTENSION / "po"),
+        ((file for kind in ("qml", "mjs") for file in WIDGET.glob(f"contents/*/*.{kind}")), WIDGET.parent / "po"),
+    ],
+    ids=["gnome", "plasma"],
+)
+def test_all_that_they_say_is_translated(sources: Iterable[Path], catalogs: Path, language: str) -> None:
+    said = {text for file in sources for texts in MESSAGE.findall(file.read_text("utf-8")) for text in texts if text}
+    assert len(said) > 30
+    assert {text for text, _ in _entries(catalogs / "coldvoxd.pot")} == said
+    translated = _entries(catalogs / f"{language}.po")
+    assert {text for text, translation in translated if translation} == said
+    assert all(text.count("%") == translation.count("%") for text, translation in translated)
+
+
+def _entries(file: Path) -> list[tuple[str, str]]:
+    return ENTRY.findall(file.read_text("utf-8"))

@@ -1,0 +1,94 @@
+"""What coldvox-type does with which text in which application."""
+
+from pathlib import Path
+
+import pytest
+from coldvox_type.delivery import plain
+from coldvox_type.faults import SettingsFault
+from coldvox_type.memory import LONGEST, PAIRS, Memory
+from coldvox_type.rungs import LONGEST_TYPED, ways
+from coldvox_type.settings import Method, Rule, Selection, load
+
+TYPED_FIRST = [Method.TYPE, Method.PASTE, Method.CLIPBOARD]
+PASTED_FIRST = [Method.PASTE, Method.CLIPBOARD]
+
+
+@pytest.mark.parametrize(
+    ("text", "wayland", "expected"),
+    [
+        ("Plain.", False, TYPED_FIRST),
+        ("Zoë.", False, PASTED_FIRST),
+        ("Zoë.", True, TYPED_FIRST),
+        ("x" * (LONGEST_TYPED + 1), False, PASTED_FIRST),
+        ("x" * (LONGEST_TYPED + 1), True, PASTED_FIRST),
+    ],
+)
+def test_by_itself_it_types_what_is_short_and_typeable(text: str, wayland: bool, expected: list[Method]) -> None:
+    assert ways(Rule(), text, wayland=wayland) == expected
+
+
+def test_a_method_that_was_asked_for_is_followed_by_the_clipboard_only() -> None:
+    assert ways(Rule(Method.TYPE), "Zoë.", wayland=False) == [Method.TYPE, Method.CLIPBOARD]
+    assert ways(Rule(Method.PASTE), "a", wayland=False) == PASTED_FIRST
+    assert ways(Rule(Method.CLIPBOARD), "a", wayland=False) == [Method.CLIPBOARD]
+
+
+def test_own_rules_stand_over_general_ones_and_those_over_what_is_built_in(tmp_path: Path) -> None:
+    file = tmp_path / "type.toml"
+    file.write_text('delay_ms = 7\n[applications.XTerm]\nmethod = "paste"\n[applications.firefox]\nchord = "ctrl+b"\n')
+    settings = load(file)
+    assert settings.rule_for("anything") == Rule(delay_ms=7)
+    assert settings.rule_for("xterm") == Rule(Method.PASTE, "shift+Insert", Selection.PRIMARY, 7)
+    assert settings.rule_for("firefox") == Rule(chord="ctrl+b", delay_ms=7)
+    assert settings.rule_for("kitty") == Rule(chord="ctrl+shift+v", delay_ms=7)
+
+
+def test_no_file_is_no_fault(tmp_path: Path) -> None:
+    assert load(tmp_path / "none.toml").rule_for("") == Rule()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("method = 3", "method must be a word in quotes, not 3"),
+        ('method = "shout"', "method must be one of auto, type, paste, clipboard, not 'shout'"),
+        ("delay_ms = -1", "delay_ms must be a whole number from 0 to 1000, not -1"),
+        ("speed = 1", "speed is not known; there are chord, delay_ms, method, selection"),
+        ("[applications]\nfoot = 1", "applications.foot must be a table, as in"),
+        ('[applications.foot]\nselection = "x"', "applications.foot: selection must be one of clipboard, primary"),
+        ("applications = 1", "applications must be tables, as in"),
+        ("method =", "type.toml: Invalid value"),
+    ],
+)
+def test_what_is_wrong_in_the_settings_is_named_with_its_place(tmp_path: Path, content: str, complaint: str) -> None:
+    file = tmp_path / "type.toml"
+    file.write_text(content)
+    with pytest.raises(SettingsFault, match=r"type\.toml") as raised:
+        load(file)
+    assert complaint in str(raised.value)
+
+
+def test_lines_and_tabs_stay_and_what_steers_terminals_goes() -> None:
+    assert plain("a\nb\tc\x1b[1m\r\x00\x9bd") == "a\nb\tc[1md"
+
+
+def test_the_memory_is_bounded_and_outlives_its_process(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "memory")
+    for number in range(PAIRS + 1):
+        memory.note((7, number))
+    again = Memory(tmp_path / "memory")
+    assert not again.knows((7, 0))
+    assert again.knows((7, 1))
+    assert again.knows((7, PAIRS))
+    assert again.knows_session(7)
+    assert not again.knows_session(8)
+    again.keep("x" * (LONGEST + 1))
+    assert len(memory.undelivered()) == LONGEST
+
+
+def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "memory")
+    (tmp_path / "memory" / "handled").write_text("half of i")
+    assert not memory.knows((1, 1))
+    memory.note((1, 1))
+    assert memory.knows((1, 1))

@@ -1,0 +1,63 @@
+// The extension's view of a daemon: a JSON line for each thing told; the lines of standard input are wishes.
+//
+//     gjs watch.js FOLDER-OF-EXTENSION
+//
+// A script and no module: before gjs 1.76 a main loop that a module runs holds back all promises.
+/* global imports, ARGV */
+
+const {Gio, GLib} = imports.gi;
+
+const here = GLib.filename_to_uri(ARGV[0], null);
+const loop = new GLib.MainLoop(null, false);
+const tell = values => print(JSON.stringify(values));
+const _ = text => text;
+
+async function watch() {
+    const {Daemon, sentence} = await import(`${here}/daemon.js`);
+    const {present} = await import(`${here}/presentation.js`);
+    let before = '';
+    const daemon = new Daemon({
+        changed: facts => {
+            const now = JSON.stringify({shown: present(facts, _)});
+            if (now !== before)
+                print(now);
+            before = now;
+        },
+        level: dbfs => tell({level: dbfs}),
+        speaking: yes => tell({speaking: yes}),
+        transcribed: text => tell({transcribed: text}),
+    });
+    return async line => {
+        const [what, ...values] = line.split(' ');
+        if (what === 'quit') {
+            daemon.destroy();
+            loop.quit();
+            return;
+        }
+        try {
+            await daemon[what](...values);
+            tell({done: what});
+        } catch (error) {
+            tell({failed: what, sentence: sentence(error, _)});
+        }
+    };
+}
+
+function read(lines, wish) {
+    lines.read_line_async(GLib.PRIORITY_DEFAULT, null, (stream, result) => {
+        const [line] = stream.read_line_finish_utf8(result);
+        if (line === null)
+            return;
+        wish(line).catch(broken);
+        read(lines, wish);
+    });
+}
+
+function broken(error) {
+    tell({broken: String(error)});
+    loop.quit();
+}
+
+const input = Gio.DataInputStream.new(new Gio.UnixInputStream({fd: 0, closeFd: false}));
+watch().then(wish => read(input, wish)).catch(broken);
+loop.run();

@@ -1,0 +1,245 @@
+"""Real windows to type into: xterm and Tk under Xvfb, foot in a headless sway. Each tells a file what arrived."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tests.support.eventually import eventually, eventually_blocking
+
+X11_PROGRAMS = ("Xvfb", "xterm", "xdotool", "xclip", "xprop")
+SWAY_PROGRAMS = ("sway", "swaymsg", "foot", "wtype", "wl-copy", "wl-paste")
+DEBIAN_PYTHON = "/usr/bin/python3"
+"""python3-tk belongs to it, whatever runs the tests."""
+_RUNNING = "running"
+D = TypeVar("D", bound="Desktop")
+
+_AS_SOMEBODY = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
+"""sway refuses to run as root, and needs to be told that it doesn't."""
+
+# A terminal without line editing, so that every byte comes as it is, however long the line.
+_READER = """
+import os, sys, tty
+tty.setraw(0)
+out = open(sys.argv[1], "ab", buffering=0)
+open(sys.argv[1] + ".running", "w").close()
+while data := os.read(0, 4096):
+    out.write(data)
+"""
+_TK = """
+import os, sys, tkinter
+root = tkinter.Tk(className=sys.argv[2])
+root.title(sys.argv[2])
+text = (tkinter.Entry if sys.argv[3] == "entry" else tkinter.Text)(root)
+text.pack()
+text.focus_force()
+def tell():
+    content = text.get() if sys.argv[3] == "entry" else text.get("1.0", "end-1c")
+    with open(sys.argv[1] + ".new", "w", encoding="utf-8") as file:
+        file.write(content)
+    os.replace(sys.argv[1] + ".new", sys.argv[1])
+    root.after(30, tell)
+def ready(event):
+    open(sys.argv[1] + ".running", "w").close()
+root.bind("<FocusIn>", ready)
+tell()
+root.mainloop()
+"""
+
+
+def lacking(programs: Sequence[str]) -> str:
+    """Why tests with `programs` can't run here; empty where they can."""
+    missing = [program for program in programs if not shutil.which(program)]
+    return f"there is no {', '.join(missing)}: run contrib/test.sh --system" if missing else ""
+
+
+def lacking_tk() -> str:
+    found = subprocess.run([DEBIAN_PYTHON, "-c", "import tkinter"], capture_output=True, check=False)
+    return "" if found.returncode == 0 else "there is no python3-tk: run contrib/test.sh --system"
+
+
+@dataclass
+class Window:
+    """One that has the focus, or had it."""
+
+    process: "subprocess.Popen[bytes]"
+    file: Path
+
+    @property
+    def bytes(self) -> bytes:
+        return self.file.read_bytes() if self.file.exists() else b""
+
+    @property
+    def text(self) -> str:
+        return self.bytes.decode(errors="replace")
+
+    async def wait_for(self, text: str) -> None:
+        await eventually(lambda: self.text == text, what=f"{len(text)} characters in the window")
+
+    @property
+    def runs(self) -> bool:
+        assert self.process.poll() is None, "the window was closed"
+        return self.file.with_name(f"{self.file.name}.{_RUNNING}").exists()
+
+
+class Desktop:
+    """A display of our own, and its windows."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.environment = dict(environment)
+        self._windows: list[Window] = []
+
+    def run(self, *command: str, given: str | None = None) -> str:
+        answer = subprocess.run(
+            command, env=self.environment, input=given, stdout=subprocess.PIPE, text=True, timeout=30, check=True
+        )
+        return answer.stdout
+
+    def spawn(self, name: str, *command: str) -> Window:
+        file = self.directory / name
+        process = subprocess.Popen([*command], env=self.environment)
+        window = Window(process, file)
+        self._windows.append(window)
+        return window
+
+    def tk(self, name: str, *, kind: str = "text") -> Window:
+        window = self.spawn(name, DEBIAN_PYTHON, "-c", _TK, str(self.directory / name), name, kind)
+        eventually_blocking(lambda: window.runs, what=f"the window {name}")
+        return window
+
+    def close(self) -> None:
+        for window in self._windows:
+            window.process.kill()
+            window.process.wait()
+
+
+class XDesktop(Desktop):
+    def xterm(self, name: str) -> Window:
+        reader = [sys.executable, "-c", _READER, str(self.directory / name)]
+        window = self.spawn(name, "xterm", "-u8", "-T", name, "-e", *reader)
+        eventually_blocking(lambda: window.runs, what="xterm")
+        self.focus(name)
+        return window
+
+    def focus(self, title: str) -> None:
+        found = self.run("xdotool", "search", "--sync", "--onlyvisible", "--name", f"^{title}$").split()
+        self.run("xdotool", "windowfocus", "--sync", found[-1])
+
+    def unfocus(self) -> None:
+        """No window has the focus, as on an empty desktop: keys go where the pointer is."""
+        self.run("xdotool", "windowfocus", "1")
+
+    def forget(self) -> None:
+        """Nothing is in the clipboard: its holder ends with the first who asks."""
+        command = ["xclip", "-i", "-loops", "1", "-selection", "clipboard"]
+        subprocess.run(command, env=self.environment, input=b"x", stdout=subprocess.DEVNULL, timeout=30, check=True)
+        assert self.clipboard() == "x"
+
+    def clipboard(self) -> str:
+        return self.run("xclip", "-o", "-selection", "clipboard")
+
+    def copy(self, text: str, selection: str = "clipboard") -> None:
+        subprocess.run(
+            ["xclip", "-i", "-selection", selection],
+            env=self.environment,
+            input=text.encode(),
+            stdout=subprocess.DEVNULL,
+            timeout=30,
+            check=True,
+        )
+
+
+class SwayDesktop(Desktop):
+    def foot(self, name: str) -> Window:
+        reader = shlex.join([sys.executable, "-c", _READER, str(self.directory / name)])
+        window = self.spawn(name, "foot", "--title", name, "sh", "-c", reader)
+        eventually_blocking(lambda: window.runs and self._is_focused(name), what="foot, with the focus")
+        return window
+
+    def focus(self, title: str) -> None:
+        self.run("swaymsg", f"[title=^{title}$] focus")
+
+    def clipboard(self) -> str:
+        return self.run("wl-paste", "--no-newline")
+
+    def copy(self, text: str) -> None:
+        subprocess.run(
+            ["wl-copy"], env=self.environment, input=text.encode(), stdout=subprocess.DEVNULL, timeout=30, check=True
+        )
+
+    def _is_focused(self, title: str) -> bool:
+        tree = self.run("swaymsg", "--raw", "--type", "get_tree")
+        return f'"name": "{title}"' in tree
+
+
+@contextmanager
+def x11(directory: Path) -> Iterator[XDesktop]:
+    """An X server without a window manager."""
+    reading, writing = os.pipe()
+    with (directory / "xvfb.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+            pass_fds=[writing],
+            stdout=log,
+            stderr=log,
+        )
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as told:
+            number = told.readline().strip()
+        assert number, (directory / "xvfb.log").read_text()
+        yield from _with_desktop(XDesktop(directory, _environment(directory) | {"DISPLAY": f":{number}"}))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def sway(directory: Path, config: str = "") -> Iterator[SwayDesktop]:
+    """Sway with a screen in memory, no input devices and no XWayland."""
+    environment = _environment(directory) | {
+        "WLR_BACKENDS": "headless",
+        "WLR_RENDERER": "pixman",
+        "WLR_LIBINPUT_NO_DEVICES": "1",
+    }
+    file = directory / "sway.conf"
+    file.write_text(f"xwayland disable\noutput HEADLESS-1 resolution 1024x600\n{config}\n")
+    with (directory / "sway.log").open("wb") as log:
+        process = subprocess.Popen([*_AS_SOMEBODY, "sway", "-c", str(file)], env=environment, stdout=log, stderr=log)
+
+    def sockets() -> list[str]:
+        assert process.poll() is None, (directory / "sway.log").read_text()
+        names = [path.name for path in (directory / "run").iterdir()]
+        wayland = [name for name in names if name.startswith("wayland-") and not name.endswith(".lock")]
+        control = [name for name in names if name.startswith("sway-ipc.")]
+        return [wayland[0], control[0]] if wayland and control else []
+
+    try:
+        display, control = eventually_blocking(sockets, what="sway")
+        own = {"WAYLAND_DISPLAY": display, "SWAYSOCK": str(directory / "run" / control)}
+        yield from _with_desktop(SwayDesktop(directory, environment | own))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _with_desktop(desktop: D) -> Iterator[D]:
+    try:
+        yield desktop
+    finally:
+        desktop.close()
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    runtime = directory / "run"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    strangers = {"DISPLAY", "WAYLAND_DISPLAY", "SWAYSOCK", "DBUS_SESSION_BUS_ADDRESS"}
+    own = {"XDG_RUNTIME_DIR": str(runtime), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "LIBGL_ALWAYS_SOFTWARE": "1"}
+    return {key: value for key, value in os.environ.items() if key not in strangers} | own
