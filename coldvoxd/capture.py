@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 INBOX_S = 10.0
 """Audio held for an event loop that does not turn."""
+GATHER_S = 0.256
+"""While nobody is in a hurry, audio is taken in such portions: waking for each frame costs more than scoring it."""
 OVERDUE_S = 0.3
 """Without a chunk for so long, the microphone is asked whether the stream has ended."""
 STALLED_S = 1.0
@@ -97,6 +99,7 @@ class CaptureKeeper:
         self._opened = OpenedMicrophone(name="", latency_s=0.0)
         self._state = CaptureState(CaptureCondition.CLOSED)
         self._ending = False
+        self._attentive = True
         self._heard = False
         self._first_chunk_s: float | None = None
         self._last_frame_s = float("-inf")
@@ -138,6 +141,17 @@ class CaptureKeeper:
             and now_s - hanging_since_s < HANG_LIMIT_S
         )
 
+    def attend(self, attentive: bool) -> None:
+        """Whether frames are wanted as they come, or in portions of a quarter of a second, which costs less."""
+        self._attentive = attentive
+        self.catch_up()
+        self._pace()
+
+    def catch_up(self) -> None:
+        """Tell at once what has been heard up to now."""
+        if self._inbox is not None and self._first_chunk_s is not None:
+            self._inbox.release()
+
     def start(self) -> None:
         """Open the microphone and keep it open until `release` or `close`. Returns at once; harmless while it is open."""
         if self._task is None and not self._ending:
@@ -155,6 +169,7 @@ class CaptureKeeper:
 
     async def release(self, timeout_s: float = 2.0) -> None:
         """Close the microphone, by policy, until `start`; one that hangs is left to its lane after so long."""
+        self.catch_up()
         task, self._task = self._task, None
         if task is None:
             return
@@ -259,6 +274,12 @@ class CaptureKeeper:
             self._device_open = is_open
             self._on_device(is_open)
 
+    def _pace(self) -> None:
+        """The first chunk of a stream is always taken as it comes: until then nobody knows that there is one."""
+        if self._inbox is not None:
+            in_portions = self._first_chunk_s is not None and not self._attentive
+            self._inbox.gather(round(GATHER_S * SAMPLE_RATE) if in_portions else 0)
+
     def _silence(self) -> None:
         """Whatever the stream still delivers is not ours any more."""
         if self._inbox is not None:
@@ -283,6 +304,7 @@ class CaptureKeeper:
             if self._heard:
                 self._on_item(self._reframer.skip(missing, GapReason.REOPENED))
             self._heard = True
+            self._pace()
         elif chunk.overflow:
             log.warning("audio lost: the sound server overran")
             missing = self._clock.behind(spoken_s, self._reframer.next_sample + len(chunk.samples))

@@ -7,7 +7,9 @@ import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
@@ -27,6 +29,7 @@ from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.pipeline import Pipeline
+from coldvoxd.power import PowerWatch
 from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
@@ -50,10 +53,10 @@ TEXTS_AT_SLEEP_S = 1.0
 """What is not text by then is recognized after the wake: memory outlives a sleep."""
 NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
-DEVICE = "device"
-"""Under this the chosen microphone is handed over to a new process."""
+DEVICE, METRICS, NOTICE, BUS, LAST = "device", "metrics", "notice", "bus", "last-utterance"
+"""What is handed over to a new process: the chosen microphone, figures, what people were told, the bus, RetryLast's audio."""
 RESTING = "resting"
-"""And under this, that nobody has dictated for long, and the accelerator rests."""
+"""And that nobody has dictated for long, so that the accelerator rests."""
 
 
 class Daemon:
@@ -76,8 +79,9 @@ class Daemon:
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
         self._service: BusService | None = None
-        self._noticed = notice.NoticeState()
+        self._noticed = notice.NoticeState(**self._past.carried.get(NOTICE, {}))
         self._metrics = Metrics()
+        self._metrics.resume(self._past.carried.get(METRICS, {}))
         self._card = CardKeeper(settings.gpu, self._busy_until_s)
         self._recognition = Switch(
             self._supervise,
@@ -98,6 +102,7 @@ class Daemon:
             self._recognition.begin_at_rest()
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
+        self._capture.attend(False)
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
         self._microphone = MicrophoneKeeper(
             settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
@@ -116,6 +121,7 @@ class Daemon:
             log_text=settings.log.spoken_text,
             metrics=self._metrics,
             on_hearing=self._on_hearing,
+            catch_up=self._capture.catch_up,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._recovery: Recovery | None = None
@@ -127,6 +133,7 @@ class Daemon:
             tell=self._recognition.tell_error,
             slept=lambda: self._recognition.slept or self._recognition.resting,
         )
+        self._power = PowerWatch(self._pipeline.on_battery)
         self._sleep = SleepWatch(self._put_away, self._resume)
         self._vitals = Vitals(
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
@@ -145,6 +152,7 @@ class Daemon:
         async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(self._sleep.run(), name="sleep"),
+                tasks.create_task(self._power.run(), name="power"),
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._card.keep(self._recognition), name="card"),
@@ -167,6 +175,8 @@ class Daemon:
             spool = open_spool(bus, self._recognition.tell_error)
             if spool is not None:
                 self._pipeline.keep_in(spool)
+            if (last := self._past.carried.get(LAST)) and self._past.carried.get(BUS) == bus:
+                self._pipeline.resume_last(last)
             await service.own_name()
             self._tell()
             self._notifier.ready()
@@ -185,12 +195,20 @@ class Daemon:
             return None
         self._notifier.watchdog()
         heard_s = self._last_frame_s if self._heard_to_the_end else None
-        chosen = self._microphone.selection
-        carried: dict[str, object] = {DEVICE: chosen} if chosen != self._settings.microphone.device else {}
-        if self._recognition.resting:
-            carried[RESTING] = True
         counted = not (self._recognition.slept or self._recognition.resting)
-        return self._past.next(asyncio.get_running_loop().time(), heard_s, carried, counted=counted)
+        return self._past.next(asyncio.get_running_loop().time(), heard_s, self._carried(bus), counted=counted)
+
+    def _carried(self, bus: str) -> dict[str, Any]:
+        """What a new process in our place goes on with."""
+        chosen = self._microphone.selection
+        return {
+            **({DEVICE: chosen} if chosen != self._settings.microphone.device else {}),
+            METRICS: self._metrics.carried(self._engine.uptime_s),
+            NOTICE: asdict(self._noticed),
+            BUS: bus,
+            LAST: self._pipeline.last_carried(),
+            RESTING: self._recognition.resting,
+        }
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""
@@ -261,6 +279,10 @@ class Daemon:
         heard_s = self._past.last_frame_s
         blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
         log.info("in the place of an earlier process, number %d in a row: %s", self._past.replacements, blind)
+
+    def _on_hearing(self, hearing: bool) -> None:
+        self._capture.attend(hearing)
+        self._microphone.on_hearing(hearing)
 
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:

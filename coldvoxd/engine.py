@@ -81,9 +81,14 @@ class Engine:
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
 
+    @property
+    def uptime_s(self) -> float:
+        """Of this process."""
+        return time.monotonic() - self._began_s
+
     def figures(self) -> Figures:
         return self._metrics.figures(
-            uptime_s=time.monotonic() - self._began_s, resident_bytes=_resident_bytes(), card=self._card_figures()
+            uptime_s=self.uptime_s, resident_bytes=_resident_bytes(), card=self._card_figures()
         )
 
     def delivered(self, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The golden clip: speech by which a provider and a precision are judged before they are trusted."""
 
 import logging
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy.typing as npt
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.audio.file import AudioFile
-from coldvoxd.core.errors import ModelInvalid
-from coldvoxd.core.golden import fair
+from coldvoxd.core.errors import ModelInvalid, ProviderFault
+from coldvoxd.core.golden import agrees, fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.golden import recorded, write_record
 from coldvoxd.models.layout import model_files
@@ -49,6 +50,15 @@ def record(files: ModelFiles, threads: int = 0) -> str:
             files.precision,
         )
     return truth
+
+
+def believed(recognizer: ParakeetRecognizer, truths: Sequence[str]) -> bool:
+    """Whether it hears in the clip what it should, or at all where that is not on record. Blocks."""
+    try:
+        heard = recognizer.recognize_samples(clip()).text
+    except ProviderFault:
+        return False
+    return agrees(heard, truths or (heard,))
 
 
 def _record(files: ModelFiles, threads: int) -> str:

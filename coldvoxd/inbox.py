@@ -35,6 +35,7 @@ class Inbox:
         self._held_samples = 0
         self._dropped_samples = 0
         self._wakened = True  # until released
+        self._gather_samples = 0
         self._closed = False
         self._last_offer_s = time.monotonic()
 
@@ -42,6 +43,11 @@ class Inbox:
     def last_offer_s(self) -> float:
         """Monotonic time of the last chunk, or of the inbox's making."""
         return self._last_offer_s
+
+    def gather(self, samples: int) -> None:
+        """From now on hand over only once so many have come; 0 for each chunk as it comes. On the event loop."""
+        with self._lock:
+            self._gather_samples = samples
 
     def offer(self, chunk: Chunk) -> None:
         """Take a chunk. Any thread; never blocks, never raises."""
@@ -55,7 +61,8 @@ class Inbox:
                 dropped = len(self._chunks.popleft().samples)
                 self._held_samples -= dropped
                 self._dropped_samples += dropped
-            wake, self._wakened = not self._wakened, True
+            wake = not self._wakened and self._held_samples >= self._gather_samples
+            self._wakened = self._wakened or wake
         if wake:
             try:
                 self._loop.call_soon_threadsafe(self._hand_over)

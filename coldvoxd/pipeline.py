@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from coldvoxd.core import dictation
+from coldvoxd.core.carrying import unpacked
 from coldvoxd.core.dictation import DictationState
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, RecognitionFailed, TextTimeout
@@ -71,7 +72,8 @@ class Pipeline:
     """Implements DictationControl, and takes what the capture delivers.
 
     `first_number` is where session and utterance numbers begin: it must lie past all numbers that an earlier process
-    of this login gave out. `on_hearing` is told when a session begins to need the microphone, and when it has heard all.
+    of this login gave out. `on_hearing` is told when a session begins to need the microphone, and when it has heard all;
+    `catch_up` has all told by `on_item` that was heard up to now.
     """
 
     def __init__(
@@ -87,8 +89,10 @@ class Pipeline:
         log_text: bool = False,
         metrics: Metrics | None = None,
         on_hearing: Callable[[bool], None] = lambda _: None,
+        catch_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_hearing = on_hearing
+        self._catch_up = catch_up
         self._detector = detector
         self._keeper = engine
         self._clock = clock
@@ -127,6 +131,19 @@ class Pipeline:
         """An utterance of an earlier process that was given up: RetryLast may have it, unless there is a newer one."""
         reader = session.caller if session.options.private else None
         self._last.keep_unless_newer(utterance, GoneSession(session.id, reader))
+
+    def last_carried(self) -> dict[str, Any] | None:
+        """The last utterance, for the process that takes this one's place."""
+        return self._last.carried()
+
+    def resume_last(self, carried: dict[str, Any]) -> None:
+        """What `last_carried` gave in an earlier process, on the same bus."""
+        try:
+            utterance, reader = unpacked(carried["utterance"]), carried["reader"]
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning("the last utterance of the earlier process can't be read: %s", error)
+            return
+        self._last.keep_unless_newer(utterance, GoneSession(utterance.session_id, reader))
 
     def next_utterance(self) -> int:
         """A number that no other utterance has."""
@@ -175,6 +192,7 @@ class Pipeline:
         return self._keeper.status
 
     def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
+        self._catch_up()
         if not self._dictation.active:
             self._keeper.check_ready()
         try:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
+from coldvoxd.core.carrying import packed
 from coldvoxd.core.errors import NotActive, NotOwner, TextTimeout
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
@@ -32,6 +34,12 @@ class LastUtterance:
         """One of an earlier process."""
         if self._kept is None or self._kept.utterance.id < utterance.id:
             self._kept = _Kept(utterance, session)
+
+    def carried(self) -> dict[str, Any] | None:
+        """It, for the process that takes this one's place; None where there is none."""
+        if self._kept is None:
+            return None
+        return {"utterance": packed(self._kept.utterance), "reader": self._kept.session.text_reader}
 
     def throw_away(self, session: Session) -> None:
         """Nothing of that session may be had any more."""

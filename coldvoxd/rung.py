@@ -15,6 +15,7 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
+from coldvoxd.memory import give_back
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class Rung:
         self.name = name
         self.provider = ""
         """First active execution provider of the session that is or was open last."""
+        self.precision = ""
+        """Of the weights in it."""
         self.generation = 0
         """Changes whenever the recognizer does."""
         self._open = open_recognizer
@@ -114,7 +117,7 @@ class Rung:
             raise ProviderFault(f"{self.name} was given up while it was being loaded")
         self.drop()
         self._recognizer = recognizer
-        self.provider = recognizer.provider
+        self.provider, self.precision = recognizer.provider, recognizer.precision
 
     def start(self, utterance: Utterance) -> Run:
         """Begin to recognize, after all that was started before. Raises ProviderFault where nothing is open."""
@@ -160,8 +163,12 @@ class Rung:
             return
         lane, loop = self._lane, asyncio.get_running_loop()
 
+        def close() -> None:
+            recognizer.close()
+            give_back()
+
         def let_go() -> None:
-            lane.submit(recognizer.close).add_done_callback(_forget)
+            lane.submit(close).add_done_callback(_forget)
 
         if after_s:
             loop.call_later(after_s, let_go)
@@ -214,6 +221,7 @@ class Rung:
         except ProviderFault as fault:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
+        give_back()
         return recognizer
 
 

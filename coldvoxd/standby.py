@@ -48,6 +48,11 @@ class Standby:
         return self.packed.provider
 
     @property
+    def precision(self) -> str:
+        """Of the weights in it."""
+        return self.packed.precision
+
+    @property
     def at_rest(self) -> bool:
         """Whether nothing is being loaded or let go of."""
         return self._task is None or self._task.done()

@@ -125,7 +125,13 @@ class Supervisor:
         self._metrics.count(Count.MODEL_LOADS)
         self._refusal = None
         self._publish(
-            provider=self._standby.provider, loading=False, ready=True, degraded="", last_error="", progress=-1.0
+            provider=self._standby.provider,
+            precision=self._standby.precision,
+            loading=False,
+            ready=True,
+            degraded="",
+            last_error="",
+            progress=-1.0,
         )
         log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._standby.provider)
         self._settled.set()
@@ -337,9 +343,9 @@ class Supervisor:
             case failover.UseCpu():
                 self._standby.wake()
                 level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
-                self._use(self._standby.provider, level, self._state.reason.value or "requested")
+                self._use(self._standby, level, self._state.reason.value or "requested")
             case failover.RestGpu():
-                self._use(self._standby.provider, logging.INFO, IDLE)
+                self._use(self._standby, logging.INFO, IDLE)
             case failover.DropGpu(at_once):
                 if self._hedging is not None:
                     self._hedging.let_go(at_once=at_once)
@@ -353,7 +359,7 @@ class Supervisor:
     def _use_accelerator(self) -> None:
         if self._hedging is not None and self._accelerator is not None:
             self._hedging.begin()
-            self._use(self._accelerator.provider, logging.INFO, WELL)
+            self._use(self._accelerator, logging.INFO, WELL)
         self._standby.rest()
 
     def _probe_after(self, pause_s: float) -> None:
@@ -362,11 +368,11 @@ class Supervisor:
             self._pause.cancel()
         self._pause = asyncio.get_running_loop().call_later(pause_s, self.tell, failover.ProbeDue())
 
-    def _use(self, provider: str, level: int, reason: str) -> None:
+    def _use(self, rung: Rung | Standby, level: int, reason: str) -> None:
         before = self.status.provider
-        self._publish(provider=provider, degraded=self._state.reason.value)
-        if before != provider:
-            log.log(level, "provider %s->%s reason=%s", before, provider, reason)
+        self._publish(provider=rung.provider, precision=rung.precision, degraded=self._state.reason.value)
+        if before != rung.provider:
+            log.log(level, "provider %s->%s reason=%s", before, rung.provider, reason)
 
     def _begin_trial(self) -> None:
         assert self._accelerator is not None and self._trial is not None  # noqa: S101, PT018 - only where there is one

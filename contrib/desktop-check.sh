@@ -4,14 +4,17 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: contrib/desktop-check.sh gnome|plasma [--json]
+usage: contrib/desktop-check.sh gnome|plasma|sway|x11 [--json]
 
 In a real session of that desktop, private to this run: presses the shortcut, speaks samples into the daemon's virtual
 microphone, finds the words in a window, and prints how long it took from the end of speech to the text there.
 
 gnome and plasma run in a Debian 13 tree of their own, made at the first run (some minutes, 2 GB each) in COLDVOX_DESKTOP_DIR,
-/var/tmp/coldvoxd-desktop where that isn't set; they need root and mmdebstrap. Nothing is installed on this machine, and
-your own desktop takes no part.
+/var/tmp/coldvoxd-desktop where that isn't set; they need root. Of the machine itself only mmdebstrap is installed, where
+it is missing, and your own desktop takes no part.
+
+sway and x11 run with this machine's sway, foot, wtype and wl-clipboard, or Xvfb, xterm, xdotool, xclip and xprop, without
+a screen; the words go through coldvox-type. A bare X server has no shortcuts: there `coldvoxctl toggle` stands for the key.
 
   --json  an object a line: desktop, said, found, right, seconds
 

@@ -1,9 +1,9 @@
 """Measures how the CPU stands by while an accelerator serves: memory at rest, first text after the accelerator failed.
 
-.venv/bin/python contrib/measure-standby.py [--model mini] [--times 5]
+.venv/bin/python contrib/measure-standby.py [--model mini] [--precision fp32 int8] [--readiness warm mapped cold] [--times 3]
 
-Prints Markdown. No GPU takes part: the accelerator is a second recognizer on the CPU that is closed under the
-supervisor's hands, so its memory is in every row. Each figure is of processes of their own; the median counts.
+Prints Markdown. No GPU takes part: the bundled model `mini` on the CPU stands for the accelerator, whose weights lie in a
+memory of their own, and is closed under the supervisor's hands. Each figure is of processes of their own; the median counts.
 """
 
 import argparse
@@ -21,45 +21,65 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
+from coldvoxd.core.errors import ProviderUnavailable  # noqa: E402
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance  # noqa: E402
 from coldvoxd.golden import clip  # noqa: E402
 from coldvoxd.ladder import Ladder  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
+from coldvoxd.models.find import BUNDLED  # noqa: E402
 from coldvoxd.standby import Readiness  # noqa: E402
 from coldvoxd.supervisor import Supervisor  # noqa: E402
 
 PATIENCE_S = 300.0
+FIGURES = {
+    "rss": "memory at rest",
+    "own": "of that its own",
+    "peak": "at most",
+    "first_s": "first text after the failure",
+    "later_s": "the next",
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="mini", help="a name or a directory")
-    parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--one", choices=[*Readiness], help="measure once, in this process, and print JSON")
+    parser.add_argument("--model", default=BUNDLED, help="a name or a directory")
+    parser.add_argument("--precision", nargs="+", choices=[*Precision], default=[Precision.FP32, Precision.INT8])
+    parser.add_argument("--readiness", nargs="+", choices=[*Readiness], default=[*Readiness])
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--one", action="store_true", help="measure once, in this process, and print JSON")
     arguments = parser.parse_args()
     if arguments.one:
         logging.disable(logging.CRITICAL)
-        print(json.dumps(asyncio.run(measure(arguments.model, Readiness(arguments.one)))))
+        ways = Readiness(arguments.readiness[0]), Precision(arguments.precision[0])
+        print(json.dumps(asyncio.run(measure(arguments.model, *ways))))
         return 0
-    print("| standby | memory at rest (RSS) | first text after the failure | the next |", "|---|---|---|---|", sep="\n")
-    for readiness in Readiness:
-        command = [sys.executable, __file__, "--model", arguments.model, "--one", readiness]
-        runs = [
-            json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-            for _ in range(arguments.times)
-        ]
-        rss, first, later = (statistics.median(run[name] for run in runs) for name in ("rss", "first_s", "later_s"))
-        print(f"| `{readiness}` | {rss / 2**20:.0f} MiB | {first * 1000:.0f} ms | {later * 1000:.0f} ms |", flush=True)
+    print(f"| standby | {' | '.join(FIGURES.values())} |", f"|---|{'---|' * len(FIGURES)}", sep="\n")
+    for precision in arguments.precision:
+        for readiness in arguments.readiness:
+            command = [sys.executable, __file__, "--one", "--model", arguments.model]
+            command += ["--readiness", readiness, "--precision", precision]
+            runs = [
+                json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+                for _ in range(arguments.times)
+            ]
+            cells = [_cell(name, statistics.median(run[name] for run in runs)) for name in FIGURES]
+            print(f"| `{readiness}`, {precision} | {' | '.join(cells)} |", flush=True)
     return 0
 
 
-async def measure(model: str, readiness: Readiness) -> dict[str, float]:
-    """Resident bytes at rest, and seconds to the first text and to one well after it."""
-    files = find_model(model, Precision.FP32)
+def _cell(name: str, value: float) -> str:
+    return f"{value:.2f} s" if name.endswith("_s") else f"{value / 2**20:.0f} MiB"
+
+
+async def measure(model: str, readiness: Readiness, precision: Precision) -> dict[str, float]:
+    """Bytes at rest, those that no other process can share, the most there were; seconds to the first text and one well after."""
+    files = find_model(model, precision)
     accelerators: list[ParakeetRecognizer] = []
 
     def accelerator() -> ParakeetRecognizer:
-        accelerators.append(ParakeetRecognizer.open(files))
+        if accelerators:
+            raise ProviderUnavailable("CUDA failure 100: it would come back amid the figures")
+        accelerators.append(ParakeetRecognizer.open(find_model(BUNDLED, Precision.FP32)))
         return accelerators[-1]
 
     ladder = Ladder(
@@ -80,14 +100,20 @@ async def measure(model: str, readiness: Readiness) -> dict[str, float]:
     await supervisor.load()
     await _until(lambda: supervisor.on_accelerator and supervisor.at_rest)
     await hear()
-    rss = _rss()
+    rest = _memory()
     accelerators[-1].close()
     first_s = await hear()
     await _until(lambda: supervisor.at_rest)
     await hear()
     later_s = await hear()
     supervisor.close()
-    return {"rss": rss, "first_s": first_s, "later_s": later_s}
+    return {
+        "rss": rest["VmRSS"],
+        "own": rest["RssAnon"],
+        "peak": _memory()["VmHWM"],
+        "first_s": first_s,
+        "later_s": later_s,
+    }
 
 
 async def _until(probe: Callable[[], bool]) -> None:
@@ -98,9 +124,14 @@ async def _until(probe: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-def _rss() -> int:
-    status = Path("/proc/self/status").read_text("ascii")
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
+def _memory() -> dict[str, int]:
+    """Bytes, as proc_pid_status(5) tells them."""
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return {
+        name: int(value.split()[0]) * 1024
+        for name, _, value in (line.partition(":") for line in lines)
+        if "kB" in value
+    }
 
 
 if __name__ == "__main__":

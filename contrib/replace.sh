@@ -15,16 +15,6 @@ exit codes: 0 nothing was lost, 1 something was, 64 wrong arguments, 69 somethin
 TEXT
 }
 
-arguments=()
-while (($#)); do
-    case $1 in
-    -h | --help) usage && exit 0 ;;
-    --times | --seed) arguments+=("$1" "${2:?}") && shift 2 ;;
-    *) usage >&2 && exit 64 ;;
-    esac
-done
-
-# shellcheck source=contrib/setup.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
-set_up system
-exec "$venv/bin/python" "$root/contrib/trial.py" renewing "${arguments[@]}"
+# shellcheck source=contrib/trial.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/trial.sh"
+try renewing "$@"

@@ -15,7 +15,7 @@ from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.tdt import decode_greedy
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, StageSeconds, Token, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, Precision, StageSeconds, Token, Utterance
 from coldvoxd.ort import CPU, Session, open_session
 
 DURATIONS = 5
@@ -28,6 +28,9 @@ MIN_SAMPLES = 2 * HOP_SAMPLES
 
 class ParakeetRecognizer:
     """Implements core.ports.Recognizer. Blocks; one thread at a time."""
+
+    precision = Precision.FP32
+    """Of the files that it was opened from."""
 
     def __init__(
         self, encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
@@ -64,7 +67,9 @@ class ParakeetRecognizer:
 
         classes = len(vocabulary) + DURATIONS
         decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_graph, wrap)
-        return cls(encoder, decoder, vocabulary, configuration)
+        opened = cls(encoder, decoder, vocabulary, configuration)
+        opened.precision = files.precision
+        return opened
 
     @property
     def provider(self) -> str:

@@ -3,8 +3,10 @@
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.values import GapReason, Hypothesis, StopReason
@@ -137,6 +139,8 @@ class Metrics:
     def __init__(self) -> None:
         self.model_load_s = 0.0
         self.accelerator_load_s = 0.0
+        self._earlier_s = 0.0
+        """For how long earlier processes served whose place this one has taken."""
         self._counts: Counter[Count] = Counter()
         self._fault_classes: Counter[FaultClass] = Counter()
         self._fault_reasons: Counter[Reason] = Counter()
@@ -179,6 +183,35 @@ class Metrics:
             self.took(Stage.ENCODER, hypothesis.stages.encoder_s, hypothesis.provider)
             self.took(Stage.DECODER, hypothesis.stages.decoder_s, hypothesis.provider)
 
+    def carried(self, uptime_s: float) -> dict[str, Any]:
+        """All of it as JSON can hold it, for the process that takes this one's place; `uptime_s` is this one's."""
+        return {
+            "uptime_s": self._earlier_s + uptime_s,
+            **{name: dict(counter) for name, (_, counter) in self._counters().items()},
+            "stages": _carried(self._series),
+            "by_provider": {provider: _carried(series) for provider, series in self._by_provider.items()},
+        }
+
+    def resume(self, carried: Mapping[str, Any]) -> None:
+        """Go on from what an earlier process carried over; what this version doesn't know is left out."""
+        self._earlier_s += float(carried.get("uptime_s", 0.0))
+        for name, (kind, counter) in self._counters().items():
+            for what, number in carried.get(name, {}).items():
+                with suppress(ValueError):
+                    counter[kind(what)] += int(number)
+        _resume(self._series, carried.get("stages", {}))
+        for provider, stages in carried.get("by_provider", {}).items():
+            _resume(self._by_provider.setdefault(provider, {}), stages)
+
+    def _counters(self) -> dict[str, tuple[type[StrEnum], Counter[Any]]]:
+        return {
+            "counts": (Count, self._counts),
+            "gaps": (GapReason, self._gaps),
+            "sessions": (StopReason, self._sessions),
+            "faults": (FaultClass, self._fault_classes),
+            "fault_reasons": (Reason, self._fault_reasons),
+        }
+
     def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0, card: CardFigures | None = None) -> Figures:
         """What was collected so far, and what only the caller can know."""
         return Figures(
@@ -195,10 +228,22 @@ class Metrics:
             fault_reasons=dict(self._fault_reasons),
             accelerator_load_s=self.accelerator_load_s,
             card=card or CardFigures(),
-            uptime_s=uptime_s,
+            uptime_s=self._earlier_s + uptime_s,
             model_load_s=self.model_load_s,
             resident_bytes=resident_bytes,
         )
+
+
+def _carried(series: Mapping[Stage, _Series]) -> dict[str, Any]:
+    return {stage.value: [found.count, list(found.last)] for stage, found in series.items()}
+
+
+def _resume(series: dict[Stage, _Series], carried: Mapping[str, Any]) -> None:
+    for name, (count, last) in carried.items():
+        with suppress(ValueError):
+            found = series.setdefault(Stage(name), _Series())
+            found.count += int(count)
+            found.last.extend(map(float, last))
 
 
 def nearest_rank(ordered: list[float], share: float) -> float:

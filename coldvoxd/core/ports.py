@@ -23,6 +23,7 @@ from coldvoxd.core.values import (
     FileTranscript,
     Frame,
     Hypothesis,
+    Precision,
     SessionOptions,
     State,
     StopReason,
@@ -37,6 +38,11 @@ class Recognizer(Protocol):
     @property
     def provider(self) -> str:
         """First active execution provider of the encoder's session."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """Of its weights."""
         ...
 
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:

@@ -65,6 +65,8 @@ class ModelSettings:
     """ONNX Runtime execution provider: `auto` is `cuda` where there is an NVIDIA driver and otherwise `cpu`; or name one that the installed ONNX Runtime offers. Whatever it is, the CPU stands by. `virtual:PATH` is the shipped stand-in, which fails as it is told over the socket PATH."""
     standby: str = field(default="warm", metadata={"choices": ("warm", "mapped", "cold")})
     """How the CPU stands by while an accelerator serves: `warm` is loaded and answers at once; `mapped` is opened without optimizing the graph or packing its weights, which takes less memory where they lie in a file of their own, and is slower until what is packed has been loaded; `cold` is loaded when it is needed."""
+    standby_precision: str = field(default="same", metadata={"choices": ("same", "fp32", "int8")})
+    """In which precision the CPU stands by and takes over: `same` as `precision`; what the model directory lacks is replaced by `precision`. `int8` answers sooner and takes a third of the memory, and may hear a word differently than the accelerator did."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})
     """Threads of one recognition; 0 for as many as there are physical cores."""
 

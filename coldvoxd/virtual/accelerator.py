@@ -42,8 +42,15 @@ class VirtualAccelerator:
     A run is one recognition: each opening has one to warm up, and one of the golden clip. PART: start, encoder, decoder.
     """
 
-    def __init__(self, socket_path: Path, open_recognizer: Callable[[Wrap], Recognizer]) -> None:
+    def __init__(
+        self,
+        socket_path: Path,
+        open_recognizer: Callable[[Wrap], Recognizer],
+        open_on_cpu: Callable[[Wrap], Recognizer] | None = None,
+    ) -> None:
+        """The one that stands by is opened by the first function too where there is no second."""
         self._open = open_recognizer
+        self._open_on_cpu = open_on_cpu or open_recognizer
         self._lock = threading.Lock()
         self._script = Script()
         self._cpu_script = Script()
@@ -69,7 +76,7 @@ class VirtualAccelerator:
 
     def open_on_cpu(self) -> Recognizer:
         """Open the recognizer that stands by."""
-        return FaultyRecognizer(self._open, self._cpu_script)
+        return FaultyRecognizer(self._open_on_cpu, self._cpu_script)
 
     def close(self) -> None:
         """Remove the socket."""

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
-from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.core.values import Hypothesis, Precision, Utterance
 from coldvoxd.ort import Session
 
 MESSAGES = {
@@ -87,13 +88,17 @@ class FaultyRecognizer:
     def __init__(self, open_recognizer: Callable[[Wrap], Recognizer], script: Script, provider: str = "") -> None:
         self._script = script
         self._provider = provider
-        self._parts = iter(PARTS[1:])
+        self._parts = cycle(PARTS[1:])
         self._plan = Plan()
         self._real = open_recognizer(self._wrapped)
 
     @property
     def provider(self) -> str:
         return self._provider or self._real.provider
+
+    @property
+    def precision(self) -> Precision:
+        return self._real.precision
 
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         self._plan = plan = self._script.begin()
@@ -112,7 +117,7 @@ class FaultyRecognizer:
 
     def plan_for(self, part: str) -> Plan | None:
         """What is told of this part of the run in hand, once."""
-        if self._plan.part != part:
+        if self._plan == Plan() or self._plan.part != part:
             return None
         plan, self._plan = self._plan, Plan()
         return plan

@@ -32,6 +32,8 @@ class Desktop(Protocol):
     """The script that installs our part, below contrib."""
     place: str
     """Where it installs that."""
+    types: bool
+    """Whether coldvox-type can type here; where it can't, the window listens to the daemon itself."""
 
     async def start(self, language: str = ...) -> None: ...
 
@@ -72,9 +74,12 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             stage.launch_daemon()
             await stage.state_is("idle")
             await desktop.disable_and_enable()
-            stage.start("letter", "gjs", "-m", f"{CHECKOUT}/contrib/desktop/window.js", LETTER, "--listen")
+            by_itself = () if desktop.types else ("--listen",)
+            stage.start("letter", "gjs", "-m", f"{CHECKOUT}/contrib/desktop/window.js", LETTER, *by_itself)
             await until(stage.inside(LETTER).exists, "the window")
             await until(desktop.focused, "the focus in the window")
+            if desktop.types:
+                stage.start_typing()
             await desktop.take_keyboard()
             before = ""
             right = True

@@ -13,9 +13,10 @@ for argument in "$@"; do
 done
 # shellcheck source=contrib/desktop/tree.sh
 source "$here/tree.sh"
-need_for_tree || exit
+need_for_root || exit
 # shellcheck source=contrib/setup.sh
 source "$here/../setup.sh"
+have mmdebstrap || want mmdebstrap "makes the Debian tree that the desktop runs in"
 set_up demo
 make_tree "$name" || exit
 enter "$venv/bin/python" "$root/contrib/desktop/check.py" "$name" "$@"

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, until
+from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, settled, until
 
 SHELL = "org.gnome.Shell"
 REMOTE = "org.gnome.Mutter.RemoteDesktop"
 UUID = "coldvoxd@coldvox.org"
-MONITOR = "1024x640"
 KEYSYMS = {"shift": 0xFFE1, "super": 0xFFEB, "alt": 0xFFE9}
+INDICATOR = f"Main.panel.statusArea['{UUID}']"
+PLAIN = "#3d5a73"
 ACTIVE, INACTIVE = 1, 2
 BROKEN = {3, 4}
 """Of the shell's ExtensionState; 3 is an error, 4 out of date."""
@@ -27,10 +28,12 @@ class Gnome:
 
     name = "gnome"
     installer = "gnome-shell/install.sh"
+    types = False
     place = f"{HOME}/.local/share/gnome-shell/extensions/{UUID}"
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, width: int = 1024, height: int = 640) -> None:
         self.stage = stage
+        self.width, self.height = width, height
         self._remote = ""
         stage.environment |= {
             "XDG_SESSION_TYPE": "wayland",
@@ -46,7 +49,7 @@ class Gnome:
         await stage.run("gsettings", "set", "org.gnome.desktop.interface", "enable-animations", "false")
         await stage.run("gsettings", "set", "org.gnome.desktop.interface", "clock-format", "24h")
         stage.start(
-            "gnome-shell", "gnome-shell", "--headless", "--virtual-monitor", MONITOR, "--unsafe-mode", "--no-x11",
+            "gnome-shell", "gnome-shell", "--headless", "--virtual-monitor", f"{self.width}x{self.height}", "--unsafe-mode", "--no-x11",
             LANG=language,
         )  # fmt: skip
         await until(self._is_up, "GNOME Shell")
@@ -93,6 +96,36 @@ class Gnome:
         for key in reversed(held):
             await self._do("NotifyKeyboardKeysym", "ub", key, False)
 
+    async def make_plain(self) -> None:
+        """A background that doesn't distract."""
+        background = "org.gnome.desktop.background"
+        for key, value in {"picture-uri": "", "picture-uri-dark": "", "primary-color": PLAIN}.items():
+            await self.stage.run("gsettings", "set", background, key, value)
+
+    async def show_menu(self, *, microphones: bool = False) -> None:
+        """The indicator's, with the list of microphones unfolded where that is asked for."""
+        await self.evaluate(f"{INDICATOR}.menu.open()")
+        if microphones:
+            await self.evaluate(f"{INDICATOR}.menu._getMenuItems().find(item => item.menu).menu.open()")
+        await settled()
+
+    async def hide_menu(self) -> None:
+        await self.evaluate(f"{INDICATOR}.menu.close()")
+        await settled()
+
+    async def menu_area(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the open menu with the panel above it."""
+        left, bottom = await self.evaluate(
+            f"(actor => [actor.get_transformed_extents().get_x(), actor.get_transformed_extents().get_bottom_right().y])"
+            f"({INDICATOR}.menu.actor)"
+        )
+        return int(left) - 12, 0, self.width - int(left) + 12, int(bottom) + 8
+
+    async def show_preferences(self) -> None:
+        await self.stage.run("gnome-extensions", "prefs", UUID)
+        await until(self._has_preferences, "the preferences")
+        await settled()
+
     async def screenshot(self, name: str) -> Path:
         """Of the whole screen; the file."""
         file = f"{RUNTIME}/{name}.png"
@@ -105,6 +138,9 @@ class Gnome:
     async def focused(self) -> str:
         """The title of the window that has the focus."""
         return str(await self.evaluate("global.display.focus_window?.get_title() ?? ''"))
+
+    async def _has_preferences(self) -> bool:
+        return await self.focused() == "ColdVox Dictation"
 
     async def _is_up(self) -> bool:
         try:

@@ -1,16 +1,21 @@
 """Plasma 6 on an X server of its own, with the widget in its panel; its keys and clicks are the X server's."""
 
+import re
 from pathlib import Path
 
-from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, until
+from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, settled, until
 
 SHELL = "org.kde.plasmashell"
 WIDGET = "org.coldvox.dictation"
 DISPLAY = ":97"
-SCREEN = "1024x640x24"
 LIBEXEC = "/usr/lib/x86_64-linux-gnu/libexec"
 DAEMONS = {"kglobalacceld": "org.kde.kglobalaccel", "kactivitymanagerd": "org.kde.ActivityManager"}
 """What systemd starts for Plasma, and the names by which they are known on the bus."""
+MIDDLE = 2
+FROM_RIGHT, FROM_BOTTOM = 125, 20
+"""Where the light is, from the corner of the screen."""
+MENU_HEIGHT = 100
+"""The popup is higher, and narrower than the panel."""
 KEYS = "super+alt+d"
 LAYOUT = f"""
 const all = panels();
@@ -18,8 +23,8 @@ all.forEach(panel => panel.remove());
 const panel = new Panel;
 panel.location = "bottom";
 panel.height = 40;
+panel.floating = false;
 panel.addWidget("org.kde.plasma.kickoff");
-panel.addWidget("org.kde.plasma.icontasks");
 panel.addWidget("org.kde.plasma.panelspacer");
 const widget = panel.addWidget("{WIDGET}");
 widget.globalShortcut = "Meta+Alt+D";
@@ -33,10 +38,12 @@ class Plasma:
 
     name = "plasma"
     installer = "plasma/install.sh"
+    types = True
     place = f"{HOME}/.local/share/plasma/plasmoids/{WIDGET}"
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, width: int = 1024, height: int = 640) -> None:
         self.stage = stage
+        self.width, self.height = width, height
         self._widget = ""
         stage.environment |= {
             "DISPLAY": DISPLAY,
@@ -56,7 +63,7 @@ class Plasma:
         stage = self.stage
         stage.environment["LANG"] = language
         await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
-        stage.start("xvfb", "Xvfb", DISPLAY, "-screen", "0", SCREEN, "-nolisten", "tcp")
+        stage.start("xvfb", "Xvfb", DISPLAY, "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp")
         await until(stage.inside(f"/tmp/.X11-unix/X{DISPLAY[1:]}").exists, "the X server")
         for program, name in DAEMONS.items():
             stage.start(program, f"{LIBEXEC}/{program}")
@@ -78,6 +85,37 @@ class Plasma:
     async def press_shortcut(self) -> None:
         """Meta+Alt+D, by the X server."""
         await self.stage.run("xdotool", "key", KEYS)
+
+    async def make_plain(self) -> None:
+        """A background that doesn't distract."""
+        await self.evaluate(
+            'desktops().forEach(one => { one.wallpaperPlugin = "org.kde.color"; '
+            'one.currentConfigGroup = ["Wallpaper", "org.kde.color", "General"]; one.writeConfig("Color", "61,90,115"); })'
+        )
+
+    async def show_menu(self, *, microphones: bool = False) -> None:
+        """The widget's popup."""
+        del microphones
+        await self.click(self.width - FROM_RIGHT, self.height - FROM_BOTTOM, MIDDLE)
+        await settled()
+
+    async def hide_menu(self) -> None:
+        await self.click(5, 5)
+        await settled()
+
+    async def menu_area(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the popup with the panel below it."""
+        found = await self.stage.run(
+            "xdotool", "search", "--onlyvisible", "--class", "plasmashell", "getwindowgeometry", "%@"
+        )
+        places = [tuple(map(int, place)) for place in re.findall(r"Position: (\d+),(\d+)", found)]
+        sizes = [tuple(map(int, size)) for size in re.findall(r"Geometry: (\d+)x(\d+)", found)]
+        left, top = next(
+            place
+            for place, size in zip(places, sizes, strict=True)
+            if size[0] < self.width - 50 and size[1] > MENU_HEIGHT
+        )
+        return left - 8, top - 8, self.width - left + 8, self.height - top + 8
 
     async def click(self, x: int, y: int, button: int = 1) -> None:
         await self.stage.run("xdotool", "mousemove", str(x), str(y), "click", str(button))

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import dbus_next
 from dbus_next import Message, MessageType
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +29,8 @@ RUNTIME = "/run/user/0"
 HOME = "/run/home"
 CHECKOUT = "/run/coldvoxd"
 """Where the tree sees this checkout, read-only."""
+PYTHON = "/run/python"
+"""Where it sees the bus library, which is Python alone."""
 SAMPLES = ROOT / "coldvoxd/data/mini/samples"
 SETTINGS = """\
 [microphone]
@@ -113,6 +116,11 @@ class Stage:
             )
         self._stack.callback(_end, process)
         return process
+
+    def start_typing(self) -> None:
+        """The checkout's coldvox-type, which puts the words where the focus is."""
+        path = ":".join((PYTHON, CHECKOUT, f"{CHECKOUT}/contrib/coldvox-type"))
+        self.start("coldvox-type", "python3", "-B", "-m", "coldvox_type", PYTHONPATH=path)
 
     async def run(self, *arguments: str, **environment: str) -> str:
         """A program in the tree to its end; what it says. Raises StageError where it fails."""
@@ -211,6 +219,9 @@ class Stage:
             self.inside(place).chmod(0o1777)
         self.inside(RUNTIME).chmod(0o700)
         _call("mount", "--bind", "-o", "ro", str(ROOT), str(self.inside(CHECKOUT)))
+        library = f"{PYTHON}/dbus_next"
+        self.inside(library).mkdir(parents=True)
+        _call("mount", "--bind", "-o", "ro", str(Path(dbus_next.__file__).parent), str(self.inside(library)))
 
 
 async def until(probe: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
@@ -226,6 +237,11 @@ async def until(probe: Callable[[], Any], what: str, patience_s: float = PATIENC
         if loop.time() > deadline_s:
             raise StageError(f"did not come to pass within {patience_s:.0f} s: {what}")
         await asyncio.sleep(0.02)
+
+
+async def settled() -> None:
+    """Time in which a desktop has drawn what it was told, for pictures: nothing tells when it has."""
+    await asyncio.sleep(1.5)
 
 
 def _call(*arguments: str) -> None:

@@ -16,6 +16,7 @@ base_packages=(
     gettext            # the extension's translations
     gir1.2-gtk-4.0     # the window that is written into
     gjs                # runs that window
+    imagemagick        # pictures
     gsettings-desktop-schemas dconf-gsettings-backend # GNOME's settings
     libgl1-mesa-dri    # drawing without a graphics card
     locales-all        # German, for a look at the translation
@@ -25,21 +26,17 @@ base_packages=(
 gnome_packages=(gnome-shell gnome-shell-extension-prefs gir1.2-adw-1 adwaita-icon-theme)
 # shellcheck disable=SC2034
 plasma_packages=(plasma-desktop plasma-workspace kwin-x11 kpackagetool6 libkirigami-data qml6-module-org-kde-kirigami
-    breeze-icon-theme xvfb xdotool imagemagick)
+    breeze-icon-theme xvfb
+    python3 python3-numpy xdotool xclip x11-utils) # the last line is for coldvox-type
 
-need_for_tree() {
-    if ((EUID != 0)); then
-        tell "this makes a Debian tree and looks into it with chroot: run it as root"
-        return 69
-    elif ! command -v mmdebstrap >/dev/null; then
-        tell "missing here: apt-get install --no-install-recommends mmdebstrap"
-        return 69
-    fi
+need_for_root() {
+    ((EUID == 0)) && return
+    tell "this makes a Debian tree and looks into it with chroot: run it as root"
+    return 69
 }
 
 make_tree() { # make_tree gnome|plasma: once; waits where another run is at it
     local desktop=$1 packages=() lock
-    need_for_tree || return
     mkdir -p "$desktops"
     exec {lock}>"$desktops/lock"
     flock "$lock"

@@ -81,6 +81,10 @@ class Passing:
     def provider(self) -> str:
         return self._real.provider
 
+    @property
+    def precision(self) -> Precision:
+        return Precision.FP32
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         if utterance.session_id or utterance.end_reason is EndReason.LENGTH:  # neither warm-up nor golden clip
             self._before(utterance)

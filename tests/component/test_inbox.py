@@ -91,3 +91,23 @@ def test_offering_to_a_loop_that_has_closed_is_harmless() -> None:
     inbox = asyncio.run(make())
     inbox.offer(chunk(1))
     inbox.offer(chunk(2))
+
+
+async def test_what_is_gathered_wakes_the_loop_once_it_is_enough_and_can_be_had_before() -> None:
+    deliveries: list[Delivery] = []
+    inbox = Inbox(deliveries.append, limit_s=100.0)
+    inbox.release()
+    inbox.gather(4 * 512)
+    for number in range(3):
+        inbox.offer(chunk(number))
+    await asyncio.sleep(0)
+    assert deliveries == []
+    inbox.release()
+    assert numbers(deliveries) == [0, 1, 2]
+    for number in range(3, 7):
+        inbox.offer(chunk(number))
+    await eventually(lambda: len(deliveries) == 2)
+    assert numbers(deliveries) == list(range(7))
+    inbox.gather(0)
+    inbox.offer(chunk(7))
+    await eventually(lambda: len(deliveries) == 3)

@@ -140,6 +140,8 @@ class Scene:
         self.metrics = Metrics()
         self.hearing: list[bool] = []
         self.sample = 0
+        self.not_yet_told: list[int] = []
+        """What the microphone has delivered, and the capture tells once it is asked: a value a frame."""
         self.pipeline = Pipeline(
             LoudnessDetector(),
             self.engine,
@@ -150,9 +152,15 @@ class Scene:
             first_number=100,
             metrics=self.metrics,
             on_hearing=self.hearing.append,
+            catch_up=self._catch_up,
         )
         self.pipeline.announce_to(self.announced)
         self.pipeline.on_capture(True)
+
+    def _catch_up(self) -> None:
+        values, self.not_yet_told = self.not_yet_told, []
+        for value in values:
+            self.hear(value, 1)
 
     @property
     def now_s(self) -> float:
@@ -234,6 +242,16 @@ async def test_a_start_in_the_middle_of_a_word_reaches_back_to_its_beginning() -
         assert await scene.stop() == "2000"
         spoken = scene.engine.heard[0].samples * 32768
         assert int((np.abs(spoken - 2000) < 1).sum()) == 17 * FRAME_SAMPLES
+
+
+async def test_a_start_hears_what_the_capture_still_gathers() -> None:
+    async with playing(Scene()) as scene:
+        scene.hush()
+        scene.not_yet_told = [2000] * 6
+        scene.pipeline.start(":1.1", SessionOptions(), scene.now_s + 6 * FRAME_S)
+        assert await scene.stop() == "2000"
+        spoken = scene.engine.heard[0].samples * 32768
+        assert int((np.abs(spoken - 2000) < 1).sum()) == 6 * FRAME_SAMPLES
 
 
 async def test_a_start_never_reaches_back_further_than_the_pre_roll() -> None:

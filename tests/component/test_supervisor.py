@@ -43,6 +43,10 @@ class Faulty:
     def provider(self) -> str:
         return self._real.provider
 
+    @property
+    def precision(self) -> Precision:
+        return Precision.FP32
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         if utterance.id:  # the warm-up has no number
             self._before(utterance)

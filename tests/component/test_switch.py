@@ -52,6 +52,10 @@ class Watched:
     def provider(self) -> str:
         return self._real.provider
 
+    @property
+    def precision(self) -> Precision:
+        return self._real.precision
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         assert not self.closed
         if utterance.id:

@@ -49,6 +49,10 @@ class Listener:
     def provider(self) -> str:
         return self._recognizer.provider
 
+    @property
+    def precision(self) -> Precision:
+        return Precision.FP32
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         self.utterances.append(utterance)
         return self._recognizer.recognize(utterance, stop)

@@ -15,7 +15,7 @@ import soundfile
 
 from coldvoxd.capture import CaptureCondition
 from coldvoxd.core.errors import CaptureFault
-from coldvoxd.core.values import SAMPLE_RATE, Chunk, GapReason
+from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
 from coldvoxd.virtual import client
 from coldvoxd.virtual.client import CommandRefused
 from coldvoxd.virtual.microphone import VirtualMicrophone
@@ -187,6 +187,23 @@ async def test_the_keeper_turns_chunks_into_the_frames_that_were_spoken(watch: W
     at = heard_at(watch.samples, signal)
     assert watch.gaps == []
     assert watch.keeper.sample_at(began_s) == pytest.approx(at, abs=0.2 * SAMPLE_RATE)
+
+
+async def test_where_nobody_is_in_a_hurry_audio_is_told_in_portions(watch: Watched, socket_path: Path) -> None:
+    portions: list[int] = [0]
+    loop = asyncio.get_running_loop()
+
+    def count(_item: Frame | Gap) -> None:
+        if portions[-1] == 0:
+            loop.call_soon(portions.append, 0)
+        portions[-1] += 1
+
+    watch.keeper._on_item = count
+    watch.keeper.attend(False)
+    await tell(socket_path, "SILENCE 1500")
+    told = portions[1:-1]  # the first was begun before
+    assert told
+    assert min(told) >= 8
 
 
 async def test_unplugging_is_told_in_time_and_the_closed_time_counts(watch: Watched, socket_path: Path) -> None:

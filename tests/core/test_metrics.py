@@ -1,5 +1,7 @@
 """Figures: counted, bounded, and nothing in them but numbers."""
 
+import json
+
 import pytest
 
 from coldvoxd.core.failover import FaultClass, Reason
@@ -124,3 +126,29 @@ def test_a_plot_shows_the_least_and_the_most(counts: list[int], blocks: str, pla
 def test_the_extent_is_that_of_all_rows() -> None:
     assert extent([[0, 1, 0, 0], [0, 0, 2, 0]]) == (1, 3)
     assert extent([[0, 0]]) == extent([]) == (0, 0)
+
+
+def test_a_new_process_goes_on_from_what_the_old_one_counted() -> None:
+    old, new = Metrics(), Metrics()
+    old.count(Count.UTTERANCES)
+    old.gap(GapReason.LOST)
+    old.session_ended(StopReason.STOPPED)
+    for seconds in (0.5, 0.1, 0.3):
+        old.took(Stage.QUEUE, seconds)
+    new.count(Count.UTTERANCES)
+    new.resume(json.loads(json.dumps(old.carried(uptime_s=60.0))))
+    figures = new.figures(uptime_s=1.0)
+    assert figures.uptime_s == 61.0
+    assert figures.counts[Count.UTTERANCES] == 2
+    assert figures.gaps[GapReason.LOST] == figures.sessions[StopReason.STOPPED] == 1
+    assert figures.stages[Stage.QUEUE] == Percentiles(3, 0.3, 0.5, 0.5)
+    third = Metrics()
+    third.resume(new.carried(uptime_s=1.0))
+    assert third.figures().uptime_s == 61.0
+
+
+def test_what_a_later_version_does_not_know_is_left_out() -> None:
+    metrics = Metrics()
+    metrics.resume({"counts": {"no-longer-counted": 3, "utterances": 1}, "stages": {"gone": [1, [0.1]]}, "more": 1})
+    assert metrics.figures().counts[Count.UTTERANCES] == 1
+    assert metrics.figures().stages == {}

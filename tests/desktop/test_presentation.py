@@ -11,6 +11,7 @@ from tests.support.gjs import EXTENSION, ROOT, needs_gjs, presented
 PRESENTATION = EXTENSION / "presentation.js"
 WIDGET = ROOT / "contrib/plasma/org.coldvox.dictation"
 MESSAGE = re.compile(r"""\b(?:(?:_|N_|this\._)\('([^']*)'\)|i18n\("([^"]*)"\))""")
+DOCTOR = "Type \N{LEFT DOUBLE QUOTATION MARK}coldvoxctl doctor\N{RIGHT DOUBLE QUOTATION MARK} in a terminal: it says how to mend it."
 ENTRY = re.compile(r'^msgid "(.+)"\nmsgstr "(.*)"$', re.MULTILINE)
 REASONS = re.compile(r"`([a-z-]+)`")
 
@@ -47,6 +48,8 @@ def test_why_nothing_can_be_heard_or_recognized_is_said_in_words() -> None:
             unavailable("model-missing", Progress=0.425),
             unavailable("microphone-lost", Problem="Nothing is plugged in.", LastError="old"),
             unavailable("microphone-lost"),
+            unavailable("model-missing", LastError="no model; looked in\n  here\n  there"),
+            unavailable("microphone-lost", Problem="it is gone"),
         ]
     )
     assert [(shown["kind"], shown["title"], shown["detail"], shown["progress"]) for shown in found] == [
@@ -55,8 +58,18 @@ def test_why_nothing_can_be_heard_or_recognized_is_said_in_words() -> None:
         ("fetching", "Fetching the speech model…", "42 % of it is here.", 0.425),
         ("unavailable", "No microphone", "Nothing is plugged in.", -1),
         ("unavailable", "No microphone", "There is no microphone to hear.", -1),
+        ("unavailable", "No speech model", f"The speech model is missing. {DOCTOR}", -1),
+        ("unavailable", "No microphone", "It is gone", -1),
     ]
-    assert [shown["degraded"] for shown in found] == [True, True, False, True, True]
+    assert [shown["degraded"] for shown in found] == [True, True, False, True, True, True, True]
+
+
+@needs_gjs
+def test_a_muted_microphone_is_told_before_and_while_one_dictates() -> None:
+    muted = {"present": True, "Degraded": "microphone-muted"}
+    idle, listening = presented([muted | {"State": "idle"}, muted | {"State": "listening"}])
+    assert (idle["title"], idle["degraded"]) == ("Microphone muted", True)
+    assert (listening["title"], listening["detail"]) == ("Listening…", "The microphone is muted.")
 
 
 @needs_gjs

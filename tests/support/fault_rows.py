@@ -102,3 +102,7 @@ def _on_the_cpu_too() -> Iterator[Row]:
             on_cpu=False,
             settings={"COLDVOXD_MODEL_STANDBY": standby},
         )
+    for standby in ("warm", "mapped", "cold"):
+        settings = {"COLDVOXD_MODEL_STANDBY": standby, "COLDVOXD_MODEL_STANDBY_PRECISION": "int8"}
+        name = f"memory with a {standby} standby in int8"
+        yield Row(name, "in the encoder", acts, on_cpu=standby == "warm", settings=settings)

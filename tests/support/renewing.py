@@ -66,20 +66,34 @@ class Renewals:
         await self._dictate(on=PROVIDER)
         await stage.command("gpu", "FAULT illegal")
         await self._dictate(on="CPUExecutionProvider")
+        before = await self._utterances()
+        retried = str(await self.calls.watched(stage.witness.call("RetryLast")))
         owner = await self._owner()
 
         async def gone() -> bool:
             return await self._owner() != owner
 
         await stage.until(gone, "the moment of the replacement")
+        began = 0
         if stage.chance.random() < 0.5:
             self.held += 1
-            await self._dictate(on=None)
+            began = await self._dictate(on=None)
 
         async def back() -> bool:
             return bool(await self.calls.watched(stage.provider()) == PROVIDER)
 
         await stage.until(back, "the accelerator in a new process")
+        again = str(await self.calls.watched(stage.witness.call("RetryLast")))
+        if not began and again != retried:
+            self.notes.append(f"RetryLast said {retried!r}, and {again!r} after the replacement")
+        counted = await self._utterances() - before
+        if counted != began:
+            self.notes.append(f"{counted} utterances were counted where {began} went on")
+
+    async def _utterances(self) -> int:
+        """As GetMetrics counts them."""
+        figures = await self.calls.watched(self.stage.witness.call("GetMetrics", interface=ENGINE))
+        return int(figures["utterances"].value) if figures else 0
 
     async def _owner(self) -> str:
         try:
@@ -87,8 +101,8 @@ class Renewals:
         except BusError:
             return ""
 
-    async def _dictate(self, on: str | None) -> None:
-        """One sentence, asserting its text and that numbers go on; `on` a provider, where that is known."""
+    async def _dictate(self, on: str | None) -> int:
+        """One sentence, asserting its text and that numbers go on; how many utterances it was. `on` a provider, if known."""
         stage = self.stage
         session = await self.calls.watched(stage.witness.call("StartDictation"))
         said: list[Said] = []
@@ -109,6 +123,7 @@ class Renewals:
         }
         if on is not None and providers != {on}:
             self.notes.append(f"session {session} ran on {providers}, not on {on}")
+        return len(got.texts)
 
 
 async def renew(times: int, seed: int) -> dict[str, Any]:

@@ -104,7 +104,8 @@ class Desktop:
 
     def spawn(self, name: str, *command: str) -> Window:
         file = self.directory / name
-        process = subprocess.Popen([*command], env=self.environment)
+        with (self.directory / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen([*command], env=self.environment, stdout=log, stderr=log)
         window = Window(process, file)
         self._windows.append(window)
         return window
@@ -180,8 +181,8 @@ class SwayDesktop(Desktop):
 
 
 @contextmanager
-def x11(directory: Path) -> Iterator[XDesktop]:
-    """An X server without a window manager."""
+def x11(directory: Path, bus: str = "") -> Iterator[XDesktop]:
+    """An X server without a window manager; `bus` is its programs' session bus."""
     reading, writing = os.pipe()
     with (directory / "xvfb.log").open("wb") as log:
         process = subprocess.Popen(
@@ -195,16 +196,16 @@ def x11(directory: Path) -> Iterator[XDesktop]:
         with os.fdopen(reading) as told:
             number = told.readline().strip()
         assert number, (directory / "xvfb.log").read_text()
-        yield from _with_desktop(XDesktop(directory, _environment(directory) | {"DISPLAY": f":{number}"}))
+        yield from _with_desktop(XDesktop(directory, _environment(directory, bus) | {"DISPLAY": f":{number}"}))
     finally:
         process.terminate()
         process.wait()
 
 
 @contextmanager
-def sway(directory: Path, config: str = "") -> Iterator[SwayDesktop]:
-    """Sway with a screen in memory, no input devices and no XWayland."""
-    environment = _environment(directory) | {
+def sway(directory: Path, config: str = "", bus: str = "") -> Iterator[SwayDesktop]:
+    """Sway with a screen in memory, no input devices and no XWayland; `bus` is its programs' session bus."""
+    environment = _environment(directory, bus) | {
         "WLR_BACKENDS": "headless",
         "WLR_RENDERER": "pixman",
         "WLR_LIBINPUT_NO_DEVICES": "1",
@@ -237,9 +238,11 @@ def _with_desktop(desktop: D) -> Iterator[D]:
         desktop.close()
 
 
-def _environment(directory: Path) -> dict[str, str]:
+def _environment(directory: Path, bus: str) -> dict[str, str]:
     runtime = directory / "run"
     runtime.mkdir(mode=0o700, exist_ok=True)
     strangers = {"DISPLAY", "WAYLAND_DISPLAY", "SWAYSOCK", "DBUS_SESSION_BUS_ADDRESS"}
     own = {"XDG_RUNTIME_DIR": str(runtime), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "LIBGL_ALWAYS_SOFTWARE": "1"}
+    if bus:
+        own["DBUS_SESSION_BUS_ADDRESS"] = bus
     return {key: value for key, value in os.environ.items() if key not in strangers} | own

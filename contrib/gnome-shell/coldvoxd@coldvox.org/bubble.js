@@ -45,7 +45,7 @@ class ColdvoxBubble extends St.Widget {
         if (visible && !this.visible)
             this.forget();
         this._meter.visible = shown.kind === 'listening';
-        this._title = shown.title;
+        this._title = shown.degraded ? `${shown.title}\n${shown.detail}` : shown.title;
         this._write();
         this.visible = visible;
     }

@@ -113,7 +113,7 @@ Item {
         running: daemon.facts.present
         onTriggered: {
             times += 1;
-            daemon.look(times % 5 ? [daemon.dictation] : undefined);
+            daemon.look(times % 5 ? [daemon.dictation, daemon.engine] : undefined);
         }
     }
 

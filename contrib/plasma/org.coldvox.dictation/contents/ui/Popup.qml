@@ -21,10 +21,10 @@ ColumnLayout {
         return i18n(text);
     }
 
-    Layout.minimumWidth: Kirigami.Units.gridUnit * 18
-    Layout.preferredWidth: Kirigami.Units.gridUnit * 20
+    Layout.minimumWidth: Kirigami.Units.gridUnit * 20
+    Layout.maximumWidth: Layout.minimumWidth
     Layout.minimumHeight: implicitHeight
-    Layout.preferredHeight: implicitHeight
+    Layout.maximumHeight: implicitHeight
     spacing: Kirigami.Units.largeSpacing
 
     RowLayout {
@@ -120,11 +120,13 @@ ColumnLayout {
         }
 
         PlasmaComponents.Label {
+            visible: popup.facts.ExecutionProvider !== ""
             text: i18n("Runs on")
         }
 
         Choice {
             Layout.fillWidth: true
+            visible: popup.facts.ExecutionProvider !== ""
             options: [["auto", Presentation.provider("auto", popup.translate)]].concat(
                 popup.facts.AvailableProviders.map(name => [name, Presentation.provider(name, popup.translate)]))
             chosen: Presentation.shortProvider(popup.facts.ExecutionProvider)

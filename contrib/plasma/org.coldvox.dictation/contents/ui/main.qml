@@ -1,7 +1,6 @@
 // The widget: puts the daemon and what is shown of it together.
 
 import QtQuick
-import QtQuick.Layouts
 import org.kde.plasma.core as PlasmaCore
 import org.kde.plasma.plasmoid
 
@@ -13,7 +12,7 @@ PlasmoidItem {
     readonly property var shown: Presentation.present(watched.facts, text => i18n(text))
     readonly property var icons: ({
         off: "microphone-sensitivity-muted-symbolic",
-        waiting: "state-sync-symbolic",
+        waiting: "chronometer-symbolic",
         ready: "audio-input-microphone-symbolic",
         listening: "audio-input-microphone-symbolic",
         writing: "document-edit-symbolic"
@@ -86,10 +85,12 @@ PlasmoidItem {
         location: Plasmoid.location
         hideOnWindowDeactivate: true
         type: PlasmaCore.Dialog.PopupMenu
+        onVisibleChanged: {
+            if (visible)
+                watched.look();
+        }
 
         mainItem: Popup {
-            width: Math.max(Layout.minimumWidth, implicitWidth)
-            height: implicitHeight
             shown: root.shown
             icon: root.icons[root.shown.icon]
             daemon: watched

@@ -53,6 +53,9 @@ const PROVIDERS = {
 const LOUDEST = -12;
 const SOFTEST = -60;
 
+/** Characters of the longest sentence that is shown. */
+const LONGEST = 200;
+
 /** A reason code in words, empty for an empty code. */
 export function reason(code, _) {
     if (!code)
@@ -73,7 +76,7 @@ export function provider(name, _) {
 
 /** The model and what it runs on, in a line; empty while none is loaded. */
 export function engine(facts, _) {
-    if (!facts.Model)
+    if (!facts.ExecutionProvider)
         return '';
     const parts = [facts.Model, facts.Precision, provider(facts.ExecutionProvider, _)];
     return parts.filter(part => part).join(' · ');
@@ -111,6 +114,10 @@ export function present(facts, _) {
         return shown('loading', 'waiting', _('Loading the speech model…'), _('Start dictating'), why, warned,
             facts.Progress);
     case 'idle':
+        if (facts.Degraded === 'microphone-muted') {
+            return shown('idle', 'ready', _('Microphone muted'), _('Start dictating'),
+                _('Nothing can be heard until you unmute it in the sound settings.'), true);
+        }
         return shown('idle', 'ready', _('Ready to listen'), _('Start dictating'), why, warned);
     case 'listening':
         return shown('listening', 'listening', _('Listening…'), _('Stop dictating'), why, warned);
@@ -130,7 +137,16 @@ function unavailable(facts, why, shown, _) {
             _('%d % of it is here.').replace('%d', Math.floor(facts.Progress * 100)), false, facts.Progress);
     }
     if (facts.Degraded === 'microphone-lost')
-        return shown('unavailable', 'off', _('No microphone'), '', facts.Problem || why, true);
+        return shown('unavailable', 'off', _('No microphone'), '', sentence(facts.Problem, why, _), true);
     const title = facts.Degraded === 'model-missing' ? _('No speech model') : _('Dictation is unavailable');
-    return shown('unavailable', 'off', title, '', facts.LastError || why, true);
+    return shown('unavailable', 'off', title, '', sentence(facts.LastError, why, _), true);
+}
+
+/** What the daemon says, where that is short enough to be shown. */
+function sentence(said, why, _) {
+    if (!said)
+        return why;
+    if (said.includes('\n') || said.length > LONGEST)
+        return [why, _('Type “coldvoxctl doctor” in a terminal: it says how to mend it.')].filter(part => part).join(' ');
+    return said[0].toUpperCase() + said.slice(1);
 }

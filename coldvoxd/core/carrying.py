@@ -1,0 +1,36 @@
+"""An utterance as JSON can hold it: how the last one goes to the process that takes this one's place."""
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from coldvoxd.core.values import EndReason, Utterance
+
+_FULL_SCALE = 32768
+
+
+def packed(utterance: Utterance) -> dict[str, Any]:
+    """Exact: samples come from a microphone of 16 bits."""
+    samples = np.round(np.clip(utterance.samples * _FULL_SCALE, -_FULL_SCALE, _FULL_SCALE - 1)).astype("<i2")
+    return {
+        "id": utterance.id,
+        "session": utterance.session_id,
+        "start_sample": utterance.start_sample,
+        "end_reason": utterance.end_reason,
+        "speech_samples": utterance.speech_samples,
+        "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
+    }
+
+
+def unpacked(content: dict[str, Any]) -> Utterance:
+    """Raises ValueError, TypeError or KeyError where it isn't one."""
+    samples = np.frombuffer(base64.b64decode(content["samples"], validate=True), "<i2")
+    return Utterance(
+        int(content["id"]),
+        int(content["session"]),
+        int(content["start_sample"]),
+        samples.astype(np.float32) / np.float32(_FULL_SCALE),
+        EndReason(content["end_reason"]),
+        int(content["speech_samples"]),
+    )

@@ -1,0 +1,29 @@
+"""The last utterance goes to a new process as it was."""
+
+import json
+
+import numpy as np
+import pytest
+
+from coldvoxd.core.carrying import packed, unpacked
+from coldvoxd.core.values import EndReason, Utterance
+
+
+def test_what_is_packed_comes_out_again_to_the_last_bit() -> None:
+    samples = np.random.default_rng(3).integers(-32768, 32768, 16_001).astype(np.float32) / np.float32(32768)
+    utterance = Utterance(7, 5, 1234, samples, EndReason.LENGTH, 900)
+    found = unpacked(json.loads(json.dumps(packed(utterance))))
+    assert np.array_equal(found.samples, samples)
+    assert found.samples.dtype == np.float32
+    assert (found.id, found.session_id, found.start_sample, found.end_reason, found.speech_samples) == (
+        7, 5, 1234, EndReason.LENGTH, 900,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "spoiled", [{"samples": "!"}, {"samples": "AAA"}, {"id": None}, {"end_reason": "whim"}, {"samples": "AA=="}]
+)
+def test_what_is_no_utterance_is_refused(spoiled: dict[str, object]) -> None:
+    content = packed(Utterance(7, 5, 0, np.zeros(8, np.float32), EndReason.STOP))
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        unpacked({**content, **spoiled})
