@@ -30,6 +30,7 @@ from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
 from coldvoxd.pipeline import Pipeline
 from coldvoxd.power import PowerWatch
+from coldvoxd.preparation import have_prepared
 from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recovery import Recovery
 from coldvoxd.replacement import Replacement
@@ -156,7 +157,7 @@ class Daemon:
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._card.keep(self._recognition), name="card"),
-                tasks.create_task(self._recognition.load(), name="model"),
+                tasks.create_task(self._load(service), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
                 await service.watch_screen_lock(self._on_lock)
@@ -209,6 +210,10 @@ class Daemon:
             LAST: self._pipeline.last_carried(),
             RESTING: self._recognition.resting,
         }
+
+    async def _load(self, service: BusService) -> None:
+        await self._recognition.load()
+        await have_prepared(self._settings.model, service.units)
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""

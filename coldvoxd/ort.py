@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ AUTO = "auto"
 NVIDIA_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
 """The driver's, and the one through which a GPU is reached in WSL."""
 SUFFIX = "ExecutionProvider"
+
+OUTSIDE_BYTES = 65_536
+"""In a prepared graph, smaller weights stay in the graph itself: outside, they would push what follows out of line."""
 
 _FATAL = 4  # everything less arrives as an exception, which says it once and to the right person
 onnxruntime.set_default_logger_severity(_FATAL)
@@ -96,11 +100,11 @@ def physical_cores() -> int:
     return len(cores)
 
 
-def session_options(threads: int = 0, *, packed: bool = True) -> "onnxruntime.SessionOptions":
+def session_options(threads: int = 0, *, packed: bool = True, optimized: bool = False) -> "onnxruntime.SessionOptions":
     """What every session of ours runs with; `threads` 0 means one for each physical core.
 
     `packed` False leaves the graph and the layout of its weights as the file has them: nothing is copied where the
-    weights lie in a file of their own, which is mapped.
+    weights lie in a file of their own, which is mapped. `optimized` says that the graph needs no more of it.
 
     Threads sleep rather than spin between runs, and buffers go back to the system rather than into an arena, since a
     dictation daemon is idle nearly always.
@@ -112,8 +116,9 @@ def session_options(threads: int = 0, *, packed: bool = True) -> "onnxruntime.Se
     options.log_severity_level = _FATAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    if not packed:
+    if optimized or not packed:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not packed:
         options.add_session_config_entry("session.disable_prepacking", "1")
     return options
 
@@ -210,13 +215,15 @@ def open_session(
     packed: bool = True,
     provider_options: Mapping[str, str] | None = None,
     content: bytes | None = None,
+    prepared: bool = False,
 ) -> Session:
     """Open a graph on the provider asked for, and on no other.
 
     Raises ModelInvalid where the file can't be loaded, and ProviderUnavailable where the session's first active
     provider is not `provider` (a short or a full name). ONNX Runtime's own fallback is off: it would go on elsewhere
     and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`.
-    `content` is what to open where it isn't just what is in the file. Blocks, for seconds with a large model; any thread.
+    `content` is what to open where it isn't just what is in the file; `prepared` says that it is `write_prepared`'s, which
+    needs no optimizing and whose packed weights are mapped. Blocks, for seconds with a large model; any thread.
     """
     asked = full_name(provider)
     chain: list[Any] = [(asked, dict(provider_options or {}))]
@@ -229,7 +236,7 @@ def open_session(
     try:
         session = onnxruntime.InferenceSession(
             str(path) if content is None else content,
-            session_options(threads, packed=packed),
+            session_options(threads, packed=packed, optimized=prepared),
             providers=chain,
             enable_fallback=False,
         )
@@ -249,6 +256,47 @@ def open_session(
             f"{short_name(opened.provider)}: {_remedy(asked)}"
         )
     return opened
+
+
+def write_prepared(
+    path: Path, target: Path, *, threads: int = 0, packed: bool = True, content: bytes | None = None
+) -> None:
+    """Write a graph as it runs on the CPU here: optimized, its weights packed, in `target` and a file beside it.
+
+    `content` is what to read where it isn't just what is in the file; `packed` False leaves the packing to each opening.
+    Raises ModelInvalid, or OSError where the disk is
+    full. Blocks for as long as opening takes, and for the writing.
+    """
+    weights = f"{target.name}.data"
+    options = session_options(threads)
+    options.optimized_model_filepath = str(target)
+    for key, value in (
+        ("session.optimized_model_external_initializers_file_name", weights),
+        ("session.optimized_model_external_initializers_min_size_in_bytes", str(OUTSIDE_BYTES)),
+        ("session.save_external_prepacked_constant_initializers", str(int(packed))),
+    ):
+        options.add_session_config_entry(key, value)
+    source = str(path) if content is None else content
+    try:
+        onnxruntime.InferenceSession(source, options, providers=[f"CPU{SUFFIX}"], enable_fallback=False)
+    except _FAILURES as error:
+        raise ModelInvalid(
+            f"{path} can't be prepared by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)})"
+        ) from error
+
+
+def bound_to() -> str:
+    """What a prepared graph fits: this build of ONNX Runtime and the features of this CPU."""
+    return f"{onnxruntime.__version__} {onnxruntime.get_build_info()} {platform.machine()} {cpu_features()}"
+
+
+def cpu_features() -> str:
+    """Names of the instruction sets that this CPU has, as the kernel tells them; empty where it doesn't."""
+    features = ""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return " ".join(sorted(features.partition(":")[2].split()))
 
 
 def _preload_cuda() -> None:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.asr.staged import StagedRecognizer
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
@@ -14,8 +15,10 @@ from coldvoxd.core.values import EngineStatus, ModelFiles, Precision
 from coldvoxd.golden import believed, clip
 from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
-from coldvoxd.models.golden import truths
+from coldvoxd.models.golden import recorded, truths
+from coldvoxd.models.prepared import find_form
 from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
+from coldvoxd.rung import hush
 from coldvoxd.standby import Readiness
 from coldvoxd.virtual.accelerator import VirtualAccelerator
 
@@ -38,7 +41,7 @@ def ladder(settings: ModelSettings) -> Ladder:
     if name == AUTO:
         name = likely_accelerator() or CPU
     if name == CPU:
-        return Ladder(lambda: open_on_cpu(settings, precision))
+        return Ladder(lambda: open_staged(settings, precision))
     standing_by = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
     readiness = Readiness(settings.standby)
     golden = Golden(clip(), lambda: _truths(settings))
@@ -50,7 +53,7 @@ def ladder(settings: ModelSettings) -> Ladder:
         stand_in = virtual_accelerator(settings)
         return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
     return Ladder(
-        lambda: open_on_cpu(settings, standing_by),
+        lambda: open_staged(settings, standing_by),
         lambda: open_recognizer(settings, name),
         name,
         golden,
@@ -85,7 +88,7 @@ def open_on_cpu(
     for seconds; raises ModelMissing or ModelInvalid.
     """
     files = _files(settings.name, (precision, Precision(settings.precision)))
-    recognizer = ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, wrap=wrap)
+    recognizer = _opened(files, settings, packed=packed, wrap=wrap)
     if files.precision is Precision.FP32 or believed(recognizer, truths(files)):
         return recognizer
     try:
@@ -95,7 +98,45 @@ def open_on_cpu(
         return recognizer
     log.warning("%s hears too little of the golden clip in %s; fp32 takes its place", settings.name, files.precision)
     recognizer.close()
-    return ParakeetRecognizer.open(in_fp32, CPU, settings.threads, packed=packed, wrap=wrap)
+    return _opened(in_fp32, settings, packed=packed, wrap=wrap)
+
+
+def cpu_precision(settings: ModelSettings) -> Precision:
+    """In which precision the CPU serves here or stands by, as far as the model has it."""
+    alone = (settings.provider == AUTO and likely_accelerator() is None) or settings.provider == CPU
+    own = alone or settings.standby_precision == SAME
+    return Precision(settings.precision if own else settings.standby_precision)
+
+
+def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
+    """As `open_on_cpu`; where the model is prepared it serves within moments, slower at first.
+
+    In a precision other than fp32 only where the golden clip is known to speak for it.
+    """
+    files = _files(settings.name, (precision, Precision(settings.precision)))
+    judged = files.precision is Precision.FP32 or recorded(files) in truths(files)
+    if not judged or find_form(files) is None:
+        return open_on_cpu(settings, precision)
+
+    def open_packed() -> Recognizer:
+        recognizer = open_on_cpu(settings, precision)
+        recognizer.recognize(hush())
+        return recognizer
+
+    return StagedRecognizer(_opened(files, settings, packed=False), open_packed)
+
+
+def _opened(files: ModelFiles, settings: ModelSettings, *, packed: bool, wrap: Wrap = as_it_is) -> ParakeetRecognizer:
+    """On the CPU, from the model's prepared form where there is one that can be opened."""
+    form = find_form(files)
+    if form is not None:
+        try:
+            recognizer = ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, prepared=form, wrap=wrap)
+            log.debug("%s is mapped from %s", files.name, form.directory)
+            return recognizer  # noqa: TRY300 - what else could go wrong is told alike
+        except ModelInvalid as fault:
+            log.warning("the prepared form of %s can't be used, its own files are: %s", files.name, fault)
+    return ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, wrap=wrap)
 
 
 def engine_at_start(settings: ModelSettings) -> EngineStatus:

@@ -215,9 +215,8 @@ class Rung:
     def _open_and_warm_up(self) -> Recognizer:
         """On the lane: the first run allocates and optimizes, so it isn't left to the first words."""
         recognizer = self._open()
-        hush = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
         try:
-            recognizer.recognize(Utterance(0, 0, 0, hush, EndReason.STOP))
+            recognizer.recognize(hush())
         except ProviderFault as fault:
             recognizer.close()
             raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
@@ -231,6 +230,12 @@ def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
         return classify(str(fault))
     log.error("an exception that nobody translated", exc_info=fault)  # a driver's or a library's own
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
+
+
+def hush() -> Utterance:
+    """A second of next to nothing, to warm a recognizer up with."""
+    samples = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
+    return Utterance(0, 0, 0, samples, EndReason.STOP)
 
 
 def _nearly_all(history: deque[float]) -> float:

@@ -6,8 +6,8 @@ usage() {
     cat <<'TEXT'
 usage: contrib/install-units.sh [--cpu] [BINDIR]
 
-Installs coldvoxd.service and coldvoxd-model.service (which fetches the model) for systemd --user and
-org.coldvox.Daemon1.service for the session bus, for this user alone.
+Installs coldvoxd.service, coldvoxd-model.service (which fetches the model) and coldvoxd-prepare.service (which prepares
+it for this machine) for systemd --user, and org.coldvox.Daemon1.service for the session bus, for this user alone.
 BINDIR is the folder that holds coldvoxd and coldvoxctl, ~/.local/bin where none is given (.venv/bin, for example, runs this checkout).
 --cpu adds the locks for machines without a GPU.
 
@@ -49,7 +49,7 @@ put() { # put FILE: standard input becomes FILE, at once or not at all
 }
 
 # % and " mean something in a unit file; & and \ to awk. Only the program's place on lines with ExecStart= is touched.
-for unit in coldvoxd coldvoxd-model; do
+for unit in coldvoxd coldvoxd-model coldvoxd-prepare; do
     bindir=${bindir//%/%%} awk 'BEGIN { home = "ExecStart=%h/.local/bin/" }
         index($0, home) == 1 {
             rest = substr($0, length(home) + 1)

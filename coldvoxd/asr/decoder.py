@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from coldvoxd.asr.graph import FRAME, LOGITS, STATES, cut
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.values import PreparedForm
 from coldvoxd.ort import Session
 
 INPUT_STATES = ("input_states_1", "input_states_2")
@@ -163,6 +164,20 @@ def open_decoder(
     if halves is None:
         return WholeDecoder(wrap(open_graph(None)), blank, classes)
     return CutDecoder(open_graph(halves.prediction), wrap(open_graph(halves.joint)), halves.link, blank, classes)
+
+
+def open_prepared(
+    form: PreparedForm,
+    blank: int,
+    classes: int,
+    open_graph: Callable[[Path], Session],
+    wrap: Callable[[Session], Session],
+) -> Decoder:
+    """The decoder of a prepared form. As `open_decoder`."""
+    if len(form.decoder) == 1:
+        return WholeDecoder(wrap(open_graph(form.decoder[0])), blank, classes)
+    prediction, joint = form.decoder
+    return CutDecoder(open_graph(prediction), wrap(open_graph(joint)), form.link, blank, classes)
 
 
 def _check(sessions: tuple[Session, ...], joint: Session) -> None:

@@ -2,20 +2,30 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.asr.configuration import ParakeetConfiguration
-from coldvoxd.asr.decoder import Decoder, open_decoder
+from coldvoxd.asr.decoder import Decoder, open_decoder, open_prepared
 from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.tdt import decode_greedy
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, ModelFiles, Precision, StageSeconds, Token, Utterance
+from coldvoxd.core.values import (
+    SAMPLE_RATE,
+    Hypothesis,
+    ModelFiles,
+    Precision,
+    PreparedForm,
+    StageSeconds,
+    Token,
+    Utterance,
+)
 from coldvoxd.ort import CPU, Session, open_session
 
 DURATIONS = 5
@@ -50,23 +60,31 @@ class ParakeetRecognizer:
         threads: int = 0,
         *,
         packed: bool = True,
+        prepared: PreparedForm | None = None,
         wrap: Callable[[Session], Session] = lambda session: session,
     ) -> "ParakeetRecognizer":
         """Load a model directory; seconds for a large one.
 
         `provider` is ONNX Runtime's name or its short form, `threads` 0 means one for each physical core, `packed` is
-        `open_session`'s. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
+        `open_session`'s, `prepared` a form of these very files for the CPU. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
         Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
-        encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
+        classes = len(vocabulary) + DURATIONS
 
-        def open_graph(content: bytes | None) -> Session:
+        def open_graph(path: Path) -> Session:
+            return open_session(path, provider, threads=threads, packed=packed, prepared=True)
+
+        def open_content(content: bytes | None) -> Session:
             return open_session(files.decoder_joint, provider, threads=threads, packed=packed, content=content)
 
-        classes = len(vocabulary) + DURATIONS
-        decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_graph, wrap)
+        if prepared is not None:
+            encoder = wrap(open_graph(prepared.encoder))
+            decoder = open_prepared(prepared, vocabulary.blank, classes, open_graph, wrap)
+        else:
+            encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
+            decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
         opened = cls(encoder, decoder, vocabulary, configuration)
         opened.precision = files.precision
         return opened
@@ -79,6 +97,11 @@ class ParakeetRecognizer:
     @property
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
+
+    @property
+    def features_size(self) -> int:
+        """Mel bins that the encoder takes."""
+        return self._configuration.features_size
 
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault, InputFault, or Stopped where `stop` is asked."""

@@ -1,15 +1,17 @@
-"""The commands model pull, list, path, verify and remove."""
+"""The commands model pull, prepare, list, path, verify and remove."""
 
 import shutil
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.prepare import prepare_model, prepared_of
 from coldvoxd.core.errors import FetchFault, ModelInvalid, ModelMissing
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ def model(arguments: Namespace, output: Output) -> Exit:
     match arguments.action:
         case "pull":
             return _pull(arguments, output)
+        case "prepare":
+            return prepare_model(arguments, output)
         case "list":
             return _list(output)
         case "path":
@@ -36,7 +40,7 @@ def model(arguments: Namespace, output: Output) -> Exit:
         case "remove":
             return _remove(arguments, output)
         case _:
-            raise UsageFault("Which? pull, list, path, verify or remove. See `coldvoxctl model --help`.")
+            raise UsageFault("Which? pull, prepare, list, path, verify or remove. See `coldvoxctl model --help`.")
 
 
 def _settings() -> "ModelSettings":
@@ -109,10 +113,13 @@ def _list(output: Output) -> Exit:
     from coldvoxd.models import list_models
     from coldvoxd.models.catalog import known_models
 
-    chosen = _settings().name
+    settings = _settings()
+    chosen = settings.name
     installed = list_models()
+    prepared_bytes = 0
     for found in installed:
-        size, place = _bytes(found.directory), _place(found)
+        size, place, prepared = _bytes(found.directory), _place(found), prepared_of(found.name)
+        prepared_bytes += sum(form.bytes for form in prepared)
         precisions = [str(precision) for precision in found.precisions]
         fields = {
             "name": found.name,
@@ -121,12 +128,16 @@ def _list(output: Output) -> Exit:
             "bytes": size,
             "place": place,
             "selected": found.name == chosen,
+            "prepared": [asdict(form) for form in prepared],
         }
         holds = ", ".join(precisions) or "incomplete"
         mark = "*" if found.name == chosen else " "
         output.result(
             fields, f"{mark} {found.name:<24} {holds:<12} {_megabytes(size):>9}  {place:<8} {found.directory}"
         )
+        for form in prepared:
+            note = "" if form.fits else ", outdated: the next `coldvoxctl model prepare` removes it"
+            output.note(f"  prepared in {form.precision} for {form.provider}: {_megabytes(form.bytes)}{note}")
     for name in sorted(known_models().keys() - {found.name for found in installed}):
         fields = {
             "name": name,
@@ -135,9 +146,11 @@ def _list(output: Output) -> Exit:
             "bytes": 0,
             "place": None,
             "selected": name == chosen,
+            "prepared": [],
         }
         mark = "*" if name == chosen else " "
         output.result(fields, f"{mark} {name:<24} not here: coldvoxctl model pull {name}")
+    output.note(f"Prepared forms take {_megabytes(prepared_bytes)} of at most {settings.prepared_gb:g} GB.")
     return Exit.DONE
 
 
@@ -189,8 +202,9 @@ def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, plac
 
 
 def _remove(arguments: Namespace, output: Output) -> Exit:
-    from coldvoxd.models.fetch import alone
     from coldvoxd.models.find import BUNDLED, cache_directory
+    from coldvoxd.models.lock import alone
+    from coldvoxd.models.prepared import remove_unfit
 
     name, cache = arguments.name, cache_directory()
     if name == BUNDLED and not (cache / BUNDLED).exists():
@@ -217,6 +231,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
             hidden = cache / f".{name}-{time.monotonic_ns()}.removed"  # gone at once for whoever looks
             directory.rename(hidden)
             shutil.rmtree(hidden)
+    remove_unfit()
     output.result({"removed": name, "bytes": size}, f"removed {name}, {_megabytes(size)}")
     return Exit.DONE
 

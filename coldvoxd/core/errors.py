@@ -114,6 +114,10 @@ class HubUnreachable(FetchFault):
         """How long the hub asks to be left alone, where it says so."""
 
 
+class PrepareFault(ColdvoxError):
+    """A model could not be prepared; it works as it is."""
+
+
 class CaptureFault(ColdvoxError, OSError):
     """A microphone could not be opened or stopped delivering."""
 

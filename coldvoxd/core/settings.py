@@ -69,6 +69,10 @@ class ModelSettings:
     """In which precision the CPU stands by and takes over: `same` as `precision`; what the model directory lacks is replaced by `precision`. `int8` answers sooner and takes a third of the memory, and may hear a word differently than the accelerator did."""
     threads: int = field(default=0, metadata={"min": 0, "max": 256})
     """Threads of one recognition; 0 for as many as there are physical cores."""
+    prepare: bool = True
+    """Have the unit coldvoxd-prepare.service write a form of the model's weights that this CPU maps instead of loading, where there is none and it would be felt. It takes up to twice as much of the disk as the model."""
+    prepared_gb: float = field(default=6.0, metadata={"min": 0.0, "max": 1000.0})
+    """How much of the disk prepared forms may take together, in GB; what is not in use goes first, and nothing is prepared that would take more."""
 
 
 @dataclass(frozen=True, slots=True)

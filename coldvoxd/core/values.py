@@ -253,6 +253,18 @@ class ModelFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedForm:
+    """A model's graphs as ONNX Runtime has optimized and packed them for this machine, to be mapped."""
+
+    directory: Path
+    encoder: Path
+    decoder: tuple[Path, ...]
+    """The prediction network and the joint network, or decoder_joint alone."""
+    link: str = ""
+    """What the first gives to the second."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStatus:
     """What the recognition engine really runs."""
 

@@ -6,12 +6,11 @@ has no network, see coldvoxd-model.service.
 """
 
 import contextlib
-import fcntl
 import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +21,7 @@ from coldvoxd.core.values import Precision
 from coldvoxd.models.catalog import fetch_hint, published
 from coldvoxd.models.find import cache_directory, find_model
 from coldvoxd.models.hub import Hub, RemoteFile
+from coldvoxd.models.lock import alone
 from coldvoxd.models.manifest import FileIdentity, Manifest, damage, identify, read_manifest, write_manifest
 from coldvoxd.models.published import PublishedModel
 
@@ -225,18 +225,6 @@ class Fetch:
     def _tell(self, **changed: object) -> None:
         self._progress = replace(self._progress, **changed)  # type: ignore[arg-type] # fields by name
         self.report(self._progress)
-
-
-@contextlib.contextmanager
-def alone(cache: Path, name: str, if_taken: Callable[[], None]) -> Iterator[None]:
-    """One process at a time changes a model; a second calls `if_taken`, which may raise, and waits."""
-    with (cache / f".{name}.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if_taken()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def backoff_s(attempt: int) -> float:

@@ -34,6 +34,21 @@ def external_files(path: Path) -> dict[str, int]:
     return needed
 
 
+def packed_offsets(path: Path) -> list[int]:
+    """Where, in their files, the weights lie that ONNX Runtime has packed for one of its kernels.
+
+    Their entries are `prepacked_N` with `KERNEL+NUMBER|OFFSET;LENGTH;HASH`, the latter perhaps several times.
+    """
+    return [
+        int(place.partition(";")[0])
+        for entries in _graphs_of(path)
+        for entry in entries
+        for key, value in entry.items()
+        if key.startswith("prepacked_")
+        for place in value.split("|")[1:]
+    ]
+
+
 def _graphs_of(path: Path) -> Iterator[list[dict[str, str]]]:
     """For each graph (there is one): the external-data entries of its initializers."""
     if path.stat().st_size == 0:

@@ -14,6 +14,7 @@ OURS = (
     ".config/coldvoxd/coldvoxd.toml",
     ".config/systemd/user/coldvoxd.service",
     ".config/systemd/user/coldvoxd-model.service",
+    ".config/systemd/user/coldvoxd-prepare.service",
     ".config/systemd/user/default.target.wants/coldvoxd.service",
     ".local/share/dbus-1/services/org.coldvox.Daemon1.service",
     ".local/share/man/man1/coldvoxctl.1",

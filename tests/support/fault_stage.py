@@ -114,6 +114,8 @@ class Stage:
             "XDG_CONFIG_HOME": str(directory),
             "HOME": str(directory),
         }
+        if timed:  # a recognition that begins before the endpoint would leave nothing to compare with
+            settings["COLDVOXD_DICTATION_SPECULATE"] = "false"
         inherited = {
             name: value for name, value in bus.environment.items() if not name.startswith(("COLDVOXD_", "NOTIFY_"))
         }

@@ -257,7 +257,7 @@ def install_daemon(manager: UserManager, settings: str = "") -> None:
     hidden = [str(path) for path in needed_paths() if path.is_relative_to("/tmp") or path.is_relative_to("/var/tmp")]
     if hidden:  # the service has a /tmp of its own; a checkout in there isn't what a user has
         drop_in = "[Service]\n" + "".join(f"BindReadOnlyPaths={path}\n" for path in hidden)
-        for unit in ("coldvoxd", "coldvoxd-model"):
+        for unit in ("coldvoxd", "coldvoxd-model", "coldvoxd-prepare"):
             manager.write(f".config/systemd/user/{unit}.service.d/checkout.conf", drop_in)
     if settings:
         manager.write(".config/coldvoxd/coldvoxd.toml", settings)

@@ -9,6 +9,7 @@ from tests.support.user_manager import ROOT, UserManager, install_daemon, user_m
 
 UNIT = "coldvoxd.service"
 FETCH = "coldvoxd-model.service"
+PREPARE = "coldvoxd-prepare.service"
 
 PROBE = """
 import ctypes, errno, os, pathlib, resource, socket
@@ -46,7 +47,7 @@ def manager() -> Iterator[UserManager]:
 
 def test_systemd_finds_nothing_wrong_with_the_unit(manager: UserManager) -> None:
     manager.run(ROOT / "contrib/install-units.sh", "--cpu")
-    for unit in (UNIT, FETCH):
+    for unit in (UNIT, FETCH, PREPARE):
         said = manager.run("systemd-analyze", "--user", "verify", f"{manager.home}/.config/systemd/user/{unit}")
         assert (said.stdout + said.stderr).strip() == ""
     assert "cpu.conf" in manager.show(UNIT, "DropInPaths")

@@ -451,6 +451,7 @@ def test_a_model_placed_by_hand_works_offline(person: Person, place: str, told: 
         "bytes": sum(len(person.hub.files[name]) for name in FP32),
         "place": told,
         "selected": True,
+        "prepared": [],
     }
     assert listed["mini"]["place"] == "bundled"
     assert listed["parakeet-tdt-0.6b-v3"]["path"] is None
@@ -521,3 +522,24 @@ def test_a_pulled_model_is_what_the_recognizer_takes(person: Person) -> None:
     person.pull("--precision", "int8")
     assert model_files(MODEL, person.directory, Precision.INT8).encoder.is_file()
     assert person.ctl("list").objects[0]["precisions"] == ["int8"]
+
+
+def test_a_model_is_prepared_and_the_list_tells_what_that_takes(person: Person) -> None:
+    shutil.copytree(bundled_directory(), person.directory)
+    done = person.ctl("prepare", MODEL, "--precision", "int8").done
+    assert (done["model"], done["precision"]) == (MODEL, "int8")
+    form = Path(done["path"])
+    assert form.is_relative_to(person.home / "cache/coldvoxd/prepared")
+    listed = {model["name"]: model for model in person.ctl("list").objects}
+    (told,) = listed[MODEL]["prepared"]
+    assert told == {"precision": "int8", "provider": "cpu", "bytes": told["bytes"], "fits": True}
+    assert told["bytes"] == done["bytes"] == sum(path.stat().st_size for path in form.iterdir())
+    assert listed["mini"]["prepared"] == []
+    person.ctl("remove", MODEL)
+    assert not form.exists()
+
+
+def test_what_prepared_forms_take_is_limited_by_a_setting(person: Person) -> None:
+    shutil.copytree(bundled_directory(), person.directory)
+    refused = person.ctl("prepare", MODEL, COLDVOXD_MODEL_PREPARED_GB="0.001")
+    assert "raise `prepared_gb` under [model]" in refused.refusal

@@ -1,0 +1,57 @@
+"""A recognizer that serves at once from mapped weights, and faster as soon as the packed ones have been loaded."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.stop import Stop
+from coldvoxd.core.values import Hypothesis, Precision, Utterance
+
+log = logging.getLogger(__name__)
+
+
+class StagedRecognizer:
+    """Implements core.ports.Recognizer: one thread at a time, beside its own, which loads and then ends."""
+
+    def __init__(self, first: Recognizer, open_second: Callable[[], Recognizer]) -> None:
+        """`open_second` blocks and opens, and warms up, what takes over between two utterances."""
+        self._serving = first
+        self._closed = False
+        self._between = threading.Lock()
+        """Held while an utterance is recognized and while one recognizer takes the place of the other."""
+        self.second_stage = threading.Event()
+        """Set once the second has taken over, or never will."""
+        threading.Thread(target=self._load, args=(open_second,), name="packing", daemon=True).start()
+
+    @property
+    def provider(self) -> str:
+        return self._serving.provider
+
+    @property
+    def precision(self) -> Precision:
+        return self._serving.precision
+
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+        with self._between:
+            return self._serving.recognize(utterance, stop)
+
+    def close(self) -> None:
+        with self._between:
+            self._closed = True
+            self._serving.close()
+
+    def _load(self, open_second: Callable[[], Recognizer]) -> None:
+        try:
+            second = open_second()
+        except ColdvoxError as fault:
+            log.warning("recognition stays slower than it could be: %s", fault)
+        else:
+            with self._between:
+                left = second if self._closed else self._serving
+                if not self._closed:
+                    self._serving = second
+            left.close()
+        finally:
+            self.second_stage.set()

@@ -1,0 +1,162 @@
+"""Prepares a model for this machine: its graphs optimized, its weights packed, in files that are mapped instead of loaded.
+
+Runs in coldvoxctl and its unit, never in the daemon.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from coldvoxd.asr.graph import cut
+from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.core.errors import PrepareFault
+from coldvoxd.core.features import log_mel
+from coldvoxd.core.values import ModelFiles, PreparedForm
+from coldvoxd.golden import clip
+from coldvoxd.models.lock import alone
+from coldvoxd.models.onnxfile import packed_offsets
+from coldvoxd.models.prepared import (
+    StoredForm,
+    find_form,
+    form_path,
+    forms_directory,
+    remove_form,
+    remove_unfit,
+    source_bytes,
+    stored_forms,
+    write_record,
+)
+from coldvoxd.ort import write_prepared
+
+ALIGNMENT = 64
+"""Bytes: what AVX-512 asks of an address."""
+GROWTH = 1.9
+"""A form holds the weights as they were and as they are packed."""
+SPARE_BYTES = 500_000_000
+"""Left free on the disk, and in memory beside the model."""
+
+
+def prepare(
+    files: ModelFiles,
+    *,
+    budget_bytes: float,
+    threads: int = 0,
+    in_use: Callable[[StoredForm], bool] = lambda _form: False,
+    tell: Callable[[str], None] = lambda _said: None,
+) -> PreparedForm:
+    """The model's form for this machine's CPU, made where there is none; other forms go where the budget demands it.
+
+    Those `in_use` stay. What is made gives the same as the files themselves, to the last bit, or is thrown away. Needs the
+    memory of the loaded model. Raises PrepareFault or ModelInvalid; blocks for many seconds.
+    """
+    root = forms_directory()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with alone(root, "prepare", lambda: tell("another coldvoxctl prepares a model")):
+            if (found := find_form(files)) is not None:
+                return found
+            remove_unfit()
+            _make_room(root, files, budget_bytes, in_use)
+            return _made(form_path(files), files, threads, tell)
+    except OSError as fault:
+        raise PrepareFault(
+            f"The prepared form can't be stored in {root}: {fault}. The model works without it."
+        ) from fault
+
+
+def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str], None]) -> PreparedForm:
+    with _partial(directory) as partial:
+        tell(f"optimizing {files.name} ({files.precision})")
+        encoder = partial / "encoder.onnx"
+        _write(files.encoder, encoder, threads)
+        halves = cut(files.decoder_joint.read_bytes())
+        if halves is None:
+            form = PreparedForm(partial, encoder, (partial / "decoder_joint.onnx",))
+            _write(files.decoder_joint, form.decoder[0], threads)
+        else:
+            form = PreparedForm(partial, encoder, (partial / "prediction.onnx", partial / "joint.onnx"), halves.link)
+            for target, content in zip(form.decoder, (halves.prediction, halves.joint), strict=True):
+                _write(files.decoder_joint, target, threads, content)
+        tell("comparing what it gives")
+        if _given(files, None, threads) != _given(files, form, threads):
+            raise PrepareFault(
+                f"Prepared, {files.name} ({files.precision}) would give something else than as it is: not used."
+            )
+        write_record(partial, files, form)
+        partial.rename(directory)
+    found = find_form(files)
+    if found is None:
+        raise PrepareFault(f"{files.directory} was changed while it was being prepared; prepare it again.")
+    return found
+
+
+def _write(source: Path, target: Path, threads: int, content: bytes | None = None) -> None:
+    """With packed weights, unless ONNX Runtime puts them where its kernels can't read them: then it dies of a signal."""
+    write_prepared(source, target, threads=threads, content=content)
+    if any(offset % ALIGNMENT for offset in packed_offsets(target)):
+        target.with_name(f"{target.name}.data").unlink()
+        write_prepared(source, target, threads=threads, packed=False, content=content)
+
+
+@contextlib.contextmanager
+def _partial(directory: Path) -> Iterator[Path]:
+    """A directory in which a form is made; it is gone afterwards, unless it became `directory`."""
+    partial = directory.with_name(f".{directory.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _given(files: ModelFiles, form: PreparedForm | None, threads: int) -> tuple[bytes, object]:
+    """What is computed of the golden clip: the encoder's frames to the last bit, and the tokens with their scores."""
+    recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form)
+    try:
+        encoded = recognizer.encode(log_mel(clip(), recognizer.features_size))
+        noise = np.random.default_rng(0).normal(0, 1, encoded.shape).astype(np.float32)
+        return encoded.tobytes(), (recognizer.decode(encoded), recognizer.decode(noise))
+    finally:
+        recognizer.close()
+
+
+def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Callable[[StoredForm], bool]) -> None:
+    """Remove what must give way. Raises PrepareFault where that isn't enough."""
+    needed = GROWTH * source_bytes(files)
+    forms = list(stored_forms())
+    kept = [form for form in forms if in_use(form)]
+    if needed + sum(form.size for form in kept) > budget_bytes:
+        beside = f" beside the {_gb(sum(form.size for form in kept))} of those in use" if kept else ""
+        raise PrepareFault(
+            f"The prepared form of {files.name} ({files.precision}) takes {_gb(needed)}{beside}, and {_gb(budget_bytes)} "
+            "are allowed: raise `prepared_gb` under [model]. The model works without it."
+        )
+    for form in [form for form in forms if form not in kept]:
+        if needed + sum(each.size for each in forms) <= budget_bytes:
+            break
+        remove_form(form)
+        forms.remove(form)
+    free = shutil.disk_usage(root).free
+    if free < needed + SPARE_BYTES:
+        raise PrepareFault(
+            f"The disk is too full: the prepared form of {files.name} takes {_gb(needed)}, {_gb(SPARE_BYTES)} are left "
+            f"free, and {root} has {_gb(free)}. Make room, or set XDG_CACHE_HOME to a larger disk."
+        )
+    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+        memory = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    if memory < source_bytes(files) + SPARE_BYTES:
+        raise PrepareFault(
+            f"Preparing {files.name} ({files.precision}) takes {_gb(source_bytes(files) + SPARE_BYTES)} of memory, and "
+            f"{_gb(memory)} are free: close something and try again. The model works without it."
+        )
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"
