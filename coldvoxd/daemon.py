@@ -285,10 +285,6 @@ class Daemon:
         blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
         log.info("in the place of an earlier process, number %d in a row: %s", self._past.replacements, blind)
 
-    def _on_hearing(self, hearing: bool) -> None:
-        self._capture.attend(hearing)
-        self._microphone.on_hearing(hearing)
-
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
             self._capture_tried.set()
@@ -332,6 +328,7 @@ class Daemon:
         """A session begins to need the microphone, or has heard all."""
         if hearing:
             self._card.needed()
+        self._capture.attend(hearing)
         self._microphone.on_hearing(hearing)
 
     def _on_rest(self, obstacle: str) -> None:

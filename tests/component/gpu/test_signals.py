@@ -20,11 +20,12 @@ AT_ONCE = 6
 @pytest.fixture(scope="module")
 def seen(request: pytest.FixtureRequest) -> dict[str, Seen | Exception]:
     """Of all signals that this run of the tests asks for."""
-    names = {
-        item.callspec.params["signal"].name
+    asked = [
+        item.callspec.params["signal"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
-    }
+    ]
+    names = {signal.name for signal in asked if isinstance(signal, GpuSignal)}
 
     async def play_all() -> dict[str, Seen | Exception]:
         turn = asyncio.Semaphore(AT_ONCE)
