@@ -57,7 +57,7 @@ class GpuSignal:
 SIGNALS = (
     GpuSignal("temperature over the limit", "gpu-overheating", {"temperature": 97}, {"temperature": 50}),
     GpuSignal("clocks braked by the hardware, for heat", "gpu-overheating", {"reasons": "0x40"}, {"reasons": 0}),
-    GpuSignal("no memory free before a run", "gpu-out-of-memory", {"used": 8100 * MIB}, {"used": 512 * MIB}),
+    GpuSignal("hardly any memory free", "gpu-out-of-memory", {"used": 8100 * MIB}, {"used": 512 * MIB}),
     GpuSignal("the driver hangs", "gpu-timeout", {"hang": 3_600_000}, {"hang": None}),
     GpuSignal("card lost", "gpu-lost", {"trouble": 15}, {"trouble": None}, back="a new process"),
     GpuSignal("card must be reset", "gpu-lost", {"trouble": 16}, {"trouble": None}, back="a new process"),
