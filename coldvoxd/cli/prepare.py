@@ -21,6 +21,7 @@ class Told:
 def prepare_model(arguments: Namespace, output: Output) -> Exit:
     """Make the prepared form of a model, where there is none. Raises ColdvoxError."""
     from coldvoxd import settings
+    from coldvoxd.cli.golden import keep_golden
     from coldvoxd.core.values import Precision
     from coldvoxd.models import find_model
     from coldvoxd.models.prepared import StoredForm
@@ -41,6 +42,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
         in_use=in_use,
         tell=output.note,
     )
+    keep_golden(name, precision, output)
     size = sum(path.stat().st_size for path in form.directory.iterdir())
     output.result(
         {"model": name, "precision": str(precision), "path": str(form.directory), "bytes": size},
