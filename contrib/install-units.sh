@@ -16,11 +16,11 @@ To undo:     systemctl --user disable --now coldvoxd, and remove the files that 
 TEXT
 }
 
-cpu=no
+options=()
 bindir=
 while (($#)); do
     case $1 in
-    --cpu) cpu=yes ;;
+    --cpu) options=(--cpu) ;;
     -h | --help) usage && exit 0 ;;
     -*) usage >&2 && exit 64 ;;
     *) bindir=$1 ;;
@@ -28,42 +28,10 @@ while (($#)); do
     shift
 done
 bindir=$(realpath -m -- "${bindir:-$HOME/.local/bin}")
-[[ -x $bindir/coldvoxd ]] || {
-    echo "install-units.sh: there is no coldvoxd in $bindir; give the folder that holds it" >&2
-    exit 66
-}
-if [[ $bindir/ == /tmp/* || $bindir/ == /var/tmp/* ]]; then
-    echo "install-units.sh: the service has a /tmp of its own and will not see $bindir; install elsewhere" >&2
-    exit 66
-fi
-
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user
-activation=${XDG_DATA_HOME:-$HOME/.local/share}/dbus-1/services
 
-put() { # put FILE: standard input becomes FILE, at once or not at all
-    mkdir -p -- "$(dirname -- "$1")"
-    cat >"$1.new"
-    mv -- "$1.new" "$1"
-    echo "installed $1"
-}
-
-# % and " mean something in a unit file; & and \ to awk. Only the program's place on lines with ExecStart= is touched.
-for unit in coldvoxd coldvoxd-model coldvoxd-prepare; do
-    bindir=${bindir//%/%%} awk 'BEGIN { home = "ExecStart=%h/.local/bin/" }
-        index($0, home) == 1 {
-            rest = substr($0, length(home) + 1)
-            program = rest
-            sub(/ .*/, "", program)
-            print "ExecStart=\"" ENVIRON["bindir"] "/" program "\"" substr(rest, length(program) + 1)
-            next
-        }
-        { print }' "$here/systemd/$unit.service" | put "$units/$unit.service"
-done
-put "$activation/org.coldvox.Daemon1.service" <"$here/dbus/org.coldvox.Daemon1.service"
-if [[ $cpu == yes ]]; then
-    put "$units/coldvoxd.service.d/cpu.conf" <"$here/systemd/coldvoxd-cpu.conf"
-fi
+# What `coldvoxctl setup` does; that needs the package's own environment, this any Python from 3.11 on.
+PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "${COLDVOX_PYTHON:-python3}" -m coldvoxd.cli.installing "${options[@]}" "$bindir"
 
 # A running manager and a running bus read new files only when they are told to; where none runs, the next login does.
 if systemctl --user daemon-reload 2>/dev/null; then

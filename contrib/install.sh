@@ -68,13 +68,6 @@ make_directory() { # make_directory PATH: and what is above it, remembering what
     if [[ -d $home ]]; then remember directory "$1"; else made+=("$1"); fi
 }
 
-put() { # put FILE: standard input becomes FILE, at once or not at all
-    make_directory "$(dirname -- "$1")"
-    cat >"$1.new"
-    mv -- "$1.new" "$1"
-    remember file "$1"
-}
-
 install_packages() {
     unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV
     find_python
@@ -96,9 +89,10 @@ install_environment() {
     ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
     [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "can't make $venv"
     tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time this takes minutes"
-    local cache=(--no-cache-dir) # uninstall.sh leaves nothing, so nothing is kept elsewhere, unless a cache was named
-    [[ ${PIP_CACHE_DIR:-} ]] && cache=()
-    "$venv/bin/python" -m pip --disable-pip-version-check --no-input "${cache[@]}" install --quiet --progress-bar off \
+    # uninstall.sh leaves nothing, so nothing is kept elsewhere, unless a cache was named; not by the pip that pip starts either.
+    [[ ${PIP_CACHE_DIR:-} ]] || export PIP_NO_CACHE_DIR=1
+    export PIP_DISABLE_PIP_VERSION_CHECK=1
+    "$venv/bin/python" -m pip --no-input install --quiet --progress-bar off \
         --upgrade "$what" >"$work/pip.log" 2>&1 || {
         tail -n 30 "$work/pip.log" >&2
         give_up "pip failed; its whole output is in $work/pip.log. Run $0 again to go on where it ended."
@@ -120,33 +114,6 @@ install_links() {
     done
 }
 
-install_units() {
-    local unit
-    make_directory "$config/systemd/user/default.target.wants"
-    make_directory "$data/dbus-1/services"
-    for unit in "$root"/systemd/*.service; do
-        remember file "$config/systemd/user/${unit##*/}"
-    done
-    remember file "$data/dbus-1/services/org.coldvox.Daemon1.service"
-    remember file "$config/systemd/user/default.target.wants/coldvoxd.service"
-    if ((${#cpu[@]})); then
-        make_directory "$config/systemd/user/coldvoxd.service.d"
-        remember file "$config/systemd/user/coldvoxd.service.d/cpu.conf"
-    fi
-    "$root/contrib/install-units.sh" "${cpu[@]}" "$bin" >"$work/units.log" || give_up "can't install the units: $(tail -n 1 "$work/units.log")"
-}
-
-install_documentation() {
-    local ctl=$venv/bin/coldvoxctl page
-    "$ctl" completion bash | put "$data/bash-completion/completions/coldvoxctl"
-    "$ctl" completion zsh | put "$data/zsh/site-functions/_coldvoxctl"
-    "$ctl" completion fish | put "$data/fish/vendor_completions.d/coldvoxctl.fish"
-    "$venv/bin/python" -m coldvoxd.cli.manual "$work/man" >"$work/man.log"
-    for page in man1/coldvoxctl.1 man1/coldvoxd.1 man5/coldvoxd.toml.5; do
-        put "$data/man/$page" <"$work/man/$page"
-    done
-}
-
 set_model() {
     [[ $model ]] || return 0
     local file=$config/coldvoxd/coldvoxd.toml
@@ -162,20 +129,11 @@ set_model() {
     tell "wrote model $model into $file"
 }
 
-start_service() {
-    if ! systemctl --user daemon-reload 2>/dev/null; then
-        ln -sfn -- "$config/systemd/user/coldvoxd.service" "$config/systemd/user/default.target.wants/coldvoxd.service"
-        tell "no systemd --user runs here: the service starts at your next login"
-        return
-    fi
-    if [[ $start == no ]]; then
-        tell "start it when you like: systemctl --user enable --now coldvoxd"
-        return
-    fi
-    systemctl --user --quiet enable coldvoxd.service
-    if ! systemctl --user restart coldvoxd.service; then
-        tell "the service did not start; see: journalctl --user -u coldvoxd -b"
-    fi
+set_up_service() { # units, bus activation, completions and manual pages, all remembered; then it is started
+    local options=(--bin "$bin" "${cpu[@]}")
+    [[ $start == yes ]] || options+=(--no-start)
+    "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || tell "the service is not set up: see above"
+    grep -v '^installed ' "$work/setup.log" >&2 || true
 }
 
 summary() {
@@ -199,10 +157,8 @@ flock "$install_lock"
 install_packages
 install_environment
 install_links
-install_units
-install_documentation
 install -m 755 -- "$root/contrib/uninstall.sh" "$home/uninstall.sh"
 set_model
-start_service
+set_up_service
 rm -rf -- "$work"
 summary

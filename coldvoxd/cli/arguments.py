@@ -180,6 +180,18 @@ Print completions for a shell, to be kept where it looks for them:
   coldvoxctl completion fish > ~/.config/fish/completions/coldvoxctl.fish
 """
 
+_SETUP = """\
+Make this installation a service of yours: put the systemd user units, the bus activation, completions for bash, zsh and
+fish, and manual pages into your home, and start the service, now and at each login. Run it again after an upgrade.
+
+Not needed after contrib/install.sh, which does it. With --remove all of that is taken away; settings and models stay,
+unless --purge is given, and so does the package: `pipx uninstall coldvoxd` removes that afterwards.
+"""
+
+_SETUP_JSON = """\
+With --json: installed (paths) and started; with --remove: removed and kept (paths).
+"""
+
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
@@ -272,6 +284,13 @@ def command_line() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--report", type=Path, metavar="FILE", help="also write a file for a bug report, with no names in it"
     )
+
+    setup = _command(commands, "setup", "make this installation a service of yours", _SETUP, _SETUP_JSON)
+    setup.add_argument("--cpu", action="store_true", help="add the locks for machines without a GPU to the service")
+    setup.add_argument("--no-start", action="store_true", help="put everything in place, and start nothing")
+    setup.add_argument("--bin", type=Path, metavar="DIR", help="where coldvoxd is; found by itself as a rule")
+    setup.add_argument("--remove", action="store_true", help="take all of it away")
+    setup.add_argument("--purge", action="store_true", help="with --remove: settings and models too")
 
     _config(_command(commands, "config", "show and check the settings", "Without an action: show.\n", ""))
 

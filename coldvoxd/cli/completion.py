@@ -37,6 +37,8 @@ def _dress(parser: argparse.ArgumentParser) -> None:
                 _dress(action.choices[name])
         elif action.dest in {"files", "file", "report", "config"}:
             action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab's own extension
+        elif action.dest == "bin":
+            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
         elif action.dest in {"model", "name"} and action.choices is None:
             action.choices = [*PUBLISHED, BUNDLED]
         elif action.dest == "key":

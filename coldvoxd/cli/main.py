@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.FAILED
 
 
-def _run(arguments: Namespace, output: Output) -> int:
+def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch a command
     if arguments.version:
         output.result({"version": __version__}, f"coldvoxctl {__version__}")
         return Exit.DONE
@@ -63,6 +63,10 @@ def _run(arguments: Namespace, output: Output) -> int:
             from coldvoxd.cli.completion import completion
 
             return completion(arguments, output)
+        case "setup":
+            from coldvoxd.cli.setup import setup
+
+            return setup(arguments, output)
         case "model":
             from coldvoxd.cli.model import model
 

@@ -122,6 +122,10 @@ class CaptureFault(ColdvoxError, OSError):
     """A microphone could not be opened or stopped delivering."""
 
 
+class NotInstallable(ColdvoxError):
+    """Programs can't be made a service of, or were made one by other means; the message says what to do."""
+
+
 class SettingsError(ColdvoxError, ValueError):
     """The settings file or an environment variable holds something that can't be used; the message has the line."""
 

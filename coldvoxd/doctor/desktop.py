@@ -16,7 +16,7 @@ from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 
 UNIT = "coldvoxd.service"
 ACTIVATION_FILE = f"{BUS_NAME}.service"
-INSTALL_UNITS = "put it in place: ./contrib/install.sh"
+INSTALL_UNITS = "put it in place: coldvoxctl setup"
 RELOAD = "tell the bus: busctl --user call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig"
 RESTART = "systemctl --user restart coldvoxd; if it stays so: journalctl --user -u coldvoxd -b"
 

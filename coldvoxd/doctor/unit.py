@@ -21,7 +21,7 @@ SHOWN = (
     "ExecStart",
 )
 JOURNAL = "journalctl --user -u coldvoxd -b"
-INSTALL = "put it in place: ./contrib/install.sh"
+INSTALL = "put it in place: coldvoxctl setup"
 
 
 def check() -> Iterator[Finding | Doing]:

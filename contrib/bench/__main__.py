@@ -2,14 +2,12 @@
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from coldvoxd.core.settings import DictationSettings
 from coldvoxd.models.find import bundled_directory
 from contrib.bench import dictation, loading, machine, plot, profiling, recognition, report
 from contrib.bench.figures import Figure
@@ -37,10 +35,11 @@ def main() -> int:
         return 66
     WORK.mkdir(parents=True, exist_ok=True)
     plan = _plan(arguments, model)
+    plan.prepare()
     if arguments.profile:
         profiling.profile(plan, arguments.profile)
         return 0
-    figures = []
+    company, figures = machine.Company(), []
     for part in plan.parts:
         print(f"bench: {part}", file=sys.stderr, flush=True)
         for figure in MEASURES[part](plan):
@@ -49,7 +48,12 @@ def main() -> int:
     document = {
         "model": arguments.model if arguments.model in {"mini", "random"} else model.name,
         "machine": machine.describe(),
-        "commands": [shlex.join(["contrib/bench.sh", *_without_paths(sys.argv[1:])])],
+        "commands": [
+            {
+                "command": shlex.join(["contrib/bench.sh", *_without_paths(sys.argv[1:])]),
+                "processor_share_of_others": company.share,
+            }
+        ],
         "figures": [],
     }
     if arguments.out:
@@ -59,8 +63,9 @@ def main() -> int:
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         path.with_suffix(".md").write_text(report.markdown(document), encoding="utf-8")
         path.with_suffix(".svg").write_text(plot.bars(document), encoding="utf-8")
+    others = f"{company.share:.0%} of the processors went to others"
     missed = [figure.figure for figure in figures if figure.reached is False]
-    print(f"bench: {len(figures)} figures, goals missed: {', '.join(missed) or 'none'}", file=sys.stderr)
+    print(f"bench: {len(figures)} figures, goals missed: {', '.join(missed) or 'none'}; {others}", file=sys.stderr)
     return 0
 
 
@@ -89,7 +94,6 @@ def _plan(arguments: argparse.Namespace, model: Path) -> Plan:
         seconds=(1, 3) if quick else (1, 3, 10, 30),
         long_s=60 if quick else 300,
         idle_s=2.0 if quick else 30.0,
-        speculation=any(field.name == "speculate" for field in dataclasses.fields(DictationSettings)),
     )
 
 

@@ -23,6 +23,7 @@ from contrib.bench.figures import Figure, alone, compared
 from contrib.bench.machine import cpu_s
 from contrib.bench.plan import Plan
 from contrib.bench.recordings import utterances
+from contrib.bench.workers import FORMS
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon
 from tests.support.eventually import eventually
@@ -108,7 +109,7 @@ async def _dictate(plan: Plan, precision: str) -> list[Figure]:
     figures = []
     short = utterances(plan.work, SPEAKING_S, plan.times)
     fitting = utterances(plan.work, FITTING_S, plan.times)
-    ways = ("", OFF) if plan.speculation else ("",)
+    ways = ("", OFF)
     async with AsyncExitStack() as stack:
         sides = [await _start(stack, plan, precision, 500, way) for way in ways]
         heard = await _each(sides, short, _hear)
@@ -132,19 +133,16 @@ async def _dictate(plan: Plan, precision: str) -> list[Figure]:
 def _figures(plan: Plan, suffix: str, heard: list[list[Spoken]]) -> list[Figure]:
     ends = [[spoken.end_to_text_s for spoken in side if spoken.texts] for side in heard]
     figures = [_pair(plan, f"end-of-speech-to-text-{suffix}", ends)]
-    if len(heard) > 1:
-        mine, others = heard
-        more = sum(len(one.texts) - len(other.texts) for one, other in zip(mine, others, strict=True))
-        differing = sum(one.texts != other.texts for one, other in zip(mine, others, strict=True))
-        of = f"of {len(mine)} utterances"
-        figures.append(alone(f"more-utterances-by-speculation-{suffix}", [more], of))
-        figures.append(alone(f"other-texts-by-speculation-{suffix}", [differing], of))
+    mine, others = heard
+    more = sum(len(one.texts) - len(other.texts) for one, other in zip(mine, others, strict=True))
+    differing = sum(one.texts != other.texts for one, other in zip(mine, others, strict=True))
+    of = f"of {len(mine)} utterances"
+    figures.append(alone(f"more-utterances-by-speculation-{suffix}", [more], of))
+    figures.append(alone(f"other-texts-by-speculation-{suffix}", [differing], of))
     return figures
 
 
 def _pair(plan: Plan, name: str, sides: list[list[float]]) -> Figure:
-    if len(sides) == 1:
-        return alone(name, sides[0], "s")
     mine, others = sides
     return compared(name, mine, others, WITHOUT, "s", full_size=plan.full_size)
 
@@ -216,6 +214,7 @@ def _arrivals(client: Listener, seen: int, member: str, *, after_s: float) -> li
 async def _start(stack: AsyncExitStack, plan: Plan, precision: str, hangover_ms: int, more: str = "") -> Side:
     """A daemon with a private bus of its own, and a client that hears its signals."""
     bus = stack.enter_context(PrivateBus())
+    bus.extra_environment["XDG_CACHE_HOME"] = str(FORMS)
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="coldvox-bench-")))
     settings = SETTINGS.format(
         microphone=bus.directory / "mic", model=plan.model, precision=precision, hangover_ms=hangover_ms, more=more

@@ -36,19 +36,24 @@ class Engine(Protocol):
 
 
 class Ours:
-    """coldvoxd's recognizer as the daemon opens it."""
+    """coldvoxd's recognizer as the daemon opens it on the CPU: from its prepared form, where there is one."""
 
-    packed = True
+    packed, prepared = True, True
 
     def __init__(self, model: Path, precision: str, threads: int) -> None:
         from coldvoxd.asr.parakeet import ParakeetRecognizer
         from coldvoxd.core.values import Precision
         from coldvoxd.models.find import find_model
+        from coldvoxd.models.prepared import find_form
         from coldvoxd.transcription import transcribe_file
         from coldvoxd.vad.silero import SileroDetector
 
-        files = find_model(str(model), Precision(precision))
-        self._open: Opening = lambda: ParakeetRecognizer.open(files, threads=threads, packed=self.packed)
+        def opened() -> ParakeetRecognizer:
+            files = find_model(str(model), Precision(precision))
+            form = find_form(files) if self.prepared else None
+            return ParakeetRecognizer.open(files, threads=threads, packed=self.packed, prepared=form)
+
+        self._open: Opening = opened
         self._transcribe: Callable[[Path], Any] = lambda file: transcribe_file(file, self._recognizer, SileroDetector())
         self._recognizer: Any = None
 
@@ -67,9 +72,15 @@ class Ours:
 
 
 class OursMapped(Ours):
-    """The same in the form that is ready first: the published files mapped as they are, slower to recognize."""
+    """What serves first: nothing is packed, and slower to recognize."""
 
     packed = False
+
+
+class OursPlain(Ours):
+    """From the published files, whatever was prepared."""
+
+    prepared = False
 
 
 class OnnxAsr:
@@ -152,10 +163,12 @@ class SherpaOnnx:
         self._recognizer = None
 
 
-OURS, MAPPED, ONNX_ASR, SHERPA_ONNX = "coldvoxd", "coldvoxd-mapped", "onnx-asr", "sherpa-onnx"
+OURS, MAPPED, PLAIN = "coldvoxd", "coldvoxd-mapped", "coldvoxd-plain"
+ONNX_ASR, SHERPA_ONNX = "onnx-asr", "sherpa-onnx"
 ENGINES: dict[str, Callable[[Path, str, int], Engine]] = {
     OURS: Ours,
     MAPPED: OursMapped,
+    PLAIN: OursPlain,
     ONNX_ASR: OnnxAsr,
     SHERPA_ONNX: SherpaOnnx,
 }

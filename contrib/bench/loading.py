@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from contrib.bench.engines import MAPPED, OURS
+from contrib.bench.engines import MAPPED, OURS, PLAIN
 from contrib.bench.figures import Figure, alone, compared
 from contrib.bench.machine import forget_files, remember_files
 from contrib.bench.plan import Plan
@@ -16,7 +16,7 @@ FIRST_S = 3
 PEAK_S = 30
 WARM = (
     ("load-warm", "load", "s"),
-    ("load-warm-cpu", "load-cpu", "s"),
+    ("cpu-of-load-warm", "load-cpu", "s"),
     ("first-text-warm", "first-text", "s"),
     ("rss-after-load", "rss", "MiB"),
     ("anonymous-after-load", "anonymous", "MiB"),
@@ -29,8 +29,11 @@ COLD = (("load-cold", "load", "s"), ("first-text-cold", "first-text", "s"))
 def loading(plan: Plan) -> Iterator[Figure]:
     """With the model's files in memory."""
     for precision in plan.precisions:
-        runs = _runs(plan, precision, (*plan.engines, MAPPED), plan.times, cold=False)
+        ours = (MAPPED, PLAIN) if plan.full_size else (MAPPED,)
+        runs, texts = _runs(plan, precision, (*plan.engines, *ours), cold=False)
         yield from _against_peers(plan, runs, precision, WARM)
+        if PLAIN in texts:
+            yield from _prepared(runs, texts, precision)
         for peer in plan.peers:
             mine, theirs = runs[MAPPED]["load"], runs[peer]["load"]
             yield compared(f"ready-warm-{precision}", mine, theirs, peer, "s", full_size=plan.full_size)
@@ -39,36 +42,51 @@ def loading(plan: Plan) -> Iterator[Figure]:
 def cold_loading(plan: Plan) -> Iterator[Figure]:
     """With nothing of them in memory (POSIX_FADV_DONTNEED), and our own first text against a warm one."""
     for precision in plan.precisions:
-        cold = _runs(plan, precision, plan.engines, plan.times, cold=True)
-        warm = _runs(plan, precision, (OURS,), plan.times, cold=False)
+        cold, _ = _runs(plan, precision, plan.engines, cold=True)
+        warm, _ = _runs(plan, precision, (OURS,), cold=False)
         yield from _against_peers(plan, cold, precision, COLD)
         mine, theirs = cold[OURS]["first-text"], warm[OURS]["first-text"]
         name = f"first-text-cold-against-warm-{precision}"
         yield compared(name, mine, theirs, "ours, warm", "s", full_size=plan.full_size)
 
 
-def _runs(plan: Plan, precision: str, engines: tuple[str, ...], times: int, *, cold: bool) -> Runs:
-    """Each engine in a new process, in turn."""
+def _runs(plan: Plan, precision: str, engines: tuple[str, ...], *, cold: bool) -> tuple[Runs, dict[str, list[str]]]:
+    """Each engine in a new process, in turn; what it took, and what it heard."""
     runs: Runs = defaultdict(lambda: defaultdict(list))
-    for _ in range(times):
+    texts: dict[str, list[str]] = {}
+    read = {directory for engine in engines for directory in plan.files(engine, precision)}
+    for directory in read:
+        remember_files(directory)
+    for _ in range(plan.times):
         for engine in engines:
-            directory = plan.directory(engine, precision)
-            (forget_files if cold else remember_files)(directory)
-            with worker(engine, directory, precision, plan.numbers("all")) as started:
+            for directory in read if cold else ():
+                forget_files(directory)
+            with worker(engine, plan.directory(engine, precision), precision, plan.numbers("all")) as started:
                 opened = started.open()
                 memory = started.memory()
-                first = started.recognize(speech(plan.work, FIRST_S))
+                heard = [started.recognize(speech(plan.work, FIRST_S))]
                 found = memory | {
                     "load": opened["seconds"],
                     "load-cpu": opened["cpu_s"],
-                    "first-text": opened["seconds"] + first["seconds"],
+                    "first-text": opened["seconds"] + heard[0]["seconds"],
                 }
                 if not cold:
-                    started.recognize(speech(plan.work, PEAK_S))
+                    heard.append(started.recognize(speech(plan.work, PEAK_S)))
                     found["peak-30"] = started.memory()["peak"]
+            texts[engine] = [each["text"] for each in heard]
             for key, value in found.items():
                 runs[engine][key].append(value)
-    return runs
+    return runs, texts
+
+
+def _prepared(runs: Runs, texts: dict[str, list[str]], precision: str) -> Iterator[Figure]:
+    """Our prepared form against the published files, and whether both, and what serves first, hear the same."""
+    for name, key, unit in WARM:
+        mine, theirs = runs[OURS][key], runs[PLAIN][key]
+        yield compared(f"{name}-{precision}", mine, theirs, "ours, as published", unit, full_size=True)
+    for engine, way in ((OURS, "preparation"), (MAPPED, "what-serves-first")):
+        others = sum(one != other for one, other in zip(texts[engine], texts[PLAIN], strict=True))
+        yield alone(f"other-texts-by-{way}-{precision}", [others], f"of {len(texts[PLAIN])} recordings")
 
 
 def _against_peers(plan: Plan, runs: Runs, precision: str, rows: tuple[tuple[str, str, str], ...]) -> Iterator[Figure]:

@@ -1,12 +1,16 @@
 """What is to be measured, how often, and on what."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from coldvoxd.ort import physical_cores
-from contrib.bench.engines import ONNX_ASR, OURS, SHERPA_ONNX
+from contrib.bench.engines import MAPPED, ONNX_ASR, OURS, SHERPA_ONNX
 from contrib.bench.sherpa_layout import prepare
+from contrib.bench.workers import FORMS
 
 PARTS = ("recognition", "long", "load", "cold", "dictation", "idle")
 FULL_SIZE_BYTES = 500_000_000
@@ -27,8 +31,6 @@ class Plan:
     long_s: int
     """A recording that no recognizer takes at once."""
     idle_s: float
-    speculation: bool
-    """Whether the daemon has that setting."""
 
     @property
     def full_size(self) -> bool:
@@ -43,6 +45,30 @@ class Plan:
         if engine == SHERPA_ONNX:
             return prepare(self.model, self.work / "sherpa-onnx" / self.model.name, precision)
         return self.model
+
+    def files(self, engine: str, precision: str) -> tuple[Path, ...]:
+        """Where all is that the engine reads."""
+        ours = (FORMS,) if engine in {OURS, MAPPED} and FORMS.is_dir() else ()
+        return (self.directory(engine, precision), *ours)
+
+    def prepare(self) -> None:
+        """Have our own recognizer's forms made, as `coldvoxctl model prepare` does, where the model is worth it."""
+        for precision in self.precisions if self.full_size else ():
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "coldvoxd.cli.main",
+                    "model",
+                    "prepare",
+                    str(self.model),
+                    "--precision",
+                    precision,
+                ],
+                env=os.environ | {"XDG_CACHE_HOME": str(FORMS), "COLDVOXD_MODEL_PREPARED_GB": "20"},
+                stdout=sys.stderr,
+                check=True,
+            )
 
     def numbers(self, threads: str) -> int:
         return physical_cores() if threads == "all" else int(threads)

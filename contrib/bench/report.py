@@ -11,12 +11,12 @@ from contrib.bench.figures import Figure
 def merged(path: Path, document: dict[str, Any], fresh: Iterable[Figure]) -> dict[str, Any]:
     """The document with fresh figures, and with those of the same run that `path` has already, in their places."""
     figures = {_key(figure.as_dict()): figure.as_dict() for figure in fresh}
-    commands = list(document["commands"])
+    commands = {each["command"]: each for each in document["commands"]}
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
         figures = {_key(figure): figure for figure in before["figures"]} | figures
-        commands = [*before["commands"], *(new for new in commands if new not in before["commands"])]
-    return document | {"commands": commands, "figures": list(figures.values())}
+        commands = {each["command"]: each for each in before["commands"]} | commands
+    return document | {"commands": list(commands.values()), "figures": list(figures.values())}
 
 
 def markdown(document: dict[str, Any]) -> str:
@@ -24,6 +24,11 @@ def markdown(document: dict[str, Any]) -> str:
     machine = document["machine"]
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; model {document['model']}",
+        "",
+        *(
+            f"- `{each['command']}`: {each['processor_share_of_others']:.0%} of the processors went to other programs"
+            for each in document["commands"]
+        ),
         "",
         "| figure | ours | peer | ratio | goal |",
         "|---|---|---|---|---|",

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+FORMS = ROOT / ".work" / "bench" / "cache"
+"""The cache in which our own recognizer's prepared forms are; nobody's own."""
 
 
 class WorkerFailedError(Exception):
@@ -25,7 +27,7 @@ class Worker:
         arguments = (engine, str(model), precision, str(threads), *([str(profiles)] if profiles else []))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "contrib.bench.worker", *arguments],
-            env=os.environ | {"PYTHONPATH": str(ROOT), "ORT_DISABLE_TELEMETRY": "1"},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "ORT_DISABLE_TELEMETRY": "1", "XDG_CACHE_HOME": str(FORMS)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

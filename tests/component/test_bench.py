@@ -48,6 +48,10 @@ def test_a_quick_run_says_each_figure_in_the_agreed_shape(written: Path) -> None
         ("decoder-3s-fp32-all", "onnx-asr"): 0.6,
         ("other-texts-fp32-all-than-onnx-asr", None): 0.0,
         ("second-of-60s-fp32-all", "ours, 30 s"): 1.1,
+        ("end-of-speech-to-text-3s-fp32", "ours, begun at the endpoint"): 0.7,
+        ("endpoint-to-text-1s-fp32", "ours, begun at the endpoint"): 0.15,
+        ("more-utterances-by-speculation-3s-fp32", None): 0.0,
+        ("other-texts-by-speculation-3s-fp32", None): 0.0,
         ("idle-cpu", None): 0.01,
     }
     assert {"load-warm-fp32", "load-cold-fp32", "first-text-cold-against-warm-fp32", "peak-at-30s-fp32"} <= {
@@ -60,8 +64,9 @@ def test_the_run_is_kept_with_its_command_its_table_and_a_drawing(written: Path)
     assert kept["figures"] == [json.loads(line) for line in (written / "stdout").read_text().splitlines()]
     assert kept["machine"]["cores"] == os.cpu_count()
     [command] = kept["commands"]
-    assert command.startswith("contrib/bench.sh --quick")
-    assert str(written.parent) not in command
+    assert command["command"].startswith("contrib/bench.sh --quick")
+    assert str(written.parent) not in command["command"]
+    assert 0 <= command["processor_share_of_others"] <= 1
     table = (written / "mini.md").read_text()
     assert table.count("\n| ") == len(kept["figures"]) + 1
     assert (written / "mini.svg").read_text().count(">0.") >= 1

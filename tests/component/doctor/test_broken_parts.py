@@ -81,7 +81,7 @@ def test_the_activation_file_must_be_there_and_be_read_by_the_bus(home: Path) ->
     services.mkdir(parents=True)
     with PrivateBus([services]) as bus, environment({"DBUS_SESSION_BUS_ADDRESS": bus.address}):
         [missing] = found("bus", "activation")
-        assert (missing.verdict, missing.remedy) == (Verdict.FAIL, "put it in place: ./contrib/install.sh")
+        assert (missing.verdict, missing.remedy) == (Verdict.FAIL, "put it in place: coldvoxctl setup")
     other = home / "elsewhere"
     other.mkdir()
     shutil.copy(ROOT / "dbus" / ACTIVATION, services)

@@ -1,0 +1,116 @@
+"""The command setup: an installed package becomes a service of this user's, or ceases to be one."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from argparse import Namespace
+from pathlib import Path
+
+from coldvoxd.cli import manual
+from coldvoxd.cli.completion import script_for
+from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.installing import PROGRAM, SERVICE, Installer, Places, put_units, take_away, units
+from coldvoxd.cli.output import Output
+from coldvoxd.core.errors import ColdvoxError, NotInstallable
+
+COMPLETIONS = {
+    "bash": "bash-completion/completions/coldvoxctl",
+    "zsh": "zsh/site-functions/_coldvoxctl",
+    "fish": "fish/vendor_completions.d/coldvoxctl.fish",
+}
+"""By shell, below the data directory."""
+BUS = "org.freedesktop.DBus"
+
+
+def setup(arguments: Namespace, output: Output) -> Exit:
+    """Put in place what belongs to a user's installation and start the service, or take it away. Raises ColdvoxError."""
+    if os.geteuid() == 0:
+        raise UsageFault("Dictation belongs to a login: run this as the user who will dictate, not as root.")
+    if arguments.remove:
+        return _remove(arguments, output)
+    if arguments.purge:
+        raise UsageFault("--purge goes with --remove.")
+    programs = _programs(arguments.bin)
+    places = Places.of_user()
+    installer = Installer(places.ledger)
+    installer.make_directory(places.wanted.parent)
+    installer.remember("file", places.wanted)
+    put_units(installer, places, programs, cpu=arguments.cpu)
+    for shell, name in COMPLETIONS.items():
+        installer.put(places.data / name, script_for(shell))
+    for name, page in manual.PAGES.items():
+        installer.put(places.data / "man" / name, page())
+    told, started = _start(places, start=not arguments.no_start)
+    lines = [f"installed {path}" for path in installer.files]
+    output.result({"installed": [str(path) for path in installer.files], "started": started}, "\n".join((*lines, told)))
+    return Exit.DONE
+
+
+def _start(places: Places, *, start: bool) -> tuple[str, bool]:
+    """What became of the service, for people, and whether it runs. Raises ColdvoxError where it should and doesn't."""
+    if not _reload():
+        # Nobody to ask: as `systemctl enable` does it.
+        places.wanted.unlink(missing_ok=True)
+        places.wanted.symlink_to(places.units / SERVICE)
+        return "no systemd --user runs here: the service starts at your next login", False
+    if not start:
+        return "start it when you like: systemctl --user enable --now coldvoxd", False
+    _systemctl("enable", SERVICE)
+    if _systemctl("restart", SERVICE).returncode:
+        raise ColdvoxError("the service is in place but did not start; see: journalctl --user -u coldvoxd -b")
+    return "the service runs, and starts with each login; `coldvoxctl doctor` looks at everything it needs", True
+
+
+def _remove(arguments: Namespace, output: Output) -> Exit:
+    places = Places.of_user()
+    by_script = places.data / PROGRAM / "uninstall.sh"
+    if by_script.exists():
+        raise NotInstallable(f"this was installed by contrib/install.sh, environment and all: run {by_script}")
+    for unit in units():
+        _systemctl("disable", "--now", unit)
+    removed = take_away(places)
+    if arguments.purge:
+        for path in places.own:
+            if path.is_dir():
+                shutil.rmtree(path)
+                removed.append(path)
+        take_away(places)  # directories that they stood in
+    if _reload():
+        _systemctl("reset-failed", *units())
+    kept = [path for path in places.own if path.exists()]
+    lines = [f"removed {path}" for path in removed] + [f"kept {path}; --purge takes it too" for path in kept]
+    fields = {"removed": [str(path) for path in removed], "kept": [str(path) for path in kept]}
+    output.result(fields, "\n".join(lines or ["there was nothing to remove"]))
+    return Exit.DONE
+
+
+def _programs(chosen: Path | None) -> Path:
+    """The directory of coldvoxd: the chosen one, or where this very command was found, or its environment's."""
+    if chosen is not None:
+        return chosen.expanduser().absolute()
+    here = Path(sys.argv[0]).absolute().parent
+    places = (here, Path(sysconfig.get_path("scripts")))
+    return next((place for place in places if os.access(place / PROGRAM, os.X_OK)), here)
+
+
+def _reload() -> bool:
+    """Have the service manager and the bus read their files anew; whether there is a manager."""
+    if _systemctl("daemon-reload").returncode:
+        return False
+    path = "/org/freedesktop/DBus"
+    command = ("busctl", "--user", "--quiet", "call", BUS, path, BUS, "ReloadConfig")
+    _quietly(command)
+    return True
+
+
+def _systemctl(*words: str) -> "subprocess.CompletedProcess[bytes]":
+    return _quietly(("systemctl", "--user", "--quiet", *words))
+
+
+def _quietly(command: tuple[str, ...]) -> "subprocess.CompletedProcess[bytes]":
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+    except FileNotFoundError:  # no systemd
+        return subprocess.CompletedProcess(command, 127)

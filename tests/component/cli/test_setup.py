@@ -1,0 +1,87 @@
+"""What coldvoxctl setup puts into a home, and that it takes all of it away again (tests/system has it with systemd)."""
+
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.cli.installing import Installer, Places, put_units, take_away, units, with_programs
+from coldvoxd.core.errors import NotInstallable
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places.of_user({"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "elsewhere")})
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A directory with a coldvoxd in it, which may lie below /tmp here."""
+    monkeypatch.setattr("coldvoxd.cli.installing._PRIVATE", ())
+    (tmp_path / "my 5% bin").mkdir()
+    (tmp_path / "my 5% bin/coldvoxd").write_text("#!/bin/sh\n")
+    (tmp_path / "my 5% bin/coldvoxd").chmod(0o755)
+    return tmp_path / "my 5% bin"
+
+
+def everything(directory: Path) -> set[Path]:
+    return set(directory.rglob("*"))
+
+
+def test_what_was_put_in_place_goes_and_what_was_there_stays(places: Places, programs: Path, tmp_path: Path) -> None:
+    theirs = places.data / "dbus-1" / "services" / "org.other.service"
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    before = everything(tmp_path)
+    put_units(Installer(places.ledger), places, programs, cpu=True)
+    put_units(Installer(places.ledger), places, programs, cpu=False)  # an upgrade
+    put = {path for path in everything(tmp_path) - before if path.is_file()}
+    assert put == {
+        *(places.units / unit for unit in units()),
+        places.units / "coldvoxd.service.d/cpu.conf",
+        theirs.with_name("org.coldvox.Daemon1.service"),
+        places.ledger,
+    }
+    assert {"coldvoxd.service", "coldvoxd-model.service"} < {path.name for path in put}
+    assert set(take_away(places)) == put
+    assert everything(tmp_path) == before
+
+
+def test_an_installation_whose_list_is_lost_goes_all_the_same(places: Places, programs: Path) -> None:
+    put_units(Installer(places.ledger), places, programs, cpu=True)
+    places.ledger.unlink()
+    take_away(places)
+    assert not [path for path in everything(places.config) if path.is_file()]
+
+
+def test_a_link_of_somebody_else_is_neither_written_through_nor_taken_away(places: Places, tmp_path: Path) -> None:
+    """Such as pipx makes for manual pages."""
+    page, link = tmp_path / "coldvoxctl.1", places.data / "man/man1/coldvoxctl.1"
+    page.write_text("theirs")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(page)
+    Installer(places.ledger).put(link, "ours")
+    assert page.read_text() == "theirs"
+    take_away(places)
+    assert link.is_symlink()
+
+
+def test_a_unit_starts_the_programs_from_where_they_are() -> None:
+    unit = "[Service]\nExecStart=%h/.local/bin/coldvoxctl model pull --file %t/x\nExecReload=kill -HUP $MAINPID\n"
+    assert with_programs(unit, Path("/opt/my 5% bin")) == (
+        '[Service]\nExecStart="/opt/my 5%% bin/coldvoxctl" model pull --file %t/x\nExecReload=kill -HUP $MAINPID\n'
+    )
+
+
+def test_programs_that_the_service_would_not_see_are_refused(places: Places, tmp_path: Path) -> None:
+    with pytest.raises(NotInstallable, match="there is no coldvoxd in"):
+        put_units(Installer(None), places, tmp_path, cpu=False)
+    hidden = Path("/var/tmp") / f"coldvoxd-{tmp_path.name}"
+    hidden.mkdir()
+    try:
+        (hidden / "coldvoxd").touch(0o755)
+        with pytest.raises(NotInstallable, match="a /tmp of its own"):
+            put_units(Installer(None), places, hidden, cpu=False)
+    finally:
+        (hidden / "coldvoxd").unlink()
+        hidden.rmdir()
+    assert not places.units.exists()
