@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.output import Output
-from coldvoxd.cli.prepare import prepare_model, prepared_of
+from coldvoxd.cli.prepare import prepare_model, prepared_of, record_golden
 from coldvoxd.core.errors import FetchFault, ModelInvalid, ModelMissing
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ def _settings() -> "ModelSettings":
 
 
 def _pull(arguments: Namespace, output: Output) -> Exit:
-    from coldvoxd.cli.golden import keep_golden
     from coldvoxd.core.values import Precision
     from coldvoxd.models.fetch import TRIES, Fetch, FetchProgress, FetchState
     from coldvoxd.models.progress import ProgressWriter
@@ -57,7 +56,7 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
     chosen = _settings()
     name = arguments.name or chosen.name
     # A model named here has nothing to do with the precision that the settings want of theirs.
-    precision = Precision(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
+    precision = Precision.on_cpu(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
     meter = _JsonMeter(output) if output.as_json else _Meter()
     tell: list[Callable[[FetchProgress], None]] = [meter]
     if arguments.progress_file:
@@ -80,7 +79,7 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
         raise
     finally:
         meter.clear()
-    keep_golden(name, precision, output)
+    record_golden(name, precision, output)
     directory = str(fetched.directory)
     output.result(
         {
