@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.asr.configuration import ParakeetConfiguration
-from coldvoxd.asr.decoder import Decoder, open_decoder, open_prepared
+from coldvoxd.asr.decoder import Decoder, faster, open_decoder, open_prepared
 from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
@@ -26,7 +26,7 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.ort import CPU, Session, open_session, physical_cores
+from coldvoxd.ort import CPU, Session, full_name, open_session, physical_cores
 
 DURATIONS = 5
 """Parakeet's durations are 0 to 4 encoder frames."""
@@ -81,15 +81,20 @@ class ParakeetRecognizer:
             chosen = threads or min(tried, physical_cores())
             return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
 
-        def open_content(content: bytes | None) -> Session:
-            return open_session(files.decoder_joint, provider, threads=threads, packed=packed, content=content)
+        def open_plain(where: str) -> Decoder:
+            def open_content(content: bytes | None) -> Session:
+                return open_session(files.decoder_joint, where, threads=threads, packed=packed, content=content)
+
+            return open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
 
         if prepared is not None:
             encoder = wrap(open_graph(prepared.encoder))
             decoder = open_prepared(prepared, vocabulary.blank, classes, open_graph, wrap)
         else:
             encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
-            decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
+            decoder = open_plain(provider)
+            if full_name(provider) != full_name(CPU):
+                decoder = faster(decoder, open_plain(CPU))
         opened = cls(encoder, decoder, vocabulary, configuration)
         opened.precision = files.precision
         return opened
