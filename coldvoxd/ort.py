@@ -25,7 +25,9 @@ from coldvoxd.core.stop import Stop
 
 log = logging.getLogger(__name__)
 
+VERSION: str = onnxruntime.__version__
 CPU = "cpu"
+CUDA = "cuda"
 AUTO = "auto"
 """In settings: the accelerator that this machine is likely to have, otherwise the CPU."""
 NVIDIA_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")

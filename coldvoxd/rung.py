@@ -158,6 +158,14 @@ class Rung:
             self._lane.submit(return_memory)
         return run
 
+    async def warm(self, seconds: float) -> None:
+        """Recognize so much of nothing, after all that was started before. Raises ProviderFault."""
+        recognizer = self._recognizer
+        if recognizer is None:
+            raise ProviderFault(f"{self.name} has no model loaded")
+        self._limit_s = LOAD_LIMIT_S
+        await self._lane.submit(lambda: recognizer.recognize(hush(seconds)))
+
     def learn(self, run: Run) -> None:
         """A run's answer was used: what it took is how long runs take."""
         if run.took_s is not None:
@@ -250,9 +258,9 @@ def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
-def hush() -> Utterance:
-    """A second of next to nothing, to warm a recognizer up with."""
-    samples = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
+def hush(seconds: float = 1.0) -> Utterance:
+    """So much of next to nothing, to warm a recognizer up with."""
+    samples = np.random.default_rng(0).normal(0, 1e-3, round(seconds * SAMPLE_RATE)).astype(np.float32)
     return Utterance(0, 0, 0, samples, EndReason.STOP)
 
 
