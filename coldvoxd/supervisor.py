@@ -19,6 +19,7 @@ from coldvoxd.ladder import Ladder
 from coldvoxd.rung import Rung
 from coldvoxd.standby import Standby
 from coldvoxd.trial import Trial, class_of_failure
+from coldvoxd.warming import Warming
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Supervisor:
                 on_cpu=self._ground.recognize,
                 serves=lambda: self.on_accelerator,
                 tell_fault=self._fault,
+                warming=Warming(self._accelerator, ladder.lengths_s),
             )
             self._trial = Trial(self._accelerator, ladder.golden, self._ground.recognize)
         self._settled = asyncio.Event()
