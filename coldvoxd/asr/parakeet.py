@@ -28,7 +28,7 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.ort import CPU, CUDA, Session, open_session, short_name
+from coldvoxd.ort import CPU, CUDA, Session, open_session, physical_cores, short_name
 
 DURATIONS = 5
 """Parakeet's durations are 0 to 4 encoder frames."""
@@ -70,7 +70,8 @@ class ParakeetRecognizer:
         """Load a model directory; seconds for a large one.
 
         `provider` is ONNX Runtime's name or its short form, `threads` 0 means one for each physical core, `packed` is
-        `open_session`'s, `prepared` a form of these very files for the CPU. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
+        `open_session`'s, `prepared` a form of these very files for the CPU, which also
+        knows how many threads were fastest. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
         Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.read(files.config)
@@ -79,7 +80,11 @@ class ParakeetRecognizer:
         options = cuda_options(files.precision) if short_name(provider) == CUDA else None
 
         def open_graph(path: Path) -> Session:
-            return open_session(path, provider, threads=threads, packed=packed, prepared=True)
+            tried = (
+                0 if prepared is None else prepared.threads if path == prepared.encoder else prepared.decoder_threads
+            )
+            chosen = threads or min(tried, physical_cores())
+            return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
 
         def open_content(content: bytes | None) -> Session:
             return open_session(
