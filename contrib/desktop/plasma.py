@@ -157,11 +157,12 @@ class Plasma:
             return False
 
     async def _is_shown(self) -> bool:
-        keeper = "org.kde.kglobalaccel"
+        """Whether its shortcut is known and it watches for the daemon: both come late where the machine is busy."""
+        keeper, bus = "org.kde.kglobalaccel", "org.freedesktop.DBus"
         try:
-            names = await self.stage.ask(
-                keeper, "/component/plasmashell", "org.kde.kglobalaccel.Component", "shortcutNames"
-            )
+            names = await self.stage.ask(keeper, "/component/plasmashell", f"{keeper}.Component", "shortcutNames")
         except BusError:
             return False
-        return f"activate widget {self._widget}" in names
+        rules = await self.stage.ask(bus, "/org/freedesktop/DBus", f"{bus}.Debug.Stats", "GetAllMatchRules")
+        watched = any("org.coldvox.Daemon1" in rule for those in rules.values() for rule in those)
+        return watched and f"activate widget {self._widget}" in names
