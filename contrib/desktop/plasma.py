@@ -80,7 +80,9 @@ class Plasma:
         return str(await self.stage.ask(SHELL, "/PlasmaShell", "org.kde.PlasmaShell", "evaluateScript", "s", script))
 
     async def take_keyboard(self) -> None:
-        """The X server has one; nothing is to be done."""
+        """The first key that xdotool presses changes the X server's keyboard, and Plasma then takes its keys anew."""
+        await self.stage.run("xdotool", "key", "Shift_L")
+        await settled()
 
     async def press_shortcut(self) -> None:
         """Meta+Alt+D, by the X server."""
