@@ -24,7 +24,9 @@ from coldvoxd.core.stop import Stop
 
 log = logging.getLogger(__name__)
 
+VERSION: str = onnxruntime.__version__
 CPU = "cpu"
+CUDA = "cuda"
 AUTO = "auto"
 """In settings: the accelerator that this machine is likely to have, otherwise the CPU."""
 NVIDIA_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
@@ -77,12 +79,12 @@ def full_name(provider: str) -> str:
     )
 
 
-def likely_accelerator() -> str | None:
+def likely_accelerator(driver_nodes: Sequence[str] = NVIDIA_NODES) -> str | None:
     """The accelerator worth trying on this machine, `cuda` or None; only `open_session` finds out whether it works.
 
     ONNX Runtime lists CUDA wherever it was built with it, so the driver's own device nodes decide.
     """
-    if "cuda" in available_providers() and any(Path(node).exists() for node in NVIDIA_NODES):
+    if "cuda" in available_providers() and any(Path(node).exists() for node in driver_nodes):
         return "cuda"
     return None
 

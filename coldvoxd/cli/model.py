@@ -57,7 +57,7 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
     chosen = _settings()
     name = arguments.name or chosen.name
     # A model named here has nothing to do with the precision that the settings want of theirs.
-    precision = Precision(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
+    precision = Precision.on_cpu(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
     meter = _JsonMeter(output) if output.as_json else _Meter()
     tell: list[Callable[[FetchProgress], None]] = [meter]
     if arguments.progress_file:
