@@ -10,6 +10,7 @@ from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.race import first_valid
 from coldvoxd.rung import Run, Rung, class_of
+from coldvoxd.warming import Warming
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ class Hedging:
         on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
         serves: Callable[[], bool],
         tell_fault: Callable[[FaultClass, Reason, str], None],
+        warming: Warming,
     ) -> None:
         self._accelerator = accelerator
         self._limit_s = accelerator.limits.accelerator_run_s
@@ -41,6 +43,7 @@ class Hedging:
         self._on_cpu = on_cpu
         self._serves = serves
         self._tell_fault = tell_fault
+        self._warming = warming
         self._late: set[Run] = set()
         """Runs that the CPU has overtaken and that have not ended."""
         self._late_in_a_row = 0
@@ -53,9 +56,11 @@ class Hedging:
     def begin(self) -> None:
         """The accelerator serves from now on."""
         self._late_in_a_row = 0
+        self._warming.begin()
 
     def let_go(self, *, at_once: bool = False) -> None:
         """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
+        self._warming.end()
         if self._late:
             self._accelerator.abandon()
         else:

@@ -35,4 +35,6 @@ class Ladder:
     """How the CPU stands by while the accelerator serves."""
     cpu_mapped: Callable[[], Recognizer] | None = None
     """Opens faster and in less memory, and is slower; for `mapped`."""
+    lengths_s: Sequence[float] = ()
+    """Of audio, for each of which the accelerator has to tune itself: it is warmed for them, one by one, once it serves."""
     limits: Limits = STANDARD

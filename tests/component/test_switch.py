@@ -80,7 +80,7 @@ class House:
 
     def make(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
         def on_cpu() -> Recognizer:
-            files = find_model(settings.name, Precision(settings.precision))
+            files = find_model(settings.name, Precision.on_cpu(settings.precision))
             return Watched(ParakeetRecognizer.open(files), self)
 
         def on_provider() -> Recognizer:
