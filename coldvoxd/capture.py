@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 INBOX_S = 10.0
 """Audio held for an event loop that does not turn."""
-GATHER_S = 0.256
+GATHER_S = 0.768
 """While nobody is in a hurry, audio is taken in such portions: waking for each frame costs more than scoring it."""
 OVERDUE_S = 0.3
 """Without a chunk for so long, the microphone is asked whether the stream has ended."""
@@ -142,7 +142,7 @@ class CaptureKeeper:
         )
 
     def attend(self, attentive: bool) -> None:
-        """Whether frames are wanted as they come, or in portions of a quarter of a second, which costs less."""
+        """Whether frames are wanted as they come, or in portions, which costs less."""
         self._attentive = attentive
         self.catch_up()
         self._pace()
@@ -294,7 +294,8 @@ class CaptureKeeper:
             self._take_chunk(chunk)
 
     def _take_chunk(self, chunk: Chunk) -> None:
-        self._tell(CaptureState(CaptureCondition.OPEN, microphone=self._opened.name))
+        if self._state.condition is not CaptureCondition.OPEN or self._state.microphone != self._opened.name:
+            self._tell(CaptureState(CaptureCondition.OPEN, microphone=self._opened.name))
         spoken_s = chunk.arrived_s - self._opened.latency_s
         if self._first_chunk_s is None:
             self._first_chunk_s = chunk.arrived_s

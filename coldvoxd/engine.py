@@ -37,7 +37,9 @@ class Engine:
         load_settings: Callable[[], Settings],
         use_settings: Callable[[Settings], None],
         card_figures: Callable[[], CardFigures] = CardFigures,
+        answer_limit_s: float = ANSWER_LIMIT_S,
     ) -> None:
+        self._answer_limit_s = answer_limit_s
         self._recognition = recognition
         self._metrics = metrics
         self._settings = settings
@@ -121,10 +123,10 @@ class Engine:
         task = asyncio.get_running_loop().create_task(change, name="engine change")
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
-        done, _ = await asyncio.wait({task}, timeout=ANSWER_LIMIT_S)
+        done, _ = await asyncio.wait({task}, timeout=self._answer_limit_s)
         if not done:
             task.add_done_callback(_log_failure)
-            raise LoadTimeout(f"The model takes longer than {ANSWER_LIMIT_S:.0f} s to load. {meanwhile}")
+            raise LoadTimeout(f"The model takes longer than {self._answer_limit_s:.0f} s to load. {meanwhile}")
         await task
 
 

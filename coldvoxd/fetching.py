@@ -46,7 +46,7 @@ class ModelFetching:
     def __init__(self, settings: ModelSettings, manager: Callable[[], Manager], progress: Path | None = None) -> None:
         """`manager` is called when it is first needed."""
         self._settings = settings
-        self._precision = Precision(settings.precision)
+        self._precision = Precision.on_cpu(settings.precision)
         self._make_manager = manager
         self._manager: Manager | None = None
         self._file = progress or progress_file()

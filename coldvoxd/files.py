@@ -74,8 +74,10 @@ class FileJobs:
         *,
         first_number: int = 1,
         metrics: Metrics | None = None,
+        step_limit_s: float = STEP_LIMIT_S,
     ) -> None:
         self._keeper = keeper
+        self._step_limit_s = step_limit_s
         self._open_detector = open_detector
         self._metrics = metrics or Metrics()
         self._numbers = itertools.count(first_number)
@@ -183,7 +185,7 @@ class FileJobs:
     async def _step(self, job: _Job, call: Callable[[], T]) -> T:
         """Work of a job, when it is its turn."""
         async with self._one_step:
-            return await _in_time(job.lane.submit(call), STEP_LIMIT_S)
+            return await _in_time(job.lane.submit(call), self._step_limit_s)
 
     def _throw_away(self, job: _Job) -> None:
         log.info("file job %d thrown away", job.number)

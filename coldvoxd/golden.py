@@ -52,6 +52,15 @@ def record(files: ModelFiles, threads: int = 0) -> str:
     return truth
 
 
+def hear(files: ModelFiles, threads: int = 0) -> str:
+    """What the CPU hears in the clip with these weights. Loads the model; raises ModelInvalid or ProviderFault."""
+    recognizer = ParakeetRecognizer.open(files, CPU, threads)
+    try:
+        return recognizer.recognize_samples(clip()).text
+    finally:
+        recognizer.close()
+
+
 def believed(recognizer: ParakeetRecognizer, truths: Sequence[str]) -> bool:
     """Whether it hears in the clip what it should, or at all where that is not on record. Blocks."""
     try:
@@ -64,10 +73,6 @@ def believed(recognizer: ParakeetRecognizer, truths: Sequence[str]) -> bool:
 def _record(files: ModelFiles, threads: int) -> str:
     if (known := recorded(files)) is not None:
         return known
-    recognizer = ParakeetRecognizer.open(files, CPU, threads)
-    try:
-        text = recognizer.recognize_samples(clip()).text
-    finally:
-        recognizer.close()
+    text = hear(files, threads)
     write_record(files, text)
     return text

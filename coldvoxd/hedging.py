@@ -9,7 +9,8 @@ from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.race import first_valid
-from coldvoxd.rung import ACCELERATOR_LIMIT_S, Run, Rung, class_of
+from coldvoxd.rung import Run, Rung, class_of
+from coldvoxd.warming import Warming
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +35,15 @@ class Hedging:
         on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
         serves: Callable[[], bool],
         tell_fault: Callable[[FaultClass, Reason, str], None],
+        warming: Warming,
     ) -> None:
         self._accelerator = accelerator
+        self._limit_s = accelerator.limits.accelerator_run_s
         self._metrics = metrics
         self._on_cpu = on_cpu
         self._serves = serves
         self._tell_fault = tell_fault
+        self._warming = warming
         self._late: set[Run] = set()
         """Runs that the CPU has overtaken and that have not ended."""
         self._late_in_a_row = 0
@@ -52,9 +56,11 @@ class Hedging:
     def begin(self) -> None:
         """The accelerator serves from now on."""
         self._late_in_a_row = 0
+        self._warming.begin()
 
     def let_go(self, *, at_once: bool = False) -> None:
         """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
+        self._warming.end()
         if self._late:
             self._accelerator.abandon()
         else:
@@ -67,7 +73,7 @@ class Hedging:
         run: Run | None = None
         try:
             run = accelerator.start(utterance)
-            with accelerator.awaiting(run, ACCELERATOR_LIMIT_S, self._left_behind):
+            with accelerator.awaiting(run, self._limit_s, self._left_behind):
                 await asyncio.wait({run.answer}, timeout=hedge_s)
             if run.answer.done():
                 hypothesis = run.answer.result()
@@ -89,7 +95,7 @@ class Hedging:
     async def _raced(self, run: Run, hedge_s: float) -> Hypothesis:
         """The first valid answer of a run that takes long and of the CPU."""
         loop = asyncio.get_running_loop()
-        give_up = loop.call_later(ACCELERATOR_LIMIT_S - hedge_s, self._left_behind, run)
+        give_up = loop.call_later(self._limit_s - hedge_s, self._left_behind, run)
         run.answer.add_done_callback(lambda _: give_up.cancel())
         self._late.add(run)
         run.answer.add_done_callback(lambda _: self._late.discard(run))
@@ -153,7 +159,7 @@ class Hedging:
             run.answer.cancel()  # it waits behind another run, which has a limit of its own
             return
         loop = asyncio.get_running_loop()
-        left_s = ACCELERATOR_LIMIT_S - (loop.time() - run.begun_s)
+        left_s = self._limit_s - (loop.time() - run.begun_s)
         if left_s > 0:
             loop.call_later(left_s, self._left_behind, run)
             return
@@ -161,5 +167,5 @@ class Hedging:
         if run.generation != self._accelerator.generation:
             return  # its lane was left behind already
         self._accelerator.abandon()
-        message = f"a run on {self._accelerator.name} exceeded {ACCELERATOR_LIMIT_S:g} s"
+        message = f"a run on {self._accelerator.name} exceeded {self._limit_s:g} s"
         self._tell_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)

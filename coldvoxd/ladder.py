@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.rung import STANDARD, Limits
 from coldvoxd.standby import Readiness
 
 
@@ -34,3 +35,6 @@ class Ladder:
     """How the CPU stands by while the accelerator serves."""
     cpu_mapped: Callable[[], Recognizer] | None = None
     """Opens faster and in less memory, and is slower; for `mapped`."""
+    lengths_s: Sequence[float] = ()
+    """Of audio, for each of which the accelerator has to tune itself: it is warmed for them, one by one, once it serves."""
+    limits: Limits = STANDARD

@@ -1,6 +1,7 @@
 """The one place that opens ONNX Runtime sessions."""
 
 import contextlib
+import ctypes
 import io
 import logging
 import os
@@ -24,7 +25,9 @@ from coldvoxd.core.stop import Stop
 
 log = logging.getLogger(__name__)
 
+VERSION: str = onnxruntime.__version__
 CPU = "cpu"
+CUDA = "cuda"
 AUTO = "auto"
 """In settings: the accelerator that this machine is likely to have, otherwise the CPU."""
 NVIDIA_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
@@ -77,12 +80,12 @@ def full_name(provider: str) -> str:
     )
 
 
-def likely_accelerator() -> str | None:
+def likely_accelerator(driver_nodes: Sequence[str] = NVIDIA_NODES) -> str | None:
     """The accelerator worth trying on this machine, `cuda` or None; only `open_session` finds out whether it works.
 
     ONNX Runtime lists CUDA wherever it was built with it, so the driver's own device nodes decide.
     """
-    if "cuda" in available_providers() and any(Path(node).exists() for node in NVIDIA_NODES):
+    if "cuda" in available_providers() and any(Path(node).exists() for node in driver_nodes):
         return "cuda"
     return None
 
@@ -297,6 +300,13 @@ def cpu_features() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     return " ".join(sorted(features.partition(":")[2].split()))
+
+
+def return_memory() -> None:
+    """Give the system back what was freed; where the C library can't, nothing happens. Some milliseconds; any thread."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _preload_cuda() -> None:

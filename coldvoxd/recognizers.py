@@ -8,16 +8,19 @@ from pathlib import Path
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.asr.staged import StagedRecognizer
-from coldvoxd.core.errors import ModelInvalid, ModelMissing
+from coldvoxd.core import lengths
+from coldvoxd.core.cuda import room_wanted
+from coldvoxd.core.errors import ModelInvalid, ModelMissing, ProviderUnavailable
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import EngineStatus, ModelFiles, Precision
+from coldvoxd.core.values import AUTO_PRECISION, EngineStatus, ModelFiles, Precision
 from coldvoxd.golden import believed, clip
 from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
+from coldvoxd.models.converted import find_converted
 from coldvoxd.models.golden import recorded, truths
 from coldvoxd.models.prepared import find_form
-from coldvoxd.ort import AUTO, CPU, Session, available_providers, likely_accelerator
+from coldvoxd.ort import AUTO, CPU, CUDA, Session, available_providers, likely_accelerator, short_name
 from coldvoxd.rung import hush
 from coldvoxd.standby import Readiness
 from coldvoxd.virtual.accelerator import VirtualAccelerator
@@ -34,12 +37,12 @@ def as_it_is(session: Session) -> Session:
     return session
 
 
-def ladder(settings: ModelSettings) -> Ladder:
+def ladder(settings: ModelSettings, likely: Callable[[], str | None] = likely_accelerator) -> Ladder:
     """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
-    precision = Precision(settings.precision)
+    precision = Precision.on_cpu(settings.precision)
     name = settings.provider
     if name == AUTO:
-        name = likely_accelerator() or CPU
+        name = likely() or CPU
     if name == CPU:
         return Ladder(lambda: open_staged(settings, precision))
     standing_by = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
@@ -54,29 +57,45 @@ def ladder(settings: ModelSettings) -> Ladder:
         return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
     return Ladder(
         lambda: open_staged(settings, standing_by),
-        lambda: open_recognizer(settings, name),
+        lambda: open_on_accelerator(settings, name),
         name,
         golden,
         readiness,
         mapped,
+        lengths.SECONDS,
     )
 
 
 @cache
 def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
     """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
-    standing_by = Precision(settings.precision if settings.standby_precision == SAME else settings.standby_precision)
+    wanted = settings.precision if settings.standby_precision == SAME else settings.standby_precision
+    standing_by = Precision.on_cpu(wanted)
     return VirtualAccelerator(
         Path(settings.provider.removeprefix(VIRTUAL)),
-        lambda wrap: open_recognizer(settings, CPU, wrap=wrap),
+        lambda wrap: ParakeetRecognizer.open(files_on_accelerator(settings), CPU, settings.threads, wrap=wrap),
         lambda wrap: open_on_cpu(settings, standing_by, wrap=wrap),
     )
 
 
-def open_recognizer(settings: ModelSettings, provider: str, *, wrap: Wrap = as_it_is) -> Recognizer:
-    """Find and load the model. Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable."""
-    files = find_model(settings.name, Precision(settings.precision))
-    return ParakeetRecognizer.open(files, provider, settings.threads, wrap=wrap)
+def open_on_accelerator(
+    settings: ModelSettings, provider: str, free_bytes: Callable[[], int | None] = lambda: None
+) -> Recognizer:
+    """Find and load the model. `free_bytes` says how much of the accelerator is free, None where nobody can tell.
+
+    Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable.
+    """
+    files = files_on_accelerator(settings)
+    if short_name(provider) == CUDA and (reason := room_wanted(files.precision, free_bytes())):
+        raise ProviderUnavailable(reason)
+    return ParakeetRecognizer.open(files, provider, settings.threads)
+
+
+def files_on_accelerator(settings: ModelSettings) -> ModelFiles:
+    """In the precision of the settings; where they leave it open in fp16, if that is there, otherwise in fp32."""
+    if settings.precision != AUTO_PRECISION:
+        return find_model(settings.name, Precision(settings.precision))
+    return find_converted(settings.name, Precision.FP16) or find_model(settings.name, Precision.FP32)
 
 
 def open_on_cpu(
@@ -87,7 +106,7 @@ def open_on_cpu(
     There is no next rung, so a precision that the golden clip speaks against is left only where there is another. Blocks
     for seconds; raises ModelMissing or ModelInvalid.
     """
-    files = _files(settings.name, (precision, Precision(settings.precision)))
+    files = _files(settings.name, (precision, Precision.on_cpu(settings.precision)))
     recognizer = _opened(files, settings, packed=packed, wrap=wrap)
     if files.precision is Precision.FP32 or believed(recognizer, truths(files)):
         return recognizer
@@ -105,7 +124,7 @@ def cpu_precision(settings: ModelSettings) -> Precision:
     """In which precision the CPU serves here or stands by, as far as the model has it."""
     alone = (settings.provider == AUTO and likely_accelerator() is None) or settings.provider == CPU
     own = alone or settings.standby_precision == SAME
-    return Precision(settings.precision if own else settings.standby_precision)
+    return Precision.on_cpu(settings.precision if own else settings.standby_precision)
 
 
 def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
@@ -113,7 +132,7 @@ def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
 
     In a precision other than fp32 only where the golden clip is known to speak for it.
     """
-    files = _files(settings.name, (precision, Precision(settings.precision)))
+    files = _files(settings.name, (precision, Precision.on_cpu(settings.precision)))
     judged = files.precision is Precision.FP32 or recorded(files) in truths(files)
     if not judged or find_form(files) is None:
         return open_on_cpu(settings, precision)
@@ -142,13 +161,16 @@ def _opened(files: ModelFiles, settings: ModelSettings, *, packed: bool, wrap: W
 def engine_at_start(settings: ModelSettings) -> EngineStatus:
     """What is known of the engine before anything is loaded."""
     return EngineStatus(
-        model=settings.name, precision=settings.precision, available_providers=available_providers(), loading=True
+        model=settings.name,
+        precision=Precision.on_cpu(settings.precision),
+        available_providers=available_providers(),
+        loading=True,
     )
 
 
 def _truths(settings: ModelSettings) -> tuple[str, ...]:
     try:
-        return truths(find_model(settings.name, Precision(settings.precision)))
+        return truths(files_on_accelerator(settings))
     except (ModelMissing, ModelInvalid):  # gone since it was loaded
         return ()
 

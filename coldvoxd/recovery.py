@@ -46,6 +46,7 @@ class Recovery:
         is_here: Callable[[SpooledSession], Awaitable[bool]],
         next_number: Callable[[], int],
         keep: Callable[[SpooledSession, Utterance], None],
+        look_again_s: float = LOOK_AGAIN_S,
     ) -> None:
         """`keep` gets what was given up, for RetryLast."""
         self._leftovers = list(leftovers)
@@ -54,6 +55,7 @@ class Recovery:
         self._is_here = is_here
         self._next_number = next_number
         self._keep = keep
+        self._look_again_s = look_again_s
 
     @property
     def idle(self) -> bool:
@@ -111,7 +113,7 @@ class Recovery:
             try:
                 await self._engine.wait_loaded()
             except NotReady:
-                await asyncio.sleep(LOOK_AGAIN_S)
+                await asyncio.sleep(self._look_again_s)
             else:
                 break
         leftover.attempt(utterance)

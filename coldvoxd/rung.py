@@ -16,20 +16,35 @@ from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
 from coldvoxd.memory import give_back
+from coldvoxd.ort import return_memory
 
 log = logging.getLogger(__name__)
 
 LOAD_LIMIT_S = 180.0
 """Longer than a cold 2.5 GB model takes from a slow disk; past it the watchdog may have the process."""
-ACCELERATOR_LIMIT_S = 5.0
-"""One run on an accelerator; past it the lane is left behind."""
 HEDGE_FLOOR_S = 0.4
 HEDGE_SHARE = 10.0
 """A run that takes ten times as long as nearly all before it is hedged."""
-SPLIT_FLOOR_S = 5.0
 SPLIT_SHARE = 4.0
 """A run on the CPU that takes four times as long as predicted is tried again in two pieces."""
 HISTORY = 64
+LONG_S = 10.0
+"""After so much audio at once the memory that it took is given back: a hundred megabytes and more with a large model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """For how long native code may seem to hang."""
+
+    accelerator_load_s: float = 120.0
+    """An accelerator that is not loaded by then hangs; the watchdog's patience ends later."""
+    accelerator_run_s: float = 5.0
+    """One run on an accelerator; past it the lane is left behind."""
+    cpu_run_s: float = 5.0
+    """The least that a run on the CPU gets before the utterance is tried again in two pieces."""
+
+
+STANDARD = Limits()
 
 
 def recognition_limit_s(duration_s: float) -> float:
@@ -67,8 +82,9 @@ class Rung:
 
     _attempts = 0
 
-    def __init__(self, name: str, open_recognizer: Callable[[], Recognizer]) -> None:
+    def __init__(self, name: str, open_recognizer: Callable[[], Recognizer], limits: Limits = STANDARD) -> None:
         self.name = name
+        self.limits = limits
         self.provider = ""
         """First active execution provider of the session that is or was open last."""
         self.precision = ""
@@ -90,13 +106,13 @@ class Rung:
     def hedge_s(self) -> float:
         """How long a run may take before the next rung starts on the same utterance."""
         if not self._history:
-            return ACCELERATOR_LIMIT_S / 2
-        return min(ACCELERATOR_LIMIT_S, max(HEDGE_FLOOR_S, HEDGE_SHARE * _nearly_all(self._history)))
+            return self.limits.accelerator_run_s / 2
+        return min(self.limits.accelerator_run_s, max(HEDGE_FLOOR_S, HEDGE_SHARE * _nearly_all(self._history)))
 
     def split_s(self, duration_s: float) -> float:
         """How long a run on the CPU may take before the utterance is tried in pieces, for seconds of audio."""
         predicted_s = duration_s * _nearly_all(self._speed) if self._speed else 0.0
-        return max(SPLIT_FLOOR_S, SPLIT_SHARE * predicted_s)
+        return max(self.limits.cpu_run_s, SPLIT_SHARE * predicted_s)
 
     async def open(self, limit_s: float | None = None) -> None:
         """Load and warm up, in place of what is open.
@@ -138,7 +154,17 @@ class Rung:
         run = Run(utterance, Rung._attempts, self.generation, loop.create_future(), Stop())
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if utterance.duration_s >= LONG_S:
+            self._lane.submit(return_memory)
         return run
+
+    async def warm(self, seconds: float) -> None:
+        """Recognize so much of nothing, after all that was started before. Raises ProviderFault."""
+        recognizer = self._recognizer
+        if recognizer is None:
+            raise ProviderFault(f"{self.name} has no model loaded")
+        self._limit_s = LOAD_LIMIT_S
+        await self._lane.submit(lambda: recognizer.recognize(hush(seconds)))
 
     def learn(self, run: Run) -> None:
         """A run's answer was used: what it took is how long runs take."""
@@ -232,9 +258,9 @@ def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
-def hush() -> Utterance:
-    """A second of next to nothing, to warm a recognizer up with."""
-    samples = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
+def hush(seconds: float = 1.0) -> Utterance:
+    """So much of next to nothing, to warm a recognizer up with."""
+    samples = np.random.default_rng(0).normal(0, 1e-3, round(seconds * SAMPLE_RATE)).astype(np.float32)
     return Utterance(0, 0, 0, samples, EndReason.STOP)
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.rung import Rung
+from coldvoxd.rung import STANDARD, Limits, Rung
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,11 @@ class Standby:
         open_packed: Callable[[], Recognizer],
         open_mapped: Callable[[], Recognizer],
         readiness: Readiness = Readiness.WARM,
+        limits: Limits = STANDARD,
     ) -> None:
         self.readiness = readiness
-        self.packed = Rung(NAME, open_packed)
-        self._mapped = Rung(NAME, open_mapped) if readiness is Readiness.MAPPED else None
+        self.packed = Rung(NAME, open_packed, limits)
+        self._mapped = Rung(NAME, open_mapped, limits) if readiness is Readiness.MAPPED else None
         self._task: asyncio.Task[None] | None = None
 
     @property

@@ -20,6 +20,7 @@ from coldvoxd.ladder import Ladder
 from coldvoxd.rung import Rung
 from coldvoxd.standby import Standby
 from coldvoxd.trial import Trial, class_of_failure
+from coldvoxd.warming import Warming
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +64,11 @@ class Supervisor:
         self._watch = watch
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model is found missing: it may be on its way."""
-        self._standby = Standby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness)
+        self._standby = Standby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness, ladder.limits)
         self._ground = Ground(self._standby, self._metrics, self._note_error)
-        self._accelerator = Rung(ladder.accelerator_name, ladder.accelerator) if ladder.accelerator else None
+        self._accelerator: Rung | None = None
+        if ladder.accelerator is not None:
+            self._accelerator = Rung(ladder.accelerator_name, ladder.accelerator, ladder.limits)
         self._hedging: Hedging | None = None
         self._trial: Trial | None = None
         if self._accelerator is not None:
@@ -75,6 +78,7 @@ class Supervisor:
                 on_cpu=self._ground.recognize,
                 serves=lambda: self.on_accelerator,
                 tell_fault=self._fault,
+                warming=Warming(self._accelerator, ladder.lengths_s),
             )
             self._trial = Trial(self._accelerator, ladder.golden, self._ground.recognize)
         self._settled = asyncio.Event()
@@ -199,8 +203,12 @@ class Supervisor:
         hypothesis = await self._ground.recognize(utterance)
         if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
             return hypothesis
+        self._metrics.count(Count.HEARD_AGAIN)
         again = await self._ground.recognize(varied(utterance))
-        return moved_back(again, utterance.duration_s) if again.text else hypothesis
+        if not again.text:
+            return hypothesis
+        self._metrics.count(Count.MENDED)
+        return moved_back(again, utterance.duration_s)
 
     def tell_error(self, message: str) -> None:
         """Something else went wrong that people should know of; a sentence without spoken text."""

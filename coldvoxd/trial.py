@@ -8,10 +8,7 @@ from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.golden import agrees
 from coldvoxd.core.values import EndReason, Hypothesis, Utterance
 from coldvoxd.ladder import Golden
-from coldvoxd.rung import ACCELERATOR_LIMIT_S, LoadTooLong, Rung, class_of
-
-LOAD_LIMIT_S = 120.0
-"""An accelerator that is not loaded by then hangs; the watchdog's patience ends later."""
+from coldvoxd.rung import LoadTooLong, Rung, class_of
 
 
 class WrongOutput(ProviderFault):
@@ -39,7 +36,7 @@ class Trial:
 
     async def hold(self) -> None:
         """Load the accelerator and judge it. Raises what `class_of_failure` knows the class of."""
-        await self._accelerator.open(LOAD_LIMIT_S)
+        await self._accelerator.open(self._accelerator.limits.accelerator_load_s)
         await self._judge()
 
     async def _judge(self) -> None:
@@ -49,11 +46,12 @@ class Trial:
         truths = await asyncio.to_thread(self._golden.truths) or [await self._asked(clip)]
         name = self._accelerator.name
         run = self._accelerator.start(clip)
-        done, _ = await asyncio.wait({run.answer}, timeout=2 * ACCELERATOR_LIMIT_S)
+        limit_s = 2 * self._accelerator.limits.accelerator_run_s
+        done, _ = await asyncio.wait({run.answer}, timeout=limit_s)
         if not done:
             run.answer.cancel()
             self._accelerator.abandon()
-            raise RunTooLong(f"the golden clip took longer than {2 * ACCELERATOR_LIMIT_S:g} s on {name}")
+            raise RunTooLong(f"the golden clip took longer than {limit_s:g} s on {name}")
         heard = run.answer.result()
         self._accelerator.learn(run)
         if not agrees(heard.text, truths):

@@ -12,6 +12,8 @@ from coldvoxd.asr.configuration import ParakeetConfiguration
 from coldvoxd.asr.decoder import Decoder, open_decoder, open_prepared
 from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
+from coldvoxd.core import lengths
+from coldvoxd.core.cuda import cuda_options
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.stop import Stop
@@ -26,7 +28,7 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.ort import CPU, Session, open_session
+from coldvoxd.ort import CPU, CUDA, Session, open_session, physical_cores, short_name
 
 DURATIONS = 5
 """Parakeet's durations are 0 to 4 encoder frames."""
@@ -41,6 +43,8 @@ class ParakeetRecognizer:
 
     precision = Precision.FP32
     """Of the files that it was opened from."""
+    pads = False
+    """Whether audio is padded to one of a few lengths: see core.lengths."""
 
     def __init__(
         self, encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
@@ -66,27 +70,43 @@ class ParakeetRecognizer:
         """Load a model directory; seconds for a large one.
 
         `provider` is ONNX Runtime's name or its short form, `threads` 0 means one for each physical core, `packed` is
-        `open_session`'s, `prepared` a form of these very files for the CPU. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
+        `open_session`'s, `prepared` a form of these very files for the CPU, which also
+        knows how many threads were fastest. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
         Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
         classes = len(vocabulary) + DURATIONS
+        options = cuda_options(files.precision) if short_name(provider) == CUDA else None
 
         def open_graph(path: Path) -> Session:
-            return open_session(path, provider, threads=threads, packed=packed, prepared=True)
+            tried = (
+                0 if prepared is None else prepared.threads if path == prepared.encoder else prepared.decoder_threads
+            )
+            chosen = threads or min(tried, physical_cores())
+            return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
 
         def open_content(content: bytes | None) -> Session:
-            return open_session(files.decoder_joint, provider, threads=threads, packed=packed, content=content)
+            return open_session(
+                files.decoder_joint,
+                provider,
+                threads=threads,
+                packed=packed,
+                provider_options=options,
+                content=content,
+            )
 
         if prepared is not None:
             encoder = wrap(open_graph(prepared.encoder))
             decoder = open_prepared(prepared, vocabulary.blank, classes, open_graph, wrap)
         else:
-            encoder = wrap(open_session(files.encoder, provider, threads=threads, packed=packed))
+            encoder = wrap(
+                open_session(files.encoder, provider, threads=threads, packed=packed, provider_options=options)
+            )
             decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
         opened = cls(encoder, decoder, vocabulary, configuration)
         opened.precision = files.precision
+        opened.pads = short_name(provider) != CPU and files.precision is not Precision.INT8
         return opened
 
     @property
@@ -143,14 +163,16 @@ class ParakeetRecognizer:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
         # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model has always
         # seen it, and the ranges of an int8 graph take it in.
-        padded = np.zeros((1, features.shape[0], features.shape[1] + 1), dtype=np.float32)
-        padded[0, :, :-1] = features
-        outputs, lengths = self._encoder.run(
+        bins, columns = features.shape
+        width = lengths.padded(columns) if self.pads else columns
+        padded = np.zeros((1, bins, width + 1), dtype=np.float32)
+        padded[0, :, :columns] = features
+        outputs, frames = self._encoder.run(
             ("outputs", "encoded_lengths"),
-            {"audio_signal": padded, "length": np.array([features.shape[1]], dtype=np.int64)},
+            {"audio_signal": padded, "length": np.array([columns], dtype=np.int64)},
             stop,
         )
-        encoded = np.ascontiguousarray(outputs[0, :, : int(lengths[0])].T, dtype=np.float32)
+        encoded = np.ascontiguousarray(outputs[0, :, : int(frames[0])].T, dtype=np.float32)
         if not np.isfinite(encoded).all():
             raise ProviderFault(
                 f"{self._encoder.path.name} gave values that are not finite on {self.provider}; "

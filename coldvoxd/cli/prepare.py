@@ -1,10 +1,21 @@
 """The command model prepare, and what model list tells of prepared forms."""
 
+import contextlib
 from argparse import Namespace
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coldvoxd.cli.exits import Exit
 from coldvoxd.cli.output import Output
+from coldvoxd.core.errors import ConversionFault, ModelInvalid, ModelMissing
+
+if TYPE_CHECKING:
+    from coldvoxd.core.values import ModelFiles, Precision
+
+CONVERTED = ("fp16", "int8")
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+"""There where the driver runs, and seen from the unit too, which is kept from devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +30,9 @@ class Told:
 
 
 def prepare_model(arguments: Namespace, output: Output) -> Exit:
-    """Make the prepared form of a model, where there is none. Raises ColdvoxError."""
+    """Make the prepared form of a model, where there is none; before it the precision itself. Raises ColdvoxError."""
     from coldvoxd import settings
-    from coldvoxd.core.values import Precision
+    from coldvoxd.core.values import AUTO_PRECISION, Precision
     from coldvoxd.models import find_model
     from coldvoxd.models.prepared import StoredForm
     from coldvoxd.preparing import prepare
@@ -30,6 +41,16 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     chosen = settings.load().model
     name = arguments.name or chosen.name
     precision = Precision(arguments.precision or (cpu_precision(chosen) if name == chosen.name else Precision.FP32))
+
+    if arguments.precision in CONVERTED and (precision is Precision.FP16 or not _is_there(name, precision)):
+        made = _converted(name, precision, output)
+        if precision is Precision.FP16:  # for accelerators; a prepared form is the CPU's
+            return _tell(made, output)
+    if arguments.precision is None and chosen.precision == AUTO_PRECISION and NVIDIA_DRIVER.exists():
+        try:
+            _converted(name, Precision.FP16, output)
+        except ConversionFault as fault:
+            output.note(f"There is no fp16 for the GPU: {fault}")
 
     def in_use(form: StoredForm) -> bool:
         return form.fits and (form.model, form.precision) == (chosen.name, str(cpu_precision(chosen)))
@@ -41,12 +62,57 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
         in_use=in_use,
         tell=output.note,
     )
+    record_golden(name, precision, output)
     size = sum(path.stat().st_size for path in form.directory.iterdir())
     output.result(
         {"model": name, "precision": str(precision), "path": str(form.directory), "bytes": size},
         f"{name} ({precision}) is prepared, {size / 1e9:.1f} GB in {form.directory}",
     )
     return Exit.DONE
+
+
+def _is_there(name: str, precision: "Precision") -> bool:
+    from coldvoxd.models.converted import find_converted
+
+    return find_converted(name, precision) is not None
+
+
+def _converted(name: str, precision: "Precision", output: Output) -> "ModelFiles":
+    from coldvoxd.core.errors import ModelInvalid, ProviderFault
+    from coldvoxd.core.values import Precision
+    from coldvoxd.golden import hear, record
+    from coldvoxd.models import find_model
+    from coldvoxd.models.convert import convert
+
+    made = convert(find_model(name, Precision.FP32), precision, hear, output.note)
+    with contextlib.suppress(ModelInvalid, ProviderFault, OSError):  # the daemon asks the CPU itself then
+        record(made)
+    return made
+
+
+def _tell(made: "ModelFiles", output: Output) -> Exit:
+    from coldvoxd.models.converted import files_of
+
+    size = sum(path.stat().st_size for path in files_of(made))
+    output.result(
+        {"model": made.name, "precision": str(made.precision), "path": str(made.directory), "bytes": size},
+        f"{made.name} ({made.precision}) is made, {size / 1e9:.1f} GB in {made.directory}",
+    )
+    return Exit.DONE
+
+
+def record_golden(name: str, precision: "Precision", output: Output) -> None:
+    """Keep what the CPU says of the golden clip, for the daemon's judgement of a GPU. The fetch counts without it."""
+    from coldvoxd.core.errors import ProviderFault
+    from coldvoxd.golden import record
+    from coldvoxd.models import find_model
+
+    try:
+        record(find_model(name, precision))
+    except (ModelMissing, ModelInvalid, ProviderFault, OSError) as fault:
+        output.note(
+            f"The model could not be tried on the CPU ({fault}). The daemon will try it itself where it needs to know."
+        )
 
 
 def prepared_of(model: str) -> list[Told]:

@@ -144,7 +144,7 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     from coldvoxd.ort import AUTO, CPU, likely_accelerator
 
     model = settings.load().model
-    files = find_model(arguments.model or model.name, Precision(arguments.precision or model.precision))
+    files = find_model(arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision))
     if model.provider != AUTO:
         return ParakeetRecognizer.open(files, model.provider, model.threads)
     try:

@@ -105,6 +105,10 @@ class FetchFault(ColdvoxError):
     """A model could not be fetched, and trying again would change nothing; the message says what would."""
 
 
+class ConversionFault(ColdvoxError):
+    """A model could not be made in another precision; the message says what would help."""
+
+
 class HubUnreachable(FetchFault):
     """The model hub can't be reached, is busy or broke off. What was fetched is kept."""
 

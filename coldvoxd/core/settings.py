@@ -57,8 +57,8 @@ class DictationSettings:
 class ModelSettings:
     name: str = "parakeet-tdt-0.6b-v2"
     """A model's name, searched in the cache, in the XDG data directories and in the package (`mini`), or the path of a model directory."""
-    precision: str = field(default="fp32", metadata={"choices": ("fp32", "int8")})
-    """Which files of the model directory are loaded."""
+    precision: str = field(default="auto", metadata={"choices": ("auto", "fp32", "fp16", "int8")})
+    """In which precision the model runs: `auto` is fp16 on an accelerator where that form was made (`coldvoxctl model prepare --precision fp16`) and fp32 otherwise and on the CPU. Or name one, for both: `int8` takes a quarter of the memory, and may hear a word differently. `Precision` of Engine1 tells what really runs."""
     fetch: bool = True
     """Where the model is missing and published, have it fetched by the unit coldvoxd-model.service (the daemon itself has no network). Off, nothing is fetched until you type `coldvoxctl model pull`."""
     provider: str = "auto"

@@ -232,10 +232,19 @@ class State(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+AUTO_PRECISION = "auto"
+"""In settings: the one that suits the provider."""
+
+
 class Precision(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
+
+    @classmethod
+    def on_cpu(cls, setting: str) -> "Precision":
+        """What the CPU runs, and what is fetched, for what the settings say: fp32 where they leave it open."""
+        return cls.FP32 if setting == AUTO_PRECISION else cls(setting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +271,9 @@ class PreparedForm:
     """The prediction network and the joint network, or decoder_joint alone."""
     link: str = ""
     """What the first gives to the second."""
+    threads: int = 0
+    """With which the encoder was fastest here when it was tried; 0 where it wasn't."""
+    decoder_threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

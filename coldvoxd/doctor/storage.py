@@ -28,7 +28,7 @@ def check() -> Iterator[Finding | Doing]:
     yield Doing("model", "looking for the model", "is a network file system in the way?")
     there = False
     try:
-        files = find_model(model.name, Precision(model.precision))
+        files = find_model(model.name, Precision.on_cpu(model.precision))
         there = True
         size = sum(file.stat().st_size for file in files.directory.iterdir() if file.is_file())
         told = f"{files.name}, {files.precision}, whole; {size / 1e6:.0f} MB in {files.directory}"

@@ -46,6 +46,8 @@ def known_models() -> Mapping[str, PublishedModel]:
 def fetch_hint(name: str, precision: Precision) -> str:
     """What a person without that model can do. Raises SettingsError."""
     model = published(name)
+    if precision is Precision.FP16:
+        return f"fp16 is made of fp32, on this machine:\n  coldvoxctl model prepare {name} --precision fp16"
     if model is None or precision not in model.files:
         known = ", ".join(f"`{known}`" for known in known_models())
         return f"Published models are {known}; `mini` is bundled, for trials; or give the path of a model directory."

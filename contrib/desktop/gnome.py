@@ -11,6 +11,8 @@ REMOTE = "org.gnome.Mutter.RemoteDesktop"
 UUID = "coldvoxd@coldvox.org"
 KEYSYMS = {"shift": 0xFFE1, "super": 0xFFEB, "alt": 0xFFE9}
 INDICATOR = f"Main.panel.statusArea['{UUID}']"
+LEFT = 0x110
+FAR = 10_000.0
 PLAIN = "#3d5a73"
 ACTIVE, INACTIVE = 1, 2
 BROKEN = {3, 4}
@@ -95,6 +97,18 @@ class Gnome:
             await self._do("NotifyKeyboardKeysym", "ub", key, True)
         for key in reversed(held):
             await self._do("NotifyKeyboardKeysym", "ub", key, False)
+
+    async def click_light(self) -> None:
+        """The indicator, with the left button."""
+        x, y = await self.evaluate(
+            f"(extents => [extents.get_x() + extents.get_width() / 2, extents.get_y() + extents.get_height() / 2])"
+            f"({INDICATOR}.get_transformed_extents())"
+        )
+        # Into the corner, wherever it was; not into the upper left one, which opens the overview.
+        await self._do("NotifyPointerMotionRelative", "dd", FAR, FAR)
+        await self._do("NotifyPointerMotionRelative", "dd", x - self.width, y - self.height)
+        for down in (True, False):
+            await self._do("NotifyPointerButton", "ib", LEFT, down)
 
     async def make_plain(self) -> None:
         """A background that doesn't distract."""

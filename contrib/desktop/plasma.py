@@ -86,6 +86,11 @@ class Plasma:
         """Meta+Alt+D, by the X server."""
         await self.stage.run("xdotool", "key", KEYS)
 
+    async def click_light(self) -> None:
+        """The widget, with the left button, once it knows the state: it asks for that five times a second."""
+        await settled()
+        await self.click(self.width - FROM_RIGHT, self.height - FROM_BOTTOM)
+
     async def make_plain(self) -> None:
         """A background that doesn't distract."""
         await self.evaluate(

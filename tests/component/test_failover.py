@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
+from coldvoxd.ort import likely_accelerator
 from coldvoxd.recognizers import ladder
-from coldvoxd.rung import Rung
+from coldvoxd.rung import STANDARD, Limits, Rung
 from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
@@ -78,7 +80,9 @@ def heard(number: int) -> str:
 
 
 @asynccontextmanager
-async def stage(tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM) -> AsyncIterator[Stage]:
+async def stage(
+    tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM, limits: Limits = STANDARD
+) -> AsyncIterator[Stage]:
     socket = tmp_path / "gpu"
     accelerator = VirtualAccelerator(socket, open_mini)
     golden = samples()[2].wave()
@@ -91,6 +95,7 @@ async def stage(tmp_path: Path, *before: str, readiness: Readiness = Readiness.W
             Golden(golden),
             readiness=readiness,
             cpu_mapped=open_mini,
+            limits=limits,
         ),
         EngineStatus(model="mini", precision="fp32"),
         lambda: seen.append(supervisor.status),
@@ -303,6 +308,17 @@ async def test_speech_without_words_is_heard_again_and_the_accelerator_doubted(t
         assert staged.count(Count.MENDED) == 2
 
 
+async def test_what_a_process_may_have_died_of_is_heard_again_on_the_cpu_and_counted(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("CPU FAULT empty")
+        wave = samples()[1].wave()
+        speech = Utterance(1, 1, 0, wave, EndReason.ENDPOINT, speech_samples=len(wave))
+        hypothesis = await staged.supervisor.recognize_on_cpu(speech)
+        assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
+        assert staged.count(Count.HEARD_AGAIN) == staged.count(Count.MENDED) == 1
+
+
 async def test_silence_stays_silence(tmp_path: Path) -> None:
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
@@ -312,11 +328,8 @@ async def test_silence_stays_silence(tmp_path: Path) -> None:
         assert staged.count(Count.HEARD_AGAIN) == 0
 
 
-async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("coldvoxd.rung.SPLIT_FLOOR_S", 1.0)
-    async with stage(tmp_path, "REFUSE absent") as staged:
+async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(tmp_path: Path) -> None:
+    async with stage(tmp_path, "REFUSE absent", limits=Limits(cpu_run_s=1.0)) as staged:
         await eventually(lambda: staged.degraded == "no-gpu")
         await staged.tell("CPU HANG 30000")
         together = np.concatenate((samples()[0].wave(), np.zeros(8000, np.float32), samples()[1].wave()))
@@ -375,11 +388,8 @@ async def test_a_recognition_that_nobody_wants_any_more_is_stopped_and_is_no_fau
         assert staged.supervisor.status.provider == PROVIDER
 
 
-async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("coldvoxd.hedging.ACCELERATOR_LIMIT_S", 0.2)
-    async with stage(tmp_path) as staged:
+async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(tmp_path: Path) -> None:
+    async with stage(tmp_path, limits=Limits(accelerator_run_s=0.5)) as staged:
         await on_accelerator(staged)
         await staged.tell("HANG 30000")
         await given_up(await recognition_under_way(staged, 1, staged.supervisor._accelerator))
@@ -387,34 +397,29 @@ async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(
         assert (await staged.hear(1)).text == heard(1)
 
 
-async def test_a_run_on_the_cpu_that_hangs_although_it_was_stopped_is_left_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("coldvoxd.rung.SPLIT_FLOOR_S", 0.2)
-    async with stage(tmp_path, "REFUSE absent") as staged:
+async def test_a_run_on_the_cpu_that_hangs_although_it_was_stopped_is_left_behind(tmp_path: Path) -> None:
+    async with stage(tmp_path, "REFUSE absent", limits=Limits(cpu_run_s=1.0)) as staged:
         await eventually(lambda: staged.degraded, what="an accelerator that is not there")
         await staged.tell("CPU HANG 30000")
         await given_up(await recognition_under_way(staged, 1, staged.supervisor._standby.packed))
-        monkeypatch.undo()
         assert (await staged.hear(2)).text == heard(2)
 
 
 async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("coldvoxd.ort.NVIDIA_NODES", ("/nonexistent",))
-    supervisor = Supervisor(ladder(ModelSettings(name="mini")), EngineStatus(model="mini", precision="fp32"))
+    without_driver = partial(likely_accelerator, ("/nonexistent",))
+    supervisor = Supervisor(
+        ladder(ModelSettings(name="mini"), without_driver), EngineStatus(model="mini", precision="fp32")
+    )
     await supervisor.load()
     assert (supervisor.status.provider, supervisor.status.degraded) == (CPU, "")
     assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
     supervisor.close()
 
 
-async def test_an_accelerator_that_hangs_while_it_loads_is_left_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("coldvoxd.trial.LOAD_LIMIT_S", 0.5)
-    async with stage(tmp_path, "OPENING 20000") as staged:
+async def test_an_accelerator_that_hangs_while_it_loads_is_left_behind(tmp_path: Path) -> None:
+    async with stage(tmp_path, "OPENING 20000", limits=Limits(accelerator_load_s=0.5)) as staged:
         assert (await staged.hear(0)).text == heard(0)
         await eventually(lambda: staged.degraded == "gpu-timeout")
         assert staged.supervisor.promise_kept(asyncio.get_running_loop().time() + 1000)

@@ -112,7 +112,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(before: Callable[[Utterance], object] = lambda _: None) -> AsyncIterator[Desk]:
+async def desk(
+    before: Callable[[Utterance], object] = lambda _: None, step_limit_s: float = 30.0
+) -> AsyncIterator[Desk]:
     metrics, told = Metrics(), Told()
 
     def make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
@@ -120,7 +122,7 @@ async def desk(before: Callable[[Utterance], object] = lambda _: None) -> AsyncI
 
     switch = Switch(make, ModelSettings())
     await switch.load()
-    jobs = FileJobs(switch, SileroDetector, first_number=50, metrics=metrics)
+    jobs = FileJobs(switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s)
     jobs.announce_to(told)
     before_all = open_descriptors()
     try:
@@ -369,8 +371,7 @@ async def test_without_a_model_no_job_begins(tmp_path: Path) -> None:
     switch.close()
 
 
-async def test_storage_that_hangs_is_told_and_its_thread_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "STEP_LIMIT_S", 0.05)
+async def test_storage_that_hangs_is_told_and_its_thread_left_behind() -> None:
     gate = threading.Event()
 
     class Hanging(SileroDetector):
@@ -379,7 +380,7 @@ async def test_storage_that_hangs_is_told_and_its_thread_left_behind(monkeypatch
             gate.wait(30)
             return 0.0
 
-    async with desk() as here:
+    async with desk(step_limit_s=0.05) as here:
         here.jobs._open_detector = Hanging
         outcome = await here.outcome(await here.hand_over(samples()[0].path))
         assert isinstance(outcome, FileFault)

@@ -97,6 +97,7 @@ class Life:
             is_here=is_here,
             next_number=self.scene.pipeline.next_utterance,
             keep=self.scene.pipeline.keep_for_retry,
+            look_again_s=0.01,
         )
 
     async def recover(self) -> list[tuple[object, ...]]:
@@ -392,8 +393,7 @@ async def test_a_private_utterance_that_was_given_up_goes_with_its_owner(tmp_pat
     assert files(tmp_path) == []
 
 
-async def test_recovery_waits_for_a_model_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coldvoxd.recovery.LOOK_AGAIN_S", 0.01)
+async def test_recovery_waits_for_a_model_that_is_missing(tmp_path: Path) -> None:
     async with life(tmp_path) as first:
         first.scene.start()
         first.scene.hear(2000, 10)

@@ -47,7 +47,10 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
         ('[endpoint]\n\n\nhangover_ms = "long"\n', r"line 4: `hangover_ms` must be a whole number, not 'long'"),
         ("[endpoint]\nhangover_ms = 50\n", r"line 2: `hangover_ms` must lie from 96 to 5000, not at 50"),
         ("[endpoint]\nhangover_ms = true\n", r"line 2: `hangover_ms` must be a whole number"),
-        ('[model]\nprecision = "fp12"\n', r"line 2: `precision` must be one of `fp32`, `int8`, not 'fp12'"),
+        (
+            '[model]\nprecision = "fp12"\n',
+            r"line 2: `precision` must be one of `auto`, `fp16`, `fp32`, `int8`, not 'fp12'",
+        ),
         ("[model\n", r"is not TOML: .*line 1"),
         ("model = 3\n", r"line 1: `model` is a section"),
         ('model.nmae = "x"\n', r"line 1: \[model\] has no setting `nmae`"),

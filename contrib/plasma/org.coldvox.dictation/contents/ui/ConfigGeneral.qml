@@ -7,6 +7,7 @@ import org.kde.kirigami as Kirigami
 
 KCM.SimpleKCM {
     property alias cfg_clickToggles: clickToggles.checked
+    property bool cfg_clickTogglesDefault // Plasma hands it in
 
     Kirigami.FormLayout {
         Controls.CheckBox {

@@ -1,0 +1,194 @@
+"""Makes a model's fp16 and int8 forms of its fp32 files, with ONNX Runtime's own converters, and tries them before they count.
+
+Only coldvoxctl imports this: it takes the extra `prepare`, minutes, and gigabytes of memory.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from coldvoxd.core.errors import ConversionFault
+from coldvoxd.core.golden import agrees, fair
+from coldvoxd.core.values import ModelFiles, Precision
+from coldvoxd.models.converted import SourceFile, companions, files_of, find_converted, read_record, write_record
+from coldvoxd.models.find import cache_directory
+from coldvoxd.models.manifest import identify
+from coldvoxd.models.names import DECODER_JOINT, ENCODER, graph_name
+from coldvoxd.models.onnxfile import external_files
+from coldvoxd.ort import VERSION
+
+MEMORY = {Precision.FP16: 2.0, Precision.INT8: 3.3}
+"""Times the size of the fp32 files: 3.9 and 7.4 GB were seen with 2.5 GB of files."""
+DISK = {Precision.FP16: 0.6, Precision.INT8: 1.4}
+"""The same, with what is needed on the way."""
+LITTLE_BYTES = 300_000_000
+"""Python and the converters themselves."""
+EXTRA = "Install them with `pip install 'coldvoxd[prepare]'`, into the environment of coldvoxctl."
+
+
+def convert(
+    source: ModelFiles,
+    precision: Precision,
+    hear: Callable[[ModelFiles], str],
+    report: Callable[[str], None] = lambda _: None,
+) -> ModelFiles:
+    """The model in that precision: what is there already and is current, or newly made, tried and put in place.
+
+    `source` is fp32. `hear` says what the CPU hears in the golden clip with a model's files. `report` is told what is being
+    done. Niced, and refused beforehand where memory or disk would not do. Raises ConversionFault, or what `hear` raises.
+    """
+    if precision not in MEMORY:
+        raise ConversionFault(f"fp16 and int8 are made of fp32; {precision} is not.")
+    there = find_converted(str(source.directory) if _is_own(source) else source.name, precision)
+    if there is not None and _made_of(there, source):
+        return there
+    directory = target_directory(source)
+    size = sum(path.stat().st_size for path in files_of(source))
+    _check_memory(size, precision)
+    _check_disk(size, precision, directory)
+    os.nice(10)
+    with _workplace(directory, precision) as work:
+        for part, graph in ((ENCODER, source.encoder), (DECODER_JOINT, source.decoder_joint)):
+            report(f"making {graph_name(part, precision)}")
+            _write(graph, work / graph_name(part, precision), part, precision)
+        made = replace(
+            source,
+            precision=precision,
+            encoder=work / graph_name(ENCODER, precision),
+            decoder_joint=work / graph_name(DECODER_JOINT, precision),
+        )
+        report("trying it")
+        _try(made, source, hear)
+        report("reading the fp32 files once more, to know them again")
+        sources = tuple(_identified(path) for path in files_of(source))
+        return _put_in_place(made, source, directory, sources)
+
+
+def target_directory(source: ModelFiles) -> Path:
+    """Beside the fp32 files where those can be written to; otherwise in the cache, under the model's name."""
+    if os.access(source.directory, os.W_OK):
+        return source.directory
+    return cache_directory() / source.name
+
+
+def _is_own(source: ModelFiles) -> bool:
+    return os.access(source.directory, os.W_OK)
+
+
+def _made_of(there: ModelFiles, source: ModelFiles) -> bool:
+    """Whether these very files were made of the source, and not placed by hand or fetched."""
+    made_of = read_record(there.directory, there.precision)
+    return made_of is None or {Path(one.path) for one in made_of} == {path.resolve() for path in files_of(source)}
+
+
+def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
+    try:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        from coldvoxd.models.half import write_half
+    except ImportError as fault:
+        raise ConversionFault(f"The converters' packages are missing ({fault}). {EXTRA}") from fault
+    try:
+        if precision is Precision.FP16:
+            write_half(graph, target)
+            return
+        # Types as of the published int8 files. The converter writes beside what it reads, so it reads a copy.
+        kind = QuantType.QUInt8 if part == ENCODER else QuantType.QInt8
+        with tempfile.TemporaryDirectory(dir=target.parent) as copies:
+            for path in _files_of_graph(graph):
+                shutil.copyfile(path, Path(copies) / path.name)
+            quantize_dynamic(Path(copies) / graph.name, target, weight_type=kind)
+    except (MemoryError, OSError) as fault:
+        raise ConversionFault(f"{target.name} could not be made: {fault or 'memory ran out'}.") from fault
+    except Exception as fault:  # whatever a converter makes of a graph that it doesn't understand
+        raise ConversionFault(
+            f"{target.name} could not be made: the converter of ONNX Runtime {VERSION} failed "
+            f"({type(fault).__name__}: {fault}). Please report it with the model's name."
+        ) from fault
+
+
+def _files_of_graph(graph: Path) -> tuple[Path, ...]:
+    """The graph, and the weights beside it."""
+    return (graph, *(graph.parent / name for name in sorted(external_files(graph))))
+
+
+def _try(made: ModelFiles, source: ModelFiles, hear: Callable[[ModelFiles], str]) -> None:
+    heard, truth = hear(made), hear(source)
+    sound = agrees(heard, [truth]) if made.precision is Precision.FP16 else fair(heard, truth)
+    if not sound:
+        raise ConversionFault(
+            f"{made.name} hears something else in the golden clip in {made.precision} than in fp32, so it is not used. "
+            "Stay with fp32, and please report this with the model's name."
+        )
+
+
+def _put_in_place(made: ModelFiles, source: ModelFiles, directory: Path, sources: tuple[SourceFile, ...]) -> ModelFiles:
+    """The encoder's graph comes last: a directory without it is seen as one without that precision."""
+    try:
+        for name, path in companions(source).items():
+            if not (directory / name).exists():
+                shutil.copyfile(path, directory / name)
+        (directory / made.encoder.name).unlink(missing_ok=True)
+        for path in reversed(files_of(made)):
+            path.chmod(0o644)
+            if path == made.encoder:
+                write_record(directory, made.precision, sources, f"onnxruntime {VERSION}")
+            path.replace(directory / path.name)
+    except OSError as fault:
+        raise ConversionFault(f"The converted files can't be put into {directory}: {fault.strerror}.") from fault
+    return replace(
+        made,
+        directory=directory,
+        encoder=directory / made.encoder.name,
+        decoder_joint=directory / made.decoder_joint.name,
+        vocabulary=directory / source.vocabulary.name,
+        config=directory / source.config.name if source.config is not None else None,
+    )
+
+
+@contextlib.contextmanager
+def _workplace(directory: Path, precision: Precision) -> Iterator[Path]:
+    """A directory on the same file system, gone afterwards; what the converters put elsewhere goes there too."""
+    before = tempfile.tempdir
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{precision}-", dir=directory) as work:
+            tempfile.tempdir = work
+            yield Path(work)
+    except OSError as fault:
+        raise ConversionFault(f"{directory} can't be written to: {fault.strerror}.") from fault
+    finally:
+        tempfile.tempdir = before
+
+
+def _identified(path: Path) -> SourceFile:
+    found, identity = path.stat(), identify(path)
+    return SourceFile(str(path.resolve()), found.st_size, found.st_mtime_ns, identity.sha256)
+
+
+def _check_memory(size: int, precision: Precision, meminfo: Path = Path("/proc/meminfo")) -> None:
+    needed = MEMORY[precision] * size + LITTLE_BYTES
+    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
+    free = 1024 * int(fields["MemAvailable"].split()[0])
+    if free < needed:
+        raise ConversionFault(
+            f"Making {precision} takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
+            "Close what you don't need and try again."
+        )
+
+
+def _check_disk(size: int, precision: Precision, directory: Path) -> None:
+    needed = DISK[precision] * size
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(directory).free
+    except OSError as fault:
+        raise ConversionFault(f"{directory} can't be written to: {fault.strerror}.") from fault
+    if free < needed:
+        raise ConversionFault(
+            f"Making {precision} takes {needed / 1e9:.1f} GB of disk space, and {free / 1e9:.1f} GB are free in {directory}. "
+            "Make room and try again."
+        )

@@ -1,0 +1,33 @@
+"""What CUDA is told, and when fp32 isn't begun on a card. Values alone: there is no GPU here."""
+
+import pytest
+
+from coldvoxd.core.cuda import FREE_FOR_FP32, GIB, cuda_options, room_wanted
+from coldvoxd.core.failover import FaultClass, Reason, classify
+from coldvoxd.core.values import Precision
+
+
+@pytest.mark.parametrize(("precision", "gib"), [(Precision.FP32, 4), (Precision.FP16, 2), (Precision.INT8, 2)])
+def test_a_session_takes_a_bounded_share_of_the_card(precision: Precision, gib: int) -> None:
+    options = cuda_options(precision)
+    assert options["gpu_mem_limit"] == str(gib * GIB)
+    assert options["arena_extend_strategy"] == "kSameAsRequested"
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_what_changes_answers_and_times_is_set_and_not_left_to_defaults(precision: Precision) -> None:
+    options = cuda_options(precision)
+    assert (options["use_tf32"], options["cudnn_conv_algo_search"]) == ("0", "EXHAUSTIVE")
+    assert all(isinstance(value, str) for value in options.values()), "ONNX Runtime takes no others"
+
+
+def test_fp32_is_begun_with_five_gib_free_alone() -> None:
+    assert room_wanted(Precision.FP32, FREE_FOR_FP32) == ""
+    reason = room_wanted(Precision.FP32, FREE_FOR_FP32 - 1)
+    assert "5 GiB" in reason
+    assert classify(reason) == (FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY), "so it is told and tried again"
+
+
+def test_the_others_are_begun_with_what_there_is_and_so_is_fp32_where_nobody_can_tell() -> None:
+    assert room_wanted(Precision.FP16, 1) == room_wanted(Precision.INT8, 1) == ""
+    assert room_wanted(Precision.FP32, None) == ""
