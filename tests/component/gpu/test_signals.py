@@ -13,7 +13,7 @@ from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon
 from tests.support.gpu_signals import ACCELERATOR, CPU, SETTINGS, SIGNALS, GpuSignal, Seen, play
 
-AT_ONCE = 6
+AT_ONCE = 4
 """A signal's way back mostly waits for a probe's pause."""
 
 
