@@ -22,6 +22,7 @@ not touched. Leave the machine alone meanwhile.
                     the page cache), cold (without), dictation (over the bus), idle (CPU time)
   --precision P...  fp32, int8; both by default
   --threads N...    all (the physical cores), 1; both by default
+  --peers P...      onnx-asr, sherpa-onnx; both by default
   --times N         measurements to each median, 5 by default
   --quick           about a minute with the small model; its figures say little
   --profile DIR     instead of figures, profiles of our own recognition: ONNX Runtime's by kind of node, and py-spy's stacks

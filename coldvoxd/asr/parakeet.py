@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.asr.configuration import ParakeetConfiguration
-from coldvoxd.asr.decoder import Decoder, open_decoder, open_prepared
+from coldvoxd.asr.decoder import Decoder, faster, open_decoder, open_prepared
 from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core import lengths
@@ -86,15 +86,18 @@ class ParakeetRecognizer:
             chosen = threads or min(tried, physical_cores())
             return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
 
-        def open_content(content: bytes | None) -> Session:
-            return open_session(
-                files.decoder_joint,
-                provider,
-                threads=threads,
-                packed=packed,
-                provider_options=options,
-                content=content,
-            )
+        def open_plain(where: str) -> Decoder:
+            def open_content(content: bytes | None) -> Session:
+                return open_session(
+                    files.decoder_joint,
+                    where,
+                    threads=threads,
+                    packed=packed,
+                    provider_options=options if where == provider else None,
+                    content=content,
+                )
+
+            return open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
 
         if prepared is not None:
             encoder = wrap(open_graph(prepared.encoder))
@@ -103,7 +106,9 @@ class ParakeetRecognizer:
             encoder = wrap(
                 open_session(files.encoder, provider, threads=threads, packed=packed, provider_options=options)
             )
-            decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
+            decoder = open_plain(provider)
+            if short_name(provider) != CPU and files.precision is not Precision.FP16:  # which the CPU computes slowly
+                decoder = faster(decoder, open_plain(CPU))
         opened = cls(encoder, decoder, vocabulary, configuration)
         opened.precision = files.precision
         opened.pads = short_name(provider) != CPU and files.precision is not Precision.INT8

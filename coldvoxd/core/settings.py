@@ -27,11 +27,11 @@ class EndpointSettings:
     """Speech that must follow on itself before an utterance begins."""
     hangover_ms: int = field(default=500, metadata={"min": 96, "max": 5000})
     """Silence tolerated inside an utterance; more of it ends the utterance."""
-    soft_pause_ms: int = field(default=160, metadata={"min": 64, "max": 5000})
+    soft_pause_ms: int = field(default=128, metadata={"min": 64, "max": 5000})
     """Silence after which recognition begins while the hangover still runs (`speculate` under [dictation]). Never sooner than `tail_ms`, so that the same audio is recognized either way."""
     lead_ms: int = field(default=320, metadata={"min": 0, "max": 2000})
     """Audio kept from before the onset, so that first consonants survive."""
-    tail_ms: int = field(default=160, metadata={"min": 0, "max": 1000})
+    tail_ms: int = field(default=128, metadata={"min": 0, "max": 1000})
     """Audio kept after the last speech."""
     min_speech_ms: int = field(default=96, metadata={"min": 32, "max": 2000})
     """Utterances with less speech in them than this are dropped as noise."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coldvoxd.models.find import bundled_directory
 from contrib.bench import dictation, loading, machine, plot, profiling, recognition, report
+from contrib.bench.engines import ONNX_ASR, SHERPA_ONNX
 from contrib.bench.figures import Figure
 from contrib.bench.plan import PARTS, Plan, installed_peers
 
@@ -89,7 +90,7 @@ def _plan(arguments: argparse.Namespace, model: Path) -> Plan:
         parts=tuple(arguments.parts or PARTS),
         precisions=tuple(arguments.precision or (["fp32"] if quick else ["fp32", "int8"])),
         threads=tuple(arguments.threads or (["all"] if quick else ["all", "1"])),
-        peers=installed_peers(),
+        peers=tuple(peer for peer in installed_peers() if peer in (arguments.peers or installed_peers())),
         times=arguments.times or (2 if quick else 5),
         seconds=(1, 3) if quick else (1, 3, 10, 30),
         long_s=60 if quick else 300,
@@ -110,6 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--precision", nargs="+", choices=("fp32", "int8"))
     parser.add_argument("--threads", nargs="+", choices=("all", "1"))
+    parser.add_argument("--peers", nargs="+", choices=(ONNX_ASR, SHERPA_ONNX))
     parser.add_argument("--times", type=int, help="measurements to each median")
     parser.add_argument("--quick", action="store_true", help="a minute with the small model; its figures say little")
     parser.add_argument("--profile", type=Path, metavar="DIR", help="instead of figures: profiles of a recognition")

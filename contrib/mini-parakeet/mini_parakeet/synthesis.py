@@ -269,20 +269,24 @@ def synthesize(job: Job) -> Clip | None:
 
 def jobs_for(engine: str, count: int, seed: str) -> Iterator[Job]:
     rng = random.Random(f"{engine}-{seed}")
+    held_out = set(held_out_sentences())
     prompts = training_prompts(rng)
     for _ in range(count):
         spoken = next(prompts)
         if engine == "kokoro" and rng.random() < 0.6:  # the dearest and most human voices go to digits
-            spoken = telephone_number(rng)
+            number = telephone_number(rng)
+            spoken = spoken if number.text in held_out else number
         yield Job(engine, spoken, training_settings(engine, rng))
 
 
 def salad_jobs(engine: str, count: int, seed: str) -> Iterator[Job]:
     """Words with no grammar to lean on, so that what was said counts for more than what is likely."""
     rng = random.Random(f"salad-{engine}-{seed}")
+    held_out = set(held_out_sentences())
     for _ in range(count):
         text = salad(rng, rng.choice([VOCABULARY, VOCABULARY, DICTATION_WORDS]), 1, 6)
-        yield Job(engine, Prompt(text, text), training_settings(engine, rng))
+        if text not in held_out:
+            yield Job(engine, Prompt(text, text), training_settings(engine, rng))
 
 
 def unknown_word_jobs(count: int, seed: str) -> Iterator[Job]:

@@ -37,6 +37,7 @@ SYNTHETIC = {
     "train-unknown": 0.02,
 }
 
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One run of the optimizer with a learning rate that rises, then falls to nearly nothing."""
@@ -66,7 +67,7 @@ STAGES = {
     ),
     "grown": Stage(
         Mixture(SYNTHETIC, chain_share=0.06, empty_share=0.05),
-        steps=400,
+        steps=388,
         peak_rate=7e-4,
         warmup=60,
         ctc_weight=0.3,
@@ -75,7 +76,7 @@ STAGES = {
     ),
     "commands": Stage(
         Mixture({**SYNTHETIC, "barista": 0.16}, chain_share=0.06, empty_share=0.06),
-        steps=500,
+        steps=423,
         peak_rate=7e-4,
         warmup=30,
         ctc_weight=0.3,
@@ -84,7 +85,7 @@ STAGES = {
     ),
     "final": Stage(
         Mixture({**SYNTHETIC, "barista": 0.14, "digits": 0.2}, chain_share=0.08, empty_share=0.06),
-        steps=3000,
+        steps=1550,
         peak_rate=6e-4,
         warmup=30,
         ctc_weight=0.2,
@@ -98,7 +99,7 @@ STAGES = {
             empty_share=0.05,
             gentle_share=0.4,
         ),
-        steps=3000,
+        steps=472,
         peak_rate=4.5e-4,
         warmup=20,
         ctc_weight=0.15,
@@ -112,7 +113,7 @@ STAGES = {
             empty_share=0.05,
             gentle_share=0.5,
         ),
-        steps=700,
+        steps=150,
         peak_rate=2.5e-4,
         warmup=20,
         ctc_weight=0.15,
