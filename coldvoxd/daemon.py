@@ -15,6 +15,7 @@ from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.card import CardKeeper
 from coldvoxd.core import notice
 from coldvoxd.core.errors import UnknownDevice
 from coldvoxd.core.metrics import Metrics
@@ -55,6 +56,8 @@ NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 DEVICE, METRICS, NOTICE, BUS, LAST = "device", "metrics", "notice", "bus", "last-utterance"
 """What is handed over to a new process: the chosen microphone, figures, what people were told, the bus, RetryLast's audio."""
+RESTING = "resting"
+"""And that nobody has dictated for long, so that the accelerator rests."""
 
 
 class Daemon:
@@ -80,6 +83,7 @@ class Daemon:
         self._noticed = notice.NoticeState(**self._past.carried.get(NOTICE, {}))
         self._metrics = Metrics()
         self._metrics.resume(self._past.carried.get(METRICS, {}))
+        self._card = CardKeeper(settings.gpu, self._busy_until_s)
         self._recognition = Switch(
             self._supervise,
             settings.model,
@@ -93,7 +97,10 @@ class Daemon:
             settings,
             load_settings=load_settings,
             use_settings=self._use_settings,
+            card_figures=self._card.figures,
         )
+        if self._past.carried.get(RESTING):
+            self._recognition.begin_at_rest()
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
         self._capture.attend(False)
@@ -122,10 +129,10 @@ class Daemon:
         self._replacement = Replacement(
             settings.replacement,
             self._past,
-            wanted=lambda: self._recognition.wants_new_process,
+            wanted=lambda: self._recognition.wants_new_process or self._card.wants_new_process,
             busy_until_s=self._busy_until_s,
             tell=self._recognition.tell_error,
-            slept=lambda: self._recognition.slept,
+            slept=lambda: self._recognition.slept or self._recognition.resting,
         )
         self._power = PowerWatch(self._pipeline.on_battery)
         self._sleep = SleepWatch(self._put_away, self._resume)
@@ -149,6 +156,7 @@ class Daemon:
                 tasks.create_task(self._power.run(), name="power"),
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
+                tasks.create_task(self._card.keep(self._recognition), name="card"),
                 tasks.create_task(self._load(service), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
@@ -188,7 +196,7 @@ class Daemon:
             return None
         self._notifier.watchdog()
         heard_s = self._last_frame_s if self._heard_to_the_end else None
-        counted = not self._recognition.slept
+        counted = not (self._recognition.slept or self._recognition.resting)
         return self._past.next(asyncio.get_running_loop().time(), heard_s, self._carried(bus), counted=counted)
 
     def _carried(self, bus: str) -> dict[str, Any]:
@@ -200,6 +208,7 @@ class Daemon:
             NOTICE: asdict(self._noticed),
             BUS: bus,
             LAST: self._pipeline.last_carried(),
+            RESTING: self._recognition.resting,
         }
 
     async def _load(self, service: BusService) -> None:
@@ -219,6 +228,7 @@ class Daemon:
         self._heard_to_the_end = self._microphone.device_open
         await self._capture.close(CAPTURE_AT_STOP_S)
         self._recognition.close()
+        self._card.close()
         await service.close()
         if spool is not None:
             if not self._renewing:
@@ -275,10 +285,6 @@ class Daemon:
         blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
         log.info("in the place of an earlier process, number %d in a row: %s", self._past.replacements, blind)
 
-    def _on_hearing(self, hearing: bool) -> None:
-        self._capture.attend(hearing)
-        self._microphone.on_hearing(hearing)
-
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
             self._capture_tried.set()
@@ -286,7 +292,7 @@ class Daemon:
         self._tell()
 
     def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-        return Supervisor(ladder(settings), engine_at_start(settings), on_change, self._metrics)
+        return Supervisor(ladder(settings), engine_at_start(settings), on_change, self._metrics, self._card)
 
     def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
         if self._service is not None:
@@ -303,6 +309,7 @@ class Daemon:
         )
         if fresh.microphone.device != before.microphone.device:
             self._use_device(before.microphone.device, fresh.microphone)
+        self._card.use_settings(fresh.gpu)
         logging.getLogger().setLevel(fresh.log.level.upper())
 
     def _use_device(self, before: str, fresh: MicrophoneSettings) -> None:
@@ -316,6 +323,13 @@ class Daemon:
                 self._microphone.select(fresh.device)
             except UnknownDevice as fault:
                 log.warning("the microphone stays as it is: %s", fault)
+
+    def _on_hearing(self, hearing: bool) -> None:
+        """A session begins to need the microphone, or has heard all."""
+        if hearing:
+            self._card.needed()
+        self._capture.attend(hearing)
+        self._microphone.on_hearing(hearing)
 
     def _on_rest(self, obstacle: str) -> None:
         """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.core.errors import ColdvoxError, InvalidOption, LoadTimeout, ProviderUnavailable, SettingsError
-from coldvoxd.core.metrics import Figures, Metrics, Stage
+from coldvoxd.core.metrics import CardFigures, Figures, Metrics, Stage
 from coldvoxd.core.settings import Settings
 from coldvoxd.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
 from coldvoxd.switch import Switch
@@ -37,6 +37,7 @@ class Engine:
         load_settings: Callable[[], Settings],
         use_settings: Callable[[Settings], None],
         answer_limit_s: float = ANSWER_LIMIT_S,
+        card_figures: Callable[[], CardFigures] = CardFigures,
     ) -> None:
         self._answer_limit_s = answer_limit_s
         self._recognition = recognition
@@ -46,6 +47,7 @@ class Engine:
         """What was asked for last."""
         self._load_settings = load_settings
         self._use_settings = use_settings
+        self._card_figures = card_figures
         self._began_s = time.monotonic()
         self._changes: set[asyncio.Task[None]] = set()
 
@@ -87,7 +89,9 @@ class Engine:
         return time.monotonic() - self._began_s
 
     def figures(self) -> Figures:
-        return self._metrics.figures(uptime_s=self.uptime_s, resident_bytes=_resident_bytes())
+        return self._metrics.figures(
+            uptime_s=self.uptime_s, resident_bytes=_resident_bytes(), card=self._card_figures()
+        )
 
     def delivered(self, seconds: float) -> None:
         self._metrics.took(Stage.DELIVERY, seconds)

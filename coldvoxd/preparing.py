@@ -6,7 +6,10 @@ Runs in coldvoxctl and its unit, never in the daemon.
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from coldvoxd.golden import clip
 from coldvoxd.models.lock import alone
 from coldvoxd.models.onnxfile import packed_offsets
 from coldvoxd.models.prepared import (
+    WORTH_BYTES,
     StoredForm,
     find_form,
     form_path,
@@ -30,10 +34,13 @@ from coldvoxd.models.prepared import (
     stored_forms,
     write_record,
 )
-from coldvoxd.ort import write_prepared
+from coldvoxd.ort import physical_cores, write_prepared
 
 ALIGNMENT = 64
 """Bytes: what AVX-512 asks of an address."""
+TRIES = 4
+CLEARLY = 0.1
+"""By so much faster fewer threads must be."""
 GROWTH = 1.9
 """A form holds the weights as they were and as they are packed."""
 SPARE_BYTES = 500_000_000
@@ -86,7 +93,9 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             raise PrepareFault(
                 f"Prepared, {files.name} ({files.precision}) would give something else than as it is: not used."
             )
-        write_record(partial, files, form)
+        tell("trying how many threads are fastest")
+        encoder_threads, decoder_threads = fastest_threads(files, form)
+        write_record(partial, files, replace(form, threads=encoder_threads, decoder_threads=decoder_threads))
         partial.rename(directory)
     found = find_form(files)
     if found is None:
@@ -123,6 +132,46 @@ def _given(files: ModelFiles, form: PreparedForm | None, threads: int) -> tuple[
         return encoded.tobytes(), (recognizer.decode(encoded), recognizer.decode(noise))
     finally:
         recognizer.close()
+
+
+def fastest_threads(files: ModelFiles, form: PreparedForm) -> tuple[int, int]:
+    """With how many the encoder and the decoder are fastest, of as many as there are cores, and fewer by halves.
+
+    Fewer only where that is clearly faster: the machine may be busy just now. 0 for a model so small that it doesn't matter.
+    """
+    if source_bytes(files) < WORTH_BYTES:
+        return 0, 0
+    candidates = [physical_cores()]
+    while candidates[-1] > 1:
+        candidates.append(candidates[-1] // 2)
+    if len(candidates) == 1:
+        return 1, 1
+    encoding: dict[int, float] = {}
+    decoding: dict[int, float] = {}
+    for threads in candidates:
+        recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form)
+        features = log_mel(clip(), recognizer.features_size)
+        encoded = recognizer.encode(features)
+        encoding[threads] = _least_s(partial(recognizer.encode, features))
+        decoding[threads] = _least_s(partial(recognizer.decode, encoded))
+        recognizer.close()
+    return clearly_fastest(encoding), clearly_fastest(decoding)
+
+
+def clearly_fastest(seconds: Mapping[int, float]) -> int:
+    """The number of threads that takes least, the most threads unless another is faster by `CLEARLY`."""
+    most = max(seconds)
+    least = min(seconds, key=lambda threads: seconds[threads])
+    return least if seconds[least] < (1 - CLEARLY) * seconds[most] else most
+
+
+def _least_s(work: Callable[[], object]) -> float:
+    took = []
+    for _ in range(TRIES):
+        began_s = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began_s)
+    return min(took)
 
 
 def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Callable[[StoredForm], bool]) -> None:

@@ -16,6 +16,7 @@ from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
 from coldvoxd.memory import give_back
+from coldvoxd.ort import return_memory
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ HEDGE_SHARE = 10.0
 SPLIT_SHARE = 4.0
 """A run on the CPU that takes four times as long as predicted is tried again in two pieces."""
 HISTORY = 64
+LONG_S = 10.0
+"""After so much audio at once the memory that it took is given back: a hundred megabytes and more with a large model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,8 @@ class Rung:
         run = Run(utterance, Rung._attempts, self.generation, loop.create_future(), Stop())
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if utterance.duration_s >= LONG_S:
+            self._lane.submit(return_memory)
         return run
 
     async def warm(self, seconds: float) -> None:

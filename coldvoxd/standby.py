@@ -114,4 +114,5 @@ class Standby:
         if self._mapped is not None and not self._mapped.is_open:
             await self._mapped.open()
         self.packed.drop()
+        await self.packed.let_go()
         log.info("the recognizer on the CPU stands by, %s", self.readiness)

@@ -9,9 +9,10 @@ from dataclasses import replace
 from coldvoxd.core import failover
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady
 from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason
+from coldvoxd.core.gpuhealth import Verdict
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import moved_back, varied
-from coldvoxd.core.ports import MissingModel
+from coldvoxd.core.ports import CardWatch, MissingModel
 from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
 from coldvoxd.ground import Ground
 from coldvoxd.hedging import Hedging
@@ -32,6 +33,13 @@ CONTEXTS = frozenset({"cuda", "tensorrt", "nvtensorrtrtx", "rocm", "migraphx", "
 """Accelerators that keep a context for the life of the process, whose memory a sleep of the machine may take away."""
 SURE_SPEECH_S = 0.5
 """With so much speech in it, an utterance without words was not understood."""
+FIRST_LOOK_S = 2.0
+"""How long the first trial waits for a look at the card: one that sleeps takes its time."""
+LOOK_BEFORE_RUN_S = 0.03
+"""How long a run waits for a look at the card. It takes a millisecond where nothing is wrong."""
+WELL = "well"
+IDLE = "idle"
+"""Reasons of a change that no code of Degraded tells."""
 
 
 class Supervisor:
@@ -48,10 +56,12 @@ class Supervisor:
         status: EngineStatus,
         on_change: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
+        watch: CardWatch | None = None,
     ) -> None:
         self._ladder = ladder
         self._on_change = on_change
         self._metrics = metrics or Metrics()
+        self._watch = watch
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model is found missing: it may be on its way."""
         self._standby = Standby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness, ladder.limits)
@@ -78,8 +88,9 @@ class Supervisor:
         self._pause: asyncio.TimerHandle | None = None
         self._touched = False
         """The accelerator was used, with or without success, or is being loaded."""
-        self.wants_new_process = False
-        """Only a new process could use the accelerator again."""
+        self._renewing = False
+        self.begins_at_rest = False
+        """Leave the accelerator alone until somebody dictates."""
         self.status = replace(status, loading=True)
 
     def check_ready(self) -> None:
@@ -128,10 +139,7 @@ class Supervisor:
         )
         log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._standby.provider)
         self._settled.set()
-        if self._accelerator is None:
-            self.tell(failover.CpuWanted())
-        elif self._state.phase is Phase.STARTING:
-            self._begin_trial()
+        await self._begin()
 
     async def tried(self) -> None:
         """Return once the trial of the accelerator is over, or at once where none runs; the status tells how it went."""
@@ -153,6 +161,31 @@ class Supervisor:
     def on_accelerator(self) -> bool:
         """Whether utterances go to the accelerator."""
         return self._state.phase is Phase.ON_GPU
+
+    @property
+    def accelerator_name(self) -> str:
+        """As the settings call it; empty where nothing but the CPU is wanted."""
+        return self._name
+
+    @property
+    def reason(self) -> str:
+        """Why recognition is where it is: a code of Degraded, `well` or `idle`."""
+        return self._state.reason.value or (IDLE if self.resting else WELL)
+
+    @property
+    def on_accelerator_since_s(self) -> float:
+        """When it last came into use."""
+        return self._state.on_gpu_since_s
+
+    @property
+    def resting(self) -> bool:
+        """The accelerator was let go of because nobody dictates."""
+        return self._state.phase is Phase.RESTING
+
+    @property
+    def wants_new_process(self) -> bool:
+        """Only a new process could use the accelerator again, and it would be well there."""
+        return self._renewing and not self._state.held
 
     @property
     def at_rest(self) -> bool:
@@ -189,6 +222,31 @@ class Supervisor:
         for effect in effects:
             self._do(effect)
 
+    def unwell(self, verdict: Verdict) -> None:
+        """The watch says that the accelerator should not be used, until `well_again`."""
+        if self._state.phase is Phase.STARTING and self._trying is None:
+            return  # it is asked when the time has come
+        self._against(verdict)
+
+    def well_again(self) -> None:
+        """The watch has nothing against the accelerator any more."""
+        self.tell(failover.WellAgain(random.uniform(-1, 1)))
+
+    def struck(self, verdict: Verdict) -> None:
+        """Something happened to the card that ends what runs on it."""
+        log.warning("%s", verdict.message)
+        if self._touched:
+            self._fault(verdict.fault_class, verdict.reason, verdict.message)
+
+    def rest(self) -> None:
+        """Nobody has dictated for long: let go of the accelerator, if it serves."""
+        self.tell(failover.NobodyDictates())
+
+    def needed(self) -> None:
+        """Somebody dictates, or will: an accelerator that rests is loaded, and the CPU serves meanwhile."""
+        self.begins_at_rest = False
+        self.tell(failover.SomebodyDictates())
+
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""
         accelerator = self._accelerator
@@ -222,6 +280,9 @@ class Supervisor:
 
     async def _recognize(self, utterance: Utterance) -> Hypothesis:
         hedging = self._hedging
+        self.needed()
+        if self._watch is not None and self.on_accelerator:
+            await self._watch.fresh(LOOK_BEFORE_RUN_S)
         if hedging is None or not self.on_accelerator or hedging.occupied:
             return await self._ground.recognize(utterance)
         return await hedging.recognize(utterance)
@@ -251,8 +312,34 @@ class Supervisor:
     def _name(self) -> str:
         return self._ladder.accelerator_name
 
+    async def _begin(self) -> None:
+        if self._accelerator is None:
+            self.tell(failover.CpuWanted())
+            return
+        if self._state.phase is not Phase.STARTING:
+            return  # the machine is about to sleep
+        if self.begins_at_rest:
+            self.rest()
+            return
+        if self._watch is not None:
+            await self._watch.fresh(FIRST_LOOK_S)
+            if (against := self._watch.condition) is not None:
+                self._against(against)
+                return
+        if self._state.phase is Phase.STARTING:
+            self._begin_trial()
+
+    def _against(self, verdict: Verdict) -> None:
+        self._metrics.fault(verdict.fault_class, verdict.reason)
+        self._publish(last_error=verdict.message)
+        # What was never used in this process needs no new one.
+        fault_class = verdict.fault_class if self._touched else FaultClass.UNHEALTHY
+        self.tell(failover.Unwell(fault_class, verdict.reason, asyncio.get_running_loop().time()))
+
     def _fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
-        self._metrics.count(Count.FAULTS)
+        if self._watch is not None:
+            fault_class, reason = self._watch.refined(fault_class, reason)
+        self._metrics.fault(fault_class, reason)
         self._publish(last_error=message)
         now_s = asyncio.get_running_loop().time()
         self.tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
@@ -260,25 +347,34 @@ class Supervisor:
     def _do(self, effect: failover.Effect) -> None:
         match effect:
             case failover.UseGpu():
-                if self._hedging is not None and self._accelerator is not None:
-                    self._hedging.begin()
-                    self._use(self._accelerator, logging.INFO, "well")
-                self._standby.rest()
+                self._use_accelerator()
             case failover.UseCpu():
                 self._standby.wake()
                 level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
                 self._use(self._standby, level, self._state.reason.value or "requested")
+            case failover.RestGpu():
+                self._use(self._standby, logging.INFO, IDLE)
             case failover.DropGpu(at_once):
                 if self._hedging is not None:
                     self._hedging.let_go(at_once=at_once)
             case failover.Probe():
                 self._begin_trial()
             case failover.ProbeLater(pause_s):
-                log.info("%s will be tried again in %.0f s", self._name, pause_s)
-                loop = asyncio.get_running_loop()
-                self._pause = loop.call_later(pause_s, self.tell, failover.ProbeDue())
+                self._probe_after(pause_s)
             case failover.ReplaceSelfWhenIdle():
-                self.wants_new_process = True
+                self._renewing = True
+
+    def _use_accelerator(self) -> None:
+        if self._hedging is not None and self._accelerator is not None:
+            self._hedging.begin()
+            self._use(self._accelerator, logging.INFO, WELL)
+        self._standby.rest()
+
+    def _probe_after(self, pause_s: float) -> None:
+        log.info("%s will be tried again in %.0f s", self._name, pause_s)
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = asyncio.get_running_loop().call_later(pause_s, self.tell, failover.ProbeDue())
 
     def _use(self, rung: Rung | Standby, level: int, reason: str) -> None:
         before = self.status.provider
@@ -292,6 +388,7 @@ class Supervisor:
 
     async def _try(self, accelerator: Rung, trial: Trial) -> None:
         before, self._touched = self._touched, True
+        began_s = asyncio.get_running_loop().time()
         try:
             await trial.hold()
         except Exception as fault:  # noqa: BLE001 - the trial ends here, and the table must learn how
@@ -299,8 +396,10 @@ class Supervisor:
             self._touched = before or fault_class is not FaultClass.ABSENT
             log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
-            self._fault(fault_class, reason, str(fault))
+            if self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:
+                self._fault(fault_class, reason, str(fault))
         else:
+            self._metrics.accelerator_load_s = asyncio.get_running_loop().time() - began_s
             if self._state.phase in {Phase.STARTING, Phase.PROBING}:
                 self.tell(failover.Loaded(asyncio.get_running_loop().time()))
             else:

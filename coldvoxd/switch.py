@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from coldvoxd.core.errors import ModelMissing, ProviderUnavailable
 from coldvoxd.core.failover import Reason
+from coldvoxd.core.gpuhealth import Effect as HealthEffect
+from coldvoxd.core.gpuhealth import Struck, Unwell, WellAgain
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.settings import ModelSettings
@@ -15,9 +17,6 @@ from coldvoxd.rung import LOAD_LIMIT_S
 from coldvoxd.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-
-WELL = "well"
-"""The reason for which an accelerator that works takes over."""
 
 MakeSupervisor = Callable[[ModelSettings, Callable[[], None]], Supervisor]
 """From settings, and what is called on each change of status."""
@@ -38,8 +37,8 @@ class _Place:
 class Switch:
     """What pipeline and files know as the recognizer's keeper. Event loop only.
 
-    `on_provider_changed` is told from, to and reason whenever recognition goes on elsewhere: `well` or a code of
-    Degraded where the supervisor itself changed it, otherwise what `change` was given.
+    `on_provider_changed` is told from, to and reason whenever recognition goes on elsewhere: `well`, `idle` or a code
+    of Degraded where the supervisor itself changed it, otherwise what `change` was given.
     """
 
     def __init__(
@@ -77,6 +76,30 @@ class Switch:
         return self._place.supervisor.wants_new_process
 
     @property
+    def accelerator_name(self) -> str:
+        """As the settings call it; empty where nothing but the CPU is wanted."""
+        return self._place.supervisor.accelerator_name
+
+    @property
+    def on_accelerator(self) -> bool:
+        return self._place.supervisor.on_accelerator
+
+    @property
+    def on_accelerator_since_s(self) -> float:
+        """When it last came into use."""
+        return self._place.supervisor.on_accelerator_since_s
+
+    @property
+    def resting(self) -> bool:
+        """The accelerator was let go of because nobody dictates."""
+        return self._place.supervisor.resting
+
+    @property
+    def asleep(self) -> bool:
+        """The machine is about to sleep, or sleeps."""
+        return self._asleep
+
+    @property
     def slept(self) -> bool:
         """Whether a sleep of the machine is why it wants one."""
         return self.status.degraded == Reason.SLEEP
@@ -112,6 +135,7 @@ class Switch:
         async with self._changing:
             await self._attempted.wait()  # else its utterances would wait for a model that nobody loads any more
             place = self._made(settings)
+            place.supervisor.begins_at_rest = self.resting and not strictly
             try:
                 async with asyncio.timeout(LOAD_LIMIT_S):
                     await place.supervisor.open()
@@ -161,6 +185,29 @@ class Switch:
         """As `recognize`, and never on the accelerator."""
         return await self._recognize(utterance, on_cpu=True)
 
+    def on_health(self, effect: HealthEffect) -> None:
+        """The watch tells something of the card that the accelerator is on."""
+        supervisor = self._place.supervisor
+        match effect:
+            case Unwell(verdict):
+                supervisor.unwell(verdict)
+            case WellAgain():
+                supervisor.well_again()
+            case Struck(verdict):
+                supervisor.struck(verdict)
+
+    def begin_at_rest(self) -> None:
+        """Leave the accelerator alone until somebody dictates, as the process before this one did. Before `load`."""
+        self._place.supervisor.begins_at_rest = True
+
+    def rest(self) -> None:
+        """Nobody has dictated for long: let go of the accelerator, if it serves."""
+        self._place.supervisor.rest()
+
+    def needed(self) -> None:
+        """Somebody dictates: an accelerator that rests is loaded."""
+        self._place.supervisor.needed()
+
     async def suspend(self) -> None:
         """The machine is about to sleep: let go of the accelerator, and return once that is done. Then `wake`."""
         self._asleep = True
@@ -197,7 +244,7 @@ class Switch:
     def _made(self, settings: ModelSettings) -> _Place:
         def changed() -> None:
             if place is self._place:
-                self._status_changed(place, place.supervisor.status.degraded or WELL)
+                self._status_changed(place, place.supervisor.reason)
 
         place = _Place(self._make(settings, changed))
         return place

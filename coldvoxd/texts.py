@@ -180,8 +180,8 @@ class Texts:
         latency_s = now_s - (now_s if job.decided_s is None else job.decided_s)
         metrics, journal = self._outlets.metrics, self._outlets.journal
         metrics.recognized(hypothesis)
-        metrics.took(Stage.QUEUE, latency_s - hypothesis.inference_s)
-        metrics.took(Stage.ENDPOINT_TO_TEXT, latency_s)
+        metrics.took(Stage.QUEUE, latency_s - hypothesis.inference_s, hypothesis.provider)
+        metrics.took(Stage.ENDPOINT_TO_TEXT, latency_s, hypothesis.provider)
         if not hypothesis.text:
             log.info("utterance %d held no words", utterance.id)
             metrics.count(Count.WITHOUT_WORDS)

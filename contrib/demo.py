@@ -30,7 +30,7 @@ SETTLE_S = 1.5
 SENTENCES = 6
 
 OWN_MICROPHONE = """
-To try your own microphone with the bundled model (it knows 124 words, see coldvoxd/data/mini/MODEL_CARD.md), in two terminals:
+To try your own microphone with the bundled model (it knows 173 words, see coldvoxd/data/mini/MODEL_CARD.md), in two terminals:
     COLDVOXD_MODEL_NAME=mini {bin}/coldvoxd
     {bin}/coldvoxctl listen --start
 For real dictation see "Install" in README.md.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.asr.configuration import ParakeetConfiguration
-from coldvoxd.asr.decoder import Decoder, open_decoder, open_prepared
+from coldvoxd.asr.decoder import Decoder, faster, open_decoder, open_prepared
 from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core import lengths
@@ -28,7 +28,7 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.ort import CPU, CUDA, Session, open_session, short_name
+from coldvoxd.ort import CPU, CUDA, Session, open_session, physical_cores, short_name
 
 DURATIONS = 5
 """Parakeet's durations are 0 to 4 encoder frames."""
@@ -70,7 +70,8 @@ class ParakeetRecognizer:
         """Load a model directory; seconds for a large one.
 
         `provider` is ONNX Runtime's name or its short form, `threads` 0 means one for each physical core, `packed` is
-        `open_session`'s, `prepared` a form of these very files for the CPU. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
+        `open_session`'s, `prepared` a form of these very files for the CPU, which also
+        knows how many threads were fastest. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
         Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.read(files.config)
@@ -79,17 +80,24 @@ class ParakeetRecognizer:
         options = cuda_options(files.precision) if short_name(provider) == CUDA else None
 
         def open_graph(path: Path) -> Session:
-            return open_session(path, provider, threads=threads, packed=packed, prepared=True)
-
-        def open_content(content: bytes | None) -> Session:
-            return open_session(
-                files.decoder_joint,
-                provider,
-                threads=threads,
-                packed=packed,
-                provider_options=options,
-                content=content,
+            tried = (
+                0 if prepared is None else prepared.threads if path == prepared.encoder else prepared.decoder_threads
             )
+            chosen = threads or min(tried, physical_cores())
+            return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
+
+        def open_plain(where: str) -> Decoder:
+            def open_content(content: bytes | None) -> Session:
+                return open_session(
+                    files.decoder_joint,
+                    where,
+                    threads=threads,
+                    packed=packed,
+                    provider_options=options if where == provider else None,
+                    content=content,
+                )
+
+            return open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
 
         if prepared is not None:
             encoder = wrap(open_graph(prepared.encoder))
@@ -98,7 +106,9 @@ class ParakeetRecognizer:
             encoder = wrap(
                 open_session(files.encoder, provider, threads=threads, packed=packed, provider_options=options)
             )
-            decoder = open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
+            decoder = open_plain(provider)
+            if short_name(provider) != CPU and files.precision is not Precision.FP16:  # which the CPU computes slowly
+                decoder = faster(decoder, open_plain(CPU))
         opened = cls(encoder, decoder, vocabulary, configuration)
         opened.precision = files.precision
         opened.pads = short_name(provider) != CPU and files.precision is not Precision.INT8

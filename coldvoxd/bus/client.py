@@ -130,8 +130,14 @@ class DaemonClient:
             for key, value in (await self._call("GetMetrics", interface=ENGINE, activate=False)).items()
         }
         keys = ("count", "p50", "p95", "p99")
+
+        def named(stages: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+            return {stage: dict(zip(keys, figures, strict=True)) for stage, figures in stages.items()}
+
+        by_provider = found.get("stages-by-provider", {})  # an older daemon has none
         return found | {
-            "stages": {stage: dict(zip(keys, figures, strict=True)) for stage, figures in found["stages"].items()}
+            "stages": named(found["stages"]),
+            "stages-by-provider": {provider: named(stages) for provider, stages in by_provider.items()},
         }
 
     async def transcribe_file(self, descriptor: int, *, words: bool) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvoxd.core.metrics import Figures
+from coldvoxd.core.metrics import EDGES_S, CardFigures, Figures, Percentiles, Stage
 from coldvoxd.core.ports import EngineControl
 
 
@@ -28,10 +28,6 @@ class EngineCalls:
 
 def figures_body(figures: Figures) -> dict[str, Variant]:
     """The answer of GetMetrics."""
-    stages = {
-        stage.value: [found.count, float(found.p50), float(found.p95), float(found.p99)]
-        for stage, found in figures.stages.items()
-    }
     return {
         "uptime": Variant("d", figures.uptime_s),
         "memory": Variant("t", figures.resident_bytes),
@@ -39,8 +35,34 @@ def figures_body(figures: Figures) -> dict[str, Variant]:
         **{what.value: Variant("t", number) for what, number in figures.counts.items()},
         "gaps": Variant("a{st}", _by_value(figures.gaps)),
         "sessions": Variant("a{st}", _by_value(figures.sessions)),
-        "stages": Variant("a{s(tddd)}", stages),
+        "stages": Variant("a{s(tddd)}", _stages(figures.stages)),
+        "stages-by-provider": Variant(
+            "a{sa{s(tddd)}}", {provider: _stages(stages) for provider, stages in figures.by_provider.items()}
+        ),
+        "distributions": Variant("a{sat}", {stage.value: [*found] for stage, found in figures.distributions.items()}),
+        "distribution-edges": Variant("ad", [*EDGES_S]),
+        "faults": Variant("a{st}", _by_value(figures.faults)),
+        "fault-reasons": Variant("a{st}", _by_value(figures.fault_reasons)),
+        "accelerator-load": Variant("d", figures.accelerator_load_s),
+        "gpu": Variant("a{st}", _card(figures.card)),
     }
+
+
+def _stages(stages: Mapping[Stage, Percentiles]) -> dict[str, list[float]]:
+    return {
+        stage.value: [found.count, float(found.p50), float(found.p95), float(found.p99)]
+        for stage, found in stages.items()
+    }
+
+
+def _card(card: CardFigures) -> dict[str, int]:
+    figures = {
+        "memory-total": card.total_bytes,
+        "memory-free": card.free_bytes,
+        "memory-own": card.own_bytes,
+        "temperature": card.temperature_c,
+    }
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 def _by_value(counts: Mapping[Any, int]) -> dict[str, int]:

@@ -82,7 +82,9 @@ Show what the daemon has counted and timed since its start, none of which tells 
 
 _METRICS_JSON = """\
 With --json one object, whose names are those of the bus method GetMetrics: uptime, memory, model-load, utterances, ...;
-gaps and sessions hold a number for each reason; stages hold for each stage count, p50, p95 and p99 (seconds).
+gaps and sessions hold a number for each reason; stages hold for each stage count, p50, p95 and p99 (seconds),
+stages-by-provider the same for each execution provider; distributions hold for each stage how many runs fell into each
+class of distribution-edges (seconds); faults and fault-reasons count by class and code; gpu has memory and temperature.
 """
 
 _TRANSCRIBE_JSON = """\

@@ -1,6 +1,7 @@
 """The commands start, stop, toggle, cancel, retry, reload, provider and status."""
 
 import re
+import sys
 from argparse import Namespace
 from typing import Any
 
@@ -36,7 +37,8 @@ async def control(arguments: Namespace, output: Output) -> Exit:
                 output.result({"transcript": transcript}, transcript or None)
             case "metrics":
                 found = await daemon.metrics()
-                output.result(found, "\n".join(metrics_for_people(found)))
+                shown = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
+                output.result(found, "\n".join(shown))
             case "reload":
                 await daemon.reload()
                 output.result({"reloaded": True}, "settings and model reloaded")

@@ -3,22 +3,58 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from coldvoxd.core.plot import bars, extent
 
-def metrics_for_people(found: Mapping[str, Any]) -> Iterator[str]:
+
+def metrics_for_people(found: Mapping[str, Any], *, ascii_only: bool = False) -> Iterator[str]:
     """Line by line, what GetMetrics tells."""
     minutes = int(found["uptime"] // 60)
-    yield f"{'uptime':<26} {minutes // 60} h {minutes % 60:02} min"
-    yield f"{'memory':<26} {found['memory'] / 2**20:.0f} MiB"
-    yield f"{'model-load':<26} {found['model-load']:.1f} s"
+    yield _row("uptime", f"{minutes // 60} h {minutes % 60:02} min")
+    yield _row("memory", f"{found['memory'] / 2**20:.0f} MiB")
+    yield _row("model-load", f"{found['model-load']:.1f} s")
+    if found.get("accelerator-load"):
+        yield _row("accelerator-load", f"{found['accelerator-load']:.1f} s")
+    for name, value in found.get("gpu", {}).items():
+        yield _row(f"gpu-{name}", f"{value} °C" if name == "temperature" else f"{value / 2**20:.0f} MiB")
     for name, value in found.items():
         if isinstance(value, int) and name != "memory":
-            yield f"{name:<26} {value}"
-    for name in ("sessions", "gaps"):
-        happened = [f"{reason} {number}" for reason, number in found[name].items() if number]
-        yield f"{name:<26} {', '.join(happened) or 'none'}"
+            yield _row(name, str(value))
+    for name in ("sessions", "gaps", "faults", "fault-reasons"):
+        happened = [f"{reason} {number}" for reason, number in found.get(name, {}).items() if number]
+        yield _row(name, ", ".join(happened) or "none")
     if found["stages"]:
+        yield from _stages(found, ascii_only=ascii_only)
+    for provider, stages in found.get("stages-by-provider", {}).items():
         yield ""
-        yield f"{'stage':<26} {'runs':>7} {'p50':>10} {'p95':>10} {'p99':>10}"
-        for stage, figures in found["stages"].items():
-            shown = (f"{figures[share] * 1000:.1f} ms" for share in ("p50", "p95", "p99"))
-            yield f"{stage:<26} {figures['count']:>7} {' '.join(f'{text:>10}' for text in shown)}"
+        yield _head(f"on {provider.removesuffix('ExecutionProvider').lower()}")
+        for stage, figures in stages.items():
+            yield _figures(stage, figures)
+
+
+def _stages(found: Mapping[str, Any], *, ascii_only: bool) -> Iterator[str]:
+    """With a plot beside each, all on one scale of times that doubles every two letters."""
+    distributions, edges = found.get("distributions", {}), found.get("distribution-edges", [])
+    first, end = extent(list(distributions.values()))
+    scale = f"  {_time(edges[max(first - 1, 0)])} to {_time(edges[min(end, len(edges)) - 1])}" if end else ""
+    yield ""
+    yield _head("stage") + scale
+    for stage, figures in found["stages"].items():
+        plot = bars(distributions.get(stage, [])[first:end], ascii_only=ascii_only)
+        yield f"{_figures(stage, figures)}  {plot}".rstrip()
+
+
+def _head(title: str) -> str:
+    return f"{title:<26} {'runs':>7} {'p50':>10} {'p95':>10} {'p99':>10}"
+
+
+def _figures(stage: str, figures: Mapping[str, Any]) -> str:
+    shown = (f"{figures[share] * 1000:.1f} ms" for share in ("p50", "p95", "p99"))
+    return f"{stage:<26} {figures['count']:>7} {' '.join(f'{text:>10}' for text in shown)}"
+
+
+def _row(name: str, text: str) -> str:
+    return f"{name:<26} {text}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.0f} s"

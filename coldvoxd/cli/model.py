@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.output import Output
-from coldvoxd.cli.prepare import prepare_model, prepared_of
+from coldvoxd.cli.prepare import prepare_model, prepared_of, record_golden
 from coldvoxd.core.errors import FetchFault, ModelInvalid, ModelMissing
 
 if TYPE_CHECKING:
     from coldvoxd.core.settings import ModelSettings
-    from coldvoxd.core.values import Precision
     from coldvoxd.models.fetch import FetchProgress
     from coldvoxd.models.find import InstalledModel
     from coldvoxd.models.progress import ToldProgress
@@ -80,7 +79,7 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
         raise
     finally:
         meter.clear()
-    _record_golden(name, precision, output)
+    record_golden(name, precision, output)
     directory = str(fetched.directory)
     output.result(
         {
@@ -93,20 +92,6 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
         f"{name} ({precision}) is in {directory}" + ("" if fetched.fetched_bytes else "; it was there already"),
     )
     return Exit.DONE
-
-
-def _record_golden(name: str, precision: "Precision", output: Output) -> None:
-    """Keep what the CPU says of the golden clip, for the daemon's judgement of a GPU. The fetch counts without it."""
-    from coldvoxd.core.errors import ProviderFault
-    from coldvoxd.golden import record
-    from coldvoxd.models import find_model
-
-    try:
-        record(find_model(name, precision))
-    except (ModelMissing, ModelInvalid, ProviderFault, OSError) as fault:
-        output.note(
-            f"The model could not be tried on the CPU ({fault}). The daemon will try it itself where it needs to know."
-        )
 
 
 def _list(output: Output) -> Exit:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from coldvoxd.cli.exits import Exit
 from coldvoxd.cli.output import Output
-from coldvoxd.core.errors import ConversionFault
+from coldvoxd.core.errors import ConversionFault, ModelInvalid, ModelMissing
 
 if TYPE_CHECKING:
     from coldvoxd.core.values import ModelFiles, Precision
@@ -62,6 +62,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
         in_use=in_use,
         tell=output.note,
     )
+    record_golden(name, precision, output)
     size = sum(path.stat().st_size for path in form.directory.iterdir())
     output.result(
         {"model": name, "precision": str(precision), "path": str(form.directory), "bytes": size},
@@ -98,6 +99,20 @@ def _tell(made: "ModelFiles", output: Output) -> Exit:
         f"{made.name} ({made.precision}) is made, {size / 1e9:.1f} GB in {made.directory}",
     )
     return Exit.DONE
+
+
+def record_golden(name: str, precision: "Precision", output: Output) -> None:
+    """Keep what the CPU says of the golden clip, for the daemon's judgement of a GPU. The fetch counts without it."""
+    from coldvoxd.core.errors import ProviderFault
+    from coldvoxd.golden import record
+    from coldvoxd.models import find_model
+
+    try:
+        record(find_model(name, precision))
+    except (ModelMissing, ModelInvalid, ProviderFault, OSError) as fault:
+        output.note(
+            f"The model could not be tried on the CPU ({fault}). The daemon will try it itself where it needs to know."
+        )
 
 
 def prepared_of(model: str) -> list[Told]:

@@ -6,13 +6,15 @@
     PROBING   the CPU answers, and the accelerator is being tried with the golden clip
     ASLEEP    the machine is about to sleep or sleeps; the CPU answers what is left, and nothing is open on the accelerator
     SETTLED   the CPU answers, and nothing else is wanted or can be had in this process
+    RESTING   nobody has dictated for long: the accelerator was let go of, and the next session wakes it
 
 Theory of operation. A fault has a class, which says what may help: time (`transient`, `unhealthy`), a new process
 (`sticky`: a CUDA context that saw an illegal access stays broken for the life of its process), or nothing (`absent`).
 After a fault that time may heal the accelerator is probed with growing pauses, and an accelerator that comes back only
 to fail again soon is not trusted with shorter ones: the pause starts again from the bottom only after `CALM_S` of good
 service. So it never flaps. A sleep of the machine takes a CUDA context's memory away, unless the driver was told to keep it:
-a process that ever had one is replaced after the wake. "GPU" stands for whatever accelerator the ladder begins with.
+a process that ever had one is replaced after the wake. Where the accelerator is watched (`Unwell`, `WellAgain`), nothing is
+probed and no process is replaced while the watch says no. "GPU" stands for whatever accelerator the ladder begins with.
 
 `step` is pure; times are the caller's seconds, chance is the caller's `jitter`.
 """
@@ -37,6 +39,7 @@ class Phase(StrEnum):
     PROBING = "PROBING"
     ASLEEP = "ASLEEP"
     SETTLED = "SETTLED"
+    RESTING = "RESTING"
 
 
 class FaultClass(StrEnum):
@@ -61,6 +64,7 @@ class Reason(StrEnum):
     GPU_WRONG_OUTPUT = "gpu-wrong-output"
     GPU_FAULT = "gpu-fault"
     GPU_OVERHEATING = "gpu-overheating"
+    GPU_MEMORY_ERRORS = "gpu-memory-errors"
     DRIVER_MISMATCH = "driver-mismatch"
     SLEEP = "sleep"
     """The machine sleeps or slept, and the accelerator has not been taken up again."""
@@ -90,8 +94,34 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwell:
+    """Its watch says no, until it says `WellAgain`."""
+
+    fault_class: FaultClass
+    reason: Reason
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WellAgain:
+    """Its watch has nothing against it any more."""
+
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeDue:
     """The pause is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyDictates:
+    """For so long that the accelerator is to be let go of."""
+
+
+@dataclass(frozen=True, slots=True)
+class SomebodyDictates:
+    """A session begins, or there is something else to recognize."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +137,9 @@ class Woken:
     """Whether this process ever had a context on the accelerator that a sleep may have broken."""
 
 
-Event = Loaded | CpuWanted | Fault | ProbeDue | Suspending | Woken
+Health = Unwell | WellAgain
+Use = NobodyDictates | SomebodyDictates
+Event = Loaded | CpuWanted | Fault | Health | ProbeDue | Use | Suspending | Woken
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +150,11 @@ class UseGpu:
 @dataclass(frozen=True, slots=True)
 class UseCpu:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class RestGpu:
+    """The accelerator is let go of though it is well; the CPU stays as it stands by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +180,7 @@ class ReplaceSelfWhenIdle:
     """Only a new process can use the accelerator again."""
 
 
-Effect = UseGpu | UseCpu | DropGpu | Probe | ProbeLater | ReplaceSelfWhenIdle
+Effect = UseGpu | UseCpu | RestGpu | DropGpu | Probe | ProbeLater | ReplaceSelfWhenIdle
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +192,8 @@ class FailoverState:
     on_gpu_since_s: float = 0.0
     sticky: bool = False
     """The accelerator is beyond use in this process."""
+    held: bool = False
+    """Its watch says no."""
 
 
 class UnexpectedEvent(RuntimeError):
@@ -211,20 +250,22 @@ def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effec
     """The next state and what is to be done. Raises UnexpectedEvent, and changes nothing, where there is no row."""
     if isinstance(event, Suspending | Woken) or state.phase is Phase.ASLEEP:
         return _around_sleep(state, event)
+    if isinstance(event, Unwell | WellAgain | NobodyDictates | SomebodyDictates):
+        return _used(state, event) if isinstance(event, NobodyDictates | SomebodyDictates) else _watched(state, event)
     match state.phase, event:
         case Phase.STARTING | Phase.PROBING, Loaded(now_s):
             return replace(state, phase=Phase.ON_GPU, reason=Reason.NONE, on_gpu_since_s=now_s), (UseGpu(),)
         case Phase.STARTING, CpuWanted():
             return replace(state, phase=Phase.SETTLED), (UseCpu(),)
-        case Phase.ON_CPU, ProbeDue():
+        case Phase.ON_CPU, ProbeDue() if not state.held:
             return replace(state, phase=Phase.PROBING), (Probe(),)
-        case Phase.ON_CPU, Fault(FaultClass.STICKY):
-            settled = replace(state, phase=Phase.SETTLED, sticky=True)  # a late answer, and the worst news of all
-            return settled, (ReplaceSelfWhenIdle(),)
-        case Phase.ON_CPU | Phase.SETTLED, Fault():
-            return state, ()  # a late answer of an attempt that was given up already
-        case Phase.SETTLED, ProbeDue():
+        case Phase.ON_CPU | Phase.SETTLED | Phase.RESTING, ProbeDue():
             return state, ()  # its pause began before
+        case Phase.ON_CPU | Phase.RESTING, Fault(FaultClass.STICKY):
+            # A late answer, and the worst news of all.
+            return replace(state, phase=Phase.SETTLED, sticky=True), _renewal(state)
+        case Phase.ON_CPU | Phase.SETTLED | Phase.RESTING, Fault():
+            return state, ()  # a late answer of an attempt that was given up already
         case Phase.STARTING | Phase.ON_GPU | Phase.PROBING, Fault():
             return _fallen(state, event)
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
@@ -234,7 +275,9 @@ def _around_sleep(state: FailoverState, event: Event) -> tuple[FailoverState, tu
     match state.phase, event:
         case Phase.ASLEEP, Woken(stale=True):
             stale = replace(state, phase=Phase.SETTLED, reason=Reason.SLEEP, sticky=True)
-            return stale, (UseCpu(), ReplaceSelfWhenIdle())
+            return stale, (UseCpu(), *_renewal(state))
+        case Phase.ASLEEP, Woken() if state.held:
+            return replace(state, phase=Phase.ON_CPU), (UseCpu(),)
         case Phase.ASLEEP, Woken():
             return replace(state, phase=Phase.PROBING), (Probe(),)
         case Phase.ASLEEP | Phase.SETTLED, Suspending():
@@ -244,8 +287,12 @@ def _around_sleep(state: FailoverState, event: Event) -> tuple[FailoverState, tu
             return asleep, (UseCpu(), DropGpu(at_once=True))
         case _, Woken():
             return state, ()  # before anything was let go of
-        case _, Fault() | ProbeDue():
-            return state, ()  # of what had begun before
+        case _, Unwell(_, reason):
+            return replace(state, reason=reason, held=True), ()
+        case _, WellAgain():
+            return replace(state, held=False), ()
+        case _, Fault() | ProbeDue() | NobodyDictates() | SomebodyDictates():
+            return state, ()  # of what had begun before, or too late
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
 
 
@@ -261,3 +308,42 @@ def _fallen(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Ef
             return replace(fallen, phase=Phase.SETTLED), down
         case FaultClass.TRANSIENT | FaultClass.UNHEALTHY:
             return fallen, (*down, ProbeLater(pause_s(faults, fault.jitter)))
+
+
+def _watched(state: FailoverState, event: Unwell | WellAgain) -> tuple[FailoverState, tuple[Effect, ...]]:
+    match event:
+        case Unwell() if state.phase is Phase.SETTLED and not state.sticky and state.reason is Reason.NONE:
+            return state, ()  # nobody wants the accelerator
+        case Unwell():
+            return _unwell(state, event)
+        case WellAgain() if not state.held:
+            return state, ()
+        case WellAgain() if state.sticky:
+            return replace(state, held=False), (ReplaceSelfWhenIdle(),)
+        case WellAgain(jitter):
+            probed = replace(state, phase=Phase.ON_CPU, held=False)
+            return probed, (ProbeLater(pause_s(max(1, state.faults), jitter)),)
+
+
+def _unwell(state: FailoverState, event: Unwell) -> tuple[FailoverState, tuple[Effect, ...]]:
+    calm = state.phase is Phase.ON_GPU and event.now_s - state.on_gpu_since_s >= CALM_S
+    in_use = state.phase in {Phase.STARTING, Phase.ON_GPU, Phase.PROBING}
+    faults = (1 if calm else state.faults + 1) if in_use else state.faults
+    sticky = state.sticky or event.fault_class is FaultClass.STICKY
+    phase = Phase.SETTLED if sticky else Phase.ON_CPU
+    told = replace(state, phase=phase, reason=event.reason, faults=faults, sticky=sticky, held=True)
+    return told, (UseCpu(), DropGpu()) if in_use else (UseCpu(),)
+
+
+def _used(state: FailoverState, event: NobodyDictates | SomebodyDictates) -> tuple[FailoverState, tuple[Effect, ...]]:
+    match state.phase, event:
+        case Phase.STARTING | Phase.ON_GPU, NobodyDictates():
+            return replace(state, phase=Phase.RESTING), (RestGpu(), DropGpu())
+        case Phase.RESTING, SomebodyDictates():
+            return replace(state, phase=Phase.PROBING), (UseCpu(), Probe())
+    return state, ()
+
+
+def _renewal(state: FailoverState) -> tuple[Effect, ...]:
+    """A new process is of no use while the watch says no."""
+    return () if state.held else (ReplaceSelfWhenIdle(),)

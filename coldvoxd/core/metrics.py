@@ -1,5 +1,6 @@
 """The daemon's own figures: how often things happened and how long each stage took. Never what was said."""
 
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.values import GapReason, Hypothesis, StopReason
 
 KEPT_SAMPLES = 1000
@@ -75,6 +77,21 @@ class Percentiles:
     p99: float
 
 
+EDGES_S = tuple(round(0.001 * 2 ** (half / 2), 6) for half in range(30))
+"""Upper edges of the classes that times are counted in, from 1 ms to 23 s; one more class holds what took longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFigures:
+    """Of the graphics card, as its driver tells; None where it doesn't."""
+
+    total_bytes: int | None = None
+    free_bytes: int | None = None
+    own_bytes: int | None = None
+    """What this process holds."""
+    temperature_c: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """All of it at one moment."""
@@ -84,6 +101,16 @@ class Figures:
     sessions: Mapping[StopReason, int]
     stages: Mapping[Stage, Percentiles]
     """Stages that have not happened yet are absent."""
+    by_provider: Mapping[str, Mapping[Stage, Percentiles]] = field(default_factory=dict)
+    """Those that ran on an execution provider, by its name."""
+    distributions: Mapping[Stage, tuple[int, ...]] = field(default_factory=dict)
+    """How many of the last runs fell into each class of `EDGES_S`."""
+    faults: Mapping[FaultClass, int] = field(default_factory=dict)
+    fault_reasons: Mapping[Reason, int] = field(default_factory=dict)
+    """Only those that happened."""
+    accelerator_load_s: float = 0.0
+    """What the last loading of the accelerator took, its golden clip included; 0 before the first."""
+    card: CardFigures = field(default_factory=CardFigures)
     uptime_s: float = 0.0
     model_load_s: float = 0.0
     """What the last loading took; 0 before the first."""
@@ -99,22 +126,38 @@ class _Series:
         ordered = sorted(self.last)
         return Percentiles(self.count, *(nearest_rank(ordered, share) for share in (0.50, 0.95, 0.99)))
 
+    def distribution(self) -> tuple[int, ...]:
+        counts = [0] * (len(EDGES_S) + 1)
+        for seconds in self.last:
+            counts[bisect_left(EDGES_S, seconds)] += 1
+        return tuple(counts)
+
 
 class Metrics:
     """Collects figures; bounded, however long the daemon runs. One thread."""
 
     def __init__(self) -> None:
         self.model_load_s = 0.0
+        self.accelerator_load_s = 0.0
         self._earlier_s = 0.0
         """For how long earlier processes served whose place this one has taken."""
         self._counts: Counter[Count] = Counter()
+        self._fault_classes: Counter[FaultClass] = Counter()
+        self._fault_reasons: Counter[Reason] = Counter()
         self._gaps: Counter[GapReason] = Counter()
         self._sessions: Counter[StopReason] = Counter()
         self._series: dict[Stage, _Series] = {}
+        self._by_provider: dict[str, dict[Stage, _Series]] = {}
 
     def count(self, what: Count) -> None:
         """It happened once more."""
         self._counts[what] += 1
+
+    def fault(self, fault_class: FaultClass, reason: Reason) -> None:
+        """The accelerator failed, or its watch said no."""
+        self._counts[Count.FAULTS] += 1
+        self._fault_classes[fault_class] += 1
+        self._fault_reasons[reason] += 1
 
     def gap(self, reason: GapReason) -> None:
         """Audio was lost."""
@@ -124,25 +167,29 @@ class Metrics:
         """A session is over."""
         self._sessions[reason] += 1
 
-    def took(self, stage: Stage, seconds: float) -> None:
-        """One more run of a stage; clocks that disagree never make it negative."""
-        series = self._series.setdefault(stage, _Series())
-        series.count += 1
-        series.last.append(max(0.0, seconds))
+    def took(self, stage: Stage, seconds: float, provider: str = "") -> None:
+        """One more run of a stage, on a provider where that matters; clocks that disagree never make it negative."""
+        found = [self._series.setdefault(stage, _Series())]
+        if provider:
+            found.append(self._by_provider.setdefault(provider, {}).setdefault(stage, _Series()))
+        for series in found:
+            series.count += 1
+            series.last.append(max(0.0, seconds))
 
     def recognized(self, hypothesis: Hypothesis) -> None:
         """The stages of one recognition; nothing where the model was not run."""
         if hypothesis.stages is not None:
-            self.took(Stage.FEATURES, hypothesis.stages.features_s)
-            self.took(Stage.ENCODER, hypothesis.stages.encoder_s)
-            self.took(Stage.DECODER, hypothesis.stages.decoder_s)
+            self.took(Stage.FEATURES, hypothesis.stages.features_s, hypothesis.provider)
+            self.took(Stage.ENCODER, hypothesis.stages.encoder_s, hypothesis.provider)
+            self.took(Stage.DECODER, hypothesis.stages.decoder_s, hypothesis.provider)
 
     def carried(self, uptime_s: float) -> dict[str, Any]:
         """All of it as JSON can hold it, for the process that takes this one's place; `uptime_s` is this one's."""
         return {
             "uptime_s": self._earlier_s + uptime_s,
             **{name: dict(counter) for name, (_, counter) in self._counters().items()},
-            "stages": {stage: [series.count, list(series.last)] for stage, series in self._series.items()},
+            "stages": _carried(self._series),
+            "by_provider": {provider: _carried(series) for provider, series in self._by_provider.items()},
         }
 
     def resume(self, carried: Mapping[str, Any]) -> None:
@@ -152,30 +199,51 @@ class Metrics:
             for what, number in carried.get(name, {}).items():
                 with suppress(ValueError):
                     counter[kind(what)] += int(number)
-        for name, (count, last) in carried.get("stages", {}).items():
-            with suppress(ValueError):
-                series = self._series.setdefault(Stage(name), _Series())
-                series.count += int(count)
-                series.last.extend(map(float, last))
+        _resume(self._series, carried.get("stages", {}))
+        for provider, stages in carried.get("by_provider", {}).items():
+            _resume(self._by_provider.setdefault(provider, {}), stages)
 
     def _counters(self) -> dict[str, tuple[type[StrEnum], Counter[Any]]]:
         return {
             "counts": (Count, self._counts),
             "gaps": (GapReason, self._gaps),
             "sessions": (StopReason, self._sessions),
+            "faults": (FaultClass, self._fault_classes),
+            "fault_reasons": (Reason, self._fault_reasons),
         }
 
-    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0) -> Figures:
+    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0, card: CardFigures | None = None) -> Figures:
         """What was collected so far, and what only the caller can know."""
         return Figures(
             counts={what: self._counts[what] for what in Count},
             gaps={reason: self._gaps[reason] for reason in GapReason},
             sessions={reason: self._sessions[reason] for reason in StopReason},
             stages={stage: self._series[stage].percentiles() for stage in Stage if stage in self._series},
+            by_provider={
+                provider: {stage: series[stage].percentiles() for stage in Stage if stage in series}
+                for provider, series in self._by_provider.items()
+            },
+            distributions={stage: self._series[stage].distribution() for stage in Stage if stage in self._series},
+            faults={fault_class: self._fault_classes[fault_class] for fault_class in FaultClass},
+            fault_reasons=dict(self._fault_reasons),
+            accelerator_load_s=self.accelerator_load_s,
+            card=card or CardFigures(),
             uptime_s=self._earlier_s + uptime_s,
             model_load_s=self.model_load_s,
             resident_bytes=resident_bytes,
         )
+
+
+def _carried(series: Mapping[Stage, _Series]) -> dict[str, Any]:
+    return {stage.value: [found.count, list(found.last)] for stage, found in series.items()}
+
+
+def _resume(series: dict[Stage, _Series], carried: Mapping[str, Any]) -> None:
+    for name, (count, last) in carried.items():
+        with suppress(ValueError):
+            found = series.setdefault(Stage(name), _Series())
+            found.count += int(count)
+            found.last.extend(map(float, last))
 
 
 def nearest_rank(ordered: list[float], share: float) -> float:

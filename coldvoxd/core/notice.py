@@ -12,6 +12,7 @@ CAUSES: dict[str, str] = {
     Reason.GPU_TIMEOUT: "The graphics card takes too long",
     Reason.GPU_WRONG_OUTPUT: "The graphics card computes wrongly",
     Reason.GPU_OVERHEATING: "The graphics card is too hot",
+    Reason.GPU_MEMORY_ERRORS: "The graphics card's memory has errors",
     Reason.NO_GPU: "The graphics card has gone",
     Reason.DRIVER_MISMATCH: "The graphics card's driver was replaced",
 }

@@ -27,11 +27,11 @@ class EndpointSettings:
     """Speech that must follow on itself before an utterance begins."""
     hangover_ms: int = field(default=500, metadata={"min": 96, "max": 5000})
     """Silence tolerated inside an utterance; more of it ends the utterance."""
-    soft_pause_ms: int = field(default=160, metadata={"min": 64, "max": 5000})
+    soft_pause_ms: int = field(default=128, metadata={"min": 64, "max": 5000})
     """Silence after which recognition begins while the hangover still runs (`speculate` under [dictation]). Never sooner than `tail_ms`, so that the same audio is recognized either way."""
     lead_ms: int = field(default=320, metadata={"min": 0, "max": 2000})
     """Audio kept from before the onset, so that first consonants survive."""
-    tail_ms: int = field(default=160, metadata={"min": 0, "max": 1000})
+    tail_ms: int = field(default=128, metadata={"min": 0, "max": 1000})
     """Audio kept after the last speech."""
     min_speech_ms: int = field(default=96, metadata={"min": 32, "max": 2000})
     """Utterances with less speech in them than this are dropped as noise."""
@@ -76,6 +76,28 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuSettings:
+    watch: str = field(default="auto", metadata={"choices": ("auto", "always", "never")})
+    """Whether the health of the graphics card is watched through NVIDIA's management library: `auto` where recognition is wanted on an NVIDIA card, `always` beside any accelerator, also the stand-in. Where there is no such library nothing is watched, and nothing is said of it."""
+    look_s: float = field(default=5.0, metadata={"min": 0.05, "max": 60.0})
+    """How often it is looked at. It is also looked at before each utterance, and severe errors are told by the driver itself."""
+    min_free_mib: int = field(default=256, metadata={"min": 0, "max": 65_536})
+    """With less memory free on the card (MiB) recognition goes on on the CPU and gives up its own part, before something fails; it comes back once its own part fits again beside that much. 0 for never."""
+    hot_c: int = field(default=0, metadata={"min": 0, "max": 120})
+    """Degrees Celsius from which the card counts as overheating; 0 for those from which it slows itself down."""
+    cool_by_c: int = field(default=8, metadata={"min": 0, "max": 50})
+    """It must be so much cooler before it is used again."""
+    braked_s: float = field(default=15.0, metadata={"min": 0.0, "max": 600.0})
+    """The card also counts as overheating when its hardware has held its clocks down for so long, for heat or for power."""
+    well_after_s: float = field(default=10.0, metadata={"min": 0.0, "max": 600.0})
+    """All must have been well for so long before the card is tried again."""
+    idle_release_s: float = field(default=0.0, metadata={"min": 0.0, "max": 86_400.0})
+    """So long after the last session, or file, the card's memory is given back and the card is left alone, so that it can sleep; the next session begins on the CPU and goes on on the card once it is loaded. 0 for never."""
+    idle_renew: bool = True
+    """What a CUDA context keeps of the card after that goes with the process: put a new one in its place, which leaves the card alone until it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReplacementSettings:
     quiet_s: float = field(default=30.0, metadata={"min": 0.1, "max": 3600.0})
     """After a fault that only a new process can mend, the daemon puts one in its own place once nobody has spoken or called for a session for so long."""
@@ -103,6 +125,7 @@ class Settings:
     endpoint: EndpointSettings = field(default_factory=EndpointSettings)
     dictation: DictationSettings = field(default_factory=DictationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    gpu: GpuSettings = field(default_factory=GpuSettings)
     replacement: ReplacementSettings = field(default_factory=ReplacementSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     log: LogSettings = field(default_factory=LogSettings)

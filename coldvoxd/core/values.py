@@ -271,6 +271,9 @@ class PreparedForm:
     """The prediction network and the joint network, or decoder_joint alone."""
     link: str = ""
     """What the first gives to the second."""
+    threads: int = 0
+    """With which the encoder was fastest here when it was tried; 0 where it wasn't."""
+    decoder_threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

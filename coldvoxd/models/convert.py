@@ -15,7 +15,7 @@ from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.golden import agrees, fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.converted import SourceFile, companions, files_of, find_converted, read_record, write_record
-from coldvoxd.models.find import cache_directory
+from coldvoxd.models.find import bundled_directory, cache_directory
 from coldvoxd.models.manifest import identify
 from coldvoxd.models.names import DECODER_JOINT, ENCODER, graph_name
 from coldvoxd.models.onnxfile import external_files
@@ -69,14 +69,14 @@ def convert(
 
 
 def target_directory(source: ModelFiles) -> Path:
-    """Beside the fp32 files where those can be written to; otherwise in the cache, under the model's name."""
-    if os.access(source.directory, os.W_OK):
+    """Beside the fp32 files where those are the user's; otherwise, or in the package, in the cache under the model's name."""
+    if _is_own(source):
         return source.directory
     return cache_directory() / source.name
 
 
 def _is_own(source: ModelFiles) -> bool:
-    return os.access(source.directory, os.W_OK)
+    return source.directory != bundled_directory() and os.access(source.directory, os.W_OK)
 
 
 def _made_of(there: ModelFiles, source: ModelFiles) -> bool:

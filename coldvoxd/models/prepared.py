@@ -95,6 +95,8 @@ def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
             directory / record["encoder"],
             tuple(directory / name for name in record["decoder"]),
             record["link"],
+            int(record["threads"]),
+            int(record["decoder_threads"]),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -115,6 +117,8 @@ def write_record(partial: Path, files: ModelFiles, form: PreparedForm, provider:
         "encoder": form.encoder.name,
         "decoder": [path.name for path in form.decoder],
         "link": form.link,
+        "threads": form.threads,
+        "decoder_threads": form.decoder_threads,
         "files": {path.name: fingerprint(path) for path in written},
     }
     (partial / RECORD).write_text(json.dumps(record, indent=1), "utf-8")

@@ -80,7 +80,9 @@ class Plasma:
         return str(await self.stage.ask(SHELL, "/PlasmaShell", "org.kde.PlasmaShell", "evaluateScript", "s", script))
 
     async def take_keyboard(self) -> None:
-        """The X server has one; nothing is to be done."""
+        """The first key that xdotool presses changes the X server's keyboard, and Plasma then takes its keys anew."""
+        await self.stage.run("xdotool", "key", "Shift_L")
+        await settled()
 
     async def press_shortcut(self) -> None:
         """Meta+Alt+D, by the X server."""
@@ -157,11 +159,12 @@ class Plasma:
             return False
 
     async def _is_shown(self) -> bool:
-        keeper = "org.kde.kglobalaccel"
+        """Whether its shortcut is known and it watches for the daemon: both come late where the machine is busy."""
+        keeper, bus = "org.kde.kglobalaccel", "org.freedesktop.DBus"
         try:
-            names = await self.stage.ask(
-                keeper, "/component/plasmashell", "org.kde.kglobalaccel.Component", "shortcutNames"
-            )
+            names = await self.stage.ask(keeper, "/component/plasmashell", f"{keeper}.Component", "shortcutNames")
         except BusError:
             return False
-        return f"activate widget {self._widget}" in names
+        rules = await self.stage.ask(bus, "/org/freedesktop/DBus", f"{bus}.Debug.Stats", "GetAllMatchRules")
+        watched = any("org.coldvox.Daemon1" in rule for those in rules.values() for rule in those)
+        return watched and f"activate widget {self._widget}" in names

@@ -180,13 +180,15 @@ class Stage:
         except BusError:
             return ""
 
-    async def state_is(self, *wanted: str) -> None:
+    async def state_is(self, wanted: str) -> None:
         """Wait for it."""
-        async with asyncio.timeout(PATIENCE_S):
-            while await self.state() not in wanted:
-                if self._daemon is not None and self._daemon.poll() is not None:
-                    raise StageError(f"the daemon has ended: {self.log('coldvoxd').read_text(errors='replace')}")
-                await asyncio.sleep(0.05)
+
+        async def is_there() -> bool:
+            if self._daemon is not None and self._daemon.poll() is not None:
+                raise StageError(f"the daemon has ended: {self.log('coldvoxd').read_text(errors='replace')}")
+            return await self.state() == wanted
+
+        await until(is_there, f"the daemon {wanted}")
 
     async def tell(self, stand_in: Path, line: str) -> str:
         """A command to a stand-in; its answer."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Repeats the whole from nothing: ./run.sh all --data DIR
-# ./run.sh shipped --data DIR --first DIR repeats the shorter way by which the shipped weights came about (README.md).
+# Repeats how the shipped weights came about: ./run.sh all --data DIR --first DIR (README.md). With --left-out, the models
+# that never heard one of the digits' speakers are trained too, for judging.
 # Single steps: setup, synthesize, train, export, evaluate, test. What is done is not done again; delete work/ to start over.
 set -euo pipefail
 from="$PWD"
@@ -9,8 +9,14 @@ cd "$(dirname "$0")"
 step="${1:-}"
 data=""
 first=""
+left_out=no
 shift $(($# > 0 ? 1 : 0))
 while (($# > 0)); do
+    if [[ "$1" == --left-out ]]; then
+        left_out=yes
+        shift
+        continue
+    fi
     case "$1" in
         --data) data="$(cd "$from" && realpath -m "${2:?--data needs a folder}")" ;;
         --first) first="$(cd "$from" && realpath -m "${2:?--first needs the folder of the first model}")" ;;
@@ -56,45 +62,38 @@ synthesize() { module synthesis --out "$work/corpus"; }
 train() {
     need_data
     local options=(--work "$work" --data "$data")
-    module train digits easy base "${options[@]}"
-    if [[ ! -f "$work/commands.pt" ]]; then module train label-commands "${options[@]}" --scorer base; fi
-    module train commands "${options[@]}"
-    if [[ ! -f "$work/final.pt" ]]; then module train label-commands "${options[@]}" --scorer commands; fi
-    module train final "${options[@]}"
-    module train without-george without-jackson without-lucas without-nicolas "${options[@]}"
-}
-
-train_shipped() {
-    need_data
-    local options=(--work "$work" --data "$data")
     if [[ ! -f "$first/vocab.txt" ]]; then
         echo "run.sh: name the folder of the first parakeet-mini's files with --first DIR" >&2
         exit 2
     fi
-    if [[ ! -f "$work/heads.pt" ]]; then
-        module train digits easy "${options[@]}"
-        module train base "${options[@]}" --steps 945
-        module train label-commands "${options[@]}" --scorer base
-        module adopt "$first" --work "$work" --pieces ours
-        module train heads "${options[@]}"
-        cp "$work/heads.pt" "$work/base.pt"
+    module train digits "${options[@]}"
+    if [[ ! -f "$work/adopted.pt" ]]; then module adopt "$first" --work "$work"; fi
+    module train heads grown "${options[@]}"
+    if [[ ! -f "$work/commands.pt" ]]; then module train label-commands "${options[@]}" --scorer grown; fi
+    module train commands "${options[@]}"
+    if [[ ! -f "$work/final.pt" ]]; then module train label-commands "${options[@]}" --scorer commands; fi
+    module train final polished "${options[@]}"
+    module blend "$first" polished blended --work "$work" --encoder 0.3 --decoder 0.1
+    module train settled "${options[@]}"
+    module blend "$first" settled shipped --work "$work" --encoder 0.12
+    if [[ "$left_out" == yes ]]; then
+        module train without-george without-jackson without-lucas without-nicolas "${options[@]}"
     fi
-    module train commands "${options[@]}" --steps 340
-    module train final "${options[@]}" --steps 346
-    module export "$work/final.pt" "$work/export"
 }
 
 export_models() {
-    module export "$work/final.pt" "$work/export"
+    module export "$work/shipped.pt" "$work/export"
     for speaker in george jackson lucas nicolas; do
-        module export "$work/without-$speaker.pt" "$work/left-out/without-$speaker"
+        if [[ -f "$work/without-$speaker.pt" ]]; then
+            module export "$work/without-$speaker.pt" "$work/left-out/without-$speaker"
+        fi
     done
     cp LICENSE-WEIGHTS "$work/export/LICENSE"
-    cp MODEL_CARD.md "$work/export/"
 }
 
 evaluate() {
     need_data
+    mkdir -p "$work/left-out"
     module evaluate --model "$work/export" --left-out "$work/left-out" --corpora "$work/corpus" --data "$data" \
         --report "$work/evaluation.json" | tee "$work/evaluation.md"
 }
@@ -105,13 +104,6 @@ case "$step" in
     train) train ;;
     export) export_models ;;
     evaluate) evaluate ;;
-    shipped)
-        need_data
-        setup
-        synthesize
-        train_shipped
-        evaluate
-        ;;
     test) "$python" -m pytest -q ;;
     all)
         need_data
@@ -122,7 +114,7 @@ case "$step" in
         evaluate
         ;;
     *)
-        echo "usage: run.sh all|shipped|setup|synthesize|train|export|evaluate|test [--data DIR] [--first DIR]" >&2
+        echo "usage: run.sh all|setup|synthesize|train|export|evaluate|test [--data DIR] [--first DIR] [--left-out]" >&2
         exit 2
         ;;
 esac

@@ -104,6 +104,10 @@ def test_a_directory_of_somebody_else_is_left_alone(model: ModelFiles, tmp_path:
         assert {path.name for path in made.directory.iterdir()} >= {"vocab.txt", "config.json"}
 
 
+def test_the_package_is_left_as_it_is() -> None:
+    assert target_directory(model_files("mini", bundled_directory(), Precision.FP32)) == cache_directory() / "mini"
+
+
 def test_too_little_memory_and_too_little_disk_are_told_beforehand(tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable:    6000000 kB\n")

@@ -1,6 +1,7 @@
 """The decoder in two graphs computes what it computes in one, and less often."""
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from coldvoxd.asr.decoder import CutDecoder, Decoder, WholeDecoder, open_decoder
+from coldvoxd.asr.decoder import CutDecoder, Decoder, WholeDecoder, faster, open_decoder
 from coldvoxd.asr.graph import cut
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ModelInvalid, ProviderFault
@@ -195,6 +196,36 @@ def test_a_graph_without_a_known_frame_size_is_refused(tmp_path: Path) -> None:
     onnx.save(model, path)
     with pytest.raises(ModelInvalid, match="leaves the size of encoder_outputs open"):
         open_decoder(path, 4, 10, open_from(path), same)
+
+
+class Slow(Counted):
+    """A session that takes longer to be asked."""
+
+    def wrap(self, session: Session) -> Session:
+        bind = session.bound
+
+        def bound(feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]) -> Callable[[], None]:
+            run = bind(feeds, results)
+
+            def slowly() -> None:
+                time.sleep(0.02)
+                run()
+
+            return slowly
+
+        session.bound = bound  # type: ignore[method-assign] # a device far away
+        return session
+
+
+@pytest.mark.parametrize("slow_first", [True, False])
+def test_of_two_decoders_the_faster_is_kept_and_the_other_closed(path: Path, slow_first: bool) -> None:
+    quick = open_decoder(path, BLANK, CLASSES, open_from(path), same)
+    slow = open_decoder(path, BLANK, CLASSES, open_from(path), Slow().wrap)
+    expected = walk(quick, 1)
+    assert faster(*((slow, quick) if slow_first else (quick, slow))) is quick
+    assert np.array_equal(walk(quick, 1), expected), "the trial leaves nothing behind"
+    with pytest.raises(ProviderFault, match="closed"):
+        slow.score(np.zeros(FRAME_SIZE, np.float32))
 
 
 def test_a_bound_run_of_a_closed_session_says_so(path: Path) -> None:

@@ -43,6 +43,8 @@ def test_recordings_are_16_khz_with_no_exact_silence_and_no_clipping() -> None:
 def test_the_licence_and_the_model_card_are_beside_the_weights() -> None:
     assert "CC BY-SA 4.0" in (mini() / "LICENSE").read_text()
     assert "human voice" in (mini() / "MODEL_CARD.md").read_text()
+    for source in ("Free Spoken Digit Dataset", "Picovoice"):
+        assert source in (mini() / "LICENSE").read_text()
 
 
 def test_the_bundled_model_has_both_precisions() -> None:

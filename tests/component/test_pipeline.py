@@ -314,7 +314,7 @@ async def test_words_come_where_asked_for_with_times_in_the_session() -> None:
         transcript = scene.announced.transcripts[0]
         assert transcript.start_s == pytest.approx(20 * FRAME_S)
         assert transcript.words[0].start_s == pytest.approx(20 * FRAME_S + 0.1)
-        assert transcript.end_s - transcript.start_s == pytest.approx(25 * FRAME_S, abs=0.002)
+        assert transcript.end_s - transcript.start_s == pytest.approx(24 * FRAME_S, abs=0.002)
 
 
 async def test_a_second_start_is_refused_also_while_text_is_pending() -> None:

@@ -22,7 +22,7 @@ from coldvoxd.models import find_model, prepared
 from coldvoxd.models.onnxfile import packed_offsets
 from coldvoxd.models.prepared import RECORD, find_form, fingerprint, stored_forms
 from coldvoxd.preparation import have_prepared
-from coldvoxd.preparing import prepare
+from coldvoxd.preparing import clearly_fastest, prepare
 from coldvoxd.recognizers import open_on_cpu, open_staged
 from tests.support.speech import mini, samples
 
@@ -148,9 +148,10 @@ def test_what_does_not_fit_is_not_used(
     assert find_form(files) is None
     if change is not changed_weights:
         assert heard(model) == samples()[0].heard["fp32"], "the model's own files serve"
-    again = prepare(files, budget_bytes=PLENTY)
-    assert find_form(files) == again
-    assert [stored.directory for stored in stored_forms()] == [again.directory], "what no longer fits is gone"
+    if change in {cut_off, touched}:
+        again = prepare(files, budget_bytes=PLENTY)
+        assert find_form(files) == again
+        assert [stored.directory for stored in stored_forms()] == [again.directory], "what no longer fits is gone"
 
 
 def test_a_form_that_cannot_be_opened_is_passed_over(
@@ -217,6 +218,40 @@ def test_a_full_disk_is_told_beforehand(files: ModelFiles, monkeypatch: pytest.M
     monkeypatch.setattr(preparing, "SPARE_BYTES", 10**18)
     with pytest.raises(PrepareFault, match="The disk is too full"):
         prepare(files, budget_bytes=PLENTY)
+
+
+def test_the_threads_of_a_model_that_is_worth_it_are_tried(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = prepare(files, budget_bytes=PLENTY)
+    assert (form.threads, form.decoder_threads) == (0, 0), "a small one's are not"
+    monkeypatch.setattr(preparing, "WORTH_BYTES", 1)
+    monkeypatch.setattr(preparing, "physical_cores", lambda: 2)
+    assert set(preparing.fastest_threads(files, form)) <= {1, 2}
+
+
+def test_as_many_threads_as_cores_unless_fewer_are_clearly_faster() -> None:
+    assert clearly_fastest({4: 1.0, 2: 0.95, 1: 1.8}) == 4
+    assert clearly_fastest({4: 1.0, 2: 0.85, 1: 0.88}) == 2
+    assert clearly_fastest({1: 3.0}) == 1
+
+
+def test_what_was_fastest_is_recorded_and_used(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "fastest_threads", lambda _files, _form: (2, 1))
+    form = prepare(files, budget_bytes=PLENTY)
+    assert (form.threads, form.decoder_threads) == (2, 1)
+    opened: list[int] = []
+    real = ort.session_options
+
+    def watched(threads: int = 0, **options: bool) -> object:
+        opened.append(threads)
+        return real(threads, **options)
+
+    monkeypatch.setattr(ort, "session_options", watched)
+    monkeypatch.setattr("coldvoxd.asr.parakeet.physical_cores", lambda: 2)
+    ParakeetRecognizer.open(files, prepared=form)
+    assert opened == [2, 1, 1]
+    opened.clear()
+    ParakeetRecognizer.open(files, threads=3, prepared=form)
+    assert opened == [3, 3, 3], "who names a number gets it"
 
 
 def test_what_was_left_unfinished_goes(files: ModelFiles, cache: Path) -> None:

@@ -1,11 +1,15 @@
 """One recognizer on one lane: used no more at once, let go of when there is time."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.values import EndReason, Precision, Utterance
 from coldvoxd.models import find_model
+from coldvoxd.ort import return_memory
 from coldvoxd.rung import Rung
 from tests.support.eventually import eventually
 from tests.support.speech import samples
@@ -44,3 +48,21 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
     run = rung.start(hello())
     assert (await run.answer).text == samples()[0].heard["fp32"]
     rung.close()
+
+
+async def test_the_memory_of_long_audio_is_given_back_after_the_answer() -> None:
+    """So next to nothing is left that could be given back: a hundred megabytes would be."""
+    rung = Rung("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+    await rung.open()
+    noise = np.random.default_rng(0).normal(0, 0.05, 60 * 16_000).astype(np.float32)
+    await rung.start(Utterance(1, 1, 0, noise, EndReason.LENGTH)).answer
+    await rung._lane.submit(lambda: None)
+    kept = anonymous_bytes()
+    return_memory()
+    assert kept - anonymous_bytes() < 10_000_000
+    rung.close()
+
+
+def anonymous_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))

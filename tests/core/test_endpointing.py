@@ -26,7 +26,9 @@ from coldvoxd.core.endpointing import (
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import FRAME_SAMPLES, EndReason
 
-SETTINGS = EndpointSettings(onset_ms=64, hangover_ms=160, lead_ms=64, tail_ms=32, min_speech_ms=96, max_utterance_s=3.2)
+SETTINGS = EndpointSettings(
+    onset_ms=64, hangover_ms=160, soft_pause_ms=160, lead_ms=64, tail_ms=32, min_speech_ms=96, max_utterance_s=3.2
+)
 PROBABILITIES = {"#": 0.9, "-": 0.4, ".": 0.02, "q": 0.9}
 F = FRAME_SAMPLES
 

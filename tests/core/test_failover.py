@@ -1,5 +1,7 @@
 """On which rung utterances are recognized, told as sequences of events."""
 
+from dataclasses import replace
+
 import pytest
 
 from coldvoxd.core.failover import (
@@ -13,16 +15,21 @@ from coldvoxd.core.failover import (
     Fault,
     FaultClass,
     Loaded,
+    NobodyDictates,
     Phase,
     Probe,
     ProbeDue,
     ProbeLater,
     Reason,
     ReplaceSelfWhenIdle,
+    RestGpu,
+    SomebodyDictates,
     Suspending,
     UnexpectedEvent,
+    Unwell,
     UseCpu,
     UseGpu,
+    WellAgain,
     Woken,
     classify,
     pause_s,
@@ -144,6 +151,100 @@ def test_late_news_that_the_accelerator_is_beyond_use_ends_the_probing() -> None
     assert after(Loaded(0.0), transient(), sticky, ProbeDue())[1] == ()
 
 
+HOT = Unwell(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, 10.0)
+LOST = Unwell(FaultClass.STICKY, Reason.GPU_LOST, 10.0)
+
+
+def test_what_the_watch_says_goes_down_at_once_and_holds_every_probe() -> None:
+    state, effects = after(Loaded(0.0), HOT)
+    assert (state.phase, state.reason, effects) == (Phase.ON_CPU, Reason.GPU_OVERHEATING, (UseCpu(), DropGpu()))
+    assert step(state, ProbeDue()) == (state, ())
+
+
+def test_once_the_watch_has_nothing_against_it_the_accelerator_is_probed_after_the_usual_pause() -> None:
+    state, effects = after(Loaded(0.0), HOT, WellAgain())
+    assert (state.phase, effects) == (Phase.ON_CPU, (ProbeLater(FIRST_PAUSE_S),))
+    state, effects = after(Loaded(0.0), HOT, WellAgain(), ProbeDue())
+    assert (state.phase, effects) == (Phase.PROBING, (Probe(),))
+
+
+def test_a_watch_that_changes_its_mind_often_is_trusted_with_longer_pauses_only() -> None:
+    state, pauses = FailoverState(), []
+    for number in range(12):
+        state, _ = step(state, Loaded(20.0 * number))
+        state, _ = step(state, replace(HOT, now_s=20.0 * number + 10.0))
+        state, effects = step(state, WellAgain())
+        pauses += [effect.pause_s for effect in effects if isinstance(effect, ProbeLater)]
+        state, _ = step(state, ProbeDue())
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE_S
+
+
+def test_a_watch_that_says_no_while_the_cpu_serves_already_is_told_and_holds_the_probe() -> None:
+    state, effects = after(Loaded(0.0), transient(), HOT)
+    assert (state.reason, state.held, effects) == (Reason.GPU_OVERHEATING, True, (UseCpu(),))
+    assert after(Loaded(0.0), transient(), HOT, ProbeDue())[1] == ()
+
+
+def test_a_lost_card_takes_a_new_process_but_not_before_it_has_come_back() -> None:
+    state, effects = after(Loaded(0.0), LOST)
+    assert (state.phase, state.sticky, effects) == (Phase.SETTLED, True, (UseCpu(), DropGpu()))
+    state, effects = after(Loaded(0.0), LOST, WellAgain())
+    assert (state.sticky, state.held, effects) == (True, False, (ReplaceSelfWhenIdle(),))
+    struck = Fault(FaultClass.STICKY, Reason.GPU_LOST, 9.0)
+    state, effects = after(Loaded(0.0), struck, LOST)
+    assert (state.sticky, state.held, effects) == (True, True, (UseCpu(),))
+
+
+def test_a_late_sticky_fault_while_the_watch_says_no_waits_for_it_too() -> None:
+    sticky = Fault(FaultClass.STICKY, Reason.GPU_FAULT, 11.0)
+    state, effects = after(Loaded(0.0), HOT, sticky)
+    assert (state.phase, state.sticky, effects) == (Phase.SETTLED, True, ())
+    assert after(Loaded(0.0), HOT, sticky, WellAgain())[1] == (ReplaceSelfWhenIdle(),)
+
+
+def test_an_absent_accelerator_is_tried_once_the_watch_sees_it_come() -> None:
+    absent = Fault(FaultClass.ABSENT, Reason.NO_GPU, 0.0)
+    gone = Unwell(FaultClass.UNHEALTHY, Reason.NO_GPU, 1.0)
+    state, effects = after(absent, gone, WellAgain())
+    assert (state.phase, effects) == (Phase.ON_CPU, (ProbeLater(FIRST_PAUSE_S),))
+
+
+def test_what_the_watch_says_is_nothing_to_those_who_want_the_cpu_or_are_told_nothing_new() -> None:
+    state, _ = after(CpuWanted())
+    assert step(state, HOT) == (state, ())
+    assert step(state, WellAgain()) == (state, ())
+    state, _ = after(Loaded(0.0))
+    assert step(state, WellAgain()) == (state, ())
+
+
+def test_an_accelerator_that_nobody_needs_rests_until_somebody_dictates() -> None:
+    state, effects = after(Loaded(0.0), NobodyDictates())
+    assert (state.phase, state.reason, effects) == (Phase.RESTING, Reason.NONE, (RestGpu(), DropGpu()))
+    assert step(state, NobodyDictates()) == (state, ())
+    state, effects = step(state, SomebodyDictates())
+    assert (state.phase, effects) == (Phase.PROBING, (UseCpu(), Probe()))
+    state, effects = step(state, Loaded(50.0))
+    assert (state.phase, effects) == (Phase.ON_GPU, (UseGpu(),))
+
+
+def test_only_an_accelerator_that_serves_or_was_not_tried_yet_is_put_to_rest() -> None:
+    for events in [(CpuWanted(),), (Loaded(0.0), transient()), (Loaded(0.0), transient(), ProbeDue())]:
+        state, _ = after(*events)
+        assert step(state, NobodyDictates()) == (state, ())
+    assert after(NobodyDictates())[0].phase is Phase.RESTING
+    state, _ = after(Loaded(0.0))
+    assert step(state, SomebodyDictates()) == (state, ())
+
+
+def test_late_news_of_an_accelerator_at_rest_count_only_where_it_is_beyond_use() -> None:
+    state, _ = after(Loaded(0.0), NobodyDictates())
+    assert step(state, transient()) == (state, ())
+    assert step(state, ProbeDue()) == (state, ())
+    state, effects = step(state, Fault(FaultClass.STICKY, Reason.GPU_FAULT, 11.0))
+    assert (state.phase, effects) == (Phase.SETTLED, (ReplaceSelfWhenIdle(),))
+
+
 IN_USE = ((), (Loaded(0.0),), (Loaded(0.0), transient()), (Loaded(0.0), transient(), ProbeDue()))
 """Starting, serving, fallen and probing."""
 
@@ -182,3 +283,10 @@ def test_whoever_wants_the_cpu_sleeps_as_he_is_and_a_wake_without_a_sleep_is_non
     assert step(settled, Suspending()) == step(settled, Woken(stale=False)) == (settled, ())
     serving, _ = after(Loaded(0.0))
     assert step(serving, Woken(stale=True)) == (serving, ())
+
+
+def test_what_the_watch_says_around_a_sleep_counts_after_it() -> None:
+    state, effects = after(Loaded(0.0), Suspending(), HOT, Woken(stale=False))
+    assert (state.phase, state.held, effects) == (Phase.ON_CPU, True, (UseCpu(),))
+    assert after(Loaded(0.0), HOT, Suspending(), Woken(stale=True))[1] == (UseCpu(),)
+    assert after(Loaded(0.0), HOT, Suspending(), WellAgain(), Woken(stale=False))[1] == (Probe(),)

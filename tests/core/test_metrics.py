@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from coldvoxd.core.metrics import KEPT_SAMPLES, Count, Metrics, Percentiles, Stage, nearest_rank
+from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.metrics import EDGES_S, KEPT_SAMPLES, CardFigures, Count, Metrics, Percentiles, Stage, nearest_rank
+from coldvoxd.core.plot import bars, extent
 from coldvoxd.core.values import GapReason, Hypothesis, StageSeconds, StopReason
 
 
@@ -78,6 +80,52 @@ def test_a_recognition_tells_its_stages_and_none_where_the_model_was_not_run() -
         Stage.DECODER: (1, 0.3),
     }
     assert "secret" not in repr(metrics.figures())
+
+
+def test_what_ran_on_a_provider_is_told_apart_and_counts_in_the_whole() -> None:
+    metrics = Metrics()
+    metrics.took(Stage.ENCODER, 0.1, "fast")
+    metrics.took(Stage.ENCODER, 0.3, "slow")
+    metrics.took(Stage.DELIVERY, 0.5)
+    figures = metrics.figures()
+    assert figures.stages[Stage.ENCODER] == Percentiles(2, 0.1, 0.3, 0.3)
+    assert figures.by_provider == {
+        "fast": {Stage.ENCODER: Percentiles(1, 0.1, 0.1, 0.1)},
+        "slow": {Stage.ENCODER: Percentiles(1, 0.3, 0.3, 0.3)},
+    }
+
+
+def test_faults_are_counted_by_class_and_by_reason() -> None:
+    metrics = Metrics()
+    metrics.fault(FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY)
+    metrics.fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT)
+    figures = metrics.figures(card=CardFigures(total_bytes=7))
+    assert figures.counts[Count.FAULTS] == 2
+    assert figures.faults == dict.fromkeys(FaultClass, 0) | {FaultClass.TRANSIENT: 2}
+    assert figures.fault_reasons == {Reason.GPU_OUT_OF_MEMORY: 1, Reason.GPU_TIMEOUT: 1}
+    assert figures.card.total_bytes == 7
+
+
+def test_times_are_counted_in_classes_that_hold_their_upper_edge_and_all_above() -> None:
+    metrics = Metrics()
+    for seconds in (0.0, EDGES_S[0], EDGES_S[1], 1e9):
+        metrics.took(Stage.QUEUE, seconds)
+    distribution = metrics.figures().distributions[Stage.QUEUE]
+    assert (distribution[0], distribution[1], distribution[-1], sum(distribution)) == (2, 1, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("counts", "blocks", "plain"),
+    [([0, 1, 8], " ▁█", " .#"), ([0, 0], "  ", "  "), ([], "", ""), ([1000, 1], "█▁", "#.")],
+)
+def test_a_plot_shows_the_least_and_the_most(counts: list[int], blocks: str, plain: str) -> None:
+    assert bars(counts) == blocks
+    assert bars(counts, ascii_only=True) == plain
+
+
+def test_the_extent_is_that_of_all_rows() -> None:
+    assert extent([[0, 1, 0, 0], [0, 0, 2, 0]]) == (1, 3)
+    assert extent([[0, 0]]) == extent([]) == (0, 0)
 
 
 def test_a_new_process_goes_on_from_what_the_old_one_counted() -> None:

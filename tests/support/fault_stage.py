@@ -206,6 +206,7 @@ class Stage:
     async def _plain_recognition_s(self, client: TimedClient) -> float:
         """The same speech twice more, well and on the CPU: from its endpoint to its text, on average."""
         await self._tell("WELL")
+        await self._tell("REFUSE absent 9")  # it must not come back amid the comparison
         before = len(client.texts)
         client.speech_ended_s.clear()
         await client.call("StartDictation")

@@ -27,6 +27,8 @@ from mini_parakeet.features import HOP, Features, log_mel, normalized_log_mel, p
 from mini_parakeet.model import SUBSAMPLING, encoder_frames
 from mini_parakeet.tokenizer import Tokenizer
 
+HUMAN = ("barista", "digits")
+"""Groups of human speech: so few voices that they are always bent to the full."""
 SHORTEST_SAMPLES = 1_920
 PADDING_FRAMES = 16
 """Batches are padded to multiples of this, so that few tensor shapes occur."""
@@ -141,7 +143,7 @@ class Composer:
         samples, text = clip.samples, clip.text
         if name == "digits" and self.rng.random() < 0.5:
             samples, text = self._digit_run(clip)
-        return voiced(samples, self.rng, strength), text
+        return voiced(samples, self.rng, FULL if name in HUMAN else strength), text
 
     def _silence(self) -> Samples:
         rng = self.rng

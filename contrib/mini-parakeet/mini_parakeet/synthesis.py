@@ -22,6 +22,7 @@ from scipy.signal import resample_poly
 
 from mini_parakeet.corpus import SAMPLE_RATE, Clip, Samples, write_corpus
 from mini_parakeet.grammar import (
+    DICTATION_WORDS,
     VOCABULARY,
     Prompt,
     command,
@@ -268,12 +269,24 @@ def synthesize(job: Job) -> Clip | None:
 
 def jobs_for(engine: str, count: int, seed: str) -> Iterator[Job]:
     rng = random.Random(f"{engine}-{seed}")
+    held_out = set(held_out_sentences())
     prompts = training_prompts(rng)
     for _ in range(count):
         spoken = next(prompts)
-        if engine == "kokoro" and rng.random() < 0.35:  # the dearest and most human voices go to digits
-            spoken = telephone_number(rng)
+        if engine == "kokoro" and rng.random() < 0.6:  # the dearest and most human voices go to digits
+            number = telephone_number(rng)
+            spoken = spoken if number.text in held_out else number
         yield Job(engine, spoken, training_settings(engine, rng))
+
+
+def salad_jobs(engine: str, count: int, seed: str) -> Iterator[Job]:
+    """Words with no grammar to lean on, so that what was said counts for more than what is likely."""
+    rng = random.Random(f"salad-{engine}-{seed}")
+    held_out = set(held_out_sentences())
+    for _ in range(count):
+        text = salad(rng, rng.choice([VOCABULARY, VOCABULARY, DICTATION_WORDS]), 1, 6)
+        if text not in held_out:
+            yield Job(engine, Prompt(text, text), training_settings(engine, rng))
 
 
 def unknown_word_jobs(count: int, seed: str) -> Iterator[Job]:
@@ -285,9 +298,10 @@ def unknown_word_jobs(count: int, seed: str) -> Iterator[Job]:
         yield Job(engine, Prompt("", spoken), training_settings(engine, rng))
 
 
-TRAINING_COUNTS = {"espeak": 7000, "flite": 2500, "hibari": 4500, "pico": 4000, "joe": 1400}
+TRAINING_COUNTS = {"espeak": 7000, "flite": 2500, "hibari": 4500, "pico": 4000, "joe": 600}
+SALAD_COUNTS = {"espeak": 2500, "flite": 600, "hibari": 1300, "pico": 1200}
 KOKORO_SHARDS = 2
-KOKORO_SHARD_CLIPS = 200
+KOKORO_SHARD_CLIPS = 60
 
 
 def evaluation_jobs() -> dict[str, list[Job]]:
@@ -344,6 +358,8 @@ def main() -> None:
             make(out / f"eval-{name}", jobs, arguments.workers)
         for engine, count in TRAINING_COUNTS.items():
             make(out / f"train-{engine}", list(jobs_for(engine, count, "0")), arguments.workers)
+        for engine, count in SALAD_COUNTS.items():
+            make(out / f"train-{engine}-salad", list(salad_jobs(engine, count, "0")), arguments.workers)
         make(out / "train-unknown", list(unknown_word_jobs(500, "0")), arguments.workers)
     if arguments.only != "rest":
         for shard in range(KOKORO_SHARDS):

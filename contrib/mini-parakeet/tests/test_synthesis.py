@@ -15,6 +15,7 @@ from mini_parakeet.synthesis import (
     UNKNOWN_WORDS,
     evaluation_jobs,
     jobs_for,
+    salad_jobs,
     style_weights,
     to_clip_rate,
     trimmed,
@@ -30,6 +31,11 @@ def test_held_out_voices_and_sentences_are_never_trained(engine: str) -> None:
         assert voice.split("+")[-1] not in ESPEAK_HELD_OUT
         assert voice not in (FLITE_HELD_OUT, *FESTIVAL_HELD_OUT)
         assert job.prompt.text not in held_out
+
+
+def test_salad_repeats_no_held_out_sentence() -> None:
+    held_out = set(held_out_sentences())
+    assert all(job.prompt.text not in held_out for job in salad_jobs("espeak", 2500, "0"))
 
 
 def test_jobs_are_the_same_every_time() -> None:

@@ -5,6 +5,7 @@ from dbus_next import Variant
 
 from coldvoxd.bus.contract import ENGINE
 from coldvoxd.core import errors
+from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.values import GapReason, StopReason
 from tests.support.bus import BusClient, BusError, RunningService
@@ -50,17 +51,30 @@ async def test_metrics_have_the_types_of_the_contract_and_grow(running: RunningS
         "gaps": "a{st}",
         "sessions": "a{st}",
         "stages": "a{s(tddd)}",
+        "stages-by-provider": "a{sa{s(tddd)}}",
+        "distributions": "a{sat}",
+        "distribution-edges": "ad",
+        "faults": "a{st}",
+        "fault-reasons": "a{st}",
+        "accelerator-load": "d",
+        "gpu": "a{st}",
     }
     assert metrics["memory"].value == 1 << 33
     assert metrics["sessions"].value == {reason.value: 0 for reason in StopReason}
     assert metrics["stages"].value == {}
     running.control.metrics.count(Count.UTTERANCES)
     running.control.metrics.gap(GapReason.LOST)
-    running.control.metrics.took(Stage.ENCODER, 0.25)
+    running.control.metrics.took(Stage.ENCODER, 0.25, "CUDAExecutionProvider")
+    running.control.metrics.fault(FaultClass.STICKY, Reason.GPU_LOST)
     metrics = await client.call("GetMetrics", interface=ENGINE)
     assert metrics["utterances"].value == 1
     assert metrics["gaps"].value["lost"] == 1
     assert metrics["stages"].value == {"encoder": [1, 0.25, 0.25, 0.25]}
+    assert metrics["stages-by-provider"].value == {"CUDAExecutionProvider": {"encoder": [1, 0.25, 0.25, 0.25]}}
+    assert len(metrics["distributions"].value["encoder"]) == len(metrics["distribution-edges"].value) + 1
+    assert (metrics["faults"].value["sticky"], metrics["fault-reasons"].value) == (1, {"gpu-lost": 1})
+    assert metrics["provider-faults"].value == 1
+    assert metrics["gpu"].value == {}
 
 
 async def test_the_delivery_of_each_text_is_timed(running: RunningService, client: BusClient) -> None:

@@ -535,6 +535,8 @@ def test_a_model_is_prepared_and_the_list_tells_what_that_takes(person: Person) 
     assert told == {"precision": "int8", "provider": "cpu", "bytes": told["bytes"], "fits": True}
     assert told["bytes"] == done["bytes"] == sum(path.stat().st_size for path in form.iterdir())
     assert listed["mini"]["prepared"] == []
+    records = [json.loads(record.read_text()) for record in (person.home / "cache/coldvoxd/golden").iterdir()]
+    assert {record["precision"] for record in records} == {"fp32", "int8"}, "what a GPU is judged by is known too"
     person.ctl("remove", MODEL)
     assert not form.exists()
 

@@ -1,0 +1,1 @@
+"""The graphics card's health, read through NVIDIA's management library."""

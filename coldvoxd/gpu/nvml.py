@@ -1,0 +1,203 @@
+"""Adapter of nvidia-ml-py: one graphics card, looked at through NVIDIA's management library."""
+
+import ctypes
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from coldvoxd.core.gpuhealth import Sight, Trouble
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LIBRARY = "libnvidia-ml.so.1"
+XID = 8
+"""nvmlEventTypeXidCriticalError."""
+HARDWARE_THERMAL = 0x40
+SOFTWARE_THERMAL = 0x20
+"""nvmlClocksEventReasonHwThermalSlowdown and ...SwThermalSlowdown. Limits of power are left out: they are a laptop's daily life."""
+_TROUBLES: Mapping[int, Trouble] = {
+    9: Trouble.NO_DRIVER,
+    15: Trouble.LOST,
+    16: Trouble.RESET,
+    18: Trouble.MISMATCH,
+    28: Trouble.LOST,  # NVML_ERROR_GPU_NOT_FOUND
+    999: Trouble.LOST,
+}
+"""By NVML's return code."""
+
+
+class NoLibrary(Exception):
+    """Where there is no management library, nothing can be told of its cards."""
+
+
+class Card:
+    """The card that recognition uses. Blocks, and may hang for ever; one thread at a time, but for `wait_for_xid`.
+
+    The library is loaded, and nvidia-ml-py imported, at the first look. `close` lets go of the driver, so that the card
+    may sleep; the next look opens it again.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = environment
+        self._nvml: Any = None
+        self._card: Any = None
+        self._events: Any = None
+        self._without: set[str] = set()
+        """What this card or driver doesn't tell."""
+        self._slowdown_c: int | None = None
+        self._file: tuple[Path, int] | None = None
+        """The library in use, and its inode."""
+
+    def look(self) -> Sight:
+        """All that is told of it. Raises NoLibrary."""
+        nvml = self._loaded()
+        try:
+            if self._card is None:
+                self._open()
+            return self._sight(self._card)
+        except nvml.NVMLError as error:
+            log.debug("the graphics card: %s", error)
+            return Sight(trouble=_TROUBLES.get(error.value, Trouble.NO_DRIVER if self._card is None else None))
+
+    @property
+    def tells_xids(self) -> bool:
+        """Whether `wait_for_xid` would wait."""
+        return self._events is not None
+
+    def wait_for_xid(self, limit_ms: int) -> int | None:
+        """The next Xid, None where none came within the limit. Only between a look that went well and `close`."""
+        nvml, events = self._nvml, self._events
+        try:
+            event = nvml.nvmlEventSetWait_v2(events, limit_ms)
+        except nvml.NVMLError as error:
+            if error.value != nvml.NVML_ERROR_TIMEOUT:
+                log.debug("the graphics card's events: %s", error)
+                self._events = None  # the next look tells what is wrong
+            return None
+        return int(event.eventData) if event.eventType == XID else None
+
+    def close(self) -> None:
+        """Let go of the card and of the driver. Never raises."""
+        nvml, opened = self._nvml, self._card is not None
+        events, self._events, self._card = self._events, None, None
+        if nvml is None or not opened:
+            return
+        try:
+            if events is not None:
+                nvml.nvmlEventSetFree(events)
+            nvml.nvmlShutdown()
+        except nvml.NVMLError as error:
+            log.debug("letting go of the graphics driver: %s", error)
+
+    def _loaded(self) -> Any:
+        if self._nvml is None:
+            try:
+                ctypes.CDLL(LIBRARY)  # nvidia-ml-py is large, and not imported where there is nothing for it to do
+                import pynvml
+            except (OSError, ImportError) as error:
+                raise NoLibrary(str(error)) from error
+            self._nvml = pynvml
+        return self._nvml
+
+    def _open(self) -> None:
+        nvml = self._nvml
+        nvml.nvmlInit()
+        try:
+            self._card = self._chosen()
+        except nvml.NVMLError:
+            nvml.nvmlShutdown()
+            raise
+        self._without.clear()
+        self._file = _mapped(LIBRARY)
+        self._slowdown_c = self._told(
+            "slowdown",
+            lambda: nvml.nvmlDeviceGetTemperatureThreshold(self._card, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
+        )
+        self._events = self._told("events", self._listen)
+
+    def _chosen(self) -> Any:
+        """The card that CUDA takes first, as far as the environment tells; the driver counts by bus address."""
+        nvml = self._nvml
+        first = self._environment.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+        if first.startswith("GPU-"):
+            return nvml.nvmlDeviceGetHandleByUUID(first)
+        index = int(first) if first.isdigit() and int(first) < nvml.nvmlDeviceGetCount() else 0
+        return nvml.nvmlDeviceGetHandleByIndex(index)
+
+    def _listen(self) -> Any:
+        nvml = self._nvml
+        if not nvml.nvmlDeviceGetSupportedEventTypes(self._card) & XID:
+            return None
+        events = nvml.nvmlEventSetCreate()
+        nvml.nvmlDeviceRegisterEvents(self._card, XID, events)
+        return events
+
+    def _sight(self, card: Any) -> Sight:
+        nvml = self._nvml
+        memory = nvml.nvmlDeviceGetMemoryInfo(card)
+        reasons = self._told("reasons", lambda: self._clock_reasons(card)) or 0
+        return Sight(
+            total_bytes=int(memory.total),
+            free_bytes=int(memory.free),
+            own_bytes=self._told("processes", lambda: self._own_bytes(card)),
+            temperature_c=self._told(
+                "temperature", lambda: int(nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU))
+            ),
+            slowdown_c=self._slowdown_c,
+            braked=bool(reasons & HARDWARE_THERMAL),
+            slowed=bool(reasons & SOFTWARE_THERMAL),
+            uncorrected=self._told("uncorrected", lambda: self._uncorrected(card)),
+            library_replaced=self._file is not None and _inode(self._file[0]) != self._file[1],
+        )
+
+    def _clock_reasons(self, card: Any) -> int:
+        nvml = self._nvml
+        try:
+            return int(nvml.nvmlDeviceGetCurrentClocksEventReasons(card))
+        except nvml.NVMLError_FunctionNotFound:
+            return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(card))  # drivers before 535
+
+    def _own_bytes(self, card: Any) -> int:
+        running = self._nvml.nvmlDeviceGetComputeRunningProcesses_v3(
+            card
+        )  # the plain name means this, and fails otherwise
+        return sum(int(process.usedGpuMemory or 0) for process in running if process.pid == os.getpid())
+
+    def _uncorrected(self, card: Any) -> int:
+        nvml = self._nvml
+        kind, since = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+        return int(nvml.nvmlDeviceGetTotalEccErrors(card, kind, since))
+
+    def _told(self, what: str, ask: Callable[[], T]) -> T | None:
+        """None where this card or driver doesn't tell; then it isn't asked again."""
+        if what in self._without:
+            return None
+        nvml = self._nvml
+        try:
+            return ask()
+        except (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound, nvml.NVMLError_NoPermission) as error:
+            log.debug("the graphics card doesn't tell its %s: %s", what, error)
+            self._without.add(what)
+            return None
+
+
+def _mapped(library: str, maps: Path = Path("/proc/self/maps")) -> tuple[Path, int] | None:
+    """The file behind a library that this process has mapped, and its inode; proc_pid_maps(5)."""
+    stem = library.removesuffix(".1")
+    for line in maps.read_text(errors="replace").splitlines():
+        fields = line.split(maxsplit=5)
+        if len(fields) == 6 and Path(fields[5]).name.startswith(stem):
+            return Path(fields[5].removesuffix(" (deleted)")), int(fields[4])
+    return None
+
+
+def _inode(path: Path) -> int:
+    """0 where there is no such file any more."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0

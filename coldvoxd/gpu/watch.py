@@ -1,0 +1,203 @@
+"""Watches the graphics card: looks every few seconds and before runs, listens for Xids, and tells what that means."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from coldvoxd.core import gpuhealth
+from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.gpuhealth import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
+from coldvoxd.core.settings import GpuSettings
+from coldvoxd.gpu.nvml import Card, NoLibrary
+from coldvoxd.lane import Lane
+
+log = logging.getLogger(__name__)
+
+LOOK_LIMIT_S = 5.0
+"""A look that takes longer hangs in the driver. A card that sleeps takes a second or two to wake."""
+EVENT_WAIT_MS = 2000
+"""How long one call waits for an Xid; after so long at most the driver can be let go of."""
+EVENT_LIMIT_S = 10.0
+FRESH_S = 0.5
+"""A look so old is as good as a new one."""
+LONGEST_PAUSE_S = 300.0
+"""Each look that hangs costs a thread for good, so they become fewer."""
+
+
+class Looker(Protocol):
+    """What is watched; see `Card`."""
+
+    @property
+    def tells_xids(self) -> bool: ...
+
+    def look(self) -> Sight: ...
+
+    def wait_for_xid(self, limit_ms: int) -> int | None: ...
+
+    def close(self) -> None: ...
+
+
+class Watch:
+    """Two threads of its own, which may hang and are then left behind. Event loop only.
+
+    `tell` is given each change of the card's health. While it isn't `worthwhile` the driver is let go of: whoever asks a
+    card keeps it awake. Where there is no management library, `run` returns.
+    """
+
+    def __init__(
+        self,
+        settings: GpuSettings,
+        tell: Callable[[Effect], None],
+        *,
+        worthwhile: Callable[[], bool] = lambda: True,
+        open_card: Callable[[], Looker] = Card,
+    ) -> None:
+        self.settings = settings
+        self._worthwhile = worthwhile
+        self._tell = tell
+        self._open_card = open_card
+        self._health = Health()
+        self._looks: Lane | None = None
+        self._events: Lane | None = None
+        self._card: Looker | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._looked_s = float("-inf")
+        self._hung = 0
+        """Looks in a row that were left behind."""
+        self._due = asyncio.Event()
+        self.blind = False
+        """There is no management library."""
+
+    @property
+    def sight(self) -> Sight:
+        """What was seen last."""
+        return self._health.last
+
+    @property
+    def condition(self) -> Verdict | None:
+        """What speaks against the card at present."""
+        return self._health.condition
+
+    def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
+        """What a run's own fault means together with what is known of the card; it is looked at soon."""
+        self._due.set()
+        return gpuhealth.refined(self._health, fault_class, reason, asyncio.get_running_loop().time())
+
+    async def run(self) -> None:
+        """Watch until cancelled, or return where there is nothing to watch with."""
+        while not self.blind:
+            self._due.clear()
+            if self._worthwhile():
+                await self.look()
+            else:
+                await self._let_go()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(LONGEST_PAUSE_S, self.settings.look_s * 4**self._hung)):
+                    await self._due.wait()
+
+    async def look(self) -> None:
+        """A look now, or the end of the one that is under way. None where it isn't worthwhile."""
+        if self.blind or not self._worthwhile():
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name="gpu look")
+        await asyncio.wait({self._looking})
+
+    async def fresh(self, limit_s: float) -> None:
+        """Wait for a look that is not old, but no longer than the limit: right before a run."""
+        if asyncio.get_running_loop().time() - self._looked_s <= FRESH_S:
+            return
+        looking = asyncio.create_task(self.look(), name="gpu look before a run")
+        await asyncio.wait({looking}, timeout=limit_s)
+
+    def look_soon(self) -> None:
+        """Look without waiting for the next time: something may have changed, or whether it is worthwhile."""
+        self._due.set()
+
+    def close(self) -> None:
+        """The end: what hangs in the driver is left to itself. Doesn't wait."""
+        for task in (self._looking, self._listening):
+            if task is not None:
+                task.cancel()
+        for lane in (self._looks, self._events):
+            if lane is not None:
+                lane.close()
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._looks is None:
+            self._looks = Lane("gpu")
+        if self._card is None:
+            self._card = self._open_card()
+        card, lane = self._card, self._looks
+        looking = lane.submit(card.look)
+        if not (await asyncio.wait({looking}, timeout=LOOK_LIMIT_S))[0]:
+            looking.cancel()
+            self._leave_behind()
+            self._see(Looked(Sight(trouble=Trouble.HUNG), loop.time()))
+            return
+        try:
+            sight = looking.result()
+        except NoLibrary as reason:
+            log.debug("no graphics card is watched: %s", reason)
+            self.blind = True
+            lane.close()
+            return
+        except Exception:
+            log.exception("the graphics card's watch met a fault of its own and ends")
+            self.blind = True
+            return
+        self._hung = 0
+        self._looked_s = loop.time()
+        self._see(Looked(sight, self._looked_s))
+        if sight.trouble is not None:
+            await self._let_go()  # the next look opens the driver anew: that is how a card comes back
+        elif card.tells_xids and (self._listening is None or self._listening.done()):
+            self._listening = asyncio.create_task(self._listen(card), name="gpu events")
+
+    async def _listen(self, card: Looker) -> None:
+        if self._events is None:
+            self._events = Lane("gpu-events")
+        while card.tells_xids and card is self._card and self._worthwhile():
+            waiting = self._events.submit(lambda: card.wait_for_xid(EVENT_WAIT_MS))
+            if not (await asyncio.wait({waiting}, timeout=EVENT_LIMIT_S))[0]:
+                waiting.cancel()
+                self._events.close()
+                self._events = None
+                self._leave_behind()  # with a thread inside it the library can't be closed any more
+                return
+            if (number := waiting.result()) is not None:
+                self._see(XidSeen(number, asyncio.get_running_loop().time()))
+                self._due.set()
+        self._due.set()
+
+    def _leave_behind(self) -> None:
+        """A thread that hangs in the driver can't be ended."""
+        if self._looks is not None:
+            self._looks.close()
+        self._looks = self._card = None
+        self._hung += 1
+
+    async def _let_go(self) -> None:
+        """Close the driver once nobody waits inside it."""
+        card, self._card = self._card, None
+        if self._listening is not None and self._listening is not asyncio.current_task():
+            await asyncio.wait({self._listening})
+        if card is not None and self._looks is not None:
+            closing = self._looks.submit(card.close)
+            if not (await asyncio.wait({closing}, timeout=LOOK_LIMIT_S))[0]:
+                closing.cancel()
+                self._leave_behind()
+
+    def _see(self, event: gpuhealth.Event) -> None:
+        self._health, effects = gpuhealth.step(self._health, event, self.settings)
+        for effect in effects:
+            match effect:
+                case Noted(message):
+                    log.warning("%s", message)
+                case Unwell(verdict):
+                    log.warning("%s", verdict.message)
+            self._tell(effect)

@@ -1,0 +1,94 @@
+"""A card that nobody needs is given back, and taken up again by the next session, with a real daemon on a real bus.
+
+Memory is what the stand-in library tells; the accelerator is the shipped stand-in.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from coldvoxd.bus.contract import ENGINE
+from coldvoxd.core.gpuhealth import MIB
+from coldvoxd.virtual.client import command
+from tests.support.bus import BusClient, PrivateBus
+from tests.support.daemon import RunningDaemon, daemon
+from tests.support.eventually import eventually
+from tests.support.gpu_signals import ACCELERATOR, CPU, SETTINGS, until
+from tests.support.speech import samples
+from tests.support.virtual_nvml import VirtualCard
+
+PATIENCE_S = 60.0
+SAMPLE = samples()[0]
+
+
+@asynccontextmanager
+async def resting_daemon(tmp_path: Path) -> AsyncIterator[tuple[RunningDaemon, VirtualCard]]:
+    """One that gives the card back after a second."""
+    card = VirtualCard(tmp_path)
+    with PrivateBus() as bus:
+        bus.extra_environment = {**card.environment, "XDG_RUNTIME_DIR": str(tmp_path)}
+        accelerator = bus.directory / "gpu"
+        settings = SETTINGS.format(look_s=0.1, microphone=bus.directory / "mic", accelerator=accelerator)
+        settings = settings.replace("[gpu]\n", "[gpu]\nidle_release_s = 1.0\n")
+        async with daemon(bus, tmp_path, settings) as running:
+            yield running, card
+
+
+async def changed(client: BusClient, provider: str, reason: str) -> None:
+    def seen() -> bool:
+        return any(body[1:] == [provider, reason] for body in client.bodies("ProviderChanged"))
+
+    await eventually(seen, patience_s=PATIENCE_S, what=f"{provider} because of {reason}")
+
+
+async def dictate(running: RunningDaemon, client: BusClient) -> str:
+    """Begin in the middle of the sentence: its first words were said before."""
+    speaking = asyncio.create_task(running.speak(SAMPLE))
+    await asyncio.sleep(0.4)  # of spoken audio
+    await client.call("StartDictation")
+    await speaking
+    return str(await client.call("StopDictation"))
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_is_back(tmp_path: Path) -> None:
+    async with resting_daemon(tmp_path) as (running, card), running.client() as client:
+        await client.subscribe("ProviderChanged", "Transcribed")
+        card.be(process=f"{running.process.pid} {1900 * MIB}")
+        await changed(client, CPU, "idle")
+        assert await client.get(ENGINE, "Degraded") == ""
+        card.be(process=None)  # all of it came back: this accelerator keeps no context
+        await eventually(lambda: "1900 MiB of its memory came back, 0 MiB stay" in running.log, what="what came back")
+        accelerator = running.bus.directory / "gpu"
+        await asyncio.to_thread(command, accelerator, "OPENING 20000")
+        client.signals.clear()
+        assert words(await dictate(running, client)) == words(SAMPLE.heard["fp32"]), "its beginning is there too"
+        [(_, _, _, details)] = client.bodies("Transcribed")
+        assert details["provider"].value == CPU
+        await changed(client, ACCELERATOR, "well")
+        await changed(client, CPU, "idle")
+        assert "in the place of an earlier process" not in running.log
+
+
+async def test_what_a_context_keeps_goes_with_the_process_and_the_next_one_leaves_the_card_alone(
+    tmp_path: Path,
+) -> None:
+    async with resting_daemon(tmp_path) as (running, card), running.client() as client:
+        await client.subscribe("ProviderChanged", "Transcribed")
+        card.be(process=f"{running.process.pid} {1900 * MIB}")
+        await changed(client, CPU, "idle")
+        card.be(process=f"{running.process.pid} {300 * MIB}")
+        await eventually(lambda: "1600 MiB of its memory came back, 300 MiB stay" in running.log, what="what stays")
+        await eventually(lambda: "in the place of an earlier process" in running.log, what="a new process")
+        card.be(process=None)
+        await until(client, "ExecutionProvider", CPU)
+        accelerator = running.bus.directory / "gpu"
+        assert "opened=0" in await asyncio.to_thread(command, accelerator, "STATUS"), "it has not touched the card"
+        client.signals.clear()
+        assert words(await dictate(running, client)) == words(SAMPLE.heard["fp32"])
+        await changed(client, ACCELERATOR, "well")
