@@ -43,4 +43,5 @@ def test_plain_pip_resolves_our_wheel_without_torch(wheel: Path, tmp_path: Path)
     }
     print(*(f"{name} {version}" for name, version in sorted(found.items())), sep="\n")
     assert {"coldvoxd", "numpy", "pyaudio"} <= found.keys()
+    del found["nvidia-ml-py"]  # one file of pure Python; NVIDIA's other packages are CUDA's libraries, gigabytes
     assert not {name for name in found if "torch" in name or name.startswith(("silero", "nvidia-"))}

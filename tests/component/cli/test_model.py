@@ -314,7 +314,7 @@ V2 = "parakeet-tdt-0.6b-v2"
     ("config", "told"),
     [
         (b"{}", r"config.json of istupakov/parakeet-tdt-0.6b-v2-onnx has 2 bytes .* it should have 97"),
-        (b" " * 97, r"vocab.txt of istupakov/parakeet-tdt-0.6b-v2-onnx has 3568 bytes .* it should have 9384"),
+        (b" " * 97, r"vocab.txt of istupakov/parakeet-tdt-0.6b-v2-onnx has \d+ bytes .* it should have 9384"),
     ],
 )
 def test_files_of_a_known_model_must_be_the_known_ones(person: Person, config: bytes, told: str) -> None:
