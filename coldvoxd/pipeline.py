@@ -53,6 +53,11 @@ class RecognizerKeeper(Protocol):
     @property
     def status(self) -> EngineStatus: ...
 
+    @property
+    def longest_s(self) -> float:
+        """The greatest length of an utterance, for the recognizer's sake; infinity where it isn't known."""
+        ...
+
     def check_ready(self) -> None: ...
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
@@ -200,11 +205,13 @@ class Pipeline:
         except NoMicrophone as fault:
             raise NoMicrophone(f"{fault} {self.microphone_problem}".strip()) from None
         start_sample = self._clock.sample_at(called_s)
+        settings = self._endpoint_settings
+        settings = replace(settings, max_utterance_s=min(settings.max_utterance_s, self._keeper.longest_s))
         session = Session(
             id=next(self._session_numbers),
             caller=caller,
             options=options,
-            endpoint_settings=self._endpoint_settings,
+            endpoint_settings=settings,
             called_s=called_s,
             start_sample=start_sample,
             endpoint=EndpointState(floor_sample=self._pre_roll.reach_back(start_sample)),
@@ -213,7 +220,7 @@ class Pipeline:
         session.concluded.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._session = session
         self._outlets.journal.begin(
-            SpooledSession(session.id, caller, "", options, start_sample, self._endpoint_settings), session.endpoint
+            SpooledSession(session.id, caller, "", options, start_sample, settings), session.endpoint
         )
         self._on_hearing(True)
         self._outlets.announcer.dictation_started(session.id)

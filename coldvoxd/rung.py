@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import math
+import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +29,10 @@ HEDGE_SHARE = 10.0
 """A run that takes ten times as long as nearly all before it is hedged."""
 SPLIT_SHARE = 4.0
 """A run on the CPU that takes four times as long as predicted is tried again in two pieces."""
+PREDICTED_S = 2.5
+"""No utterance shall be so long that its recognition on the CPU is predicted to take longer."""
+LENGTH_FLOOR_S = 8.0
+"""Utterances of this length are heard whole however slow the CPU is: shorter ones are understood less well."""
 HISTORY = 64
 LONG_S = 10.0
 """After so much audio at once the memory that it took is given back: a hundred megabytes and more with a large model."""
@@ -108,6 +114,13 @@ class Rung:
         if not self._history:
             return self.limits.accelerator_run_s / 2
         return min(self.limits.accelerator_run_s, max(HEDGE_FLOOR_S, HEDGE_SHARE * _nearly_all(self._history)))
+
+    @property
+    def longest_s(self) -> float:
+        """The greatest length of an utterance, by what runs took so far; infinity where there were none."""
+        if not self._speed:
+            return math.inf
+        return max(LENGTH_FLOOR_S, PREDICTED_S / max(statistics.median(self._speed), 1e-9))
 
     def split_s(self, duration_s: float) -> float:
         """How long a run on the CPU may take before the utterance is tried in pieces, for seconds of audio."""

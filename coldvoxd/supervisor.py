@@ -93,6 +93,11 @@ class Supervisor:
         """Leave the accelerator alone until somebody dictates."""
         self.status = replace(status, loading=True)
 
+    @property
+    def longest_s(self) -> float:
+        """The greatest length of an utterance that the CPU, should it have to, recognizes in good time."""
+        return self._standby.packed.longest_s
+
     def check_ready(self) -> None:
         """Raise NotReady where no utterance could ever be recognized as things are."""
         if self._refusal is not None:

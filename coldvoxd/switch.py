@@ -109,6 +109,11 @@ class Switch:
         """Nothing is being recognized, for whomever, and no other recognizer is being put in place."""
         return not self._place.in_hand and not self._changing.locked()
 
+    @property
+    def longest_s(self) -> float:
+        """The greatest length of an utterance that the CPU recognizes in good time, in seconds."""
+        return self._place.supervisor.longest_s
+
     def check_ready(self) -> None:
         """Raise NotReady where no utterance could ever be recognized as things are."""
         self._place.supervisor.check_ready()

@@ -1,6 +1,7 @@
 """Sessions from Start to the last text, on scripted speech: every frame's samples say how much speech they hold."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class CountingEngine:
     failing: set[str] = field(default_factory=set)
     heard: list[Utterance] = field(default_factory=list)
     stopped: list[Utterance] = field(default_factory=list)
+    longest_s: float = math.inf
 
     def check_ready(self) -> None:
         if self.refusal:
@@ -694,3 +696,13 @@ async def test_after_a_sleep_a_session_may_begin_before_the_microphone_is_open()
         scene.pipeline.on_capture(True)
         scene.hush()
         assert await scene.stop() == "", "what was said before the sleep is forgotten"
+
+
+async def test_no_utterance_gets_longer_than_the_recognizer_can_do_in_good_time() -> None:
+    async with playing(Scene()) as scene:
+        scene.engine.longest_s = 4.0
+        scene.start()
+        scene.hear(2000, 10 * SAMPLE_RATE // FRAME_SAMPLES)
+        await scene.stop()
+    assert len(scene.engine.heard) > 2
+    assert max(utterance.duration_s for utterance in scene.engine.heard) <= 4.0

@@ -1,5 +1,6 @@
 """One recognizer on one lane: used no more at once, let go of when there is time."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.values import EndReason, Precision, Utterance
 from coldvoxd.models import find_model
 from coldvoxd.ort import return_memory
-from coldvoxd.rung import Rung
+from coldvoxd.rung import LENGTH_FLOOR_S, Rung
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 
@@ -47,6 +48,23 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
     await rung.open()
     run = rung.start(hello())
     assert (await run.answer).text == samples()[0].heard["fp32"]
+    rung.close()
+
+
+async def test_what_runs_take_bounds_the_length_of_utterances() -> None:
+    """By the median, so that a run which was disturbed changes nothing; and never to less than makes sense."""
+    rung = Rung("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+    await rung.open()
+    assert rung.longest_s == math.inf
+    for seconds_a_second, longest_s in ((0.125, 20.0), (0.125, 20.0), (9.0, 20.0), (9.0, LENGTH_FLOOR_S)):
+        run = rung.start(hello())
+        await run.answer
+        run.took_s = seconds_a_second * hello().duration_s
+        rung.learn(run)
+        if longest_s != LENGTH_FLOOR_S:
+            assert rung.longest_s == pytest.approx(longest_s)
+    rung.learn(run)
+    assert rung.longest_s == LENGTH_FLOOR_S
     rung.close()
 
 
