@@ -43,6 +43,10 @@ class CardKeeper:
         seen = self._watch.sight
         return CardFigures(seen.total_bytes, seen.free_bytes, seen.own_bytes, seen.temperature_c)
 
+    def free_bytes(self) -> int | None:
+        """What the last look saw free of the card's memory; None where nobody can tell. Any thread: it reads one value."""
+        return self._watch.sight.free_bytes
+
     @property
     def condition(self) -> Verdict | None:
         return self._watch.condition

@@ -292,7 +292,13 @@ class Daemon:
         self._tell()
 
     def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-        return Supervisor(ladder(settings), engine_at_start(settings), on_change, self._metrics, self._card)
+        return Supervisor(
+            ladder(settings, free_bytes=self._card.free_bytes),
+            engine_at_start(settings),
+            on_change,
+            self._metrics,
+            self._card,
+        )
 
     def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
         if self._service is not None:

@@ -37,8 +37,15 @@ def as_it_is(session: Session) -> Session:
     return session
 
 
-def ladder(settings: ModelSettings, likely: Callable[[], str | None] = likely_accelerator) -> Ladder:
-    """What recognizes here: the accelerator that the settings name or this machine has, and the CPU."""
+def ladder(
+    settings: ModelSettings,
+    likely: Callable[[], str | None] = likely_accelerator,
+    free_bytes: Callable[[], int | None] = lambda: None,
+) -> Ladder:
+    """What recognizes here: the accelerator that the settings name or this machine has, and the CPU.
+
+    `free_bytes` is `open_on_accelerator`'s, called on the accelerator's lane.
+    """
     precision = Precision.on_cpu(settings.precision)
     name = settings.provider
     if name == AUTO:
@@ -57,7 +64,7 @@ def ladder(settings: ModelSettings, likely: Callable[[], str | None] = likely_ac
         return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
     return Ladder(
         lambda: open_staged(settings, standing_by),
-        lambda: open_on_accelerator(settings, name),
+        lambda: open_on_accelerator(settings, name, free_bytes),
         name,
         golden,
         readiness,

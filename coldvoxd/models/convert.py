@@ -22,7 +22,7 @@ from coldvoxd.models.onnxfile import external_files
 from coldvoxd.ort import VERSION
 
 MEMORY = {Precision.FP16: 2.0, Precision.INT8: 3.3}
-"""Times the size of the fp32 files: 3.9 and 7.4 GB were seen with 2.5 GB of files."""
+"""Times the size of the fp32 files: 3.9 GB were seen for fp16 with 2.5 GB of files; 7.4 GB is what others report for int8."""
 DISK = {Precision.FP16: 0.6, Precision.INT8: 1.4}
 """The same, with what is needed on the way."""
 LITTLE_BYTES = 300_000_000

@@ -88,6 +88,13 @@ def test_fp32_on_a_full_card_is_not_begun(settings: ModelSettings) -> None:
     assert classify(str(refusal.value))[1] is Reason.GPU_OUT_OF_MEMORY
 
 
+def test_the_ladder_asks_how_much_of_the_card_is_free(settings: ModelSettings) -> None:
+    wanted = ladder(replace(settings, provider="cuda"), free_bytes=lambda: 3 << 30).accelerator
+    assert wanted is not None
+    with pytest.raises(ProviderUnavailable, match="GiB are free"):
+        wanted()
+
+
 def test_a_real_accelerator_is_warmed_for_each_length_and_nothing_else_is(settings: ModelSettings) -> None:
     assert ladder(replace(settings, provider="cuda")).lengths_s == SECONDS
     assert ladder(settings).lengths_s == ladder(replace(settings, provider="cpu")).lengths_s == ()
