@@ -17,6 +17,8 @@ NVIDIA = frozenset({"cuda", "tensorrt", "nvtensorrtrtx"})
 """Execution providers that run on NVIDIA's cards."""
 LONGEST_LOOK_S = 1.0
 """How often it is asked whether somebody dictates."""
+NOTHING_TO_DO_S = 15.0
+"""How often it is asked whether there is a card, and whether the settings let it rest."""
 GIVING_BACK_S = 5.0
 """How long sessions may take to give their memory back."""
 
@@ -100,8 +102,8 @@ class CardKeeper:
         loop = asyncio.get_running_loop()
         last_s = loop.time()
         while True:
-            idle_s = self._settings.idle_release_s
-            await asyncio.sleep(min(LONGEST_LOOK_S, idle_s / 4) if idle_s else LONGEST_LOOK_S)
+            idle_s = self._settings.idle_release_s if recognition.accelerator_name else 0.0
+            await asyncio.sleep(min(LONGEST_LOOK_S, idle_s / 4) if idle_s else NOTHING_TO_DO_S)
             busy_until_s = min(loop.time(), self._busy_until_s())
             last_s = max(last_s, busy_until_s, recognition.on_accelerator_since_s)
             if idle_s and recognition.on_accelerator and loop.time() - last_s >= idle_s:
