@@ -1,6 +1,7 @@
 """The command model prepare, and what model list tells of prepared forms."""
 
 import contextlib
+import os
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.preparing import prepare
     from coldvoxd.recognizers import cpu_precision
 
+    os.nice(10)  # minutes of work that nobody waits for
     chosen = settings.load().model
     name = arguments.name or chosen.name
     precision = Precision(arguments.precision or (cpu_precision(chosen) if name == chosen.name else Precision.FP32))

@@ -121,10 +121,11 @@ def _dotted(version: int) -> str:
 
 
 def _nvidia_packages() -> list[str]:
+    """CUDA's libraries; nvidia-ml-py, which is there everywhere, is none."""
     return sorted(
         f"{name} {distribution.version}"
         for distribution in importlib.metadata.distributions()
-        if (name := str(distribution.metadata["Name"])).startswith("nvidia-")
+        if (name := str(distribution.metadata["Name"])).startswith("nvidia-") and name != "nvidia-ml-py"
     )
 
 

@@ -39,7 +39,7 @@ def convert(
     """The model in that precision: what is there already and is current, or newly made, tried and put in place.
 
     `source` is fp32. `hear` says what the CPU hears in the golden clip with a model's files. `report` is told what is being
-    done. Niced, and refused beforehand where memory or disk would not do. Raises ConversionFault, or what `hear` raises.
+    done. Refused beforehand where memory or disk would not do. Raises ConversionFault, or what `hear` raises.
     """
     if precision not in MEMORY:
         raise ConversionFault(f"fp16 and int8 are made of fp32; {precision} is not.")
@@ -50,7 +50,6 @@ def convert(
     size = sum(path.stat().st_size for path in files_of(source))
     _check_memory(size, precision)
     _check_disk(size, precision, directory)
-    os.nice(10)
     with _workplace(directory, precision) as work:
         for part, graph in ((ENCODER, source.encoder), (DECODER_JOINT, source.decoder_joint)):
             report(f"making {graph_name(part, precision)}")

@@ -254,14 +254,18 @@ def install_daemon(manager: UserManager, settings: str = "") -> None:
             f"#!/bin/sh\nexport PYTHONPATH='{ROOT}' PYTHONDONTWRITEBYTECODE=1\nexec '{sys.executable}' -c \"{start}\" \"$@\"\n",
             executable=True,
         )
-    hidden = [str(path) for path in needed_paths() if path.is_relative_to("/tmp") or path.is_relative_to("/var/tmp")]
-    if hidden:  # the service has a /tmp of its own; a checkout in there isn't what a user has
-        drop_in = "[Service]\n" + "".join(f"BindReadOnlyPaths={path}\n" for path in hidden)
-        for unit in ("coldvoxd", "coldvoxd-model", "coldvoxd-prepare"):
-            manager.write(f".config/systemd/user/{unit}.service.d/checkout.conf", drop_in)
+    let_units_see_checkout(manager)
     if settings:
         manager.write(".config/coldvoxd/coldvoxd.toml", settings)
     manager.run(ROOT / "contrib/install-units.sh")
+
+
+def let_units_see_checkout(manager: UserManager) -> None:
+    """Where it lies in a /tmp: units have one of their own, and a checkout in there isn't what a user has."""
+    hidden = [str(path) for path in needed_paths() if path.is_relative_to("/tmp") or path.is_relative_to("/var/tmp")]
+    drop_in = "[Service]\n" + "".join(f"BindReadOnlyPaths={path}\n" for path in hidden)
+    for unit in ("coldvoxd", "coldvoxd-model", "coldvoxd-prepare") if hidden else ():
+        manager.write(manager.runtime / f"systemd/user/{unit}.service.d/checkout.conf", drop_in)
 
 
 def wait_until_active(manager: UserManager, unit: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.support.eventually import eventually_blocking
 from tests.support.login import UNIT
 from tests.support.speech import samples
-from tests.support.user_manager import ROOT, UserManager, user_manager, wait_until_active
+from tests.support.user_manager import ROOT, UserManager, let_units_see_checkout, user_manager, wait_until_active
 
 SETTINGS = """\
 [model]
@@ -52,6 +52,7 @@ def here(wheel: Path) -> Iterator[UserManager]:
         running.run(*pip, "install", "--no-deps", "--no-index", "--no-compile", wheel)
         # What it depends on is what the tests have; that pip finds all of it without torch test_distribution shows.
         site = environment / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+        let_units_see_checkout(running)
         running.write(site / "dependencies.pth", sysconfig.get_path("purelib") + "\n")
         running.run("mkdir", _bin(running))
         running.run("ln", "-s", environment / "bin/coldvoxd", environment / "bin/coldvoxctl", _bin(running))

@@ -35,6 +35,7 @@ const REASONS = {
     'gpu-fault': N_('The graphics card failed; the processor recognizes instead.'),
     'gpu-lost': N_('The graphics card stopped answering; the processor recognizes instead.'),
     'gpu-overheating': N_('The graphics card is too hot; the processor recognizes instead.'),
+    'gpu-memory-errors': N_('The graphics card’s memory is faulty; the processor recognizes instead.'),
     'no-gpu': N_('There is no graphics card that can be used; the processor recognizes instead.'),
     'driver-mismatch': N_('The graphics card’s driver doesn’t fit; the processor recognizes instead.'),
     'microphone-lost': N_('There is no microphone to hear.'),
