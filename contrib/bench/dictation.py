@@ -5,9 +5,11 @@ the other.
 """
 
 import asyncio
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -22,13 +24,15 @@ from coldvoxd.virtual.client import command
 from contrib.bench.figures import Figure, alone, compared
 from contrib.bench.machine import cpu_s
 from contrib.bench.plan import Plan
-from contrib.bench.recordings import utterances
+from contrib.bench.recordings import room, utterances
 from contrib.bench.workers import FORMS
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon
 from tests.support.eventually import eventually
 
 T = TypeVar("T")
+
+QUEUED_EVERY_S = 0.005
 
 LONG_HANGOVER_MS = 1500
 """In which recognizing a short utterance fits on a slow machine too."""
@@ -197,13 +201,25 @@ async def _stop(side: Side, recording: Path, reaction_s: float) -> float:
 
 
 async def _speak(running: RunningDaemon, recording: Path) -> float:
-    """The moment at which the microphone had delivered all of it."""
+    """The moment at which the microphone had delivered all of it; a quiet room follows at once."""
 
     def speak() -> float:
-        command(running.microphone, f"SPEAK {recording}")
-        return time.monotonic()
+        while _is_queued(running.microphone):  # the room after the last one
+            time.sleep(QUEUED_EVERY_S)
+        with ThreadPoolExecutor(1) as after:
+            heard = after.submit(command, running.microphone, f"SPEAK {recording}")
+            while not _is_queued(running.microphone):
+                time.sleep(QUEUED_EVERY_S)
+            threading.Thread(target=command, args=(running.microphone, f"SPEAK {room(recording.parent)}")).start()
+            heard.result()
+            return time.monotonic()
 
     return await asyncio.to_thread(speak)
+
+
+def _is_queued(microphone: Path) -> bool:
+    """Whether something is being said or about to be."""
+    return not command(microphone, "STATUS").endswith("queued_s=0.000")
 
 
 def _arrivals(client: Listener, seen: int, member: str, *, after_s: float) -> list[float]:

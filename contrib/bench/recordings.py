@@ -11,6 +11,8 @@ from tests.support.speech import Wave, samples
 
 LOUD = 0.02
 """Of the highest sample: less is the room."""
+ROOM_S = 32 * FRAME_SAMPLES / SAMPLE_RATE
+ROOM_RMS = 10 ** (-62 / 20)
 BREATH_S = 0.06
 """Between two words of an utterance: too short for a pause."""
 
@@ -27,8 +29,10 @@ def speech(directory: Path, seconds: int) -> Path:
 def utterances(directory: Path, seconds: float, count: int) -> list[Path]:
     """Recordings of about so many seconds, each spoken without a longer pause, whose end is the end of speech.
 
-    Each is whole frames of 32 ms, so that the virtual microphone's last chunk ends where the speech does.
+    A second of a quiet room goes before, always the same, so that all of what is recognized is the same each time. Each
+    is whole frames of 32 ms, so that the virtual microphone's last chunk ends where the speech does.
     """
+    before = _room(0)
     words = [_spoken(sample.wave()) for sample in samples()]
     paths = []
     for number in range(count):
@@ -40,10 +44,23 @@ def utterances(directory: Path, seconds: float, count: int) -> list[Path]:
                 (wave, np.zeros(round(BREATH_S * SAMPLE_RATE), np.float32), words[following % len(words)])
             )
         wave = wave[: round(seconds * SAMPLE_RATE)]
-        missing = -len(wave) % FRAME_SAMPLES
+        missing = -(len(before) + len(wave)) % FRAME_SAMPLES
         paths.append(directory / f"utterance-{seconds:g}s-{number}.wav")
-        _write(paths[-1], np.concatenate((np.zeros(missing, np.float32), wave)))
+        _write(paths[-1], np.concatenate((before[:missing], before, wave)))
     return paths
+
+
+def room(directory: Path) -> Path:
+    """A second of that room, for after an utterance."""
+    path = directory / "room.wav"
+    if not path.exists():
+        _write(path, _room(1))
+    return path
+
+
+def _room(seed: int) -> Wave:
+    noise = np.random.default_rng(seed).normal(0.0, ROOM_RMS, round(ROOM_S * SAMPLE_RATE))
+    return np.asarray(noise, dtype=np.float32)
 
 
 def _spoken(wave: Wave) -> Wave:
