@@ -52,6 +52,9 @@ _FAILURES: tuple[type[Exception], ...] = (
 )
 
 
+SPINNING_BYTES = 100_000_000
+"""In a run of a graph with such weights its threads wait for each other a thousand times, for microseconds: to sleep meanwhile
+costs a tenth of the run. A small one is over before that counts, and other programs want the cores too."""
 _TERMINATED = "due to terminate flag"
 """What ONNX Runtime says of a run that was ended so; any other failure is one, whoever asked meanwhile."""
 
@@ -103,13 +106,16 @@ def physical_cores() -> int:
     return len(cores)
 
 
-def session_options(threads: int = 0, *, packed: bool = True, optimized: bool = False) -> "onnxruntime.SessionOptions":
+def session_options(
+    threads: int = 0, *, packed: bool = True, optimized: bool = False, spinning: bool = False
+) -> "onnxruntime.SessionOptions":
     """What every session of ours runs with; `threads` 0 means one for each physical core.
 
     `packed` False leaves the graph and the layout of its weights as the file has them: nothing is copied where the
-    weights lie in a file of their own, which is mapped. `optimized` says that the graph needs no more of it.
+    weights lie in a file of their own, which is mapped. `optimized` says that the graph needs no more of it. `spinning`
+    threads wait awake for each other while a run lasts, and for nothing longer.
 
-    Threads sleep rather than spin between runs, and buffers go back to the system rather than into an arena, since a
+    Threads sleep between runs, and buffers go back to the system rather than into an arena, since a
     dictation daemon is idle nearly always.
     """
     options = onnxruntime.SessionOptions()
@@ -117,7 +123,8 @@ def session_options(threads: int = 0, *, packed: bool = True, optimized: bool = 
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
     options.log_severity_level = _FATAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     if optimized or not packed:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -239,7 +246,7 @@ def open_session(
     try:
         session = onnxruntime.InferenceSession(
             str(path) if content is None else content,
-            session_options(threads, packed=packed, optimized=prepared),
+            session_options(threads, packed=packed, optimized=prepared, spinning=_weight(path) >= SPINNING_BYTES),
             providers=chain,
             enable_fallback=False,
         )
@@ -259,6 +266,12 @@ def open_session(
             f"{short_name(opened.provider)}: {_remedy(asked)}"
         )
     return opened
+
+
+def _weight(path: Path) -> int:
+    """Bytes of a graph and of what lies beside it under its name."""
+    beside = path.with_name(f"{path.name}.data")
+    return path.stat().st_size + (beside.stat().st_size if beside.is_file() else 0)
 
 
 def write_prepared(

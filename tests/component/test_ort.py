@@ -96,4 +96,5 @@ def test_threads_are_the_physical_cores_that_we_may_use() -> None:
 def test_threads_sleep_between_runs_and_memory_goes_back() -> None:
     options = session_options()
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert session_options(spinning=True).get_session_config_entry("session.force_spinning_stop") == "1"
     assert not options.enable_cpu_mem_arena
