@@ -44,8 +44,8 @@ ALIGNMENT = 64
 TRIES = 4
 CLEARLY = 0.1
 """By so much faster fewer threads must be."""
-GROWTH = 1.9
-"""A form holds the weights as they were and as they are packed."""
+GROWTH = 2.0
+"""A form holds the weights as they were and as they are packed, and a table of positions."""
 TABLE_COLUMNS = 3200
 """Feature columns, of 10 ms, for which the products of positions are kept: more than utterances have by default."""
 TRIED_COLUMNS = (104, 1000, 2000)
