@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ SAID = {
     "the pictures are not big": "13-the-pictures-are-not-big.flac",
 }
 """What the reference hears in recordings of the bundled model's manifest with its weights, and the recordings."""
+LONG = ("Grüße an Zoë — 5 €, жить, 日本語, ok 😀. " * 400)[:9_999] + " "
 LETTER = f"{RUNTIME}/letter.txt"
 
 
@@ -33,8 +35,6 @@ class Desktop(Protocol):
     """The script that installs our part, below contrib."""
     place: str
     """Where it installs that."""
-    types: bool
-    """Whether coldvox-type can type here; where it can't, the window listens to the daemon itself."""
 
     async def start(self, language: str = ...) -> None: ...
 
@@ -77,14 +77,14 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             stage.launch_daemon()
             await stage.state_is("idle")
             await desktop.disable_and_enable()
-            by_itself = () if desktop.types else ("--listen",)
-            stage.start("letter", "gjs", "-m", f"{CHECKOUT}/contrib/desktop/window.js", LETTER, *by_itself)
+            stage.start("letter", "gjs", "-m", f"{CHECKOUT}/contrib/desktop/window.js", LETTER)
             await until(stage.inside(LETTER).exists, "the window")
             await until(desktop.focused, "the focus in the window")
-            if desktop.types:
-                stage.start_typing()
             await desktop.take_keyboard()
-            before = ""
+            if isinstance(desktop, Gnome):
+                await ask_for_keys(desktop, stage)
+            stage.start_typing()
+            before = letter(stage)
             right = True
             for said, switch in zip(SAID, (desktop.press_shortcut, desktop.click_light), strict=True):
                 found = await dictate(desktop, stage, said, before, switch)
@@ -100,9 +100,37 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
                 print(f"{desktop.place} is still there", file=sys.stderr)
                 return False
         except (StageError, BusError):
+            with contextlib.suppress(StageError, BusError):
+                await desktop.screenshot("failed")
             keep(stage)
             raise
         return right
+
+
+async def ask_for_keys(desktop: Gnome, stage: Stage) -> None:
+    """What the portal's question leads to: no, yes, and no question any more; and a long text goes in exactly.
+
+    Raises StageError.
+    """
+
+    def expect(what: str, told: str, wanted: str) -> None:
+        if not told.startswith(wanted):
+            raise StageError(f"{what}: “{told}” where “{wanted}” was expected")
+
+    refused = await stage.type_last("Refused.", desktop.answer_question(allow=False))
+    expect("refused", refused, "clipboard undelivered before: you did not allow it to press keys")
+    expect("the clipboard", await desktop.clipboard(), "Refused.")
+    await until(lambda: letter(stage) == "", "nothing in the window")
+    again = await stage.type_last("Refused.")
+    expect("refused before", again, "clipboard undelivered before: the desktop was told not to let it press keys")
+    await until(desktop.is_in_letter, "the focus in the window")
+    allowed = await stage.finish(stage.start_typing("--allow"), desktop.answer_question(allow=True))
+    expect("allowed", allowed, "allowed")
+    await until(desktop.is_in_letter, "the focus in the window")
+    await desktop.copy("précieux")
+    expect("a long text", await stage.type_last(LONG), "pasted undelivered before")
+    await until(lambda: letter(stage) == LONG, "10,000 characters in the window, exactly")
+    expect("the clipboard as it was", await desktop.clipboard(), "précieux")
 
 
 async def dictate(

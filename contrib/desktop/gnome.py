@@ -1,5 +1,6 @@
 """GNOME Shell, headless, with the extension installed as a person does it; its keys are pressed through the compositor."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ KEYSYMS = {"shift": 0xFFE1, "super": 0xFFEB, "alt": 0xFFE9}
 INDICATOR = f"Main.panel.statusArea['{UUID}']"
 LEFT = 0x110
 FAR = 10_000.0
+HAND_S = 0.2
+"""Between a movement, a press and letting go: what comes faster a busy shell may lose."""
 PLAIN = "#3d5a73"
 ACTIVE, INACTIVE = 1, 2
 BROKEN = {3, 4}
@@ -30,7 +33,6 @@ class Gnome:
 
     name = "gnome"
     installer = "gnome-shell/install.sh"
-    types = False
     place = f"{HOME}/.local/share/gnome-shell/extensions/{UUID}"
 
     def __init__(self, stage: Stage, width: int = 1024, height: int = 640) -> None:
@@ -56,6 +58,11 @@ class Gnome:
         )  # fmt: skip
         await until(self._is_up, "GNOME Shell")
         stage.environment["WAYLAND_DISPLAY"] = "wayland-0"
+        # As a login does, for services that the bus starts, the portals among them.
+        await stage.run(
+            "dbus-update-activation-environment", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE",
+            "XDG_RUNTIME_DIR",
+        )  # fmt: skip
         await self.evaluate("Main.overview.hide()")
         await until(self._is_enabled, "the extension, enabled")
         await self.evaluate("Main.messageTray.getSources().forEach(source => source.destroy())")  # "logged in as root"
@@ -104,11 +111,35 @@ class Gnome:
             f"(extents => [extents.get_x() + extents.get_width() / 2, extents.get_y() + extents.get_height() / 2])"
             f"({INDICATOR}.get_transformed_extents())"
         )
-        # Into the corner, wherever it was; not into the upper left one, which opens the overview.
-        await self._do("NotifyPointerMotionRelative", "dd", FAR, FAR)
-        await self._do("NotifyPointerMotionRelative", "dd", x - self.width, y - self.height)
-        for down in (True, False):
-            await self._do("NotifyPointerButton", "ib", LEFT, down)
+        await self._click(x, y)
+
+    async def answer_question(self, *, allow: bool) -> None:
+        """The portal's, whether a program may press keys."""
+        await until(self._is_asked, "the portal's question")
+        await settled()
+        left, top, right = await self.evaluate(
+            "(area => [area.x, area.y, area.x + area.width])(global.display.focus_window.get_frame_rect())"
+        )
+        if allow:
+            await self._click(right - 85, top + 157)  # Allow Remote Interaction
+        end = right - 48 if allow else left + 50  # Share, or Cancel
+        while await self._is_asked():
+            await self._click(end, top + 23)
+            await settled()
+
+    async def copy(self, text: str) -> None:
+        await self.evaluate(
+            f"imports.gi.St.Clipboard.get_default().set_text(imports.gi.St.ClipboardType.CLIPBOARD, {json.dumps(text)})"
+        )
+
+    async def clipboard(self) -> str:
+        """The text in it, or none."""
+        await self.evaluate("global.found = undefined")
+        await self.evaluate(
+            "imports.gi.St.Clipboard.get_default().get_text(imports.gi.St.ClipboardType.CLIPBOARD, (_, text) => { global.found = text ?? ''; })"
+        )
+        await until(self._has_found, "the clipboard's content")
+        return str(await self.evaluate("global.found"))
 
     async def make_plain(self) -> None:
         """A background that doesn't distract."""
@@ -155,6 +186,25 @@ class Gnome:
 
     async def _has_preferences(self) -> bool:
         return await self.focused() == "ColdVox Dictation"
+
+    async def _click(self, x: float, y: float) -> None:
+        # Into the corner, wherever it was; not into the upper left one, which opens the overview.
+        await self._do("NotifyPointerMotionRelative", "dd", FAR, FAR)
+        await self._do("NotifyPointerMotionRelative", "dd", x - self.width, y - self.height)
+        await asyncio.sleep(HAND_S)
+        for down in (True, False):
+            await self._do("NotifyPointerButton", "ib", LEFT, down)
+            await asyncio.sleep(HAND_S)
+
+    async def is_in_letter(self) -> bool:
+        """The window that is dictated into has the focus."""
+        return await self.focused() == "Letter"
+
+    async def _is_asked(self) -> bool:
+        return await self.focused() == "Remote Desktop"
+
+    async def _has_found(self) -> bool:
+        return bool(await self.evaluate("global.found !== undefined"))
 
     async def _is_up(self) -> bool:
         try:

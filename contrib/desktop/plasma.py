@@ -38,7 +38,6 @@ class Plasma:
 
     name = "plasma"
     installer = "plasma/install.sh"
-    types = True
     place = f"{HOME}/.local/share/plasma/plasmoids/{WIDGET}"
 
     def __init__(self, stage: Stage, width: int = 1024, height: int = 640) -> None:

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +117,24 @@ class Stage:
         self._stack.callback(_end, process)
         return process
 
-    def start_typing(self) -> None:
+    def start_typing(self, *options: str) -> "subprocess.Popen[bytes]":
         """The checkout's coldvox-type, which puts the words where the focus is."""
         path = ":".join((PYTHON, CHECKOUT, f"{CHECKOUT}/contrib/coldvox-type"))
-        self.start("coldvox-type", "python3", "-B", "-m", "coldvox_type", PYTHONPATH=path)
+        return self.start("coldvox-type", "python3", "-B", "-m", "coldvox_type", *options, PYTHONPATH=path)
+
+    async def type_last(self, text: str, meanwhile: Awaitable[None] | None = None) -> str:
+        """`coldvox-type --last` for a text that never reached a window; what it says became of it."""
+        memory = self.inside(f"{RUNTIME}/coldvox-type")
+        memory.mkdir(mode=0o700, exist_ok=True)
+        (memory / "undelivered").write_text(text, "utf-8")
+        return await self.finish(self.start_typing("--last"), meanwhile)
+
+    async def finish(self, typing: "subprocess.Popen[bytes]", meanwhile: Awaitable[None] | None = None) -> str:
+        """Wait for the end of a coldvox-type; the last line that it said."""
+        if meanwhile:
+            await meanwhile
+        await until(lambda: typing.poll() is not None, "the end of coldvox-type", 30)
+        return self.log("coldvox-type").read_text("utf-8").splitlines()[-1]
 
     async def run(self, *arguments: str, **environment: str) -> str:
         """A program in the tree to its end; what it says. Raises StageError where it fails."""

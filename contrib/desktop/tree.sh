@@ -23,7 +23,10 @@ base_packages=(
     wl-clipboard       # the clipboard of a Wayland desktop
 )
 # shellcheck disable=SC2034 # by make_tree, by name
-gnome_packages=(gnome-shell gnome-shell-extension-prefs gir1.2-adw-1 adwaita-icon-theme)
+gnome_packages=(gnome-shell gnome-shell-extension-prefs gir1.2-adw-1 adwaita-icon-theme
+    gnome-settings-daemon # keys of one's own
+    xdg-desktop-portal xdg-desktop-portal-gnome # keyboard, clipboard and shortcuts for programs
+    python3 python3-numpy) # for coldvox-type
 # shellcheck disable=SC2034
 plasma_packages=(plasma-desktop plasma-workspace kwin-x11 kpackagetool6 libkirigami-data qml6-module-org-kde-kirigami
     breeze-icon-theme xvfb

@@ -11,6 +11,9 @@ from coldvox_type.settings import Method, Rule, Selection, load
 
 TYPED_FIRST = [Method.TYPE, Method.PASTE, Method.CLIPBOARD]
 PASTED_FIRST = [Method.PASTE, Method.CLIPBOARD]
+X11 = {"DISPLAY": ":0", "XDG_CURRENT_DESKTOP": "KDE"}
+SWAY = {"WAYLAND_DISPLAY": "wayland-1", "XDG_CURRENT_DESKTOP": "sway"}
+GNOME = {"WAYLAND_DISPLAY": "wayland-0", "DISPLAY": ":0", "XDG_CURRENT_DESKTOP": "ubuntu:GNOME"}
 
 
 @pytest.mark.parametrize(
@@ -24,13 +27,21 @@ PASTED_FIRST = [Method.PASTE, Method.CLIPBOARD]
     ],
 )
 def test_by_itself_it_types_what_is_short_and_typeable(text: str, wayland: bool, expected: list[Method]) -> None:
-    assert ways(Rule(), text, wayland=wayland) == expected
+    assert ways(Rule(), text, SWAY if wayland else X11) == expected
 
 
 def test_a_method_that_was_asked_for_is_followed_by_the_clipboard_only() -> None:
-    assert ways(Rule(Method.TYPE), "Zoë.", wayland=False) == [Method.TYPE, Method.CLIPBOARD]
-    assert ways(Rule(Method.PASTE), "a", wayland=False) == PASTED_FIRST
-    assert ways(Rule(Method.CLIPBOARD), "a", wayland=False) == [Method.CLIPBOARD]
+    assert ways(Rule(Method.TYPE), "Zoë.", X11) == [Method.TYPE, Method.CLIPBOARD]
+    assert ways(Rule(Method.PASTE), "a", X11) == PASTED_FIRST
+    assert ways(Rule(Method.CLIPBOARD), "a", X11) == [Method.CLIPBOARD]
+
+
+def test_where_no_program_may_press_keys_the_portal_does() -> None:
+    by_portal = [Method.PORTAL, Method.CLIPBOARD]
+    assert ways(Rule(), "Short.", GNOME) == by_portal
+    assert ways(Rule(Method.PASTE), "Short.", GNOME) == by_portal
+    assert ways(Rule(Method.PORTAL), "Short.", SWAY) == by_portal
+    assert ways(Rule(Method.CLIPBOARD), "Short.", GNOME) == [Method.CLIPBOARD]
 
 
 def test_own_rules_stand_over_general_ones_and_those_over_what_is_built_in(tmp_path: Path) -> None:
@@ -51,7 +62,7 @@ def test_no_file_is_no_fault(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         ("method = 3", "method must be a word in quotes, not 3"),
-        ('method = "shout"', "method must be one of auto, type, paste, clipboard, not 'shout'"),
+        ('method = "shout"', "method must be one of auto, type, paste, portal, clipboard, not 'shout'"),
         ("delay_ms = -1", "delay_ms must be a whole number from 0 to 1000, not -1"),
         ("speed = 1", "speed is not known; there are chord, delay_ms, method, selection"),
         ("[applications]\nfoot = 1", "applications.foot must be a table, as in"),

@@ -52,8 +52,15 @@ class TypingClient:
 
     async def last(self) -> tuple[int, str]:
         """`coldvox-type --last`: its exit code and what it says."""
+        return await self._run("--last")
+
+    async def allow(self) -> tuple[int, str]:
+        """`coldvox-type --allow`: its exit code and what it says."""
+        return await self._run("--allow")
+
+    async def _run(self, option: str) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *self._command("--last"), env=self.environment, stderr=asyncio.subprocess.PIPE
+            *self._command(option), env=self.environment, stderr=asyncio.subprocess.PIPE
         )
         _, words = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         assert process.returncode is not None

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from coldvox_type import service, settings
-from coldvox_type.faults import SettingsFault
+from coldvox_type.faults import Refused, SettingsFault
 from coldvox_type.memory import Memory
 from coldvox_type.rungs import Result
 from coldvoxd.core.errors import ColdvoxError
@@ -21,6 +21,10 @@ def main() -> int:
     file = arguments.config or Path(base) / "coldvoxd" / "type.toml"
     try:
         settings.load(file)
+        if arguments.allow:
+            asyncio.run(service.allow())
+            _tell("allowed")
+            return 0
         memory = Memory.in_runtime_directory()
         if not arguments.last:
             asyncio.run(service.serve(memory, file, _tell))
@@ -29,6 +33,9 @@ def main() -> int:
     except SettingsFault as fault:
         _tell(str(fault))
         return USAGE
+    except Refused as fault:
+        _tell(str(fault))
+        return FAILED
     except ColdvoxError as error:
         _tell(str(error))
         return UNREACHABLE
@@ -53,6 +60,12 @@ def _arguments() -> argparse.Namespace:
         "--last",
         action="store_true",
         help="deliver what did not get into a window, into the one that has the focus now",
+    )
+    parser.add_argument(
+        "--allow",
+        action="store_true",
+        help="have the desktop ask you whether keys may be pressed for you, where it wants to be asked (GNOME, KDE), also "
+        "after you said no",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="instead of ~/.config/coldvoxd/type.toml")
     return parser.parse_args()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from coldvox_type.faults import Refused
-from coldvox_type.programs import run, start
+from coldvox_type.programs import LIMIT_S, run, start
 from coldvox_type.settings import Selection
 from coldvox_type.surroundings import on_wayland
 
@@ -161,7 +161,13 @@ async def _hold(saved: Saved, environment: Mapping[str, str], selection: Selecti
     else:
         command = ["xclip", "-i", "-selection", selection, "-t", saved.kind]
     process = await start(*command, environment=environment, output=asyncio.subprocess.DEVNULL)
-    await process.communicate(saved.content)
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            await process.communicate(saved.content)
+    except TimeoutError:  # wl-copy waits for the focus where the desktop gives the clipboard to nobody else
+        process.kill()
+        await process.wait()
+        raise Refused(f"{command[0]} did not get the clipboard within {LIMIT_S:g} s") from None
     if process.returncode != 0:
         raise Refused(f"{command[0]} failed: exit code {process.returncode}")
 

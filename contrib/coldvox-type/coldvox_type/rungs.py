@@ -1,15 +1,18 @@
 """The ways into a window, each by one program of the desktop."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from coldvox_type import clipboard
+from coldvox_type.clipboard import Offer
 from coldvox_type.faults import Interrupted, Refused
 from coldvox_type.focus import Focus, focused
 from coldvox_type.programs import run
+from coldvox_type.remote import Content, Remote, SessionGone
 from coldvox_type.settings import Method, Rule
-from coldvox_type.surroundings import on_wayland
+from coldvox_type.surroundings import on_wayland, presses_by_portal
 
 CHUNK = 80
 """Characters that are typed before it is looked whether the focus is still where it was."""
@@ -34,6 +37,7 @@ class Target:
     environment: Mapping[str, str]
     focus: Focus
     rule: Rule
+    remote: Remote
 
 
 async def type_text(target: Target, text: str) -> Result:
@@ -60,6 +64,28 @@ async def paste(target: Target, text: str) -> Result:
         before = await offer.settled()
         await _chord(target)
         await offer.fetched(before)
+    return Result.PASTED
+
+
+async def paste_by_portal(target: Target, text: str) -> Result:
+    """As `paste`, with the keys and mostly the clipboard of the desktop's portal."""
+    try:
+        return await _paste_by_portal(target, text)
+    except SessionGone:
+        return await _paste_by_portal(target, text)
+
+
+async def _paste_by_portal(target: Target, text: str) -> Result:
+    async with target.remote.session() as session:
+        borrowed: AbstractAsyncContextManager[Content | Offer] = (
+            session.borrowed(text)
+            if session.has_clipboard
+            else clipboard.borrowed(text, target.environment, target.rule.selection)
+        )
+        async with borrowed as offer:
+            before = await offer.settled()
+            await session.tap(target.rule.chord)
+            await offer.fetched(before)
     return Result.PASTED
 
 
@@ -111,10 +137,14 @@ def _wtype_chord(modifiers: list[str], key: str) -> Iterator[str]:
         yield from ("-m", name)
 
 
-def ways(rule: Rule, text: str, *, wayland: bool) -> list[Method]:
+def ways(rule: Rule, text: str, environment: Mapping[str, str]) -> list[Method]:
     """The rungs to try, the best first; the clipboard is always the last."""
+    wayland, by_portal = on_wayland(environment), presses_by_portal(environment)
+    if rule.method is Method.CLIPBOARD:
+        return [Method.CLIPBOARD]
+    if by_portal and rule.method is not Method.TYPE:
+        return [Method.PORTAL, Method.CLIPBOARD]
     if rule.method is not Method.AUTO:
-        return [rule.method] if rule.method is Method.CLIPBOARD else [rule.method, Method.CLIPBOARD]
-    if len(text) <= LONGEST_TYPED and (wayland or text.isascii()):
-        return [Method.TYPE, Method.PASTE, Method.CLIPBOARD]
-    return [Method.PASTE, Method.CLIPBOARD]
+        return [rule.method, Method.CLIPBOARD]
+    typed = [Method.TYPE] if len(text) <= LONGEST_TYPED and (wayland or text.isascii()) else []
+    return [*typed, Method.PASTE, Method.CLIPBOARD]

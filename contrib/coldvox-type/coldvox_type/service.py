@@ -11,6 +11,7 @@ from coldvox_type import settings
 from coldvox_type.delivery import Outcome, deliver, plain
 from coldvox_type.faults import SettingsFault
 from coldvox_type.memory import Memory
+from coldvox_type.remote import Remote
 from coldvox_type.rungs import Result
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.bus.connection import Connection
@@ -29,6 +30,10 @@ class Typist:
         self._settings_file = settings_file
         self._connection = connection
         self._tell = tell
+        self._remote = Remote(connection)
+
+    async def close(self) -> None:
+        await self._remote.close()
 
     async def handle(self, event: Event) -> None:
         """Deliver a `transcribed` event, unless its pair was handled before."""
@@ -65,7 +70,7 @@ class Typist:
         except SettingsFault as fault:
             self._tell(f"{fault}; going on as if the file were not there")
             rules = settings.load(Path("/dev/null"))
-        return await deliver(text, rules)
+        return await deliver(text, rules, self._remote)
 
     def _report(self, what: str, outcome: Outcome) -> None:
         where = f" application={outcome.application}" if outcome.application else ""
@@ -102,8 +107,8 @@ _HINTS = {"urgency": Variant("y", 1)}
 async def serve(memory: Memory, settings_file: Path, tell: Tell) -> None:
     """Deliver until SIGTERM or SIGINT; BusUnavailable when the bus goes."""
     connection = await Connection.open()
+    typist = Typist(memory, settings_file, connection, tell)
     try:
-        typist = Typist(memory, settings_file, connection, tell)
         async with DaemonClient.connected() as daemon:
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)
@@ -113,14 +118,28 @@ async def serve(memory: Memory, settings_file: Path, tell: Tell) -> None:
                 if event.name == "transcribed":
                     await typist.handle(event)
     finally:
+        await typist.close()
         await connection.aclose()
 
 
 async def deliver_last(memory: Memory, settings_file: Path, tell: Tell) -> Outcome | None:
     connection = await Connection.open()
+    typist = Typist(memory, settings_file, connection, tell)
     try:
-        return await Typist(memory, settings_file, connection, tell).last()
+        return await typist.last()
     finally:
+        await typist.close()
+        await connection.aclose()
+
+
+async def allow() -> None:
+    """Ask the desktop's user for the keyboard. Raises Refused, and BusUnavailable."""
+    connection = await Connection.open()
+    remote = Remote(connection)
+    try:
+        await remote.allow()
+    finally:
+        await remote.close()
         await connection.aclose()
 
 

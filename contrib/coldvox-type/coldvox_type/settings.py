@@ -15,6 +15,8 @@ class Method(StrEnum):
     """Typed where that is exact, otherwise pasted."""
     TYPE = "type"
     PASTE = "paste"
+    PORTAL = "portal"
+    """Pasted, by the keyboard of the desktop's portal; what GNOME and KDE have in Wayland."""
     CLIPBOARD = "clipboard"
     """Left in the clipboard for you to paste."""
 

@@ -8,6 +8,8 @@ from coldvox_type.programs import run
 
 NAMES = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "SWAYSOCK", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
 
+_PORTAL_DESKTOPS = {"GNOME", "KDE"}
+
 
 async def graphical_environment() -> Mapping[str, str]:
     """Our own variables, or, where a service was started before the desktop, those that the desktop has told since."""
@@ -27,3 +29,9 @@ async def graphical_environment() -> Mapping[str, str]:
 
 def on_wayland(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("WAYLAND_DISPLAY"))
+
+
+def presses_by_portal(environment: Mapping[str, str]) -> bool:
+    """A desktop that lets no program press keys but through its portal, which asks its user."""
+    names = environment.get("XDG_CURRENT_DESKTOP", "").split(":")
+    return on_wayland(environment) and not _PORTAL_DESKTOPS.isdisjoint(names)

@@ -1,0 +1,192 @@
+"""The desktop portals as their clients see them: requests that a person may have to answer, and sessions.
+
+https://flatpak.github.io/xdg-desktop-portal/docs/ has the interfaces. Imports nothing heavy.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from dbus_next import DBusError, Message, MessageType, Variant
+
+from coldvoxd.bus.connection import BUS, Connection
+from coldvoxd.core.errors import BusUnavailable
+
+NAME = "org.freedesktop.portal.Desktop"
+PATH = "/org/freedesktop/portal/desktop"
+REQUEST = "org.freedesktop.portal.Request"
+SESSION = "org.freedesktop.portal.Session"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+CALL_LIMIT_S = 25.0
+"""For an answer without a person in it; the first call may start the portal."""
+CLOSE_LIMIT_S = 1.0
+GRANTED, CANCELLED, ENDED = 0, 1, 2
+"""Of a request's response: done; refused by the person; ended by other means."""
+
+Handler = Callable[[list[Any]], None]
+
+
+class PortalFault(Exception):
+    """The portal can't do it; the message says why."""
+
+
+class PortalMissing(PortalFault):
+    """There is no such portal on the desktop."""
+
+
+class PortalRefused(PortalFault):
+    """The person said no."""
+
+
+class Portal:
+    """The portals of the desktop that is on this connection. Event loop only; `opened` makes one."""
+
+    def __init__(self, connection: Connection) -> None:
+        """For `opened`."""
+        self._connection = connection
+        self._handlers: dict[tuple[str, str, str], Handler] = {}
+        """By path, interface and member."""
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, connection: Connection) -> AsyncIterator["Portal"]:
+        """With the signals of the portals coming in."""
+        portal = cls(connection)
+        rules = (
+            f"type='signal',sender='{NAME}',path_namespace='{PATH}'",
+            f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{NAME}'",
+        )
+        connection.add_message_handler(portal._receive)
+        try:
+            for rule in rules:
+                await connection.ask_bus("AddMatch", "s", rule)
+            yield portal
+        finally:
+            connection.remove_message_handler(portal._receive)
+            for rule in rules:
+                connection.tell_bus("RemoveMatch", "s", rule)
+
+    async def version(self, interface: str) -> int:
+        """Of one of the portals. Raises PortalMissing where the desktop doesn't have it."""
+        message = _call(PROPERTIES, "Get", "ss", interface, "version")
+        found: Variant = await self._ask(message)
+        return int(found.value)
+
+    async def call(self, interface: str, member: str, signature: str = "", *body: object) -> Any:
+        """A call that is answered at once; its first value. Raises PortalFault."""
+        return await self._ask(_call(interface, member, signature, *body))
+
+    async def descriptor(self, interface: str, member: str, signature: str, *body: object) -> int:
+        """A call that is answered with a file descriptor, the caller's to close. Raises PortalFault."""
+        try:
+            return await self._connection.ask_descriptor(_call(interface, member, signature, *body))
+        except DBusError as error:
+            raise _fault(error) from error
+
+    async def request(
+        self, interface: str, member: str, signature: str, *body: object, options: Mapping[str, Variant], limit_s: float
+    ) -> dict[str, Any]:
+        """A call whose answer a person may have to give, with `options` last; what was granted, as plain values.
+
+        Raises PortalRefused where they say no, and PortalFault, also where they say nothing for so long; the dialog is
+        taken away then.
+        """
+        token = _token()
+        response: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+        def respond(body: list[Any]) -> None:
+            if not response.done():
+                response.set_result(body)
+
+        path = f"{PATH}/request/{self._sender}/{token}"
+        with self.listening(path, REQUEST, "Response", respond), self.when_gone(lambda: respond([ENDED, {}])):
+            await self._ask(
+                _call(interface, member, signature, *body, {**options, "handle_token": Variant("s", token)})
+            )
+            try:
+                async with asyncio.timeout(limit_s):
+                    code, results = await response
+            except TimeoutError:
+                with suppress(DBusError, BusUnavailable):
+                    await self._connection.ask(_call(REQUEST, "Close", path=path))
+                raise PortalFault(f"nobody has answered the desktop's question within {limit_s:.0f} s") from None
+        if code == CANCELLED:
+            raise PortalRefused("the desktop's question was answered with no")
+        if code != GRANTED:
+            raise PortalFault("the desktop's portal gave up")
+        return {key: value.value for key, value in results.items()}
+
+    async def create_session(self, interface: str) -> str:
+        """A session of that portal; its path. Raises PortalFault."""
+        options = {"session_handle_token": Variant("s", _token())}
+        granted = await self.request(interface, "CreateSession", "a{sv}", options=options, limit_s=CALL_LIMIT_S)
+        return str(granted["session_handle"])
+
+    async def close_session(self, path: str) -> None:
+        """Give a session back; one that is gone already is fine."""
+        with suppress(DBusError, BusUnavailable, TimeoutError):
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await self._connection.ask(_call(SESSION, "Close", path=path))
+
+    @contextmanager
+    def listening(self, path: str, interface: str, member: str, handler: Handler) -> Iterator[None]:
+        """Within, `handler` gets the values of that signal."""
+        key = (path, interface, member)
+        before = self._handlers.get(key)
+        self._handlers[key] = handler
+        try:
+            yield
+        finally:
+            del self._handlers[key]
+            if before:
+                self._handlers[key] = before
+
+    @contextmanager
+    def when_gone(self, then: Callable[[], None]) -> Iterator[None]:
+        """Within, `then` is called where the portal's process ends, and all sessions with it."""
+        with self.listening("", BUS, "NameOwnerChanged", lambda body: then() if not body[2] else None):
+            yield
+
+    @property
+    def _sender(self) -> str:
+        """Of request and session paths: our unique name without the colon, dots as underscores."""
+        return str(self._connection.unique_name).lstrip(":").replace(".", "_")
+
+    async def _ask(self, message: Message) -> Any:
+        try:
+            async with asyncio.timeout(CALL_LIMIT_S):
+                return await self._connection.ask(message)
+        except TimeoutError:
+            raise PortalFault("the desktop's portal does not answer") from None
+        except DBusError as error:
+            raise _fault(error) from error
+        except BusUnavailable as error:
+            raise PortalFault(str(error)) from error
+
+    def _receive(self, message: Message) -> None:
+        if message.message_type is MessageType.SIGNAL:
+            path = "" if message.interface == BUS else message.path
+            if handler := self._handlers.get((path, message.interface, message.member)):
+                handler(message.body)
+
+
+def _token() -> str:
+    """A name that nobody has used, for a request or a session."""
+    return f"coldvoxd{secrets.token_hex(8)}"
+
+
+def _call(interface: str, member: str, signature: str = "", *body: object, path: str = PATH) -> Message:
+    return Message(
+        destination=NAME, path=path, interface=interface, member=member, signature=signature, body=list(body)
+    )
+
+
+_ABSENT = ("ServiceUnknown", "UnknownMethod", "UnknownInterface", "UnknownObject", "NameHasNoOwner", "UnknownProperty")
+
+
+def _fault(error: DBusError) -> PortalFault:
+    if error.type.startswith("org.freedesktop.DBus.Error") and error.type.rpartition(".")[2] in _ABSENT:
+        return PortalMissing(f"this desktop has no such portal ({error.text or error.type})")
+    return PortalFault(error.text or error.type)
