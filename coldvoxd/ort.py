@@ -55,6 +55,8 @@ _FAILURES: tuple[type[Exception], ...] = (
 SPINNING_BYTES = 100_000_000
 """In a run of a graph with such weights its threads wait for each other a thousand times, for microseconds: to sleep meanwhile
 costs a tenth of the run. A small one is over before that counts, and other programs want the cores too."""
+_WEIGHTS_BESIDE = "session.model_external_initializers_file_folder_path"
+"""Where the weights of a graph lie that is opened from memory."""
 _TERMINATED = "due to terminate flag"
 """What ONNX Runtime says of a run that was ended so; any other failure is one, whoever asked meanwhile."""
 
@@ -232,7 +234,7 @@ def open_session(
     Raises ModelInvalid where the file can't be loaded, and ProviderUnavailable where the session's first active
     provider is not `provider` (a short or a full name). ONNX Runtime's own fallback is off: it would go on elsewhere
     and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`.
-    `content` is what to open where it isn't just what is in the file; `prepared` says that it is `write_prepared`'s, which
+    `content` is what to open where it isn't just what is in the file, with the file's own weights beside it; `prepared` says that it is `write_prepared`'s, which
     needs no optimizing and whose packed weights are mapped. Blocks, for seconds with a large model; any thread.
     """
     asked = full_name(provider)
@@ -243,10 +245,13 @@ def open_session(
         _preload_cuda()
     if not path.is_file():
         raise ModelInvalid(f"{path} is missing: fetch the model again")
+    options = session_options(threads, packed=packed, optimized=prepared, spinning=_weight(path) >= SPINNING_BYTES)
+    if content is not None:
+        options.add_session_config_entry(_WEIGHTS_BESIDE, str(path.parent))
     try:
         session = onnxruntime.InferenceSession(
             str(path) if content is None else content,
-            session_options(threads, packed=packed, optimized=prepared, spinning=_weight(path) >= SPINNING_BYTES),
+            options,
             providers=chain,
             enable_fallback=False,
         )
@@ -292,6 +297,8 @@ def write_prepared(
         ("session.save_external_prepacked_constant_initializers", str(int(packed))),
     ):
         options.add_session_config_entry(key, value)
+    if content is not None:
+        options.add_session_config_entry(_WEIGHTS_BESIDE, str(path.parent))
     source = str(path) if content is None else content
     try:
         onnxruntime.InferenceSession(source, options, providers=[f"CPU{SUFFIX}"], enable_fallback=False)

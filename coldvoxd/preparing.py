@@ -8,17 +8,20 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from coldvoxd.asr.graph import cut
 from coldvoxd.asr.parakeet import ParakeetRecognizer
-from coldvoxd.core.errors import PrepareFault
+from coldvoxd.asr.positions import Computed, found_in, tables_of
+from coldvoxd.core.errors import ModelInvalid, PrepareFault, ProviderFault
 from coldvoxd.core.features import log_mel
-from coldvoxd.core.values import ModelFiles, PreparedForm
+from coldvoxd.core.values import ModelFiles, Precision, PreparedForm, Token
 from coldvoxd.golden import clip
 from coldvoxd.models.lock import alone
 from coldvoxd.models.onnxfile import packed_offsets
@@ -34,15 +37,24 @@ from coldvoxd.models.prepared import (
     stored_forms,
     write_record,
 )
-from coldvoxd.ort import physical_cores, write_prepared
+from coldvoxd.ort import open_session, physical_cores, write_prepared
 
 ALIGNMENT = 64
 """Bytes: what AVX-512 asks of an address."""
 TRIES = 4
 CLEARLY = 0.1
 """By so much faster fewer threads must be."""
-GROWTH = 1.9
-"""A form holds the weights as they were and as they are packed."""
+GROWTH = 2.0
+"""A form holds the weights as they were and as they are packed, and a table of positions."""
+TABLE_COLUMNS = 3200
+"""Feature columns, of 10 ms, for which the products of positions are kept: more than utterances have by default."""
+TRIED_COLUMNS = (104, 1000, 2000)
+"""Shorter audio, whose products must be the middle of the table's."""
+SAME_ROWS = {Precision.FP32: 1e-5, Precision.INT8: 2e-2}
+"""How far those may be off, as a part of the greatest. In int8 the range is taken from each utterance's own rows; where it is
+not just the table's, the table isn't used."""
+CLOSE = 1e-4
+"""How far what an encoder gives may be off with such a table, as a part of the greatest. None was off yet."""
 SPARE_BYTES = 500_000_000
 """Left free on the disk, and in memory beside the model."""
 
@@ -57,8 +69,8 @@ def prepare(
 ) -> PreparedForm:
     """The model's form for this machine's CPU, made where there is none; other forms go where the budget demands it.
 
-    Those `in_use` stay. What is made gives the same as the files themselves, to the last bit, or is thrown away. Needs the
-    memory of the loaded model. Raises PrepareFault or ModelInvalid; blocks for many seconds.
+    Those `in_use` stay. What is made gives the same tokens as the files themselves, of frames that are off by `CLOSE` at most,
+    or is thrown away. Needs the memory of the loaded model. Raises PrepareFault or ModelInvalid; blocks for many seconds.
     """
     root = forms_directory()
     try:
@@ -79,7 +91,8 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
     with _partial(directory) as partial:
         tell(f"optimizing {files.name} ({files.precision})")
         encoder = partial / "encoder.onnx"
-        _write(files.encoder, encoder, threads)
+        folded = _folded(files, threads, tell)
+        _write(files.encoder, encoder, threads, folded)
         halves = cut(files.decoder_joint.read_bytes())
         if halves is None:
             form = PreparedForm(partial, encoder, (partial / "decoder_joint.onnx",))
@@ -89,7 +102,13 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             for target, content in zip(form.decoder, (halves.prediction, halves.joint), strict=True):
                 _write(files.decoder_joint, target, threads, content)
         tell("comparing what it gives")
-        if _given(files, None, threads) != _given(files, form, threads):
+        plain = _given(files, None, threads)
+        if folded is not None and not plain.is_close(_given(files, form, threads), CLOSE):
+            tell("with a table of positions it would give something else: done without")
+            encoder.with_name(f"{encoder.name}.data").unlink(missing_ok=True)
+            _write(files.encoder, encoder, threads)
+            folded = None
+        if folded is None and not plain.is_close(_given(files, form, threads), 0):
             raise PrepareFault(
                 f"Prepared, {files.name} ({files.precision}) would give something else than as it is: not used."
             )
@@ -123,13 +142,73 @@ def _partial(directory: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _given(files: ModelFiles, form: PreparedForm | None, threads: int) -> tuple[bytes, object]:
-    """What is computed of the golden clip: the encoder's frames to the last bit, and the tokens with their scores."""
+def _folded(files: ModelFiles, threads: int, tell: Callable[[str], None]) -> bytes | None:
+    """The encoder with the products of positions in a table; None where its graph isn't made so, which is told."""
+    if files.precision not in SAME_ROWS:
+        return None
+    positions = found_in(files.encoder.read_bytes())
+    if positions is None:
+        tell("the encoder multiplies no positions that could be kept in a table")
+        return None
+    try:
+        session = open_session(files.encoder, threads=threads, content=positions.alone())
+        bins = session.inputs["audio_signal"].shape[1] or 0
+
+        def computed(columns: int) -> dict[str, npt.NDArray[Any]]:
+            noise = np.random.default_rng(columns).normal(0, 1, (1, bins, columns)).astype(np.float32)
+            feeds: dict[str, npt.NDArray[Any]] = {"audio_signal": noise, "length": np.array([columns], np.int64)}
+            names = [*positions.products, *positions.ranges]
+            given = session.run(names, {name: feeds[name] for name in session.inputs})
+            return dict(zip(names, given, strict=True))
+
+        def compute(columns: int) -> Computed:
+            given = computed(columns)
+            return {name: given[name] for name in positions.products}
+
+        tables = tables_of(compute, TABLE_COLUMNS, TRIED_COLUMNS, SAME_ROWS[files.precision])
+        ranges = {name: computed(TABLE_COLUMNS)[name] for name in positions.ranges}
+        session.close()
+    except (ModelInvalid, ProviderFault, KeyError, TypeError, ValueError) as fault:
+        tell(f"the products of positions can't be computed alone ({fault}): done without a table")
+        return None
+    if tables is None:
+        tell("the products of positions of shorter audio are not in those of longer: done without a table")
+        return None
+    return positions.folded(tables, ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What is computed of the golden clip."""
+
+    encoded: npt.NDArray[np.float32]
+    tokens: tuple[Token, ...]
+    of_noise: tuple[Token, ...]
+    """Of frames that are the same however they would be encoded."""
+
+    def is_close(self, other: "_Given", part: float) -> bool:
+        """Whether the frames are off by no more than that part of the greatest, and the tokens the same.
+
+        Where `part` is 0 also the tokens' scores.
+        """
+        if self.encoded.shape != other.encoded.shape or self.of_noise != other.of_noise:
+            return False
+        off = float(np.abs(self.encoded - other.encoded).max())
+        if not off <= part * float(np.abs(self.encoded).max()):
+            return False
+        return _ids(self.tokens) == _ids(other.tokens) if part else self.tokens == other.tokens
+
+
+def _ids(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
+    return [(token.id, token.encoder_frame) for token in tokens]
+
+
+def _given(files: ModelFiles, form: PreparedForm | None, threads: int) -> _Given:
     recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form)
     try:
         encoded = recognizer.encode(log_mel(clip(), recognizer.features_size))
         noise = np.random.default_rng(0).normal(0, 1, encoded.shape).astype(np.float32)
-        return encoded.tobytes(), (recognizer.decode(encoded), recognizer.decode(noise))
+        return _Given(encoded, recognizer.decode(encoded), recognizer.decode(noise))
     finally:
         recognizer.close()
 

@@ -20,7 +20,7 @@ from coldvoxd.models.layout import model_files
 from coldvoxd.models.onnxfile import external_files
 from coldvoxd.ort import CPU, bound_to
 
-FORMAT = 1
+FORMAT = 2
 """Changes with what is written in a form."""
 RECORD = "form.json"
 WORTH_BYTES = 100_000_000

@@ -54,12 +54,24 @@ def mapped_files() -> set[str]:
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8], ids=str)
-def test_a_prepared_model_gives_the_same_to_the_last_bit(model: Path, precision: Precision) -> None:
+def test_a_prepared_model_gives_the_same_tokens(model: Path, precision: Precision) -> None:
     files = find_model(str(model), precision)
     form = prepare(files, budget_bytes=PLENTY)
     plain, mapped = ParakeetRecognizer.open(files), ParakeetRecognizer.open(files, prepared=form)
     for clip in samples():
-        assert mapped.recognize_samples(clip.wave()).tokens == plain.recognize_samples(clip.wave()).tokens
+        given, wanted = mapped.recognize_samples(clip.wave()), plain.recognize_samples(clip.wave())
+        assert given.text == wanted.text
+        assert [(token.id, token.encoder_frame) for token in given.tokens] == [
+            (token.id, token.encoder_frame) for token in wanted.tokens
+        ]
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8], ids=str)
+def test_its_encoder_takes_what_it_multiplies_of_positions_from_a_table(model: Path, precision: Precision) -> None:
+    said: list[str] = []
+    form = prepare(find_model(str(model), precision), budget_bytes=PLENTY, tell=said.append)
+    assert not [line for line in said if "table" in line]
+    assert b"coldvoxd.positions" in form.encoder.read_bytes()
 
 
 def test_its_weights_are_mapped_and_not_read(files: ModelFiles) -> None:
@@ -173,7 +185,8 @@ def test_what_would_give_something_else_is_thrown_away(files: ModelFiles, monkey
     real = ort.write_prepared
 
     def wrong(path: Path, target: Path, **options: object) -> None:
-        real(other if path == files.encoder else path, target, **options)  # type: ignore[arg-type]
+        given = {"content": None} if path == files.encoder else {}
+        real(other if path == files.encoder else path, target, **(options | given))  # type: ignore[arg-type]
 
     monkeypatch.setattr(preparing, "write_prepared", wrong)
     with pytest.raises(PrepareFault, match="would give something else"):
