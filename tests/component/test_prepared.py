@@ -54,16 +54,12 @@ def mapped_files() -> set[str]:
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8], ids=str)
-def test_a_prepared_model_gives_the_same_tokens(model: Path, precision: Precision) -> None:
+def test_a_prepared_model_gives_the_same_tokens_to_the_last_bit(model: Path, precision: Precision) -> None:
     files = find_model(str(model), precision)
     form = prepare(files, budget_bytes=PLENTY)
     plain, mapped = ParakeetRecognizer.open(files), ParakeetRecognizer.open(files, prepared=form)
     for clip in samples():
-        given, wanted = mapped.recognize_samples(clip.wave()), plain.recognize_samples(clip.wave())
-        assert given.text == wanted.text
-        assert [(token.id, token.encoder_frame) for token in given.tokens] == [
-            (token.id, token.encoder_frame) for token in wanted.tokens
-        ]
+        assert mapped.recognize_samples(clip.wave()).tokens == plain.recognize_samples(clip.wave()).tokens
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8], ids=str)
