@@ -16,7 +16,7 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
 from coldvoxd.cli import desktopentry
 from coldvoxd.cli.output import Output
-from coldvoxd.core.errors import AlreadyActive, ColdvoxError, NotActive
+from coldvoxd.core.errors import AlreadyActive, ColdvoxError, DaemonUnreachable, NotActive
 
 SHORTCUTS = "org.freedesktop.portal.GlobalShortcuts"
 REGISTRY = "org.freedesktop.host.portal.Registry"
@@ -24,6 +24,10 @@ APPLICATION = desktopentry.NAME.removesuffix(".desktop")
 QUESTION_LIMIT_S = 300.0
 HOLD, TOGGLE = "hold", "toggle"
 DESCRIPTIONS = {HOLD: "Dictate while held", TOGGLE: "Start and stop dictation"}
+PREFERRED = {HOLD: "LOGO+ALT+h", TOGGLE: "LOGO+ALT+t"}
+"""What is proposed, as https://specifications.freedesktop.org/shortcuts-spec/latest/ spells keys."""
+GONE = (False, "", 0.0)
+"""Instead of a key: the session has ended."""
 TAP_S = 0.4
 """A key for holding that is let go of sooner was tapped: dictation goes on until the next tap."""
 
@@ -83,7 +87,9 @@ async def follow_keys(output: Output) -> None:
             "The desktop's question was answered with no, so there is no key; run this again."
         ) from fault
     except PortalFault as fault:
-        raise ColdvoxError(f"The desktop's portal failed: {fault}.") from fault
+        raise ColdvoxError(
+            f"The desktop's portal failed: {fault}. It knows this program by an entry that `coldvoxctl setup` puts in place."
+        ) from fault
     finally:
         await connection.aclose()
 
@@ -115,17 +121,22 @@ class _Following:
                 for member, down in (("Activated", True), ("Deactivated", False)):
                     listening.enter_context(portal.listening(PATH, SHORTCUTS, member, heard(down)))
                 listening.enter_context(
-                    portal.listening(session, SESSION, "Closed", lambda _: self._happened.put_nowait(None))
+                    portal.listening(session, SESSION, "Closed", lambda _: self._happened.put_nowait(GONE))
                 )
-                listening.enter_context(portal.when_gone(lambda: self._happened.put_nowait(None)))
+                listening.enter_context(portal.when_gone(lambda: self._happened.put_nowait(GONE)))
                 await self._bind(session)
                 while (event := await self._happened.get()) is not None:
+                    if event is GONE:
+                        raise DaemonUnreachable("The desktop's portal has ended, and the keys with it.")
                     await self._do(*event)
         finally:
             await portal.close_session(session)
 
     async def _bind(self, session: str) -> None:
-        wanted = [[name, {"description": Variant("s", words)}] for name, words in DESCRIPTIONS.items()]
+        wanted = [
+            [name, {"description": Variant("s", words), "preferred_trigger": Variant("s", PREFERRED[name])}]
+            for name, words in DESCRIPTIONS.items()
+        ]
         bound = await self._portal.request(
             SHORTCUTS, "BindShortcuts", "oa(sa{sv})sa{sv}", session, wanted, "", options={}, limit_s=QUESTION_LIMIT_S
         )

@@ -95,6 +95,18 @@ async def test_what_goes_wrong_is_told_and_the_next_press_tries_again(ctl: Ctl, 
             assert b"coldvoxd" in await asyncio.wait_for(follower.process.stderr.readline(), 30)
 
 
+async def test_a_portal_that_ends_takes_the_keys_along(ctl: Ctl, desktop: PortalDesktop) -> None:
+    for end in (desktop.close_sessions, desktop.end):
+        follower = await ctl("shortcut", "portal")
+        await follower.line()
+        await follower.line()
+        ended = end()
+        if ended is not None:
+            await ended
+        result = await follower.ended()
+        assert (result.exit, "portal has ended" in result.err) == (3, True)
+
+
 async def test_a_refusal_and_a_missing_portal_are_told(ctl: Ctl, desktop: PortalDesktop) -> None:
     desktop.answers = [NO]
     refused = await (await ctl("shortcut", "portal")).ended()
