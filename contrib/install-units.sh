@@ -6,8 +6,8 @@ usage() {
     cat <<'TEXT'
 usage: contrib/install-units.sh [--cpu] [BINDIR]
 
-Installs coldvoxd.service, coldvoxd-model.service (which fetches the model) and coldvoxd-prepare.service (which prepares
-it for this machine) for systemd --user, and org.coldvox.Daemon1.service for the session bus, for this user alone.
+Installs coldvoxd.service, coldvoxd-model.service (which fetches the model), coldvoxd-prepare.service (which prepares
+it for this machine) and coldvoxd-keys.service (keys by the desktop's portal) for systemd --user, and org.coldvox.Daemon1.service for the session bus, for this user alone.
 BINDIR is the folder that holds coldvoxd and coldvoxctl, ~/.local/bin where none is given (.venv/bin, for example, runs this checkout).
 --cpu adds the locks for machines without a GPU.
 

@@ -199,6 +199,23 @@ With --json: installed (paths) and started; with --remove: removed and kept (pat
 """
 
 
+_SHORTCUT = """\
+A key of the desktop that dictates. `install` says what it changes, touches nothing else, and refuses a key that is taken;
+`remove` takes back exactly that. --desktop is found by itself where XDG_CURRENT_DESKTOP tells it.
+
+  gnome      a custom shortcut in GNOME's settings (the extension of coldvoxd has a key of its own)
+  kde        a service file that Plasma 6 reads at the next login
+  sway       a file that one line of ~/.config/sway/config includes; --hold too
+  hyprland   the same for ~/.config/hypr/hyprland.conf
+  portal     GNOME 48 and Plasma 6: runs until it is stopped; the desktop asks you for the keys. One starts and stops; the
+             other dictates while it is held, and tapped it starts and stops too
+"""
+
+_SHORTCUT_JSON = """\
+With --json one object: desktop, and present, changes and done, or removed (lists of lines); of portal: event, keys.
+"""
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
@@ -293,6 +310,8 @@ def command_line() -> argparse.ArgumentParser:
         "--report", type=Path, metavar="FILE", help="also write a file for a bug report, with no names in it"
     )
 
+    _shortcut(_command(commands, "shortcut", "a key of the desktop that dictates", _SHORTCUT, _SHORTCUT_JSON))
+
     setup = _command(commands, "setup", "make this installation a service of yours", _SETUP, _SETUP_JSON)
     setup.add_argument("--cpu", action="store_true", help="add the locks for machines without a GPU to the service")
     setup.add_argument("--no-start", action="store_true", help="put everything in place, and start nothing")
@@ -311,6 +330,21 @@ def command_line() -> argparse.ArgumentParser:
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
+
+
+def _shortcut(shortcut: _Parser) -> None:
+    actions = shortcut.add_subparsers(
+        dest="shortcut_command", metavar="ACTION", title="actions", parser_class=_Parser, required=True
+    )
+    install = _command(actions, "install", "put a key in place", "Say what is changed, and change it.\n", "")
+    install.add_argument("--key", default="Super+Alt+D", metavar="KEY", help="Super+Alt+D where it isn't given")
+    install.add_argument("--hold", action="store_true", help="dictate while the key is held (sway, hyprland)")
+    install.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
+    remove = _command(actions, "remove", "take it back", "What was put in place goes, and nothing else.\n", "")
+    show = _command(actions, "show", "print which key is in place", "As the desktop's settings have it.\n", "")
+    for action in (install, remove, show):
+        action.add_argument("--desktop", choices=("gnome", "kde", "sway", "hyprland"), help="which desktop's keys")
+    _command(actions, "portal", "have keys by the desktop's portal", "Runs until it is stopped.\n", "")
 
 
 def _config(config: _Parser) -> None:

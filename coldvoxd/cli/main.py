@@ -63,6 +63,15 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
             from coldvoxd.cli.completion import completion
 
             return completion(arguments, output)
+        case "shortcut" if arguments.shortcut_command == "portal":
+            from coldvoxd.cli.globalshortcuts import follow_keys
+
+            asyncio.run(follow_keys(output))
+            return Exit.DONE
+        case "shortcut":
+            from coldvoxd.cli.shortcut import shortcut
+
+            return shortcut(arguments, output)
         case "setup":
             from coldvoxd.cli.setup import setup
 

@@ -8,7 +8,7 @@ import sysconfig
 from argparse import Namespace
 from pathlib import Path
 
-from coldvoxd.cli import manual
+from coldvoxd.cli import desktopentry, manual
 from coldvoxd.cli.completion import script_for
 from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.installing import PROGRAM, SERVICE, Installer, Places, put_units, take_away, units
@@ -42,6 +42,7 @@ def setup(arguments: Namespace, output: Output) -> Exit:
         installer.put(places.data / name, script_for(shell))
     for name, page in manual.PAGES.items():
         installer.put(places.data / "man" / name, page())
+    installer.put(places.data / "applications" / desktopentry.NAME, desktopentry.desktop_entry(programs))
     told, started = _start(places, start=not arguments.no_start)
     lines = [f"installed {path}" for path in installer.files]
     output.result({"installed": [str(path) for path in installer.files], "started": started}, "\n".join((*lines, told)))

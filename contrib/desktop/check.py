@@ -16,7 +16,7 @@ from typing import Protocol
 
 from gnome import Gnome
 from plasma import Plasma
-from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, until
+from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, settled, until
 
 SAID = {
     "one two three four five": "05-one-two-three-four-five.flac",
@@ -83,6 +83,7 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             await desktop.take_keyboard()
             if isinstance(desktop, Gnome):
                 await ask_for_keys(desktop, stage)
+                await use_own_keys(desktop, stage)
             stage.start_typing()
             before = letter(stage)
             right = True
@@ -131,6 +132,35 @@ async def ask_for_keys(desktop: Gnome, stage: Stage) -> None:
     expect("a long text", await stage.type_last(LONG), "pasted undelivered before")
     await until(lambda: letter(stage) == LONG, "10,000 characters in the window, exactly")
     expect("the clipboard as it was", await desktop.clipboard(), "précieux")
+
+
+async def use_own_keys(desktop: Gnome, stage: Stage) -> None:
+    """`coldvoxctl shortcut` puts a key into GNOME's settings, and has keys by the portal that can be held. Raises StageError."""
+    stage.install_coldvoxctl()
+    await stage.run("dbus-update-activation-environment", "PATH")
+    stage.start("media-keys", "/usr/libexec/gsd-media-keys")
+    await stage.run("coldvoxctl", "shortcut", "install", "--key", "Super+Alt+J")
+    await settled()
+    await desktop.press("j")
+    await stage.state_is("listening")
+    await desktop.press("j")
+    await stage.state_is("idle")
+    await stage.run("coldvoxctl", "shortcut", "remove")
+
+    following = stage.start("keys", "coldvoxctl", "shortcut", "portal")
+    await desktop.add_keys()
+    await until(lambda: "Start and stop dictation: " in stage.log("keys").read_text(), "the portal's keys")
+    await settled()
+    await desktop.hold("h", down=True)
+    await stage.state_is("listening")
+    await settled()
+    await desktop.hold("h", down=False)
+    await stage.state_is("idle")
+    for wanted in ("listening", "idle"):
+        await desktop.press("t")
+        await stage.state_is(wanted)
+    following.terminate()
+    await until(lambda: following.poll() is not None, "the end of coldvoxctl")
 
 
 async def dictate(

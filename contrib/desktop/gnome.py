@@ -99,11 +99,18 @@ class Gnome:
 
     async def press_shortcut(self) -> None:
         """Super+Alt+D, held for a moment as fingers do."""
-        held = [KEYSYMS["super"], KEYSYMS["alt"], ord("d")]
-        for key in held:
-            await self._do("NotifyKeyboardKeysym", "ub", key, True)
-        for key in reversed(held):
-            await self._do("NotifyKeyboardKeysym", "ub", key, False)
+        await self.press("d")
+
+    async def press(self, letter: str) -> None:
+        """That letter with Super and Alt."""
+        await self.hold(letter, down=True)
+        await self.hold(letter, down=False)
+
+    async def hold(self, letter: str, *, down: bool) -> None:
+        """Press it with Super and Alt, or let go of all three."""
+        keys = [KEYSYMS["super"], KEYSYMS["alt"], ord(letter)]
+        for key in keys if down else reversed(keys):
+            await self._do("NotifyKeyboardKeysym", "ub", key, down)
 
     async def click_light(self) -> None:
         """The indicator, with the left button."""
@@ -125,6 +132,17 @@ class Gnome:
         end = right - 48 if allow else left + 50  # Share, or Cancel
         while await self._is_asked():
             await self._click(end, top + 23)
+            await settled()
+
+    async def add_keys(self) -> None:
+        """Answer the portal's question about shortcuts with yes."""
+        await until(self._offers_keys, "the portal's question about keys")
+        await settled()
+        top, right = await self.evaluate(
+            "(area => [area.y, area.x + area.width])(global.display.focus_window.get_frame_rect())"
+        )
+        while await self._offers_keys():
+            await self._click(right - 34, top + 23)
             await settled()
 
     async def copy(self, text: str) -> None:
@@ -202,6 +220,9 @@ class Gnome:
 
     async def _is_asked(self) -> bool:
         return await self.focused() == "Remote Desktop"
+
+    async def _offers_keys(self) -> bool:
+        return await self.focused() == "Add Keyboard Shortcuts"
 
     async def _has_found(self) -> bool:
         return bool(await self.evaluate("global.found !== undefined"))

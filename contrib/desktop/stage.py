@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.bus.contract import DICTATION  # noqa: E402 - the checkout's own
+from coldvoxd.cli import desktopentry  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
 from tests.support.bus import BusClient, BusError  # noqa: E402
 
@@ -121,6 +122,18 @@ class Stage:
         """The checkout's coldvox-type, which puts the words where the focus is."""
         path = ":".join((PYTHON, CHECKOUT, f"{CHECKOUT}/contrib/coldvox-type"))
         return self.start("coldvox-type", "python3", "-B", "-m", "coldvox_type", *options, PYTHONPATH=path)
+
+    def install_coldvoxctl(self) -> None:
+        """The checkout's, with the entry that `coldvoxctl setup` puts in place."""
+        programs = self.inside(f"{HOME}/.local/bin")
+        programs.mkdir(parents=True)
+        program = programs / "coldvoxctl"
+        program.write_text(f'#!/bin/sh\nPYTHONPATH={PYTHON}:{CHECKOUT} exec python3 -B -m coldvoxd.cli.main "$@"\n')
+        program.chmod(0o755)
+        self.environment["PATH"] += f":{HOME}/.local/bin"
+        entries = self.inside(f"{HOME}/.local/share/applications")
+        entries.mkdir(parents=True, exist_ok=True)
+        (entries / desktopentry.NAME).write_text(desktopentry.desktop_entry(Path(f"{HOME}/.local/bin")))
 
     async def type_last(self, text: str, meanwhile: Awaitable[None] | None = None) -> str:
         """`coldvox-type --last` for a text that never reached a window; what it says became of it."""

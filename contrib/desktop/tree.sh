@@ -24,7 +24,7 @@ base_packages=(
 )
 # shellcheck disable=SC2034 # by make_tree, by name
 gnome_packages=(gnome-shell gnome-shell-extension-prefs gir1.2-adw-1 adwaita-icon-theme
-    gnome-settings-daemon # keys of one's own
+    gnome-settings-daemon gnome-control-center # keys of one's own, and the portal's
     xdg-desktop-portal xdg-desktop-portal-gnome # keyboard, clipboard and shortcuts for programs
     python3 python3-numpy) # for coldvox-type
 # shellcheck disable=SC2034

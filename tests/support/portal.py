@@ -36,7 +36,9 @@ class PortalDesktop:
         self.sessions: dict[str, str] = {}
         """Paths of open sessions and whose they are."""
         self.tokens: set[str] = set()
-        self.shortcuts: dict[str, dict[str, Any]] = {}
+        self.shortcuts: dict[str, str] = {}
+        """What a program says that it does with each."""
+        self.applications: list[str] = []
         self._down: list[int] = []
         self._owner = ""
         """The session that holds the clipboard."""
@@ -144,6 +146,18 @@ class PortalDesktop:
         if self.clipboard:
             self._tell_owner(session)
         return reply
+
+    async def _on_Register(self, message: Message, application: str, _: object) -> Message:  # noqa: N802
+        self.applications.append(application)
+        return Message.new_method_return(message)
+
+    async def _on_BindShortcuts(  # noqa: N802
+        self, message: Message, session: str, wanted: list[tuple[str, dict[str, Variant]]], _: str, __: object
+    ) -> Message:
+        assert self.sessions[session]
+        self.shortcuts = {name: str(about["description"].value) for name, about in wanted}
+        bound = [[name, {"trigger_description": Variant("s", f"Press {name}")}] for name in self.shortcuts]
+        return await self._respond(message, {"shortcuts": Variant("a(sa{sv})", bound)}, asks=True)
 
     async def _on_Close(self, message: Message) -> Message:  # noqa: N802
         path = str(message.path)

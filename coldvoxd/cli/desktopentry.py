@@ -1,0 +1,44 @@
+"""The entry by which desktops know coldvoxd: for their menus, their shortcut settings, and the portals."""
+
+from pathlib import Path
+
+NAME = "org.coldvox.coldvoxd.desktop"
+"""Also the id by which portals know our programs, without its ending."""
+ACTIONS = {
+    "start": "Start dictating",
+    "stop": "Stop, and have the text",
+    "cancel": "Throw away what was said",
+    "retry": "Recognize the last utterance again",
+}
+
+
+def desktop_entry(programs: Path) -> str:
+    """The file's content, for coldvoxctl in that directory.
+
+    https://specifications.freedesktop.org/desktop-entry-spec/latest/ has the format.
+    """
+    program = _quoted(str(programs / "coldvoxctl"))
+    lines = [
+        "[Desktop Entry]",
+        "Type=Application",
+        "Version=1.5",
+        "Name=ColdVox Dictation",
+        "Comment=Start or stop dictation",
+        "Icon=audio-input-microphone",
+        f"Exec={program} toggle",
+        "Terminal=false",
+        "StartupNotify=false",
+        "Categories=Utility;Accessibility;",
+        "Keywords=dictation;speech;voice;microphone;",
+        f"Actions={';'.join(ACTIONS)};",
+    ]
+    for action, words in ACTIONS.items():
+        lines += ["", f"[Desktop Action {action}]", f"Name={words}", f"Exec={program} {action}"]
+    return "\n".join((*lines, ""))
+
+
+def _quoted(argument: str) -> str:
+    """As an argument of an Exec key: quoted, a percent sign doubled, and a backslash once more for the string it is in."""
+    for character in '\\"`$':
+        argument = argument.replace(character, f"\\{character}")
+    return '"' + argument.replace("\\", "\\\\").replace("%", "%%") + '"'

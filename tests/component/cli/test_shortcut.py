@@ -1,0 +1,167 @@
+"""coldvoxctl shortcut: what it changes in a desktop's settings, and that it takes back just that."""
+
+import shutil
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldvoxd.cli.exits import UsageFault
+from coldvoxd.cli.shortcut import Gnome, Hyprland, Key, Sway
+from tests.component.cli.conftest import Ctl, Result
+from tests.support.bus import PrivateBus
+
+Shortcut = Callable[..., Coroutine[Any, Any, Result]]
+SWAY = "set $mod Mod4\nbindsym $mod+Return exec foot\nbindsym --no-repeat $mod+Mod1+x exec xterm\n"
+HYPRLAND = "$mainMod = SUPER\nbind = $mainMod, Q, exec, kitty\nbindm = $mainMod, mouse:272, movewindow\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def shortcut(ctl: Ctl, bus: PrivateBus, home: Path) -> Shortcut:
+    async def run(*arguments: str, **environment: str) -> Result:
+        own = {"HOME": str(home), "GSETTINGS_BACKEND": "keyfile", "XDG_CURRENT_DESKTOP": ""}
+        unset = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "SWAYSOCK")
+        inherited = {name: value for name, value in bus.environment.items() if name not in unset}
+        running = await ctl("shortcut", *arguments, environment=inherited | own | environment)
+        return await running.ended()
+
+    return run
+
+
+def files(home: Path) -> dict[str, str]:
+    return {str(file.relative_to(home)): file.read_text() for file in sorted(home.rglob("*")) if file.is_file()}
+
+
+def configured(home: Path, name: str, text: str) -> Path:
+    file = home / ".config" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("desktop", "name", "text", "lines"),
+    [
+        ("sway", "sway/config", SWAY, ["bindsym --no-repeat Mod4+Mod1+d exec", "toggle"]),
+        ("hyprland", "hypr/hyprland.conf", HYPRLAND, ["bind = SUPER ALT, D, exec,", "toggle"]),
+    ],
+)
+async def test_a_line_includes_a_file_and_both_are_taken_back(
+    shortcut: Shortcut, home: Path, desktop: str, name: str, text: str, lines: list[str]
+) -> None:
+    config = configured(home, name, text.rstrip("\n"))
+    before = files(home)
+    dry = await shortcut("install", "--desktop", desktop, "--dry-run")
+    assert (dry.exit, files(home)) == (0, before)
+    done = await shortcut("install", "--desktop", desktop)
+    assert (done.exit, done.err) == (0, "")
+    assert done.out.startswith(dry.out)
+    ours = config.with_name("coldvoxd.conf").read_text()
+    assert all(part in ours for part in lines)
+    assert config.read_text().startswith(text)
+    assert await shortcut("install", "--desktop", desktop)
+    assert config.read_text().count("coldvoxd.conf") == 1
+    assert lines[0] in (await shortcut("show", "--desktop", desktop)).out
+    own = "# my own line, added since\n"
+    config.write_text(config.read_text() + own)
+    assert (await shortcut("remove", "--desktop", desktop)).exit == 0
+    assert files(home) == {f".config/{name}": text + own}
+    assert (await shortcut("remove", "--desktop", desktop)).out == "there was nothing to take back\n"
+
+
+@pytest.mark.parametrize(
+    ("desktop", "name", "text", "key", "by"),
+    [
+        ("sway", "sway/config", SWAY, "Alt+Super+X", "bindsym --no-repeat $mod+Mod1+x exec xterm"),
+        ("hyprland", "hypr/hyprland.conf", HYPRLAND, "Super+q", "bind = $mainMod, Q, exec, kitty"),
+        (
+            "kde",
+            "kglobalshortcutsrc",
+            "[kwin]\nOverview=Meta+W\\tMeta+F1,Meta+W,Show\n",
+            "Super+F1",
+            "Overview of kwin",
+        ),
+    ],
+)
+async def test_a_key_that_is_taken_is_refused_and_nothing_changed(
+    shortcut: Shortcut, home: Path, desktop: str, name: str, text: str, key: str, by: str
+) -> None:
+    configured(home, name, text)
+    before = files(home)
+    refused = await shortcut("install", "--desktop", desktop, "--key", key)
+    assert refused.exit == 1
+    assert "is taken already" in refused.err
+    assert by in refused.err
+    assert files(home) == before
+
+
+async def test_holding_is_two_lines(shortcut: Shortcut, home: Path) -> None:
+    configured(home, "sway/config", SWAY)
+    await shortcut("install", "--desktop", "sway", "--hold", "--key", "Ctrl+F9")
+    press, release = (home / ".config/sway/coldvoxd.conf").read_text().splitlines()[1:]
+    assert press.startswith("bindsym --no-repeat Ctrl+f9 exec")
+    assert press.endswith("start")
+    assert release.startswith("bindsym --release Ctrl+f9 exec")
+    assert release.endswith("stop")
+
+
+async def test_plasma_gets_a_service_file(shortcut: Shortcut, home: Path) -> None:
+    done = await shortcut("install", XDG_CURRENT_DESKTOP="KDE")
+    assert "next login" in done.out
+    (name,) = files(home)
+    assert name == ".local/share/kglobalaccel/org.coldvox.dictate.desktop"
+    assert "X-KDE-Shortcuts=Meta+Alt+D\n" in files(home)[name]
+    assert (await shortcut("remove", XDG_CURRENT_DESKTOP="KDE")).exit == 0
+    assert files(home) == {}
+
+
+async def test_gnome_gets_a_custom_shortcut(shortcut: Shortcut, home: Path) -> None:
+    if not shutil.which("gsettings"):
+        pytest.skip("the program is not installed: gsettings (Debian: libglib2.0-bin)")
+    done = await shortcut("install", XDG_CURRENT_DESKTOP="ubuntu:GNOME")
+    assert (done.exit, done.err) == (0, "")
+    shown = await shortcut("show", "--desktop", "gnome")
+    assert "<Super><Alt>d runs" in shown.out
+    taken = await shortcut("install", "--key", "Super+L", "--desktop", "gnome")
+    assert "screensaver of org.gnome.settings-daemon.plugins.media-keys" in taken.err
+    assert "<Super><Alt>d runs" in (await shortcut("show", "--desktop", "gnome")).out
+    assert (await shortcut("remove", "--desktop", "gnome")).exit == 0
+    assert (await shortcut("show", "--desktop", "gnome")).out == "no key of coldvoxd is in place\n"
+    assert "coldvoxctl" not in "".join(files(home).values())
+
+
+async def test_where_a_key_can_not_be_held_it_says_what_can(shortcut: Shortcut, home: Path) -> None:
+    for desktop in ("gnome", "kde"):
+        refused = await shortcut("install", "--hold", "--desktop", desktop)
+        assert refused.exit == 1
+        assert "coldvoxctl shortcut portal" in refused.err
+    assert files(home) == {}
+
+
+async def test_wrong_usage_says_what_is_right(shortcut: Shortcut) -> None:
+    unknown = await shortcut("install")
+    assert (unknown.exit, "--desktop: gnome, kde, sway, hyprland" in unknown.err) == (2, True)
+    no_key = await shortcut("install", "--desktop", "kde", "--key", "Hyper+")
+    assert (no_key.exit, "as in Super+Alt+D" in no_key.err) == (2, True)
+    no_config = await shortcut("install", "--desktop", "sway")
+    assert (no_config.exit, "make one first" in no_config.err) == (1, True)
+    no_action = await shortcut()
+    assert no_action.exit == 2
+
+
+def test_keys_are_the_same_however_they_are_spelt() -> None:
+    wanted = Key.parsed("super+alt+d")
+    assert wanted == Key(("Super", "Alt"), "d")
+    assert wanted.same_as(Key.parsed("Mod1+Mod4+D"))
+    for text in ("", "Super", "Super+", "Foo+d", "d d"):
+        with pytest.raises(UsageFault):
+            Key.parsed(text)
+    assert [str(key) for key, _ in Sway().keys(SWAY)] == ["Super+Return", "Super+Alt+x"]
+    assert [str(key) for key, _ in Hyprland().keys(HYPRLAND)] == ["Super+Q"]
+    assert Gnome.OWN.endswith("custom-keybinding")
