@@ -36,7 +36,13 @@ def home(tmp_path: Path) -> Path:
     (bin_ / "coldvoxd").symlink_to(tmp_path / ".local/share/coldvoxd/venv/bin/coldvoxd")
     (bin_ / "coldvoxctl").symlink_to("/opt/pipx/venvs/coldvoxd/bin/coldvoxctl")
     installed = ["directory .local/bin", "directory .local/share/coldvoxd", "file .local/share/man/man1/coldvoxctl.1"]
-    made = ["directory .config/systemd/user/default.target.wants", "directory .local/share/man/man1"]
+    directories = (
+        ".config/systemd/user/default.target.wants",
+        ".config/systemd/user/graphical-session.target.wants",
+        ".local/share/applications",
+        ".local/share/man/man1",
+    )
+    made = [f"directory {name}" for name in directories]
     lines = [line.replace(" ", f" {tmp_path}/", 1) for line in installed + made]
     (tmp_path / ".local/share/coldvoxd/installed").write_text("\n".join(lines) + "\n")
     return tmp_path
