@@ -201,6 +201,7 @@ need_for_desktops() { # 20 MB, and nothing that starts by itself
     fi
     have sway || want sway "a Wayland desktop without a screen: coldvox-type is tried in it"
     have foot || want foot "a window in it to type into"
+    have jq || want jq "reads JSON in the examples' scripts"
     have desktop-file-validate || want desktop-file-utils "checks the entry for desktops' menus"
     have gsettings || want libglib2.0-bin "GNOME's settings, which a shortcut key is put into"
     [[ -e /usr/share/glib-2.0/schemas/org.gnome.settings-daemon.plugins.media-keys.gschema.xml ]] ||

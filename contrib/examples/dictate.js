@@ -1,0 +1,24 @@
+#!/usr/bin/env -S gjs -m
+// Prints what is dictated, whoever started it, and says when the daemon comes and goes. Never starts it.
+//
+//     gjs -m dictate.js        (needs gjs: Debian's package of that name)
+//
+// Ctrl-C ends it.
+
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+
+const NAME = 'org.coldvox.Daemon1';
+const heard = new Set();
+
+Gio.DBus.session.signal_subscribe(NAME, 'org.coldvox.Dictation1', 'Transcribed', '/org/coldvox/Daemon1', null,
+    Gio.DBusSignalFlags.NONE, (bus, sender, path, iface, member, values) => {
+        const [session, utterance, text] = values.recursiveUnpack();
+        const pair = `${session}/${utterance}`; // after a crash of the daemon a text may come twice
+        if (!heard.has(pair))
+            print(text);
+        heard.add(pair);
+    });
+Gio.bus_watch_name(Gio.BusType.SESSION, NAME, Gio.BusNameWatcherFlags.NONE,
+    () => printerr('coldvoxd is here'), () => printerr('coldvoxd is not here'));
+new GLib.MainLoop(null, false).run();

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Dictates one utterance in a session of its own, and prints it; nobody else is told what was said.
+
+    ./dictate.py        (needs: pip install dbus-next)
+
+Ends by itself when you pause; Ctrl-C throws it away.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+from dbus_next import DBusError, Message, MessageType, Variant
+from dbus_next.aio import MessageBus
+
+NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.coldvox.Dictation1"
+
+
+async def call(bus: MessageBus, member: str, signature: str = "", *body: object, to: str = NAME) -> Any:
+    """The first value of the answer. Raises DBusError, whose type is one of the contract's names."""
+    bus_path = "/org/freedesktop/DBus" if to == "org.freedesktop.DBus" else PATH
+    interface = to if to == "org.freedesktop.DBus" else DICTATION
+    message = Message(
+        destination=to, path=bus_path, interface=interface, member=member, signature=signature, body=list(body)
+    )
+    reply = await bus.call(message)
+    assert reply is not None
+    if reply.message_type is MessageType.ERROR:
+        raise DBusError(reply.error_name, reply.body[0])
+    return reply.body[0] if reply.body else None
+
+
+async def main() -> int:
+    bus = await MessageBus().connect()
+    texts: dict[tuple[int, int], str] = {}
+    ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    session = 0
+
+    def receive(message: Message) -> None:
+        if message.message_type is not MessageType.SIGNAL:
+            return
+        if message.member == "NameOwnerChanged" and message.body[0] == NAME and not message.body[2]:
+            print("coldvoxd has gone; it comes back by itself, and tells what it had heard", file=sys.stderr)
+        elif message.interface == DICTATION and message.member == "Transcribed" and message.body[0] == session:
+            number, utterance, text = message.body[:3]
+            texts[number, utterance] = text  # after a crash a text may come twice: the pair tells
+        elif message.member == "DictationStopped" and message.body[0] == session and not ended.done():
+            ended.set_result(message.body[1])
+
+    bus.add_message_handler(receive)
+    for rule in (
+        f"type='signal',interface='{DICTATION}'",
+        f"type='signal',member='NameOwnerChanged',arg0='{NAME}'",
+    ):
+        await call(bus, "AddMatch", "s", rule, to="org.freedesktop.DBus")
+    options = {"private": Variant("b", True), "single-utterance": Variant("b", True)}
+    try:
+        session = await call(bus, "StartDictationWithOptions", "a{sv}", options)
+        print("speak", file=sys.stderr, flush=True)
+        reason = await ended
+    except DBusError as error:  # NotReady says how far the model is, NoMicrophone what is wrong with it
+        print(f"{error.type}: {error.text}", file=sys.stderr)
+        return 1
+    print(" ".join(texts.values()))
+    return 0 if reason != "microphone-lost" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

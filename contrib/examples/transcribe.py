@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""Transcribes a recording by the daemon's loaded model, which gets the open file and no path: good in a sandbox.
+
+./transcribe.py RECORDING        (needs: pip install dbus-next)
+"""
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+from dbus_next import Message, MessageType
+from dbus_next.aio import MessageBus
+
+NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.coldvox.Dictation1"
+
+
+async def main(file: str) -> int:
+    bus = await MessageBus(negotiate_unix_fd=True).connect()
+    told: asyncio.Queue[tuple[str, list[Any]]] = asyncio.Queue()
+
+    def receive(message: Message) -> None:  # progress and text come to us alone, so nothing need be subscribed to
+        if message.message_type is MessageType.SIGNAL and message.interface == DICTATION:
+            told.put_nowait((str(message.member), message.body))
+
+    bus.add_message_handler(receive)
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        reply = await bus.call(
+            Message(
+                destination=NAME,
+                path=PATH,
+                interface=DICTATION,
+                member="TranscribeFile",
+                signature="ha{sv}",
+                body=[0, {}],
+                unix_fds=[descriptor],
+            )
+        )
+    finally:
+        os.close(descriptor)
+    assert reply is not None
+    if reply.message_type is MessageType.ERROR:
+        print(f"{reply.error_name}: {reply.body[0]}", file=sys.stderr)
+        return 1
+    while True:
+        member, body = await told.get()
+        if member == "FileTranscribed" and body[0] == reply.body[0]:
+            _, text, details = body
+            if "error" in details:
+                print(f"{details['error'].value}: {details['message'].value}", file=sys.stderr)
+                return 1
+            print(text)
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

@@ -1,0 +1,38 @@
+#!/bin/bash
+# A waybar module: what coldvoxd is doing, as a JSON object a line. In ~/.config/waybar/config:
+#
+#     "custom/coldvox": {
+#         "exec": "/path/to/waybar.sh", "return-type": "json", "restart-interval": 5,
+#         "on-click": "coldvoxctl toggle", "on-click-right": "coldvoxctl cancel"
+#     }
+#
+# `alt` and `class` are the state: loading, idle, listening, transcribing, unavailable, suspended, or away while there is no
+# daemon; the class `degraded` comes on top. Looking doesn't start the daemon. Needs busctl (systemd 248 and later) and jq.
+set -euo pipefail
+
+name=org.coldvox.Daemon1
+path=/org/coldvox/Daemon1
+
+get() { # get INTERFACE PROPERTY: empty where there is no daemon
+    busctl --user --auto-start=no --json=short get-property "$name" "$path" "org.coldvox.$1" "$2" 2>/dev/null | jq -r .data || true
+}
+
+show() {
+    local state degraded
+    state=$(get Dictation1 State)
+    degraded=$(get Engine1 Degraded)
+    jq --null-input --compact-output --unbuffered --arg state "${state:-away}" --arg degraded "$degraded" '
+        {away: "󰍭", loading: "…", idle: "󰍬", listening: "● 󰍬", transcribing: "…󰍬"} as $signs
+        | {
+            text: ($signs[$state] // "󰍭"),
+            alt: $state,
+            class: ([$state] + if $degraded == "" then [] else ["degraded"] end),
+            tooltip: ("coldvoxd: " + $state + if $degraded == "" then "" else " (" + $degraded + ")" end)
+        }'
+}
+
+show
+busctl --user monitor --json=short \
+    --match "type='signal',path='$path',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'" \
+    --match "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='$name'" 2>/dev/null |
+    while read -r _; do show; done
