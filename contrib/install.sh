@@ -8,7 +8,7 @@ usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--no-start]
 
 Installs this checkout for you alone, as an ordinary user; run again, it upgrades and keeps your settings:
   ~/.local/share/coldvoxd/venv        Python environment with the daemon and all it needs
-  ~/.local/bin/coldvoxd, coldvoxctl   links into it
+  ~/.local/bin/coldvoxd, coldvoxctl, coldvox-type   links into it
   ~/.config/systemd/user/             the user service
   ~/.local/share/dbus-1/services/     the file by which a first call starts it
   completions for bash, zsh and fish, and manual pages, below ~/.local/share
@@ -101,14 +101,14 @@ install_environment() {
 
 install_links() {
     local name link
-    for name in coldvoxd coldvoxctl; do
+    for name in coldvoxd coldvoxctl coldvox-type; do
         link=$bin/$name
         if [[ -e $link && ! $(readlink -f -- "$link") -ef $venv/bin/$name ]]; then
             give_up "$link is there already, and not from here: remove it (pipx uninstall coldvoxd?) and run $0 again"
         fi
     done
     make_directory "$bin"
-    for name in coldvoxd coldvoxctl; do
+    for name in coldvoxd coldvoxctl coldvox-type; do
         ln -sfn -- "$venv/bin/$name" "$bin/$name"
         remember file "$bin/$name"
     done

@@ -44,12 +44,13 @@ main() { # in a function, so that bash has read it all before this very file goe
         done <"$home/installed"
     fi
     # Known from the start, so that an installation whose list is lost can be removed too.
-    files+=("$config"/systemd/user/{coldvoxd,coldvoxd-model,coldvoxd-prepare,coldvoxd-keys}.service "$config/systemd/user/coldvoxd.service.d/cpu.conf"
+    files+=("$config"/systemd/user/{coldvoxd,coldvoxd-model,coldvoxd-prepare,coldvoxd-keys,coldvox-type}.service "$config/systemd/user/coldvoxd.service.d/cpu.conf"
         "$config/systemd/user/default.target.wants/coldvoxd.service"
         "$config/systemd/user/graphical-session.target.wants/coldvoxd-keys.service"
+        "$config/systemd/user/coldvoxd.service.wants/coldvox-type.service"
         "$data/applications/org.coldvox.coldvoxd.desktop"
         "$data/dbus-1/services/org.coldvox.Daemon1.service")
-    for path in "$HOME"/.local/bin/{coldvoxd,coldvoxctl}; do
+    for path in "$HOME"/.local/bin/{coldvoxd,coldvoxctl,coldvox-type}; do
         [[ -L $path && $(readlink -- "$path") == "$home"/* ]] && files+=("$path")
     done
     trees+=("$home"/{venv,install,installed,uninstall.sh} "${XDG_STATE_HOME:-$HOME/.local/state}/coldvoxd" "$runtime"/coldvoxd{,-model})
@@ -84,7 +85,7 @@ main() { # in a function, so that bash has read it all before this very file goe
     local unit managed=no
     if systemctl --user show --property=Version >/dev/null 2>&1; then
         managed=yes
-        for unit in coldvoxd.service coldvoxd-model.service coldvoxd-prepare.service coldvoxd-keys.service; do
+        for unit in coldvoxd.service coldvoxd-model.service coldvoxd-prepare.service coldvoxd-keys.service coldvox-type.service; do
             systemctl --user --quiet disable --now "$unit" 2>/dev/null || true # it may never have been installed
         done
     fi
@@ -103,7 +104,7 @@ main() { # in a function, so that bash has read it all before this very file goe
     done
     if [[ $managed == yes ]]; then
         systemctl --user daemon-reload
-        systemctl --user reset-failed coldvoxd.service coldvoxd-model.service coldvoxd-prepare.service coldvoxd-keys.service 2>/dev/null || true
+        systemctl --user reset-failed coldvoxd.service coldvoxd-model.service coldvoxd-prepare.service coldvoxd-keys.service coldvox-type.service 2>/dev/null || true
         busctl --user --quiet call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig || true
     fi
     echo "coldvoxd is removed. Debian packages that were installed for it stay; others may use them."

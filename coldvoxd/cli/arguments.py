@@ -314,6 +314,11 @@ def command_line() -> argparse.ArgumentParser:
 
     setup = _command(commands, "setup", "make this installation a service of yours", _SETUP, _SETUP_JSON)
     setup.add_argument("--cpu", action="store_true", help="add the locks for machines without a GPU to the service")
+    setup.add_argument(
+        "--typing",
+        action="store_true",
+        help="also type what is dictated into the window that has the focus (coldvox-type)",
+    )
     setup.add_argument("--no-start", action="store_true", help="put everything in place, and start nothing")
     setup.add_argument("--bin", type=Path, metavar="DIR", help="where coldvoxd is; found by itself as a rule")
     setup.add_argument("--remove", action="store_true", help="take all of it away")

@@ -22,6 +22,9 @@ COMPLETIONS = {
 }
 """By shell, below the data directory."""
 BUS = "org.freedesktop.DBus"
+TYPING = "coldvox-type.service"
+_TYPES = "what you dictate is typed where the focus is; what could not be: coldvox-type --last"
+_TYPES_NOT = "to have it typed where the focus is: systemctl --user enable --now coldvox-type"
 
 
 def setup(arguments: Namespace, output: Output) -> Exit:
@@ -43,25 +46,36 @@ def setup(arguments: Namespace, output: Output) -> Exit:
     for name, page in manual.PAGES.items():
         installer.put(places.data / "man" / name, page())
     installer.put(places.data / "applications" / desktopentry.NAME, desktopentry.desktop_entry(programs))
-    told, started = _start(places, start=not arguments.no_start)
+    told, started = _start(installer, places, start=not arguments.no_start, typing=arguments.typing)
     lines = [f"installed {path}" for path in installer.files]
     output.result({"installed": [str(path) for path in installer.files], "started": started}, "\n".join((*lines, told)))
     return Exit.DONE
 
 
-def _start(places: Places, *, start: bool) -> tuple[str, bool]:
+def _start(installer: Installer, places: Places, *, start: bool, typing: bool) -> tuple[str, bool]:
     """What became of the service, for people, and whether it runs. Raises ColdvoxError where it should and doesn't."""
     if not _reload():
         # Nobody to ask: as `systemctl enable` does it.
         places.wanted.unlink(missing_ok=True)
         places.wanted.symlink_to(places.units / SERVICE)
+        if typing:
+            with_daemon = places.units / f"{SERVICE}.wants" / TYPING
+            installer.make_directory(with_daemon.parent)
+            installer.remember("file", with_daemon)
+            with_daemon.unlink(missing_ok=True)
+            with_daemon.symlink_to(places.units / TYPING)
         return "no systemd --user runs here: the service starts at your next login", False
+    if typing:
+        _systemctl("enable", TYPING)
     if not start:
         return "start it when you like: systemctl --user enable --now coldvoxd", False
     _systemctl("enable", SERVICE)
     if _systemctl("restart", SERVICE).returncode:
         raise ColdvoxError("the service is in place but did not start; see: journalctl --user -u coldvoxd -b")
-    return "the service runs, and starts with each login; `coldvoxctl doctor` looks at everything it needs", True
+    told = "the service runs, and starts with each login; `coldvoxctl doctor` looks at everything it needs"
+    if typing and _systemctl("restart", TYPING).returncode:
+        raise ColdvoxError(f"{TYPING} is in place but did not start; see: journalctl --user -u coldvox-type -b")
+    return f"{told}\n{_TYPES if typing else _TYPES_NOT}", True
 
 
 def _remove(arguments: Namespace, output: Output) -> Exit:

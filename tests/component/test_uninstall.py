@@ -16,6 +16,8 @@ OURS = (
     ".config/systemd/user/coldvoxd-model.service",
     ".config/systemd/user/coldvoxd-prepare.service",
     ".config/systemd/user/coldvoxd-keys.service",
+    ".config/systemd/user/coldvox-type.service",
+    ".config/systemd/user/coldvoxd.service.wants/coldvox-type.service",
     ".config/systemd/user/graphical-session.target.wants/coldvoxd-keys.service",
     ".local/share/applications/org.coldvox.coldvoxd.desktop",
     ".config/systemd/user/default.target.wants/coldvoxd.service",
@@ -38,6 +40,7 @@ def home(tmp_path: Path) -> Path:
     installed = ["directory .local/bin", "directory .local/share/coldvoxd", "file .local/share/man/man1/coldvoxctl.1"]
     directories = (
         ".config/systemd/user/default.target.wants",
+        ".config/systemd/user/coldvoxd.service.wants",
         ".config/systemd/user/graphical-session.target.wants",
         ".local/share/applications",
         ".local/share/man/man1",

@@ -55,7 +55,8 @@ def here(wheel: Path) -> Iterator[UserManager]:
         let_units_see_checkout(running)
         running.write(site / "dependencies.pth", sysconfig.get_path("purelib") + "\n")
         running.run("mkdir", _bin(running))
-        running.run("ln", "-s", environment / "bin/coldvoxd", environment / "bin/coldvoxctl", _bin(running))
+        programs = [environment / "bin" / name for name in ("coldvoxd", "coldvoxctl", "coldvox-type")]
+        running.run("ln", "-s", *programs, _bin(running))
         running.write(".config/coldvoxd/coldvoxd.toml", SETTINGS.format(runtime=running.runtime))
         try:
             yield running
@@ -67,8 +68,10 @@ def here(wheel: Path) -> Iterator[UserManager]:
 def test_pip_and_setup_give_dictation_and_removal_leaves_nothing(here: UserManager) -> None:
     ctl = _bin(here) / "coldvoxctl"
     before = _everything(here)
-    said = here.run(ctl, "setup", "--cpu").stdout
+    said = here.run(ctl, "setup", "--cpu", "--typing").stdout
     wait_until_active(here, UNIT)
+    wait_until_active(here, "coldvox-type.service")
+    assert here.show("coldvox-type.service", "UnitFileState") == "enabled"
     data = here.home / ".local/share"
     for name in DOCUMENTATION:
         assert f"installed {data / name}\n" in said
