@@ -75,14 +75,17 @@ train() {
     module train final polished "${options[@]}"
     module blend "$first" polished blended --work "$work" --encoder 0.3 --decoder 0.1
     module train settled "${options[@]}"
-    module blend "$first" settled shipped --work "$work" --encoder 0.12
+    module blend "$first" settled shipped-before --work "$work" --encoder 0.12
+    module train refined "${options[@]}"
+    module blend "$first" refined refined-blended --work "$work" --encoder 0.1
+    module train finished "${options[@]}"
     if [[ "$left_out" == yes ]]; then
         module train without-george without-jackson without-lucas without-nicolas "${options[@]}"
     fi
 }
 
 export_models() {
-    module export "$work/shipped.pt" "$work/export"
+    module export "$work/finished.pt" "$work/export"
     for speaker in george jackson lucas nicolas; do
         if [[ -f "$work/without-$speaker.pt" ]]; then
             module export "$work/without-$speaker.pt" "$work/left-out/without-$speaker"

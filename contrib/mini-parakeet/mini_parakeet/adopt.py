@@ -42,6 +42,9 @@ RENAMED = {
     ".at.w": ".attention.position_bias",
     ".cv.p1": ".convolution.gate",
     ".cv.p2": ".convolution.out",
+    "emb.weight": "embedding.weight",
+    "enc.bias": "from_encoder.bias",
+    "pred.bias": "from_prediction.bias",
 }
 """The first scripts' parameter names and today's."""
 
@@ -124,11 +127,12 @@ def torch_gates(stacked: np.ndarray[Any, Any]) -> torch.Tensor:
 def adopt_decoder(model: MiniParakeet, path: Path, old_pieces: list[str], pieces: list[str]) -> int:
     """Take over what the new pieces share with the old; returns how many do. New ones begin as likely as an average."""
     weights, (from_encoder, from_prediction, head) = stored_weights(path)
+    weights = {RENAMED.get(name, name): array for name, array in weights.items()}
     decoder = model.decoder
     decoder.from_encoder.weight.copy_(torch.from_numpy(from_encoder.copy()))
     decoder.from_prediction.weight.copy_(torch.from_numpy(from_prediction.copy()))
-    decoder.from_encoder.bias.copy_(torch.from_numpy(weights["enc.bias"].copy()))
-    decoder.from_prediction.bias.copy_(torch.from_numpy(weights["pred.bias"].copy()))
+    decoder.from_encoder.bias.copy_(torch.from_numpy(weights["from_encoder.bias"].copy()))
+    decoder.from_prediction.bias.copy_(torch.from_numpy(weights["from_prediction.bias"].copy()))
     recurrent = [array[0] for name, array in weights.items() if name.startswith("onnx::LSTM")]
     for layer in range(LSTM_LAYERS):
         inner, hidden, bias = recurrent[3 * layer : 3 * layer + 3]
@@ -140,7 +144,7 @@ def adopt_decoder(model: MiniParakeet, path: Path, old_pieces: list[str], pieces
     if not isinstance(out, nn.Linear):
         raise TypeError("the joint ends in a linear layer")
     old_head, old_bias = torch.from_numpy(head.copy()), torch.from_numpy(weights["out.2.bias"].copy())
-    old_embedding = torch.from_numpy(weights["emb.weight"].copy())
+    old_embedding = torch.from_numpy(weights["embedding.weight"].copy())
     places = {piece: index for index, piece in enumerate(old_pieces)}
     durations = len(DURATIONS)
     out.weight[-durations:], out.bias[-durations:] = old_head[-durations:], old_bias[-durations:]
@@ -224,13 +228,18 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="the first model's directory")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument(
-        "--pieces", choices=["ours", "theirs"], default="theirs", help="whose tokenizer it goes on with"
+        "--pieces",
+        choices=["ours", "theirs", "kept"],
+        default="theirs",
+        help="whose tokenizer it goes on with; kept: the one that is in the work folder already",
     )
     parser.add_argument("--as-stage", default="adopted", help="the stage whose checkpoint it becomes")
     arguments = parser.parse_args()
     model_path = arguments.work / "tokenizer.model"
     if arguments.pieces == "ours":
         tokenizer = train_tokenizer(model_path)
+    elif arguments.pieces == "kept":
+        tokenizer = Tokenizer(model_path)
     else:
         template = train_tokenizer(model_path.with_name("pieces.model")).path
         tokenizer = adopted_tokenizer(arguments.source, template, model_path)

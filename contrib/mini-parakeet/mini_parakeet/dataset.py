@@ -46,7 +46,7 @@ class Mixture:
     empty_share: float = 0.03
     """Share of items in which nobody speaks."""
     gentle_share: float = 0.1
-    """Share of items that are left nearly clean."""
+    """Share of items whose voices are left nearly as they are and, drawn apart from it, of those recorded in quiet."""
     flat_start: bool = False
     """Only short clean clips, with an assumed alignment."""
     excluded: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ class Composer:
 
     def _silence(self) -> Samples:
         rng = self.rng
-        longest_s = 0.0 if rng.random() < 0.3 else 2.4 if rng.random() < 0.1 else 0.6
+        longest_s = 0.0 if rng.random() < 0.3 else 2.4 if rng.random() < 0.3 else 0.6
         return np.zeros(int(rng.uniform(0, longest_s) * SAMPLE_RATE), np.float32)
 
     def items(self) -> list[Item]:
@@ -157,7 +157,7 @@ class Composer:
             return [self.flat_start_item()]
         if rng.random() < mixture.empty_share:
             return [Item(log_mel(non_speech(rng)), [])]
-        strength = GENTLE if rng.random() < mixture.gentle_share else mixture.strength
+        strength, recording = (GENTLE if rng.random() < mixture.gentle_share else mixture.strength for _ in range(2))
         count = int(rng.integers(2, 6)) if rng.random() < mixture.chain_share else 1
         parts = [self._silence()]
         texts = []
@@ -175,7 +175,7 @@ class Composer:
         samples = np.concatenate(parts)
         if rng.random() < 0.08:
             samples = self._with_babble(samples)
-        samples = recorded(samples, rng, strength)
+        samples = recorded(samples, rng, recording)
         if len(samples) < SHORTEST_SAMPLES:
             samples = np.pad(samples, (0, SHORTEST_SAMPLES - len(samples)))
         tokens = self.tokenizer.encode(" ".join(filter(None, texts)))

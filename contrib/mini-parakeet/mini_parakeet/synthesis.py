@@ -362,6 +362,7 @@ def main() -> None:
             make(out / f"train-{engine}-salad", list(salad_jobs(engine, count, "0")), arguments.workers)
         make(out / "train-unknown", list(unknown_word_jobs(500, "0")), arguments.workers)
     if arguments.only != "rest":
+        _kokoro()  # unpacks the model on a first use, which several workers can't do at once
         for shard in range(KOKORO_SHARDS):
             jobs = list(jobs_for("kokoro", KOKORO_SHARD_CLIPS, str(shard)))
             make(out / f"train-kokoro-{shard}", jobs, arguments.workers)

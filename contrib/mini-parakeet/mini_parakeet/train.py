@@ -50,6 +50,8 @@ class Stage:
     starts_from: str = ""
     """The stage whose weights it goes on with."""
     freezes_encoder: bool = False
+    averages_steps: int = 0
+    """About how many of the last steps the result is the mean of (Polyak and Juditsky 1992); 0: none, the end alone."""
     freezes_norms: bool = False
     """Batch norms keep the statistics that they came with: what is heard then doesn't depend on who shares a batch."""
 
@@ -121,11 +123,40 @@ STAGES = {
         freezes_norms=True,
     ),
 }
+STAGES["refined"] = Stage(
+    Mixture(
+        {
+            **SYNTHETIC,
+            "train-espeak": 0.40,
+            "train-espeak-salad": 0.12,
+            "train-flite-salad": 0.04,
+            "barista": 0.18,
+            "digits": 0.18,
+        },
+        chain_share=0.07,
+        empty_share=0.05,
+        gentle_share=0.45,
+    ),
+    steps=1747,
+    peak_rate=4.5e-4,
+    warmup=30,
+    ctc_weight=0.0,
+    starts_from="shipped-before",
+    averages_steps=150,
+    freezes_norms=True,
+)
+STAGES["finished"] = replace(
+    STAGES["refined"],
+    mixture=replace(STAGES["refined"].mixture, empty_share=0.09),
+    steps=1081,
+    peak_rate=3e-4,
+    starts_from="refined-blended",
+)
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
         mixture=replace(STAGES["final"].mixture, excluded=(f"digits-{_speaker}",)),
-        steps=500,
+        steps=160,
     )
 
 
@@ -262,6 +293,31 @@ def shorten_numbers(model: MiniParakeet) -> None:
         layer.forward = torch.autocast("cpu", torch.bfloat16)(layer.forward)
 
 
+class Average:
+    """An exponentially weighted mean of a model's weights over its last steps."""
+
+    def __init__(self, model: MiniParakeet, steps: int) -> None:
+        self._steps = steps
+        self._taken = 0
+        self._weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def take(self, model: MiniParakeet) -> None:
+        """The weights after one more step; at first the mean of all, later of about `steps`."""
+        self._taken += 1
+        share = 1 / min(self._taken, self._steps)
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self._weights[name].lerp_(value, share)
+
+    def resume(self, weights: dict[str, torch.Tensor], taken: int) -> None:
+        self._weights, self._taken = weights, taken
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        return self._weights
+
+
 def settle(model: MiniParakeet, stage: Stage) -> None:
     """Into training, but for the parts that the stage leaves alone."""
     model.train()
@@ -292,6 +348,7 @@ def run_stage(
     model = MiniParakeet(ModelSettings(tokenizer.size))
     optimizer = new_optimizer(model, stage)
     step, spent_s = 0, 0.0
+    stored: dict[str, Any] = {}
     if running.exists():
         stored = torch.load(running, weights_only=True)
         model.load_state_dict(stored["model"])
@@ -303,6 +360,9 @@ def run_stage(
     seed = crc32(name.encode()) + step * lanes + rank
     stream = BatchStream(work / "corpus", stage.mixture, work / "tokenizer.model", seed, BatchLimits())
     batches = iter(torch.utils.data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8))
+    average = Average(model, stage.averages_steps) if stage.averages_steps else None
+    if average and "average" in stored:
+        average.resume(stored["average"], step)
     shorten_numbers(model)
     settle(model, stage)
     history: list[tuple[float, ...]] = []
@@ -325,6 +385,8 @@ def run_stage(
         if torch.isfinite(norm):
             optimizer.step()
         step += 1
+        if average:
+            average.take(model)
         step_s = time.monotonic() - begun
         spent_s += step_s
         if not lane.leads:
@@ -341,12 +403,16 @@ def run_stage(
         if spent_s - last_save > 120:
             last_save = spent_s
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            if average:
+                state["average"] = average.weights
             save(running, {**state, "spent_s": spent_s, "settings": model.settings.as_dict()})
         if spent_s - last_check > 480:
             last_check = spent_s
             print(f"  {name} {step}: {quick_check(model, tokenizer, work, data)}", flush=True)
             settle(model, stage)
     if lane.leads:
+        if average:
+            model.load_state_dict(average.weights)
         save(work / f"{name}.pt", {"model": model.state_dict(), "settings": model.settings.as_dict(), "steps": step})
         print(f"{name} done, {step} steps: {quick_check(model, tokenizer, work, data)}", flush=True)
         running.unlink(missing_ok=True)

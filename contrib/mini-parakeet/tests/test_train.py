@@ -9,6 +9,7 @@ import torch
 from mini_parakeet import train
 from mini_parakeet.dataset import Mixture
 from mini_parakeet.human import SPEAKERS
+from mini_parakeet.model import MiniParakeet, ModelSettings
 from mini_parakeet.tokenizer import Tokenizer
 
 
@@ -26,11 +27,29 @@ def test_no_stage_hears_the_speaker_it_leaves_out() -> None:
         assert "digits" not in train.STAGES[name].mixture.sources
 
 
+def test_an_average_is_the_mean_of_all_steps_and_later_of_about_the_last(tokenizer: Tokenizer) -> None:
+    model = MiniParakeet(ModelSettings(tokenizer.size))
+    name, weight = next(iter(model.named_parameters()))
+    average = train.Average(model, steps=4)
+    for value in (1.0, 2.0, 3.0):
+        weight.data.fill_(value)
+        average.take(model)
+    assert average.weights[name].mean().item() == pytest.approx(2.0)
+    again = train.Average(model, steps=4)
+    again.resume(average.weights, 3)
+    weight.data.fill_(10.0)
+    for _ in range(40):
+        again.take(model)
+    assert again.weights[name].mean().item() == pytest.approx(10.0, abs=0.01)
+
+
 @pytest.mark.parametrize("flat_start", [True, False])
 def test_a_stage_trains_saves_and_resumes(
     monkeypatch: pytest.MonkeyPatch, folder: Path, corpora: Path, tokenizer: Tokenizer, flat_start: bool
 ) -> None:
-    stage = train.Stage(Mixture({"train-noise": 1.0}, flat_start=flat_start), steps=2, peak_rate=1e-3)
+    averages = 0 if flat_start else 2
+    mixture = Mixture({"train-noise": 1.0}, flat_start=flat_start)
+    stage = train.Stage(mixture, steps=2, peak_rate=1e-3, averages_steps=averages)
     name = f"tiny-{flat_start}"
     monkeypatch.setitem(train.STAGES, name, stage)
     monkeypatch.setattr(train, "quick_check", lambda *_: "")
