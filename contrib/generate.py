@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what has one source elsewhere: tables and diagrams of the README, the example settings, the bus reference.
+"""Writes what has one source elsewhere: tables of the README, diagrams, the example settings, the bus reference.
 
 contrib/generate.py            write
 contrib/generate.py --check    exit 1 and name the files that differ from their source
@@ -11,7 +11,7 @@ import inspect
 import re
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +22,7 @@ from coldvoxd.settings import describe, example, toml_value  # noqa: E402
 
 XML = ROOT / "dbus/org.coldvox.Daemon1.xml"
 README = ROOT / "README.md"
+INSIDE = ROOT / "contrib/inside.md"
 REFERENCE = ROOT / "dbus/reference.md"
 EXAMPLE = ROOT / "contrib/coldvoxd.toml"
 
@@ -161,13 +162,13 @@ def _signature(member: ET.Element) -> str:
     return f"{name}({', '.join(goes_in)})" + (f" -> ({', '.join(out)})" if out else "")
 
 
-def readme() -> str:
-    """The README with its generated parts made anew."""
-    text = README.read_text("utf-8")
-    for name, content in {"settings": settings_table(), "errors": error_table(), "diagrams": diagrams()}.items():
+def renewed(path: Path, parts: Mapping[str, str]) -> str:
+    """A text with its generated parts made anew."""
+    text = path.read_text("utf-8")
+    for name, content in parts.items():
         begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f"README.md must hold one {begin} and one {end}")
+            raise SystemExit(f"{path.name} must hold one {begin} and one {end}")
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}\n{content}\n{end}{rest.partition(end)[2]}"
     return text
@@ -179,7 +180,13 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail where something differs")
     check = parser.parse_args().check
     drifted = False
-    for path, content in {README: readme(), REFERENCE: reference(), EXAMPLE: example()}.items():
+    texts = {
+        README: renewed(README, {"settings": settings_table(), "errors": error_table()}),
+        INSIDE: renewed(INSIDE, {"diagrams": diagrams()}),
+        REFERENCE: reference(),
+        EXAMPLE: example(),
+    }
+    for path, content in texts.items():
         before = path.read_text("utf-8") if path.exists() else ""
         if before == content:
             continue
