@@ -21,7 +21,7 @@ def desktop_entry(programs: Path) -> str:
     lines = [
         "[Desktop Entry]",
         "Type=Application",
-        "Version=1.5",
+        "Version=1.4",
         "Name=ColdVox Dictation",
         "Comment=Start or stop dictation",
         "Icon=audio-input-microphone",

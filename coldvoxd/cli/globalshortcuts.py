@@ -9,23 +9,21 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from dbus_next import Variant
-
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.globalshortcuts import INTERFACE, Shortcut, bind
 from coldvoxd.bus.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
 from coldvoxd.cli import desktopentry
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import AlreadyActive, ColdvoxError, DaemonUnreachable, NotActive
 
-SHORTCUTS = "org.freedesktop.portal.GlobalShortcuts"
 REGISTRY = "org.freedesktop.host.portal.Registry"
 APPLICATION = desktopentry.NAME.removesuffix(".desktop")
-QUESTION_LIMIT_S = 300.0
 HOLD, TOGGLE = "hold", "toggle"
-DESCRIPTIONS = {HOLD: "Dictate while held", TOGGLE: "Start and stop dictation"}
-PREFERRED = {HOLD: "LOGO+ALT+h", TOGGLE: "LOGO+ALT+t"}
-"""What is proposed, as https://specifications.freedesktop.org/shortcuts-spec/latest/ spells keys."""
+SHORTCUTS = (
+    Shortcut(HOLD, "Dictate while held", "LOGO+ALT+h"),
+    Shortcut(TOGGLE, "Start and stop dictation", "LOGO+ALT+t"),
+)
 GONE = (False, "", 0.0)
 """Instead of a key: the session has ended."""
 TAP_S = 0.4
@@ -107,7 +105,7 @@ class _Following:
             loop.add_signal_handler(number, self._happened.put_nowait, None)
         with suppress(PortalFault):  # older portals know a program by its unit alone
             await portal.call(REGISTRY, "Register", "sa{sv}", APPLICATION, {})
-        session = await portal.create_session(SHORTCUTS)
+        session = await portal.create_session(INTERFACE)
 
         def heard(down: bool) -> Callable[[list[Any]], None]:
             def handler(body: list[Any]) -> None:
@@ -119,7 +117,7 @@ class _Following:
         try:
             with ExitStack() as listening:
                 for member, down in (("Activated", True), ("Deactivated", False)):
-                    listening.enter_context(portal.listening(PATH, SHORTCUTS, member, heard(down)))
+                    listening.enter_context(portal.listening(PATH, INTERFACE, member, heard(down)))
                 listening.enter_context(
                     portal.listening(session, SESSION, "Closed", lambda _: self._happened.put_nowait(GONE))
                 )
@@ -133,17 +131,9 @@ class _Following:
             await portal.close_session(session)
 
     async def _bind(self, session: str) -> None:
-        wanted = [
-            [name, {"description": Variant("s", words), "preferred_trigger": Variant("s", PREFERRED[name])}]
-            for name, words in DESCRIPTIONS.items()
-        ]
-        bound = await self._portal.request(
-            SHORTCUTS, "BindShortcuts", "oa(sa{sv})sa{sv}", session, wanted, "", options={}, limit_s=QUESTION_LIMIT_S
-        )
-        keys = {
-            name: str(about.get("trigger_description", Variant("s", "")).value) for name, about in bound["shortcuts"]
-        }
-        told = [f"{DESCRIPTIONS[name]}: {key or 'a key that the desktop knows'}" for name, key in keys.items()]
+        keys = await bind(self._portal, session, SHORTCUTS)
+        descriptions = {shortcut.name: shortcut.description for shortcut in SHORTCUTS}
+        told = [f"{descriptions[name]}: {key or 'a key that the desktop knows'}" for name, key in keys.items()]
         self._output.result({"event": "bound", "keys": keys}, "\n".join(told or ["the desktop bound no key"]))
 
     async def _do(self, down: bool, name: str, now_s: float) -> None:

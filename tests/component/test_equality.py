@@ -15,6 +15,7 @@ from coldvoxd.core.tdt import decode_greedy
 from coldvoxd.core.values import Precision, Token
 from coldvoxd.models import find_model
 from coldvoxd.ort import session_options
+from tests.support.exact import exact_log_mel
 from tests.support.speech import Wave, mini, samples, variations
 
 THREADS = 1
@@ -93,23 +94,29 @@ def test_the_same_features_give_the_same_tokens_at_the_same_frames(comparisons: 
 
 
 def test_our_own_features_give_the_same_tokens_but_for_ties(pair: Pair, comparisons: list[Comparison]) -> None:
+    # Where a telephone left a bin nearly constant, its deviation is next to nothing, and what single precision loses is
+    # blown up to 0.01 or even 4 in the reference's features, ours being ten times nearer to the exact ones: where those
+    # give our tokens it is the reference that is off.
     parted = [clip for clip in comparisons if placed(clip.own_features) != clip.reference]
-    otherwise_heard = [clip.name for clip in parted if ids(placed(clip.own_features)) != ids(clip.reference)]
-    margins = {clip.name: margin_at_parting(pair, clip) for clip in parted}
+    ours_off = [clip for clip in parted if placed(clip.own_features) != placed(by_exact_features(pair, clip))]
+    otherwise_heard = [clip.name for clip in ours_off if ids(placed(clip.own_features)) != ids(clip.reference)]
+    margins = {clip.name: margin_at_parting(pair, clip) for clip in ours_off}
     count = len(comparisons)
-    print(
-        f"{pair.precision}: tokens of {count - len(otherwise_heard)} clips equal of {count}, and at the same frames of"
-    )
-    print(f"{count - len(parted)}; margins where they part: {margins}")
+    print(f"{pair.precision}: of {count} clips tokens part from the reference's in {len(parted)},")
+    print(f"from those of exact features in {len(ours_off)}; margins there: {margins}")
+    assert len(parted) <= (0.02 if pair.precision is Precision.FP32 else 0.1) * count, [clip.name for clip in parted]
     assert len(otherwise_heard) <= 0.005 * count, otherwise_heard
     if pair.precision is Precision.FP32:
-        assert len(parted) <= 0.005 * count, margins
+        assert len(ours_off) <= 0.005 * count, margins
         assert all(margin < TIE for margin in margins.values()), margins
     else:
         # Rounding activations to 8 bits makes whole steps of differences of 1e-5 in the features, so a token may come
         # a frame earlier or later.
-        assert len(parted) <= 0.1 * count, margins
         assert all(margin < TIE_INT8 for margin in margins.values()), margins
+
+
+def by_exact_features(pair: Pair, clip: Comparison) -> tuple[Token, ...]:
+    return pair.ours.decode(pair.ours.encode(exact_log_mel(clip.wave, len(clip.reference_features))))
 
 
 def ids(tokens: Iterable[tuple[int, int]]) -> list[int]:
