@@ -1,9 +1,35 @@
-"""Memory that was freed, given back to the system."""
+"""What the C library does with memory that was freed: kept from one run to the next, given back in a pause."""
 
 import ctypes
 
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+_library = ctypes.CDLL(None)
+_trim = getattr(_library, "malloc_trim", None)
+_set = getattr(_library, "mallopt", None)
 """The GNU C library's; others have none."""
+
+# From its malloc.h.
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_NEVER = -1
+
+
+def share_one_heap() -> None:
+    """Threads that allocate from now on do it in one place, so that what one has freed serves the others.
+
+    Large models compute in one thread at a time; a heap for each would keep its own.
+    """
+    if _set is not None:
+        _set(_ARENA_MAX, 1)
+
+
+def keep_freed() -> None:
+    """Keep what is freed, large blocks too, until `give_back`.
+
+    By itself the C library gets every large block from the system and gives it back, and the system clears each page when
+    it is first written: 0.16 to 0.6 s of sys time in 2.3 s of the encoder's (600 million parameters, 30 s of audio).
+    """
+    if _set is not None:
+        _set(_MMAP_MAX, 0)
+        _set(_TRIM_THRESHOLD, _NEVER)
 
 
 def give_back() -> None:

@@ -1,7 +1,6 @@
 """The one place that opens ONNX Runtime sessions."""
 
 import contextlib
-import ctypes
 import io
 import logging
 import os
@@ -22,6 +21,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
 from coldvoxd.core.stop import Stop
+from coldvoxd.memory import keep_freed, share_one_heap
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ OUTSIDE_BYTES = 65_536
 
 _FATAL = 4  # everything less arrives as an exception, which says it once and to the right person
 onnxruntime.set_default_logger_severity(_FATAL)
+share_one_heap()
 
 # pybind11 derives none of these from a common class of their own.
 _FAILURES: tuple[type[Exception], ...] = (
@@ -52,9 +53,10 @@ _FAILURES: tuple[type[Exception], ...] = (
 )
 
 
-SPINNING_BYTES = 100_000_000
+LARGE_BYTES = 100_000_000
 """In a run of a graph with such weights its threads wait for each other a thousand times, for microseconds: to sleep meanwhile
-costs a tenth of the run. A small one is over before that counts, and other programs want the cores too."""
+costs a tenth of the run. And it fills hundreds of megabytes, which are kept for the next run. A small one is over before
+either counts, and other programs want the cores and the memory too."""
 _WEIGHTS_BESIDE = "session.model_external_initializers_file_folder_path"
 """Where the weights of a graph lie that is opened from memory."""
 _TERMINATED = "due to terminate flag"
@@ -117,8 +119,8 @@ def session_options(
     weights lie in a file of their own, which is mapped. `optimized` says that the graph needs no more of it. `spinning`
     threads wait awake for each other while a run lasts, and for nothing longer.
 
-    Threads sleep between runs, and buffers go back to the system rather than into an arena, since a
-    dictation daemon is idle nearly always.
+    Threads sleep between runs, and buffers come from the C library rather than from an arena, which would keep them
+    for good, while a dictation daemon is idle nearly always: see `coldvoxd.memory`.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or physical_cores()
@@ -245,7 +247,10 @@ def open_session(
         _preload_cuda()
     if not path.is_file():
         raise ModelInvalid(f"{path} is missing: fetch the model again")
-    options = session_options(threads, packed=packed, optimized=prepared, spinning=_weight(path) >= SPINNING_BYTES)
+    large = _weight(path) >= LARGE_BYTES
+    options = session_options(threads, packed=packed, optimized=prepared, spinning=large)
+    if large:
+        keep_freed()
     if content is not None:
         options.add_session_config_entry(_WEIGHTS_BESIDE, str(path.parent))
     try:
@@ -320,13 +325,6 @@ def cpu_features() -> str:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     return " ".join(sorted(features.partition(":")[2].split()))
-
-
-def return_memory() -> None:
-    """Give the system back what was freed; where the C library can't, nothing happens. Some milliseconds; any thread."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _preload_cuda() -> None:

@@ -18,7 +18,6 @@ from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.lane import Lane
 from coldvoxd.memory import give_back
-from coldvoxd.ort import return_memory
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +33,8 @@ PREDICTED_S = 2.5
 LENGTH_FLOOR_S = 8.0
 """Utterances of this length are heard whole however slow the CPU is: shorter ones are understood less well."""
 HISTORY = 64
-LONG_S = 10.0
-"""After so much audio at once the memory that it took is given back: a hundred megabytes and more with a large model."""
+QUIET_S = 5.0
+"""Once nothing was asked for so long, the memory that runs took is given back: hundreds of megabytes with a large model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,14 @@ class Rung:
 
     _attempts = 0
 
-    def __init__(self, name: str, open_recognizer: Callable[[], Recognizer], limits: Limits = STANDARD) -> None:
+    def __init__(
+        self,
+        name: str,
+        open_recognizer: Callable[[], Recognizer],
+        limits: Limits = STANDARD,
+        *,
+        quiet_s: float = QUIET_S,
+    ) -> None:
         self.name = name
         self.limits = limits
         self.provider = ""
@@ -101,6 +107,8 @@ class Rung:
         self._lane = Lane(name)
         self._limit_s = LOAD_LIMIT_S
         self._recognizer: Recognizer | None = None
+        self._quiet_s = quiet_s
+        self._quiet: asyncio.TimerHandle | None = None
         self._history: deque[float] = deque(maxlen=HISTORY)
         self._speed: deque[float] = deque(maxlen=HISTORY)
 
@@ -167,8 +175,7 @@ class Rung:
         run = Run(utterance, Rung._attempts, self.generation, loop.create_future(), Stop())
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-        if utterance.duration_s >= LONG_S:
-            self._lane.submit(return_memory)
+        self._give_back_when_quiet()
         return run
 
     async def warm(self, seconds: float) -> None:
@@ -244,8 +251,20 @@ class Rung:
 
     def close(self) -> None:
         """The end. Doesn't wait."""
+        if self._quiet is not None:
+            self._quiet.cancel()
         self.drop()
         self._lane.close()
+
+    def _give_back_when_quiet(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+        self._quiet = asyncio.get_running_loop().call_later(self._quiet_s, self._give_back)
+
+    def _give_back(self) -> None:
+        """After what the lane still does."""
+        self._quiet = None
+        self._lane.submit(give_back)
 
     def _leave_if_hanging(self, run: Run) -> None:
         if run.generation == self.generation and run.begun_s is not None and not run.answer.done():

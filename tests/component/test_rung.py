@@ -1,6 +1,9 @@
 """One recognizer on one lane: used no more at once, let go of when there is time."""
 
+import asyncio
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +12,8 @@ import pytest
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.values import EndReason, Precision, Utterance
+from coldvoxd.memory import give_back
 from coldvoxd.models import find_model
-from coldvoxd.ort import return_memory
 from coldvoxd.rung import LENGTH_FLOOR_S, Rung
 from tests.support.eventually import eventually
 from tests.support.speech import samples
@@ -68,17 +71,41 @@ async def test_what_runs_take_bounds_the_length_of_utterances() -> None:
     rung.close()
 
 
-async def test_the_memory_of_long_audio_is_given_back_after_the_answer() -> None:
+async def test_the_memory_of_runs_is_given_back_once_it_is_quiet() -> None:
     """So next to nothing is left that could be given back: a hundred megabytes would be."""
-    rung = Rung("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+    rung = Rung("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)), quiet_s=0.1)
     await rung.open()
     noise = np.random.default_rng(0).normal(0, 0.05, 60 * 16_000).astype(np.float32)
     await rung.start(Utterance(1, 1, 0, noise, EndReason.LENGTH)).answer
-    await rung._lane.submit(lambda: None)
+    await asyncio.sleep(0.2)
+    await rung.let_go()
     kept = anonymous_bytes()
-    return_memory()
+    give_back()
     assert kept - anonymous_bytes() < 10_000_000
     rung.close()
+
+
+def test_freed_memory_is_kept_for_the_next_run_with_no_page_cleared_anew() -> None:
+    """In a process of its own: how the C library keeps memory is the process's."""
+    program = """
+import resource
+from coldvoxd.memory import give_back, keep_freed, share_one_heap
+share_one_heap()
+keep_freed()
+def faults(count):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(count):
+        b"x" * 100_000_000
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+first, others = faults(1), faults(10)
+give_back()
+print(first, others, faults(1))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    first, others, after = map(int, ran.stdout.split())
+    assert first > 20_000  # pages of 4 KB
+    assert others < 1_000
+    assert after > 20_000
 
 
 def anonymous_bytes() -> int:
