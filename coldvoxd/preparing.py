@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.asr import masks, positions
 from coldvoxd.asr.graph import cut
 from coldvoxd.asr.parakeet import ParakeetRecognizer
-from coldvoxd.asr.positions import Computed, found_in, tables_of
+from coldvoxd.asr.positions import Computed, tables_of
 from coldvoxd.core.errors import ModelInvalid, PrepareFault, ProviderFault
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm, Token
@@ -54,7 +55,13 @@ SAME_ROWS = {Precision.FP32: 1e-5, Precision.INT8: 2e-2}
 """How far those may be off, as a part of the greatest. In int8 the range is taken from each utterance's own rows; where it is
 not just the table's, the table isn't used."""
 CLOSE = 1e-4
-"""How far what an encoder gives may be off with such a table, as a part of the greatest. None was off yet."""
+"""How far what an encoder gives may be off with such a table and without masks, as a part of the greatest. None was off yet."""
+MASKED_COLUMNS = (*range(2, 27), *TRIED_COLUMNS, TABLE_COLUMNS)
+"""Audio of which every mask must let all through, before masks are left out."""
+FRAME_COLUMNS = 8
+"""Feature columns to one frame."""
+COPIES = 3
+"""In which an encoder's file, whose weights may be inside, is in memory while it is rewritten."""
 SPARE_BYTES = 500_000_000
 """Left free on the disk, and in memory beside the model."""
 
@@ -70,7 +77,7 @@ def prepare(
     """The model's form for this machine's CPU, made where there is none; other forms go where the budget demands it.
 
     Those `in_use` stay. What is made gives the same tokens as the files themselves, of frames that are off by `CLOSE` at most,
-    or is thrown away. Needs the memory of the loaded model. Raises PrepareFault or ModelInvalid; blocks for many seconds.
+    or is thrown away; in int8, as the files give of the same columns. Needs the memory of the loaded model. Raises PrepareFault or ModelInvalid; blocks for many seconds.
     """
     root = forms_directory()
     try:
@@ -91,8 +98,8 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
     with _partial(directory) as partial:
         tell(f"optimizing {files.name} ({files.precision})")
         encoder = partial / "encoder.onnx"
-        folded = _folded(files, threads, tell)
-        _write(files.encoder, encoder, threads, folded)
+        reshaped = _reshaped(files, threads, tell)
+        _write(files.encoder, encoder, threads, reshaped.content)
         halves = cut(files.decoder_joint.read_bytes())
         if halves is None:
             form = PreparedForm(partial, encoder, (partial / "decoder_joint.onnx",))
@@ -101,14 +108,17 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             form = PreparedForm(partial, encoder, (partial / "prediction.onnx", partial / "joint.onnx"), halves.link)
             for target, content in zip(form.decoder, (halves.prediction, halves.joint), strict=True):
                 _write(files.decoder_joint, target, threads, content)
+        form = replace(form, masks=reshaped.masks)
         tell("comparing what it gives")
-        plain = _given(files, None, threads)
-        if folded is not None and not plain.is_close(_given(files, form, threads), CLOSE):
-            tell("with a table of positions it would give something else: done without")
+        # In int8 an empty column more may make a frame more, which widens the ranges of them all: compared is without it.
+        plain = _given(files, None, threads, masks=reshaped.masks or files.precision is Precision.FP32)
+        if reshaped.content is not None and not plain.is_close(_given(files, form, threads), CLOSE):
+            tell("without masks and with a table of positions it would give something else: left as it is")
             encoder.with_name(f"{encoder.name}.data").unlink(missing_ok=True)
             _write(files.encoder, encoder, threads)
-            folded = None
-        if folded is None and not plain.is_close(_given(files, form, threads), 0):
+            form, reshaped = replace(form, masks=True), _Reshaped()
+            plain = _given(files, None, threads)
+        if reshaped.content is None and not plain.is_close(_given(files, form, threads), 0):
             raise PrepareFault(
                 f"Prepared, {files.name} ({files.precision}) would give something else than as it is: not used."
             )
@@ -142,31 +152,78 @@ def _partial(directory: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _folded(files: ModelFiles, threads: int, tell: Callable[[str], None]) -> bytes | None:
-    """The encoder with the products of positions in a table; None where its graph isn't made so, which is told."""
+@dataclass(frozen=True, slots=True)
+class _Reshaped:
+    """The encoder as it computes the same in less time."""
+
+    content: bytes | None = None
+    """None where it stays as it is."""
+    masks: bool = True
+
+
+def _reshaped(files: ModelFiles, threads: int, tell: Callable[[str], None]) -> _Reshaped:
+    """Without masks and with a table of positions, as far as the graph is made so; what is not is told."""
     if files.precision not in SAME_ROWS:
+        return _Reshaped()
+    model = files.encoder.read_bytes()
+    unmasked = _unmasked(files, model, threads, tell)
+    model = (
+        model if unmasked is None else unmasked
+    )  # and no more of the other, which may have gigabytes of weights in it
+    folded = _folded(files, model, threads, tell)
+    return _Reshaped(unmasked if folded is None else folded, masks=unmasked is None)
+
+
+def _audio(bins: int, columns: int) -> dict[str, npt.NDArray[Any]]:
+    """Noise that fills just the length that is told of it."""
+    noise = np.random.default_rng(columns).normal(0, 1, (1, bins, columns)).astype(np.float32)
+    return {masks.AUDIO: noise, masks.LENGTH: np.array([columns], np.int64)}
+
+
+def _unmasked(files: ModelFiles, model: bytes, threads: int, tell: Callable[[str], None]) -> bytes | None:
+    """The encoder without masks; None where it has others than those that let all of an utterance through, which is told."""
+    found = masks.found_in(model)
+    if found is None:
+        tell("the encoder hides padding in another way than is known: done with it")
         return None
-    positions = found_in(files.encoder.read_bytes())
-    if positions is None:
+    try:
+        session = open_session(files.encoder, threads=threads, content=found.alone())
+        bins = session.inputs[masks.AUDIO].shape[1] or 0
+        for columns in MASKED_COLUMNS:
+            feeds = _audio(bins, columns)
+            given = session.run(list(found.passing), {name: feeds[name] for name in session.inputs})
+            if not found.let_all_through(dict(zip(found.passing, given, strict=True))):
+                tell(f"the encoder hides something of audio that fills its {columns} columns: done with masks")
+                return None
+        session.close()
+    except (ModelInvalid, ProviderFault, KeyError, TypeError, ValueError) as fault:
+        tell(f"the encoder's masks can't be computed alone ({fault}): done with them")
+        return None
+    return found.removed()
+
+
+def _folded(files: ModelFiles, model: bytes, threads: int, tell: Callable[[str], None]) -> bytes | None:
+    """The encoder with the products of positions in a table; None where its graph isn't made so, which is told."""
+    found = positions.found_in(model)
+    if found is None:
         tell("the encoder multiplies no positions that could be kept in a table")
         return None
     try:
-        session = open_session(files.encoder, threads=threads, content=positions.alone())
-        bins = session.inputs["audio_signal"].shape[1] or 0
+        session = open_session(files.encoder, threads=threads, content=found.alone())
+        bins = session.inputs[masks.AUDIO].shape[1] or 0
 
         def computed(columns: int) -> dict[str, npt.NDArray[Any]]:
-            noise = np.random.default_rng(columns).normal(0, 1, (1, bins, columns)).astype(np.float32)
-            feeds: dict[str, npt.NDArray[Any]] = {"audio_signal": noise, "length": np.array([columns], np.int64)}
-            names = [*positions.products, *positions.ranges]
+            feeds = _audio(bins, columns)
+            names = [*found.products, *found.ranges]
             given = session.run(names, {name: feeds[name] for name in session.inputs})
             return dict(zip(names, given, strict=True))
 
         def compute(columns: int) -> Computed:
             given = computed(columns)
-            return {name: given[name] for name in positions.products}
+            return {name: given[name] for name in found.products}
 
         tables = tables_of(compute, TABLE_COLUMNS, TRIED_COLUMNS, SAME_ROWS[files.precision])
-        ranges = {name: computed(TABLE_COLUMNS)[name] for name in positions.ranges}
+        ranges = {name: computed(TABLE_COLUMNS)[name] for name in found.ranges}
         session.close()
     except (ModelInvalid, ProviderFault, KeyError, TypeError, ValueError) as fault:
         tell(f"the products of positions can't be computed alone ({fault}): done without a table")
@@ -174,15 +231,15 @@ def _folded(files: ModelFiles, threads: int, tell: Callable[[str], None]) -> byt
     if tables is None:
         tell("the products of positions of shorter audio are not in those of longer: done without a table")
         return None
-    return positions.folded(tables, ranges)
+    return found.folded(tables, ranges)
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
     """What is computed of the golden clip."""
 
-    encoded: npt.NDArray[np.float32]
-    tokens: tuple[Token, ...]
+    encoded: tuple[npt.NDArray[np.float32], ...]
+    tokens: tuple[tuple[Token, ...], ...]
     of_noise: tuple[Token, ...]
     """Of frames that are the same however they would be encoded."""
 
@@ -191,24 +248,28 @@ class _Given:
 
         Where `part` is 0 also the tokens' scores.
         """
-        if self.encoded.shape != other.encoded.shape or self.of_noise != other.of_noise:
+        if self.of_noise != other.of_noise:
             return False
-        off = float(np.abs(self.encoded - other.encoded).max())
-        if not off <= part * float(np.abs(self.encoded).max()):
-            return False
-        return _ids(self.tokens) == _ids(other.tokens) if part else self.tokens == other.tokens
+        for ours, theirs in zip(self.encoded, other.encoded, strict=True):
+            if ours.shape != theirs.shape or not float(np.abs(ours - theirs).max()) <= part * float(np.abs(ours).max()):
+                return False
+        return [*map(_ids, self.tokens)] == [*map(_ids, other.tokens)] if part else self.tokens == other.tokens
 
 
 def _ids(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
     return [(token.id, token.encoder_frame) for token in tokens]
 
 
-def _given(files: ModelFiles, form: PreparedForm | None, threads: int) -> _Given:
+def _given(files: ModelFiles, form: PreparedForm | None, threads: int, *, masks: bool = True) -> _Given:
+    """Of all of the clip, and of as much as fills its frames: an empty column more makes a frame more of that."""
     recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form)
+    recognizer.masks = recognizer.masks and masks
     try:
-        encoded = recognizer.encode(log_mel(clip(), recognizer.features_size))
-        noise = np.random.default_rng(0).normal(0, 1, encoded.shape).astype(np.float32)
-        return _Given(encoded, recognizer.decode(encoded), recognizer.decode(noise))
+        features = log_mel(clip(), recognizer.features_size)
+        filling = features.shape[1] // FRAME_COLUMNS * FRAME_COLUMNS
+        encoded = tuple(recognizer.encode(features[:, :columns]) for columns in (features.shape[1], filling))
+        noise = np.random.default_rng(0).normal(0, 1, encoded[0].shape).astype(np.float32)
+        return _Given(encoded, tuple(map(recognizer.decode, encoded)), recognizer.decode(noise))
     finally:
         recognizer.close()
 
@@ -279,9 +340,10 @@ def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Calla
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
         memory = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    if memory < source_bytes(files) + SPARE_BYTES:
+    taken = source_bytes(files) + COPIES * files.encoder.stat().st_size + SPARE_BYTES
+    if memory < taken:
         raise PrepareFault(
-            f"Preparing {files.name} ({files.precision}) takes {_gb(source_bytes(files) + SPARE_BYTES)} of memory, and "
+            f"Preparing {files.name} ({files.precision}) takes {_gb(taken)} of memory, and "
             f"{_gb(memory)} are free: close something and try again. The model works without it."
         )
 

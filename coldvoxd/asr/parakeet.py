@@ -45,6 +45,8 @@ class ParakeetRecognizer:
     """Of the files that it was opened from."""
     pads = False
     """Whether audio is padded to one of a few lengths: see core.lengths."""
+    masks = True
+    """Whether the encoder hides what stands after the audio."""
 
     def __init__(
         self, encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
@@ -111,6 +113,7 @@ class ParakeetRecognizer:
                 decoder = faster(decoder, open_plain(CPU))
         opened = cls(encoder, decoder, vocabulary, configuration)
         opened.precision = files.precision
+        opened.masks = prepared is None or prepared.masks
         opened.pads = short_name(provider) != CPU and files.precision is not Precision.INT8
         return opened
 
@@ -167,10 +170,10 @@ class ParakeetRecognizer:
     def encode(self, features: npt.NDArray[np.float32], stop: Stop | None = None) -> npt.NDArray[np.float32]:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
         # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model has always
-        # seen it, and the ranges of an int8 graph take it in.
+        # seen it, masked, and the ranges of an int8 graph take it in. Convolutions at the edge see zeros without it too.
         bins, columns = features.shape
-        width = lengths.padded(columns) if self.pads else columns
-        padded = np.zeros((1, bins, width + 1), dtype=np.float32)
+        width = (lengths.padded(columns) if self.pads else columns) + self.masks
+        padded = np.zeros((1, bins, width), dtype=np.float32)
         padded[0, :, :columns] = features
         outputs, frames = self._encoder.run(
             ("outputs", "encoded_lengths"),

@@ -274,6 +274,8 @@ class PreparedForm:
     threads: int = 0
     """With which the encoder was fastest here when it was tried; 0 where it wasn't."""
     decoder_threads: int = 0
+    masks: bool = True
+    """Whether the encoder hides what stands after the features' given length; without, nothing may."""
 
 
 @dataclass(frozen=True, slots=True)

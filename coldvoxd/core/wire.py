@@ -57,7 +57,12 @@ def texts(content: Buffer, outer: tuple[int, int], wanted: int) -> list[str]:
 
 def written(number: int, content: bytes) -> bytes:
     """A field whose content is a message, a text or bytes."""
-    return _written_varint(number << 3 | LENGTH_DELIMITED) + _written_varint(len(content)) + content
+    return head(number, len(content)) + content
+
+
+def head(number: int, length: int) -> bytes:
+    """What stands before the content of such a field."""
+    return _written_varint(number << 3 | LENGTH_DELIMITED) + _written_varint(length)
 
 
 def written_number(number: int, value: int) -> bytes:

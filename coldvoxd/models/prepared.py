@@ -20,7 +20,7 @@ from coldvoxd.models.layout import model_files
 from coldvoxd.models.onnxfile import external_files
 from coldvoxd.ort import CPU, bound_to
 
-FORMAT = 2
+FORMAT = 3
 """Changes with what is written in a form."""
 RECORD = "form.json"
 WORTH_BYTES = 100_000_000
@@ -97,6 +97,7 @@ def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
             record["link"],
             int(record["threads"]),
             int(record["decoder_threads"]),
+            bool(record["masks"]),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -119,6 +120,7 @@ def write_record(partial: Path, files: ModelFiles, form: PreparedForm, provider:
         "link": form.link,
         "threads": form.threads,
         "decoder_threads": form.decoder_threads,
+        "masks": form.masks,
         "files": {path.name: fingerprint(path) for path in written},
     }
     (partial / RECORD).write_text(json.dumps(record, indent=1), "utf-8")

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from coldvoxd import ort, preparation, preparing
+from coldvoxd.asr.masks import Masks, found_in
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.asr.staged import StagedRecognizer
 from coldvoxd.core.errors import ModelInvalid, PrepareFault, UnitRefused
@@ -48,18 +51,63 @@ def files(model: Path) -> ModelFiles:
     return find_model(str(model), Precision.FP32)
 
 
+def masks_of(files: ModelFiles) -> Masks:
+    masks = found_in(files.encoder.read_bytes())
+    assert masks is not None
+    return masks
+
+
 def mapped_files() -> set[str]:
     lines = Path("/proc/self/maps").read_text().splitlines()
     return {line.split(maxsplit=5)[5] for line in lines if line.count(" ") >= 5 and "/" in line}
 
 
-@pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8], ids=str)
-def test_a_prepared_model_gives_the_same_tokens_to_the_last_bit(model: Path, precision: Precision) -> None:
-    files = find_model(str(model), precision)
+def test_a_prepared_model_gives_the_same_tokens_to_the_last_bit(files: ModelFiles) -> None:
     form = prepare(files, budget_bytes=PLENTY)
     plain, mapped = ParakeetRecognizer.open(files), ParakeetRecognizer.open(files, prepared=form)
+    assert not mapped.masks
     for clip in samples():
         assert mapped.recognize_samples(clip.wave()).tokens == plain.recognize_samples(clip.wave()).tokens
+
+
+def test_in_int8_the_same_text(model: Path) -> None:
+    """An encoder without masks hears no frame of nothing after the speech, which may have widened the ranges."""
+    files = find_model(str(model), Precision.INT8)
+    form = prepare(files, budget_bytes=PLENTY)
+    plain, mapped = ParakeetRecognizer.open(files), ParakeetRecognizer.open(files, prepared=form)
+    assert not mapped.masks
+    for clip in samples():
+        assert mapped.recognize_samples(clip.wave()).text == plain.recognize_samples(clip.wave()).text
+
+
+def test_an_encoder_with_other_masks_keeps_them(files: ModelFiles) -> None:
+    graph = onnx.load(str(files.encoder))
+    factors = {name for name, value in masks_of(files).passing.items() if value == 1.0}
+    masking = next(node for node in graph.graph.node if node.op_type == "Mul" and factors.intersection(node.input))
+    masking.op_type = "Add"
+    onnx.save(graph, str(files.encoder))
+    said: list[str] = []
+    form = prepare(files, budget_bytes=PLENTY, tell=said.append)
+    assert [line for line in said if "another way" in line]
+    plain, mapped = ParakeetRecognizer.open(files), ParakeetRecognizer.open(files, prepared=form)
+    assert mapped.masks
+    clip = samples()[0].wave()
+    assert mapped.recognize_samples(clip).tokens == plain.recognize_samples(clip).tokens
+
+
+def test_an_encoder_whose_masks_hide_audio_keeps_them(files: ModelFiles) -> None:
+    """Its last column, though it is within the length."""
+    graph = onnx.load(str(files.encoder))
+    for node in graph.graph.node:
+        if "length" in node.input:
+            node.input[list(node.input).index("length")] = "less"
+    graph.graph.initializer.append(helper.make_tensor("sixteen", TensorProto.INT64, [1], [16]))
+    graph.graph.node.insert(0, helper.make_node("Sub", ["length", "sixteen"], ["less"]))
+    onnx.save(graph, str(files.encoder))
+    said: list[str] = []
+    form = prepare(files, budget_bytes=PLENTY, tell=said.append)
+    assert [line for line in said if "hides something" in line]
+    assert form.masks
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.INT8], ids=str)
