@@ -75,14 +75,23 @@ async def in_x11(directory: Path, bus: PrivateBus, tell: Tell) -> bool:
 
 
 async def in_sway(directory: Path, bus: PrivateBus, tell: Tell) -> bool:
-    """With a key that is bound as the README says, pressed on a keyboard that sway takes for a real one."""
-    shortcut = f"bindsym Mod4+d exec {CTL} toggle"
-    with sway(directory, shortcut, bus.address) as desktop:
+    """With the key that `coldvoxctl shortcut install` binds, pressed on a keyboard that sway takes for a real one."""
+    config = directory / "config" / "sway" / "config"
+    config.parent.mkdir(parents=True)
+    config.write_text("# A person's own.\n")
+    with sway(directory, f"include {config}", bus.address) as desktop:
+
+        def shortcut(*what: str) -> None:
+            desktop.run("env", f"XDG_CONFIG_HOME={config.parents[1]}", str(CTL), "shortcut", *what, "--desktop", "sway")
 
         async def press() -> None:
-            await asyncio.to_thread(desktop.run, "wtype", "-s", "50", "-M", "logo", "-k", "d", "-m", "logo")
+            keys = ("-M", "logo", "-M", "alt", "-k", "d", "-m", "alt", "-m", "logo")
+            await asyncio.to_thread(desktop.run, "wtype", "-s", "50", *keys)
 
-        return await dictate("sway", desktop=desktop, terminal=desktop.foot, press=press, bus=bus, tell=tell)
+        await asyncio.to_thread(shortcut, "install")
+        right = await dictate("sway", desktop=desktop, terminal=desktop.foot, press=press, bus=bus, tell=tell)
+        await asyncio.to_thread(shortcut, "remove")
+        return right and config.read_text() == "# A person's own.\n"
 
 
 async def dictate(
