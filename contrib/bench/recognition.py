@@ -1,5 +1,6 @@
 """How long recognizing takes: all engines loaded side by side, and asked in turn, A B C A B C."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,8 @@ from contrib.bench.recordings import speech
 from contrib.bench.workers import Worker, worker
 
 LONG_TIMES = 2
+BREATH_S = 0.1
+"""Before each run: the peers' threads wait awake for a while after theirs, which would be at the cost of the next."""
 BASE_S = 30
 """What long audio is held against."""
 
@@ -94,6 +97,7 @@ def _in_turn(workers: list[Worker], recording: Path, times: int) -> tuple[Runs, 
     texts = {each.name: each.recognize(recording)["text"] for each in workers}
     for _ in range(times):
         for each in workers:
+            time.sleep(BREATH_S)
             answer = each.recognize(recording)
             for key in ("seconds", "cpu_s", "decoder_s"):
                 if answer[key] is not None:

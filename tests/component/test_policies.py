@@ -3,10 +3,14 @@
 import asyncio
 import re
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
+from coldvoxd.core.values import SAMPLE_RATE
 from tests.support.audio import SoundServer
 from tests.support.bus import BusError, PrivateBus
 from tests.support.dictating import dictating, lost_words
@@ -98,8 +102,16 @@ async def test_on_demand_the_microphone_is_open_during_sessions_alone(sound: Sou
             assert await daemon.get("State", DICTATION) == "idle"
 
 
-async def test_on_demand_a_session_that_follows_another_at_once_finds_the_microphone(pulse: SoundServer) -> None:
-    """In the very moment in which it is about to be closed."""
+async def test_on_demand_a_session_that_follows_another_at_once_finds_the_microphone(
+    pulse: SoundServer, tmp_path: Path
+) -> None:
+    """In the very moment in which it is about to be closed.
+
+    The server has rendered some tenths of a second of nothing ahead for a microphone that was just opened, over which the
+    beginning of what is played is lost to it; so there is a quiet second before the words.
+    """
+    later = tmp_path / "later.wav"
+    soundfile.write(later, np.concatenate([np.zeros(SAMPLE_RATE, np.float32), ONE.wave()]), SAMPLE_RATE)
     async with dictating(pulse, policy="on-demand") as daemon:
         await daemon.client.call("StartDictation")
         for _ in range(5):
@@ -108,7 +120,7 @@ async def test_on_demand_a_session_that_follows_another_at_once_finds_the_microp
             await daemon.client.call("StartDictation")
         await daemon.until("Degraded", "", ENGINE)
         await daemon.until("Open", True)
-        await asyncio.to_thread(pulse.play, ONE.path)
+        await asyncio.to_thread(pulse.play, later)
         assert not lost_words(await daemon.client.call("StopDictation"), ONE)
 
 
