@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,54 @@ class Session:
         )
 
 
+class Chain(Session):
+    """The sessions of one graph that was cut in pieces: each takes what was given before it. As one session."""
+
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        # Not the base's: there are several native sessions.
+        self._sessions = tuple(sessions)
+        self.path = sessions[0].path
+        self.provider = sessions[0].provider
+        self.outputs = {name: kind for session in sessions for name, kind in session.outputs.items()}
+        self.inputs = {
+            name: kind for session in sessions for name, kind in session.inputs.items() if name not in self.outputs
+        }
+
+    def run(
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+    ) -> list[npt.NDArray[Any]]:
+        values = dict(feeds)
+        for session in self._sessions:
+            names = tuple(session.outputs)
+            given = session.run(names, {name: values[name] for name in session.inputs}, stop)
+            values.update(zip(names, given, strict=True))
+        return [values[name] for name in outputs]
+
+    def bound(
+        self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]
+    ) -> Callable[[], None]:
+        raise NotImplementedError("what is handed on from piece to piece is of any size")
+
+    def close(self) -> None:
+        for session in self._sessions:
+            session.close()
+
+
+def open_chain(paths: Sequence[Path], open_piece: Callable[[Path], Session]) -> Session:
+    """The pieces of a graph, opened side by side. Raises what `open_piece` raises."""
+    if len(paths) == 1:
+        return open_piece(paths[0])
+    with ThreadPoolExecutor(physical_cores(), "opening") as pool:
+        opening = [pool.submit(open_piece, path) for path in paths]
+    failed = next((fault for fault in (each.exception() for each in opening) if fault is not None), None)
+    if failed is not None:
+        for each in opening:
+            if each.exception() is None:
+                each.result().close()
+        raise failed
+    return Chain([each.result() for each in opening])
+
+
 def open_session(
     path: Path,
     provider: str = CPU,
@@ -230,6 +279,7 @@ def open_session(
     provider_options: Mapping[str, str] | None = None,
     content: bytes | None = None,
     prepared: bool = False,
+    weights: Path | None = None,
 ) -> Session:
     """Open a graph on the provider asked for, and on no other.
 
@@ -237,7 +287,8 @@ def open_session(
     provider is not `provider` (a short or a full name). ONNX Runtime's own fallback is off: it would go on elsewhere
     and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`.
     `content` is what to open where it isn't just what is in the file, with the file's own weights beside it; `prepared` says that it is `write_prepared`'s, which
-    needs no optimizing and whose packed weights are mapped. Blocks, for seconds with a large model; any thread.
+    needs no optimizing and whose packed weights are mapped. `weights` is their file, where it is not named as the graph is.
+    Blocks, for seconds with a large model; any thread.
     """
     asked = full_name(provider)
     chain: list[Any] = [(asked, dict(provider_options or {}))]
@@ -247,7 +298,7 @@ def open_session(
         _preload_cuda()
     if not path.is_file():
         raise ModelInvalid(f"{path} is missing: fetch the model again")
-    large = _weight(path) >= LARGE_BYTES
+    large = _weight(path, weights) >= LARGE_BYTES
     options = session_options(threads, packed=packed, optimized=prepared, spinning=large)
     if large:
         keep_freed()
@@ -278,9 +329,9 @@ def open_session(
     return opened
 
 
-def _weight(path: Path) -> int:
-    """Bytes of a graph and of what lies beside it under its name."""
-    beside = path.with_name(f"{path.name}.data")
+def _weight(path: Path, weights: Path | None) -> int:
+    """Bytes of a graph and of what lies beside it, under its name where no other is given."""
+    beside = weights or path.with_name(f"{path.name}.data")
     return path.stat().st_size + (beside.stat().st_size if beside.is_file() else 0)
 
 

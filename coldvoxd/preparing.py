@@ -19,6 +19,7 @@ import numpy.typing as npt
 from coldvoxd.asr import masks, positions
 from coldvoxd.asr.graph import cut
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.asr.pieces import cut as cut_in_pieces
 from coldvoxd.asr.positions import Computed, tables_of
 from coldvoxd.core.errors import ModelInvalid, PrepareFault, ProviderFault
 from coldvoxd.core.features import log_mel
@@ -98,14 +99,17 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
     with _partial(directory) as partial:
         tell(f"optimizing {files.name} ({files.precision})")
         encoder = partial / "encoder.onnx"
+        weights = encoder.with_name(f"{encoder.name}.data")
         reshaped = _reshaped(files, threads, tell)
-        _write(files.encoder, encoder, threads, reshaped.content)
+        pieces = _write_encoder(files, encoder, threads, reshaped.content)
         halves = cut(files.decoder_joint.read_bytes())
         if halves is None:
-            form = PreparedForm(partial, encoder, (partial / "decoder_joint.onnx",))
+            form = PreparedForm(partial, pieces, weights, (partial / "decoder_joint.onnx",))
             _write(files.decoder_joint, form.decoder[0], threads)
         else:
-            form = PreparedForm(partial, encoder, (partial / "prediction.onnx", partial / "joint.onnx"), halves.link)
+            form = PreparedForm(
+                partial, pieces, weights, (partial / "prediction.onnx", partial / "joint.onnx"), halves.link
+            )
             for target, content in zip(form.decoder, (halves.prediction, halves.joint), strict=True):
                 _write(files.decoder_joint, target, threads, content)
         form = replace(form, masks=reshaped.masks)
@@ -114,9 +118,9 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
         plain = _given(files, None, threads, masks=reshaped.masks or files.precision is Precision.FP32)
         if reshaped.content is not None and not plain.is_close(_given(files, form, threads), CLOSE):
             tell("without masks and with a table of positions it would give something else: left as it is")
-            encoder.with_name(f"{encoder.name}.data").unlink(missing_ok=True)
-            _write(files.encoder, encoder, threads)
-            form, reshaped = replace(form, masks=True), _Reshaped()
+            weights.unlink(missing_ok=True)
+            form = replace(form, masks=True, encoder=_write_encoder(files, encoder, threads, None))
+            reshaped = _Reshaped()
             plain = _given(files, None, threads)
         if reshaped.content is None and not plain.is_close(_given(files, form, threads), 0):
             raise PrepareFault(
@@ -130,6 +134,22 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
     if found is None:
         raise PrepareFault(f"{files.directory} was changed while it was being prepared; prepare it again.")
     return found
+
+
+def _write_encoder(files: ModelFiles, target: Path, threads: int, content: bytes | None) -> tuple[Path, ...]:
+    """As `_write`, and cut in pieces, which stand in the order in which they run."""
+    _write(files.encoder, target, threads, content)
+
+    def types(model: bytes) -> dict[str, str]:
+        session = open_session(target, threads=threads, packed=False, content=model, prepared=True)
+        return {name: kind.dtype.name for name, kind in (*session.inputs.items(), *session.outputs.items())}
+
+    parts = cut_in_pieces(target.read_bytes(), types)
+    pieces = tuple(target.with_name(f"{target.stem}-{number}.onnx") for number in range(len(parts)))
+    for piece, part in zip(pieces, parts, strict=True):
+        piece.write_bytes(part)
+    target.unlink()
+    return pieces
 
 
 def _write(source: Path, target: Path, threads: int, content: bytes | None = None) -> None:

@@ -18,8 +18,8 @@ _IS_NUMBER = 2
 _TENSOR_SIZES, _TENSOR_ELEMENT, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 8, 9
 _VALUE_NAME, _VALUE_TYPE = 1, 2
 _TYPE_TENSOR, _ELEMENT = 1, 1
-_ELEMENTS = {"float32": 1, "uint8": 2, "int64": 7, "bool": 9}
-INT64 = _ELEMENTS["int64"]
+ELEMENTS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9}
+INT64 = ELEMENTS["int64"]
 
 Part = bytes | memoryview
 
@@ -86,8 +86,7 @@ class Graph:
         parts: list[Part] = [written(_NODE, node.content) for node in kept]
         parts += self._named(_INITIALIZER, _TENSOR_NAME, read) + self._named(_INPUT, _VALUE_NAME, read)
         for name, element in outputs.items():
-            kind = written(_TYPE_TENSOR, written_number(_ELEMENT, _ELEMENTS[element]))
-            parts.append(written(_OUTPUT, written(_VALUE_NAME, name.encode()) + written(_VALUE_TYPE, kind)))
+            parts.append(written(_OUTPUT, _value(name, element)))
         return self._whole([written(_GRAPH_NAME, b"part"), *parts])
 
     def rewritten(self, nodes: Sequence[Node], weights: Mapping[str, npt.NDArray[Any]] | None = None) -> bytes:
@@ -101,6 +100,36 @@ class Graph:
         ]
         parts += self._named(_INITIALIZER, _TENSOR_NAME, read)
         parts += [written(_INITIALIZER, _tensor(name, values)) for name, values in (weights or {}).items()]
+        return self._whole(parts)
+
+    def live(self, place: int) -> set[str]:
+        """What the nodes before that place give, or the graph is given, and the others or the graph's outputs take."""
+        given = self.inputs.union(*(node.gives for node in self.nodes[:place]))
+        taken = self.outputs.union(*(node.reads for node in self.nodes[place:]))
+        return given & taken - {""}
+
+    def giving(self, names: Iterable[str]) -> bytes:
+        """An ONNX file that gives these tensors too, of whatever type they are."""
+        parts: list[Part] = [self._content[slice(*self._graph)]]
+        parts += [written(_OUTPUT, written(_VALUE_NAME, name.encode())) for name in sorted(names)]
+        return self._whole(parts)
+
+    def piece(self, begin: int, end: int, elements: Mapping[str, str]) -> bytes:
+        """An ONNX file of the nodes from one place to another: takes what they need, gives what comes after them takes.
+
+        `elements` has the type of each tensor that is `live` at either place.
+        """
+        nodes = self.nodes[begin:end]
+        read = set().union(*(node.reads for node in nodes))
+        gives = set().union(*(node.gives for node in nodes))
+        takes = read - gives - self.weights - {""}
+        given = gives & self.live(end)
+        parts: list[Part] = [written(_GRAPH_NAME, b"piece"), *(written(_NODE, node.content) for node in nodes)]
+        parts += self._named(_INITIALIZER, _TENSOR_NAME, read)
+        parts += self._named(_INPUT, _VALUE_NAME, takes & self.inputs)
+        parts += self._named(_OUTPUT, _VALUE_NAME, given & self.outputs)
+        for field, names in ((_INPUT, takes - self.inputs), (_OUTPUT, given - self.outputs)):
+            parts += [written(field, _value(name, elements[name])) for name in sorted(names)]
         return self._whole(parts)
 
     def _named(self, field: int, name: int, wanted: set[str]) -> list[Part]:
@@ -163,9 +192,14 @@ def _node(content: bytes) -> Node:
     return Node(content, kind, tuple(reads), tuple(texts(content, whole, _NODE_OUTPUT)), nested=bool(inner))
 
 
+def _value(name: str, element: str) -> bytes:
+    kind = written(_TYPE_TENSOR, written_number(_ELEMENT, ELEMENTS[element]))
+    return written(_VALUE_NAME, name.encode()) + written(_VALUE_TYPE, kind)
+
+
 def _tensor(name: str, values: npt.NDArray[Any]) -> bytes:
     content = b"".join(written_number(_TENSOR_SIZES, size) for size in values.shape)
-    content += written_number(_TENSOR_ELEMENT, _ELEMENTS[values.dtype.name]) + written(_TENSOR_NAME, name.encode())
+    content += written_number(_TENSOR_ELEMENT, ELEMENTS[values.dtype.name]) + written(_TENSOR_NAME, name.encode())
     return content + written(_TENSOR_RAW, np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"))).tobytes())
 
 

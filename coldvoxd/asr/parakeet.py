@@ -28,7 +28,7 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.ort import CPU, CUDA, Session, open_session, physical_cores, short_name
+from coldvoxd.ort import CPU, CUDA, Session, open_chain, open_session, physical_cores, short_name
 
 DURATIONS = 5
 """Parakeet's durations are 0 to 4 encoder frames."""
@@ -81,11 +81,15 @@ class ParakeetRecognizer:
         classes = len(vocabulary) + DURATIONS
         options = cuda_options(files.precision) if short_name(provider) == CUDA else None
 
-        def open_graph(path: Path) -> Session:
-            tried = (
-                0 if prepared is None else prepared.threads if path == prepared.encoder else prepared.decoder_threads
-            )
-            chosen = threads or min(tried, physical_cores())
+        def open_piece(path: Path) -> Session:
+            fastest = prepared.threads if prepared is not None else 0
+            weights = prepared.weights if prepared is not None else None
+            chosen = threads or min(fastest, physical_cores())
+            return open_session(path, provider, threads=chosen, packed=packed, prepared=True, weights=weights)
+
+        def open_part(path: Path) -> Session:
+            fastest = prepared.decoder_threads if prepared is not None else 0
+            chosen = threads or min(fastest, physical_cores())
             return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
 
         def open_plain(where: str) -> Decoder:
@@ -102,8 +106,8 @@ class ParakeetRecognizer:
             return open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
 
         if prepared is not None:
-            encoder = wrap(open_graph(prepared.encoder))
-            decoder = open_prepared(prepared, vocabulary.blank, classes, open_graph, wrap)
+            encoder = wrap(open_chain(prepared.encoder, open_piece))
+            decoder = open_prepared(prepared, vocabulary.blank, classes, open_part, wrap)
         else:
             encoder = wrap(
                 open_session(files.encoder, provider, threads=threads, packed=packed, provider_options=options)

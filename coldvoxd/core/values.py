@@ -266,7 +266,10 @@ class PreparedForm:
     """A model's graphs as ONNX Runtime has optimized and packed them for this machine, to be mapped."""
 
     directory: Path
-    encoder: Path
+    encoder: tuple[Path, ...]
+    """Its pieces, in the order in which they run."""
+    weights: Path
+    """The file of the encoder's weights."""
     decoder: tuple[Path, ...]
     """The prediction network and the joint network, or decoder_joint alone."""
     link: str = ""

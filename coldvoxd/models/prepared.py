@@ -20,7 +20,7 @@ from coldvoxd.models.layout import model_files
 from coldvoxd.models.onnxfile import external_files
 from coldvoxd.ort import CPU, bound_to
 
-FORMAT = 3
+FORMAT = 4
 """Changes with what is written in a form."""
 RECORD = "form.json"
 WORTH_BYTES = 100_000_000
@@ -92,7 +92,8 @@ def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
         whole = all(fingerprint(directory / name) == known for name, known in record["files"].items())
         form = PreparedForm(
             directory,
-            directory / record["encoder"],
+            tuple(directory / name for name in record["encoder"]),
+            directory / record["weights"],
             tuple(directory / name for name in record["decoder"]),
             record["link"],
             int(record["threads"]),
@@ -115,7 +116,8 @@ def write_record(partial: Path, files: ModelFiles, form: PreparedForm, provider:
         "precision": str(files.precision),
         "directory": str(files.directory),
         "provider": provider,
-        "encoder": form.encoder.name,
+        "encoder": [path.name for path in form.encoder],
+        "weights": form.weights.name,
         "decoder": [path.name for path in form.decoder],
         "link": form.link,
         "threads": form.threads,

@@ -36,7 +36,10 @@ class Engine(Protocol):
 
 
 class Ours:
-    """coldvoxd's recognizer as the daemon opens it on the CPU: from its prepared form, where there is one."""
+    """coldvoxd's recognizer as the daemon opens it on the CPU: from its prepared form, where there is one.
+
+    With as many threads as there are cores it takes for each part what was fastest when it was prepared, as the daemon does.
+    """
 
     packed, prepared = True, True
 
@@ -45,13 +48,16 @@ class Ours:
         from coldvoxd.core.values import Precision
         from coldvoxd.models.find import find_model
         from coldvoxd.models.prepared import find_form
+        from coldvoxd.ort import physical_cores
         from coldvoxd.transcription import transcribe_file
         from coldvoxd.vad.silero import SileroDetector
+
+        own = 0 if threads == physical_cores() else threads
 
         def opened() -> ParakeetRecognizer:
             files = find_model(str(model), Precision(precision))
             form = find_form(files) if self.prepared else None
-            return ParakeetRecognizer.open(files, threads=threads, packed=self.packed, prepared=form)
+            return ParakeetRecognizer.open(files, threads=own, packed=self.packed, prepared=form)
 
         self._open: Opening = opened
         self._transcribe: Callable[[Path], Any] = lambda file: transcribe_file(file, self._recognizer, SileroDetector())

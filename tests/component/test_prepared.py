@@ -115,12 +115,12 @@ def test_its_encoder_takes_what_it_multiplies_of_positions_from_a_table(model: P
     said: list[str] = []
     form = prepare(find_model(str(model), precision), budget_bytes=PLENTY, tell=said.append)
     assert not [line for line in said if "table" in line]
-    assert b"coldvoxd.positions" in form.encoder.read_bytes()
+    assert b"coldvoxd.positions" in form.encoder[0].read_bytes()
 
 
 def test_its_weights_are_mapped_and_not_read(files: ModelFiles) -> None:
     form = prepare(files, budget_bytes=PLENTY)
-    weights = str(form.encoder) + ".data"
+    weights = str(form.weights)
     assert weights not in mapped_files()
     recognizer = ParakeetRecognizer.open(files, prepared=form)
     assert weights in mapped_files()
@@ -142,7 +142,7 @@ def heard(model: Path) -> str:
 def test_the_daemon_maps_what_is_prepared(model: Path, files: ModelFiles) -> None:
     form = prepare(files, budget_bytes=PLENTY)
     recognizer = open_on_cpu(ModelSettings(name=str(model)), Precision.FP32)
-    assert str(form.encoder) + ".data" in mapped_files()
+    assert str(form.weights) in mapped_files()
     recognizer.close()
     assert heard(model) == samples()[0].heard["fp32"]
 
@@ -214,9 +214,9 @@ def test_a_form_that_cannot_be_opened_is_passed_over(
     model: Path, files: ModelFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     form = prepare(files, budget_bytes=PLENTY)
-    form.encoder.write_bytes(b"not a graph")
+    form.encoder[0].write_bytes(b"not a graph")
     record = json.loads((form.directory / RECORD).read_text())
-    record["files"][form.encoder.name] = fingerprint(form.encoder)
+    record["files"][form.encoder[0].name] = fingerprint(form.encoder[0])
     (form.directory / RECORD).write_text(json.dumps(record))
     assert find_form(files) is not None
     assert heard(model) == samples()[0].heard["fp32"]
