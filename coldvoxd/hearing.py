@@ -1,14 +1,12 @@
 """Hearing: how a session's frames become utterances."""
 
 import logging
-import math
 from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, Dropped, Finish, Lost, Paused, Resumed, Scored, SpeechBegan, SpeechEnded
+from coldvoxd.core.features import BLOCK_SAMPLES, EarlyColumns
+from coldvoxd.core.levels import level_db
 from coldvoxd.core.reframe import joined
 from coldvoxd.core.values import EndReason, Gap, ScoredFrame, Utterance, samples_in
 from coldvoxd.outlets import Outlets
@@ -16,6 +14,8 @@ from coldvoxd.session import Session
 
 log = logging.getLogger(__name__)
 
+USUAL_BINS = 128
+"""Of the models that there are but for one, whose features are computed when it is over."""
 LEVEL_EVERY_FRAMES = 3
 """One level in 96 ms: about ten a second."""
 
@@ -56,6 +56,9 @@ class Hearing:
         self._outlets = outlets
         self._next_number: int | None = None
         """Of the utterance that is open, once it was told of."""
+        self._early: EarlyColumns | None = None
+        self._early_start_sample = 0
+        """Of the utterance that is open, or was last."""
 
     def hear(self, session: Session, item: ScoredFrame | Gap) -> None:
         """A frame or a gap, unless the session hears no more."""
@@ -71,12 +74,13 @@ class Hearing:
         session.audio.append(frame)
         first_after_call = session.fed_sample <= session.start_sample < frame.end_sample
         session.fed_sample = frame.end_sample
-        level_db = _level_db(frame.samples)
-        self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, level_db))
+        loudness_db = level_db(frame.samples)
+        self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, loudness_db))
+        self._compute_early(session)
         self._forget_old_audio(session)
         session.frames += 1
         told = session.frames % LEVEL_EVERY_FRAMES == 0
-        self._hearer.on_frame(session, first_after_call, level_db if told else None)
+        self._hearer.on_frame(session, first_after_call, loudness_db if told else None)
 
     def interrupt(self, session: Session) -> None:
         """The microphone is away: close what is open."""
@@ -112,14 +116,28 @@ class Hearing:
     def _utterance(self, session: Session, cut: Cut | Paused, reason: EndReason) -> Utterance:
         if self._next_number is None:
             self._next_number = self._hearer.next_utterance()
+        known = self._early is not None and self._early_start_sample == cut.start_sample
         return Utterance(
             id=self._next_number,
             session_id=session.id,
             start_sample=cut.start_sample,
+            early=self._early.columns if self._early is not None and known else None,
             samples=joined(session.audio, cut.start_sample, cut.end_sample),
             end_reason=reason,
             speech_samples=cut.speech_samples,
         )
+
+    def _compute_early(self, session: Session) -> None:
+        """Features of an utterance that is open, each time that a block of them can be had: at its end little is left to do."""
+        state = session.endpoint
+        if state.phase is endpointing.Phase.SILENCE:
+            self._early = None
+            return
+        if self._early is None or self._early_start_sample != state.start_sample:
+            self._early, self._early_start_sample = EarlyColumns(USUAL_BINS), state.start_sample
+        known_sample = state.start_sample + self._early.samples
+        if session.fed_sample - known_sample >= BLOCK_SAMPLES:
+            self._early.extend(joined(session.audio, known_sample, session.fed_sample))
 
     def _forget_old_audio(self, session: Session) -> None:
         lead = samples_in(session.endpoint_settings.lead_ms)
@@ -129,10 +147,3 @@ class Hearing:
         while session.audio and session.audio[0].end_sample <= keep:
             session.audio.popleft()
         self._outlets.journal.forget(session.id, session.endpoint, session.audio)
-
-
-def _level_db(samples: npt.NDArray[np.int16]) -> float:
-    """Root mean square of int16 samples in dBFS, -96 at the lowest."""
-    wide = samples.astype(np.float32)
-    power = float(np.dot(wide, wide)) / len(samples)
-    return max(-96.0, 10 * math.log10(power + 1e-9) - 20 * math.log10(32768))

@@ -150,8 +150,11 @@ class TensorType:
 class Session:
     """An open ONNX Runtime session that says what it really runs on and fails in our terms."""
 
-    def __init__(self, native_session: "onnxruntime.InferenceSession", path: Path) -> None:
+    def __init__(
+        self, native_session: "onnxruntime.InferenceSession", path: Path, *, keeps_memory: bool = False
+    ) -> None:
         self._native: onnxruntime.InferenceSession | None = native_session
+        self._keeps_memory = keeps_memory
         self._bindings: list[tuple[Any, tuple[npt.NDArray[Any], ...]]] = []
         """With the arrays in which they read and write: both must stay as long as they are used, and no longer."""
         self.path = path
@@ -169,6 +172,8 @@ class Session:
         """
         if self._native is None:
             raise ProviderFault(f"{self.path.name} is closed; open the model again")
+        if self._keeps_memory:
+            keep_freed()
         try:
             if stop is None:
                 results = self._native.run(list(outputs), dict(feeds))
@@ -300,8 +305,6 @@ def open_session(
         raise ModelInvalid(f"{path} is missing: fetch the model again")
     large = _weight(path, weights) >= LARGE_BYTES
     options = session_options(threads, packed=packed, optimized=prepared, spinning=large)
-    if large:
-        keep_freed()
     if content is not None:
         options.add_session_config_entry(_WEIGHTS_BESIDE, str(path.parent))
     try:
@@ -320,7 +323,7 @@ def open_session(
         raise ProviderUnavailable(
             f"{path.name} can't be opened on {short_name(asked)} ({_first_line(error)}): {_remedy(asked)}"
         ) from error
-    opened = Session(session, path)
+    opened = Session(session, path, keeps_memory=large)
     if opened.provider != asked:
         raise ProviderUnavailable(
             f"{path.name} was to run on {short_name(asked)}, but ONNX Runtime would run it on "

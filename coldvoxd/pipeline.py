@@ -17,6 +17,7 @@ from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, Recogniti
 from coldvoxd.core.metrics import Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.preroll import PreRoll
+from coldvoxd.core.quietgate import QuietGate
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import (
@@ -98,7 +99,7 @@ class Pipeline:
     ) -> None:
         self._on_hearing = on_hearing
         self._catch_up = catch_up
-        self._detector = detector
+        self._gate = QuietGate(detector)
         self._keeper = engine
         self._clock = clock
         self._outlets = Outlets(metrics=metrics or Metrics())
@@ -311,10 +312,10 @@ class Pipeline:
         heard: ScoredFrame | Gap
         if isinstance(item, Gap):
             self._outlets.metrics.gap(item.reason)
-            self._detector.reset()
+            self._gate.reset()
             heard = item
         else:
-            heard = ScoredFrame(item, self._detector.score(item.samples))
+            heard = ScoredFrame(item, self._gate.score(item.samples, at_rest=self._session is None))
             if heard.speech_probability >= self._endpoint_settings.threshold:
                 self._busy_until_s = self._loop.time()
         self._pre_roll.append(heard)

@@ -28,6 +28,7 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
+from coldvoxd.memory import give_back
 from coldvoxd.ort import CPU, CUDA, Session, open_chain, open_session, physical_cores, short_name
 
 DURATIONS = 5
@@ -115,6 +116,7 @@ class ParakeetRecognizer:
             decoder = open_plain(provider)
             if short_name(provider) != CPU and files.precision is not Precision.FP16:  # which the CPU computes slowly
                 decoder = faster(decoder, open_plain(CPU))
+        give_back()  # what opening took: packing leaves hundreds of megabytes behind
         opened = cls(encoder, decoder, vocabulary, configuration)
         opened.precision = files.precision
         opened.masks = prepared is None or prepared.masks
@@ -137,12 +139,17 @@ class ParakeetRecognizer:
 
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault, InputFault, or Stopped where `stop` is asked."""
-        return self.recognize_samples(utterance.samples, stop=stop)
+        return self.recognize_samples(utterance.samples, early=utterance.early, stop=stop)
 
     def recognize_samples(
-        self, samples: npt.NDArray[np.float32], sample_rate: int = SAMPLE_RATE, *, stop: Stop | None = None
+        self,
+        samples: npt.NDArray[np.float32],
+        sample_rate: int = SAMPLE_RATE,
+        *,
+        early: npt.NDArray[np.float32] | None = None,
+        stop: Stop | None = None,
     ) -> Hypothesis:
-        """Transcribe float32 (n,) in [-1, 1] at 16 kHz.
+        """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is what `core.features.log_mel` takes under that name.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
@@ -153,7 +160,8 @@ class ParakeetRecognizer:
         tokens: tuple[Token, ...] = ()
         stages: StageSeconds | None = None
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
-            features = log_mel(without_exact_silence(samples), self._configuration.features_size)
+            heard = without_exact_silence(samples)
+            features = log_mel(heard, self._configuration.features_size, early if heard is samples else None)
             featured_s = time.perf_counter()
             encoded = self.encode(features, stop)
             encoded_s = time.perf_counter()

@@ -16,44 +16,97 @@ LOG_GUARD = 2.0**-24
 """Added before the logarithm, so that silence stays finite."""
 DEVIATION_GUARD = 1e-5
 """Added to the standard deviation, so that a constant bin stays finite."""
-BLOCK_COLUMNS = 256
+BLOCK_COLUMNS = 64
 """Spectra are taken so many columns at a time: it bounds memory, stays in the cache, and keeps each product so small
-that BLAS does not wake threads for it, which would contend with the recognizer's."""
+that BLAS does not wake threads for it, which would contend with the recognizer's. Blocks begin at whole multiples, so that a
+column is the same to the last bit whether it was computed while the speech arrived or afterwards."""
+BLOCK_SAMPLES = BLOCK_COLUMNS * HOP_SAMPLES
 
 
-def log_mel(samples: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.float32]:
+def log_mel(
+    samples: npt.NDArray[np.float32], bins: int, early: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
     """Log-mel features, float32 (bins, n // 160), of float32 (n,) at 16 kHz; one column per 10 ms.
 
     Pre-emphasis, 25 ms symmetric Hann windows centred every 10 ms with zeros beyond both ends, power spectrum, Slaney
     mel filterbank, natural logarithm, then each bin brought to zero mean and unit (n - 1) deviation over the utterance.
     Source of the procedure: NVIDIA NeMo's FilterbankFeatures with `normalize="per_feature"` and no dither.
 
-    Every length has a defined result: under 160 samples there are no columns; from 160 to 319 there is a single one,
+    `early` is what `EarlyColumns` made of the beginning of these samples; it saves computing that again. Every length has a
+    defined result: under 160 samples there are no columns; from 160 to 319 there is a single one,
     whose deviation from its own mean is zero (NeMo divides by zero there). Pure; any thread.
     """
     columns = len(samples) // HOP_SAMPLES
-    if columns == 0:
-        return np.zeros((bins, 0), dtype=np.float32)
-    padded = np.zeros(len(samples) + FFT_SAMPLES, dtype=np.float32)
-    emphasized = padded[FFT_SAMPLES // 2 : FFT_SAMPLES // 2 + len(samples)]
-    emphasized[:] = samples
-    emphasized[1:] -= np.float32(PRE_EMPHASIS) * samples[:-1]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, FFT_SAMPLES)[::HOP_SAMPLES][:columns]
-
     features = np.empty((bins, columns), dtype=np.float32)
-    for begin in range(0, columns, BLOCK_COLUMNS):
-        block = slice(begin, begin + BLOCK_COLUMNS)
-        spectrum = np.fft.rfft(windows[block] * _window(), axis=-1)
-        power = np.ascontiguousarray((spectrum.real**2 + spectrum.imag**2).T, dtype=np.float32)
-        for energies, (first, last, weights) in zip(features[:, block], _triangles(bins), strict=True):
-            np.dot(weights, power[first:last], out=energies)
-    features += np.float32(LOG_GUARD)
-    np.log(features, out=features)
+    if columns == 0:
+        return features
+    ready = 0
+    if early is not None and early.shape[0] == bins:
+        while ready + BLOCK_COLUMNS <= early.shape[1] and _needed_samples(ready + BLOCK_COLUMNS) <= len(samples):
+            ready += BLOCK_COLUMNS
+        features[:, :ready] = early[:, :ready]
+    for begin in range(ready, columns, BLOCK_COLUMNS):
+        end = min(begin + BLOCK_COLUMNS, columns)
+        features[:, begin:end] = _energies(samples, begin, end, bins)
     features -= features.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
     if columns > 1:
         variance = np.square(features).sum(axis=1, keepdims=True, dtype=np.float64) / (columns - 1)
         features /= (np.sqrt(variance) + DEVIATION_GUARD).astype(np.float32)
     return features
+
+
+class EarlyColumns:
+    """The features of speech that still arrives, as far as its end does not matter to them. One thread at a time."""
+
+    def __init__(self, bins: int) -> None:
+        self._bins = bins
+        self._samples = np.zeros(0, np.float32)
+        self._columns = np.zeros((bins, 0), np.float32)
+
+    @property
+    def samples(self) -> int:
+        """How many were taken."""
+        return len(self._samples)
+
+    @property
+    def columns(self) -> npt.NDArray[np.float32]:
+        """For `log_mel`, not normalized, float32 (bins, whole blocks)."""
+        return self._columns
+
+    def extend(self, samples: npt.NDArray[np.float32]) -> None:
+        """Take the next float32 (n,) and compute the blocks that they complete: some 0.4 ms each."""
+        self._samples = np.concatenate([self._samples, samples])
+        begin = self._columns.shape[1]
+        made = [self._columns]
+        while _needed_samples(begin + BLOCK_COLUMNS) <= len(self._samples):
+            made.append(_energies(self._samples, begin, begin + BLOCK_COLUMNS, self._bins))
+            begin += BLOCK_COLUMNS
+        if len(made) > 1:
+            self._columns = np.concatenate(made, axis=1)
+
+
+def _needed_samples(columns: int) -> int:
+    """So many samples there must be for none of these columns to reach beyond the end."""
+    return (columns - 1) * HOP_SAMPLES + WINDOW_SAMPLES // 2
+
+
+def _energies(samples: npt.NDArray[np.float32], begin: int, end: int, bins: int) -> npt.NDArray[np.float32]:
+    """Logarithms of mel energies, float32 (bins, end - begin), of those columns."""
+    first, last = begin * HOP_SAMPLES - FFT_SAMPLES // 2, (end - 1) * HOP_SAMPLES + FFT_SAMPLES // 2
+    emphasized = np.zeros(last - first, dtype=np.float32)
+    there = slice(max(first, 0), min(last, len(samples)))
+    part = emphasized[there.start - first : there.stop - first]
+    part[:] = samples[there]
+    before = samples[max(there.start - 1, 0) : there.stop - 1]
+    part[len(part) - len(before) :] -= np.float32(PRE_EMPHASIS) * before
+    windows = np.lib.stride_tricks.sliding_window_view(emphasized, FFT_SAMPLES)[::HOP_SAMPLES]
+    spectrum = np.fft.rfft(windows * _window(), axis=-1)
+    power = np.ascontiguousarray((spectrum.real**2 + spectrum.imag**2).T, dtype=np.float32)
+    energies = np.empty((bins, end - begin), dtype=np.float32)
+    for energy, (low, high, weights) in zip(energies, _triangles(bins), strict=True):
+        np.dot(weights, power[low:high], out=energy)
+    energies += np.float32(LOG_GUARD)
+    return np.log(energies, out=energies)
 
 
 @lru_cache(maxsize=4)

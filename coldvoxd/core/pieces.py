@@ -34,8 +34,10 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
     if utterance.duration_s < SHORTEST_S:
         return None
     at = quietest_sample(utterance.samples)
-    first = replace(utterance, samples=utterance.samples[:at], end_reason=EndReason.LENGTH)
-    return first, replace(utterance, samples=utterance.samples[at:], start_sample=utterance.start_sample + at)
+    first = replace(utterance, samples=utterance.samples[:at], end_reason=EndReason.LENGTH, early=None)
+    return first, replace(
+        utterance, samples=utterance.samples[at:], start_sample=utterance.start_sample + at, early=None
+    )
 
 
 def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypothesis:
@@ -62,7 +64,9 @@ def varied(utterance: Utterance) -> Utterance:
     generator = np.random.default_rng(utterance.id)
     samples = np.pad(utterance.samples, PADDING_SAMPLES)
     dither = generator.triangular(-DITHER, 0.0, DITHER, len(samples)).astype(np.float32)
-    return replace(utterance, samples=samples + dither, start_sample=utterance.start_sample - PADDING_SAMPLES)
+    return replace(
+        utterance, samples=samples + dither, start_sample=utterance.start_sample - PADDING_SAMPLES, early=None
+    )
 
 
 def moved_back(hypothesis: Hypothesis, duration_s: float) -> Hypothesis:

@@ -95,6 +95,8 @@ class Utterance:
     end_reason: EndReason
     speech_samples: int = 0
     """How much of it the voice activity detector takes for speech; 0 where nobody knows."""
+    early: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    """What was computed of it while it arrived: `core.features.EarlyColumns`."""
 
     @property
     def duration_s(self) -> float:

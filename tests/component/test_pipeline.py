@@ -18,6 +18,7 @@ from coldvoxd.core.errors import (
     NotReady,
     RecognitionFailed,
 )
+from coldvoxd.core.features import BLOCK_COLUMNS, HOP_SAMPLES, log_mel
 from coldvoxd.core.metrics import Count, Metrics, Stage
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.values import (
@@ -220,6 +221,38 @@ async def test_speech_in_a_session_becomes_texts_in_order_and_the_stop_returns_t
         assert scene.pipeline.state is State.IDLE
         assert scene.pipeline.session == 0
         assert scene.announced.levels > 5
+
+
+async def test_the_features_of_an_utterance_are_computed_while_it_is_spoken() -> None:
+    """But for those of the last second, and of each utterance of a session for itself."""
+    async with playing(Scene()) as scene:
+        scene.start()
+        for value, frames in ((2000, 40), (3000, 70), (4000, 10)):
+            scene.hush()
+            scene.hear(value, frames)
+        assert await scene.stop() == "2000 3000 4000"
+        for utterance in scene.engine.heard:
+            assert utterance.early is not None
+            missing = len(utterance.samples) // HOP_SAMPLES - utterance.early.shape[1]
+            assert missing < 2 * BLOCK_COLUMNS
+            assert np.array_equal(log_mel(utterance.samples, 128, utterance.early), log_mel(utterance.samples, 128))
+        assert [utterance.early.shape[1] > 0 for utterance in scene.engine.heard if utterance.early is not None] == [
+            True,
+            True,
+            False,
+        ]
+
+
+async def test_a_room_that_goes_on_is_not_scored_until_a_session_begins() -> None:
+    scene = Scene()
+    scene.hush(400)
+    resting = scene.pipeline._gate.passed_over
+    assert resting > 80
+    async with playing(scene):
+        scene.start()
+        scene.hush(400)
+        assert scene.pipeline._gate.passed_over == resting
+        await scene.stop()
 
 
 async def test_numbers_begin_where_told_and_never_repeat() -> None:

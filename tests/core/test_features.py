@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 
-from coldvoxd.core.features import log_mel, mel_filterbank
+from coldvoxd.core.features import EarlyColumns, log_mel, mel_filterbank
 from tests.support.exact import exact_log_mel
 
 TOLERANCE = 1e-3
@@ -101,3 +101,30 @@ def test_a_nearly_constant_bin_is_nearer_to_the_exact_one_than_the_reference_gra
     ours, theirs = (np.abs(made - exact).max() for made in (log_mel(samples, bins), by_reference(reference, samples)))
     assert ours < 0.01
     assert ours < theirs / 3
+
+
+@pytest.mark.parametrize("chunk", [512, 10_240, 10_241, 33_333])
+@pytest.mark.parametrize("count", [320, 10_239, 10_440, 16_000, 20_680, 48_123, 163_841])
+def test_what_was_computed_while_speech_arrived_is_the_same_to_the_last_bit(count: int, chunk: int) -> None:
+    """Also where it ended before what had arrived by then."""
+    samples = noise(count + 9_000)
+    early = EarlyColumns(128)
+    for begin in range(0, len(samples), chunk):
+        early.extend(samples[begin : begin + chunk])
+    assert early.samples == len(samples)
+    assert early.columns.shape[1] >= (len(samples) - 10_440) // 160 // 64 * 64
+    whole = log_mel(samples[:count], 128)
+    assert np.array_equal(log_mel(samples[:count], 128, early.columns), whole)
+    assert np.array_equal(log_mel(samples[:count], 128, early.columns[:, :64]), whole)
+
+
+def test_what_was_computed_of_other_bins_is_not_used() -> None:
+    early = EarlyColumns(80)
+    early.extend(noise(32_000))
+    assert np.array_equal(log_mel(noise(32_000), 128, early.columns), log_mel(noise(32_000), 128))
+
+
+def test_what_was_computed_early_is_what_is_used() -> None:
+    early = EarlyColumns(128)
+    early.extend(noise(32_000))
+    assert not np.array_equal(log_mel(noise(32_000), 128, early.columns + 1), log_mel(noise(32_000), 128))
