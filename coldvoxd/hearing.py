@@ -14,14 +14,17 @@ from coldvoxd.session import Session
 
 log = logging.getLogger(__name__)
 
-USUAL_BINS = 128
-"""Of the models that there are but for one, whose features are computed when it is over."""
 LEVEL_EVERY_FRAMES = 3
 """One level in 96 ms: about ten a second."""
 
 
 class Hearer(Protocol):
     """Who makes something of what a session hears."""
+
+    @property
+    def features_size(self) -> int:
+        """Mel bins that the recognizer takes; 0 where that isn't known."""
+        ...
 
     def next_utterance(self) -> int:
         """A number that no other utterance has."""
@@ -130,11 +133,11 @@ class Hearing:
     def _compute_early(self, session: Session) -> None:
         """Features of an utterance that is open, each time that a block of them can be had: at its end little is left to do."""
         state = session.endpoint
-        if state.phase is endpointing.Phase.SILENCE:
+        if state.phase is endpointing.Phase.SILENCE or not self._hearer.features_size:
             self._early = None
             return
         if self._early is None or self._early_start_sample != state.start_sample:
-            self._early, self._early_start_sample = EarlyColumns(USUAL_BINS), state.start_sample
+            self._early, self._early_start_sample = EarlyColumns(self._hearer.features_size), state.start_sample
         known_sample = state.start_sample + self._early.samples
         if session.fed_sample - known_sample >= BLOCK_SAMPLES:
             self._early.extend(joined(session.audio, known_sample, session.fed_sample))

@@ -151,6 +151,11 @@ class Pipeline:
             return
         self._last.keep_unless_newer(utterance, GoneSession(utterance.session_id, reader))
 
+    @property
+    def features_size(self) -> int:
+        """Implements Hearer."""
+        return self._keeper.status.features_size
+
     def next_utterance(self) -> int:
         """A number that no other utterance has."""
         return next(self._utterance_numbers)

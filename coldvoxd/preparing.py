@@ -11,17 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.asr import masks, positions
-from coldvoxd.asr.graph import cut
+from coldvoxd.asr.halves import cut
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.asr.pieces import cut as cut_in_pieces
-from coldvoxd.asr.positions import Computed, tables_of
-from coldvoxd.core.errors import ModelInvalid, PrepareFault, ProviderFault
+from coldvoxd.core.errors import PrepareFault
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm, Token
 from coldvoxd.golden import clip
@@ -40,6 +37,7 @@ from coldvoxd.models.prepared import (
     write_record,
 )
 from coldvoxd.ort import open_session, physical_cores, write_prepared
+from coldvoxd.reshaping import Reshaped, reshaped_encoder
 
 ALIGNMENT = 64
 """Bytes: what AVX-512 asks of an address."""
@@ -48,17 +46,8 @@ CLEARLY = 0.1
 """By so much faster fewer threads must be."""
 GROWTH = 2.0
 """A form holds the weights as they were and as they are packed, and a table of positions."""
-TABLE_COLUMNS = 3200
-"""Feature columns, of 10 ms, for which the products of positions are kept: more than utterances have by default."""
-TRIED_COLUMNS = (104, 1000, 2000)
-"""Shorter audio, whose products must be the middle of the table's."""
-SAME_ROWS = {Precision.FP32: 1e-5, Precision.INT8: 2e-2}
-"""How far those may be off, as a part of the greatest. In int8 the range is taken from each utterance's own rows; where it is
-not just the table's, the table isn't used."""
 CLOSE = 1e-4
 """How far what an encoder gives may be off with such a table and without masks, as a part of the greatest. None was off yet."""
-MASKED_COLUMNS = (*range(2, 27), *TRIED_COLUMNS, TABLE_COLUMNS)
-"""Audio of which every mask must let all through, before masks are left out."""
 FRAME_COLUMNS = 8
 """Feature columns to one frame."""
 COPIES = 3
@@ -78,7 +67,8 @@ def prepare(
     """The model's form for this machine's CPU, made where there is none; other forms go where the budget demands it.
 
     Those `in_use` stay. What is made gives the same tokens as the files themselves, of frames that are off by `CLOSE` at most,
-    or is thrown away; in int8, as the files give of the same columns. Needs the memory of the loaded model. Raises PrepareFault or ModelInvalid; blocks for many seconds.
+    or is thrown away; in int8, as the files give of the same columns. Needs the memory of the loaded model, and more for a
+    moment. Raises PrepareFault or ModelInvalid; blocks for many seconds.
     """
     root = forms_directory()
     try:
@@ -100,7 +90,7 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
         tell(f"optimizing {files.name} ({files.precision})")
         encoder = partial / "encoder.onnx"
         weights = encoder.with_name(f"{encoder.name}.data")
-        reshaped = _reshaped(files, threads, tell)
+        reshaped = reshaped_encoder(files, threads, tell)
         pieces = _write_encoder(files, encoder, threads, reshaped.content)
         halves = cut(files.decoder_joint.read_bytes())
         if halves is None:
@@ -120,7 +110,7 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             tell("without masks and with a table of positions it would give something else: left as it is")
             weights.unlink(missing_ok=True)
             form = replace(form, masks=True, encoder=_write_encoder(files, encoder, threads, None))
-            reshaped = _Reshaped()
+            reshaped = Reshaped()
             plain = _given(files, None, threads)
         if reshaped.content is None and not plain.is_close(_given(files, form, threads), 0):
             raise PrepareFault(
@@ -170,88 +160,6 @@ def _partial(directory: Path) -> Iterator[Path]:
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reshaped:
-    """The encoder as it computes the same in less time."""
-
-    content: bytes | None = None
-    """None where it stays as it is."""
-    masks: bool = True
-
-
-def _reshaped(files: ModelFiles, threads: int, tell: Callable[[str], None]) -> _Reshaped:
-    """Without masks and with a table of positions, as far as the graph is made so; what is not is told."""
-    if files.precision not in SAME_ROWS:
-        return _Reshaped()
-    model = files.encoder.read_bytes()
-    unmasked = _unmasked(files, model, threads, tell)
-    model = (
-        model if unmasked is None else unmasked
-    )  # and no more of the other, which may have gigabytes of weights in it
-    folded = _folded(files, model, threads, tell)
-    return _Reshaped(unmasked if folded is None else folded, masks=unmasked is None)
-
-
-def _audio(bins: int, columns: int) -> dict[str, npt.NDArray[Any]]:
-    """Noise that fills just the length that is told of it."""
-    noise = np.random.default_rng(columns).normal(0, 1, (1, bins, columns)).astype(np.float32)
-    return {masks.AUDIO: noise, masks.LENGTH: np.array([columns], np.int64)}
-
-
-def _unmasked(files: ModelFiles, model: bytes, threads: int, tell: Callable[[str], None]) -> bytes | None:
-    """The encoder without masks; None where it has others than those that let all of an utterance through, which is told."""
-    found = masks.found_in(model)
-    if found is None:
-        tell("the encoder hides padding in another way than is known: done with it")
-        return None
-    try:
-        session = open_session(files.encoder, threads=threads, content=found.alone())
-        bins = session.inputs[masks.AUDIO].shape[1] or 0
-        for columns in MASKED_COLUMNS:
-            feeds = _audio(bins, columns)
-            given = session.run(list(found.passing), {name: feeds[name] for name in session.inputs})
-            if not found.let_all_through(dict(zip(found.passing, given, strict=True))):
-                tell(f"the encoder hides something of audio that fills its {columns} columns: done with masks")
-                return None
-        session.close()
-    except (ModelInvalid, ProviderFault, KeyError, TypeError, ValueError) as fault:
-        tell(f"the encoder's masks can't be computed alone ({fault}): done with them")
-        return None
-    return found.removed()
-
-
-def _folded(files: ModelFiles, model: bytes, threads: int, tell: Callable[[str], None]) -> bytes | None:
-    """The encoder with the products of positions in a table; None where its graph isn't made so, which is told."""
-    found = positions.found_in(model)
-    if found is None:
-        tell("the encoder multiplies no positions that could be kept in a table")
-        return None
-    try:
-        session = open_session(files.encoder, threads=threads, content=found.alone())
-        bins = session.inputs[masks.AUDIO].shape[1] or 0
-
-        def computed(columns: int) -> dict[str, npt.NDArray[Any]]:
-            feeds = _audio(bins, columns)
-            names = [*found.products, *found.ranges]
-            given = session.run(names, {name: feeds[name] for name in session.inputs})
-            return dict(zip(names, given, strict=True))
-
-        def compute(columns: int) -> Computed:
-            given = computed(columns)
-            return {name: given[name] for name in found.products}
-
-        tables = tables_of(compute, TABLE_COLUMNS, TRIED_COLUMNS, SAME_ROWS[files.precision])
-        ranges = {name: computed(TABLE_COLUMNS)[name] for name in found.ranges}
-        session.close()
-    except (ModelInvalid, ProviderFault, KeyError, TypeError, ValueError) as fault:
-        tell(f"the products of positions can't be computed alone ({fault}): done without a table")
-        return None
-    if tables is None:
-        tell("the products of positions of shorter audio are not in those of longer: done without a table")
-        return None
-    return found.folded(tables, ranges)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,8 @@ class Rung:
         """First active execution provider of the session that is or was open last."""
         self.precision = ""
         """Of the weights in it."""
+        self.features_size = 0
+        """Mel bins that it takes."""
         self.generation = 0
         """Changes whenever the recognizer does."""
         self._open = open_recognizer
@@ -155,6 +157,7 @@ class Rung:
         self.drop()
         self._recognizer = recognizer
         self.provider, self.precision = recognizer.provider, recognizer.precision
+        self.features_size = recognizer.features_size
 
     def start(self, utterance: Utterance) -> Run:
         """Begin to recognize, after all that was started before. Raises ProviderFault where nothing is open."""

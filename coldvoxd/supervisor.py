@@ -136,6 +136,7 @@ class Supervisor:
         self._publish(
             provider=self._standby.provider,
             precision=self._standby.precision,
+            features_size=self._standby.packed.features_size,
             loading=False,
             ready=True,
             degraded="",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.asr.graph import FRAME, LOGITS, STATES, cut
+from coldvoxd.asr.halves import FRAME, LOGITS, STATES, cut
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import PreparedForm
 from coldvoxd.ort import Session, short_name

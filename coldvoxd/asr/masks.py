@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.asr.nodes import Graph, Node, needed
+from coldvoxd.asr.graph import Graph, Node, needed
 
 AUDIO, LENGTH = "audio_signal", "length"
 

@@ -6,7 +6,7 @@ Measured of 1,940 nodes that are mapped: 0.9 s as one graph, 0.09 s in six piece
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
-from coldvoxd.asr.nodes import ELEMENTS, Graph
+from coldvoxd.asr.graph import ELEMENTS, Graph
 
 NODES = 330
 """About so many make a piece; fewer would open no faster."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.asr.nodes import INT64, Graph, Node, made
+from coldvoxd.asr.graph import INT64, Graph, Node, made
 
 Computed = Mapping[str, npt.NDArray[np.float32]]
 

@@ -33,6 +33,10 @@ class StagedRecognizer:
     def precision(self) -> Precision:
         return self._serving.precision
 
+    @property
+    def features_size(self) -> int:
+        return self._serving.features_size
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         with self._between:
             return self._serving.recognize(utterance, stop)

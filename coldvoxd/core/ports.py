@@ -45,6 +45,11 @@ class Recognizer(Protocol):
         """Of its weights."""
         ...
 
+    @property
+    def features_size(self) -> int:
+        """Mel bins that it takes."""
+        ...
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time.
 

@@ -1,7 +1,7 @@
 """A gate before the voice activity detector: a room that goes on as it was is not scored frame by frame.
 
-While nobody dictates, most of what a microphone hears is the same quiet for hours. Once the detector has found nothing in it for a
-few seconds, frames just as loud as that quiet are not shown to it. The first one that is louder, or quieter, is, after the last frames
+While nobody dictates, most of what a microphone hears is the same quiet for hours. Once the detector has found nothing in it for ten
+seconds, frames just as loud as that quiet are not shown to it. The first one that is louder, or quieter, is, after the last frames
 before it, so that the detector's memory is what it would be.
 """
 
@@ -19,10 +19,10 @@ NOTHING = 0.05
 SETTLED_FRAMES = 312
 """10 s of quiet in a row, before the gate closes: what the detector remembers of speech, or of exact silence, is gone by then."""
 LOUDER_DB, QUIETER_DB = 1.5, 3.0
-"""A frame so far above or below the middle level of the quiet is scored. Levels of 32 ms of white noise lie within 0.5 dB."""
+"""A frame so far above or below the middle level of the quiet is scored. Levels of 32 ms of white noise lie within 1 dB of it."""
 SHOWN_AGAIN = 94
 """So many frames, 3 s, are shown to the detector before the one that opens the gate: after 0.5 s a frame in five hundred is still
-decided otherwise, after 2 s a score differs by 0.001."""
+decided otherwise, after 2 s no score above 0.3 differs by 0.001."""
 LEVELS = 64
 """Scored quiet frames whose levels are known: 2 s."""
 

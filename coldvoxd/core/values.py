@@ -298,3 +298,5 @@ class EngineStatus:
     last_error: str = ""
     ready: bool = False
     loading: bool = False
+    features_size: int = 0
+    """Mel bins that it takes; 0 where nothing has been open yet."""

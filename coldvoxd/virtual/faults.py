@@ -100,6 +100,10 @@ class FaultyRecognizer:
     def precision(self) -> Precision:
         return self._real.precision
 
+    @property
+    def features_size(self) -> int:
+        return self._real.features_size
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         self._plan = plan = self._script.begin()
         if plan.part == "start":

@@ -85,6 +85,10 @@ class Passing:
     def precision(self) -> Precision:
         return Precision.FP32
 
+    @property
+    def features_size(self) -> int:
+        return self._real.features_size
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         if utterance.session_id or utterance.end_reason is EndReason.LENGTH:  # neither warm-up nor golden clip
             self._before(utterance)

@@ -34,6 +34,7 @@ class Listed:
     breaks_at_s: float = 0.0
     provider: str = "ListedExecutionProvider"
     precision: Precision = Precision.FP16
+    features_size: int = 128
 
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         del stop

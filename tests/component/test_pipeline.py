@@ -56,7 +56,7 @@ class LoudnessDetector:
 class CountingEngine:
     """Answers with the values that the utterance's frames hold, and waits where told."""
 
-    status: EngineStatus = field(default_factory=lambda: EngineStatus(ready=True))
+    status: EngineStatus = field(default_factory=lambda: EngineStatus(ready=True, features_size=128))
     refusal: NotReady | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     failing: set[str] = field(default_factory=set)

@@ -103,9 +103,10 @@ print(first, others, faults(1))
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     first, others, after = map(int, ran.stdout.split())
-    assert first > 20_000  # pages of 4 KB
-    assert others < 1_000
-    assert after > 20_000
+    # 24,414 pages of 4 KB, or 48 of 2 MB where the system gives such by itself.
+    assert first >= 48
+    assert others < first / 2
+    assert after >= first / 2
 
 
 def anonymous_bytes() -> int:

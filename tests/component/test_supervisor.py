@@ -47,6 +47,10 @@ class Faulty:
     def precision(self) -> Precision:
         return Precision.FP32
 
+    @property
+    def features_size(self) -> int:
+        return self._real.features_size
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         if utterance.id:  # the warm-up has no number
             self._before(utterance)
@@ -66,6 +70,7 @@ async def test_a_loaded_model_tells_what_really_runs() -> None:
     supervisor.check_ready()
     hypothesis = await supervisor.recognize(noise())
     assert hypothesis.provider == "CPUExecutionProvider"
+    assert supervisor.status.features_size == 128
     supervisor.close()
 
 

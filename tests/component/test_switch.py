@@ -56,6 +56,10 @@ class Watched:
     def precision(self) -> Precision:
         return self._real.precision
 
+    @property
+    def features_size(self) -> int:
+        return self._real.features_size
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         assert not self.closed
         if utterance.id:

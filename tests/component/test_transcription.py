@@ -53,6 +53,10 @@ class Listener:
     def precision(self) -> Precision:
         return Precision.FP32
 
+    @property
+    def features_size(self) -> int:
+        return self._recognizer.features_size
+
     def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
         self.utterances.append(utterance)
         return self._recognizer.recognize(utterance, stop)
