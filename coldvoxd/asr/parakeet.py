@@ -116,7 +116,8 @@ class ParakeetRecognizer:
             decoder = open_plain(provider)
             if short_name(provider) != CPU and files.precision is not Precision.FP16:  # which the CPU computes slowly
                 decoder = faster(decoder, open_plain(CPU))
-        give_back()  # what opening took: packing leaves hundreds of megabytes behind
+        if packed:
+            give_back()  # packing leaves hundreds of megabytes behind
         opened = cls(encoder, decoder, vocabulary, configuration)
         opened.precision = files.precision
         opened.masks = prepared is None or prepared.masks
