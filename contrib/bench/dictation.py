@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, redirect_stdout
+from contextlib import AsyncExitStack, redirect_stdout, suppress
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import TypeVar
 from dbus_next import Message
 
 from coldvoxd.bus.contract import ENGINE
-from coldvoxd.virtual.client import command
+from coldvoxd.virtual.client import CommandRefused, command
 from contrib.bench.figures import Figure, alone, compared
 from contrib.bench.machine import cpu_s
 from contrib.bench.plan import Plan
@@ -48,6 +48,7 @@ SPEAKING_S = 3.0
 SETTINGS = """\
 [microphone]
 device = "virtual:{microphone}"
+policy = "{policy}"
 [model]
 name = "{model}"
 precision = "{precision}"
@@ -91,22 +92,25 @@ def dictation(plan: Plan) -> Iterator[Figure]:
 
 
 def idle(plan: Plan) -> Iterator[Figure]:
-    """What the daemon takes of one core while nobody speaks, its microphone open."""
+    """What the daemon takes of one core while nobody speaks, its microphone open, and closed as `on-demand` has it."""
     with redirect_stdout(StringIO()):
         found = asyncio.run(_idle(plan))
     yield from found
 
 
 async def _idle(plan: Plan) -> list[Figure]:
-    shares = []
-    async with AsyncExitStack() as stack:
-        running, _ = await _start(stack, plan, plan.precisions[0], 500)
-        await asyncio.sleep(min(SETTLED_S, plan.idle_s))
-        for _ in range(plan.times):
-            began_s, began_cpu_s = time.monotonic(), cpu_s(running.process.pid)
-            await asyncio.sleep(plan.idle_s / plan.times)
-            shares.append((cpu_s(running.process.pid) - began_cpu_s) / (time.monotonic() - began_s))
-    return [alone("idle-cpu", shares, "of one core")]
+    figures = []
+    for name, policy in (("idle-cpu", "always"), ("idle-cpu-on-demand", "on-demand")):
+        shares = []
+        async with AsyncExitStack() as stack:
+            running, _ = await _start(stack, plan, plan.precisions[0], 500, policy=policy)
+            await asyncio.sleep(min(SETTLED_S, plan.idle_s))
+            for _ in range(plan.times):
+                began_s, began_cpu_s = time.monotonic(), cpu_s(running.process.pid)
+                await asyncio.sleep(plan.idle_s / plan.times)
+                shares.append((cpu_s(running.process.pid) - began_cpu_s) / (time.monotonic() - began_s))
+        figures.append(alone(name, shares, "of one core"))
+    return figures
 
 
 async def _dictate(plan: Plan, precision: str) -> list[Figure]:
@@ -210,11 +214,17 @@ async def _speak(running: RunningDaemon, recording: Path) -> float:
             heard = after.submit(command, running.microphone, f"SPEAK {recording}")
             while not _is_queued(running.microphone):
                 time.sleep(QUEUED_EVERY_S)
-            threading.Thread(target=command, args=(running.microphone, f"SPEAK {room(recording.parent)}")).start()
+            threading.Thread(target=_play, args=(running.microphone, room(recording.parent))).start()
             heard.result()
             return time.monotonic()
 
     return await asyncio.to_thread(speak)
+
+
+def _play(microphone: Path, recording: Path) -> None:
+    """Until it is over or the daemon has ended, with which its microphone goes."""
+    with suppress(CommandRefused, OSError):
+        command(microphone, f"SPEAK {recording}")
 
 
 def _is_queued(microphone: Path) -> bool:
@@ -227,13 +237,20 @@ def _arrivals(client: Listener, seen: int, member: str, *, after_s: float) -> li
     return [arrived_s for signal, arrived_s in later if signal.member == member and arrived_s > after_s]
 
 
-async def _start(stack: AsyncExitStack, plan: Plan, precision: str, hangover_ms: int, more: str = "") -> Side:
+async def _start(
+    stack: AsyncExitStack, plan: Plan, precision: str, hangover_ms: int, more: str = "", *, policy: str = "always"
+) -> Side:
     """A daemon with a private bus of its own, and a client that hears its signals."""
     bus = stack.enter_context(PrivateBus())
     bus.extra_environment["XDG_CACHE_HOME"] = str(FORMS)
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="coldvox-bench-")))
     settings = SETTINGS.format(
-        microphone=bus.directory / "mic", model=plan.model, precision=precision, hangover_ms=hangover_ms, more=more
+        microphone=bus.directory / "mic",
+        policy=policy,
+        model=plan.model,
+        precision=precision,
+        hangover_ms=hangover_ms,
+        more=more,
     )
     running = await stack.enter_async_context(daemon(bus, directory, settings))
     client = await stack.enter_async_context(Listener(bus.address))

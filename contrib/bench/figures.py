@@ -25,6 +25,7 @@ RATIO_GOALS: tuple[tuple[str, str, float, bool], ...] = (
 one is loaded in no time, and its memory is lost in what Python itself takes."""
 VALUE_GOALS: tuple[tuple[str, float], ...] = (
     ("idle-cpu", 0.01),
+    ("idle-cpu-on-demand", 0.002),
     ("more-utterances-*", 0.0),
     ("other-texts-fp32-*", 0.0),
     ("other-texts-by-*", 0.0),

@@ -53,6 +53,7 @@ def test_a_quick_run_says_each_figure_in_the_agreed_shape(written: Path) -> None
         ("more-utterances-by-speculation-3s-fp32", None): 0.0,
         ("other-texts-by-speculation-3s-fp32", None): 0.0,
         ("idle-cpu", None): 0.01,
+        ("idle-cpu-on-demand", None): 0.002,
     }
     assert {"load-warm-fp32", "load-cold-fp32", "first-text-cold-against-warm-fp32", "peak-at-30s-fp32"} <= {
         figure["figure"] for figure in figures

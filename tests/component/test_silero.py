@@ -1,5 +1,6 @@
 """The shipped voice activity model in real ONNX Runtime."""
 
+import asyncio
 import hashlib
 import shutil
 from pathlib import Path
@@ -8,8 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import InputFault, ModelInvalid
-from coldvoxd.core.values import FRAME_SAMPLES
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision
+from coldvoxd.lane import Lane
+from coldvoxd.models import find_model
+from coldvoxd.ort import physical_cores
 from coldvoxd.vad.silero import MODEL, SileroDetector
 from tests.support.speech import samples
 
@@ -77,3 +82,29 @@ def test_a_changed_model_file_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_frame_is_refused(samples: npt.NDArray[np.int16]) -> None:
     with pytest.raises(InputFault, match=r"int16 \(512,\)"):
         SileroDetector().score(samples)
+
+
+async def test_frames_are_scored_while_a_recognition_runs_on_every_core() -> None:
+    """The event loop scores, a lane recognizes: nothing that the recognizer does may keep the detector waiting.
+
+    Were the interpreter held for as long as a run lasts, or the detector's turn to come after the recognizer's, no frame
+    would be scored between the beginning of the run and its end.
+    """
+    speech = np.concatenate([sample.wave() for sample in samples()] * 2)
+    frames = (speech[: 60 * FRAME_SAMPLES] * 32767).astype(np.int16).reshape(-1, FRAME_SAMPLES)
+    detector, lane = SileroDetector(), Lane("recognizer")
+    recognizer = ParakeetRecognizer.open(find_model("mini", Precision.FP32), threads=physical_cores())
+    alone = [detector.score(frame) for frame in frames]
+    detector.reset()
+    beside = []
+    running = lane.submit(lambda: recognizer.recognize_samples(speech))
+    for frame in frames:
+        beside.append(detector.score(frame))
+        await asyncio.sleep(0)
+        if running.done():
+            break
+    assert not running.done(), f"{len(beside)} frames took as long as {len(speech) / SAMPLE_RATE:.0f} s of recognition"
+    assert beside == alone, "what is heard does not depend on what else is computed"
+    assert (await running).text
+    lane.close()
+    recognizer.close()
