@@ -4,7 +4,8 @@ Field numbers are from onnx.proto.
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from coldvoxd.core.wire import Buffer, fields, spans
@@ -17,9 +18,8 @@ ENTRY_KEY, ENTRY_VALUE = 1, 2
 
 def check_whole(path: Path) -> None:
     """Raise ValueError, completing a sentence that begins with the path, where the file is empty, cut off or no ONNX."""
-    for _ in _graphs_of(path):
-        return
-    raise ValueError("holds no graph: it is cut off or not an ONNX file")
+    if not _graphs_of(path):
+        raise ValueError("holds no graph: it is cut off or not an ONNX file")
 
 
 def external_files(path: Path) -> dict[str, int]:
@@ -49,17 +49,27 @@ def packed_offsets(path: Path) -> list[int]:
     ]
 
 
-def _graphs_of(path: Path) -> Iterator[list[dict[str, str]]]:
+def _graphs_of(path: Path) -> tuple[tuple[Mapping[str, str], ...], ...]:
     """For each graph (there is one): the external-data entries of its initializers."""
-    if path.stat().st_size == 0:
+    status = path.stat()
+    return _read(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)  # a start asks three times for the same large file
+def _read(
+    path: Path, _device: int, _inode: int, size: int, _changed_ns: int
+) -> tuple[tuple[Mapping[str, str], ...], ...]:
+    if size == 0:
         raise ValueError("is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for number, begin, end in fields(content, 0, len(content)):
-            if number == MODEL_GRAPH:
-                yield [
-                    dict(_entry(content, *span) for span in spans(content, tensor, TENSOR_EXTERNAL_DATA))
-                    for tensor in spans(content, (begin, end), GRAPH_INITIALIZER)
-                ]
+        return tuple(
+            tuple(
+                dict(_entry(content, *span) for span in spans(content, tensor, TENSOR_EXTERNAL_DATA))
+                for tensor in spans(content, (begin, end), GRAPH_INITIALIZER)
+            )
+            for number, begin, end in fields(content, 0, len(content))
+            if number == MODEL_GRAPH
+        )
 
 
 def _entry(content: Buffer, begin: int, end: int) -> tuple[str, str]:

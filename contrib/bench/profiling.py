@@ -56,12 +56,23 @@ def _spied(started: Worker, recording: Path, path: Path) -> None:
     spy = Path(sys.executable).with_name("py-spy")
     options = ("--native", "--format", "raw", "--output", str(path), "--duration", "3600")
     with subprocess.Popen(
-        [str(spy), "record", "--pid", str(started.process.pid), *options], stdout=subprocess.PIPE, text=True
+        [str(spy), "record", "--pid", str(started.process.pid), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as spying:
         assert spying.stdout is not None
         spying.stdout.readline()  # it has found its way into the process
         _recognize(started, recording)
         spying.send_signal(signal.SIGINT)
+        said, _ = spying.communicate()
+    if not path.exists():
+        print(
+            f"bench: no {path.name}: py-spy could not look into the process; root may, and so may everybody after\n"
+            f"  sudo sysctl kernel.yama.ptrace_scope=0\n{said.strip()}",
+            file=sys.stderr,
+        )
+        return
     stacks = path.read_text().splitlines()
     path.write_text("".join(f"{line}\n" for line in sorted(stacks, key=_seen, reverse=True)))
 

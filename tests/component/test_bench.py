@@ -73,5 +73,24 @@ def test_the_run_is_kept_with_its_command_its_table_and_a_drawing(written: Path)
     assert (written / "mini.svg").read_text().count(">0.") >= 1
 
 
+def test_the_profiles_say_where_the_time_goes(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "contrib.bench", "--quick", "--profile", str(tmp_path / "profiles")],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    nodes = (tmp_path / "profiles" / "nodes-fp32.txt").read_text()
+    assert "Conv " in nodes
+    assert "LSTM " in nodes
+    stacks = tmp_path / "profiles" / "python-fp32.txt"
+    if not stacks.exists():
+        assert "ptrace_scope" in run.stderr
+        return
+    assert "recognize_samples" in stacks.read_text()
+
+
 def wanted(figures: list[dict[str, Any]]) -> dict[tuple[str, str | None], float]:
     return {(f["figure"], f["peer_name"]): f["goal"] for f in figures if f["goal"] is not None}

@@ -22,6 +22,7 @@ from scipy.signal import resample_poly
 
 from mini_parakeet.corpus import SAMPLE_RATE, Clip, Samples, write_corpus
 from mini_parakeet.grammar import (
+    DIGITS,
     DICTATION_WORDS,
     VOCABULARY,
     Prompt,
@@ -289,6 +290,16 @@ def salad_jobs(engine: str, count: int, seed: str) -> Iterator[Job]:
             yield Job(engine, Prompt(text, text), training_settings(engine, rng))
 
 
+def alone_jobs(engine: str, count: int, seed: str) -> Iterator[Job]:
+    """One to three digits: so short that their own mean and deviation say little, as those of a human's single digits."""
+    rng = random.Random(f"alone-{engine}-{seed}")
+    held_out = set(held_out_sentences())
+    for _ in range(count):
+        text = salad(rng, DIGITS, 1, rng.choice([1, 1, 3]))
+        if text not in held_out:
+            yield Job(engine, Prompt(text, text), training_settings(engine, rng))
+
+
 def unknown_word_jobs(count: int, seed: str) -> Iterator[Job]:
     """Words that the model doesn't know and must not write."""
     rng = random.Random(f"unknown-{seed}")
@@ -300,6 +311,8 @@ def unknown_word_jobs(count: int, seed: str) -> Iterator[Job]:
 
 TRAINING_COUNTS = {"espeak": 7000, "flite": 2500, "hibari": 4500, "pico": 4000, "joe": 600}
 SALAD_COUNTS = {"espeak": 2500, "flite": 600, "hibari": 1300, "pico": 1200}
+ALONE_COUNTS = {"espeak": 1500, "flite": 500, "hibari": 800, "pico": 800, "joe": 150}
+KOKORO_ALONE = 700
 KOKORO_SHARDS = 2
 KOKORO_SHARD_CLIPS = 60
 
@@ -360,12 +373,15 @@ def main() -> None:
             make(out / f"train-{engine}", list(jobs_for(engine, count, "0")), arguments.workers)
         for engine, count in SALAD_COUNTS.items():
             make(out / f"train-{engine}-salad", list(salad_jobs(engine, count, "0")), arguments.workers)
+        for engine, count in ALONE_COUNTS.items():
+            make(out / f"alone-{engine}", list(alone_jobs(engine, count, "0")), arguments.workers)
         make(out / "train-unknown", list(unknown_word_jobs(500, "0")), arguments.workers)
     if arguments.only != "rest":
         _kokoro()  # unpacks the model on a first use, which several workers can't do at once
         for shard in range(KOKORO_SHARDS):
             jobs = list(jobs_for("kokoro", KOKORO_SHARD_CLIPS, str(shard)))
             make(out / f"train-kokoro-{shard}", jobs, arguments.workers)
+        make(out / "alone-kokoro", list(alone_jobs("kokoro", KOKORO_ALONE, "0")), arguments.workers)
 
 
 if __name__ == "__main__":

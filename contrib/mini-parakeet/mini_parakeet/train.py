@@ -152,11 +152,31 @@ STAGES["finished"] = replace(
     peak_rate=3e-4,
     starts_from="refined-blended",
 )
+STAGES["broadened"] = replace(
+    STAGES["finished"],
+    mixture=replace(
+        STAGES["finished"].mixture,
+        sources={
+            **STAGES["finished"].mixture.sources,
+            "train-espeak-salad": 0.2,
+            "train-joe": 0.06,
+            "train-kokoro": 0.06,
+            "alone": 0.18,
+        },
+    ),
+    steps=2400,
+    peak_rate=4.5e-4,
+    starts_from="finished",
+)
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
-        mixture=replace(STAGES["final"].mixture, excluded=(f"digits-{_speaker}",)),
-        steps=160,
+        mixture=replace(
+            STAGES["final"].mixture,
+            sources={**STAGES["final"].mixture.sources, "alone": 0.15},
+            excluded=(f"digits-{_speaker}",),
+        ),
+        steps=300,
     )
 
 
