@@ -78,14 +78,14 @@ train() {
     module blend "$first" settled shipped-before --work "$work" --encoder 0.12
     module train refined "${options[@]}"
     module blend "$first" refined refined-blended --work "$work" --encoder 0.1
-    module train finished "${options[@]}"
+    module train finished broadened "${options[@]}"
     if [[ "$left_out" == yes ]]; then
         module train without-george without-jackson without-lucas without-nicolas "${options[@]}"
     fi
 }
 
 export_models() {
-    module export "$work/finished.pt" "$work/export"
+    module export "$work/broadened.pt" "$work/export"
     for speaker in george jackson lucas nicolas; do
         if [[ -f "$work/without-$speaker.pt" ]]; then
             module export "$work/without-$speaker.pt" "$work/left-out/without-$speaker"

@@ -6,13 +6,14 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mini_parakeet.grammar import VOCABULARY, held_out_sentences
+from mini_parakeet.grammar import DIGITS, VOCABULARY, bare_words, held_out_sentences
 from mini_parakeet.synthesis import (
     ESPEAK_HELD_OUT,
     FESTIVAL_HELD_OUT,
     FLITE_HELD_OUT,
     TRAINING_COUNTS,
     UNKNOWN_WORDS,
+    alone_jobs,
     evaluation_jobs,
     jobs_for,
     salad_jobs,
@@ -36,6 +37,18 @@ def test_held_out_voices_and_sentences_are_never_trained(engine: str) -> None:
 def test_salad_repeats_no_held_out_sentence() -> None:
     held_out = set(held_out_sentences())
     assert all(job.prompt.text not in held_out for job in salad_jobs("espeak", 2500, "0"))
+
+
+def test_digits_alone_are_few_and_no_held_out_sentence() -> None:
+    held_out = set(held_out_sentences())
+    lengths = []
+    for job in alone_jobs("espeak", 1500, "0"):
+        words = bare_words(job.prompt.text)
+        assert set(words) <= set(DIGITS)
+        assert job.prompt.text not in held_out
+        lengths.append(len(words))
+    assert set(lengths) == {1, 2, 3}
+    assert lengths.count(1) > len(lengths) / 2
 
 
 def test_jobs_are_the_same_every_time() -> None:
