@@ -164,7 +164,7 @@ STAGES["broadened"] = replace(
             "alone": 0.18,
         },
     ),
-    steps=2400,
+    steps=3200,
     peak_rate=4.5e-4,
     starts_from="finished",
 )
