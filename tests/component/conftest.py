@@ -1,5 +1,6 @@
 """Sound servers of both kinds."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,9 @@ PIPEWIRE = pytest.param(
     ],
     id="pipewire",
 )
+# A shell's background job ignores interrupts, and so would every program that tests start in order to interrupt it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 KINDS = [pytest.param(PulseServer, id="pulseaudio"), PIPEWIRE]
 
 
