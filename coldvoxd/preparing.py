@@ -6,10 +6,8 @@ Runs in coldvoxctl and its unit, never in the daemon.
 import contextlib
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,21 +34,12 @@ from coldvoxd.models.prepared import (
     stored_forms,
     write_record,
 )
-from coldvoxd.ort import open_session, physical_cores, write_prepared
+from coldvoxd.ort import open_session, write_prepared
 from coldvoxd.reshaping import Reshaped, reshaped_encoder
+from coldvoxd.threads import fastest_threads
 
 ALIGNMENT = 64
 """Bytes: what AVX-512 asks of an address."""
-TRIES = 4
-PATIENCE = 4
-"""So many times as many are begun until that many were undisturbed."""
-QUIET = 0.1
-"""Of all processors, what others may take meanwhile."""
-LONG_ENOUGH_S = 0.2
-"""For the kernel's count of who took what, which is in hundredths of a second."""
-_TICKS_IN_S = os.sysconf("SC_CLK_TCK")
-CLEARLY = 0.1
-"""By so much faster fewer threads must be."""
 GROWTH = 2.0
 """A form holds the weights as they were and as they are packed, and a table of positions."""
 CLOSE = 1e-4
@@ -123,8 +112,11 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             raise PrepareFault(
                 f"Prepared, {files.name} ({files.precision}) would give something else than as it is: not used."
             )
-        tell("trying how many threads are fastest")
-        encoder_threads, decoder_threads = fastest_threads(files, form, tell)
+        if source_bytes(files) < WORTH_BYTES:  # a small one is fast with any number
+            encoder_threads = decoder_threads = 0
+        else:
+            tell("trying how many threads are fastest")
+            encoder_threads, decoder_threads = fastest_threads(files, form, tell)
         write_record(partial, files, replace(form, threads=encoder_threads, decoder_threads=decoder_threads))
         partial.rename(directory)
     found = find_form(files)
@@ -207,69 +199,6 @@ def _given(files: ModelFiles, form: PreparedForm | None, threads: int, *, masks:
         return _Given(encoded, tuple(map(recognizer.decode, encoded)), recognizer.decode(noise))
     finally:
         recognizer.close()
-
-
-def fastest_threads(
-    files: ModelFiles, form: PreparedForm, tell: Callable[[str], None] = lambda _: None
-) -> tuple[int, int]:
-    """With how many the encoder and the decoder are fastest, of as many as there are cores, and fewer by halves.
-
-    Fewer only where that is clearly faster. 0, which stands for as many as there are cores, for a model so small that it doesn't
-    matter, and on a machine that is busy all the time: there fewer threads wait for less, and would be taken for good.
-    """
-    if source_bytes(files) < WORTH_BYTES:
-        return 0, 0
-    candidates = [physical_cores()]
-    while candidates[-1] > 1:
-        candidates.append(candidates[-1] // 2)
-    if len(candidates) == 1:
-        return 1, 1
-    encoding: dict[int, float | None] = {}
-    decoding: dict[int, float | None] = {}
-    for threads in candidates:
-        recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form)
-        features = log_mel(clip(), recognizer.features_size)
-        encoded = recognizer.encode(features)
-        encoding[threads] = least_s(partial(recognizer.encode, features))
-        decoding[threads] = least_s(partial(recognizer.decode, encoded))
-        recognizer.close()
-    if None in (*encoding.values(), *decoding.values()):
-        tell("the machine was too busy to try how many threads are fastest: there will be as many as cores")
-    return clearly_fastest(encoding), clearly_fastest(decoding)
-
-
-def clearly_fastest(seconds: Mapping[int, float | None]) -> int:
-    """The number of threads that takes least, the most threads unless another is faster by `CLEARLY`; 0 where one is unknown."""
-    known = {threads: took for threads, took in seconds.items() if took is not None}
-    if len(known) < len(seconds):
-        return 0
-    most = max(known)
-    least = min(known, key=lambda threads: known[threads])
-    return least if known[least] < (1 - CLEARLY) * known[most] else most
-
-
-def least_s(work: Callable[[], object]) -> float | None:
-    """Of `TRIES` measurements during which the machine did little else; None where it never was quiet for so long."""
-    took: list[float] = []
-    for _ in range(PATIENCE * TRIES):
-        others_s, began_s, times = _others_s(), time.perf_counter(), 0
-        while (spent_s := time.perf_counter() - began_s) < LONG_ENOUGH_S or not times:
-            work()
-            times += 1
-        if _others_s() - others_s <= QUIET * spent_s * physical_cores() + 2 / _TICKS_IN_S:
-            took.append(spent_s / times)
-        if len(took) == TRIES:
-            return min(took)
-    return None
-
-
-def _others_s() -> float:
-    """What all processors together did for other processes since some moment, proc_stat(5)."""
-    user, nice, system, _idle, _io, interrupts, soft, steal = (
-        int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    )
-    times = os.times()
-    return (user + nice + system + interrupts + soft + steal) / _TICKS_IN_S - times.user - times.system
 
 
 def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Callable[[StoredForm], bool]) -> None:

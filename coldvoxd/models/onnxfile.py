@@ -55,7 +55,7 @@ def _graphs_of(path: Path) -> tuple[tuple[Mapping[str, str], ...], ...]:
     return _read(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-@lru_cache(maxsize=16)  # a start asks three times for the same large file
+@lru_cache(maxsize=4)  # a start asks three times for the same large file
 def _read(
     path: Path, _device: int, _inode: int, size: int, _changed_ns: int
 ) -> tuple[tuple[Mapping[str, str], ...], ...]:

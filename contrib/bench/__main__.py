@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from coldvoxd.company import Company
 from coldvoxd.models.find import bundled_directory
 from contrib.bench import dictation, loading, machine, plot, profiling, recognition, report
 from contrib.bench.engines import ONNX_ASR, SHERPA_ONNX
@@ -40,7 +41,7 @@ def main() -> int:
     if arguments.profile:
         profiling.profile(plan, arguments.profile)
         return 0
-    company, figures = machine.Company(), []
+    company, figures = Company(), []
     for part in plan.parts:
         print(f"bench: {part}", file=sys.stderr, flush=True)
         for figure in MEASURES[part](plan):

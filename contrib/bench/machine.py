@@ -2,7 +2,6 @@
 
 import os
 import platform
-import time
 from pathlib import Path
 
 MIB_KIB = 1024
@@ -11,20 +10,6 @@ MIB_KIB = 1024
 def describe() -> dict[str, object]:
     """The machine's kind, and the versions of what is measured."""
     return {"processor": _processor(), "cores": os.cpu_count(), "memory_gib": _memory_gib()} | _versions()
-
-
-class Company:
-    """Notes what share of all processors everything else took while we measured: figures are worth less the higher it is."""
-
-    def __init__(self) -> None:
-        self._began = _busy_s(), _ours_s(), time.monotonic()
-
-    @property
-    def share(self) -> float:
-        """Of all processors since the beginning, 0 to 1. Counts our children once they have ended."""
-        busy_s, ours_s, began_s = self._began
-        others_s = _busy_s() - busy_s - (_ours_s() - ours_s)
-        return max(0.0, round(others_s / (time.monotonic() - began_s) / (os.cpu_count() or 1), 2))
 
 
 def memory_mib(pid: str | int = "self") -> dict[str, float]:
@@ -58,17 +43,6 @@ def remember_files(directory: Path) -> None:
         with file.open("rb") as opened:
             while opened.read(1 << 24):
                 pass
-
-
-def _busy_s() -> float:
-    """Of all processors together since the machine's start, proc_stat(5): all but idle and waiting for disks."""
-    times = [int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    return (sum(times) - times[3] - times[4]) / os.sysconf("SC_CLK_TCK")
-
-
-def _ours_s() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def _processor() -> str:

@@ -137,9 +137,12 @@ class SoundServer:
 
     def move_stream(self, source: str) -> None:
         """As a person does in a mixer, with the one stream that an ALSA program records."""
-        for index, (application, _) in self.streams().items():
-            if application == "org.coldvox.Daemon1":
-                self._run("pactl", "move-source-output", str(index), source)
+
+        def ours() -> list[int]:
+            return [index for index, (application, _) in self.streams().items() if application == "org.coldvox.Daemon1"]
+
+        for index in eventually_blocking(ours, what="the daemon's stream"):  # listed later than it delivers, at times
+            self._run("pactl", "move-source-output", str(index), source)
 
     def streams(self) -> dict[int, tuple[str, int]]:
         """Of each program that records: its application's ID, where it has one, and the index of its source."""
