@@ -23,7 +23,9 @@ sys.path.insert(0, str(ROOT))
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer  # noqa: E402 - found beside this script, installed or not
 from coldvoxd.core.values import SAMPLE_RATE  # noqa: E402
-from coldvoxd.models import find_model, list_models  # noqa: E402
+from coldvoxd.models import find_model  # noqa: E402
+from coldvoxd.models.find import bundled_directory  # noqa: E402
+from coldvoxd.models.layout import precisions  # noqa: E402
 
 SAMPLES = ROOT / "coldvoxd/data/mini/samples"
 
@@ -99,8 +101,8 @@ def renderings(sentence: str, number: int) -> Iterator[tuple[str, npt.NDArray[np
 
 
 def main() -> int:
-    bundled = next(model for model in list_models() if model.name == "mini")
-    recognizers = [ParakeetRecognizer.open(find_model(str(bundled.directory), p)) for p in bundled.precisions]
+    bundled = bundled_directory()
+    recognizers = [ParakeetRecognizer.open(find_model(str(bundled), precision)) for precision in precisions(bundled)]
     SAMPLES.mkdir(parents=True, exist_ok=True)
     for old in SAMPLES.glob("*.flac"):
         old.unlink()

@@ -101,9 +101,11 @@ def _list(output: Output) -> Exit:
     settings = _settings()
     chosen = settings.name
     installed = list_models()
-    prepared_bytes = 0
+    prepared_bytes, before = 0, set()
     for found in installed:
-        size, place, prepared = _bytes(found.directory), _place(found), prepared_of(found.name)
+        size, place = _bytes(found.directory), _place(found)
+        prepared = [] if found.name in before else prepared_of(found.name)
+        before.add(found.name)
         prepared_bytes += sum(form.bytes for form in prepared)
         precisions = [str(precision) for precision in found.precisions]
         fields = {
@@ -229,9 +231,9 @@ def _find(arguments: Namespace) -> "InstalledModel":
     from coldvoxd.models.layout import precisions
 
     name = arguments.name or _settings().name
-    for installed in list_models():
-        if installed.name == name:
-            return installed
+    of_that_name = [installed for installed in list_models() if installed.name == name]
+    if of_that_name:  # rather what was fetched than what was made of it
+        return next((found for found in of_that_name if Precision.FP32 in found.precisions), of_that_name[0])
     try:
         directory = find_model(name, Precision.FP32).directory
     except ModelMissing:

@@ -52,16 +52,19 @@ def find_model(name_or_path: str, precision: Precision) -> ModelFiles:
 
 
 def list_models() -> tuple[InstalledModel, ...]:
-    """All that `find_model` would find by name, the package's own last."""
-    found: dict[str, InstalledModel] = {}
-    for root in _roots():
-        if not root.is_dir():
-            continue
-        for directory in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
-            name = directory.name.removesuffix(_SUFFIX)
-            found.setdefault(name, InstalledModel(name, directory, precisions(directory)))
-    found.setdefault(BUNDLED, InstalledModel(BUNDLED, bundled_directory(), precisions(bundled_directory())))
-    return tuple(found.values())
+    """All directories in which `find_model` would find something by name, in its order, and those that hold nothing yet.
+
+    A model is listed again for what only a further directory of its name holds, as where one precision was made of another
+    that nobody may write beside.
+    """
+    found: list[InstalledModel] = []
+    held: dict[str, set[Precision]] = {}
+    for name, directory in _directories():
+        there = precisions(directory)
+        if name not in held or not held[name].issuperset(there):
+            found.append(InstalledModel(name, directory, there))
+        held.setdefault(name, set()).update(there)
+    return tuple(found)
 
 
 def cache_directory() -> Path:
@@ -79,6 +82,15 @@ def _roots() -> Iterator[Path]:
     yield platformdirs.user_data_path(APPLICATION) / "models"
     for directory in platformdirs.site_data_dir(APPLICATION, multipath=True).split(":"):
         yield Path(directory) / "models"
+
+
+def _directories() -> Iterator[tuple[str, Path]]:
+    """Every model's name and directory."""
+    for root in _roots():
+        if root.is_dir():
+            for directory in sorted(entry for entry in root.iterdir() if entry.is_dir() and entry.name[0] != "."):
+                yield directory.name.removesuffix(_SUFFIX), directory
+    yield BUNDLED, bundled_directory()
 
 
 def _candidates(name: str) -> Iterator[Path]:

@@ -6,7 +6,8 @@ import numpy as np
 import soundfile
 
 from coldvoxd.asr.silence import MIN_RUN_SAMPLES, zero_runs
-from coldvoxd.models import list_models
+from coldvoxd.core.values import Precision
+from coldvoxd.models.layout import precisions
 from tests.support.speech import manifest, mini, samples
 
 
@@ -48,5 +49,4 @@ def test_the_licence_and_the_model_card_are_beside_the_weights() -> None:
 
 
 def test_the_bundled_model_has_both_precisions() -> None:
-    (bundled,) = (model for model in list_models() if model.directory == mini())
-    assert {str(precision) for precision in bundled.precisions} == {"fp32", "int8"}
+    assert set(precisions(mini())) == {Precision.FP32, Precision.INT8}

@@ -251,3 +251,23 @@ def test_models_are_listed_with_what_they_hold(home: Path) -> None:
     assert listed[V2].precisions == (Precision.FP32,)
     assert listed["half-fetched"].precisions == ()
     assert listed["mini"].directory == bundled_directory()
+
+
+def test_a_model_is_listed_again_for_what_only_another_directory_of_its_name_holds(home: Path) -> None:
+    """As where one precision was made of files that nobody may write beside, in the cache."""
+    theirs = write_tiny_parakeet(home / "share/coldvoxd/models" / V2)
+    made = home / "cache/coldvoxd/models" / V2
+    shutil.copytree(theirs, made)
+    for graph in made.glob("*.onnx"):
+        graph.rename(graph.with_suffix(".int8.onnx"))
+    shutil.copytree(theirs, home / "local/coldvoxd/models" / V2)
+    (home / "data/coldvoxd/models/mini").mkdir(parents=True)
+    assert [(model.name, model.directory, model.precisions) for model in list_models()] == [
+        (V2, made, (Precision.INT8,)),
+        ("mini", home / "data/coldvoxd/models/mini", ()),
+        (V2, home / "local/coldvoxd/models" / V2, (Precision.FP32,)),
+        ("mini", bundled_directory(), (Precision.FP32, Precision.INT8)),
+    ]
+    for precision in Precision.FP32, Precision.INT8:
+        assert find_model("mini", precision).directory == bundled_directory()
+    assert find_model(V2, Precision.INT8).directory == made

@@ -14,6 +14,7 @@ import pytest
 
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.ort import likely_accelerator
+from tests.conftest import OWN_HOME
 from tests.support.gpu_lane import Examination, report
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,8 @@ pytestmark = [
 def found() -> Examination:
     model = os.environ.get("COLDVOX_LANE_MODEL", "mini")
     command = [sys.executable, "-m", "tests.support.gpu_lane", "cuda", model]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
+    owners = os.environ | {"HOME": os.environ[OWN_HOME]}  # with the models that were fetched
+    done = subprocess.run(command, cwd=ROOT, env=owners, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr
     examination = Examination(**json.loads(done.stdout.splitlines()[-1]))
     REPORT.parent.mkdir(exist_ok=True)

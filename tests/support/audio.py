@@ -136,13 +136,21 @@ class SoundServer:
                 self._run("pactl", "unload-module", line.split()[0])
 
     def move_stream(self, source: str) -> None:
-        """As a person does in a mixer, with the one stream that an ALSA program records."""
+        """As a person does in a mixer, with the one stream that an ALSA program records.
 
-        def ours() -> list[int]:
-            return [index for index, (application, _) in self.streams().items() if application == "org.coldvox.Daemon1"]
+        WirePlumber takes back a move made between a new stream's link and its own note that the stream follows the default.
+        """
+        sources = [line.split("\t") for line in self._run("pactl", "list", "short", "sources").splitlines()]
+        target = next(int(fields[0]) for fields in sources if fields[1] == source)
 
-        for index in eventually_blocking(ours, what="the daemon's stream"):  # listed later than it delivers, at times
-            self._run("pactl", "move-source-output", str(index), source)
+        def moved() -> bool:
+            streams = self.streams().items()
+            ours = {index: heard for index, (application, heard) in streams if application == "org.coldvox.Daemon1"}
+            for index in ours:
+                self._run("pactl", "move-source-output", str(index), source)
+            return set(ours.values()) == {target}
+
+        eventually_blocking(moved, what=f"the daemon's stream at {source}")
 
     def streams(self) -> dict[int, tuple[str, int]]:
         """Of each program that records: its application's ID, where it has one, and the index of its source."""

@@ -541,6 +541,21 @@ def test_a_model_is_prepared_and_the_list_tells_what_that_takes(person: Person) 
     assert not form.exists()
 
 
+def test_a_precision_made_of_the_bundled_model_is_listed_beside_it_and_removed_alone(person: Person) -> None:
+    made = person.ctl("prepare", "mini", "--precision", "fp16").done
+    assert made["path"] == str(person.cache / "mini")
+    listed = [model for model in person.ctl("list").objects if model["name"] == "mini"]
+    assert [(model["place"], model["precisions"]) for model in listed] == [
+        ("cache", ["fp16"]),
+        ("bundled", ["fp32", "int8"]),
+    ]
+    assert person.ctl("path", "mini").done["path"] == str(bundled_directory())
+    assert person.ctl("verify", "mini").done["precisions"] == ["fp32", "int8"]
+    assert person.ctl("remove", "mini").done["removed"] == "mini"
+    assert not (person.cache / "mini").exists()
+    assert "is part of coldvoxd" in person.ctl("remove", "mini").refusal
+
+
 def test_what_prepared_forms_take_is_limited_by_a_setting(person: Person) -> None:
     shutil.copytree(bundled_directory(), person.directory)
     refused = person.ctl("prepare", MODEL, COLDVOXD_MODEL_PREPARED_GB="0.001")

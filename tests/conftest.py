@@ -1,0 +1,22 @@
+"""A newcomer's home: no test reads or leaves anything in that of whoever runs them."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+OWN_HOME = "COLDVOX_TEST_OWN_HOME"
+"""Where tests of a real card look for the models that their owner fetched: see tests/gpu."""
+PLACES = ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "STATE_HOME", "CONFIG_DIRS", "DATA_DIRS")
+
+
+def _move_in() -> None:
+    os.environ.setdefault(OWN_HOME, str(Path.home()))  # workers of pytest-xdist are told by what began them
+    for name in [name for name in os.environ if name.startswith("COLDVOXD_")] + [f"XDG_{place}" for place in PLACES]:
+        os.environ.pop(name, None)
+    home = os.environ["HOME"] = tempfile.mkdtemp(prefix="coldvox-home-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+
+
+_move_in()
