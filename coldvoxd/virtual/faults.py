@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.core.errors import ProviderFault
+from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
@@ -76,6 +76,11 @@ class Script:
                 self.run_s = time.monotonic()
             return plan
 
+    def give_back(self, plan: Plan) -> None:
+        """It did not come to this: the next run meets it."""
+        with self._lock:
+            self._plans.appendleft(plan)
+
     def happened(self) -> None:
         with self._lock:
             self.faults += 1
@@ -108,7 +113,12 @@ class FaultyRecognizer:
         self._plan = plan = self._script.begin()
         if plan.part == "start":
             self.meet(plan, self.provider)
-        hypothesis = replace(self._real.recognize(utterance, stop), provider=self.provider)
+        try:
+            hypothesis = replace(self._real.recognize(utterance, stop), provider=self.provider)
+        except Stopped:  # as what was begun early is, where somebody speaks on
+            if self._plan != Plan() or plan.kind in ANSWERS:
+                self._script.give_back(plan)
+            raise
         if plan.kind not in ANSWERS:
             return hypothesis
         self._script.happened()

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.failover import FaultClass, Phase, Reason
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
@@ -29,7 +31,7 @@ from coldvoxd.standby import Readiness
 from coldvoxd.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
-from coldvoxd.virtual.faults import Wrap
+from coldvoxd.virtual.faults import FaultyRecognizer, Plan, Script, Wrap
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 
@@ -439,3 +441,25 @@ async def test_a_failover_is_one_state_for_people(tmp_path: Path) -> None:
 def test_reasons_and_classes_have_names_for_people() -> None:
     assert all(reason.value == reason.value.lower() for reason in Reason)
     assert {fault_class.value for fault_class in FaultClass} == {"transient", "sticky", "absent", "unhealthy"}
+
+
+@pytest.mark.parametrize("kind", ["memory", "wrong"])
+def test_a_fault_that_was_told_waits_for_a_run_that_is_not_dropped(kind: str) -> None:
+    """A run that began at a pause is dropped where the speaker goes on, perhaps before the part that was to fail."""
+    script = Script()
+    recognizer = FaultyRecognizer(open_mini, script)
+    utterance = Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT)
+    script.tell(Plan(kind, "decoder"))
+    dropped = Stop()
+    dropped.ask()
+    with pytest.raises(Stopped):
+        recognizer.recognize(utterance, dropped)
+    assert (script.pending, script.faults) == (1, 0)
+    if kind == "wrong":
+        assert recognizer.recognize(utterance).text == "Something else entirely."
+    else:
+        with pytest.raises(ProviderFault):
+            recognizer.recognize(utterance)
+    assert (script.pending, script.faults) == (0, 1)
+    assert recognizer.recognize(utterance).text == samples()[0].heard["fp32"]
+    recognizer.close()
