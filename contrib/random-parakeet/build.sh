@@ -8,7 +8,8 @@ usage: contrib/random-parakeet/build.sh [DIRECTORY]
 
 Builds a Parakeet TDT of 0.6 billion parameters with random weights by NVIDIA NeMo's own code and exporter, in the layout of
 istupakov/parakeet-tdt-0.6b-v2-onnx, in float32 and int8. What it costs to load and run is the real model's; what it
-hears is nonsense. Its joint network is tuned so that it emits about as many tokens and blanks as a trained one.
+hears is nonsense. Its joint network is tuned, in float32 and again in int8, so that it emits about as many tokens and blanks
+as a trained one.
 
 DIRECTORY is .work/random-parakeet/model of this checkout by default. Python and its packages (PyTorch and NeMo, some 6 GB) go
 into a virtual environment in .work/random-parakeet, which can be deleted afterwards, and nowhere else.

@@ -5,13 +5,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx_asr
 import soundfile
 import torch
 from nemo.collections.asr.models import EncDecRNNTModel
 from omegaconf import OmegaConf
 
-from random_parakeet import architecture, head, layout
+from random_parakeet import architecture, head, layout, rounded
 
 SEED = 0
 
@@ -26,20 +28,23 @@ def main() -> None:
     waves = [torch.from_numpy(soundfile.read(path, dtype="float32")[0]) for path in arguments.speech]
     waves.append(torch.cat(waves))
     with tempfile.TemporaryDirectory(dir=arguments.directory.parent) as folder:
-        export(waves, Path(folder))
+        features = export(waves, Path(folder))
         layout.write(Path(folder), arguments.directory, architecture.PIECES)
+    rounded.tune(arguments.directory, features, blank=architecture.PIECES)
     for quantization in (None, "int8"):
         report(arguments.directory, quantization, waves[-1])
 
 
-def export(waves: Sequence[torch.Tensor], directory: Path) -> None:
-    """Random weights from the seed, by NeMo's own exporter."""
+def export(waves: Sequence[torch.Tensor], directory: Path) -> list[npt.NDArray[np.float32]]:
+    """Random weights from the seed, by NeMo's own exporter; the waves' features, float32 (1, bins, columns) each."""
     torch.manual_seed(SEED)
     model = EncDecRNNTModel(cfg=OmegaConf.create(architecture.configuration()))
     model.eval()
     print(f"{sum(weights.numel() for weights in model.parameters()) / 1e6:.1f} million parameters", flush=True)
     head.tune(model, waves, blank=architecture.PIECES)
+    features = [head.features(model, wave)[0].numpy() for wave in waves]
     model.export(str(directory / "model.onnx"), verbose=False)
+    return features
 
 
 def report(directory: Path, quantization: str | None, wave: torch.Tensor) -> None:

@@ -48,9 +48,16 @@ def tune(model: torch.nn.Module, waves: Sequence[torch.Tensor], blank: int) -> N
 
 def encode(model: torch.nn.Module, wave: torch.Tensor) -> torch.Tensor:
     """Encoder frames, float32 (frames, width)."""
-    features, lengths = model.preprocessor(input_signal=wave[None], length=torch.tensor([len(wave)]))
-    encoded, _ = model.encoder(audio_signal=features, length=lengths)
+    columns, lengths = features(model, wave)
+    encoded, _ = model.encoder(audio_signal=columns, length=lengths)
     return encoded[0].T
+
+
+@torch.no_grad()
+def features(model: torch.nn.Module, wave: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """float32 (1, bins, columns), and how many of the columns are audio, int64 (1,)."""
+    columns, lengths = model.preprocessor(input_signal=wave[None], length=torch.tensor([len(wave)]))
+    return columns, lengths
 
 
 def blank_share(model: torch.nn.Module, recordings: Sequence[torch.Tensor], blank: int) -> float:

@@ -36,7 +36,12 @@ def write(exported: Path, directory: Path, pieces: int) -> None:
 def quantize(directory: Path) -> None:
     """The int8 files, by the published ones' settings. Takes 7.4 GB of memory."""
     for name, weight_type in ((DECODER, QuantType.QInt8), (ENCODER, QuantType.QUInt8)):
-        quantize_dynamic(directory / name, directory / name.replace(".onnx", ".int8.onnx"), weight_type=weight_type)
+        quantize_dynamic(directory / name, directory / rounded(name), weight_type=weight_type)
+
+
+def rounded(name: str) -> str:
+    """That graph's name in int8."""
+    return name.replace(".onnx", ".int8.onnx")
 
 
 def write_vocabulary(path: Path, pieces: int) -> None:
