@@ -7,7 +7,7 @@ import math
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.card import CardKeeper
 from coldvoxd.core import notice
-from coldvoxd.core.errors import UnknownDevice
+from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone
 from coldvoxd.core.replacing import Handover
@@ -79,6 +79,11 @@ class Daemon:
         self._notifier = Notifier()
         self._stop = asyncio.Event()
         self._capture_tried = asyncio.Event()
+        self._model_changed = asyncio.Event()
+        self._lock_wanted = asyncio.Event()
+        self._locked = False
+        if settings.microphone.release_on_lock:
+            self._lock_wanted.set()
         self._service: BusService | None = None
         self._noticed = notice.NoticeState(**self._past.carried.get(NOTICE, {}))
         self._metrics = Metrics()
@@ -104,6 +109,8 @@ class Daemon:
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
         self._capture.attend(False)
+        self._device = settings.microphone.device
+        """Of the settings, as far as it is in force."""
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
         self._microphone = MicrophoneKeeper(
             settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
@@ -149,7 +156,7 @@ class Daemon:
         self._notifier.status("starting")
         service = await BusService.connect(Controls(self._pipeline, self._engine, self._files, self._microphone))
         await service.check_name_free()
-        self._recognition.look_for_missing = ModelFetching(self._settings.model, service.units).look
+        self._recognition.look_for_missing = lambda model: ModelFetching(model, service.units).look
         async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(self._sleep.run(), name="sleep"),
@@ -160,7 +167,9 @@ class Daemon:
                 tasks.create_task(self._load(service), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
-                await service.watch_screen_lock(self._on_lock)
+                await self._watch_lock(service)
+            else:
+                serving.append(tasks.create_task(self._watch_lock(service), name="screen lock"))
             if self._sound is not None:
                 self._sound.start()
             self._microphone.start(awaiting_view=self._sound is not None)
@@ -203,7 +212,7 @@ class Daemon:
         """What a new process in our place goes on with."""
         chosen = self._microphone.selection
         return {
-            **({DEVICE: chosen} if chosen != self._settings.microphone.device else {}),
+            **({DEVICE: chosen} if chosen != self._device else {}),
             METRICS: self._metrics.carried(self._engine.uptime_s),
             NOTICE: asdict(self._noticed),
             BUS: bus,
@@ -214,6 +223,16 @@ class Daemon:
     async def _load(self, service: BusService) -> None:
         await self._recognition.load()
         await have_prepared(self._settings.model, service.units)
+        while True:
+            await self._model_changed.wait()
+            self._model_changed.clear()
+            await have_prepared(self._settings.model, service.units)
+
+    async def _watch_lock(self, service: BusService) -> None:
+        """Follow the screen lock from the moment at which a setting asks for it."""
+        await self._lock_wanted.wait()
+        with contextlib.suppress(BusUnavailable):  # wait_for_disconnect reports it
+            await service.watch_screen_lock(self._on_lock)
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""
@@ -304,8 +323,8 @@ class Daemon:
         if self._service is not None:
             self._service.provider_changed(before, after, reason)
 
-    def _use_settings(self, fresh: Settings) -> None:
-        """Put all but the model in force, which is there already."""
+    def _use_settings(self, fresh: Settings) -> tuple[str, ...]:
+        """Put all but the model in force, which is there already. Returns the names of those that wait for a restart."""
         before, self._settings = self._settings, fresh
         self._pipeline.use_settings(
             endpoint=fresh.endpoint,
@@ -313,22 +332,33 @@ class Daemon:
             pre_roll_ms=fresh.microphone.pre_roll_ms,
             log_text=fresh.log.spoken_text,
         )
-        if fresh.microphone.device != before.microphone.device:
-            self._use_device(before.microphone.device, fresh.microphone)
+        in_force = self._use_device(fresh.microphone)
+        self._microphone.use_settings(replace(fresh.microphone, device=self._device))
+        self._use_lock(fresh.microphone.release_on_lock)
         self._card.use_settings(fresh.gpu)
+        self._replacement.use_settings(fresh.replacement)
+        if fresh.model != before.model:
+            self._model_changed.set()
         logging.getLogger().setLevel(fresh.log.level.upper())
+        self._tell()
+        return () if in_force else ("microphone.device",)
 
-    def _use_device(self, before: str, fresh: MicrophoneSettings) -> None:
-        virtual = [device.startswith(VIRTUAL) for device in (before, fresh.device)]
-        if all(virtual):
+    def _use_device(self, fresh: MicrophoneSettings) -> bool:
+        """Take over the device of the settings, unless that takes a restart: then return False."""
+        before, virtual = self._device, fresh.device.startswith(VIRTUAL)
+        if virtual != before.startswith(VIRTUAL):
+            return False
+        self._device = fresh.device
+        if virtual and fresh.device != before:
             self._capture.use(open_microphone(fresh))
-        elif any(virtual):
-            log.warning("from a virtual microphone to a real one, or back, takes a restart of the daemon")
-        else:
-            try:
-                self._microphone.select(fresh.device)
-            except UnknownDevice as fault:
-                log.warning("the microphone stays as it is: %s", fault)
+        return True
+
+    def _use_lock(self, release: bool) -> None:
+        """Release the microphone while the screen is locked, or no longer; a lock that holds now counts."""
+        if release:
+            self._lock_wanted.set()
+        if self._locked:
+            self._release_for_lock(release)
 
     def _on_hearing(self, hearing: bool) -> None:
         """A session begins to need the microphone, or has heard all."""
@@ -346,7 +376,12 @@ class Daemon:
             self._pipeline.on_release()
 
     def _on_lock(self, locked: bool) -> None:
-        log.info("screen %s", "locked" if locked else "unlocked")
+        self._locked = locked
+        if self._settings.microphone.release_on_lock:
+            log.info("screen %s", "locked" if locked else "unlocked")
+            self._release_for_lock(locked)
+
+    def _release_for_lock(self, locked: bool) -> None:
         if locked:
             self._pipeline.on_screen_lock()
         self._microphone.on_lock(locked)

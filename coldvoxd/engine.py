@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coldvoxd.core.errors import ColdvoxError, InvalidOption, LoadTimeout, ProviderUnavailable, SettingsError
+from coldvoxd.core.errors import ColdvoxError, InvalidOption, LoadTimeout, NotReady, ProviderUnavailable, SettingsError
 from coldvoxd.core.metrics import CardFigures, Figures, Metrics, Stage
 from coldvoxd.core.settings import Settings
 from coldvoxd.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
@@ -25,7 +25,7 @@ class Engine:
     """Implements EngineControl. Event loop only.
 
     `load_settings` raises SettingsError; `use_settings` puts the rest of fresh settings in force once their model is
-    loaded.
+    loaded, and returns the names of those that wait for a restart.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Engine:
         settings: Settings,
         *,
         load_settings: Callable[[], Settings],
-        use_settings: Callable[[Settings], None],
+        use_settings: Callable[[Settings], tuple[str, ...]],
         answer_limit_s: float = ANSWER_LIMIT_S,
         card_figures: Callable[[], CardFigures] = CardFigures,
     ) -> None:
@@ -49,6 +49,8 @@ class Engine:
         self._use_settings = use_settings
         self._card_figures = card_figures
         self._began_s = time.monotonic()
+        self.awaiting_restart: tuple[str, ...] = ()
+        """Names of the settings whose value in the file waits for a restart, such as `microphone.device`."""
         self._changes: set[asyncio.Task[None]] = set()
 
     async def reload(self) -> None:
@@ -113,10 +115,23 @@ class Engine:
         self._provider = provider
 
     async def _change_all(self, fresh: Settings) -> None:
-        await self._recognition.change(fresh.model, "reload")
+        try:
+            await self._recognition.change(fresh.model, "reload")
+        except NotReady:
+            if self._recognition.status.ready:
+                raise
+            self._recognition.look_for(fresh.model)  # there is no old model to keep: these settings count all the same
+            self._put_in_force(fresh)
+            raise
+        self._put_in_force(fresh)
+
+    def _put_in_force(self, fresh: Settings) -> None:
         self._settings, self._provider = fresh, fresh.model.provider
-        self._use_settings(fresh)
-        log.info("settings reloaded")
+        self.awaiting_restart = self._use_settings(fresh)
+        if self.awaiting_restart:
+            log.warning("settings reloaded; these wait for a restart: %s", ", ".join(self.awaiting_restart))
+        else:
+            log.info("settings reloaded")
 
     async def _answered_in_time(self, change: Coroutine[Any, Any, None], meanwhile: str) -> None:
         """Make the change; where it takes longer than a caller waits, say so and go on with it."""

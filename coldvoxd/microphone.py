@@ -60,7 +60,9 @@ class MicrophoneKeeper:
         self._pursued = ""
         """The source for which the stream was opened anew, until it is heard."""
         self._started = self._hearing = self._locked = self._asleep = self._told_muted = False
-        self._linger: asyncio.TimerHandle | None = None
+        self._lingers_since_s: float | None = None
+        """Loop time at which the last session ended, while the microphone stays open after it."""
+        self._linger_timer: asyncio.TimerHandle | None = None
         self._recheck: asyncio.TimerHandle | None = None
         self._releasing: set[asyncio.Task[None]] = set()
 
@@ -112,14 +114,19 @@ class MicrophoneKeeper:
                 return self._obstacle()
         return ""
 
+    def use_settings(self, settings: MicrophoneSettings) -> None:
+        """Put them in force now. Another device is waited for where it isn't there, as at a start."""
+        before, self._settings = self._settings, settings
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger()
+        if settings.device != before.device:
+            self._choose(settings.device)
+        else:
+            self._apply()
+
     def select(self, name: str) -> None:
-        self._chosen = self._named(name)
-        self._known, self._moved_to, self._pursued = self._target, "", ""
-        log.info("microphone chosen: %s", self._chosen)
-        if self._device is not None:
-            self._device.wanted = self._chosen
-        self._capture.renew()
-        self._apply()
+        self._choose(self._named(name))
 
     def resume(self, selection: str) -> None:
         """Before `start`: the choice of the process whose place this one has taken."""
@@ -161,7 +168,8 @@ class MicrophoneKeeper:
             self._apply()
             return
         if self.policy is Policy.IDLE_RELEASE:
-            self._linger = self._loop.call_later(self._settings.idle_release_s, self._lingered)
+            self._lingers_since_s = self._loop.time()
+            self._linger()
         self._loop.call_soon(self._apply)  # not in the midst of the session's end
 
     def on_lock(self, locked: bool) -> None:
@@ -211,6 +219,15 @@ class MicrophoneKeeper:
                 return known
         raise UnknownDevice(f"There is no microphone “{name}”. There are: {', '.join(listed) or 'none'}.")
 
+    def _choose(self, name: str) -> None:
+        self._chosen = name
+        self._known, self._moved_to, self._pursued = self._target, "", ""
+        log.info("microphone chosen: %s", self._chosen)
+        if self._device is not None:
+            self._device.wanted = self._chosen
+            self._capture.renew()
+        self._apply()
+
     def _begin(self) -> None:
         self._started = True
         self._apply()
@@ -237,7 +254,7 @@ class MicrophoneKeeper:
             case Policy.ON_DEMAND:
                 return self._hearing
             case Policy.IDLE_RELEASE:
-                return self._hearing or self._linger is not None
+                return self._hearing or self._lingers_since_s is not None
 
     def _rest(self) -> None:
         task = self._loop.create_task(self._release(), name="release of the microphone")
@@ -262,14 +279,20 @@ class MicrophoneKeeper:
                 return str(fault)
         return ""
 
+    def _linger(self) -> None:
+        """Release the microphone `idle_release_s` after the last session."""
+        assert self._lingers_since_s is not None  # noqa: S101 - set by both callers
+        self._linger_timer = self._loop.call_at(self._lingers_since_s + self._settings.idle_release_s, self._lingered)
+
     def _lingered(self) -> None:
-        self._linger = None
+        self._stop_lingering()
         self._apply()
 
     def _stop_lingering(self) -> None:
-        if self._linger is not None:
-            self._linger.cancel()
-            self._linger = None
+        self._lingers_since_s = None
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None
 
     def _note_move(self, before: SoundView, now: SoundView) -> None:
         """Where nothing else explains it, a person has moved our stream in a mixer: that is a choice, and is kept."""

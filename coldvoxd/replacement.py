@@ -55,6 +55,10 @@ class Replacement:
         self._stuck_since_s: float | None = None
         self._told = False
 
+    def use_settings(self, settings: ReplacementSettings) -> None:
+        """Pauses that count from now on."""
+        self._settings = settings
+
     async def moment(self) -> None:
         """Return when a new process is wanted and nothing speaks against it. May be waited for again."""
         loop = asyncio.get_running_loop()

@@ -18,12 +18,15 @@ from coldvoxd.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+LookForMissing = Callable[[ModelMissing], Awaitable[MissingModel]]
+"""Asked each time that the model is found missing: it may be on its way."""
 MakeSupervisor = Callable[[ModelSettings, Callable[[], None]], Supervisor]
 """From settings, and what is called on each change of status."""
 
 
 @dataclass(slots=True, eq=False)
 class _Place:
+    settings: ModelSettings
     supervisor: Supervisor
     in_hand: int = 0
     """Utterances that it has not answered yet."""
@@ -64,8 +67,8 @@ class Switch:
         self._one_piece = asyncio.Lock()
         self._asleep = False
         self._place = self._made(settings)
-        self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
-        """Asked each time that the model of the start is found missing: it may be on its way."""
+        self.look_for_missing: Callable[[ModelSettings], LookForMissing] | None = None
+        """Makes what is asked each time that the model of these settings is found missing."""
 
     @property
     def status(self) -> EngineStatus:
@@ -120,14 +123,28 @@ class Switch:
 
     async def load(self) -> None:
         """Load the model; where it is missing or not whole, wait until it is, or until `change` found another."""
-        self._place.supervisor.look_for_missing = self.look_for_missing
-        self._loading = asyncio.create_task(self._place.supervisor.load(), name="model")
-        try:
-            await asyncio.wait({self._loading})
-        finally:
+        while True:
+            place = self._place
+            if self.look_for_missing is not None:
+                place.supervisor.look_for_missing = self.look_for_missing(place.settings)
+            self._loading = asyncio.create_task(place.supervisor.load(), name="model")
+            try:
+                await asyncio.wait({self._loading})
+            finally:
+                self._loading.cancel()
+            if not self._loading.cancelled():
+                self._loading.result()
+                return
+            if place is self._place or self.status.ready:
+                return
+
+    def look_for(self, settings: ModelSettings) -> None:
+        """Wait for the model of these settings, in place of the one that was waited for. Only while none is ready."""
+        replaced, self._place = self._place, self._made(settings)
+        replaced.replaced = True
+        replaced.close_when_done()
+        if self._loading is not None:
             self._loading.cancel()
-        if not self._loading.cancelled():
-            self._loading.result()
 
     async def change(self, settings: ModelSettings, reason: str, *, strictly: bool = False) -> None:
         """Recognize as these settings say, from the next utterance on.
@@ -251,7 +268,7 @@ class Switch:
             if place is self._place:
                 self._status_changed(place, place.supervisor.reason)
 
-        place = _Place(self._make(settings, changed))
+        place = _Place(settings, self._make(settings, changed))
         return place
 
     def _status_changed(self, place: _Place, reason: str) -> None:

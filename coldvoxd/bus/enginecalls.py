@@ -22,6 +22,10 @@ class EngineCalls:
     async def set_provider(self, provider: str) -> None:
         await self._control.set_provider(provider)
 
+    def properties(self) -> dict[str, Any]:
+        """Values of those of Engine1's properties that the EngineControl knows, by name."""
+        return {"AwaitingRestart": list(self._control.awaiting_restart)}
+
     def metrics(self) -> dict[str, Variant]:
         return figures_body(self._control.figures())
 

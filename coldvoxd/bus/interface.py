@@ -150,6 +150,10 @@ class Engine1(ServiceInterface):
         return self._property("LastError")
 
     @dbus_property(access=_READ)
+    def AwaitingRestart(self) -> "as":
+        return self._engine.properties()["AwaitingRestart"]
+
+    @dbus_property(access=_READ)
     def Version(self) -> "s":
         return self._property("Version")
 

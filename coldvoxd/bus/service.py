@@ -194,7 +194,7 @@ class BusService:
     def _properties(self) -> dict[ServiceInterface, dict[str, object]]:
         return {
             self._dictation: self._calls.dictation_properties(),
-            self._engine: self._calls.engine_properties(),
+            self._engine: self._calls.engine_properties() | self._engine_calls.properties(),
             self._microphone: self._calls.microphone_properties(),
         }
 

@@ -275,7 +275,13 @@ def command_line() -> argparse.ArgumentParser:
     )
 
     _command(commands, "metrics", "show counters and times", _METRICS, _METRICS_JSON)
-    _command(commands, "reload", "read settings and model again", _RELOAD, 'With --json: {"reloaded": true}.')
+    _command(
+        commands,
+        "reload",
+        "read settings and model again",
+        _RELOAD,
+        'With --json: {"reloaded": true, "awaiting_restart": []}.',
+    )
     provider = _command(
         commands,
         "provider",

@@ -41,7 +41,8 @@ async def control(arguments: Namespace, output: Output) -> Exit:
                 output.result(found, "\n".join(shown))
             case "reload":
                 await daemon.reload()
-                output.result({"reloaded": True}, "settings and model reloaded")
+                waiting = list((await daemon.status()).get("AwaitingRestart", ()))
+                output.result({"reloaded": True, "awaiting_restart": waiting}, _reloaded(waiting))
             case "provider":
                 await daemon.set_provider(arguments.provider)
                 running = (await daemon.status())["ExecutionProvider"]
@@ -66,6 +67,12 @@ def session_options(arguments: Namespace) -> dict[str, bool | int | str]:
     return options
 
 
+def _reloaded(waiting: list[str]) -> str:
+    if not waiting:
+        return "settings and model reloaded"
+    return f"settings and model reloaded; {', '.join(waiting)}: after `systemctl --user restart coldvoxd`"
+
+
 def _snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
@@ -82,6 +89,7 @@ def _for_people(status: dict[str, Any]) -> str:
         ("health", f"degraded: {status['Degraded']}" if status["Degraded"] else "good"),
         ("progress", f"{progress:.0%}" if progress >= 0 else ""),
         ("last error", status["LastError"]),
+        ("restart for", ", ".join(status.get("AwaitingRestart", ()))),
         ("version", status["Version"]),
     ]
     return "\n".join(f"{name:<11} {value}" for name, value in rows if value)

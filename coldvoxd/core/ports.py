@@ -233,6 +233,11 @@ class FileControl(Protocol):
 class EngineControl(Protocol):
     """What bus clients may ask of the engine. Event loop only."""
 
+    @property
+    def awaiting_restart(self) -> tuple[str, ...]:
+        """Names of the settings whose value in the file waits for a restart of the daemon."""
+        ...
+
     async def reload(self) -> None:
         """Read the settings and load the model again. Raises InvalidOption, NotReady, LoadTimeout, ColdvoxError."""
         ...

@@ -24,7 +24,7 @@ class PreRoll:
     def use_settings(self, settings: EndpointSettings, pre_roll_ms: int) -> None:
         """From the next session on."""
         self._settings = settings
-        self._pre_roll_samples = samples_in(pre_roll_ms)
+        self.pre_roll_ms = pre_roll_ms
         kept_samples = samples_in(pre_roll_ms + settings.lead_ms + SPARE_MS)
         self._heard = deque(self._heard, maxlen=math.ceil(kept_samples / FRAME_SAMPLES) + 1)
 
@@ -44,7 +44,7 @@ class PreRoll:
         Where speech had already begun, that is its beginning, at most the pre-roll away; the lead comes on top of it
         for first consonants, within the pre-roll.
         """
-        earliest = start_sample - self._pre_roll_samples
+        earliest = start_sample - samples_in(self.pre_roll_ms)
         begin = start_sample
         exit_threshold = self._settings.threshold - HYSTERESIS
         for item in reversed(self._heard):

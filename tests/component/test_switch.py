@@ -107,12 +107,17 @@ class House:
         self, switch: Switch, settings: Settings, fresh: Callable[[], Settings], answer_limit_s: float = 20.0
     ) -> "tuple[Engine, list[Settings]]":
         used: list[Settings] = []
+
+        def use(settings: Settings) -> tuple[str, ...]:
+            used.append(settings)
+            return ()
+
         engine = Engine(
             switch,
             self.metrics,
             settings,
             load_settings=fresh,
-            use_settings=used.append,
+            use_settings=use,
             answer_limit_s=answer_limit_s,
         )
         return engine, used

@@ -278,6 +278,7 @@ class ScriptedControl:
     providers: list[str] = field(default_factory=list)
     """What SetProvider was called with; `reload` for each Reload."""
     metrics: Metrics = field(default_factory=Metrics)
+    awaiting_restart: tuple[str, ...] = ()
     _texts: list[str] = field(default_factory=list)
     _sessions: int = 0
 

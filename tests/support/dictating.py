@@ -100,8 +100,13 @@ class Dictating:
 
 
 @contextlib.asynccontextmanager
-async def dictating(server: SoundServer, bus: PrivateBus | None = None, **settings: str) -> AsyncIterator[Dictating]:
-    """The daemon with the bundled model on this sound server; settings of [microphone] as the environment writes them."""
+async def dictating(
+    server: SoundServer, bus: PrivateBus | None = None, config: Path | None = None, **settings: str
+) -> AsyncIterator[Dictating]:
+    """The daemon with the bundled model on this sound server; settings of [microphone] as the environment writes them.
+
+    `config` is a settings file, for what is to change at a reload.
+    """
     with (
         contextlib.nullcontext(bus) if bus else PrivateBus() as session_bus,
         tempfile.TemporaryDirectory(prefix="coldvox-daemon-") as place,
@@ -116,7 +121,7 @@ async def dictating(server: SoundServer, bus: PrivateBus | None = None, **settin
         }
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "coldvoxd"],
+                [sys.executable, "-m", "coldvoxd", *(["--config", str(config)] if config else [])],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

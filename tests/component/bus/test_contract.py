@@ -100,6 +100,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         "Degraded": "model-missing",
         "Progress": 0.5,
         "LastError": "a sentence",
+        "AwaitingRestart": [],
         "Version": __version__,
     }
 

@@ -63,6 +63,7 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "degraded": "",
         "progress": 0.25,
         "last_error": "",
+        "awaiting_restart": [],
         "version": __version__,
         "device": "Blue Yeti",
         "selection": "default",

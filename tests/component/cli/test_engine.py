@@ -28,11 +28,13 @@ async def test_retry_prints_the_last_utterance(running: RunningService, ctl: Ctl
 async def test_reload_and_provider(running: RunningService, ctl: Ctl) -> None:
     running.control.engine = EngineStatus(provider="CUDAExecutionProvider")
     assert await run(ctl, "reload") == Result(Exit.DONE, "settings and model reloaded\n", "")
-    assert (await run(ctl, "reload", "--json")).objects == [{"reloaded": True}]
+    assert (await run(ctl, "reload", "--json")).objects == [{"reloaded": True, "awaiting_restart": []}]
+    running.control.awaiting_restart = ("microphone.device",)
+    assert "microphone.device: after `systemctl --user restart coldvoxd`" in (await run(ctl, "reload")).out
     assert await run(ctl, "provider", "cuda") == Result(Exit.DONE, "recognition runs on CUDAExecutionProvider\n", "")
     shown = await run(ctl, "--json", "provider", "auto")
     assert shown.objects == [{"execution_provider": "CUDAExecutionProvider"}]
-    assert running.control.providers == ["reload", "reload", "cuda", "auto"]
+    assert running.control.providers == ["reload", "reload", "reload", "cuda", "auto"]
 
 
 @pytest.mark.parametrize(
