@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from coldvoxd import settings
 from coldvoxd.arguments import command_line
-from coldvoxd.core.errors import ColdvoxError, NameTaken, SettingsError
+from coldvoxd.core.errors import ColdvoxError, LibraryUnusable, NameTaken, SettingsError
 from coldvoxd.core.replacing import Handover
 
 log = logging.getLogger("coldvoxd")
@@ -17,7 +17,8 @@ log = logging.getLogger("coldvoxd")
 EXIT_FAILED = 1
 EXIT_NAME_TAKEN = 69
 EXIT_SETTINGS = 78
-"""sysexits.h's EX_UNAVAILABLE and EX_CONFIG. The unit doesn't restart after these: it would find the same again."""
+"""sysexits.h's EX_UNAVAILABLE and EX_CONFIG, the latter also for a library that cannot be loaded. The unit doesn't restart
+after these: it would find the same again."""
 
 
 def main() -> None:
@@ -43,8 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"coldvoxd: {fault}", file=sys.stderr)
         return EXIT_SETTINGS
     set_up_logging(chosen.log.level)
-    from coldvoxd.daemon import Daemon
-    from coldvoxd.replacement import handed_over, replace_process
+    try:
+        from coldvoxd.daemon import Daemon
+        from coldvoxd.replacement import handed_over, replace_process
+    except (ImportError, OSError) as error:
+        log.critical("%s", LibraryUnusable.because(error))
+        return EXIT_SETTINGS
 
     async def serve() -> Handover | None:
         return await Daemon(chosen, lambda: settings.load(arguments.config), handed_over()).serve()

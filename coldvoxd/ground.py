@@ -32,9 +32,10 @@ class Ground:
                 self._metrics.count(Count.ATTEMPTS_AGAIN)
             try:
                 return await self._within_limit(utterance)
-            except ProviderFault as fault:
-                log.warning("recognition failed on the CPU utterance=%d: %s", utterance.id, fault)
-                self._tell_error(f"utterance {utterance.id}: {fault}")
+            except (ProviderFault, MemoryError) as fault:
+                reason = str(fault) or "there is not enough memory"
+                log.warning("recognition failed on the CPU utterance=%d: %s", utterance.id, reason)
+                self._tell_error(f"utterance {utterance.id}: {reason}")
                 last: Exception = fault
             except ColdvoxError:
                 raise
@@ -45,7 +46,7 @@ class Ground:
                     f"Utterance {utterance.id} met a fault of the daemon's own ({type(bug).__name__}); "
                     "please report it with `journalctl --user -u coldvoxd`."
                 ) from bug
-        raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {last}") from last
+        raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {reason}") from last
 
     async def _within_limit(self, utterance: Utterance) -> Hypothesis:
         """An utterance that takes too long is begun anew in two pieces, and what is whole first wins."""

@@ -20,7 +20,8 @@ import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
+from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable, ResourcesExhausted
+from coldvoxd.core.shortage import shortage
 from coldvoxd.core.stop import Stop
 from coldvoxd.memory import keep_freed, share_one_heap
 
@@ -44,6 +45,7 @@ share_one_heap()
 
 # pybind11 derives none of these from a common class of their own.
 _FAILURES: tuple[type[Exception], ...] = (
+    MemoryError,
     *(
         error
         for error in vars(native).values()
@@ -288,7 +290,7 @@ def open_session(
 ) -> Session:
     """Open a graph on the provider asked for, and on no other.
 
-    Raises ModelInvalid where the file can't be loaded, and ProviderUnavailable where the session's first active
+    Raises ModelInvalid where the file can't be loaded, ResourcesExhausted where memory or threads are lacking for that, and ProviderUnavailable where the session's first active
     provider is not `provider` (a short or a full name). ONNX Runtime's own fallback is off: it would go on elsewhere
     and say nothing. `packed` False opens faster and in less memory, and runs slower: see `session_options`.
     `content` is what to open where it isn't just what is in the file, with the file's own weights beside it; `prepared` says that it is `write_prepared`'s, which
@@ -316,6 +318,8 @@ def open_session(
             enable_fallback=False,
         )
     except _FAILURES as error:
+        if asked == f"CPU{SUFFIX}" and (lack := shortage(error)):
+            raise ResourcesExhausted(lack) from error
         if asked == f"CPU{SUFFIX}":
             raise ModelInvalid(
                 f"{path} is not a graph that ONNX Runtime {onnxruntime.__version__} can load ({_first_line(error)}): "

@@ -1,8 +1,8 @@
 """The recognizers that the settings ask for and this machine has: which there are, and how each is opened."""
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -10,14 +10,16 @@ from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.asr.staged import StagedRecognizer
 from coldvoxd.core import lengths
 from coldvoxd.core.cuda import room_wanted
-from coldvoxd.core.errors import ModelInvalid, ModelMissing, ProviderUnavailable
+from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ProviderUnavailable, ResourcesExhausted
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import AUTO_PRECISION, EngineStatus, ModelFiles, Precision
 from coldvoxd.golden import believed, clip
 from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
 from coldvoxd.models.converted import find_converted
+from coldvoxd.models.find import shortened
 from coldvoxd.models.golden import recorded, truths
 from coldvoxd.models.prepared import find_form
 from coldvoxd.ort import AUTO, CPU, CUDA, Session, available_providers, likely_accelerator, short_name
@@ -105,13 +107,29 @@ def files_on_accelerator(settings: ModelSettings) -> ModelFiles:
     return find_converted(settings.name, Precision.FP16) or find_model(settings.name, Precision.FP32)
 
 
+@contextmanager
+def _faults_explained() -> Iterator[None]:
+    """What the machine lacks and what cannot be read on the way, as ResourcesExhausted and ModelInvalid."""
+    try:
+        yield
+    except ColdvoxError:
+        raise
+    except (MemoryError, OSError, RuntimeError) as error:
+        if lack := shortage(error):
+            raise ResourcesExhausted(lack) from error
+        if isinstance(error, OSError):
+            raise ModelInvalid(f"The model cannot be read: {error}") from error
+        raise
+
+
+@_faults_explained()
 def open_on_cpu(
     settings: ModelSettings, precision: Precision, *, packed: bool = True, wrap: Wrap = as_it_is
 ) -> Recognizer:
     """The model on the CPU in this precision, or else in the settings' or fp32.
 
     There is no next rung, so a precision that the golden clip speaks against is left only where there is another. Blocks
-    for seconds; raises ModelMissing or ModelInvalid.
+    for seconds; raises ModelMissing, ModelInvalid or ResourcesExhausted.
     """
     files = _files(settings.name, (precision, Precision.on_cpu(settings.precision)))
     recognizer = _opened(files, settings, packed=packed, wrap=wrap)
@@ -134,6 +152,7 @@ def cpu_precision(settings: ModelSettings) -> Precision:
     return Precision.on_cpu(settings.precision if own else settings.standby_precision)
 
 
+@_faults_explained()
 def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
     """As `open_on_cpu`; where the model is prepared it serves within moments, slower at first.
 
@@ -168,7 +187,7 @@ def _opened(files: ModelFiles, settings: ModelSettings, *, packed: bool, wrap: W
 def engine_at_start(settings: ModelSettings) -> EngineStatus:
     """What is known of the engine before anything is loaded."""
     return EngineStatus(
-        model=settings.name,
+        model=shortened(settings.name),
         precision=Precision.on_cpu(settings.precision),
         available_providers=available_providers(),
         loading=True,

@@ -83,12 +83,22 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     """
     source = path or default_path()
     values: dict[str, dict[str, object]] = {field.name: {} for field in dataclasses.fields(Settings)}
-    if path is not None or source.exists():
+    if path is not None or exists(source):
         _read_file(source, values)
     _read_environment(environment, values)
     return Settings(
         **{field.name: _section_type(field)(**values[field.name]) for field in dataclasses.fields(Settings)}
     )
+
+
+def exists(source: Path) -> bool:
+    """Whether there is a settings file. Raises SettingsError where that can't be found out."""
+    try:
+        return source.exists()
+    except OSError as fault:
+        raise SettingsError(
+            f"{source} can't be read: {fault.strerror}. Check the permissions of its directory."
+        ) from fault
 
 
 def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from coldvoxd.core import failover
-from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady
+from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ResourcesExhausted
 from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason
 from coldvoxd.core.gpuhealth import Verdict
 from coldvoxd.core.metrics import Count, Metrics
@@ -113,7 +113,7 @@ class Supervisor:
             except ColdvoxError as fault:
                 missing = isinstance(fault, ModelMissing)
                 found = await self._explained(fault)
-                self._refuse(found, "model-missing" if missing else "model-invalid")
+                self._refuse(found, _code(fault))
                 if found.progress >= 0:  # LastError has what is waited for; it changes often
                     await asyncio.sleep(LOOK_WHILE_FETCHING_S)
                     continue
@@ -430,3 +430,10 @@ class Supervisor:
         if status != self.status:
             self.status = status
             self._on_change()
+
+
+def _code(fault: ColdvoxError) -> str:
+    """Of Degraded, for a model that could not be loaded."""
+    if isinstance(fault, ModelMissing):
+        return "model-missing"
+    return "resources-exhausted" if isinstance(fault, ResourcesExhausted) else "model-invalid"

@@ -16,13 +16,13 @@ def config(arguments: Namespace, output: Output) -> Exit:
     path = settings.default_path()
     match arguments.action:
         case "path":
-            output.result({"path": str(path), "exists": path.exists()}, str(path))
+            output.result({"path": str(path), "exists": settings.exists(path)}, str(path))
         case "example":
             output.result({"example": settings.example()}, settings.example().rstrip())
         case "check":
             settings.load(arguments.file)
             checked = arguments.file or path
-            there = arguments.file is not None or path.exists()
+            there = arguments.file is not None or settings.exists(path)
             text = f"{checked} can be used" if there else f"there is no {path}; the defaults are used"
             output.result({"path": str(checked), "exists": there, "valid": True}, text)
         case "get":

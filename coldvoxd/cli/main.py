@@ -10,7 +10,7 @@ from coldvoxd import __version__
 from coldvoxd.cli.arguments import parse_arguments
 from coldvoxd.cli.exits import Exit, UsageFault, exit_for
 from coldvoxd.cli.output import Output
-from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.errors import ColdvoxError, LibraryUnusable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ColdvoxError as error:
         output.error(error)
         return exit_for(error)
+    except ImportError as error:
+        unusable = LibraryUnusable.because(error)
+        output.error(unusable)
+        return exit_for(unusable)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:

@@ -101,6 +101,22 @@ class ModelInvalid(NotReady):
     """A model directory whose files don't fit together."""
 
 
+class ResourcesExhausted(NotReady):
+    """There is too little memory, or there are too few threads, to load the model; the message says which."""
+
+
+class LibraryUnusable(ColdvoxError):
+    """A library that coldvoxd is built on cannot be loaded; the message names it and the remedy."""
+
+    @classmethod
+    def because(cls, error: Exception) -> "LibraryUnusable":
+        """From what an import raised: ImportError, or OSError where a package loads a C library itself."""
+        return cls(
+            f"A library that coldvoxd needs cannot be loaded: {error}. Install coldvoxd again, with the system's packages "
+            "that its installation names; `coldvoxctl doctor` checks each library."
+        )
+
+
 class FetchFault(ColdvoxError):
     """A model could not be fetched, and trying again would change nothing; the message says what would."""
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from coldvoxd.doctor.finding import Doing, Finding, Verdict, fail
+from coldvoxd.doctor.software import INSTALL_AGAIN
 
 KILL_LIMIT_S = 2.0
 """How long a killed check may take to go; one in uninterruptible sleep doesn't go at all and is left behind."""
@@ -84,7 +85,11 @@ def _in_a_process(name: str, limit_s: float) -> list[Finding]:
         last = (err.strip().splitlines() or ["it said nothing"])[-1]
         how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
         part = doing.part if doing else CHECKS[name].part
-        findings.append(fail(part, f"this check ended with {how}: {last}", doing.remedy if doing else _REPORT))
+        if last.startswith(("ImportError", "ModuleNotFoundError")):
+            how, remedy = "a library that cannot be loaded", INSTALL_AGAIN
+        else:
+            remedy = doing.remedy if doing else _REPORT
+        findings.append(fail(part, f"this check ended with {how}: {last}", remedy))
     return findings
 
 

@@ -21,7 +21,7 @@ def check() -> Iterator[Finding | Doing]:
     path = settings.default_path()
     try:
         model = settings.load().model
-        yield ok("settings", str(path) if path.exists() else f"defaults; there is no {path}")
+        yield ok("settings", str(path) if settings.exists(path) else f"defaults; there is no {path}")
     except SettingsError as error:
         model = ModelSettings()
         yield fail("settings", str(error), "mend that line; `coldvoxctl config example` shows every setting")

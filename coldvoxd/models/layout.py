@@ -1,5 +1,6 @@
 """What a Parakeet model directory must hold."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,13 +42,22 @@ def model_files(name: str, directory: Path, precision: Precision) -> ModelFiles:
             + (f"; it has precision {' and '.join(others)}, set `precision` under [model]" if others else "")
             + f". {fetch_hint(name, precision)}"
         )
+    _check_readable(found.vocabulary, *([found.config] if found.config else ()))
     problems = [problem for graph in (found.encoder, found.decoder_joint) for problem in _problems(graph)]
     if problems:
         raise ModelInvalid(f"{'; '.join(problems)}. {fetch_hint(name, precision)}")
     return found
 
 
+def _check_readable(*paths: Path) -> None:
+    """Raise ModelInvalid naming the first file that this user may not read."""
+    for path in paths:
+        if not os.access(path, os.R_OK):
+            raise ModelInvalid(f"{path} cannot be read by this user: change its permissions or its owner")
+
+
 def _problems(graph: Path) -> Iterator[str]:
+    _check_readable(graph)
     try:
         check_whole(graph)
         needed = external_files(graph)
@@ -58,5 +68,7 @@ def _problems(graph: Path) -> Iterator[str]:
         data = graph.parent / location
         if not data.is_file():
             yield f"{data} is missing, which holds the weights of {graph.name}"
-        elif data.stat().st_size < size:
+            continue
+        _check_readable(data)
+        if data.stat().st_size < size:
             yield f"{data} is cut off: {data.stat().st_size} of at least {size} bytes are there"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,6 +15,20 @@ async def eventually(probe: Callable[[], T], *, patience_s: float = PATIENCE_S, 
     deadline_s = time.monotonic() + patience_s
     while True:
         answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > deadline_s:
+            raise AssertionError(f"did not come within {patience_s:g} s: {what or probe}; last seen: {answer!r}")
+        await asyncio.sleep(0.02)
+
+
+async def eventually_answered(
+    probe: Callable[[], Awaitable[T]], *, patience_s: float = PATIENCE_S, what: str = ""
+) -> T:
+    """The same where the probe has to be awaited."""
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        answer = await probe()
         if answer:
             return answer
         if time.monotonic() > deadline_s:

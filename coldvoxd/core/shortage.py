@@ -1,0 +1,26 @@
+"""Tells a machine that lacks memory or threads from a model that cannot be loaded: native code reports both by text."""
+
+import errno
+
+_MEMORY = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
+_THREADS = ("pthread_create failed", "can't start new thread")
+"""ONNX Runtime's and CPython's own words, as seen with RLIMIT_AS and RLIMIT_NPROC (onnxruntime-gpu 1.31.1)."""
+
+MEMORY = (
+    "There is not enough memory to load the model: free some, or set `precision` under [model] to `int8`, which takes a "
+    "quarter of it. A limit of the service counts too (MemoryMax, LimitAS)."
+)
+THREADS = (
+    "No more threads can be started to load the model: raise the limit of the service or of this user (TasksMax, "
+    "LimitNPROC, `ulimit -u`), or set `threads` under [model] lower."
+)
+
+
+def shortage(error: BaseException) -> str:
+    """What the machine lacks and what to do, where that is why `error` was raised; otherwise empty."""
+    text = str(error)
+    if isinstance(error, MemoryError) or any(words in text for words in _MEMORY):
+        return MEMORY
+    if isinstance(error, OSError):
+        return MEMORY if error.errno == errno.ENOMEM else ""
+    return THREADS if any(words in text for words in _THREADS) else ""
