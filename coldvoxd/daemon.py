@@ -58,6 +58,8 @@ DEVICE, METRICS, NOTICE, BUS, LAST = "device", "metrics", "notice", "bus", "last
 """What is handed over to a new process: the chosen microphone, figures, what people were told, the bus, RetryLast's audio."""
 RESTING = "resting"
 """And that nobody has dictated for long, so that the accelerator rests."""
+USABLE = "usable-providers"
+"""Execution providers that were found usable on this machine."""
 
 
 class Daemon:
@@ -104,6 +106,7 @@ class Daemon:
             use_settings=self._use_settings,
             card_figures=self._card.figures,
         )
+        self._recognition.use_findings(self._past.carried.get(USABLE, ()))
         if self._past.carried.get(RESTING):
             self._recognition.begin_at_rest()
         microphone = open_microphone(settings.microphone)
@@ -154,7 +157,7 @@ class Daemon:
         Raises NameTaken, or BusUnavailable when the bus goes away.
         """
         self._notifier.status("starting")
-        service = await BusService.connect(Controls(self._pipeline, self._engine, self._files, self._microphone))
+        service = await BusService.connect(self._controls())
         await service.check_name_free()
         self._recognition.look_for_missing = lambda model: ModelFetching(model, service.units).look
         async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
@@ -208,6 +211,15 @@ class Daemon:
         counted = not (self._recognition.slept or self._recognition.resting)
         return self._past.next(asyncio.get_running_loop().time(), heard_s, self._carried(bus), counted=counted)
 
+    def _controls(self) -> Controls:
+        return Controls(
+            self._pipeline,
+            self._engine,
+            self._files,
+            self._microphone,
+            problems=(self._recognition, self._microphone),
+        )
+
     def _carried(self, bus: str) -> dict[str, Any]:
         """What a new process in our place goes on with."""
         chosen = self._microphone.selection
@@ -218,6 +230,7 @@ class Daemon:
             BUS: bus,
             LAST: self._pipeline.last_carried(),
             RESTING: self._recognition.resting,
+            USABLE: self._recognition.status.usable_providers,
         }
 
     async def _load(self, service: BusService) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from coldvoxd.capture import CaptureCondition, CaptureKeeper
 from coldvoxd.core.errors import UnknownDevice
 from coldvoxd.core.microphones import DEFAULT, Policy, SoundView, Source, find, policy_in_force
+from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import MicrophoneSettings
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,12 @@ class MicrophoneKeeper:
             self._choose(settings.device)
         else:
             self._apply()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Implements ProblemSource."""
+        lost = (Problem.MICROPHONE_LOST,) if self.problem else ()
+        return (*lost, Problem.MICROPHONE_MUTED) if self.muted else lost
 
     def select(self, name: str) -> None:
         self._choose(self._named(name))

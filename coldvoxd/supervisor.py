@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from coldvoxd.core import failover
@@ -13,10 +13,12 @@ from coldvoxd.core.gpuhealth import Verdict
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import moved_back, varied
 from coldvoxd.core.ports import CardWatch, MissingModel
+from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
 from coldvoxd.ground import Ground
 from coldvoxd.hedging import Hedging
 from coldvoxd.ladder import Ladder
+from coldvoxd.ort import short_name
 from coldvoxd.rung import Rung
 from coldvoxd.standby import Standby
 from coldvoxd.trial import Trial, class_of_failure
@@ -143,6 +145,7 @@ class Supervisor:
             last_error="",
             progress=-1.0,
         )
+        self._found(self._standby.provider, usable=True)
         log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._standby.provider)
         self._settled.set()
         await self._begin()
@@ -215,6 +218,10 @@ class Supervisor:
             return hypothesis
         self._metrics.count(Count.MENDED)
         return moved_back(again, utterance.duration_s)
+
+    def use_findings(self, usable_providers: Iterable[str]) -> None:
+        """Providers, by their short names, that another supervisor or process found usable; replaces what was known."""
+        self._publish(usable_providers=tuple(usable_providers))
 
     def tell_error(self, message: str) -> None:
         """Something else went wrong that people should know of; a sentence without spoken text."""
@@ -347,6 +354,7 @@ class Supervisor:
             fault_class, reason = self._watch.refined(fault_class, reason)
         self._metrics.fault(fault_class, reason)
         self._publish(last_error=message)
+        self._note_unusable(fault_class, reason)
         now_s = asyncio.get_running_loop().time()
         self.tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
 
@@ -402,10 +410,12 @@ class Supervisor:
             self._touched = before or fault_class is not FaultClass.ABSENT
             log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
+            self._note_unusable(fault_class, reason)
             if self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:
                 self._fault(fault_class, reason, str(fault))
         else:
             self._metrics.accelerator_load_s = asyncio.get_running_loop().time() - began_s
+            self._found(self._name, usable=True)
             if self._state.phase in {Phase.STARTING, Phase.PROBING}:
                 self.tell(failover.Loaded(asyncio.get_running_loop().time()))
             else:
@@ -417,10 +427,24 @@ class Supervisor:
             return await self.look_for_missing(fault)
         return MissingModel(fault if isinstance(fault, NotReady) else NotReady(str(fault)), str(fault))
 
-    def _refuse(self, found: MissingModel, code: str) -> None:
+    def _refuse(self, found: MissingModel, problem: Problem) -> None:
         self._refusal = found.refusal
-        self._publish(loading=False, ready=False, degraded=code, last_error=found.last_error, progress=found.progress)
+        self._publish(
+            loading=False,
+            ready=False,
+            degraded=problem.value,
+            last_error=found.last_error,
+            progress=found.progress,
+        )
         self._settled.set()
+
+    def _note_unusable(self, fault_class: FaultClass, reason: Reason) -> None:
+        """After a fault that time does not heal the accelerator counts as unusable, until a trial succeeds."""
+        if fault_class is FaultClass.ABSENT or reason is Reason.GPU_WRONG_OUTPUT:
+            self._found(self._name, usable=False)
+
+    def _found(self, provider: str, *, usable: bool) -> None:
+        self._publish(usable_providers=self.status.found(short_name(provider), usable=usable).usable_providers)
 
     def _note_error(self, message: str) -> None:
         self._publish(last_error=message)
@@ -432,8 +456,8 @@ class Supervisor:
             self._on_change()
 
 
-def _code(fault: ColdvoxError) -> str:
-    """Of Degraded, for a model that could not be loaded."""
+def _code(fault: ColdvoxError) -> Problem:
+    """For a model that could not be loaded."""
     if isinstance(fault, ModelMissing):
-        return "model-missing"
-    return "resources-exhausted" if isinstance(fault, ResourcesExhausted) else "model-invalid"
+        return Problem.MODEL_MISSING
+    return Problem.RESOURCES_EXHAUSTED if isinstance(fault, ResourcesExhausted) else Problem.MODEL_INVALID

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from coldvoxd.core.errors import ModelMissing, ProviderUnavailable
@@ -11,6 +11,7 @@ from coldvoxd.core.gpuhealth import Effect as HealthEffect
 from coldvoxd.core.gpuhealth import Struck, Unwell, WellAgain
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
+from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Hypothesis, Utterance
 from coldvoxd.rung import LOAD_LIMIT_S
@@ -73,6 +74,11 @@ class Switch:
     @property
     def status(self) -> EngineStatus:
         return self._place.supervisor.status
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Implements ProblemSource."""
+        return self.status.problems
 
     @property
     def wants_new_process(self) -> bool:
@@ -157,6 +163,7 @@ class Switch:
         async with self._changing:
             await self._attempted.wait()  # else its utterances would wait for a model that nobody loads any more
             place = self._made(settings)
+            place.supervisor.use_findings(self.status.usable_providers)
             place.supervisor.begins_at_rest = self.resting and not strictly
             try:
                 async with asyncio.timeout(LOAD_LIMIT_S):
@@ -170,6 +177,8 @@ class Switch:
             except BaseException:
                 place.supervisor.close()
                 raise
+            finally:
+                self._place.supervisor.use_findings(place.supervisor.status.usable_providers)
             replaced, self._place = self._place, place
             if self._asleep:
                 self._suspending = asyncio.create_task(place.supervisor.suspend(), name="sleep")
@@ -217,6 +226,10 @@ class Switch:
                 supervisor.well_again()
             case Struck(verdict):
                 supervisor.struck(verdict)
+
+    def use_findings(self, usable_providers: Iterable[str]) -> None:
+        """Providers, by their short names, that the process before this one found usable. Before `load`."""
+        self._place.supervisor.use_findings(usable_providers)
 
     def begin_at_rest(self) -> None:
         """Leave the accelerator alone until somebody dictates, as the process before this one did. Before `load`."""

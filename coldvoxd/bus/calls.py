@@ -12,8 +12,9 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.options import parse_options
 from coldvoxd.bus.text import bus_text
 from coldvoxd.core.errors import ColdvoxError
-from coldvoxd.core.ports import DictationControl, MicrophoneControl
-from coldvoxd.core.values import EngineStatus, SessionOptions
+from coldvoxd.core.ports import Controls
+from coldvoxd.core.problems import by_severity
+from coldvoxd.core.values import SessionOptions
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +22,10 @@ logger = logging.getLogger(__name__)
 class Calls:
     """Turns bus calls into calls of the DictationControl and the MicrophoneControl. Event loop only, inside the serving of a call."""
 
-    def __init__(self, connection: Connection, control: DictationControl, microphone: MicrophoneControl) -> None:
-        self._control = control
-        self._microphone = microphone
+    def __init__(self, connection: Connection, controls: Controls) -> None:
+        self._control = controls.dictation
+        self._microphone = controls.microphone
+        self._problem_sources = controls.problems
         self._callers = Callers(connection, self._caller_left)
         self._bound: dict[int, str] = {}
         """Unique name of the caller by the number of the session bound to it."""
@@ -79,11 +81,18 @@ class Calls:
             "Precision": engine.precision,
             "ExecutionProvider": engine.provider,
             "AvailableProviders": list(engine.available_providers),
-            "Degraded": self._degraded(engine),
+            "UsableProviders": list(engine.usable_providers),
+            **self.problems(),
             "Progress": engine.progress,
             "LastError": bus_text(engine.last_error),
             "Version": __version__,
         }
+
+    def problems(self) -> dict[str, Any]:
+        """The values of Engine1's properties Problems, every code that holds now, and Degraded, the first of them."""
+        found = by_severity(problem for source in self._problem_sources for problem in source.problems)
+        codes = [problem.value for problem in found]
+        return {"Problems": codes, "Degraded": codes[0] if codes else ""}
 
     def microphone_properties(self) -> dict[str, Any]:
         """Values of Microphone1's properties, by name."""
@@ -97,14 +106,6 @@ class Calls:
             "Muted": microphone.muted,
             "Problem": bus_text(microphone.problem),
         }
-
-    def _degraded(self, engine: EngineStatus) -> str:
-        """The one code that matters most: what is not recognized, what is not heard, what is recognized otherwise."""
-        if engine.degraded and not engine.ready:
-            return engine.degraded
-        if self._microphone.problem:
-            return "microphone-lost"
-        return "microphone-muted" if self._microphone.muted else engine.degraded
 
     def session_ended(self, session: int) -> None:
         """Its caller need not be watched any more."""

@@ -138,6 +138,14 @@ class Engine1(ServiceInterface):
         return self._property("AvailableProviders")
 
     @dbus_property(access=_READ)
+    def UsableProviders(self) -> "as":
+        return self._property("UsableProviders")
+
+    @dbus_property(access=_READ)
+    def Problems(self) -> "as":
+        return self._property("Problems")
+
+    @dbus_property(access=_READ)
     def Degraded(self) -> "s":
         return self._property("Degraded")
 

@@ -39,7 +39,7 @@ class BusService:
         """For `connect`; exports the object."""
         self._connection = connection
         self._engine_control = controls.engine
-        self._calls = Calls(connection, controls.dictation, controls.microphone)
+        self._calls = Calls(connection, controls)
         self._file_calls = FileCalls(connection, controls.files)
         self._engine_calls = EngineCalls(controls.engine)
         self._dictation = Dictation1(self._calls, self._file_calls)
@@ -109,8 +109,8 @@ class BusService:
     def dictation_started(self, session: int) -> None:
         if self._connection.usable:
             self._dictation.DictationStarted(session)
-            if degraded := self._calls.engine_properties()["Degraded"]:
-                self._engine.emit_properties_changed({"Degraded": degraded})
+            if (problems := self._calls.problems())["Problems"]:
+                self._engine.emit_properties_changed(problems)
 
     def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
         """The text of a private session goes to its owner first, then everybody learns that it ended."""

@@ -145,8 +145,8 @@ Exit code 1 where there are problems.
 """
 
 _STATUS_JSON = """\
-With --json the fields state, session, model, precision, execution_provider, available_providers, degraded, progress,
-last_error and version, and of the microphone: device, selection, open, policy, muted and problem; their meanings are those of
+With --json the fields state, session, model, precision, execution_provider, available_providers, usable_providers,
+problems, degraded, progress, last_error and version, and of the microphone: device, selection, open, policy, muted and problem; their meanings are those of
 the bus properties.
 """
 

@@ -79,14 +79,16 @@ def _snake_case(name: str) -> str:
 
 def _for_people(status: dict[str, Any]) -> str:
     session, progress = status["Session"], status["Progress"]
+    problems = ", ".join(status.get("Problems", ())) or status["Degraded"]  # a daemon of an earlier version has none
     rows = [
         ("state", status["State"] + (f", session {session}" if session else "")),
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
         ("provider", status["ExecutionProvider"] or "none open"),
         ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
+        ("usable", ", ".join(status.get("UsableProviders", ()))),
         ("microphone", _microphone(status)),
         ("", status["Problem"]),
-        ("health", f"degraded: {status['Degraded']}" if status["Degraded"] else "good"),
+        ("health", f"degraded: {problems}" if problems else "good"),
         ("progress", f"{progress:.0%}" if progress >= 0 else ""),
         ("last error", status["LastError"]),
         ("restart for", ", ".join(status.get("AwaitingRestart", ()))),

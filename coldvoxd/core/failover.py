@@ -23,6 +23,8 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from coldvoxd.core.problems import Problem
+
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 900.0
 GROWTH = 2.0
@@ -54,19 +56,19 @@ class FaultClass(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why recognition is not where it should be, as `Degraded` tells it."""
+    """Why recognition is not where it should be: the problem codes of the accelerator."""
 
     NONE = ""
-    NO_GPU = "no-gpu"
-    GPU_LOST = "gpu-lost"
-    GPU_OUT_OF_MEMORY = "gpu-out-of-memory"
-    GPU_TIMEOUT = "gpu-timeout"
-    GPU_WRONG_OUTPUT = "gpu-wrong-output"
-    GPU_FAULT = "gpu-fault"
-    GPU_OVERHEATING = "gpu-overheating"
-    GPU_MEMORY_ERRORS = "gpu-memory-errors"
-    DRIVER_MISMATCH = "driver-mismatch"
-    SLEEP = "sleep"
+    NO_GPU = Problem.NO_GPU.value
+    GPU_LOST = Problem.GPU_LOST.value
+    GPU_OUT_OF_MEMORY = Problem.GPU_OUT_OF_MEMORY.value
+    GPU_TIMEOUT = Problem.GPU_TIMEOUT.value
+    GPU_WRONG_OUTPUT = Problem.GPU_WRONG_OUTPUT.value
+    GPU_FAULT = Problem.GPU_FAULT.value
+    GPU_OVERHEATING = Problem.GPU_OVERHEATING.value
+    GPU_MEMORY_ERRORS = Problem.GPU_MEMORY_ERRORS.value
+    DRIVER_MISMATCH = Problem.DRIVER_MISMATCH.value
+    SLEEP = Problem.SLEEP.value
     """The machine sleeps or slept, and the accelerator has not been taken up again."""
 
 

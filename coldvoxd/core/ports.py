@@ -1,6 +1,6 @@
 """The seams of coldvoxd: what each part expects of the others."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.gpuhealth import Verdict
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.microphones import Policy
+from coldvoxd.core.problems import Problem
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import (
@@ -125,6 +126,19 @@ class MissingModel:
     """For the property LastError; without figures that change every second."""
     progress: float = -1.0
     """0..1 while it is being fetched, otherwise -1."""
+
+
+class ProblemSource(Protocol):
+    """A part of the daemon that knows what is wrong with its subject. Event loop only.
+
+    `Controls.problems` lists them all; the bus service merges and publishes their codes. A source that has changed
+    notifies the service with `Announcer.state_changed`, or with the daemon's `on_change`.
+    """
+
+    @property
+    def problems(self) -> Collection[Problem]:
+        """The codes that hold now, in any order."""
+        ...
 
 
 class DictationControl(Protocol):
@@ -261,6 +275,8 @@ class Controls:
     engine: EngineControl
     files: FileControl
     microphone: MicrophoneControl
+    problems: tuple[ProblemSource, ...]
+    """Each part of the daemon that has problem codes of its own."""
 
 
 class Announcer(Protocol):

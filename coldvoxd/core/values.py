@@ -1,11 +1,13 @@
 """The values that flow through coldvoxd, all frozen."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from coldvoxd.core.problems import Problem
 
 SAMPLE_RATE = 16_000
 """Samples a second, everywhere past the microphone's adapter."""
@@ -292,11 +294,26 @@ class EngineStatus:
     provider: str = ""
     """First active provider of the open session, such as `CPUExecutionProvider`; empty while none is open."""
     available_providers: tuple[str, ...] = ()
+    """Short names, best first: those that the installed ONNX Runtime was built with."""
+    usable_providers: tuple[str, ...] = ()
+    """Short names, best first: those on which the model was opened and tried with success."""
     degraded: str = ""
-    """Empty when healthy, otherwise a documented reason code."""
+    """The engine's own problem code; empty where it has none."""
     progress: float = -1.0
     last_error: str = ""
     ready: bool = False
     loading: bool = False
     features_size: int = 0
     """Mel bins that it takes; 0 where nothing has been open yet."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The engine's problem codes that hold now, in any order."""
+        return (Problem(self.degraded),) if self.degraded else ()
+
+    def found(self, provider: str, *, usable: bool) -> "EngineStatus":
+        """The same status once a provider, by its short name, was found usable or not usable."""
+        others = [name for name in self.usable_providers if name != provider]
+        ranks = {name: rank for rank, name in enumerate(self.available_providers)}
+        names = sorted([*others, provider] if usable else others, key=lambda name: ranks.get(name, -1))
+        return replace(self, usable_providers=tuple(names))

@@ -149,6 +149,33 @@ async def test_a_fault_in_a_run_costs_no_word_and_is_told(
         assert (await staged.hear(2)).text == heard(2)
 
 
+async def test_a_provider_is_usable_once_it_passed_its_trial_and_stays_so_while_time_may_heal_it(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path) as staged:
+        assert staged.seen[0].usable_providers == ()
+        assert staged.supervisor.status.usable_providers == ("cpu",)
+        await on_accelerator(staged)
+        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+        await staged.tell("FAULT memory")
+        await staged.hear(1)
+        assert staged.degraded == "gpu-out-of-memory"
+        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+        await staged.tell("FAULT wrong 2")
+        staged.probe_now()
+        await eventually(lambda: staged.degraded == "gpu-wrong-output")
+        assert staged.supervisor.status.usable_providers == ("cpu",)
+        staged.probe_now()
+        await on_accelerator(staged)
+        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+
+
+async def test_a_provider_that_is_compiled_in_and_absent_is_not_usable(tmp_path: Path) -> None:
+    async with stage(tmp_path, "REFUSE absent") as staged:
+        await eventually(lambda: staged.degraded == "no-gpu")
+        assert staged.supervisor.status.usable_providers == ("cpu",)
+
+
 async def test_a_burst_of_ten_with_a_fault_in_it_comes_out_whole_and_in_order(tmp_path: Path) -> None:
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)

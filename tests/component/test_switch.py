@@ -220,6 +220,27 @@ async def test_provider_changes_are_told_with_their_reason(house: House) -> None
     assert counts[Count.ATTEMPTS_AGAIN] == 1
 
 
+async def test_what_was_found_usable_is_remembered_across_changes(house: House) -> None:
+    virtual = replace(SETTINGS, provider=f"virtual:{house.socket}")
+    async with loaded(house) as switch:
+        assert switch.status.usable_providers == ("cpu",)
+        await switch.change(virtual, "requested", strictly=True)
+        assert set(switch.status.usable_providers) == {"virtual", "cpu"}
+        await switch.change(SETTINGS, "requested", strictly=True)
+        assert set(switch.status.usable_providers) == {"virtual", "cpu"}
+
+
+async def test_an_accelerator_that_has_gone_is_no_longer_usable_after_a_change_that_failed(house: House) -> None:
+    virtual = replace(SETTINGS, provider=f"virtual:{house.socket}")
+    async with loaded(house) as switch:
+        await switch.change(virtual, "requested", strictly=True)
+        await switch.change(SETTINGS, "requested", strictly=True)
+        await asyncio.to_thread(command, house.socket, "REFUSE absent")
+        with pytest.raises(ProviderUnavailable):
+            await switch.change(virtual, "requested", strictly=True)
+        assert switch.status.usable_providers == ("cpu",)
+
+
 async def test_the_accelerator_that_takes_over_at_the_start_is_told(house: House) -> None:
     async with loaded(house, replace(SETTINGS, provider=f"virtual:{house.socket}")) as switch:
         await eventually(lambda: switch.status.provider == PROVIDER, what="the accelerator in use")

@@ -75,7 +75,7 @@ def test_a_muted_microphone_is_told_before_and_while_one_dictates() -> None:
 @needs_gjs
 def test_every_reason_of_the_contract_has_words_and_an_unknown_one_is_shown_as_it_is() -> None:
     prose = (ROOT / "dbus/reference.md").read_text("utf-8")
-    paragraph = prose.split("### property Degraded")[1].split("###")[0]
+    paragraph = prose.split("### property Problems")[1].split("###")[0]
     codes = [code for code in REASONS.findall(paragraph) if "-" in code]
     assert len(codes) >= 12
     *known, unknown = presented([{"present": True, "State": "idle", "Degraded": code} for code in [*codes, "new-one"]])

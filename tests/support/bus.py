@@ -23,6 +23,7 @@ from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevi
 from coldvoxd.core.metrics import Figures, Metrics, Stage
 from coldvoxd.core.microphones import Policy
 from coldvoxd.core.ports import Announcer, Controls, FileControl
+from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.eventually import eventually, eventually_blocking
 
@@ -258,6 +259,35 @@ class BusClient:
 
 
 @dataclass
+class ScriptedMicrophone:
+    """A MicrophoneControl of two microphones, of which the test may say anything else."""
+
+    device: str = "Blue Yeti"
+    selection: str = "default"
+    devices: tuple[tuple[str, str], ...] = (("mic1", "Blue Yeti"), ("mic2", "Built-in Audio"))
+    device_open: bool = True
+    policy: Policy = Policy.ALWAYS
+    muted: bool = False
+    problem: str = ""
+    announcer: Announcer | None = None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Implements ProblemSource; muted and lost in the order that is not the published one."""
+        muted = (Problem.MICROPHONE_MUTED,) if self.muted else ()
+        return (*muted, Problem.MICROPHONE_LOST) if self.problem else muted
+
+    def select(self, name: str) -> None:
+        for known, description in self.devices:
+            if name in description:
+                self.device, self.selection = description, known
+                assert self.announcer is not None
+                self.announcer.state_changed()
+                return
+        raise UnknownDevice(f"There is no microphone “{name}”.")
+
+
+@dataclass
 class ScriptedControl:
     """All controls, whose microphone and recognizer are the test: it says what was spoken, with `say`."""
 
@@ -279,12 +309,18 @@ class ScriptedControl:
     """What SetProvider was called with; `reload` for each Reload."""
     metrics: Metrics = field(default_factory=Metrics)
     awaiting_restart: tuple[str, ...] = ()
+    microphone: ScriptedMicrophone = field(default_factory=ScriptedMicrophone)
     _texts: list[str] = field(default_factory=list)
     _sessions: int = 0
 
     @property
     def controls(self) -> Controls:
-        return Controls(self, self, _Files(self), ScriptedMicrophone())
+        return Controls(self, self, _Files(self), self.microphone, problems=(self, self.microphone))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Implements ProblemSource."""
+        return self.engine.problems
 
     @property
     def owner(self) -> str:
@@ -425,29 +461,6 @@ class _Files:
 
 
 @dataclass
-class ScriptedMicrophone:
-    """A MicrophoneControl of two microphones, of which the test may say anything else."""
-
-    device: str = "Blue Yeti"
-    selection: str = "default"
-    devices: tuple[tuple[str, str], ...] = (("mic1", "Blue Yeti"), ("mic2", "Built-in Audio"))
-    device_open: bool = True
-    policy: Policy = Policy.ALWAYS
-    muted: bool = False
-    problem: str = ""
-    announcer: Announcer | None = None
-
-    def select(self, name: str) -> None:
-        for known, description in self.devices:
-            if name in description:
-                self.device, self.selection = description, known
-                assert self.announcer is not None
-                self.announcer.state_changed()
-                return
-        raise UnknownDevice(f"There is no microphone “{name}”.")
-
-
-@dataclass
 class RunningService:
     """A service that has its name on a private bus."""
 
@@ -464,8 +477,7 @@ class RunningService:
 async def running_service(bus: PrivateBus, files: FileControl | None = None) -> AsyncIterator[RunningService]:
     """The service on this bus, obeying a ScriptedControl; files go to `files` where given."""
     control = ScriptedControl()
-    microphone = ScriptedMicrophone()
-    controls = replace(control.controls, microphone=microphone)
+    microphone, controls = control.microphone, control.controls
     service = await BusService.connect(replace(controls, files=files or controls.files), bus.address)
     control.announcer = microphone.announcer = service
     await service.own_name()

@@ -47,7 +47,9 @@ async def test_options_of_a_session(running: RunningService, ctl: Ctl) -> None:
 
 
 async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl) -> None:
-    running.control.engine = EngineStatus("mini", "int8", "CPUExecutionProvider", ("CPUExecutionProvider",), "", 0.25)
+    running.control.engine = EngineStatus(
+        "mini", "int8", "CPUExecutionProvider", ("CPUExecutionProvider",), ("cpu",), progress=0.25
+    )
     shown = await run(ctl, "status")
     assert shown.exit == 0
     for part in ("idle", "mini (int8)", "CPUExecutionProvider", "25%", "good", __version__):
@@ -60,6 +62,8 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "precision": "int8",
         "execution_provider": "CPUExecutionProvider",
         "available_providers": ["CPUExecutionProvider"],
+        "usable_providers": ["cpu"],
+        "problems": [],
         "degraded": "",
         "progress": 0.25,
         "last_error": "",
@@ -74,8 +78,9 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
     }
     assert len(status) == interface_xml().count("<property ") - 1, "all but the list of devices"
     running.control.engine = EngineStatus(degraded="model-missing", last_error="No model.")
+    running.microphone.muted = True
     shown = await run(ctl, "status")
-    for part in ("none loaded", "none open", "degraded: model-missing", "No model."):
+    for part in ("none loaded", "none open", "degraded: model-missing, microphone-muted", "No model."):
         assert part in shown.out
 
 
