@@ -7,6 +7,7 @@ from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, Dropped, Finish, Lost, Paused, Resumed, Scored, SpeechBegan, SpeechEnded
 from coldvoxd.core.features import BLOCK_SAMPLES, EarlyColumns
 from coldvoxd.core.levels import level_db
+from coldvoxd.core.metrics import Count
 from coldvoxd.core.reframe import joined
 from coldvoxd.core.values import EndReason, Gap, ScoredFrame, Utterance, samples_in
 from coldvoxd.outlets import Outlets
@@ -63,6 +64,10 @@ class Hearing:
         self._early_start_sample = 0
         """Of the utterance that is open, or was last."""
 
+    def begin(self) -> None:
+        """A session begins: nothing of the one before is left, however that ended."""
+        self._next_number = self._early = None
+
     def hear(self, session: Session, item: ScoredFrame | Gap) -> None:
         """A frame or a gap, unless the session hears no more."""
         if session.flushed:
@@ -72,7 +77,11 @@ class Hearing:
                 self._step(session, Lost(item.start_sample, item.start_sample + item.samples))
             return
         frame = item.frame
-        if frame.end_sample <= session.endpoint.floor_sample or frame.start_sample < session.fed_sample:
+        if frame.end_sample <= session.endpoint.floor_sample:
+            return
+        if frame.start_sample < session.fed_sample:
+            self._outlets.metrics.count(Count.FRAMES_REFUSED)
+            log.debug("session %d: a frame came out of order, at sample %d", session.id, frame.start_sample)
             return
         session.audio.append(frame)
         first_after_call = session.fed_sample <= session.start_sample < frame.end_sample

@@ -36,6 +36,7 @@ class Inbox:
         self._dropped_samples = 0
         self._wakened = True  # until released
         self._gather_samples = 0
+        self._delivering = self._asked_again = False
         self._closed = False
         self._last_offer_s = time.monotonic()
 
@@ -80,13 +81,27 @@ class Inbox:
             self._chunks.clear()
 
     def _hand_over(self) -> None:
+        """One delivery at a time: what a receiver asks for from within one comes after it, or samples would swap places."""
+        self._asked_again = self._delivering
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while delivery := self._taken():
+                self._asked_again = False
+                self._on_delivery(delivery)
+                if not self._asked_again:
+                    break
+        finally:
+            self._delivering = False
+
+    def _taken(self) -> Delivery | None:
+        """What is held; None where that is nothing."""
         with self._lock:
             self._wakened = False
-            if self._closed:
-                return
-            if not self._chunks:
-                return
+            if self._closed or not self._chunks:
+                return None
             delivery = Delivery(self._dropped_samples, tuple(self._chunks))
             self._chunks.clear()
             self._held_samples = self._dropped_samples = 0
-        self._on_delivery(delivery)
+            return delivery

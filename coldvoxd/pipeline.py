@@ -1,10 +1,11 @@
 """Frames in, transcripts out: the dictation session from its first sample to its last text. Event loop only."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from coldvoxd.core import dictation
 from coldvoxd.core.carrying import unpacked
 from coldvoxd.core.dictation import DictationState
 from coldvoxd.core.endpointing import EndpointState
-from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, RecognitionFailed, TextTimeout
+from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, NotReady, RecognitionFailed, TextTimeout
 from coldvoxd.core.metrics import Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.preroll import PreRoll
@@ -114,7 +115,7 @@ class Pipeline:
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
         self._loop = asyncio.get_running_loop()
-        self._asleep = False
+        self._asleep = self._closing = False
         self._busy_until_s = -math.inf
         self.microphone_problem = ""
         """Why there is no microphone, for NoMicrophone's message."""
@@ -203,9 +204,12 @@ class Pipeline:
         return self._keeper.status
 
     def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
+        with self._pre_roll.held():
+            return self._start(caller, options, called_s)
+
+    def _start(self, caller: str, options: SessionOptions, called_s: float) -> int:
         self._catch_up()
-        if not self._dictation.active:
-            self._keeper.check_ready()
+        self._check_startable()
         try:
             state, effects = dictation.step(self._dictation, dictation.Event.START)
         except NoMicrophone as fault:
@@ -224,11 +228,11 @@ class Pipeline:
             concluded=self._loop.create_future(),
         )
         session.concluded.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._session = session
+        self._session, self._dictation = session, state
+        self._hearing.begin()
         self._outlets.journal.begin(
             SpooledSession(session.id, caller, "", options, start_sample, settings), session.endpoint
         )
-        self._on_hearing(True)
         self._outlets.announcer.dictation_started(session.id)
         self._carry_out(state, effects)
         limit_s = options.max_seconds or self._settings.max_seconds
@@ -237,7 +241,16 @@ class Pipeline:
         log.info("session %d started by %s%s", session.id, caller, " (private)" if options.private else "")
         for item in self._pre_roll:
             self._hearing.hear(session, item)
+        # Only now: whoever hears of it catches up on the audio, and a later frame would shut the pre-roll out.
+        if not session.flushed:
+            self._on_hearing(True)
         return session.id
+
+    @contextlib.contextmanager
+    def start_pending(self) -> Iterator[None]:
+        """Inside, what was heard is kept for a call of `start` that has arrived and still waits for something."""
+        with self._pre_roll.held():
+            yield
 
     async def stop(self, caller: str, called_s: float) -> str:
         session = self._owned_session(caller)
@@ -290,11 +303,13 @@ class Pipeline:
 
     def on_screen_lock(self) -> None:
         """The microphone is about to be closed for the time of the lock: a session ends with what it has heard."""
+        self._catch_up()
         if self._dictation.active:
             self._tell(dictation.Event.SCREEN_LOCKED)
 
     def on_suspend(self) -> None:
         """The machine is about to sleep: a session ends with what it has heard; nothing else of that is kept."""
+        self._catch_up()
         self._asleep = True
         if self._dictation.active:
             self._tell(dictation.Event.SUSPENDING)
@@ -334,7 +349,9 @@ class Pipeline:
         await self._texts.run()
 
     async def shutdown(self, limit_s: float) -> None:
-        """End a session that runs, giving its texts so long to come."""
+        """End a session that runs, giving its texts so long to come; no session begins any more."""
+        self._closing = True
+        self._catch_up()
         self._tell(dictation.Event.SHUTDOWN)
         session = self._session
         if session is None:
@@ -385,6 +402,13 @@ class Pipeline:
 
     # Inside.
 
+    def _check_startable(self) -> None:
+        """Raise NotReady where no session can begin for another reason than the microphone."""
+        if self._closing:
+            raise NotReady("The daemon is stopping and begins no session. Try again once it has been started again.")
+        if not self._dictation.active:
+            self._keeper.check_ready()
+
     def _stop(self, session: Session, called_s: float) -> None:
         session.end_sample = self._clock.sample_at(called_s) + samples_in(self._settings.stop_tail_ms)
         self._tell(dictation.Event.STOP)
@@ -407,7 +431,7 @@ class Pipeline:
         self._dictation = state
         session = self._session
         for effect in effects:
-            if session is None:
+            if session is None or session.over:  # an effect may end it
                 break
             match effect:
                 case dictation.Effect.BEGIN:
@@ -453,12 +477,16 @@ class Pipeline:
         session.thrown_away = transcript is None
         if session.thrown_away:
             self._last.throw_away(session)
-        self._on_hearing(False)
         log.info("session %d ended: %s", session.id, reason)
         if transcript is None:
             self._outlets.journal.end(session.id)
         self._outlets.announcer.dictation_stopped(session.id, reason, transcript or "", session.text_reader)
         self._outlets.announcer.when_accepted(partial(self._outlets.journal.end, session.id))
+        self._settle(session, reason, transcript)
+        self._on_hearing(False)  # last: it catches up on the audio, and must find no session half ended
+
+    def _settle(self, session: Session, reason: StopReason, transcript: str | None) -> None:
+        """Answer those who wait for the session's text."""
         if session.concluded.done():
             return
         if transcript is None:
@@ -486,6 +514,7 @@ class Pipeline:
         """Tell an event later, if the session still runs and the event still means something to it."""
 
         def tell() -> None:
+            self._catch_up()
             if session is self._session and event in dictation.TABLE[self._dictation.phase]:
                 self._tell(event)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.errors import ColdvoxError, RecognitionFailed
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.speculation import Budget
 from coldvoxd.core.transcripts import transcript_of
@@ -144,7 +144,7 @@ class Texts:
             await job.decided.wait()
         finally:
             recognition.cancel()
-        fault = None if recognition.cancelled() else recognition.exception()
+        fault = _fault_of(recognition)
         if fault is not None and not isinstance(fault, ColdvoxError):
             raise fault
         if job.dropped:
@@ -197,6 +197,13 @@ class Texts:
         )
         self._outlets.announcer.transcribed(transcript, session.options.words, session.text_reader)
         self._outlets.announcer.when_accepted(partial(journal.settled, session.id, utterance.id))
+
+
+def _fault_of(recognition: "asyncio.Task[Hypothesis]") -> BaseException | None:
+    """Why a recognition that has ended gave no hypothesis; None where it gave one."""
+    if recognition.cancelled():  # by what it waited for, unless its job was dropped: the queue itself goes on
+        return RecognitionFailed("The recognizer was let go of while it worked.")
+    return recognition.exception()
 
 
 def _same_audio(one: Utterance, other: Utterance) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from dbus_next import Variant
 
 from coldvoxd import __version__
-from coldvoxd.bus.callers import Callers, current_caller
+from coldvoxd.bus.callers import Caller, Callers, current_caller
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.options import parse_options
 from coldvoxd.bus.text import bus_text
@@ -39,6 +39,10 @@ class Calls:
         parsed = parse_options(options)
         if not parsed.bind_to_caller:
             return self._control.start(caller.name, parsed, caller.called_s)
+        with self._control.start_pending():
+            return await self._start_bound(caller, parsed)
+
+    async def _start_bound(self, caller: Caller, parsed: SessionOptions) -> int:
         if not await self._callers.watch(caller.name):
             raise ColdvoxError("The caller has left the bus already: no session was begun.")
         try:

@@ -30,7 +30,7 @@ class NotOwner(ColdvoxError):
 
 
 class NotReady(ColdvoxError):
-    """No model is present."""
+    """No model is present, or the daemon is stopping."""
 
     dbus_name = "NotReady"
 

@@ -39,6 +39,8 @@ class Count(StrEnum):
     HEARD_AGAIN = "heard-again"
     """Utterances that held speech and in which no words were heard at first."""
     MENDED = "heard-again-with-words"
+    FRAMES_REFUSED = "frames-refused"
+    """Frames that reached a session out of order and were left out of it: lost audio, and always a fault of ours."""
     RETRIES = "retries-asked-for"
     """RetryLast that found an utterance."""
     PROVIDER_CHANGES = "provider-changes"

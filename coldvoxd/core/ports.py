@@ -1,6 +1,7 @@
 """The seams of coldvoxd: what each part expects of the others."""
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -160,6 +161,10 @@ class DictationControl(Protocol):
 
         Raises AlreadyActive, NotReady or NoMicrophone.
         """
+        ...
+
+    def start_pending(self) -> AbstractContextManager[None]:
+        """To be held around a wait between the arrival of a call of `start` and `start`: keeps what is heard meanwhile."""
         ...
 
     async def stop(self, caller: str, called_s: float) -> str:

@@ -1,5 +1,6 @@
 """What was heard last, and how far back a session that begins may reach in it."""
 
+import contextlib
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ PAUSE_IN_SPEECH_MS = 200
 """Pauses up to this belong to the speech in which a session's start reaches back."""
 SPARE_MS = 1000
 """Kept beyond what the settings ask for: a call is served somewhat after the moment that it counts from."""
+HELD_MS = 10_000
+"""Kept on top of that while a call waits to be served, as one does that must first ask the bus something."""
 
 
 class PreRoll:
@@ -19,6 +22,7 @@ class PreRoll:
 
     def __init__(self, settings: EndpointSettings, pre_roll_ms: int) -> None:
         self._heard: deque[ScoredFrame | Gap] = deque()
+        self._holds = 0
         self.use_settings(settings, pre_roll_ms)
 
     def use_settings(self, settings: EndpointSettings, pre_roll_ms: int) -> None:
@@ -26,17 +30,34 @@ class PreRoll:
         self._settings = settings
         self.pre_roll_ms = pre_roll_ms
         kept_samples = samples_in(pre_roll_ms + settings.lead_ms + SPARE_MS)
-        self._heard = deque(self._heard, maxlen=math.ceil(kept_samples / FRAME_SAMPLES) + 1)
+        self._limit = math.ceil(kept_samples / FRAME_SAMPLES) + 1
+        self._forget()
 
     def __iter__(self) -> Iterator[ScoredFrame | Gap]:
         return iter(tuple(self._heard))
 
     def append(self, item: ScoredFrame | Gap) -> None:
         self._heard.append(item)
+        self._forget()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, up to `HELD_MS` more is kept: a call has arrived, and cannot be served yet."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            self._forget()
 
     def clear(self) -> None:
         """Nothing that was heard may be used any more."""
         self._heard.clear()
+
+    def _forget(self) -> None:
+        limit = self._limit + (samples_in(HELD_MS) // FRAME_SAMPLES if self._holds else 0)
+        while len(self._heard) > limit:
+            self._heard.popleft()
 
     def reach_back(self, start_sample: int) -> int:
         """The earliest sample that a session may use.

@@ -111,3 +111,21 @@ async def test_what_is_gathered_wakes_the_loop_once_it_is_enough_and_can_be_had_
     inbox.gather(0)
     inbox.offer(chunk(7))
     await eventually(lambda: len(deliveries) == 3)
+
+
+async def test_a_receiver_that_asks_for_more_from_within_a_delivery_gets_it_afterwards_and_in_order() -> None:
+    order: list[int] = []
+
+    def receive(delivery: Delivery) -> None:
+        for held in delivery.chunks:
+            number = int(held.samples[0])
+            if number == 0:
+                inbox.offer(chunk(3))
+                inbox.release()
+            order.append(number)
+
+    inbox = Inbox(receive, limit_s=100.0)
+    for number in range(3):
+        inbox.offer(chunk(number))
+    inbox.release()
+    assert order == [0, 1, 2, 3]

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -345,6 +345,9 @@ class ScriptedControl:
         self._tell().dictation_started(self.session)
         self._become(State.LISTENING)
         return self.session
+
+    def start_pending(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def stop(self, caller: str, called_s: float) -> str:
         del called_s
