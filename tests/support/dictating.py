@@ -9,8 +9,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
@@ -101,11 +102,16 @@ class Dictating:
 
 @contextlib.asynccontextmanager
 async def dictating(
-    server: SoundServer, bus: PrivateBus | None = None, config: Path | None = None, **settings: str
+    server: SoundServer,
+    bus: PrivateBus | None = None,
+    config: Path | None = None,
+    program: str = "coldvoxd",
+    extra_environment: Mapping[str, str] = MappingProxyType({}),
+    **settings: str,
 ) -> AsyncIterator[Dictating]:
     """The daemon with the bundled model on this sound server; settings of [microphone] as the environment writes them.
 
-    `config` is a settings file, for what is to change at a reload.
+    `config` is a settings file, for what is to change at a reload; `program` a module to run in place of the daemon's.
     """
     with (
         contextlib.nullcontext(bus) if bus else PrivateBus() as session_bus,
@@ -118,10 +124,11 @@ async def dictating(
             "COLDVOXD_MODEL_NAME": "mini",
             "PYTHONPATH": str(ROOT),
             **{f"COLDVOXD_MICROPHONE_{name.upper()}": value for name, value in settings.items()},
+            **extra_environment,
         }
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "coldvoxd", *(["--config", str(config)] if config else [])],
+                [sys.executable, "-m", program, *(["--config", str(config)] if config else [])],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,125 @@
+"""Starts in the middle of speech, with a real daemon and a real sound server: what of the captured audio was heard."""
+
+import asyncio
+import json
+import random
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from coldvoxd.bus.contract import DICTATION, ENGINE
+from coldvoxd.core.values import SAMPLE_RATE
+from tests.support.audio import SoundServer
+from tests.support.dictating import Dictating, dictating
+from tests.support.speech import samples
+
+FILE_VARIABLE = "COLDVOX_TEST_OBSERVED"
+"""Names the file that the observed daemon writes to."""
+EDGE_DB = -45.0
+"""Below it the edges of a recording count as silence, and are left out of the continuous speech."""
+BEFORE_S = (0.1, 2.5)
+DURING_S = (0.2, 1.2)
+"""Between which times speech goes on before a start, and until the stop."""
+
+
+@dataclass(slots=True)
+class Observation:
+    """What one session heard, in frames of the capture."""
+
+    session: int
+    start_sample: int
+    """The moment of the call."""
+    floor_sample: int
+    """How far back the session was to reach."""
+    heard: int = 0
+    heard_before_start: int = 0
+    missing: list[int] = field(default_factory=list)
+    """Where frames begin that were captured between the floor and the last frame heard, and not heard."""
+    in_order: bool = True
+    altered: int = 0
+    """Utterances whose samples are not the captured ones."""
+    utterances: list[int] = field(default_factory=list)
+    """Where each of them begins."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether every frame from the floor on was heard, in order, and went to recognition as it was captured."""
+        return self.in_order and not self.missing and not self.altered
+
+    def encoded(self) -> str:
+        return json.dumps(asdict(self)) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """What came of the starts against one daemon."""
+
+    observations: tuple[Observation, ...]
+    refused: int
+    """The daemon's own count of frames that came out of order."""
+    gaps: int
+    """Losses of audio between the sound server and the daemon."""
+    wordless: int
+    """Sessions that gave no text."""
+
+
+@contextmanager
+def speaking(server: SoundServer) -> Iterator[None]:
+    """Speech without pauses, over and over, into the first microphone."""
+    with tempfile.TemporaryDirectory(prefix="coldvox-speech-") as place:
+        wav = Path(place) / "speech.wav"
+        soundfile.write(wav, np.concatenate([_trimmed(sample.wave()) for sample in samples()]), SAMPLE_RATE)
+        loop = ["sh", "-c", 'while paplay --device=speaker1 "$0"; do :; done', str(wav)]
+        process = subprocess.Popen(loop, env=server.environment(), start_new_session=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["kill", "--", f"-{process.pid}"], check=False)
+            process.wait()
+
+
+class Company:
+    """Daemons that run at once: they are started two at a time, and dictate once all of them have been."""
+
+    def __init__(self, daemons: int = 1) -> None:
+        self.door = asyncio.Semaphore(2)
+        self.together = asyncio.Barrier(daemons)
+
+
+async def start_in_mid_speech(server: SoundServer, times: int, seed: int, company: Company) -> Starts:
+    """So many sessions of one observed daemon, at moments that the seed decides."""
+    chance = random.Random(seed)
+    async with AsyncExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coldvox-observed-")))
+        file, runtime = place / "sessions.jsonl", place / "run"
+        runtime.mkdir(mode=0o700)
+        environment = {FILE_VARIABLE: str(file), "RUNTIME_DIRECTORY": str(runtime)}
+        async with company.door:
+            observed = dictating(server, program="tests.support.observed_daemon", extra_environment=environment)
+            daemon = await stack.enter_async_context(observed)
+            await daemon.until("Open", True)
+        await company.together.wait()
+        texts = [await _dictate(daemon, chance) for _ in range(times)]
+        metrics = await daemon.client.call("GetMetrics", interface=ENGINE)
+        await daemon.until("Session", 0, DICTATION)
+        observations = tuple(Observation(**json.loads(line)) for line in file.read_text().splitlines())
+    refused, gaps = metrics.get("frames-refused"), sum(metrics["gaps"].value.values())
+    return Starts(observations, refused.value if refused is not None else 0, gaps, texts.count(""))
+
+
+async def _dictate(daemon: Dictating, chance: random.Random) -> str:
+    await asyncio.sleep(chance.uniform(*BEFORE_S))  # of speech
+    await daemon.client.call("StartDictation")
+    await asyncio.sleep(chance.uniform(*DURING_S))
+    return str(await daemon.client.call("StopDictation"))
+
+
+def _trimmed(wave: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
+    (loud,) = np.nonzero(np.abs(wave) > 10 ** (EDGE_DB / 20))
+    return wave[loud[0] : loud[-1] + 1]
