@@ -28,6 +28,7 @@ from coldvoxd.engine import Engine
 from coldvoxd.fetching import ModelFetching
 from coldvoxd.files import FileJobs
 from coldvoxd.microphone import MicrophoneKeeper
+from coldvoxd.outcomes import Outcomes
 from coldvoxd.pipeline import Pipeline
 from coldvoxd.power import PowerWatch
 from coldvoxd.preparation import have_prepared
@@ -58,6 +59,8 @@ DEVICE, METRICS, NOTICE, BUS, LAST = "device", "metrics", "notice", "bus", "last
 """What is handed over to a new process: the chosen microphone, figures, what people were told, the bus, RetryLast's audio."""
 RESTING = "resting"
 """And that nobody has dictated for long, so that the accelerator rests."""
+NO_WORDS = "without-words"
+"""Whether the last session with speech gave no words."""
 USABLE = "usable-providers"
 """Execution providers that were found usable on this machine."""
 
@@ -90,6 +93,9 @@ class Daemon:
         self._noticed = notice.NoticeState(**self._past.carried.get(NOTICE, {}))
         self._metrics = Metrics()
         self._metrics.resume(self._past.carried.get(METRICS, {}))
+        self._outcomes = Outcomes(
+            self._metrics, self._notify_of_session, without_words=bool(self._past.carried.get(NO_WORDS))
+        )
         self._card = CardKeeper(settings.gpu, self._busy_until_s)
         self._recognition = Switch(
             self._supervise,
@@ -132,6 +138,7 @@ class Daemon:
             log_text=settings.log.spoken_text,
             metrics=self._metrics,
             on_hearing=self._on_hearing,
+            on_outcome=self._outcomes.note,
             catch_up=self._capture.catch_up,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
@@ -217,7 +224,7 @@ class Daemon:
             self._engine,
             self._files,
             self._microphone,
-            problems=(self._recognition, self._microphone),
+            problems=(self._recognition, self._microphone, self._outcomes),
         )
 
     def _carried(self, bus: str) -> dict[str, Any]:
@@ -230,6 +237,7 @@ class Daemon:
             BUS: bus,
             LAST: self._pipeline.last_carried(),
             RESTING: self._recognition.resting,
+            NO_WORDS: self._outcomes.without_words,
             USABLE: self._recognition.status.usable_providers,
         }
 
@@ -428,6 +436,10 @@ class Daemon:
         self._noticed, notice_ = notice.step(self._noticed, self._recognition.status, now_s)
         if notice_ is not None and self._settings.notifications.provider:
             service.notify(notice_)
+
+    def _notify_of_session(self, shown: notice.Notice) -> None:
+        if self._service is not None and self._settings.notifications.no_words:
+            self._service.notify(shown)
 
 
 def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:

@@ -173,8 +173,11 @@ class FileJobs:
         try:
             while (step := await self._step(job, lambda: _next(steps))) is not None:
                 for piece in step:
-                    transcription.take(piece, await self._keeper.recognize(piece, urgent=False))
+                    hypothesis = await self._keeper.recognize(piece, urgent=False)
+                    transcription.take(piece, hypothesis)
                     self._metrics.count(Count.FILE_PIECES)
+                    if not hypothesis.text:
+                        self._metrics.count(Count.FILE_PIECES_WITHOUT_WORDS)
                 if transcription.progress >= min(1.0, told + PROGRESS_STEP) and self._announcer is not None:
                     told = transcription.progress
                     self._announcer.file_progress(job.number, told, job.caller)

@@ -113,12 +113,15 @@ class Hearing:
                 case SpeechEnded():
                     self._outlets.announcer.speech_ended(session.id)
                 case Dropped():
+                    session.speech_samples += effect.speech_samples
+                    self._outlets.metrics.count(Count.DROPPED)
                     log.debug("session %d: %d samples of speech dropped as noise", session.id, effect.speech_samples)
                 case Paused():
                     self._hearer.on_pause(session, self._utterance(session, effect, EndReason.ENDPOINT))
                 case Resumed():
                     self._hearer.on_resumed()
                 case Cut():
+                    session.speech_samples += effect.speech_samples
                     utterance = self._utterance(session, effect, effect.reason)
                     self._next_number = None
                     self._hearer.on_utterance(session, utterance)

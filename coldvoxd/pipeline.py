@@ -33,6 +33,7 @@ from coldvoxd.core.values import (
     Utterance,
     samples_in,
 )
+from coldvoxd.core.wordless import Outcome, outcome_of
 from coldvoxd.hearing import Hearing
 from coldvoxd.outlets import Outlets
 from coldvoxd.retry import LastUtterance
@@ -80,6 +81,7 @@ class Pipeline:
 
     `first_number` is where session and utterance numbers begin: it must lie past all numbers that an earlier process
     of this login gave out. `on_hearing` is told when a session begins to need the microphone, and when it has heard all;
+    `on_outcome` what a session came to that was not thrown away, and what a retry came to that found words;
     `catch_up` has all told by `on_item` that was heard up to now.
     """
 
@@ -96,9 +98,11 @@ class Pipeline:
         log_text: bool = False,
         metrics: Metrics | None = None,
         on_hearing: Callable[[bool], None] = lambda _: None,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
         catch_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_hearing = on_hearing
+        self._on_outcome = on_outcome
         self._catch_up = catch_up
         self._gate = QuietGate(detector)
         self._keeper = engine
@@ -115,6 +119,8 @@ class Pipeline:
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
         self._loop = asyncio.get_running_loop()
+        self._heard_sample = 0
+        """End of what the last session heard: its words, private ones too, are no other session's."""
         self._asleep = self._closing = False
         self._busy_until_s = -math.inf
         self.microphone_problem = ""
@@ -224,7 +230,7 @@ class Pipeline:
             endpoint_settings=settings,
             called_s=called_s,
             start_sample=start_sample,
-            endpoint=EndpointState(floor_sample=self._pre_roll.reach_back(start_sample)),
+            endpoint=EndpointState(floor_sample=max(self._heard_sample, self._pre_roll.reach_back(start_sample))),
             concluded=self._loop.create_future(),
         )
         session.concluded.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -277,7 +283,11 @@ class Pipeline:
         return False
 
     async def retry_last(self, caller: str) -> str:
-        return await self._last.recognize_again(caller, STOP_LIMIT_S)
+        text = await self._last.recognize_again(caller, STOP_LIMIT_S)
+        if text:
+            self._on_outcome(Outcome.WORDS)
+            self._outlets.announcer.state_changed()
+        return text
 
     def caller_left(self, caller: str) -> None:
         session = self._session
@@ -470,6 +480,7 @@ class Pipeline:
         for timer in session.timers:
             timer.cancel()
         session.audio.clear()
+        self._heard_sample = max(self._heard_sample, session.fed_sample)
         session.flushed = session.over = True
         self._texts.forget(session)
         self._outlets.metrics.session_ended(reason)
@@ -483,6 +494,11 @@ class Pipeline:
         self._outlets.announcer.dictation_stopped(session.id, reason, transcript or "", session.text_reader)
         self._outlets.announcer.when_accepted(partial(self._outlets.journal.end, session.id))
         self._settle(session, reason, transcript)
+        if transcript is not None and not session.pending:  # otherwise nobody knows what it would have come to
+            least_samples = samples_in(session.endpoint_settings.min_speech_ms)
+            self._on_outcome(
+                outcome_of(transcript, session.speech_samples, least_samples, failed=bool(session.failures))
+            )
         self._on_hearing(False)  # last: it catches up on the audio, and must find no session half ended
 
     def _settle(self, session: Session, reason: StopReason, transcript: str | None) -> None:

@@ -37,6 +37,8 @@ class Session:
     backlog_s: float = 0.0
     texts: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    speech_samples: int = 0
+    """Speech that its utterances held, and what was dropped as too short to be one."""
     frames: int = 0
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     blind_timer: asyncio.TimerHandle | None = None

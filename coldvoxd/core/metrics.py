@@ -21,6 +21,10 @@ class Count(StrEnum):
     UTTERANCES = "utterances"
     """Sent to recognition by dictation sessions."""
     WITHOUT_WORDS = "utterances-without-words"
+    SESSIONS_WITHOUT_WORDS = "sessions-without-words"
+    """Sessions in which speech was heard and that gave no text."""
+    DROPPED = "speech-dropped"
+    """Stretches of speech too short to be recognized (`min_speech_ms`), taken for noise."""
     FAILED = "utterances-failed"
     EARLY = "recognitions-begun-early"
     """In a pause, before the endpoint."""
@@ -50,6 +54,8 @@ class Count(StrEnum):
     FILES_FAILED = "files-failed"
     FILE_PIECES = "file-pieces"
     """Pieces of files that were recognized."""
+    FILE_PIECES_WITHOUT_WORDS = "file-pieces-without-words"
+    """Those that held speech and gave no text."""
 
 
 class Stage(StrEnum):

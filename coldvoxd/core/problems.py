@@ -7,8 +7,8 @@ from enum import StrEnum
 class Problem(StrEnum):
     """The codes of `Problems` and `Degraded` on the bus, most severe first: the order of declaration is the contract.
 
-    First what keeps every word from being recognized, then what keeps it from being heard, then what makes recognition
-    slower. Among the latter, what no retry helps comes before what a new process helps, and that before what time helps.
+    First what keeps every word from being recognized, then what keeps it from being heard, then what may keep it from
+    becoming text, then what makes recognition slower. Among the last, what no retry helps comes before what a new process helps, and that before what time helps.
     A new code is added here, at its rank, and to the prose of `Problems` in dbus/org.coldvox.Daemon1.xml.
     """
 
@@ -22,6 +22,8 @@ class Problem(StrEnum):
     """No audio arrives although it should; the microphone is reopened again and again."""
     MICROPHONE_MUTED = "microphone-muted"
     """The microphone in use is muted, or its volume is zero."""
+    NO_WORDS = "no-words"
+    """The last session in which speech was heard gave no words."""
     DRIVER_MISMATCH = "driver-mismatch"
     """The accelerator's driver does not fit its libraries, often after an upgrade; the CPU recognizes."""
     NO_GPU = "no-gpu"

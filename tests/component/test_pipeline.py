@@ -60,6 +60,8 @@ class CountingEngine:
     refusal: NotReady | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     failing: set[str] = field(default_factory=set)
+    wordless: set[str] = field(default_factory=set)
+    """Texts in place of which nothing is found."""
     cancelling: set[str] = field(default_factory=set)
     """Texts whose recognition is cancelled by what it awaits, not by who asked for it."""
     heard: list[Utterance] = field(default_factory=list)
@@ -83,6 +85,8 @@ class CountingEngine:
             raise asyncio.CancelledError
         if text in self.failing:
             raise RecognitionFailed(f"scripted fault for {utterance.id}")
+        if text in self.wordless:
+            return Hypothesis("", (), (), 0.0, "CPUExecutionProvider", 0.01)
         return Hypothesis(text, (), (Word(text, 0.1, 0.2, 0.9),), 0.9, "CPUExecutionProvider", 0.01)
 
 

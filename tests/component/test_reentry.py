@@ -94,6 +94,23 @@ async def test_shutdown_takes_what_the_capture_still_holds_and_no_session_begins
             scene.start()
 
 
+@pytest.mark.parametrize("thrown_away", [False, True], ids=["stopped", "cancelled"])
+async def test_what_one_session_heard_is_in_no_other(thrown_away: bool) -> None:
+    async with playing(Scene()) as scene:
+        scene.start(private=True)
+        scene.hear(2000, 20)
+        if thrown_away:
+            await scene.pipeline.cancel(":1.1")
+        else:
+            assert await scene.stop() == "2000"
+        scene.hear(3000, 10)
+        scene.start(":1.2")
+        scene.hear(3000, 5)
+        assert await scene.stop(":1.2") == "3000"
+        spoken = scene.engine.heard[-1].samples * 32768
+        assert int((np.abs(spoken - 3000) < 1).sum()) == 15 * FRAME_SAMPLES
+
+
 async def test_who_hears_of_a_sessions_end_finds_it_ended_and_told() -> None:
     async with playing(Scene()) as scene:
         scene.start()

@@ -40,6 +40,8 @@ const REASONS = {
     'driver-mismatch': N_('The graphics card’s driver doesn’t fit; the processor recognizes instead.'),
     'microphone-lost': N_('There is no microphone to hear.'),
     'microphone-muted': N_('The microphone is muted.'),
+    'no-words': N_('No words were recognized in what was said last.'),
+    'sleep': N_('The machine slept; the processor recognizes until the graphics card is back.'),
 };
 const UNKNOWN_REASON = N_('Something is wrong (%s).');
 
