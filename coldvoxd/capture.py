@@ -181,8 +181,7 @@ class CaptureKeeper:
         self._tell(CaptureState(CaptureCondition.CLOSED))
         closed = self._lane.submit(self._close_device)
         _, hanging = await asyncio.wait({closed}, timeout=timeout_s)
-        if hanging:
-            closed.cancel()
+        if hanging:  # not cancelled: a call before it that hangs may open the device yet
             log.warning("microphone not closed within %.1f s: the sound server does not answer", timeout_s)
 
     async def close(self, timeout_s: float = 2.0) -> None:

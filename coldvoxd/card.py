@@ -111,9 +111,12 @@ class CardKeeper:
 
     async def _give_back(self, recognition: Switch) -> None:
         """Let go of the sessions, and see what of the card's memory stays with this process."""
+        began_s = asyncio.get_running_loop().time()
         self._measuring = True
         try:
             await self._watch.look()
+            if self._busy_until_s() > began_s:
+                return  # somebody dictates since
             before = self._watch.sight.own_bytes or None  # it must hold something: nought is a driver that can't tell
             recognition.rest()
             self._kept_bytes = await self._settled(before)

@@ -329,6 +329,8 @@ class Daemon:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
             self._capture_tried.set()
             self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
+        elif state.condition is CaptureCondition.CLOSED:
+            self._pipeline.on_closed()
         self._tell()
 
     def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:

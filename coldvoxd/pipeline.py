@@ -311,6 +311,10 @@ class Pipeline:
         if self._dictation.capture or not self._dictation.at_rest:
             self._tell(dictation.Event.RELEASED)
 
+    def on_closed(self) -> None:
+        """The microphone has been closed by policy, and nothing more comes of it: what came last is forgotten too."""
+        self._pre_roll.clear()
+
     def on_screen_lock(self) -> None:
         """The microphone is about to be closed for the time of the lock: a session ends with what it has heard."""
         self._catch_up()

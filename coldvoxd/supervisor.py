@@ -241,6 +241,11 @@ class Supervisor:
             return  # it is asked when the time has come
         self._against(verdict)
 
+    def heed_watch(self) -> None:
+        """Take in what the watch says now: what it said before went to the supervisor that was in use then."""
+        if self._watch is not None and (against := self._watch.condition) is not None:
+            self.unwell(against)
+
     def well_again(self) -> None:
         """The watch has nothing against the accelerator any more."""
         self.tell(failover.WellAgain(random.uniform(-1, 1)))

@@ -187,6 +187,7 @@ class Switch:
             replaced.replaced = True
             replaced.close_when_done()
             self._status_changed(place, reason)
+            place.supervisor.heed_watch()
 
     async def recognize(self, utterance: Utterance, *, urgent: bool = True) -> Hypothesis:
         """Text of an utterance, as the supervisor says; the one door to recognition.

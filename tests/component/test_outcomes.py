@@ -42,8 +42,7 @@ class Told:
         self.scene.pipeline._on_outcome = self.outcomes.note
         self.scene.engine.wordless = {"2000"}
 
-    @property
-    def problems(self) -> tuple[Problem, ...]:
+    def codes(self) -> tuple[Problem, ...]:
         return self.outcomes.problems
 
     @property
@@ -57,17 +56,17 @@ async def test_a_session_whose_speech_gave_no_words_is_reported_until_one_gives_
         scene.start(private=True)
         scene.hear(2000, 10)
         assert await scene.stop() == ""
-        assert (told.problems, told.notices, told.counted) == ((Problem.NO_WORDS,), [NOTHING_RECOGNIZED], 1)
+        assert (told.codes(), told.notices, told.counted) == ((Problem.NO_WORDS,), [NOTHING_RECOGNIZED], 1)
         scene.start()
         scene.hush(40)
         assert await scene.stop() == ""
-        assert told.problems == (Problem.NO_WORDS,), "nobody spoke"
+        assert told.codes() == (Problem.NO_WORDS,), "nobody spoke"
         scene.start()
         scene.hear(2000, 10)
         scene.hush()
         scene.hear(3000, 10)
         assert await scene.stop() == "3000"
-        assert (told.problems, told.counted) == ((), 1)
+        assert (told.codes(), told.counted) == ((), 1)
 
 
 async def test_a_session_without_speech_or_that_was_thrown_away_reports_nothing() -> None:
@@ -86,7 +85,7 @@ async def test_a_session_without_speech_or_that_was_thrown_away_reports_nothing(
         scene.hush()
         await eventually(lambda: len(scene.engine.heard) > 1)
         scene.pipeline.caller_left(":1.1")
-        assert (told.problems, told.notices, told.counted) == ((), [], 0)
+        assert (told.codes(), told.notices, told.counted) == ((), [], 0)
 
 
 async def test_noise_too_short_for_an_utterance_is_counted_and_speech_in_such_pieces_is_reported() -> None:
@@ -114,7 +113,7 @@ async def test_a_session_in_which_recognition_failed_is_reported_as_that() -> No
         scene.hear(3000, 10)
         with pytest.raises(RecognitionFailed):
             await scene.stop()
-        assert (told.problems, told.notices) == ((Problem.NO_WORDS,), [NOTHING_WORKED])
+        assert (told.codes(), told.notices) == ((Problem.NO_WORDS,), [NOTHING_WORKED])
 
 
 async def test_a_retry_that_finds_words_ends_the_problem() -> None:
@@ -124,10 +123,10 @@ async def test_a_retry_that_finds_words_ends_the_problem() -> None:
         scene.hear(2000, 10)
         await scene.stop()
         assert await scene.pipeline.retry_last(":1.1") == ""
-        assert told.problems == (Problem.NO_WORDS,)
+        assert told.codes() == (Problem.NO_WORDS,)
         scene.engine.wordless = set()
         assert await scene.pipeline.retry_last(":1.1") == "2000"
-        assert told.problems == ()
+        assert told.codes() == ()
 
 
 async def test_a_shutdown_that_does_not_wait_for_the_text_reports_nothing() -> None:
@@ -137,7 +136,7 @@ async def test_a_shutdown_that_does_not_wait_for_the_text_reports_nothing() -> N
         scene.start()
         scene.hear(3000, 10)
         await scene.pipeline.shutdown(0.01)
-        assert (told.problems, told.notices) == ((), [])
+        assert (told.codes(), told.notices) == ((), [])
 
 
 async def dictate(running: RunningDaemon, client: BusClient) -> str:

@@ -128,6 +128,18 @@ async def test_with_a_frozen_server_closing_ends_in_time_all_the_same(server: So
         server.thaw()
 
 
+async def test_a_microphone_that_opens_after_its_release_is_closed_again(pulse: SoundServer) -> None:
+    """A sound server that hangs in the opening opens the device once it is thawed, when nobody wants it any more."""
+    pulse.freeze()
+    async with capturing() as watch:
+        await eventually(watch.is_lost)
+        await watch.keeper.release(timeout_s=0.2)
+        assert watch.condition() is CaptureCondition.CLOSED
+        pulse.thaw()
+        await eventually(lambda: not watch.keeper._lane.pending)
+        assert not watch.keeper.device_open
+
+
 async def test_a_server_frozen_from_the_start_is_told(pulse: SoundServer) -> None:
     pulse.freeze()
     async with capturing() as watch:

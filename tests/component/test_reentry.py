@@ -111,6 +111,17 @@ async def test_what_one_session_heard_is_in_no_other(thrown_away: bool) -> None:
         assert int((np.abs(spoken - 3000) < 1).sum()) == 15 * FRAME_SAMPLES
 
 
+async def test_audio_that_comes_between_the_release_of_the_microphone_and_its_closing_is_forgotten() -> None:
+    async with playing(Scene()) as scene:
+        scene.pipeline.on_release()
+        scene.hear(2000, 5)
+        scene.pipeline.on_closed()
+        scene.start()
+        scene.pipeline.on_capture(True)
+        scene.hear(3000, 10)
+        assert await scene.stop() == "3000"
+
+
 async def test_who_hears_of_a_sessions_end_finds_it_ended_and_told() -> None:
     async with playing(Scene()) as scene:
         scene.start()

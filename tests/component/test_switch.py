@@ -19,6 +19,8 @@ from coldvoxd.core.errors import (
     ProviderUnavailable,
     SettingsError,
 )
+from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.gpuhealth import Unwell, Verdict
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings, Settings
@@ -72,6 +74,21 @@ class Watched:
 
 
 @dataclass
+class ScriptedWatch:
+    """A CardWatch that sees what the test says."""
+
+    condition: Verdict | None = None
+    asked: int = 0
+
+    async def fresh(self, limit_s: float) -> None:
+        del limit_s
+        self.asked += 1
+
+    def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
+        return fault_class, reason
+
+
+@dataclass
 class House:
     """A switch over the bundled model, or over whatever model the settings name."""
 
@@ -81,6 +98,7 @@ class House:
     before: Callable[[Utterance], object] = lambda _: None
     changes: list[tuple[str, str, str]] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
+    watch: "ScriptedWatch | None" = None
 
     def make(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
         def on_cpu() -> Recognizer:
@@ -96,7 +114,7 @@ class House:
         elif settings.provider not in {"auto", "cpu"}:
             ladder = Ladder(on_cpu, on_provider, settings.provider)
         status = EngineStatus(model=settings.name, precision=settings.precision)
-        return Supervisor(ladder, status, on_change, self.metrics)
+        return Supervisor(ladder, status, on_change, self.metrics, self.watch)
 
     def switch(self, settings: ModelSettings = SETTINGS) -> Switch:
         return Switch(
@@ -218,6 +236,21 @@ async def test_provider_changes_are_told_with_their_reason(house: House) -> None
     counts = house.metrics.figures().counts
     assert counts[Count.PROVIDER_CHANGES] == 3
     assert counts[Count.ATTEMPTS_AGAIN] == 1
+
+
+async def test_a_card_that_gets_unwell_during_a_change_is_not_used_after_it(house: House) -> None:
+    """The watch says so once, to the supervisor that is in use then."""
+    watch = house.watch = ScriptedWatch()
+    async with loaded(house) as switch:
+        await asyncio.to_thread(command, house.socket, "OPENING 1000")
+        change = switch.change(replace(SETTINGS, provider=f"virtual:{house.socket}"), "requested")
+        changing = asyncio.create_task(change)
+        await eventually(lambda: watch.asked)
+        watch.condition = Verdict(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, "It is too hot.")
+        switch.on_health(Unwell(watch.condition))
+        await changing
+        assert (switch.status.provider, switch.status.degraded) == (CPU, "gpu-overheating")
+        assert (await switch.recognize(spoken(1))).text == heard(1)
 
 
 async def test_what_was_found_usable_is_remembered_across_changes(house: House) -> None:

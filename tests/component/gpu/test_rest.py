@@ -89,6 +89,7 @@ async def test_what_a_context_keeps_goes_with_the_process_and_the_next_one_leave
         await until(client, "ExecutionProvider", CPU)
         accelerator = running.bus.directory / "gpu"
         assert "opened=0" in await asyncio.to_thread(command, accelerator, "STATUS"), "it has not touched the card"
+        assert set(await client.get(ENGINE, "UsableProviders")) == {"virtual", "cpu"}, "as the earlier process found"
         client.signals.clear()
         assert words(await dictate(running, client)) == words(SAMPLE.heard["fp32"])
         await changed(client, ACCELERATOR, "well")

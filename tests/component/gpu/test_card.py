@@ -1,0 +1,38 @@
+"""The card's keeper, with a real switch: what happens while it looks at the card."""
+
+import asyncio
+import math
+from pathlib import Path
+
+from coldvoxd.card import CardKeeper
+from coldvoxd.core.settings import GpuSettings, ModelSettings
+from coldvoxd.core.values import EngineStatus
+from coldvoxd.recognizers import ladder, virtual_accelerator
+from coldvoxd.supervisor import Supervisor
+from coldvoxd.switch import Switch
+from tests.support.eventually import eventually
+
+
+async def test_a_session_that_begins_while_the_card_is_looked_at_keeps_the_accelerator(tmp_path: Path) -> None:
+    settings = ModelSettings(name="mini", provider=f"virtual:{tmp_path / 'gpu'}")
+    switch = Switch(lambda model, on_change: Supervisor(ladder(model), EngineStatus(), on_change), settings)
+    asked = 0
+
+    def busy_until_s() -> float:
+        nonlocal asked
+        asked += keeper._measuring
+        return math.inf if keeper._measuring else 0.0
+
+    keeper = CardKeeper(GpuSettings(watch="never", idle_release_s=0.2), busy_until_s)
+    tasks = [asyncio.create_task(switch.load()), asyncio.create_task(keeper.keep(switch))]
+    try:
+        await eventually(lambda: switch.on_accelerator)
+        await eventually(lambda: asked > 1, what="a second thought")
+        assert switch.on_accelerator
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        keeper.close()
+        switch.close()
+        virtual_accelerator(settings).close()
