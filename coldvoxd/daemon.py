@@ -112,7 +112,6 @@ class Daemon:
             use_settings=self._use_settings,
             card_figures=self._card.figures,
         )
-        self._recognition.use_findings(self._past.carried.get(USABLE, ()))
         if self._past.carried.get(RESTING):
             self._recognition.begin_at_rest()
         microphone = open_microphone(settings.microphone)
@@ -157,6 +156,7 @@ class Daemon:
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
         )
+        self._recognition.use_findings(self._past.carried.get(USABLE, ()))
 
     async def serve(self) -> Handover | None:
         """Serve dictation until SIGTERM or SIGINT, or until a new process is to go on with what is returned.

@@ -142,6 +142,7 @@ class Supervisor:
             loading=False,
             ready=True,
             degraded="",
+            covered="",
             last_error="",
             progress=-1.0,
         )
@@ -234,6 +235,8 @@ class Supervisor:
         self._state, effects = failover.step(before, event)
         for effect in effects:
             self._do(effect)
+        if self.status.ready:  # otherwise the model is what is wrong
+            self._publish(degraded=self._state.reason.value, covered=self._state.covered.value)
 
     def unwell(self, verdict: Verdict) -> None:
         """The watch says that the accelerator should not be used, until `well_again`."""

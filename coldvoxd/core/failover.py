@@ -196,6 +196,8 @@ class FailoverState:
     """The accelerator is beyond use in this process."""
     held: bool = False
     """Its watch says no."""
+    covered: Reason = Reason.NONE
+    """While the watch says no: the reason from before, which holds beneath the watch's own."""
 
 
 class UnexpectedEvent(RuntimeError):
@@ -256,16 +258,19 @@ def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effec
         return _used(state, event) if isinstance(event, NobodyDictates | SomebodyDictates) else _watched(state, event)
     match state.phase, event:
         case Phase.STARTING | Phase.PROBING, Loaded(now_s):
-            return replace(state, phase=Phase.ON_GPU, reason=Reason.NONE, on_gpu_since_s=now_s), (UseGpu(),)
+            served = replace(state, phase=Phase.ON_GPU, reason=Reason.NONE, covered=Reason.NONE, on_gpu_since_s=now_s)
+            return served, (UseGpu(),)
         case Phase.STARTING, CpuWanted():
             return replace(state, phase=Phase.SETTLED), (UseCpu(),)
         case Phase.ON_CPU, ProbeDue() if not state.held:
             return replace(state, phase=Phase.PROBING), (Probe(),)
         case Phase.ON_CPU | Phase.SETTLED | Phase.RESTING, ProbeDue():
             return state, ()  # its pause began before
-        case Phase.ON_CPU | Phase.RESTING, Fault(FaultClass.STICKY):
+        case Phase.ON_CPU | Phase.RESTING, Fault(FaultClass.STICKY, reason):
             # A late answer, and the worst news of all.
-            return replace(state, phase=Phase.SETTLED, sticky=True), _renewal(state)
+            settled = replace(state, phase=Phase.SETTLED, sticky=True)
+            told = replace(settled, covered=reason) if state.held else replace(settled, reason=reason)
+            return told, _renewal(state)
         case Phase.ON_CPU | Phase.SETTLED | Phase.RESTING, Fault():
             return state, ()  # a late answer of an attempt that was given up already
         case Phase.STARTING | Phase.ON_GPU | Phase.PROBING, Fault():
@@ -321,9 +326,9 @@ def _watched(state: FailoverState, event: Unwell | WellAgain) -> tuple[FailoverS
         case WellAgain() if not state.held:
             return state, ()
         case WellAgain() if state.sticky:
-            return replace(state, held=False), (ReplaceSelfWhenIdle(),)
+            return _uncovered(state), (ReplaceSelfWhenIdle(),)
         case WellAgain(jitter):
-            probed = replace(state, phase=Phase.ON_CPU, held=False)
+            probed = replace(_uncovered(state), phase=Phase.ON_CPU)
             return probed, (ProbeLater(pause_s(max(1, state.faults), jitter)),)
 
 
@@ -333,8 +338,14 @@ def _unwell(state: FailoverState, event: Unwell) -> tuple[FailoverState, tuple[E
     faults = (1 if calm else state.faults + 1) if in_use else state.faults
     sticky = state.sticky or event.fault_class is FaultClass.STICKY
     phase = Phase.SETTLED if sticky else Phase.ON_CPU
-    told = replace(state, phase=phase, reason=event.reason, faults=faults, sticky=sticky, held=True)
+    covered = state.covered if state.held else state.reason
+    told = replace(state, phase=phase, reason=event.reason, faults=faults, sticky=sticky, held=True, covered=covered)
     return told, (UseCpu(), DropGpu()) if in_use else (UseCpu(),)
+
+
+def _uncovered(state: FailoverState) -> FailoverState:
+    """The watch has nothing against the accelerator any more, which is not in use for all that."""
+    return replace(state, held=False, reason=state.covered or state.reason, covered=Reason.NONE)
 
 
 def _used(state: FailoverState, event: NobodyDictates | SomebodyDictates) -> tuple[FailoverState, tuple[Effect, ...]]:

@@ -305,11 +305,13 @@ class EngineStatus:
     loading: bool = False
     features_size: int = 0
     """Mel bins that it takes; 0 where nothing has been open yet."""
+    covered: str = ""
+    """The accelerator's problem code beneath `degraded`, where both hold; empty where there is none."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The engine's problem codes that hold now, in any order."""
-        return (Problem(self.degraded),) if self.degraded else ()
+        return tuple(Problem(code) for code in (self.degraded, self.covered) if code)
 
     def found(self, provider: str, *, usable: bool) -> "EngineStatus":
         """The same status once a provider, by its short name, was found usable or not usable."""

@@ -290,3 +290,28 @@ def test_what_the_watch_says_around_a_sleep_counts_after_it() -> None:
     assert (state.phase, state.held, effects) == (Phase.ON_CPU, True, (UseCpu(),))
     assert after(Loaded(0.0), HOT, Suspending(), Woken(stale=True))[1] == (UseCpu(),)
     assert after(Loaded(0.0), HOT, Suspending(), WellAgain(), Woken(stale=False))[1] == (Probe(),)
+
+
+def test_a_fault_holds_beneath_what_the_watch_says_and_is_the_reason_again_after_it() -> None:
+    broken = Fault(FaultClass.STICKY, Reason.GPU_FAULT, 5.0)
+    cause = Unwell(FaultClass.UNHEALTHY, Reason.GPU_OUT_OF_MEMORY, 11.0)
+    state, _ = after(Loaded(1.0), broken, HOT)
+    assert (state.reason, state.covered) == (Reason.GPU_OVERHEATING, Reason.GPU_FAULT)
+    state, _ = after(Loaded(1.0), broken, HOT, cause)
+    assert (state.reason, state.covered) == (Reason.GPU_OUT_OF_MEMORY, Reason.GPU_FAULT)
+    state, effects = after(Loaded(1.0), broken, HOT, cause, WellAgain())
+    assert (state.reason, state.covered, effects) == (Reason.GPU_FAULT, Reason.NONE, (ReplaceSelfWhenIdle(),))
+
+
+def test_a_sticky_fault_that_comes_late_is_the_reason_from_then_on() -> None:
+    slow, broken = Fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, 5.0), Fault(FaultClass.STICKY, Reason.GPU_LOST, 6.0)
+    state, _ = after(Loaded(1.0), slow, broken)
+    assert (state.reason, state.covered) == (Reason.GPU_LOST, Reason.NONE)
+    state, _ = after(Loaded(1.0), HOT, broken)
+    assert (state.reason, state.covered) == (Reason.GPU_OVERHEATING, Reason.GPU_LOST)
+
+
+def test_an_accelerator_that_serves_again_has_no_reason_left() -> None:
+    slow = Fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, 5.0)
+    state, _ = after(Loaded(1.0), slow, HOT, WellAgain(), ProbeDue(), Loaded(20.0))
+    assert (state.reason, state.covered) == (Reason.NONE, Reason.NONE)

@@ -27,6 +27,8 @@ def test_every_reason_of_failover_is_a_problem_code() -> None:
     for reason in Reason:
         status = EngineStatus(degraded=reason.value)
         assert status.problems == ((Problem(reason.value),) if reason else ())
+    both = EngineStatus(degraded="gpu-overheating", covered="gpu-fault")
+    assert by_severity(both.problems) == (Problem.GPU_FAULT, Problem.GPU_OVERHEATING)
 
 
 def test_usable_providers_are_listed_best_first() -> None:
