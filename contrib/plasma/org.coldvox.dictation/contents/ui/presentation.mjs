@@ -29,6 +29,7 @@ export const NOTHING = Object.freeze({
 const REASONS = {
     'model-missing': N_('The speech model is missing.'),
     'model-invalid': N_('The speech model can’t be used.'),
+    'resources-exhausted': N_('There is too little memory to load the speech model.'),
     'gpu-out-of-memory': N_('The graphics card has no memory left; the processor recognizes instead.'),
     'gpu-timeout': N_('The graphics card takes too long; the processor recognizes instead.'),
     'gpu-wrong-output': N_('The graphics card computes wrongly; the processor recognizes instead.'),
