@@ -15,12 +15,15 @@ from dbus_next import DBusError, Message, MessageFlag, MessageType, Variant
 
 from coldvoxd.bus.connection import BUS, Connection
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
+from coldvoxd.bus.notifications import show
 from coldvoxd.core import errors
 
 CALL_LIMIT_S = 25.0
 """StopDictation answers within 20 s."""
 DOUBLES = 256
 """Texts that are remembered to drop their doubles; a session's backlog is far smaller."""
+LISTENING = "listening"
+"""The value of the property State while a session hears."""
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _OPTION_TYPES = {bool: "b", int: "u", str: "s"}
@@ -110,6 +113,17 @@ class DaemonClient:
     async def toggle(self) -> bool:
         """Start or stop; whether a session listens now. Starts the daemon where it can be."""
         return bool(await self._call("ToggleDictation"))
+
+    async def listening(self) -> int:
+        """Number of the session that listens; 0 where none does, or the daemon isn't there. Doesn't start it."""
+        if not await self._connection.ask_bus("NameHasOwner", "s", BUS_NAME):
+            return 0
+        dictation = await self._properties(DICTATION)
+        return int(dictation["Session"]) if dictation["State"] == LISTENING else 0
+
+    async def notify(self, title: str, body: str, replaces: int = 0) -> int:
+        """Show a notification on the desktop; its number, 0 where the desktop shows none."""
+        return await show(self._connection, title, body, replaces)
 
     async def retry_last(self) -> str:
         """Recognize the last utterance again; its text."""

@@ -11,7 +11,7 @@ _EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for cod
 
 _MAIN = f"""\
 examples:
-  coldvoxctl toggle                       start or stop; good for a shortcut key
+  coldvoxctl toggle --from-key            start or stop; for a shortcut key
   coldvoxctl listen                       print what is dictated, as it is recognized
   coldvoxctl listen --start --private     dictate here, readable by nobody else
   coldvoxctl transcribe talk.ogg          recognize a recording
@@ -247,17 +247,20 @@ def command_line() -> argparse.ArgumentParser:
 
     start = _command(commands, "start", "begin to dictate", _START, 'With --json: {"session": NUMBER}.')
     _session_options(start)
+    _from_key(start)
     start.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
     start.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
 
-    _command(commands, "stop", "finish, and print the text", _STOP, 'With --json: {"transcript": TEXT}.')
-    _command(
+    stop = _command(commands, "stop", "finish, and print the text", _STOP, 'With --json: {"transcript": TEXT}.')
+    _from_key(stop)
+    toggle = _command(
         commands,
         "toggle",
         "start or stop",
         "Start where no session is active, otherwise stop it without waiting for its text, which goes to listeners.\n",
         'With --json: {"active": true or false}, whether a session has begun.',
     )
+    _from_key(toggle)
     _command(
         commands,
         "cancel",
@@ -341,6 +344,14 @@ def command_line() -> argparse.ArgumentParser:
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
+
+
+def _from_key(command: _Parser) -> None:
+    command.add_argument(
+        "--from-key",
+        action="store_true",
+        help="for a shortcut key: show an error as a notification; wait for the text of the last session before starting",
+    )
 
 
 def _shortcut(shortcut: _Parser) -> None:

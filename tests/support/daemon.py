@@ -47,9 +47,12 @@ class RunningDaemon:
 
 @asynccontextmanager
 async def daemon(
-    bus: PrivateBus, directory: Path, settings: str = "", under: Sequence[str] = ()
+    bus: PrivateBus, directory: Path, settings: str = "", under: Sequence[str] = (), until: str = "idle"
 ) -> AsyncIterator[RunningDaemon]:
-    """The daemon with the bundled model, idle; its log is printed at the end. `under` goes before its command."""
+    """The daemon with the bundled model, in the state `until`; its log is printed at the end.
+
+    `under` goes before its command.
+    """
     microphone, file, log = bus.directory / "mic", directory / "coldvoxd.toml", directory / "log"
     file.write_text(settings or default_settings(microphone))
     with log.open("wb") as output:
@@ -66,7 +69,7 @@ async def daemon(
             while True:
                 assert process.poll() is None, running.log
                 try:
-                    if await client.get(DICTATION, "State") == "idle":
+                    if await client.get(DICTATION, "State") == until:
                         break
                 except BusError:
                     pass

@@ -48,8 +48,8 @@ def configured(home: Path, name: str, text: str) -> Path:
 @pytest.mark.parametrize(
     ("desktop", "name", "text", "lines"),
     [
-        ("sway", "sway/config", SWAY, ["bindsym --no-repeat Mod4+Mod1+d exec", "toggle"]),
-        ("hyprland", "hypr/hyprland.conf", HYPRLAND, ["bind = SUPER ALT, D, exec,", "toggle"]),
+        ("sway", "sway/config", SWAY, ["bindsym --no-repeat Mod4+Mod1+d exec", "toggle --from-key"]),
+        ("hyprland", "hypr/hyprland.conf", HYPRLAND, ["bind = SUPER ALT, D, exec,", "toggle --from-key"]),
     ],
 )
 async def test_a_line_includes_a_file_and_both_are_taken_back(
@@ -106,9 +106,9 @@ async def test_holding_is_two_lines(shortcut: Shortcut, home: Path) -> None:
     await shortcut("install", "--desktop", "sway", "--hold", "--key", "Ctrl+F9")
     press, release = (home / ".config/sway/coldvoxd.conf").read_text().splitlines()[1:]
     assert press.startswith("bindsym --no-repeat Ctrl+f9 exec")
-    assert press.endswith("start")
+    assert press.endswith("start --from-key")
     assert release.startswith("bindsym --release Ctrl+f9 exec")
-    assert release.endswith("stop")
+    assert release.endswith("stop --from-key")
 
 
 async def test_plasma_gets_a_service_file(shortcut: Shortcut, home: Path) -> None:
