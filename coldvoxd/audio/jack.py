@@ -41,7 +41,7 @@ def keep_jack_out() -> bool:
     Call before each `Pa_Initialize`, on its thread. Takes about 1 ms where ALSA's configuration is read already.
     """
     library = ctypes.CDLL(pyaudio.pa.__file__)  # finds the functions of the libraries that it is linked with, too
-    return _remove_from_portaudio() and _remove_from_alsa(library)
+    return all((_remove_from_portaudio(), _remove_from_alsa(library)))
 
 
 def database() -> Path:
@@ -143,7 +143,7 @@ def _remove_from_alsa(library: ctypes.CDLL) -> bool:
     if _address(library, "snd_config_update") is None:
         return True
     if (error := library.snd_config_update()) < 0:
-        log.warning("cannot keep JACK out of ALSA: its configuration cannot be read (error %d)", error)
+        log.debug("cannot keep JACK out of ALSA: its configuration cannot be read (error %d)", error)
         return False
     root, pcms = ctypes.c_void_p.in_dll(library, "snd_config"), ctypes.c_void_p()
     if library.snd_config_search(root, b"pcm", ctypes.byref(pcms)) < 0:

@@ -106,6 +106,12 @@ class DaemonClient:
         """Finish the session; its text."""
         return str(await self._call("StopDictation", activate=False))
 
+    async def begin_to_stop(self) -> None:
+        """Have the session finished, without waiting for its text or for an error."""
+        call = _call_of("StopDictation", activate=False)
+        call.flags |= MessageFlag.NO_REPLY_EXPECTED
+        await self._connection.send(call)
+
     async def cancel(self) -> None:
         """Throw the session away."""
         await self._call("CancelDictation", activate=False)
@@ -249,16 +255,8 @@ class DaemonClient:
         activate: bool = True,
         descriptors: Sequence[int] = (),
     ) -> Any:
-        call = Message(
-            destination=BUS_NAME,
-            path=OBJECT_PATH,
-            interface=interface,
-            member=member,
-            signature=signature,
-            body=list(body),
-            unix_fds=list(descriptors),
-            flags=MessageFlag.NONE if activate else MessageFlag.NO_AUTOSTART,
-        )
+        call = _call_of(member, signature, *body, interface=interface, activate=activate)
+        call.unix_fds = list(descriptors)
         try:
             async with asyncio.timeout(CALL_LIMIT_S):
                 return await self._connection.ask(call)
@@ -281,6 +279,18 @@ _EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "FileTranscribed": ("file-transcribed", ("job", "text")),
     }
 )
+
+
+def _call_of(member: str, signature: str = "", *body: object, interface: str = DICTATION, activate: bool) -> Message:
+    return Message(
+        destination=BUS_NAME,
+        path=OBJECT_PATH,
+        interface=interface,
+        member=member,
+        signature=signature,
+        body=list(body),
+        flags=MessageFlag.NONE if activate else MessageFlag.NO_AUTOSTART,
+    )
 
 
 def _event(message: Message) -> Event:

@@ -205,7 +205,7 @@ A key of the desktop that dictates. `install` says what it changes, touches noth
 
   gnome      a custom shortcut in GNOME's settings (the extension of coldvoxd has a key of its own)
   kde        a service file that Plasma 6 reads at the next login
-  sway       a file that one line of ~/.config/sway/config includes; --hold too
+  sway       a file that one line of ~/.config/sway/config includes; --hold too, which ends when another key is pressed
   hyprland   the same for ~/.config/hypr/hyprland.conf
   portal     GNOME 48 and Plasma 6: runs until it is stopped; the desktop asks you for the keys. One starts and stops; the
              other dictates while it is held, and tapped it starts and stops too
@@ -366,6 +366,7 @@ def _shortcut(shortcut: _Parser) -> None:
     show = _command(actions, "show", "print which key is in place", "As the desktop's settings have it.\n", "")
     for action in (install, remove, show):
         action.add_argument("--desktop", choices=("gnome", "kde", "sway", "hyprland"), help="which desktop's keys")
+    _command(actions, "held", "dictate until sway's key is released", "Run by the binding of `install --hold`.\n", "")
     _command(actions, "portal", "have keys by the desktop's portal", "Runs until it is stopped.\n", "")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import ClassVar, Protocol
 from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.installing import Places
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.swayhold import HELD, LOCK, RELEASED
 from coldvoxd.core.errors import ColdvoxError
 
 MODIFIERS = ("Super", "Ctrl", "Alt", "Shift")
@@ -379,7 +381,10 @@ class Sway(_Included):
         key = "+".join((*(self._SPELT[name] for name in wanted.key.modifiers), wanted.key.name.lower()))
         program = f'exec "{wanted.program}"'
         if wanted.hold:
-            return [f"bindsym --no-repeat {key} {program} {START}", f"bindsym --release {key} {program} {STOP}"]
+            if not shutil.which("flock"):
+                raise ColdvoxError("flock is not installed, which holding a key in sway needs (package util-linux).")
+            once = f'exec flock --nonblock "${{XDG_RUNTIME_DIR}}/{LOCK}"'
+            return [f"bindsym {key} {once} {shlex.quote(wanted.program)} {HELD}", f"bindsym --release {key} {RELEASED}"]
         return [f"bindsym --no-repeat {key} {program} {TOGGLE}"]
 
     def keys(self, text: str) -> Iterator[tuple[Key, str]]:
@@ -407,7 +412,7 @@ class Hyprland(_Included):
     def bindings(self, wanted: Wanted) -> list[str]:
         key = f"{' '.join(name.upper() for name in wanted.key.modifiers)}, {wanted.key.name.upper()}"
         if wanted.hold:
-            return [f"bind = {key}, exec, {wanted.program} {START}", f"bindr = {key}, exec, {wanted.program} {STOP}"]
+            return [f"bind = {key}, exec, {wanted.program} {START}", f"bindrt = {key}, exec, {wanted.program} {STOP}"]
         return [f"bind = {key}, exec, {wanted.program} {TOGGLE}"]
 
     def keys(self, text: str) -> Iterator[tuple[Key, str]]:

@@ -105,10 +105,9 @@ async def test_holding_is_two_lines(shortcut: Shortcut, home: Path) -> None:
     configured(home, "sway/config", SWAY)
     await shortcut("install", "--desktop", "sway", "--hold", "--key", "Ctrl+F9")
     press, release = (home / ".config/sway/coldvoxd.conf").read_text().splitlines()[1:]
-    assert press.startswith("bindsym --no-repeat Ctrl+f9 exec")
-    assert press.endswith("start --from-key")
-    assert release.startswith("bindsym --release Ctrl+f9 exec")
-    assert release.endswith("stop --from-key")
+    assert press.startswith("bindsym Ctrl+f9 exec flock --nonblock ")
+    assert press.endswith("coldvoxctl shortcut held")
+    assert release == "bindsym --release Ctrl+f9 nop coldvoxd-released"
 
 
 async def test_plasma_gets_a_service_file(shortcut: Shortcut, home: Path) -> None:
