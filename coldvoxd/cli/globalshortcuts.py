@@ -10,6 +10,7 @@ org.freedesktop.portal.GlobalShortcuts. The desktop asks its user which keys the
 | hold released | the session of the press listens | stop |
 | hold released | that session has ended, or another one listens | nothing |
 | hold held, the daemon comes back | the press had begun a session | start; the release stops |
+| hold held, this program or the portal ends | the session of the press listens | stop: no release will come |
 | toggle pressed | any | start or stop, and start once the text of the last session has come |
 | auto-repeat, toggle released | any | nothing |
 | a press or release that fails | any | the error on stderr and as a notification; nothing is remembered of it |
@@ -96,6 +97,12 @@ class Keys:
             with suppress(NotActive):  # it has ended in between
                 await self._daemon.stop()
 
+    async def abandon(self) -> None:
+        """No release will come any more: a key that is held counts as let go of. Doesn't wait for the text."""
+        session, self._session, self._down_s = self._session, 0, None
+        if session and await self._daemon.listening() == session:
+            await self._daemon.begin_to_stop()
+
     async def daemon_is_here(self) -> None:
         """The daemon is on the bus again: a key that is still held goes on to dictate."""
         if self._down_s is not None and self._began:
@@ -166,7 +173,10 @@ class _Following:
                 listening.enter_context(portal.when_gone(gone))
                 await self._bind(session)
                 async with self._watching_daemon():
-                    await self._follow()
+                    try:
+                        await self._follow()
+                    finally:
+                        await self._do(self._keys.abandon())
         finally:
             await portal.close_session(session)
 

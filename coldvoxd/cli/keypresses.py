@@ -30,6 +30,10 @@ class Dictation(Protocol):
         """Finish the session; its text."""
         ...
 
+    async def begin_to_stop(self) -> None:
+        """Have the session finished, without waiting for its text."""
+        ...
+
     async def toggle(self) -> bool:
         """Start or stop; whether a session listens now."""
         ...

@@ -124,10 +124,12 @@ async def dictate_while_held(output: Output) -> None:
             await daemon.notify(FAILED, str(error))
             await sway.release(repetition)  # or the next repetition would try again
             raise
-        await sway.release(repetition)
-        _unlock()
-        if await daemon.listening() == session:
-            await daemon.begin_to_stop()
+        try:
+            await sway.release(repetition)
+        finally:  # also where sway ends: no release will come
+            _unlock()
+            if await daemon.listening() == session:
+                await daemon.begin_to_stop()
         output.result({"session": session})
 
 

@@ -23,4 +23,5 @@ def test_a_held_key_stops_whatever_else_is_pressed() -> None:
         ["modifiers let go of first", 1, True],
         ["tapped", 1, False],
         ["refused", "No model is present."],
+        ["sway has ended"],
     ]

@@ -27,6 +27,7 @@ HELD = {
     "modifiers let go of first": (*MODIFIERS_DOWN, "-P", "d", "-s", "1500", *MODIFIERS_UP, *LONG, "-p", "d"),
     "tapped": (*MODIFIERS_DOWN, "-k", "d", *MODIFIERS_UP),
 }
+UNTIL_SWAY_ENDS = (*MODIFIERS_DOWN, "-P", "d", *LONG)
 """Arguments of wtype(1). In the second and third the session has to end while the key is still down."""
 
 
@@ -60,6 +61,14 @@ async def main(directory: Path) -> None:
                 await asyncio.to_thread(desktop.run, "wtype", *HELD["alone"])
                 await eventually(lambda: shown.shown)
                 print(json.dumps(["refused", *[body[4] for body in shown.shown]]), flush=True)
+            control.fault = None
+            holding = await asyncio.create_subprocess_exec("wtype", *UNTIL_SWAY_ENDS, env=desktop.environment)
+            await eventually(lambda: control.state is State.LISTENING, what="a key held")
+            await asyncio.create_subprocess_exec("swaymsg", "exit", env=desktop.environment)
+            await eventually(lambda: control.state is State.IDLE, what="the end of sway")
+            print(json.dumps(["sway has ended"]), flush=True)
+            holding.terminate()
+            await holding.wait()
 
 
 if __name__ == "__main__":

@@ -281,6 +281,30 @@ async def test_a_portal_that_ends_takes_the_keys_along(ctl: Ctl, desktop: Portal
         assert (result.exit, "portal has ended" in result.err) == (3, True)
 
 
+@pytest.mark.usefixtures("desktop")
+async def test_a_bus_that_ends_takes_the_keys_along(ctl: Ctl, bus: PrivateBus) -> None:
+    follower = await ctl("shortcut", "portal")
+    await follower.line()
+    bus.kill()
+    assert (await follower.ended()).exit == 3
+
+
+@pytest.mark.parametrize("ends", ["the portal", "this program"])
+async def test_a_key_that_is_held_when_keys_end_is_let_go_of(
+    ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon, ends: str
+) -> None:
+    follower = await ctl("shortcut", "portal")
+    await follower.line()
+    await hold(desktop)
+    await state_is(running, "listening")
+    if ends == "the portal":
+        await desktop.end()
+    else:
+        follower.process.send_signal(signal.SIGTERM)
+    await follower.ended()
+    await state_is(running, "idle")
+
+
 async def test_a_refusal_and_a_missing_portal_are_told(ctl: Ctl, desktop: PortalDesktop) -> None:
     desktop.answers = [NO]
     refused = await (await ctl("shortcut", "portal")).ended()
