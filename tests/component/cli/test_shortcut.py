@@ -9,6 +9,7 @@ import pytest
 
 from coldvoxd.cli.exits import UsageFault
 from coldvoxd.cli.shortcut import Gnome, Hyprland, Key, Sway
+from coldvoxd.cli.swayhold import Repetition
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus
 
@@ -108,6 +109,18 @@ async def test_holding_is_two_lines(shortcut: Shortcut, home: Path) -> None:
     assert press.startswith("bindsym Ctrl+f9 exec flock --nonblock ")
     assert press.endswith("coldvoxctl shortcut held")
     assert release == "bindsym --release Ctrl+f9 nop coldvoxd-released"
+
+
+def test_how_long_a_held_key_is_waited_for_follows_sways_own_repetition() -> None:
+    def keyboard(delay_ms: int, rate: int) -> dict[str, object]:
+        return {"type": "keyboard", "repeat_delay": delay_ms, "repeat_rate": rate}
+
+    default = Repetition.of([])
+    assert default == Repetition.of([{"type": "pointer"}, keyboard(600, 25)])
+    slow = Repetition.of([keyboard(600, 25), keyboard(1500, 2)])
+    assert (slow.first_s or 0.0) > 1.5 > (default.first_s or 9.9) - 0.6
+    assert (slow.next_s or 0.0) > 1.0 > (default.next_s or 9.9)
+    assert Repetition.of([keyboard(600, 0)]) == Repetition(None, None)
 
 
 async def test_plasma_gets_a_service_file(shortcut: Shortcut, home: Path) -> None:
