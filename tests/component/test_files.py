@@ -330,6 +330,7 @@ async def test_jobs_are_limited_for_each_caller_and_in_all() -> None:
         await here.outcome(await here.hand_over(samples()[0].path))
 
 
+@pytest.mark.heavy
 async def test_dictation_goes_first_during_a_long_file(tmp_path: Path) -> None:
     """Proven by the order of runs: while utterances wait, no other piece of the file begins."""
     order: list[str] = []
