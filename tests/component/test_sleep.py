@@ -66,8 +66,18 @@ class Laptop:
         await self.until(DICTATION, "State", "idle", "transcribing")
 
     async def until(self, interface: str, name: str, *values: object) -> None:
+        """Until a property has one of these values; for a moment of a replacement the daemon has no name."""
+
+        async def value() -> object:
+            try:
+                return await self.client.get(interface, name)
+            except BusError as fault:
+                if fault.name != "org.freedesktop.DBus.Error.ServiceUnknown":
+                    raise
+                return None
+
         async with asyncio.timeout(60):
-            while await self.client.get(interface, name) not in values:
+            while await value() not in values:
                 await asyncio.sleep(0.02)
 
     async def gpu_told(self, what: str) -> str:
