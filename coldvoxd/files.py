@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from coldvoxd.audio.file import AudioFile
+from coldvoxd.audio.opening import kind_of
 from coldvoxd.core.errors import (
     AlreadyActive,
     ColdvoxError,
@@ -223,7 +224,7 @@ def open_audio(descriptor: int) -> AudioFile:
         raise InvalidOption("The file descriptor can't be read from: open the file for reading and pass that.")
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
-        raise InvalidOption(f"The file descriptor is {_kind(mode)}: pass that of a regular file or a memfd.")
+        raise InvalidOption(f"The file descriptor is {kind_of(mode)}: pass that of a regular file or a memfd.")
     try:
         file = AudioFile.open(descriptor)
     except FileFault as fault:
@@ -237,17 +238,6 @@ def _sentence(fault: FileFault) -> str:
     """What is wrong with a file, which elsewhere stands behind its name."""
     text = str(fault)
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
-
-
-def _kind(mode: int) -> str:
-    kinds = {
-        stat.S_ISDIR: "a directory",
-        stat.S_ISSOCK: "a socket",
-        stat.S_ISFIFO: "a pipe or FIFO",
-        stat.S_ISCHR: "a device",
-        stat.S_ISBLK: "a device",
-    }
-    return next((name for is_one, name in kinds.items() if is_one(mode)), "of an unknown kind")
 
 
 def _next(steps: Iterator[Utterance | None]) -> tuple[Utterance, ...] | None:

@@ -42,8 +42,10 @@ from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
 from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
+from coldvoxd.transcription import MOST_WARNINGS
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.eventually import eventually
+from tests.support.odd_audio import encoded
 from tests.support.speech import samples
 
 ME, OTHER = ":1.1", ":1.2"
@@ -259,25 +261,48 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.parametrize("fault", ["a hole", "not finite", "no sample"])
-async def test_a_file_that_turns_out_damaged_is_told_as_failed(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["not finite", "no sample"])
+async def test_a_file_that_turns_out_unusable_is_reported_as_failed(tmp_path: Path, fault: str) -> None:
     path = tmp_path / "talk.wav"
     wave = np.tile(samples()[0].wave(), 10)
     if fault == "not finite":
         wave[-1] = np.nan
         soundfile.write(path, wave, 16_000, subtype="FLOAT")
-    elif fault == "no sample":
-        soundfile.write(path, wave[:0], 16_000)
     else:
-        path = path.with_suffix(".flac")
-        soundfile.write(path, wave, 16_000)
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2 : -1000] = bytes(len(content) - len(content) // 2 - 1000)
-        path.write_bytes(content)
+        soundfile.write(path, wave[:0], 16_000)
     async with desk() as here:
         outcome = await here.outcome(await here.hand_over(path))
         assert isinstance(outcome, FileFault)
         assert here.metrics.figures().counts[Count.FILES_FAILED] == 1
+
+
+async def test_of_a_damaged_file_the_rest_becomes_text_with_a_warning(tmp_path: Path) -> None:
+    sample = samples()[0].wave()
+    pause = np.zeros(16_000, np.float32)
+    content = bytearray(encoded(np.concatenate((sample, pause, sample, pause, sample)), "FLAC"))
+    content[len(content) // 3 + 500 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3 - 500)
+    (tmp_path / "talk.flac").write_bytes(content)
+    async with desk() as here:
+        outcome = await here.outcome(await here.hand_over(tmp_path / "talk.flac", words=True))
+        assert isinstance(outcome, FileTranscript)
+        assert outcome.text.startswith(samples()[0].heard["fp32"])
+        assert outcome.text.endswith(samples()[0].heard["fp32"])
+        (warning,) = outcome.warnings
+        assert warning.startswith("The file is damaged from 0:")
+        spoken_s = len(sample) / 16_000
+        last = outcome.words[-len(samples()[0].heard["fp32"].split())]
+        assert 2 * spoken_s + 2 <= last.start_s <= 3 * spoken_s + 2
+        assert here.metrics.figures().counts[Count.FILES_FAILED] == 0
+
+
+async def test_a_file_damaged_at_very_many_places_has_few_warnings(tmp_path: Path) -> None:
+    chain = b"".join(encoded(samples()[0].wave()[:16_000], "OGG")[:-40] for _ in range(30))
+    (tmp_path / "talk.ogg").write_bytes(chain)
+    async with desk() as here:
+        outcome = await here.outcome(await here.hand_over(tmp_path / "talk.ogg"))
+        assert isinstance(outcome, FileTranscript)
+        assert len(outcome.warnings) == MOST_WARNINGS + 1
+        assert outcome.warnings[-1].endswith("more places.")
 
 
 async def test_a_cancelled_job_says_nothing_more_and_only_its_owner_can_cancel(tmp_path: Path) -> None:
