@@ -32,8 +32,10 @@ T = TypeVar("T")
 
 MAX_HOURS = 12
 JOBS_OF_ONE_CALLER = 4
-JOBS_IN_ALL = 8
-"""A job in work holds some megabytes, an open file and a thread."""
+JOBS_AT_WORK = 8
+"""A job at work holds some megabytes for its speech detector and its sound."""
+JOBS_IN_ALL = 64
+"""The others wait for their turn in the order in which they came; each holds an open file and an idle thread."""
 HEAD_LIMIT_S = 10.0
 STEP_LIMIT_S = 30.0
 """Storage that takes longer than these to deliver a few seconds of sound counts as dead."""
@@ -76,14 +78,17 @@ class FileJobs:
         first_number: int = 1,
         metrics: Metrics | None = None,
         step_limit_s: float = STEP_LIMIT_S,
+        most_jobs: int = JOBS_IN_ALL,
     ) -> None:
         self._keeper = keeper
         self._step_limit_s = step_limit_s
+        self._most_jobs = most_jobs
         self._open_detector = open_detector
         self._metrics = metrics or Metrics()
         self._numbers = itertools.count(first_number)
         self._jobs: dict[int, _Job] = {}
         self._one_step = asyncio.Lock()
+        self._places = asyncio.Semaphore(JOBS_AT_WORK)
         self._announcer: FileAnnouncer | None = None
 
     def announce_to(self, announcer: FileAnnouncer) -> None:
@@ -140,13 +145,16 @@ class FileJobs:
                 f"{JOBS_OF_ONE_CALLER} of your files are being transcribed: wait for FileTranscribed, or cancel one "
                 "with CancelFile."
             )
-        if len(self._jobs) >= JOBS_IN_ALL:
-            raise AlreadyActive(f"{JOBS_IN_ALL} files of several programs are being transcribed: try again later.")
+        if len(self._jobs) >= self._most_jobs:
+            raise AlreadyActive(
+                f"{self._most_jobs} files of several programs are being transcribed or wait for their turn: try again later."
+            )
 
     async def _work(self, job: _Job, file: AudioFile) -> None:
         outcome: FileTranscript | ColdvoxError
         try:
-            outcome = await self._transcribe(job, file)
+            async with self._places:
+                outcome = await self._transcribe(job, file)
         except FileFault as fault:
             outcome = FileFault(_sentence(fault))
         except ColdvoxError as fault:

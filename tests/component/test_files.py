@@ -355,6 +355,20 @@ async def test_jobs_are_limited_for_each_caller_and_in_all() -> None:
         await here.outcome(await here.hand_over(samples()[0].path))
 
 
+async def test_jobs_beyond_those_at_work_wait_in_the_order_in_which_they_came() -> None:
+    gate = threading.Event()
+    async with desk(lambda _: gate.wait(30)) as here:
+        jobs = [await here.hand_over(samples()[0].path, f":2.{number}") for number in range(3 * files.JOBS_AT_WORK)]
+        here.jobs.caller_left(f":2.{files.JOBS_AT_WORK + 1}")
+        del jobs[files.JOBS_AT_WORK + 1]
+        gate.set()
+        await eventually(lambda: len(here.told.outcomes) == len(jobs), what="all texts")
+        told = list(here.told.outcomes)
+        for number, job in enumerate(jobs):
+            assert abs(told.index(job) - number) < files.JOBS_AT_WORK
+        assert all(isinstance(outcome, FileTranscript) for outcome, _ in here.told.outcomes.values())
+
+
 async def test_dictation_goes_first_during_a_long_file(tmp_path: Path) -> None:
     """Proven by the order of runs: while utterances wait, no other piece of the file begins."""
     order: list[str] = []
