@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
+from coldvoxd.audio.streams import clock
 from coldvoxd.core.cutting import Span, cut
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.ports import Recognizer, SpeechDetector
@@ -113,7 +114,13 @@ class Transcription:
             if samples is None:
                 yield None
                 continue
-            yield Utterance(index, 0, start_sample, samples, EndReason.LENGTH)
+            end_sample = start_sample + len(samples)
+            if len(samples) > 0:
+                yield Utterance(index, 0, start_sample, samples, EndReason.LENGTH)
+            if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
+                at = clock(end_sample / SAMPLE_RATE)
+                self._warn(f"The file became shorter while it was read: what was said after {at} is missing.")
+                break
             index += 1
             self.progress = LISTENING_SHARE + (1 - LISTENING_SHARE) * index / len(spans)
         self.progress = 1.0

@@ -1,5 +1,6 @@
 """libsndfile, given a file or the bytes of a stream."""
 
+import errno
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -57,7 +58,12 @@ def _piped(pieces: Iterable[bytes]) -> Iterator[SequentialSound]:
                 faults.append(fault)
 
     writer = threading.Thread(target=write, name="audio stream", daemon=True)
-    writer.start()
+    try:
+        writer.start()
+    except RuntimeError as error:
+        os.close(reading)
+        os.close(writing)
+        raise OSError(errno.EAGAIN, str(error)) from error
     try:
         with decoded(reading) as sound:
             yield sound

@@ -13,7 +13,7 @@ from coldvoxd.audio import flac, mpeg, ogg, riff
 from coldvoxd.audio.decoding import SequentialSound, decoded, decoded_bytes, decoded_stream
 from coldvoxd.audio.opening import CONVERT, Opened, opened
 from coldvoxd.audio.promises import promised_share
-from coldvoxd.audio.streams import SHORTEST_DAMAGE_S, Content, Stream
+from coldvoxd.audio.streams import SHORTEST_DAMAGE_S, Content, Stream, clock
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.values import SAMPLE_RATE
 
@@ -138,7 +138,7 @@ class _Reading:
             self._fault = self._fault or FileFault(
                 f"{self._name} is damaged after {self._passed_s:.1f} s ({error.error_string}): {CONVERT}, which may mend it"
             )
-            self._report(f"The file is damaged at {_clock(self._passed_s)}: what follows there can't be decoded.")
+            self._report(f"The file is damaged at {clock(self._passed_s)}: what follows there can't be decoded.")
             for _ in stream.content or ():
                 pass  # the next stream begins behind it
         self._is_unfinished = stream.unfinished
@@ -205,7 +205,7 @@ class _Reading:
         while (info := flac.stream_info(self._file.content, info.end)) is not None:
             if (info.rate, info.channels) != (sound.samplerate, sound.channels):
                 self._report(
-                    f"Another recording of a different kind is joined to the file at {_clock(self._passed_s)}, and was "
+                    f"Another recording of a different kind is joined to the file at {clock(self._passed_s)}, and was "
                     "not read: split the file there."
                 )
                 return
@@ -245,16 +245,16 @@ class _Reading:
 
     def _report_missing(self, gap_s: float) -> None:
         if gap_s < SHORTEST_DAMAGE_S:
-            self._report(f"The file is damaged at {_clock(self._passed_s)}: a word may be missing there.")
+            self._report(f"The file is damaged at {clock(self._passed_s)}: a word may be missing there.")
         else:
             self._report(
-                f"The file is damaged from {_clock(self._passed_s)} to about {_clock(self._passed_s + gap_s)}: what was said "
+                f"The file is damaged from {clock(self._passed_s)} to about {clock(self._passed_s + gap_s)}: what was said "
                 "there is missing."
             )
 
     def _report_cut(self, held_s: float, promised_s: float) -> None:
         self._report(
-            f"The file ends at {_clock(held_s)}, though its header says {_clock(promised_s)}: the rest is missing; if there "
+            f"The file ends at {clock(held_s)}, though its header says {clock(promised_s)}: the rest is missing; if there "
             "is another copy, use that."
         )
 
@@ -265,14 +265,14 @@ class _Reading:
             self._report_cut(self._passed_s, self._begin_s + promised_s)
         elif promised_s is not None and held_s > promised_s + SHORTEST_DAMAGE_S:
             self._report(
-                f"The file goes on to {_clock(self._passed_s)}, though its header says "
-                f"{_clock(self._begin_s + promised_s)}: all of it was read."
+                f"The file goes on to {clock(self._passed_s)}, though its header says "
+                f"{clock(self._begin_s + promised_s)}: all of it was read."
             )
         elif self._is_unfinished:
             self._report_breaking_off()
 
     def _report_breaking_off(self) -> None:
-        self._report(f"The file breaks off at {_clock(self._passed_s)}: something may be missing there.")
+        self._report(f"The file breaks off at {clock(self._passed_s)}: something may be missing there.")
 
 
 def _trimmed(blocks: Iterator[Block], stream: Stream) -> Iterator[Block]:
@@ -299,13 +299,6 @@ def _silence(seconds: float, rate: int) -> Iterator[Block]:
     count = round(min(seconds, MOST_GAP_S) * rate)
     for begin in range(0, count, BLOCK_S * rate):
         yield np.zeros(min(BLOCK_S * rate, count - begin), dtype=np.float32)
-
-
-def _clock(seconds: float) -> str:
-    """`1:02:03.4`, as players show it."""
-    tenths = round(seconds * 10)
-    hours, minutes = tenths // 36_000, tenths // 600 % 60
-    return f"{hours}:{minutes:02}:{tenths % 600 / 10:04.1f}" if hours else f"{minutes}:{tenths % 600 / 10:04.1f}"
 
 
 def _check(sound: SequentialSound, name: str) -> None:

@@ -10,6 +10,13 @@ READ_BYTES = 1 << 20
 """A file is read in pieces of this size."""
 
 
+def clock(seconds: float) -> str:
+    """`1:02:03.4`, as players show it, and `2:03.4` below an hour."""
+    tenths = round(seconds * 10)
+    hours, minutes = tenths // 36_000, tenths // 600 % 60
+    return f"{hours}:{minutes:02}:{tenths % 600 / 10:04.1f}" if hours else f"{minutes}:{tenths % 600 / 10:04.1f}"
+
+
 class Content:
     """The bytes of an open regular file, by their offset. The descriptor's own position is left alone."""
 

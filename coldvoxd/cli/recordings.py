@@ -4,6 +4,7 @@ import errno
 import os
 import select
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -29,7 +30,7 @@ def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) 
     `-` is standard input. Waits for the end of a pipe, until `is_stopped`, then raises Stopped; never for a program that
     has yet to open a FIFO. Raises FileFault with what to do.
     """
-    descriptor = os.dup(0) if name == STANDARD_INPUT else _open(name)
+    descriptor = _standard_input() if name == STANDARD_INPUT else _open(name)
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISREG(mode):
@@ -45,6 +46,12 @@ def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) 
             os.close(memory)
     finally:
         os.close(descriptor)
+
+
+def _standard_input() -> int:
+    if sys.stdin is None:  # closed by the caller, as by `<&-`: its number may be that of anything now
+        raise FileFault(f"{shown(STANDARD_INPUT)} is closed: pipe a recording into it")
+    return os.dup(0)
 
 
 def _open(name: str) -> int:

@@ -47,9 +47,9 @@ class Running:
         assert self.process.stdout is not None
         return (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode().removesuffix("\n")
 
-    async def ended(self) -> Result:
+    async def ended(self, within_s: float = 30) -> Result:
         """When it ends by itself; the rest of what it printed."""
-        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        out, err = await asyncio.wait_for(self.process.communicate(), within_s)
         assert self.process.returncode is not None
         texts = [printed.decode(errors="surrogateescape") for printed in (out, err or b"")]
         return Result(self.process.returncode, *texts)

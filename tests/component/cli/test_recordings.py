@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from coldvoxd.cli.exits import Exit
 from coldvoxd.cli.recordings import _receive
 from coldvoxd.core.errors import FileFault, Stopped
 from coldvoxd.models.find import bundled_directory
-from tests.component.cli.conftest import Ctl, Result
+from tests.component.cli.conftest import ROOT, Ctl, Result
 from tests.support.bus import PrivateBus
 from tests.support.files import transcribing
 
@@ -135,6 +136,16 @@ async def test_an_empty_pipe_is_reported(ctl: Ctl, options: tuple[str, ...]) -> 
     assert result.err.startswith("coldvoxctl: nothing came through standard input: ")
 
 
+async def test_a_standard_input_that_is_closed_is_reported(bus: PrivateBus) -> None:
+    command = f'exec "{sys.executable}" -m coldvoxd.cli.main transcribe {" ".join(LOCAL)} - <&-'
+    shell = await asyncio.create_subprocess_shell(
+        command, cwd=ROOT, env=bus.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await asyncio.wait_for(shell.communicate(), 60)
+    assert (shell.returncode, out) == (Exit.FAILED, b"")
+    assert err == b"coldvoxctl: standard input is closed: pipe a recording into it\n"
+
+
 async def test_a_terminal_is_no_recording(ctl: Ctl, options: tuple[str, ...]) -> None:
     ours, its = os.openpty()
     try:
@@ -187,7 +198,7 @@ async def test_a_warning_stands_on_stderr_and_in_json(ctl: Ctl, options: tuple[s
 async def test_many_commands_at_once_wait_for_their_turn(bus: PrivateBus, ctl: Ctl) -> None:
     async with transcribing(bus, most_jobs=2):
         commands = [await ctl("transcribe", str(FILES[number % 3])) for number in range(12)]
-        results = await asyncio.gather(*(command.ended() for command in commands))
+        results = await asyncio.gather(*(command.ended(within_s=240) for command in commands))
     assert [(result.exit, result.err) for result in results] == [(Exit.DONE, "")] * 12
     assert [result.out for result in results] == [f"{TEXTS[number % 3]}\n" for number in range(12)]
 
