@@ -30,6 +30,7 @@ class Content:
 
     def at(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset` on; fewer at the end of the file. Raises OSError."""
+        count = min(count, max(self.size - offset, 0))  # a damaged header may say any number
         parts: list[bytes] = []
         while count > 0 and (part := os.pread(self.descriptor, count, offset)):
             parts.append(part)

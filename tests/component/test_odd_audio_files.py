@@ -10,6 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from coldvoxd.audio.file import AudioFile
+from coldvoxd.audio.promises import promised_share
+from coldvoxd.audio.streams import Content
 from coldvoxd.core.errors import FileFault
 from tests.support.odd_audio import (
     RATE,
@@ -247,6 +249,14 @@ def test_an_mp3_goes_on_behind_damage(tmp_path: Path) -> None:
     assert len(sound) == pytest.approx(len(talk()), abs=RATE // 5)
     assert len(reports) == 1
     assert "damaged from 0:04." in reports[0]
+
+
+def test_a_chunk_that_ends_behind_all_offsets_is_the_last(tmp_path: Path) -> None:
+    content = bytearray(encoded(talk(1), "W64"))
+    content[56:64] = b"\xff" * 8  # the size of its first chunk
+    (tmp_path / "talk").write_bytes(content)
+    with (tmp_path / "talk").open("rb") as file:
+        assert promised_share(Content(file.fileno())) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
