@@ -103,8 +103,7 @@ class AudioFile:
                 return mpeg.streams(content)
         if (wave := riff.wave(content)) is not None:
             return wave.streams(content)
-        share = promised_share(content)
-        return iter((Stream(None, promised_s=None if share is None else share * self.samples / SAMPLE_RATE),))
+        return iter((Stream(None, promised_share=promised_share(content)),))
 
 
 class _Reading:
@@ -118,7 +117,7 @@ class _Reading:
         """How much of the recording has been read, or is missing."""
         self._begin_s = 0.0
         """Where what the last header describes began."""
-        self._promised_s: float | None = None
+        self._header = Stream(())
         self._is_unfinished = False
         self._is_silent = True
         self._fault: FileFault | None = None
@@ -127,7 +126,7 @@ class _Reading:
         """The sound of the next stream, with silence before it for what is missing there."""
         if not stream.continues:
             self._compare()
-            self._begin_s, self._promised_s = self._passed_s, stream.promised_s
+            self._begin_s, self._header = self._passed_s, stream
         if stream.damaged or stream.gap_s:
             yield from self._missing(stream.gap_s)
         if stream.content == ():
@@ -260,7 +259,9 @@ class _Reading:
 
     def _compare(self) -> None:
         """Report where what has been read since the last header is not as long as that says."""
-        promised_s, held_s = self._promised_s, self._passed_s - self._begin_s
+        promised_s, held_s = self._header.promised_s, self._passed_s - self._begin_s
+        if self._header.promised_share is not None:
+            promised_s = held_s * self._header.promised_share
         if promised_s is not None and held_s < promised_s - SHORTEST_DAMAGE_S:
             self._report_cut(self._passed_s, self._begin_s + promised_s)
         elif promised_s is not None and held_s > promised_s + SHORTEST_DAMAGE_S:

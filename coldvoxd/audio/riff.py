@@ -43,11 +43,9 @@ class Wave:
 
     def streams(self, content: Content) -> Iterator[Stream]:
         """Its sound as streams. Raises OSError."""
-        promised_s = None
-        if self.promised is not None and self.bytes_per_s:
-            promised_s = self.promised / self.bytes_per_s
+        share = None if self.promised is None else self.promised / max(self.end - self.begin, 1)
         if self.is_regular:
-            yield Stream(None, promised_s=promised_s)
+            yield Stream(None, promised_share=share)
             return
         align = max(int.from_bytes(self.fmt[12:14], "little"), 1)
         step = MOST_WAV_BYTES // align * align
@@ -57,7 +55,7 @@ class Wave:
             yield Stream(
                 self._as_file(content, begin, end),
                 is_sought_in=int.from_bytes(self.fmt[:2], "little") in _SOUGHT_IN,
-                promised_s=promised_s if whole else None,
+                promised_share=share if whole else None,
             )
 
     def _as_file(self, content: Content, begin: int, end: int) -> Iterator[bytes]:

@@ -110,5 +110,7 @@ class Stream:
     """How many frames it holds after those; None for all that are decoded."""
     promised_s: float | None = None
     """Seconds that its header says it holds; None where the header doesn't say."""
+    promised_share: float | None = None
+    """The same by bytes, where those are known: how many its header says by how many are there."""
     unfinished: bool = False
     """It stops without the mark that its format puts at the end, or within a frame."""

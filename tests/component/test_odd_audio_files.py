@@ -201,6 +201,15 @@ def test_an_unfinished_wav_of_any_coding_is_read(tmp_path: Path, subtype: str) -
     assert likeness(sound, talk()) > 0.9
 
 
+def test_a_wav_with_a_wrong_byte_rate_is_as_long_as_it_is(tmp_path: Path) -> None:
+    content = bytearray(encoded(talk(), "WAV", subtype="IMA_ADPCM"))
+    rate = content.index(b"fmt ") + 16
+    content[rate : rate + 4] = (1000).to_bytes(4, "little")
+    sound, reports = heard(tmp_path, bytes(content))
+    assert len(sound) == pytest.approx(len(talk()), abs=RATE // 5)
+    assert reports == []
+
+
 @pytest.mark.parametrize("kind", ["OGG", "OPUS"])
 @pytest.mark.parametrize(
     "change", [spoiled, lambda page: page[:0], lambda page: page[:500]], ids=["spoiled", "lost", "cut"]
