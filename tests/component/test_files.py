@@ -1,6 +1,7 @@
 """Files handed over as descriptors become text beside dictation; whatever else is handed over costs nothing."""
 
 import asyncio
+import fcntl
 import os
 import socket
 import threading
@@ -180,8 +181,11 @@ async def test_progress_never_falls_and_ends_at_one(tmp_path: Path) -> None:
 
 async def test_a_descriptor_is_read_from_the_files_beginning_and_its_position_left_alone(tmp_path: Path) -> None:
     async with desk() as here:
-        memory = os.memfd_create("speech")
+        memory = os.memfd_create("speech", os.MFD_ALLOW_SEALING)
         os.write(memory, samples()[0].path.read_bytes())
+        fcntl.fcntl(
+            memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+        )
         position = os.lseek(memory, 0, os.SEEK_CUR)
         outcome = await here.outcome(await here.jobs.transcribe(ME, os.dup(memory), FileOptions()))
         assert isinstance(outcome, FileTranscript)
