@@ -120,7 +120,9 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    before: Callable[[Utterance], object] = lambda _: None, step_limit_s: float = 30.0
+    before: Callable[[Utterance], object] = lambda _: None,
+    step_limit_s: float = 30.0,
+    most_jobs: int = files.JOBS_IN_ALL,
 ) -> AsyncIterator[Desk]:
     metrics, told = Metrics(), Told()
 
@@ -129,7 +131,9 @@ async def desk(
 
     switch = Switch(make, ModelSettings())
     await switch.load()
-    jobs = FileJobs(switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s)
+    jobs = FileJobs(
+        switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s, most_jobs=most_jobs
+    )
     jobs.announce_to(told)
     before_all = open_descriptors()
     try:
@@ -345,28 +349,28 @@ async def test_jobs_end_with_their_caller_and_others_go_on(tmp_path: Path) -> No
 
 async def test_jobs_are_limited_for_each_caller_and_in_all() -> None:
     gate = threading.Event()
-    async with desk(lambda _: gate.wait(30)) as here:
+    async with desk(lambda _: gate.wait(30), most_jobs=files.JOBS_AT_WORK) as here:
         for _ in range(files.JOBS_OF_ONE_CALLER):
             await here.hand_over(samples()[0].path)
         with pytest.raises(AlreadyActive, match="of your files"):
             await here.hand_over(samples()[0].path)
-        for number in range(files.JOBS_IN_ALL - files.JOBS_OF_ONE_CALLER):
+        for number in range(files.JOBS_AT_WORK - files.JOBS_OF_ONE_CALLER):
             await here.hand_over(samples()[0].path, f":2.{number}")
         with pytest.raises(AlreadyActive, match="several programs"):
             await here.hand_over(samples()[0].path, OTHER)
         gate.set()
-        await eventually(lambda: len(here.told.outcomes) == files.JOBS_IN_ALL, what="all texts")
+        await eventually(lambda: len(here.told.outcomes) == files.JOBS_AT_WORK, what="all texts")
         await here.outcome(await here.hand_over(samples()[0].path))
 
 
 async def test_jobs_beyond_those_at_work_wait_in_the_order_in_which_they_came() -> None:
     gate = threading.Event()
     async with desk(lambda _: gate.wait(30)) as here:
-        jobs = [await here.hand_over(samples()[0].path, f":2.{number}") for number in range(3 * files.JOBS_AT_WORK)]
+        jobs = [await here.hand_over(samples()[0].path, f":2.{number}") for number in range(2 * files.JOBS_AT_WORK)]
         here.jobs.caller_left(f":2.{files.JOBS_AT_WORK + 1}")
         del jobs[files.JOBS_AT_WORK + 1]
         gate.set()
-        await eventually(lambda: len(here.told.outcomes) == len(jobs), what="all texts")
+        await eventually(lambda: len(here.told.outcomes) == len(jobs), patience_s=120, what="all texts")
         told = list(here.told.outcomes)
         for number, job in enumerate(jobs):
             assert abs(told.index(job) - number) < files.JOBS_AT_WORK
