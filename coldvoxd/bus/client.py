@@ -201,6 +201,14 @@ class DaemonClient:
             raise event
         return event
 
+    def forget_events(self) -> None:
+        """Drop the events that have come. Raises BusUnavailable when the bus has gone."""
+        while not self._events.empty():
+            event = self._events.get_nowait()
+            if isinstance(event, errors.BusUnavailable):
+                self._events.put_nowait(event)
+                raise event
+
     def interrupt(self) -> None:
         """Put an event `interrupted` behind those that have come."""
         self._events.put_nowait(Event("interrupted", {}))

@@ -56,10 +56,17 @@ was cancelled by somebody.
 """
 
 _TRANSCRIBE = """\
-Recognize recordings: WAV, FLAC or OGG, at any sample rate and with any number of channels, which are mixed.
+Recognize recordings: WAV, FLAC, OGG (Vorbis, Opus) or MP3, at any sample rate and with any number of channels, which
+are mixed. Other formats go through ffmpeg: `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`.
+
+FILE is a file, a pipe such as <(...), or `-` for standard input. What comes through a pipe is held in memory, 2 GiB at
+most, until its end, and then recognized. A FIFO that no program has open for writing is refused.
 
 The daemon does it, with the model that it has loaded, and is started where it isn't running; dictation goes first.
-Ctrl-C ends it. With --local no daemon is needed.
+Several commands at once wait for their turn. Ctrl-C ends it. With --local no daemon is needed.
+
+A file that is damaged, cut off or not as long as its header says is recognized as far as it can be decoded, and a
+warning on stderr says where something is missing.
 """
 
 _RETRY = """\
@@ -91,6 +98,7 @@ _TRANSCRIBE_JSON = """\
 With --json one object a line for each file, in the order given:
   file, text, duration (seconds), confidence (0..1),
   words: a list of word, start, end (seconds), confidence (0..1)
+  warnings: a list of sentences: where the file is damaged, and where its length is not what its header says
 A file that can't be transcribed has file, error and message instead; the others go on, and the exit code is 1.
 
 The bundled model `mini` is small and knows just a few words: it is for trials (`--model mini`).
