@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from coldvoxd.core.errors import InputFault, Stopped
+from coldvoxd.core.errors import InputFault, RecognitionFailed, Stopped
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
@@ -18,6 +18,8 @@ LATE_IN_A_ROW = 3
 """An accelerator that the CPU overtakes so often without a break is of no use."""
 LET_GO_AFTER_S = 1.0
 """First the CPU answers what the accelerator could not."""
+REPEATED = (RecognitionFailed, InputFault)
+"""What the CPU raises where it ran and failed on the same audio; anything else says nothing about the audio."""
 
 
 class Hedging:
@@ -25,6 +27,9 @@ class Hedging:
 
     `on_cpu` recognizes there; `serves` says whether utterances go to the accelerator; `tell_fault` is told of each of
     its faults.
+
+    The CPU judges: a fault that it repeats on the same audio is the audio's, and is not reported as the accelerator's.
+    Only a sticky fault is reported regardless, since the accelerator's context is broken whatever broke it.
     """
 
     def __init__(
@@ -87,8 +92,7 @@ class Hedging:
         except InputFault:
             raise
         except Exception as fault:  # noqa: BLE001 - whatever an accelerator's driver makes of it, the CPU answers
-            self._failed(fault, utterance, run)
-            return await self._on_cpu(utterance)
+            return await self._judged(fault, utterance, run)
         log.info(
             "utterance %d takes long on %s; the CPU begins it too after %.3f s",
             utterance.id, accelerator.name, hedge_s,
@@ -109,16 +113,41 @@ class Hedging:
             run.stop.ask()  # nobody waits for either any more, so neither has overtaken the other
             self._watch_dropped(run)
             raise
-        except Exception:
-            self._settle(run, None, hedge_s)
+        except Exception as fault:
+            self._settle(run, None, hedge_s, repeated=isinstance(fault, REPEATED))
             raise
         self._settle(run, used, hedge_s)
         return used
 
-    def _settle(self, run: Run, used: Hypothesis | None, hedge_s: float) -> None:
-        """One of the two has answered, or both have failed."""
+    async def _judged(self, fault: Exception, utterance: Utterance, run: Run | None) -> Hypothesis:
+        """The CPU's answer to audio on which the accelerator failed, and its judgement of that fault."""
+        fault_class, _ = class_of(fault)
+        if fault_class is FaultClass.STICKY:
+            self._failed(fault, utterance, run)
+            return await self._on_cpu(utterance)
+        try:
+            hypothesis = await self._on_cpu(utterance)
+        except REPEATED:
+            self._acquit(fault, utterance)
+            raise
+        except BaseException:  # no judgement: the CPU could not run it, or nobody waits for the answer any more
+            self._failed(fault, utterance, run)
+            raise
+        self._failed(fault, utterance, run)
+        return hypothesis
+
+    def _acquit(self, fault: Exception, utterance: Utterance) -> None:
+        """The CPU failed on the same audio too."""
+        self._metrics.count(Count.ACQUITTED)
+        log.warning(
+            "utterance %d failed on %s and on the CPU alike: the audio is at fault, the accelerator stays in use (%s)",
+            utterance.id, self._accelerator.name, fault,
+        )  # fmt: skip
+
+    def _settle(self, run: Run, used: Hypothesis | None, hedge_s: float, *, repeated: bool = False) -> None:
+        """One of the two has answered, or both have failed; `repeated` where the CPU failed on the audio itself."""
         if run.answer.done():
-            self._late_answer(run, used)
+            self._late_answer(run, used, repeated=repeated)
             return
         run.answer.add_done_callback(lambda _: self._late_answer(run, used))
         if run.begun_s is not None and asyncio.get_running_loop().time() - run.begun_s >= hedge_s:
@@ -132,7 +161,7 @@ class Hedging:
             log.warning(message)
             self._tell_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
 
-    def _late_answer(self, run: Run, used: Hypothesis | None) -> None:
+    def _late_answer(self, run: Run, used: Hypothesis | None, *, repeated: bool = False) -> None:
         """A run that took long has ended. Unless its text was used it is nobody's; its fault is news."""
         if run.answer.cancelled():
             return
@@ -142,7 +171,11 @@ class Hedging:
             return
         self._metrics.count(Count.LATE)
         log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
-        if isinstance(fault, Exception) and not isinstance(fault, InputFault):
+        if not isinstance(fault, Exception) or isinstance(fault, InputFault):
+            return
+        if repeated and class_of(fault)[0] is not FaultClass.STICKY:
+            self._acquit(fault, run.utterance)
+        else:
             self._failed(fault, run.utterance, run)
 
     def _watch_dropped(self, run: Run) -> None:

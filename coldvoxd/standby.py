@@ -73,12 +73,12 @@ class Standby:
     def wake(self) -> None:
         """The accelerator no longer serves: load what is packed, if it isn't."""
         if not self.packed.is_open:
-            self._begin(self._load())
+            self._begin(self._load)
 
     def rest(self) -> None:
         """The accelerator serves."""
         if self.readiness is not Readiness.WARM:
-            self._begin(self._unload())
+            self._begin(self._unload)
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether the lanes are within their time limits."""
@@ -92,14 +92,14 @@ class Standby:
             if rung is not None:
                 rung.close()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         before = self._task
 
         async def after() -> None:
             if before is not None and not before.done():
                 await asyncio.wait({before})
             try:
-                await work
+                await work()
             except Exception as fault:  # noqa: BLE001 - a task ends here; who needs the rung opens it and is told
                 log.warning("the recognizer on the CPU can't be made ready: %s", fault)
 

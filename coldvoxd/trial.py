@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
+from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault, RecognitionFailed
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.golden import agrees
 from coldvoxd.core.values import EndReason, Hypothesis, Utterance
@@ -17,6 +17,10 @@ class WrongOutput(ProviderFault):
 
 class RunTooLong(ProviderFault):
     """The accelerator did not come to an end with the golden clip."""
+
+
+class NoTruth(ProviderFault):
+    """The CPU itself fails on the golden clip, so nothing is known against the accelerator, nor for it."""
 
 
 class Trial:
@@ -59,7 +63,10 @@ class Trial:
 
     async def _asked(self, clip: Utterance) -> str:
         if self._on_cpu_heard is None:
-            self._on_cpu_heard = (await self._on_cpu(clip)).text
+            try:
+                self._on_cpu_heard = (await self._on_cpu(clip)).text
+            except RecognitionFailed as fault:
+                raise NoTruth(f"{self._accelerator.name} can't be judged: the CPU fails on the golden clip") from fault
         return self._on_cpu_heard
 
 
@@ -70,6 +77,8 @@ def class_of_failure(fault: Exception) -> tuple[FaultClass, Reason]:
             return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
         case RunTooLong() | LoadTooLong():
             return FaultClass.TRANSIENT, Reason.GPU_TIMEOUT
+        case NoTruth():
+            return FaultClass.TRANSIENT, Reason.GPU_FAULT
     fault_class, reason = class_of(fault)
     if (
         reason is Reason.GPU_FAULT

@@ -34,6 +34,8 @@ class Count(StrEnum):
     """Second attempts after a fault of the execution provider."""
     FAULTS = "provider-faults"
     """Of the accelerator, at load, in a run or by its slowness."""
+    ACQUITTED = "provider-faults-acquitted"
+    """Faults of a run that the CPU repeated on the same audio: they don't count against the accelerator."""
     HEDGES = "hedges"
     """Utterances that the CPU began too, because the accelerator took long."""
     LATE = "late-answers"

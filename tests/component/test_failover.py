@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
-from coldvoxd.core.errors import ProviderFault, Stopped
+from coldvoxd.core.errors import ModelMissing, ProviderFault, RecognitionFailed, Stopped
 from coldvoxd.core.failover import FaultClass, Phase, Reason
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.ports import Recognizer
@@ -293,16 +293,77 @@ async def test_a_run_that_is_only_slow_keeps_the_accelerator(tmp_path: Path) -> 
         assert (await staged.hear(2)).provider == PROVIDER
 
 
-async def test_a_fault_of_both_is_told_and_never_an_empty_text(tmp_path: Path) -> None:
-    """Pins that the accelerator's fault does not hide the CPU's."""
+@pytest.mark.parametrize("kind", ["memory", "fault", "nan", "broken"])
+async def test_a_fault_that_the_cpu_repeats_acquits_the_accelerator(tmp_path: Path, kind: str) -> None:
+    """The utterance gets its own error; the accelerator stays in use, with no pause and no strike."""
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
-        await staged.tell("FAULT memory")
-        await staged.tell("CPU FAULT fault 2")
-        from coldvoxd.core.errors import RecognitionFailed
+        staged.seen.clear()
+        for number in range(3):
+            await staged.tell(f"FAULT {kind}")
+            await staged.tell(f"CPU FAULT {kind} 2")
+            with pytest.raises(RecognitionFailed):
+                await staged.hear(number)
+        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+        assert {(status.provider, status.degraded) for status in staged.seen} <= {(PROVIDER, "")}
+        assert staged.supervisor._state.faults == 0
+        assert (staged.count(Count.FAULTS), staged.count(Count.ACQUITTED)) == (0, 3)
+        hypothesis = await staged.hear(3)
+        assert (hypothesis.text, hypothesis.provider) == (heard(3), PROVIDER)
 
+
+async def test_a_late_fault_that_the_cpu_repeats_acquits_the_accelerator_too(tmp_path: Path) -> None:
+    """The hedged run fails after the CPU has failed on the same audio."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("FAULT nan 1 encoder 2500")
+        await staged.tell("CPU FAULT nan 2")
+        with pytest.raises(RecognitionFailed):
+            await staged.hear(1)
+        assert staged.count(Count.HEDGES) == 1
+        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+        assert (staged.supervisor._state.faults, staged.count(Count.ACQUITTED)) == (0, 1)
+        assert (await staged.hear(2)).provider == PROVIDER
+
+
+async def test_a_broken_context_is_told_whatever_the_cpu_makes_of_the_audio(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("FAULT illegal")
+        await staged.tell("CPU FAULT fault 2")
         with pytest.raises(RecognitionFailed):
             await staged.hear(0)
+        assert (staged.supervisor.status.provider, staged.degraded) == (CPU, "gpu-fault")
+        assert staged.supervisor.wants_new_process
+
+
+async def test_a_cpu_that_cannot_run_acquits_nobody(tmp_path: Path) -> None:
+    """Its model is away: it never saw the audio, so the accelerator's fault stands."""
+    async with stage(tmp_path, readiness=Readiness.COLD) as staged:
+        await on_accelerator(staged)
+        standby = staged.supervisor._standby
+        await eventually(lambda: not standby.packed.is_open and standby.at_rest, what="the CPU's model let go of")
+
+        def refuse() -> Recognizer:
+            raise ModelMissing("the model's directory was removed")
+
+        standby.packed._open = refuse
+        await staged.tell("FAULT nan")
+        with pytest.raises(ModelMissing):
+            await staged.hear(0)
+        assert staged.degraded == "gpu-wrong-output"
+        assert staged.count(Count.ACQUITTED) == 0
+
+
+async def test_a_cpu_that_fails_on_the_golden_clip_leaves_the_accelerator_to_be_tried_again(tmp_path: Path) -> None:
+    async with stage(tmp_path, "CPU PASS 1", "CPU FAULT nan 2") as staged:
+        await eventually(lambda: staged.degraded, what="the end of the trial")
+        assert staged.degraded == "gpu-fault", "not no-gpu, which is final"
+        assert staged.supervisor._state.phase is Phase.ON_CPU
+        staged.probe_now()
+        await on_accelerator(staged)
+        assert staged.degraded == ""
 
 
 @pytest.mark.parametrize("part", ["start", "encoder", "decoder"])
