@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.opening import kind_of
+from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.errors import (
     AlreadyActive,
     ColdvoxError,
@@ -110,7 +111,7 @@ class FileJobs:
         job = _Job(next(self._numbers), caller, descriptor, Lane("file"), options)
         self._jobs[job.number] = job
         try:
-            file = await _in_time(job.lane.submit(lambda: open_audio(descriptor)), HEAD_LIMIT_S)
+            file = await _in_time(job.lane.submit(lambda: open_audio(descriptor, options.channel)), HEAD_LIMIT_S)
         except BaseException:
             self._end(job)
             raise
@@ -176,7 +177,14 @@ class FileJobs:
 
     async def _transcribe(self, job: _Job, file: AudioFile) -> FileTranscript:
         detector = await self._step(job, self._open_detector)
-        transcription = Transcription(file, detector, words=job.options.words, max_seconds=MAX_HOURS * 3600)
+        transcription = Transcription(
+            file,
+            detector,
+            words=job.options.words,
+            max_seconds=MAX_HOURS * 3600,
+            channel=job.options.channel,
+            open_scout=self._open_detector,
+        )
         steps = transcription.steps()
         told = 0.0
         try:
@@ -225,7 +233,7 @@ async def _in_time(future: "asyncio.Future[T]", limit_s: float) -> T:
         ) from None
 
 
-def open_audio(descriptor: int) -> AudioFile:
+def open_audio(descriptor: int, channel: Channel = AUTO) -> AudioFile:
     """What a client handed over, if it can be transcribed. Raises InvalidOption with what is wrong. May block."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     if flags & os.O_PATH or flags & os.O_ACCMODE == os.O_WRONLY:
@@ -239,6 +247,8 @@ def open_audio(descriptor: int) -> AudioFile:
         raise InvalidOption(_sentence(fault)) from fault
     if file.samples > MAX_HOURS * 3600 * SAMPLE_RATE:
         raise InvalidOption(f"The file is longer than {MAX_HOURS} hours: split it.")
+    if missing := channel.missing_in(file.channels):
+        raise InvalidOption(f"The file {missing}.")
     return file
 
 

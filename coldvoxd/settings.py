@@ -150,12 +150,17 @@ def _parsed(doc: SettingDoc, text: str) -> object:
 
 
 def _checked(doc: SettingDoc, value: object, where: str) -> object:
-    """The value, if the setting can take it."""
+    """The value, if the setting can take it; a setting with a grammar of its own reads it by that, text or number."""
+    metadata = _metadata(doc)
+    if "parse" in metadata:
+        try:
+            return metadata["parse"](value)
+        except ValueError as fault:
+            raise SettingsError(f"{where}: `{doc.key}` {fault}.") from fault
     fits = type(value) is doc.type or (doc.type is float and type(value) is int)
     if not fits:
         wanted = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
         raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {value!r}.")
-    metadata = _metadata(doc)
     choices = metadata.get("choices")
     if choices and value not in choices:
         raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {value!r}.")

@@ -1,9 +1,9 @@
 """An audio file to text, step by step."""
 
 import math
-from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.streams import clock
+from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.cutting import Span, cut
 from coldvoxd.core.errors import FileFault
+from coldvoxd.core.mixdown import mixed, taken
 from coldvoxd.core.ports import Recognizer, SpeechDetector
 from coldvoxd.core.values import (
     FRAME_SAMPLES,
@@ -23,10 +25,9 @@ from coldvoxd.core.values import (
     Utterance,
     Word,
 )
+from coldvoxd.recording import SpeechMap
+from coldvoxd.vad.silero import SileroDetector
 
-SPEECH_PROBABILITY = 0.25
-"""From which a frame may hold speech: half of what dictation asks for, since nobody is annoyed by a longer piece.
-Of 500 isolated digits of four people, cut tightly, all but 2 have such a frame; at 0.5, all but 7."""
 SHORT_S = 3.0
 """In files shorter than this a detector without room to warm up is not believed that there is no speech ..."""
 AUDIBLE_DBFS = -50.0
@@ -49,6 +50,7 @@ def transcribe_file(
     progress: Progress | None = None,
     *,
     name: str | None = None,
+    channel: Channel = AUTO,
 ) -> FileTranscript:
     """Recognize a file of any length, rate and channel count, in pieces cut at its pauses.
 
@@ -57,7 +59,7 @@ def transcribe_file(
     Up to 20 s from the first speech to the last are recognized in one piece. Where there is no speech the text is
     empty. The detector is reset first. Raises FileFault, ProviderFault or InputFault; blocks.
     """
-    transcription = Transcription(AudioFile.open(source, name), detector)
+    transcription = Transcription(AudioFile.open(source, name), detector, channel=channel)
     for piece in transcription.steps():
         if piece is not None:
             transcription.take(piece, recognizer.recognize(piece))
@@ -69,21 +71,35 @@ def transcribe_file(
 class Transcription:
     """One file on its way to text: whoever takes the `steps` recognizes the pieces that they yield.
 
-    Holds one block and one piece of the audio, and 5 bytes for each 32 ms of it.
+    Holds one block and one piece of the audio, and 6 bytes for each 32 ms of it.
     """
 
     def __init__(
-        self, file: AudioFile, detector: SpeechDetector, *, words: bool = True, max_seconds: float = math.inf
+        self,
+        file: AudioFile,
+        detector: SpeechDetector,
+        *,
+        words: bool = True,
+        max_seconds: float = math.inf,
+        channel: Channel = AUTO,
+        open_scout: Callable[[], SpeechDetector] = SileroDetector,
     ) -> None:
-        """`words`: whether to keep them. Longer files than `max_seconds` are refused when they turn out to be."""
+        """`words`: whether to keep them. Longer files than `max_seconds` are refused when they turn out to be.
+
+        With `channel` at `auto` each piece is recognized by the mix, or by a channel where the mix is far below it; the
+        detector that `open_scout` opens listens to single channels. Raises FileFault where the file has no such channel.
+        """
+        if missing := channel.missing_in(file.channels):
+            raise FileFault(f"{file.name} {missing}")
         self._file = file
-        self._detector = detector
         self._keep_words = words
         self._max_samples = max_seconds * SAMPLE_RATE
-        self._speech = bytearray()
-        """Of each frame: whether it may hold speech."""
-        self._level_db = array("f")
-        """Of each frame: root mean square in dBFS."""
+        several = channel.automatic and file.channels > 1
+        self._mixdown = (
+            _as_they_are if several else mixed if not channel.number else partial(_taken, number=channel.number)
+        )
+        self._detector = detector
+        self._map = SpeechMap(detector, open_scout() if several else detector)
         self._samples = 0
         self._doubtful = False
         self._texts: list[str] = []
@@ -104,19 +120,20 @@ class Transcription:
         for _ in self._score():
             self.progress = LISTENING_SHARE * min(1.0, self._samples / max(self._file.samples, 1))
             yield None
-        speech, level_db = np.frombuffer(self._speech, np.bool_), np.frombuffer(self._level_db, np.float32)
+        speech, level_db = self._map.speech, self._map.level_db
         spans = cut(speech, level_db)
         if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and float(level_db.max()) > AUDIBLE_DBFS:
             self._doubtful = True
             spans = [(0, len(speech))]
         index = 0
-        for start_sample, samples in _pieces(self._file.blocks(), spans):
+        for start_sample, samples in _pieces(self._file.blocks(mixdown=self._mixdown), spans):
             if samples is None:
                 yield None
                 continue
             end_sample = start_sample + len(samples)
             if len(samples) > 0:
-                yield Utterance(index, 0, start_sample, samples, EndReason.LENGTH)
+                heard = samples if samples.ndim == 1 else taken(samples, self._map.channel_of(spans[index]))
+                yield Utterance(index, 0, start_sample, heard, EndReason.LENGTH)
             if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
                 at = clock(end_sample / SAMPLE_RATE)
                 self._warn(f"The file became shorter while it was read: what was said after {at} is missing.")
@@ -158,23 +175,28 @@ class Transcription:
             self._unnamed_warnings += 1
 
     def _score(self) -> Iterator[None]:
-        rest = np.zeros(0, dtype=np.float32)
-        for block in self._file.blocks(self._warn):
+        rest: npt.NDArray[np.float32] | None = None
+        for block in self._file.blocks(self._warn, self._mixdown):
             self._samples += len(block)
             if self._samples > self._max_samples:
                 raise FileFault(f"the file is longer than {self._max_samples / SAMPLE_RATE / 3600:g} h: split it")
-            rest = np.concatenate((rest, block))
+            rest = block if rest is None else np.concatenate((rest, block))
             whole = len(rest) // FRAME_SAMPLES
-            for frame in rest[: whole * FRAME_SAMPLES].reshape(whole, FRAME_SAMPLES):
-                self._note(_as_int16(frame), _level_db(frame))
+            self._map.note(rest[: whole * FRAME_SAMPLES].reshape(whole, FRAME_SAMPLES, *rest.shape[1:]))
             rest = rest[whole * FRAME_SAMPLES :]
             yield
-        if len(rest) > 0:
-            self._note(_as_int16(np.pad(rest, (0, FRAME_SAMPLES - len(rest)))), _level_db(rest))
+        if rest is not None and len(rest) > 0:
+            padding = np.zeros((FRAME_SAMPLES - len(rest), *rest.shape[1:]), np.float32)
+            self._map.note(np.concatenate((rest, padding))[None])
 
-    def _note(self, frame: npt.NDArray[np.int16], level_db: float) -> None:
-        self._speech.append(self._detector.score(frame) >= SPEECH_PROBABILITY)
-        self._level_db.append(level_db)
+
+def _taken(channels: npt.NDArray[np.float32], number: int) -> npt.NDArray[np.float32]:
+    """One channel; the mix in a part of the recording that lacks it, as joined recordings may."""
+    return taken(channels, number) if number <= channels.shape[1] else mixed(channels)
+
+
+def _as_they_are(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return channels
 
 
 def _pieces(
@@ -185,21 +207,14 @@ def _pieces(
     In between None for each block that was read.
     """
     source = iter(blocks)
-    held, held_from = np.zeros(0, dtype=np.float32), 0
+    held: npt.NDArray[np.float32] | None = None
+    held_from = 0
     for begin, end in spans:
         start_sample, end_sample = begin * FRAME_SAMPLES, end * FRAME_SAMPLES
-        while held_from + len(held) < end_sample and (block := next(source, None)) is not None:
-            held = np.concatenate((held, block))
+        while (held is None or held_from + len(held) < end_sample) and (block := next(source, None)) is not None:
+            held = block if held is None else np.concatenate((held, block))
             passed = min(max(start_sample - held_from, 0), len(held))
             held, held_from = held[passed:], held_from + passed
             yield held_from, None
+        assert held is not None  # noqa: S101 - a file that has spans has blocks
         yield start_sample, held[start_sample - held_from : end_sample - held_from]
-
-
-def _as_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    scaled: npt.NDArray[np.float32] = np.clip(samples * np.float32(32768), -32768, 32767)
-    return scaled.astype(np.int16)
-
-
-def _level_db(samples: npt.NDArray[np.float32]) -> float:
-    return 10 * math.log10(float(np.mean(np.square(samples, dtype=np.float64))) + 1e-12)

@@ -13,6 +13,7 @@ from coldvoxd.asr.decoder import Decoder, faster, open_decoder, open_prepared
 from coldvoxd.asr.silence import has_sound, without_exact_silence
 from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core import lengths
+from coldvoxd.core.conditioning import FULL_SCALES
 from coldvoxd.core.cuda import cuda_options
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
@@ -231,6 +232,10 @@ def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
         )
     if not np.isfinite(samples).all():
         raise InputFault("audio with NaN or infinite values: whatever made it is broken")
+    if len(samples) > 0 and (loudest := float(np.abs(samples).max())) > FULL_SCALES[-1]:
+        raise InputFault(
+            f"audio with values of {loudest:.2g}: the model takes float32 in [-1, 1], whatever made it is broken"
+        )
 
 
 def _check_fit(

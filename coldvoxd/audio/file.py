@@ -1,4 +1,4 @@
-"""Audio files of any rate and channel count, read as 16 kHz mono."""
+"""Audio files of any rate and channel count, read at 16 kHz, as one channel or several."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +14,9 @@ from coldvoxd.audio.decoding import SequentialSound, decoded, decoded_bytes, dec
 from coldvoxd.audio.opening import CONVERT, Opened, opened
 from coldvoxd.audio.promises import promised_share
 from coldvoxd.audio.streams import SHORTEST_DAMAGE_S, Content, Stream, clock
-from coldvoxd.core.errors import FileFault
+from coldvoxd.core.conditioning import Conditioning
+from coldvoxd.core.errors import FileFault, InputFault
+from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.values import SAMPLE_RATE
 
 BLOCK_S = 5
@@ -82,15 +84,17 @@ class AudioFile:
                 samples = round(frames * SAMPLE_RATE / sound.samplerate)
                 return cls(source, sound.samplerate, sound.channels, samples, name, f"{sound.format} {sound.subtype}")
 
-    def blocks(self, report: Report = _no_report) -> Iterator[Block]:
+    def blocks(self, report: Report = _no_report, mixdown: Callable[[Block], Block] = mixed) -> Iterator[Block]:
         """The file's sound, float32 (n,) in [-1, 1] at 16 kHz, channels averaged, some seconds at a time.
+
+        `mixdown` makes of the channels, float32 (n, channels), what is to be had: one, (n,), or several, (n, some).
 
         All of it that can be decoded; about as much silence stands in for what can't. `report` hears of each such
         place, and of a length that is not what the file says. Raises FileFault where nothing can be decoded, and where
         the file holds no sound at all or values that are not finite.
         """
         with opened(self.source, self.name) as file:
-            reading = _Reading(self.name, file, report)
+            reading = _Reading(self.name, file, report, mixdown)
             for stream in self._streams(file.content):
                 yield from reading.stream(stream)
             reading.finish()
@@ -109,10 +113,13 @@ class AudioFile:
 class _Reading:
     """One pass over a recording."""
 
-    def __init__(self, name: str, file: Opened, report: Report) -> None:
+    def __init__(self, name: str, file: Opened, report: Report, mixdown: Callable[[Block], Block]) -> None:
         self._name = name
         self._file = file
         self._report = report
+        self._mixdown = mixdown
+        self._columns: int | None = None
+        """What the first block was mixed down to; None for one channel. Streams of other channels are brought to it."""
         self._passed_s = 0.0
         """How much of the recording has been read, or is missing."""
         self._begin_s = 0.0
@@ -160,15 +167,38 @@ class _Reading:
             yield from self._mono(sound.samplerate, frames)
 
     def _mono(self, rate: int, blocks: Iterator[Block]) -> Iterator[Block]:
-        """Blocks of (frames, channels) at `rate`, averaged and resampled."""
-        resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+        """Blocks of (frames, channels) at `rate`, brought to scale, mixed down and resampled."""
+        condition = Conditioning(rate)
+        resampler: soxr.ResampleStream | None = None
         for block in blocks:
+            try:
+                sound = self._mixed_down(condition(block))
+            except InputFault as fault:
+                at_s = self._passed_s
+                raise FileFault(
+                    f"{self._name} holds {fault}, after {at_s:.1f} s: export it again with samples from -1 to 1"
+                ) from fault
             self._passed_s += len(block) / rate
             self._is_silent = False
-            mono = block.mean(axis=1, dtype=np.float32)
-            yield mono if rate == SAMPLE_RATE else resampler.resample_chunk(mono)
-        if rate != SAMPLE_RATE:
-            yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+            if rate == SAMPLE_RATE:
+                yield sound
+                continue
+            resampler = resampler or soxr.ResampleStream(rate, SAMPLE_RATE, self._columns or 1, dtype="float32")
+            yield resampler.resample_chunk(np.ascontiguousarray(sound))
+        if resampler is not None:
+            yield resampler.resample_chunk(self._shaped(np.zeros(0, dtype=np.float32)), last=True)
+
+    def _mixed_down(self, block: Block) -> Block:
+        sound = self._mixdown(block)
+        if self._is_silent and self._columns is None and sound.ndim > 1:
+            self._columns = sound.shape[1]
+        if sound.shape[1:] == (() if self._columns is None else (self._columns,)):
+            return sound
+        return self._shaped(mixed(block))
+
+    def _shaped(self, mono: Block) -> Block:
+        """One channel as what the first block was mixed down to."""
+        return mono if self._columns is None else np.tile(mono[:, None], self._columns)
 
     def _decoded(self, sound: SequentialSound) -> Iterator[Block]:
         """What libsndfile decodes, float32 (frames, channels). Raises LibsndfileError."""
@@ -240,7 +270,7 @@ class _Reading:
         self._report_missing(gap_s)
         for silence in _silence(gap_s, SAMPLE_RATE):
             self._passed_s += len(silence) / SAMPLE_RATE
-            yield silence
+            yield self._shaped(silence)
 
     def _report_missing(self, gap_s: float) -> None:
         if gap_s < SHORTEST_DAMAGE_S:

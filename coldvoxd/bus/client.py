@@ -160,9 +160,11 @@ class DaemonClient:
             "stages-by-provider": {provider: named(stages) for provider, stages in by_provider.items()},
         }
 
-    async def transcribe_file(self, descriptor: int, *, words: bool) -> int:
+    async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto") -> int:
         """Begin to transcribe an open file; the job, whose events come to who has subscribed. Starts the daemon."""
         options = {"words": Variant("b", True)} if words else {}
+        if channel != "auto":  # which is the default, and an option that older daemons lack
+            options["channel"] = Variant("s", channel)
         return int(await self._call("TranscribeFile", "ha{sv}", 0, options, descriptors=(descriptor,)))
 
     async def cancel_file(self, job: int) -> None:

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from dbus_next import Variant
 
+from coldvoxd.core import channels
 from coldvoxd.core.errors import InvalidOption, NotSupported
 from coldvoxd.core.values import FileOptions, SessionOptions
 
@@ -13,10 +14,10 @@ OPTION_TYPES: Mapping[str, str] = MappingProxyType(
 )
 PLANNED_OPTIONS = frozenset({"partials", "language", "vocabulary"})
 """Keys of the contract that come with a later version."""
-FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b"})
+FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b", "channel": "s"})
 PLANNED_FILE_OPTIONS = frozenset({"language", "vocabulary"})
 
-_TYPE_NAMES = {"b": "a boolean (b)", "u": "an unsigned number (u)"}
+_TYPE_NAMES = {"b": "a boolean (b)", "u": "an unsigned number (u)", "s": "a text (s)"}
 
 
 def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
@@ -39,7 +40,12 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
 def parse_file_options(options: Mapping[str, Variant]) -> FileOptions:
     """The same for TranscribeFile."""
     _check(options, FILE_OPTION_TYPES, PLANNED_FILE_OPTIONS)
-    return FileOptions(words=options["words"].value if "words" in options else False)
+    values = {key: value.value for key, value in options.items()}
+    try:
+        channel = channels.parse(values.get("channel", str(channels.AUTO)))
+    except ValueError as fault:
+        raise InvalidOption(f"The option 'channel' {fault}.") from fault
+    return FileOptions(words=values.get("words", False), channel=channel)
 
 
 def _check(options: Mapping[str, Variant], types: Mapping[str, str], planned: frozenset[str]) -> None:

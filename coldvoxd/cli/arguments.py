@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from coldvoxd.cli.exits import MEANINGS, UsageFault
+from coldvoxd.core import channels
 
 _EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items())
 
@@ -56,8 +57,9 @@ was cancelled by somebody.
 """
 
 _TRANSCRIBE = """\
-Recognize recordings: WAV, FLAC, OGG (Vorbis, Opus) or MP3, at any sample rate and with any number of channels, which
-are mixed. Other formats go through ffmpeg: `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`.
+Recognize recordings: WAV, FLAC, OGG (Vorbis, Opus) or MP3, at any sample rate and with any number of channels. Channels
+are averaged; where their average is far below a channel that holds the speech, that channel is taken. --channel decides
+otherwise. Other formats go through ffmpeg: `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`.
 
 FILE is a file, a pipe such as <(...), or `-` for standard input. What comes through a pipe is held in memory, 2 GiB at
 most, until its end, and then recognized. A FIFO that no program has open for writing is refused.
@@ -315,6 +317,13 @@ def command_line() -> argparse.ArgumentParser:
 
     transcribe = _command(commands, "transcribe", "recognize recordings", _TRANSCRIBE, _TRANSCRIBE_JSON)
     transcribe.add_argument("files", nargs="+", metavar="FILE")
+    transcribe.add_argument(
+        "--channel",
+        type=_channel,
+        default="auto",
+        metavar="C",
+        help="auto, mix, left, right, or a channel's number from 1 (auto where it isn't given)",
+    )
     transcribe.add_argument("--local", action="store_true", help="recognize in this process, without the daemon")
     transcribe.add_argument("--model", metavar="NAME|PATH", help="with --local: a model's name or directory")
     transcribe.add_argument(
@@ -458,6 +467,13 @@ def _session_options(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--words", action="store_true", help="texts carry word times (seen with listen --json)")
     parser.add_argument("--single-utterance", action="store_true", help="stop by itself when the speaker pauses")
     parser.add_argument("--max-seconds", type=_seconds, metavar="N", help="stop by itself after N seconds")
+
+
+def _channel(text: str) -> str:
+    try:
+        return channels.canonical(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from fault
 
 
 def _count(text: str) -> int:

@@ -12,6 +12,7 @@ from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.cli.exits import Exit, UsageFault, error_name
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.recordings import opened_recording, shown
+from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import (
     AlreadyActive,
     ColdvoxError,
@@ -37,10 +38,10 @@ def transcribe(arguments: Namespace, output: Output) -> Exit:
         return _locally(arguments, output)
     if arguments.model or arguments.precision:
         raise UsageFault("--model and --precision are for --local; the daemon's are in its settings.")
-    return asyncio.run(_through_the_daemon(arguments.files, output))
+    return asyncio.run(_through_the_daemon(arguments.files, arguments.channel, output))
 
 
-async def _through_the_daemon(files: list[str], output: Output) -> Exit:
+async def _through_the_daemon(files: list[str], channel: str, output: Output) -> Exit:
     verdict = Exit.DONE
     interrupted = asyncio.Event()
     async with DaemonClient.connected() as daemon:
@@ -55,7 +56,7 @@ async def _through_the_daemon(files: list[str], output: Output) -> Exit:
         for file in files:
             progress = _Progress(shown(file))
             try:
-                event = await _outcome(daemon, file, output, progress, interrupted)
+                event = await _outcome(daemon, file, output, progress, interrupted, channel=channel)
             except (FileFault, InvalidOption) as error:
                 verdict = Exit.FAILED
                 progress.clear()
@@ -90,7 +91,13 @@ async def _through_the_daemon(files: list[str], output: Output) -> Exit:
 
 
 async def _outcome(
-    daemon: DaemonClient, file: str, output: Output, progress: "_Progress", interrupted: asyncio.Event
+    daemon: DaemonClient,
+    file: str,
+    output: Output,
+    progress: "_Progress",
+    interrupted: asyncio.Event,
+    *,
+    channel: str,
 ) -> Event:
     """The event that ends the file's job, or `interrupted`, which ends it too. Raises Stopped where none had begun."""
     with contextlib.ExitStack() as stack:
@@ -98,7 +105,7 @@ async def _outcome(
         descriptor = await asyncio.to_thread(
             lambda: stack.enter_context(opened_recording(file, is_stopped=interrupted.is_set))
         )
-        job = await _begun(daemon, descriptor, file, output, interrupted)
+        job = await _begun(daemon, descriptor, file, output, interrupted, channel=channel)
     while True:
         event = await daemon.next_event()
         match event.name:
@@ -116,7 +123,9 @@ async def _outcome(
                 )
 
 
-async def _begun(daemon: DaemonClient, descriptor: int, file: str, output: Output, interrupted: asyncio.Event) -> int:
+async def _begun(
+    daemon: DaemonClient, descriptor: int, file: str, output: Output, interrupted: asyncio.Event, *, channel: str
+) -> int:
     """The job, once the daemon has room for one more. Raises Stopped."""
     is_noted = False
     while True:
@@ -124,7 +133,7 @@ async def _begun(daemon: DaemonClient, descriptor: int, file: str, output: Outpu
         if interrupted.is_set():
             raise Stopped("interrupted")
         try:
-            return await daemon.transcribe_file(descriptor, words=output.as_json)
+            return await daemon.transcribe_file(descriptor, words=output.as_json, channel=channel)
         except AlreadyActive:
             if not is_noted:
                 output.note(f"{shown(file)}: waiting for its turn, since the daemon has as many files as it takes")
@@ -139,13 +148,16 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
 
     recognizer = _open_recognizer(arguments)
     detector = SileroDetector()
+    channel = Channel(arguments.channel)
     verdict = Exit.DONE
     try:
         for file in arguments.files:
             progress = _Progress(shown(file))
             try:
                 with opened_recording(file) as descriptor:
-                    transcript = transcribe_file(descriptor, recognizer, detector, progress, name=shown(file))
+                    transcript = transcribe_file(
+                        descriptor, recognizer, detector, progress, name=shown(file), channel=channel
+                    )
             except ColdvoxError as error:
                 verdict = Exit.FAILED
                 progress.clear()

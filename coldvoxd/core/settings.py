@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass, field
 
+from coldvoxd.core import channels
+
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneSettings:
     device: str = "default"
     """`default` follows the desktop's default source; otherwise a microphone's name as the sound settings show it, or part of it (`coldvoxctl devices` lists them). Where no sound server runs, a PortAudio device. `virtual:PATH` is the shipped stand-in, commanded over the socket PATH."""
+    channel: str = field(default="auto", metadata={"parse": channels.canonical})
+    """Which of the microphone's channels to hear: `auto` averages them, and takes one channel where it holds the speech and the average is far below it (opposite phases, one microphone of eight); `mix` always averages; `left`, `right` or a number from 1 takes that channel."""
     policy: str = field(default="always", metadata={"choices": ("always", "on-demand", "idle-release")})
     """When the microphone is open: `always`, so that no first word is lost; `on-demand`, during sessions alone; `idle-release`, from a session on until `idle_release_s` after it."""
     idle_release_s: float = field(default=60.0, metadata={"min": 0.0, "max": 86_400.0})

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.problems import Problem
 
 SAMPLE_RATE = 16_000
@@ -194,6 +195,8 @@ class FileOptions:
 
     words: bool = False
     """Word timings come with the text."""
+    channel: Channel = AUTO
+    """By which of the file's channels."""
 
 
 @dataclass(frozen=True, slots=True)

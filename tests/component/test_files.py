@@ -16,6 +16,7 @@ import soundfile
 
 from coldvoxd import files
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import (
     AlreadyActive,
     ColdvoxError,
@@ -251,6 +252,38 @@ async def test_what_is_no_recording_is_refused_by_name_and_closed(tmp_path: Path
             assert str(refused.value)[0].isupper(), name
         assert here.told.outcomes == {}
         assert here.metrics.figures().counts[Count.FILES] == 0
+
+
+async def test_a_channel_is_chosen_and_one_that_the_file_lacks_is_refused_at_once(tmp_path: Path) -> None:
+    waves = [samples()[number].wave()[:40_000] for number in (0, 2)]
+    soundfile.write(
+        tmp_path / "two.wav", np.stack([np.pad(wave, (0, 40_000 - len(wave))) for wave in waves], 1), 16_000
+    )
+    async with desk() as here:
+
+        async def heard(channel: str) -> FileTranscript | ColdvoxError:
+            descriptor = os.open(tmp_path / "two.wav", os.O_RDONLY)
+            options = FileOptions(channel=Channel(channel))
+            return await here.outcome(await here.jobs.transcribe(ME, descriptor, options))
+
+        left, right = await heard("left"), await heard("2")
+        assert isinstance(left, FileTranscript)
+        assert isinstance(right, FileTranscript)
+        assert left.text == samples()[0].heard["fp32"]
+        assert right.text.startswith("Hello Anna")
+        with pytest.raises(
+            InvalidOption, match=r"The file has 2 channels, and channel is 3: set it to auto, mix or a n"
+        ):
+            await heard("3")
+
+
+async def test_opposite_phases_are_heard(tmp_path: Path) -> None:
+    wave = samples()[2].wave()
+    soundfile.write(tmp_path / "phases.wav", np.stack([wave, -wave], axis=1), 16_000)
+    async with desk() as here:
+        outcome = await here.outcome(await here.hand_over(tmp_path / "phases.wav"))
+        assert isinstance(outcome, FileTranscript)
+        assert outcome.text == samples()[2].heard["fp32"]
 
 
 def test_refusing_holds_no_memory(tmp_path: Path) -> None:

@@ -156,10 +156,11 @@ async def test_a_bug_is_told_as_one_and_the_next_utterance_is_recognized() -> No
     supervisor.close()
 
 
-async def test_audio_that_no_model_takes_stays_an_input_fault() -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+async def test_audio_that_no_model_takes_stays_an_input_fault(value: float) -> None:
     supervisor = Supervisor(Ladder(lambda: open_model("mini")), STATUS)
     await supervisor.load()
-    broken = Utterance(1, 1, 0, np.full(16_000, np.nan, np.float32), EndReason.STOP)
+    broken = Utterance(1, 1, 0, np.full(16_000, value, np.float32), EndReason.STOP)
     with pytest.raises(InputFault):
         await supervisor.recognize(broken)
     supervisor.close()

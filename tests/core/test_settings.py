@@ -39,6 +39,12 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
     assert settings.log.spoken_text is True
 
 
+@pytest.mark.parametrize("value", ["3", '"3"', "'03'"])
+def test_a_channel_is_a_number_with_or_without_quotes(tmp_path: Path, value: str) -> None:
+    assert load(written(tmp_path, f"[microphone]\nchannel = {value}\n"), {}).microphone.channel == "3"
+    assert load(None, {"COLDVOXD_MICROPHONE_CHANNEL": value.strip("\"'")}).microphone.channel == "3"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -51,6 +57,12 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
             '[model]\nprecision = "fp12"\n',
             r"line 2: `precision` must be one of `auto`, `fp16`, `fp32`, `int8`, not 'fp12'",
         ),
+        (
+            '[microphone]\nchannel = "middle"\n',
+            r"line 2: `channel` must be auto, mix, left, right or a channel's number from 1 to 32, not 'middle'\.",
+        ),
+        ("[microphone]\nchannel = 0\n", r"line 2: `channel` must be auto, .*, not 0\."),
+        ("[microphone]\nchannel = true\n", r"line 2: `channel` must be auto, .*, not True\."),
         ("[model\n", r"is not TOML: .*line 1"),
         ("model = 3\n", r"line 1: `model` is a section"),
         ('model.nmae = "x"\n', r"line 1: \[model\] has no setting `nmae`"),
@@ -68,6 +80,7 @@ def test_what_cannot_be_used_is_named_with_its_line(tmp_path: Path, text: str, m
         ("COLDVOXD_MODEL_NMAE", "mini", "there is no setting COLDVOXD_MODEL_NMAE"),
         ("COLDVOXD_MODEL_THREADS", "many", "COLDVOXD_MODEL_THREADS: `threads` must be a whole number"),
         ("COLDVOXD_LOG_SPOKEN_TEXT", "perhaps", "must be true or false"),
+        ("COLDVOXD_MICROPHONE_CHANNEL", "0", "COLDVOXD_MICROPHONE_CHANNEL: `channel` must be auto, mix"),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named(variable: str, value: str, message: str) -> None:

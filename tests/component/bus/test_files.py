@@ -61,6 +61,25 @@ async def test_nobody_else_reads_it_and_nobody_need_subscribe(running: RunningSe
     assert stranger.bodies("FileTranscribed") == stranger.bodies("FileProgress") == []
 
 
+@pytest.mark.parametrize(
+    ("channel", "complaint"),
+    [
+        (Variant("s", "middle"), "The option 'channel' must be auto, mix, left, right or .*, not 'middle'"),
+        (Variant("s", "0"), "The option 'channel' must be auto"),
+        (Variant("u", 1), r"The option 'channel' must be a text \(s\)"),
+        (Variant("s", "right"), "The file has 1 channel, and channel is right: set it to auto, mix or 1"),
+    ],
+)
+async def test_a_channel_that_cannot_be_had_is_answered_by_name(
+    client: BusClient, channel: Variant, complaint: str
+) -> None:
+    with pytest.raises(BusError, match=f"InvalidOption.*{complaint}"):
+        await hand_over(client, samples()[0].path, {"channel": channel})
+    async with client.expect_signal("FileTranscribed") as ended:
+        await hand_over(client, samples()[0].path, {"channel": Variant("s", "left")})
+    assert ended.body[1] == samples()[0].heard["fp32"]
+
+
 async def test_what_is_no_file_is_answered_by_name(client: BusClient, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     ours, its = socket.socketpair()

@@ -113,6 +113,26 @@ async def test_progress_is_shown_to_a_terminal_and_wiped(ctl: Ctl) -> None:
     assert shown.endswith("\r\033[K")
 
 
+@pytest.mark.parametrize("where", ["through the daemon", "local"])
+async def test_a_channel_is_chosen(bus: PrivateBus, ctl: Ctl, tmp_path: Path, where: str) -> None:
+    voice, rate = soundfile.read(FILES[0], dtype="float32")
+    file = tmp_path / "talk.wav"
+    soundfile.write(file, np.stack([np.zeros_like(voice), np.zeros_like(voice), voice], axis=1), rate)
+    local = ("--local", "--model", "mini", "--precision", "fp32") if where == "local" else ()
+    async with transcribing(bus):
+        for channel in ((), ("--channel", "auto"), ("--channel", "3"), ("--channel", "mix")):
+            result = await run(ctl, *local, *channel, str(file))
+            assert (result.exit, plain(result.out)) == (Exit.DONE, plain(SAMPLES[0]["heard"]["fp32"]))
+        assert (await run(ctl, *local, "--channel", "left", str(file))).out == "\n"
+        refused = await run(ctl, *local, "--channel", "4", str(file))
+        assert (refused.exit, refused.out) == (Exit.FAILED, "")
+        assert "has 3 channels, and channel is 4: set it to auto, mix or a number from 1 to 3" in refused.err
+        assert str(file) in refused.err
+        wrong = await run(ctl, *local, "--channel", "middle", str(file))
+        assert (wrong.exit, wrong.out) == (Exit.USAGE, "")
+        assert "must be auto, mix, left, right or a channel's number from 1" in wrong.err
+
+
 @pytest.fixture
 async def daemon(bus: PrivateBus) -> AsyncIterator[RunningService]:
     async with transcribing(bus) as running:

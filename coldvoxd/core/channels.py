@@ -1,0 +1,99 @@
+"""Channels of a microphone or a recording: how a choice among them is written, and where a sound server has them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MOST = 32
+"""Channels; PortAudio's ALSA devices and the recordings that are read have no more."""
+THE_MIX = 0
+"""The number of the mix where a channel's number may stand; channels count from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A choice of channel: `auto`, `mix`, or one channel."""
+
+    text: str = "auto"
+    """As it is written: auto, mix, left, right, or a number."""
+
+    @property
+    def automatic(self) -> bool:
+        return self.text == "auto"
+
+    @property
+    def number(self) -> int:
+        """Of the channel, from 1; 0 for `auto` and `mix`."""
+        return {"auto": THE_MIX, "mix": THE_MIX, "left": 1, "right": 2}.get(self.text) or int(
+            self.text if self.text.isdecimal() else THE_MIX
+        )
+
+    def missing_in(self, channels: int) -> str:
+        """Why it can't be had of so many channels, as the end of a sentence; empty where it can."""
+        if self.number <= channels:
+            return ""
+        have = "1 channel" if channels == 1 else f"{channels} channels"
+        usable = "auto, mix or 1" if channels == 1 else f"auto, mix or a number from 1 to {channels}"
+        return f"has {have}, and channel is {self.text}: set it to {usable}"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+AUTO = Channel()
+MIX = Channel("mix")
+
+
+def parse(value: object) -> Channel:
+    """The channel that a person wrote, as text or as a number. Raises ValueError with what can be written."""
+    text = str(value).strip().casefold() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if text in {"auto", "mix", "left", "right"}:
+        return Channel(text)
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MOST:
+        return Channel(str(int(text)))
+    raise ValueError(f"must be auto, mix, left, right or a channel's number from 1 to {MOST}, not {value!r}")
+
+
+def canonical(value: object) -> str:
+    """The same as text, for settings and command lines."""
+    return str(parse(value))
+
+
+_ALSA_8 = ("front-left", "front-right", "rear-left", "rear-right", "front-center", "lfe", "side-left", "side-right")
+_ALSA_ORDER = {1: ("mono",), **{count: _ALSA_8[:count] for count in (2, 4, 5, 6, 8)}}
+"""What ALSA's pulse plugin calls the channels of a stream: PA_CHANNEL_MAP_ALSA of PulseAudio's channelmap.h. Streams of more
+channels have aux0, aux1, ... behind the eight."""
+_AUX = {f"aux{number}": number for number in range(MOST - len(_ALSA_8))}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLayout:
+    """How a source's own channels can be had in a stream through ALSA's pulse plugin."""
+
+    channels: int
+    """Of the stream."""
+    order: tuple[int, ...]
+    """Where in the stream each of the source's channels stands, from 0."""
+    by_index: bool = False
+    """The server must be asked to leave the positions alone (`stream.dont-remix`)."""
+
+
+def stream_layout(positions: Sequence[str], *, pipewire: bool) -> StreamLayout | None:
+    """The layout for a source with these channel positions, by PulseAudio's names; None where the server can only mix them.
+
+    A server matches positions by name, and leaves out what the stream has no name for: a source of aux channels alone is
+    silence in a stream of as many. PulseAudio gives them in a longer stream that has those names. PipeWire (1.0) has other
+    numbers for them, and gives them by their place in a stream of standard positions, if it is told not to remix.
+    """
+    order = _ALSA_ORDER.get(len(positions), ())
+    if order and sorted(order) == sorted(positions):
+        return StreamLayout(len(order), tuple(order.index(position) for position in positions))
+    if not positions or len(set(positions)) < len(positions) or not {*positions} <= {*_ALSA_8, *_AUX}:
+        return None
+    aux = [_AUX[position] for position in positions if position in _AUX]
+    if pipewire and aux:
+        longer = next((count for count in _ALSA_ORDER if count >= len(positions)), 0)
+        whole = longer and aux == list(range(len(positions)))
+        return StreamLayout(longer, tuple(aux), by_index=True) if whole else None
+    places = {position: place for place, position in enumerate(_ALSA_8)}
+    places |= {position: len(_ALSA_8) + number for position, number in _AUX.items()}
+    return StreamLayout(len(_ALSA_8) + (max(aux) + 1 if aux else 0), tuple(places[position] for position in positions))
