@@ -114,6 +114,11 @@ class CaptureKeeper:
         return self._device_open
 
     @property
+    def channels(self) -> int:
+        """Of the microphone that is open, or was last."""
+        return self._opened.channels
+
+    @property
     def next_sample(self) -> int:
         """The count at which the next audio begins."""
         return self._reframer.next_sample

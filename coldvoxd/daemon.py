@@ -16,7 +16,8 @@ from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.card import CardKeeper
-from coldvoxd.core import notice
+from coldvoxd.channelselector import ChannelSelector
+from coldvoxd.core import channels, notice
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone
@@ -128,6 +129,7 @@ class Daemon:
         if device := self._past.carried.get(DEVICE):
             self._microphone.resume(device)
         self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
+        self._channels = ChannelSelector(SileroDetector(), channels.parse(settings.microphone.channel))
         self._pipeline = Pipeline(
             SileroDetector(),
             self._recognition,
@@ -141,6 +143,7 @@ class Daemon:
             on_hearing=self._on_hearing,
             on_outcome=self._outcomes.note,
             catch_up=self._capture.catch_up,
+            channels=self._channels,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._recovery: Recovery | None = None
@@ -371,6 +374,7 @@ class Daemon:
         in_force = self._use_device(fresh.microphone)
         self._microphone.use_settings(replace(fresh.microphone, device=self._device))
         self._use_lock(fresh.microphone.release_on_lock)
+        self._channels.use(channels.parse(fresh.microphone.channel))
         self._card.use_settings(fresh.gpu)
         self._replacement.use_settings(fresh.replacement)
         if fresh.model != before.model:

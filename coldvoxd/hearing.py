@@ -1,6 +1,8 @@
 """Hearing: how a session's frames become utterances."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from coldvoxd.core import endpointing
@@ -70,29 +72,51 @@ class Hearing:
 
     def hear(self, session: Session, item: ScoredFrame | Gap) -> None:
         """A frame or a gap, unless the session hears no more."""
-        if session.flushed:
+        first_after_call = session.fed_sample <= session.start_sample
+        loudness_db = self._hear(session, item)
+        if loudness_db is None:
             return
+        session.frames += 1
+        told = session.frames % LEVEL_EVERY_FRAMES == 0
+        first_after_call = first_after_call and session.start_sample < session.fed_sample
+        self._hearer.on_frame(session, first_after_call, loudness_db if told else None)
+
+    def _hear(self, session: Session, item: ScoredFrame | Gap) -> float | None:
+        """The level of a frame that was heard, in dBFS; None where nothing was."""
+        if session.flushed:
+            return None
         if isinstance(item, Gap):
             if item.start_sample >= session.endpoint.floor_sample:
                 self._step(session, Lost(item.start_sample, item.start_sample + item.samples))
-            return
+            return None
         frame = item.frame
         if frame.end_sample <= session.endpoint.floor_sample:
-            return
+            return None
         if frame.start_sample < session.fed_sample:
             self._outlets.metrics.count(Count.FRAMES_REFUSED)
             log.debug("session %d: a frame came out of order, at sample %d", session.id, frame.start_sample)
-            return
+            return None
         session.audio.append(frame)
-        first_after_call = session.fed_sample <= session.start_sample < frame.end_sample
         session.fed_sample = frame.end_sample
         loudness_db = level_db(frame.samples)
         self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, loudness_db))
         self._compute_early(session)
         self._forget_old_audio(session)
-        session.frames += 1
-        told = session.frames % LEVEL_EVERY_FRAMES == 0
-        self._hearer.on_frame(session, first_after_call, loudness_db if told else None)
+        return loudness_db
+
+    def hear_again(self, session: Session, items: Sequence[ScoredFrame | Gap]) -> None:
+        """What was heard last, as it sounds on another channel. Only while no utterance is open."""
+        frames = [item.frame for item in items if isinstance(item, ScoredFrame)]
+        if session.flushed or not frames:
+            return
+        first_sample = max(frames[0].start_sample, session.endpoint.floor_sample)
+        while session.audio and session.audio[-1].end_sample > first_sample:
+            session.audio.pop()
+        session.fed_sample = min(session.fed_sample, frames[0].start_sample)
+        session.endpoint = replace(session.endpoint, phase=endpointing.Phase.SILENCE, speech_samples=0)
+        self._outlets.journal.rewind(session.id, session.endpoint, session.audio)
+        for item in items:
+            self._hear(session, item)
 
     def interrupt(self, session: Session) -> None:
         """The microphone is away: close what is open."""

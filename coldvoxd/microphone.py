@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from coldvoxd.capture import CaptureCondition, CaptureKeeper
+from coldvoxd.core import channels
 from coldvoxd.core.errors import UnknownDevice
 from coldvoxd.core.microphones import DEFAULT, Policy, SoundView, Source, find, policy_in_force
 from coldvoxd.core.problems import Problem
@@ -60,6 +61,8 @@ class MicrophoneKeeper:
         """The source to which a person moved our stream in a mixer, until something else is chosen."""
         self._pursued = ""
         """The source for which the stream was opened anew, until it is heard."""
+        self._misfit = False
+        """The stream was moved to a source of other channels, and is opened anew once no session hears."""
         self._started = self._hearing = self._locked = self._asleep = self._told_muted = False
         self._lingers_since_s: float | None = None
         """Loop time at which the last session ended, while the microphone stays open after it."""
@@ -115,6 +118,13 @@ class MicrophoneKeeper:
                 return self._obstacle()
         return ""
 
+    @property
+    def channel_problem(self) -> str:
+        if self._capture.state.condition is not CaptureCondition.OPEN:
+            return ""
+        missing = channels.parse(self._settings.channel).missing_in(self._capture.channels)
+        return f"The microphone “{self.device}” {missing}. Until then it is heard as with auto." if missing else ""
+
     def use_settings(self, settings: MicrophoneSettings) -> None:
         """Put them in force now. Another device is waited for where it isn't there, as at a start."""
         before, self._settings = self._settings, settings
@@ -130,7 +140,8 @@ class MicrophoneKeeper:
     def problems(self) -> tuple[Problem, ...]:
         """Implements ProblemSource."""
         lost = (Problem.MICROPHONE_LOST,) if self.problem else ()
-        return (*lost, Problem.MICROPHONE_MUTED) if self.muted else lost
+        muted = (Problem.MICROPHONE_MUTED,) if self.muted else ()
+        return *lost, *muted, *((Problem.MICROPHONE_CHANNEL,) if self.channel_problem else ())
 
     def select(self, name: str) -> None:
         self._choose(self._named(name))
@@ -155,6 +166,7 @@ class MicrophoneKeeper:
         self._known = self._target or self._known
         if view is not None:
             self._note_move(before or SoundView(), view)
+            self._note_channels(before or SoundView(), view)
             if missed and self._target is not None and self._capture.state.condition is CaptureCondition.LOST:
                 self._capture.renew()
         self._begin()
@@ -178,6 +190,7 @@ class MicrophoneKeeper:
             self._lingers_since_s = self._loop.time()
             self._linger()
         self._loop.call_soon(self._apply)  # not in the midst of the session's end
+        self._fit()
 
     def on_lock(self, locked: bool) -> None:
         """The screen was locked or unlocked, and the microphone is to be released meanwhile."""
@@ -308,6 +321,24 @@ class MicrophoneKeeper:
         elif before.heard and now.heard != before.heard and now.source(before.heard) is not None:
             self._moved_to = now.heard
             log.info("our stream was moved to the microphone “%s”", self.device)
+
+    def _note_channels(self, before: SoundView, now: SoundView) -> None:
+        """A server that moves our stream remixes its channels: only a new stream has the source's own.
+
+        Not where a person has moved it: a new stream would be where the settings want it.
+        """
+        was, heard = before.source(before.heard), now.source(now.heard)
+        if now.heard == self._moved_to:
+            self._misfit = False
+        elif was is not None and heard is not None and was.positions != heard.positions:
+            self._misfit = True
+            self._fit()
+
+    def _fit(self) -> None:
+        if self._misfit and not self._hearing:
+            self._misfit = False
+            log.info("the microphone “%s” has other channels: opening it anew", self.device)
+            self._capture.renew()
 
     def _follow(self) -> None:
         """See that our stream hears what was chosen."""

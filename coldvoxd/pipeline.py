@@ -10,10 +10,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from coldvoxd.channelselector import ChannelSelector
 from coldvoxd.core import dictation
 from coldvoxd.core.carrying import unpacked
+from coldvoxd.core.channels import MIX
 from coldvoxd.core.dictation import DictationState
 from coldvoxd.core.endpointing import EndpointState
+from coldvoxd.core.endpointing import Phase as EndpointPhase
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, NotReady, RecognitionFailed, TextTimeout
 from coldvoxd.core.metrics import Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
@@ -100,11 +103,13 @@ class Pipeline:
         on_hearing: Callable[[bool], None] = lambda _: None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
         catch_up: Callable[[], None] = lambda: None,
+        channels: ChannelSelector | None = None,
     ) -> None:
         self._on_hearing = on_hearing
         self._on_outcome = on_outcome
         self._catch_up = catch_up
         self._gate = QuietGate(detector)
+        self._channels = channels or ChannelSelector(detector, MIX)
         self._keeper = engine
         self._clock = clock
         self._outlets = Outlets(metrics=metrics or Metrics())
@@ -347,9 +352,13 @@ class Pipeline:
         if isinstance(item, Gap):
             self._outlets.metrics.gap(item.reason)
             self._gate.reset()
+            self._channels.reset()
             heard = item
         else:
-            heard = ScoredFrame(item, self._gate.score(item.samples, at_rest=self._session is None))
+            if self._channels.note(item, held=self._in_utterance):
+                self._hear_again()
+            frame = self._channels.heard(item)
+            heard = ScoredFrame(frame, self._gate.score(frame.samples, at_rest=self._session is None))
             if heard.speech_probability >= self._endpoint_settings.threshold:
                 self._busy_until_s = self._loop.time()
         self._pre_roll.append(heard)
@@ -422,6 +431,27 @@ class Pipeline:
             raise NotReady("The daemon is stopping and begins no session. Try again once it has been started again.")
         if not self._dictation.active:
             self._keeper.check_ready()
+
+    @property
+    def _in_utterance(self) -> bool:
+        """Whether an utterance is open, whose channel must not change."""
+        session = self._session
+        return session is not None and session.endpoint.phase not in {EndpointPhase.SILENCE, EndpointPhase.ONSET}
+
+    def _hear_again(self) -> None:
+        """Another channel was chosen: what was heard last counts as it sounds there, so that no first word is lost."""
+        self._gate.reset()
+        again: list[ScoredFrame | Gap] = []
+        for item in self._pre_roll:
+            if isinstance(item, Gap):
+                self._gate.reset()
+                again.append(item)
+                continue
+            frame = self._channels.heard(item.frame)
+            again.append(ScoredFrame(frame, self._gate.score(frame.samples, at_rest=False)))
+        self._pre_roll.replace(again)
+        if self._session is not None:
+            self._hearing.hear_again(self._session, again)
 
     def _stop(self, session: Session, called_s: float) -> None:
         session.end_sample = self._clock.sample_at(called_s) + samples_in(self._settings.stop_tail_ms)

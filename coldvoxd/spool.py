@@ -89,6 +89,12 @@ class Spool:
         with self._trying(session):
             self._delete(self._begin_anew(kept, state, audio))
 
+    def rewind(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
+        kept = self._sessions.get(session)
+        if kept is not None and kept.fd is not None:
+            with self._trying(session):
+                self._delete(self._begin_anew(kept, state, audio))
+
     def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None:
         kept = self._sessions.get(utterance.session_id)
         if kept is None or kept.fd is None:

@@ -18,6 +18,7 @@ from coldvoxd.audio.convert import StreamConverter
 from coldvoxd.audio.jack import keep_jack_out
 from coldvoxd.audio.outlook import Outlook, surroundings
 from coldvoxd.audio.quiet import hushed
+from coldvoxd.core.channels import MOST, StreamLayout, stream_layout
 from coldvoxd.core.errors import CaptureFault, UnknownDevice
 from coldvoxd.core.microphones import DEFAULT, Source, find
 from coldvoxd.core.ports import OpenedMicrophone
@@ -33,6 +34,10 @@ SERVER_DEVICES = ("pulse", "pipewire")
 """ALSA's names for a sound server, in the order of preference; then `default`."""
 
 
+CONVERTING_DEVICES = ("default", "sysdefault")
+"""ALSA's names for devices that take any number of channels, whatever the sound card has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """An input device as PortAudio lists it."""
@@ -45,15 +50,18 @@ class Device:
 
 
 def formats(device: Device) -> Iterator[tuple[int, int]]:
-    """(rate, channels) to try on a device: what is wanted, then what needs the least conversion.
+    """(rate, channels) to try on a device: all its channels, so that the choice among them is ours; then fewer.
 
-    A sound server converts by itself: what it refuses once it refuses in every format.
+    A sound server converts rates by itself.
     """
     if device.name in SERVER_DEVICES:
-        yield SAMPLE_RATE, 1
+        yield SAMPLE_RATE, device.channels
+        if device.channels > 1:
+            yield SAMPLE_RATE, 1
         return
     tried = set()
-    for channels in (1, min(2, device.channels), device.channels):
+    native = 2 if device.name in CONVERTING_DEVICES or device.channels > MOST else device.channels
+    for channels in (native, min(2, device.channels), 1):
         for rate in (SAMPLE_RATE, device.rate, 48_000, 44_100):
             if (rate, channels) not in tried:
                 tried.add((rate, channels))
@@ -98,7 +106,7 @@ class PortAudioMicrophone:
         if (reason := self._outlook.in_vain(seen, time.monotonic())) is not None:
             raise CaptureFault(reason)
         try:
-            opened = self._search(wanted, source, deliver)
+            opened = self._search(wanted, source, deliver, pipewire=view is not None and view.pipewire)
         except CaptureFault as fault:
             self.close()
             self._outlook.failed(str(fault), seen, time.monotonic())
@@ -131,15 +139,22 @@ class PortAudioMicrophone:
         if audio is not None:
             audio.terminate()
 
-    def _search(self, wanted: str, source: Source | None, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+    def _search(
+        self, wanted: str, source: Source | None, deliver: Callable[[Chunk], None], *, pipewire: bool
+    ) -> OpenedMicrophone:
+        layout = None
         if source is not None:
-            soundserver.steer(DEFAULT if wanted == DEFAULT else source.name)
+            layout = stream_layout(source.positions, pipewire=pipewire)
+            unmixed = layout is not None and layout.unmixed
+            soundserver.steer(DEFAULT if wanted == DEFAULT else source.name, unmixed=unmixed)
         with hushed():
             self._audio = _initialized()
             devices = _devices(self._audio)
             self.bare = tuple(device.name for device in devices) if source is None else ()
             device = self._choose(DEFAULT if source is not None else wanted, devices)
-            opened = self._start(self._audio, device, deliver)
+            if device.name in SERVER_DEVICES:
+                device = replace(device, channels=layout.channels if layout is not None else 1)
+            opened = self._start(self._audio, device, layout, deliver)
         if device.name not in SERVER_DEVICES:
             return opened
         self._served = True
@@ -168,10 +183,17 @@ class PortAudioMicrophone:
             f"there is no microphone “{wanted}”. Input devices are {listed}; set [microphone] device to one of them"
         )
 
-    def _start(self, audio: pyaudio.PyAudio, device: Device, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+    def _start(
+        self,
+        audio: pyaudio.PyAudio,
+        device: Device,
+        layout: StreamLayout | None,
+        deliver: Callable[[Chunk], None],
+    ) -> OpenedMicrophone:
         refusals: list[str] = []
         for rate, channels in self._formats(device):
-            converter = StreamConverter(rate, channels)
+            order = layout.order if layout is not None and channels == layout.channels else tuple(range(channels))
+            converter = StreamConverter(rate, channels, order)
             try:
                 stream = audio.open(
                     rate=rate,
@@ -186,7 +208,7 @@ class PortAudioMicrophone:
                 refusals.append(f"{rate} Hz x {channels}: {error.args[-1]}")
                 continue
             self._stream = stream
-            return OpenedMicrophone(name=device.name, latency_s=float(stream.get_input_latency()))
+            return OpenedMicrophone(device.name, float(stream.get_input_latency()), channels=len(order))
         if device.name in SERVER_DEVICES:
             raise CaptureFault(f"the sound server has no microphone that it can open ({'; '.join(refusals)})")
         raise CaptureFault(f"the microphone “{device.name}” can't be opened: {'; '.join(refusals)}")

@@ -72,14 +72,17 @@ def look() -> SoundView | None:
         return None
 
 
-def steer(wanted: str) -> None:
+def steer(wanted: str, *, unmixed: bool = False) -> None:
     """What the next stream of this process asks the server for: a source's name, or `default`.
+
+    `unmixed`: the source's channels without any remixing; PipeWire alone knows this.
 
     Through libpulse's environment: the ALSA device can't be told otherwise. First set while the daemon is put together, and
     only overwritten later, so that no other thread reads a list that moves.
     """
     os.environ["PULSE_SOURCE"] = FOLLOW if wanted == DEFAULT else wanted
-    os.environ["PULSE_PROP"] = f"application.id=org.coldvox.Daemon1 {_TAG}={_INSTANCE}"
+    remix = " stream.dont-remix=true" if unmixed else ""
+    os.environ["PULSE_PROP"] = f"application.id=org.coldvox.Daemon1 {_TAG}={_INSTANCE}{remix}"
 
 
 def hold_to(name: str) -> SoundView | None:
@@ -104,11 +107,13 @@ def _view(server: Any) -> SoundView:
     listed = server.source_list()
     ours = _ours(server)
     names = {source.index: source.name for source in listed}
+    about = server.server_info()
     return SoundView(
         sources=tuple(_source(source) for source in listed),
-        default=server.server_info().default_source_name or "",
+        default=about.default_source_name or "",
         heard=names.get(ours[-1].source, "") if ours else "",
         stream_muted=bool(ours and ours[-1].mute),
+        pipewire="PipeWire" in (about.server_name or ""),
     )
 
 
@@ -122,6 +127,7 @@ def _source(source: Any) -> Source:
         or properties.get("device.api", "").startswith("bluez")
         or source.name.startswith("bluez"),
         muted=bool(source.mute) or source.volume.value_flat == 0,
+        positions=tuple(source.channel_list),
     )
 
 

@@ -108,7 +108,7 @@ class Calls:
             "Open": microphone.device_open,
             "Policy": microphone.policy.value,
             "Muted": microphone.muted,
-            "Problem": bus_text(microphone.problem),
+            "Problem": bus_text(microphone.problem or microphone.channel_problem),
         }
 
     def session_ended(self, session: int) -> None:

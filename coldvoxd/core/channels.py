@@ -73,8 +73,8 @@ class StreamLayout:
     """Of the stream."""
     order: tuple[int, ...]
     """Where in the stream each of the source's channels stands, from 0."""
-    by_index: bool = False
-    """The server must be asked to leave the positions alone (`stream.dont-remix`)."""
+    unmixed: bool = False
+    """The server must be asked not to remix (`stream.dont-remix`), which PipeWire alone knows."""
 
 
 def stream_layout(positions: Sequence[str], *, pipewire: bool) -> StreamLayout | None:
@@ -93,7 +93,11 @@ def stream_layout(positions: Sequence[str], *, pipewire: bool) -> StreamLayout |
     if pipewire and aux:
         longer = next((count for count in _ALSA_ORDER if count >= len(positions)), 0)
         whole = longer and aux == list(range(len(positions)))
-        return StreamLayout(longer, tuple(aux), by_index=True) if whole else None
+        return StreamLayout(longer, tuple(aux), unmixed=True) if whole else None
     places = {position: place for place, position in enumerate(_ALSA_8)}
     places |= {position: len(_ALSA_8) + number for position, number in _AUX.items()}
-    return StreamLayout(len(_ALSA_8) + (max(aux) + 1 if aux else 0), tuple(places[position] for position in positions))
+    return StreamLayout(
+        len(_ALSA_8) + (max(aux) + 1 if aux else 0),
+        tuple(places[position] for position in positions),
+        unmixed=pipewire,
+    )

@@ -31,6 +31,8 @@ class Source:
     """What a loudspeaker plays, no microphone."""
     bluetooth: bool = False
     muted: bool = False
+    positions: tuple[str, ...] = ("mono",)
+    """Its channels, by the server's names for their positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class SoundView:
     """Name of the source that our own stream records; empty where we have none."""
     stream_muted: bool = False
     """Whether a mixer has muted our own stream."""
+    pipewire: bool = False
+    """Whether the server is PipeWire, which speaks PulseAudio's protocol."""
 
     def source(self, name: str) -> Source | None:
         return next((source for source in self.sources if source.name == name), None)

@@ -99,10 +99,12 @@ class OpenedMicrophone:
     """As people know it."""
     latency_s: float
     """Age of a sample when it arrives, as the driver says."""
+    channels: int = 1
+    """Of the microphone, all of which are delivered."""
 
 
 class Microphone(Protocol):
-    """A source of 16 kHz mono audio. All methods block and are called on one thread, the device lane."""
+    """A source of 16 kHz audio, of one channel or several. All methods block and are called on one thread, the device lane."""
 
     def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
         """Begin to deliver chunks, on any thread, or raise CaptureFault."""
@@ -225,6 +227,11 @@ class MicrophoneControl(Protocol):
         """Why nothing can be heard although it should be, for people; empty where all is well."""
         ...
 
+    @property
+    def channel_problem(self) -> str:
+        """Why another channel is heard than the settings ask for, for people; empty where all is well."""
+        ...
+
     def select(self, name: str) -> None:
         """Use another microphone from now on: `default`, a name or part of one. Raises UnknownDevice."""
         ...
@@ -327,6 +334,10 @@ class Journal(Protocol):
 
     def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
         """Of what was heard since the last cut only this audio is still needed to go on from that state."""
+        ...
+
+    def rewind(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
+        """No utterance is open, and what was heard since that state will be heard again, differently; audio as above."""
         ...
 
     def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None:

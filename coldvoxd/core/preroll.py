@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from coldvoxd.core.endpointing import HYSTERESIS
 from coldvoxd.core.settings import EndpointSettings
@@ -49,6 +49,10 @@ class PreRoll:
         finally:
             self._holds -= 1
             self._forget()
+
+    def replace(self, items: Iterable[ScoredFrame | Gap]) -> None:
+        """The same stretch of audio, as it sounds on another channel."""
+        self._heard = deque(items)
 
     def clear(self) -> None:
         """Nothing that was heard may be used any more."""

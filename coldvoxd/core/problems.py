@@ -24,6 +24,8 @@ class Problem(StrEnum):
     """The microphone in use is muted, or its volume is zero."""
     NO_WORDS = "no-words"
     """The last session in which speech was heard gave no words."""
+    MICROPHONE_CHANNEL = "microphone-channel"
+    """The microphone lacks the channel that the settings name, and is heard as with `auto`."""
     DRIVER_MISMATCH = "driver-mismatch"
     """The accelerator's driver does not fit its libraries, often after an upgrade; the CPU recognizes."""
     NO_GPU = "no-gpu"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.values import FRAME_SAMPLES, Frame, Gap, GapReason
 
 
@@ -13,7 +14,7 @@ class Reframer:
 
     Frames and Gaps together are seamless: each starts where the one before ended. A frame is never padded nor made
     of audio from both sides of a gap; so up to 511 samples that came just before a loss are given up with it, and
-    counted into the Gap.
+    counted into the Gap. Of several channels a frame has the mix, and all of them beside it.
     """
 
     def __init__(self) -> None:
@@ -27,8 +28,15 @@ class Reframer:
         return self._start_sample + self._held
 
     def push(self, samples: npt.NDArray[np.int16]) -> list[Frame]:
-        """The frames that int16 (n,), any n, complete. They may share its memory, which must not change any more."""
+        """The frames that int16 (n,) or (n, channels), any n, complete. They may share its memory, which must not change.
+
+        Raises ValueError where the number of channels changes within a frame, that is without `skip`.
+        """
         frames: list[Frame] = []
+        if samples.shape[1:] != self._begun.shape[1:]:
+            if self._held:
+                raise ValueError(f"{samples.shape[1:]} channels in a frame that was begun with {self._begun.shape[1:]}")
+            self._begun = np.empty((FRAME_SAMPLES, *samples.shape[1:]), dtype=np.int16)
         position = 0
         while position < len(samples):
             if self._held == 0 and len(samples) - position >= FRAME_SAMPLES:
@@ -54,7 +62,10 @@ class Reframer:
         return gap
 
     def _frame(self, samples: npt.NDArray[np.int16]) -> Frame:
-        frame = Frame(start_sample=self._start_sample, samples=samples)
+        if samples.ndim == 1:
+            frame = Frame(start_sample=self._start_sample, samples=samples)
+        else:
+            frame = Frame(start_sample=self._start_sample, samples=mixed(samples), channels=samples)
         self._start_sample += FRAME_SAMPLES
         return frame
 

@@ -26,7 +26,7 @@ class Chunk:
     """What a microphone delivers, on whatever thread it likes."""
 
     samples: npt.NDArray[np.int16]
-    """int16 (n,), 16 kHz mono, any n."""
+    """int16, 16 kHz, any n: (n,) of one channel, or (n, channels)."""
     arrived_s: float
     """`time.monotonic()` when the last sample arrived."""
     overflow: bool = False
@@ -41,6 +41,8 @@ class Frame:
     """Counted from the first opening of the capture; lost audio counts too."""
     samples: npt.NDArray[np.int16]
     """int16 (512,), 16 kHz mono."""
+    channels: npt.NDArray[np.int16] | None = field(default=None, repr=False, compare=False)
+    """int16 (512, channels), of which `samples` was made; None where there is one."""
 
     @property
     def end_sample(self) -> int:

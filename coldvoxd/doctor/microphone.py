@@ -14,6 +14,7 @@ from coldvoxd.audio import jack, soundserver
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.core.errors import CaptureFault, SettingsError, UnknownDevice
 from coldvoxd.core.microphones import SoundView, find
+from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
@@ -138,7 +139,7 @@ def _listen(wanted: MicrophoneSettings) -> Iterator[Finding | Doing]:
     enough = threading.Event()
 
     def deliver(chunk: Chunk) -> None:
-        heard.append(chunk.samples)
+        heard.append(chunk.samples if chunk.samples.ndim == 1 else mixed(chunk.samples))
         if sum(map(len, heard)) >= LISTEN_S * SAMPLE_RATE:
             enough.set()
 

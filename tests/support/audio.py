@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.eventually import eventually_blocking
@@ -40,6 +40,9 @@ class SoundServer:
     `mic1`, the “Blue Yeti”, is the default source, `mic2`, “Built-in Audio”, another; what is played to the sink `speaker1` is heard by `mic1`, sample by
     sample, and `speaker2` by `mic2`.
     """
+
+    NULL_SINK = ""
+    """Further arguments of a null sink."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -107,9 +110,22 @@ class SoundServer:
             process.terminate()
         self._reap()
 
-    def play(self, wav: Path, sink: str = "speaker1") -> None:
-        """Play a file to its end."""
-        self._run("paplay", f"--device={sink}", str(wav))
+    def play(self, wav: Path, sink: str = "speaker1", positions: Sequence[str] = ()) -> None:
+        """Play a file to its end; its channels to these positions of the sink where they are given."""
+        mapped = [f"--channel-map={','.join(positions)}"] if positions else []
+        self._run("paplay", f"--device={sink}", *mapped, str(wav))
+
+    def plug_many(self, positions: Sequence[str], number: int = 9) -> None:
+        """Bring a microphone of these channels, as the default: `mic9` hears channel by channel what `speaker9` plays."""
+        layout = f"rate=16000 channels={len(positions)} channel_map={','.join(positions)}"
+        sink = f"sink_name=speaker{number} {layout} {self.NULL_SINK}".split()
+        self._run("pactl", "load-module", "module-null-sink", *sink)
+        described = f'source_properties="device.description=Array{number}"'
+        master = f"master=speaker{number}.monitor master_channel_map={','.join(positions)} remix=no"
+        self._run(
+            *("pactl", "load-module", "module-remap-source"), f"source_name=mic{number} {master} {layout} {described}"
+        )
+        self.set_default_source(f"mic{number}")
 
     def play_in_background(self, wav: Path, sink: str = "speaker1") -> "subprocess.Popen[bytes]":
         return subprocess.Popen(["paplay", f"--device={sink}", str(wav)], env=self.environment())
@@ -218,6 +234,8 @@ class SoundServer:
 
 class PulseServer(SoundServer):
     """PulseAudio with two null sinks, whose monitors are the microphones."""
+
+    NULL_SINK = "format=s16le norewinds=1"
 
     def __init__(self, directory: Path, rate: int = 16_000) -> None:
         super().__init__(directory)

@@ -272,6 +272,7 @@ class ScriptedMicrophone:
     policy: Policy = Policy.ALWAYS
     muted: bool = False
     problem: str = ""
+    channel_problem: str = ""
     announcer: Announcer | None = None
 
     @property

@@ -91,6 +91,9 @@ class _Observing:
     def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
         self._journal.forget(session, state, audio)
 
+    def rewind(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
+        self._journal.rewind(session, state, audio)
+
     def attempt(self, session: int, utterance: int) -> None:
         self._journal.attempt(session, utterance)
 
