@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import replace
 
 from coldvoxd.core.channels import AUTO, THE_MIX, Channel
-from coldvoxd.core.mixdown import Noise, band_levels, better, taken
+from coldvoxd.core.mixdown import Noise, Quiet, band_levels, better, taken
 from coldvoxd.core.ports import SpeechDetector
 from coldvoxd.core.values import Frame
 
@@ -19,6 +19,8 @@ JUDGED_FRAMES = 6
 """The last of those, in which it must stand out ..."""
 STANDING_OUT_FRAMES = 2
 """... so often, and hold speech once: by then no utterance has begun (`onset_ms` is at least a frame, two by default)."""
+LOOK_FRAMES = 8
+"""Where nothing becomes louder, levels are looked at once in so many frames."""
 TURN_FRAMES = 8
 """Frames for which the scout listens to one channel, while several stand out."""
 SUSPECTS = 3
@@ -29,8 +31,8 @@ NOBODY = -1
 class ChannelSelector:
     """Chooses the channel of each frame by the setting. Event loop only.
 
-    `auto` costs two hundredths of a millisecond for a frame of two channels; the detector `scout` is asked only while
-    something on a channel is far above what is heard.
+    With `auto` a steady room costs next to nothing, and the detector `scout` is asked only while something on a channel is
+    far above what is heard.
     """
 
     def __init__(self, scout: SpeechDetector, setting: Channel = AUTO) -> None:
@@ -47,6 +49,8 @@ class ChannelSelector:
     def reset(self) -> None:
         """Audio was lost: what comes may be of another microphone. The choice stays, as the room may be the same."""
         self._noise = Noise()
+        self._quiet = Quiet()
+        self._passed_over = 0
         self._recent: deque[Frame] = deque(maxlen=RECENT_FRAMES)
         self._standing_out: deque[list[int]] = deque(maxlen=JUDGED_FRAMES)
         self._scouted = NOBODY
@@ -71,7 +75,11 @@ class ChannelSelector:
         return self.number != before
 
     def heard(self, frame: Frame) -> Frame:
-        """The frame as it sounds on the channel that is heard."""
+        """A frame that has just come, with its mix, as it sounds on the channel that is heard."""
+        return frame if self.number == THE_MIX else self.heard_again(frame)
+
+    def heard_again(self, frame: Frame) -> Frame:
+        """A frame that may have been heard on another channel, as it sounds on this one."""
         if frame.channels is None or self.number > frame.channels.shape[1]:
             return frame
         return replace(frame, samples=taken(frame.channels, self.number))
@@ -80,9 +88,13 @@ class ChannelSelector:
         if frame.channels is None:
             return THE_MIX
         number = self.number if self.number <= self._channels else THE_MIX
+        self._recent.append(frame)
+        self._passed_over += 1
+        if self._quiet.holds(frame.channels) and not any(self._standing_out) and self._passed_over < LOOK_FRAMES:
+            return number
+        self._passed_over = 0
         levels = band_levels(frame.channels)
         noise_db = self._noise.update(levels)
-        self._recent.append(frame)
         if held:
             self._standing_out.clear()
             return number

@@ -447,7 +447,7 @@ class Pipeline:
                 self._gate.reset()
                 again.append(item)
                 continue
-            frame = self._channels.heard(item.frame)
+            frame = self._channels.heard_again(item.frame)
             again.append(ScoredFrame(frame, self._gate.score(frame.samples, at_rest=False)))
         self._pre_roll.replace(again)
         if self._session is not None:

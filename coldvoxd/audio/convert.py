@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from coldvoxd.core.conditioning import OffsetRemoval
+from coldvoxd.core.conditioning import OFFSET, SETTLED_S, OffsetRemoval
 from coldvoxd.core.values import SAMPLE_RATE
 
 
@@ -15,10 +15,14 @@ class StreamConverter:
 
     def __init__(self, rate: int, channels: int, order: Sequence[int] | None = None) -> None:
         """`order` says where each channel that is wanted stands in the stream, from 0: all as they come by default."""
+        self._rate = rate
         self._channels = channels
         self._order = None if order is None or list(order) == list(range(channels)) else list(order)
         self._wanted = channels if order is None else len(order)
         self._offset = OffsetRemoval(rate)
+        self._offset_found = False
+        self._sum = np.zeros(self._wanted, np.int64)
+        self._summed = 0
         self._resampler: soxr.ResampleStream | None = None
         if rate != SAMPLE_RATE:
             self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, self._wanted, dtype="float32")
@@ -31,11 +35,22 @@ class StreamConverter:
         samples = np.frombuffer(raw, dtype=np.int16).reshape(-1, self._channels)
         if self._order is not None:
             samples = samples[:, self._order]
-        scaled = samples.astype(np.float32)
-        scaled /= 32768
-        sound = self._offset(scaled)
-        if sound is not scaled or self._resampler is not None:
+        if self._has_offset(samples) or self._resampler is not None:
+            sound: npt.NDArray[np.float32] = samples.astype(np.float32) / np.float32(32768)
+            if self._offset_found:
+                sound = self._offset(sound)
             if self._resampler is not None:
                 sound = self._resampler.resample_chunk(np.ascontiguousarray(sound)).reshape(-1, self._wanted)
             samples = np.clip(np.rint(sound * 32768), -32768, 32767).astype(np.int16)
         return samples[:, 0] if self._wanted == 1 else samples
+
+    def _has_offset(self, samples: npt.NDArray[np.int16]) -> bool:
+        """Whether a channel may have one, by the means of half a second each: cheap, since most microphones have none."""
+        if self._offset_found or len(samples) == 0:
+            return self._offset_found
+        self._sum += samples.sum(axis=0, dtype=np.int64)
+        self._summed += len(samples)
+        if self._summed >= SETTLED_S * self._rate:
+            self._offset_found = bool((np.abs(self._sum) >= OFFSET * 32768 * self._summed).any())
+            self._sum[:], self._summed = 0, 0
+        return self._offset_found

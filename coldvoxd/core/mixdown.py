@@ -26,13 +26,18 @@ LOWEST_DB = -80.0
 NOISE_RISE_DB = 0.1
 """The estimate of the noise rises by so much a frame, 3 dB/s, and follows quieter frames at once."""
 
+QUIET_DB = 4.0
+"""So far above the least of a steady noise nearly all frames of it lie, of 32 ms each."""
+
 Levels = npt.NDArray[np.float32]
 """In dBFS, float32 (channels + 1,): the mix first, then each channel."""
 
 
 def mixed(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The average of all channels, (n,) of samples (n, channels) of the same type; int16 is rounded."""
-    average: npt.NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
+    channels = samples.shape[1]
+    average: npt.NDArray[np.float32] = samples.astype(np.float32) @ np.ones(channels, np.float32)
+    average /= channels
     return np.rint(average).astype(np.int16) if samples.dtype == np.int16 else average
 
 
@@ -41,7 +46,7 @@ def taken(samples: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
     return mixed(samples) if number == THE_MIX else np.ascontiguousarray(samples[:, number - 1])
 
 
-_WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)[:, None]
+_WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
 _BAND = slice(int(np.ceil(BAND_HZ[0] * FRAME_SAMPLES / SAMPLE_RATE)), int(BAND_HZ[1] * FRAME_SAMPLES / SAMPLE_RATE) + 1)
 _SCALE = 2.0 / float(FRAME_SAMPLES * np.square(_WINDOW).sum())
 """By Parseval's theorem: makes the sum over positive frequencies a mean square."""
@@ -50,10 +55,9 @@ _SCALE = 2.0 / float(FRAME_SAMPLES * np.square(_WINDOW).sum())
 def band_levels(frame: npt.NDArray[Any]) -> Levels:
     """Levels in the speech band of a frame, (512, channels), int16 or float in [-1, 1], at 16 kHz."""
     scale = _SCALE / 32768**2 if frame.dtype == np.int16 else _SCALE
-    spectra = np.fft.rfft(frame * _WINDOW, axis=0)[_BAND]
-    powers = np.empty(frame.shape[1] + 1)
-    powers[0] = np.square(np.abs(spectra.mean(axis=1))).sum()
-    powers[1:] = np.square(np.abs(spectra)).sum(axis=0)
+    spectra = np.fft.rfft(np.multiply(frame.T, _WINDOW, order="C", dtype=np.float32))[:, _BAND]
+    everything = np.concatenate((spectra.mean(axis=0, keepdims=True), spectra))
+    powers = np.square(everything.real).sum(axis=1) + np.square(everything.imag).sum(axis=1)
     levels: Levels = np.maximum(10 * np.log10(powers * scale + 1e-12), LOWEST_DB).astype(np.float32)
     return levels
 
@@ -71,6 +75,23 @@ class Noise:
         else:
             self._noise_db = np.minimum(levels, self._noise_db + np.float32(NOISE_RISE_DB))
         return self._noise_db
+
+
+class Quiet:
+    """Knows cheaply that no channel of a frame is louder than the quiet before it; errs towards no."""
+
+    def __init__(self) -> None:
+        self._power: npt.NDArray[np.float32] | None = None
+
+    def holds(self, frame: npt.NDArray[np.int16]) -> bool:
+        """Whether the next frame, int16 (512, channels), is quiet on every channel."""
+        wide = frame.astype(np.float32)
+        steps = wide[1:] - wide[:-1]  # which leaves hum and offsets out
+        power = np.einsum("ij,ij->j", steps, steps) + np.float32(1)
+        if self._power is None or len(self._power) != len(power):
+            self._power = power
+        self._power = np.minimum(power, self._power * np.float32(10 ** (NOISE_RISE_DB / 10)))
+        return bool((power <= self._power * np.float32(10 ** (QUIET_DB / 10))).all())
 
 
 def far_below(levels: Levels, noise_db: Levels, number: int, other: int) -> bool:
