@@ -25,7 +25,9 @@ from tests.support.speech import samples
 
 IN_FORCE: dict[str, Callable[[Daemon], object]] = {
     "microphone": lambda daemon: replace(
-        daemon._microphone._settings, pre_roll_ms=daemon._pipeline._pre_roll.pre_roll_ms
+        daemon._microphone._settings,
+        pre_roll_ms=daemon._pipeline._pre_roll.pre_roll_ms,
+        channel=str(daemon._channels._setting),
     ),
     "endpoint": lambda daemon: daemon._pipeline._endpoint_settings,
     "dictation": lambda daemon: daemon._pipeline._settings,
@@ -46,6 +48,7 @@ def another(doc: SettingDoc, directory: Path) -> object:
     """A value that the setting can take and that is not its default."""
     named = {
         "microphone.device": f"virtual:{directory}/second",
+        "microphone.channel": "right",
         "model.name": "mini",
         "model.provider": "cpu",
         "model.precision": "int8",
