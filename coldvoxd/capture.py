@@ -32,8 +32,7 @@ FIRST_CHUNK_S = 4.0
 """The same for the first chunk: a sound server that was idle may take 2 s to begin."""
 CALL_PATIENCE_S = 1.5
 """A device call that takes longer is told as hanging; it is waited for all the same."""
-HANG_LIMIT_S = 600.0
-"""A device call that takes longer than every time limit of a sound server together: only a new process helps."""
+NO_ANSWER = "neither the sound server nor the microphone's driver answers; `coldvoxctl doctor` shows which part hangs"
 STEADY_S = 2.0
 """A stream that delivered for so long is reopened at once after its loss; after less, with the back-off."""
 FIRST_BACKOFF_S = 0.1
@@ -127,19 +126,22 @@ class CaptureKeeper:
         """Whether capture does what it can.
 
         That is: a frame came within 2 s, or it is closed by policy, or an attempt to reopen was made and told within
-        5 s. A call that hangs in a frozen server keeps the promise once it was told, for ten minutes: what hangs for
-        longer than any server's own limits is our own process.
+        5 s. A call that hangs keeps the promise once it was reported: the watchdog would restart the daemon without a
+        pause between two restarts, and Replacement, which reads `hanging_s`, has growing ones.
         """
         if self._state.condition is CaptureCondition.CLOSED:
             return True
         if now_s - self._last_frame_s <= PROMISED_FRAME_S or now_s - self._last_attempt_s <= PROMISED_ATTEMPT_S:
             return True
-        hanging_since_s = self._lane.busy_since_s
-        return (
-            hanging_since_s is not None
-            and self._state.condition is CaptureCondition.LOST
-            and now_s - hanging_since_s < HANG_LIMIT_S
-        )
+        return self._lane.busy_since_s is not None and self._state.condition is CaptureCondition.LOST
+
+    def hanging_s(self, now_s: float) -> float:
+        """For how many seconds the device call in hand has been running; 0 where there is none.
+
+        Its thread cannot be ended, and every later call waits behind it: only a new process opens the microphone again.
+        """
+        since_s = self._lane.busy_since_s
+        return now_s - since_s if since_s is not None else 0.0
 
     def attend(self, attentive: bool) -> None:
         """Whether frames are wanted as they come, or in portions, which costs less."""
@@ -182,7 +184,7 @@ class CaptureKeeper:
         closed = self._lane.submit(self._close_device)
         _, hanging = await asyncio.wait({closed}, timeout=timeout_s)
         if hanging:  # not cancelled: a call before it that hangs may open the device yet
-            log.warning("microphone not closed within %.1f s: the sound server does not answer", timeout_s)
+            log.warning("microphone not closed within %.1f s: %s", timeout_s, NO_ANSWER)
 
     async def close(self, timeout_s: float = 2.0) -> None:
         """Release it for good."""
@@ -250,7 +252,7 @@ class CaptureKeeper:
         future = self._lane.submit(call)
         _, hanging = await asyncio.wait({future}, timeout=CALL_PATIENCE_S)
         if hanging and self._state.condition is not CaptureCondition.LOST:
-            self._tell(CaptureState(CaptureCondition.LOST, reason="the sound server does not answer"))
+            self._tell(CaptureState(CaptureCondition.LOST, reason=NO_ANSWER))
         try:
             return await future
         finally:

@@ -57,6 +57,8 @@ NUMBERS_A_SECOND = 8
 """More sessions or utterances than can begin in a second for long."""
 DEVICE, METRICS, NOTICE, BUS, LAST = "device", "metrics", "notice", "bus", "last-utterance"
 """What is handed over to a new process: the chosen microphone, figures, what people were told, the bus, RetryLast's audio."""
+HANGING_QUIETS = 2.0
+"""A device call that has hung for this multiple of [replacement] quiet_s is given a new process."""
 RESTING = "resting"
 """And that nobody has dictated for long, so that the accelerator rests."""
 NO_WORDS = "without-words"
@@ -145,10 +147,12 @@ class Daemon:
         self._replacement = Replacement(
             settings.replacement,
             self._past,
-            wanted=lambda: self._recognition.wants_new_process or self._card.wants_new_process,
+            wanted=lambda: (
+                self._recognition.wants_new_process or self._card.wants_new_process or self._microphone_hangs()
+            ),
             busy_until_s=self._busy_until_s,
             tell=self._recognition.tell_error,
-            slept=lambda: self._recognition.slept or self._recognition.resting,
+            slept=self._is_replaced_for_rest,
         )
         self._power = PowerWatch(self._pipeline.on_battery)
         self._sleep = SleepWatch(self._put_away, self._resume)
@@ -215,8 +219,17 @@ class Daemon:
             return None
         self._notifier.watchdog()
         heard_s = self._last_frame_s if self._heard_to_the_end else None
-        counted = not (self._recognition.slept or self._recognition.resting)
-        return self._past.next(asyncio.get_running_loop().time(), heard_s, self._carried(bus), counted=counted)
+        now_s = asyncio.get_running_loop().time()
+        return self._past.next(now_s, heard_s, self._carried(bus), counted=not self._is_replaced_for_rest())
+
+    def _microphone_hangs(self) -> bool:
+        """Whether a device call has hung for so long that only a new process can open the microphone again."""
+        hanging_s = self._capture.hanging_s(asyncio.get_running_loop().time())
+        return hanging_s >= HANGING_QUIETS * self._settings.replacement.quiet_s
+
+    def _is_replaced_for_rest(self) -> bool:
+        """Whether a new process is wanted after a sleep or a rest alone, which is no fault and needs no pause."""
+        return (self._recognition.slept or self._recognition.resting) and not self._microphone_hangs()
 
     def _controls(self) -> Controls:
         return Controls(

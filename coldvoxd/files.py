@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from coldvoxd.audio.file import AudioFile
+from coldvoxd.audio.opening import kind_of
 from coldvoxd.core.errors import (
     AlreadyActive,
     ColdvoxError,
@@ -31,8 +32,10 @@ T = TypeVar("T")
 
 MAX_HOURS = 12
 JOBS_OF_ONE_CALLER = 4
-JOBS_IN_ALL = 8
-"""A job in work holds some megabytes, an open file and a thread."""
+JOBS_AT_WORK = 8
+"""A job at work holds some megabytes for its speech detector and its sound."""
+JOBS_IN_ALL = 64
+"""The others wait for their turn in the order in which they came; each holds an open file and an idle thread."""
 HEAD_LIMIT_S = 10.0
 STEP_LIMIT_S = 30.0
 """Storage that takes longer than these to deliver a few seconds of sound counts as dead."""
@@ -75,14 +78,17 @@ class FileJobs:
         first_number: int = 1,
         metrics: Metrics | None = None,
         step_limit_s: float = STEP_LIMIT_S,
+        most_jobs: int = JOBS_IN_ALL,
     ) -> None:
         self._keeper = keeper
         self._step_limit_s = step_limit_s
+        self._most_jobs = most_jobs
         self._open_detector = open_detector
         self._metrics = metrics or Metrics()
         self._numbers = itertools.count(first_number)
         self._jobs: dict[int, _Job] = {}
         self._one_step = asyncio.Lock()
+        self._places = asyncio.Semaphore(JOBS_AT_WORK)
         self._announcer: FileAnnouncer | None = None
 
     def announce_to(self, announcer: FileAnnouncer) -> None:
@@ -139,13 +145,16 @@ class FileJobs:
                 f"{JOBS_OF_ONE_CALLER} of your files are being transcribed: wait for FileTranscribed, or cancel one "
                 "with CancelFile."
             )
-        if len(self._jobs) >= JOBS_IN_ALL:
-            raise AlreadyActive(f"{JOBS_IN_ALL} files of several programs are being transcribed: try again later.")
+        if len(self._jobs) >= self._most_jobs:
+            raise AlreadyActive(
+                f"{self._most_jobs} files of several programs are being transcribed or wait for their turn: try again later."
+            )
 
     async def _work(self, job: _Job, file: AudioFile) -> None:
         outcome: FileTranscript | ColdvoxError
         try:
-            outcome = await self._transcribe(job, file)
+            async with self._places:
+                outcome = await self._transcribe(job, file)
         except FileFault as fault:
             outcome = FileFault(_sentence(fault))
         except ColdvoxError as fault:
@@ -223,7 +232,7 @@ def open_audio(descriptor: int) -> AudioFile:
         raise InvalidOption("The file descriptor can't be read from: open the file for reading and pass that.")
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
-        raise InvalidOption(f"The file descriptor is {_kind(mode)}: pass that of a regular file or a memfd.")
+        raise InvalidOption(f"The file descriptor is {kind_of(mode)}: pass that of a regular file or a memfd.")
     try:
         file = AudioFile.open(descriptor)
     except FileFault as fault:
@@ -237,17 +246,6 @@ def _sentence(fault: FileFault) -> str:
     """What is wrong with a file, which elsewhere stands behind its name."""
     text = str(fault)
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
-
-
-def _kind(mode: int) -> str:
-    kinds = {
-        stat.S_ISDIR: "a directory",
-        stat.S_ISSOCK: "a socket",
-        stat.S_ISFIFO: "a pipe or FIFO",
-        stat.S_ISCHR: "a device",
-        stat.S_ISBLK: "a device",
-    }
-    return next((name for is_one, name in kinds.items() if is_one(mode)), "of an unknown kind")
 
 
 def _next(steps: Iterator[Utterance | None]) -> tuple[Utterance, ...] | None:

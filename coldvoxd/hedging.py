@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from coldvoxd.core.errors import InputFault
+from coldvoxd.core.errors import InputFault, Stopped
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
@@ -80,6 +80,10 @@ class Hedging:
                 accelerator.learn(run)
                 self._late_in_a_row = 0
                 return hypothesis
+        except asyncio.CancelledError:
+            if run is not None:
+                self._watch_dropped(run)
+            raise
         except InputFault:
             raise
         except Exception as fault:  # noqa: BLE001 - whatever an accelerator's driver makes of it, the CPU answers
@@ -103,6 +107,7 @@ class Hedging:
             used = await first_valid(run, self._on_cpu(run.utterance))
         except asyncio.CancelledError:
             run.stop.ask()  # nobody waits for either any more, so neither has overtaken the other
+            self._watch_dropped(run)
             raise
         except Exception:
             self._settle(run, None, hedge_s)
@@ -139,6 +144,16 @@ class Hedging:
         log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
         if isinstance(fault, Exception) and not isinstance(fault, InputFault):
             self._failed(fault, run.utterance, run)
+
+    def _watch_dropped(self, run: Run) -> None:
+        """Nothing waits for this run any more. A fault that it ends with is still the accelerator's."""
+
+        def report(answer: "asyncio.Future[Hypothesis]") -> None:
+            fault = None if answer.cancelled() else answer.exception()
+            if isinstance(fault, Exception) and not isinstance(fault, InputFault | Stopped):
+                self._failed(fault, run.utterance, run)
+
+        run.answer.add_done_callback(report)
 
     def _failed(self, fault: Exception, utterance: Utterance, run: Run | None) -> None:
         """A run on the accelerator failed.

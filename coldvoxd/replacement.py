@@ -86,8 +86,8 @@ class Replacement:
         if now_s - self._stuck_since_s >= STUCK_S and not self._told:
             self._told = True
             self._tell(
-                f"The GPU's driver holds {' and '.join(sleeping)} of the daemon, so it can't renew itself and stays on the "
-                "CPU. Restart the machine to use the GPU again."
+                f"A driver holds {' and '.join(sleeping)} of the daemon, so it cannot renew itself: a GPU that failed, or a "
+                "microphone that hangs, stays unused. Restart the machine to use it again."
             )
         return False
 

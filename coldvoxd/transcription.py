@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
+from coldvoxd.audio.streams import clock
 from coldvoxd.core.cutting import Span, cut
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.ports import Recognizer, SpeechDetector
@@ -32,6 +33,8 @@ AUDIBLE_DBFS = -50.0
 """... where any 32 ms of it are louder than this ..."""
 MIN_CONFIDENCE = 0.6
 """... and what is then recognized counts from this confidence on."""
+MOST_WARNINGS = 20
+"""A file with more damaged places than this has the number of the others as its last warning."""
 LISTENING_SHARE = 0.1
 """Of the progress told, what finding the speech makes up."""
 
@@ -40,14 +43,21 @@ Progress = Callable[[float], None]
 
 
 def transcribe_file(
-    path: Path, recognizer: Recognizer, detector: SpeechDetector, progress: Progress | None = None
+    source: Path | int,
+    recognizer: Recognizer,
+    detector: SpeechDetector,
+    progress: Progress | None = None,
+    *,
+    name: str | None = None,
 ) -> FileTranscript:
     """Recognize a file of any length, rate and channel count, in pieces cut at its pauses.
+
+    `source` is its path or an open descriptor; messages call it `name`.
 
     Up to 20 s from the first speech to the last are recognized in one piece. Where there is no speech the text is
     empty. The detector is reset first. Raises FileFault, ProviderFault or InputFault; blocks.
     """
-    transcription = Transcription(AudioFile.open(path), detector)
+    transcription = Transcription(AudioFile.open(source, name), detector)
     for piece in transcription.steps():
         if piece is not None:
             transcription.take(piece, recognizer.recognize(piece))
@@ -79,6 +89,8 @@ class Transcription:
         self._texts: list[str] = []
         self._words: list[Word] = []
         self._logprobs = self._tokens = 0.0
+        self._warnings: list[str] = []
+        self._unnamed_warnings = 0
         self.progress = 0.0
         """The share that is done, 0..1."""
 
@@ -102,7 +114,13 @@ class Transcription:
             if samples is None:
                 yield None
                 continue
-            yield Utterance(index, 0, start_sample, samples, EndReason.LENGTH)
+            end_sample = start_sample + len(samples)
+            if len(samples) > 0:
+                yield Utterance(index, 0, start_sample, samples, EndReason.LENGTH)
+            if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
+                at = clock(end_sample / SAMPLE_RATE)
+                self._warn(f"The file became shorter while it was read: what was said after {at} is missing.")
+                break
             index += 1
             self.progress = LISTENING_SHARE + (1 - LISTENING_SHARE) * index / len(spans)
         self.progress = 1.0
@@ -124,11 +142,24 @@ class Transcription:
     def result(self) -> FileTranscript:
         """After the last step."""
         confidence = math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
-        return FileTranscript(" ".join(self._texts), tuple(self._words), self._samples / SAMPLE_RATE, confidence)
+        more = (f"The file is damaged at {self._unnamed_warnings} more places.",) if self._unnamed_warnings else ()
+        return FileTranscript(
+            " ".join(self._texts),
+            tuple(self._words),
+            self._samples / SAMPLE_RATE,
+            confidence,
+            (*self._warnings, *more),
+        )
+
+    def _warn(self, sentence: str) -> None:
+        if len(self._warnings) < MOST_WARNINGS:
+            self._warnings.append(sentence)
+        else:
+            self._unnamed_warnings += 1
 
     def _score(self) -> Iterator[None]:
         rest = np.zeros(0, dtype=np.float32)
-        for block in self._file.blocks():
+        for block in self._file.blocks(self._warn):
             self._samples += len(block)
             if self._samples > self._max_samples:
                 raise FileFault(f"the file is longer than {self._max_samples / SAMPLE_RATE / 3600:g} h: split it")

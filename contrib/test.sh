@@ -1,31 +1,40 @@
 #!/bin/bash
-# Every check and test of this checkout, after the same set-up as the demo.
+# The checks and tests of this checkout, after the same set-up as the demo.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: contrib/test.sh [--system] [PYTEST ARGUMENT...]
+usage: contrib/test.sh [--system] [--again N] [PYTEST ARGUMENT...]
 
 Sets this checkout up (saying what it will install and why), then runs ruff, mypy --strict, the layer contract, the check
-that generated files are up to date, and pytest.
+that generated files are up to date, and the tests of the plain lane: all that need no more than the daemon, a private bus
+and a private sound server, and take less than 20 s each. contrib/lanes.md tells of the lanes.
 
-  --system  also installs what heavier tests need (a user's systemd, a second sound server); without it they run where
-            those are there already
+  --system   install what the other tests need (a user's systemd, a second sound server, desktops), and run only those, and
+             shellcheck
+  --again N  run only the tests that failed in the last run of this lane, one after the other, if there were N at most and
+             nothing else failed. CI uses this; the tests are added to .work/second-tries
+  PYTEST ARGUMENT...
+             run pytest with these arguments, on whichever lane's tests they select
 
 COLDVOX_TEST_JOBS, 3 where it isn't set, is how many files of tests run at once; 0 runs them one after the other.
 
-What was left out is listed at the end with its reason. With CI=true and --system anything left out that is not a GPU's
-business is a failure. exit codes: 0 all passed, 1 something failed, 69 something is missing that can't be installed
+At the end, what was left out is listed with its reason, and the lane's time with its budget. With CI=true and --system
+anything left out that does not need a GPU is a failure.
+exit codes: 0 all passed, 1 something failed, 69 something is missing that can't be installed
 TEXT
 }
 
-level="test"
-if [[ ${1:-} == -h || ${1:-} == --help ]]; then
-    usage && exit 0
-elif [[ ${1:-} == --system ]]; then
-    level=system
+lane=plain level="test" budget_min=15 again=
+while (($#)); do
+    case $1 in
+    -h | --help) usage && exit 0 ;;
+    --system) lane=ci level=system budget_min=40 ;;
+    --again) again=${2:?} && shift ;;
+    *) break ;;
+    esac
     shift
-fi
+done
 
 # shellcheck source=contrib/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -37,6 +46,20 @@ export ORT_DISABLE_TELEMETRY=1 # for those that load ONNX Runtime past coldvoxd.
 # How long the tests' sound server is gone or frozen; see tests/support/login.py.
 [[ $level == system ]] && export COLDVOX_TEST_FAULT_S=${COLDVOX_TEST_FAULT_S:-60}
 
+record=$work/lane-$lane.json   # of the tests
+faults=$work/lane-$lane.faults # checks other than tests that failed
+
+if [[ $again ]]; then
+    [[ -s $faults ]] && give_up_again="more than tests failed"
+    tests=$(python contrib/lanes.py failed "$record" "$again") || give_up_again="not 1 to $again tests failed"
+    [[ ${give_up_again:-} ]] && tell "no second try: $give_up_again" && exit 1
+    mapfile -t tests <<<"$tests"
+    tell "== pytest, a second try, alone"
+    python -m pytest --numprocesses 0 "${tests[@]}" || exit 1
+    printf '%s\n' "${tests[@]}" >>"$work/second-tries"
+    exit 0
+fi
+
 failed=()
 check() { # check NAME COMMAND...
     local name=$1
@@ -45,29 +68,32 @@ check() { # check NAME COMMAND...
     "$@" || failed+=("$name")
 }
 
-check "ruff check" ruff check
-check "ruff format" ruff format --check
-check "mypy --strict" mypy
-check "layers" lint-imports
-check "generated files" python contrib/generate.py --check
+rm -f "$record" "$faults"
+if [[ $lane == plain ]]; then
+    check "ruff check" ruff check
+    check "ruff format" ruff format --check
+    check "mypy --strict" mypy
+    check "layers" lint-imports
+    check "generated files" python contrib/generate.py --check
+fi
 if have shellcheck; then
     mapfile -t scripts < <(find contrib tests .ci/run -name '*.sh' -o -path .ci/run)
     check "shellcheck" shellcheck -x "${scripts[@]}"
 else
-    left_out+=("shellcheck: the program is not installed")
+    left_out+=("shellcheck is not installed")
 fi
-run_pytest() {
-    # Most tests wait for sound, which takes its time; so several files run at once.
-    python -m pytest --numprocesses "${COLDVOX_TEST_JOBS:-3}" --dist loadfile --junitxml="$work/pytest.xml" "$@" && return
-    # Real servers on a busy machine are late at times: what failed is run once more, alone, and told all the same.
-    tell "== pytest, what failed once more and alone"
-    python -m pytest --last-failed --last-failed-no-failures none --numprocesses 0 || return
-    tell "these failed at first and passed alone (see above); if one of them does so often, report it"
-}
-check "pytest" run_pytest "$@"
+printf '%s\n' "${failed[@]}" | grep . >"$faults" || true
 
-python contrib/left_out.py "$work/pytest.xml" "${left_out[@]}" ||
-    { [[ ${CI:-} == true && $level == system ]] && failed+=("something was left out"); }
+# Most tests wait for sound, which takes its time; so several files run at once.
+options=(--numprocesses "${COLDVOX_TEST_JOBS:-3}" --dist loadfile --record "$record")
+(($#)) || options+=(--lane "$lane")
+check "pytest" python -m pytest "${options[@]}" "$@"
+
+if [[ -e $record ]]; then
+    python contrib/lanes.py left-out "$record" "${left_out[@]}" ||
+        { [[ ${CI:-} == true && $lane == ci ]] && failed+=("something was left out") && echo "left out" >>"$faults"; }
+fi
+tell "$lane lane: $((SECONDS / 60)) min $((SECONDS % 60)) s of its budget of $budget_min min"
 if ((${#failed[@]})); then
     printf -v list '%s, ' "${failed[@]}"
     tell "failed: ${list%, }"

@@ -6,8 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-OWN_HOME = "COLDVOX_TEST_OWN_HOME"
-"""Where tests of a real card look for the models that their owner fetched: see tests/gpu."""
+from tests.support.environment import OWN_HOME
+
 PLACES = ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "STATE_HOME", "CONFIG_DIRS", "DATA_DIRS")
 
 
@@ -20,3 +20,5 @@ def _move_in() -> None:
 
 
 _move_in()
+
+pytest_plugins = ["tests.support.lanes"]

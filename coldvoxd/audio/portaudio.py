@@ -15,6 +15,7 @@ import pyaudio
 
 from coldvoxd.audio import soundserver
 from coldvoxd.audio.convert import StreamConverter
+from coldvoxd.audio.jack import keep_jack_out
 from coldvoxd.audio.outlook import Outlook, surroundings
 from coldvoxd.audio.quiet import hushed
 from coldvoxd.core.errors import CaptureFault, UnknownDevice
@@ -202,6 +203,7 @@ def list_devices() -> list[Device]:
 
 
 def _initialized() -> pyaudio.PyAudio:
+    keep_jack_out()
     try:
         return pyaudio.PyAudio()
     except OSError as error:

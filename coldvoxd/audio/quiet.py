@@ -1,6 +1,6 @@
-"""The silence of ALSA, JACK and PortAudio: what a search for devices sets off must not flood the journal.
+"""The silence of ALSA and PortAudio: what a search for devices sets off must not flood the journal.
 
-ALSA and JACK have a handler to be replaced for just this; their lines go to our log. PortAudio 19.6 has none and prints
+ALSA has a handler to be replaced for just this; its lines go to our log. PortAudio 19.6 has none and prints
 to C's `stderr`: for the length of a device call that pointer is bent to /dev/null, which glibc allows. File descriptor
 2 is left alone, so what other threads log meanwhile is kept, however long a frozen sound server holds the call up.
 """
@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 
 # The variadic tail of ALSA's handler is left alone: on Linux's calling conventions the named arguments come first.
 _ALSA_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
-_JACK_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
 
 
 def _text(raw: bytes | None) -> str:
@@ -28,13 +27,8 @@ def _alsa_error(file: bytes, line: int, function: bytes, error: int, message: by
     log.debug("ALSA %s:%d %s error=%d: %s", _text(file), line, _text(function), error, _text(message))
 
 
-def _jack_message(message: bytes) -> None:
-    log.debug("JACK: %s", _text(message))
-
-
-# Kept for the life of the process: the libraries hold no reference that Python knows of.
+# Kept for the life of the process: the library holds no reference that Python knows of.
 _ON_ALSA_ERROR = _ALSA_HANDLER(_alsa_error)
-_ON_JACK_MESSAGE = _JACK_HANDLER(_jack_message)
 
 
 def _library(name: str) -> Any | None:
@@ -47,13 +41,9 @@ def _library(name: str) -> Any | None:
 
 @functools.cache
 def quieten() -> None:
-    """Send what ALSA and JACK print on standard error to the log, at debug level. Once a process; never raises."""
+    """Send what ALSA prints on standard error to the log, at debug level. Once a process; never raises."""
     if (alsa := _library("libasound.so.2")) is not None:
         alsa.snd_lib_error_set_handler(_ON_ALSA_ERROR)
-    if (jack := _library("libjack.so.0")) is not None:
-        for setter in ("jack_set_error_function", "jack_set_info_function"):
-            if (function := getattr(jack, setter, None)) is not None:
-                function(_ON_JACK_MESSAGE)
 
 
 @functools.cache

@@ -15,12 +15,15 @@ from dbus_next import DBusError, Message, MessageFlag, MessageType, Variant
 
 from coldvoxd.bus.connection import BUS, Connection
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
+from coldvoxd.bus.notifications import show
 from coldvoxd.core import errors
 
 CALL_LIMIT_S = 25.0
 """StopDictation answers within 20 s."""
 DOUBLES = 256
 """Texts that are remembered to drop their doubles; a session's backlog is far smaller."""
+LISTENING = "listening"
+"""The value of the property State while a session hears."""
 PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _OPTION_TYPES = {bool: "b", int: "u", str: "s"}
@@ -103,6 +106,12 @@ class DaemonClient:
         """Finish the session; its text."""
         return str(await self._call("StopDictation", activate=False))
 
+    async def begin_to_stop(self) -> None:
+        """Have the session finished, without waiting for its text or for an error."""
+        call = _call_of("StopDictation", activate=False)
+        call.flags |= MessageFlag.NO_REPLY_EXPECTED
+        await self._connection.send(call)
+
     async def cancel(self) -> None:
         """Throw the session away."""
         await self._call("CancelDictation", activate=False)
@@ -110,6 +119,17 @@ class DaemonClient:
     async def toggle(self) -> bool:
         """Start or stop; whether a session listens now. Starts the daemon where it can be."""
         return bool(await self._call("ToggleDictation"))
+
+    async def listening(self) -> int:
+        """Number of the session that listens; 0 where none does, or the daemon isn't there. Doesn't start it."""
+        if not await self._connection.ask_bus("NameHasOwner", "s", BUS_NAME):
+            return 0
+        dictation = await self._properties(DICTATION)
+        return int(dictation["Session"]) if dictation["State"] == LISTENING else 0
+
+    async def notify(self, title: str, body: str, replaces: int = 0) -> int:
+        """Show a notification on the desktop; its number, 0 where the desktop shows none."""
+        return await show(self._connection, title, body, replaces)
 
     async def retry_last(self) -> str:
         """Recognize the last utterance again; its text."""
@@ -181,6 +201,14 @@ class DaemonClient:
             raise event
         return event
 
+    def forget_events(self) -> None:
+        """Drop the events that have come. Raises BusUnavailable when the bus has gone."""
+        while not self._events.empty():
+            event = self._events.get_nowait()
+            if isinstance(event, errors.BusUnavailable):
+                self._events.put_nowait(event)
+                raise event
+
     def interrupt(self) -> None:
         """Put an event `interrupted` behind those that have come."""
         self._events.put_nowait(Event("interrupted", {}))
@@ -235,16 +263,8 @@ class DaemonClient:
         activate: bool = True,
         descriptors: Sequence[int] = (),
     ) -> Any:
-        call = Message(
-            destination=BUS_NAME,
-            path=OBJECT_PATH,
-            interface=interface,
-            member=member,
-            signature=signature,
-            body=list(body),
-            unix_fds=list(descriptors),
-            flags=MessageFlag.NONE if activate else MessageFlag.NO_AUTOSTART,
-        )
+        call = _call_of(member, signature, *body, interface=interface, activate=activate)
+        call.unix_fds = list(descriptors)
         try:
             async with asyncio.timeout(CALL_LIMIT_S):
                 return await self._connection.ask(call)
@@ -267,6 +287,18 @@ _EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "FileTranscribed": ("file-transcribed", ("job", "text")),
     }
 )
+
+
+def _call_of(member: str, signature: str = "", *body: object, interface: str = DICTATION, activate: bool) -> Message:
+    return Message(
+        destination=BUS_NAME,
+        path=OBJECT_PATH,
+        interface=interface,
+        member=member,
+        signature=signature,
+        body=list(body),
+        flags=MessageFlag.NONE if activate else MessageFlag.NO_AUTOSTART,
+    )
 
 
 def _event(message: Message) -> Event:

@@ -224,8 +224,19 @@ class Connection(MessageBus):
             super()._default_introspect_handler(msg, send_reply)
 
     def _default_get_machine_id_handler(self, msg: Message, send_reply: Any) -> None:
-        self._machine_id = None  # the library answers from this cache with a message that can't be sent
-        super()._default_get_machine_id_handler(msg, send_reply)
+        """The bus's answer, its error included; the library sends neither an error nor its second answer."""
+
+        def answer(reply: Message | None, fault: BaseException | None) -> None:
+            if reply is None or fault is not None:
+                return  # the connection is gone
+            if reply.message_type is MessageType.METHOD_RETURN:
+                send_reply(Message.new_method_return(msg, "s", reply.body))
+            else:
+                text = str(reply.body[0]) if reply.body else "The bus gave no machine ID."
+                send_reply(Message.new_error(msg, reply.error_name, text))
+
+        peer = f"{BUS}.Peer"
+        self._call(Message(BUS, "/org/freedesktop/DBus", peer, "GetMachineId"), answer)
 
     def _default_get_managed_objects_handler(self, msg: Message, send_reply: Any) -> None:  # noqa: ARG002
         raise DBusError(f"{BUS}.Error.UnknownInterface", "There is no org.freedesktop.DBus.ObjectManager here.")

@@ -69,6 +69,8 @@ def outcome_body(outcome: FileTranscript | ColdvoxError, with_words: bool) -> tu
         "duration": Variant("d", float(outcome.duration_s)),
         "confidence": Variant("d", float(outcome.confidence)),
     }
+    if outcome.warnings:
+        details["warnings"] = Variant("as", [bus_text(warning) for warning in outcome.warnings])
     if with_words:
         details["words"] = words_body(outcome.words)
     return bus_text(outcome.text), details

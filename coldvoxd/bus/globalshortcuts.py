@@ -21,7 +21,10 @@ class Shortcut:
 
 
 async def bind(portal: Portal, session: str, shortcuts: Sequence[Shortcut]) -> dict[str, str]:
-    """Ask for them, and tell the keys that the desktop bound, in its own words, by name. Raises PortalFault."""
+    """Ask for them; return the keys that the desktop bound, in its own words, by name. Raises PortalFault.
+
+    Empty where it bound none: some portals leave the list out then.
+    """
     wanted = [
         [
             shortcut.name,
@@ -33,4 +36,4 @@ async def bind(portal: Portal, session: str, shortcuts: Sequence[Shortcut]) -> d
         INTERFACE, "BindShortcuts", "oa(sa{sv})sa{sv}", session, wanted, "", options={}, limit_s=QUESTION_LIMIT_S
     )
     no_words = Variant("s", "")
-    return {name: str(about.get("trigger_description", no_words).value) for name, about in bound["shortcuts"]}
+    return {name: str(about.get("trigger_description", no_words).value) for name, about in bound.get("shortcuts", ())}

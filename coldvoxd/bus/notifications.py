@@ -1,17 +1,22 @@
 """Desktop notifications, by the service org.freedesktop.Notifications of whatever desktop this is."""
 
-from dbus_next import Message, MessageFlag, Variant
+import asyncio
 
+from dbus_next import DBusError, Message, MessageFlag, Variant
+
+from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.text import bus_text
-from coldvoxd.core.notice import Notice
+from coldvoxd.core.errors import BusUnavailable
 
 NAME = "org.freedesktop.Notifications"
+ANSWER_LIMIT_S = 2.0
+"""For the service's number; it may have to be started first."""
 DEFAULT_TIME_MS = -1
 """As long as the desktop likes."""
 
 
-def notification(notice: Notice) -> Message:
-    """The call that shows it; no answer is wanted, also where there is no such service."""
+def notification(title: str, body: str, replaces: int = 0) -> Message:
+    """The call that shows it, in place of the notification `replaces` where that is not 0; no answer is wanted."""
     return Message(
         destination=NAME,
         path="/org/freedesktop/Notifications",
@@ -21,12 +26,23 @@ def notification(notice: Notice) -> Message:
         signature="susssasa{sv}i",
         body=[
             "coldvoxd",
-            0,
+            replaces,
             "audio-input-microphone",
-            bus_text(notice.title),
-            bus_text(notice.body),
+            bus_text(title),
+            bus_text(body),
             [],
             {"urgency": Variant("y", 1), "category": Variant("s", "device")},
             DEFAULT_TIME_MS,
         ],
     )
+
+
+async def show(connection: Connection, title: str, body: str, replaces: int = 0) -> int:
+    """Show it and return its number, for the next one to replace; 0 where no service has answered within 2 s."""
+    call = notification(title, body, replaces)
+    call.flags = MessageFlag.NONE
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT_S):
+            return int(await connection.ask(call))
+    except (DBusError, BusUnavailable, TimeoutError):
+        return 0

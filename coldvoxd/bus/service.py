@@ -175,7 +175,7 @@ class BusService:
     def notify(self, notice: Notice) -> None:
         """Show it on the desktop, where the desktop shows such things."""
         if self._connection.usable:
-            self._connection.send(notification(notice))
+            self._connection.send(notification(notice.title, notice.body))
 
     def state_changed(self) -> None:
         """PropertiesChanged for what differs from what was last told."""

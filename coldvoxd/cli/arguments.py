@@ -11,7 +11,7 @@ _EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for cod
 
 _MAIN = f"""\
 examples:
-  coldvoxctl toggle                       start or stop; good for a shortcut key
+  coldvoxctl toggle --from-key            start or stop; for a shortcut key
   coldvoxctl listen                       print what is dictated, as it is recognized
   coldvoxctl listen --start --private     dictate here, readable by nobody else
   coldvoxctl transcribe talk.ogg          recognize a recording
@@ -56,10 +56,17 @@ was cancelled by somebody.
 """
 
 _TRANSCRIBE = """\
-Recognize recordings: WAV, FLAC or OGG, at any sample rate and with any number of channels, which are mixed.
+Recognize recordings: WAV, FLAC, OGG (Vorbis, Opus) or MP3, at any sample rate and with any number of channels, which
+are mixed. Other formats go through ffmpeg: `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`.
+
+FILE is a file, a pipe such as <(...), or `-` for standard input. What comes through a pipe is held in memory, 2 GiB at
+most, until its end, and then recognized. A FIFO that no program has open for writing is refused.
 
 The daemon does it, with the model that it has loaded, and is started where it isn't running; dictation goes first.
-Ctrl-C ends it. With --local no daemon is needed.
+Several commands at once wait for their turn. Ctrl-C ends it. With --local no daemon is needed.
+
+A file that is damaged, cut off or not as long as its header says is recognized as far as it can be decoded, and a
+warning on stderr says where something is missing.
 """
 
 _RETRY = """\
@@ -91,6 +98,7 @@ _TRANSCRIBE_JSON = """\
 With --json one object a line for each file, in the order given:
   file, text, duration (seconds), confidence (0..1),
   words: a list of word, start, end (seconds), confidence (0..1)
+  warnings: a list of sentences: where the file is damaged, and where its length is not what its header says
 A file that can't be transcribed has file, error and message instead; the others go on, and the exit code is 1.
 
 The bundled model `mini` is small and knows just a few words: it is for trials (`--model mini`).
@@ -205,7 +213,7 @@ A key of the desktop that dictates. `install` says what it changes, touches noth
 
   gnome      a custom shortcut in GNOME's settings (the extension of coldvoxd has a key of its own)
   kde        a service file that Plasma 6 reads at the next login
-  sway       a file that one line of ~/.config/sway/config includes; --hold too
+  sway       a file that one line of ~/.config/sway/config includes; --hold too, which ends when another key is pressed
   hyprland   the same for ~/.config/hypr/hyprland.conf
   portal     GNOME 48 and Plasma 6: runs until it is stopped; the desktop asks you for the keys. One starts and stops; the
              other dictates while it is held, and tapped it starts and stops too
@@ -247,17 +255,20 @@ def command_line() -> argparse.ArgumentParser:
 
     start = _command(commands, "start", "begin to dictate", _START, 'With --json: {"session": NUMBER}.')
     _session_options(start)
+    _from_key(start)
     start.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
     start.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
 
-    _command(commands, "stop", "finish, and print the text", _STOP, 'With --json: {"transcript": TEXT}.')
-    _command(
+    stop = _command(commands, "stop", "finish, and print the text", _STOP, 'With --json: {"transcript": TEXT}.')
+    _from_key(stop)
+    toggle = _command(
         commands,
         "toggle",
         "start or stop",
         "Start where no session is active, otherwise stop it without waiting for its text, which goes to listeners.\n",
         'With --json: {"active": true or false}, whether a session has begun.',
     )
+    _from_key(toggle)
     _command(
         commands,
         "cancel",
@@ -343,6 +354,14 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
+def _from_key(command: _Parser) -> None:
+    command.add_argument(
+        "--from-key",
+        action="store_true",
+        help="for a shortcut key: show an error as a notification; wait for the text of the last session before starting",
+    )
+
+
 def _shortcut(shortcut: _Parser) -> None:
     actions = shortcut.add_subparsers(
         dest="shortcut_command", metavar="ACTION", title="actions", parser_class=_Parser, required=True
@@ -355,6 +374,7 @@ def _shortcut(shortcut: _Parser) -> None:
     show = _command(actions, "show", "print which key is in place", "As the desktop's settings have it.\n", "")
     for action in (install, remove, show):
         action.add_argument("--desktop", choices=("gnome", "kde", "sway", "hyprland"), help="which desktop's keys")
+    _command(actions, "held", "dictate until sway's key is released", "Run by the binding of `install --hold`.\n", "")
     _command(actions, "portal", "have keys by the desktop's portal", "Runs until it is stopped.\n", "")
 
 

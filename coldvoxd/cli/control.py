@@ -7,8 +7,10 @@ from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.keypresses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
+from coldvoxd.core.errors import ColdvoxError, NotActive
 
 
 async def control(arguments: Namespace, output: Output) -> Exit:
@@ -19,40 +21,52 @@ async def control(arguments: Namespace, output: Output) -> Exit:
             "use `coldvoxctl listen --start --private`."
         )
     async with DaemonClient.connected() as daemon:
-        match arguments.command:
-            case "start":
-                session = await daemon.start(session_options(arguments))
-                output.result({"session": session}, f"listening, session {session}")
-            case "stop":
-                transcript = await daemon.stop()
-                output.result({"transcript": transcript}, transcript or None)
-            case "toggle":
-                active = await daemon.toggle()
-                output.result({"active": active}, "listening" if active else "stopped")
-            case "cancel":
-                await daemon.cancel()
-                output.result({"cancelled": True}, "cancelled")
-            case "retry":
-                transcript = await daemon.retry_last()
-                output.result({"transcript": transcript}, transcript or None)
-            case "metrics":
-                found = await daemon.metrics()
-                shown = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
-                output.result(found, "\n".join(shown))
-            case "reload":
-                await daemon.reload()
-                waiting = list((await daemon.status()).get("AwaitingRestart", ()))
-                output.result({"reloaded": True, "awaiting_restart": waiting}, _reloaded(waiting))
-            case "provider":
-                await daemon.set_provider(arguments.provider)
-                running = (await daemon.status())["ExecutionProvider"]
-                output.result({"execution_provider": running}, f"recognition runs on {running}")
-            case _:
-                microphone = await daemon.microphone()
-                del microphone["Devices"]
-                status = await daemon.status() | microphone
-                output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status))
+        try:
+            await _carry_out(arguments, output, daemon)
+        except NotActive:
+            raise  # the session that a key was to stop has ended by itself
+        except ColdvoxError as error:
+            if getattr(arguments, "from_key", False):
+                await daemon.notify(FAILED, str(error))
+            raise
     return Exit.DONE
+
+
+async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient) -> None:
+    match arguments.command:
+        case "start":
+            options = session_options(arguments)
+            session = await (start_after_last(daemon, options) if arguments.from_key else daemon.start(options))
+            output.result({"session": session}, f"listening, session {session}")
+        case "stop":
+            transcript = await daemon.stop()
+            output.result({"transcript": transcript}, transcript or None)
+        case "toggle":
+            active = await (toggle_after_last(daemon) if arguments.from_key else daemon.toggle())
+            output.result({"active": active}, "listening" if active else "stopped")
+        case "cancel":
+            await daemon.cancel()
+            output.result({"cancelled": True}, "cancelled")
+        case "retry":
+            transcript = await daemon.retry_last()
+            output.result({"transcript": transcript}, transcript or None)
+        case "metrics":
+            found = await daemon.metrics()
+            shown = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
+            output.result(found, "\n".join(shown))
+        case "reload":
+            await daemon.reload()
+            waiting = list((await daemon.status()).get("AwaitingRestart", ()))
+            output.result({"reloaded": True, "awaiting_restart": waiting}, _reloaded(waiting))
+        case "provider":
+            await daemon.set_provider(arguments.provider)
+            running = (await daemon.status())["ExecutionProvider"]
+            output.result({"execution_provider": running}, f"recognition runs on {running}")
+        case _:
+            microphone = await daemon.microphone()
+            del microphone["Devices"]
+            status = await daemon.status() | microphone
+            output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status))
 
 
 def session_options(arguments: Namespace) -> dict[str, bool | int | str]:

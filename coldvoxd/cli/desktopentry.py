@@ -10,6 +10,8 @@ ACTIONS = {
     "cancel": "Throw away what was said",
     "retry": "Recognize the last utterance again",
 }
+FROM_KEY = ("start", "stop")
+"""Those that can show an error without a terminal."""
 
 
 def desktop_entry(programs: Path) -> str:
@@ -25,7 +27,7 @@ def desktop_entry(programs: Path) -> str:
         "Name=ColdVox Dictation",
         "Comment=Start or stop dictation",
         "Icon=audio-input-microphone",
-        f"Exec={program} toggle",
+        f"Exec={program} toggle --from-key",
         "Terminal=false",
         "StartupNotify=false",
         "Categories=Utility;Accessibility;",
@@ -33,7 +35,8 @@ def desktop_entry(programs: Path) -> str:
         f"Actions={';'.join(ACTIONS)};",
     ]
     for action, words in ACTIONS.items():
-        lines += ["", f"[Desktop Action {action}]", f"Name={words}", f"Exec={program} {action}"]
+        flag = " --from-key" if action in FROM_KEY else ""
+        lines += ["", f"[Desktop Action {action}]", f"Name={words}", f"Exec={program} {action}{flag}"]
     return "\n".join((*lines, ""))
 
 

@@ -1,12 +1,27 @@
 """Keys by the desktop's portal, which can be held: dictation while one is down, and one that starts and stops.
 
 org.freedesktop.portal.GlobalShortcuts. The desktop asks its user which keys they are, and keeps them.
+
+| event | the daemon | what is done |
+|---|---|---|
+| hold pressed | no session listens | start, once the text of the last session has come |
+| hold pressed | a session listens, whoever began it | nothing: the release stops it |
+| hold released after less than TAP_S | the press began the session | nothing: it goes on until the next press |
+| hold released | the session of the press listens | stop |
+| hold released | that session has ended, or another one listens | nothing |
+| hold held, the daemon comes back | the press had begun a session | start; the release stops |
+| hold held, this program or the portal ends | the session of the press listens | stop: no release will come |
+| toggle pressed | any | start or stop, and start once the text of the last session has come |
+| auto-repeat, toggle released | any | nothing |
+| a press or release that fails | any | the error on stderr and as a notification; nothing is remembered of it |
 """
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
@@ -14,8 +29,9 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.globalshortcuts import INTERFACE, Shortcut, bind
 from coldvoxd.bus.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
 from coldvoxd.cli import desktopentry
+from coldvoxd.cli.keypresses import FAILED, Dictation, Presses, start_after_last, toggle_after_last
 from coldvoxd.cli.output import Output
-from coldvoxd.core.errors import AlreadyActive, ColdvoxError, DaemonUnreachable, NotActive
+from coldvoxd.core.errors import BusUnavailable, ColdvoxError, DaemonUnreachable, NotActive
 
 REGISTRY = "org.freedesktop.host.portal.Registry"
 APPLICATION = desktopentry.NAME.removesuffix(".desktop")
@@ -24,49 +40,77 @@ SHORTCUTS = (
     Shortcut(HOLD, "Dictate while held", "LOGO+ALT+h"),
     Shortcut(TOGGLE, "Start and stop dictation", "LOGO+ALT+t"),
 )
-GONE = (False, "", 0.0)
-"""Instead of a key: the session has ended."""
 TAP_S = 0.4
-"""A key for holding that is let go of sooner was tapped: dictation goes on until the next tap."""
+"""A key for holding that is released sooner was tapped: dictation goes on until the next press."""
+NO_KEY = "no key; choose one in the desktop's settings"
+NO_KEYS = (
+    "The desktop bound no key to dictation. Choose one in its settings (GNOME: Apps; Plasma: Keyboard, Shortcuts), then run "
+    "`systemctl --user restart coldvoxd-keys`, or `coldvoxctl shortcut portal` to be asked again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Of a key: it went down or up."""
+
+    name: str
+    down: bool
+    at_s: float
+
+
+class Occasion(Enum):
+    """What else happens while keys are followed."""
+
+    INTERRUPTED = auto()
+    PORTAL_GONE = auto()
+    BUS_GONE = auto()
+    DAEMON_HERE = auto()
 
 
 class Keys:
-    """What pressing and letting go of the keys does, in the order in which it happens. Event loop only."""
+    """What presses and releases do, in the order in which they happen. Event loop only. Methods raise ColdvoxError."""
 
-    def __init__(
-        self,
-        start: Callable[[], Awaitable[object]],
-        stop: Callable[[], Awaitable[object]],
-        toggle: Callable[[], Awaitable[object]],
-    ) -> None:
-        self._start, self._stop, self._toggle = start, stop, toggle
+    def __init__(self, daemon: Dictation) -> None:
+        self._daemon = daemon
         self._down_s: float | None = None
         """When the key for holding went down; None while it is up."""
-        self._tapped = False
-        """A tap has begun a session that the next tap ends."""
+        self._session = 0
+        """What its release stops; 0 where that is nothing."""
+        self._began = False
+        """Whether this press began that session."""
 
-    async def pressed(self, name: str, now_s: float) -> None:
-        """A key went down. A second time without having been up, as auto-repeat or a lost release makes it: nothing."""
+    async def pressed(self, name: str, at_s: float) -> None:
         if name == TOGGLE:
-            await self._toggle()
-        elif name == HOLD and self._down_s is None:
-            self._down_s = now_s
-            if self._tapped:
-                return  # its release stops
-            with suppress(AlreadyActive):  # somebody's session goes on; our release ends it, as any client may
-                await self._start()
+            await toggle_after_last(self._daemon)
+        elif name == HOLD:
+            self._down_s, self._session, self._began = at_s, 0, False
+            self._session = await self._daemon.listening()
+            if not self._session:
+                await self._begin()
 
-    async def released(self, name: str, now_s: float) -> None:
+    async def released(self, name: str, at_s: float) -> None:
         if name != HOLD or self._down_s is None:
             return
-        short = now_s - self._down_s < TAP_S
-        self._down_s = None
-        if short and not self._tapped:
-            self._tapped = True
-            return
-        self._tapped = False
-        with suppress(NotActive):  # it has ended by itself meanwhile
-            await self._stop()
+        tapped = self._began and at_s - self._down_s < TAP_S
+        session, self._session, self._down_s = self._session, 0, None
+        if session and not tapped and await self._daemon.listening() == session:
+            with suppress(NotActive):  # it has ended in between
+                await self._daemon.stop()
+
+    async def abandon(self) -> None:
+        """No release will come any more: a key that is held counts as let go of. Doesn't wait for the text."""
+        session, self._session, self._down_s = self._session, 0, None
+        if session and await self._daemon.listening() == session:
+            await self._daemon.begin_to_stop()
+
+    async def daemon_is_here(self) -> None:
+        """The daemon is on the bus again: a key that is still held goes on to dictate."""
+        if self._down_s is not None and self._began:
+            await self._begin()
+
+    async def _begin(self) -> None:
+        self._session = await start_after_last(self._daemon)
+        self._began = True
 
 
 async def follow_keys(output: Output) -> None:
@@ -78,7 +122,7 @@ async def follow_keys(output: Output) -> None:
     except PortalMissing as fault:
         raise ColdvoxError(
             "This desktop has no portal for shortcuts: use `coldvoxctl shortcut install`, or a key of its settings that "
-            "runs `coldvoxctl toggle`."
+            "runs `coldvoxctl toggle --from-key`."
         ) from fault
     except PortalRefused as fault:
         raise ColdvoxError(
@@ -95,14 +139,18 @@ async def follow_keys(output: Output) -> None:
 class _Following:
     def __init__(self, portal: Portal, daemon: DaemonClient, output: Output) -> None:
         self._portal = portal
+        self._daemon = daemon
         self._output = output
-        self._keys = Keys(daemon.start, daemon.stop, daemon.toggle)
-        self._happened: asyncio.Queue[tuple[bool, str, float] | None] = asyncio.Queue()
+        self._keys = Keys(daemon)
+        self._presses = {shortcut.name: Presses() for shortcut in SHORTCUTS}
+        self._happened: asyncio.Queue[Signal | Occasion] = asyncio.Queue()
+        self._shown = 0
+        """The last notification, which the next one replaces."""
 
     async def run(self) -> None:
         portal, loop = self._portal, asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._happened.put_nowait, None)
+            loop.add_signal_handler(number, self._happened.put_nowait, Occasion.INTERRUPTED)
         with suppress(PortalFault):  # older portals know a program by its unit alone
             await portal.call(REGISTRY, "Register", "sa{sv}", APPLICATION, {})
         session = await portal.create_session(INTERFACE)
@@ -110,34 +158,101 @@ class _Following:
         def heard(down: bool) -> Callable[[list[Any]], None]:
             def handler(body: list[Any]) -> None:
                 if body[0] == session:
-                    self._happened.put_nowait((down, str(body[1]), loop.time()))
+                    self._happened.put_nowait(Signal(str(body[1]), down, loop.time()))
 
             return handler
+
+        def gone(_: object = None) -> None:
+            self._happened.put_nowait(Occasion.PORTAL_GONE)
 
         try:
             with ExitStack() as listening:
                 for member, down in (("Activated", True), ("Deactivated", False)):
                     listening.enter_context(portal.listening(PATH, INTERFACE, member, heard(down)))
-                listening.enter_context(
-                    portal.listening(session, SESSION, "Closed", lambda _: self._happened.put_nowait(GONE))
-                )
-                listening.enter_context(portal.when_gone(lambda: self._happened.put_nowait(GONE)))
+                listening.enter_context(portal.listening(session, SESSION, "Closed", gone))
+                listening.enter_context(portal.when_gone(gone))
                 await self._bind(session)
-                while (event := await self._happened.get()) is not None:
-                    if event is GONE:
-                        raise DaemonUnreachable("The desktop's portal has ended, and the keys with it.")
-                    await self._do(*event)
+                async with self._watching_daemon():
+                    try:
+                        await self._follow()
+                    finally:
+                        await self._do(self._keys.abandon())
         finally:
             await portal.close_session(session)
 
     async def _bind(self, session: str) -> None:
         keys = await bind(self._portal, session, SHORTCUTS)
-        descriptions = {shortcut.name: shortcut.description for shortcut in SHORTCUTS}
-        told = [f"{descriptions[name]}: {key or 'a key that the desktop knows'}" for name, key in keys.items()]
-        self._output.result({"event": "bound", "keys": keys}, "\n".join(told or ["the desktop bound no key"]))
+        if not keys:
+            error = ColdvoxError(NO_KEYS)
+            await self._notify(error)
+            raise error
+        lines = [f"{shortcut.description}: {keys.get(shortcut.name) or NO_KEY}" for shortcut in SHORTCUTS]
+        self._output.result({"event": "bound", "keys": keys}, "\n".join(lines))
 
-    async def _do(self, down: bool, name: str, now_s: float) -> None:
+    @asynccontextmanager
+    async def _watching_daemon(self) -> AsyncIterator[None]:
+        """Within, the daemon's coming to the bus is among what happens."""
+        await self._daemon.subscribe(sessions=False)
+
+        async def watch() -> None:
+            try:
+                while True:
+                    if (await self._daemon.next_event()).name == "daemon-here":
+                        self._happened.put_nowait(Occasion.DAEMON_HERE)
+            except BusUnavailable:
+                self._happened.put_nowait(Occasion.BUS_GONE)
+
+        watching = asyncio.create_task(watch(), name="daemon")
         try:
-            await (self._keys.pressed(name, now_s) if down else self._keys.released(name, now_s))
-        except ColdvoxError as error:  # no model yet, no microphone, no daemon: told, and the next press tries again
+            yield
+        finally:
+            watching.cancel()
+
+    async def _follow(self) -> None:
+        """Do as the keys say, until interrupted. Raises DaemonUnreachable or BusUnavailable where that can't go on."""
+        while True:
+            event, now_s = await self._next()
+            await self._release(now_s)
+            match event:
+                case Occasion.INTERRUPTED:
+                    return
+                case Occasion.PORTAL_GONE:
+                    raise DaemonUnreachable("The desktop's portal has ended, and the keys with it.")
+                case Occasion.BUS_GONE:
+                    raise BusUnavailable("The session bus has gone, and the keys with it.")
+                case Occasion.DAEMON_HERE:
+                    await self._do(self._keys.daemon_is_here())
+                case Signal(name, down, at_s) if name in self._presses:
+                    if not down:
+                        self._presses[name].released(at_s)
+                    elif self._presses[name].pressed(at_s):
+                        await self._do(self._keys.pressed(name, at_s))
+
+    async def _release(self, now_s: float) -> None:
+        """Do what releases say that have become certain."""
+        for name, presses in self._presses.items():
+            if (released_s := presses.released_by(now_s)) is not None:
+                await self._do(self._keys.released(name, released_s))
+
+    async def _next(self) -> tuple[Signal | Occasion | None, float]:
+        """What happens next and when; None where a release becomes certain before that."""
+        loop = asyncio.get_running_loop()
+        due_s = min((presses.due_s for presses in self._presses.values() if presses.due_s is not None), default=None)
+        try:
+            async with asyncio.timeout_at(due_s):
+                event = await self._happened.get()
+        except TimeoutError:
+            if self._happened.empty():
+                return None, loop.time()
+            event = self._happened.get_nowait()
+        return event, event.at_s if isinstance(event, Signal) else loop.time()
+
+    async def _do(self, action: Coroutine[Any, Any, None]) -> None:
+        try:
+            await action
+        except ColdvoxError as error:  # no model yet, no microphone, no daemon: the next press tries again
             self._output.error(error)
+            await self._notify(error)
+
+    async def _notify(self, error: ColdvoxError) -> None:
+        self._shown = await self._daemon.notify(FAILED, str(error), replaces=self._shown)

@@ -72,6 +72,11 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
 
             asyncio.run(follow_keys(output))
             return Exit.DONE
+        case "shortcut" if arguments.shortcut_command == "held":
+            from coldvoxd.cli.swayhold import dictate_while_held
+
+            asyncio.run(dictate_while_held(output))
+            return Exit.DONE
         case "shortcut":
             from coldvoxd.cli.shortcut import shortcut
 

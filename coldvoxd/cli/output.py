@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from coldvoxd.cli.exits import error_name
 from coldvoxd.core.errors import ColdvoxError
@@ -18,19 +18,52 @@ class Output:
     def result(self, fields: Mapping[str, Any], text: str | None = None) -> None:
         """The fields as one line of JSON, or the text, nothing where None."""
         if self.as_json:
-            print(json.dumps(fields, ensure_ascii=False), flush=True)
+            _print(_json(fields), sys.stdout)
         elif text is not None:
-            print(text, flush=True)
+            _print(text, sys.stdout)
 
     def error(self, error: ColdvoxError) -> None:
         """One sentence on stderr, or one JSON object there."""
         if self.as_json:
             fields = {"error": error_name(error), "message": str(error)}
-            print(json.dumps(fields, ensure_ascii=False), file=sys.stderr, flush=True)
+            _print(_json(fields), sys.stderr)
         else:
-            print(f"coldvoxctl: {error}", file=sys.stderr, flush=True)
+            _print(f"coldvoxctl: {error}", sys.stderr)
+
+    def warning(self, text: str) -> None:
+        """A sentence on stderr about a result that is there; nothing with --json, whose results carry it."""
+        if not self.as_json:
+            _print(f"coldvoxctl: {text}", sys.stderr)
 
     def note(self, text: str) -> None:
         """A remark on stderr for a person who watches; nothing with --json or without a terminal."""
         if not self.as_json and sys.stderr.isatty():
-            print(text, file=sys.stderr, flush=True)
+            _print(text, sys.stderr)
+
+
+def _json(fields: Mapping[str, Any]) -> str:
+    """One line; bytes of a file's name that are no text are escaped as the lone surrogates that Python makes of them."""
+    text = json.dumps(fields, ensure_ascii=False)
+    return text if _is_text(text) else json.dumps(fields)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    """At once. Bytes of a file's name that are no text are printed as they are, what the encoding lacks is escaped."""
+    if stream is None:  # closed by the caller, as by `>&-`
+        return
+    encoding = stream.encoding or "utf-8"
+    try:
+        line = f"{text}\n".encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        line = f"{text}\n".encode(encoding, "backslashreplace")
+    stream.flush()
+    stream.buffer.write(line)
+    stream.buffer.flush()

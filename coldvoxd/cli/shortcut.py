@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,14 @@ from typing import ClassVar, Protocol
 from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.installing import Places
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.swayhold import HELD, LOCK, RELEASED
 from coldvoxd.core.errors import ColdvoxError
 
 MODIFIERS = ("Super", "Ctrl", "Alt", "Shift")
 _OTHER_NAMES = {"meta": "Super", "mod4": "Super", "logo": "Super", "control": "Ctrl", "mod1": "Alt", "primary": "Ctrl"}
 _NAMES = {name.lower(): name for name in MODIFIERS} | _OTHER_NAMES
 EXTENSION = "coldvoxd@coldvox.org"
+START, STOP, TOGGLE = (f"{command} --from-key" for command in ("start", "stop", "toggle"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +177,11 @@ class Gnome:
                 "GNOME's own shortcuts know no release of a key: leave --hold out. Holding works by the portal: "
                 "`coldvoxctl shortcut portal`."
             )
-        return [f"GNOME's settings get a custom shortcut “Dictate”: {wanted.key} runs `{wanted.program} toggle`"]
+        return [f"GNOME's settings get a custom shortcut “Dictate”: {wanted.key} runs `{wanted.program} {TOGGLE}`"]
 
     def install(self, wanted: Wanted) -> None:
         binding = "".join(f"<{modifier}>" for modifier in wanted.key.modifiers) + wanted.key.name.lower()
-        values = {"name": "Dictate", "command": f"{wanted.program} toggle", "binding": binding}
+        values = {"name": "Dictate", "command": f"{wanted.program} {TOGGLE}", "binding": binding}
         for name, value in values.items():
             _run("gsettings", "set", f"{self.OWN}:{self.PATH}", name, value)
         self._set_paths([*self._paths(), self.PATH])
@@ -253,14 +256,14 @@ class Kde:
                 "Plasma's shortcuts for programs know no release of a key: leave --hold out. Holding works by the "
                 "portal: `coldvoxctl shortcut portal`."
             )
-        return [f"{self._file} is written: {wanted.key} runs `{wanted.program} toggle`"]
+        return [f"{self._file} is written: {wanted.key} runs `{wanted.program} {TOGGLE}`"]
 
     def install(self, wanted: Wanted) -> None:
         spelt = "+".join(("Meta" if name == "Super" else name) for name in (*wanted.key.modifiers, wanted.key.name))
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(
             "[Desktop Entry]\nType=Application\nName=Dictate\nNoDisplay=true\nStartupNotify=false\n"
-            f'Exec="{wanted.program}" toggle\nX-KDE-Shortcuts={spelt}\n',
+            f'Exec="{wanted.program}" {TOGGLE}\nX-KDE-Shortcuts={spelt}\n',
             "utf-8",
         )
 
@@ -378,8 +381,11 @@ class Sway(_Included):
         key = "+".join((*(self._SPELT[name] for name in wanted.key.modifiers), wanted.key.name.lower()))
         program = f'exec "{wanted.program}"'
         if wanted.hold:
-            return [f"bindsym --no-repeat {key} {program} start", f"bindsym --release {key} {program} stop"]
-        return [f"bindsym --no-repeat {key} {program} toggle"]
+            if not shutil.which("flock"):
+                raise ColdvoxError("flock is not installed, which holding a key in sway needs (package util-linux).")
+            once = f'exec flock --nonblock "${{XDG_RUNTIME_DIR}}/{LOCK}"'
+            return [f"bindsym {key} {once} {shlex.quote(wanted.program)} {HELD}", f"bindsym --release {key} {RELEASED}"]
+        return [f"bindsym --no-repeat {key} {program} {TOGGLE}"]
 
     def keys(self, text: str) -> Iterator[tuple[Key, str]]:
         named: dict[str, str] = {}
@@ -406,8 +412,8 @@ class Hyprland(_Included):
     def bindings(self, wanted: Wanted) -> list[str]:
         key = f"{' '.join(name.upper() for name in wanted.key.modifiers)}, {wanted.key.name.upper()}"
         if wanted.hold:
-            return [f"bind = {key}, exec, {wanted.program} start", f"bindr = {key}, exec, {wanted.program} stop"]
-        return [f"bind = {key}, exec, {wanted.program} toggle"]
+            return [f"bind = {key}, exec, {wanted.program} {START}", f"bindrt = {key}, exec, {wanted.program} {STOP}"]
+        return [f"bind = {key}, exec, {wanted.program} {TOGGLE}"]
 
     def keys(self, text: str) -> Iterator[tuple[Key, str]]:
         named: dict[str, str] = {}

@@ -2,28 +2,33 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from argparse import Namespace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.cli.exits import Exit, UsageFault, error_name
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.recordings import opened_recording, shown
 from coldvoxd.core.errors import (
+    AlreadyActive,
     ColdvoxError,
     DaemonUnreachable,
     FileFault,
     InvalidOption,
     NotActive,
     ProviderUnavailable,
+    Stopped,
 )
 
 if TYPE_CHECKING:
     from coldvoxd.asr.parakeet import ParakeetRecognizer
     from coldvoxd.core.values import Word
+
+_ASK_AGAIN_S = 1.0
+"""Where the daemon has as many files as it takes, it is asked again after so long."""
 
 
 def transcribe(arguments: Namespace, output: Output) -> Exit:
@@ -37,19 +42,27 @@ def transcribe(arguments: Namespace, output: Output) -> Exit:
 
 async def _through_the_daemon(files: list[str], output: Output) -> Exit:
     verdict = Exit.DONE
+    interrupted = asyncio.Event()
     async with DaemonClient.connected() as daemon:
+
+        def interrupt() -> None:
+            interrupted.set()
+            daemon.interrupt()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)
+            asyncio.get_running_loop().add_signal_handler(number, interrupt)
         await daemon.subscribe(sessions=False)
         for file in files:
-            progress = _Progress(file)
+            progress = _Progress(shown(file))
             try:
-                event = await _outcome(daemon, file, output.as_json, progress)
+                event = await _outcome(daemon, file, output, progress, interrupted)
             except (FileFault, InvalidOption) as error:
                 verdict = Exit.FAILED
                 progress.clear()
                 _fault(file, error, output)
                 continue
+            except Stopped:
+                return Exit.INTERRUPTED
             progress.clear()
             if event.name == "interrupted":
                 return Exit.INTERRUPTED
@@ -57,37 +70,35 @@ async def _through_the_daemon(files: list[str], output: Output) -> Exit:
                 verdict = Exit.FAILED
                 _fault(file, event.fault, output)
                 continue
-            text, words = event.fields["text"], event.fields.get("words", [])
+            words = [
+                {
+                    key: value if key == "word" else round(value, 4 if key == "confidence" else 3)
+                    for key, value in word.items()
+                }
+                for word in event.fields.get("words", [])
+            ]
             fields = {
                 "file": file,
-                "text": text,
-                "words": [
-                    {
-                        key: value if key == "word" else round(value, 4 if key == "confidence" else 3)
-                        for key, value in word.items()
-                    }
-                    for word in words
-                ],
+                "text": event.fields["text"],
+                "words": words,
                 "duration": round(event.fields["duration"], 3),
                 "confidence": round(event.fields["confidence"], 4),
+                "warnings": event.fields.get("warnings", []),
             }
-            output.result(fields, text if len(files) == 1 else f"{file}: {text}")
+            _result(fields, output, is_single=len(files) == 1)
     return verdict
 
 
-async def _outcome(daemon: DaemonClient, file: str, words: bool, progress: "_Progress") -> Event:
-    """The event that ends the file's job, or `interrupted`, which ends it too."""
-    try:
-        # Not to wait for a writer, where it is a FIFO: the daemon then says that it is one.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise FileFault(f"there is no file {file}: check its name") from error
-    except OSError as error:
-        raise FileFault(f"{file} can't be read: {error.strerror or error}") from error
-    try:
-        job = await daemon.transcribe_file(descriptor, words=words)
-    finally:
-        os.close(descriptor)
+async def _outcome(
+    daemon: DaemonClient, file: str, output: Output, progress: "_Progress", interrupted: asyncio.Event
+) -> Event:
+    """The event that ends the file's job, or `interrupted`, which ends it too. Raises Stopped where none had begun."""
+    with contextlib.ExitStack() as stack:
+        # On a thread, since a pipe may be slow; with `interrupted` it ends soon.
+        descriptor = await asyncio.to_thread(
+            lambda: stack.enter_context(opened_recording(file, is_stopped=interrupted.is_set))
+        )
+        job = await _begun(daemon, descriptor, file, output, interrupted)
     while True:
         event = await daemon.next_event()
         match event.name:
@@ -105,6 +116,23 @@ async def _outcome(daemon: DaemonClient, file: str, words: bool, progress: "_Pro
                 )
 
 
+async def _begun(daemon: DaemonClient, descriptor: int, file: str, output: Output, interrupted: asyncio.Event) -> int:
+    """The job, once the daemon has room for one more. Raises Stopped."""
+    is_noted = False
+    while True:
+        daemon.forget_events()  # the daemon may have been renewed while a pipe was read
+        if interrupted.is_set():
+            raise Stopped("interrupted")
+        try:
+            return await daemon.transcribe_file(descriptor, words=output.as_json)
+        except AlreadyActive:
+            if not is_noted:
+                output.note(f"{shown(file)}: waiting for its turn, since the daemon has as many files as it takes")
+                is_noted = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(interrupted.wait(), _ASK_AGAIN_S)
+
+
 def _locally(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.transcription import transcribe_file
     from coldvoxd.vad.silero import SileroDetector
@@ -114,9 +142,10 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
     verdict = Exit.DONE
     try:
         for file in arguments.files:
-            progress = _Progress(file)
+            progress = _Progress(shown(file))
             try:
-                transcript = transcribe_file(Path(file), recognizer, detector, progress)
+                with opened_recording(file) as descriptor:
+                    transcript = transcribe_file(descriptor, recognizer, detector, progress, name=shown(file))
             except ColdvoxError as error:
                 verdict = Exit.FAILED
                 progress.clear()
@@ -129,8 +158,9 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
                 "words": [_word(word) for word in transcript.words],
                 "duration": round(transcript.duration_s, 3),
                 "confidence": round(transcript.confidence, 4),
+                "warnings": list(transcript.warnings),
             }
-            output.result(fields, transcript.text if len(arguments.files) == 1 else f"{file}: {transcript.text}")
+            _result(fields, output, is_single=len(arguments.files) == 1)
     finally:
         recognizer.close()
     return verdict
@@ -154,13 +184,19 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
         return ParakeetRecognizer.open(files, CPU, model.threads)
 
 
+def _result(fields: Mapping[str, Any], output: Output, *, is_single: bool) -> None:
+    for warning in fields["warnings"]:
+        output.warning(f"{shown(fields['file'])}: {warning}")
+    output.result(fields, fields["text"] if is_single else f"{fields['file']}: {fields['text']}")
+
+
 def _fault(file: str, error: ColdvoxError, output: Output) -> None:
     if output.as_json:
         output.result({"file": file, "error": error_name(error), "message": str(error)})
-    elif file in str(error):
+    elif shown(file) in str(error):
         output.error(error)
     else:
-        output.error(ColdvoxError(f"{file}: {error}"))
+        output.error(ColdvoxError(f"{shown(file)}: {error}"))
 
 
 def _word(word: "Word") -> dict[str, str | float]:

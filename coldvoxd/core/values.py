@@ -206,6 +206,8 @@ class FileTranscript:
     duration_s: float
     confidence: float
     """Geometric mean of the tokens' probabilities, 0..1; 0 where there is no text."""
+    warnings: tuple[str, ...] = ()
+    """Sentences with times: where the file is damaged, and where its length is not what its header says."""
 
 
 class StopReason(StrEnum):

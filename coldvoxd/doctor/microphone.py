@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd import settings
-from coldvoxd.audio import soundserver
+from coldvoxd.audio import jack, soundserver
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.core.errors import CaptureFault, SettingsError, UnknownDevice
 from coldvoxd.core.microphones import SoundView, find
@@ -21,6 +21,8 @@ from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 LISTEN_S = 1.0
 PATIENCE_S = 5.0
 """For the first second of sound to arrive."""
+JACK_LIMIT_S = 4.0
+"""A JACK client is refused within 0.2 s where no server runs."""
 RESTART_SERVER = (
     "restart the sound server: systemctl --user restart pipewire pipewire-pulse wireplumber (or pulseaudio)"
 )
@@ -39,6 +41,7 @@ def check() -> Iterator[Finding | Doing]:
     if wanted.device.startswith("virtual:"):
         yield warn("microphone", f"the stand-in {wanted.device} is set; no real microphone is used")
         return
+    yield from _jack()
     yield from _server()
     yield Doing("sound server", "asking it for its microphones", RESTART_SERVER)
     view = soundserver.look()
@@ -84,6 +87,19 @@ def choice(view: SoundView, wanted: str) -> Finding | None:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"“{name}”" for name in names)
+
+
+def _jack() -> Iterator[Finding]:
+    """Nothing where JACK's database is absent or well."""
+    database = jack.database()
+    if not database.exists() or not jack.database_hangs(JACK_LIMIT_S):
+        return
+    told = f"JACK's database {database} is damaged: a program that asks JACK waits for ever"
+    remedy = f"end the programs that use JACK, then: rm -r {database}"
+    if jack.keep_jack_out():
+        yield warn("jack", f"{told}; coldvoxd does not ask it", remedy)
+    else:
+        yield fail("jack", f"{told}, and coldvoxd cannot keep this build of PortAudio from it", remedy)
 
 
 def _server() -> Iterator[Finding | Doing]:

@@ -26,6 +26,8 @@ MESSAGES = {
 """What ONNX Runtime says of such faults on a real GPU."""
 ANSWERS = ("wrong", "empty")
 """No fault, but an answer that isn't what was said."""
+AFTER_A_RUN = ("nan", *ANSWERS)
+"""What is made of a part's or a run's real output, so not of a run that was stopped before."""
 KINDS = (*MESSAGES, "nan", "broken", *ANSWERS)
 """`nan`: the part's real output times NaN. `broken`: the part is run with inputs that ONNX Runtime itself refuses."""
 PARTS = ("start", "encoder", "decoder")
@@ -116,7 +118,7 @@ class FaultyRecognizer:
         try:
             hypothesis = replace(self._real.recognize(utterance, stop), provider=self.provider)
         except Stopped:  # as what was begun early is, where somebody speaks on
-            if self._plan != Plan() or plan.kind in ANSWERS:
+            if self._plan != Plan() or plan.kind in AFTER_A_RUN:
                 self._script.give_back(plan)
             raise
         if plan.kind not in ANSWERS:
@@ -175,7 +177,7 @@ class FaultySession(Session):
             case "broken":
                 self._recognizer.noted()
                 impossible = {name: values[..., None] for name, values in feeds.items()}
-                return self._real.run(outputs, impossible, stop)
+                return self._real.run(outputs, impossible)
             case "nan":
                 results = self._real.run(outputs, feeds, stop)
                 self._recognizer.noted()

@@ -50,6 +50,8 @@ async def main(file: str) -> int:
             if "error" in details:
                 print(f"{details['error'].value}: {details['message'].value}", file=sys.stderr)
                 return 1
+            for warning in details["warnings"].value if "warnings" in details else ():
+                print(warning, file=sys.stderr)
             print(text)
             return 0
 

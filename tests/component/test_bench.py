@@ -30,6 +30,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.heavy
 def test_a_quick_run_says_each_figure_in_the_agreed_shape(written: Path) -> None:
     figures = [json.loads(line) for line in (written / "stdout").read_text().splitlines()]
     for figure in figures:
@@ -60,6 +61,7 @@ def test_a_quick_run_says_each_figure_in_the_agreed_shape(written: Path) -> None
     }
 
 
+@pytest.mark.heavy
 def test_the_run_is_kept_with_its_command_its_table_and_a_drawing(written: Path) -> None:
     kept = json.loads((written / "mini.json").read_text())
     assert kept["figures"] == [json.loads(line) for line in (written / "stdout").read_text().splitlines()]
@@ -73,6 +75,7 @@ def test_the_run_is_kept_with_its_command_its_table_and_a_drawing(written: Path)
     assert (written / "mini.svg").read_text().count(">0.") >= 1
 
 
+@pytest.mark.heavy
 def test_the_profiles_say_where_the_time_goes(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "contrib.bench", "--quick", "--profile", str(tmp_path / "profiles")],

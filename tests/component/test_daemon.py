@@ -56,6 +56,7 @@ def assert_heard(text: str, number: int) -> None:
     assert plain(text) == plain(samples()[number].heard["fp32"])
 
 
+@pytest.mark.heavy
 async def test_dictation_during_a_long_file_and_the_figures_of_both(
     running: RunningDaemon, client: BusClient, tmp_path: Path
 ) -> None:

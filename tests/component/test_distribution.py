@@ -28,6 +28,7 @@ def test_the_voice_activity_model_travels_with_its_hash_and_licence(wheel: Path)
     assert packed == {"silero_vad_16k_op15.onnx", "silero_vad_16k_op15.onnx.sha256", "LICENSE"}
 
 
+@pytest.mark.heavy
 def test_plain_pip_resolves_our_wheel_without_torch(wheel: Path, tmp_path: Path) -> None:
     """Asks the package index that pip is set up with, and fails where there is none: nothing else would prove it.
 

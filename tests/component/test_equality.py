@@ -85,6 +85,7 @@ def placed(tokens: Iterable[Token]) -> list[tuple[int, int]]:
     return [(token.id, token.encoder_frame) for token in tokens]
 
 
+@pytest.mark.heavy
 def test_the_same_features_give_the_same_tokens_at_the_same_frames(comparisons: list[Comparison]) -> None:
     assert len(comparisons) >= 200
     for clip in comparisons:
@@ -93,6 +94,7 @@ def test_the_same_features_give_the_same_tokens_at_the_same_frames(comparisons: 
         assert logprobs == pytest.approx(clip.reference_logprobs, abs=1e-4), clip.name
 
 
+@pytest.mark.heavy
 def test_our_own_features_give_the_same_tokens_but_for_ties(pair: Pair, comparisons: list[Comparison]) -> None:
     # Where a telephone left a bin nearly constant, its deviation is next to nothing, and what single precision loses is
     # blown up to 0.01 or even 4 in the reference's features, ours being ten times nearer to the exact ones: where those

@@ -76,6 +76,12 @@ class Stage:
         return self.supervisor.status.degraded
 
 
+async def fact(staged: Stage, name: str) -> int:
+    """A number of the stand-in's STATUS."""
+    facts = dict(pair.split("=") for pair in (await staged.tell("STATUS")).split()[1:])
+    return int(facts[name])
+
+
 def heard(number: int) -> str:
     """What the reference hears in a sample."""
     return samples()[number % len(samples())].heard["fp32"]
@@ -191,6 +197,28 @@ async def test_utterances_begun_together_all_survive_a_fault(tmp_path: Path) -> 
         hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(6)))
         assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(6)]
         assert staged.supervisor._state.faults == 1, "late faults of the same fall count once"
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_fault_of_a_run_that_was_dropped_is_the_accelerators_all_the_same(tmp_path: Path, late: bool) -> None:
+    """A run that began at a pause may fail after the speaker has gone on and before it ends."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        assert (await staged.hear(0)).provider == PROVIDER
+        runs = await fact(staged, "runs")
+        await staged.tell(f"FAULT memory 1 encoder {3000 if late else 300}")
+        dropped = asyncio.create_task(staged.hear(1))
+        while await fact(staged, "runs") == runs:
+            await asyncio.sleep(0.01)
+        if late:
+            await eventually(lambda: staged.count(Count.HEDGES) == 1, what="the CPU beginning it too")
+        dropped.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dropped
+        await eventually(lambda: staged.degraded == "gpu-out-of-memory", what="the fault reported")
+        assert staged.supervisor._state.faults == 1
+        hypothesis = await staged.hear(2)
+        assert (hypothesis.text, hypothesis.provider) == (heard(2), CPU)
 
 
 async def test_a_probe_that_passes_comes_back(tmp_path: Path) -> None:
@@ -470,13 +498,15 @@ def test_reasons_and_classes_have_names_for_people() -> None:
     assert {fault_class.value for fault_class in FaultClass} == {"transient", "sticky", "absent", "unhealthy"}
 
 
-@pytest.mark.parametrize("kind", ["memory", "wrong"])
-def test_a_fault_that_was_told_waits_for_a_run_that_is_not_dropped(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "part"), [("memory", "decoder"), ("nan", "decoder"), ("nan", "encoder"), ("wrong", "decoder")]
+)
+def test_a_fault_that_was_told_waits_for_a_run_that_is_not_dropped(kind: str, part: str) -> None:
     """A run that began at a pause is dropped where the speaker goes on, perhaps before the part that was to fail."""
     script = Script()
     recognizer = FaultyRecognizer(open_mini, script)
     utterance = Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT)
-    script.tell(Plan(kind, "decoder"))
+    script.tell(Plan(kind, part))
     dropped = Stop()
     dropped.ask()
     with pytest.raises(Stopped):

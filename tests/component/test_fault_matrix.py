@@ -37,6 +37,7 @@ def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
     return asyncio.run(play_all())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ROWS)
 def test_every_utterance_is_heard_once_in_order_and_right(name: str, outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes[name]

@@ -1,6 +1,7 @@
 """Files handed over as descriptors become text beside dictation; whatever else is handed over costs nothing."""
 
 import asyncio
+import fcntl
 import os
 import socket
 import threading
@@ -42,8 +43,10 @@ from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
 from coldvoxd.supervisor import Supervisor
 from coldvoxd.switch import Switch
+from coldvoxd.transcription import MOST_WARNINGS
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.eventually import eventually
+from tests.support.odd_audio import encoded
 from tests.support.speech import samples
 
 ME, OTHER = ":1.1", ":1.2"
@@ -117,7 +120,9 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    before: Callable[[Utterance], object] = lambda _: None, step_limit_s: float = 30.0
+    before: Callable[[Utterance], object] = lambda _: None,
+    step_limit_s: float = 30.0,
+    most_jobs: int = files.JOBS_IN_ALL,
 ) -> AsyncIterator[Desk]:
     metrics, told = Metrics(), Told()
 
@@ -126,7 +131,9 @@ async def desk(
 
     switch = Switch(make, ModelSettings())
     await switch.load()
-    jobs = FileJobs(switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s)
+    jobs = FileJobs(
+        switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s, most_jobs=most_jobs
+    )
     jobs.announce_to(told)
     before_all = open_descriptors()
     try:
@@ -178,8 +185,11 @@ async def test_progress_never_falls_and_ends_at_one(tmp_path: Path) -> None:
 
 async def test_a_descriptor_is_read_from_the_files_beginning_and_its_position_left_alone(tmp_path: Path) -> None:
     async with desk() as here:
-        memory = os.memfd_create("speech")
+        memory = os.memfd_create("speech", os.MFD_ALLOW_SEALING)
         os.write(memory, samples()[0].path.read_bytes())
+        fcntl.fcntl(
+            memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+        )
         position = os.lseek(memory, 0, os.SEEK_CUR)
         outcome = await here.outcome(await here.jobs.transcribe(ME, os.dup(memory), FileOptions()))
         assert isinstance(outcome, FileTranscript)
@@ -259,25 +269,48 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.parametrize("fault", ["a hole", "not finite", "no sample"])
-async def test_a_file_that_turns_out_damaged_is_told_as_failed(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["not finite", "no sample"])
+async def test_a_file_that_turns_out_unusable_is_reported_as_failed(tmp_path: Path, fault: str) -> None:
     path = tmp_path / "talk.wav"
     wave = np.tile(samples()[0].wave(), 10)
     if fault == "not finite":
         wave[-1] = np.nan
         soundfile.write(path, wave, 16_000, subtype="FLOAT")
-    elif fault == "no sample":
-        soundfile.write(path, wave[:0], 16_000)
     else:
-        path = path.with_suffix(".flac")
-        soundfile.write(path, wave, 16_000)
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2 : -1000] = bytes(len(content) - len(content) // 2 - 1000)
-        path.write_bytes(content)
+        soundfile.write(path, wave[:0], 16_000)
     async with desk() as here:
         outcome = await here.outcome(await here.hand_over(path))
         assert isinstance(outcome, FileFault)
         assert here.metrics.figures().counts[Count.FILES_FAILED] == 1
+
+
+async def test_of_a_damaged_file_the_rest_becomes_text_with_a_warning(tmp_path: Path) -> None:
+    sample = samples()[0].wave()
+    pause = np.zeros(16_000, np.float32)
+    content = bytearray(encoded(np.concatenate((sample, pause, sample, pause, sample)), "FLAC"))
+    content[len(content) // 3 + 500 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3 - 500)
+    (tmp_path / "talk.flac").write_bytes(content)
+    async with desk() as here:
+        outcome = await here.outcome(await here.hand_over(tmp_path / "talk.flac", words=True))
+        assert isinstance(outcome, FileTranscript)
+        assert outcome.text.startswith(samples()[0].heard["fp32"])
+        assert outcome.text.endswith(samples()[0].heard["fp32"])
+        (warning,) = outcome.warnings
+        assert warning.startswith("The file is damaged from 0:")
+        spoken_s = len(sample) / 16_000
+        last = outcome.words[-len(samples()[0].heard["fp32"].split())]
+        assert 2 * spoken_s + 2 <= last.start_s <= 3 * spoken_s + 2
+        assert here.metrics.figures().counts[Count.FILES_FAILED] == 0
+
+
+async def test_a_file_damaged_at_very_many_places_has_few_warnings(tmp_path: Path) -> None:
+    chain = b"".join(encoded(samples()[0].wave()[:16_000], "OGG")[:-40] for _ in range(30))
+    (tmp_path / "talk.ogg").write_bytes(chain)
+    async with desk() as here:
+        outcome = await here.outcome(await here.hand_over(tmp_path / "talk.ogg"))
+        assert isinstance(outcome, FileTranscript)
+        assert len(outcome.warnings) == MOST_WARNINGS + 1
+        assert outcome.warnings[-1].endswith("more places.")
 
 
 async def test_a_cancelled_job_says_nothing_more_and_only_its_owner_can_cancel(tmp_path: Path) -> None:
@@ -316,20 +349,35 @@ async def test_jobs_end_with_their_caller_and_others_go_on(tmp_path: Path) -> No
 
 async def test_jobs_are_limited_for_each_caller_and_in_all() -> None:
     gate = threading.Event()
-    async with desk(lambda _: gate.wait(30)) as here:
+    async with desk(lambda _: gate.wait(30), most_jobs=files.JOBS_AT_WORK) as here:
         for _ in range(files.JOBS_OF_ONE_CALLER):
             await here.hand_over(samples()[0].path)
         with pytest.raises(AlreadyActive, match="of your files"):
             await here.hand_over(samples()[0].path)
-        for number in range(files.JOBS_IN_ALL - files.JOBS_OF_ONE_CALLER):
+        for number in range(files.JOBS_AT_WORK - files.JOBS_OF_ONE_CALLER):
             await here.hand_over(samples()[0].path, f":2.{number}")
         with pytest.raises(AlreadyActive, match="several programs"):
             await here.hand_over(samples()[0].path, OTHER)
         gate.set()
-        await eventually(lambda: len(here.told.outcomes) == files.JOBS_IN_ALL, what="all texts")
+        await eventually(lambda: len(here.told.outcomes) == files.JOBS_AT_WORK, what="all texts")
         await here.outcome(await here.hand_over(samples()[0].path))
 
 
+async def test_jobs_beyond_those_at_work_wait_in_the_order_in_which_they_came() -> None:
+    gate = threading.Event()
+    async with desk(lambda _: gate.wait(30)) as here:
+        jobs = [await here.hand_over(samples()[0].path, f":2.{number}") for number in range(2 * files.JOBS_AT_WORK)]
+        here.jobs.caller_left(f":2.{files.JOBS_AT_WORK + 1}")
+        del jobs[files.JOBS_AT_WORK + 1]
+        gate.set()
+        await eventually(lambda: len(here.told.outcomes) == len(jobs), patience_s=120, what="all texts")
+        told = list(here.told.outcomes)
+        for number, job in enumerate(jobs):
+            assert abs(told.index(job) - number) < files.JOBS_AT_WORK
+        assert all(isinstance(outcome, FileTranscript) for outcome, _ in here.told.outcomes.values())
+
+
+@pytest.mark.heavy
 async def test_dictation_goes_first_during_a_long_file(tmp_path: Path) -> None:
     """Proven by the order of runs: while utterances wait, no other piece of the file begins."""
     order: list[str] = []

@@ -3,34 +3,15 @@
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Self
 
 import pytest
-from dbus_next import Message, MessageType
 
-from tests.support.bus import BusClient, PrivateBus
+from tests.support.bus import PrivateBus
 from tests.support.fault_rows import Row
 from tests.support.fault_stage import Stage, TimedClient
+from tests.support.notifications import NotificationService
 
 TWICE = "FAULT memory; say 0; hear; on cpu; on gpu; FAULT nan; say 16; hear; on cpu"
-
-
-class NotificationService(BusClient):
-    """org.freedesktop.Notifications as a desktop has it: notes what it is to show, and answers."""
-
-    async def __aenter__(self) -> Self:
-        self.shown: list[list[object]] = []
-        await super().__aenter__()
-        self._bus.add_message_handler(self._show)
-        await self._bus.request_name("org.freedesktop.Notifications")
-        return self
-
-    def _show(self, message: Message) -> Message | None:
-        if message.message_type is not MessageType.METHOD_CALL or message.member != "Notify":
-            return None
-        assert message.signature == "susssasa{sv}i"
-        self.shown.append(message.body)
-        return Message.new_method_return(message, "u", [len(self.shown)])
 
 
 @pytest.mark.parametrize(("wanted", "times"), [("true", 1), ("false", 0)])

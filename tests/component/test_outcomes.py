@@ -13,11 +13,11 @@ from coldvoxd.core.problems import Problem
 from coldvoxd.core.wordless import NOTHING_RECOGNIZED, NOTHING_WORKED
 from coldvoxd.outcomes import Outcomes
 from coldvoxd.virtual.client import command
-from tests.component.test_notifications import NotificationService
 from tests.component.test_pipeline import Scene, playing
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon
 from tests.support.eventually import eventually
+from tests.support.notifications import NotificationService
 from tests.support.speech import samples
 
 SETTINGS = """

@@ -14,7 +14,7 @@ import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.audio.soundserver import hold_to, look
-from coldvoxd.capture import CaptureCondition
+from coldvoxd.capture import NO_ANSWER, CaptureCondition
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, GapReason
@@ -144,7 +144,7 @@ async def test_a_server_frozen_from_the_start_is_told(pulse: SoundServer) -> Non
     pulse.freeze()
     async with capturing() as watch:
         await eventually(watch.is_lost)
-        assert watch.keeper.state.reason == "the sound server does not answer"
+        assert watch.keeper.state.reason == NO_ANSWER
         pulse.thaw()
         await hear(watch, pulse)
         assert watch.longest_beat_s < BEAT_LIMIT_S
@@ -288,14 +288,13 @@ def test_a_receiver_that_fails_ends_the_stream_and_is_logged(caplog: pytest.LogC
 
 
 @pytest.mark.usefixtures("pulse")
-def test_nothing_of_alsas_and_jacks_complaints_reaches_standard_error(
+def test_nothing_of_alsas_complaints_reaches_standard_error(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "coldvoxd.audio.quiet"):
         list_devices()
     assert capfd.readouterr() == ("", "")
     assert "ALSA" in caplog.text
-    assert "JACK" in caplog.text
 
 
 @pytest.mark.usefixtures("pulse")

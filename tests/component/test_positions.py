@@ -66,6 +66,7 @@ def test_each_layer_multiplies_positions_once(graph: Path) -> None:
     assert len(positions_of(graph).products) == 5
 
 
+@pytest.mark.heavy
 def test_speech_is_encoded_as_before(tmp_path: Path) -> None:
     content = folded(FP32, 800)
     onnx.checker.check_model(onnx.load_from_string(content))

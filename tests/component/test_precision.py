@@ -100,6 +100,7 @@ def test_a_real_accelerator_is_warmed_for_each_length_and_nothing_else_is(settin
     assert ladder(settings).lengths_s == ladder(replace(settings, provider="cpu")).lengths_s == ()
 
 
+@pytest.mark.heavy
 def test_the_command_makes_fp16_and_tells_where_it_is(settings: ModelSettings, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "coldvoxd.cli.main", "--json", "model", "prepare", settings.name, "--precision", "fp16"],

@@ -255,6 +255,7 @@ def test_packed_weights_that_would_lie_out_of_line_are_left_to_the_loading(
     assert mapped.recognize_samples(samples()[0].wave()).text == samples()[0].heard["fp32"]
 
 
+@pytest.mark.heavy
 def test_the_oldest_gives_way_and_what_is_in_use_stays(model: Path, files: ModelFiles, tmp_path: Path) -> None:
     in_int8 = find_model(str(model), Precision.INT8)
     first, second = prepare(files, budget_bytes=PLENTY), prepare(in_int8, budget_bytes=PLENTY)

@@ -15,6 +15,7 @@ ENVIRONMENT = ROOT / ".work/openvino"
 CPU = "CPUExecutionProvider"
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(
     not (ENVIRONMENT / "complete").exists(),
     reason="needs ONNX Runtime's build with OpenVINO: run contrib/test.sh --system",

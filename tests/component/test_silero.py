@@ -84,6 +84,7 @@ def test_what_is_no_frame_is_refused(samples: npt.NDArray[np.int16]) -> None:
         SileroDetector().score(samples)
 
 
+@pytest.mark.heavy
 async def test_frames_are_scored_while_a_recognition_runs_on_every_core() -> None:
     """The event loop scores, a lane recognizes: nothing that the recognizer does may keep the detector waiting.
 

@@ -1,5 +1,7 @@
 """Files become text without a daemon: whole, in order, with their words' times."""
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,12 @@ import soundfile
 import soxr
 
 from coldvoxd.asr.parakeet import ParakeetRecognizer
+from coldvoxd.audio.file import AudioFile
 from coldvoxd.core.errors import FileFault, ProviderFault
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import FRAME_SAMPLES, Hypothesis, Precision, Utterance
 from coldvoxd.models import find_model
-from coldvoxd.transcription import transcribe_file
+from coldvoxd.transcription import Transcription, transcribe_file
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.speech import Wave, mini, samples
 from tests.support.tiny_graphs import HELLO, write_tiny_parakeet
@@ -211,6 +214,26 @@ def test_a_file_that_is_no_audio_is_refused(tmp_path: Path, listener: Listener) 
     (tmp_path / "talk.wav").write_text("no")
     with pytest.raises(FileFault):
         transcribe_file(tmp_path / "talk.wav", listener, LevelDetector())
+
+
+@pytest.mark.parametrize("size", [0, 1 << 20])
+def test_a_file_that_shrinks_while_it_is_read_is_reported(
+    tmp_path: Path, recognizer: ParakeetRecognizer, size: int
+) -> None:
+    parts = [part for sample in samples() for part in (sample.wave(), room(0.8))]
+    path = recorded(tmp_path, *parts)
+    transcription = Transcription(AudioFile.open(path), LevelDetector())
+    for piece in transcription.steps():
+        if piece is not None:
+            transcription.take(piece, recognizer.recognize(piece))
+            os.truncate(path, size)
+    (warning,) = transcription.result().warnings
+    at = re.fullmatch(
+        r"The file became shorter while it was read: what was said after 0:(\d\d\.\d) is missing\.", warning
+    )
+    assert at
+    assert transcription.result().text
+    assert transcription.result().words[-1].end_s <= float(at[1])
 
 
 def test_a_failing_provider_is_never_an_empty_text(tmp_path: Path) -> None:

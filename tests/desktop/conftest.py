@@ -13,11 +13,21 @@ from tests.support.windows import (
     X11_PROGRAMS,
     SwayDesktop,
     XDesktop,
-    lacking,
     lacking_tk,
     sway,
     x11,
 )
+
+PROGRAMS = {"x_desktop": X11_PROGRAMS, "sway_desktop": SWAY_PROGRAMS}
+"""What the fixtures of that name start."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = __name__.rpartition(".")[0]
+    for item in items:
+        if isinstance(item, pytest.Function) and item.module.__name__.startswith(here):
+            for fixture in PROGRAMS.keys() & item.fixturenames:
+                item.add_marker(pytest.mark.programs(*PROGRAMS[fixture]))
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +40,6 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def x_desktop(place: Path) -> Iterator[XDesktop]:
-    if reason := lacking(X11_PROGRAMS):
-        pytest.skip(reason)
     with x11(place) as desktop:
         yield desktop
 
@@ -45,8 +53,6 @@ def tk_desktop(x_desktop: XDesktop) -> XDesktop:
 
 @pytest.fixture(scope="module")
 def sway_desktop(place: Path) -> Iterator[SwayDesktop]:
-    if reason := lacking(SWAY_PROGRAMS):
-        pytest.skip(reason)
     with sway(place) as desktop:
         yield desktop
 

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.windows import SWAY_PROGRAMS, X11_PROGRAMS, lacking
+from tests.support.windows import SWAY_PROGRAMS, X11_PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("desktop", "programs"), [("x11", X11_PROGRAMS), ("sway", SWAY_PROGRAMS)])
-def test_what_is_said_stands_in_a_window_after_a_key(desktop: str, programs: tuple[str, ...]) -> None:
-    if reason := lacking(programs):
-        pytest.skip(reason)
+@pytest.mark.parametrize(
+    "desktop",
+    [
+        pytest.param("x11", marks=pytest.mark.programs(*X11_PROGRAMS)),
+        pytest.param("sway", marks=pytest.mark.programs(*SWAY_PROGRAMS)),
+    ],
+)
+def test_what_is_said_stands_in_a_window_after_a_key(desktop: str) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "contrib/desktop/typed.py", desktop, "--json"],
         capture_output=True,

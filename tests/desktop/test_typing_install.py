@@ -23,6 +23,7 @@ def unit(tmp_path: Path) -> Path:
     return unit
 
 
+@pytest.mark.programs("systemd-analyze")
 def test_the_unit_is_one_that_systemd_takes(unit: Path) -> None:
     checked = subprocess.run(
         ["systemd-analyze", "--user", "verify", "--man=no", unit],

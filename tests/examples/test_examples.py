@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -18,15 +17,13 @@ from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.speech import Sample, samples
 
 EXAMPLES = Path(__file__).parents[2] / "contrib" / "examples"
-PROGRAMS = {"jq": "jq", "busctl": "systemd", "gjs": "gjs"}
+
+pytestmark = pytest.mark.programs("jq", "busctl", "gjs")
 BUSCTL_LINES = [line for line in (EXAMPLES / "README.md").read_text("utf-8").splitlines() if line.startswith("busctl")]
 
 
 @pytest.fixture
 def bus() -> Iterator[PrivateBus]:
-    for program, package in PROGRAMS.items():
-        if not shutil.which(program):
-            pytest.skip(f"the program is not installed: {program} (Debian: {package})")
     with PrivateBus() as bus:
         yield bus
 

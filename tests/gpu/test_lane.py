@@ -14,7 +14,7 @@ import pytest
 
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.ort import likely_accelerator
-from tests.conftest import OWN_HOME
+from tests.support.environment import OWN_HOME
 from tests.support.gpu_lane import Examination, report
 
 ROOT = Path(__file__).parents[2]

@@ -47,6 +47,9 @@ _CONFIG = """
 class PrivateBus:
     """A dbus-daemon of our own: `with PrivateBus() as bus`, then `bus.address`. Its log is printed at the end."""
 
+    prefix: tuple[str, ...] = ()
+    """Of the bus's command line: a program that starts the bus in surroundings of its own, in its own place."""
+
     def __init__(self, service_directories: Sequence[Path] = ()) -> None:
         """`service_directories` hold activation files."""
         self._service_directories = service_directories
@@ -60,7 +63,7 @@ class PrivateBus:
         config.write_text(_CONFIG.format(socket=self.directory / "bus", servicedirs=servicedirs))
         with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(
-                ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog"],
+                [*self.prefix, "dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog"],
                 stdout=log,
                 stderr=log,
             )

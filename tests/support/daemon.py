@@ -4,7 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +46,18 @@ class RunningDaemon:
 
 
 @asynccontextmanager
-async def daemon(bus: PrivateBus, directory: Path, settings: str = "") -> AsyncIterator[RunningDaemon]:
-    """The daemon with the bundled model, idle; its log is printed at the end."""
+async def daemon(
+    bus: PrivateBus, directory: Path, settings: str = "", under: Sequence[str] = (), until: str = "idle"
+) -> AsyncIterator[RunningDaemon]:
+    """The daemon with the bundled model, in the state `until`; its log is printed at the end.
+
+    `under` goes before its command.
+    """
     microphone, file, log = bus.directory / "mic", directory / "coldvoxd.toml", directory / "log"
     file.write_text(settings or default_settings(microphone))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "coldvoxd", "--config", str(file)],
+            [*under, sys.executable, "-m", "coldvoxd", "--config", str(file)],
             cwd=ROOT,
             env=bus.environment,
             stdout=output,
@@ -64,7 +69,7 @@ async def daemon(bus: PrivateBus, directory: Path, settings: str = "") -> AsyncI
             while True:
                 assert process.poll() is None, running.log
                 try:
-                    if await client.get(DICTATION, "State") == "idle":
+                    if await client.get(DICTATION, "State") == until:
                         break
                 except BusError:
                     pass

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 async def eventually(probe: Callable[[], T], *, patience_s: float = PATIENCE_S, what: str = "") -> T:

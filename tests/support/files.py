@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
-from coldvoxd.files import FileJobs
+from coldvoxd.files import JOBS_IN_ALL, FileJobs
 from coldvoxd.ladder import Ladder
 from coldvoxd.models import find_model
 from coldvoxd.supervisor import Supervisor
@@ -17,11 +17,11 @@ from tests.support.eventually import eventually
 
 
 @asynccontextmanager
-async def transcribing(bus: PrivateBus) -> AsyncIterator[RunningService]:
+async def transcribing(bus: PrivateBus, *, most_jobs: int = JOBS_IN_ALL) -> AsyncIterator[RunningService]:
     """The service with real file jobs; no caller is watched any more at its end."""
     switch = Switch(_make, ModelSettings())
     await switch.load()
-    jobs = FileJobs(switch, SileroDetector)
+    jobs = FileJobs(switch, SileroDetector, most_jobs=most_jobs)
     async with running_service(bus, files=jobs) as running:
         jobs.announce_to(running.service)
         yield running

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "tests/desktop"
 EXTENSION = ROOT / "contrib/gnome-shell/coldvoxd@coldvox.org"
 
-needs_gjs = pytest.mark.skipif(shutil.which("gjs") is None, reason="needs gjs: there is no gjs")
+needs_gjs = pytest.mark.programs("gjs")
 
 
 def presented(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import pwd
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from coldvoxd.core.values import EndReason, Hypothesis, ModelFiles, Precision, U
 from coldvoxd.gpu.nvml import Card, NoLibrary
 from coldvoxd.models import find_model
 from coldvoxd.ort import CPU, open_session
+from tests.support.environment import OWN_HOME
 from tests.support.speech import samples
 
 ROOT = Path(__file__).parents[2]
@@ -213,8 +215,11 @@ def _card() -> dict[str, str]:
 
 
 def _cell(text: str) -> str:
-    """As a cell of a table; home directories are nobody's business."""
-    return text.replace(str(Path.home()), "~").replace("|", "/").replace("\n", " ")
+    """As a cell of a table, without the paths of the checkout and of the person's home, which tests move away from."""
+    text = text.replace(str(ROOT), ROOT.name)
+    for home in {os.environ.get(OWN_HOME, "/"), str(Path.home()), pwd.getpwuid(os.getuid()).pw_dir} - {"/"}:
+        text = text.replace(home, "~")
+    return text.replace("|", "/").replace("\n", " ")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,10 @@ class Request:
     """Whether it carried an account's token."""
 
 
+HOST, CONTENT_HOST = "127.0.0.1", "127.0.0.2"
+"""Addresses, since a bare machine does not know the name `localhost`."""
+
+
 class LoopbackHub:
     """`with LoopbackHub() as hub`; it ends with the block, after REQUESTS_AT_MOST requests it answers nothing more."""
 
@@ -95,30 +99,39 @@ class LoopbackHub:
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"served": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
+        self._server = ThreadingHTTPServer((HOST, 0), handler)
+        self._content_server = ThreadingHTTPServer((CONTENT_HOST, 0), handler)
+        self._threads = [
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}) for server in self._servers
+        ]
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.daemon_threads = True
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()
         if kind is not None:
             print("the hub was asked:", *self.requests, sep="\n  ")
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://{HOST}:{self._server.server_port}"
 
     @property
     def content_address(self) -> str:
         """Where large files come from: another host, as on the real hub, which may not get the account's token."""
-        return self.address.replace("127.0.0.1", "localhost")
+        return f"http://{CONTENT_HOST}:{self._content_server.server_port}"
+
+    @property
+    def _servers(self) -> tuple[ThreadingHTTPServer, ThreadingHTTPServer]:
+        return self._server, self._content_server
 
     def environment(self, home: Path) -> dict[str, str]:
         """Of a process that has `home` for itself and knows this hub alone; its catalog lists MODEL."""
@@ -142,7 +155,7 @@ class LoopbackHub:
             "HF_ENDPOINT": self.address,
             "HF_HUB_DOWNLOAD_TIMEOUT": "1",
             "HF_HUB_ETAG_TIMEOUT": "2",
-            "NO_PROXY": "127.0.0.1,localhost",
+            "NO_PROXY": f"{HOST},{CONTENT_HOST}",
         }
 
     def answer(self, file: str, *answers: Status) -> None:

@@ -38,6 +38,8 @@ class PortalDesktop:
         self.tokens: set[str] = set()
         self.shortcuts: dict[str, str] = {}
         """What a program says that it does with each."""
+        self.unbound: set[str] | None = set()
+        """Shortcuts for which the person chooses no key; None where the answer holds no list at all."""
         self.applications: list[str] = []
         self._down: list[int] = []
         self._owner = ""
@@ -156,7 +158,10 @@ class PortalDesktop:
     ) -> Message:
         assert self.sessions[session]
         self.shortcuts = {name: str(about["description"].value) for name, about in wanted}
-        bound = [[name, {"trigger_description": Variant("s", f"Press {name}")}] for name in self.shortcuts]
+        if self.unbound is None:
+            return await self._respond(message, {}, asks=True)
+        chosen = [name for name in self.shortcuts if name not in self.unbound]
+        bound = [[name, {"trigger_description": Variant("s", f"Press {name}")}] for name in chosen]
         return await self._respond(message, {"shortcuts": Variant("a(sa{sv})", bound)}, asks=True)
 
     async def _on_Close(self, message: Message) -> Message:  # noqa: N802

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from coldvoxd.core.values import SessionOptions, Transcript
-from tests.component.test_notifications import NotificationService
 from tests.support.bus import PrivateBus, RunningService, running_service
 from tests.support.eventually import PATIENCE_S, eventually
+from tests.support.notifications import NotificationService
 
 PACKAGE = Path(__file__).parents[2] / "contrib" / "coldvox-type"
 

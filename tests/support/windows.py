@@ -53,6 +53,11 @@ root.mainloop()
 """
 
 
+def as_somebody() -> list[str]:
+    """What goes before a command that refuses to run as root; nothing where nobody is root."""
+    return list(_AS_SOMEBODY)
+
+
 def lacking(programs: Sequence[str]) -> str:
     """Why tests with `programs` can't run here; empty where they can."""
     missing = [program for program in programs if not shutil.which(program)]

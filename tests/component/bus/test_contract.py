@@ -2,6 +2,7 @@
 
 import configparser
 import re
+import subprocess
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -13,11 +14,12 @@ from dbus_next import introspection as library
 from coldvoxd import __version__
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
 from coldvoxd.core.values import EngineStatus, FileTranscript
-from tests.support.bus import BusClient, BusError, RunningService
+from tests.support.bus import BusClient, BusError, PrivateBus, RunningService, running_service
 
 BODY: dict[str, object] = {"a{sv}": {}, "h": 0, "s": "cpu", "u": 7}
 """Something of each type that arguments have; a descriptor's is its index."""
 MEMBERS = ("method", "signal", "property")
+MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 def members(xml: str) -> dict[tuple[str, str, str], list[tuple[str | None, ...]]]:
@@ -142,10 +144,42 @@ async def test_properties_are_read_only(client: BusClient) -> None:
         await client.call("Set", "ssv", ENGINE, "Model", Variant("s", "x"), interface="org.freedesktop.DBus.Properties")
 
 
+HAS_MACHINE_ID = any(Path(file).is_file() for file in MACHINE_IDS)
+
+
+@pytest.mark.skipif(not HAS_MACHINE_ID, reason="needs a machine ID: there is neither file")
 async def test_the_machine_id_can_be_asked_for_twice(client: BusClient) -> None:
     answers = {await client.call("GetMachineId", interface="org.freedesktop.DBus.Peer") for _ in range(2)}
     assert len(answers) == 1
     assert re.fullmatch("[0-9a-f]{32}", answers.pop())
+
+
+class BusWithoutMachineId(PrivateBus):
+    """One whose machine has no ID, as in many containers."""
+
+    if HAS_MACHINE_ID:  # in a mount namespace, without it
+        prefix = (
+            *("unshare", "--mount", "--propagation", "private", "sh", "-ec"),
+            f'for file in {" ".join(MACHINE_IDS)}; do [ ! -e $file ] || mount --bind /dev/null $file; done; exec "$@"',
+            "bus",
+        )
+
+
+def can_hide_machine_id() -> bool:
+    """Whether there is none, or a mount of our own can be made over it; in a chroot it cannot."""
+    return (
+        not HAS_MACHINE_ID
+        or not subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode
+    )
+
+
+@pytest.mark.heavy  # not for its time: the CI lane is not in a chroot
+@pytest.mark.skipif(not can_hide_machine_id(), reason="needs root, outside a chroot: a mount hides the machine ID")
+async def test_a_machine_without_an_id_is_answered_with_an_error() -> None:
+    with BusWithoutMachineId() as bus:
+        async with running_service(bus), BusClient(bus.address) as client:
+            with pytest.raises(BusError, match="machine"):
+                await client.call("GetMachineId", interface="org.freedesktop.DBus.Peer")
 
 
 async def test_the_path_above_leads_to_the_object(client: BusClient) -> None:

@@ -142,6 +142,17 @@ async def test_a_caller_that_does_not_wait_for_the_answer_leaves_nothing_behind(
     await eventually(lambda: open_descriptors() <= before, what="all descriptors closed")
 
 
+async def test_a_damaged_file_comes_with_warnings(client: BusClient, tmp_path: Path) -> None:
+    content = samples()[0].path.read_bytes()
+    (tmp_path / "cut.flac").write_bytes(content[: len(content) * 2 // 3])
+    async with client.expect_signal("FileTranscribed") as ended:
+        await hand_over(client, tmp_path / "cut.flac")
+    details = ended.body[2]
+    assert details["warnings"].signature == "as"
+    assert details["warnings"].value[0].startswith("The file ends at 0:0")
+    assert ended.body[1].startswith(samples()[0].heard["fp32"].split()[0])
+
+
 async def test_a_failed_job_tells_its_error(running: RunningService, client: BusClient) -> None:
     running.service.file_transcribed(7, errors.FileFault("The file is \0 damaged."), with_words=True, to=client.name)
     running.service.file_transcribed(8, FileTranscript("x", (), 2.0, 0.5), with_words=False, to=client.name)

@@ -131,6 +131,7 @@ async def test_no_session_begins_for_a_caller_that_had_left_before_it_was_watche
     assert await stranger.call("StartDictation") == 1
 
 
+@pytest.mark.programs("busctl")
 async def test_busctl_which_calls_and_exits_gets_an_answer_and_its_session_ends(
     running: RunningService, stranger: BusClient
 ) -> None:

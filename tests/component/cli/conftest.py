@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,18 +47,24 @@ class Running:
         assert self.process.stdout is not None
         return (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode().removesuffix("\n")
 
-    async def ended(self) -> Result:
+    async def ended(self, within_s: float = 30) -> Result:
         """When it ends by itself; the rest of what it printed."""
-        out, err = await asyncio.wait_for(self.process.communicate(), 30)
+        out, err = await asyncio.wait_for(self.process.communicate(), within_s)
         assert self.process.returncode is not None
-        return Result(self.process.returncode, out.decode(), (err or b"").decode())
+        texts = [printed.decode(errors="surrogateescape") for printed in (out, err or b"")]
+        return Result(self.process.returncode, *texts)
 
 
 class Ctl(Protocol):
     """Starts `coldvoxctl ARGUMENTS`, on the private bus where no other environment is given."""
 
     async def __call__(
-        self, *arguments: str, environment: dict[str, str] | None = None, stderr: int = asyncio.subprocess.PIPE
+        self,
+        *arguments: str | bytes,
+        environment: dict[str, str] | None = None,
+        stdin: int = asyncio.subprocess.DEVNULL,
+        stderr: int = asyncio.subprocess.PIPE,
+        pass_fds: Sequence[int] = (),
     ) -> Running: ...
 
 
@@ -79,7 +85,11 @@ async def ctl(bus: PrivateBus) -> AsyncIterator[Ctl]:
     started: list[asyncio.subprocess.Process] = []
 
     async def start(
-        *arguments: str, environment: dict[str, str] | None = None, stderr: int = asyncio.subprocess.PIPE
+        *arguments: str | bytes,
+        environment: dict[str, str] | None = None,
+        stdin: int = asyncio.subprocess.DEVNULL,
+        stderr: int = asyncio.subprocess.PIPE,
+        pass_fds: Sequence[int] = (),
     ) -> Running:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -88,9 +98,10 @@ async def ctl(bus: PrivateBus) -> AsyncIterator[Ctl]:
             *arguments,
             cwd=ROOT,
             env=bus.environment if environment is None else environment,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
+            pass_fds=pass_fds,
         )
         started.append(process)
         return Running(process)

@@ -3,7 +3,6 @@
 import os
 import pty
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -27,13 +26,6 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
 
-def needs(shell: str) -> str:
-    found = shutil.which(shell)
-    if found is None:
-        pytest.skip(f"needs {shell}: there is no {shell}")
-    return found
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     for shell in ("bash", "zsh", "fish"):
@@ -45,7 +37,7 @@ def place(tmp_path: Path) -> Path:
 def in_bash(place: Path, line: str) -> set[str]:
     words = " ".join(f"'{word}'" for word in line.split(" "))
     done = subprocess.run(
-        [needs("bash"), "--norc", "-c", BASH.format(words=words, line=line)],
+        ["bash", "--norc", "-c", BASH.format(words=words, line=line)],
         cwd=place,
         capture_output=True,
         text=True,
@@ -58,7 +50,7 @@ def in_bash(place: Path, line: str) -> set[str]:
 
 def in_fish(place: Path, line: str) -> set[str]:
     done = subprocess.run(
-        [needs("fish"), "--no-config", "-c", f"source coldvoxctl.fish; complete -C '{line}'"],
+        ["fish", "--no-config", "-c", f"source coldvoxctl.fish; complete -C '{line}'"],
         cwd=place,
         env=os.environ | {"HOME": str(place), "XDG_CONFIG_HOME": str(place), "XDG_DATA_HOME": str(place)},
         capture_output=True,
@@ -81,7 +73,7 @@ def in_zsh(place: Path, line: str) -> str:
     if pid == 0:
         os.chdir(place)
         os.environ |= {"ZDOTDIR": str(place), "HOME": str(place), "TERM": "dumb"}
-        os.execv(needs("zsh"), ["zsh", "-i"])
+        os.execvp("zsh", ["zsh", "-i"])
     try:
         _read_until(terminal, "READY> ")
         os.write(terminal, f"{line}\t".encode())
@@ -103,7 +95,7 @@ def _read_until(terminal: int, wanted: str, *, after: str = "", patience_s: floa
     return shown
 
 
-@pytest.mark.parametrize("complete", [in_bash, in_fish])
+@pytest.mark.parametrize("complete", [in_bash, pytest.param(in_fish, marks=pytest.mark.programs("fish"))])
 def test_commands_options_and_values(place: Path, complete: Callable[[Path, str], set[str]]) -> None:
     assert set(COMMANDS) <= complete(place, "coldvoxctl ")
     assert complete(place, "coldvoxctl doc") == {"doctor"}
@@ -114,6 +106,7 @@ def test_commands_options_and_values(place: Path, complete: Callable[[Path, str]
     assert "talk.ogg" in complete(place, "coldvoxctl transcribe ta")
 
 
+@pytest.mark.programs("zsh")
 @pytest.mark.parametrize(
     ("typed", "became"),
     [
@@ -124,10 +117,10 @@ def test_commands_options_and_values(place: Path, complete: Callable[[Path, str]
     ],
 )
 def test_zsh_completes_at_the_tab_key(place: Path, typed: str, became: str) -> None:
-    needs("zsh")
     assert in_zsh(place, typed) == became
 
 
+@pytest.mark.programs("groff")
 def test_the_manual_pages_are_sound_and_whole(tmp_path: Path) -> None:
     pages = {path.name: path for path in manual.write(tmp_path)}
     assert set(pages) == {"coldvoxctl.1", "coldvoxd.1", "coldvoxd.toml.5"}
@@ -144,7 +137,7 @@ def test_the_manual_pages_are_sound_and_whole(tmp_path: Path) -> None:
 def _rendered(page: Path) -> str:
     """By groff, which says what it doesn't like."""
     done = subprocess.run(
-        [needs("groff"), "-man", "-Tutf8", "-ww", "-P-cbou", "-rLL=100n", str(page)],
+        ["groff", "-man", "-Tutf8", "-ww", "-P-cbou", "-rLL=100n", str(page)],
         capture_output=True,
         text=True,
         check=True,

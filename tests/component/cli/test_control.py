@@ -10,11 +10,13 @@ import pytest
 from coldvoxd import __version__
 from coldvoxd.bus.contract import interface_xml
 from coldvoxd.cli.exits import MEANINGS, Exit
+from coldvoxd.cli.keypresses import FAILED
 from coldvoxd.core import errors
-from coldvoxd.core.values import EngineStatus
+from coldvoxd.core.values import EngineStatus, State
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus, RunningService
 from tests.support.eventually import eventually
+from tests.support.notifications import NotificationService
 
 
 async def run(ctl: Ctl, *arguments: str) -> Result:
@@ -37,6 +39,37 @@ async def test_the_same_in_json(running: RunningService, ctl: Ctl) -> None:
     assert (await run(ctl, "--json", "stop")).objects == [{"transcript": "größer"}]
     assert (await run(ctl, "toggle", "--json")).objects == [{"active": True}]
     assert (await run(ctl, "cancel", "--json")).objects == [{"cancelled": True}]
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "toggle"])
+async def test_a_key_shows_an_error_as_a_notification(running: RunningService, ctl: Ctl, command: str) -> None:
+    running.control.fault = errors.NotReady("No model is present: coldvoxctl model pull.")
+    async with NotificationService(running.bus.address) as desktop:
+        assert (await run(ctl, command)).exit == Exit.NOT_READY
+        assert desktop.shown == []
+        failed = await run(ctl, command, "--from-key")
+    assert (failed.exit, failed.err) == (Exit.NOT_READY, "coldvoxctl: No model is present: coldvoxctl model pull.\n")
+    assert [body[3:5] for body in desktop.shown] == [[FAILED, "No model is present: coldvoxctl model pull."]]
+
+
+async def test_a_key_that_finds_nothing_to_stop_shows_nothing(running: RunningService, ctl: Ctl) -> None:
+    async with NotificationService(running.bus.address) as desktop:
+        assert (await run(ctl, "stop", "--from-key")).exit == Exit.NOT_NOW
+        assert desktop.shown == []
+
+
+async def test_a_key_starts_once_the_last_text_has_come(running: RunningService, ctl: Ctl) -> None:
+    pending = running.control.text_pending = asyncio.Event()
+    assert (await run(ctl, "start")).exit == Exit.DONE
+    stopping = await ctl("stop")
+    await eventually(lambda: running.control.state is State.TRANSCRIBING)
+    assert (await run(ctl, "start")).exit == Exit.NOT_NOW
+    starting = await ctl("start", "--from-key", "--words")
+    await asyncio.sleep(0.5)
+    pending.set()
+    assert (await stopping.ended()).exit == Exit.DONE
+    assert await starting.ended() == Result(0, "listening, session 2\n", "")
+    assert running.control.options.words
 
 
 async def test_options_of_a_session(running: RunningService, ctl: Ctl) -> None:

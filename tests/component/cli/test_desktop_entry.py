@@ -1,6 +1,5 @@
 """The entry for desktops' menus, by the program that checks them."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import pytest
 from coldvoxd.cli.desktopentry import ACTIONS, NAME, desktop_entry
 
 
+@pytest.mark.programs("desktop-file-validate")
 @pytest.mark.parametrize("directory", ["/usr/bin", "/home/me/100 % $mine/`bin`"])
 def test_it_is_valid_and_each_action_is_there(tmp_path: Path, directory: str) -> None:
-    if not shutil.which("desktop-file-validate"):
-        pytest.skip("the program is not installed: desktop-file-validate (Debian: desktop-file-utils)")
     file = tmp_path / NAME
     file.write_text(desktop_entry(Path(directory)))
     checked = subprocess.run(["desktop-file-validate", file], capture_output=True, text=True, check=False)

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.bus.contract import DICTATION
-from coldvoxd.cli.globalshortcuts import HOLD, TAP_S, TOGGLE, Keys
-from coldvoxd.core.errors import AlreadyActive, NotActive
+from coldvoxd.cli.globalshortcuts import HOLD, NO_KEY, TAP_S, TOGGLE
+from coldvoxd.cli.keypresses import FAILED, REPEAT_DELAY_S, REPEAT_GAP_S, Presses
+from coldvoxd.core.errors import NoMicrophone
 from tests.component.cli.conftest import Ctl, Running
-from tests.support.bus import PrivateBus
-from tests.support.daemon import RunningDaemon, daemon
+from tests.support.bus import BusClient, PrivateBus, RunningService, running_service
+from tests.support.daemon import RunningDaemon, daemon, default_settings
 from tests.support.eventually import eventually
+from tests.support.notifications import NotificationService
 from tests.support.portal import NO, PortalDesktop
 
 
@@ -41,38 +43,87 @@ async def keys(ctl: Ctl) -> AsyncIterator[Running]:
     assert (await follower.ended()).exit == 0
 
 
-async def state_is(running: RunningDaemon, wanted: str) -> None:
+async def state_is(running: RunningDaemon | RunningService, wanted: str) -> None:
     async with running.client() as client, asyncio.timeout(20):
         while await client.get(DICTATION, "State") != wanted:
             await asyncio.sleep(0.02)
 
 
+async def hold(desktop: PortalDesktop) -> None:
+    """For longer than a tap."""
+    desktop.press(HOLD, down=True)
+    await asyncio.sleep(TAP_S + 0.1)
+
+
+async def tap(desktop: PortalDesktop, name: str = HOLD) -> None:
+    """As a finger does it, and for as long as two taps are apart at least."""
+    desktop.press(name, down=True)
+    await asyncio.sleep(0.03)
+    desktop.press(name, down=False)
+    await asyncio.sleep(2 * REPEAT_GAP_S)
+
+
+def sessions(client: BusClient) -> int:
+    """How many have begun since it subscribed."""
+    return sum(signal.member == "DictationStarted" for signal in client.signals)
+
+
 async def test_a_key_dictates_while_it_is_held(ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon) -> None:
     async with keys(ctl):
         for _ in range(2):
-            desktop.press(HOLD, down=True)
+            await hold(desktop)
             await state_is(running, "listening")
-            desktop.press(HOLD, down=True)  # as a key that repeats
-            await asyncio.sleep(TAP_S + 0.1)
             desktop.press(HOLD, down=False)
             await state_is(running, "idle")
     assert desktop.applications == ["org.coldvox.coldvoxd"]
     await eventually(lambda: not desktop.sessions, what="the session given back")
 
 
+@pytest.mark.parametrize("releases", [False, True], ids=["presses alone", "releases and presses, as on X11"])
+@pytest.mark.parametrize("name", [HOLD, TOGGLE])
+async def test_a_key_that_repeats_begins_one_session(
+    ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon, name: str, releases: bool
+) -> None:
+    async with keys(ctl), running.client() as client:
+        await client.subscribe()
+        desktop.press(name, down=True)
+        await asyncio.sleep(TAP_S + 0.1)
+        for _ in range(15):
+            if releases:
+                desktop.press(name, down=False)
+            desktop.press(name, down=True)
+            await asyncio.sleep(1 / 30)
+        await state_is(running, "listening")
+        desktop.press(name, down=False)
+        if name == TOGGLE:
+            await asyncio.sleep(2 * REPEAT_GAP_S)
+            await tap(desktop, TOGGLE)
+        await state_is(running, "idle")
+        assert sessions(client) == 1
+
+
 async def test_the_same_key_tapped_starts_and_stops(ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon) -> None:
     async with keys(ctl):
         for wanted in ("listening", "idle", "listening", "idle"):
-            desktop.press(HOLD, down=True)
-            desktop.press(HOLD, down=False)
+            await tap(desktop)
             await state_is(running, wanted)
+
+
+async def test_two_taps_in_quick_succession_start_and_stop(
+    ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon
+) -> None:
+    async with keys(ctl), running.client() as client:
+        await client.subscribe()
+        await tap(desktop)
+        await tap(desktop)
+        await eventually(lambda: any(signal.member == "DictationStopped" for signal in client.signals))
+        assert sessions(client) == 1
 
 
 async def test_the_other_key_starts_and_stops(ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon) -> None:
     async with keys(ctl):
         for wanted in ("listening", "idle"):
-            desktop.press(TOGGLE, down=True)
-            desktop.press(TOGGLE, down=False)
+            await tap(desktop, TOGGLE)
             await state_is(running, wanted)
 
 
@@ -80,19 +131,142 @@ async def test_a_session_that_runs_already_is_ended_by_the_release(
     ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon
 ) -> None:
     async with keys(ctl), running.client() as other:
+        for press in (hold, tap):
+            await other.call("StartDictation")
+            await press(desktop)
+            desktop.press(HOLD, down=False)
+            await state_is(running, "idle")
+
+
+async def test_after_a_tap_whose_session_was_stopped_elsewhere_the_next_tap_starts(
+    ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon
+) -> None:
+    async with keys(ctl), running.client() as other:
+        for end in ("StopDictation", "CancelDictation", "ToggleDictation"):
+            await tap(desktop)
+            await state_is(running, "listening")
+            await other.call(end)
+            await state_is(running, "idle")
+            await tap(desktop)
+            await state_is(running, "listening")
+            await tap(desktop)
+            await state_is(running, "idle")
+
+
+async def test_after_a_tap_whose_session_reached_its_time_limit_the_next_tap_starts(
+    ctl: Ctl, desktop: PortalDesktop, bus: PrivateBus, tmp_path: Path
+) -> None:
+    settings = f"{default_settings(bus.directory / 'mic')}[dictation]\nmax_seconds = 1\n"
+    async with daemon(bus, tmp_path, settings) as running, keys(ctl), running.client() as client:
+        await client.subscribe()
+        for number in (1, 2):
+            await tap(desktop)
+            await eventually(lambda number=number: sessions(client) == number)  # type: ignore[misc]
+            await state_is(running, "idle")
+
+
+async def test_after_a_tap_whose_session_a_restart_ended_the_next_tap_starts(
+    ctl: Ctl, desktop: PortalDesktop, bus: PrivateBus, tmp_path: Path
+) -> None:
+    async with keys(ctl):
+        async with daemon(bus, tmp_path) as before:
+            await tap(desktop)
+            await state_is(before, "listening")
+        async with daemon(bus, tmp_path) as after:
+            await state_is(after, "idle")
+            await tap(desktop)
+            await state_is(after, "listening")
+
+
+async def test_a_key_held_over_a_restart_of_the_daemon_goes_on_to_dictate(
+    ctl: Ctl, desktop: PortalDesktop, bus: PrivateBus, tmp_path: Path
+) -> None:
+    async with keys(ctl):
+        async with daemon(bus, tmp_path) as before:
+            await hold(desktop)
+            await state_is(before, "listening")
+        async with daemon(bus, tmp_path, until="listening") as after:
+            desktop.press(HOLD, down=False)
+            await state_is(after, "idle")
+
+
+async def test_a_release_stops_no_session_but_that_of_its_press(
+    ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon
+) -> None:
+    async with keys(ctl), running.client() as other:
+        await other.subscribe()
+        await hold(desktop)
+        await state_is(running, "listening")
+        await other.call("CancelDictation")
         await other.call("StartDictation")
-        desktop.press(HOLD, down=True)
-        await asyncio.sleep(TAP_S + 0.1)
+        desktop.press(HOLD, down=False)
+        await asyncio.sleep(2 * REPEAT_GAP_S)
+        await hold(desktop)  # would begin a third one where the release had stopped the second
         desktop.press(HOLD, down=False)
         await state_is(running, "idle")
+        assert sessions(other) == 2
 
 
-async def test_what_goes_wrong_is_told_and_the_next_press_tries_again(ctl: Ctl, desktop: PortalDesktop) -> None:
+async def test_a_press_while_the_last_text_is_awaited_starts_after_it(
+    ctl: Ctl, desktop: PortalDesktop, bus: PrivateBus
+) -> None:
+    async with running_service(bus) as service, keys(ctl), service.client() as other:
+        pending = service.control.text_pending = asyncio.Event()
+        await other.call("StartDictation")
+        stopping = asyncio.ensure_future(other.call("StopDictation"))
+        await state_is(service, "transcribing")
+        await hold(desktop)
+        pending.set()
+        await stopping
+        await state_is(service, "listening")
+        desktop.press(HOLD, down=False)
+        await state_is(service, "idle")
+
+
+async def test_what_goes_wrong_is_shown_and_the_next_press_tries_again(
+    ctl: Ctl, desktop: PortalDesktop, bus: PrivateBus
+) -> None:
+    async with running_service(bus) as service, NotificationService(bus.address) as shown, keys(ctl) as follower:
+        assert follower.process.stderr is not None
+        service.control.fault = NoMicrophone("There is no microphone: plug one in.")
+        for name, count in ((TOGGLE, 1), (HOLD, 2)):
+            await tap(desktop, name)
+            assert b"plug one in" in await asyncio.wait_for(follower.process.stderr.readline(), 30)
+            await eventually(lambda count=count: len(shown.shown) == count)  # type: ignore[misc]
+        assert [body[1] for body in shown.shown] == [0, 1], "the second replaces the first"
+        assert shown.shown[0][3:5] == [FAILED, "There is no microphone: plug one in."]
+        service.control.fault = None
+        for wanted in ("listening", "idle"):
+            await tap(desktop)
+            await state_is(service, wanted)
+
+
+async def test_without_a_daemon_and_without_notifications_a_press_is_reported(ctl: Ctl, desktop: PortalDesktop) -> None:
     async with keys(ctl) as follower:
         assert follower.process.stderr is not None
         for _ in range(2):
-            desktop.press(TOGGLE, down=True)
+            await tap(desktop, TOGGLE)
             assert b"coldvoxd" in await asyncio.wait_for(follower.process.stderr.readline(), 30)
+
+
+@pytest.mark.parametrize("unbound", [{HOLD, TOGGLE}, None], ids=["an empty list", "no list"])
+async def test_a_desktop_that_binds_no_key_is_reported(
+    ctl: Ctl, desktop: PortalDesktop, bus: PrivateBus, unbound: set[str] | None
+) -> None:
+    desktop.unbound = unbound
+    async with NotificationService(bus.address) as shown:
+        ended = await (await ctl("shortcut", "portal")).ended()
+    assert (ended.exit, ended.out) == (1, "")
+    assert "bound no key" in ended.err
+    assert "systemctl --user restart coldvoxd-keys" in ended.err
+    assert [body[3] for body in shown.shown] == [FAILED]
+
+
+async def test_a_key_that_was_not_bound_is_named(ctl: Ctl, desktop: PortalDesktop) -> None:
+    desktop.unbound = {HOLD}
+    follower = await ctl("shortcut", "portal")
+    assert await follower.line() == f"Dictate while held: {NO_KEY}"
+    assert await follower.line() == f"Start and stop dictation: Press {TOGGLE}"
 
 
 async def test_a_portal_that_ends_takes_the_keys_along(ctl: Ctl, desktop: PortalDesktop) -> None:
@@ -107,6 +281,30 @@ async def test_a_portal_that_ends_takes_the_keys_along(ctl: Ctl, desktop: Portal
         assert (result.exit, "portal has ended" in result.err) == (3, True)
 
 
+@pytest.mark.usefixtures("desktop")
+async def test_a_bus_that_ends_takes_the_keys_along(ctl: Ctl, bus: PrivateBus) -> None:
+    follower = await ctl("shortcut", "portal")
+    await follower.line()
+    bus.kill()
+    assert (await follower.ended()).exit == 3
+
+
+@pytest.mark.parametrize("ends", ["the portal", "this program"])
+async def test_a_key_that_is_held_when_keys_end_is_let_go_of(
+    ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon, ends: str
+) -> None:
+    follower = await ctl("shortcut", "portal")
+    await follower.line()
+    await hold(desktop)
+    await state_is(running, "listening")
+    if ends == "the portal":
+        await desktop.end()
+    else:
+        follower.process.send_signal(signal.SIGTERM)
+    await follower.ended()
+    await state_is(running, "idle")
+
+
 async def test_a_refusal_and_a_missing_portal_are_told(ctl: Ctl, desktop: PortalDesktop) -> None:
     desktop.answers = [NO]
     refused = await (await ctl("shortcut", "portal")).ended()
@@ -116,28 +314,32 @@ async def test_a_refusal_and_a_missing_portal_are_told(ctl: Ctl, desktop: Portal
     assert (missing.exit, "coldvoxctl shortcut install" in missing.err) == (1, True)
 
 
-async def test_a_lost_release_and_an_ended_session_leave_nothing_stuck() -> None:
-    done: list[str] = []
+def test_auto_repeat_is_neither_a_press_nor_a_release() -> None:
+    key = Presses()
+    key.released(0.0)  # pressed before we listened
+    assert key.released_by(9.0) is None
+    assert key.pressed(10.0)
+    assert not key.pressed(10.5)
+    key.released(10.53)
+    assert key.released_by(10.53) is None
+    assert not key.pressed(10.53)
+    key.released(10.56)
+    assert key.due_s == pytest.approx(10.56 + REPEAT_GAP_S)
+    assert key.released_by(10.56 + REPEAT_GAP_S) == 10.56
+    assert key.released_by(11.0) is None
+    assert key.pressed(11.0)
 
-    async def start() -> None:
-        done.append("start")
-        if done.count("start") == 2:
-            raise AlreadyActive("it runs")
 
-    async def stop() -> None:
-        done.append("stop")
-        raise NotActive("it has ended by itself")
+def test_a_press_long_after_the_last_one_is_a_press_though_no_release_came() -> None:
+    key = Presses()
+    assert key.pressed(1.0)
+    assert not key.pressed(1.0 + 0.9 * REPEAT_DELAY_S)
+    assert key.pressed(1.0 + 2 * REPEAT_DELAY_S)
 
-    async def toggle() -> None:
-        done.append("toggle")
 
-    keys = Keys(start, stop, toggle)
-    await keys.released(HOLD, 0.0)  # pressed before we listened
-    await keys.pressed(HOLD, 1.0)
-    await keys.pressed(HOLD, 2.0)  # the release between was lost
-    await keys.released(HOLD, 3.0)
-    await keys.pressed(HOLD, 4.0)
-    await keys.released(HOLD, 5.0)
-    await keys.pressed(TOGGLE, 6.0)
-    await keys.pressed("unknown", 7.0)
-    assert done == ["start", "stop", "start", "stop", "toggle"]
+def test_a_second_tap_soon_after_the_first_is_a_press() -> None:
+    key = Presses()
+    assert key.pressed(1.0)
+    key.released(1.05)
+    assert key.released_by(1.12) == 1.05
+    assert key.pressed(1.12)

@@ -26,7 +26,20 @@ from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.progress import read_progress
 from coldvoxd.models.published import PUBLISHED
 from tests.support.eventually import eventually_blocking
-from tests.support.hub import FP32, INT8, MODEL, Corrupt, Cut, LoopbackHub, Stall, Status, Whole, unreachable_address
+from tests.support.hub import (
+    CONTENT_HOST,
+    FP32,
+    HOST,
+    INT8,
+    MODEL,
+    Corrupt,
+    Cut,
+    LoopbackHub,
+    Stall,
+    Status,
+    Whole,
+    unreachable_address,
+)
 
 ROOT = Path(__file__).parents[3]
 ENCODER = "encoder-model.onnx"
@@ -151,8 +164,8 @@ def test_nothing_else_is_asked_of_the_network_and_the_token_goes_to_the_hub_alon
     assert {request.file for request in person.hub.requests} == set(FP32)
     assert {request.method for request in person.hub.requests} == {"HEAD", "GET"}
     assert {(request.host, request.authorized) for request in person.hub.requests} == {
-        ("127.0.0.1", True),
-        ("localhost", False),
+        (HOST, True),
+        (CONTENT_HOST, False),
     }
 
 

@@ -1,6 +1,7 @@
 """coldvoxctl shortcut: what it changes in a desktop's settings, and that it takes back just that."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from coldvoxd.cli.exits import UsageFault
 from coldvoxd.cli.shortcut import Gnome, Hyprland, Key, Sway
+from coldvoxd.cli.swayhold import Repetition
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus
 
@@ -48,8 +50,8 @@ def configured(home: Path, name: str, text: str) -> Path:
 @pytest.mark.parametrize(
     ("desktop", "name", "text", "lines"),
     [
-        ("sway", "sway/config", SWAY, ["bindsym --no-repeat Mod4+Mod1+d exec", "toggle"]),
-        ("hyprland", "hypr/hyprland.conf", HYPRLAND, ["bind = SUPER ALT, D, exec,", "toggle"]),
+        ("sway", "sway/config", SWAY, ["bindsym --no-repeat Mod4+Mod1+d exec", "toggle --from-key"]),
+        ("hyprland", "hypr/hyprland.conf", HYPRLAND, ["bind = SUPER ALT, D, exec,", "toggle --from-key"]),
     ],
 )
 async def test_a_line_includes_a_file_and_both_are_taken_back(
@@ -105,10 +107,21 @@ async def test_holding_is_two_lines(shortcut: Shortcut, home: Path) -> None:
     configured(home, "sway/config", SWAY)
     await shortcut("install", "--desktop", "sway", "--hold", "--key", "Ctrl+F9")
     press, release = (home / ".config/sway/coldvoxd.conf").read_text().splitlines()[1:]
-    assert press.startswith("bindsym --no-repeat Ctrl+f9 exec")
-    assert press.endswith("start")
-    assert release.startswith("bindsym --release Ctrl+f9 exec")
-    assert release.endswith("stop")
+    assert press.startswith("bindsym Ctrl+f9 exec flock --nonblock ")
+    assert press.endswith("coldvoxctl shortcut held")
+    assert release == "bindsym --release Ctrl+f9 nop coldvoxd-released"
+
+
+def test_how_long_a_held_key_is_waited_for_follows_sways_own_repetition() -> None:
+    def keyboard(delay_ms: int, rate: int) -> dict[str, object]:
+        return {"type": "keyboard", "repeat_delay": delay_ms, "repeat_rate": rate}
+
+    default = Repetition.of([])
+    assert default == Repetition.of([{"type": "pointer"}, keyboard(600, 25)])
+    slow = Repetition.of([keyboard(600, 25), keyboard(1500, 2)])
+    assert (slow.first_s or 0.0) > 1.5 > (default.first_s or 9.9) - 0.6
+    assert (slow.next_s or 0.0) > 1.0 > (default.next_s or 9.9)
+    assert Repetition.of([keyboard(600, 0)]) == Repetition(None, None)
 
 
 async def test_plasma_gets_a_service_file(shortcut: Shortcut, home: Path) -> None:
@@ -121,9 +134,17 @@ async def test_plasma_gets_a_service_file(shortcut: Shortcut, home: Path) -> Non
     assert files(home) == {}
 
 
-async def test_gnome_gets_a_custom_shortcut(shortcut: Shortcut, home: Path) -> None:
+def lacks_gnome_keys() -> bool:
+    """Whether gsettings is here without GNOME's list of keys, which is a package of its own."""
     if not shutil.which("gsettings"):
-        pytest.skip("the program is not installed: gsettings (Debian: libglib2.0-bin)")
+        return False  # which the marker tells
+    listed = subprocess.run(["gsettings", "list-schemas"], capture_output=True, text=True, check=True).stdout.split()
+    return Gnome.SCHEMA not in listed
+
+
+@pytest.mark.programs("gsettings")
+@pytest.mark.skipif(lacks_gnome_keys(), reason="needs GNOME's schemas: gnome-settings-daemon-common")
+async def test_gnome_gets_a_custom_shortcut(shortcut: Shortcut, home: Path) -> None:
     done = await shortcut("install", XDG_CURRENT_DESKTOP="ubuntu:GNOME")
     assert (done.exit, done.err) == (0, "")
     shown = await shortcut("show", "--desktop", "gnome")

@@ -1,8 +1,12 @@
 """The GPU lane's own code, on the CPU: so that it works on the day on which it meets a card."""
 
+import os
+from pathlib import Path
+
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model
-from tests.support.gpu_lane import LENGTHS_S, examine, opening, report
+from tests.support.environment import OWN_HOME
+from tests.support.gpu_lane import LENGTHS_S, ROOT, Examination, examine, opening, report
 
 
 def test_an_examination_and_its_report_on_the_cpu() -> None:
@@ -18,6 +22,15 @@ def test_an_examination_and_its_report_on_the_cpu() -> None:
     assert written.count("- [ ] ") >= 5
     assert "/home/" not in written
     assert "/root" not in written
+
+
+def test_the_report_has_no_path_of_the_person_who_sends_it() -> None:
+    places = [str(ROOT), os.environ[OWN_HOME], str(Path.home())]
+    found = Examination("cpu", small_memory=f"no file {places[0]}/a", hidden=f"none of {places[1]}/b, {places[2]}/c")
+    written = report(found)
+    assert f"no file {ROOT.name}/a" in written
+    assert written.count("~/") == 2
+    assert not [place for place in places if f"{place}/" in written]
 
 
 def test_a_provider_that_can_not_be_opened_is_told_with_its_class_and_code() -> None:

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from coldvoxd.bus.contract import ENGINE
 from coldvoxd.core.gpuhealth import MIB
 from coldvoxd.virtual.client import command
@@ -56,6 +58,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
+@pytest.mark.heavy
 async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_is_back(tmp_path: Path) -> None:
     async with resting_daemon(tmp_path) as (running, card), running.client() as client:
         await client.subscribe("ProviderChanged", "Transcribed")
@@ -75,6 +78,7 @@ async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_
         assert "in the place of an earlier process" not in running.log
 
 
+@pytest.mark.heavy
 async def test_what_a_context_keeps_goes_with_the_process_and_the_next_one_leaves_the_card_alone(
     tmp_path: Path,
 ) -> None:

@@ -44,6 +44,7 @@ def seen(request: pytest.FixtureRequest) -> dict[str, Seen | Exception]:
     return asyncio.run(play_all())
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.name)
 def test_a_signal_is_told_and_recovered_from(signal: GpuSignal, seen: dict[str, Seen | Exception]) -> None:
     outcome = seen[signal.name]

@@ -1,0 +1,88 @@
+"""libsndfile, given a file or the bytes of a stream."""
+
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedIOBase
+
+import soundfile
+
+from coldvoxd.audio.streams import Stream
+
+
+class SequentialSound(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
+    """A sound file that is read from its beginning to its end.
+
+    soundfile seeks after each read where a file can be sought in: libsndfile can't do that in a FLAC of unknown length,
+    and in a damaged OGG it jumps over the damage by a guess.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+def decoded(content: int | BufferedIOBase) -> SequentialSound:
+    """A decoder of a whole file, of which a descriptor is read with its own position. Raises LibsndfileError."""
+    return SequentialSound(content, closefd=False)
+
+
+@contextmanager
+def decoded_stream(stream: Stream) -> Iterator[SequentialSound]:
+    """A decoder of a stream that is not the file itself. Raises LibsndfileError, OSError."""
+    pieces = stream.content or ()
+    with decoded_bytes(b"".join(pieces)) if stream.is_sought_in else _piped(pieces) as sound:
+        yield sound
+
+
+@contextmanager
+def _piped(pieces: Iterable[bytes]) -> Iterator[SequentialSound]:
+    """A decoder of bytes which a thread writes into a pipe.
+
+    On a pipe libsndfile guesses no length. The pieces have been taken to the last one, or to where the decoder gave
+    up, when this has ended. Nothing is written to a disk, and no memory need be executable, as it must for libsndfile's
+    calls into Python.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    faults: list[Exception] = []
+
+    def write() -> None:
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+            try:
+                for piece in pieces:
+                    pipe.write(piece)
+            except BrokenPipeError:
+                raise  # the decoder has had enough
+            except Exception as fault:  # noqa: BLE001 - the thread ends here; the reader raises it
+                faults.append(fault)
+
+    writer = threading.Thread(target=write, name="audio stream", daemon=True)
+    try:
+        writer.start()
+    except RuntimeError as error:
+        os.close(reading)
+        os.close(writing)
+        raise OSError(errno.EAGAIN, str(error)) from error
+    try:
+        with decoded(reading) as sound:
+            yield sound
+    finally:
+        os.close(reading)
+        writer.join()
+    if faults:
+        raise faults[0]
+
+
+@contextmanager
+def decoded_bytes(content: bytes) -> Iterator[SequentialSound]:
+    """A decoder of a small file in memory. Raises LibsndfileError, OSError."""
+    memory = os.memfd_create("audio", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(memory), "wb") as file:
+            file.write(content)
+        os.lseek(memory, 0, os.SEEK_SET)
+        with decoded(memory) as sound:
+            yield sound
+    finally:
+        os.close(memory)

@@ -1,0 +1,161 @@
+"""FLAC's frames, to go on behind a damaged one: libFLAC gives up there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from coldvoxd.audio.streams import Content, Window
+
+_BLOCK_SIZES = {1: 192, **{code: 576 << code - 2 for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
+"""RFC 9639, section 9.1.1, by code; codes 6 and 7 stand before an explicit size."""
+_STREAM_INFO_BYTES = 34
+_MARK = b"fLaC" + bytes(3) + bytes((_STREAM_INFO_BYTES,))
+"""How a file begins whose first metadata block is not its last one, as encoders write it."""
+_LAST_BLOCK = 0x80
+MOST_FRAME_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What the first metadata block says (RFC 9639, section 8.2)."""
+
+    body: bytes
+    """The block itself, 34 bytes."""
+    begin: int
+    """Offset of the first audio frame in the file."""
+    end: int
+    """Offset behind the last byte that may belong to it: the file's end, or another FLAC file that is joined to it."""
+
+    @property
+    def block_size(self) -> int:
+        """Samples in a frame where all have as many."""
+        return int.from_bytes(self.body[2:4], "big")
+
+    @property
+    def rate(self) -> int:
+        return int.from_bytes(self.body[10:13], "big") >> 4
+
+    @property
+    def channels(self) -> int:
+        return (self.body[12] >> 1 & 7) + 1
+
+    @property
+    def samples(self) -> int:
+        """Of each channel; 0 where the file doesn't say."""
+        return int.from_bytes(self.body[13:18], "big") & (1 << 36) - 1
+
+    def as_file(self, frame: "Frame") -> bytes:
+        """A FLAC file that holds this frame alone."""
+        body = bytearray(self.body)
+        body[4:10] = bytes(6)  # its smallest and largest frame are not known
+        body[13:18] = (body[13] >> 4 << 36 | frame.samples).to_bytes(5, "big")
+        body[18:] = bytes(16)  # nor is its checksum
+        return b"fLaC\x80" + _STREAM_INFO_BYTES.to_bytes(3, "big") + body + frame.data
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    first: int
+    """Number of its first sample."""
+    samples: int
+    data: bytes
+
+
+def stream_info(content: Content, offset: int = 0, decoded_to: int = 0) -> StreamInfo | None:
+    """Of the FLAC file that begins at `offset`, whose bytes up to `decoded_to` are known to belong to it.
+
+    None where its head is damaged, and where none begins there. Raises OSError.
+    """
+    head = content.at(offset, 10)
+    if head.startswith(b"ID3") and len(head) == 10:
+        offset += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+    mark = content.at(offset, 8)
+    if mark[:4] != _MARK[:4] or mark[5:] != _MARK[5:] or mark[4] & ~_LAST_BLOCK:
+        return None
+    body = content.at(offset + 8, _STREAM_INFO_BYTES)
+    offset += 4
+    while len(head := content.at(offset, 4)) == 4:
+        offset += 4 + int.from_bytes(head[1:], "big")
+        if head[0] & _LAST_BLOCK:
+            break
+    window = Window(content)
+    window.skip(max(offset, decoded_to))
+    window.skip_to(_MARK)
+    return StreamInfo(body, offset, window.offset) if len(body) == _STREAM_INFO_BYTES else None
+
+
+def frames(content: Content, info: StreamInfo) -> Iterator[Frame]:
+    """The frames in their order, each up to where the next one begins; some may be damaged. Raises OSError.
+
+    What looks like a frame counts where it continues the one before, or where the next one continues it.
+    """
+    expected = 0
+    for (offset, first, samples), (end, following, _) in pairwise(_candidates(content, info)):
+        if first == expected or (first > expected and following == first + samples):
+            expected = first + samples
+            yield Frame(first, samples, content.at(offset, min(end - offset, MOST_FRAME_BYTES)))
+
+
+def _candidates(content: Content, info: StreamInfo) -> Iterator[tuple[int, int, int]]:
+    """Offset, first sample and samples of what looks like a frame; last of all the file's end as one of no samples."""
+    window = Window(content)
+    window.skip(info.begin)
+    while window.offset < info.end and (head := window.peek(16)):
+        if (found := _parse(head, info)) is not None:
+            yield window.offset, *found
+        window.skip(1)
+        window.skip_to(b"\xff")
+    yield min(window.offset, info.end), -1, 0
+
+
+def _parse(head: bytes, info: StreamInfo) -> tuple[int, int] | None:
+    """First sample and samples of the frame that begins so; None where none does."""
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
+        return None
+    coded = _number(head[4:])
+    if coded is None:
+        return None
+    number, at = coded[0], 4 + coded[1]
+    size_code, rate_code = head[2] >> 4, head[2] & 15
+    if size_code in {6, 7}:
+        explicit = size_code - 5
+        samples = int.from_bytes(head[at : at + explicit], "big") + 1
+        at += explicit
+    else:
+        samples = _BLOCK_SIZES.get(size_code, 0)
+    at += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+    if not samples or rate_code == 15 or at >= len(head) or _crc8(head[:at]) != head[at]:
+        return None
+    return (number if head[1] & 1 else number * info.block_size), samples
+
+
+def _number(coded: bytes) -> tuple[int, int] | None:
+    """The number coded as UTF-8 codes characters, though longer, and how many bytes it takes."""
+    lead = coded[0]
+    ones = 8 - (lead ^ 0xFF).bit_length()
+    if ones == 1 or ones > 7 or len(coded) < max(ones, 1):
+        return None
+    if ones == 0:
+        return lead, 1
+    number = lead & (0x7F >> ones)
+    for byte in coded[1:ones]:
+        if byte & 0xC0 != 0x80:
+            return None
+        number = number << 6 | byte & 0x3F
+    return number, ones
+
+
+def _crc8(data: bytes) -> int:
+    crc = 0
+    for byte in data:
+        crc = _CRC8[crc ^ byte]
+    return crc
+
+
+def _crc8_of(byte: int) -> int:
+    for _ in range(8):
+        byte = (byte << 1 ^ 0x07 if byte & 0x80 else byte << 1) & 0xFF
+    return byte
+
+
+_CRC8 = bytes(_crc8_of(byte) for byte in range(256))

@@ -1,0 +1,208 @@
+"""MPEG audio's frames (MP3 and its elder layers), counted instead of guessed.
+
+libsndfile decodes as many samples as a file's header counts, or as its size and its first frames let it guess; of
+joined files, and of files with a variable bit rate and no count, that is a part.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from coldvoxd.audio.streams import SHORTEST_DAMAGE_S, Content, Stream, Window
+
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_KBPS = {
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""ISO/IEC 11172-3 and 13818-3, by version (1; 2 and 2.5) and layer: kbit/s of bit rate indices 1 to 14."""
+_DECODER_DELAY = 529
+"""Samples by which every decoder of layer III is late, as LAME's header counts it."""
+_MONO = 3
+_CANDIDATE = re.compile(rb"\xff|ID3|TAG|APE")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a frame's first four bytes say."""
+
+    size: int
+    """Bytes."""
+    rate: int
+    samples: int
+    channels: int
+    side_bytes: int
+    """Where an encoder's header stands in the place of sound: so many bytes after the first four."""
+    layer: int
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.rate
+
+    def continues(self, other: "Frame") -> bool:
+        """Whether one decoder takes both."""
+        return (self.rate, self.channels, self.layer) == (other.rate, other.channels, other.layer)
+
+
+def parse_frame(head: bytes) -> Frame | None:
+    """The frame that begins with these bytes; None where none does, or one without a bit rate ("free format")."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
+    rate_index, kbps_index = head[2] >> 2 & 3, head[2] >> 4
+    if version == 1 or layer == 4 or rate_index == 3 or not 0 < kbps_index < 15:
+        return None
+    rate = _RATES[version][rate_index]
+    kbps = _KBPS[1 if version == 3 else 2, layer][kbps_index - 1]
+    padding = head[2] >> 1 & 1
+    mono = head[3] >> 6 == _MONO
+    if layer == 1:
+        size, samples = (12_000 * kbps // rate + padding) * 4, 384
+    else:
+        samples = 576 if layer == 3 and version != 3 else 1152
+        size = samples // 8 * 1000 * kbps // rate + padding
+    side_bytes = (17 if mono else 32) if version == 3 else (9 if mono else 17)
+    return Frame(size, rate, samples, 1 if mono else 2, side_bytes, layer)
+
+
+def streams(content: Content) -> Iterator[Stream]:
+    """The streams of an MPEG audio file in their order: a new one at each encoder's header and after each gap.
+
+    A stream must be read to its end, or given up, before the next one is asked for. Raises OSError.
+    """
+    scanner = _Scanner(Window(content))
+    while (stream := scanner.next_stream()) is not None:
+        yield stream
+
+
+def begins(content: Content) -> bool:
+    """Whether the file is MPEG audio from its first byte behind any tags on. Raises OSError."""
+    window = Window(content)
+    while _skip_tag(window):
+        pass
+    return _Scanner(window).at_frame()
+
+
+class _Scanner:
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._bytes_per_s = 0.0
+        """Of the stream before; 0 before the first one."""
+
+    def next_stream(self) -> Stream | None:
+        """The next stream; one of no content for damage at the file's end; None after the last."""
+        window, lost, silent = self._window, 0, True
+        while (frame := self._frame_here()) is None:
+            if _skip_tag(window):
+                continue
+            passed = _to_next_candidate(window)
+            if not passed:
+                return self._damaged_end(0 if silent else lost)
+            lost, silent = lost + len(passed), silent and not any(passed)
+        stream = Stream(None)
+        if self._bytes_per_s:
+            stream.continues = True
+            stream.damaged, stream.gap_s = lost > 0, lost / self._bytes_per_s
+        header = _encoder_header(window.peek(frame.size), frame)
+        if header is not None:
+            window.skip(frame.size)
+            stream.continues = False
+            sound = header.frames * frame.samples - header.delay - header.padding
+            stream.promised_s = sound / frame.rate if header.frames else None
+            stream.skip = header.delay + _DECODER_DELAY if header.delay else 0
+        stream.content = self._read(stream, frame, header)
+        return stream
+
+    def at_frame(self) -> bool:
+        return self._frame_here() is not None
+
+    def _damaged_end(self, lost: int) -> Stream | None:
+        seconds = lost / self._bytes_per_s if self._bytes_per_s else 0.0
+        return Stream((), continues=True, gap_s=seconds, damaged=True) if seconds > SHORTEST_DAMAGE_S else None
+
+    def _frame_here(self) -> Frame | None:
+        """The frame that begins here: one that is followed by its like, by a tag or by the file's end."""
+        frame = parse_frame(self._window.peek(4))
+        if frame is None:
+            return None
+        seen = self._window.peek(frame.size + 4)
+        after = seen[frame.size :]
+        following = parse_frame(after)
+        if following is not None:
+            return frame if (following.rate, following.layer) == (frame.rate, frame.layer) else None
+        ends = len(seen) == frame.size or after.startswith((b"TAG", b"ID3", b"APET"))
+        return frame if ends else None
+
+    def _read(self, stream: Stream, first: Frame, header: "_EncoderHeader | None") -> Iterator[bytes]:
+        window, frames, size = self._window, 0, 0
+        while (frame := parse_frame(window.peek(4))) is not None and frame.continues(first):
+            data = window.peek(frame.size)
+            if len(data) < frame.size:
+                stream.unfinished = True
+                window.skip(len(data))
+                break
+            if frames and _encoder_header(data, frame) is not None:
+                break
+            window.skip(frame.size)
+            frames, size = frames + 1, size + frame.size
+            yield data
+        if frames:
+            self._bytes_per_s = size / (frames * first.seconds)
+        if header is not None and header.frames == frames and header.delay:
+            stream.keep = frames * first.samples - header.delay - header.padding
+
+
+@dataclass(frozen=True, slots=True)
+class _EncoderHeader:
+    frames: int
+    """How many frames follow; 0 where it doesn't say."""
+    delay: int = 0
+    padding: int = 0
+    """Samples before and after the sound, which the encoder added."""
+
+
+def _encoder_header(data: bytes, frame: Frame) -> _EncoderHeader | None:
+    """The header that LAME, Xing, Fraunhofer and others put into a first frame in the place of sound."""
+    if frame.layer != 3:
+        return None
+    if data[36:40] == b"VBRI":
+        return _EncoderHeader(int.from_bytes(data[50:54], "big"))
+    at = 4 + frame.side_bytes
+    if data[at : at + 4] not in {b"Xing", b"Info"}:
+        return None
+    flags = int.from_bytes(data[at + 4 : at + 8], "big")
+    frames = int.from_bytes(data[at + 8 : at + 12], "big") if flags & 1 else 0
+    at += 8 + 4 * bool(flags & 1) + 4 * bool(flags & 2) + 100 * bool(flags & 4) + 4 * bool(flags & 8)
+    trim = data[at + 21 : at + 24]
+    if len(trim) < 3 or not data[at : at + 4].isalnum():
+        return _EncoderHeader(frames)
+    return _EncoderHeader(frames, trim[0] << 4 | trim[1] >> 4, (trim[1] & 15) << 8 | trim[2])
+
+
+def _skip_tag(window: Window) -> bool:
+    """Pass an ID3 or APE tag, which players put before, behind and, in joined files, between the frames."""
+    head = window.peek(32)
+    if head.startswith(b"ID3") and len(head) >= 10 and max(head[6:10]) < 0x80:
+        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+        window.skip(10 + size + (10 if head[5] & 0x10 else 0))
+        return True
+    if head.startswith(b"TAG"):
+        window.skip(128)
+        return True
+    if head.startswith(b"APETAGEX") and len(head) == 32:
+        window.skip(int.from_bytes(head[12:16], "little") + (32 if head[23] & 0x80 else 0))
+        return True
+    return False
+
+
+def _to_next_candidate(window: Window) -> bytes:
+    """Pass one byte, and what follows it up to where a frame or a tag may begin; what was passed."""
+    seen = window.peek(4096)
+    found = _CANDIDATE.search(seen, 1)
+    passed = seen[: found.start() if found else len(seen)]
+    window.skip(len(passed))
+    return passed

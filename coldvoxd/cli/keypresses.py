@@ -1,0 +1,99 @@
+"""What a key's signals mean, and what a press of a key asks of the daemon."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from coldvoxd.core.errors import AlreadyActive
+
+REPEAT_GAP_S = 0.06
+"""A press this soon after a release is auto-repeat: X11 sends both at once for each repetition; a second tap takes longer."""
+REPEAT_DELAY_S = 2.0
+"""A press without a release is auto-repeat this long after the last one: the longest usual delay before the first
+repetition is 1 s. Later than that, the release was lost."""
+LAST_TEXT_LIMIT_S = 25.0
+"""StopDictation gives the text of a session 20 s."""
+LOOK_S = 0.1
+"""Between two looks at whether the last session has ended."""
+FAILED = "Dictation does not work"
+"""Title of the notification for a person who pressed a key and sees no terminal."""
+
+
+class Dictation(Protocol):
+    """What keys ask of the daemon. Methods raise ColdvoxError."""
+
+    async def start(self, options: Mapping[str, bool | int | str] | None = None) -> int:
+        """Begin a session with options as in the contract; its number."""
+        ...
+
+    async def stop(self) -> str:
+        """Finish the session; its text."""
+        ...
+
+    async def begin_to_stop(self) -> None:
+        """Have the session finished, without waiting for its text."""
+        ...
+
+    async def toggle(self) -> bool:
+        """Start or stop; whether a session listens now."""
+        ...
+
+    async def listening(self) -> int:
+        """Number of the session that listens; 0 where none does."""
+        ...
+
+
+class Presses:
+    """One key: tells presses and releases from auto-repeat. Times are those of one monotonic clock, in seconds."""
+
+    def __init__(self) -> None:
+        self._down = False
+        self._last_press_s = float("-inf")
+        self._released_s: float | None = None
+        """A release that is auto-repeat where a press follows at once."""
+
+    @property
+    def due_s(self) -> float | None:
+        """When a release that has come becomes certain; None where there is none."""
+        return None if self._released_s is None else self._released_s + REPEAT_GAP_S
+
+    def pressed(self, at_s: float) -> bool:
+        """A signal says that the key went down; returns whether it is a press. `released_by` comes first."""
+        repeats = self._down and (self._released_s is not None or at_s - self._last_press_s < REPEAT_DELAY_S)
+        self._down, self._last_press_s, self._released_s = True, at_s, None
+        return not repeats
+
+    def released(self, at_s: float) -> None:
+        """A signal says that the key went up. Without a press before it, it means nothing."""
+        if self._down:
+            self._released_s = at_s
+
+    def released_by(self, now_s: float) -> float | None:
+        """When the key was let go of, once that is certain; None otherwise, and the second time."""
+        if self.due_s is None or now_s < self.due_s:
+            return None
+        released_s, self._released_s, self._down = self._released_s, None, False
+        return released_s
+
+
+async def start_after_last(daemon: Dictation, options: Mapping[str, bool | int | str] | None = None) -> int:
+    """Begin a session, once the text of the last one has come; its number, or that of one that listens already."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + LAST_TEXT_LIMIT_S
+    while True:
+        try:
+            return await daemon.start(options)
+        except AlreadyActive:
+            if session := await daemon.listening():
+                return session
+            if loop.time() > deadline_s:
+                raise
+        await asyncio.sleep(LOOK_S)
+
+
+async def toggle_after_last(daemon: Dictation) -> bool:
+    """Start or stop, and start once the text of the last session has come; whether a session listens now."""
+    try:
+        return await daemon.toggle()
+    except AlreadyActive:
+        return bool(await start_after_last(daemon))

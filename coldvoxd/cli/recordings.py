@@ -1,0 +1,114 @@
+"""The recordings that a command line names: files, and what comes through standard input and other pipes."""
+
+import errno
+import os
+import select
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from coldvoxd.core.errors import FileFault, Stopped
+
+STANDARD_INPUT = "-"
+MOST_PIPED_BYTES = 2 << 30
+"""What comes through a pipe is kept in memory, since audio must not touch the disk: 18 hours of 16 kHz mono WAV."""
+_READ_BYTES = 1 << 20
+_LOOK_S = 0.2
+"""While nothing comes, a request to stop is looked for this often."""
+
+
+def shown(name: str) -> str:
+    """What messages call it."""
+    return "standard input" if name == STANDARD_INPUT else name
+
+
+@contextmanager
+def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) -> Iterator[int]:
+    """A descriptor of the file of that name, or of memory that holds all that came through the pipe of that name.
+
+    `-` is standard input. Waits for the end of a pipe, until `is_stopped`, then raises Stopped; never for a program that
+    has yet to open a FIFO. Raises FileFault with what to do.
+    """
+    descriptor = _standard_input() if name == STANDARD_INPUT else _open(name)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode):
+            yield descriptor
+            return
+        if not (stat.S_ISFIFO(mode) or (stat.S_ISSOCK(mode) and name == STANDARD_INPUT)):
+            raise FileFault(_complaint(name, descriptor, mode))
+        memory = os.memfd_create("recording", os.MFD_CLOEXEC)
+        try:
+            _receive(descriptor, memory, shown(name), is_stopped)
+            yield memory
+        finally:
+            os.close(memory)
+    finally:
+        os.close(descriptor)
+
+
+def _standard_input() -> int:
+    if sys.stdin is None:  # closed by the caller, as by `<&-`: its number may be that of anything now
+        raise FileFault(f"{shown(STANDARD_INPUT)} is closed: pipe a recording into it")
+    return os.dup(0)
+
+
+def _open(name: str) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise FileFault(f"there is no file {name}: check its name") from error
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise FileFault(
+                f"{name} is a socket: name a file, or pipe a recording into `coldvoxctl transcribe -`"
+            ) from error
+        raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise FileFault(f"there is no file {name!r}: a name can't hold a NUL character") from error
+
+
+def _complaint(name: str, descriptor: int, mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return f"{shown(name)} is a directory: name the audio files in it"
+    if os.isatty(descriptor):
+        return f"{shown(name)} is a terminal: pipe a recording into it, as in `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`"
+    return f"{shown(name)} is a device: name a file, or pipe a recording into `coldvoxctl transcribe -`"
+
+
+def _receive(
+    descriptor: int, memory: int, name: str, is_stopped: Callable[[], bool], most_bytes: int = MOST_PIPED_BYTES
+) -> None:
+    """Move what comes until its end into the memory."""
+    received = 0
+    try:
+        while piece := _next_piece(descriptor, is_stopped, wait=received > 0 or os.get_blocking(descriptor)):
+            received += len(piece)
+            if received > most_bytes:
+                raise FileFault(
+                    f"more than {most_bytes / (1 << 30):g} GiB came through {name}: save it as a file, and name that"
+                )
+            while piece:
+                piece = piece[os.write(memory, piece) :]
+    except OSError as error:
+        raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
+    if received == 0:
+        raise FileFault(
+            f"nothing came through {name}: no program writes to it, or the one that did ended without output"
+        )
+
+
+def _next_piece(descriptor: int, is_stopped: Callable[[], bool], *, wait: bool) -> bytes:
+    """What comes next; empty at the end, and, without `wait`, where no program has the pipe open for writing."""
+    if not wait:
+        try:
+            return os.read(descriptor, _READ_BYTES)
+        except BlockingIOError:
+            pass  # a program has it open, and has written nothing yet
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    while not poll.poll(_LOOK_S * 1000):
+        if is_stopped():
+            raise Stopped("interrupted")
+    return os.read(descriptor, _READ_BYTES)

@@ -1,0 +1,234 @@
+"""transcribe takes pipes and odd names, waits for its turn, and reports what a recording lacks; with and without daemon."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.recordings import _receive
+from coldvoxd.core.errors import FileFault, Stopped
+from coldvoxd.models.find import bundled_directory
+from tests.component.cli.conftest import ROOT, Ctl, Result
+from tests.support.bus import PrivateBus
+from tests.support.files import transcribing
+
+SAMPLES = json.loads((bundled_directory() / "manifest.json").read_text())["samples"][:3]
+FILES = [bundled_directory() / sample["file"] for sample in SAMPLES]
+TEXTS = [sample["heard"]["fp32"] for sample in SAMPLES]
+LOCAL = ("--local", "--model", "mini", "--precision", "fp32")
+
+
+@pytest.fixture(params=["daemon", "local"])
+async def options(request: pytest.FixtureRequest, bus: PrivateBus) -> AsyncIterator[tuple[str, ...]]:
+    """The options of both ways to transcribe; a daemon where one is needed."""
+    if request.param == "local":
+        yield LOCAL
+        return
+    async with transcribing(bus):
+        yield ()
+
+
+@contextmanager
+def piped(content: bytes) -> Iterator[int]:
+    """The reading end of a pipe through which the content comes."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+            pipe.write(content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        writer.join()
+
+
+async def transcribe(ctl: Ctl, *arguments: str | bytes, stdin: int = asyncio.subprocess.DEVNULL) -> Result:
+    return await (await ctl("transcribe", *arguments, stdin=stdin)).ended()
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+async def test_a_recording_comes_through_standard_input(ctl: Ctl, options: tuple[str, ...], name: str) -> None:
+    with piped(FILES[0].read_bytes()) as reading:
+        assert await transcribe(ctl, *options, name, stdin=reading) == Result(Exit.DONE, f"{TEXTS[0]}\n", "")
+    with FILES[1].open("rb") as file:
+        assert await transcribe(ctl, *options, name, stdin=file.fileno()) == Result(Exit.DONE, f"{TEXTS[1]}\n", "")
+
+
+async def test_a_slow_program_in_a_pipe_is_waited_for(ctl: Ctl, options: tuple[str, ...]) -> None:
+    content = FILES[0].read_bytes()
+    reading, writing = os.pipe()
+    command = await ctl("transcribe", *options, "-", FILES[1].as_posix(), stdin=reading)
+    os.close(reading)
+    for begin in range(0, len(content), 10_000):
+        await asyncio.to_thread(os.write, writing, content[begin : begin + 10_000])
+        await asyncio.sleep(0.05)
+    os.close(writing)
+    result = await command.ended()
+    assert result == Result(Exit.DONE, f"-: {TEXTS[0]}\n{FILES[1]}: {TEXTS[1]}\n", "")
+
+
+async def test_substituted_processes_are_files(ctl: Ctl, options: tuple[str, ...]) -> None:
+    with piped(FILES[0].read_bytes()) as one, piped(FILES[2].read_bytes()) as other:
+        names = [f"/dev/fd/{one}", f"/dev/fd/{other}"]
+        command = await ctl("transcribe", *options, *names, pass_fds=(one, other))
+        result = await command.ended()
+    assert result == Result(Exit.DONE, f"{names[0]}: {TEXTS[0]}\n{names[1]}: {TEXTS[2]}\n", "")
+
+
+async def test_a_fifo_is_read_where_a_program_writes_to_it_and_refused_where_none_does(
+    ctl: Ctl, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    fifo = tmp_path / "talk.fifo"
+    os.mkfifo(fifo)
+    result = await transcribe(ctl, *options, str(fifo), str(FILES[0]))
+    assert result.exit == Exit.FAILED
+    assert result.out == f"{FILES[0]}: {TEXTS[0]}\n"
+    assert result.err == (
+        f"coldvoxctl: nothing came through {fifo}: no program writes to it, or the one that did ended without output\n"
+    )
+    writing = asyncio.create_task(asyncio.to_thread(fifo.write_bytes, FILES[1].read_bytes()))
+    assert (await transcribe(ctl, *options, str(fifo))).out == f"{TEXTS[1]}\n"
+    await writing
+
+
+async def test_what_no_recording_comes_from_is_named_with_a_remedy_and_the_rest_goes_on(
+    ctl: Ctl, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
+    (tmp_path / "empty.wav").touch()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+    faults = {
+        "missing.wav": "there is no file",
+        "socket": "is a socket: name a file",
+        "letter.wav": "is not audio that can be read",
+        "empty.wav": "is empty",
+        ".": "is a directory: name the audio files in it",
+        "/dev/zero": "is a device: name a file",
+        "a\nb": "there is no file",
+    }
+    names = [str(tmp_path / name) for name in faults]
+    result = await transcribe(ctl, *options, "--json", *names, str(FILES[0]))
+    assert (result.exit, result.err) == (Exit.FAILED, "")
+    for found, name, complaint in zip(result.objects, names, faults.values(), strict=False):
+        assert found["file"] == name
+        assert complaint in found["message"].lower() or complaint in found["message"]
+    assert result.objects[-1]["text"] == TEXTS[0]
+
+
+async def test_an_empty_pipe_is_reported(ctl: Ctl, options: tuple[str, ...]) -> None:
+    with piped(b"") as reading:
+        result = await transcribe(ctl, *options, "-", stdin=reading)
+    assert (result.exit, result.out) == (Exit.FAILED, "")
+    assert result.err.startswith("coldvoxctl: nothing came through standard input: ")
+
+
+async def test_a_standard_input_that_is_closed_is_reported(bus: PrivateBus) -> None:
+    command = f'exec "{sys.executable}" -m coldvoxd.cli.main transcribe {" ".join(LOCAL)} - <&-'
+    shell = await asyncio.create_subprocess_shell(
+        command, cwd=ROOT, env=bus.environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await asyncio.wait_for(shell.communicate(), 60)
+    assert (shell.returncode, out) == (Exit.FAILED, b"")
+    assert err == b"coldvoxctl: standard input is closed: pipe a recording into it\n"
+
+
+async def test_a_terminal_is_no_recording(ctl: Ctl, options: tuple[str, ...]) -> None:
+    ours, its = os.openpty()
+    try:
+        result = await transcribe(ctl, *options, "-", stdin=its)
+    finally:
+        os.close(ours)
+        os.close(its)
+    assert (result.exit, result.out) == (Exit.FAILED, "")
+    assert result.err.startswith("coldvoxctl: standard input is a terminal: pipe a recording into it")
+
+
+async def test_an_interrupt_ends_the_waiting_for_a_pipe(ctl: Ctl, options: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    command = await ctl("transcribe", *options, "-", stdin=reading)
+    os.close(reading)
+    await asyncio.to_thread(os.write, writing, bytes(200_000))  # more than a pipe holds: it is being read
+    command.process.send_signal(signal.SIGINT)
+    assert (await command.ended()).exit == Exit.INTERRUPTED
+    os.close(writing)
+
+
+async def test_a_name_that_is_no_text_ends_no_batch(ctl: Ctl, options: tuple[str, ...], tmp_path: Path) -> None:
+    name, missing = os.fsencode(tmp_path) + b"/talk\xff\xe4.flac", os.fsencode(tmp_path) + b"/none\xff.flac"
+    Path(os.fsdecode(name)).write_bytes(FILES[0].read_bytes())
+    plain = await transcribe(ctl, *options, missing, name, str(FILES[1]))
+    assert plain.exit == Exit.FAILED
+    assert plain.out.encode(errors="surrogateescape") == (name + f": {TEXTS[0]}\n{FILES[1]}: {TEXTS[1]}\n".encode())
+    as_json = await transcribe(ctl, *options, "--json", missing, name, str(FILES[1]))
+    assert as_json.exit == Exit.FAILED
+    assert as_json.out.isascii()
+    assert [os.fsencode(found["file"]) for found in as_json.objects] == [missing, name, os.fsencode(FILES[1])]
+    assert [found.get("text") for found in as_json.objects] == [None, *TEXTS[:2]]
+
+
+async def test_a_warning_stands_on_stderr_and_in_json(ctl: Ctl, options: tuple[str, ...], tmp_path: Path) -> None:
+    content = FILES[0].read_bytes()
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(content[: len(content) * 2 // 3])
+    plain = await transcribe(ctl, *options, str(cut))
+    assert plain.exit == Exit.DONE
+    assert plain.out.strip()
+    assert plain.err.startswith(f"coldvoxctl: {cut}: The file ends at 0:0")
+    assert len(plain.err.splitlines()) == 1
+    as_json = await transcribe(ctl, *options, "--json", str(cut))
+    assert as_json.err == ""
+    (found,) = as_json.objects
+    assert plain.err == f"coldvoxctl: {cut}: {found['warnings'][0]}\n"
+
+
+async def test_many_commands_at_once_wait_for_their_turn(bus: PrivateBus, ctl: Ctl) -> None:
+    async with transcribing(bus, most_jobs=2):
+        commands = [await ctl("transcribe", str(FILES[number % 3])) for number in range(12)]
+        results = await asyncio.gather(*(command.ended(within_s=240) for command in commands))
+    assert [(result.exit, result.err) for result in results] == [(Exit.DONE, "")] * 12
+    assert [result.out for result in results] == [f"{TEXTS[number % 3]}\n" for number in range(12)]
+
+
+async def test_an_interrupt_ends_the_waiting_for_a_turn(bus: PrivateBus, ctl: Ctl) -> None:
+    ours, its = os.openpty()
+    async with transcribing(bus, most_jobs=0):
+        command = await ctl("transcribe", str(FILES[0]), stderr=its)
+        os.close(its)
+        assert "waiting for its turn" in (await asyncio.to_thread(os.read, ours, 1 << 12)).decode()
+        command.process.send_signal(signal.SIGINT)
+        assert (await command.ended()).exit == Exit.INTERRUPTED
+    os.close(ours)
+
+
+def test_a_pipe_without_end_is_no_memory_without_end() -> None:
+    memory = os.memfd_create("recording")
+    with (
+        piped(bytes(50_000)) as reading,
+        pytest.raises(FileFault, match=r"more than .* GiB came through standard input"),
+    ):
+        _receive(reading, memory, "standard input", lambda: False, most_bytes=40_000)
+    assert os.fstat(memory).st_size <= 40_000
+    os.close(memory)
+
+
+def test_waiting_for_a_pipe_ends_when_asked_to() -> None:
+    reading, writing = os.pipe()
+    memory = os.memfd_create("recording")
+    with pytest.raises(Stopped):
+        _receive(reading, memory, "standard input", lambda: True)
+    for descriptor in (reading, writing, memory):
+        os.close(descriptor)

@@ -1,0 +1,27 @@
+"""A key that is held in sway dictates until it is let go of, or until another key is pressed."""
+
+import json
+import subprocess
+
+import pytest
+
+from tests.support.daemon import ROOT
+from tests.support.sway_keys import command
+from tests.support.windows import SWAY_PROGRAMS, lacking
+
+LIMIT_S = 240.0
+
+
+def test_a_held_key_stops_whatever_else_is_pressed() -> None:
+    if reason := lacking((*SWAY_PROGRAMS, "flock")):
+        pytest.skip(reason)
+    done = subprocess.run(command(), cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    print(done.stderr)
+    assert [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")] == [
+        ["alone", 1, False],
+        ["another key meanwhile", 1, True],
+        ["modifiers let go of first", 1, True],
+        ["tapped", 1, False],
+        ["refused", "No model is present."],
+        ["sway has ended"],
+    ]

@@ -1,0 +1,133 @@
+"""Which lane runs which test, how long each may take, and a record of the run. A pytest plugin: see contrib/lanes.md."""
+
+import faulthandler
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.windows import lacking
+
+IN_CI = ("heavy", "system", "pipewire", "programs")
+"""Markers of tests that the plain lane leaves to the CI lane. A test counts under the first that it has."""
+LONGEST_PLAIN_S = 20.0
+"""What a test of the plain lane may take on a machine that is not busy."""
+LIMIT_IN_CI_S = 900
+"""For these tests, in place of `timeout` in pyproject.toml; some share one long set-up, which counts for the first."""
+GRACE_S = 60.0
+"""A test that its time limit does not end, since it blocks in native code, ends its process so long after."""
+STANDARD_ERROR = pytest.StashKey[int]()
+"""A descriptor that pytest does not capture."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lanes")
+    group.addoption("--lane", choices=("plain", "ci", "all"), default="all", help="run only the tests of this lane")
+    group.addoption("--record", type=Path, help="write to this file what ran, failed and was left out, as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[STANDARD_ERROR] = os.dup(2)
+    config.pluginmanager.register(_Record(config), "coldvoxd-record")
+
+
+@pytest.hookimpl(trylast=True)  # after the hooks of folders, which set markers
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    lane = config.getoption("lane")
+    kept: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        marker = lane_marker(item)
+        if marker and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMIT_IN_CI_S))
+        if reason := missing_programs(item):
+            item.add_marker(pytest.mark.skip(reason=reason))
+        (kept if lane in ("all", "ci" if marker else "plain") else others).append(item)
+    if others:
+        items[:] = kept
+        config.hook.pytest_deselected(items=others)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    limit_s = time_limit_s(item)
+    if limit_s:
+        wait_s = limit_s + min(GRACE_S, limit_s)
+        faulthandler.dump_traceback_later(wait_s, exit=True, file=item.config.stash[STANDARD_ERROR])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def time_limit_s(item: pytest.Item) -> float:
+    """What pytest-timeout gives a test, 0 for no limit."""
+    marker = item.get_closest_marker("timeout")
+    if marker is not None and marker.args:
+        return float(marker.args[0])
+    return float(item.config.getoption("timeout") or item.config.getini("timeout") or 0)
+
+
+def lane_marker(item: pytest.Item) -> str:
+    """The marker that puts a test into the CI lane; empty for one of the plain lane."""
+    return next((name for name in IN_CI if item.get_closest_marker(name)), "")
+
+
+def missing_programs(item: pytest.Item) -> str:
+    """Why a test marked `programs(NAME...)` cannot run on this machine; empty where it can."""
+    return lacking([name for marker in item.iter_markers("programs") for name in marker.args])
+
+
+class _Record:
+    """Of the whole run, kept by the process that reports; pytest-xdist's workers send it what they left to CI."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._worker_output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+        self._passed = 0
+        self._failed: list[str] = []
+        self._reasons: Counter[str] = Counter()
+        self._for_ci: dict[str, int] = {}
+        self._slow: dict[str, float] = {}
+        self._took_s: defaultdict[str, float] = defaultdict(float)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        if self._config.getoption("lane") == "plain":
+            self._for_ci = dict(Counter(lane_marker(item) for item in items if lane_marker(item)))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._took_s[report.nodeid] += report.duration
+        if report.failed and report.nodeid not in self._failed:
+            self._failed.append(report.nodeid)
+        if report.skipped and isinstance(report.longrepr, tuple):
+            self._reasons[report.longrepr[2].removeprefix("Skipped: ")] += 1
+        if report.when == "call" and report.passed:
+            self._passed += 1
+        if report.when == "teardown" and self._took_s[report.nodeid] > LONGEST_PLAIN_S:
+            self._slow[report.nodeid] = round(self._took_s[report.nodeid], 1)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ARG002 - xdist calls it by these names
+        self._for_ci = getattr(node, "workeroutput", {}).get("for_ci", self._for_ci)
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if self._worker_output is not None:
+            self._worker_output["for_ci"] = self._for_ci
+            return
+        file: Path | None = self._config.getoption("record")
+        if file is None:
+            return
+        record = {
+            "exit_status": int(exitstatus),
+            "lane": self._config.getoption("lane"),
+            "passed": self._passed,
+            "failed": self._failed,
+            "left_out": dict(self._reasons.most_common()),
+            "for_ci": self._for_ci,
+            "slow": self._slow,
+        }
+        file.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
