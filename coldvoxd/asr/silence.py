@@ -18,7 +18,7 @@ FAINTEST_DITHER_RMS = 1e-5
 """-100 dBFS: what NeMo adds to all that its models are trained on."""
 DITHER_SHARE = 0.005
 """Of the level that 1 % of the other samples exceed, which a click does not move. From peaks of about -25 dBFS on it makes no difference.
-Of quiet speech (peaks of -51 dBFS, 16 bit) the bundled model loses 6 % of the words to noise at -80 dBFS, and 1 % to this."""
+Of 139 spoken commands with peaks of -51 dBFS in 16 bit the bundled model loses 7.3 % of the words with noise at -80 dBFS, 3.0 % with this."""
 
 
 def has_sound(samples: npt.NDArray[np.float32]) -> bool:
