@@ -31,6 +31,8 @@ SHORT_S = 3.0
 """In files shorter than this a detector without room to warm up is not believed that there is no speech ..."""
 AUDIBLE_DBFS = -50.0
 """... where any 32 ms of it are louder than this ..."""
+FAINT_DBFS, CONTRAST_DB = -80.0, 12.0
+"""... or than this, if they are so much louder than the quietest 32 ms: noise alone has no such contrast ..."""
 MIN_CONFIDENCE = 0.6
 """... and what is then recognized counts from this confidence on."""
 MOST_WARNINGS = 20
@@ -106,7 +108,7 @@ class Transcription:
             yield None
         speech, level_db = np.frombuffer(self._speech, np.bool_), np.frombuffer(self._level_db, np.float32)
         spans = cut(speech, level_db)
-        if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and float(level_db.max()) > AUDIBLE_DBFS:
+        if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and _is_audible(level_db):
             self._doubtful = True
             spans = [(0, len(speech))]
         index = 0
@@ -196,8 +198,14 @@ def _pieces(
         yield start_sample, held[start_sample - held_from : end_sample - held_from]
 
 
+def _is_audible(level_db: npt.NDArray[np.float32]) -> bool:
+    """Whether frames of these levels may hold a voice."""
+    loudest, quietest = float(level_db.max()), float(level_db.min())
+    return loudest > AUDIBLE_DBFS or (loudest > FAINT_DBFS and loudest - quietest >= CONTRAST_DB)
+
+
 def _as_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    scaled: npt.NDArray[np.float32] = np.clip(samples * np.float32(32768), -32768, 32767)
+    scaled: npt.NDArray[np.float32] = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767)
     return scaled.astype(np.int16)
 
 
