@@ -240,7 +240,7 @@ class Daemon:
             self._engine,
             self._files,
             self._microphone,
-            problems=(self._recognition, self._microphone, self._outcomes),
+            problems=(self._recognition, self._microphone, self._outcomes, self._pipeline),
         )
 
     def _carried(self, bus: str) -> dict[str, Any]:

@@ -18,10 +18,13 @@ from coldvoxd.core.dictation import DictationState
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.endpointing import Phase as EndpointPhase
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, NotReady, RecognitionFailed, TextTimeout
+from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.preroll import PreRoll
+from coldvoxd.core.problems import Problem
 from coldvoxd.core.quietgate import QuietGate
+from coldvoxd.core.quietspeech import QuietSpeech
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import (
@@ -110,6 +113,7 @@ class Pipeline:
         self._catch_up = catch_up
         self._gate = QuietGate(detector)
         self._channels = channels or ChannelSelector(detector, MIX)
+        self._quiet_speech = QuietSpeech()
         self._keeper = engine
         self._clock = clock
         self._outlets = Outlets(metrics=metrics or Metrics())
@@ -213,6 +217,11 @@ class Pipeline:
     @property
     def engine(self) -> EngineStatus:
         return self._keeper.status
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Implements ProblemSource."""
+        return (Problem.MICROPHONE_QUIET,) if self._quiet_speech.holds else ()
 
     def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
         with self._pre_roll.held():
@@ -353,6 +362,7 @@ class Pipeline:
             self._outlets.metrics.gap(item.reason)
             self._gate.reset()
             self._channels.reset()
+            self._quiet_speech.interrupt()
             heard = item
         else:
             if self._channels.note(item, held=self._in_utterance):
@@ -361,9 +371,16 @@ class Pipeline:
             heard = ScoredFrame(frame, self._gate.score(frame.samples, at_rest=self._session is None))
             if heard.speech_probability >= self._endpoint_settings.threshold:
                 self._busy_until_s = self._loop.time()
+            if self._session is not None:
+                self._note_level(heard)
         self._pre_roll.append(heard)
         if self._session is not None:
             self._hearing.hear(self._session, heard)
+
+    def _note_level(self, heard: ScoredFrame) -> None:
+        if self._quiet_speech.hear(heard.speech_probability, level_db(heard.frame.samples)):
+            log.info("speech %s", "is very quiet" if self._quiet_speech.holds else "is loud enough again")
+            self._outlets.announcer.state_changed()
 
     # The way to text.
 

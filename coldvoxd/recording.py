@@ -109,7 +109,7 @@ class SpeechMap:
 
 def as_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
     """float32 (n,) in [-1, 1] as detectors take it; what lies beyond is clipped."""
-    scaled: npt.NDArray[np.float32] = np.clip(samples * np.float32(32768), -32768, 32767)
+    scaled: npt.NDArray[np.float32] = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767)
     return scaled.astype(np.int16)
 
 

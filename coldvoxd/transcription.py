@@ -32,6 +32,8 @@ SHORT_S = 3.0
 """In files shorter than this a detector without room to warm up is not believed that there is no speech ..."""
 AUDIBLE_DBFS = -50.0
 """... where any 32 ms of it are louder than this ..."""
+FAINT_DBFS, CONTRAST_DB = -80.0, 12.0
+"""... or than this, if they are so much louder than the quietest 32 ms: noise alone has no such contrast ..."""
 MIN_CONFIDENCE = 0.6
 """... and what is then recognized counts from this confidence on."""
 MOST_WARNINGS = 20
@@ -122,7 +124,7 @@ class Transcription:
             yield None
         speech, level_db = self._map.speech, self._map.level_db
         spans = cut(speech, level_db)
-        if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and float(level_db.max()) > AUDIBLE_DBFS:
+        if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and _is_audible(level_db):
             self._doubtful = True
             spans = [(0, len(speech))]
         index = 0
@@ -218,3 +220,9 @@ def _pieces(
             yield held_from, None
         assert held is not None  # noqa: S101 - a file that has spans has blocks
         yield start_sample, held[start_sample - held_from : end_sample - held_from]
+
+
+def _is_audible(level_db: npt.NDArray[np.float32]) -> bool:
+    """Whether frames of these levels may hold a voice."""
+    loudest, quietest = float(level_db.max()), float(level_db.min())
+    return loudest > AUDIBLE_DBFS or (loudest > FAINT_DBFS and loudest - quietest >= CONTRAST_DB)

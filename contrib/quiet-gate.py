@@ -38,6 +38,7 @@ def main() -> int:
     for ratio_db in (None, *RATIOS_DB):
         frames = passed_over = parted = 0
         gate, detector = QuietGate(SileroDetector()), SileroDetector()
+        detector.follow_level(False)  # as at rest
         for number, file in enumerate(files):
             for frame in heard(file, ratio_db, number):
                 ours, theirs = gate.score(frame, at_rest=True), detector.score(frame)

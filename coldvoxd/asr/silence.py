@@ -3,7 +3,8 @@
 Muted microphones, noise gates and audio editors give runs of samples that are exactly zero. No room sounds like that,
 and none of the training data did: whole utterances come out empty or lose words beside such runs (field.md, pain 5).
 So runs of 10 ms and more get noise far under anything audible, the same noise every time; audio without such runs,
-which is everything a microphone hears, stays exactly as it is.
+which is everything a microphone hears, stays exactly as it is. In quiet speech the pauses of 16-bit audio are such runs too; there the
+noise is quieter, so that it stays under the speech.
 """
 
 import numpy as np
@@ -13,6 +14,11 @@ MIN_RUN_SAMPLES = 160
 """Shorter runs of zeros are what quiet 16-bit audio looks like."""
 DITHER_RMS = 1e-4
 """-80 dBFS: about three steps of 16-bit audio."""
+FAINTEST_DITHER_RMS = 1e-5
+"""-100 dBFS: what NeMo adds to all that its models are trained on."""
+DITHER_SHARE = 0.005
+"""Of the level that 1 % of the other samples exceed, which a click does not move. From peaks of about -25 dBFS on it makes no difference.
+Of 139 spoken commands with peaks of -51 dBFS in 16 bit the bundled model loses 7.3 % of the words with noise at -80 dBFS, 3.0 % with this."""
 
 
 def has_sound(samples: npt.NDArray[np.float32]) -> bool:
@@ -26,10 +32,18 @@ def without_exact_silence(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
     if len(quiet) == 0:
         return samples
     dithered = samples.copy()
-    generator = np.random.default_rng(0)
+    generator, rms = np.random.default_rng(0), np.float32(dither_rms(samples))
     for begin, end in quiet:
-        dithered[begin:end] = generator.standard_normal(end - begin, dtype=np.float32) * np.float32(DITHER_RMS)
+        dithered[begin:end] = generator.standard_normal(end - begin, dtype=np.float32) * rms
     return dithered
+
+
+def dither_rms(samples: npt.NDArray[np.float32]) -> float:
+    """How loud the noise is that takes the place of exact silence in these samples, at most `DITHER_RMS`."""
+    sound = np.abs(samples[samples != 0.0])
+    if len(sound) == 0:
+        return DITHER_RMS
+    return min(max(DITHER_SHARE * float(np.quantile(sound, 0.99)), FAINTEST_DITHER_RMS), DITHER_RMS)
 
 
 def zero_runs(samples: npt.NDArray[np.float32], min_samples: int) -> npt.NDArray[np.int64]:

@@ -86,8 +86,15 @@ class SpeechDetector(Protocol):
         """Speech probability 0..1 of int16 (512,). About 150 us; called on the event loop."""
         ...
 
+    def follow_level(self, follow: bool) -> None:
+        """Whether the detector adapts to the level of speech from the next frame on. A change forgets the level; repeats have no effect.
+
+        On from construction. Off, a frame's probability depends on its own level alone and not on that of earlier speech.
+        """
+        ...
+
     def reset(self) -> None:
-        """Forget what was heard: at the start of a stream and after a gap."""
+        """Forget what was heard, its level included: at the start of a stream, after a gap, on a change of device or channel."""
         ...
 
 

@@ -8,7 +8,8 @@ class Problem(StrEnum):
     """The codes of `Problems` and `Degraded` on the bus, most severe first: the order of declaration is the contract.
 
     First what keeps every word from being recognized, then what keeps it from being heard, then what may keep it from
-    becoming text, then what makes recognition slower. Among the last, what no retry helps comes before what a new process helps, and that before what time helps.
+    becoming text, then what makes recognition slower. Among the last, what no retry helps comes before what a new
+    process helps, and that before what time helps.
     A new code is added here, at its rank, and to the prose of `Problems` in dbus/org.coldvox.Daemon1.xml.
     """
 
@@ -24,6 +25,8 @@ class Problem(StrEnum):
     """The microphone in use is muted, or its volume is zero."""
     NO_WORDS = "no-words"
     """The last session in which speech was heard gave no words."""
+    MICROPHONE_QUIET = "microphone-quiet"
+    """Speech has been so quiet for long that words are likely to be lost: the microphone's volume is low, or it is far away."""
     MICROPHONE_CHANNEL = "microphone-channel"
     """The microphone lacks the channel that the settings name, and is heard as with `auto`."""
     DRIVER_MISMATCH = "driver-mismatch"

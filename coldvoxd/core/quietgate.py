@@ -3,6 +3,9 @@
 While nobody dictates, most of what a microphone hears is the same quiet for hours. Once the detector has found nothing in it for ten
 seconds, frames just as loud as that quiet are not shown to it. The first one that is louder, or quieter, is, after the last frames
 before it, so that the detector's memory is what it would be.
+
+The detector adapts to the level of speech during a session only. At rest its gain is constant: frames that are shown to it late get
+the gain that they would have had, and each session begins the same, whatever was heard before it.
 """
 
 from collections import deque
@@ -37,6 +40,7 @@ class QuietGate:
         self._quiet_frames = 0
         self._middle_db = 0.0
         self._probability = 0.0
+        detector.follow_level(False)
         self.passed_over = 0
         """Frames that were not scored when they came."""
 
@@ -51,6 +55,7 @@ class QuietGate:
             return self._probability
         while self._unseen:
             self._see(self._unseen.popleft())
+        self._detector.follow_level(not at_rest)
         return self._see(samples)
 
     def reset(self) -> None:

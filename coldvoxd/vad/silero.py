@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.errors import InputFault, ModelInvalid
+from coldvoxd.core.leveling import Leveler
+from coldvoxd.core.levels import level_db
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 from coldvoxd.ort import open_session
 
@@ -20,31 +22,50 @@ CONTEXT_SAMPLES = 64
 class SileroDetector:
     """The SpeechDetector port. Scores frames on the thread that calls, in about 150 us each.
 
+    The model hears each frame, and the context before it, at one gain (`coldvoxd.core.leveling`). Where `leveled` is False
+    it hears them as they were recorded, which only a comparison needs.
     Raises ModelInvalid at construction where the model file is not the one that was shipped.
     """
 
-    def __init__(self, threads: int = 1, model: Path = MODEL) -> None:
+    def __init__(self, threads: int = 1, model: Path = MODEL, *, leveled: bool = True) -> None:
         _verify(model)
         self._session = open_session(model, threads=threads)
+        self._recorded = np.zeros(CONTEXT_SAMPLES + FRAME_SAMPLES, dtype=np.float32)
+        """The context and the frame before amplification, so that the next gain applies to all of its own context."""
         self._input = np.zeros((1, CONTEXT_SAMPLES + FRAME_SAMPLES), dtype=np.float32)
         self._feeds: dict[str, npt.NDArray[np.generic]] = {
             "input": self._input,
             "state": np.zeros((2, 1, 128), dtype=np.float32),
             "sr": np.array(SAMPLE_RATE, dtype=np.int64),
         }
+        self._leveler = Leveler() if leveled else None
+        self._follows_level = True
 
     def score(self, samples: npt.NDArray[np.int16]) -> float:
         """Speech probability 0..1 of int16 (512,), given all frames since the last reset. Raises InputFault."""
         if samples.shape != (FRAME_SAMPLES,) or samples.dtype != np.int16:
             raise InputFault(f"a frame to score is int16 ({FRAME_SAMPLES},), not {samples.dtype} {samples.shape}")
-        self._input[0, :CONTEXT_SAMPLES] = self._input[0, -CONTEXT_SAMPLES:]
-        np.multiply(samples, np.float32(1 / 32768), out=self._input[0, CONTEXT_SAMPLES:])
-        probability, self._feeds["state"] = self._session.run(("output", "stateN"), self._feeds)
-        return float(probability[0, 0])
+        recorded = self._recorded
+        recorded[:CONTEXT_SAMPLES] = recorded[-CONTEXT_SAMPLES:]
+        np.multiply(samples, np.float32(1 / 32768), out=recorded[CONTEXT_SAMPLES:])
+        gain = self._leveler.gain(float(max(recorded.max(), -recorded.min()))) if self._leveler else 1.0
+        np.multiply(recorded, np.float32(gain), out=self._input[0])
+        output, self._feeds["state"] = self._session.run(("output", "stateN"), self._feeds)
+        probability = float(output[0, 0])
+        if self._leveler and self._follows_level:
+            self._leveler.heard(probability, level_db(samples))
+        return probability
+
+    def follow_level(self, follow: bool) -> None:
+        if self._leveler and follow != self._follows_level:
+            self._leveler.forget()
+        self._follows_level = follow
 
     def reset(self) -> None:
-        self._input.fill(0.0)
+        self._recorded.fill(0.0)
         self._feeds["state"] = np.zeros((2, 1, 128), dtype=np.float32)
+        if self._leveler:
+            self._leveler.forget()
 
 
 def _verify(model: Path) -> None:

@@ -119,17 +119,21 @@ async def ask_for_keys(desktop: Gnome, stage: Stage) -> None:
             raise StageError(f"{what}: “{told}” where “{wanted}” was expected")
 
     refused = await stage.type_last("Refused.", desktop.answer_question(allow=False))
-    expect("refused", refused, "clipboard undelivered before: you did not allow it to press keys")
+    expect("refused", refused, "failed earlier=undelivered method=clipboard: you did not allow it to press keys")
     expect("the clipboard", await desktop.clipboard(), "Refused.")
     await until(lambda: letter(stage) == "", "nothing in the window")
     again = await stage.type_last("Refused.")
-    expect("refused before", again, "clipboard undelivered before: the desktop was told not to let it press keys")
+    expect(
+        "refused before",
+        again,
+        "failed earlier=undelivered method=clipboard: the desktop was told not to let it press keys",
+    )
     await until(desktop.is_in_letter, "the focus in the window")
     allowed = await stage.finish(stage.start_typing("--allow"), desktop.answer_question(allow=True))
     expect("allowed", allowed, "allowed")
     await until(desktop.is_in_letter, "the focus in the window")
     await desktop.copy("précieux")
-    expect("a long text", await stage.type_last(LONG), "pasted undelivered before")
+    expect("a long text", await stage.type_last(LONG), "delivered earlier=undelivered method=portal")
     await until(lambda: letter(stage) == LONG, "10,000 characters in the window, exactly")
     expect("the clipboard as it was", await desktop.clipboard(), "précieux")
 

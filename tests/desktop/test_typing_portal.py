@@ -46,7 +46,7 @@ def kept(tmp_path: Path) -> Path:
 async def test_what_is_said_is_pasted_and_the_person_is_asked_once(
     client: TypingClient, desktop: PortalDesktop, tmp_path: Path
 ) -> None:
-    assert await client.hear("One.", "Two ó.") == "pasted session=1 utterance=2"
+    assert await client.hear("One.", "Two ó.") == "delivered session=1 utterance=2 method=portal"
     assert (desktop.window, desktop.questions) == ("One. Two ó.", 1)
     assert stat.S_IMODE(kept(tmp_path).stat().st_mode) == 0o600
     await asyncio.to_thread(client.end)
@@ -72,21 +72,24 @@ async def test_a_refusal_is_told_and_not_asked_again(
     desktop.answers = [NO]
     told = await client.hear("One.")
     assert told == (
-        "clipboard session=1 utterance=1: you did not allow it to press keys; `coldvox-type --allow` asks for it again"
+        "failed session=1 utterance=1 method=clipboard: you did not allow it to press keys; `coldvox-type --allow` asks for it again; "
+        "it is in the clipboard"
     )
     assert (tmp_path / "copied").read_text() == "One."
-    assert (await client.hear("Two.")).startswith("clipboard session=2 utterance=1: the desktop was told not to let it")
+    assert (await client.hear("Two.")).startswith(
+        "failed session=2 utterance=1 method=clipboard: the desktop was told not to let it"
+    )
     assert (desktop.window, desktop.questions, desktop.sessions) == ("", 1, {})
     assert await client.allow() == (0, "allowed")
-    assert await client.hear("Three.") == "pasted session=3 utterance=1"
+    assert await client.hear("Three.") == "delivered session=3 utterance=1 method=portal"
     assert (desktop.window, desktop.questions) == ("Three.", 2)
 
 
 async def test_a_session_that_the_desktop_ended_is_begun_again(client: TypingClient, desktop: PortalDesktop) -> None:
     await client.hear("One.")
     desktop.close_sessions()
-    assert await client.hear("Two.") == "pasted session=2 utterance=1"
-    assert (desktop.window, desktop.questions) == ("One.Two.", 1)
+    assert await client.hear("Two.") == "delivered session=2 utterance=1 method=portal"
+    assert (desktop.window, desktop.questions) == ("One. Two.", 1)
 
 
 async def test_a_permission_that_was_revoked_is_asked_for_again(client: TypingClient, desktop: PortalDesktop) -> None:
@@ -94,7 +97,7 @@ async def test_a_permission_that_was_revoked_is_asked_for_again(client: TypingCl
     desktop.close_sessions()
     desktop.tokens.clear()
     desktop.answers = [NO]
-    assert (await client.hear("Two.")).startswith("clipboard session=2 utterance=1: you did not allow it")
+    assert (await client.hear("Two.")).startswith("failed session=2 utterance=1 method=clipboard: you did not allow it")
     assert (desktop.window, desktop.questions) == ("One.", 2)
 
 
@@ -102,19 +105,27 @@ async def test_a_window_that_takes_nothing_is_told(
     client: TypingClient, desktop: PortalDesktop, tmp_path: Path
 ) -> None:
     desktop.takes_pastes = False
-    assert await client.hear("One.") == "clipboard session=1 utterance=1: the window did not take what was pasted"
+    assert (
+        await client.hear("One.")
+        == "failed session=1 utterance=1 method=clipboard: the window did not take what was pasted; it is in the clipboard"
+    )
     assert (tmp_path / "copied").read_text() == "One."
 
 
 async def test_a_key_that_the_portal_does_not_know_is_told(client: TypingClient, desktop: PortalDesktop) -> None:
     client.settings.write_text('chord = "ctrl+ß"\n')
-    assert (await client.hear("One.")).startswith("clipboard session=1 utterance=1: ß is no key that can be pressed")
+    assert (await client.hear("One.")).startswith(
+        "failed session=1 utterance=1 method=clipboard: ß is no key that can be pressed"
+    )
     assert desktop.window == ""
 
 
 async def test_a_desktop_without_a_portal_leaves_it_in_the_clipboard(client: TypingClient, tmp_path: Path) -> None:
     told = await client.hear("One.")
-    assert told == "clipboard session=1 utterance=1: this desktop has no portal for pressing keys (RemoteDesktop)"
+    assert (
+        told
+        == "failed session=1 utterance=1 method=clipboard: this desktop has no portal for pressing keys (RemoteDesktop); it is in the clipboard"
+    )
     assert (tmp_path / "copied").read_text() == "One."
     assert await client.allow() == (1, "this desktop has no portal for pressing keys (RemoteDesktop)")
 
@@ -126,7 +137,7 @@ async def test_a_portal_that_ends_in_the_middle_of_its_question_is_told(
     hearing = asyncio.create_task(client.hear("One."))
     await eventually(lambda: desktop.questions == 1, what="the question")
     await desktop.end()
-    assert (await hearing).startswith("clipboard session=1 utterance=1: the desktop's portal failed")
+    assert (await hearing).startswith("failed session=1 utterance=1 method=clipboard: the desktop's portal failed")
 
 
 async def test_what_is_kept_and_makes_no_sense_is_as_nothing(
@@ -137,4 +148,4 @@ async def test_what_is_kept_and_makes_no_sense_is_as_nothing(
         kept(tmp_path).write_text(nonsense)
         desktop.close_sessions()
         await client.hear("One.")
-    assert (desktop.window, desktop.questions) == ("One.One.One.", 3)
+    assert (desktop.window, desktop.questions) == ("One. One. One.", 3)

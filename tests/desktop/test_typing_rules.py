@@ -91,8 +91,6 @@ def test_the_memory_is_bounded_and_outlives_its_process(tmp_path: Path) -> None:
     assert not again.knows((7, 0))
     assert again.knows((7, 1))
     assert again.knows((7, PAIRS))
-    assert again.knows_session(7)
-    assert not again.knows_session(8)
     again.keep("x" * (LONGEST + 1))
     assert len(memory.undelivered()) == LONGEST
 
@@ -103,3 +101,26 @@ def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
     assert not memory.knows((1, 1))
     memory.note((1, 1))
     assert memory.knows((1, 1))
+
+
+def test_of_a_text_that_was_added_the_rest_stays_and_others_stay_too(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "memory")
+    memory.add_undelivered("One.")
+    memory.add_undelivered("Two three.")
+    memory.add_undelivered("Four.")
+    memory.settle("Two three.", " three.")
+    assert memory.undelivered() == "One. three. Four."
+    memory.settle("One.", "")
+    memory.settle("Four.", "")
+    assert memory.undelivered() == "three."
+    memory.settle("Never added.", "Never added.")
+    assert memory.undelivered() == "three."
+    memory.settle("three.", "")
+    assert memory.undelivered() == ""
+
+
+def test_a_damaged_place_is_none(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "memory")
+    for nonsense in ("half of i", "[]"):
+        (tmp_path / "memory" / "place").write_text(nonsense)
+        assert memory.place() == {}

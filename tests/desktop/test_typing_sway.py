@@ -11,7 +11,7 @@ from tests.support.windows import SwayDesktop
 async def test_unicode_is_typed_exactly(sway_desktop: SwayDesktop, sway_client: TypingClient) -> None:
     window = sway_desktop.foot("typed")
     text = "Grüße an Zoë — 5 €, жить, 日本語, ok 😀."
-    assert await sway_client.hear(text) == "typed session=1 utterance=1 application=foot"
+    assert await sway_client.hear(text) == "delivered session=1 utterance=1 method=type application=foot"
     await window.wait_for(text)
 
 
@@ -21,8 +21,10 @@ async def test_what_is_long_is_pasted_and_the_clipboard_is_as_before(
     sway_desktop.copy("précieux")
     window = sway_desktop.foot("pasted")
     sway_client.settings.write_text('method = "paste"\n')
-    assert await sway_client.hear("Short.", long_text) == "pasted session=1 utterance=2 application=foot"
-    await window.wait_for(f"Short. {long_text}")
+    assert (
+        await sway_client.hear("Short.", long_text) == "delivered session=1 utterance=2 method=paste application=foot"
+    )
+    await window.wait_for(f"Short.{long_text}")
     assert sway_desktop.clipboard() == "précieux"
 
 
@@ -41,10 +43,10 @@ async def test_without_a_window_the_text_is_in_the_clipboard_and_last_offers_it(
 ) -> None:
     sway_desktop.run("swaymsg", "workspace empty")
     told = await sway_client.hear("To nobody.")
-    assert told == "clipboard session=1 utterance=1: no window has the focus"
+    assert told == "failed session=1 utterance=1 method=clipboard: no window has the focus; it is in the clipboard"
     assert sway_desktop.clipboard() == "To nobody."
     window = sway_desktop.foot("later")
-    assert await sway_client.last() == (0, "typed undelivered before application=foot")
+    assert await sway_client.last() == (0, "delivered earlier=undelivered method=type application=foot")
     await window.wait_for("To nobody.")
 
 
@@ -63,8 +65,8 @@ async def test_where_keys_are_refused_the_text_is_in_the_clipboard(
     window = sway_desktop.foot("refused")
     told = await sway_client.hear("Refused.")
     assert told == (
-        "clipboard session=1 utterance=1 application=foot: "
-        "wtype failed: Compositor does not support the virtual keyboard protocol"
+        "failed session=1 utterance=1 method=clipboard application=foot: "
+        "wtype failed: Compositor does not support the virtual keyboard protocol; it is in the clipboard"
     )
     assert sway_desktop.clipboard() == "Refused."
     assert window.text == ""

@@ -107,6 +107,7 @@ async def dictating(
     config: Path | None = None,
     program: str = "coldvoxd",
     extra_environment: Mapping[str, str] = MappingProxyType({}),
+    patience_s: float = PATIENCE_S,
     **settings: str,
 ) -> AsyncIterator[Dictating]:
     """The daemon with the bundled model on this sound server; settings of [microphone] as the environment writes them.
@@ -139,7 +140,7 @@ async def dictating(
             async with BusClient(session_bus.address) as client:
                 await client.subscribe()
                 daemon = Dictating(process, client, log)
-                await _until_it_answers(daemon)
+                await _until_it_answers(daemon, patience_s)
                 following = asyncio.create_task(daemon.follow())
                 try:
                     yield daemon
@@ -158,8 +159,8 @@ async def dictating(
                 process.wait()
 
 
-async def _until_it_answers(daemon: Dictating) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
+async def _until_it_answers(daemon: Dictating, patience_s: float) -> None:
+    deadline_s = time.monotonic() + patience_s
     while True:
         assert daemon.process.poll() is None, daemon.log
         with contextlib.suppress(BusError):

@@ -29,6 +29,10 @@ class PortalDesktop:
         """How often the person was asked."""
         self.clipboard_allowed = True
         self.takes_pastes = True
+        self.fetches_again_s = 0.0
+        """Where set, the window fetches what it pastes again after so many seconds, as Chromium does."""
+        self.reads_every_s = 0.0
+        """Where set, a program reads the clipboard every so many seconds once a session holds it."""
         self.window = ""
         """What was pasted into the window that has the focus."""
         self.clipboard: dict[str, bytes] = {}
@@ -188,12 +192,15 @@ class PortalDesktop:
 
     async def _on_SetSelection(self, message: Message, session: str, options: dict[str, Variant]) -> Message:  # noqa: N802
         kinds = options["mime_types"].value
+        first = not self._owner
         self._owner, self.clipboard = session, {}
         self._tell_owner(session, kinds)
         for kind in kinds[:1]:  # as a desktop does that keeps what a program leaves behind
             task = asyncio.ensure_future(self._keep(kind))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        if first and self.reads_every_s:
+            self._tasks.add(asyncio.ensure_future(self._read_again_and_again(kinds[0])))
         return Message.new_method_return(message)
 
     async def _on_SelectionRead(self, message: Message, session: str, kind: str) -> Message:  # noqa: N802
@@ -223,7 +230,15 @@ class PortalDesktop:
     async def _paste(self) -> None:
         kind = "text/plain;charset=utf-8"
         content = self.clipboard[kind] if not self._owner else await self._transfer(kind)
+        if self.fetches_again_s:
+            await asyncio.sleep(self.fetches_again_s)
+            content = self.clipboard[kind] if not self._owner else await self._transfer(kind)
         self.window += content.decode()
+
+    async def _read_again_and_again(self, kind: str) -> None:
+        while self._owner in self.sessions:
+            await asyncio.sleep(self.reads_every_s)
+            await self._transfer(kind)
 
     async def _keep(self, kind: str) -> None:
         owner = self._owner

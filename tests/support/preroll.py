@@ -27,6 +27,8 @@ EDGE_DB = -45.0
 BEFORE_S = (0.1, 2.5)
 DURING_S = (0.2, 1.2)
 """Between which times speech goes on before a start, and until the stop."""
+CUT_S = 0.5
+"""After a stop: its tail has been heard and the last utterance is cut."""
 BUSY_S = 300.0
 """For what a machine with nothing else to do does at once."""
 
@@ -90,7 +92,9 @@ def speaking(server: SoundServer) -> Iterator[None]:
 class Company:
     """Daemons that run at once: they are started two at a time, and dictate once all of them have been."""
 
-    def __init__(self, daemons: int = 1) -> None:
+    def __init__(self, daemons: int = 1, share_recognized: float = 1.0) -> None:
+        """Of the other sessions the utterances are cut, and the text is not waited for."""
+        self.share_recognized = share_recognized
         self.door = asyncio.Semaphore(2)
         self.together = asyncio.Barrier(daemons)
 
@@ -104,23 +108,28 @@ async def start_in_mid_speech(server: SoundServer, times: int, seed: int, compan
         runtime.mkdir(mode=0o700)
         environment = {FILE_VARIABLE: str(file), "RUNTIME_DIRECTORY": str(runtime)}
         async with company.door:
-            observed = dictating(server, program="tests.support.observed_daemon", extra_environment=environment)
+            observed = dictating(
+                server, program="tests.support.observed_daemon", extra_environment=environment, patience_s=BUSY_S
+            )
             daemon = await stack.enter_async_context(observed)
-            await daemon.until("Open", True)
+            await daemon.until("Open", True, patience_s=BUSY_S)
         await company.together.wait()
-        texts = [await _dictate(daemon, chance) for _ in range(times)]
+        texts = [await _dictate(daemon, chance, company.share_recognized) for _ in range(times)]
         metrics = await daemon.client.call("GetMetrics", interface=ENGINE)
-        await daemon.until("Session", 0, DICTATION)
+        await daemon.until("Session", 0, DICTATION, patience_s=BUSY_S)
         observations = tuple(Observation(**json.loads(line)) for line in file.read_text().splitlines())
     refused, gaps = metrics.get("frames-refused"), sum(metrics["gaps"].value.values())
     return Starts(observations, refused.value if refused is not None else 0, gaps, texts.count(""))
 
 
-async def _dictate(daemon: Dictating, chance: random.Random) -> str:
-    """The text of a session; on a machine that is very busy it comes by signal, or the microphone stands still meanwhile."""
+async def _dictate(daemon: Dictating, chance: random.Random, share_recognized: float) -> str | None:
+    """The text of a session, None where that isn't waited for; on a machine that is very busy it comes by signal, or the microphone stands still meanwhile."""
     await asyncio.sleep(chance.uniform(*BEFORE_S))  # of speech
     await _start(daemon)
     await asyncio.sleep(chance.uniform(*DURING_S))
+    if chance.random() >= share_recognized:
+        await _stop_and_cancel(daemon)
+        return None
     try:
         return str(await daemon.client.call("StopDictation"))
     except BusError as error:
@@ -129,6 +138,17 @@ async def _dictate(daemon: Dictating, chance: random.Random) -> str:
     await daemon.until("Session", 0, DICTATION, patience_s=BUSY_S)
     await daemon.client.settle()
     return str(daemon.client.bodies("DictationStopped")[-1][2])
+
+
+async def _stop_and_cancel(daemon: Dictating) -> None:
+    """Have what is being said cut as a stop does, and throw it away before it is text."""
+    try:
+        await daemon.client.call("ToggleDictation")
+        await asyncio.sleep(CUT_S)
+        await daemon.client.call("CancelDictation")
+    except BusError as error:
+        if not error.name.endswith(".NotActive"):  # it was text already
+            raise
 
 
 async def _start(daemon: Dictating) -> None:

@@ -42,13 +42,27 @@ class TypingClient:
         """Start it; it listens when this returns."""
         with self._log.open("ab") as log:
             before = self._log.read_text().count("ready\n")
-            self._process = subprocess.Popen(self._command(), env=self.environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self.command(), env=self.environment, stdout=log, stderr=log)
         await eventually(lambda: self._log.read_text().count("ready\n") > before, what="coldvox-type")
 
     def end(self, number: int = signal.SIGTERM) -> int:
         assert self._process is not None
         self._process.send_signal(number)
         return self._process.wait(PATIENCE_S)
+
+    def ask_to_end(self) -> None:
+        """SIGTERM, without waiting for its end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    async def has_ended(self) -> int:
+        """Its exit code, once it has."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, PATIENCE_S)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.end(signal.SIGKILL)
 
     async def last(self) -> tuple[int, str]:
         """`coldvox-type --last`: its exit code and what it says."""
@@ -60,7 +74,7 @@ class TypingClient:
 
     async def _run(self, option: str) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *self._command(option), env=self.environment, stderr=asyncio.subprocess.PIPE
+            *self.command(option), env=self.environment, stderr=asyncio.subprocess.PIPE
         )
         _, words = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         assert process.returncode is not None
@@ -76,6 +90,13 @@ class TypingClient:
         self.running.control.toggle(":1.0", 0.0)
         return self.told[-1]
 
+    async def say_all(self, *texts: str) -> None:
+        """A session in which these are said at once; returns without waiting for what becomes of them."""
+        self.running.control.start(":1.0", SessionOptions(), 0.0)
+        for text in texts:
+            self.running.control.say(text)
+        self.running.control.toggle(":1.0", 0.0)
+
     def again(self, session: int, utterance: int, text: str) -> None:
         """What a daemon that came back tells once more."""
         known = Transcript(session, utterance, text, 0.0, 1.0, 0.5, "CPUExecutionProvider", 1.0, retried=True)
@@ -84,7 +105,8 @@ class TypingClient:
     async def _until_told(self, lines: int) -> None:
         await eventually(lambda: len(self.told) >= lines, what="what became of the text")
 
-    def _command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
+        """Its command line."""
         return [sys.executable, "-m", "coldvox_type", *arguments]
 
 

@@ -39,6 +39,12 @@ root.title(sys.argv[2])
 text = (tkinter.Entry if sys.argv[3] == "entry" else tkinter.Text)(root)
 text.pack()
 text.focus_force()
+def paste_twice(event):
+    root.clipboard_get()
+    root.after(300, lambda: text.insert("insert", root.clipboard_get()))
+    return "break"
+if sys.argv[3] == "page":
+    text.bind("<<Paste>>", paste_twice)
 def tell():
     content = text.get() if sys.argv[3] == "entry" else text.get("1.0", "end-1c")
     with open(sys.argv[1] + ".new", "w", encoding="utf-8") as file:
@@ -150,6 +156,14 @@ class XDesktop(Desktop):
 
     def clipboard(self) -> str:
         return self.run("xclip", "-o", "-selection", "clipboard")
+
+    @property
+    def is_copied(self) -> bool:
+        """Something is in the clipboard; it is not fetched."""
+        command = ["xclip", "-o", "-selection", "clipboard", "-t", "TARGETS"]
+        return (
+            subprocess.run(command, env=self.environment, capture_output=True, timeout=30, check=False).returncode == 0
+        )
 
     def copy(self, text: str, selection: str = "clipboard") -> None:
         subprocess.run(

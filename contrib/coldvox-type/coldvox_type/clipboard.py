@@ -1,21 +1,21 @@
-"""The clipboard, borrowed for one paste: what was in it is saved before and put back after."""
+"""The selections of X11 and Wayland, by the desktop's programs: saved, offered to a paste, and put back."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from coldvox_type.faults import Refused
+from coldvox_type.loans import Loan
 from coldvox_type.programs import LIMIT_S, run, start
 from coldvox_type.settings import Selection
 from coldvox_type.surroundings import on_wayland
+from coldvox_type.waiting import until
 
-TAKEN_LIMIT_S = 2.0
-"""How long a window may take to fetch what the chord pastes."""
-SETTLE_S = 0.1
-"""Clipboard managers look at something new at once; what is asked for later is asked for by the window."""
 LARGEST_BYTES = 64 << 20
+ENDING_S = 0.5
+"""How long the program may take to see that it was replaced."""
 _WISHED = (
     "x-special/gnome-copied-files",
     "image/png",
@@ -37,14 +37,18 @@ class Saved:
     content: bytes = b""
 
 
-class Offer:
-    """Text that is in the selection as long as the program that holds it runs."""
+class ProgramOffer:
+    """Text that is in the selection while the program that holds it runs."""
 
-    def __init__(self, process: asyncio.subprocess.Process, served: re.Pattern[bytes]) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, *, held: re.Pattern[bytes], served: re.Pattern[bytes]
+    ) -> None:
+        """`held` and `served` are what the program prints once it has the selection, and for each fetch."""
+        self.fetched_s: list[float] = []
         self._process = process
+        self._held = held
         self._served = served
-        self._count = 0
-        self._changed = asyncio.Condition()
+        self._has_selection = asyncio.Event()
         self._reading = asyncio.ensure_future(self._read())
 
     @property
@@ -52,55 +56,88 @@ class Offer:
         """Something newer is in the selection."""
         return self._process.returncode is not None
 
-    async def settled(self) -> int:
-        """How often the text was fetched by those who watch the clipboard."""
-        await asyncio.sleep(SETTLE_S)
-        return self._count
-
-    async def fetched(self, before: int) -> None:
-        """Until somebody has fetched it beyond `before`; Refused where nobody does."""
-        try:
-            async with asyncio.timeout(TAKEN_LIMIT_S), self._changed:
-                await self._changed.wait_for(lambda: self._count > before)
-        except TimeoutError:
-            raise Refused("the window did not take what was pasted") from None
-        await asyncio.sleep(SETTLE_S)  # what is long goes in several pieces
+    async def until_held(self) -> None:
+        """Return when the program has the selection; Refused where it does not get it."""
+        waiting = asyncio.ensure_future(self._has_selection.wait())
+        await asyncio.wait([waiting, self._reading], timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not self._has_selection.is_set():
+            await self.end()
+            raise Refused(f"the clipboard could not be set within {LIMIT_S:g} s")
 
     async def end(self) -> None:
-        if self._process.returncode is None:
+        """End the program; the selection is empty then, unless something newer is in it."""
+        # Where it was replaced it ends by itself. asyncio loses the exit code of a process that is signalled as it ends.
+        if not await until(lambda: self.replaced, ENDING_S):
             self._process.terminate()
         await self._process.wait()
         await self._reading
 
     async def _read(self) -> None:
-        """The programs tell on standard error whenever they have handed the text out."""
+        """The programs report on standard error whenever they have handed the text out."""
         assert self._process.stderr is not None
         async for line in self._process.stderr:
             if self._served.search(line):
-                async with self._changed:
-                    self._count += 1
-                    self._changed.notify_all()
+                self.fetched_s.append(asyncio.get_running_loop().time())
+            elif self._held.search(line):
+                self._has_selection.set()
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramBoard:
+    """A selection, by xclip in X11 and wl-clipboard in Wayland."""
+
+    environment: Mapping[str, str]
+    selection: Selection
+
+    async def save(self) -> Saved:
+        """What is in it, in the kind that says most; Refused where it cannot be read: it would be lost."""
+        return await _save(self.environment, self.selection)
+
+    async def offer(self, text: str) -> ProgramOffer:
+        """The selection holds `text` when this returns."""
+        offer = await _offer(text, self.environment, self.selection)
+        await offer.until_held()
+        return offer
+
+    async def put_back(self, saved: Saved) -> None:
+        """Nothing is done where nothing was in it: the end of the offer empties it."""
+        if saved.kind:
+            await _hold(saved, self.environment, self.selection)
+        elif on_wayland(self.environment):
+            await run("wl-copy", "--clear", *_primary(self.selection), environment=self.environment)
+
+    async def leave(self, text: str, saved: Saved) -> None:
+        """The clipboard keeps `text`. The primary selection holds what you last marked, so that comes back."""
+        if self.selection is Selection.PRIMARY:
+            await self.put_back(saved)
+        await put(text, self.environment)
+
+
+class Clipboards:
+    """The loans of this process. Event loop only."""
+
+    def __init__(self, locks: Callable[[str], Path]) -> None:
+        """`locks` names the file of a lock."""
+        self._locks = locks
+        self._loans: dict[tuple[str, str, Selection], Loan[Saved]] = {}
+
+    def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan[Saved]:
+        """Of this desktop's selection."""
+        key = environment.get("WAYLAND_DISPLAY", ""), environment.get("DISPLAY", ""), selection
+        if key not in self._loans:
+            self._loans[key] = Loan(ProgramBoard(environment, selection), self._locks(selection))
+        return self._loans[key]
+
+    async def close(self) -> None:
+        """Return when all have their own content again."""
+        for loan in self._loans.values():
+            await loan.close()
 
 
 async def put(text: str, environment: Mapping[str, str], selection: Selection = Selection.CLIPBOARD) -> None:
     """Leave `text` in the selection."""
     await _hold(Saved(_text_kind(environment), text.encode()), environment, selection)
-
-
-@asynccontextmanager
-async def borrowed(text: str, environment: Mapping[str, str], selection: Selection) -> AsyncIterator[Offer]:
-    """The selection holds `text` within, and afterwards what it held before, unless something newer has come."""
-    before = await _save(environment, selection)
-    offer = await _offer(text, environment, selection)
-    try:
-        yield offer
-    finally:
-        newer = offer.replaced
-        if not newer and before.kind:
-            await _hold(before, environment, selection)
-        elif not newer and on_wayland(environment):
-            await run("wl-copy", "--clear", *_primary(selection), environment=environment)
-        await offer.end()
 
 
 async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
@@ -130,18 +167,19 @@ async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
     return Saved(kind, content)
 
 
-async def _offer(text: str, environment: Mapping[str, str], selection: Selection) -> Offer:
+async def _offer(text: str, environment: Mapping[str, str], selection: Selection) -> ProgramOffer:
     if on_wayland(environment):
-        # Tells each message of the protocol on standard error; `send` is somebody's request for the content.
-        told = {**environment, "WAYLAND_DEBUG": "client"}
+        # Each message of the protocol is printed to standard error; `send` is somebody's request for the content.
+        debugging = {**environment, "WAYLAND_DEBUG": "client"}
         arguments = ["--foreground", "--type", "text/plain;charset=utf-8", *_primary(selection)]
         arguments += await _sensitive(environment)
-        process = await start("wl-copy", *arguments, environment=told)
-        offer = Offer(process, re.compile(rb"source[a-z0-9_]*[@#]\d+\.send\("))
+        process = await start("wl-copy", *arguments, environment=debugging)
+        held, served = rb"set_(primary_)?selection\(", rb"source[a-z0-9_]*[@#]\d+\.send\("
     else:
         process = await start("xclip", "-i", "-verbose", "-selection", selection, environment=environment)
-        # The first such line comes before anybody has asked.
-        offer = Offer(process, re.compile(rb"Waiting for selection request number (?!1\b)\d+"))
+        waiting = rb"Waiting for selection request number "  # the first one comes before anybody has asked
+        held, served = waiting + rb"1\b", waiting + rb"(?!1\b)\d+"
+    offer = ProgramOffer(process, held=re.compile(held), served=re.compile(served))
     assert process.stdin is not None
     process.stdin.write(text.encode())
     process.stdin.close()

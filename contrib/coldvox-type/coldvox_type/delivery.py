@@ -1,32 +1,81 @@
 """One text on its way into the window that has the focus, and what became of it."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from coldvox_type import rungs
+from coldvox_type.clipboard import Clipboards
 from coldvox_type.faults import Interrupted, Refused
-from coldvox_type.focus import UNKNOWN, focused
+from coldvox_type.fetches import Taken
+from coldvox_type.focus import UNKNOWN, Focus, focused
+from coldvox_type.held_keys import until_released
 from coldvox_type.remote import Remote
-from coldvox_type.rungs import Result, Target
+from coldvox_type.rungs import Pasted, Target
 from coldvox_type.settings import Method, Settings
-from coldvox_type.surroundings import graphical_environment
+from coldvox_type.surroundings import graphical_environment, on_wayland
 
 _KEPT = {"\n", "\t"}
-_RUNGS = {
-    Method.TYPE: rungs.type_text,
-    Method.PASTE: rungs.paste,
-    Method.PORTAL: rungs.paste_by_portal,
-    Method.CLIPBOARD: rungs.leave_in_clipboard,
-}
+_PASTES = {Method.PASTE: rungs.paste, Method.PORTAL: rungs.paste_by_portal}
+
+Joint = Callable[[Focus], Awaitable[str]]
+"""What goes before a text in this window."""
+
+
+class Result(StrEnum):
+    """Whether a text arrived in a window."""
+
+    DELIVERED = "delivered"
+    UNSURE = "unsure"
+    """It was typed or pasted, and may not have arrived."""
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """What became of a text."""
+
     result: Result
+    method: Method | None = None
+    """The last way that was tried; None where none was."""
     application: str = ""
     reason: str = ""
-    """Why it was not the first way that was tried."""
+    """Why it is not certain, or was not the first way that was tried."""
     undelivered: str = ""
     """What is not in a window."""
+    in_clipboard: bool = False
+    """The text was left in the clipboard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A text that was put into a window or not; of a paste it is known later which."""
+
+    outcome: Outcome
+    """As it looks now."""
+    focus: Focus = UNKNOWN
+    environment: Mapping[str, str] = field(default_factory=dict)
+    pasted: Pasted | None = None
+
+    async def settled(self) -> Outcome:
+        """What became of it."""
+        if self.pasted is None:
+            return self.outcome
+        verdict = await self.pasted
+        reasons = [reason for reason in (self.outcome.reason, _REASONS[verdict.taken], verdict.fault) if reason]
+        outcome = replace(self.outcome, reason="; ".join(reasons))
+        if verdict.taken is Taken.BY_WINDOW:
+            return outcome
+        in_clipboard = verdict.taken is Taken.BY_READER and not verdict.fault
+        return replace(outcome, result=Result.UNSURE, in_clipboard=in_clipboard)
+
+
+_REASONS = {
+    Taken.BY_WINDOW: "",
+    Taken.BY_NONE: "something newer came into the clipboard before anything fetched it",
+    Taken.BY_READER: "a program reads the clipboard again and again, and nothing shows that the window did; it is in the clipboard",
+    Taken.UNCLEAR: "it was fetched late, so that may not have been the window",
+}
 
 
 def plain(text: str) -> str:
@@ -34,27 +83,52 @@ def plain(text: str) -> str:
     return "".join(character for character in text if character.isprintable() or character in _KEPT)
 
 
-async def deliver(text: str, settings: Settings, remote: Remote) -> Outcome:
+async def deliver(text: str, settings: Settings, remote: Remote, clipboards: Clipboards, joint: Joint) -> Attempt:
     """Type, paste or leave `text`; never raises for what desktops do."""
     environment = await graphical_environment()
     reasons: list[str] = []
     try:
+        if not on_wayland(environment) and environment.get("DISPLAY"):
+            await until_released(environment)
         focus = await focused(environment)
         rule = settings.rule_for(focus.application)
         methods = rungs.ways(rule, text, environment)
+        text = await joint(focus) + text
     except Refused as fault:
         reasons.append(str(fault))
         focus, rule, methods = UNKNOWN, settings.rule, [Method.CLIPBOARD]
-    target = Target(environment, focus, rule, remote)
+    target = Target(environment, focus, rule, remote, clipboards)
     for method in methods:
         try:
-            result = await _RUNGS[method](target, text)
+            outcome, pasted = await _try(method, target, text)
         except Interrupted as fault:
-            return Outcome(Result.FAILED, focus.application, str(fault), fault.rest)
+            outcome = Outcome(Result.FAILED, method, focus.application, str(fault), fault.rest)
+            return Attempt(outcome, focus, environment)
         except Refused as fault:
             if str(fault) not in reasons:
                 reasons.append(str(fault))
             continue
-        undelivered = text if result is Result.CLIPBOARD else ""
-        return Outcome(result, focus.application, "; ".join(reasons), undelivered)
-    return Outcome(Result.FAILED, focus.application, "; ".join(reasons), text)
+        reason = "; ".join([*reasons, outcome.reason] if outcome.reason else reasons)
+        return Attempt(replace(outcome, reason=reason), focus, environment, pasted)
+    outcome = Outcome(Result.FAILED, None, focus.application, "; ".join(reasons), text)
+    return Attempt(outcome, focus, environment)
+
+
+async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Pasted | None]:
+    """Raises Refused and Interrupted."""
+    application = target.focus.application
+    if method in _PASTES:
+        return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, text)
+    if method is Method.TYPE:
+        if await rungs.type_text(target, text):
+            return Outcome(Result.DELIVERED, method, application), None
+        known = bool(target.focus.window)
+        reason = (
+            "the focus moved at the end of it" if known else "this desktop does not report which window has the focus"
+        )
+        return Outcome(Result.UNSURE, method, application, reason), None
+    await rungs.leave_in_clipboard(target, text)
+    asked = target.rule.method is Method.CLIPBOARD
+    result = Result.UNSURE if asked else Result.FAILED
+    reason = "it is left in the clipboard, as type.toml has it" if asked else "it is in the clipboard"
+    return Outcome(result, method, application, reason, text, in_clipboard=True), None

@@ -1,11 +1,13 @@
-"""What outlives this process within a login: which texts were handled, and those that never reached a window."""
+"""What outlives this process within a login: which texts were handled, the last one, and those that reached no window."""
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+from coldvox_type.locks import FileLock
 
 PAIRS = 256
 LONGEST = 100_000
@@ -27,31 +29,36 @@ class Memory:
         base = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
         return cls(Path(base) / "coldvox-type")
 
-    @contextmanager
-    def delivering(self) -> Iterator[None]:
-        """Two of us never type at once: waits for the other. Blocks."""
-        descriptor = os.open(self._directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    def lock(self, name: str) -> Path:
+        """Where this login's lock of that name is."""
+        return self._directory / f"{name}.lock"
+
+    @asynccontextmanager
+    async def delivering(self) -> AsyncIterator[None]:
+        """Two of us never type at once: waits for the other."""
+        lock = FileLock(self.lock("delivering"))
+        await lock.acquire()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(descriptor)
+            lock.release()
 
     def knows(self, pair: Pair) -> bool:
         return list(pair) in self._pairs()
-
-    def knows_session(self, session: int) -> bool:
-        """Something of it was handled."""
-        return any(pair[0] == session for pair in self._pairs())
 
     def note(self, pair: Pair) -> None:
         self._write("handled", json.dumps([*self._pairs(), pair][-PAIRS:]))
 
     def undelivered(self) -> str:
-        try:
-            return (self._directory / "undelivered").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return ""
+        """What never reached a window; empty where all did."""
+        return self._read("undelivered")
+
+    def last(self) -> str:
+        """The last text, whatever became of it; empty where there was none."""
+        return self._read("last")
+
+    def note_last(self, text: str) -> None:
+        self._write("last", text[-LONGEST:])
 
     def keep(self, text: str) -> None:
         """`text` is what is undelivered now, and nothing else."""
@@ -59,6 +66,39 @@ class Memory:
             self._write("undelivered", text[-LONGEST:])
         else:
             (self._directory / "undelivered").unlink(missing_ok=True)
+
+    def add_undelivered(self, text: str) -> None:
+        """`text` comes behind what is undelivered."""
+        older = self.undelivered()
+        self.keep(f"{older} {text.strip()}".strip() if older else text)
+
+    def settle(self, text: str, rest: str) -> None:
+        """Of `text`, which was added, only `rest` is still undelivered. Nothing happens where it is gone already."""
+        before, found, after = self.undelivered().rpartition(text.strip())
+        if found:
+            alone = not (before.strip() or after.strip())
+            parts = (before.strip(), rest.strip(), after.strip())
+            self.keep(rest if alone else " ".join(part for part in parts if part))
+
+    def place(self) -> Mapping[str, Any]:
+        """What `note_place` has noted; empty where that is nothing."""
+        try:
+            found = json.loads(self._read("place") or "{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def note_place(self, place: Mapping[str, Any] | None) -> None:
+        if place is None:
+            (self._directory / "place").unlink(missing_ok=True)
+        else:
+            self._write("place", json.dumps(place))
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self._directory / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
     def _pairs(self) -> list[list[int]]:
         try:

@@ -31,6 +31,8 @@ async def start(
             stdin=asyncio.subprocess.PIPE,
             stdout=output,
             stderr=output,
+            # What holds the clipboard reports on a pipe to us, and must outlive us: SIGPIPE stays ignored.
+            restore_signals=False,
         )
     except FileNotFoundError:
         raise missing(program) from None

@@ -16,8 +16,10 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvox_type.clipboard import LARGEST_BYTES, SETTLE_S, TAKEN_LIMIT_S
+from coldvox_type.clipboard import LARGEST_BYTES
 from coldvox_type.faults import Refused
+from coldvox_type.loans import Loan
+from coldvox_type.waiting import until
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.portal import SESSION, Portal, PortalFault, PortalMissing, PortalRefused
 
@@ -89,8 +91,10 @@ class Permission:
 class Remote:
     """Opens the portal's session when it is needed, and gives it back when it isn't. Event loop only."""
 
-    def __init__(self, connection: Connection, permission: Permission | None = None) -> None:
+    def __init__(self, connection: Connection, lock: Path, permission: Permission | None = None) -> None:
+        """`lock` is the file that says whose loan the clipboard is."""
         self._connection = connection
+        self._lock = lock
         self._permission = permission or Permission.kept()
         self._stack: AsyncExitStack | None = None
         self._open: OpenSession | None = None
@@ -119,8 +123,10 @@ class Remote:
             self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._close_soon)
 
     async def close(self) -> None:
-        """Give the session back."""
-        self._open = None
+        """Give the session back, the clipboard first."""
+        opened, self._open = self._open, None
+        if opened:
+            await opened.loan.close()
         stack, self._stack = self._stack, None
         if stack:
             await stack.aclose()
@@ -157,7 +163,7 @@ class Remote:
     async def _granted(self, portal: Portal, stack: AsyncExitStack) -> "OpenSession":
         path = await portal.create_session(REMOTE)
         stack.push_async_callback(portal.close_session, path)
-        opened = OpenSession(portal, path)
+        opened = OpenSession(portal, path, self._lock)
         opened.listen(stack)
         options = {"types": Variant("u", KEYBOARD), "persist_mode": Variant("u", UNTIL_REVOKED)}
         if self._permission.token:
@@ -176,9 +182,11 @@ class Remote:
 class OpenSession:
     """A session that a person has allowed: keys, and mostly the clipboard."""
 
-    def __init__(self, portal: Portal, path: str) -> None:
+    def __init__(self, portal: Portal, path: str, lock: Path) -> None:
         self._portal = portal
         self._path = path
+        self.loan = Loan(self, lock)
+        """Of the clipboard, where the session has it."""
         self.gone = False
         """The desktop or the portal has ended it."""
         self.has_clipboard = False
@@ -215,24 +223,30 @@ class OpenSession:
                 with suppress(PortalFault):
                     await self._key(code, down=False)
 
-    @asynccontextmanager
-    async def borrowed(self, text: str) -> AsyncIterator["Content"]:
-        """The clipboard holds `text` within, and afterwards what it held before, unless something newer has come."""
-        before = await self._save()
-        offer = Content(dict.fromkeys(TEXT_KINDS, text.encode()) | {SECRET_KIND: b"secret"})
+    async def offer(self, text: str) -> "Content":
+        """The clipboard holds `text` when this returns. Raises SessionGone."""
+        offer = Content(self, dict.fromkeys(TEXT_KINDS, text.encode()) | {SECRET_KIND: b"secret"})
         try:
             await self._hold(offer)
         except PortalFault as fault:
             self.gone = True
             raise SessionGone(f"the clipboard can't be used: {fault}") from fault
-        try:
-            yield offer
-        finally:
-            if self._ours is offer:
-                with suppress(PortalFault):
-                    await self._put_back(Content(before))
+        return offer
 
-    async def _save(self) -> Mapping[str, bytes]:
+    async def put_back(self, saved: Mapping[str, bytes]) -> None:
+        """The desktop takes a copy at once, so that it outlives this session. Raises Refused."""
+        await self._keep(Content(self, saved))
+
+    async def leave(self, text: str, saved: Mapping[str, bytes]) -> None:
+        """The clipboard keeps `text`. Raises Refused."""
+        del saved
+        await self._keep(Content(self, dict.fromkeys(TEXT_KINDS, text.encode())))
+
+    def holds(self, content: "Content") -> bool:
+        """Nothing newer is in the clipboard."""
+        return self._ours is content and not self.gone
+
+    async def save(self) -> Mapping[str, bytes]:
         """What is in the clipboard, by kind. Refused where it can't be saved: it would be lost."""
         if self._ours is not None:
             return self._ours.by_kind
@@ -277,12 +291,13 @@ class OpenSession:
         kinds = {"mime_types": Variant("as", list(content.by_kind))}
         await self._portal.call(CLIPBOARD, "SetSelection", "oa{sv}", self._path, kinds)
 
-    async def _put_back(self, content: "Content") -> None:
-        """The desktop takes a copy at once, so that it outlives this session."""
-        await self._hold(content)
+    async def _keep(self, content: "Content") -> None:
+        try:
+            await self._hold(content)
+        except PortalFault as fault:
+            raise Refused(f"the desktop's portal failed: {fault}") from fault
         if content.by_kind:
-            with suppress(Refused):
-                await content.fetched(0, KEPT_LIMIT_S)
+            await until(lambda: bool(content.fetched_s), KEPT_LIMIT_S)
 
     def _changed(self, body: list[Any]) -> None:
         path, told = body
@@ -314,7 +329,7 @@ class OpenSession:
         except (PortalFault, OSError):
             return  # whoever wanted it has gone
         if content and given is not None:
-            await content.note_fetched()
+            content.fetched_s.append(asyncio.get_running_loop().time())
 
     async def _key(self, code: int, *, down: bool) -> None:
         await self._portal.call(REMOTE, "NotifyKeyboardKeycode", "oa{sv}iu", self._path, {}, code, int(down))
@@ -325,30 +340,19 @@ class OpenSession:
 
 @dataclass(slots=True, eq=False)
 class Content:
-    """What we hold in the clipboard, and how often it was fetched."""
+    """What we hold in the clipboard, and when it was fetched."""
 
+    session: OpenSession
     by_kind: Mapping[str, bytes]
-    _count: int = 0
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    fetched_s: list[float] = field(default_factory=list)
 
-    async def settled(self) -> int:
-        """How often it was fetched by those who watch the clipboard."""
-        await asyncio.sleep(SETTLE_S)
-        return self._count
+    @property
+    def replaced(self) -> bool:
+        """Something newer is in the clipboard, or the session has ended."""
+        return not self.session.holds(self)
 
-    async def fetched(self, before: int, limit_s: float = TAKEN_LIMIT_S) -> None:
-        """Until somebody has fetched it beyond `before`; Refused where nobody does."""
-        try:
-            async with asyncio.timeout(limit_s), self._changed:
-                await self._changed.wait_for(lambda: self._count > before)
-        except TimeoutError:
-            raise Refused("the window did not take what was pasted") from None
-        await asyncio.sleep(SETTLE_S)
-
-    async def note_fetched(self) -> None:
-        async with self._changed:
-            self._count += 1
-            self._changed.notify_all()
+    async def end(self) -> None:
+        """Nothing has to be ended: the clipboard is emptied by what is put back."""
 
 
 def _flat(kinds: Iterable[Any]) -> Iterable[str]:

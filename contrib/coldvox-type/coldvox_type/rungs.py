@@ -1,33 +1,26 @@
 """The ways into a window, each by one program of the desktop."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from enum import StrEnum
 
-from coldvox_type import clipboard
-from coldvox_type.clipboard import Offer
+from coldvox_type import clipboard, held_keys
+from coldvox_type.clipboard import Clipboards
 from coldvox_type.faults import Interrupted, Refused
 from coldvox_type.focus import Focus, focused
+from coldvox_type.loans import Verdict
 from coldvox_type.programs import run
-from coldvox_type.remote import Content, Remote, SessionGone
+from coldvox_type.remote import Remote, SessionGone
 from coldvox_type.settings import Method, Rule
 from coldvox_type.surroundings import on_wayland, presses_by_portal
 
 CHUNK = 80
-"""Characters that are typed before it is looked whether the focus is still where it was."""
+"""Characters that wtype types before the focus is looked at again."""
 LONGEST_TYPED = 400
 """What is longer is pasted where it can be: typing it would take seconds."""
 WTYPE_SETTLE_MS = 50
 """wtype brings a keyboard of its own; windows that haven't seen it yet miss its first keys."""
 _WTYPE_MODIFIERS = {"ctrl": "ctrl", "control": "ctrl", "shift": "shift", "alt": "alt", "super": "logo", "logo": "logo"}
-
-
-class Result(StrEnum):
-    TYPED = "typed"
-    PASTED = "pasted"
-    CLIPBOARD = "clipboard"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +31,32 @@ class Target:
     focus: Focus
     rule: Rule
     remote: Remote
+    clipboards: Clipboards
 
 
-async def type_text(target: Target, text: str) -> Result:
-    """Key by key, as far as the focus stays; Interrupted where it moved in the middle of it."""
-    if not on_wayland(target.environment) and not text.isascii():
+Pasted = asyncio.Future[Verdict]
+
+
+async def type_text(target: Target, text: str) -> bool:
+    """Key by key, as far as the focus stays; whether it is known to have stayed to the end.
+
+    Raises Refused where nothing was typed, and Interrupted with what was not.
+    """
+    if on_wayland(target.environment):
+        return await _by_wtype(target, text)
+    if not text.isascii():
         # xdotool would give keys new meanings while windows still read the last ones.
         raise Refused("xdotool can't type all of these characters reliably")
-    for start in range(0, len(text), CHUNK):
-        rest = text[start:]
-        if start:
-            await _still_there(target, rest)
-        try:
-            await _keys(target, text[start : start + CHUNK])
-        except Refused as fault:
-            if not start:
-                raise
-            raise Interrupted(str(fault), rest) from fault
-    return Result.TYPED
+    return await held_keys.type_keys(text, target.environment, target.rule.delay_ms)
 
 
-async def paste(target: Target, text: str) -> Result:
-    """By the clipboard and the application's own chord; the clipboard is as before afterwards."""
-    async with clipboard.borrowed(text, target.environment, target.rule.selection) as offer:
-        before = await offer.settled()
-        await _chord(target)
-        await offer.fetched(before)
-    return Result.PASTED
+async def paste(target: Target, text: str) -> Pasted:
+    """By the clipboard and the application's own chord; the clipboard gets its content back afterwards."""
+    loan = target.clipboards.loan(target.environment, target.rule.selection)
+    return await loan.paste(text, lambda: _chord(target))
 
 
-async def paste_by_portal(target: Target, text: str) -> Result:
+async def paste_by_portal(target: Target, text: str) -> Pasted:
     """As `paste`, with the keys and mostly the clipboard of the desktop's portal."""
     try:
         return await _paste_by_portal(target, text)
@@ -75,49 +64,58 @@ async def paste_by_portal(target: Target, text: str) -> Result:
         return await _paste_by_portal(target, text)
 
 
-async def _paste_by_portal(target: Target, text: str) -> Result:
+async def _paste_by_portal(target: Target, text: str) -> Pasted:
     async with target.remote.session() as session:
-        borrowed: AbstractAsyncContextManager[Content | Offer] = (
-            session.borrowed(text)
-            if session.has_clipboard
-            else clipboard.borrowed(text, target.environment, target.rule.selection)
-        )
-        async with borrowed as offer:
-            before = await offer.settled()
+
+        async def press() -> None:
             await session.tap(target.rule.chord)
-            await offer.fetched(before)
-    return Result.PASTED
+
+        if session.has_clipboard:
+            return await session.loan.paste(text, press)
+        return await target.clipboards.loan(target.environment, target.rule.selection).paste(text, press)
 
 
-async def leave_in_clipboard(target: Target, text: str) -> Result:
+async def leave_in_clipboard(target: Target, text: str) -> None:
+    """For the person to paste."""
     await clipboard.put(text, target.environment)
-    return Result.CLIPBOARD
 
 
-async def _still_there(target: Target, rest: str) -> None:
+async def _by_wtype(target: Target, text: str) -> bool:
+    for start in range(0, len(text), CHUNK):
+        rest = text[start:]
+        if start and not await _still_there(target, rest):
+            raise Interrupted(held_keys.MOVED, rest)
+        try:
+            await _keys(target, text[start : start + CHUNK])
+        except Refused as fault:
+            if not start:
+                raise
+            raise Interrupted(str(fault), rest) from fault
+    return bool(target.focus.window) and await _still_there(target, "")
+
+
+async def _still_there(target: Target, rest: str) -> bool:
+    """Also true where the desktop does not report the focus."""
     if not target.focus.window:
-        return
+        return True
     try:
-        now = await focused(target.environment)
+        return (await focused(target.environment)).window == target.focus.window
     except Refused as fault:
+        if not rest:
+            return False
         raise Interrupted(str(fault), rest) from fault
-    if now.window != target.focus.window:
-        raise Interrupted("another window got the focus in the middle of it", rest)
 
 
 async def _keys(target: Target, text: str) -> None:
     delay = str(target.rule.delay_ms)
     limit_s = 5 + len(text) * (target.rule.delay_ms + 20) / 1000
-    if on_wayland(target.environment):
-        command = ["wtype", "-s", str(WTYPE_SETTLE_MS), "-d", delay, "-"]
-    else:
-        command = ["xdotool", "type", "--clearmodifiers", "--delay", delay, "--file", "-"]
+    command = ["wtype", "-s", str(WTYPE_SETTLE_MS), "-d", delay, "-"]
     await run(*command, environment=target.environment, given=text.encode(), limit_s=limit_s)
 
 
 async def _chord(target: Target) -> None:
     if not on_wayland(target.environment):
-        await run("xdotool", "key", "--clearmodifiers", target.rule.chord, environment=target.environment)
+        await held_keys.press_chord(target.rule.chord, target.environment)
         return
     *modifiers, key = target.rule.chord.split("+")
     await run("wtype", *_wtype_chord(modifiers, key), environment=target.environment)

@@ -1,0 +1,151 @@
+"""Who fetched a paste: the window, or a program that reads the clipboard again and again. Times in seconds, no clock."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import pairwise
+from statistics import median_low
+
+PROMPT_S = 0.6
+"""A window fetches sooner after the chord on a machine that is not busy; Chromium's main process needs 20 to 50 ms."""
+QUIET_S = 1.3
+"""Without a fetch for this long the paste is over. More than a second, so that a reader that polls once a second shows."""
+TAKEN_LIMIT_S = 2.0
+"""How long a window may take to fetch what the chord pastes."""
+HOLD_LIMIT_S = 6.0
+"""The clipboard is given back after this, whatever is fetched."""
+
+_SAME_S = 0.03
+"""Fetches closer together are one read of several kinds."""
+_SHORTEST_S, _LONGEST_S = 0.1, 3.0
+"""Periods of clipboard readers that are looked for."""
+_FEWEST_BEATS = 3
+_EARLY, _LATE = 0.15, 0.6
+"""How far a beat may be off, as shares of the period: a reader that sleeps between its reads is late on a busy machine."""
+_LEAST_S = 0.06
+_EVEN = 1.35
+"""Between more uneven beats, a further fetch may be one that came early or late."""
+
+
+class Taken(Enum):
+    """What the fetches of a paste say."""
+
+    BY_WINDOW = auto()
+    BY_NONE = auto()
+    """There was no fetch, before something newer came into the clipboard or in all the time."""
+    BY_READER = auto()
+    """A program polls, and no fetch stands out from its rhythm."""
+    UNCLEAR = auto()
+    """The fetch came late: it may have been the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paste:
+    """When a text was offered and its chord pressed, and each fetch since the offer."""
+
+    offered_s: float
+    pressed_s: float
+    fetched_s: Sequence[float]
+    released_s: float = 0.0
+    """When its keys were released; a fetch may come before that."""
+    period_s: float = 0.0
+    """Of a reader that was seen at an earlier paste; 0 where none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Of a paste, as it looks now."""
+
+    taken: Taken
+    period_s: float
+    """Of a reader that polls; 0 where none is seen."""
+    last_s: float
+    """The last fetch that no reader explains, or the press."""
+
+    def over(self, paste: Paste, now_s: float) -> bool:
+        """Whether no further fetch by the window is to be expected."""
+        if now_s - paste.pressed_s >= HOLD_LIMIT_S:
+            return True
+        if (self.period_s or self.taken is Taken.BY_NONE) and now_s - paste.pressed_s < TAKEN_LIMIT_S:
+            return False
+        return self.taken in {Taken.BY_NONE, Taken.BY_READER} or now_s - self.last_s >= QUIET_S
+
+
+def examine(paste: Paste, now_s: float) -> Finding:
+    """Tell the window's fetches from a reader's."""
+    after = [time_s for time_s in paste.fetched_s if time_s > paste.pressed_s]
+    if not after:
+        return Finding(Taken.BY_NONE, paste.period_s, paste.pressed_s)
+    groups = list(_grouped(paste.fetched_s))
+    period_s, beats = _rhythm([group[0] for group in groups], paste, now_s)
+    if beats:
+        usual = median_low([len(groups[beat]) for beat in beats])
+        own = [
+            group[0]
+            for place, group in enumerate(groups)
+            if group[0] > paste.pressed_s and (place not in beats or len(group) > usual)
+        ]
+        taken = (
+            Taken.BY_WINDOW
+            if own and _unevenness([groups[beat][0] for beat in sorted(beats)]) <= _EVEN
+            else Taken.BY_READER
+        )
+        return Finding(taken, period_s, max(own, default=paste.pressed_s))
+    if after[-1] - after[0] > QUIET_S:
+        return Finding(Taken.BY_READER, paste.period_s, after[-1])
+    prompt = after[0] - max(paste.pressed_s, paste.released_s) <= PROMPT_S
+    return Finding(Taken.BY_WINDOW if prompt else Taken.UNCLEAR, paste.period_s, after[-1])
+
+
+def _grouped(times_s: Sequence[float]) -> Iterator[list[float]]:
+    group: list[float] = []
+    for time_s in times_s:
+        if group and time_s - group[-1] > _SAME_S:
+            yield group
+            group = []
+        group.append(time_s)
+    if group:
+        yield group
+
+
+def _rhythm(times_s: Sequence[float], paste: Paste, now_s: float) -> tuple[float, set[int]]:
+    """The period and the places of the longest series from the offer until now, of several the evenest; or nothing."""
+    best: tuple[float, set[int]] = (0.0, set())
+    best_rank = (0, 0.0)
+    for first in range(len(times_s)):
+        periods = [(time_s - times_s[first], _FEWEST_BEATS) for time_s in times_s[first + 1 :]]
+        if paste.period_s:
+            periods.append((paste.period_s, 1))
+        for period_s, fewest in periods:
+            if not _SHORTEST_S <= period_s <= _LONGEST_S:
+                continue
+            beats = _series(times_s, first, period_s)
+            pause_s = period_s + _late(period_s)
+            lasts = times_s[first] - paste.offered_s <= pause_s and now_s - times_s[beats[-1]] <= pause_s
+            rank = (len(beats), -_unevenness([times_s[beat] for beat in beats]))
+            if lasts and len(beats) >= fewest and rank > best_rank:
+                best, best_rank = (period_s, set(beats)), rank
+    return best
+
+
+def _series(times_s: Sequence[float], first: int, period_s: float) -> list[int]:
+    """The places of fetches that follow `first` at this period, each measured from the one before."""
+    early_s, late_s = max(_LEAST_S, _EARLY * period_s), _late(period_s)
+    beats = [first]
+    while True:
+        expected_s = times_s[beats[-1]] + period_s
+        later = range(beats[-1] + 1, len(times_s))
+        near = [place for place in later if -early_s <= times_s[place] - expected_s <= late_s]
+        if not near:
+            return beats
+        beats.append(min(near, key=lambda place: abs(times_s[place] - expected_s)))
+
+
+def _unevenness(beats_s: Sequence[float]) -> float:
+    """The longest pause between beats as a multiple of the shortest."""
+    pauses = [later - earlier for earlier, later in pairwise(beats_s)]
+    return max(pauses) / min(pauses) if pauses else 1.0
+
+
+def _late(period_s: float) -> float:
+    return max(_LEAST_S, _LATE * period_s)
