@@ -25,7 +25,7 @@ def main() -> int:
             asyncio.run(service.allow())
             _tell("allowed")
             return 0
-        memory = Memory.in_runtime_directory()
+        memory = _memory()
         if not arguments.last:
             asyncio.run(service.serve(memory, file, _tell))
             return 0
@@ -43,6 +43,14 @@ def main() -> int:
         _tell("nothing is undelivered")
         return FAILED
     return FAILED if outcome.result is Result.FAILED else 0
+
+
+def _memory() -> Memory:
+    """Raises Refused where the runtime directory is not this user's alone."""
+    try:
+        return Memory.in_runtime_directory()
+    except OSError as error:
+        raise Refused(f"texts can't be kept in {error.filename}: {error.strerror}") from error
 
 
 def _tell(line: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coldvoxd.private import create_private, make_private
+
 PAIRS = 256
 LONGEST = 100_000
 """Characters that are kept for `--last`; the oldest go first."""
@@ -18,8 +20,9 @@ class Memory:
     """Files that only this user can read, in the runtime directory, which ends with the login."""
 
     def __init__(self, directory: Path) -> None:
+        """Raises OSError where the directory is not this user's alone."""
         self._directory = directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(directory)
 
     @classmethod
     def in_runtime_directory(cls) -> "Memory":
@@ -30,7 +33,7 @@ class Memory:
     @contextmanager
     def delivering(self) -> Iterator[None]:
         """Two of us never type at once: waits for the other. Blocks."""
-        descriptor = os.open(self._directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        descriptor = os.open(self._directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -69,8 +72,6 @@ class Memory:
 
     def _write(self, name: str, content: str) -> None:
         part = self._directory / f"{name}.new"
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(create_private(part), "w", encoding="utf-8") as file:
             file.write(content)
         part.replace(self._directory / name)
