@@ -54,7 +54,8 @@ async def test_a_script_that_calls_200_times_is_served_whether_or_not_it_waits(
 ) -> None:
     for _ in range(HONEST):
         await client.call("SetProvider", "s", "cpu", interface=ENGINE)
-    await asyncio.gather(*(stranger.call("SetProvider", "s", "cpu", interface=ENGINE) for _ in range(HONEST)))
+    for _ in range(2):  # dbus-daemon itself lets a client wait for 128 answers
+        await asyncio.gather(*(stranger.call("SetProvider", "s", "cpu", interface=ENGINE) for _ in range(HONEST // 2)))
     assert len(running.control.providers) == 2 * HONEST
 
 
