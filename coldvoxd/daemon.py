@@ -491,9 +491,10 @@ def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
     try:
         return Spool(runtime / "spool", bus, tell)
     except OSError as error:
+        reason = "another coldvoxd uses it" if isinstance(error, BlockingIOError) else error.strerror
         tell(
-            f"What is said can't be kept in {runtime} ({error.strerror}): dictation goes on, but a crash would lose what "
-            "is not yet text. Does another coldvoxd use it?"
+            f"What is said can't be kept in {error.filename or runtime} ({reason}): dictation goes on, but a crash would "
+            "lose what is not yet text."
         )
         return None
 

@@ -9,7 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coldvoxd.core.errors import ColdvoxError, InvalidOption, LoadTimeout, NotReady, ProviderUnavailable, SettingsError
+from coldvoxd.core.errors import (
+    ColdvoxError,
+    InvalidOption,
+    LoadTimeout,
+    NotReady,
+    ProviderUnavailable,
+    SettingsError,
+    shown,
+)
 from coldvoxd.core.metrics import CardFigures, Figures, Metrics, Stage
 from coldvoxd.core.settings import Settings
 from coldvoxd.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
@@ -68,7 +76,7 @@ class Engine:
         except ProviderUnavailable as fault:
             if provider != self._settings.model.provider:  # which may be more than ONNX Runtime knows
                 raise InvalidOption(
-                    f"There is no execution provider {provider!r}. There are: "
+                    f"There is no execution provider {shown(provider)!r}. There are: "
                     f"{', '.join((AUTO, *available_providers()))}."
                 ) from fault
             name = ""

@@ -13,6 +13,7 @@ from coldvoxd.core import spooling
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.spooling import NumberedCut, Segment, SpoolDamaged, SpooledSession
 from coldvoxd.core.values import Utterance
+from coldvoxd.private import create_private
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ def create(path: Path, content: bytes) -> tuple[int, int]:
     Raises OSError, and then there is none.
     """
     new = path.with_suffix(".new")
-    fd = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = create_private(new, os.O_APPEND)
     try:
         size = write(fd, content)
         new.rename(path)

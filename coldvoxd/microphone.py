@@ -7,7 +7,7 @@ from typing import Protocol
 
 from coldvoxd.capture import CaptureCondition, CaptureKeeper
 from coldvoxd.core import channels
-from coldvoxd.core.errors import UnknownDevice
+from coldvoxd.core.errors import UnknownDevice, shown
 from coldvoxd.core.microphones import DEFAULT, Policy, SoundView, Source, find, policy_in_force
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import MicrophoneSettings
@@ -237,7 +237,7 @@ class MicrophoneKeeper:
         for known in listed:
             if name and name.casefold() in known.casefold():
                 return known
-        raise UnknownDevice(f"There is no microphone “{name}”. There are: {', '.join(listed) or 'none'}.")
+        raise UnknownDevice(f"There is no microphone “{shown(name)}”. There are: {', '.join(listed) or 'none'}.")
 
     def _choose(self, name: str) -> None:
         self._chosen = name

@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -13,12 +14,15 @@ from coldvoxd.core.endpointing import EndpointState, Lost, Scored
 from coldvoxd.core.spooling import NumberedCut, SpooledSession
 from coldvoxd.core.values import Frame, Utterance
 from coldvoxd.leftover import QUARANTINE, SEGMENTS, Leftover, append, create, quarantined, read_segment, write
+from coldvoxd.private import make_private
 
 log = logging.getLogger(__name__)
 
 SILENCE_BYTES = 512 * 1024
 """A file that holds nothing but silence is begun anew from this size on: about 16 s."""
 LOCK = "lock"
+OWN_NAMES = re.compile(rf"{QUARANTINE}|(\d+-\d+|{Path(QUARANTINE).stem})\.new")
+"""Beside segments, what the spool may delete: no other file is touched."""
 
 
 def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | None:
@@ -52,8 +56,9 @@ class Spool:
     """
 
     def __init__(self, directory: Path, bus: str, tell: Callable[[str], None]) -> None:
-        """Make the directory, and lock it. `bus` is the GUID of the bus of the sessions' callers. Raises OSError."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the directory, and lock it; it and its parent must be this user's alone. `bus` is the GUID of the bus of the sessions' callers. Raises OSError."""
+        make_private(directory.parent)
+        make_private(directory)
         self._directory = directory
         self._bus = bus
         self._tell = tell
@@ -138,9 +143,9 @@ class Spool:
             name = SEGMENTS.fullmatch(path.name)
             if path in own or path.name in {LOCK, QUARANTINE}:
                 continue
-            if name is None:
-                self._delete(path, "it is nothing of the spool's" if path.suffix != ".new" else "")
-            else:
+            if name is None and OWN_NAMES.fullmatch(path.name):
+                self._delete(path)
+            elif name is not None:
                 found.setdefault(int(name["session"]), []).append(path)
         for session, paths in sorted(found.items()):
             segments = {path: segment for path in paths if (segment := read_segment(path, self._delete)) is not None}
@@ -156,7 +161,7 @@ class Spool:
         for session in tuple(self._sessions):
             self.end(session)
         for path in self._directory.iterdir():
-            if path.name != LOCK:
+            if path.name != LOCK and (SEGMENTS.fullmatch(path.name) or OWN_NAMES.fullmatch(path.name)):
                 self._delete(path)
 
     def close(self) -> None:

@@ -164,6 +164,7 @@ need_for_system_tests() {
     if ! [[ -e /usr/lib/systemd/user/dbus.socket || -e /etc/systemd/user/dbus.socket ]]; then
         want dbus-user-session "the session bus of systemd --user"
     fi
+    have dbus-broker || want dbus-broker "the message bus of Fedora and Arch Linux: the bus tests run on it too (it does not replace yours)"
     if ! [[ -e /usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service ]]; then
         want "$(if package_exists polkitd; then echo polkitd; else echo policykit-1; fi)" \
             "allows a real logind to let the service delay a sleep, as on a desktop"

@@ -1,13 +1,12 @@
 """Who calls: the caller of the method being served, and callers that are watched until they leave the bus."""
 
-import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from dbus_next import DBusError, Message, MessageType
 
-from coldvoxd.bus.connection import BUS, Connection
+from coldvoxd.bus.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ def current_caller() -> Caller:
 
 
 class Callers:
-    """Notes the caller of each call, and tells when a watched one leaves. Event loop only."""
+    """Notes the caller of each call, and reports when a watched one leaves. Event loop only."""
 
     def __init__(self, connection: Connection, left: Callable[[str], None]) -> None:
         """`left` is called once with the name of each watched caller that leaves."""
@@ -42,36 +41,36 @@ class Callers:
         """Watch this caller; false where it has left already, and then it isn't watched."""
         self._watches[name] = self._watches.get(name, 0) + 1
         try:
-            # First the watch, then the question: whoever is still there to be asked can't leave unseen.
-            await self._connection.ask_bus("AddMatch", "s", _leaving_rule(name))
-            await self._connection.ask_bus("GetConnectionCredentials", "s", name)
+            owner = await self._connection.signals.follow(name, self._changed)
         except DBusError:
-            self.unwatch(name)
+            self._forget_one(name)
             return False
         except BaseException:
-            self.unwatch(name)
+            self._forget_one(name)
             raise
+        if not owner:
+            self.unwatch(name)
         return name in self._watches
 
     def unwatch(self, name: str) -> None:
         """Undo one `watch`; nothing where the caller has left."""
+        if self._forget_one(name):
+            self._connection.signals.unfollow(name, self._changed)
+
+    def _forget_one(self, name: str) -> bool:
+        """Whether it was watched."""
         count = self._watches.pop(name, 0)
-        if count == 0:
-            return
         if count > 1:
             self._watches[name] = count - 1
-        self._connection.tell_bus("RemoveMatch", "s", _leaving_rule(name))
+        return count > 0
+
+    def _changed(self, name: str, _after: str) -> None:
+        """A unique name changes its owner only once: it is never given again."""
+        if count := self._watches.pop(name, 0):
+            for _ in range(count):
+                self._connection.signals.unfollow(name, self._changed)
+            self._left(name)
 
     def _handle(self, message: Message) -> None:
         if message.message_type is MessageType.METHOD_CALL:
-            _caller.set(Caller(message.sender, time.monotonic()))
-        elif message.member == "NameOwnerChanged" and message.sender == BUS and message.signature == "sss":
-            name, _, new_owner = message.body
-            if not new_owner and (count := self._watches.pop(name, 0)):
-                for _ in range(count):
-                    self._connection.tell_bus("RemoveMatch", "s", _leaving_rule(name))
-                self._left(name)
-
-
-def _leaving_rule(name: str) -> str:
-    return f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{name}'"
+            _caller.set(Caller(message.sender, self._connection.arrived_s))

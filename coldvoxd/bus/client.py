@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from dbus_next import DBusError, Message, MessageFlag, MessageType, Variant
+from dbus_next import DBusError, Message, MessageFlag, Variant
 
-from coldvoxd.bus.connection import BUS, Connection
+from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
 from coldvoxd.bus.notifications import show
+from coldvoxd.bus.signals import Source
 from coldvoxd.core import errors
 
 CALL_LIMIT_S = 25.0
@@ -185,15 +186,12 @@ class DaemonClient:
 
     async def subscribe(self, *, sessions: bool = True) -> bool:
         """From now on events are kept for `next_event`; whether the daemon is there. Of files only our own have any."""
-        self._connection.add_message_handler(self._note)
         self._watching = asyncio.ensure_future(self._watch_bus())
-        await self._match(f"sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{BUS_NAME}'")
-        try:
-            self._daemon = await self._connection.ask_bus("GetNameOwner", "s", BUS_NAME)
-        except DBusError:
-            self._daemon = ""
-        for member in _EVENTS if sessions else ():
-            await self._match(f"sender='{BUS_NAME}',interface='{DICTATION}',member='{member}'")
+        signals = self._connection.signals
+        self._daemon = await signals.follow(BUS_NAME, self._owner_changed)
+        for member in _EVENTS:
+            source = Source(BUS_NAME, DICTATION, member, OBJECT_PATH)
+            await signals.subscribe(source, self._note, broadcast=sessions)
         return bool(self._daemon)
 
     async def next_event(self) -> Event:
@@ -230,31 +228,26 @@ class DaemonClient:
         if self._watching is not None:
             await self._watching
 
-    async def _match(self, rule: str) -> None:
-        await self._connection.ask_bus("AddMatch", "s", f"type='signal',{rule}")
+    def _owner_changed(self, before: str, after: str) -> None:
+        self._daemon = after
+        self._last_stopped = 0
+        if before:
+            self._events.put_nowait(Event("daemon-gone", {}))
+        if after:
+            self._events.put_nowait(Event("daemon-here", {}))
 
     def _note(self, message: Message) -> None:
-        if message.message_type is not MessageType.SIGNAL:
-            return
-        if message.sender == BUS and message.member == "NameOwnerChanged" and message.body[0] == BUS_NAME:
-            before, self._daemon = self._daemon, message.body[2]
-            self._last_stopped = 0
-            if before and before != self._daemon:
-                self._events.put_nowait(Event("daemon-gone", {}))
-            if self._daemon and before != self._daemon:
-                self._events.put_nowait(Event("daemon-here", {}))
-        elif message.sender == self._daemon and message.interface == DICTATION and message.member in _EVENTS:
-            event = _event(message)
-            if event.name == "stopped":
-                if event.session == self._last_stopped:
-                    return  # the public one, after the one to us as the owner of a private session
-                self._last_stopped = event.session
-            elif event.name == "transcribed":
-                pair = (event.session, int(event.fields["utterance"]))
-                if pair in self._transcribed:
-                    return
-                self._transcribed.append(pair)
-            self._events.put_nowait(event)
+        event = _event(message)
+        if event.name == "stopped":
+            if event.session == self._last_stopped:
+                return  # the public one, after the one to us as the owner of a private session
+            self._last_stopped = event.session
+        elif event.name == "transcribed":
+            pair = (event.session, int(event.fields["utterance"]))
+            if pair in self._transcribed:
+                return
+            self._transcribed.append(pair)
+        self._events.put_nowait(event)
 
     async def _call(
         self,

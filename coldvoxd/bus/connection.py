@@ -3,23 +3,22 @@
 import asyncio
 import fcntl
 import os
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from dbus_next import DBusError, Message, MessageFlag, MessageType
-from dbus_next._private.unmarshaller import Unmarshaller
-from dbus_next.aio import MessageBus
 from dbus_next.service import ServiceInterface
 
 from coldvoxd.bus.contract import OBJECT_PATH, introspection
+from coldvoxd.bus.receiving import ReceivingBus
 from coldvoxd.bus.replies import Reply
-from coldvoxd.core.errors import BusUnavailable
+from coldvoxd.bus.sending import PatientSocket
+from coldvoxd.bus.signals import BUS, Signals
+from coldvoxd.core.errors import BusUnavailable, shown
 
 CONNECT_LIMIT_S = 10.0
 FLUSH_LIMIT_S = 1.0
-BUS = "org.freedesktop.DBus"
 
 
 def session_address() -> str:
@@ -38,23 +37,24 @@ def session_address() -> str:
     )
 
 
-class Connection(MessageBus):
+class Connection(ReceivingBus):
     """The library's connection and what is different about it. Event loop only.
 
+    - messages are received as `receiving` says;
     - a full socket makes the writer wait; the library takes EAGAIN for the end of the connection;
     - `addressed_to` sends signals to one client; the library only broadcasts;
     - our object is introspected from the contract's XML; the library's own has no names of signal and out arguments;
     - an error that a method raises is answered and not logged besides, with the names of `replies`;
     - no ObjectManager, whose signals would tell the object's properties to nobody in particular;
-    - file descriptors are not inherited by programs that we start, are sent whole through a full socket, and are closed
-      once the method that got them has taken its first step: what it wants to keep it duplicates there;
+    - file descriptors are sent whole through a full socket;
     - after the end, messages are dropped and calls raise, where the library would wait forever;
     - a bus that goes away while we connect is an error, where the library would spin.
     """
 
     def __init__(self, address: str) -> None:
-        super().__init__(bus_address=address, negotiate_unix_fd=True)
-        self._writer.sock = _PatientSocket(self._sock)
+        super().__init__(address)
+        self._writer.sock = PatientSocket(self._sock)
+        self.signals = Signals(self)
         self._recipient: str | None = None
         self._last_sent: asyncio.Future[Any] | None = None
 
@@ -75,16 +75,6 @@ class Connection(MessageBus):
             connection._release()
             raise BusUnavailable(f"The bus at {address} lets nobody in: {error or type(error).__name__}.") from error
         return connection
-
-    @property
-    def usable(self) -> bool:
-        """Whether messages can still be sent."""
-        return not (self._disconnected or self._user_disconnect)
-
-    @property
-    def backlog(self) -> int:
-        """Messages that the bus has not taken yet."""
-        return int(self._writer.messages.qsize())
 
     @contextmanager
     def addressed_to(self, client: str | None) -> Iterator[None]:
@@ -114,13 +104,27 @@ class Connection(MessageBus):
             raise DBusError(f"{BUS}.Error.InvalidArgs", "the answer holds no file descriptor", reply)
         return fcntl.fcntl(reply.unix_fds[0], fcntl.F_DUPFD_CLOEXEC, 0)
 
+    def ask_then(self, call: Message, then: Callable[[Message | None], None]) -> None:
+        """Send a call; `then` gets the answer in its place among the messages, None when the bus has gone."""
+        if self.usable:
+            self._call(call, lambda reply, _: then(reply))
+        else:
+            then(None)
+
     async def _answer(self, call: Message) -> Message:
+        name = str(call.destination)
+        followed = name != BUS and self.usable
+        if followed:
+            self.signals.begin_to_follow(name)
         try:
             reply: Message | None = await self.call(call)
         except BusUnavailable:
             raise
         except (OSError, EOFError) as error:
             raise BusUnavailable("The bus has gone.") from error
+        finally:
+            if followed:
+                self.signals.unfollow(name)
         if reply is None:
             raise BusUnavailable("The connection to the bus was closed.")
         if reply.message_type is MessageType.ERROR:
@@ -177,6 +181,7 @@ class Connection(MessageBus):
     def _release(self) -> None:
         """Give the socket back; the library leaves that to the garbage collector."""
         self._user_disconnect = True
+        self._stop_receiving()
         with suppress(OSError, ValueError):
             self._loop.remove_reader(self._fd)
             self._loop.remove_writer(self._fd)
@@ -206,14 +211,6 @@ class Connection(MessageBus):
             line += received
         return line[:-2].decode()
 
-    def _create_unmarshaller(self) -> Unmarshaller:
-        return Unmarshaller(self._stream, _ReceivingSocket(self._sock))
-
-    def _on_message(self, msg: Message) -> None:
-        super()._on_message(msg)
-        if msg.unix_fds:  # behind the first step of an asynchronous method, which has been scheduled by now
-            self._loop.call_soon(_close_all, tuple(msg.unix_fds))
-
     def _send_reply(self, msg: Message) -> Reply:
         return Reply(self.send, msg)
 
@@ -222,6 +219,10 @@ class Connection(MessageBus):
             send_reply(Message.new_method_return(msg, "s", [introspection()]))
         else:
             super()._default_introspect_handler(msg, send_reply)
+
+    def _default_properties_handler(self, msg: Message, send_reply: Any) -> None:
+        msg.body[:2] = [shown(name) for name in msg.body[:2] if isinstance(name, str)]  # no real one is that long
+        super()._default_properties_handler(msg, send_reply)
 
     def _default_get_machine_id_handler(self, msg: Message, send_reply: Any) -> None:
         """The bus's answer, its error included; the library sends neither an error nor its second answer."""
@@ -271,48 +272,6 @@ def bus_call(member: str, signature: str, *body: object) -> Message:
         signature=signature,
         body=list(body),
     )
-
-
-class _PatientSocket:
-    """A socket whose full buffer takes 0 bytes, upon which the library's writer waits until it is writable."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._unsent: list[Any] = []
-        """Descriptors that go with the next byte that is taken."""
-
-    def send(self, data: memoryview) -> int:
-        try:
-            if self._unsent:
-                return self.sendmsg([data], self._unsent)
-            return self._sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
-
-    def sendmsg(self, buffers: list[memoryview], ancillary: list[Any]) -> int:
-        self._unsent = ancillary  # the library takes them for sent whatever comes of it
-        try:
-            taken = self._sock.sendmsg(buffers, ancillary)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        self._unsent = []
-        return taken
-
-
-class _ReceivingSocket:
-    """A socket whose received file descriptors stay with this process."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def recvmsg(self, size: int, ancillary_size: int) -> Any:
-        return self._sock.recvmsg(size, ancillary_size, socket.MSG_CMSG_CLOEXEC)
-
-
-def _close_all(descriptors: Iterable[int]) -> None:
-    for descriptor in descriptors:
-        with suppress(OSError):
-            os.close(descriptor)
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:

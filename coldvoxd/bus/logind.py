@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from dbus_next import DBusError, Message, MessageFlag, MessageType
+from dbus_next import DBusError, Message, MessageFlag
 
-from coldvoxd.bus.connection import BUS, Connection
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable, InhibitorRefused
 
 NAME = "org.freedesktop.login1"
@@ -36,8 +37,8 @@ class Logind:
         self._connection = connection
         self._on_presence = on_presence
         self._on_sleep = on_sleep
-        self._owner = ""
-        """logind's unique name: nobody else's signals count."""
+        self._told = False
+        """What `on_presence` was called with last."""
 
     @classmethod
     async def open(cls, on_presence: Callable[[bool], None], on_sleep: Callable[[bool], None]) -> "Logind":
@@ -47,7 +48,7 @@ class Logind:
     @property
     def is_there(self) -> bool:
         """Whether there is a logind, as far as is known."""
-        return bool(self._owner)
+        return bool(self._connection.signals.owner(NAME))
 
     async def watch(self) -> None:
         """Tell from now on; at once where logind is there. Raises BusUnavailable."""
@@ -81,37 +82,23 @@ class Logind:
         await self._connection.aclose()
 
     async def _watch(self) -> None:
-        self._connection.add_message_handler(self._note)
-        for rule in (
-            f"sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{NAME}'",
-            f"sender='{NAME}',interface='{MANAGER}',member='PrepareForSleep',path='{_PATH}'",
-        ):
-            await self._connection.ask_bus("AddMatch", "s", f"type='signal',{rule}")
-        try:
-            owner = await self._connection.ask_bus("GetNameOwner", "s", NAME)
-        except DBusError:
-            return  # nobody is started to answer this
-        if owner != self._owner:
-            self._owned_by(owner)
+        source = Source(NAME, MANAGER, "PrepareForSleep", _PATH, signature="b")
+        signals = self._connection.signals
+        await signals.follow(NAME, self._owner_changed)
+        await signals.subscribe(source, lambda message: self._on_sleep(message.body[0]))
+        if self.is_there and not self._told:
+            self._tell(True)
 
-    def _note(self, message: Message) -> None:
-        if message.message_type is not MessageType.SIGNAL:
-            return
-        if message.sender == BUS and message.member == "NameOwnerChanged" and message.body[0] == NAME:
-            self._owned_by(message.body[2])
-        elif (
-            message.sender == self._owner
-            and (message.interface, message.member) == (MANAGER, "PrepareForSleep")
-            and message.signature == "b"
-        ):
-            self._on_sleep(message.body[0])
+    def _owner_changed(self, before: str, after: str) -> None:
+        if before:
+            self._tell(False)
+        if after:
+            self._tell(True)
 
-    def _owned_by(self, owner: str) -> None:
-        if self._owner:
-            self._on_presence(False)
-        self._owner = owner
-        if owner:
-            self._on_presence(True)
+    def _tell(self, there: bool) -> None:
+        if there != self._told:
+            self._told = there
+            self._on_presence(there)
 
     def _call(self, member: str, signature: str, *body: object) -> Message:
         return Message(

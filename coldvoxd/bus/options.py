@@ -6,7 +6,7 @@ from types import MappingProxyType
 from dbus_next import Variant
 
 from coldvoxd.core import channels
-from coldvoxd.core.errors import InvalidOption, NotSupported
+from coldvoxd.core.errors import InvalidOption, NotSupported, shown
 from coldvoxd.core.values import FileOptions, SessionOptions
 
 OPTION_TYPES: Mapping[str, str] = MappingProxyType(
@@ -54,6 +54,6 @@ def _check(options: Mapping[str, Variant], types: Mapping[str, str], planned: fr
             raise NotSupported(f"The option '{key}' is not built yet in this version: leave it out.")
         wanted = types.get(key)
         if wanted is None:
-            raise InvalidOption(f"There is no option '{key}'. Known are: {', '.join(types)}.")
+            raise InvalidOption(f"There is no option '{shown(key)}'. Known are: {', '.join(types)}.")
         if value.signature != wanted:
             raise InvalidOption(f"The option '{key}' must be {_TYPE_NAMES[wanted]}, not of type '{value.signature}'.")

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
-from dbus_next import DBusError, Message, MessageType, Variant
+from dbus_next import DBusError, Message, Variant
 
-from coldvoxd.bus.connection import BUS, Connection
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable
 
 NAME = "org.freedesktop.portal.Desktop"
@@ -48,25 +49,22 @@ class Portal:
         self._connection = connection
         self._handlers: dict[tuple[str, str, str], Handler] = {}
         """By path, interface and member."""
+        self._when_gone: list[Callable[[], None]] = []
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, connection: Connection) -> AsyncIterator["Portal"]:
         """With the signals of the portals coming in."""
-        portal = cls(connection)
-        rules = (
-            f"type='signal',sender='{NAME}',path_namespace='{PATH}'",
-            f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{NAME}'",
-        )
-        connection.add_message_handler(portal._receive)
+        portal, signals = cls(connection), connection.signals
+        await signals.follow(NAME, portal._owner_changed)
         try:
-            for rule in rules:
-                await connection.ask_bus("AddMatch", "s", rule)
-            yield portal
+            subscription = await signals.subscribe(Source(NAME, below=PATH), portal._receive)
+            try:
+                yield portal
+            finally:
+                signals.unsubscribe(subscription)
         finally:
-            connection.remove_message_handler(portal._receive)
-            for rule in rules:
-                connection.tell_bus("RemoveMatch", "s", rule)
+            signals.unfollow(NAME, portal._owner_changed)
 
     async def version(self, interface: str) -> int:
         """Of one of the portals. Raises PortalMissing where the desktop doesn't have it."""
@@ -146,8 +144,11 @@ class Portal:
     @contextmanager
     def when_gone(self, then: Callable[[], None]) -> Iterator[None]:
         """Within, `then` is called where the portal's process ends, and all sessions with it."""
-        with self.listening("", BUS, "NameOwnerChanged", lambda body: then() if not body[2] else None):
+        self._when_gone.append(then)
+        try:
             yield
+        finally:
+            self._when_gone.remove(then)
 
     @property
     def _sender(self) -> str:
@@ -166,10 +167,13 @@ class Portal:
             raise PortalFault(str(error)) from error
 
     def _receive(self, message: Message) -> None:
-        if message.message_type is MessageType.SIGNAL:
-            path = "" if message.interface == BUS else message.path
-            if handler := self._handlers.get((path, message.interface, message.member)):
-                handler(message.body)
+        if handler := self._handlers.get((message.path, message.interface, message.member)):
+            handler(message.body)
+
+    def _owner_changed(self, before: str, _after: str) -> None:
+        if before:
+            for then in tuple(self._when_gone):
+                then()
 
 
 def _token() -> str:

@@ -7,9 +7,10 @@ names of their own. logind's LockedHint would need the system bus, and only some
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from dbus_next import DBusError, Message, MessageFlag, MessageType
+from dbus_next import DBusError, Message, MessageFlag
 
 from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.signals import Source
 
 SCREEN_SAVERS: Mapping[str, str] = MappingProxyType(
     {
@@ -32,10 +33,9 @@ class ScreenLock:
 
     async def watch(self) -> None:
         """Begin; tells at once where a screen saver is active. Raises BusUnavailable."""
-        self._connection.add_message_handler(self._note)
         for interface in SCREEN_SAVERS:
-            rule = f"type='signal',sender='{interface}',interface='{interface}',member='ActiveChanged'"
-            await self._connection.ask_bus("AddMatch", "s", rule)
+            source = Source(interface, interface, "ActiveChanged", signature="b")
+            await self._connection.signals.subscribe(source, self._note)
         for interface, path in SCREEN_SAVERS.items():
             if await self._is_active(interface, path):
                 self._on_lock(True)
@@ -51,11 +51,4 @@ class ScreenLock:
             return False
 
     def _note(self, message: Message) -> None:
-        # The bus delivers these from the owner of the screen saver's name alone: that is the rule's `sender`.
-        if (
-            message.message_type is MessageType.SIGNAL
-            and message.interface in SCREEN_SAVERS
-            and message.member == "ActiveChanged"
-            and message.signature == "b"
-        ):
-            self._on_lock(message.body[0])
+        self._on_lock(message.body[0])

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from dbus_next import DBusError, Message, MessageFlag, MessageType, Variant
+from dbus_next import DBusError, Message, MessageFlag, Variant
 
-from coldvoxd.bus.connection import BUS, Connection
+from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.logind import system_address
+from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable
 
 NAME = "org.freedesktop.UPower"
@@ -24,7 +25,6 @@ class UPower:
         """For `open`."""
         self._connection = connection
         self._on_battery: Callable[[bool], None] = lambda _: None
-        self._owner = ""
         self._looking: asyncio.Task[None] | None = None
 
     @classmethod
@@ -35,19 +35,13 @@ class UPower:
     async def watch(self, on_battery: Callable[[bool], None]) -> None:
         """Tell from now on, until the connection is lost. Raises BusUnavailable then."""
         self._on_battery = on_battery
-        self._connection.add_message_handler(self._note)
-        for rule in (
-            f"sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg0='{NAME}'",
-            f"sender='{NAME}',interface='{_PROPERTIES}',member='PropertiesChanged',path='{PATH}',arg0='{NAME}'",
-        ):
-            try:
-                await self._connection.ask_bus("AddMatch", "s", f"type='signal',{rule}")
-            except DBusError as fault:
-                raise BusUnavailable(f"The system bus says: {fault}") from fault
+        source = Source(NAME, _PROPERTIES, "PropertiesChanged", PATH, signature="sa{sv}as")
+        signals = self._connection.signals
         try:
-            self._owner = await self._connection.ask_bus("GetNameOwner", "s", NAME)
-        except DBusError:
-            self._owner = ""
+            await signals.follow(NAME, self._owner_changed)
+            await signals.subscribe(source, self._note)
+        except DBusError as fault:
+            raise BusUnavailable(f"The system bus says: {fault}") from fault
         await self._look()
         await self._connection.wait_until_lost()
 
@@ -68,23 +62,20 @@ class UPower:
             flags=MessageFlag.NO_AUTOSTART,
         )
         try:
-            found = await self._connection.ask(call) if self._owner else None
+            found = await self._connection.ask(call) if self._connection.signals.owner(NAME) else None
         except DBusError:
             found = None
         except BusUnavailable:
             return  # whoever waits for that is told
         self._tell(found.value if isinstance(found, Variant) else False)
 
+    def _owner_changed(self, _before: str, _after: str) -> None:
+        self._looking = asyncio.get_running_loop().create_task(self._look(), name="upower")
+
     def _note(self, message: Message) -> None:
-        if message.message_type is not MessageType.SIGNAL:
-            return
-        if message.sender == BUS and message.member == "NameOwnerChanged" and message.body[0] == NAME:
-            self._owner = message.body[2]
-            self._looking = asyncio.get_running_loop().create_task(self._look(), name="upower")
-        elif message.sender == self._owner and message.member == "PropertiesChanged" and message.path == PATH:
-            changed = message.body[1].get("OnBattery")
-            if changed is not None:
-                self._tell(changed.value)
+        interface, changed, _ = message.body
+        if interface == NAME and "OnBattery" in changed:
+            self._tell(changed["OnBattery"].value)
 
     def _tell(self, on_battery: object) -> None:
         self._on_battery(on_battery is True)

@@ -172,3 +172,12 @@ class DaemonUnreachable(ColdvoxError, ConnectionError):
 
 class FileFault(ColdvoxError, ValueError):
     """An audio file that can't be read."""
+
+
+LONGEST_NAME = 200
+"""Characters of a name given by a caller that a message repeats."""
+
+
+def shown(name: str) -> str:
+    """A name that a caller gave, as messages repeat it: cut where it is too long to be one."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"

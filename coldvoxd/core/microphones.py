@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from coldvoxd.core.errors import UnknownDevice
+from coldvoxd.core.errors import UnknownDevice, shown
 
 DEFAULT = "default"
 """The name that stands for whatever source the desktop has as its default."""
@@ -80,8 +80,10 @@ def find(view: SoundView, wanted: str) -> Source:
     if len(partial) == 1:
         return partial[0]
     if partial:
-        raise UnknownDevice(f"“{wanted}” fits several microphones; say more of the name. {_listed(tuple(partial))}")
-    raise UnknownDevice(f"There is no microphone “{wanted}”. {_listed(microphones)}")
+        raise UnknownDevice(
+            f"“{shown(wanted)}” fits several microphones; say more of the name. {_listed(tuple(partial))}"
+        )
+    raise UnknownDevice(f"There is no microphone “{shown(wanted)}”. {_listed(microphones)}")
 
 
 def policy_in_force(policy: Policy, source: Source | None, *, bluetooth_always: bool) -> Policy:

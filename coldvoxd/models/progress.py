@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd.private import create_private
+
 RUNTIME_DIRECTORY = "coldvoxd-model"
 FILE = "progress.json"
 INTERVAL_S = 0.25
@@ -67,7 +69,8 @@ class ProgressWriter:
         fields = {name: getattr(told, name) for name in ToldProgress.__slots__}
         new = self._path.with_name(f"{self._path.name}.new")
         try:
-            new.write_text(json.dumps(fields) + "\n", "utf-8")
+            with os.fdopen(create_private(new), "w", encoding="utf-8") as file:
+                file.write(json.dumps(fields) + "\n")
             new.replace(self._path)
         except OSError:
             return  # the fetch goes on; the daemon shows none

@@ -8,18 +8,20 @@ Ends by itself when you pause; Ctrl-C throws it away.
 
 import asyncio
 import sys
+from contextlib import suppress
 from typing import Any
 
 from dbus_next import DBusError, Message, MessageType, Variant
 from dbus_next.aio import MessageBus
 
+BUS = "org.freedesktop.DBus"
 NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.coldvox.Dictation1"
 
 
 async def call(bus: MessageBus, member: str, signature: str = "", *body: object, to: str = NAME) -> Any:
     """The first value of the answer. Raises DBusError, whose type is one of the contract's names."""
-    bus_path = "/org/freedesktop/DBus" if to == "org.freedesktop.DBus" else PATH
-    interface = to if to == "org.freedesktop.DBus" else DICTATION
+    bus_path = "/org/freedesktop/DBus" if to == BUS else PATH
+    interface = to if to == BUS else DICTATION
     message = Message(
         destination=to, path=bus_path, interface=interface, member=member, signature=signature, body=list(body)
     )
@@ -35,12 +37,19 @@ async def main() -> int:
     texts: dict[tuple[int, int], str] = {}
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     session = 0
+    owner = ""  # the daemon's unique name: any other client can send signals that look like its
 
     def receive(message: Message) -> None:
+        nonlocal owner
         if message.message_type is not MessageType.SIGNAL:
             return
-        if message.member == "NameOwnerChanged" and message.body[0] == NAME and not message.body[2]:
+        if message.sender == BUS and message.member == "NameOwnerChanged" and message.body[0] == NAME:
+            owner = message.body[2]
+            if owner:
+                return
             print("coldvoxd has gone; it comes back by itself, and tells what it had heard", file=sys.stderr)
+        elif message.sender != owner:
+            return
         elif message.interface == DICTATION and message.member == "Transcribed" and message.body[0] == session:
             number, utterance, text = message.body[:3]
             texts[number, utterance] = text  # after a crash a text may come twice: the pair tells
@@ -52,7 +61,9 @@ async def main() -> int:
         f"type='signal',interface='{DICTATION}'",
         f"type='signal',member='NameOwnerChanged',arg0='{NAME}'",
     ):
-        await call(bus, "AddMatch", "s", rule, to="org.freedesktop.DBus")
+        await call(bus, "AddMatch", "s", rule, to=BUS)
+    with suppress(DBusError):  # not running yet: its start is announced
+        owner = await call(bus, "GetNameOwner", "s", NAME, to=BUS)
     options = {"private": Variant("b", True), "single-utterance": Variant("b", True)}
     try:
         session = await call(bus, "StartDictationWithOptions", "a{sv}", options)

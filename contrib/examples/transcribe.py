@@ -17,11 +17,11 @@ NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.cold
 
 async def main(file: str) -> int:
     bus = await MessageBus(negotiate_unix_fd=True).connect()
-    told: asyncio.Queue[tuple[str, list[Any]]] = asyncio.Queue()
+    told: asyncio.Queue[tuple[str, str, list[Any]]] = asyncio.Queue()
 
     def receive(message: Message) -> None:  # progress and text come to us alone, so nothing need be subscribed to
         if message.message_type is MessageType.SIGNAL and message.interface == DICTATION:
-            told.put_nowait((str(message.member), message.body))
+            told.put_nowait((str(message.sender), str(message.member), message.body))
 
     bus.add_message_handler(receive)
     descriptor = os.open(file, os.O_RDONLY)
@@ -44,7 +44,9 @@ async def main(file: str) -> int:
         print(f"{reply.error_name}: {reply.body[0]}", file=sys.stderr)
         return 1
     while True:
-        member, body = await told.get()
+        sender, member, body = await told.get()
+        if sender != reply.sender:  # any other client can send signals that look like the daemon's
+            continue
         if member == "FileTranscribed" and body[0] == reply.body[0]:
             _, text, details = body
             if "error" in details:

@@ -12,8 +12,9 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
+import pytest
 from dbus_next import Message, MessageType
 from dbus_next.aio import MessageBus
 
@@ -25,6 +26,7 @@ from coldvoxd.core.microphones import Policy
 from coldvoxd.core.ports import Announcer, Controls, FileControl
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State, StopReason, Transcript, Word
+from tests.support import broker
 from tests.support.eventually import eventually, eventually_blocking
 
 _CONFIG = """
@@ -44,31 +46,53 @@ _CONFIG = """
 """
 
 
+DAEMON = "dbus-daemon"
+BROKER = broker.PROGRAM
+BUSES = [
+    pytest.param(DAEMON, id=DAEMON),
+    pytest.param(
+        BROKER,
+        marks=[pytest.mark.heavy, pytest.mark.skipif(not broker.is_installed(), reason="dbus-broker is not installed")],
+        id=BROKER,
+    ),
+]
+"""Parameters for fixtures: both implementations of the message bus, the second one in the CI lane only."""
+
+
 class PrivateBus:
-    """A dbus-daemon of our own: `with PrivateBus() as bus`, then `bus.address`. Its log is printed at the end."""
+    """A message bus of our own: `with PrivateBus() as bus`, then `bus.address`. Its log is printed at the end."""
 
     prefix: tuple[str, ...] = ()
     """Of the bus's command line: a program that starts the bus in surroundings of its own, in its own place."""
 
-    def __init__(self, service_directories: Sequence[Path] = ()) -> None:
-        """`service_directories` hold activation files."""
+    def __init__(self, service_directories: Sequence[Path] = (), *, kind: str = DAEMON) -> None:
+        """`service_directories` hold activation files, which only dbus-daemon serves without systemd."""
+        assert kind == DAEMON or not service_directories
+        self.kind = kind
         self._service_directories = service_directories
+        self._controller: socket.socket | None = None
         self.extra_environment: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="coldvoxd-bus-"))
         self.address = f"unix:path={self.directory}/bus"
+        with (self.directory / "log").open("wb") as log:
+            if self.kind == BROKER:
+                self.process, self._controller = broker.start(self.directory / "bus", log)
+            else:
+                self.process = self._dbus_daemon(log)
+        eventually_blocking(self._is_up, what="the private bus")
+        return self
+
+    def _dbus_daemon(self, log: IO[bytes]) -> "subprocess.Popen[bytes]":
         config = self.directory / "bus.conf"
         servicedirs = "".join(f"<servicedir>{directory}</servicedir>" for directory in self._service_directories)
         config.write_text(_CONFIG.format(socket=self.directory / "bus", servicedirs=servicedirs))
-        with (self.directory / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                [*self.prefix, "dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog"],
-                stdout=log,
-                stderr=log,
-            )
-        eventually_blocking(self._is_up, what="the private bus")
-        return self
+        return subprocess.Popen(
+            [*self.prefix, DAEMON, f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog"],
+            stdout=log,
+            stderr=log,
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -76,6 +100,8 @@ class PrivateBus:
         self.thaw()
         self.process.kill()
         self.process.wait()
+        if self._controller is not None:
+            self._controller.close()
         print(self.log, end="")
         shutil.rmtree(self.directory)
 

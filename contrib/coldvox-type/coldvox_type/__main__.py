@@ -23,7 +23,7 @@ def main() -> int:
     file = arguments.config or Path(base) / "coldvoxd" / "type.toml"
     try:
         settings.load(file)
-        memory = Memory.in_runtime_directory()
+        memory = _memory()
         if arguments.allow:
             asyncio.run(service.allow(memory))
             reporter.line("allowed")
@@ -45,6 +45,14 @@ def main() -> int:
         reporter.line("nothing was dictated in this login")
         return FAILED
     return FAILED if outcome.result is Result.FAILED else 0
+
+
+def _memory() -> Memory:
+    """Raises Refused where the runtime directory is not this user's alone."""
+    try:
+        return Memory.in_runtime_directory()
+    except OSError as error:
+        raise Refused(f"texts can't be kept in {error.filename}: {error.strerror}") from error
 
 
 def _arguments() -> argparse.Namespace:

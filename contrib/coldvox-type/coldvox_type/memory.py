@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvox_type.locks import FileLock
+from coldvoxd.private import create_private, make_private
 
 PAIRS = 256
 LONGEST = 100_000
@@ -20,8 +21,9 @@ class Memory:
     """Files that only this user can read, in the runtime directory, which ends with the login."""
 
     def __init__(self, directory: Path) -> None:
+        """Raises OSError where the directory is not this user's alone."""
         self._directory = directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(directory)
 
     @classmethod
     def in_runtime_directory(cls) -> "Memory":
@@ -109,8 +111,6 @@ class Memory:
 
     def _write(self, name: str, content: str) -> None:
         part = self._directory / f"{name}.new"
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(create_private(part), "w", encoding="utf-8") as file:
             file.write(content)
         part.replace(self._directory / name)

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support.bus import BusClient, PrivateBus, RunningService, running_service
+from tests.support.bus import BUSES, BusClient, PrivateBus, RunningService, running_service
 
 
-@pytest.fixture
-def bus() -> Iterator[PrivateBus]:
-    with PrivateBus() as bus:
+@pytest.fixture(params=BUSES)
+def bus(request: pytest.FixtureRequest) -> Iterator[PrivateBus]:
+    """Of both kinds."""
+    with PrivateBus(kind=request.param) as bus:
         yield bus
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dbus_next import Variant
 
-from coldvoxd.bus.connection import _PatientSocket
+from coldvoxd.bus.sending import PatientSocket
 from coldvoxd.core import errors
 from coldvoxd.core.values import FileTranscript
 from tests.support.bus import BusClient, BusError, PrivateBus, RunningService
@@ -190,7 +190,7 @@ def test_a_descriptor_waits_with_its_message_for_a_socket_that_is_full(tmp_path:
     ours, its = socket.socketpair()
     with ours, its, (tmp_path / "any").open("w+b") as file:
         ours.setblocking(False)
-        patient = _PatientSocket(ours)
+        patient = PatientSocket(ours)
         filler = memoryview(bytes(1 << 16))
         stuffed = 0
         while taken := patient.send(filler):

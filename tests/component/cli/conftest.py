@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.support.bus import PrivateBus, RunningService, running_service
+from tests.support.bus import BUSES, PrivateBus, RunningService, running_service
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,9 +68,10 @@ class Ctl(Protocol):
     ) -> Running: ...
 
 
-@pytest.fixture
-def bus() -> Iterator[PrivateBus]:
-    with PrivateBus() as bus:
+@pytest.fixture(params=BUSES)
+def bus(request: pytest.FixtureRequest) -> Iterator[PrivateBus]:
+    """Of both kinds."""
+    with PrivateBus(kind=request.param) as bus:
         yield bus
 
 

@@ -1,0 +1,215 @@
+"""The header of a D-Bus message, read without the message's body.
+
+The layout is that of https://dbus.freedesktop.org/doc/dbus-specification.html#message-protocol-messages. What the
+specification says to ignore is ignored: fields and types of later versions.
+"""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from types import MappingProxyType
+
+FIXED_BYTES = 16
+"""The part of every header that tells how long the rest is."""
+LARGEST_MESSAGE_BYTES = 1 << 27
+"""The specification's limit, header included; the bus passes no longer message."""
+MAX_FIELDS = 64
+"""Fields that are read; the specification has 9. A limit, since each costs time and a header may hold millions."""
+MAX_DEPTH = 64
+"""Containers inside each other, as in the specification."""
+NO_REPLY_EXPECTED = 1
+
+
+class Type(IntEnum):
+    """Types of messages; all others are ignored."""
+
+    METHOD_CALL = 1
+    METHOD_RETURN = 2
+    ERROR = 3
+    SIGNAL = 4
+
+
+class Malformed(ValueError):
+    """Not a message of the specification, and the bus should not have passed it."""
+
+
+_FIELDS: Mapping[int, tuple[str, str]] = MappingProxyType(
+    {
+        1: ("path", "o"),
+        2: ("interface", "s"),
+        3: ("member", "s"),
+        4: ("error_name", "s"),
+        5: ("reply_serial", "u"),
+        6: ("destination", "s"),
+        7: ("sender", "s"),
+        8: ("signature", "g"),
+        9: ("descriptors", "u"),
+    }
+)
+"""Name and type by the field's code."""
+_SIZES: Mapping[str, int] = MappingProxyType(
+    {"y": 1, "n": 2, "q": 2, "b": 4, "i": 4, "u": 4, "h": 4, "x": 8, "t": 8, "d": 8}
+)
+"""Bytes of the types of fixed size, which are their alignment too."""
+_ALIGNMENTS: Mapping[str, int] = MappingProxyType({**_SIZES, "s": 4, "o": 4, "a": 4, "g": 1, "v": 1, "(": 8, "{": 8})
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """What the fixed part of a header says."""
+
+    little_endian: bool
+    type: int
+    flags: int
+    serial: int
+    header_bytes: int
+    """Up to the body, padding included."""
+    body_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        return self.header_bytes + self.body_bytes
+
+    @property
+    def wants_reply(self) -> bool:
+        """Whether the sender waits for an answer."""
+        return self.type == Type.METHOD_CALL and not self.flags & NO_REPLY_EXPECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The header fields; None or empty where a message has no such field."""
+
+    path: str | None = None
+    interface: str | None = None
+    member: str | None = None
+    error_name: str | None = None
+    reply_serial: int | None = None
+    destination: str | None = None
+    sender: str | None = None
+    signature: str = ""
+    descriptors: int = 0
+    """How many file descriptors come with the message."""
+
+
+def read_lengths(buffer: bytearray) -> Lengths:
+    """The fixed part, from the first FIXED_BYTES of the buffer.
+
+    Raises Malformed: then nothing tells where the next message begins.
+    """
+    order, kind, flags, version = buffer[0], buffer[1], buffer[2], buffer[3]
+    if order not in b"lB" or version != 1:
+        raise Malformed(f"no message begins with the bytes {bytes(buffer[:4])!r}")
+    body_bytes, serial, field_bytes = struct.unpack_from("<III" if order == ord("l") else ">III", buffer, 4)
+    header_bytes = FIXED_BYTES + field_bytes + -field_bytes % 8
+    if header_bytes + body_bytes > LARGEST_MESSAGE_BYTES:
+        raise Malformed(f"a message of {header_bytes + body_bytes} bytes is longer than the specification allows")
+    return Lengths(order == ord("l"), kind, flags, serial, header_bytes, body_bytes)
+
+
+def read_fields(header: bytes | bytearray, lengths: Lengths) -> Fields:
+    """The fields of a whole header. Raises Malformed."""
+    reader = _Fields(header, little_endian=lengths.little_endian)
+    found: dict[str, str | int] = {}
+    count = 0
+    try:
+        while reader.position < reader.end:
+            reader.align(8)
+            code, signature = reader.byte(), reader.signature()
+            count += 1
+            if count > MAX_FIELDS:
+                raise Malformed(f"a header of more than {MAX_FIELDS} fields")
+            name, wanted = _FIELDS.get(code, ("", ""))
+            if not name:
+                reader.skip(signature)
+            elif signature != wanted:
+                raise Malformed(f"the field {name} is of type {signature!r}")
+            else:
+                found[name] = reader.number() if wanted == "u" else reader.text(wanted)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise Malformed(f"a header that ends early or is no text ({error})") from error
+    return Fields(**found)  # type: ignore[arg-type]  # the names and types are those of _FIELDS
+
+
+class _Fields:
+    """A position in the array of fields."""
+
+    def __init__(self, header: bytes | bytearray, *, little_endian: bool) -> None:
+        order = "<" if little_endian else ">"
+        self._unsigned = struct.Struct(f"{order}I").unpack_from
+        self._header = header
+        (size,) = self._unsigned(header, FIXED_BYTES - 4)
+        self.position = FIXED_BYTES
+        self.end = FIXED_BYTES + size
+
+    def align(self, size: int) -> None:
+        self.position += -self.position % size
+
+    def byte(self) -> int:
+        self.position += 1
+        return self._header[self.position - 1]
+
+    def number(self) -> int:
+        self.align(4)
+        self.position += 4
+        found: int = self._unsigned(self._header, self.position - 4)[0]
+        return found
+
+    def signature(self) -> str:
+        return self.text("g")
+
+    def text(self, kind: str) -> str:
+        """A string, an object path or a signature."""
+        size = self.byte() if kind == "g" else self.number()
+        begin = self.position
+        self.position += size + 1
+        if self.position > self.end:
+            raise Malformed("a header field that is longer than the header")
+        return str(self._header[begin : begin + size], "utf-8")
+
+    def skip(self, signature: str) -> None:
+        """Go past one value of this type. The time does not depend on the value's size."""
+        if self._skip(signature, 0, 0) != len(signature):
+            raise Malformed(f"{signature!r} is not one type")
+        if self.position > self.end:
+            raise Malformed("a header field that is longer than the header")
+
+    def _skip(self, signature: str, at: int, depth: int) -> int:
+        """Go past a value of the type at this place of the signature; the place after it."""
+        kind = signature[at]
+        if depth > MAX_DEPTH or kind not in _ALIGNMENTS:
+            raise Malformed(f"a header field of type {signature!r}")
+        if kind in _SIZES:
+            self.align(_SIZES[kind])
+            self.position += _SIZES[kind]
+        elif kind in "sog":
+            self.text(kind)
+        elif kind == "v":
+            inner = self.signature()
+            self._skip(inner, 0, depth + 1)
+        elif kind == "a":
+            size = self.number()
+            self.align(_ALIGNMENTS[signature[at + 1]])
+            self.position += size
+            return _end_of_type(signature, at + 1, depth + 1)
+        else:
+            self.align(8)
+            at += 1
+            while signature[at] not in ")}":
+                at = self._skip(signature, at, depth + 1)
+        return at + 1
+
+
+def _end_of_type(signature: str, at: int, depth: int) -> int:
+    """The place after the type that begins at this one."""
+    while signature[at] == "a":
+        at += 1
+    if signature[at] not in "({":
+        return at + 1
+    if depth > MAX_DEPTH:
+        raise Malformed(f"a header field of type {signature!r}")
+    at += 1
+    while signature[at] not in ")}":
+        at = _end_of_type(signature, at, depth + 1)
+    return at + 1

@@ -1,0 +1,152 @@
+"""Calls that wait to be served: every sender gets its turn, and has a quota.
+
+A client that sends more than its quota loses calls, and no other client waits for it.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from coldvoxd.bus.reader import Frame
+
+BURST = 256
+"""Calls that a sender may have served at once. A script that calls 200 times in a row is an honest client."""
+CALLS_A_SECOND = 200.0
+"""What a sender may have served in the long run; one call takes the daemon about 0.3 ms."""
+BYTES_A_CALL = 1024
+"""A longer call counts as several: decoding takes time in proportion."""
+WAITING = 256
+"""Calls of one sender that may wait; those beyond are refused."""
+WAITING_BYTES = 1024 * 1024
+WAITING_DESCRIPTORS = 32
+"""The same, of what the calls hold."""
+ALL_WAITING = 4096
+ALL_WAITING_BYTES = 16 * 1024 * 1024
+ALL_WAITING_DESCRIPTORS = 256
+"""The same, of all senders."""
+SENDERS_KEPT = 128
+"""More than so many senders are looked through for those whose quota is whole again, and these are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that waits."""
+
+    frame: Frame
+    arrived_s: float
+    """Monotonic clock, when its last byte was read."""
+
+
+@dataclass(slots=True)
+class _Load:
+    """What waiting calls hold."""
+
+    calls: int = 0
+    size: int = 0
+    descriptors: int = 0
+
+    def add(self, frame: Frame, sign: int) -> None:
+        self.calls += sign
+        self.size += sign * len(frame.data)
+        self.descriptors += sign * len(frame.descriptors)
+
+    def admits(self, size: int, descriptors: int, calls: int, most: tuple[int, int]) -> bool:
+        return (
+            self.calls < calls
+            and self.size + size <= most[0]
+            and (descriptors == 0 or self.descriptors + descriptors <= most[1])
+        )
+
+
+@dataclass(slots=True)
+class _Sender:
+    """A token bucket, and what waits for its tokens."""
+
+    tokens: float
+    filled_s: float
+    waiting: deque[Call] = field(default_factory=deque)
+    load: _Load = field(default_factory=_Load)
+
+    def fill(self, now_s: float) -> None:
+        self.tokens = min(BURST, self.tokens + (now_s - self.filled_s) * CALLS_A_SECOND)
+        self.filled_s = now_s
+
+    @property
+    def seconds_to_wait(self) -> float:
+        """Until the next call may be served."""
+        return max(0.0, (1 - self.tokens) / CALLS_A_SECOND)
+
+
+class CallQueue:
+    """Calls by sender. Times are of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._senders: dict[str, _Sender] = {}
+        self._turns: deque[str] = deque()
+        """Senders with waiting calls, the next one first."""
+        self._load = _Load()
+        self._look_at = SENDERS_KEPT
+
+    def __len__(self) -> int:
+        return self._load.calls
+
+    def admits(self, sender: str, size: int, descriptors: int) -> bool:
+        """Whether a call of so many bytes and descriptors may wait."""
+        known = self._senders.get(sender)
+        own = known is None or known.load.admits(size, descriptors, WAITING, (WAITING_BYTES, WAITING_DESCRIPTORS))
+        return own and self._load.admits(size, descriptors, ALL_WAITING, (ALL_WAITING_BYTES, ALL_WAITING_DESCRIPTORS))
+
+    def add(self, sender: str, call: Call) -> None:
+        """A call that was admitted."""
+        known = self._senders.get(sender)
+        if known is None:
+            self._forget_idle(call.arrived_s)
+            known = self._senders[sender] = _Sender(BURST, call.arrived_s)
+        if not known.waiting:
+            self._turns.append(sender)
+        known.waiting.append(call)
+        known.load.add(call.frame, 1)
+        self._load.add(call.frame, 1)
+
+    def next(self, now_s: float) -> Call | None:
+        """The call to be served now: of the sender that has waited longest and has tokens; None where there is none."""
+        for _ in range(len(self._turns)):
+            name = self._turns.popleft()
+            sender = self._senders[name]
+            sender.fill(now_s)
+            if sender.tokens < 1:
+                self._turns.append(name)
+                continue
+            call = sender.waiting.popleft()
+            sender.tokens -= 1 + len(call.frame.data) // BYTES_A_CALL
+            sender.load.add(call.frame, -1)
+            self._load.add(call.frame, -1)
+            if sender.waiting:
+                self._turns.append(name)
+            return call
+        return None
+
+    def seconds_to_wait(self, now_s: float) -> float | None:
+        """Until `next` has a call; None where none waits."""
+        if not self._turns:
+            return None
+        for name in self._turns:
+            self._senders[name].fill(now_s)
+        return min(self._senders[name].seconds_to_wait for name in self._turns)
+
+    def drain(self) -> Iterator[Call]:
+        """All that wait, taken out."""
+        for sender in self._senders.values():
+            yield from sender.waiting
+        self._senders.clear()
+        self._turns.clear()
+        self._load = _Load()
+
+    def _forget_idle(self, now_s: float) -> None:
+        if len(self._senders) < self._look_at:
+            return
+        for name, sender in list(self._senders.items()):
+            sender.fill(now_s)
+            if not sender.waiting and sender.tokens >= BURST:
+                del self._senders[name]
+        self._look_at = max(SENDERS_KEPT, 2 * len(self._senders))

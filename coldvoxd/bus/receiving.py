@@ -1,0 +1,171 @@
+"""The receiving half of a connection, in place of the library's, which one message can end or stop for long."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from dbus_next import Message, MessageFlag, MessageType
+from dbus_next.aio import MessageBus
+
+from coldvoxd.bus.decoding import body_of, message_of, refusal
+from coldvoxd.bus.header import Type
+from coldvoxd.bus.intake import Intake
+from coldvoxd.bus.quota import Call
+from coldvoxd.bus.reader import Frame, Head, Reader, close_all
+from coldvoxd.bus.signals import BUS, Signals
+from coldvoxd.core.errors import shown
+
+log = logging.getLogger(__name__)
+
+ANSWERS_BACKLOG = 1024
+"""Messages waiting for the bus above which a call that is dropped gets no answer."""
+
+
+class ReceivingBus(MessageBus):
+    """A Receiver. Event loop only.
+
+    - A bounded part of what comes is handled in each turn of the loop; every caller has a quota.
+    - Header fields and types of message that are not known are ignored, as the specification says. A message whose body
+      can't be decoded is dropped, a call of that kind is answered with an error; neither ends the connection.
+    - A signal is taken from the owner of the name that it was subscribed to at, an answer from whoever was called.
+    - File descriptors are not inherited by programs that we start, and are closed once the method that got them has taken
+      its first step: what it wants to keep it duplicates there.
+    """
+
+    signals: Signals
+
+    def __init__(self, address: str) -> None:
+        super().__init__(bus_address=address, negotiate_unix_fd=True)
+        self.arrived_s = 0.0
+        """Monotonic clock, when the call that is being served arrived."""
+        self._intake = Intake(Reader(self._sock), self)
+        self._next_turn: asyncio.Handle | None = None
+        self._asked: dict[int, str] = {}
+        """Whom a call was sent to, by its serial number, until its answer."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether messages can still be sent."""
+        return not (self._disconnected or self._user_disconnect)
+
+    @property
+    def backlog(self) -> int:
+        """Messages that the bus has not taken yet."""
+        return int(self._writer.messages.qsize())
+
+    def wants(self, head: Head) -> bool:
+        """Whether an answer or a signal is for us, and from whom it should be."""
+        fields = head.fields
+        if fields is None or not fields.sender:
+            return False
+        if head.lengths.type == Type.SIGNAL:
+            return self.signals.wants(fields)
+        if head.lengths.type not in {Type.METHOD_RETURN, Type.ERROR}:
+            return False
+        serial = fields.reply_serial or 0
+        asked = self._asked.get(serial, BUS)
+        return serial in self._method_return_handlers and self.signals.may_answer(fields.sender, asked)
+
+    def deliver(self, frame: Frame) -> None:
+        """Take an answer or a signal that is wanted."""
+        try:
+            message = message_of(frame)
+            message.body = body_of(frame)
+        except Exception as error:  # noqa: BLE001 - what a service sends is not ours to trust
+            log.warning("a message of %s can't be decoded: %s", frame.fields.sender, error)
+            close_all(frame.descriptors)
+            if frame.lengths.type == Type.SIGNAL:
+                return
+            message = _undecodable(frame)
+        if message.message_type is MessageType.SIGNAL:
+            self.signals.deliver(frame.fields, message)
+            close_all(frame.descriptors)
+        else:
+            self._asked.pop(message.reply_serial, None)
+            self._on_message(message)
+
+    def serve(self, call: Call) -> None:
+        """Serve a call whose turn it is."""
+        frame, self.arrived_s = call.frame, call.arrived_s
+        if not frame.complete:
+            close_all(frame.descriptors)
+            self._refuse(frame, "LimitsExceeded", "This process can't open more files: try again later.")
+            return
+        try:
+            message = message_of(frame)
+            known = self._find_message_handler(message) is not None
+            message.body = body_of(frame) if known else []
+        except Exception as error:  # noqa: BLE001 - as above
+            close_all(frame.descriptors)
+            self._refuse(frame, "InvalidArgs", f"The call can't be decoded ({type(error).__name__}).")
+            return
+        if known:
+            self._on_message(message)
+        else:
+            close_all(frame.descriptors)
+            what = f"{shown(message.interface or '')}.{shown(message.member)} with signature '{message.signature}'"
+            self._refuse(frame, "UnknownMethod", f"There is no method {what}.")
+
+    def refuse(self, head: Head, text: str) -> None:
+        """Answer a call that was dropped, where an answer is wanted."""
+        self._refuse(head, "LimitsExceeded", text)
+
+    def _refuse(self, call: Head | Frame, name: str, text: str) -> None:
+        fields = call.fields
+        if fields is None or not call.lengths.wants_reply or not self.usable or self.backlog > ANSWERS_BACKLOG:
+            return
+        answer = refusal(self.next_serial(), call.lengths.serial, str(fields.sender), f"{BUS}.Error.{name}", text)
+        self._writer.messages.put_nowait((answer, None, None))
+        self._writer.schedule_write()
+
+    def _message_reader(self) -> None:
+        """The socket is readable."""
+        if self._next_turn is None or isinstance(self._next_turn, asyncio.TimerHandle):
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
+        try:
+            wait_s = self._intake.turn(time.monotonic())
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be read
+            self._intake.close()
+            self._finalize(error)
+            return
+        if wait_s is None or not self.usable:
+            return
+        if wait_s > 0:
+            self._next_turn = self._loop.call_later(wait_s, self._take_turn)
+        else:
+            self._next_turn = self._loop.call_soon(self._take_turn)
+
+    def _call(self, msg: Message, callback: Any) -> None:
+        if not msg.serial:
+            msg.serial = self.next_serial()
+        if not msg.flags & MessageFlag.NO_REPLY_EXPECTED:
+            self._asked[msg.serial] = str(msg.destination)
+        super()._call(msg, callback)
+
+    def _on_message(self, msg: Message) -> None:
+        super()._on_message(msg)
+        if msg.unix_fds:  # behind the first step of an asynchronous method, which has been scheduled by now
+            self._loop.call_soon(close_all, tuple(msg.unix_fds))
+
+    def _stop_receiving(self) -> None:
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+        self._intake.close()
+
+
+def _undecodable(frame: Frame) -> Message:
+    """The error in place of an answer that can't be decoded."""
+    return Message(
+        message_type=MessageType.ERROR,
+        sender=str(frame.fields.sender),
+        reply_serial=int(frame.fields.reply_serial or 0),
+        error_name=f"{BUS}.Error.InvalidArgs",
+        signature="s",
+        body=["the answer can't be decoded"],
+    )

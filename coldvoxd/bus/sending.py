@@ -1,0 +1,30 @@
+"""The sending side of a connection: a socket whose buffer may be full."""
+
+import socket
+from typing import Any
+
+
+class PatientSocket:
+    """A socket whose full buffer takes 0 bytes, upon which the library's writer waits until it is writable."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._unsent: list[Any] = []
+        """Descriptors that go with the next byte that is taken."""
+
+    def send(self, data: memoryview) -> int:
+        try:
+            if self._unsent:
+                return self.sendmsg([data], self._unsent)
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def sendmsg(self, buffers: list[memoryview], ancillary: list[Any]) -> int:
+        self._unsent = ancillary  # the library takes them for sent whatever comes of it
+        try:
+            taken = self._sock.sendmsg(buffers, ancillary)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        self._unsent = []
+        return taken
