@@ -8,7 +8,9 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 FIXED_BYTES = 16
 """The part of every header that tells how long the rest is."""
@@ -19,6 +21,10 @@ MAX_FIELDS = 64
 MAX_DEPTH = 64
 """Containers inside each other, as in the specification."""
 NO_REPLY_EXPECTED = 1
+CACHED_HEADERS = 256
+CACHED_HEADER_BYTES = 1024
+"""Fields of headers up to this length are remembered: a client that calls often sends the same ones each time."""
+_LITTLE, _BIG = struct.Struct("<III").unpack_from, struct.Struct(">III").unpack_from
 
 
 class Type(IntEnum):
@@ -55,8 +61,7 @@ _SIZES: Mapping[str, int] = MappingProxyType(
 _ALIGNMENTS: Mapping[str, int] = MappingProxyType({**_SIZES, "s": 4, "o": 4, "a": 4, "g": 1, "v": 1, "(": 8, "{": 8})
 
 
-@dataclass(frozen=True, slots=True)
-class Lengths:
+class Lengths(NamedTuple):
     """What the fixed part of a header says."""
 
     little_endian: bool
@@ -101,7 +106,7 @@ def read_lengths(buffer: bytearray) -> Lengths:
     order, kind, flags, version = buffer[0], buffer[1], buffer[2], buffer[3]
     if order not in b"lB" or version != 1:
         raise Malformed(f"no message begins with the bytes {bytes(buffer[:4])!r}")
-    body_bytes, serial, field_bytes = struct.unpack_from("<III" if order == ord("l") else ">III", buffer, 4)
+    body_bytes, serial, field_bytes = (_LITTLE if order == ord("l") else _BIG)(buffer, 4)
     header_bytes = FIXED_BYTES + field_bytes + -field_bytes % 8
     if header_bytes + body_bytes > LARGEST_MESSAGE_BYTES:
         raise Malformed(f"a message of {header_bytes + body_bytes} bytes is longer than the specification allows")
@@ -109,8 +114,16 @@ def read_lengths(buffer: bytearray) -> Lengths:
 
 
 def read_fields(header: bytes | bytearray, lengths: Lengths) -> Fields:
-    """The fields of a whole header. Raises Malformed."""
-    reader = _Fields(header, little_endian=lengths.little_endian)
+    """The fields of a whole header, which may be followed by more. Raises Malformed."""
+    array = bytes(header[FIXED_BYTES - 4 : lengths.header_bytes])
+    if len(array) > CACHED_HEADER_BYTES:
+        return _decoded(array, little_endian=lengths.little_endian)
+    return _remembered(array, little_endian=lengths.little_endian)
+
+
+def _decoded(array: bytes, *, little_endian: bool) -> Fields:
+    """The fields from their array, its length included."""
+    reader = _Fields(b"\0" * (FIXED_BYTES - 4) + array, little_endian=little_endian)
     found: dict[str, str | int] = {}
     count = 0
     try:
@@ -130,6 +143,9 @@ def read_fields(header: bytes | bytearray, lengths: Lengths) -> Fields:
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise Malformed(f"a header that ends early or is no text ({error})") from error
     return Fields(**found)  # type: ignore[arg-type]  # the names and types are those of _FIELDS
+
+
+_remembered = lru_cache(CACHED_HEADERS)(_decoded)
 
 
 class _Fields:

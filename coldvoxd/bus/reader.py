@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from coldvoxd.bus import header
 from coldvoxd.bus.header import FIXED_BYTES, Fields, Lengths, Malformed
@@ -19,8 +20,7 @@ DESCRIPTORS_AT_ONCE = 253
 """Linux sends no more in one go (SCM_MAX_FD)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What is known of a message before its body is read."""
 
     lengths: Lengths

@@ -18,6 +18,7 @@ from coldvoxd.core.errors import shown
 
 log = logging.getLogger(__name__)
 
+UNTIL_SERVED_LOOK_S = 0.01
 ANSWERS_BACKLOG = 1024
 """Messages waiting for the bus above which a call that is dropped gets no answer."""
 
@@ -53,6 +54,12 @@ class ReceivingBus(MessageBus):
     def backlog(self) -> int:
         """Messages that the bus has not taken yet."""
         return int(self._writer.messages.qsize())
+
+    async def until_served(self, limit_s: float) -> None:
+        """Wait until no call that was read waits for its turn, at most `limit_s` seconds: a flood has no end."""
+        deadline_s = self._loop.time() + limit_s
+        while self._intake.waiting and self.usable and self._loop.time() < deadline_s:  # noqa: ASYNC110 - the queue has no event
+            await asyncio.sleep(UNTIL_SERVED_LOOK_S)
 
     def wants(self, head: Head) -> bool:
         """Whether an answer or a signal is for us, and from whom it should be."""

@@ -23,6 +23,8 @@ from coldvoxd.core.ports import Controls
 from coldvoxd.core.values import FileTranscript, StopReason, Transcript
 
 LEVEL_INTERVAL_S = 1 / 15
+QUEUE_LIMIT_S = 2.0
+"""One client's longest queue of calls is served in 1.3 s; see `quota`."""
 QUESTIONS_OF_A_CALL = 2
 """What a call may have to ask the bus, one after the other, before it does anything: see Callers.watch."""
 LEVEL_BACKLOG = 32
@@ -79,6 +81,7 @@ class BusService:
         Where the bus can activate the daemon it holds later calls until somebody has the name again.
         """
         await self._connection.ask_bus("ReleaseName", "s", BUS_NAME)
+        await self._connection.until_served(QUEUE_LIMIT_S)
         for _ in range(QUESTIONS_OF_A_CALL + 1):  # the bus answers in turn: a call that asks it something is through
             await self.bus_id()
 

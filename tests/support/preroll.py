@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import random
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -85,7 +87,7 @@ def speaking(server: SoundServer) -> Iterator[None]:
         try:
             yield
         finally:
-            subprocess.run(["kill", "--", f"-{process.pid}"], check=False)
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait()
 
 
