@@ -1,4 +1,4 @@
-"""The channel selector: by which of a microphone's channels it is heard, chosen while nobody is in the midst of an utterance."""
+"""The channel selector: by which of a microphone's channels it is heard, chosen while no utterance is open."""
 
 import logging
 from collections import deque

@@ -337,7 +337,7 @@ class MicrophoneKeeper:
     def _fit(self) -> None:
         if self._misfit and not self._hearing:
             self._misfit = False
-            log.info("the microphone “%s” has other channels: opening it anew", self.device)
+            log.info("the microphone “%s” has other channels: reopening it", self.device)
             self._capture.renew()
 
     def _follow(self) -> None:

@@ -13,7 +13,7 @@ from coldvoxd.core.ports import SpeechDetector
 from coldvoxd.core.values import FRAME_SAMPLES
 
 SPEECH_PROBABILITY = 0.25
-"""From which a frame may hold speech: half of what dictation asks for, since nobody is annoyed by a longer piece.
+"""From which a frame may hold speech: half of what dictation asks for, since a longer piece does no harm.
 Of 500 isolated digits of four people, cut tightly, all but 2 have such a frame; at 0.5, all but 7."""
 CHANNEL_PROBABILITY = 0.5
 """From which a single channel holds speech that the mix has lost: noise must not lead away from the mix."""

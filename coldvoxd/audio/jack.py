@@ -3,7 +3,7 @@
 PortAudio's initialization opens a JACK client twice: as one of its own audio systems, and through ALSA's PCM of type
 `jack`, since it opens every PCM that ALSA's configuration names. For each, libjack opens a Berkeley DB environment in
 /dev/shm/jack_db-UID before it looks for a server. A process that dies at that moment, or that has no file descriptor left,
-leaves the environment half made; from then on `Pa_Initialize` waits for ever in every process of that user. No
+leaves the environment half made; from then on `Pa_Initialize` never returns in any process of that user. No
 option and no variable of libjack's avoids the database, so both callers are removed.
 """
 

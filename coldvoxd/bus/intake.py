@@ -20,7 +20,7 @@ class Receiver(Protocol):
     """Where messages go."""
 
     def wants(self, head: Head) -> bool:
-        """Whether this answer or signal is for somebody here. By the header alone: most are dropped."""
+        """Whether this answer or signal is wanted here, by its header alone: most are dropped."""
 
     def deliver(self, frame: Frame) -> None:
         """An answer or a signal that was wanted."""

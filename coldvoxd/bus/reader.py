@@ -124,7 +124,7 @@ class Reader:
         self._advance(size - self._to_skip)
 
     def close(self) -> None:
-        """Close the descriptors of messages that nobody took."""
+        """Close the descriptors of messages that were not taken."""
         for batch in self._batches:
             close_all(batch.descriptors)
         self._batches.clear()

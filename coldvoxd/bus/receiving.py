@@ -29,7 +29,7 @@ class ReceivingBus(MessageBus):
     - A bounded part of what comes is handled in each turn of the loop; every caller has a quota.
     - Header fields and types of message that are not known are ignored, as the specification says. A message whose body
       can't be decoded is dropped, a call of that kind is answered with an error; neither ends the connection.
-    - A signal is taken from the owner of the name that it was subscribed to at, an answer from whoever was called.
+    - A signal is taken from the owner of the name that it was subscribed to at, an answer from the client that was called.
     - File descriptors are not inherited by programs that we start, and are closed once the method that got them has taken
       its first step: what it wants to keep it duplicates there.
     """

@@ -55,7 +55,7 @@ class Source:
         return "type='signal'" + "".join(f",{key}='{value}'" for key, value in parts.items() if value)
 
     def fits(self, fields: Fields) -> bool:
-        """Whether it is such a signal, whoever sent it."""
+        """Whether it is such a signal, regardless of its sender."""
         return (
             self.interface in ("", fields.interface)
             and self.member in ("", fields.member)

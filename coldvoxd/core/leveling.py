@@ -38,7 +38,7 @@ PEAK_LIMIT = 0.5
 RAMP_DB = 1.0
 """Greatest change of the gain from one frame to the next: from one bound to the other in 0.6 s."""
 HOLD_FRAMES = 2 * 16_000 // 512
-"""Without likely speech for 2 s the level is forgotten: somebody else may speak next, or the same person in another manner."""
+"""Without likely speech for 2 s the level is forgotten: another person may speak next, or the same person at another level."""
 
 
 class Leveler:
@@ -74,7 +74,7 @@ class Leveler:
         self._gain_db += min(max(self._wanted_db - self._gain_db, -RAMP_DB), RAMP_DB)
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Return to the initial state."""
         self._levels_db.clear()
         self._frames_without = 0
         self._wanted_db = self._gain_db = START_GAIN_DB

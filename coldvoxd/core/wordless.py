@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
     WORDS = "words"
     SILENCE = "silence"
-    """Nobody spoke, as far as the detector can tell."""
+    """The detector found no speech."""
     NO_WORDS = "no words"
     """Speech was heard, and the recognizer found no words in it."""
     FAILED = "failed"

@@ -95,7 +95,7 @@ def _jack() -> Iterator[Finding]:
     database = jack.database()
     if not database.exists() or not jack.database_hangs(JACK_LIMIT_S):
         return
-    told = f"JACK's database {database} is damaged: a program that asks JACK waits for ever"
+    told = f"JACK's database {database} is damaged: a program that asks JACK hangs"
     remedy = f"end the programs that use JACK, then: rm -r {database}"
     if jack.keep_jack_out():
         yield warn("jack", f"{told}; coldvoxd does not ask it", remedy)
