@@ -37,7 +37,9 @@ FAINT_DBFS, CONTRAST_DB = -80.0, 12.0
 MIN_CONFIDENCE = 0.6
 """... and what is then recognized counts from this confidence on."""
 MOST_WARNINGS = 20
-"""A file with more damaged places than this has the number of the others as its last warning."""
+"""A file with more warnings than this has the number of the others as its last one."""
+SURE_PIECE_S = 1.0
+"""A piece of at least this length without words is reported with its times; the detector takes shorter noises for speech."""
 LISTENING_SHARE = 0.1
 """Of the progress told, what finding the speech makes up."""
 
@@ -108,7 +110,8 @@ class Transcription:
         self._words: list[Word] = []
         self._logprobs = self._tokens = 0.0
         self._warnings: list[str] = []
-        self._unnamed_warnings = 0
+        self._unnamed_warnings = self._wordless = 0
+        """The latter: pieces with speech that gave no words."""
         self.progress = 0.0
         """The share that is done, 0..1."""
 
@@ -148,6 +151,7 @@ class Transcription:
     def take(self, piece: Utterance, hypothesis: Hypothesis) -> None:
         """What was recognized in the piece that came last."""
         if not hypothesis.text or (self._doubtful and hypothesis.confidence < MIN_CONFIDENCE):
+            self._note_wordless(piece)
             return
         self._texts.append(hypothesis.text)
         self._tokens += len(hypothesis.tokens)
@@ -160,8 +164,10 @@ class Transcription:
 
     def result(self) -> FileTranscript:
         """After the last step."""
+        if not (self._texts or self._warnings):
+            self._warn("No words were recognized." if self._wordless else "No speech was found.")
         confidence = math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
-        more = (f"The file is damaged at {self._unnamed_warnings} more places.",) if self._unnamed_warnings else ()
+        more = (f"{self._unnamed_warnings} more warnings are left out.",) if self._unnamed_warnings else ()
         return FileTranscript(
             " ".join(self._texts),
             tuple(self._words),
@@ -169,6 +175,15 @@ class Transcription:
             confidence,
             (*self._warnings, *more),
         )
+
+    def _note_wordless(self, piece: Utterance) -> None:
+        if self._doubtful:  # not speech, by what the recognizer makes of it
+            return
+        self._wordless += 1
+        if piece.duration_s >= SURE_PIECE_S:
+            begin_s = piece.start_sample / SAMPLE_RATE
+            span = f"{clock(begin_s)} to {clock(begin_s + piece.duration_s)}"
+            self._warn(f"No words were recognized from {span}, where there may be speech.")
 
     def _warn(self, sentence: str) -> None:
         if len(self._warnings) < MOST_WARNINGS:

@@ -212,7 +212,7 @@ class FileTranscript:
     confidence: float
     """Geometric mean of the tokens' probabilities, 0..1; 0 where there is no text."""
     warnings: tuple[str, ...] = ()
-    """Sentences with times: where the file is damaged, and where its length is not what its header says."""
+    """Sentences, mostly with times: where the file is damaged or not as long as its header says, where speech gave no words."""
 
 
 class StopReason(StrEnum):

@@ -343,7 +343,7 @@ async def test_a_file_damaged_at_very_many_places_has_few_warnings(tmp_path: Pat
         outcome = await here.outcome(await here.hand_over(tmp_path / "talk.ogg"))
         assert isinstance(outcome, FileTranscript)
         assert len(outcome.warnings) == MOST_WARNINGS + 1
-        assert outcome.warnings[-1].endswith("more places.")
+        assert outcome.warnings[-1].endswith("more warnings are left out.")
 
 
 async def test_a_cancelled_job_says_nothing_more_and_only_its_owner_can_cancel(tmp_path: Path) -> None:

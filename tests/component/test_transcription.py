@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,37 @@ def test_progress_goes_up_to_one(tmp_path: Path, listener: Listener) -> None:
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) > 5
+
+
+def test_a_file_without_speech_says_so(tmp_path: Path, listener: Listener) -> None:
+    transcript = transcribe_file(recorded(tmp_path, room(8.0)), listener, Deaf())
+    assert (transcript.text, transcript.warnings) == ("", ("No speech was found.",))
+
+
+def test_speech_that_gives_no_words_is_reported_with_its_times(tmp_path: Path, listener: Listener) -> None:
+    sample = samples()[0].wave()
+    path = recorded(tmp_path, room(4.0), sample, sample, room(4.0))
+
+    class Wordless(Listener):
+        """Finds no words."""
+
+        def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+            return replace(super().recognize(utterance, stop), tokens=(), text="", words=())
+
+    transcript = transcribe_file(path, Wordless(listener._recognizer), LevelDetector())
+    assert transcript.text == ""
+    assert transcript.warnings
+    for warning in transcript.warnings:
+        assert re.fullmatch(
+            r"No words were recognized from 0:0\d\.\d to 0:\d\d\.\d, where there may be speech\.", warning
+        )
+
+
+def test_a_short_noise_that_gives_no_words_is_reported_once(tmp_path: Path, listener: Listener) -> None:
+    click = np.full(4 * FRAME_SAMPLES, 0.2, np.float32) * np.tile(np.array([1, -1], np.float32), 2 * FRAME_SAMPLES)
+    transcript = transcribe_file(recorded(tmp_path, room(4.0), click, room(4.0)), listener, LevelDetector())
+    assert transcript.text == ""
+    assert len(transcript.warnings) == 1
 
 
 def test_a_file_that_is_no_audio_is_refused(tmp_path: Path, listener: Listener) -> None:
