@@ -223,8 +223,9 @@ class MicrophoneKeeper:
 
     @property
     def _source(self) -> Source | None:
-        """The source that is heard, or the one that would be."""
-        heard = self._view.source(self._view.heard) if self._view is not None else None
+        """The source that is heard, or the one that would be: a view may still show a stream that was closed since."""
+        is_open = self._view is not None and self._capture.device_open
+        heard = self._view.source(self._view.heard) if self._view is not None and is_open else None
         return heard or self._target
 
     def _named(self, name: str) -> str:

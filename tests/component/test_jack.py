@@ -18,6 +18,7 @@ from tests.support.daemon import ROOT, daemon
 from tests.support.eventually import eventually
 from tests.support.jack import in_private_shm, what_is_missing, with_damaged_database
 
+pytestmark = pytest.mark.heavy  # a chroot, as the plain lane is run in by CI, makes no mount namespace
 LIMIT_S = 60.0
 """For a program of ours that would hang for ever."""
 OPENED_TWICE = """

@@ -7,14 +7,13 @@ import pytest
 
 from tests.support.daemon import ROOT
 from tests.support.sway_keys import command
-from tests.support.windows import SWAY_PROGRAMS, lacking
+from tests.support.windows import SWAY_PROGRAMS
 
 LIMIT_S = 240.0
 
 
+@pytest.mark.programs(*SWAY_PROGRAMS, "flock")
 def test_a_held_key_stops_whatever_else_is_pressed() -> None:
-    if reason := lacking((*SWAY_PROGRAMS, "flock")):
-        pytest.skip(reason)
     done = subprocess.run(command(), cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     print(done.stderr)
     assert [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")] == [
