@@ -43,6 +43,7 @@ const REASONS = {
     'microphone-muted': N_('The microphone is muted.'),
     'no-words': N_('No words were recognized in what was said last.'),
     'sleep': N_('The machine slept; the processor recognizes until the graphics card is back.'),
+    'microphone-channel': N_('The microphone has no such channel; check “channel” in the settings.'),
     'microphone-quiet': N_('Speech is too quiet; turn the microphone up or move closer.'),
 };
 const UNKNOWN_REASON = N_('Something is wrong (%s).');

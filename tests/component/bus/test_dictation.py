@@ -72,11 +72,10 @@ async def test_cancel_and_toggle(client: BusClient) -> None:
 
 async def test_a_start_counts_from_the_moment_the_call_arrived(running: RunningService, client: BusClient) -> None:
     before_s = time.monotonic()
-    client.call_and_forget("StartDictationWithOptions", "a{sv}", {"bind-to-caller": Variant("b", True)})
-    await client.settle()
-    arrived_by_s = time.monotonic()  # the ping came after the call, so the call had arrived
     async with client.expect_signal("DictationStarted"):
-        pass
+        client.call_and_forget("StartDictationWithOptions", "a{sv}", {"bind-to-caller": Variant("b", True)})
+        await client.settle()
+        arrived_by_s = time.monotonic()  # the ping came after the call, so the call had arrived
     _, _, called_s = running.control.started[0]
     assert before_s <= called_s <= arrived_by_s
 
