@@ -29,7 +29,7 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.globalshortcuts import INTERFACE, Shortcut, bind
 from coldvoxd.bus.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
 from coldvoxd.cli import desktopentry
-from coldvoxd.cli.keypresses import FAILED, Dictation, Presses, start_after_last, toggle_after_last
+from coldvoxd.cli.keypresses import FAILED, Dictation, EventClock, Presses, start_after_last, toggle_after_last
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, DaemonUnreachable, NotActive
 
@@ -51,11 +51,12 @@ NO_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Of a key: it went down or up."""
+    """A key went down or up; times of the event loop's clock, in seconds."""
 
     name: str
     down: bool
     at_s: float
+    received_s: float
 
 
 class Occasion(Enum):
@@ -155,10 +156,15 @@ class _Following:
             await portal.call(REGISTRY, "Register", "sa{sv}", APPLICATION, {})
         session = await portal.create_session(INTERFACE)
 
+        clock = EventClock()
+
         def heard(down: bool) -> Callable[[list[Any]], None]:
             def handler(body: list[Any]) -> None:
+                _, name, timestamp_ms, *_ = body
                 if body[0] == session:
-                    self._happened.put_nowait(Signal(str(body[1]), down, loop.time()))
+                    received_s = loop.time()
+                    at_s = clock.local(int(timestamp_ms), received_s)
+                    self._happened.put_nowait(Signal(str(name), down, at_s, received_s))
 
             return handler
 
@@ -211,8 +217,8 @@ class _Following:
     async def _follow(self) -> None:
         """Do as the keys say, until interrupted. Raises DaemonUnreachable or BusUnavailable where that can't go on."""
         while True:
-            event, now_s = await self._next()
-            await self._release(now_s)
+            event = await self._next()
+            await self._release(event)
             match event:
                 case Occasion.INTERRUPTED:
                     return
@@ -222,30 +228,30 @@ class _Following:
                     raise BusUnavailable("The session bus has gone, and the keys with it.")
                 case Occasion.DAEMON_HERE:
                     await self._do(self._keys.daemon_is_here())
-                case Signal(name, down, at_s) if name in self._presses:
+                case Signal(name, down, at_s, received_s) if name in self._presses:
                     if not down:
-                        self._presses[name].released(at_s)
+                        self._presses[name].released(at_s, received_s)
                     elif self._presses[name].pressed(at_s):
                         await self._do(self._keys.pressed(name, at_s))
 
-    async def _release(self, now_s: float) -> None:
-        """Do what releases say that have become certain."""
+    async def _release(self, event: Signal | Occasion | None) -> None:
+        """Do what releases say that have become certain, by an event or as none has come."""
+        now_s = asyncio.get_running_loop().time()
         for name, presses in self._presses.items():
-            if (released_s := presses.released_by(now_s)) is not None:
+            released_s = (
+                presses.released_before(event.at_s) if isinstance(event, Signal) else presses.released_by(now_s)
+            )
+            if released_s is not None:
                 await self._do(self._keys.released(name, released_s))
 
-    async def _next(self) -> tuple[Signal | Occasion | None, float]:
-        """What happens next and when; None where a release becomes certain before that."""
-        loop = asyncio.get_running_loop()
+    async def _next(self) -> Signal | Occasion | None:
+        """What happens next; None where a release becomes certain before that."""
         due_s = min((presses.due_s for presses in self._presses.values() if presses.due_s is not None), default=None)
         try:
             async with asyncio.timeout_at(due_s):
-                event = await self._happened.get()
+                return await self._happened.get()
         except TimeoutError:
-            if self._happened.empty():
-                return None, loop.time()
-            event = self._happened.get_nowait()
-        return event, event.at_s if isinstance(event, Signal) else loop.time()
+            return None if self._happened.empty() else self._happened.get_nowait()
 
     async def _do(self, action: Coroutine[Any, Any, None]) -> None:
         try:

@@ -98,13 +98,15 @@ class Gnome:
         return "\n".join(line for line in lines if "JS ERROR" in line or "coldvox" in line)
 
     async def press_shortcut(self) -> None:
-        """Super+Alt+D, held for a moment as fingers do."""
+        """Super+Alt+D."""
         await self.press("d")
 
     async def press(self, letter: str) -> None:
-        """That letter with Super and Alt."""
+        """That letter with Super and Alt, at the speed of a hand: a press within 60 ms of a release is auto-repeat."""
         await self.hold(letter, down=True)
+        await asyncio.sleep(HAND_S)
         await self.hold(letter, down=False)
+        await asyncio.sleep(HAND_S)
 
     async def hold(self, letter: str, *, down: bool) -> None:
         """Press it with Super and Alt, or let go of all three."""

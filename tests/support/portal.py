@@ -6,6 +6,7 @@ that are good for one session. A window has the focus, into which Ctrl+V pastes.
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Self
 
@@ -80,12 +81,14 @@ class PortalDesktop:
             self._signal(path, SESSION, "Closed", "a{sv}", {}, to=owner)
             del self.sessions[path]
 
-    def press(self, shortcut: str, *, down: bool) -> None:
-        """A shortcut of a session that bound it."""
+    def press(self, shortcut: str, *, down: bool, timestamp_ms: int | None = None) -> None:
+        """A shortcut of a session that bound it; the timestamp is that of this moment where none is given."""
+        if timestamp_ms is None:
+            timestamp_ms = time.monotonic_ns() // 1_000_000
         member = "Activated" if down else "Deactivated"
         for path, owner in self.sessions.items():
             self._signal(
-                PATH, f"{PREFIX}GlobalShortcuts", member, "osta{sv}", path, shortcut, 0, {}, to=owner
+                PATH, f"{PREFIX}GlobalShortcuts", member, "osta{sv}", path, shortcut, timestamp_ms, {}, to=owner
             )  # fmt: skip
 
     def _receive(self, message: Message) -> Message | bool:

@@ -10,7 +10,7 @@ import pytest
 
 from coldvoxd.bus.contract import DICTATION
 from coldvoxd.cli.globalshortcuts import HOLD, NO_KEY, TAP_S, TOGGLE
-from coldvoxd.cli.keypresses import FAILED, REPEAT_DELAY_S, REPEAT_GAP_S, Presses
+from coldvoxd.cli.keypresses import FAILED, REPEAT_DELAY_S, REPEAT_GAP_S, EventClock, Presses
 from coldvoxd.core.errors import NoMicrophone
 from tests.component.cli.conftest import Ctl, Running
 from tests.support.bus import BusClient, PrivateBus, RunningService, running_service
@@ -116,6 +116,19 @@ async def test_two_taps_in_quick_succession_start_and_stop(
         await client.subscribe()
         await tap(desktop)
         await tap(desktop)
+        await eventually(lambda: any(signal.member == "DictationStopped" for signal in client.signals))
+        assert sessions(client) == 1
+
+
+async def test_taps_whose_signals_arrive_late_and_together_start_and_stop(
+    ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon
+) -> None:
+    async with keys(ctl) as follower, running.client() as client:
+        await client.subscribe()
+        follower.process.send_signal(signal.SIGSTOP)
+        for down, timestamp_ms in ((True, 5_000), (False, 5_080), (True, 5_300), (False, 5_380)):
+            desktop.press(TOGGLE, down=down, timestamp_ms=timestamp_ms)
+        follower.process.send_signal(signal.SIGCONT)
         await eventually(lambda: any(signal.member == "DictationStopped" for signal in client.signals))
         assert sessions(client) == 1
 
@@ -316,16 +329,17 @@ async def test_a_refusal_and_a_missing_portal_are_told(ctl: Ctl, desktop: Portal
 
 def test_auto_repeat_is_neither_a_press_nor_a_release() -> None:
     key = Presses()
-    key.released(0.0)  # pressed before we listened
+    key.released(0.0, 0.0)  # pressed before we listened
     assert key.released_by(9.0) is None
     assert key.pressed(10.0)
     assert not key.pressed(10.5)
-    key.released(10.53)
-    assert key.released_by(10.53) is None
+    key.released(10.53, 10.53)
+    assert key.released_before(10.53) is None
     assert not key.pressed(10.53)
-    key.released(10.56)
-    assert key.due_s == pytest.approx(10.56 + REPEAT_GAP_S)
-    assert key.released_by(10.56 + REPEAT_GAP_S) == 10.56
+    key.released(10.56, 10.57)
+    assert key.due_s == pytest.approx(10.57 + REPEAT_GAP_S)
+    assert key.released_by(10.56 + REPEAT_GAP_S) is None
+    assert key.released_by(10.58 + REPEAT_GAP_S) == 10.56
     assert key.released_by(11.0) is None
     assert key.pressed(11.0)
 
@@ -340,6 +354,34 @@ def test_a_press_long_after_the_last_one_is_a_press_though_no_release_came() -> 
 def test_a_second_tap_soon_after_the_first_is_a_press() -> None:
     key = Presses()
     assert key.pressed(1.0)
-    key.released(1.05)
-    assert key.released_by(1.12) == 1.05
+    key.released(1.05, 1.05)
+    assert key.released_before(1.12) == 1.05
     assert key.pressed(1.12)
+
+
+def test_two_taps_that_arrive_together_are_told_apart_by_their_timestamps() -> None:
+    clock, key = EventClock(), Presses()
+    assert key.pressed(clock.local(5_000, 100.0))
+    arrival_s = 102.0
+    key.released(clock.local(5_100, arrival_s), arrival_s)
+    second_s = clock.local(5_300, arrival_s)
+    assert key.released_before(second_s) == pytest.approx(100.1)
+    assert key.pressed(second_s)
+
+
+def test_auto_repeat_that_arrives_apart_is_recognized_by_its_timestamps() -> None:
+    clock, key = EventClock(), Presses()
+    assert key.pressed(clock.local(5_000, 100.0))
+    key.released(clock.local(5_500, 100.5), 100.5)
+    repeat_s = clock.local(5_500, 100.9)
+    assert key.released_before(repeat_s) is None
+    assert not key.pressed(repeat_s)
+
+
+def test_times_without_or_with_odd_timestamps_are_those_of_arrival() -> None:
+    clock = EventClock()
+    assert clock.local(0, 7.0) == 7.0
+    assert clock.local(90_000, 7.5) == 7.5
+    assert clock.local(90_500, 9.0) == 8.0
+    assert clock.local(1_000, 10.0) == 10.0  # the desktop's clock was set back
+    assert clock.local(1_500, 10.7) == 10.5
