@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 
 log = logging.getLogger(__name__)
 
+BROKEN_S = 1.0
+"""Pause between two checks while a promise is broken. The usual interval is half of the watchdog's limit, so one check that
+fails would otherwise leave the next one too late, although the promise has been kept again for seconds."""
+
 
 class Vitals:
     """Feeds the watchdog from the event loop, so a loop that stands still starves it by itself.
@@ -32,8 +36,8 @@ class Vitals:
         return not broken
 
     async def run(self, interval_s: float) -> None:
-        """Check for ever."""
+        """Check every `interval_s` seconds for ever, and more often while a promise is broken."""
         loop = asyncio.get_running_loop()
         while True:
-            self.check(loop.time())
-            await asyncio.sleep(interval_s)
+            kept = self.check(loop.time())
+            await asyncio.sleep(interval_s if kept else min(interval_s, BROKEN_S))

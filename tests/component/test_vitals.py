@@ -1,10 +1,13 @@
 """The watchdog is fed while every promise is kept."""
 
+import asyncio
 import logging
+from collections.abc import Iterator
 
 import pytest
 
 from coldvoxd.vitals import Vitals
+from tests.support.eventually import eventually
 
 
 def test_all_promises_kept_feed_the_watchdog() -> None:
@@ -27,3 +30,14 @@ def test_one_broken_promise_starves_it_and_is_named_once(caplog: pytest.LogCaptu
     kept = True
     assert vitals.check(3.0)
     assert fed == ["fed"]
+
+
+async def test_a_promise_that_was_broken_for_a_moment_does_not_starve_it_until_the_next_interval() -> None:
+    """Two intervals are the watchdog's limit: a process that was stopped for 2 s at the wrong moment would be ended."""
+    fed: list[str] = []
+    answers: Iterator[bool] = iter([True, False])
+    vitals = Vitals({"capture": lambda _: next(answers, True)}, lambda: fed.append("fed"))
+    vitals.check(0.0)
+    running = asyncio.create_task(vitals.run(3600.0))
+    await eventually(lambda: len(fed) == 2, patience_s=20.0, what="the watchdog's food after a broken promise")
+    running.cancel()
