@@ -6,9 +6,8 @@ import fcntl
 import itertools
 import os
 import stat
-import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from coldvoxd.recovery import Recovery
 from coldvoxd.spool import SILENCE_BYTES, Spool, runtime_directory
 from tests.component.test_pipeline import Announced, CountingEngine, Scene
 from tests.support.eventually import eventually
+from tests.support.filesystem import small_file_system
 
 BUS, CALLER = "guid", ":1.1"
 
@@ -442,7 +442,7 @@ async def test_garbage_never_keeps_the_daemon_from_starting(tmp_path: Path) -> N
 
 async def test_a_full_spool_is_told_once_and_dictation_goes_on(tmp_path: Path) -> None:
     """On a real file system of 64 KiB that is full."""
-    with small_file_system(tmp_path / "small"):
+    with small_file_system(tmp_path / "small", 64):
         async with life(tmp_path / "small") as first:
             first.scene.start()
             for value in (2000, 3000):
@@ -452,23 +452,6 @@ async def test_a_full_spool_is_told_once_and_dictation_goes_on(tmp_path: Path) -
             assert len(first.told) == 1
             assert os.strerror(errno.ENOSPC) in first.told[0]
             assert files(tmp_path / "small") == []
-
-
-@contextmanager
-def small_file_system(place: Path) -> Iterator[None]:
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", place],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip(f"needs root: {made.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 async def test_a_spool_belongs_to_one_process(tmp_path: Path) -> None:

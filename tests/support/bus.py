@@ -76,13 +76,16 @@ class PrivateBus:
     def __enter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="coldvoxd-bus-"))
         self.address = f"unix:path={self.directory}/bus"
-        with (self.directory / "log").open("wb") as log:
+        self._start()
+        return self
+
+    def _start(self) -> None:
+        with (self.directory / "log").open("ab") as log:
             if self.kind == BROKER:
                 self.process, self._controller = broker.start(self.directory / "bus", log)
             else:
                 self.process = self._dbus_daemon(log)
         eventually_blocking(self._is_up, what="the private bus")
-        return self
 
     def _dbus_daemon(self, log: IO[bytes]) -> "subprocess.Popen[bytes]":
         config = self.directory / "bus.conf"
@@ -120,6 +123,13 @@ class PrivateBus:
         """As a crash would."""
         self.process.kill()
         self.process.wait()
+
+    def restart(self) -> None:
+        """Another bus at the same address, after `kill`; it knows nothing of the old one's clients."""
+        if self._controller is not None:
+            self._controller.close()
+        (self.directory / "bus").unlink(missing_ok=True)
+        self._start()
 
     def freeze(self) -> None:
         """Stop reading and writing, as a bus that has no time would."""

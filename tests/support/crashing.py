@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import math
 import os
-import re
 import signal
 import statistics
 import sys
@@ -19,7 +18,8 @@ from dbus_next import Variant
 
 from coldvoxd.bus.connection import session_address
 from tests.support.bus import BusClient, BusError
-from tests.support.inside import Said, Scene, Texts, report, scene, sentences, texts_of
+from tests.support.inside import Said, Scene, report, scene, sentences
+from tests.support.published import Texts, padded, texts_of
 
 MARGIN_S = 0.3
 """The microphone's thread answers before the daemon's loop has what it delivered; on a machine that is busy, so long."""
@@ -144,7 +144,7 @@ class Crashes:
         await self.stage.until(lambda: not _alive(pid), f"the end of process {pid}")
 
     def _judge(self, kind: str, session: int, got: Texts, said: list[Said], killed_s: float) -> None:
-        tally, words = self.tally, _words(got.joined)
+        tally, words = self.tally, padded(got.joined)
         tally.count["pairs_dropped"] += got.doubles
         tally.count["retried"] += got.retried
         if list(got.texts) != sorted(got.texts):
@@ -155,8 +155,8 @@ class Crashes:
             if one.heard_s > killed_s - MARGIN_S:
                 continue
             tally.count["sentences"] += 1
-            times = max(words.count(_words(text)) for text in (one.sample.said, one.sample.reference))
-            found = max(words.find(_words(text)) for text in (one.sample.said, one.sample.reference))
+            times = max(words.count(padded(text)) for text in (one.sample.said, one.sample.reference))
+            found = max(words.find(padded(text)) for text in (one.sample.said, one.sample.reference))
             if times == 0:
                 tally.count["lost"] += 1
                 heard = killed_s - one.heard_s
@@ -203,10 +203,6 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _words(text: str) -> str:
-    return " " + " ".join(re.findall(r"[^\W_]+", text.lower())) + " "
 
 
 async def crash(times: int, seed: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.eventually import eventually
 from tests.support.fault_rows import Row
+from tests.support.published import plain
 from tests.support.speech import samples
 
 CPU = "CPUExecutionProvider"
@@ -175,14 +176,14 @@ class Stage:
                 await self._tell(act)
 
     async def _judge(self, client: TimedClient) -> Outcome:
-        heard = [_plain(text) for text, _, _ in client.texts.values()]
-        wanted = [_plain(samples()[number].heard["fp32"]) for number in self.said]
+        heard = [plain(text) for text, _, _ in client.texts.values()]
+        wanted = [plain(samples()[number].heard["fp32"]) for number in self.said]
         missing, surplus = Counter(wanted) - Counter(heard), Counter(heard) - Counter(wanted)
         doubled = sum(count for text, count in surplus.items() if text in wanted)
         wrong = surplus.total() - doubled
         if not missing and not surplus and heard != wanted:
             wrong += 1  # out of order
-        if _plain(self._stopped or "") != " ".join(heard):
+        if plain(self._stopped or "") != " ".join(heard):
             wrong += 1  # StopDictation tells something else than the signals
         ratio = None
         if self._timed and self.row.on_cpu and heard == wanted:
@@ -259,7 +260,3 @@ class Stage:
                 return
             assert time.monotonic() < deadline_s, f"{name} stays {value!r}, and {wanted!r} was to come"
             await asyncio.sleep(0.05)
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+", text.casefold()))

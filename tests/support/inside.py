@@ -15,7 +15,7 @@ from typing import Any
 from coldvoxd.bus.connection import session_address
 from coldvoxd.bus.contract import BUS_NAME, ENGINE
 from coldvoxd.virtual.client import CommandRefused, command
-from tests.support.bus import BusClient, BusError, Signal
+from tests.support.bus import BusClient, BusError
 from tests.support.login import UNIT, Sample, samples
 from tests.support.user_manager import ROOT, UserManager, install_daemon, user_manager
 
@@ -157,37 +157,6 @@ async def scene(seed: int) -> AsyncIterator[Scene]:
         stage = Scene(witness, random.Random(seed))
         await stage.loaded()
         yield stage
-
-
-@dataclass(slots=True)
-class Texts:
-    """What one client got of a session, doubles dropped by pair."""
-
-    texts: dict[int, str]
-    """By utterance, in the order in which they came first."""
-    doubles: int
-    retried: int
-    stops: list[tuple[str, str]]
-    """Reasons and transcripts."""
-
-    @property
-    def joined(self) -> str:
-        return " ".join(self.texts.values())
-
-
-def texts_of(session: int, signals: list[Signal]) -> Texts:
-    found = Texts({}, 0, 0, [])
-    for signal in signals:
-        if signal.member == "Transcribed" and signal.body[0] == session:
-            _, utterance, text, details = signal.body
-            if utterance in found.texts:
-                found.doubles += 1
-            else:
-                found.texts[utterance] = text
-                found.retried += bool(details["retried"].value)
-        elif signal.member == "DictationStopped" and signal.body[0] == session:
-            found.stops.append((signal.body[1], signal.body[2]))
-    return found
 
 
 def sentences(chance: random.Random, count: int) -> list[Sample]:

@@ -17,7 +17,8 @@ from coldvoxd.bus.contract import BUS_NAME, ENGINE
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.virtual.accelerator import PROVIDER
 from tests.support.bus import BusClient, BusError
-from tests.support.inside import Said, Scene, report, scene, sentences, texts_of
+from tests.support.inside import Said, Scene, report, scene, sentences
+from tests.support.published import texts_of
 
 CALL_EVERY_S = 0.05
 BLIND = re.compile(r"unheard for ([\d.]+) s")
