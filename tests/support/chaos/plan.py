@@ -1,0 +1,192 @@
+"""The steps of a chaos run, from a seed: a pure function, so that a seed gives the same steps on every machine.
+
+Not hypothesis's RuleBasedStateMachine: it executes a failing run a second time and reports FlakyFailure instead of the
+failure where real processes do not fail at the same moment again, and it cannot name its steps before it has executed them.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Source(StrEnum):
+    """Which kind of microphone the daemon hears."""
+
+    SERVER = "server"
+    """A PulseAudio null sink's monitor, into which sentences are played."""
+    VIRTUAL = "virtual"
+    """The shipped stand-in."""
+
+
+class Unhearable(StrEnum):
+    """Which sentences a step may cost. The ledger holds the daemon to it: every other sentence must be published."""
+
+    NONE = "none"
+    MEANWHILE = "those spoken, in part or whole, while it lasts"
+    AT_ITS_MOMENT = "the one being spoken at that moment"
+    UNPUBLISHED = "those of the running session whose text has not arrived"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of step."""
+
+    name: str
+    weight: float
+    unhearable: Unhearable = Unhearable.NONE
+    mend: str = ""
+    """The name of the step that ends the fault; empty where the step ends by itself."""
+    only: Source | None = None
+    """With which microphone it can happen."""
+    longest_s: float = 0.0
+    """Steps with a duration last up to so long."""
+    choices: tuple[str, ...] = ()
+    at_most: int = 1_000_000
+    """In LIMITS_RENEWED steps."""
+
+
+PROVIDER_FAULTS = (
+    "FAULT memory",
+    "FAULT memory decoder",
+    "FAULT illegal",
+    "FAULT lost decoder",
+    "FAULT fault",
+    "FAULT nan",
+    "FAULT nan decoder",
+    "FAULT broken",
+    "HANG 2500",
+    "HANG 2500 1 decoder",
+    "CPU FAULT memory",
+    "CPU HANG 1500",
+)
+"""Commands to coldvoxd.virtual.accelerator. Refused openings follow from these faults' reopenings and `REFUSE memory 2`."""
+BROKEN_SETTINGS = ("[microphone\n", "[endpoint]\nhangover_ms = 1\n", "[model]\nprovider = 3\n", "[nonsense]\nx = 1\n")
+
+KINDS = (
+    Kind("say", 46),
+    Kind("pause", 5, longest_s=1.2),
+    Kind("stop", 6, Unhearable.AT_ITS_MOMENT),
+    Kind("cancel", 2, Unhearable.UNPUBLISHED),
+    Kind("provider fault", 13, choices=(*PROVIDER_FAULTS, "REFUSE memory 2")),
+    Kind("slow subscriber", 4, mend="subscriber leaves"),
+    Kind("runtime directory full", 4, mend="room in the runtime directory"),
+    Kind("reload with broken settings", 5, mend="settings repaired", choices=BROKEN_SETTINGS),
+    Kind("reload", 2),
+    Kind("daemon stopped", 6, Unhearable.MEANWHILE, longest_s=2.5),
+    Kind("daemon stopped until the watchdog", 0.7, Unhearable.AT_ITS_MOMENT, at_most=1),
+    Kind("daemon killed", 6, Unhearable.AT_ITS_MOMENT),
+    Kind("daemon restarted", 1, Unhearable.UNPUBLISHED, at_most=3),
+    Kind("other microphone", 1.5, Unhearable.UNPUBLISHED, at_most=8),
+    Kind("bus gone", 2.5, Unhearable.UNPUBLISHED, at_most=6),
+    Kind("bus stopped", 3, longest_s=2.0),
+    Kind("sound server gone", 6, Unhearable.MEANWHILE, mend="sound server back", only=Source.SERVER),
+    Kind("sound server stopped", 6, Unhearable.MEANWHILE, mend="sound server goes on", only=Source.SERVER),
+    Kind("microphone unplugged", 6, Unhearable.MEANWHILE, mend="microphone plugged in"),
+    Kind("microphone muted", 5, Unhearable.MEANWHILE, mend="microphone audible", only=Source.SERVER),
+    Kind("microphone stalls", 6, Unhearable.MEANWHILE, only=Source.VIRTUAL, longest_s=2.5),
+    Kind("microphone overruns", 6, Unhearable.MEANWHILE, only=Source.VIRTUAL, longest_s=1.5),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+CHECKPOINT = "back to normal"
+"""All faults are mended, everything must be as at the beginning, and the ledger is closed."""
+CHECK_EVERY = 20
+LIMITS_RENEWED = 200
+LONGEST_FAULT = 3
+"""Steps between a fault and its mending, at most."""
+PROVIDER_FAULTS_AT_ONCE = 3
+"""Between two checks: the daemon's pause before it tries the accelerator again doubles with each."""
+
+
+SERVER_MENDS = frozenset({"sound server back", "sound server goes on"})
+MICROPHONE_MENDS = frozenset({*SERVER_MENDS, "microphone plugged in", "microphone audible"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step. Its text is what is printed."""
+
+    name: str
+    after_s: float
+    """Pause before it."""
+    lasts_s: float = 0.0
+    choice: str = ""
+
+    def __str__(self) -> str:
+        details = [f"{self.lasts_s:.2f} s"] if self.lasts_s else []
+        details += [repr(self.choice)] if self.choice else []
+        return f"after {self.after_s:.2f} s: {self.name}{' ' if details else ''}{', '.join(details)}"
+
+
+@dataclass(slots=True)
+class _World:
+    """What the plan knows of the world: which faults hold."""
+
+    source: Source
+    mends: dict[str, int] = field(default_factory=dict)
+    """Name of a mending step, and at which step it comes at the latest."""
+    used: dict[str, int] = field(default_factory=dict)
+    provider_faults: int = 0
+
+    def allows(self, kind: Kind) -> bool:
+        if self.used.get(kind.name, 0) >= kind.at_most or kind.only not in {None, self.source}:
+            return False
+        if kind.mend in self.mends:
+            return False
+        if kind.name == "provider fault":
+            return self.provider_faults < PROVIDER_FAULTS_AT_ONCE
+        if SERVER_MENDS & self.mends.keys() and (kind.only is Source.SERVER or kind.name == "microphone unplugged"):
+            return False  # a server that is away can do nothing else
+        if kind.name == "microphone muted" and "microphone plugged in" in self.mends:
+            return False
+        # Another microphone, or a restart, would be refused while the settings are broken.
+        return not ("settings repaired" in self.mends and kind.name in {"other microphone", "daemon restarted"})
+
+    def next_mend(self, number: int) -> str:
+        """The mending step that is due, which is no longer pending; the sound server comes before its microphones."""
+        due = [name for name, at in self.mends.items() if at <= number]
+        first = next((name for name in self.mends if name in SERVER_MENDS), due[0])
+        del self.mends[first]
+        return first
+
+
+def plan(seed: int, steps: int) -> list[Step]:
+    """So many steps, checkpoints included. The last one is a checkpoint."""
+    return list(_steps(random.Random(seed), first_source(seed), steps))
+
+
+def first_source(seed: int) -> Source:
+    """The microphone with which a run begins."""
+    return (Source.SERVER, Source.VIRTUAL)[seed % 2]
+
+
+def _steps(chance: random.Random, source: Source, count: int) -> Iterator[Step]:
+    world = _World(source)
+    for number in range(1, count + 1):
+        after_s = round(chance.uniform(0.0, 0.5), 2)
+        if number % LIMITS_RENEWED == 0:
+            world.used.clear()
+        if number == count or number % CHECK_EVERY == 0:
+            world.mends.clear()
+            world.provider_faults = 0
+            yield Step(CHECKPOINT, after_s)
+            continue
+        if any(at <= number for at in world.mends.values()):
+            yield Step(world.next_mend(number), after_s)
+            continue
+        yield _fault_or_action(chance, world, number, after_s)
+
+
+def _fault_or_action(chance: random.Random, world: _World, number: int, after_s: float) -> Step:
+    allowed = [kind for kind in KINDS if world.allows(kind)]
+    (kind,) = chance.choices(allowed, [one.weight for one in allowed])
+    world.used[kind.name] = world.used.get(kind.name, 0) + 1
+    if kind.mend:
+        world.mends[kind.mend] = number + chance.randint(1, LONGEST_FAULT)
+    world.provider_faults += kind.name == "provider fault"
+    if kind.name == "other microphone":
+        world.source = Source.VIRTUAL if world.source is Source.SERVER else Source.SERVER
+        for mend in MICROPHONE_MENDS:
+            world.mends.pop(mend, None)  # the step mends them
+    lasts_s = round(chance.uniform(0.1, kind.longest_s), 2) if kind.longest_s else 0.0
+    return Step(kind.name, after_s, lasts_s, chance.choice(kind.choices) if kind.choices else "")
