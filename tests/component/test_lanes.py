@@ -103,6 +103,15 @@ def test_the_ci_lane_runs_what_is_left_and_a_test_that_hangs_ends(run: Run, tmp_
     assert lanes(tmp_path, "left-out").returncode == 0
 
 
+def test_the_ci_lane_begins_with_the_longest_files(run: Run, tmp_path: Path) -> None:
+    of_ci = "import pytest\npytestmark = [pytest.mark.heavy{}]\n" + "def test_{}(): assert False\n"
+    (tmp_path / "test_a_few.py").write_text(of_ci.format("", "one"))
+    (tmp_path / "test_many.py").write_text(of_ci.format("", "one") + "def test_two(): assert False\n")
+    (tmp_path / "test_soak.py").write_text(of_ci.format(", pytest.mark.timeout(1500)", "long"))
+    failed = run("--lane", "ci", "-k", "not endless")["failed"]
+    assert [name.split("::")[0] for name in failed] == ["test_soak.py", "test_many.py", "test_many.py", "test_a_few.py"]
+
+
 def test_a_test_that_blocks_in_native_code_ends_its_worker_and_the_others_run(run: Run, tmp_path: Path) -> None:
     (tmp_path / "test_some.py").write_text(STUCK)
     record = run("--numprocesses", "1")

@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=reason))
         (kept if lane in ("all", "ci" if marker else "plain") else others).append(item)
     if others:
-        items[:] = kept
+        items[:] = longest_first(kept) if lane == "ci" else kept
         config.hook.pytest_deselected(items=others)
 
 
@@ -62,6 +62,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """File by file: those whose tests may take longest, then those with the most tests, so that none is left for the end.
+
+    Only with --no-loadscope-reorder does pytest-xdist hand them out in this order. A worker takes its next file early, unless
+    more than two tests of the one in hand are left; so a file with a very long test has two more, after it.
+    """
+    limits, counts = defaultdict[Path, float](float), Counter(item.path for item in items)
+    for item in items:
+        limits[item.path] = max(limits[item.path], time_limit_s(item))
+    return sorted(items, key=lambda item: (-limits[item.path], -counts[item.path]))
 
 
 def time_limit_s(item: pytest.Item) -> float:
