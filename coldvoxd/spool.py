@@ -41,7 +41,7 @@ class _Open:
     session: SpooledSession
     path: Path
     fd: int | None
-    """Of `path`, for appending; None once a write has failed."""
+    """Of `path`, for appending; None from a write that failed to the next cut."""
     sequence: int = 0
     bytes: int = 0
     closed: dict[int, Path] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Spool:
     """A Journal in files of mode 0600; one process at a time has it. Event loop only.
 
     Writes go to memory and are not synced: they outlive the process, as they must, and not the machine. Where one fails
-    the session goes on unkept, which `tell` is told once.
+    the session goes on unkept until its next utterance, and `tell` gets one message.
     """
 
     def __init__(self, directory: Path, bus: str, tell: Callable[[str], None]) -> None:
@@ -75,10 +75,9 @@ class Spool:
 
     def begin(self, session: SpooledSession, state: EndpointState) -> None:
         session = replace(session, bus=self._bus)
+        self._sessions[session.id] = kept = _Open(session, self._path(session.id, 0), None)
         with self._trying(session.id):
-            path = self._path(session.id, 0)
-            fd, size = create(path, spooling.head(session, state))
-            self._sessions[session.id] = _Open(session, path, fd, bytes=size)
+            kept.fd, kept.bytes = create(kept.path, spooling.head(session, state))
 
     def heard(self, session: int, event: endpointing.Event, frame: Frame | None) -> None:
         match event:
@@ -102,13 +101,15 @@ class Spool:
 
     def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None:
         kept = self._sessions.get(utterance.session_id)
-        if kept is None or kept.fd is None:
+        if kept is None:
             return
         with self._trying(utterance.session_id):
-            span = (utterance.start_sample, utterance.start_sample + len(utterance.samples))
-            numbered = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, decided_s)
-            write(kept.fd, spooling.cut(numbered))
-            kept.closed[utterance.id] = kept.path
+            if kept.fd is not None:
+                span = (utterance.start_sample, utterance.start_sample + len(utterance.samples))
+                numbered = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, decided_s)
+                write(kept.fd, spooling.cut(numbered))
+                kept.closed[utterance.id] = kept.path
+            # After a write that failed too: there may be room again.
             self._begin_anew(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))
         self._delete(self._directory / QUARANTINE)  # what RetryLast would take is replaced
 
@@ -200,7 +201,7 @@ class Spool:
 
     @contextmanager
     def _trying(self, session: int) -> Iterator[None]:
-        """A write that fails ends the keeping of what this session says from now on; what is cut already stays kept."""
+        """A write that fails ends the keeping of what this session says up to its next cut; what is cut already stays kept."""
         try:
             yield
         except OSError as error:

@@ -20,7 +20,7 @@ from coldvoxd.recovery import Recovery
 from coldvoxd.spool import SILENCE_BYTES, Spool, runtime_directory
 from tests.component.test_pipeline import Announced, CountingEngine, Scene
 from tests.support.eventually import eventually
-from tests.support.filesystem import small_file_system
+from tests.support.filesystem import fill, make_room, small_file_system
 
 BUS, CALLER = "guid", ":1.1"
 
@@ -452,6 +452,27 @@ async def test_a_full_spool_is_told_once_and_dictation_goes_on(tmp_path: Path) -
             assert len(first.told) == 1
             assert os.strerror(errno.ENOSPC) in first.told[0]
             assert files(tmp_path / "small") == []
+
+
+@pytest.mark.parametrize("full_at", ["the start", "the first utterance"])
+async def test_a_session_is_kept_again_once_there_is_room(tmp_path: Path, full_at: str) -> None:
+    """On a real file system of 512 KiB that was full for a while."""
+    with small_file_system(tmp_path / "small", 512):
+        async with life(tmp_path / "small") as first:
+            if full_at == "the start":
+                fill(tmp_path / "small")
+            session = first.scene.start()
+            fill(tmp_path / "small")
+            first.scene.hear(2000, 60)
+            make_room(tmp_path / "small")
+            first.scene.hush()
+            await eventually(lambda: texts(first.announced.seen) == ["2000"], what="the text of the first utterance")
+            first.scene.hear(3000, 10)
+        assert len(first.told) == 1
+        second = Life(tmp_path / "small")
+        seen = await second.recover()
+        assert seen == [("text", session, "3000"), ("stopped", session, StopReason.RESTARTED, "3000")]
+        second.die()
 
 
 async def test_a_spool_belongs_to_one_process(tmp_path: Path) -> None:
