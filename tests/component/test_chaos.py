@@ -39,7 +39,7 @@ async def test_the_same_on_the_other_message_bus() -> None:
     ],
 )
 async def test_a_daemon_that_is_broken_on_purpose_is_noticed(broken: Fault, noticed: str) -> None:
-    say, away = Step("say", 0.0), (Step("microphone stalls", 0.0, 2.0), Step("microphone unplugged", 0.0))
-    steps = [say, say, *away, Step("pause", 0.0, 1.5), Step("microphone plugged in", 0.0), say, Step(CHECKPOINT, 0.0)]
+    say, away = Step("say", 0.0), (Step("microphone stalls", 0.0, 2.4), Step("microphone unplugged", 0.0))
+    steps = [say, say, *away, Step("pause", 0.0, 2.5), Step("microphone plugged in", 0.0), say, Step(CHECKPOINT, 0.0)]
     outcome = await play(steps, Source.VIRTUAL, broken=broken)
     assert any(noticed in fault for fault in outcome.faults), outcome.faults

@@ -39,7 +39,7 @@ def close(sentences: Sequence[Sentence], signals: Sequence[Signal], *obstacles: 
     return Ledger(list(sentences), list(obstacles)).close(signals)
 
 
-def test_a_sentence_each_published_once_in_order_comes_out_even() -> None:
+def test_sentences_published_once_and_in_order_are_accounted_for() -> None:
     assert close(spoken(0, 1, 2), published(*heard(0, 1, 2))) == []
 
 
@@ -57,7 +57,7 @@ def test_a_sentence_each_published_once_in_order_comes_out_even() -> None:
         ),
     ],
 )
-def test_what_does_not_come_out_even_is_a_fault(signals: list[Signal], wrong: str) -> None:
+def test_a_sentence_that_is_not_accounted_for_is_a_fault(signals: list[Signal], wrong: str) -> None:
     assert any(wrong in fault for fault in close(spoken(0, 1, 2), signals))
 
 

@@ -12,7 +12,7 @@ BALLAST = "ballast"
 
 @contextmanager
 def small_file_system(place: Path, kib: int) -> Iterator[None]:
-    """A real file system of so many KiB, mounted at a new directory. The test is left out where that needs another user."""
+    """A real file system of `kib` KiB, mounted at a new directory. The test is left out where that needs another user."""
     place.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=0700", "tmpfs", place],

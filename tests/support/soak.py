@@ -1,6 +1,6 @@
 """The soak: ordinary use of one daemon for a long time, and whether what it holds stays flat. contrib/soak.sh sets up first.
 
-Every twenty seconds somebody dictates two sentences, and one more thing happens, in turn: a recording is transcribed, a
+Every twenty seconds two sentences are dictated, and one more thing happens, in turn: a recording is transcribed, a
 subscriber comes and goes, the provider is swapped, the microphone is unplugged and plugged in, the settings are read again,
 a session is cancelled, a private one begins. While the daemon is idle again its descriptors, threads and memory are read.
 """
@@ -197,7 +197,7 @@ class Soak:
 
 
 async def soak(seconds: float, cycle_s: float = CYCLE_S, broken: Fault | None = None) -> Outcome:
-    """Use the daemon for so long, with a cycle in `cycle_s` or as quickly as it goes. `broken` is a fault on purpose."""
+    """Use the daemon for `seconds`. A cycle takes `cycle_s`, or longer where it has to. `broken` is a fault on purpose."""
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="coldvox-soak-") as place:
         async with Stage(Path(place), Source.SERVER, broken=broken) as stage:

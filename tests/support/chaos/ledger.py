@@ -1,4 +1,4 @@
-"""The ledger: what was spoken, what was in the way, and what was published; every sentence must come out even.
+"""The ledger: what was spoken, what was in the way, and what was published; every sentence must be accounted for.
 
 A sentence is published whole, exactly once and in order within its session; or a step made it unhearable, and then the
 daemon has reported that audio is missing (a gap in GetMetrics, a muted microphone) or its process was replaced. Pure.
@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.support.bus import Signal
+from tests.support.chaos.plan import BY_NAME, Unhearable
 from tests.support.published import Texts, padded, texts_of
 from tests.support.speech import Sample
 
 BEFORE_S = 0.3
-"""A sentence that begins so soon after an obstacle ended may have lost its beginning."""
+"""Seconds after the end of an obstacle in which a sentence may still lose its beginning."""
 HEARD_S = 0.8
-"""What was spoken so long ago has reached the daemon and its spool, on a busy machine and through a sound server too."""
+"""Seconds until spoken audio is in the daemon's spool, on a busy machine and through a sound server too."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +47,7 @@ class Obstacle:
 
 @dataclass(slots=True)
 class Ledger:
-    """Everything so far. `close` has what is wrong."""
+    """Everything since the last `close`, which returns what is wrong."""
 
     sentences: list[Sentence] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
@@ -55,19 +56,22 @@ class Ledger:
     """Sentences that were not published, by the step that made them unhearable."""
 
     def open(self, step: str, now_s: float) -> Obstacle:
+        """The step may cost what is spoken from now to the obstacle's end."""
+        assert BY_NAME[step].unhearable not in {Unhearable.NONE, Unhearable.IF_IT_DIES}, step
         obstacle = Obstacle(step, now_s)
         self.obstacles.append(obstacle)
         return obstacle
 
     def excuse_unpublished(self, session: int, step: str, signals: Sequence[Signal]) -> None:
         """The step may cost what was said in the session and has no text yet."""
+        assert BY_NAME[step].unhearable in {Unhearable.UNPUBLISHED, Unhearable.IF_IT_DIES}, step
         texts = padded(texts_of(session, signals).joined)
         for sentence in self.sentences:
             if sentence.session == session and padded(sentence.sample.said) not in texts:
                 sentence.excused = sentence.excused or step
 
     def close(self, signals: Sequence[Signal]) -> list[str]:
-        """What does not come out even, a line each. The next call begins after these sentences."""
+        """Return a line for each sentence that is not accounted for, and forget all sentences."""
         wrong = []
         published = [signal.body[0] for signal in signals if signal.member == "Transcribed"]
         for session in dict.fromkeys([*(sentence.session for sentence in self.sentences), *published]):

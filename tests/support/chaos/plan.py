@@ -20,12 +20,13 @@ class Source(StrEnum):
 
 
 class Unhearable(StrEnum):
-    """Which sentences a step may cost. The ledger holds the daemon to it: every other sentence must be published."""
+    """Which sentences a step may cost. The ledger allows no other excuse: every other sentence must be published."""
 
     NONE = "none"
     MEANWHILE = "those spoken, in part or whole, while it lasts"
     AT_ITS_MOMENT = "the one being spoken at that moment"
-    UNPUBLISHED = "those of the running session whose text has not arrived"
+    UNPUBLISHED = "those whose text has not arrived"
+    IF_IT_DIES = "those whose text has not arrived, of sessions of that time, where the process dies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Kind:
     only: Source | None = None
     """With which microphone it can happen."""
     longest_s: float = 0.0
-    """Steps with a duration last up to so long."""
+    """The longest duration of a step, in seconds; 0 for a step without one."""
     choices: tuple[str, ...] = ()
     at_most: int = 1_000_000
     """In LIMITS_RENEWED steps."""
@@ -70,7 +71,7 @@ KINDS = (
     Kind("cancel", 2, Unhearable.UNPUBLISHED),
     Kind("provider fault", 13, choices=(*PROVIDER_FAULTS, "REFUSE memory 2")),
     Kind("slow subscriber", 4, mend="subscriber leaves"),
-    Kind("runtime directory full", 4, mend="room in the runtime directory"),
+    Kind("runtime directory full", 4, Unhearable.IF_IT_DIES, mend="room in the runtime directory"),
     Kind("reload with broken settings", 5, mend="settings repaired", choices=BROKEN_SETTINGS),
     Kind("reload", 2),
     Kind("daemon stopped", 6, Unhearable.MEANWHILE, longest_s=2.5),
@@ -151,7 +152,7 @@ class _World:
 
 
 def plan(seed: int, steps: int) -> list[Step]:
-    """So many steps, checkpoints included. The last one is a checkpoint."""
+    """The seed's first `steps` steps, checkpoints included. The last one is always a checkpoint."""
     return list(_steps(random.Random(seed), first_source(seed), steps))
 
 

@@ -42,7 +42,7 @@ class Outcome:
     unhearable: dict[str, int]
     """Sentences that were not published, by the step that cost them; the daemon reported the loss."""
     losses_reported: int
-    """Faults of the microphone of more than a second that the daemon had to report, and did."""
+    """Faults of the microphone of more than two seconds that the daemon had to report, and did."""
     exit_codes: dict[str, int]
     held: dict[str, list[tuple[int, int]]]
     """Descriptors and threads at each checkpoint, by the microphone in use."""

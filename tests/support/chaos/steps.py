@@ -255,7 +255,7 @@ class Steps:
         obstacle = self._strike(step)
         obstacle.reported.add("restarted")
         self.deaths += 1
-        self._excuse(f"{step.name}, with no room in the runtime directory", self._unkept)
+        self._excuse("runtime directory full", self._unkept)
         self._forgotten |= self._unkept
         self._forget_session()
         return obstacle
@@ -315,7 +315,7 @@ class Steps:
     # The checks.
 
     async def _check(self, step: Step) -> None:
-        """Mend everything; then all must be well, a sentence must come through, and the ledger must come out even."""
+        """Mend everything; then all must be well, a sentence must come through, and every sentence must be accounted for."""
         stage = self.stage
         stage.bus.thaw()
         await self.microphone.mend_all()
