@@ -29,6 +29,7 @@ PAUSE_S = 0.9
 """Between two sentences: more than hangover_ms, so that they are two utterances."""
 CALL_S = 25.0
 """As long as bus libraries wait for an answer."""
+LEAVE_S = 5.0
 SENTENCES_A_SESSION = 18
 """Fewer than there are recordings, so that none is spoken twice in a session."""
 RUNTIME_MIB = 16
@@ -146,14 +147,16 @@ class Stage:
     async def new_witness(self) -> Witness:
         """Another one in the place of the last, on the bus that is there now."""
         witness = Witness(self.bus.address, self.signals)
-        await witness.__aenter__()
-        await witness.subscribe()
+        async with asyncio.timeout(CALL_S):
+            await witness.__aenter__()
+            await witness.subscribe()
         self.witness = witness
         return witness
 
     async def _let_witness_go(self) -> None:
-        with contextlib.suppress(Exception):  # its bus may be gone
-            await self.witness.leave()
+        with contextlib.suppress(Exception):  # its bus may be gone, and then dbus-next may wait for ever
+            async with asyncio.timeout(LEAVE_S):
+                await self.witness.leave()
 
     async def revive_bus(self) -> None:
         """Another bus in the place of the one that was killed, with a witness on it before anybody else."""

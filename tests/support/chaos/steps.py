@@ -30,6 +30,8 @@ class Steps:
         """Descriptors and threads at each checkpoint, by the microphone in use, each kind of which needs its own."""
         self.microphone = MicrophoneSteps(stage, self.faults)
         self._full = False
+        self._cpu_faults = False
+        """Whether the recognizer on the CPU was told to fail since the last checkpoint."""
         self._unkept: set[int] = set()
         """Sessions of which something was heard while the spool had no room."""
         self._forgotten: set[int] = set()
@@ -179,6 +181,7 @@ class Steps:
     # Accelerator, settings, runtime directory.
 
     async def _provider_fault(self, step: Step) -> None:
+        self._cpu_faults = self._cpu_faults or step.choice.startswith("CPU")
         await self.stage.tell("gpu", step.choice)
 
     async def _fill(self, _: Step) -> None:
@@ -215,7 +218,9 @@ class Steps:
         try:
             await self.stage.call("Reload", interface=ENGINE)
         except BusError as error:
-            allowed = (*GONE, "Timeout", "InvalidOption") if self.stage.settings_broken else (*GONE, "Timeout")
+            allowed = [*GONE, "Timeout"]
+            allowed += ["InvalidOption"] if self.stage.settings_broken else []
+            allowed += ["NotReady", "Failed"] if self._cpu_faults else []  # the trial of the reloaded model met one
             if error.name.rpartition(".")[2] not in allowed:
                 self.faults.append(f"Reload: {error}")
 
@@ -332,6 +337,7 @@ class Steps:
         self.faults += [f"session {number} published text after its end" for number in sorted(late)]
         self.faults += self.ledger.close(stage.signals)
         stage.forget_signals()
+        self._cpu_faults = False
         self._unkept.clear()
         self._forgotten.clear()
         pid = stage.daemon.pid
