@@ -227,11 +227,16 @@ class Stage:
             return False
         return bool(await self.get(MICROPHONE, "Open"))
 
-    async def is_well(self) -> bool:
-        """Whether everything is as it should be on a machine without faults."""
+    async def is_ready(self) -> bool:
+        """Whether nothing is wrong but what only the next dictation can put right: a last one without words."""
         state, problems = await self.get(DICTATION, "State"), await self.problems()
         provider = await self.get(ENGINE, "ExecutionProvider")
-        return (state, problems, provider) == ("idle", [], "VirtualExecutionProvider") and await self.hears()
+        served = (state, provider) == ("idle", "VirtualExecutionProvider") and problems in ([], ["no-words"])
+        return served and await self.hears()
+
+    async def is_well(self) -> bool:
+        """Whether everything is as it should be on a machine without faults."""
+        return await self.problems() == [] and await self.is_ready()
 
     async def until(self, probe: Any, what: str, patience_s: float = PATIENCE_S) -> None:
         """Until an awaitable probe gives something true; raises AssertionError."""

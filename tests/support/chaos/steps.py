@@ -4,17 +4,18 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 
-from coldvoxd.bus.contract import DICTATION, ENGINE
+from coldvoxd.bus.contract import ENGINE
 from tests.support import supervision
 from tests.support.bus import BusError
-from tests.support.chaos.ledger import Obstacle
-from tests.support.chaos.microphone import RECOVERED_S, MicrophoneSteps
+from tests.support.chaos.ledger import HEARD_S, Obstacle
+from tests.support.chaos.microphone import RECOVERED_S, MicrophoneSteps, now_s
 from tests.support.chaos.plan import CHECKPOINT, Source, Step
-from tests.support.chaos.stage import GONE, PAUSE_S, Stage, held
+from tests.support.chaos.sessions import SessionSteps
+from tests.support.chaos.stage import GONE, Stage, held
 from tests.support.filesystem import fill, make_room
-from tests.support.published import texts_of
 
-LONGEST_SENTENCE_S = 5.0
+PENDING_MS = 4000
+"""How long a recognition hangs of which the daemon is to die: longer than a pause and HEARD_S together."""
 
 
 class Steps:
@@ -29,6 +30,7 @@ class Steps:
         self.held: dict[Source, list[tuple[int, int]]] = {}
         """Descriptors and threads at each checkpoint, by the microphone in use, each kind of which needs its own."""
         self.microphone = MicrophoneSteps(stage, self.faults)
+        self.sessions = SessionSteps(stage, self.microphone, self.faults)
         self._full = False
         self._cpu_faults = False
         """Whether the recognizer on the CPU was told to fail since the last checkpoint."""
@@ -38,10 +40,9 @@ class Steps:
         """Those of them whose process died: the next one knows nothing of them and publishes no end."""
         self._acts: dict[str, Callable[[Step], Awaitable[None]]] = {
             CHECKPOINT: self._check,
-            "say": self._say,
-            "pause": self._pause,
-            "stop": self._stop,
-            "cancel": self._cancel,
+            **self.sessions.acts,
+            **self.microphone.acts,
+            "pause": lambda step: asyncio.sleep(step.lasts_s),
             "provider fault": self._provider_fault,
             "slow subscriber": lambda _: stage.subscribe_slowly(),
             "subscriber leaves": lambda _: stage.leave_slowly(),
@@ -53,11 +54,11 @@ class Steps:
             "daemon stopped": self._stop_process,
             "daemon stopped until the watchdog": self._starve,
             "daemon killed": self._kill,
+            "daemon killed with text pending": self._kill_with_text_pending,
             "daemon restarted": self._restart,
             "other microphone": self._other_microphone,
             "bus gone": self._lose_bus,
             "bus stopped": self._stop_bus,
-            **self.microphone.acts,
         }
 
     async def perform(self, step: Step) -> None:
@@ -67,116 +68,6 @@ class Steps:
         self.stage.check_speaker()
         self._note_unkept()
         self._judge_process()
-
-    def now_s(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    # Sessions.
-
-    async def _say(self, _: Step) -> None:
-        """Until one more sentence was spoken, in a session where one can begin."""
-        stage = self.stage
-        if stage.spoken_of_session >= 15 and stage.session:
-            await self._stop(Step("stop", 0.0))
-        if not await self._in_session():
-            return
-        said = len(self.ledger.sentences)
-        deadline_s = self.now_s() + 8.0
-        while self.now_s() < deadline_s and not stage.ended(stage.session):
-            if len(self.ledger.sentences) > said and self.ledger.sentences[said].ended_s < float("inf"):
-                return
-            await asyncio.sleep(0.02)
-
-    async def _in_session(self) -> bool:
-        """Begin a session where none runs; whether one runs. Where nothing is in the way one must begin."""
-        stage = self.stage
-        if stage.session and not stage.ended(stage.session):
-            return True
-        if not await self._silence():
-            return False
-        deadline_s = self.now_s() + RECOVERED_S
-        while (number := await self._begun()) <= stage.last_session:
-            if number < 0:
-                return False
-            assert self.now_s() < deadline_s, f"no session began within {RECOVERED_S:g} s"
-            await asyncio.sleep(0.1)
-        stage.begin(number)
-        return True
-
-    async def _begun(self) -> int:
-        """The number of a session that has begun; 0 where none has so far, and -1 where a fault is in the way."""
-        stage = self.stage
-        try:
-            number = int(await stage.call("StartDictation"))
-        except BusError as error:
-            self._forget_session()
-            reason = error.name.rpartition(".")[2]
-            if (reason == "NoMicrophone" and self.microphone.away) or (stage.settings_broken and stage.daemon.failed):
-                return -1
-            if reason == "AlreadyActive":  # where it is a new one, the answer to an earlier call was lost
-                return int(await stage.get(DICTATION, "Session") or 0)
-            if reason not in (*GONE, "NotReady", "NoMicrophone", "Timeout"):
-                raise AssertionError(f"StartDictation: {error}") from error
-            return 0
-        if number <= stage.last_session:
-            self.faults.append(f"session {number} began after session {stage.last_session}")
-        return number
-
-    async def _silence(self) -> bool:
-        """Until nothing is spoken that a new session could reach back to; False where a frozen sound server still plays."""
-        deadline_s = self.now_s() + RECOVERED_S
-        while self.stage.speaking or self.now_s() - self.stage.silent_since_s < PAUSE_S:
-            if self.microphone.away and self.now_s() > deadline_s - RECOVERED_S + LONGEST_SENTENCE_S:
-                return False
-            assert self.now_s() < deadline_s, "a sentence does not end"
-            self.stage.check_speaker()
-            await asyncio.sleep(0.02)
-        return True
-
-    async def _pause(self, step: Step) -> None:
-        await asyncio.sleep(step.lasts_s)
-
-    async def _stop(self, step: Step) -> None:
-        stage, session = self.stage, self.stage.session
-        if not session or stage.ended(session):
-            return
-        obstacle = self._strike(step)
-        obstacle.reported.add("session ended")
-        self._forget_session()
-        try:
-            transcript = str(await stage.call("StopDictation"))
-        except BusError as error:
-            if error.name.rpartition(".")[2] not in (*GONE, "NotActive", "Timeout"):
-                self.faults.append(f"StopDictation of session {session}: {error}")
-            return
-        finally:
-            obstacle.ended_s = self.now_s()
-        await stage.settle()
-        if transcript != (published := texts_of(session, stage.signals).joined):
-            self.faults.append(
-                f"StopDictation of session {session} returned {transcript!r}, and published {published!r}"
-            )
-
-    async def _cancel(self, step: Step) -> None:
-        stage, session = self.stage, self.stage.session
-        if not session:
-            return
-        obstacle = self._strike(step)
-        obstacle.reported.add("session ended")
-        self._forget_session()
-        try:
-            await stage.call("CancelDictation")
-        except BusError as error:
-            if error.name.rpartition(".")[2] not in (*GONE, "NotActive", "Timeout"):
-                self.faults.append(f"CancelDictation of session {session}: {error}")
-        obstacle.ended_s = self.now_s()
-        self.ledger.excuse_unpublished(session, step.name, stage.signals)
-
-    def _forget_session(self) -> None:
-        self.stage.session = 0
-
-    def _strike(self, step: Step) -> Obstacle:
-        return self.ledger.open(step.name, self.now_s())
 
     # Accelerator, settings, runtime directory.
 
@@ -239,7 +130,7 @@ class Steps:
         starved = daemon.starved
         obstacle = self._about_to_die(step)
         daemon.send(signal.SIGSTOP)
-        obstacle.ended_s = self.now_s()
+        obstacle.ended_s = now_s()
         async with asyncio.timeout(3 * supervision.WATCHDOG_S):
             while daemon.starved == starved:
                 await asyncio.sleep(0.05)
@@ -253,7 +144,17 @@ class Steps:
         daemon.send(signal.SIGKILL)
         while len(daemon.exits) == exits:
             await asyncio.sleep(0.01)
-        obstacle.ended_s = self.now_s()
+        obstacle.ended_s = now_s()
+
+    async def _kill_with_text_pending(self, step: Step) -> None:
+        """When a whole sentence has been heard and is being recognized: the next process owes its text."""
+        if not self.microphone.away and await self.sessions.begin():
+            said = len(self.ledger.sentences)
+            for recognizer in ("", "CPU "):
+                await self.stage.tell("gpu", f"{recognizer}HANG {PENDING_MS}")
+            if await self.sessions.sentence(said):
+                await asyncio.sleep(HEARD_S + 0.1)
+        await self._kill(step)
 
     def _about_to_die(self, step: Step) -> Obstacle:
         """By SIGKILL or SIGABRT: what was heard is in the spool, unless there was no room for it."""
@@ -262,8 +163,11 @@ class Steps:
         self.deaths += 1
         self._excuse("runtime directory full", self._unkept)
         self._forgotten |= self._unkept
-        self._forget_session()
+        self.sessions.forget()
         return obstacle
+
+    def _strike(self, step: Step) -> Obstacle:
+        return self.ledger.open(step.name, now_s())
 
     def _excuse(self, why: str, sessions: Iterable[int]) -> None:
         for session in sessions:
@@ -274,10 +178,10 @@ class Steps:
         daemon = self.stage.daemon
         obstacle = self._strike(step)
         obstacle.reported.add("restarted")
-        self._forget_session()
+        self.sessions.forget()
         self.deaths += bool(daemon.pid)
         await daemon.stop()
-        obstacle.ended_s = self.now_s()
+        obstacle.ended_s = now_s()
         await self.stage.settle()
         self._excuse(step.name, self.stage.sessions)
         daemon.start()
@@ -297,7 +201,7 @@ class Steps:
         exits = len(daemon.exits)
         obstacle = self._strike(step)
         obstacle.reported.add("restarted")
-        self._forget_session()
+        self.sessions.forget()
         running = bool(daemon.pid)
         await stage.leave_slowly()
         async with held(daemon):
@@ -307,7 +211,7 @@ class Steps:
                     while len(daemon.exits) == exits:
                         await asyncio.sleep(0.02)
                 self.deaths += 1
-            obstacle.ended_s = self.now_s()
+            obstacle.ended_s = now_s()
             self._excuse(step.name, stage.sessions)
             self._forgotten |= self._unkept
             await stage.revive_bus()
@@ -328,9 +232,10 @@ class Steps:
         await stage.leave_slowly()
         if self.stage.settings_broken:
             await self._repair_settings(step)
-        await self._stop(Step("stop", 0.0))
-        await stage.until(stage.is_well, "normal service after all faults are mended", RECOVERED_S)
-        await self._dictate()
+        await self.sessions.stop(Step("stop", 0.0))
+        await stage.until(stage.is_ready, "normal service after all faults are mended", RECOVERED_S)
+        await self.sessions.dictate()
+        await stage.until(stage.is_well, "an empty list of problems after a dictation", RECOVERED_S)
         await stage.until(self._all_ended, "the end of each session")
         await stage.settle()
         late = {signal.body[0] for signal in stage.signals if signal.member == "Transcribed"} - {*stage.sessions}
@@ -345,24 +250,6 @@ class Steps:
 
     async def _all_ended(self) -> bool:
         return all(self.stage.ended(number) for number in self.stage.sessions if number not in self._forgotten)
-
-    async def _dictate(self) -> None:
-        """One sentence without any fault; its text is the session's."""
-        await self.stage.tell("gpu", "WELL")
-        said = len(self.ledger.sentences)
-        assert await self._in_session()
-        while len(self.ledger.sentences) <= said or self.ledger.sentences[said].ended_s == float("inf"):
-            self.stage.check_speaker()
-            await asyncio.sleep(0.02)
-        sentence = self.ledger.sentences[said]
-        await asyncio.sleep(0.2)
-        session = self.stage.session
-        self._forget_session()
-        transcript = await self.stage.call("StopDictation")
-        if transcript != sentence.sample.heard["fp32"]:
-            self.faults.append(
-                f"session {session}: {sentence.sample.said!r}, spoken without any fault, became {transcript!r}"
-            )
 
     def _judge_process(self) -> None:
         daemon = self.stage.daemon
