@@ -56,6 +56,7 @@ class SessionSteps:
         while (number := await self._begun()) <= stage.last_session:
             if number < 0:
                 return False
+            stage.start_again()
             assert now_s() < deadline_s, f"no session began within {RECOVERED_S:g} s"
             await asyncio.sleep(0.1)
         stage.begin(number)

@@ -242,6 +242,7 @@ class Stage:
         """Until an awaitable probe gives something true; raises AssertionError."""
         deadline_s = time.monotonic() + patience_s
         while not await probe():
+            self.start_again()
             if time.monotonic() > deadline_s:
                 seen = f"state {await self.get(DICTATION, 'State')}, problems {await self.problems()}"
                 raise AssertionError(f"{what} did not come within {patience_s:g} s ({seen})")
@@ -262,6 +263,11 @@ class Stage:
         """What the ledger has been closed with."""
         self.signals.clear()
         self.sessions.clear()
+
+    def start_again(self) -> None:
+        """As a person does, of a daemon that found broken settings at its start and ended for good, once they are repaired."""
+        if self.daemon.failed and not self.settings_broken:
+            self.daemon.start()
 
     def ended(self, session: int) -> bool:
         return any(signal.member == "DictationStopped" and signal.body[0] == session for signal in self.signals)

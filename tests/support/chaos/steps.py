@@ -103,7 +103,7 @@ class Steps:
 
     async def _repair_settings(self, _: Step) -> None:
         self.stage.write_settings()
-        self.stage.daemon.start()  # a process that was killed meanwhile has found the broken ones
+        self.stage.start_again()
 
     async def _reload(self, _: Step) -> None:
         try:
