@@ -97,7 +97,10 @@ class Daemon:
         self._metrics = Metrics()
         self._metrics.resume(self._past.carried.get(METRICS, {}))
         self._outcomes = Outcomes(
-            self._metrics, self._notify_of_session, without_words=bool(self._past.carried.get(NO_WORDS))
+            self._metrics,
+            self._notify_of_session,
+            is_muted=lambda: self._microphone.muted,
+            without_words=bool(self._past.carried.get(NO_WORDS)),
         )
         self._card = CardKeeper(settings.gpu, self._busy_until_s)
         self._recognition = Switch(
