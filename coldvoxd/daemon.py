@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from coldvoxd import basedirs
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
@@ -97,7 +98,10 @@ class Daemon:
         self._metrics = Metrics()
         self._metrics.resume(self._past.carried.get(METRICS, {}))
         self._outcomes = Outcomes(
-            self._metrics, self._notify_of_session, without_words=bool(self._past.carried.get(NO_WORDS))
+            self._metrics,
+            self._notify_of_session,
+            is_muted=lambda: self._microphone.muted,
+            without_words=bool(self._past.carried.get(NO_WORDS)),
         )
         self._card = CardKeeper(settings.gpu, self._busy_until_s)
         self._recognition = Switch(
@@ -484,9 +488,15 @@ def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
     """Where sessions are kept for the case of a crash; None, told, where that can't be."""
     runtime = runtime_directory()
     if runtime is None:
-        log.info(
-            "no runtime directory is given ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses what is being said"
-        )
+        if basedirs.RUNTIME in basedirs.ignored():
+            tell(
+                f"{basedirs.RUNTIME} is no absolute path and is ignored: dictation goes on, but a crash would lose what is "
+                "not yet text."
+            )
+        else:
+            log.info(
+                "no runtime directory is given ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses what is being said"
+            )
         return None
     try:
         return Spool(runtime / "spool", bus, tell)

@@ -10,11 +10,17 @@ def make_private(directory: Path) -> None:
     """Make sure that this is a directory of this user's with mode 0700, made where there is none.
 
     Raises OSError, with a sentence as its `strerror`, where it is something else: a link, another user's directory, or one
-    that others may enter. A link further up counts by what it leads to.
+    that others may enter; also where the directory that it stands in is missing, which is not made, or where another
+    user could replace it there. A link further up counts by what it leads to.
     """
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_surroundings(directory.parent)
     with suppress(FileExistsError):
         directory.mkdir(mode=0o700)
+    check_private(directory)
+
+
+def check_private(directory: Path) -> None:
+    """Raise OSError, with a sentence as its `strerror`, where this is no directory of this user's with mode 0700."""
     found = os.lstat(directory)
     if stat.S_ISLNK(found.st_mode):
         raise OSError(0, "it is a link: remove it", str(directory))
@@ -24,6 +30,20 @@ def make_private(directory: Path) -> None:
         raise OSError(0, f"it belongs to the user {found.st_uid}: remove it", str(directory))
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise OSError(0, f"its mode is {stat.S_IMODE(found.st_mode):04o} instead of 0700: remove it", str(directory))
+
+
+def _check_surroundings(directory: Path) -> None:
+    """Raise OSError where this is no directory, or where a user other than this one and root can replace what is in it."""
+    try:
+        found = directory.stat()
+    except FileNotFoundError as error:
+        raise OSError(0, "there is no such directory, and it is not made here", str(directory)) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise OSError(0, "it is no directory", str(directory))
+    if found.st_uid not in {0, os.geteuid()}:
+        raise OSError(0, f"it belongs to the user {found.st_uid}", str(directory))
+    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+        raise OSError(0, f"other users may write to it (mode {stat.S_IMODE(found.st_mode):04o})", str(directory))
 
 
 def create_private(path: Path, flags: int = 0) -> int:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from coldvoxd import basedirs
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
 
@@ -40,7 +39,7 @@ class SettingDoc:
 
 def default_path() -> Path:
     """Where the file is looked for; it need not exist."""
-    return platformdirs.user_config_path("coldvoxd") / "coldvoxd.toml"
+    return basedirs.config_home() / basedirs.APPLICATION / "coldvoxd.toml"
 
 
 def describe() -> Iterator[SettingDoc]:

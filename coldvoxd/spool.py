@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from coldvoxd import basedirs
 from coldvoxd.core import endpointing, spooling
 from coldvoxd.core.endpointing import EndpointState, Lost, Scored
 from coldvoxd.core.spooling import NumberedCut, SpooledSession
@@ -26,12 +27,11 @@ OWN_NAMES = re.compile(rf"{QUARANTINE}|(\d+-\d+|{Path(QUARANTINE).stem})\.new")
 
 
 def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where this login's volatile files go, memory by its nature; None where nobody provides such a place."""
+    """Where this login's volatile files go, memory by its nature; None where the environment names no such place."""
     if given := environment.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0])
-    if login := environment.get("XDG_RUNTIME_DIR"):
-        return Path(login) / "coldvoxd"
-    return None
+    login = basedirs.runtime_directory(environment)
+    return login / basedirs.APPLICATION if login else None
 
 
 @dataclass(slots=True)

@@ -49,8 +49,12 @@ if [[ $model && ! $model =~ ^[A-Za-z0-9._/~-]+$ ]]; then
     exit 64
 fi
 
-data=${XDG_DATA_HOME:-$HOME/.local/share}
-config=${XDG_CONFIG_HOME:-$HOME/.config}
+absolute() { # absolute PATH DEFAULT: the path, or the default where it is not absolute and so to be ignored (XDG base directories)
+    if [[ $1 == /* ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi
+}
+
+data=$(absolute "${XDG_DATA_HOME:-}" "$HOME/.local/share")
+config=$(absolute "${XDG_CONFIG_HOME:-}" "$HOME/.config")
 bin=$HOME/.local/bin
 home=$data/coldvoxd # of all that belongs to the installation itself
 venv=$home/venv

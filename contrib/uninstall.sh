@@ -29,9 +29,17 @@ while (($#)); do
     shift
 done
 
+absolute() { # absolute PATH DEFAULT: the path, or the default where it is not absolute and so to be ignored (XDG base directories)
+    if [[ $1 == /* ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi
+}
+
 main() { # in a function, so that bash has read it all before this very file goes
-    local data=${XDG_DATA_HOME:-$HOME/.local/share} config=${XDG_CONFIG_HOME:-$HOME/.config}
-    local cache=${XDG_CACHE_HOME:-$HOME/.cache} runtime=${XDG_RUNTIME_DIR:-/run/user/$EUID}
+    local data config cache state runtime
+    data=$(absolute "${XDG_DATA_HOME:-}" "$HOME/.local/share")
+    config=$(absolute "${XDG_CONFIG_HOME:-}" "$HOME/.config")
+    cache=$(absolute "${XDG_CACHE_HOME:-}" "$HOME/.cache")
+    state=$(absolute "${XDG_STATE_HOME:-}" "$HOME/.local/state")
+    runtime=$(absolute "${XDG_RUNTIME_DIR:-}" "/run/user/$EUID")
     local home=$data/coldvoxd
     local files=() directories=() trees=() kind path
 
@@ -53,7 +61,7 @@ main() { # in a function, so that bash has read it all before this very file goe
     for path in "$HOME"/.local/bin/{coldvoxd,coldvoxctl,coldvox-type}; do
         [[ -L $path && $(readlink -- "$path") == "$home"/* ]] && files+=("$path")
     done
-    trees+=("$home"/{venv,install,installed,uninstall.sh} "${XDG_STATE_HOME:-$HOME/.local/state}/coldvoxd" "$runtime"/coldvoxd{,-model})
+    trees+=("$home"/{venv,install,installed,uninstall.sh} "$state/coldvoxd" "$runtime"/coldvoxd{,-model})
     [[ $keep_models == yes ]] || trees+=("$cache/coldvoxd" "$home/models")
     [[ $keep_settings == yes ]] || trees+=("$config/coldvoxd")
 

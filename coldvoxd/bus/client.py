@@ -146,10 +146,7 @@ class DaemonClient:
 
     async def metrics(self) -> dict[str, Any]:
         """What GetMetrics tells, as plain values; of a stage `count`, `p50`, `p95`, `p99`. Doesn't start the daemon."""
-        found = {
-            key: value.value
-            for key, value in (await self._call("GetMetrics", interface=ENGINE, activate=False)).items()
-        }
+        found = await self._figures()
         keys = ("count", "p50", "p95", "p99")
 
         def named(stages: dict[str, list[float]]) -> dict[str, dict[str, float]]:
@@ -160,6 +157,11 @@ class DaemonClient:
             "stages": named(found["stages"]),
             "stages-by-provider": {provider: named(stages) for provider, stages in by_provider.items()},
         }
+
+    async def sessions_without_words(self) -> int | None:
+        """How many sessions held speech and gave no text; None where the daemon doesn't count that."""
+        count: int | None = (await self._figures()).get("sessions-without-words")
+        return count
 
     async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto") -> int:
         """Begin to transcribe an open file; the job, whose events come to who has subscribed. Starts the daemon."""
@@ -212,6 +214,10 @@ class DaemonClient:
     def interrupt(self) -> None:
         """Put an event `interrupted` behind those that have come."""
         self._events.put_nowait(Event("interrupted", {}))
+
+    async def _figures(self) -> dict[str, Any]:
+        found = await self._call("GetMetrics", interface=ENGINE, activate=False)
+        return {key: value.value for key, value in found.items()}
 
     async def _properties(self, interface: str) -> dict[str, Any]:
         values = await self._call("GetAll", "s", interface, interface=PROPERTIES, activate=False)

@@ -10,6 +10,7 @@ from typing import Any
 from dbus_next import DBusError, Message, MessageFlag, MessageType
 from dbus_next.service import ServiceInterface
 
+from coldvoxd import basedirs
 from coldvoxd.bus.contract import OBJECT_PATH, introspection
 from coldvoxd.bus.receiving import ReceivingBus
 from coldvoxd.bus.replies import Reply
@@ -28,8 +29,8 @@ def session_address() -> str:
     """
     if address := os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
         return address
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.exists(f"{runtime}/bus"):  # noqa: PTH110 - pathlib costs coldvoxctl its start
+    runtime = basedirs.runtime_directory()
+    if runtime and (runtime / "bus").exists():
         return f"unix:path={runtime}/bus"
     raise BusUnavailable(
         "There is no session bus: neither DBUS_SESSION_BUS_ADDRESS is set nor is there $XDG_RUNTIME_DIR/bus. "

@@ -32,10 +32,27 @@ For a session of your own, which ends with the command, see `coldvoxctl listen -
 
 _STOP = """\
 Finish what is being said, wait for its text and print the text of the whole session.
+
+Where no words were recognized, stdout stays empty, stderr says why as far as that is known, and the exit code is 0: the
+session has ended as it was told to.
+"""
+
+_EMPTY_JSON = """\
+With --json: {"transcript": TEXT}. Where TEXT is empty, empty_reason says why, and message is a sentence for a person:
+  no-words          speech was heard, and no words were recognized in it
+  no-speech         no speech was heard
+  microphone-muted, microphone-lost, microphone-quiet
+                    the problem of the microphone, as in `problems` of `coldvoxctl status --json`
+  unknown           the daemon did not say
+"""
+
+_PROBLEM_JSON = """\
+Where nothing can be heard, problem (microphone-muted or microphone-lost) and message say why; without --json, stderr does.
 """
 
 _LISTEN = """\
-Print each text as it is recognized, one a line, until interrupted with Ctrl-C.
+Print each text as it is recognized, one a line, until interrupted with Ctrl-C. Where a session gave no text, stderr says
+why as far as that is known.
 
 With --start begin a session, print its texts and end with it; Ctrl-C finishes it and prints the last text, a second
 Ctrl-C throws it away. The session is bound to this command: it ends when the command ends, however that comes.
@@ -46,7 +63,7 @@ With --json one object a line, with `event` and, where it belongs to a session, 
   listening       first of all without --start: nothing that happens from now on is missed
   transcribed     utterance, text, start, end, confidence, provider, latency, retried; words with --words
   started
-  stopped         reason, transcript
+  stopped         reason, transcript; empty_reason and message where the session gave no text, as with `stop --json`
   speech-started
   speech-ended
   daemon-gone     coldvoxd has left the bus; without --start and --once it is waited for
@@ -73,6 +90,7 @@ warning on stderr says where something is missing.
 
 _RETRY = """\
 Recognize the last utterance of dictation again and print its text: after an error, or after `coldvoxctl provider`.
+Where no words were recognized, stdout stays empty, stderr says so, and the exit code is 0.
 """
 
 _RELOAD = """\
@@ -255,20 +273,22 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object a line; for every command")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
 
-    start = _command(commands, "start", "begin to dictate", _START, 'With --json: {"session": NUMBER}.')
+    start = _command(
+        commands, "start", "begin to dictate", _START, f'With --json: {{"session": NUMBER}}.\n{_PROBLEM_JSON}'
+    )
     _session_options(start)
     _from_key(start)
     start.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
     start.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
 
-    stop = _command(commands, "stop", "finish, and print the text", _STOP, 'With --json: {"transcript": TEXT}.')
+    stop = _command(commands, "stop", "finish, and print the text", _STOP, _EMPTY_JSON)
     _from_key(stop)
     toggle = _command(
         commands,
         "toggle",
         "start or stop",
         "Start where no session is active, otherwise stop it without waiting for its text, which goes to listeners.\n",
-        'With --json: {"active": true or false}, whether a session has begun.',
+        f'With --json: {{"active": true or false}}, whether a session has begun.\n{_PROBLEM_JSON}',
     )
     _from_key(toggle)
     _command(
@@ -278,7 +298,7 @@ def command_line() -> argparse.ArgumentParser:
         "End the session; nothing more is told of it, and nothing of it is kept.\n",
         'With --json: {"cancelled": true}.',
     )
-    _command(commands, "retry", "recognize the last utterance again", _RETRY, 'With --json: {"transcript": TEXT}.')
+    _command(commands, "retry", "recognize the last utterance again", _RETRY, _EMPTY_JSON)
     _command(
         commands,
         "status",

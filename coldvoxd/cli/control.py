@@ -10,6 +10,7 @@ from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.keypresses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.wordless import NO_WORDS_IN_LAST, Reason, deaf, stopped
 from coldvoxd.core.errors import ColdvoxError, NotActive
 
 
@@ -37,19 +38,18 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
         case "start":
             options = session_options(arguments)
             session = await (start_after_last(daemon, options) if arguments.from_key else daemon.start(options))
-            output.result({"session": session}, f"listening, session {session}")
+            await _heard_or_warned({"session": session}, f"listening, session {session}", output, daemon)
         case "stop":
-            transcript = await daemon.stop()
-            output.result({"transcript": transcript}, transcript or None)
+            _transcript(*await stopped(daemon), output)
         case "toggle":
             active = await (toggle_after_last(daemon) if arguments.from_key else daemon.toggle())
-            output.result({"active": active}, "listening" if active else "stopped")
+            await _heard_or_warned({"active": active}, "listening" if active else "stopped", output, daemon)
         case "cancel":
             await daemon.cancel()
             output.result({"cancelled": True}, "cancelled")
         case "retry":
             transcript = await daemon.retry_last()
-            output.result({"transcript": transcript}, transcript or None)
+            _transcript(transcript, None if transcript else NO_WORDS_IN_LAST, output)
         case "metrics":
             found = await daemon.metrics()
             shown = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
@@ -67,6 +67,21 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             del microphone["Devices"]
             status = await daemon.status() | microphone
             output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status))
+
+
+def _transcript(transcript: str, reason: Reason | None, output: Output) -> None:
+    """The text, or on stderr why there is none: scripts read stdout."""
+    output.result({"transcript": transcript} | (reason.fields if reason else {}), transcript or None)
+    if reason is not None:
+        output.warning(reason.sentence)
+
+
+async def _heard_or_warned(fields: dict[str, Any], text: str, output: Output, daemon: DaemonClient) -> None:
+    """The result, and on stderr why nothing can be heard now."""
+    reason = await deaf(daemon)
+    output.result(fields | ({"problem": reason.code, "message": reason.sentence} if reason else {}), text)
+    if reason is not None:
+        output.warning(reason.sentence)
 
 
 def session_options(arguments: Namespace) -> dict[str, bool | int | str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd import basedirs
 from coldvoxd.core.errors import NotInstallable
 
 PROGRAM = "coldvoxd"
@@ -32,11 +33,8 @@ class Places:
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str] = os.environ) -> "Places":
-        def place(name: str, usual: str) -> Path:
-            return Path(environment.get(f"XDG_{name}_HOME") or Path(environment["HOME"]) / usual)
-
-        usual = {"CONFIG": ".config", "DATA": ".local/share", "CACHE": ".cache", "STATE": ".local/state"}
-        return cls(*(place(name, directory) for name, directory in usual.items()))
+        homes = (basedirs.config_home, basedirs.data_home, basedirs.cache_home, basedirs.state_home)
+        return cls(*(home(environment) for home in homes))
 
     @property
     def units(self) -> Path:

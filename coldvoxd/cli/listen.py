@@ -8,6 +8,7 @@ from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.cli.control import session_options
 from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.wordless import WordlessSessions
 from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone
 
 COMES_BACK_S = 30.0
@@ -36,8 +37,14 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
 
 async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
     """Print until interrupted; with `once` until a session has ended."""
+    sessions = WordlessSessions(daemon)
+    sessions.begin()
     while (event := await daemon.next_event()).name != "interrupted":
-        _print(event, output)
+        if event.name in {"started", "daemon-here"}:
+            sessions.begin()
+        await _report(event, sessions, output, is_own=False)
+        if not once and event.fields.get("reason") == "microphone-lost":
+            output.warning(f"Session {event.session}: {_LOST}")
         if once and event.name in _ENDS:
             return _verdict(event)
         if event.name == "daemon-gone":
@@ -50,6 +57,8 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
 
     A daemon that dies in it has a while to come back and finish it.
     """
+    sessions = WordlessSessions(daemon)
+    sessions.begin()
     stopping: asyncio.Future[str] | None = None
     deadline_s: float | None = None
     while True:
@@ -66,7 +75,7 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
             stopping = asyncio.ensure_future(daemon.stop())
             stopping.add_done_callback(_retrieve)
         elif event.session in (session, 0):
-            _print(event, output)
+            await _report(event, sessions, output, is_own=True)
             if event.name == "daemon-gone":
                 output.note("coldvoxd has gone; waiting for it to come back with what was said.")
                 deadline_s = asyncio.get_running_loop().time() + COMES_BACK_S
@@ -77,6 +86,9 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
 
 
 _ENDS = ("stopped", "daemon-gone")
+_LOST = "The microphone was lost, and the session ended: plug it in and start again."
+_THROWN_AWAY = {"cancelled", "caller-left", "microphone-lost", "restarted", "shutdown"}
+"""Reasons of ends that have an error of their own, or of which no text is expected."""
 
 
 def _print(event: Event, output: Output) -> None:
@@ -84,10 +96,21 @@ def _print(event: Event, output: Output) -> None:
     output.result(fields, event.fields["text"] if event.name == "transcribed" else None)
 
 
+async def _report(event: Event, sessions: WordlessSessions, output: Output, *, is_own: bool) -> None:
+    """Print the event; where a session has ended as it should and without text, stderr has the reason."""
+    is_wordless = event.name == "stopped" and not event.fields["transcript"]
+    if not is_wordless or event.fields["reason"] in _THROWN_AWAY:
+        _print(event, output)
+        return
+    reason = await sessions.reason(may_be_private=not is_own)
+    _print(Event(event.name, {**event.fields, **reason.fields}), output)
+    output.warning(reason.sentence if is_own else f"Session {event.session} gave no text here. {reason.sentence}")
+
+
 def _verdict(end: Event) -> Exit:
     match end.fields.get("reason"):
         case "microphone-lost":
-            raise NoMicrophone("The microphone was lost, and the session ended: plug it in and start again.")
+            raise NoMicrophone(_LOST)
         case "restarted":
             raise DaemonUnreachable("coldvoxd died and was restarted; what it had heard is written. Start again.")
         case "shutdown" | None:

@@ -244,15 +244,14 @@ def _find(arguments: Namespace) -> "InstalledModel":
 
 
 def _place(found: "InstalledModel") -> str:
-    import platformdirs
-
+    from coldvoxd.basedirs import APPLICATION, data_home
     from coldvoxd.models.find import bundled_directory, cache_directory
 
     if found.directory == bundled_directory():
         return "bundled"
     if found.directory.is_relative_to(cache_directory()):
         return "cache"
-    return "data" if found.directory.is_relative_to(platformdirs.user_data_path("coldvoxd")) else "system"
+    return "data" if found.directory.is_relative_to(data_home() / APPLICATION) else "system"
 
 
 def _bytes(directory: Path) -> int:

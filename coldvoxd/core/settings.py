@@ -114,7 +114,7 @@ class NotificationSettings:
     provider: bool = True
     """A desktop notification when recognition had to leave the accelerator for the CPU, and no second one until it has been well again for five minutes."""
     no_words: bool = True
-    """A desktop notification when a whole session in which speech was heard gave no words, at most one in ten seconds."""
+    """A desktop notification when a session gave no words though speech was heard or the microphone is muted, at most one in ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,11 @@ NOTHING_WORKED = Notice(
     "Recognition failed, and the dictation gave no text. “coldvoxctl retry” tries the last utterance once more; "
     "“coldvoxctl status” shows the error.",
 )
+NOTHING_HEARD = Notice(
+    "The microphone is muted",
+    "Nothing was heard in the dictation: the microphone is muted, or its volume is zero. "
+    "Unmute it in the sound settings, and say it again.",
+)
 
 
 class Outcome(StrEnum):
@@ -25,10 +30,19 @@ class Outcome(StrEnum):
     WORDS = "words"
     SILENCE = "silence"
     """The detector found no speech."""
+    MUTED = "muted"
+    """The detector found no speech, and the microphone is muted."""
     NO_WORDS = "no words"
     """Speech was heard, and the recognizer found no words in it."""
     FAILED = "failed"
     """Speech was heard, and recognizing it failed."""
+
+
+_NOTICES = {
+    Outcome.NO_WORDS: NOTHING_RECOGNIZED,
+    Outcome.FAILED: NOTHING_WORKED,
+    Outcome.MUTED: NOTHING_HEARD,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +64,14 @@ def outcome_of(text: str, speech_samples: int, least_samples: int, *, failed: bo
 
 
 def step(state: WordlessState, outcome: Outcome, now_s: float) -> tuple[WordlessState, Notice | None]:
-    """The next state, and what is to be shown. Silence changes nothing: it proves neither."""
+    """The next state, and what is to be shown. Silence, and a muted microphone, prove nothing about recognition."""
     match outcome:
         case Outcome.WORDS:
             return replace(state, holds=False), None
         case Outcome.SILENCE:
             return state, None
-        case Outcome.NO_WORDS | Outcome.FAILED:
-            held = replace(state, holds=True)
+        case Outcome.NO_WORDS | Outcome.FAILED | Outcome.MUTED:
+            held = state if outcome is Outcome.MUTED else replace(state, holds=True)
             if now_s - state.notified_s < AGAIN_S:
                 return held, None
-            return replace(held, notified_s=now_s), (
-                NOTHING_RECOGNIZED if outcome is Outcome.NO_WORDS else NOTHING_WORKED
-            )
+            return replace(held, notified_s=now_s), _NOTICES[outcome]

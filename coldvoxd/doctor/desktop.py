@@ -2,12 +2,10 @@
 
 import asyncio
 import configparser
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
-
+from coldvoxd import basedirs
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.contract import BUS_NAME
 from coldvoxd.bus.look import BusView, look
@@ -38,15 +36,10 @@ def check() -> Iterator[Finding | Doing]:
 
 def activation_files() -> list[Path]:
     """Those that name the daemon, the one that counts first."""
-    roots = [platformdirs.user_data_path(), *map(Path, _system_data_directories())]
+    runtime = basedirs.runtime_directory()
+    roots = [*([runtime] if runtime else []), basedirs.data_home(), *basedirs.data_dirs()]
     found = [root / "dbus-1/services" / ACTIVATION_FILE for root in roots]
-    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
-        found.insert(0, Path(runtime) / "dbus-1/services" / ACTIVATION_FILE)
     return [file for file in found if file.is_file()]
-
-
-def _system_data_directories() -> list[str]:
-    return (os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
 
 
 def _file(files: list[Path]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd import settings
+from coldvoxd import basedirs, settings
 from coldvoxd.audio import jack, soundserver
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.core.errors import CaptureFault, SettingsError, UnknownDevice
@@ -129,7 +129,7 @@ def _server_socket() -> Path | None:
     runtime = os.environ.get("PULSE_RUNTIME_PATH")
     if runtime:
         return Path(runtime) / "native"
-    return Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")) / "pulse/native"
+    return (basedirs.runtime_directory() or basedirs.usual_runtime_directory()) / "pulse/native"
 
 
 def _listen(wanted: MicrophoneSettings) -> Iterator[Finding | Doing]:

@@ -16,7 +16,6 @@ _MODULES = MappingProxyType(
     {
         "dbus-next": "dbus_next",
         "numpy": "numpy",
-        "platformdirs": "platformdirs",
         "PyAudio": "pyaudio",
         "pulsectl": "pulsectl",
         "sdnotify": "sdnotify",

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from coldvoxd import settings
+from coldvoxd import basedirs, settings
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
@@ -18,6 +18,10 @@ LEAST_BYTES = 200_000_000
 
 def check() -> Iterator[Finding | Doing]:
     """Settings first: they name the model."""
+    for name in basedirs.ignored():
+        yield warn(
+            "settings", f"{name} is ignored: it holds a path that is not absolute", f"set {name} to absolute paths"
+        )
     path = settings.default_path()
     try:
         model = settings.load().model

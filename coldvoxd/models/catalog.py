@@ -16,8 +16,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import platformdirs
-
+from coldvoxd import basedirs
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.values import Precision
 from coldvoxd.models.published import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
@@ -59,9 +58,8 @@ def fetch_hint(name: str, precision: Precision) -> str:
 
 
 def _files() -> Iterator[Path]:
-    yield platformdirs.user_config_path("coldvoxd") / FILE
-    for directory in platformdirs.site_config_dir("coldvoxd", multipath=True).split(":"):
-        yield Path(directory) / FILE
+    for directory in (basedirs.config_home(), *basedirs.config_dirs()):
+        yield directory / basedirs.APPLICATION / FILE
 
 
 def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-import platformdirs
-
+from coldvoxd import basedirs
+from coldvoxd.basedirs import APPLICATION
 from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ResourcesExhausted
 from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import ModelFiles, Precision
@@ -16,7 +16,6 @@ from coldvoxd.models.layout import model_files, precisions
 
 BUNDLED = "mini"
 """The small model inside the package; used where it is asked for by this name, never in another's place."""
-APPLICATION = "coldvoxd"
 LONGEST_SHOWN = 200
 """Characters of a path in a message."""
 _SUFFIX = "-onnx"  # directories copied whole are often named after the repository
@@ -84,7 +83,7 @@ def _listed() -> tuple[InstalledModel, ...]:
 
 def cache_directory() -> Path:
     """Where fetched models go: `~/.cache/coldvoxd/models`."""
-    return platformdirs.user_cache_path(APPLICATION) / "models"
+    return basedirs.cache_home() / APPLICATION / "models"
 
 
 def bundled_directory() -> Path:
@@ -125,9 +124,9 @@ def _expanded(path: str) -> Path:
 
 def _roots() -> Iterator[Path]:
     yield cache_directory()
-    yield platformdirs.user_data_path(APPLICATION) / "models"
-    for directory in platformdirs.site_data_dir(APPLICATION, multipath=True).split(":"):
-        yield Path(directory) / "models"
+    yield basedirs.data_home() / APPLICATION / "models"
+    for directory in basedirs.data_dirs():
+        yield directory / APPLICATION / "models"
 
 
 def _directories() -> Iterator[tuple[str, Path]]:

@@ -5,8 +5,7 @@ import json
 import os
 from pathlib import Path
 
-import platformdirs
-
+from coldvoxd.basedirs import APPLICATION, cache_home
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.golden import fair
 from coldvoxd.core.values import ModelFiles, Precision
@@ -30,7 +29,7 @@ def record_path(files: ModelFiles) -> Path:
     for path in named:
         found = path.stat()
         identity.update(f"\0{path.resolve()}\0{found.st_size}\0{found.st_mtime_ns}".encode())
-    return platformdirs.user_cache_path("coldvoxd") / "golden" / f"{identity.hexdigest()[:32]}.json"
+    return cache_home() / APPLICATION / "golden" / f"{identity.hexdigest()[:32]}.json"
 
 
 def recorded(files: ModelFiles) -> str | None:

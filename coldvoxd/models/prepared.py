@@ -11,11 +11,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
+from coldvoxd.basedirs import APPLICATION, cache_home
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
-from coldvoxd.models.find import APPLICATION
 from coldvoxd.models.layout import model_files
 from coldvoxd.models.onnxfile import external_files
 from coldvoxd.ort import CPU, bound_to
@@ -45,7 +43,7 @@ class StoredForm:
 
 def forms_directory() -> Path:
     """Where the forms are: `~/.cache/coldvoxd/prepared`."""
-    return platformdirs.user_cache_path(APPLICATION) / "prepared"
+    return cache_home() / APPLICATION / "prepared"
 
 
 def form_path(files: ModelFiles, provider: str = CPU) -> Path:

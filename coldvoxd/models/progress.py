@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd import basedirs
 from coldvoxd.private import create_private
 
 RUNTIME_DIRECTORY = "coldvoxd-model"
@@ -30,8 +31,8 @@ class ToldProgress:
 
 def progress_file() -> Path | None:
     """Where the unit's fetch tells how far it is; None without a runtime directory."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(runtime) / RUNTIME_DIRECTORY / FILE if runtime else None
+    runtime = basedirs.runtime_directory()
+    return runtime / RUNTIME_DIRECTORY / FILE if runtime else None
 
 
 def read_progress(path: Path) -> ToldProgress | None:

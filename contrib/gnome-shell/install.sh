@@ -20,7 +20,9 @@ TEXT
 uuid=coldvoxd@coldvox.org
 schema=org.gnome.shell.extensions.coldvoxd
 source=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)/$uuid
-place=${XDG_DATA_HOME:-$HOME/.local/share}/gnome-shell/extensions/$uuid
+data=$HOME/.local/share
+[[ ${XDG_DATA_HOME:-} != /* ]] || data=$XDG_DATA_HOME # one that is not absolute is to be ignored
+place=$data/gnome-shell/extensions/$uuid
 
 tell() { printf '%s\n' "$*" >&2; }
 

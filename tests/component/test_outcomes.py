@@ -10,7 +10,7 @@ from coldvoxd.core.errors import RecognitionFailed
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.notice import Notice
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.wordless import NOTHING_RECOGNIZED, NOTHING_WORKED
+from coldvoxd.core.wordless import NOTHING_HEARD, NOTHING_RECOGNIZED, NOTHING_WORKED
 from coldvoxd.outcomes import Outcomes
 from coldvoxd.virtual.client import command
 from tests.component.test_pipeline import Scene, playing
@@ -38,7 +38,8 @@ class Told:
         self.scene = Scene()
         self.notices: list[Notice] = []
         self.metrics = Metrics()
-        self.outcomes = Outcomes(self.metrics, self.notices.append)
+        self.muted = False
+        self.outcomes = Outcomes(self.metrics, self.notices.append, is_muted=lambda: self.muted)
         self.scene.pipeline._on_outcome = self.outcomes.note
         self.scene.engine.wordless = {"2000"}
 
@@ -137,6 +138,21 @@ async def test_a_shutdown_that_does_not_wait_for_the_text_reports_nothing() -> N
         scene.hear(3000, 10)
         await scene.pipeline.shutdown(0.01)
         assert (told.codes(), told.notices) == ((), [])
+
+
+async def test_a_session_in_a_muted_microphone_is_reported_and_one_with_speech_is_what_it_was() -> None:
+    told = Told()
+    told.muted = True
+    async with playing(told.scene) as scene:
+        scene.start()
+        scene.hush(40)
+        await scene.stop()
+        assert (told.codes(), told.notices, told.counted) == ((), [NOTHING_HEARD], 0)
+        told.muted = False
+        scene.start()
+        scene.hush(40)
+        await scene.stop()
+        assert told.notices == [NOTHING_HEARD], "it was not muted, and nobody spoke"
 
 
 async def dictate(running: RunningDaemon, client: BusClient) -> str:

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,11 +12,14 @@ import pytest
 import soundfile
 
 from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
+from coldvoxd.cli.wordless import MUTED
 from coldvoxd.core.values import SAMPLE_RATE
+from coldvoxd.core.wordless import NOTHING_HEARD
 from tests.support.audio import SoundServer
 from tests.support.bus import BusError, PrivateBus
 from tests.support.dictating import dictating, lost_words
 from tests.support.eventually import eventually
+from tests.support.notifications import NotificationService
 from tests.support.screensaver import screen_saver
 from tests.support.speech import samples
 
@@ -221,6 +226,23 @@ async def test_a_muted_microphone_is_told_when_a_session_begins_and_when_it_chan
         await asyncio.to_thread(sound.play, ONE.path)
         assert not lost_words(await daemon.client.call("StopDictation"), ONE)
         assert re.search(r"WARNING the microphone “Blue Yeti” is muted", daemon.log)
+
+
+async def test_speech_into_a_muted_microphone_is_answered_with_the_reason(pulse: SoundServer) -> None:
+    with PrivateBus() as bus:
+        async with NotificationService(bus.address) as desktop, dictating(pulse, bus) as daemon:
+            await asyncio.to_thread(pulse.mute)
+            await daemon.until("Muted", True)
+            await daemon.client.call("StartDictation")
+            await asyncio.to_thread(pulse.play, ONE.path)
+            command = [sys.executable, "-m", "coldvoxd.cli.main", "stop"]
+            stopped = await asyncio.create_subprocess_exec(
+                *command, env=bus.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            out, err = (printed.decode() for printed in await stopped.communicate())
+            assert (stopped.returncode, out) == (0, "")
+            assert err == f"coldvoxctl: Nothing was heard. {MUTED}\n"
+            assert [body[3] for body in desktop.shown] == [NOTHING_HEARD.title]
 
 
 async def test_nothing_that_was_said_before_the_microphone_was_closed_comes_into_a_session(pulse: SoundServer) -> None:

@@ -48,6 +48,28 @@ def test_another_users_directory_is_refused(tmp_path: Path) -> None:
         spool(runtime)
 
 
+def test_a_runtime_directory_that_is_missing_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no such directory"):
+        spool(tmp_path / "missing/coldvoxd")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_runtime_directory_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(OSError, match="other users may write to it"):
+        spool(tmp_path / "coldvoxd")
+    tmp_path.chmod(0o1777)  # as /tmp: nobody can replace what is another's
+    spool(tmp_path / "coldvoxd").close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_another_users_runtime_directory_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 1234, 1234)
+    with pytest.raises(OSError, match="belongs to the user 1234"):
+        spool(tmp_path / "coldvoxd")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_new_directory_is_ours_alone(tmp_path: Path) -> None:
     spool(tmp_path / "coldvoxd").close()
     for directory in (tmp_path / "coldvoxd", tmp_path / "coldvoxd/spool"):

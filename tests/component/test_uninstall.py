@@ -64,6 +64,30 @@ def uninstall(home: Path, *arguments: str, answer: str = "") -> "subprocess.Comp
     )
 
 
+@pytest.mark.parametrize("value", ["relative", ""])
+def test_what_lies_below_a_relative_path_is_nobodys_installation(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, value: str
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    letter = elsewhere / "relative/coldvoxd/letter.txt"
+    letter.parent.mkdir(parents=True)
+    letter.touch()
+    names = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME")
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], **dict.fromkeys(names, value)}
+    done = subprocess.run(
+        [str(ROOT / "contrib/uninstall.sh"), "--yes"],
+        cwd=elsewhere,
+        env=environment | {"XDG_RUNTIME_DIR": str(home / "run")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert letter.exists()
+    assert not (home / ".config/coldvoxd").exists()
+    assert not (home / ".cache/coldvoxd").exists()
+
+
 def left(home: Path) -> set[str]:
     """Files and links, and directories that are empty."""
     return {

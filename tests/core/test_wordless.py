@@ -5,6 +5,7 @@ import pytest
 from coldvoxd.core.notice import Notice
 from coldvoxd.core.wordless import (
     AGAIN_S,
+    NOTHING_HEARD,
     NOTHING_RECOGNIZED,
     NOTHING_WORKED,
     Outcome,
@@ -44,6 +45,12 @@ def test_it_holds_until_a_session_gives_words_and_silence_proves_nothing() -> No
     assert after((0, Outcome.NO_WORDS), (1, Outcome.SILENCE))[0] is True
     assert after((0, Outcome.NO_WORDS), (1, Outcome.WORDS))[0] is False
     assert after((0, Outcome.SILENCE), (1, Outcome.WORDS)) == (False, [])
+
+
+def test_a_muted_microphone_is_reported_and_proves_nothing_about_recognition() -> None:
+    assert after((0, Outcome.MUTED)) == (False, [NOTHING_HEARD])
+    assert after((0, Outcome.NO_WORDS), (AGAIN_S, Outcome.MUTED)) == (True, [NOTHING_RECOGNIZED, NOTHING_HEARD])
+    assert after((0, Outcome.MUTED), (1, Outcome.MUTED))[1] == [NOTHING_HEARD]
 
 
 def test_a_failure_has_words_of_its_own() -> None:

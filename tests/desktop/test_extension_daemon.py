@@ -2,12 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dbus_next import Variant
 
+from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.virtual.client import command
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon
+from tests.support.forger import BUS, Told, on_the_bus, owner_changed, settled
 from tests.support.gjs import needs_gjs, watching
 from tests.support.speech import samples
 
@@ -34,6 +38,34 @@ async def test_it_follows_a_daemon_that_comes_listens_goes_and_comes_again(tmp_p
             async with daemon(bus, tmp_path):
                 await watcher.until_shown("idle")
         assert not [told for told in watcher.told if "broken" in told or "failed" in told]
+
+
+async def test_it_shows_no_strangers_signals(tmp_path: Path) -> None:
+    """GDBus compares the sender with the owner of the name that a subscription is for."""
+    with PrivateBus() as bus:
+        async with (
+            watching(bus.environment) as watcher,
+            daemon(bus, tmp_path) as running,
+            running.client() as client,
+            on_the_bus(bus.address) as stranger,
+        ):
+            await watcher.until_shown("idle")
+            owner = await client.call(
+                "GetNameOwner", "s", BUS_NAME, interface=BUS, destination=BUS, path="/org/freedesktop/DBus"
+            )
+            changed: tuple[Any, ...] = (DICTATION, {"State": Variant("s", "listening")}, [])
+            for name in await stranger.names_of(watcher.pid):
+                for told in (
+                    Told(DICTATION, "Transcribed", OBJECT_PATH, "uusa{sv}", (7, 1, "forged", {})),
+                    Told(f"{BUS}.Properties", "PropertiesChanged", OBJECT_PATH, "sa{sv}as", changed),
+                    owner_changed(BUS_NAME, owner, ""),
+                ):
+                    await stranger.send(told, name)
+            await settled(stranger, watcher.pid)
+            seen = len(watcher.told)
+            watcher.wish("setProvider cpu")
+            await watcher.until(lambda told: told.get("done") == "setProvider")
+        assert [told for told in watcher.told[seen:] if "transcribed" in told or "shown" in told] == []
 
 
 async def test_a_microphone_that_is_gone_is_shown_and_one_that_is_not_there_is_refused(tmp_path: Path) -> None:

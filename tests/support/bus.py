@@ -348,6 +348,8 @@ class ScriptedControl:
     providers: list[str] = field(default_factory=list)
     """What SetProvider was called with; `reload` for each Reload."""
     metrics: Metrics = field(default_factory=Metrics)
+    metrics_read: int = 0
+    """How often GetMetrics was called."""
     awaiting_restart: tuple[str, ...] = ()
     microphone: ScriptedMicrophone = field(default_factory=ScriptedMicrophone)
     _texts: list[str] = field(default_factory=list)
@@ -451,6 +453,7 @@ class ScriptedControl:
         self.providers.append(provider)
 
     def figures(self) -> Figures:
+        self.metrics_read += 1
         return self.metrics.figures(uptime_s=1.5, resident_bytes=1 << 33)
 
     def delivered(self, seconds: float) -> None:

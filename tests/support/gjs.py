@@ -41,6 +41,10 @@ class Watcher:
         self._process = process
         self.told: list[dict[str, Any]] = []
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wish(self, line: str) -> None:
         """As a click does: `toggle`, `cancel`, `selectDevice NAME`, `setProvider NAME`, `quit`."""
         assert self._process.stdin is not None

@@ -2,26 +2,27 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from pathlib import Path
 
 from coldvox_type import service, settings
 from coldvox_type.delivery import Result
-from coldvox_type.faults import Refused, SettingsFault
+from coldvox_type.faults import Refused, RuntimeDirectoryUnusable, SettingsFault
 from coldvox_type.memory import Memory
 from coldvox_type.reports import Reporter
-from coldvoxd.core.errors import ColdvoxError
+from coldvoxd import basedirs
+from coldvoxd.core.errors import ColdvoxError, SettingsError
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
+CONFIGURATION = 78
+"""EX_CONFIG of sysexits.h, as the daemon has it: a restart would find the same again."""
 
 
 def main() -> int:
     arguments = _arguments()
     reporter = Reporter(as_json=arguments.json)
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    file = arguments.config or Path(base) / "coldvoxd" / "type.toml"
     try:
+        file = arguments.config or basedirs.config_home() / basedirs.APPLICATION / "type.toml"
         settings.load(file)
         memory = _memory()
         if arguments.allow:
@@ -32,9 +33,12 @@ def main() -> int:
             asyncio.run(service.serve(memory, file, reporter))
             return 0
         outcome = asyncio.run(service.deliver_last(memory, file, reporter))
-    except SettingsFault as fault:
+    except (SettingsFault, SettingsError) as fault:
         reporter.line(str(fault))
         return USAGE
+    except RuntimeDirectoryUnusable as fault:
+        reporter.line(str(fault))
+        return CONFIGURATION
     except Refused as fault:
         reporter.line(str(fault))
         return FAILED
@@ -48,11 +52,13 @@ def main() -> int:
 
 
 def _memory() -> Memory:
-    """Raises Refused where the runtime directory is not this user's alone."""
     try:
         return Memory.in_runtime_directory()
     except OSError as error:
-        raise Refused(f"texts can't be kept in {error.filename}: {error.strerror}") from error
+        remedy = (
+            f" {basedirs.RUNTIME} is ignored: it is no absolute path." if basedirs.RUNTIME in basedirs.ignored() else ""
+        )
+        raise RuntimeDirectoryUnusable(f"texts can't be kept in {error.filename}: {error.strerror}.{remedy}") from error
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,7 +68,7 @@ def _arguments() -> argparse.Namespace:
         "left in the clipboard. Runs until it is stopped, and reports each text on standard error as delivered, unsure or "
         "failed, without its words.",
         epilog="exit codes: 0 delivered or unsure, 1 not delivered or nothing to deliver, 2 wrong usage or settings, "
-        "3 no session bus",
+        "3 no session bus, 78 no runtime directory of this user alone, such as XDG_RUNTIME_DIR should name",
     )
     parser.add_argument(
         "--last",

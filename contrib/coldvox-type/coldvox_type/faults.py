@@ -20,3 +20,7 @@ class Interrupted(TypingFault):
 
 class SettingsFault(TypingFault):
     """The settings can't be used; the message names the file and the key."""
+
+
+class RuntimeDirectoryUnusable(TypingFault):
+    """There is no place for texts that no other user can read; the message names it and says why."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from coldvox_type.locks import FileLock
-from coldvoxd.private import create_private, make_private
+from coldvoxd import basedirs
+from coldvoxd.private import check_private, create_private, make_private
 
 PAIRS = 256
 LONGEST = 100_000
@@ -27,9 +28,12 @@ class Memory:
 
     @classmethod
     def in_runtime_directory(cls) -> "Memory":
-        """Of this login; in a private temporary place where it has none."""
-        base = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-        return cls(Path(base) / "coldvox-type")
+        """Of this login: in XDG_RUNTIME_DIR, or where systemd has the user's, if it is this user's alone. Raises OSError."""
+        base = basedirs.runtime_directory()
+        if base is None:
+            base = basedirs.usual_runtime_directory()
+            check_private(base)
+        return cls(base / "coldvox-type")
 
     def lock(self, name: str) -> Path:
         """Where this login's lock of that name is."""

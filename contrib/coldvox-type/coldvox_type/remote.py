@@ -20,6 +20,7 @@ from coldvox_type.clipboard import LARGEST_BYTES
 from coldvox_type.faults import Refused
 from coldvox_type.loans import Loan
 from coldvox_type.waiting import until
+from coldvoxd import basedirs
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.portal import SESSION, Portal, PortalFault, PortalMissing, PortalRefused
 
@@ -64,8 +65,7 @@ class Permission:
     @classmethod
     def kept(cls) -> "Permission":
         """In the user's state directory."""
-        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        permission = cls(Path(base) / "coldvoxd" / "keyboard.json")
+        permission = cls(basedirs.state_home() / basedirs.APPLICATION / "keyboard.json")
         permission.read()
         return permission
 

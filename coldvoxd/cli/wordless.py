@@ -1,0 +1,119 @@
+"""What is known about why a session gave no text, for a person who spoke."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from coldvoxd.bus.client import DaemonClient
+from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.problems import Problem
+
+LIMIT_S = 5.0
+"""The command's own result waits for the reason no longer than this."""
+NO_SPEECH = "no-speech"
+UNKNOWN = "unknown"
+MUTED = "The microphone is muted, or its volume is zero: unmute it in the sound settings."
+_NO_WORDS = "Speech was heard, but no words were recognized in it. `coldvoxctl retry` tries the last utterance again."
+_NO_WORDS_IN_LAST = "No words were recognized in the last utterance."
+_NO_SPEECH = "No speech was heard. `coldvoxctl devices` shows which microphone is in use."
+_NO_SPEECH_OR_PRIVATE = "No speech was heard, or the session was private to another program."
+_LOUDER = "raise the microphone's volume, or speak closer to it."
+_QUIET = f"Speech was heard, but it was too quiet for words to be recognized: {_LOUDER}"
+_QUIET_BEFORE = f"No speech was heard, and earlier speech was very quiet: {_LOUDER}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why there is no text."""
+
+    code: str
+    """One of the microphone's codes of `Problems`, `no-words`, `no-speech` or `unknown`."""
+    sentence: str
+    """For a person; says what to do where something helps."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What --json adds."""
+        return {"empty_reason": self.code, "message": self.sentence}
+
+
+NO_WORDS_IN_LAST = Reason(Problem.NO_WORDS, _NO_WORDS_IN_LAST)
+"""After RetryLast."""
+
+
+def reason_for(
+    problems: Collection[str], microphone_problem: str, *, spoken: bool | None, may_be_private: bool = False
+) -> Reason:
+    """The reason, by the codes that hold after the session and the sentence of Microphone1.Problem.
+
+    `spoken` says whether the daemon counted the session as one whose speech gave no words; None where that is unknown.
+    """
+    is_quiet = Problem.MICROPHONE_QUIET in problems
+    if spoken:
+        return Reason(Problem.MICROPHONE_QUIET if is_quiet else Problem.NO_WORDS, _QUIET if is_quiet else _NO_WORDS)
+    if Problem.MICROPHONE_LOST in problems:
+        return Reason(Problem.MICROPHONE_LOST, f"Nothing was heard: {microphone_problem}".removesuffix(": "))
+    if Problem.MICROPHONE_MUTED in problems:
+        return Reason(Problem.MICROPHONE_MUTED, f"Nothing was heard. {MUTED}")
+    if is_quiet:
+        return Reason(Problem.MICROPHONE_QUIET, _QUIET_BEFORE)
+    if spoken is None:
+        return Reason(UNKNOWN, "No words were recognized.")
+    return Reason(NO_SPEECH, _NO_SPEECH_OR_PRIVATE if may_be_private else _NO_SPEECH)
+
+
+class WordlessSessions:
+    """Finds the reason, once a session has ended without text. Event loop only."""
+
+    def __init__(self, daemon: DaemonClient) -> None:
+        self._daemon = daemon
+        self._counted: asyncio.Future[int | None] | None = None
+
+    def begin(self) -> None:
+        """The session that counts from now on is active. Asks the daemon before any later call of this client."""
+        if self._counted is not None:
+            self._counted.cancel()
+        self._counted = asyncio.ensure_future(self._count())
+
+    async def reason(self, *, may_be_private: bool = False) -> Reason:
+        """Why the session that has just ended gave no text."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                before = await self._counted if self._counted is not None else None
+                after = await self._daemon.sessions_without_words()
+                problems = (await self._daemon.status()).get("Problems", ())
+                microphone_problem = (await self._daemon.microphone())["Problem"]
+        except ColdvoxError as error:
+            return Reason(UNKNOWN, f"No words were recognized. The reason is unknown: {error}")
+        except TimeoutError:
+            return Reason(UNKNOWN, f"No words were recognized. coldvoxd did not give the reason within {LIMIT_S:g} s.")
+        spoken = None if before is None or after is None else after > before
+        return reason_for(problems, microphone_problem, spoken=spoken, may_be_private=may_be_private)
+
+    async def _count(self) -> int | None:
+        try:
+            return await self._daemon.sessions_without_words()
+        except ColdvoxError:  # what the session's own call meets is the error that counts
+            return None
+
+
+async def stopped(daemon: DaemonClient) -> tuple[str, Reason | None]:
+    """Finish the session; its text, and where that is empty the reason. Raises ColdvoxError."""
+    sessions = WordlessSessions(daemon)
+    sessions.begin()
+    await asyncio.sleep(0)  # so that the daemon is asked for its count before the session ends
+    transcript = await daemon.stop()
+    return transcript, None if transcript else await sessions.reason()
+
+
+async def deaf(daemon: DaemonClient) -> Reason | None:
+    """Why nothing can be heard now; None where it can be, or where that is unknown."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            problems = (await daemon.status()).get("Problems", ())
+            if Problem.MICROPHONE_LOST in problems:
+                return Reason(Problem.MICROPHONE_LOST, str((await daemon.microphone())["Problem"]))
+    except (ColdvoxError, TimeoutError):  # the command itself succeeded
+        return None
+    return Reason(Problem.MICROPHONE_MUTED, MUTED) if Problem.MICROPHONE_MUTED in problems else None

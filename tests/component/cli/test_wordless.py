@@ -1,0 +1,146 @@
+"""A session that gave no text: stdout stays empty, and stderr says what is known."""
+
+import asyncio
+import json
+import signal
+from functools import partial
+
+import pytest
+
+from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.wordless import MUTED, reason_for
+from coldvoxd.core.metrics import Count
+from coldvoxd.core.problems import Problem
+from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason
+from tests.component.cli.conftest import Ctl, Result
+from tests.component.cli.test_listen import begin, listening, next_object
+from tests.support.bus import RunningService
+from tests.support.eventually import eventually
+
+MINE = ":1.0"
+QUIET = EngineStatus(degraded="microphone-quiet")
+UNPLUGGED = "The microphone “Blue Yeti” is unplugged: plug it in."
+
+
+async def run(ctl: Ctl, *arguments: str) -> Result:
+    return await (await ctl(*arguments)).ended()
+
+
+async def ended(running: RunningService, ctl: Ctl, *arguments: str, spoken: bool) -> Result:
+    """`coldvoxctl stop` for a session without text, counted as one that held speech or as one that held none."""
+    pending = running.control.text_pending = asyncio.Event()
+    running.control.start(MINE, SessionOptions(), 0.0)
+    stopping = await ctl("stop", *arguments)
+    await eventually(lambda: running.control.state is State.TRANSCRIBING, what="StopDictation")
+    if spoken:
+        running.control.metrics.count(Count.SESSIONS_WITHOUT_WORDS)
+    pending.set()
+    return await stopping.ended()
+
+
+@pytest.mark.parametrize(
+    ("muted", "problem", "engine", "spoken", "code", "said"),
+    [
+        (True, "", EngineStatus(), False, "microphone-muted", "unmute it"),
+        (False, UNPLUGGED, EngineStatus(), False, "microphone-lost", UNPLUGGED),
+        (True, UNPLUGGED, EngineStatus(), False, "microphone-lost", UNPLUGGED),
+        (False, "", EngineStatus(), False, "no-speech", "No speech was heard"),
+        (False, "", QUIET, False, "microphone-quiet", "raise the microphone's volume"),
+        (False, "", EngineStatus(), True, "no-words", "no words were recognized"),
+        (False, "", QUIET, True, "microphone-quiet", "too quiet for words"),
+        (True, "", EngineStatus(), True, "no-words", "no words were recognized"),
+        (False, "", EngineStatus(degraded="no-words"), False, "no-speech", "No speech was heard"),
+    ],
+)
+async def test_stop_says_why_there_is_no_text(
+    running: RunningService,
+    ctl: Ctl,
+    muted: bool,
+    problem: str,
+    engine: EngineStatus,
+    spoken: bool,
+    code: str,
+    said: str,
+) -> None:
+    running.microphone.muted, running.microphone.problem, running.control.engine = muted, problem, engine
+    shown = await ended(running, ctl, spoken=spoken)
+    assert (shown.exit, shown.out, shown.err.count("\n")) == (Exit.DONE, "", 1)
+    assert shown.err.startswith("coldvoxctl: ")
+    assert said in shown.err
+    programs = await ended(running, ctl, "--json", spoken=spoken)
+    assert (programs.exit, programs.err) == (Exit.DONE, "")
+    [fields] = programs.objects
+    assert (fields["transcript"], fields["empty_reason"]) == ("", code)
+    assert said in fields["message"]
+
+
+async def test_a_text_has_no_reason(running: RunningService, ctl: Ctl) -> None:
+    running.microphone.muted = True
+    running.control.start(MINE, SessionOptions(), 0.0)
+    running.control.say("one sentence")
+    assert await run(ctl, "stop") == Result(Exit.DONE, "one sentence\n", "")
+    running.control.start(MINE, SessionOptions(), 0.0)
+    running.control.say("one sentence")
+    assert (await run(ctl, "stop", "--json")).objects == [{"transcript": "one sentence"}]
+
+
+async def test_a_retry_without_words_is_reported(running: RunningService, ctl: Ctl) -> None:
+    running.control.start(MINE, SessionOptions(), 0.0)
+    running.control.say("")
+    shown = await run(ctl, "retry")
+    assert shown == Result(Exit.DONE, "", "coldvoxctl: No words were recognized in the last utterance.\n")
+    [fields] = (await run(ctl, "retry", "--json")).objects
+    assert (fields["transcript"], fields["empty_reason"]) == ("", "no-words")
+
+
+@pytest.mark.parametrize(("command", "out"), [("start", "listening, session 1\n"), ("toggle", "listening\n")])
+async def test_a_session_begun_with_a_muted_microphone_is_warned_of(
+    running: RunningService, ctl: Ctl, command: str, out: str
+) -> None:
+    running.microphone.muted = True
+    assert await run(ctl, command) == Result(Exit.DONE, out, f"coldvoxctl: {MUTED}\n")
+    assert await run(ctl, "toggle") == Result(Exit.DONE, "stopped\n", f"coldvoxctl: {MUTED}\n")
+    [fields] = (await run(ctl, command, "--json")).objects
+    assert (fields["problem"], fields["message"]) == ("microphone-muted", MUTED)
+
+
+async def test_a_session_of_listen_that_gave_no_text_is_explained(running: RunningService, ctl: Ctl) -> None:
+    running.microphone.muted = True
+    command = await begin(ctl, running)
+    command.process.send_signal(signal.SIGINT)
+    shown = await command.ended()
+    assert (shown.exit, shown.out) == (Exit.DONE, "")
+    assert MUTED in shown.err
+    command = await begin(ctl, running, "--json")
+    command.process.send_signal(signal.SIGINT)
+    stopped = (await command.ended()).objects[-1]
+    assert (stopped["reason"], stopped["empty_reason"]) == ("stopped", "microphone-muted")
+
+
+async def test_each_session_of_listen_is_explained_by_itself(running: RunningService, ctl: Ctl) -> None:
+    command = await listening(ctl)
+    await eventually(lambda: running.control.metrics_read, what="the first count")
+    for spoken, reason in ((True, "no-words"), (False, "no-speech")):
+        read = running.control.metrics_read
+        running.control.start(MINE, SessionOptions(), 0.0)
+        assert (await next_object(command))["event"] == "started"
+        await eventually(partial(_is_read_after, running, read), what="the count before the end")
+        if spoken:
+            running.control.metrics.count(Count.SESSIONS_WITHOUT_WORDS)
+        running.control.finish(StopReason.TIME_LIMIT)
+        stopped = await next_object(command)
+        assert (stopped["event"], stopped["empty_reason"]) == ("stopped", reason)
+    running.control.start(MINE, SessionOptions(), 0.0)
+    assert (await next_object(command))["event"] == "started"
+    running.control.finish(StopReason.CANCELLED)
+    assert "empty_reason" not in await next_object(command)
+
+
+def _is_read_after(running: RunningService, read: int) -> bool:
+    return running.control.metrics_read > read
+
+
+def test_a_daemon_that_does_not_count_leaves_the_reason_open() -> None:
+    assert reason_for((), "", spoken=None).code == "unknown"
+    assert reason_for([Problem.MICROPHONE_MUTED], "", spoken=None).code == Problem.MICROPHONE_MUTED
+    assert json.loads(json.dumps(reason_for((), "", spoken=False).fields))["empty_reason"] == "no-speech"
