@@ -39,7 +39,7 @@ FIRST_LOOK_S = 2.0
 """How long the first trial waits for a look at the card: one that sleeps takes its time."""
 LOOK_BEFORE_RUN_S = 0.03
 """How long a run waits for a look at the card. It takes a millisecond where nothing is wrong."""
-WELL = "well"
+READY = "accelerator-ready"
 IDLE = "idle"
 """Reasons of a change that no code of Degraded tells."""
 
@@ -179,8 +179,8 @@ class Supervisor:
 
     @property
     def reason(self) -> str:
-        """Why recognition is where it is: a code of Degraded, `well` or `idle`."""
-        return self._state.reason.value or (IDLE if self.resting else WELL)
+        """Why recognition is where it is: a code of Degraded, `accelerator-ready` or `idle`."""
+        return self._state.reason.value or (IDLE if self.resting else READY)
 
     @property
     def on_accelerator_since_s(self) -> float:
@@ -213,11 +213,11 @@ class Supervisor:
         hypothesis = await self._ground.recognize(utterance)
         if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
             return hypothesis
-        self._metrics.count(Count.HEARD_AGAIN)
+        self._metrics.count(Count.NO_WORDS_RETRIES)
         again = await self._ground.recognize(varied(utterance))
         if not again.text:
             return hypothesis
-        self._metrics.count(Count.MENDED)
+        self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
         return moved_back(again, utterance.duration_s)
 
     def use_findings(self, usable_providers: Iterable[str]) -> None:
@@ -310,17 +310,17 @@ class Supervisor:
 
     async def _hear_again(self, utterance: Utterance, nothing: Hypothesis) -> Hypothesis:
         """Another hypothesis of speech in which no words were heard: with dither and more room, then on the CPU."""
-        self._metrics.count(Count.HEARD_AGAIN)
+        self._metrics.count(Count.NO_WORDS_RETRIES)
         log.info("utterance %d holds speech and no words were heard in it; trying again", utterance.id)
         again = await self._recognize(varied(utterance))
         if again.text:
-            self._metrics.count(Count.MENDED)
+            self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
             return moved_back(again, utterance.duration_s)
         if again.provider == self._standby.provider == nothing.provider:
             return nothing
         on_cpu = await self._ground.recognize(utterance)
         if on_cpu.text:
-            self._metrics.count(Count.MENDED)
+            self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
             if self.on_accelerator:
                 message = f"{self._name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
                 log.warning(message)
@@ -389,7 +389,7 @@ class Supervisor:
     def _use_accelerator(self) -> None:
         if self._hedging is not None and self._accelerator is not None:
             self._hedging.begin()
-            self._use(self._accelerator, logging.INFO, WELL)
+            self._use(self._accelerator, logging.INFO, READY)
         self._standby.rest()
 
     def _probe_after(self, pause_s: float) -> None:

@@ -40,7 +40,7 @@ async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
         _print(event, output)
         if once and event.name in _ENDS:
             return _verdict(event)
-        if event.name == "daemon-gone":
+        if event.name == "daemon-disconnected":
             output.note("coldvoxd has gone; waiting for it.")
     return Exit.DONE
 
@@ -57,17 +57,17 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
             async with asyncio.timeout_at(deadline_s):
                 event = await daemon.next_event()
         except TimeoutError:
-            return _verdict(Event("daemon-gone", {}))
+            return _verdict(Event("daemon-disconnected", {}))
         if event.name == "interrupted":
             if deadline_s is not None:
-                return _verdict(Event("daemon-gone", {}))
+                return _verdict(Event("daemon-disconnected", {}))
             if stopping is not None:
                 return Exit.INTERRUPTED
             stopping = asyncio.ensure_future(daemon.stop())
             stopping.add_done_callback(_retrieve)
         elif event.session in (session, 0):
             _print(event, output)
-            if event.name == "daemon-gone":
+            if event.name == "daemon-disconnected":
                 output.note("coldvoxd has gone; waiting for it to come back with what was said.")
                 deadline_s = asyncio.get_running_loop().time() + COMES_BACK_S
             elif event.name == "stopped":
@@ -76,7 +76,7 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
                 return _verdict(event)
 
 
-_ENDS = ("stopped", "daemon-gone")
+_ENDS = ("stopped", "daemon-disconnected")
 
 
 def _print(event: Event, output: Output) -> None:

@@ -52,8 +52,8 @@ class Frame:
 class GapReason(StrEnum):
     OVERRUN = "overrun"
     """The reader was too slow: the inbox or the sound server dropped audio."""
-    LOST = "lost"
-    """The stream stood still while the clock went on."""
+    STALLED = "stalled"
+    """The stream delivered nothing while the clock advanced."""
     REOPENED = "reopened"
     """The microphone was closed in between."""
 

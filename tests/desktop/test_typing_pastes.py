@@ -146,7 +146,7 @@ async def test_what_is_copied_before_a_window_takes_the_text_stays_and_the_outco
     hearing = asyncio.create_task(x_client.hear("One."))
     await eventually(lambda: tk_desktop.is_copied, what="the text in the clipboard")
     tk_desktop.copy("newer")
-    assert (await hearing).startswith("unsure session=1 utterance=1 method=paste application=unsure: ")
+    assert (await hearing).startswith("unconfirmed session=1 utterance=1 method=paste application=unsure: ")
     assert tk_desktop.clipboard() == "newer"
 
 
@@ -210,7 +210,7 @@ async def test_a_reader_of_the_clipboard_is_not_the_window(tk_desktop: XDesktop,
         for number in range(1, 3):
             tk_desktop.copy("older")
             told = await x_client.hear(f"Text {number}.")
-            assert told.startswith(f"unsure session={number} utterance=1 method=paste application=deaf: ")
+            assert told.startswith(f"unconfirmed session={number} utterance=1 method=paste application=deaf: ")
             assert tk_desktop.clipboard() == f"Text {number}."
         await eventually(lambda: len(shown.shown) == 2, what="both notifications")
     assert window.text == ""
@@ -226,7 +226,7 @@ async def test_a_reader_of_the_clipboard_is_not_the_window_in_sway(
     sway_desktop.foot("deaf")
     sway_desktop.copy("older")
     told = await sway_client.hear("One.")
-    assert told == f"unsure session=1 utterance=1 method=paste application=foot: {IN_CLIPBOARD}"
+    assert told == f"unconfirmed session=1 utterance=1 method=paste application=foot: {IN_CLIPBOARD}"
     assert sway_desktop.clipboard() == "One."
 
 
@@ -260,7 +260,7 @@ async def test_by_the_portal_too_a_reader_is_not_the_window(portal_client: Typin
         desktop.takes_pastes = False
         desktop.reads_every_s = 0.4
         told = await portal_client.hear("One.")
-        assert told == f"unsure session=1 utterance=1 method=portal: {IN_CLIPBOARD}"
+        assert told == f"unconfirmed session=1 utterance=1 method=portal: {IN_CLIPBOARD}"
         await eventually(lambda: b"One." in desktop.clipboard.values(), what="the text in the clipboard")
 
 

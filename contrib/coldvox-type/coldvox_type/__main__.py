@@ -59,9 +59,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="coldvox-type",
         description="Puts what coldvoxd transcribes into the window that has the focus: typed, pasted, or at least "
-        "left in the clipboard. Runs until it is stopped, and reports each text on standard error as delivered, unsure or "
+        "left in the clipboard. Runs until it is stopped, and reports each text on standard error as delivered, unconfirmed or "
         "failed, without its words.",
-        epilog="exit codes: 0 delivered or unsure, 1 not delivered or nothing to deliver, 2 wrong usage or settings, "
+        epilog="exit codes: 0 delivered or unconfirmed, 1 not delivered or nothing to deliver, 2 wrong usage or settings, "
         "3 no session bus",
     )
     parser.add_argument(

@@ -26,7 +26,7 @@ class Result(StrEnum):
     """Whether a text arrived in a window."""
 
     DELIVERED = "delivered"
-    UNSURE = "unsure"
+    UNCONFIRMED = "unconfirmed"
     """It was typed or pasted, and may not have arrived."""
     FAILED = "failed"
 
@@ -67,7 +67,7 @@ class Attempt:
         if verdict.taken is Taken.BY_WINDOW:
             return outcome
         in_clipboard = verdict.taken is Taken.BY_READER and not verdict.fault
-        return replace(outcome, result=Result.UNSURE, in_clipboard=in_clipboard)
+        return replace(outcome, result=Result.UNCONFIRMED, in_clipboard=in_clipboard)
 
 
 _REASONS = {
@@ -126,9 +126,9 @@ async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Past
         reason = (
             "the focus moved at the end of it" if known else "this desktop does not report which window has the focus"
         )
-        return Outcome(Result.UNSURE, method, application, reason), None
+        return Outcome(Result.UNCONFIRMED, method, application, reason), None
     await rungs.leave_in_clipboard(target, text)
     asked = target.rule.method is Method.CLIPBOARD
-    result = Result.UNSURE if asked else Result.FAILED
+    result = Result.UNCONFIRMED if asked else Result.FAILED
     reason = "it is left in the clipboard, as type.toml has it" if asked else "it is in the clipboard"
     return Outcome(result, method, application, reason, text, in_clipboard=True), None
