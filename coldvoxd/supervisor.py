@@ -14,7 +14,7 @@ from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import moved_back, varied
 from coldvoxd.core.ports import CardWatch, MissingModel
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, ChangeReason, EngineStatus, Hypothesis, Utterance
 from coldvoxd.ground import Ground
 from coldvoxd.hedging import Hedging
 from coldvoxd.ladder import Ladder
@@ -39,9 +39,6 @@ FIRST_LOOK_S = 2.0
 """How long the first trial waits for a look at the card: one that sleeps takes its time."""
 LOOK_BEFORE_RUN_S = 0.03
 """How long a run waits for a look at the card. It takes a millisecond where nothing is wrong."""
-READY = "accelerator-ready"
-IDLE = "idle"
-"""Reasons of a change that no code of Degraded tells."""
 
 
 class Supervisor:
@@ -180,7 +177,7 @@ class Supervisor:
     @property
     def reason(self) -> str:
         """Why recognition is where it is: a code of Degraded, `accelerator-ready` or `idle`."""
-        return self._state.reason.value or (IDLE if self.resting else READY)
+        return self._state.reason.value or (ChangeReason.IDLE if self.resting else ChangeReason.ACCELERATOR_READY)
 
     @property
     def on_accelerator_since_s(self) -> float:
@@ -373,9 +370,9 @@ class Supervisor:
             case failover.UseCpu():
                 self._standby.wake()
                 level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
-                self._use(self._standby, level, self._state.reason.value or "requested")
+                self._use(self._standby, level, self._state.reason.value or ChangeReason.REQUESTED)
             case failover.RestGpu():
-                self._use(self._standby, logging.INFO, IDLE)
+                self._use(self._standby, logging.INFO, ChangeReason.IDLE)
             case failover.DropGpu(at_once):
                 if self._hedging is not None:
                     self._hedging.let_go(at_once=at_once)
@@ -389,7 +386,7 @@ class Supervisor:
     def _use_accelerator(self) -> None:
         if self._hedging is not None and self._accelerator is not None:
             self._hedging.begin()
-            self._use(self._accelerator, logging.INFO, READY)
+            self._use(self._accelerator, logging.INFO, ChangeReason.ACCELERATOR_READY)
         self._standby.rest()
 
     def _probe_after(self, pause_s: float) -> None:

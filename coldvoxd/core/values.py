@@ -232,6 +232,17 @@ class StopReason(StrEnum):
     SHUTDOWN = "shutdown"
 
 
+class ChangeReason(StrEnum):
+    """Why another execution provider recognizes now, as clients read it, where no problem code says why."""
+
+    REQUESTED = "requested"
+    RELOAD = "reload"
+    ACCELERATOR_READY = "accelerator-ready"
+    """It passed its trial, and takes over from the CPU."""
+    IDLE = "idle"
+    """No session for `idle_release_s`: the accelerator was released."""
+
+
 class State(StrEnum):
     """What the daemon is doing, as clients read it."""
 

@@ -17,7 +17,7 @@ FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
 
 def main() -> int:
-    arguments = _arguments()
+    arguments = command_line().parse_args()
     reporter = Reporter(as_json=arguments.json)
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     file = arguments.config or Path(base) / "coldvoxd" / "type.toml"
@@ -55,7 +55,8 @@ def _memory() -> Memory:
         raise Refused(f"texts can't be kept in {error.filename}: {error.strerror}") from error
 
 
-def _arguments() -> argparse.Namespace:
+def command_line() -> argparse.ArgumentParser:
+    """The one source of --help."""
     parser = argparse.ArgumentParser(
         prog="coldvox-type",
         description="Puts what coldvoxd transcribes into the window that has the focus: typed, pasted, or at least "
@@ -79,7 +80,7 @@ def _arguments() -> argparse.Namespace:
         "--json", action="store_true", help="report each text as an object, one a line, on standard output"
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="instead of ~/.config/coldvoxd/type.toml")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":
