@@ -1,16 +1,28 @@
 """Members, keys, codes, errors, commands, settings and unit names: every release's are still there, with their types."""
 
+import json
+import re
+
 import pytest
 
+from coldvoxd import __version__
 from tests.contracts.conftest import Frozen
-from tests.support.contracts import names
+from tests.support.contracts import names, releases
 from tests.support.contracts.comparison import breaches, limit_breaches, order_breaches
 
 
 def test_there_is_a_frozen_release() -> None:
-    from tests.support.contracts import releases
-
     assert [path.name for path in releases()][:1] == ["0.1.0"]
+
+
+def test_every_part_has_the_version_of_the_package() -> None:
+    """The manual pages, `--version` and the bus take it from the package itself."""
+    extension = next((names.ROOT / "contrib/gnome-shell").glob("*/metadata.json"))
+    widget = next((names.ROOT / "contrib/plasma").glob("*/metadata.json"))
+    assert json.loads(extension.read_text("utf-8"))["version-name"] == __version__
+    assert json.loads(widget.read_text("utf-8"))["KPlugin"]["Version"] == __version__
+    versions = re.findall(r"^## \[(.+?)\]", (names.ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert versions[:2] == ["Unreleased", __version__]
 
 
 def test_no_member_of_the_bus_interface_is_removed_or_retyped(frozen: Frozen) -> None:
