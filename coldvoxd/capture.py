@@ -319,7 +319,7 @@ class CaptureKeeper:
         lost = self._clock.arrived(spoken_s, self._reframer.next_sample + len(chunk.samples))
         if lost:
             log.warning("audio lost %.1f s: the microphone skipped", lost / SAMPLE_RATE)
-            self._on_item(self._reframer.skip(lost, GapReason.LOST))
+            self._on_item(self._reframer.skip(lost, GapReason.STALLED))
         for frame in self._reframer.push(chunk.samples):
             self._last_frame_s = time.monotonic()
             self._on_item(frame)

@@ -20,6 +20,7 @@ from coldvoxd.core.errors import (
 )
 from coldvoxd.core.metrics import CardFigures, Figures, Metrics, Stage
 from coldvoxd.core.settings import Settings
+from coldvoxd.core.values import ChangeReason
 from coldvoxd.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
 from coldvoxd.switch import Switch
 
@@ -119,12 +120,12 @@ class Engine:
 
     async def _change_provider(self, provider: str) -> None:
         model = replace(self._settings.model, provider=provider)
-        await self._recognition.change(model, "requested", strictly=provider != AUTO)
+        await self._recognition.change(model, ChangeReason.REQUESTED, strictly=provider != AUTO)
         self._provider = provider
 
     async def _change_all(self, fresh: Settings) -> None:
         try:
-            await self._recognition.change(fresh.model, "reload")
+            await self._recognition.change(fresh.model, ChangeReason.RELOAD)
         except NotReady:
             if self._recognition.status.ready:
                 raise

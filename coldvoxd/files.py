@@ -192,9 +192,9 @@ class FileJobs:
                 for piece in step:
                     hypothesis = await self._keeper.recognize(piece, urgent=False)
                     transcription.take(piece, hypothesis)
-                    self._metrics.count(Count.FILE_PIECES)
+                    self._metrics.count(Count.FILE_SEGMENTS)
                     if not hypothesis.text:
-                        self._metrics.count(Count.FILE_PIECES_WITHOUT_WORDS)
+                        self._metrics.count(Count.FILE_SEGMENTS_WITHOUT_WORDS)
                 if transcription.progress >= min(1.0, told + PROGRESS_STEP) and self._announcer is not None:
                     told = transcription.progress
                     self._announcer.file_progress(job.number, told, job.caller)

@@ -93,7 +93,7 @@ class Hearing:
         if frame.end_sample <= session.endpoint.floor_sample:
             return None
         if frame.start_sample < session.fed_sample:
-            self._outlets.metrics.count(Count.FRAMES_REFUSED)
+            self._outlets.metrics.count(Count.FRAMES_DROPPED)
             log.debug("session %d: a frame came out of order, at sample %d", session.id, frame.start_sample)
             return None
         session.audio.append(frame)
@@ -138,7 +138,7 @@ class Hearing:
                     self._outlets.announcer.speech_ended(session.id)
                 case Dropped():
                     session.speech_samples += effect.speech_samples
-                    self._outlets.metrics.count(Count.DROPPED)
+                    self._outlets.metrics.count(Count.SHORT_SPEECH)
                     log.debug("session %d: %d samples of speech dropped as noise", session.id, effect.speech_samples)
                 case Paused():
                     self._hearer.on_pause(session, self._utterance(session, effect, EndReason.ENDPOINT))

@@ -138,7 +138,7 @@ class Hedging:
 
     def _acquit(self, fault: Exception, utterance: Utterance) -> None:
         """The CPU failed on the same audio too."""
-        self._metrics.count(Count.ACQUITTED)
+        self._metrics.count(Count.FAULTS_REPRODUCED)
         log.warning(
             "utterance %d failed on %s and on the CPU alike: the audio is at fault, the accelerator stays in use (%s)",
             utterance.id, self._accelerator.name, fault,
@@ -169,7 +169,7 @@ class Hedging:
         if fault is None and run.answer.result() is used:
             self._late_in_a_row = 0
             return
-        self._metrics.count(Count.LATE)
+        self._metrics.count(Count.LATE_RESULTS)
         log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
         if not isinstance(fault, Exception) or isinstance(fault, InputFault):
             return

@@ -14,7 +14,7 @@ from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import moved_back, varied
 from coldvoxd.core.ports import CardWatch, MissingModel
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, ChangeReason, EngineStatus, Hypothesis, Utterance
 from coldvoxd.ground import Ground
 from coldvoxd.hedging import Hedging
 from coldvoxd.ladder import Ladder
@@ -39,9 +39,6 @@ FIRST_LOOK_S = 2.0
 """How long the first trial waits for a look at the card: one that sleeps takes its time."""
 LOOK_BEFORE_RUN_S = 0.03
 """How long a run waits for a look at the card. It takes a millisecond where nothing is wrong."""
-WELL = "well"
-IDLE = "idle"
-"""Reasons of a change that no code of Degraded tells."""
 
 
 class Supervisor:
@@ -179,8 +176,8 @@ class Supervisor:
 
     @property
     def reason(self) -> str:
-        """Why recognition is where it is: a code of Degraded, `well` or `idle`."""
-        return self._state.reason.value or (IDLE if self.resting else WELL)
+        """Why recognition is where it is: a code of Degraded, `accelerator-ready` or `idle`."""
+        return self._state.reason.value or (ChangeReason.IDLE if self.resting else ChangeReason.ACCELERATOR_READY)
 
     @property
     def on_accelerator_since_s(self) -> float:
@@ -213,11 +210,11 @@ class Supervisor:
         hypothesis = await self._ground.recognize(utterance)
         if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
             return hypothesis
-        self._metrics.count(Count.HEARD_AGAIN)
+        self._metrics.count(Count.NO_WORDS_RETRIES)
         again = await self._ground.recognize(varied(utterance))
         if not again.text:
             return hypothesis
-        self._metrics.count(Count.MENDED)
+        self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
         return moved_back(again, utterance.duration_s)
 
     def use_findings(self, usable_providers: Iterable[str]) -> None:
@@ -310,17 +307,17 @@ class Supervisor:
 
     async def _hear_again(self, utterance: Utterance, nothing: Hypothesis) -> Hypothesis:
         """Another hypothesis of speech in which no words were heard: with dither and more room, then on the CPU."""
-        self._metrics.count(Count.HEARD_AGAIN)
+        self._metrics.count(Count.NO_WORDS_RETRIES)
         log.info("utterance %d holds speech and no words were heard in it; trying again", utterance.id)
         again = await self._recognize(varied(utterance))
         if again.text:
-            self._metrics.count(Count.MENDED)
+            self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
             return moved_back(again, utterance.duration_s)
         if again.provider == self._standby.provider == nothing.provider:
             return nothing
         on_cpu = await self._ground.recognize(utterance)
         if on_cpu.text:
-            self._metrics.count(Count.MENDED)
+            self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
             if self.on_accelerator:
                 message = f"{self._name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
                 log.warning(message)
@@ -373,9 +370,9 @@ class Supervisor:
             case failover.UseCpu():
                 self._standby.wake()
                 level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
-                self._use(self._standby, level, self._state.reason.value or "requested")
+                self._use(self._standby, level, self._state.reason.value or ChangeReason.REQUESTED)
             case failover.RestGpu():
-                self._use(self._standby, logging.INFO, IDLE)
+                self._use(self._standby, logging.INFO, ChangeReason.IDLE)
             case failover.DropGpu(at_once):
                 if self._hedging is not None:
                     self._hedging.let_go(at_once=at_once)
@@ -389,7 +386,7 @@ class Supervisor:
     def _use_accelerator(self) -> None:
         if self._hedging is not None and self._accelerator is not None:
             self._hedging.begin()
-            self._use(self._accelerator, logging.INFO, WELL)
+            self._use(self._accelerator, logging.INFO, ChangeReason.ACCELERATOR_READY)
         self._standby.rest()
 
     def _probe_after(self, pause_s: float) -> None:

@@ -41,7 +41,7 @@ class _Place:
 class Switch:
     """What pipeline and files know as the recognizer's keeper. Event loop only.
 
-    `on_provider_changed` is told from, to and reason whenever recognition goes on elsewhere: `well`, `idle` or a code
+    `on_provider_changed` is told from, to and reason whenever recognition goes on elsewhere: `accelerator-ready`, `idle` or a code
     of Degraded where the supervisor itself changed it, otherwise what `change` was given.
     """
 

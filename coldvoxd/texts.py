@@ -135,7 +135,7 @@ class Texts:
         journal, metrics = self._outlets.journal, self._outlets.metrics
         journal.attempt(session.id, number)
         if began_early:
-            metrics.count(Count.EARLY)
+            metrics.count(Count.SPECULATIVE)
         began_s = self._loop.time()
         job.recognition = recognition = asyncio.create_task(self._recognize(job.utterance), name="utterance")
         try:
@@ -157,7 +157,7 @@ class Texts:
             journal.settled(session.id, number)
         else:
             if began_early:
-                metrics.count(Count.EARLY_USED)
+                metrics.count(Count.SPECULATIVE_USED)
             hypothesis = recognition.result()
             self._budget = self._budget.used(hypothesis.inference_s)
             self._tell(job, hypothesis)
@@ -165,7 +165,7 @@ class Texts:
     def _in_vain(self, job: _Job, took_s: float) -> None:
         self._outlets.journal.survived(job.session.id, job.utterance.id)
         self._budget = self._budget.wasted(took_s)
-        self._outlets.metrics.took(Stage.IN_VAIN, took_s)
+        self._outlets.metrics.took(Stage.SPECULATION_DISCARDED, took_s)
         log.debug("utterance %d goes on; %.3f s of recognition were in vain", job.utterance.id, took_s)
 
     def _tell(self, job: _Job, hypothesis: Hypothesis) -> None:

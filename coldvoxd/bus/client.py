@@ -52,7 +52,7 @@ class Event:
 
     name: str
     """`transcribed`, `started`, `stopped`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
-    `daemon-gone`, `daemon-here` or `interrupted`."""
+    `daemon-disconnected`, `daemon-connected` or `interrupted`."""
     fields: Mapping[str, Any]
     """`session` or `job`, and what the signal of the contract carries, under the same names, details included."""
 
@@ -238,9 +238,9 @@ class DaemonClient:
         self._daemon = after
         self._last_stopped = 0
         if before:
-            self._events.put_nowait(Event("daemon-gone", {}))
+            self._events.put_nowait(Event("daemon-disconnected", {}))
         if after:
-            self._events.put_nowait(Event("daemon-here", {}))
+            self._events.put_nowait(Event("daemon-connected", {}))
 
     def _note(self, message: Message) -> None:
         event = _event(message)

@@ -63,7 +63,7 @@ def _card(card: CardFigures) -> dict[str, int]:
     figures = {
         "memory-total": card.total_bytes,
         "memory-free": card.free_bytes,
-        "memory-own": card.own_bytes,
+        "memory-process": card.own_bytes,
         "temperature": card.temperature_c,
     }
     return {name: value for name, value in figures.items() if value is not None}

@@ -60,14 +60,14 @@ Ctrl-C throws it away. The session is bound to this command: it ends when the co
 
 _LISTEN_JSON = """\
 With --json one object a line, with `event` and, where it belongs to a session, `session`:
-  listening       first of all without --start: nothing that happens from now on is missed
-  transcribed     utterance, text, start, end, confidence, provider, latency, retried; words with --words
+  listening            first of all without --start: nothing that happens from now on is missed
+  transcribed          utterance, text, start, end, confidence, provider, latency, retried; words with --words
   started
-  stopped         reason, transcript; empty_reason and message where the session gave no text, as with `stop --json`
+  stopped              reason, transcript; empty_reason and message where the session gave no text, as with `stop --json`
   speech-started
   speech-ended
-  daemon-gone     coldvoxd has left the bus; without --start and --once it is waited for
-  daemon-here     it is back
+  daemon-disconnected  coldvoxd has left the bus; without --start and --once it is waited for
+  daemon-connected     it is back
 
 With --start or --once the exit code is 4 where the microphone was lost, 3 where coldvoxd ended, 1 where the session
 was cancelled by somebody.
@@ -162,8 +162,8 @@ fp16, 8 GB for int8, and the extra `prepare`: pip install 'coldvoxd[prepare]'.
 
 _LIST_JSON = """\
 With --json one object a line for each model: name, path (null where it is published and not here), precisions, bytes,
-place (cache, data, system, bundled, or null), selected (whether the settings name it), prepared (a list of precision,
-provider, bytes, fits: whether it is for the files as they are, this ONNX Runtime and this CPU).
+location (cache, data, system, bundled, or null), selected (whether the settings name it), prepared (a list of precision,
+provider, bytes, up_to_date: whether it is for the files as they are, this ONNX Runtime and this CPU).
 """
 
 _VERIFY_JSON = """\
@@ -240,7 +240,7 @@ A key of the desktop that dictates. `install` says what it changes, touches noth
 """
 
 _SHORTCUT_JSON = """\
-With --json one object: desktop, and present, changes and done, or removed (lists of lines); of portal: event, keys.
+With --json one object: desktop, and installed, changes and applied, or removed (lists of lines); of portal: event, keys.
 """
 
 

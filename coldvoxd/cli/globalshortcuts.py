@@ -203,7 +203,7 @@ class _Following:
         async def watch() -> None:
             try:
                 while True:
-                    if (await self._daemon.next_event()).name == "daemon-here":
+                    if (await self._daemon.next_event()).name == "daemon-connected":
                         self._happened.put_nowait(Occasion.DAEMON_HERE)
             except BusUnavailable:
                 self._happened.put_nowait(Occasion.BUS_GONE)

@@ -40,14 +40,14 @@ async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
     sessions = WordlessSessions(daemon)
     sessions.begin()
     while (event := await daemon.next_event()).name != "interrupted":
-        if event.name in {"started", "daemon-here"}:
+        if event.name in {"started", "daemon-connected"}:
             sessions.begin()
         await _report(event, sessions, output, is_own=False)
         if not once and event.fields.get("reason") == "microphone-lost":
             output.warning(f"Session {event.session}: {_LOST}")
         if once and event.name in _ENDS:
             return _verdict(event)
-        if event.name == "daemon-gone":
+        if event.name == "daemon-disconnected":
             output.note("coldvoxd has gone; waiting for it.")
     return Exit.DONE
 
@@ -66,17 +66,17 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
             async with asyncio.timeout_at(deadline_s):
                 event = await daemon.next_event()
         except TimeoutError:
-            return _verdict(Event("daemon-gone", {}))
+            return _verdict(Event("daemon-disconnected", {}))
         if event.name == "interrupted":
             if deadline_s is not None:
-                return _verdict(Event("daemon-gone", {}))
+                return _verdict(Event("daemon-disconnected", {}))
             if stopping is not None:
                 return Exit.INTERRUPTED
             stopping = asyncio.ensure_future(daemon.stop())
             stopping.add_done_callback(_retrieve)
         elif event.session in (session, 0):
             await _report(event, sessions, output, is_own=True)
-            if event.name == "daemon-gone":
+            if event.name == "daemon-disconnected":
                 output.note("coldvoxd has gone; waiting for it to come back with what was said.")
                 deadline_s = asyncio.get_running_loop().time() + COMES_BACK_S
             elif event.name == "stopped":
@@ -85,7 +85,7 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
                 return _verdict(event)
 
 
-_ENDS = ("stopped", "daemon-gone")
+_ENDS = ("stopped", "daemon-disconnected")
 _LOST = "The microphone was lost, and the session ended: plug it in and start again."
 _THROWN_AWAY = {"cancelled", "caller-left", "microphone-lost", "restarted", "shutdown"}
 """Reasons of ends that have an error of their own, or of which no text is expected."""

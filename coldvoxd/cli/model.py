@@ -113,7 +113,7 @@ def _list(output: Output) -> Exit:
             "path": str(found.directory),
             "precisions": precisions,
             "bytes": size,
-            "place": place,
+            "location": place,
             "selected": found.name == chosen,
             "prepared": [asdict(form) for form in prepared],
         }
@@ -123,7 +123,7 @@ def _list(output: Output) -> Exit:
             fields, f"{mark} {found.name:<24} {holds:<12} {_megabytes(size):>9}  {place:<8} {found.directory}"
         )
         for form in prepared:
-            note = "" if form.fits else ", outdated: the next `coldvoxctl model prepare` removes it"
+            note = "" if form.up_to_date else ", outdated: the next `coldvoxctl model prepare` removes it"
             output.note(f"  prepared in {form.precision} for {form.provider}: {_megabytes(form.bytes)}{note}")
     for name in sorted(known_models().keys() - {found.name for found in installed}):
         fields = {
@@ -131,7 +131,7 @@ def _list(output: Output) -> Exit:
             "path": None,
             "precisions": [],
             "bytes": 0,
-            "place": None,
+            "location": None,
             "selected": name == chosen,
             "prepared": [],
         }

@@ -26,7 +26,7 @@ class Told:
     precision: str
     provider: str
     bytes: int
-    fits: bool
+    up_to_date: bool
     """Whether it is for the model's files as they are, this ONNX Runtime and this CPU."""
 
 

@@ -92,7 +92,7 @@ def shortcut(arguments: Namespace, output: Output) -> Exit:
     match arguments.shortcut_command:
         case "show":
             present = desktop.present()
-            output.result(fields | {"present": present}, "\n".join(present or ["no key of coldvoxd is in place"]))
+            output.result(fields | {"installed": present}, "\n".join(present or ["no key of coldvoxd is in place"]))
         case "remove":
             removed = desktop.remove()
             output.result(fields | {"removed": removed}, "\n".join(removed or ["there was nothing to take back"]))
@@ -105,7 +105,7 @@ def shortcut(arguments: Namespace, output: Output) -> Exit:
                 desktop.remove()
                 desktop.install(wanted)
             note = "" if arguments.dry_run else desktop.note
-            fields |= {"changes": changes, "done": not arguments.dry_run}
+            fields |= {"changes": changes, "applied": not arguments.dry_run}
             output.result(fields, "\n".join(filter(None, (*changes, note))))
     return Exit.DONE
 

@@ -117,7 +117,7 @@ async def _outcome(
                 with contextlib.suppress(NotActive):  # it has just ended by itself
                     await daemon.cancel_file(job)
                 return event
-            case "daemon-gone":
+            case "daemon-disconnected":
                 raise DaemonUnreachable(
                     "coldvoxd has ended, and the file with it: see `journalctl --user -u coldvoxd`."
                 )

@@ -52,8 +52,8 @@ class Frame:
 class GapReason(StrEnum):
     OVERRUN = "overrun"
     """The reader was too slow: the inbox or the sound server dropped audio."""
-    LOST = "lost"
-    """The stream stood still while the clock went on."""
+    STALLED = "stalled"
+    """The stream delivered nothing while the clock advanced."""
     REOPENED = "reopened"
     """The microphone was closed in between."""
 
@@ -230,6 +230,17 @@ class StopReason(StrEnum):
     RESTARTED = "restarted"
     """The daemon's process died; what had been heard was recognized by the next one."""
     SHUTDOWN = "shutdown"
+
+
+class ChangeReason(StrEnum):
+    """Why another execution provider recognizes now, as clients read it, where no problem code says why."""
+
+    REQUESTED = "requested"
+    RELOAD = "reload"
+    ACCELERATOR_READY = "accelerator-ready"
+    """It passed its trial, and takes over from the CPU."""
+    IDLE = "idle"
+    """No session for `idle_release_s`: the accelerator was released."""
 
 
 class State(StrEnum):

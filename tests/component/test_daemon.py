@@ -74,14 +74,14 @@ async def test_dictation_during_a_long_file_and_the_figures_of_both(
     words_said = sum(len(sample.heard["fp32"].split()) for sample in samples())
     assert len(text.split()) > 0.9 * 3 * words_said
     after = await metrics(client)
-    assert (before["utterances"], before["file-pieces"]) == (0, 0)
+    assert (before["utterances"], before["file-segments"]) == (0, 0)
     assert (after["utterances"], after["files"], after["files-failed"]) == (1, 1, 0)
-    assert after["file-pieces"] >= 3 * 4
-    assert after["retries-asked-for"] == 1
+    assert after["file-segments"] >= 3 * 4
+    assert after["retries-requested"] == 1
     assert after["sessions"]["stopped"] == 1
     assert after["uptime"] > before["uptime"]
     stages = {stage: figures[0] for stage, figures in after["stages"].items()}
-    stages.pop("in-vain", None)  # where a pause in the sample was taken for its end at first
+    stages.pop("speculation-discarded", None)  # where a pause in the sample was taken for its end at first
     assert stages == {
         "key-to-first-sample": 1,
         "queue": 1,
@@ -106,7 +106,7 @@ async def test_a_text_that_was_begun_early_is_what_the_whole_utterance_gives(
     told = [text for number, _, text, _ in client.bodies("Transcribed") if number == session]
     assert told[-1] == await client.call("RetryLast")
     found = await metrics(client)
-    assert found["recognitions-begun-early"] >= found["recognitions-begun-early-used"]
+    assert found["speculative-recognitions"] >= found["speculative-recognitions-used"]
 
 
 async def test_reload_amid_a_session_with_another_model_settings_and_microphone(

@@ -307,7 +307,7 @@ async def test_a_fault_that_the_cpu_repeats_acquits_the_accelerator(tmp_path: Pa
         assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
         assert {(status.provider, status.degraded) for status in staged.seen} <= {(PROVIDER, "")}
         assert staged.supervisor._state.faults == 0
-        assert (staged.count(Count.FAULTS), staged.count(Count.ACQUITTED)) == (0, 3)
+        assert (staged.count(Count.FAULTS), staged.count(Count.FAULTS_REPRODUCED)) == (0, 3)
         hypothesis = await staged.hear(3)
         assert (hypothesis.text, hypothesis.provider) == (heard(3), PROVIDER)
 
@@ -323,7 +323,7 @@ async def test_a_late_fault_that_the_cpu_repeats_acquits_the_accelerator_too(tmp
             await staged.hear(1)
         assert staged.count(Count.HEDGES) == 1
         assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
-        assert (staged.supervisor._state.faults, staged.count(Count.ACQUITTED)) == (0, 1)
+        assert (staged.supervisor._state.faults, staged.count(Count.FAULTS_REPRODUCED)) == (0, 1)
         assert (await staged.hear(2)).provider == PROVIDER
 
 
@@ -353,7 +353,7 @@ async def test_a_cpu_that_cannot_run_acquits_nobody(tmp_path: Path) -> None:
         with pytest.raises(ModelMissing):
             await staged.hear(0)
         assert staged.degraded == "gpu-wrong-output"
-        assert staged.count(Count.ACQUITTED) == 0
+        assert staged.count(Count.FAULTS_REPRODUCED) == 0
 
 
 async def test_a_cpu_that_fails_on_the_golden_clip_leaves_the_accelerator_to_be_tried_again(tmp_path: Path) -> None:
@@ -410,7 +410,7 @@ async def test_a_late_fault_is_news_and_never_an_answer(tmp_path: Path) -> None:
         assert (await staged.hear(1)).text == heard(1)
         await eventually(lambda: staged.supervisor.wants_new_process)
         assert staged.degraded == "gpu-fault"
-        assert staged.count(Count.LATE) == 1
+        assert staged.count(Count.LATE_RESULTS) == 1
 
 
 async def test_speech_without_words_is_heard_again_and_the_accelerator_doubted(tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ async def test_speech_without_words_is_heard_again_and_the_accelerator_doubted(t
         hypothesis = await staged.hear(2)
         assert (hypothesis.text, hypothesis.provider) == (heard(2), CPU)
         assert staged.degraded == "gpu-wrong-output"
-        assert staged.count(Count.MENDED) == 2
+        assert staged.count(Count.NO_WORDS_RETRIES_RECOVERED) == 2
 
 
 async def test_what_a_process_may_have_died_of_is_heard_again_on_the_cpu_and_counted(tmp_path: Path) -> None:
@@ -434,7 +434,7 @@ async def test_what_a_process_may_have_died_of_is_heard_again_on_the_cpu_and_cou
         speech = Utterance(1, 1, 0, wave, EndReason.ENDPOINT, speech_samples=len(wave))
         hypothesis = await staged.supervisor.recognize_on_cpu(speech)
         assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
-        assert staged.count(Count.HEARD_AGAIN) == staged.count(Count.MENDED) == 1
+        assert staged.count(Count.NO_WORDS_RETRIES) == staged.count(Count.NO_WORDS_RETRIES_RECOVERED) == 1
 
 
 async def test_silence_stays_silence(tmp_path: Path) -> None:
@@ -443,7 +443,7 @@ async def test_silence_stays_silence(tmp_path: Path) -> None:
         quiet = np.random.default_rng(1).normal(0, 1e-4, 16_000).astype(np.float32)
         hypothesis = await staged.supervisor.recognize(Utterance(1, 1, 0, quiet, EndReason.ENDPOINT))
         assert hypothesis.text == ""
-        assert staged.count(Count.HEARD_AGAIN) == 0
+        assert staged.count(Count.NO_WORDS_RETRIES) == 0
 
 
 async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(tmp_path: Path) -> None:
@@ -502,7 +502,7 @@ async def test_a_recognition_that_nobody_wants_any_more_is_stopped_and_is_no_fau
             await asyncio.sleep(0.002 * number)  # before it begins, and ever later in it
             await given_up(dropped)
             assert (await staged.hear(number)).text == heard(number)
-        assert staged.count(Count.FAULTS) == staged.count(Count.LATE) == 0
+        assert staged.count(Count.FAULTS) == staged.count(Count.LATE_RESULTS) == 0
         assert staged.supervisor.status.provider == PROVIDER
 
 

@@ -172,7 +172,7 @@ async def test_a_file_becomes_text_with_words_where_asked_for() -> None:
         assert second.words == ()
         assert list(here.told.outcomes) == [50, 51]
         counts = here.metrics.figures().counts
-        assert (counts[Count.FILES], counts[Count.FILE_PIECES], counts[Count.FILES_FAILED]) == (2, 2, 0)
+        assert (counts[Count.FILES], counts[Count.FILE_SEGMENTS], counts[Count.FILES_FAILED]) == (2, 2, 0)
 
 
 async def test_progress_never_falls_and_ends_at_one(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ async def test_noise_too_short_for_an_utterance_is_counted_and_speech_in_such_pi
         scene.hear(3000, 2)
         scene.hush()
         assert await scene.stop() == ""
-        assert scene.metrics.figures().counts[Count.DROPPED] == 1
+        assert scene.metrics.figures().counts[Count.SHORT_SPEECH] == 1
         assert told.notices == []
         scene.start()
         for _ in range(2):

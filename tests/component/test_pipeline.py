@@ -198,7 +198,7 @@ class Scene:
         self.hear(3, frames)
 
     def lose(self, frames: int) -> None:
-        self.pipeline.on_item(Gap(self.sample, frames * FRAME_SAMPLES, GapReason.LOST))
+        self.pipeline.on_item(Gap(self.sample, frames * FRAME_SAMPLES, GapReason.STALLED))
         self.sample += frames * FRAME_SAMPLES
 
     def start(self, caller: str = ":1.1", **options: bool | int) -> int:
@@ -222,7 +222,7 @@ async def playing(scene: Scene) -> AsyncIterator[Scene]:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        assert scene.metrics.figures().counts[Count.FRAMES_REFUSED] == 0
+        assert scene.metrics.figures().counts[Count.FRAMES_DROPPED] == 0
 
 
 async def test_speech_in_a_session_becomes_texts_in_order_and_the_stop_returns_them_all() -> None:
@@ -684,7 +684,7 @@ async def test_figures_grow_with_what_happens() -> None:
         await scene.pipeline.cancel(":1.1")
         figures = scene.metrics.figures()
         assert (figures.counts[Count.UTTERANCES], figures.counts[Count.FAILED]) == (2, 1)
-        assert figures.gaps[GapReason.LOST] == 1
+        assert figures.gaps[GapReason.STALLED] == 1
         assert (figures.sessions[StopReason.STOPPED], figures.sessions[StopReason.CANCELLED]) == (1, 1)
         assert figures.stages[Stage.KEY_TO_FIRST_SAMPLE].count == 2
         assert figures.stages[Stage.ENDPOINT_TO_TEXT].count == figures.stages[Stage.QUEUE].count == 1

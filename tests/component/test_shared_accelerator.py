@@ -106,4 +106,4 @@ async def test_audio_on_which_every_recognizer_fails_has_its_own_error_alone(
         assert "could not be recognized" in details["message"]
     await assert_in_use(running, client, 4)
     figures = await client.call("GetMetrics", interface=ENGINE)
-    assert figures["provider-faults-acquitted"].value == 2
+    assert figures["provider-faults-reproduced-on-cpu"].value == 2

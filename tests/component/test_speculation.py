@@ -38,7 +38,11 @@ async def test_the_text_is_there_when_the_hangover_has_passed() -> None:
         one.hush(HANGOVER - SOFT)
         await eventually(one.saw("text"))
         assert len(one.engine.heard) == 1
-        assert (count(one, Count.EARLY), count(one, Count.EARLY_USED), count(one, Count.UTTERANCES)) == (1, 1, 1)
+        assert (count(one, Count.SPECULATIVE), count(one, Count.SPECULATIVE_USED), count(one, Count.UTTERANCES)) == (
+            1,
+            1,
+            1,
+        )
         assert one.metrics.figures().stages[Stage.QUEUE].p99 == 0.0
 
 
@@ -69,8 +73,8 @@ async def test_speech_that_goes_on_stops_the_run_and_is_recognized_whole() -> No
         assert await one.stop() == "2000 3000"
         assert [utterance.id for utterance in one.engine.heard] == [100, 100]
         assert one.pipeline.next_utterance() == 101
-        assert (count(one, Count.EARLY), count(one, Count.EARLY_USED)) == (2, 1)
-        assert one.metrics.figures().stages[Stage.IN_VAIN].count == 1
+        assert (count(one, Count.SPECULATIVE), count(one, Count.SPECULATIVE_USED)) == (2, 1)
+        assert one.metrics.figures().stages[Stage.SPECULATION_DISCARDED].count == 1
 
 
 async def test_a_text_that_was_ready_is_nobodys_where_speech_goes_on() -> None:
@@ -145,7 +149,7 @@ async def test_audio_that_is_lost_in_the_pause_is_part_of_no_early_run() -> None
         await eventually(one.saw("text"))
         early, cut = one.engine.heard
         assert len(cut.samples) > len(early.samples)
-        assert count(one, Count.EARLY_USED) == 0
+        assert count(one, Count.SPECULATIVE_USED) == 0
 
 
 async def test_behind_an_utterance_that_takes_long_an_early_one_waits_its_turn() -> None:
@@ -162,7 +166,7 @@ async def test_behind_an_utterance_that_takes_long_an_early_one_waits_its_turn()
         one.engine.gate.set()
         assert await one.stop() == "2000 3000"
         assert [utterance.id for utterance in one.engine.heard] == [100, 101]
-        assert Stage.IN_VAIN not in one.metrics.figures().stages
+        assert Stage.SPECULATION_DISCARDED not in one.metrics.figures().stages
 
 
 @pytest.mark.parametrize(
@@ -186,7 +190,7 @@ async def test_whether_recognition_begins_early_is_for_settings_and_power_to_say
         await asyncio.sleep(0)
         one.hush(HANGOVER)
         await eventually(one.saw("text"))
-        assert count(one, Count.EARLY) == expected
+        assert count(one, Count.SPECULATIVE) == expected
 
 
 async def test_where_the_model_still_loads_nothing_is_begun_early() -> None:
@@ -196,7 +200,7 @@ async def test_where_the_model_still_loads_nothing_is_begun_early() -> None:
         one.hear(2000, 10)
         one.hush(HANGOVER)
         await eventually(one.saw("text"))
-        assert count(one, Count.EARLY) == 0
+        assert count(one, Count.SPECULATIVE) == 0
 
 
 async def told(seed: int, **settings: object) -> tuple[list[Utterance], list[tuple[object, ...]]]:

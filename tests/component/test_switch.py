@@ -277,7 +277,7 @@ async def test_an_accelerator_that_has_gone_is_no_longer_usable_after_a_change_t
 async def test_the_accelerator_that_takes_over_at_the_start_is_told(house: House) -> None:
     async with loaded(house, replace(SETTINGS, provider=f"virtual:{house.socket}")) as switch:
         await eventually(lambda: switch.status.provider == PROVIDER, what="the accelerator in use")
-        assert house.changes == [(CPU, PROVIDER, "well")]
+        assert house.changes == [(CPU, PROVIDER, "accelerator-ready")]
 
 
 async def test_a_missing_model_is_replaced_by_one_that_is_there(house: House, tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ async def test_a_short_stall_is_lost_audio_of_that_length(watch: Watched, socket
     await tell(socket_path, "STALL 700")
     await eventually(lambda: watch.gaps)
     (gap,) = watch.gaps
-    assert gap.reason is GapReason.LOST
+    assert gap.reason is GapReason.STALLED
     assert gap.samples / SAMPLE_RATE == pytest.approx(0.7, abs=0.15)
     assert watch.is_open()
 

@@ -23,10 +23,10 @@ def test_counts_grow_and_an_earlier_reading_stays_as_it_was() -> None:
     before = metrics.figures()
     metrics.count(Count.UTTERANCES)
     metrics.count(Count.UTTERANCES)
-    metrics.gap(GapReason.LOST)
+    metrics.gap(GapReason.STALLED)
     metrics.session_ended(StopReason.CANCELLED)
     after = metrics.figures(uptime_s=2.5, resident_bytes=7)
-    assert (after.counts[Count.UTTERANCES], after.gaps[GapReason.LOST], after.sessions[StopReason.CANCELLED]) == (
+    assert (after.counts[Count.UTTERANCES], after.gaps[GapReason.STALLED], after.sessions[StopReason.CANCELLED]) == (
         2,
         1,
         1,
@@ -131,7 +131,7 @@ def test_the_extent_is_that_of_all_rows() -> None:
 def test_a_new_process_goes_on_from_what_the_old_one_counted() -> None:
     old, new = Metrics(), Metrics()
     old.count(Count.UTTERANCES)
-    old.gap(GapReason.LOST)
+    old.gap(GapReason.STALLED)
     old.session_ended(StopReason.STOPPED)
     for seconds in (0.5, 0.1, 0.3):
         old.took(Stage.QUEUE, seconds)
@@ -140,7 +140,7 @@ def test_a_new_process_goes_on_from_what_the_old_one_counted() -> None:
     figures = new.figures(uptime_s=1.0)
     assert figures.uptime_s == 61.0
     assert figures.counts[Count.UTTERANCES] == 2
-    assert figures.gaps[GapReason.LOST] == figures.sessions[StopReason.STOPPED] == 1
+    assert figures.gaps[GapReason.STALLED] == figures.sessions[StopReason.STOPPED] == 1
     assert figures.stages[Stage.QUEUE] == Percentiles(3, 0.3, 0.5, 0.5)
     third = Metrics()
     third.resume(new.carried(uptime_s=1.0))

@@ -30,7 +30,7 @@ def test_a_frame_handed_out_does_not_change_with_what_follows() -> None:
 def test_a_gap_takes_the_begun_frame_with_it_and_the_count_goes_on_behind_it() -> None:
     reframer = Reframer()
     reframer.push(SIGNAL[:700])
-    assert reframer.skip(1000, GapReason.LOST) == Gap(start_sample=512, samples=188 + 1000, reason=GapReason.LOST)
+    assert reframer.skip(1000, GapReason.STALLED) == Gap(start_sample=512, samples=188 + 1000, reason=GapReason.STALLED)
     (frame,) = reframer.push(SIGNAL[700:1212])
     assert frame.start_sample == 1700
     assert np.array_equal(frame.samples, SIGNAL[700:1212])
@@ -46,4 +46,4 @@ def test_a_gap_of_unknown_length_still_accounts_for_what_was_given_up() -> None:
 
 def test_the_count_never_goes_back() -> None:
     with pytest.raises(ValueError, match="never goes back"):
-        Reframer().skip(-1, GapReason.LOST)
+        Reframer().skip(-1, GapReason.STALLED)

@@ -27,6 +27,7 @@ class RunningDaemon:
     microphone: Path
     settings: Path
     log_file: Path
+    killed: bool = False
 
     @property
     def log(self) -> str:
@@ -40,6 +41,12 @@ class RunningDaemon:
         await asyncio.to_thread(command, self.microphone, f"SPEAK {sample.path}")
         await asyncio.to_thread(command, self.microphone, "SILENCE 1200")
 
+    def kill(self) -> None:
+        """As a crash would end it."""
+        self.killed = True
+        self.process.kill()
+        self.process.wait()
+
     def hang_up(self) -> None:
         """What `systemctl reload` sends."""
         self.process.send_signal(signal.SIGHUP)
@@ -47,21 +54,28 @@ class RunningDaemon:
 
 @asynccontextmanager
 async def daemon(
-    bus: PrivateBus, directory: Path, settings: str = "", under: Sequence[str] = (), until: str = "idle"
+    bus: PrivateBus,
+    directory: Path,
+    settings: str = "",
+    under: Sequence[str] = (),
+    until: str = "idle",
+    python: str = sys.executable,
+    pass_fds: Sequence[int] = (),
 ) -> AsyncIterator[RunningDaemon]:
     """The daemon with the bundled model, in the state `until`; its log is printed at the end.
 
-    `under` goes before its command.
+    `under` goes before its command, which `python` runs; it inherits `pass_fds`.
     """
     microphone, file, log = bus.directory / "mic", directory / "coldvoxd.toml", directory / "log"
     file.write_text(settings or default_settings(microphone))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*under, sys.executable, "-m", "coldvoxd", "--config", str(file)],
+            [*under, python, "-m", "coldvoxd", "--config", str(file)],
             cwd=ROOT,
             env=bus.environment,
             stdout=output,
             stderr=output,
+            pass_fds=pass_fds,
         )
     running = RunningDaemon(bus, process, microphone, file, log)
     try:
@@ -76,7 +90,8 @@ async def daemon(
                 await asyncio.sleep(0.05)
         yield running
         process.terminate()
-        assert await asyncio.to_thread(process.wait, 30) == 0
+        ended = 0 if not running.killed else -signal.SIGKILL
+        assert await asyncio.to_thread(process.wait, 30) == ended
     finally:
         process.kill()
         process.wait()

@@ -120,7 +120,7 @@ async def start_in_mid_speech(server: SoundServer, times: int, seed: int, compan
         metrics = await daemon.client.call("GetMetrics", interface=ENGINE)
         await daemon.until("Session", 0, DICTATION, patience_s=BUSY_S)
         observations = tuple(Observation(**json.loads(line)) for line in file.read_text().splitlines())
-    refused, gaps = metrics.get("frames-refused"), sum(metrics["gaps"].value.values())
+    refused, gaps = metrics.get("frames-dropped"), sum(metrics["gaps"].value.values())
     return Starts(observations, refused.value if refused is not None else 0, gaps, texts.count(""))
 
 

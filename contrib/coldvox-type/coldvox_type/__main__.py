@@ -19,7 +19,7 @@ CONFIGURATION = 78
 
 
 def main() -> int:
-    arguments = _arguments()
+    arguments = command_line().parse_args()
     reporter = Reporter(as_json=arguments.json)
     try:
         file = arguments.config or basedirs.config_home() / basedirs.APPLICATION / "type.toml"
@@ -61,7 +61,8 @@ def _memory() -> Memory:
         raise RuntimeDirectoryUnusable(f"texts can't be kept in {error.filename}: {error.strerror}.{remedy}") from error
 
 
-def _arguments() -> argparse.Namespace:
+def command_line() -> argparse.ArgumentParser:
+    """The one source of --help."""
     parser = argparse.ArgumentParser(
         prog="coldvox-type",
         description="Puts what coldvoxd transcribes into the window that has the focus: typed, pasted, or at least "
@@ -85,7 +86,7 @@ def _arguments() -> argparse.Namespace:
         "--json", action="store_true", help="report each text as an object, one a line, on standard output"
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="instead of ~/.config/coldvoxd/type.toml")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

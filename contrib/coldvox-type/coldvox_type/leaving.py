@@ -51,7 +51,7 @@ class Leaving:
         """Whether nothing that comes after `event` is waited for."""
         if event.name == "interrupted":
             return True
-        ended = event.name == "daemon-gone" or (event.name == "stopped" and event.session == self._session)
+        ended = event.name == "daemon-disconnected" or (event.name == "stopped" and event.session == self._session)
         return bool(self._session) and ended
 
     async def _ask(self) -> None:

@@ -63,12 +63,12 @@ async def test_metrics_have_the_types_of_the_contract_and_grow(running: RunningS
     assert metrics["sessions"].value == {reason.value: 0 for reason in StopReason}
     assert metrics["stages"].value == {}
     running.control.metrics.count(Count.UTTERANCES)
-    running.control.metrics.gap(GapReason.LOST)
+    running.control.metrics.gap(GapReason.STALLED)
     running.control.metrics.took(Stage.ENCODER, 0.25, "CUDAExecutionProvider")
     running.control.metrics.fault(FaultClass.STICKY, Reason.GPU_LOST)
     metrics = await client.call("GetMetrics", interface=ENGINE)
     assert metrics["utterances"].value == 1
-    assert metrics["gaps"].value["lost"] == 1
+    assert metrics["gaps"].value["stalled"] == 1
     assert metrics["stages"].value == {"encoder": [1, 0.25, 0.25, 0.25]}
     assert metrics["stages-by-provider"].value == {"CUDAExecutionProvider": {"encoder": [1, 0.25, 0.25, 0.25]}}
     assert len(metrics["distributions"].value["encoder"]) == len(metrics["distribution-edges"].value) + 1

@@ -136,9 +136,9 @@ async def test_two_interrupts_throw_the_session_away(running: RunningService, ct
 async def test_a_daemon_that_is_restarted_is_waited_for(bus: PrivateBus, ctl: Ctl) -> None:
     async with running_service(bus):
         command = await listening(ctl)
-    assert await next_object(command) == {"event": "daemon-gone"}
+    assert await next_object(command) == {"event": "daemon-disconnected"}
     async with running_service(bus) as second:
-        assert await next_object(command) == {"event": "daemon-here"}
+        assert await next_object(command) == {"event": "daemon-connected"}
         second.control.start(MINE, SessionOptions(), 0.0)
         assert await next_object(command) == {"event": "started", "session": 1}
 
@@ -148,7 +148,7 @@ async def test_a_session_of_a_daemon_that_has_gone_is_over_when_the_user_says_so
 ) -> None:
     command = await begin(ctl, running, "--json")
     await running.service.close()
-    await next_of(command, "daemon-gone")
+    await next_of(command, "daemon-disconnected")
     command.process.send_signal(signal.SIGINT)
     assert (await command.ended()).exit == Exit.UNREACHABLE
 
@@ -159,9 +159,9 @@ async def test_a_daemon_that_died_may_come_back_and_finish_the_session(bus: Priv
         command = await begin(ctl, first, "--json")
         first.control.say("before")
         assert (await next_of(command, "transcribed"))["text"] == "before"
-    await next_of(command, "daemon-gone")
+    await next_of(command, "daemon-disconnected")
     async with running_service(bus) as second:
-        await next_of(command, "daemon-here")
+        await next_of(command, "daemon-connected")
         second.service.transcribed(retried(1, "before"), False, None)
         second.service.transcribed(retried(2, "after"), False, None)
         second.service.dictation_stopped(1, StopReason.RESTARTED, "after", None)

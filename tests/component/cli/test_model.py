@@ -462,11 +462,11 @@ def test_a_model_placed_by_hand_works_offline(person: Person, place: str, told: 
         "path": str(directory),
         "precisions": ["fp32"],
         "bytes": sum(len(person.hub.files[name]) for name in FP32),
-        "place": told,
+        "location": told,
         "selected": True,
         "prepared": [],
     }
-    assert listed["mini"]["place"] == "bundled"
+    assert listed["mini"]["location"] == "bundled"
     assert listed["parakeet-tdt-0.6b-v3"]["path"] is None
 
 
@@ -545,7 +545,7 @@ def test_a_model_is_prepared_and_the_list_tells_what_that_takes(person: Person) 
     assert form.is_relative_to(person.home / "cache/coldvoxd/prepared")
     listed = {model["name"]: model for model in person.ctl("list").objects}
     (told,) = listed[MODEL]["prepared"]
-    assert told == {"precision": "int8", "provider": "cpu", "bytes": told["bytes"], "fits": True}
+    assert told == {"precision": "int8", "provider": "cpu", "bytes": told["bytes"], "up_to_date": True}
     assert told["bytes"] == done["bytes"] == sum(path.stat().st_size for path in form.iterdir())
     assert listed["mini"]["prepared"] == []
     records = [json.loads(record.read_text()) for record in (person.home / "cache/coldvoxd/golden").iterdir()]
@@ -558,7 +558,7 @@ def test_a_precision_made_of_the_bundled_model_is_listed_beside_it_and_removed_a
     made = person.ctl("prepare", "mini", "--precision", "fp16").done
     assert made["path"] == str(person.cache / "mini")
     listed = [model for model in person.ctl("list").objects if model["name"] == "mini"]
-    assert [(model["place"], model["precisions"]) for model in listed] == [
+    assert [(model["location"], model["precisions"]) for model in listed] == [
         ("cache", ["fp16"]),
         ("bundled", ["fp32", "int8"]),
     ]

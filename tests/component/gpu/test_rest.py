@@ -73,7 +73,7 @@ async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_
         assert words(await dictate(running, client)) == words(SAMPLE.heard["fp32"]), "its beginning is there too"
         [(_, _, _, details)] = client.bodies("Transcribed")
         assert details["provider"].value == CPU
-        await changed(client, ACCELERATOR, "well")
+        await changed(client, ACCELERATOR, "accelerator-ready")
         await changed(client, CPU, "idle")
         assert "in the place of an earlier process" not in running.log
 
@@ -96,4 +96,4 @@ async def test_what_a_context_keeps_goes_with_the_process_and_the_next_one_leave
         assert set(await client.get(ENGINE, "UsableProviders")) == {"virtual", "cpu"}, "as the earlier process found"
         client.signals.clear()
         assert words(await dictate(running, client)) == words(SAMPLE.heard["fp32"])
-        await changed(client, ACCELERATOR, "well")
+        await changed(client, ACCELERATOR, "accelerator-ready")
