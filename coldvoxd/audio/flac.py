@@ -9,8 +9,11 @@ from coldvoxd.audio.streams import Content, Window
 _BLOCK_SIZES = {1: 192, **{code: 576 << code - 2 for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
 """RFC 9639, section 9.1.1, by code; codes 6 and 7 stand before an explicit size."""
 _STREAM_INFO_BYTES = 34
-_MARK = b"fLaC" + bytes(3) + bytes((_STREAM_INFO_BYTES,))
-"""How a file begins whose first metadata block is not its last one, as encoders write it."""
+_RATES = (88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
+"""RFC 9639, section 9.1.2, by code from 1 on; 0 means that only the head of the file has it."""
+_BITS = {1: 8, 2: 12, 4: 16, 5: 20, 6: 24, 7: 32}
+"""RFC 9639, section 9.1.4, by code."""
+_HEADLESS = -1
 _LAST_BLOCK = 0x80
 MOST_FRAME_BYTES = 1 << 22
 
@@ -21,10 +24,10 @@ class StreamInfo:
 
     body: bytes
     """The block itself, 34 bytes."""
+    offset: int
+    """Of the FLAC file in the file; less than 0 where its head is missing."""
     begin: int
     """Offset of the first audio frame in the file."""
-    end: int
-    """Offset behind the last byte that may belong to it: the file's end, or another FLAC file that is joined to it."""
 
     @property
     def block_size(self) -> int:
@@ -61,51 +64,65 @@ class Frame:
     data: bytes
 
 
-def stream_info(content: Content, offset: int = 0, decoded_to: int = 0) -> StreamInfo | None:
-    """Of the FLAC file that begins at `offset`, whose bytes up to `decoded_to` are known to belong to it.
-
-    None where its head is damaged, and where none begins there. Raises OSError.
-    """
-    head = content.at(offset, 10)
-    if head.startswith(b"ID3") and len(head) == 10:
-        offset += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+def stream_info(content: Content, offset: int) -> StreamInfo | None:
+    """Of the FLAC file that begins at `offset`; None where its head is damaged. Raises OSError."""
     mark = content.at(offset, 8)
-    if mark[:4] != _MARK[:4] or mark[5:] != _MARK[5:] or mark[4] & ~_LAST_BLOCK:
+    if mark[:4] != b"fLaC" or mark[5:] != _STREAM_INFO_BYTES.to_bytes(3, "big") or mark[4] & ~_LAST_BLOCK:
         return None
     body = content.at(offset + 8, _STREAM_INFO_BYTES)
-    offset += 4
-    while len(head := content.at(offset, 4)) == 4:
-        offset += 4 + int.from_bytes(head[1:], "big")
+    begin = offset + 4
+    while len(head := content.at(begin, 4)) == 4:
+        begin += 4 + int.from_bytes(head[1:], "big")
         if head[0] & _LAST_BLOCK:
             break
-    window = Window(content)
-    window.skip(max(offset, decoded_to))
-    window.skip_to(_MARK)
-    return StreamInfo(body, offset, window.offset) if len(body) == _STREAM_INFO_BYTES else None
+    return StreamInfo(body, offset, begin) if len(body) == _STREAM_INFO_BYTES else None
 
 
-def frames(content: Content, info: StreamInfo) -> Iterator[Frame]:
-    """The frames in their order, each up to where the next one begins; some may be damaged. Raises OSError.
+def headless(content: Content, offset: int, most_bytes: int) -> StreamInfo | None:
+    """What the frames say of themselves, of a file that begins within them: from its first whole frame on.
+
+    It begins within `most_bytes` from `offset` on, and the next one continues it; None where there is none such.
+    Raises OSError.
+    """
+    unknown = StreamInfo(b"\0\1" * (_STREAM_INFO_BYTES // 2), _HEADLESS, offset)  # frames count as themselves
+    for (begin, first, samples), (_, following, _) in pairwise(_candidates(content, unknown, offset + 2 * most_bytes)):
+        if begin >= offset + most_bytes:
+            return None
+        head = content.at(begin, 16)
+        continues = following == (first + samples if head[1] & 1 else first + 1)
+        rate, bits, mode = head[2] & 15, _BITS.get(head[3] >> 1 & 7), head[3] >> 4
+        if continues and 1 <= rate <= len(_RATES) and bits and mode <= 10:
+            channels = mode + 1 if mode < 8 else 2
+            size = samples.to_bytes(2, "big") if samples < 1 << 16 else b"\xff\xff"
+            described = _RATES[rate - 1] << 44 | channels - 1 << 41 | bits - 1 << 36
+            return StreamInfo(2 * size + bytes(6) + described.to_bytes(8, "big") + bytes(16), _HEADLESS, begin)
+    return None
+
+
+def frames(content: Content, info: StreamInfo, end: int) -> Iterator[Frame]:
+    """The frames before the offset `end` in their order, each up to where the next one begins; some may be damaged.
+
+    Raises OSError.
 
     What looks like a frame counts where it continues the one before, or where the next one continues it.
     """
     expected = 0
-    for (offset, first, samples), (end, following, _) in pairwise(_candidates(content, info)):
+    for (offset, first, samples), (behind, following, _) in pairwise(_candidates(content, info, end)):
         if first == expected or (first > expected and following == first + samples):
             expected = first + samples
-            yield Frame(first, samples, content.at(offset, min(end - offset, MOST_FRAME_BYTES)))
+            yield Frame(first, samples, content.at(offset, min(behind - offset, MOST_FRAME_BYTES)))
 
 
-def _candidates(content: Content, info: StreamInfo) -> Iterator[tuple[int, int, int]]:
-    """Offset, first sample and samples of what looks like a frame; last of all the file's end as one of no samples."""
+def _candidates(content: Content, info: StreamInfo, end: int) -> Iterator[tuple[int, int, int]]:
+    """Offset, first sample and samples of what looks like a frame; last of all `end` as one of no samples."""
     window = Window(content)
     window.skip(info.begin)
-    while window.offset < info.end and (head := window.peek(16)):
+    while window.offset < end and (head := window.peek(16)):
         if (found := _parse(head, info)) is not None:
             yield window.offset, *found
         window.skip(1)
         window.skip_to(b"\xff")
-    yield min(window.offset, info.end), -1, 0
+    yield min(window.offset, end), -1, 0
 
 
 def _parse(head: bytes, info: StreamInfo) -> tuple[int, int] | None:

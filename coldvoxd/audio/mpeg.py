@@ -5,10 +5,11 @@ joined files, and of files with a variable bit rate and no count, that is a part
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from coldvoxd.audio.streams import SHORTEST_DAMAGE_S, Content, Stream, Window
+from coldvoxd.audio.signatures import HEAD_BYTES, kind_of, tag_bytes
+from coldvoxd.audio.streams import READ_BYTES, SHORTEST_DAMAGE_S, Content, Stream, Window
 
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _KBPS = {
@@ -23,7 +24,16 @@ _KBPS = {
 _DECODER_DELAY = 529
 """Samples by which every decoder of layer III is late, as LAME's header counts it."""
 _MONO = 3
-_CANDIDATE = re.compile(rb"\xff|ID3|TAG|APE")
+_LAYER_WITH_RESERVOIR = 3
+_CANDIDATE = re.compile(rb"\xff|ID3|TAG|APE|LYRICS|RIFF|RF64|BW64|riff|FORM|\.snd|caff|fLaC|OggS")
+_FRAME = re.compile(rb"\xff[\xe2-\xff]")
+_SURE_FRAMES = 4
+"""Bytes of anything else look like so many frames in a row less than once in 2^60 places."""
+_MOST_FRAME_BYTES = 2881
+_SURE_BYTES = _SURE_FRAMES * _MOST_FRAME_BYTES + 4
+_HEADER = re.compile(rb"Xing|Info")
+_HEADER_OFFSETS = (4 + 9, 4 + 17, 4 + 32)
+"""Where in its frame an encoder's header stands, by version and channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +79,17 @@ def parse_frame(head: bytes) -> Frame | None:
     return Frame(size, rate, samples, 1 if mono else 2, side_bytes, layer)
 
 
-def streams(content: Content) -> Iterator[Stream]:
+def streams(content: Content) -> Generator[Stream, None, int]:
     """The streams of an MPEG audio file in their order: a new one at each encoder's header and after each gap.
 
-    A stream must be read to its end, or given up, before the next one is asked for. Raises OSError.
+    A stream must be read to its end, or given up, before the next one is asked for. Returns the offset at which the
+    file ends or one of another kind begins. Raises OSError.
     """
-    scanner = _Scanner(Window(content))
+    window = Window(content)
+    scanner = _Scanner(window)
     while (stream := scanner.next_stream()) is not None:
         yield stream
+    return scanner.end
 
 
 def begins(content: Content) -> bool:
@@ -87,27 +100,76 @@ def begins(content: Content) -> bool:
     return _Scanner(window).at_frame()
 
 
+def find(content: Content, offset: int, end: int) -> int | None:
+    """Where frames begin to follow each other, from some place in [offset, end) on. Raises OSError."""
+    seen = content.at(offset, end - offset + _SURE_BYTES)
+    is_last = offset + len(seen) >= content.size
+    for found in _FRAME.finditer(seen, 0, min(end - offset + 1, len(seen))):
+        if _frames_follow(seen, found.start(), is_last=is_last):
+            return offset + found.start()
+    return None
+
+
+def find_header(content: Content, offset: int, end: int) -> int | None:
+    """Where a frame with an encoder's header begins in [offset, end). Raises OSError."""
+    while offset < end:
+        seen = content.at(offset, min(READ_BYTES, end - offset) + _SURE_BYTES)
+        for found in _HEADER.finditer(seen):
+            for shift in _HEADER_OFFSETS:
+                at = found.start() - shift
+                if at >= 0 and offset + at < end and _frames_follow(seen, at, is_last=False):
+                    return offset + at
+        offset += READ_BYTES
+    return None
+
+
+def _frames_follow(seen: bytes, at: int, *, is_last: bool) -> bool:
+    """Whether frames stand here without a gap: _SURE_FRAMES, or fewer that end with the file or before a tag."""
+    first = frame = parse_frame(seen[at : at + 4])
+    count = 0
+    while count < _SURE_FRAMES and first is not None and frame is not None and frame.continues(first):
+        count, at = count + 1, at + frame.size
+        if at > len(seen):
+            return False
+        frame = parse_frame(seen[at : at + 4])
+    ends = (is_last and at == len(seen)) or tag_bytes(seen[at : at + 32]) > 0
+    return count >= _SURE_FRAMES or (count > 1 and ends)
+
+
 class _Scanner:
     def __init__(self, window: Window) -> None:
         self._window = window
         self._bytes_per_s = 0.0
         """Of the stream before; 0 before the first one."""
+        self._is_complete = False
+        """The stream before had as many frames as its header said."""
+        self.end = 0
+        """Behind the last frame and the tags there, once there are no more."""
 
     def next_stream(self) -> Stream | None:
         """The next stream; one of no content for damage at the file's end; None after the last."""
         window, lost, silent = self._window, 0, True
+        self.end = window.offset
         while (frame := self._frame_here()) is None:
             if _skip_tag(window):
+                self.end = self.end if lost else window.offset
                 continue
+            if kind_of(window.peek(HEAD_BYTES)) is not None:
+                return self._damaged_end(0 if silent else lost)
             passed = _to_next_candidate(window)
             if not passed:
                 return self._damaged_end(0 if silent else lost)
             lost, silent = lost + len(passed), silent and not any(passed)
         stream = Stream(None)
-        if self._bytes_per_s:
+        if self._is_complete:
+            stream.continues = True
+            stream.foreign_bytes = 0 if silent else lost
+        elif self._bytes_per_s:
             stream.continues = True
             stream.damaged, stream.gap_s = lost > 0, lost / self._bytes_per_s
         header = _encoder_header(window.peek(frame.size), frame)
+        if header is None and not self._bytes_per_s:
+            stream.damaged = _needs_frames_before(window.peek(8), frame)
         if header is not None:
             window.skip(frame.size)
             stream.continues = False
@@ -118,11 +180,14 @@ class _Scanner:
         return stream
 
     def at_frame(self) -> bool:
+        """Whether a frame begins here."""
         return self._frame_here() is not None
 
     def _damaged_end(self, lost: int) -> Stream | None:
         seconds = lost / self._bytes_per_s if self._bytes_per_s else 0.0
-        return Stream((), continues=True, gap_s=seconds, damaged=True) if seconds > SHORTEST_DAMAGE_S else None
+        if self._is_complete or seconds <= SHORTEST_DAMAGE_S:
+            return None
+        return Stream((), continues=True, gap_s=seconds, damaged=True)
 
     def _frame_here(self) -> Frame | None:
         """The frame that begins here: one that is followed by its like, by a tag or by the file's end."""
@@ -145,6 +210,10 @@ class _Scanner:
                 stream.unfinished = True
                 window.skip(len(data))
                 break
+            if self._is_cut(frame):
+                window.skip(1)
+                stream.unfinished = True
+                break
             if frames and _encoder_header(data, frame) is not None:
                 break
             window.skip(frame.size)
@@ -152,8 +221,28 @@ class _Scanner:
             yield data
         if frames:
             self._bytes_per_s = size / (frames * first.seconds)
+        self._is_complete = header is not None and header.frames == frames
         if header is not None and header.frames == frames and header.delay:
             stream.keep = frames * first.samples - header.delay - header.padding
+
+    def _is_cut(self, frame: Frame) -> bool:
+        """Whether another file begins within the frame that begins here."""
+        if parse_frame(self._window.peek(frame.size + 4)[frame.size :]) is not None:
+            return False
+        seen = self._window.peek(frame.size + _SURE_BYTES)
+        if any(kind_of(seen[at : at + HEAD_BYTES]) for at in range(1, frame.size)):
+            return True
+        is_last = len(seen) < frame.size + _SURE_BYTES
+        starts = (found.start() for found in _FRAME.finditer(seen, 1, frame.size))
+        return any(_frames_follow(seen, start, is_last=is_last) for start in starts)
+
+
+def _needs_frames_before(head: bytes, frame: Frame) -> bool:
+    """Whether a frame that begins with these 8 bytes has a part of its sound in the frames before it."""
+    if frame.layer != _LAYER_WITH_RESERVOIR or len(head) < 8:
+        return False
+    side = int.from_bytes(head[4 if head[1] & 1 else 6 :][:2], "big")
+    return bool(side >> (7 if head[1] & 0x08 else 8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,19 +273,10 @@ def _encoder_header(data: bytes, frame: Frame) -> _EncoderHeader | None:
 
 
 def _skip_tag(window: Window) -> bool:
-    """Pass an ID3 or APE tag, which players put before, behind and, in joined files, between the frames."""
-    head = window.peek(32)
-    if head.startswith(b"ID3") and len(head) >= 10 and max(head[6:10]) < 0x80:
-        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-        window.skip(10 + size + (10 if head[5] & 0x10 else 0))
-        return True
-    if head.startswith(b"TAG"):
-        window.skip(128)
-        return True
-    if head.startswith(b"APETAGEX") and len(head) == 32:
-        window.skip(int.from_bytes(head[12:16], "little") + (32 if head[23] & 0x80 else 0))
-        return True
-    return False
+    """Pass a tag, which players put before, behind and, in joined files, between the frames."""
+    size = tag_bytes(window.peek(32))
+    window.skip(size)
+    return size > 0
 
 
 def _to_next_candidate(window: Window) -> bytes:

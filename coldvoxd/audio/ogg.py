@@ -5,19 +5,23 @@ libsndfile decodes the first link of a chain and ignores the others, and it drop
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
+from coldvoxd.audio import mpeg, signatures
 from coldvoxd.audio.streams import Content, Stream, Window
 
 _HEAD = struct.Struct("<4sBBqIII B")
 """RFC 3533, section 6: capture pattern, version, flags, granule position, serial, sequence, checksum, segments."""
+_FLAGS_OFFSET = 5
+_CHECKSUM = slice(22, 26)
 _FIRST, _LAST = 2, 4
 """Flags: first and last page of a logical stream."""
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 MOST_HEADER_BYTES = 1 << 20
 """Headers larger than this are not repeated after a gap."""
 OPUS_RATE = 48_000
+_MOST_PAGE_BYTES = 27 + 255 + 255 * 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,33 @@ class Page:
         return self.data[_HEAD.size + self.data[_HEAD.size - 1] :]
 
 
-def streams(content: Content) -> Iterator[Stream]:
-    """The audio streams of an OGG file in their order: a link each, and one more after each gap. Raises OSError.
+def is_decoded(content: Content) -> bool:
+    """Whether one of the streams that begin together at the file's beginning is Vorbis or Opus. Raises OSError."""
+    for page in _walk(content):
+        if not page.flags & _FIRST:
+            return False
+        if _audio_rate(page.body):
+            return True
+    return False
 
-    A stream must be read to its end, or given up, before the next one is asked for.
+
+def holds_pages(content: Content, most_bytes: int) -> bool:
+    """Whether an intact page stands within the first bytes of the file. Raises OSError."""
+    window = Window(content)
+    window.skip_to(b"OggS")
+    while window.offset < most_bytes and (head := window.peek(_HEAD.size)):
+        if len(head) == _HEAD.size and _page(head, window.peek, after_damage=False) is not None:
+            return True
+        window.take(1)
+        window.skip_to(b"OggS")
+    return False
+
+
+def streams(content: Content) -> Generator[Stream, None, int]:
+    """The audio streams of an OGG file in their order: a link each, and one more after each gap.
+
+    A stream must be read to its end, or given up, before the next one is asked for. Returns the offset at which the
+    file ends or something else follows. Raises OSError.
     """
     pages = _Pages(content)
     while (first := pages.next_link()) is not None:
@@ -47,17 +74,19 @@ def streams(content: Content) -> Iterator[Stream]:
         yield link.stream
         while (stream := link.after_gap()) is not None:
             yield stream
-        if link.has_strays or (link.is_finished and pages.ahead is None and pages.ended_damaged):
+        if link.has_strays:
             yield Stream((), damaged=True)
+    return pages.end
 
 
 class _Pages:
     """The file's intact pages, one ahead."""
 
     def __init__(self, content: Content) -> None:
-        self._walk = _walk(Window(content))
+        self._walk = _walk(content)
         self._ahead: Page | None = None
-        self.ended_damaged = False
+        self.end = 0
+        """Behind the last page, once that has been passed."""
         self.advance()
 
     @property
@@ -65,10 +94,11 @@ class _Pages:
         return self._ahead
 
     def advance(self) -> None:
-        found = next(self._walk, None)
-        if found is not None and not found.data:
-            found, self.ended_damaged = None, True
-        self._ahead = found
+        try:
+            self._ahead = next(self._walk)
+        except StopIteration as stop:
+            self._ahead = None
+            self.end = self.end if stop.value is None else stop.value
 
     def next_link(self) -> "tuple[Page, int] | None":
         """The first page of the next audio stream, and its rate. Pages of other streams are passed."""
@@ -96,8 +126,6 @@ class _Link:
         self._page_samples = rate
         """How long a page is: that of the last one, and a second before there is one."""
         self._over = False
-        self.is_finished = False
-        """Its last page was read."""
         self.has_strays = False
         """Pages of a stream whose beginning is lost stood behind it."""
         self.stream = Stream(None, damaged=first.after_damage)
@@ -122,19 +150,21 @@ class _Link:
             if page.serial == self._serial:
                 if begun and self._lacks_pages_before(page):
                     return
-                begun = True
                 self._note(page)
-                yield page.data
+                yield page.data if begun or not stream.continues else _without_end(page)
+                begun = True
             elif self._beginning:
                 self._others.add(page.serial)
             elif page.serial not in self._others:
                 self.has_strays = True
             self._pages.advance()
             if page.serial == self._serial and page.flags & _LAST:
-                self._over = self.is_finished = True
+                self._over = True
                 return
         self._over = True
         stream.unfinished = True
+        if self._in_headers:
+            stream.keep = 0
 
     def _lacks_pages_before(self, page: Page) -> bool:
         if self._in_headers:
@@ -154,21 +184,42 @@ class _Link:
         self._sequence = page.sequence
 
 
-def _walk(window: Window) -> Iterator[Page]:
-    """All intact pages; after the last one a page without data where the file ends in bytes that are none."""
-    damaged = False
+def _walk(content: Content) -> Generator[Page, None, int]:
+    """All intact pages, up to the next file of another kind. Returns the offset at which they end.
+
+    Bytes behind a stream's last page are left to the caller; behind any other they are pages that were cut or damaged.
+    """
+    window = Window(content)
+    end, is_finished, damaged = 0, False, False
     while head := window.peek(_HEAD.size):
         page = _page(head, window.peek, damaged) if len(head) == _HEAD.size and head[:4] == b"OggS" else None
-        if page is None:
-            damaged = True
-            window.take(1)
-            window.skip_to(b"OggS")
+        if page is not None:
+            window.take(len(page.data))
+            end, is_finished, damaged = window.offset, bool(page.flags & _LAST), False
+            yield page
             continue
-        window.take(len(page.data))
-        damaged = False
-        yield page
-    if damaged:
-        yield Page(b"", 0, -1, 0, 0, after_damage=True)
+        if not damaged and (behind := signatures.behind_padding(content, window.offset)) > window.offset:
+            window.skip(behind - window.offset)
+            continue
+        place, damaged = window.offset, True
+        window.take(1)
+        window.skip_to(b"OggS")
+        other = signatures.find(content, place, window.offset)
+        if other is not None and content.at(other, 4) != b"OggS":
+            return end if is_finished else other
+    if is_finished or not damaged:
+        return end
+    other = mpeg.find(content, end, end + _MOST_PAGE_BYTES)
+    return content.size if other is None else other
+
+
+def _without_end(page: Page) -> bytes:
+    """The page, not marked as a stream's last one: of Opus libsndfile refuses a last page right behind the headers."""
+    data = bytearray(page.data)
+    data[_FLAGS_OFFSET] &= ~_LAST
+    data[_CHECKSUM] = bytes(4)
+    data[_CHECKSUM] = _checksum(bytes(data)).to_bytes(4, "little")
+    return bytes(data)
 
 
 def _page(head: bytes, peek: Callable[[int], bytes], after_damage: bool) -> Page | None:

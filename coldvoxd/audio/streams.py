@@ -3,6 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from coldvoxd.audio.flac import StreamInfo
 
 SHORTEST_DAMAGE_S = 0.1
 """What is shorter is not reported: encoders and editors round to their frames."""
@@ -18,19 +22,34 @@ def clock(seconds: float) -> str:
 
 
 class Content:
-    """The bytes of an open regular file, by their offset. The descriptor's own position is left alone."""
+    """The bytes of an open regular file, or of its rest from some place on, by their offset.
 
-    def __init__(self, descriptor: int) -> None:
+    The descriptor's own position is left alone.
+    """
+
+    def __init__(self, descriptor: int, begin: int = 0) -> None:
+        """`begin` is the offset in the file of what has the offset 0 here."""
         self.descriptor = descriptor
+        self._begin = begin
 
     @property
     def size(self) -> int:
-        """Bytes in the file now. Raises OSError."""
-        return os.fstat(self.descriptor).st_size
+        """Bytes that there are now. Raises OSError."""
+        return max(os.fstat(self.descriptor).st_size - self._begin, 0)
+
+    @property
+    def is_whole_file(self) -> bool:
+        """Whether offsets count from the beginning of the file."""
+        return self._begin == 0
+
+    def rest(self, offset: int) -> "Content":
+        """The bytes from `offset` on."""
+        return Content(self.descriptor, self._begin + offset)
 
     def at(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset` on; fewer at the end of the file. Raises OSError."""
         count = min(count, max(self.size - offset, 0))  # a damaged header may say any number
+        offset += self._begin
         parts: list[bytes] = []
         while count > 0 and (part := os.pread(self.descriptor, count, offset)):
             parts.append(part)
@@ -96,6 +115,10 @@ class Stream:
 
     content: Iterable[bytes] | None
     """Its bytes, in order; none where only damage is left to report; None: the file itself, as it is."""
+    flac: "StreamInfo | None" = None
+    """Of a FLAC file, whose frames are decoded from the file; `end` is then known once they have been."""
+    end: int | None = None
+    """The offset behind them."""
     is_sought_in: bool = False
     """Its decoder goes back and forth in it, so that it must be there as a whole. For small ones."""
     continues: bool = False
@@ -104,6 +127,8 @@ class Stream:
     """About how much of the recording is missing before it, in seconds."""
     damaged: bool = False
     """Bytes that can't be decoded stood before it."""
+    foreign_bytes: int = 0
+    """So many bytes stood before it that are neither sound nor a tag."""
     skip: int = 0
     """So many decoded frames at its start are the encoder's delay, and not part of the recording."""
     keep: int | None = None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from coldvoxd.audio.file import AudioFile
-from coldvoxd.audio.promises import promised_share
+from coldvoxd.audio.parts import first_part
 from coldvoxd.audio.streams import Content
 from coldvoxd.core.errors import FileFault
 from tests.support.odd_audio import (
@@ -265,7 +265,7 @@ def test_a_chunk_that_ends_behind_all_offsets_is_the_last(tmp_path: Path) -> Non
     content[56:64] = b"\xff" * 8  # the size of its first chunk
     (tmp_path / "talk").write_bytes(content)
     with (tmp_path / "talk").open("rb") as file:
-        assert promised_share(Content(file.fileno())) is None
+        assert first_part(Content(file.fileno())).region is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import soundfile
+import soxr
 
+from coldvoxd.audio.streams import clock
 from coldvoxd.cli.exits import Exit
 from coldvoxd.cli.recordings import _receive
 from coldvoxd.core.errors import FileFault, Stopped
@@ -20,6 +23,7 @@ from coldvoxd.models.find import bundled_directory
 from tests.component.cli.conftest import ROOT, Ctl, Result
 from tests.support.bus import PrivateBus
 from tests.support.files import transcribing
+from tests.support.odd_audio import encoded
 
 SAMPLES = json.loads((bundled_directory() / "manifest.json").read_text())["samples"][:3]
 FILES = [bundled_directory() / sample["file"] for sample in SAMPLES]
@@ -193,6 +197,27 @@ async def test_a_warning_stands_on_stderr_and_in_json(ctl: Ctl, options: tuple[s
     assert as_json.err == ""
     (found,) = as_json.objects
     assert plain.err == f"coldvoxctl: {cut}: {found['warnings'][0]}\n"
+
+
+async def test_the_words_of_joined_recordings_are_all_there(ctl: Ctl, options: tuple[str, ...], tmp_path: Path) -> None:
+    (one, rate), (other, _) = (soundfile.read(file, dtype="float32") for file in FILES[:2])
+    wavs = [encoded(wave, "WAV", rate) for wave in (one, other)]
+    files = {
+        "joined.wav": b"".join(wavs),
+        "mixed.wav": wavs[0] + encoded(soxr.resample(other, rate, 44_100), "MP3", 44_100),
+        "tagged.wav": b"".join(wavs) + b"TAG" + bytes(125),
+        "behind.wav": b"".join(wavs) + b"something else" * 7,
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    result = await transcribe(ctl, *options, *(str(tmp_path / name) for name in files))
+    assert result.exit == Exit.DONE
+    assert result.out == "".join(f"{tmp_path / name}: {TEXTS[0]} {TEXTS[1]}\n" for name in files)
+    at = clock((len(one) + len(other)) / rate)
+    assert result.err == (
+        f"coldvoxctl: {tmp_path / 'behind.wav'}: At {at} the file holds 98 bytes that are neither sound nor a tag: "
+        "they were not read.\n"
+    )
 
 
 async def test_many_commands_at_once_wait_for_their_turn(bus: PrivateBus, ctl: Ctl) -> None:

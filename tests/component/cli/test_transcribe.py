@@ -133,6 +133,26 @@ async def test_a_channel_is_chosen(bus: PrivateBus, ctl: Ctl, tmp_path: Path, wh
         assert "must be auto, mix, left, right or a channel's number from 1" in wrong.err
 
 
+@pytest.mark.parametrize("where", ["through the daemon", "local"])
+async def test_a_voice_that_averaging_loses_is_heard(bus: PrivateBus, ctl: Ctl, tmp_path: Path, where: str) -> None:
+    voice, rate = soundfile.read(FILES[0], dtype="float32")
+    room = np.random.default_rng(5).normal(0, 10 ** (-35 / 20), (len(voice), 8)).astype(np.float32)
+    room[:, 6] += voice * np.float32(0.2)
+    recordings = {"opposite.wav": np.stack([voice, -voice], axis=1), "eight.wav": room}
+    for name, channels in recordings.items():
+        soundfile.write(tmp_path / name, channels, rate)
+    files = [str(tmp_path / name) for name in recordings]
+    local = ("--local", "--model", "mini", "--precision", "fp32") if where == "local" else ()
+    async with transcribing(bus):
+        for channel in ((), ("--channel", "auto")):
+            heard = await run(ctl, *local, *channel, "--json", *files)
+            assert [plain(found["text"]) for found in heard.objects] == [plain(SAMPLES[0]["heard"]["fp32"])] * 2
+        mixed = await run(ctl, *local, "--channel", "mix", "--json", *files)
+        assert plain(SAMPLES[0]["heard"]["fp32"]) not in [plain(found["text"]) for found in mixed.objects]
+        chosen = await run(ctl, *local, "--channel", "7", files[1])
+        assert (chosen.exit, plain(chosen.out)) == (Exit.DONE, plain(SAMPLES[0]["heard"]["fp32"]))
+
+
 @pytest.fixture
 async def daemon(bus: PrivateBus) -> AsyncIterator[RunningService]:
     async with transcribing(bus) as running:
