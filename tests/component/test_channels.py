@@ -40,7 +40,22 @@ def bangs(like: Wave) -> Wave:
     return wave
 
 
+def one_of_eight(voice: Wave, place: int, gain: float, noise_dbfs: float) -> list[Wave]:
+    """The voice on the channel `place`, from 0, and noise on all."""
+    return [noise(voice, noise_dbfs) + (voice * np.float32(gain) if number == place else 0) for number in range(8)]
+
+
+ONE_OF_EIGHT = {
+    "one of eight in a noisy room": (4, 0.2, -45.0),
+    "one of eight in a loud room": (2, 0.2, -35.0),
+    "last of eight, quiet": (7, 0.05, -45.0),
+}
+"""Place, gain, and dBFS of the noise."""
+
+
 def channels_of(case: str, voice: Wave) -> list[Wave]:
+    if case in ONE_OF_EIGHT:
+        return one_of_eight(voice, *ONE_OF_EIGHT[case])
     hush = noise(voice, -80)
     match case:
         case "opposite phases":
@@ -49,12 +64,6 @@ def channels_of(case: str, voice: Wave) -> list[Wave]:
             return [voice * np.float32(0.05), voice * np.float32(-0.05)]
         case "third of eight":
             return [hush, hush, voice * np.float32(0.05), hush, hush, hush, hush, hush]
-        case "one of eight in a noisy room":
-            return [noise(voice, -45) + (voice * np.float32(0.2) if number == 4 else 0) for number in range(8)]
-        case "one of eight in a loud room":
-            return [noise(voice, -35) + (voice * np.float32(0.2) if number == 2 else 0) for number in range(8)]
-        case "last of eight, quiet":
-            return [noise(voice, -45) + (voice * np.float32(0.05) if number == 7 else 0) for number in range(8)]
         case "one silent":
             return [voice, np.zeros_like(voice)]
         case "noise on the other":
