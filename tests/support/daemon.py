@@ -40,6 +40,10 @@ class RunningDaemon:
         await asyncio.to_thread(command, self.microphone, f"SPEAK {sample.path}")
         await asyncio.to_thread(command, self.microphone, "SILENCE 1200")
 
+    def begin_to_speak(self, sample: Sample) -> None:
+        """Into the microphone, to the sample's end, after which nothing more is heard."""
+        command(self.microphone, f"SPEAK {sample.path}")
+
     def hang_up(self) -> None:
         """What `systemctl reload` sends."""
         self.process.send_signal(signal.SIGHUP)
@@ -47,11 +51,16 @@ class RunningDaemon:
 
 @asynccontextmanager
 async def daemon(
-    bus: PrivateBus, directory: Path, settings: str = "", under: Sequence[str] = (), until: str = "idle"
+    bus: PrivateBus,
+    directory: Path,
+    settings: str = "",
+    under: Sequence[str] = (),
+    until: str = "idle",
+    exit_code: int = 0,
 ) -> AsyncIterator[RunningDaemon]:
     """The daemon with the bundled model, in the state `until`; its log is printed at the end.
 
-    `under` goes before its command.
+    `under` goes before its command; `exit_code` is what it ends with, at SIGTERM or before.
     """
     microphone, file, log = bus.directory / "mic", directory / "coldvoxd.toml", directory / "log"
     file.write_text(settings or default_settings(microphone))
@@ -76,7 +85,7 @@ async def daemon(
                 await asyncio.sleep(0.05)
         yield running
         process.terminate()
-        assert await asyncio.to_thread(process.wait, 30) == 0
+        assert await asyncio.to_thread(process.wait, 30) == exit_code
     finally:
         process.kill()
         process.wait()
