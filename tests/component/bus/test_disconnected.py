@@ -55,14 +55,15 @@ async def test_a_disconnected_daemon_ends_for_a_restart_that_brings_every_word(t
         runtime.mkdir(mode=0o700)
         bus.extra_environment["RUNTIME_DIRECTORY"] = str(runtime)
         settings = default_settings(bus.directory / "mic").replace("[model]", "release_on_lock = true\n[model]")
+        settings += "[endpoint]\nhangover_ms = 5000\n"  # the utterance is still open at the end
         async with daemon(bus, tmp_path, settings, exit_code=1) as running:
             async with AsyncExitStack() as stack:
                 saver = await stack.enter_async_context(BusClient(bus.address))
                 client = await stack.enter_async_context(BusClient(bus.address))
                 await saver._bus.request_name(SAVER)
                 session = await client.call("StartDictation")
-                await asyncio.to_thread(running.begin_to_speak, sample)
                 async with used_up(bus):
+                    await asyncio.to_thread(running.begin_to_speak, sample)
                     await saver.leave()  # of which the bus notifies the daemon
                     assert await asyncio.to_thread(running.process.wait, 30) == 1
             assert "The session bus has gone" in running.log
