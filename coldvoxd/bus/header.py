@@ -6,7 +6,6 @@ specification says to ignore is ignored: fields and types of later versions.
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -24,7 +23,11 @@ NO_REPLY_EXPECTED = 1
 CACHED_HEADERS = 256
 CACHED_HEADER_BYTES = 1024
 """Fields of headers up to this length are remembered: a client that calls often sends the same ones each time."""
-_LITTLE, _BIG = struct.Struct("<III").unpack_from, struct.Struct(">III").unpack_from
+_LITTLE_ENDIAN = ord("l")
+_LITTLE, _BIG = struct.Struct("<BBBBIII").unpack_from, struct.Struct(">BBBBIII").unpack_from
+
+_UNSIGNED = (struct.Struct(">I").unpack_from, struct.Struct("<I").unpack_from)
+"""One number, by whether it is little-endian."""
 
 
 class Type(IntEnum):
@@ -54,6 +57,10 @@ _FIELDS: Mapping[int, tuple[str, str]] = MappingProxyType(
     }
 )
 """Name and type by the field's code."""
+_PLAIN: Mapping[bytes, tuple[str, str]] = MappingProxyType(
+    {bytes((code, 1, ord(kind), 0)): (name, kind) for code, (name, kind) in _FIELDS.items()}
+)
+"""The same by the field's first 4 bytes: its code and the signature of its type."""
 _SIZES: Mapping[str, int] = MappingProxyType(
     {"y": 1, "n": 2, "q": 2, "b": 4, "i": 4, "u": 4, "h": 4, "x": 8, "t": 8, "d": 8}
 )
@@ -82,8 +89,7 @@ class Lengths(NamedTuple):
         return self.type == Type.METHOD_CALL and not self.flags & NO_REPLY_EXPECTED
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """The header fields; None or empty where a message has no such field."""
 
     path: str | None = None
@@ -98,51 +104,36 @@ class Fields:
     """How many file descriptors come with the message."""
 
 
-def read_lengths(buffer: bytearray) -> Lengths:
-    """The fixed part, from the first FIXED_BYTES of the buffer.
+def read_lengths(buffer: bytearray, at: int = 0) -> Lengths:
+    """The fixed part of the message that begins at this place of the buffer and has its first FIXED_BYTES there.
 
     Raises Malformed: then nothing tells where the next message begins.
     """
-    order, kind, flags, version = buffer[0], buffer[1], buffer[2], buffer[3]
+    little_endian = buffer[at] == _LITTLE_ENDIAN
+    order, kind, flags, version, body_bytes, serial, field_bytes = (_LITTLE if little_endian else _BIG)(buffer, at)
     if order not in b"lB" or version != 1:
-        raise Malformed(f"no message begins with the bytes {bytes(buffer[:4])!r}")
-    body_bytes, serial, field_bytes = (_LITTLE if order == ord("l") else _BIG)(buffer, 4)
+        raise Malformed(f"no message begins with the bytes {bytes(buffer[at : at + 4])!r}")
     header_bytes = FIXED_BYTES + field_bytes + -field_bytes % 8
     if header_bytes + body_bytes > LARGEST_MESSAGE_BYTES:
         raise Malformed(f"a message of {header_bytes + body_bytes} bytes is longer than the specification allows")
-    return Lengths(order == ord("l"), kind, flags, serial, header_bytes, body_bytes)
+    return Lengths(little_endian, kind, flags, serial, header_bytes, body_bytes)
 
 
-def read_fields(header: bytes | bytearray, lengths: Lengths) -> Fields:
-    """The fields of a whole header, which may be followed by more. Raises Malformed."""
-    array = bytes(header[FIXED_BYTES - 4 : lengths.header_bytes])
+def read_fields(header: bytes | bytearray, lengths: Lengths, at: int = 0) -> Fields:
+    """The fields of a whole header that begins at this place, which may be followed by more. Raises Malformed."""
+    array = bytes(header[at + FIXED_BYTES - 4 : at + lengths.header_bytes])
     if len(array) > CACHED_HEADER_BYTES:
-        return _decoded(array, little_endian=lengths.little_endian)
-    return _remembered(array, little_endian=lengths.little_endian)
+        return _decoded(array, lengths.little_endian)
+    return _remembered(array, lengths.little_endian)
 
 
-def _decoded(array: bytes, *, little_endian: bool) -> Fields:
+def _decoded(array: bytes, little_endian: bool) -> Fields:
     """The fields from their array, its length included."""
     reader = _Fields(b"\0" * (FIXED_BYTES - 4) + array, little_endian=little_endian)
-    found: dict[str, str | int] = {}
-    count = 0
     try:
-        while reader.position < reader.end:
-            reader.align(8)
-            code, signature = reader.byte(), reader.signature()
-            count += 1
-            if count > MAX_FIELDS:
-                raise Malformed(f"a header of more than {MAX_FIELDS} fields")
-            name, wanted = _FIELDS.get(code, ("", ""))
-            if not name:
-                reader.skip(signature)
-            elif signature != wanted:
-                raise Malformed(f"the field {name} is of type {signature!r}")
-            else:
-                found[name] = reader.number() if wanted == "u" else reader.text(wanted)
+        return Fields(**reader.read())  # type: ignore[arg-type]  # the names and types are those of _FIELDS
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise Malformed(f"a header that ends early or is no text ({error})") from error
-    return Fields(**found)  # type: ignore[arg-type]  # the names and types are those of _FIELDS
 
 
 _remembered = lru_cache(CACHED_HEADERS)(_decoded)
@@ -151,13 +142,49 @@ _remembered = lru_cache(CACHED_HEADERS)(_decoded)
 class _Fields:
     """A position in the array of fields."""
 
-    def __init__(self, header: bytes | bytearray, *, little_endian: bool) -> None:
-        order = "<" if little_endian else ">"
-        self._unsigned = struct.Struct(f"{order}I").unpack_from
+    def __init__(self, header: bytes, *, little_endian: bool) -> None:
+        self._unsigned = _UNSIGNED[little_endian]
         self._header = header
         (size,) = self._unsigned(header, FIXED_BYTES - 4)
         self.position = FIXED_BYTES
         self.end = FIXED_BYTES + size
+
+    def read(self) -> dict[str, str | int]:
+        """All fields that are known, by name. Raises Malformed, and what comes of an array that ends early.
+
+        The known fields are read in one function, which halves the time; what a later version adds may take longer.
+        """
+        header, unsigned, position, end = self._header, self._unsigned, self.position, self.end
+        found: dict[str, str | int] = {}
+        for _ in range(MAX_FIELDS):
+            if position >= end:
+                break
+            position += -position % 8
+            name, kind = _PLAIN.get(header[position : position + 4], ("", ""))
+            if not name:
+                position = self._skip_field(position)
+            elif kind == "u":
+                found[name] = unsigned(header, position + 4)[0]
+                position += 8
+            else:
+                size = header[position + 4] if kind == "g" else unsigned(header, position + 4)[0]
+                begin = position + (5 if kind == "g" else 8)
+                position = begin + size + 1
+                found[name] = str(header[begin : position - 1], "utf-8")
+            if position > end:
+                raise Malformed("a header field that is longer than the header")
+        if position < end:
+            raise Malformed(f"a header of more than {MAX_FIELDS} fields")
+        return found
+
+    def _skip_field(self, position: int) -> int:
+        """Where the field of a later version ends that begins here."""
+        self.position = position
+        code, signature = self.byte(), self.signature()
+        if code in _FIELDS:
+            raise Malformed(f"the field {_FIELDS[code][0]} is of type {signature!r}")
+        self.skip(signature)
+        return self.position
 
     def align(self, size: int) -> None:
         self.position += -self.position % size

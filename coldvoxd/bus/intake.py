@@ -82,6 +82,7 @@ class Intake:
                 if text := self._objection(head):
                     self._receiver.refuse(head, text)
                     self._reader.skip()
+                    self._reader.skip_calls(self._calls.is_full)
                 elif frame := self._reader.take():
                     self._calls.add(str(frame.fields.sender), Call(frame, now_s))
                 else:

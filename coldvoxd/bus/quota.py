@@ -96,6 +96,11 @@ class CallQueue:
         own = known is None or known.load.admits(size, descriptors, WAITING, (WAITING_BYTES, WAITING_DESCRIPTORS))
         return own and self._load.admits(size, descriptors, ALL_WAITING, (ALL_WAITING_BYTES, ALL_WAITING_DESCRIPTORS))
 
+    def is_full(self, sender: str) -> bool:
+        """Whether no call of this sender may wait, however small."""
+        known = self._senders.get(sender)
+        return (known is not None and known.load.calls >= WAITING) or self._load.calls >= ALL_WAITING
+
     def add(self, sender: str, call: Call) -> None:
         """A call that was admitted."""
         known = self._senders.get(sender)

@@ -13,6 +13,9 @@ from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError
 
 logger = logging.getLogger(__name__)
 
+LONGEST_TEXT = 4000
+"""Characters of an error's text; a longer one is cut. What a caller sent may be part of it."""
+
 
 class Reply:
     """The reply to one call. What is raised inside `with reply` is answered, and ends here.
@@ -46,7 +49,7 @@ class Reply:
 def error_reply(call: Message, error: BaseException) -> Message:
     """The one place where errors get their names on the bus; faults of the daemon's own are logged."""
     if isinstance(error, DBusError):
-        return Message.new_error(call, error.type, str(error))
+        return Message.new_error(call, error.type, bus_text(str(error)[:LONGEST_TEXT]))
     if isinstance(error, ColdvoxError):
         name, text = error.dbus_name, str(error) or type(error).__name__
     elif isinstance(error, asyncio.CancelledError):
@@ -58,4 +61,4 @@ def error_reply(call: Message, error: BaseException) -> Message:
             f"{call.member} failed by a fault of the daemon ({type(error).__name__}): "
             "see `journalctl --user -u coldvoxd`, and please report it."
         )
-    return Message.new_error(call, ERROR_PREFIX + name, bus_text(text))
+    return Message.new_error(call, ERROR_PREFIX + name, bus_text(text[:LONGEST_TEXT]))

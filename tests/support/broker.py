@@ -8,6 +8,8 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,28 +29,40 @@ def is_installed() -> bool:
     return shutil.which(PROGRAM) is not None
 
 
-def start(path: Path, log: IO[bytes]) -> "tuple[subprocess.Popen[bytes], socket.socket]":
+def start(path: Path, log: IO[bytes], options: Sequence[str] = ()) -> "tuple[subprocess.Popen[bytes], socket.socket]":
     """A broker that listens at `path` and lets every client do everything.
 
-    The socket is its controller, which it ends with.
+    The socket is its controller, which it ends with. `options` are added to its command line.
     """
     controller, theirs = socket.socketpair()
-    with socket.socket(socket.AF_UNIX) as listener, theirs:
+    reports, its_log = socket.socketpair()
+    with socket.socket(socket.AF_UNIX) as listener, theirs, its_log:
         listener.bind(str(path))
         listener.listen(128)
         listener.setblocking(False)  # the broker takes connections until there is none left
         process = subprocess.Popen(
-            [PROGRAM, "--controller", str(theirs.fileno()), "--machine-id", _machine_id()],
-            pass_fds=[theirs.fileno()],
+            [
+                *(PROGRAM, "--controller", str(theirs.fileno()), "--machine-id", _machine_id()),
+                *("--log", str(its_log.fileno()), *options),
+            ],
+            pass_fds=[theirs.fileno(), its_log.fileno()],
             stdout=log,
             stderr=log,
         )
+        threading.Thread(target=_copy, args=(reports, os.dup(log.fileno())), daemon=True).start()
         controller.settimeout(30)
         controller.sendall(b"\0AUTH EXTERNAL\r\nDATA\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n")
         for _ in range(3):
             _read_line(controller)
         _add_listener(controller, listener)
     return process, controller
+
+
+def _copy(reports: socket.socket, log: int) -> None:
+    """What the broker reports, a disconnected client for one, until it ends: it logs to sockets only."""
+    with reports, open(log, "ab", buffering=0) as file:
+        while data := reports.recv(1 << 16):
+            file.write(data)
 
 
 def _add_listener(controller: socket.socket, listener: socket.socket) -> None:

@@ -65,10 +65,14 @@ class PrivateBus:
     prefix: tuple[str, ...] = ()
     """Of the bus's command line: a program that starts the bus in surroundings of its own, in its own place."""
 
-    def __init__(self, service_directories: Sequence[Path] = (), *, kind: str = DAEMON) -> None:
+    def __init__(
+        self, service_directories: Sequence[Path] = (), *, kind: str = DAEMON, broker_options: Sequence[str] = ()
+    ) -> None:
         """`service_directories` hold activation files, which only dbus-daemon serves without systemd."""
         assert kind == DAEMON or not service_directories
+        assert kind == BROKER or not broker_options
         self.kind = kind
+        self._broker_options = broker_options
         self._service_directories = service_directories
         self._controller: socket.socket | None = None
         self.extra_environment: dict[str, str] = {}
@@ -82,7 +86,7 @@ class PrivateBus:
     def _start(self) -> None:
         with (self.directory / "log").open("ab") as log:
             if self.kind == BROKER:
-                self.process, self._controller = broker.start(self.directory / "bus", log)
+                self.process, self._controller = broker.start(self.directory / "bus", log, self._broker_options)
             else:
                 self.process = self._dbus_daemon(log)
         eventually_blocking(self._is_up, what="the private bus")

@@ -47,6 +47,10 @@ class RunningDaemon:
         self.process.kill()
         self.process.wait()
 
+    def begin_to_speak(self, sample: Sample) -> None:
+        """Into the microphone, to the sample's end, after which nothing more is heard."""
+        command(self.microphone, f"SPEAK {sample.path}")
+
     def hang_up(self) -> None:
         """What `systemctl reload` sends."""
         self.process.send_signal(signal.SIGHUP)
@@ -61,10 +65,12 @@ async def daemon(
     until: str = "idle",
     python: str = sys.executable,
     pass_fds: Sequence[int] = (),
+    exit_code: int = 0,
 ) -> AsyncIterator[RunningDaemon]:
     """The daemon with the bundled model, in the state `until`; its log is printed at the end.
 
-    `under` goes before its command, which `python` runs; it inherits `pass_fds`.
+    `under` goes before its command, which `python` runs; it inherits `pass_fds`. `exit_code` is what it ends with, at
+    SIGTERM or before.
     """
     microphone, file, log = bus.directory / "mic", directory / "coldvoxd.toml", directory / "log"
     file.write_text(settings or default_settings(microphone))
@@ -90,7 +96,7 @@ async def daemon(
                 await asyncio.sleep(0.05)
         yield running
         process.terminate()
-        ended = 0 if not running.killed else -signal.SIGKILL
+        ended = exit_code if not running.killed else -signal.SIGKILL
         assert await asyncio.to_thread(process.wait, 30) == ended
     finally:
         process.kill()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import struct
 from collections.abc import Iterable
@@ -73,6 +74,8 @@ class RawClient:
     def __init__(self, address: str) -> None:
         self._path = address.removeprefix("unix:path=")
         self._sock = socket.socket(socket.AF_UNIX)
+        self.name = ""
+        """Unique name on the bus."""
 
     async def __aenter__(self) -> Self:
         self._sock.setblocking(False)
@@ -81,7 +84,8 @@ class RawClient:
         user = str(os.getuid()).encode().hex()
         await self.send(f"\0AUTH EXTERNAL {user}\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n".encode())
         await self.send(message("Hello", interface=BUS, path="/org/freedesktop/DBus", to=BUS))
-        await self.received(b"NameAcquired")
+        greeting = await self.received(b"NameAcquired")
+        self.name = re.findall(rb":1\.\d+", greeting)[0].decode()
         return self
 
     async def __aexit__(
