@@ -13,7 +13,7 @@ gnome and plasma run in a Debian 13 tree of their own, made at the first run (so
 /var/tmp/coldvoxd-desktop where that isn't set; they need root. Of the machine itself only mmdebstrap is installed, where
 it is missing, and your own desktop takes no part.
 
-sway and x11 run with this machine's sway, foot, wtype and wl-clipboard, or Xvfb, xterm, xdotool, xclip and xprop, without
+sway and x11 run with this machine's sway, foot, wtype and wl-clipboard, or Xvfb, xterm, xdotool and xclip, without
 a screen; the words go through coldvox-type. A bare X server has no shortcuts: there `coldvoxctl toggle` stands for the key.
 
   --json  an object a line: desktop, said, found, right, seconds

@@ -196,7 +196,7 @@ need_for_desktops() { # 20 MB, and nothing that starts by itself
     have xterm || want xterm "a window to type into"
     have xdotool || want xdotool "types in X11"
     have xclip || want xclip "X11's clipboard"
-    have xprop || want x11-utils "whose window it is"
+    have openbox || want openbox "an X11 window manager: what it does with the focus"
     if ! /usr/bin/python3 -c 'import tkinter' 2>/dev/null; then
         want python3-tk "another kind of window to type into"
     fi

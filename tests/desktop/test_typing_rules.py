@@ -1,5 +1,8 @@
 """What coldvox-type does with which text in which application."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,8 @@ from coldvox_type.faults import SettingsFault
 from coldvox_type.memory import LONGEST, PAIRS, Memory
 from coldvox_type.rungs import LONGEST_TYPED, ways
 from coldvox_type.settings import Method, Rule, Selection, load
+
+from tests.support.typing_client import PACKAGE
 
 TYPED_FIRST = [Method.TYPE, Method.PASTE, Method.CLIPBOARD]
 PASTED_FIRST = [Method.PASTE, Method.CLIPBOARD]
@@ -56,6 +61,30 @@ def test_own_rules_stand_over_general_ones_and_those_over_what_is_built_in(tmp_p
 
 def test_no_file_is_no_fault(tmp_path: Path) -> None:
     assert load(tmp_path / "none.toml").rule_for("") == Rule()
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("none.toml", "No such file or directory"),
+        ("link.toml", "No such file or directory"),
+        ("file/type.toml", "Not a directory"),
+        ("", "Is a directory"),
+    ],
+)
+def test_a_settings_file_named_explicitly_must_exist(tmp_path: Path, place: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link.toml").symlink_to("none.toml")
+    environment = os.environ | {
+        "PYTHONPATH": f"{PACKAGE}:{PACKAGE.parents[1]}",
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none",
+    }
+    command = [sys.executable, "-m", "coldvox_type", "--config", str(tmp_path / place)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert str(tmp_path / place) in ended.stderr
+    assert reason in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -155,9 +155,10 @@ async def test_without_a_desktop_it_has_failed_and_says_why(x_desktop: XDesktop,
 async def test_a_missing_program_is_named_with_its_package(x_desktop: XDesktop, x_client: TypingClient) -> None:
     x_client.end()
     x_client.environment["PATH"] = "/nowhere"
+    x_client.settings.write_text('method = "paste"\n')
     await x_client.begin()
     told = await x_client.hear("Into the void.")
-    assert "xdotool is not installed: sudo apt install xdotool" in told
+    assert "xclip is not installed: sudo apt install xclip" in told
     assert x_desktop.environment["PATH"] != "/nowhere"
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tests.support.eventually import eventually, eventually_blocking
 
-X11_PROGRAMS = ("Xvfb", "xterm", "xdotool", "xclip", "xprop")
+X11_PROGRAMS = ("Xvfb", "xterm", "xdotool", "xclip")
 SWAY_PROGRAMS = ("sway", "swaymsg", "foot", "wtype", "wl-copy", "wl-paste")
 DEBIAN_PYTHON = "/usr/bin/python3"
 """python3-tk belongs to it, whatever runs the tests."""
@@ -36,6 +36,10 @@ _TK = """
 import os, sys, tkinter
 root = tkinter.Tk(className=sys.argv[2])
 root.title(sys.argv[2])
+if sys.argv[3] == "unmanaged":
+    root.overrideredirect(True)
+elif sys.argv[3] in {"desktop", "dock"}:
+    root.wm_attributes("-type", sys.argv[3])
 text = (tkinter.Entry if sys.argv[3] == "entry" else tkinter.Text)(root)
 text.pack()
 text.focus_force()
@@ -133,9 +137,9 @@ class Desktop:
 
 
 class XDesktop(Desktop):
-    def xterm(self, name: str) -> Window:
+    def xterm(self, name: str, *options: str) -> Window:
         reader = [sys.executable, "-c", _READER, str(self.directory / name)]
-        window = self.spawn(name, "xterm", "-u8", "-T", name, "-e", *reader)
+        window = self.spawn(name, "xterm", "-u8", "-T", name, *options, "-e", *reader)
         eventually_blocking(lambda: window.runs, what="xterm")
         self.focus(name)
         return window

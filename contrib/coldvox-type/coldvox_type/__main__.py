@@ -85,8 +85,18 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--json", action="store_true", help="report each text as an object, one a line, on standard output"
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="instead of ~/.config/coldvoxd/type.toml")
+    parser.add_argument("--config", type=_existing, metavar="FILE", help="instead of ~/.config/coldvoxd/type.toml")
     return parser
+
+
+def _existing(name: str) -> Path:
+    """The path of a settings file that was named explicitly; without a name, the file may be missing."""
+    path = Path(name)
+    try:
+        path.stat()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error.strerror}") from error
+    return path
 
 
 if __name__ == "__main__":

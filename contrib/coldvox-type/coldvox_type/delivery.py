@@ -120,13 +120,8 @@ async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Past
     if method in _PASTES:
         return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, text)
     if method is Method.TYPE:
-        if await rungs.type_text(target, text):
-            return Outcome(Result.DELIVERED, method, application), None
-        known = bool(target.focus.window)
-        reason = (
-            "the focus moved at the end of it" if known else "this desktop does not report which window has the focus"
-        )
-        return Outcome(Result.UNSURE, method, application, reason), None
+        doubt = await rungs.type_text(target, text)
+        return Outcome(Result.UNSURE if doubt else Result.DELIVERED, method, application, doubt), None
     await rungs.leave_in_clipboard(target, text)
     asked = target.rule.method is Method.CLIPBOARD
     result = Result.UNSURE if asked else Result.FAILED

@@ -9,6 +9,10 @@ class Refused(TypingFault):
     """Nothing of the text has arrived: another way may be tried."""
 
 
+class WindowGone(Refused):
+    """The window of the request no longer exists."""
+
+
 class Interrupted(TypingFault):
     """A part of the text has arrived, so no other way is tried: it would come twice."""
 

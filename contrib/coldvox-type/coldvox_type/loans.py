@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -18,6 +19,11 @@ BETWEEN_S = 0.5
 content is not replaced by the next text."""
 
 S = TypeVar("S")
+
+Press = Callable[[], Awaitable[None]]
+"""Presses the chord that pastes and returns once its keys are released."""
+Chord = Callable[[], AbstractAsyncContextManager[Press]]
+"""Prepares the keyboard and yields `Press`; the context is left once the text was fetched or the wait ended."""
 
 
 class Offer(Protocol):
@@ -84,27 +90,29 @@ class Loan(Generic[S]):
         self._returning: asyncio.Task[None] | None = None
         self._period_s = 0.0
 
-    async def paste(self, text: str, press: Callable[[], Awaitable[None]]) -> "asyncio.Future[Verdict]":
+    async def paste(self, text: str, chord: Chord) -> "asyncio.Future[Verdict]":
         """Offer `text`, press the chord, and return once something has fetched it; who did is known later.
 
-        Raises what `press` raises, and Refused where nothing fetches within `TAKEN_LIMIT_S`; the text is still in the
+        Raises what `chord` raises, and Refused where nothing fetches within `TAKEN_LIMIT_S`; the text is still in the
         clipboard then.
         """
         await self._stop_watching()
         lent = await self._lend(text)
-        try:
-            await asyncio.sleep(SETTLE_S)
-            lent.pressed_s = _now_s()
-            await press()
-            lent.released_s = _now_s()
-        except BaseException:
-            await self._give_back(lent)
-            raise
-        try:
-            await self._until_fetched(lent)
-        except BaseException:
-            await self._leave(lent)
-            raise
+        async with AsyncExitStack() as keys:
+            try:
+                await asyncio.sleep(SETTLE_S)
+                press = await keys.enter_async_context(chord())
+                lent.pressed_s = _now_s()
+                await press()
+                lent.released_s = _now_s()
+            except BaseException:
+                await self._give_back(lent)
+                raise
+            try:
+                await self._until_fetched(lent)
+            except BaseException:
+                await self._leave(lent)
+                raise
         self._watching = asyncio.create_task(self._watch(lent), name="paste")
         return lent.verdict
 

@@ -10,7 +10,6 @@ PACKAGES = {
     "swaymsg": "sway",
     "wl-copy": "wl-clipboard",
     "wl-paste": "wl-clipboard",
-    "xprop": "x11-utils",
 }
 """Debian's packages where they are not named like the program."""
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from coldvox_type import clipboard, held_keys
+from coldvox_type import chords, clipboard, x11_keys
 from coldvox_type.clipboard import Clipboards
 from coldvox_type.faults import Interrupted, Refused
 from coldvox_type.focus import Focus, focused
-from coldvox_type.loans import Verdict
+from coldvox_type.loans import Press, Verdict
 from coldvox_type.programs import run
 from coldvox_type.remote import Remote, SessionGone
 from coldvox_type.settings import Method, Rule
@@ -37,17 +38,17 @@ class Target:
 Pasted = asyncio.Future[Verdict]
 
 
-async def type_text(target: Target, text: str) -> bool:
-    """Key by key, as far as the focus stays; whether it is known to have stayed to the end.
+async def type_text(target: Target, text: str) -> str:
+    """Type `text` while the focus stays. Return why it may not all have arrived; empty if it has.
 
-    Raises Refused where nothing was typed, and Interrupted with what was not.
+    Raises Refused if nothing was typed, and Interrupted with the rest if only a part was.
     """
     if on_wayland(target.environment):
         return await _by_wtype(target, text)
     if not text.isascii():
-        # xdotool would give keys new meanings while windows still read the last ones.
-        raise Refused("xdotool can't type all of these characters reliably")
-    return await held_keys.type_keys(text, target.environment, target.rule.delay_ms)
+        # Layouts have keys for few others, and a key with a new meaning is read by windows that still know its old one.
+        raise Refused("only ASCII can be typed reliably on X11")
+    return await x11_keys.type_keys(text, target.environment, target.rule.delay_ms, target.focus.window)
 
 
 async def paste(target: Target, text: str) -> Pasted:
@@ -70,9 +71,12 @@ async def _paste_by_portal(target: Target, text: str) -> Pasted:
         async def press() -> None:
             await session.tap(target.rule.chord)
 
+        def chord() -> AbstractAsyncContextManager[Press]:
+            return nullcontext(press)
+
         if session.has_clipboard:
-            return await session.loan.paste(text, press)
-        return await target.clipboards.loan(target.environment, target.rule.selection).paste(text, press)
+            return await session.loan.paste(text, chord)
+        return await target.clipboards.loan(target.environment, target.rule.selection).paste(text, chord)
 
 
 async def leave_in_clipboard(target: Target, text: str) -> None:
@@ -80,18 +84,20 @@ async def leave_in_clipboard(target: Target, text: str) -> None:
     await clipboard.put(text, target.environment)
 
 
-async def _by_wtype(target: Target, text: str) -> bool:
+async def _by_wtype(target: Target, text: str) -> str:
     for start in range(0, len(text), CHUNK):
         rest = text[start:]
         if start and not await _still_there(target, rest):
-            raise Interrupted(held_keys.MOVED, rest)
+            raise Interrupted(x11_keys.MOVED, rest)
         try:
             await _keys(target, text[start : start + CHUNK])
         except Refused as fault:
             if not start:
                 raise
             raise Interrupted(str(fault), rest) from fault
-    return bool(target.focus.window) and await _still_there(target, "")
+    if not target.focus.window:
+        return "this desktop does not report which window has the focus"
+    return "" if await _still_there(target, "") else x11_keys.MOVED_AFTER
 
 
 async def _still_there(target: Target, rest: str) -> bool:
@@ -113,12 +119,15 @@ async def _keys(target: Target, text: str) -> None:
     await run(*command, environment=target.environment, given=text.encode(), limit_s=limit_s)
 
 
-async def _chord(target: Target) -> None:
+def _chord(target: Target) -> AbstractAsyncContextManager[Press]:
     if not on_wayland(target.environment):
-        await held_keys.press_chord(target.rule.chord, target.environment)
-        return
-    *modifiers, key = target.rule.chord.split("+")
-    await run("wtype", *_wtype_chord(modifiers, key), environment=target.environment)
+        return chords.chord(target.rule.chord, target.environment, target.focus.window)
+
+    async def press() -> None:
+        *modifiers, key = target.rule.chord.split("+")
+        await run("wtype", *_wtype_chord(modifiers, key), environment=target.environment)
+
+    return nullcontext(press)
 
 
 def _wtype_chord(modifiers: list[str], key: str) -> Iterator[str]:
