@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -234,23 +234,29 @@ class CaptureKeeper:
     async def _until_lost(self, inbox: Inbox) -> str:
         """Watch the open stream; returns the reason of its end, none where it is to be renewed."""
         opened_s = time.monotonic()
-        while True:
-            heard_s = max(opened_s, inbox.last_offer_s)
+        while not await self._renewed(inbox.until_silent(OVERDUE_S, opened_s)):
             limit_s = FIRST_CHUNK_S if self._first_chunk_s is None else STALLED_S
-            silent_s = time.monotonic() - heard_s
+            silent_s = time.monotonic() - max(opened_s, inbox.last_offer_s)
             if silent_s >= limit_s:
                 return f"the microphone “{self._opened.name}” delivers nothing: suspended, or the sound server hangs"
-            if silent_s >= OVERDUE_S and not await self._call(self._microphone.is_delivering):
+            if not await self._call(self._microphone.is_delivering):
                 return f"the microphone “{self._opened.name}” is gone: unplugged, or the sound server has ended"
-            if await self._pause(OVERDUE_S - silent_s if silent_s < OVERDUE_S else min(OVERDUE_S, limit_s - silent_s)):
-                return ""
+            await self._pause(min(OVERDUE_S, limit_s - silent_s))
+        return ""
 
-    async def _pause(self, seconds: float) -> bool:
-        """Wait so long, or until the microphone is to be renewed; whether it is."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._renewal.wait()
+    async def _renewed(self, event: Coroutine[None, None, None]) -> bool:
+        """Wait for the event, or until the microphone is to be renewed; whether it is."""
+        waits = [asyncio.ensure_future(one) for one in (event, self._renewal.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
         return self._renewal.is_set()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, or until the microphone is to be renewed."""
+        await self._renewed(asyncio.sleep(seconds))
 
     async def _call(self, call: Callable[[], T]) -> T:
         """A device call on the lane, told when it hangs; the attempt counts as made when it has ended."""
@@ -320,8 +326,10 @@ class CaptureKeeper:
         if lost:
             log.warning("audio lost %.1f s: the microphone skipped", lost / SAMPLE_RATE)
             self._on_item(self._reframer.skip(lost, GapReason.STALLED))
-        for frame in self._reframer.push(chunk.samples):
+        frames = self._reframer.push(chunk.samples)
+        if frames:
             self._last_frame_s = time.monotonic()
+        for frame in frames:
             self._on_item(frame)
 
     def _tell(self, state: CaptureState) -> None:

@@ -59,6 +59,8 @@ class ChannelSelector:
 
     def note(self, frame: Frame, *, held: bool) -> bool:
         """Look at the next frame, and choose unless the choice is `held`; whether it has changed. Frames in order."""
+        if frame.channels is None and self._channels == 1 and self.number == THE_MIX:
+            return False  # one channel after another: there is nothing to choose, whatever the setting
         channels = 1 if frame.channels is None else frame.channels.shape[1]
         if channels != self._channels:
             self.reset()

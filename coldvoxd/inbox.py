@@ -45,6 +45,26 @@ class Inbox:
         """Monotonic time of the last chunk, or of the inbox's making."""
         return self._last_offer_s
 
+    async def until_silent(self, limit_s: float, opened_s: float) -> None:
+        """Return once no chunk has come for `limit_s` seconds, counted from `opened_s` (monotonic) at the earliest. On the event loop.
+
+        A timer checks, and the waiting task is resumed only at the end: a callback costs a tenth of a task's wakeup with a
+        timeout.
+        """
+        silent = self._loop.create_future()
+
+        def look() -> None:
+            if silent.done():
+                return
+            ahead_s = max(opened_s, self._last_offer_s) + limit_s - time.monotonic()
+            if ahead_s > 0:
+                self._loop.call_later(ahead_s, look)
+            else:
+                silent.set_result(None)
+
+        look()
+        await silent
+
     def gather(self, samples: int) -> None:
         """From now on hand over only once so many have come; 0 for each chunk as it comes. On the event loop."""
         with self._lock:

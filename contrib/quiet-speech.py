@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
 """How many words are lost of quiet speech, and how often noise is taken for speech, with and without leveling.
 
-usage: contrib/quiet-speech.py DIRECTORY [--every 4] [--peaks -20 -51 ...] [--noise-minutes 75] [--played 0]
+usage: contrib/quiet-speech.py DIRECTORY [--part chosen-on|held-out|all] [--digits DIR] [--peaks -20 -51 ...]
+                               [--noise-minutes 75] [--noise-seed 15] [--played 0]
 
-Takes every fourth recording (FLAC or WAV) below the directory and scales it to peaks of these dBFS in 16 bit. Prints Markdown: word
-errors in percent of the recognizer alone, which is given the whole recording; of files; and of the microphone's path, where the recording
-is heard in the virtual microphone's quiet room. "Before" is the voice activity model without `coldvoxd.core.leveling`. Errors are counted
-against the recognizer's text of the recording as it is. Then false alarms an hour on noise made from a seed (`tests/support/noise.py`):
-utterances that dictation would have begun, and frames in which a file would have had speech.
+Takes recordings (FLAC or WAV) below the directory and scales them to peaks of these dBFS in 16 bit. Of the recordings in the order of
+their names, the constants of `coldvoxd.core.leveling` were chosen on numbers 0, 4, 8, ...; the held-out part is numbers 2, 6, 10, ...,
+on which nothing was chosen. With --digits, 30 series of four digits by each speaker are a second set: DIR has a FLAC for each speaker
+with an index beside it in TSV (digit, take, start_sample, samples). No constant was chosen on these speakers.
+
+Prints Markdown: word errors in percent of the recognizer alone, which is given the whole recording; of files; and of the microphone's
+path, where the recording is heard in the virtual microphone's quiet room. "Before" is the voice activity model without leveling. Errors
+are counted against the recognizer's text of the recording as it is. Then false alarms an hour on noise made from a seed
+(`tests/support/noise.py`): utterances that dictation would have begun, and frames in which a file would have had speech.
 
 With `--played N`, N recordings at each level are also played to real daemons in real time, one with the virtual microphone and one on a
 private PulseAudio. Texts are never printed.
@@ -16,6 +21,7 @@ private PulseAudio. Texts are never printed.
 import argparse
 import asyncio
 import contextlib
+import csv
 import io
 import sys
 import tempfile
@@ -39,7 +45,8 @@ from coldvoxd.core.quietgate import QuietGate  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Precision, Utterance  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
-from coldvoxd.transcription import SPEECH_PROBABILITY, transcribe_file  # noqa: E402
+from coldvoxd.recording import SPEECH_PROBABILITY  # noqa: E402
+from coldvoxd.transcription import transcribe_file  # noqa: E402
 from coldvoxd.vad.silero import SileroDetector  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
 from coldvoxd.virtual.sound import SILENCE  # noqa: E402
@@ -53,6 +60,10 @@ PEAKS_DBFS = (-20, -30, -40, -46, -51, -56)
 BEFORE_S, AFTER_S = 1.5, 1.0
 """Of the quiet room around what the microphone hears."""
 SEED = 15
+"""Of the noise on which the constants were chosen."""
+PARTS = {"chosen-on": slice(0, None, 4), "held-out": slice(2, None, 4), "all": slice(None)}
+SERIES, DIGITS_IN_SERIES, PAUSE_S = 30, 4, 0.12
+"""Series of digits by each speaker, digits in each, and the pause between two."""
 
 Frames = npt.NDArray[np.int16]
 
@@ -77,17 +88,23 @@ class Recognizer:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--every", type=int, default=4, help="take every Nth recording")
+    parser.add_argument("--part", choices=PARTS, default="held-out", help="of the recordings")
+    parser.add_argument("--digits", type=Path, metavar="DIR", help="spoken digits, as a second set")
     parser.add_argument("--peaks", type=int, nargs="*", default=PEAKS_DBFS, metavar="DBFS")
     parser.add_argument("--noise-minutes", type=float, default=75, help="of noise in all, 0 for none")
+    parser.add_argument("--noise-seed", type=int, default=SEED)
     parser.add_argument("--played", type=int, default=0, metavar="N", help="recordings that are played in real time")
     arguments = parser.parse_args()
     paths = sorted(path for path in arguments.directory.rglob("*") if path.suffix in {".flac", ".wav"})
-    waves = [wave_of(path) for path in paths[:: arguments.every]]
+    waves = [wave_of(path) for path in paths[PARTS[arguments.part]]]
     model = ParakeetRecognizer.open(find_model("mini", Precision.FP32), threads=1)
+    print(f"Recordings, {arguments.part}: ", end="")
     print_errors(model, waves, arguments.peaks)
+    if arguments.digits:
+        print("\nDigits: ", end="")
+        print_errors(model, list(series_of_digits(arguments.digits)), arguments.peaks)
     if arguments.noise_minutes:
-        print_false_alarms(arguments.noise_minutes)
+        print_false_alarms(arguments.noise_minutes, arguments.noise_seed)
     if arguments.played:
         print_played(model, waves[:: max(1, len(waves) // arguments.played)][: arguments.played], arguments.peaks)
     return 0
@@ -110,17 +127,17 @@ def print_errors(model: ParakeetRecognizer, waves: list[npt.NDArray[np.float32]]
         print(f"| {peak_dbfs} dBFS | {' | '.join(f'{100 * wrong / count:.1f}' for wrong in errors)} |", flush=True)
 
 
-def print_false_alarms(minutes: float) -> None:
+def print_false_alarms(minutes: float, seed: int) -> None:
     hours = minutes / 60
     totals: dict[str, npt.NDArray[np.int64]] = {}
-    for kind, _, noise in set_of(minutes * 60, SEED):
+    for kind, _, noise in set_of(minutes * 60, seed):
         frames = in_frames(np.clip(np.rint(noise * 32767), -32768, 32767).astype(np.int16))
         found = []
         for leveled in (False, True):
             probabilities = scores(frames, leveled=leveled)
             found += [len(cuts(frames, probabilities)), sum(p >= SPEECH_PROBABILITY for p in probabilities)]
         totals[kind] = totals.get(kind, np.zeros(4, np.int64)) + found
-    print(f"\n{minutes:g} minutes of noise, a fifth each; false alarms an hour\n\n| noise ", end="")
+    print(f"\n{minutes:g} minutes of noise, seed {seed}, a fifth each; false alarms an hour\n\n| noise ", end="")
     print("| utterances before | now | frames of files before | now |\n|---|---|---|---|---|")
     share = hours / len(totals)
     for kind, (utterances, frames_before, utterances_now, frames_now) in totals.items():
@@ -218,6 +235,21 @@ async def _session(client: BusClient, texts: list[str]) -> AsyncIterator[None]:
 def wave_of(path: Path) -> npt.NDArray[np.float32]:
     wave, rate = soundfile.read(path, dtype="float32")
     return np.asarray(soxr.resample(wave, rate, SAMPLE_RATE), np.float32)
+
+
+def series_of_digits(directory: Path) -> Iterator[npt.NDArray[np.float32]]:
+    """Float32 (n,) at 16 kHz: the same series in each run."""
+    generator = np.random.default_rng(15)
+    for recording in sorted(directory.glob("*.flac")):
+        wave, rate = soundfile.read(recording, dtype="float32")
+        with recording.with_suffix(".tsv").open(newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        takes = [(int(row["start_sample"]), int(row["samples"])) for row in rows]
+        pause = np.zeros(round(PAUSE_S * rate), np.float32)
+        for _ in range(SERIES):
+            chosen = [takes[index] for index in generator.integers(0, len(takes), DIGITS_IN_SERIES)]
+            spoken = [part for start, count in chosen for part in (wave[start : start + count], pause)][:-1]
+            yield np.asarray(soxr.resample(np.concatenate(spoken), rate, SAMPLE_RATE), np.float32)
 
 
 def scaled(wave: npt.NDArray[np.float32], peak_dbfs: float) -> Frames:

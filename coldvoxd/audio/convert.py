@@ -21,8 +21,8 @@ class StreamConverter:
         self._wanted = channels if order is None else len(order)
         self._offset = OffsetRemoval(rate)
         self._offset_found = False
-        self._sum = np.zeros(self._wanted, np.int64)
-        self._summed = 0
+        self._unsummed: list[npt.NDArray[np.int16]] = []
+        self._unsummed_frames = 0
         self._resampler: soxr.ResampleStream | None = None
         if rate != SAMPLE_RATE:
             self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, self._wanted, dtype="float32")
@@ -45,12 +45,18 @@ class StreamConverter:
         return samples[:, 0] if self._wanted == 1 else samples
 
     def _has_offset(self, samples: npt.NDArray[np.int16]) -> bool:
-        """Whether a channel may have one, by the means of half a second each: cheap, since most microphones have none."""
-        if self._offset_found or len(samples) == 0:
-            return self._offset_found
-        self._sum += samples.sum(axis=0, dtype=np.int64)
-        self._summed += len(samples)
-        if self._summed >= SETTLED_S * self._rate:
-            self._offset_found = bool((np.abs(self._sum) >= OFFSET * 32768 * self._summed).any())
-            self._sum[:], self._summed = 0, 0
+        """Whether a channel may have one, by the means of half a second each.
+
+        Most microphones have none, and their buffers are only kept until half a second is there: a sum of one buffer takes as
+        long as all else that is done with it on PortAudio's thread.
+        """
+        if self._offset_found:
+            return True
+        self._unsummed.append(samples)
+        self._unsummed_frames += len(samples)
+        if self._unsummed_frames >= SETTLED_S * self._rate:
+            sums = np.concatenate(self._unsummed).sum(axis=0, dtype=np.int64)
+            self._offset_found = bool((np.abs(sums) >= OFFSET * 32768 * self._unsummed_frames).any())
+            self._unsummed.clear()
+            self._unsummed_frames = 0
         return self._offset_found

@@ -2,7 +2,8 @@
 
 While nobody dictates, most of what a microphone hears is the same quiet for hours. Once the detector has found nothing in it for ten
 seconds, frames just as loud as that quiet are not shown to it. The first one that is louder, or quieter, is, after the last frames
-before it, so that the detector's memory is what it would be.
+before it, so that the detector's memory is what it would be. Exact silence, as of a muted microphone, stays in that memory for longer:
+it does not count as quiet, and is always scored.
 
 The detector adapts to the level of speech during a session only. At rest its gain is constant: frames that are shown to it late get
 the gain that they would have had, and each session begins the same, whatever was heard before it.
@@ -20,7 +21,7 @@ from coldvoxd.core.ports import SpeechDetector
 NOTHING = 0.05
 """Speech probability under which a frame counts as quiet: a tenth of the usual threshold."""
 SETTLED_FRAMES = 312
-"""10 s of quiet in a row, before the gate closes: what the detector remembers of speech, or of exact silence, is gone by then."""
+"""10 s of quiet in a row, before the gate closes: what the detector remembers of speech is gone by then."""
 LOUDER_DB, QUIETER_DB = 1.5, 3.0
 """A frame so far above or below the middle level of the quiet is scored. Levels of 32 ms of white noise lie within 1 dB of it."""
 SHOWN_AGAIN = 94
@@ -62,18 +63,20 @@ class QuietGate:
         """Audio was lost: what comes is not what went on."""
         self._detector.reset()
         self._unseen.clear()
+        self._levels.clear()
         self._quiet_frames = 0
 
     def _see(self, samples: npt.NDArray[np.int16]) -> float:
         probability = self._detector.score(samples)
-        if probability < NOTHING:
-            self._quiet_frames += 1
-            self._levels.append(level_db(samples))
-            self._middle_db = median(self._levels)
-            self._probability = probability
-        else:
+        level = level_db(samples)
+        if level <= LOWEST_DB or probability >= NOTHING:
             self._quiet_frames = 0
             self._levels.clear()
+        else:
+            self._quiet_frames += 1
+            self._levels.append(level)
+            self._middle_db = median(self._levels)
+        self._probability = probability
         return probability
 
     def _is_the_same(self, level: float) -> bool:

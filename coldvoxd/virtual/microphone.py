@@ -1,10 +1,9 @@
 """A microphone that speaks what it is told over a socket: for demonstrations, trials and tests without sound hardware."""
 
-import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,10 @@ from coldvoxd.virtual.commands import CommandServer
 from coldvoxd.virtual.sound import SILENCE, noise, speech
 
 CHUNK_S = FRAME_SAMPLES / SAMPLE_RATE
+QUIET_CHUNKS = 2
+"""Delivered together while nothing is queued: 64 ms, as in PortAudio's buffers, since each delivery costs a wakeup."""
+_BACKGROUND = np.concatenate(SILENCE)
+_BACKGROUND.flags.writeable = False  # chunks are views of it
 LATE_S = 0.5
 """A pace that falls behind by more than this (the process was stopped) is not caught up with but overrun."""
 
@@ -30,7 +33,7 @@ class _Playing:
 
 
 class VirtualMicrophone:
-    """The Microphone port without a device: real time passes in chunks of 32 ms, whether somebody listens or not.
+    """The Microphone port without a device: real time passes in chunks of 32 ms, or 64 ms of quiet, whether somebody listens or not.
 
     Commands come a line each over a Unix socket of mode 0600 and are answered by a line that begins with OK or ERROR.
     SPEAK, SILENCE, ZEROS and NOISE queue up and answer when they have been heard; the others act and answer at once:
@@ -53,6 +56,8 @@ class VirtualMicrophone:
         self._server: CommandServer | None = None
         self._deliver: Callable[[Chunk], None] | None = None
         self._queue: deque[_Playing] = deque()
+        self._background = 0
+        """Where the quiet room goes on."""
         self._plugged = True
         self._overflowed = False
         self._stalled_until_s = float("-inf")
@@ -83,43 +88,49 @@ class VirtualMicrophone:
             self._server.close()
 
     def _run(self) -> None:
-        background = itertools.cycle(SILENCE)
         due_s = time.monotonic()
         while not self._ended.is_set():
-            due_s += CHUNK_S
+            chunks = 1 if self._queue else QUIET_CHUNKS
+            due_s += chunks * CHUNK_S
             ahead_s = due_s - time.monotonic()
             if ahead_s > 0:
-                self._ended.wait(ahead_s)
+                time.sleep(ahead_s)  # an Event's wait would take twice the processor time
             with self._lock:
                 if ahead_s < -LATE_S:
                     for _ in range(int(-ahead_s / CHUNK_S)):
-                        self._next_chunk(background)
+                        self._next_samples(FRAME_SAMPLES)
                         due_s += CHUNK_S
                     self._overflowed = True
-                self._tick(background)
+                self._tick(chunks * FRAME_SAMPLES)
 
-    def _tick(self, background: Iterator[npt.NDArray[np.int16]]) -> None:
-        """One chunk of time passes. The lock is held, so that nothing is delivered once `close` has returned."""
-        samples = self._next_chunk(background)
+    def _tick(self, count: int) -> None:
+        """So many samples' time passes. The lock is held, so that nothing is delivered once `close` has returned."""
+        samples = self._next_samples(count)
         now_s = time.monotonic()
         if self._deliver is None or now_s < self._stalled_until_s:
             return
         overflow, self._overflowed = self._overflowed, False
         self._deliver(Chunk(samples=samples, arrived_s=now_s, overflow=overflow))
 
-    def _next_chunk(self, background: Iterator[npt.NDArray[np.int16]]) -> npt.NDArray[np.int16]:
-        chunk = next(background).copy()
-        filled = 0
-        while self._queue and filled < FRAME_SAMPLES:
+    def _next_samples(self, count: int) -> npt.NDArray[np.int16]:
+        """What is queued, and the background behind it: int16 (count,), which must not be written to."""
+        if self._background + count > len(_BACKGROUND):
+            self._background = 0
+        samples = _BACKGROUND[self._background : self._background + count]
+        self._background += count
+        if not self._queue:
+            return samples
+        samples, filled = samples.copy(), 0
+        while self._queue and filled < count:
             playing = self._queue[0]
-            taken = playing.samples[playing.position : playing.position + FRAME_SAMPLES - filled]
-            chunk[filled : filled + len(taken)] = taken
+            taken = playing.samples[playing.position : playing.position + count - filled]
+            samples[filled : filled + len(taken)] = taken
             filled += len(taken)
             playing.position += len(taken)
             if playing.position == len(playing.samples):
                 playing.done.set()
                 self._queue.popleft()
-        return chunk
+        return samples
 
     def _obey(self, command: str, argument: str) -> str:
         """Carry out one line of a client, on its connection's thread; raises ValueError with what is wrong."""
@@ -128,7 +139,7 @@ class VirtualMicrophone:
                 return self._play(speech(Path(argument)))
             case "SILENCE":
                 count = _samples(argument)
-                return self._play(np.resize(np.concatenate(SILENCE), count))
+                return self._play(np.resize(_BACKGROUND, count))
             case "ZEROS":
                 return self._play(np.zeros(_samples(argument), dtype=np.int16))
             case "NOISE":

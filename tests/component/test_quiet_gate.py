@@ -62,6 +62,13 @@ def test_no_frame_is_decided_otherwise_and_most_of_the_quiet_is_passed_over(nois
     print(f"{gate.passed_over} frames passed over of {quiet} quiet ones and {len(frames)} in all")
 
 
+def test_a_room_after_exact_silence_is_scored_for_ten_seconds() -> None:
+    gate = QuietGate(SileroDetector())
+    gated(gate, np.zeros((2 * SETTLED_FRAMES, FRAME_SAMPLES), np.int16))
+    gated(gate, frames_of(room(14, 1e-3))[:SETTLED_FRAMES])
+    assert gate.passed_over == 0
+
+
 def test_a_room_that_grows_quieter_or_louder_is_looked_at_again() -> None:
     gate = QuietGate(SileroDetector())
     for rms in (3e-3, 3e-4, 3e-3):
