@@ -65,7 +65,7 @@ def test_no_frame_is_decided_otherwise_and_most_of_the_quiet_is_passed_over(nois
 def test_a_room_after_exact_silence_is_scored_for_ten_seconds() -> None:
     gate = QuietGate(SileroDetector())
     gated(gate, np.zeros((2 * SETTLED_FRAMES, FRAME_SAMPLES), np.int16))
-    gated(gate, frames_of(room(14, 1e-3))[:SETTLED_FRAMES])
+    gated(gate, frames_of(room(14, 5.6e-3))[:SETTLED_FRAMES])
     assert gate.passed_over == 0
 
 
