@@ -74,9 +74,9 @@ def _look_at(file: Opened, part: Part, name: str) -> tuple[int, int, float]:
         return part.flac.rate, part.flac.channels, part.flac.samples / part.flac.rate
     if part.region is not None:
         check_sound(part.region.rate, part.region.channels, name)
-        stream, seconds = part.region.first_stream(file.content.rest(part.begin)), part.region.seconds
-        with decoded_stream(stream) as sound:
-            return _described(sound, name, seconds)
+        content = file.content.rest(part.begin)
+        with decoded_stream(part.region.first_stream(content)) as sound:
+            return _described(sound, name, part.region.seconds(content))
     elif part.kind is None:
         with decoded(file.whole()) as sound:
             return _described(sound, name)

@@ -121,7 +121,7 @@ def _candidates(content: Content, info: StreamInfo, end: int) -> Iterator[tuple[
         if (found := _parse(head, info)) is not None:
             yield window.offset, *found
         window.skip(1)
-        window.skip_to(b"\xff")
+        window.skip_to(b"\xff", end)
     yield min(window.offset, end), -1, 0
 
 

@@ -53,12 +53,12 @@ def is_decoded(content: Content) -> bool:
 def holds_pages(content: Content, most_bytes: int) -> bool:
     """Whether an intact page stands within the first bytes of the file. Raises OSError."""
     window = Window(content)
-    window.skip_to(b"OggS")
+    window.skip_to(b"OggS", most_bytes)
     while window.offset < most_bytes and (head := window.peek(_HEAD.size)):
         if len(head) == _HEAD.size and _page(head, window.peek, after_damage=False) is not None:
             return True
         window.take(1)
-        window.skip_to(b"OggS")
+        window.skip_to(b"OggS", most_bytes)
     return False
 
 

@@ -12,6 +12,8 @@ from coldvoxd.audio.streams import Content, Stream
 
 MOST_JUNK_BYTES = 1 << 16
 """Anything else that may stand before the first recording of a file, and before MPEG audio that follows another one."""
+MOST_ZEROS = 1 << 24
+"""So many bytes of zeros may stand before the first recording: a file of nothing but zeros is refused at once."""
 _OTHER_MEDIA = re.compile(rb"\x1aE\xdf\xa3|0&\xb2u|FLV\x01|RIFF....AVI |\0\0\x01\xba|....ftyp|G.{187}G", re.DOTALL)
 """Matroska, ASF, Flash, AVI, MPEG program streams, MP4 and MPEG transport streams: MPEG audio in them is in pieces."""
 
@@ -56,7 +58,7 @@ class Part:
 
 def first_part(content: Content) -> Part:
     """The first recording in a file; of no kind where none is found. Raises OSError."""
-    begin = signatures.behind_padding(content, 0)
+    begin = signatures.behind_padding(content, 0, MOST_ZEROS)
     part = _part_at(content, begin)
     if part is not None:
         return part
@@ -72,7 +74,7 @@ def part_behind_damage(content: Content) -> Part | None:
     """
     if _OTHER_MEDIA.match(content.at(0, 200)):
         return None
-    begin = signatures.behind_padding(content, 0)
+    begin = signatures.behind_padding(content, 0, MOST_ZEROS)
     part = _next_part(content, begin, begin + MOST_JUNK_BYTES)
     info = flac.headless(content, begin, MOST_JUNK_BYTES) if part is None else None
     return part if info is None else Part(info.begin, Kind.FLAC, flac=info)

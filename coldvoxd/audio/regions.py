@@ -98,10 +98,10 @@ class Region:
     is_regular: bool = True
     """libsndfile finds the sound by itself, if its size is right and nothing else stands in the file."""
 
-    @property
-    def seconds(self) -> float:
-        """What its header says, about; 0 where it doesn't."""
-        return (self.promised or 0) / max(self.bytes_per_s, 1)
+    def seconds(self, content: Content) -> float:
+        """What its header says, about; where it doesn't, what the rest of the file is at most. Raises OSError."""
+        held = max(content.size - self.begin, 0)
+        return (held if self.promised is None else self.promised) / max(self.bytes_per_s, 1)
 
     def first_stream(self, content: Content) -> Stream:
         """Some of its first sound, to look at. Raises OSError."""

@@ -25,6 +25,7 @@ _TAG_BYTES = 128
 _ENHANCED_TAG_BYTES = 227
 _LYRICS = b"LYRICSBEGIN"
 _MOST_LYRICS_BYTES = 1 << 20
+_ZEROS = bytes(READ_BYTES)
 
 
 class Kind(Enum):
@@ -76,10 +77,13 @@ def find(content: Content, offset: int, end: int | None = None) -> int | None:
     return None
 
 
-def behind_padding(content: Content, offset: int) -> int:
-    """The offset behind the tags and zeros that stand here; `offset` where there are none. Raises OSError."""
+def behind_padding(content: Content, offset: int, most_zeros: int | None = None) -> int:
+    """The offset behind the tags and zeros that stand here; `offset` where there are none. Raises OSError.
+
+    Within longer runs of zeros than `most_zeros` bytes, the offset is that of the next zero.
+    """
     while True:
-        behind = behind_zeros(content, offset)
+        behind = behind_zeros(content, offset, None if most_zeros is None else offset + most_zeros)
         if behind >= content.size:
             return behind
         tag = tag_bytes(content.at(behind, _MOST_LYRICS_BYTES if content.at(behind, 11) == _LYRICS else 32))
@@ -88,12 +92,11 @@ def behind_padding(content: Content, offset: int) -> int:
         offset = min(behind + tag, content.size)
 
 
-def behind_zeros(content: Content, offset: int) -> int:
-    """The offset of the next byte that is not zero, or of the end of the file. Raises OSError."""
-    for piece in content.from_offset(offset):
-        rest = piece.lstrip(b"\0")
-        if rest:
-            return offset + len(piece) - len(rest)
+def behind_zeros(content: Content, offset: int, end: int | None = None) -> int:
+    """The offset of the next byte that is not zero; `end`, or the end of the file, where all are. Raises OSError."""
+    for piece in content.from_offset(offset, end):
+        if piece != _ZEROS[: len(piece)]:
+            return offset + len(piece) - len(piece.lstrip(b"\0"))
         offset += len(piece)
     return offset
 

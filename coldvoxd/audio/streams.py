@@ -95,9 +95,14 @@ class Window:
         """Pass `count` bytes, which need not be there."""
         self.offset += count
 
-    def skip_to(self, pattern: bytes) -> None:
-        """Pass everything before the next `pattern`, or the rest of the file where there is none."""
+    def skip_to(self, pattern: bytes, end: int | None = None) -> None:
+        """Pass everything before the next `pattern`, or the rest of the file where there is none.
+
+        From the offset `end` on, which may be passed, there is no need to find one.
+        """
         while len(self.peek(len(pattern))) == len(pattern):
+            if end is not None and self.offset >= end:
+                return
             found = self._held.find(pattern, self.offset - self._held_from)
             if found >= 0:
                 self.offset = self._held_from + found
