@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.gpuhealth import MIB, Effect, Verdict
 from coldvoxd.core.metrics import CardFigures
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu.watch import Watch
-from coldvoxd.switch import Switch
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,44 @@ GIVING_BACK_S = 5.0
 """How long sessions may take to give their memory back."""
 
 
+class GuardedRecognition(Protocol):
+    """What the guard needs of recognition."""
+
+    @property
+    def accelerator_name(self) -> str:
+        """As the settings call it; empty where nothing but the CPU is wanted."""
+        ...
+
+    @property
+    def on_accelerator(self) -> bool:
+        """Whether the accelerator serves."""
+        ...
+
+    @property
+    def on_accelerator_since_s(self) -> float:
+        """When it last came into use; loop time."""
+        ...
+
+    @property
+    def resting(self) -> bool:
+        """Whether the accelerator was released because nobody dictates."""
+        ...
+
+    @property
+    def asleep(self) -> bool:
+        """Whether the machine is about to suspend, or is suspended."""
+        ...
+
+    def needed(self) -> None:
+        """Load an accelerator that was released."""
+
+    def rest(self) -> None:
+        """Release the accelerator, if it serves."""
+
+    def on_health(self, effect: Effect) -> None:
+        """Move recognition as the card's health demands."""
+
+
 class CardKeeper:
     """Owns the watch. Event loop only; a CardWatch, also before `keep`.
 
@@ -32,7 +70,7 @@ class CardKeeper:
     def __init__(self, settings: GpuSettings, busy_until_s: Callable[[], float]) -> None:
         self._settings = settings
         self._busy_until_s = busy_until_s
-        self._recognition: Switch | None = None
+        self._recognition: GuardedRecognition | None = None
         self._watch = Watch(settings, self._on_health, worthwhile=self._worthwhile)
         self._measuring = False
         self._kept_bytes: int | None = 0
@@ -65,7 +103,7 @@ class CardKeeper:
     def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
         return self._watch.refined(fault_class, reason)
 
-    async def keep(self, recognition: Switch) -> None:
+    async def keep(self, recognition: GuardedRecognition) -> None:
         """Watch, and put the card to rest when the time has come, until cancelled."""
         self._recognition = recognition
         async with asyncio.TaskGroup() as tasks:
@@ -98,7 +136,7 @@ class CardKeeper:
         if self._recognition is not None:
             self._recognition.on_health(effect)
 
-    async def _rest(self, recognition: Switch) -> None:
+    async def _rest(self, recognition: GuardedRecognition) -> None:
         loop = asyncio.get_running_loop()
         last_s = loop.time()
         while True:
@@ -109,7 +147,7 @@ class CardKeeper:
             if idle_s and recognition.on_accelerator and loop.time() - last_s >= idle_s:
                 await self._give_back(recognition)
 
-    async def _give_back(self, recognition: Switch) -> None:
+    async def _give_back(self, recognition: GuardedRecognition) -> None:
         """Let go of the sessions, and see what of the card's memory stays with this process."""
         began_s = asyncio.get_running_loop().time()
         self._measuring = True

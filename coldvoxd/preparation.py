@@ -8,8 +8,8 @@ from typing import Protocol
 from coldvoxd.core.errors import ColdvoxError, UnitRefused
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.models import find_model
+from coldvoxd.models.cpu_precision import cpu_precision
 from coldvoxd.models.prepared import is_wanted
-from coldvoxd.recognizers import cpu_precision
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from coldvoxd.golden import believed, clip
 from coldvoxd.ladder import Golden, Ladder
 from coldvoxd.models import find_model
 from coldvoxd.models.converted import find_converted
+from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.find import shortened
 from coldvoxd.models.golden import recorded, truths
 from coldvoxd.models.prepared import find_form
@@ -30,7 +31,6 @@ from coldvoxd.virtual.accelerator import VirtualAccelerator
 log = logging.getLogger(__name__)
 
 VIRTUAL = "virtual:"
-SAME = "same"
 
 Wrap = Callable[[Session], Session]
 
@@ -143,13 +143,6 @@ def open_on_cpu(
     log.warning("%s hears too little of the golden clip in %s; fp32 takes its place", settings.name, files.precision)
     recognizer.close()
     return _opened(in_fp32, settings, packed=packed, wrap=wrap)
-
-
-def cpu_precision(settings: ModelSettings) -> Precision:
-    """In which precision the CPU serves here or stands by, as far as the model has it."""
-    alone = (settings.provider == AUTO and likely_accelerator() is None) or settings.provider == CPU
-    own = alone or settings.standby_precision == SAME
-    return Precision.on_cpu(settings.precision if own else settings.standby_precision)
 
 
 @_faults_explained()

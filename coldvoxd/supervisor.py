@@ -9,10 +9,10 @@ from dataclasses import replace
 from coldvoxd.core import failover
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ResourcesExhausted
 from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason
-from coldvoxd.core.gpuhealth import Verdict
+from coldvoxd.core.gpuhealth import CardWatch, Verdict
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.pieces import moved_back, varied
-from coldvoxd.core.ports import CardWatch, MissingModel
+from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import SAMPLE_RATE, ChangeReason, EngineStatus, Hypothesis, Utterance
 from coldvoxd.ground import Ground

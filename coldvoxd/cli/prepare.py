@@ -35,9 +35,9 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd import settings
     from coldvoxd.core.values import AUTO_PRECISION, Precision
     from coldvoxd.models import find_model
+    from coldvoxd.models.cpu_precision import cpu_precision
     from coldvoxd.models.prepared import StoredForm
     from coldvoxd.preparing import prepare
-    from coldvoxd.recognizers import cpu_precision
 
     os.nice(10)  # minutes of work that nobody waits for
     chosen = settings.load().model

@@ -12,6 +12,7 @@ condition is the one told.
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Protocol
 
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
@@ -267,3 +268,20 @@ def _memory(state: Health, told: bool, settings: GpuSettings) -> Verdict | None:
         return None
     message = f"the graphics card has {free // MIB} MiB of memory free, {wanted // MIB} MiB are wanted"
     return Verdict(FaultClass.UNHEALTHY, Reason.GPU_OUT_OF_MEMORY, message)
+
+
+class CardWatch(Protocol):
+    """Knows the health of the graphics card that an accelerator is on. Event loop only."""
+
+    @property
+    def condition(self) -> Verdict | None:
+        """What speaks against the card at present."""
+        ...
+
+    async def fresh(self, limit_s: float) -> None:
+        """Wait for a look at it that is not old, but no longer than the limit. What it shows was told before this returns."""
+        ...
+
+    def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
+        """What a run's own fault means together with what is known of the card."""
+        ...

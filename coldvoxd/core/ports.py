@@ -11,8 +11,6 @@ import numpy.typing as npt
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.endpointing import Event as EndpointEvent
 from coldvoxd.core.errors import ColdvoxError, NotReady
-from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.gpuhealth import Verdict
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.microphones import Policy
 from coldvoxd.core.problems import Problem
@@ -60,23 +58,6 @@ class Recognizer(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-class CardWatch(Protocol):
-    """Knows the health of the graphics card that an accelerator is on. Event loop only."""
-
-    @property
-    def condition(self) -> Verdict | None:
-        """What speaks against the card at present."""
-        ...
-
-    async def fresh(self, limit_s: float) -> None:
-        """Wait for a look at it that is not old, but no longer than the limit. What it shows was told before this returns."""
-        ...
-
-    def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
-        """What a run's own fault means together with what is known of the card."""
-        ...
 
 
 class SpeechDetector(Protocol):
