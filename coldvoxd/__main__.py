@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.arguments import command_line
 from coldvoxd.core.errors import ColdvoxError, LibraryUnusable, NameTaken, SettingsError
-from coldvoxd.core.replacing import Handover
+from coldvoxd.host.replacing import Handover
 
 log = logging.getLogger("coldvoxd")
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     set_up_logging(chosen.log.level)
     try:
         from coldvoxd.daemon import Daemon
-        from coldvoxd.replacement import handed_over, replace_process
+        from coldvoxd.host.replacement import handed_over, replace_process
     except (ImportError, OSError) as error:
         log.critical("%s", LibraryUnusable.because(error))
         return EXIT_SETTINGS

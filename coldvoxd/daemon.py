@@ -11,40 +11,40 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from coldvoxd import basedirs
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
-from coldvoxd.capture import CaptureCondition, CaptureKeeper, CaptureState
-from coldvoxd.card import CardKeeper
-from coldvoxd.channelselector import ChannelSelector
+from coldvoxd.capture.capture import CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.capture.microphone import MicrophoneKeeper
 from coldvoxd.core import channels, notice
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone
-from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, State
-from coldvoxd.engine import Engine
-from coldvoxd.fetching import ModelFetching
-from coldvoxd.files import FileJobs
-from coldvoxd.microphone import MicrophoneKeeper
-from coldvoxd.outcomes import Outcomes
-from coldvoxd.pipeline import Pipeline
-from coldvoxd.power import PowerWatch
-from coldvoxd.preparation import have_prepared
-from coldvoxd.recognizers import VIRTUAL, engine_at_start, ladder
-from coldvoxd.recovery import Recovery
-from coldvoxd.replacement import Replacement
-from coldvoxd.sleep import SleepWatch
-from coldvoxd.spool import Spool, runtime_directory
-from coldvoxd.supervisor import Supervisor
-from coldvoxd.switch import Switch
-from coldvoxd.systemd import Notifier, watchdog_interval_s
+from coldvoxd.crash_recovery.recovery import Recovery
+from coldvoxd.crash_recovery.spool import Spool, runtime_directory
+from coldvoxd.dictation.channelselector import ChannelSelector
+from coldvoxd.dictation.outcomes import Outcomes
+from coldvoxd.dictation.pipeline import Pipeline
+from coldvoxd.files.files import FileJobs
+from coldvoxd.gpu.card import CardKeeper
+from coldvoxd.host.power import PowerWatch
+from coldvoxd.host.replacement import Replacement
+from coldvoxd.host.replacing import Handover
+from coldvoxd.host.sleep import SleepWatch
+from coldvoxd.host.systemd import Notifier, watchdog_interval_s
+from coldvoxd.host.vitals import Vitals
+from coldvoxd.models.fetching import ModelFetching
+from coldvoxd.models.preparation import have_prepared
+from coldvoxd.recognition.engine import Engine
+from coldvoxd.recognition.recognizers import VIRTUAL, engine_at_start, ladder
+from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.switch import Switch
+from coldvoxd.userdirs import basedirs
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.microphone import VirtualMicrophone
-from coldvoxd.vitals import Vitals
 
 log = logging.getLogger(__name__)
 

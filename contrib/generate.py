@@ -17,8 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.core import dictation, endpointing, errors, failover, sleeping  # noqa: E402 - the checkout's own
-from coldvoxd.settings import describe, example, toml_value  # noqa: E402
+from coldvoxd.core import endpointing, errors, failover  # noqa: E402
+from coldvoxd.dictation import dictation  # noqa: E402
+from coldvoxd.host import sleeping  # noqa: E402 - the checkout's own
+from coldvoxd.settings_file import describe, example, toml_value  # noqa: E402
 
 XML = ROOT / "dbus/org.coldvox.Daemon1.xml"
 README = ROOT / "README.md"

@@ -20,15 +20,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.core.errors import ProviderUnavailable  # noqa: E402
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance  # noqa: E402
-from coldvoxd.golden import clip  # noqa: E402
-from coldvoxd.ladder import Ladder  # noqa: E402
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
+from coldvoxd.golden.golden import clip  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.models.find import BUNDLED  # noqa: E402
-from coldvoxd.standby import Readiness  # noqa: E402
-from coldvoxd.supervisor import Supervisor  # noqa: E402
+from coldvoxd.recognition.ladder import Ladder  # noqa: E402
+from coldvoxd.recognition.standby import Readiness  # noqa: E402
+from coldvoxd.recognition.supervisor import Supervisor  # noqa: E402
 
 PATIENCE_S = 300.0
 FIGURES = {

@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from coldvoxd.asr.configuration import ParakeetConfiguration
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, Precision
+from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.models.convert import convert
 from coldvoxd.models.converted import files_of, find_converted

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
-from coldvoxd.core.quietgate import QuietGate
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
+from coldvoxd.dictation.quietgate import QuietGate
 from coldvoxd.vad.silero import SileroDetector
 
 RATIOS_DB = (40, 20, 10, 5, 0)

@@ -37,16 +37,16 @@ import soxr
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.core import endpointing  # noqa: E402
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa: E402
 from coldvoxd.core.levels import level_db  # noqa: E402
-from coldvoxd.core.quietgate import QuietGate  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Precision, Utterance  # noqa: E402
+from coldvoxd.dictation.quietgate import QuietGate  # noqa: E402
+from coldvoxd.dictation.recording import SPEECH_PROBABILITY  # noqa: E402
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
+from coldvoxd.files.transcription import transcribe_file  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
-from coldvoxd.recording import SPEECH_PROBABILITY  # noqa: E402
-from coldvoxd.transcription import transcribe_file  # noqa: E402
 from coldvoxd.vad.silero import SileroDetector  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
 from coldvoxd.virtual.sound import SILENCE  # noqa: E402

@@ -42,7 +42,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 set_up "$level"
 cd "$root"
 export PATH=$venv/bin:$PATH
-export ORT_DISABLE_TELEMETRY=1 # for those that load ONNX Runtime past coldvoxd.ort, such as the peer library
+export ORT_DISABLE_TELEMETRY=1 # for those that load ONNX Runtime past coldvoxd.native.ort, such as the peer library
 
 # How long the tests' sound server is gone or frozen; see tests/support/login.py.
 [[ $level == system ]] && export COLDVOX_TEST_FAULT_S=${COLDVOX_TEST_FAULT_S:-60}

@@ -15,7 +15,7 @@ from dbus_next import DBusError, Message, MessageFlag, Variant
 
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
-from coldvoxd.bus.notifications import show
+from coldvoxd.bus.peers.notifications import show
 from coldvoxd.bus.signals import Source
 from coldvoxd.core import errors
 

@@ -10,13 +10,13 @@ from typing import Any
 from dbus_next import DBusError, Message, MessageFlag, MessageType
 from dbus_next.service import ServiceInterface
 
-from coldvoxd import basedirs
 from coldvoxd.bus.contract import OBJECT_PATH, introspection
 from coldvoxd.bus.receiving import ReceivingBus
 from coldvoxd.bus.replies import Reply
 from coldvoxd.bus.sending import PatientSocket
 from coldvoxd.bus.signals import BUS, Signals
 from coldvoxd.core.errors import BusUnavailable, shown
+from coldvoxd.userdirs import basedirs
 
 CONNECT_LIMIT_S = 10.0
 FLUSH_LIMIT_S = 1.0

@@ -12,10 +12,10 @@ from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
 from coldvoxd.bus.enginecalls import EngineCalls
 from coldvoxd.bus.filecalls import FileCalls, outcome_body
 from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
-from coldvoxd.bus.notifications import notification
-from coldvoxd.bus.screenlock import ScreenLock
+from coldvoxd.bus.peers.notifications import notification
+from coldvoxd.bus.peers.screenlock import ScreenLock
+from coldvoxd.bus.peers.units import Units
 from coldvoxd.bus.text import bus_text
-from coldvoxd.bus.units import Units
 from coldvoxd.bus.words import words_body
 from coldvoxd.core.errors import ColdvoxError, NameTaken
 from coldvoxd.core.notice import Notice

@@ -4,11 +4,11 @@ import os
 from argparse import Namespace
 from collections.abc import Iterator
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.cli.exits import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.core.settings import Settings
-from coldvoxd.settings import SettingDoc
+from coldvoxd.settings_file import SettingDoc
 
 
 def config(arguments: Namespace, output: Output) -> Exit:

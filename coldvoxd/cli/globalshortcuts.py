@@ -26,8 +26,8 @@ from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.globalshortcuts import INTERFACE, Shortcut, bind
-from coldvoxd.bus.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
+from coldvoxd.bus.peers.globalshortcuts import INTERFACE, Shortcut, bind
+from coldvoxd.bus.peers.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
 from coldvoxd.cli import desktopentry
 from coldvoxd.cli.keypresses import FAILED, Dictation, EventClock, Presses, start_after_last, toggle_after_last
 from coldvoxd.cli.output import Output

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvoxd import basedirs
 from coldvoxd.core.errors import NotInstallable
+from coldvoxd.userdirs import basedirs
 
 PROGRAM = "coldvoxd"
 SERVICE = "coldvoxd.service"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from coldvoxd import __version__, settings
+from coldvoxd import __version__
+from coldvoxd import settings_file as settings
 from coldvoxd.arguments import command_line as daemon_command_line
 from coldvoxd.cli.arguments import command_line
 

@@ -43,7 +43,7 @@ def model(arguments: Namespace, output: Output) -> Exit:
 
 
 def _settings() -> "ModelSettings":
-    from coldvoxd import settings
+    from coldvoxd import settings_file as settings
 
     return settings.load().model
 
@@ -244,8 +244,8 @@ def _find(arguments: Namespace) -> "InstalledModel":
 
 
 def _place(found: "InstalledModel") -> str:
-    from coldvoxd.basedirs import APPLICATION, data_home
     from coldvoxd.models.find import bundled_directory, cache_directory
+    from coldvoxd.userdirs.basedirs import APPLICATION, data_home
 
     if found.directory == bundled_directory():
         return "bundled"

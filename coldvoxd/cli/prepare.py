@@ -32,12 +32,12 @@ class Told:
 
 def prepare_model(arguments: Namespace, output: Output) -> Exit:
     """Make the prepared form of a model, where there is none; before it the precision itself. Raises ColdvoxError."""
-    from coldvoxd import settings
+    from coldvoxd import settings_file as settings
     from coldvoxd.core.values import AUTO_PRECISION, Precision
     from coldvoxd.models import find_model
     from coldvoxd.models.cpu_precision import cpu_precision
     from coldvoxd.models.prepared import StoredForm
-    from coldvoxd.preparing import prepare
+    from coldvoxd.preparation.preparing import prepare
 
     os.nice(10)  # minutes of work that nobody waits for
     chosen = settings.load().model
@@ -82,7 +82,7 @@ def _is_there(name: str, precision: "Precision") -> bool:
 def _converted(name: str, precision: "Precision", output: Output) -> "ModelFiles":
     from coldvoxd.core.errors import ModelInvalid, ProviderFault
     from coldvoxd.core.values import Precision
-    from coldvoxd.golden import hear, record
+    from coldvoxd.golden.golden import hear, record
     from coldvoxd.models import find_model
     from coldvoxd.models.convert import convert
 
@@ -106,7 +106,7 @@ def _tell(made: "ModelFiles", output: Output) -> Exit:
 def record_golden(name: str, precision: "Precision", output: Output) -> None:
     """Keep what the CPU says of the golden clip, for the daemon's judgement of a GPU. The fetch counts without it."""
     from coldvoxd.core.errors import ProviderFault
-    from coldvoxd.golden import record
+    from coldvoxd.golden.golden import record
     from coldvoxd.models import find_model
 
     try:

@@ -25,8 +25,8 @@ from coldvoxd.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from coldvoxd.asr.parakeet import ParakeetRecognizer
     from coldvoxd.core.values import Word
+    from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 
 _ASK_AGAIN_S = 1.0
 """Where the daemon has as many files as it takes, it is asked again after so long."""
@@ -143,7 +143,7 @@ async def _begun(
 
 
 def _locally(arguments: Namespace, output: Output) -> Exit:
-    from coldvoxd.transcription import transcribe_file
+    from coldvoxd.files.transcription import transcribe_file
     from coldvoxd.vad.silero import SileroDetector
 
     recognizer = _open_recognizer(arguments)
@@ -179,11 +179,11 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
 
 
 def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
-    from coldvoxd import settings
-    from coldvoxd.asr.parakeet import ParakeetRecognizer
+    from coldvoxd import settings_file as settings
     from coldvoxd.core.values import Precision
+    from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
     from coldvoxd.models import find_model
-    from coldvoxd.ort import AUTO, CPU, likely_accelerator
+    from coldvoxd.native.ort import AUTO, CPU, likely_accelerator
 
     model = settings.load().model
     files = find_model(arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision))

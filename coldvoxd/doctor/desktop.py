@@ -5,12 +5,12 @@ import configparser
 from collections.abc import Iterator
 from pathlib import Path
 
-from coldvoxd import basedirs
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.contract import BUS_NAME
 from coldvoxd.bus.look import BusView, look
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
+from coldvoxd.userdirs import basedirs
 
 UNIT = "coldvoxd.service"
 ACTIVATION_FILE = f"{BUS_NAME}.service"

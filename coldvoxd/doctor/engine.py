@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.core.errors import ColdvoxError, ProviderUnavailable, SettingsError
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.doctor.software import INSTALL_AGAIN
@@ -21,7 +21,7 @@ def check() -> Iterator[Finding | Doing]:
     yield from wheels(_installed())
     yield Doing("engine", "loading ONNX Runtime", INSTALL_AGAIN)
     try:
-        from coldvoxd import ort
+        from coldvoxd.native import ort
     except (ImportError, OSError) as error:
         yield fail("engine", f"ONNX Runtime can't be loaded: {error}", INSTALL_AGAIN)
         return
@@ -71,7 +71,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 def _sessions(ladder: list[str]) -> Iterator[Finding | Doing]:
     """A real session on the first of them that gives one; the CPU comes last, as in the daemon."""
-    from coldvoxd import ort
+    from coldvoxd.native import ort
 
     for name in ladder:
         yield Doing("provider", f"opening a session on {name}", 'set `provider = "cpu"` under [model]')

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd import basedirs, settings
+from coldvoxd import settings_file as settings
 from coldvoxd.audio import jack, soundserver
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.core.errors import CaptureFault, SettingsError, UnknownDevice
@@ -18,6 +18,7 @@ from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
+from coldvoxd.userdirs import basedirs
 
 LISTEN_S = 1.0
 PATIENCE_S = 5.0

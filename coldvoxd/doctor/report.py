@@ -5,7 +5,8 @@ import platform
 import subprocess
 from collections.abc import Iterable, Iterator
 
-from coldvoxd import __version__, settings
+from coldvoxd import __version__
+from coldvoxd import settings_file as settings
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.doctor.finding import Finding
 from coldvoxd.doctor.redaction import Person, redacted

@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from coldvoxd import basedirs, settings
+from coldvoxd import settings_file as settings
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.models.find import BUNDLED, cache_directory, find_model
+from coldvoxd.userdirs import basedirs
 
 MODEL_BYTES = 3_000_000_000
 """The largest published model, and some room."""

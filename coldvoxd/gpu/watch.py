@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from coldvoxd.core import gpuhealth
 from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.gpuhealth import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
 from coldvoxd.core.settings import GpuSettings
+from coldvoxd.gpu import gpuhealth
+from coldvoxd.gpu.gpuhealth import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
 from coldvoxd.gpu.nvml import Card, NoLibrary
-from coldvoxd.lane import Lane
+from coldvoxd.native.lane import Lane
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from coldvoxd import basedirs
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.values import Precision
 from coldvoxd.models.published import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
+from coldvoxd.userdirs import basedirs
 
 FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")

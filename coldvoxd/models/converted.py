@@ -10,7 +10,7 @@ from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.find import find_model
 from coldvoxd.models.names import CONFIGURATION, VOCABULARY
-from coldvoxd.models.onnxfile import external_files
+from coldvoxd.onnx_graph.onnxfile import external_files
 
 
 @dataclass(frozen=True, slots=True)

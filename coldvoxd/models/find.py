@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from coldvoxd import basedirs
-from coldvoxd.basedirs import APPLICATION
 from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ResourcesExhausted
 from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.catalog import fetch_hint
 from coldvoxd.models.layout import model_files, precisions
+from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs.basedirs import APPLICATION
 
 BUNDLED = "mini"
 """The small model inside the package; used where it is asked for by this name, never in another's place."""

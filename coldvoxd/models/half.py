@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
-import coldvoxd.ort  # noqa: F401 - before ONNX Runtime itself, whose reports it turns off
+import coldvoxd.native.ort  # noqa: F401 - before ONNX Runtime itself, whose reports it turns off
 
 # isort: split
 import onnx

@@ -11,12 +11,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvoxd.basedirs import APPLICATION, cache_home
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
 from coldvoxd.models.layout import model_files
-from coldvoxd.models.onnxfile import external_files
-from coldvoxd.ort import CPU, bound_to
+from coldvoxd.native.ort import CPU, bound_to
+from coldvoxd.onnx_graph.onnxfile import external_files
+from coldvoxd.userdirs.basedirs import APPLICATION, cache_home
 
 FORMAT = 4
 """Changes with what is written in a form."""

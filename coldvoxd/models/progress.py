@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvoxd import basedirs
-from coldvoxd.private import create_private
+from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs.private import create_private
 
 RUNTIME_DIRECTORY = "coldvoxd-model"
 FILE = "progress.json"

@@ -15,7 +15,7 @@ from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
-from coldvoxd.ort import Session
+from coldvoxd.native.ort import Session
 
 MESSAGES = {
     "memory": "CUDA failure 2: out of memory",

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from coldvoxd.company import Company
 from coldvoxd.models.find import bundled_directory
+from coldvoxd.preparation.company import Company
 from contrib.bench import dictation, loading, machine, plot, profiling, recognition, report
 from contrib.bench.engines import ONNX_ASR, SHERPA_ONNX
 from contrib.bench.figures import Figure

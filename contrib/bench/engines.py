@@ -44,12 +44,12 @@ class Ours:
     packed, prepared = True, True
 
     def __init__(self, model: Path, precision: str, threads: int) -> None:
-        from coldvoxd.asr.parakeet import ParakeetRecognizer
         from coldvoxd.core.values import Precision
+        from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+        from coldvoxd.files.transcription import transcribe_file
         from coldvoxd.models.find import find_model
         from coldvoxd.models.prepared import find_form
-        from coldvoxd.ort import physical_cores
-        from coldvoxd.transcription import transcribe_file
+        from coldvoxd.native.ort import physical_cores
         from coldvoxd.vad.silero import SileroDetector
 
         own = 0 if threads == physical_cores() else threads

@@ -31,7 +31,7 @@ def main() -> int:
 
 def leave_profiles(directory: Path) -> None:
     """Have each ONNX Runtime session of ours write `ort-NUMBER_...json` there when it is closed."""
-    from coldvoxd import ort
+    from coldvoxd.native import ort
 
     numbers, plain = itertools.count(), ort.session_options
 

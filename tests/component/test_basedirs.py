@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd import basedirs, settings
-from coldvoxd.basedirs import ignored
+from coldvoxd import settings_file as settings
 from coldvoxd.bus.connection import session_address
 from coldvoxd.cli.installing import Places
 from coldvoxd.core.errors import BusUnavailable
+from coldvoxd.crash_recovery.spool import runtime_directory
 from coldvoxd.doctor.desktop import activation_files
 from coldvoxd.models import find
 from coldvoxd.models.prepared import forms_directory
 from coldvoxd.models.progress import progress_file
-from coldvoxd.spool import runtime_directory
+from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs.basedirs import ignored
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon
 from tests.support.environment import environment

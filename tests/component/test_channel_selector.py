@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.channelselector import ChannelSelector
 from coldvoxd.core import spooling
 from coldvoxd.core.channels import AUTO, Channel, parse
 from coldvoxd.core.endpointing import EndpointState, Scored
@@ -29,8 +28,9 @@ from coldvoxd.core.values import (
     SessionOptions,
     Utterance,
 )
-from coldvoxd.pipeline import Pipeline
-from coldvoxd.spool import Spool
+from coldvoxd.crash_recovery.spool import Spool
+from coldvoxd.dictation.channelselector import ChannelSelector
+from coldvoxd.dictation.pipeline import Pipeline
 from coldvoxd.vad.silero import SileroDetector
 from tests.component.test_channels import ANNA, REPORT, bangs, channels_of, noise
 from tests.support.speech import Wave

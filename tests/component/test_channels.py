@@ -8,12 +8,12 @@ import pytest
 import soundfile
 import soxr
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.channels import AUTO, MIX, Channel, parse
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.values import SAMPLE_RATE, Precision
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.models import find_model
-from coldvoxd.transcription import transcribe_file
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.speech import samples
 

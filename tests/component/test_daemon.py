@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from coldvoxd.bus.contract import ENGINE
-from coldvoxd.ort import available_providers
+from coldvoxd.native.ort import available_providers
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon
 from tests.support.eventually import eventually

@@ -12,14 +12,14 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from coldvoxd.asr.decoder import CutDecoder, Decoder, WholeDecoder, faster, open_decoder
-from coldvoxd.asr.halves import cut
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ModelInvalid, ProviderFault
-from coldvoxd.core.tdt import decode_greedy
 from coldvoxd.core.values import Precision
+from coldvoxd.engines.parakeet.decoder import CutDecoder, Decoder, WholeDecoder, faster, open_decoder
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.models import find_model
-from coldvoxd.ort import Session, open_session
+from coldvoxd.native.ort import Session, open_session
+from coldvoxd.onnx_graph.halves import cut
 from tests.support.speech import mini, samples
 from tests.support.tiny_graphs import write_tiny_parakeet
 
@@ -125,8 +125,8 @@ class Scored:
 
 
 def _features(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    from coldvoxd.asr.silence import without_exact_silence
     from coldvoxd.core.features import log_mel
+    from coldvoxd.engines.parakeet.silence import without_exact_silence
 
     return log_mel(without_exact_silence(wave), 128)
 

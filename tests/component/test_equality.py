@@ -9,12 +9,12 @@ import numpy.typing as npt
 import onnx_asr
 import pytest
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.features import log_mel
-from coldvoxd.core.tdt import decode_greedy
 from coldvoxd.core.values import Precision, Token
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.models import find_model
-from coldvoxd.ort import session_options
+from coldvoxd.native.ort import session_options
 from tests.support.exact import exact_log_mel
 from tests.support.speech import Wave, mini, samples, variations
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ModelMissing, ProviderFault, RecognitionFailed, Stopped
 from coldvoxd.core.failover import FaultClass, Phase, Reason
 from coldvoxd.core.metrics import Count
@@ -22,13 +21,14 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.ladder import Golden, Ladder
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.ort import likely_accelerator
-from coldvoxd.recognizers import ladder
-from coldvoxd.rung import STANDARD, Limits, Rung
-from coldvoxd.standby import Readiness
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.native.ort import likely_accelerator
+from coldvoxd.recognition.ladder import Golden, Ladder
+from coldvoxd.recognition.recognizers import ladder
+from coldvoxd.recognition.rung import STANDARD, Limits, Rung
+from coldvoxd.recognition.standby import Readiness
+from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
 from coldvoxd.virtual.faults import FaultyRecognizer, Plan, Script, Wrap

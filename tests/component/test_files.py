@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd import files
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import (
     AlreadyActive,
@@ -39,12 +37,14 @@ from coldvoxd.core.values import (
     Precision,
     Utterance,
 )
-from coldvoxd.files import FileJobs, open_audio
-from coldvoxd.ladder import Ladder
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.files import files
+from coldvoxd.files.files import FileJobs, open_audio
+from coldvoxd.files.transcription import MOST_WARNINGS
 from coldvoxd.models import find_model
-from coldvoxd.supervisor import Supervisor
-from coldvoxd.switch import Switch
-from coldvoxd.transcription import MOST_WARNINGS
+from coldvoxd.recognition.ladder import Ladder
+from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.switch import Switch
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.eventually import eventually
 from tests.support.odd_audio import encoded

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coldvoxd.fuse import Fuse
+from coldvoxd.host.fuse import Fuse
 
 
 @pytest.fixture

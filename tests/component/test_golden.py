@@ -9,14 +9,14 @@ from pathlib import Path
 import onnx
 import pytest
 
-from coldvoxd import golden
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EngineStatus, ModelFiles, Precision
-from coldvoxd.ladder import Golden, Ladder
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.golden import golden
+from coldvoxd.golden.truths import record_path, recorded, truths, write_record
 from coldvoxd.models import find_model
-from coldvoxd.models.golden import record_path, recorded, truths, write_record
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.recognition.ladder import Golden, Ladder
+from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
 from coldvoxd.virtual.faults import Wrap

@@ -5,8 +5,8 @@ import threading
 
 import numpy as np
 
+from coldvoxd.capture.inbox import Delivery, Inbox
 from coldvoxd.core.values import Chunk
-from coldvoxd.inbox import Delivery, Inbox
 from tests.support.eventually import eventually
 
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from coldvoxd.lane import Lane
+from coldvoxd.native.lane import Lane
 from tests.support.eventually import eventually
 
 

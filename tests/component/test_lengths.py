@@ -3,13 +3,13 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.rung import Rung
-from coldvoxd.warming import Warming
+from coldvoxd.recognition.rung import Rung
+from coldvoxd.recognition.warming import Warming
 from tests.support.eventually import eventually
 from tests.support.speech import variations
 

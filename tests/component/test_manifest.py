@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import soundfile
 
-from coldvoxd.asr.silence import MIN_RUN_SAMPLES, zero_runs
 from coldvoxd.core.values import Precision
+from coldvoxd.engines.parakeet.silence import MIN_RUN_SAMPLES, zero_runs
 from coldvoxd.models.layout import precisions
 from tests.support.speech import manifest, mini, samples
 

@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper
 
-from coldvoxd.asr.masks import Masks, found_in
 from coldvoxd.core.features import log_mel
-from coldvoxd.ort import Session, open_session
+from coldvoxd.native.ort import Session, open_session
+from coldvoxd.onnx_graph.masks import Masks, found_in
 from tests.support.speech import mini, samples
 
 FP32 = mini() / "encoder-model.onnx"

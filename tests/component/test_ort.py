@@ -7,7 +7,14 @@ import onnxruntime
 import pytest
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
-from coldvoxd.ort import available_providers, full_name, open_session, physical_cores, session_options, short_name
+from coldvoxd.native.ort import (
+    available_providers,
+    full_name,
+    open_session,
+    physical_cores,
+    session_options,
+    short_name,
+)
 from tests.support.speech import mini
 from tests.support.tiny_graphs import BINS, write_tiny_parakeet
 

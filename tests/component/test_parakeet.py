@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault, ProviderUnavailable
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EndReason, Precision, Utterance
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
 from tests.support.speech import mini, samples
 from tests.support.tiny_graphs import Fault, write_tiny_parakeet

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.asr.pieces import cut
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, Stopped
 from coldvoxd.core.stop import Stop
-from coldvoxd.ort import Chain, Session, open_chain, open_session, write_prepared
+from coldvoxd.native.ort import Chain, Session, open_chain, open_session, write_prepared
+from coldvoxd.onnx_graph.pieces import cut
 from tests.support.speech import mini
 
 FEEDS: dict[str, npt.NDArray[Any]] = {

@@ -37,7 +37,7 @@ from coldvoxd.core.values import (
     Utterance,
     Word,
 )
-from coldvoxd.pipeline import Pipeline
+from coldvoxd.dictation.pipeline import Pipeline
 from tests.support.eventually import eventually
 
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE

@@ -14,7 +14,7 @@ import soundfile
 from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
 from coldvoxd.cli.wordless import MUTED
 from coldvoxd.core.values import SAMPLE_RATE
-from coldvoxd.core.wordless import NOTHING_HEARD
+from coldvoxd.dictation.wordless import NOTHING_HEARD
 from tests.support.audio import SoundServer
 from tests.support.bus import BusError, PrivateBus
 from tests.support.dictating import dictating, lost_words

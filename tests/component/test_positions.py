@@ -10,11 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from coldvoxd.asr.positions import Computed, Positions, found_in, tables_of
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model
-from coldvoxd.ort import open_session
+from coldvoxd.native.ort import open_session
+from coldvoxd.onnx_graph.positions import Computed, Positions, found_in, tables_of
 from tests.support.speech import mini, samples
 from tests.support.tiny_graphs import write_tiny_parakeet
 

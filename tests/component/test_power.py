@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from dbus_next import Variant
 
-from coldvoxd.bus.upower import NAME, PATH
-from coldvoxd.power import PowerWatch
+from coldvoxd.bus.peers.upower import NAME, PATH
+from coldvoxd.host.power import PowerWatch
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.eventually import eventually
 from tests.support.logind import MOCK, PYTHON
@@ -90,7 +90,7 @@ async def test_a_upower_that_ends_leaves_a_machine_on_mains(system: PrivateBus) 
 
 async def test_without_a_system_bus_the_machine_runs_on_mains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus")
-    monkeypatch.setattr("coldvoxd.power.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("coldvoxd.host.power.FIRST_PAUSE_S", 0.01)
     async with watching() as told:
         await asyncio.sleep(0)
         with PrivateBus() as bus:

@@ -13,15 +13,15 @@ import pytest
 
 from coldvoxd.core.errors import ModelInvalid, ProviderUnavailable
 from coldvoxd.core.failover import Reason, classify
-from coldvoxd.core.lengths import SECONDS
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
-from coldvoxd.golden import hear
+from coldvoxd.engines.parakeet.lengths import SECONDS
+from coldvoxd.golden.golden import hear
 from coldvoxd.models import find_model
 from coldvoxd.models.convert import convert
 from coldvoxd.models.find import bundled_directory
-from coldvoxd.recognizers import ladder, open_on_accelerator, virtual_accelerator
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.recognition.recognizers import ladder, open_on_accelerator, virtual_accelerator
+from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER
 
 

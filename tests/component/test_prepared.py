@@ -16,21 +16,22 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from coldvoxd import ort, preparation, preparing
-from coldvoxd.asr.masks import Masks, found_in
-from coldvoxd.asr.parakeet import ParakeetRecognizer
-from coldvoxd.asr.staged import StagedRecognizer
 from coldvoxd.core.errors import ModelInvalid, PrepareFault, UnitRefused
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, ModelFiles, Precision, Utterance
-from coldvoxd.models import find_model, prepared
-from coldvoxd.models.onnxfile import packed_offsets
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.staged import StagedRecognizer
+from coldvoxd.models import find_model, preparation, prepared
+from coldvoxd.models.preparation import have_prepared
 from coldvoxd.models.prepared import RECORD, find_form, fingerprint, stored_forms
-from coldvoxd.ort import physical_cores
-from coldvoxd.preparation import have_prepared
-from coldvoxd.preparing import prepare
-from coldvoxd.recognizers import open_on_cpu, open_staged
-from coldvoxd.threads import clearly_fastest, fastest_threads, least_s
+from coldvoxd.native import ort
+from coldvoxd.native.ort import physical_cores
+from coldvoxd.onnx_graph.masks import Masks, found_in
+from coldvoxd.onnx_graph.onnxfile import packed_offsets
+from coldvoxd.preparation import preparing
+from coldvoxd.preparation.preparing import prepare
+from coldvoxd.preparation.threads import clearly_fastest, fastest_threads, least_s
+from coldvoxd.recognition.recognizers import open_on_cpu, open_staged
 from tests.support.speech import mini, samples
 
 PLENTY = 1e9
@@ -319,7 +320,7 @@ def test_what_was_fastest_is_recorded_and_used(files: ModelFiles, monkeypatch: p
         return real(threads, **options)
 
     monkeypatch.setattr(ort, "session_options", watched)
-    monkeypatch.setattr("coldvoxd.asr.parakeet.physical_cores", lambda: 2)
+    monkeypatch.setattr("coldvoxd.engines.parakeet.parakeet.physical_cores", lambda: 2)
     ParakeetRecognizer.open(files, prepared=form)
     assert opened == [2, 1, 1]
     opened.clear()

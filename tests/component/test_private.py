@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.leftover import create
-from coldvoxd.spool import Spool
+from coldvoxd.crash_recovery.leftover import create
+from coldvoxd.crash_recovery.spool import Spool
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon
 

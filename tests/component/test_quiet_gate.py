@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.core.quietgate import SETTLED_FRAMES, QuietGate
 from coldvoxd.core.values import FRAME_SAMPLES
+from coldvoxd.dictation.quietgate import SETTLED_FRAMES, QuietGate
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.speech import samples
 

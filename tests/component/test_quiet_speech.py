@@ -10,15 +10,15 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.bus.contract import ENGINE
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import FRAME_SAMPLES, Frame, Gap, GapReason, Precision
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.models import find_model
-from coldvoxd.transcription import transcribe_file
 from coldvoxd.vad.silero import CONTEXT_SAMPLES, SileroDetector
 from coldvoxd.virtual.client import command
 from coldvoxd.virtual.sound import SILENCE

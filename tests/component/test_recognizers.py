@@ -8,10 +8,10 @@ import pytest
 
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
+from coldvoxd.golden.truths import write_record
 from coldvoxd.models import find_model
-from coldvoxd.models.golden import write_record
-from coldvoxd.recognizers import ladder
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.recognition.recognizers import ladder
+from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.client import command
 from tests.support.eventually import eventually
 from tests.support.speech import samples

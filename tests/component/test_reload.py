@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.bus.contract import ENGINE, MICROPHONE
 from coldvoxd.core.errors import NotReady
 from coldvoxd.daemon import Daemon
-from coldvoxd.settings import SettingDoc
+from coldvoxd.settings_file import SettingDoc
 from tests.support.audio import SoundServer
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon as running_daemon

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.core.replacing import Handover
 from coldvoxd.core.settings import ReplacementSettings
-from coldvoxd.replacement import STUCK_S, VARIABLE, Replacement, handed_over, uninterruptible
+from coldvoxd.host.replacement import STUCK_S, VARIABLE, Replacement, handed_over, uninterruptible
+from coldvoxd.host.replacing import Handover
 from tests.support.eventually import eventually, eventually_blocking
 from tests.support.user_manager import ROOT
 
@@ -143,8 +143,8 @@ def test_a_file_that_anybody_can_change_is_not_believed(tmp_path: Path) -> None:
 
 GENERATIONS = textwrap.dedent("""
     import json, os, sys
-    from coldvoxd.core.replacing import Handover
-    from coldvoxd.replacement import VARIABLE, handed_over, replace_process
+    from coldvoxd.host.replacing import Handover
+    from coldvoxd.host.replacement import VARIABLE, handed_over, replace_process
     past = handed_over()
     os.set_inheritable(os.open("/dev/null", os.O_RDONLY), True)  # as native libraries do
     print(json.dumps({

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.values import EndReason, Precision, Utterance
-from coldvoxd.memory import give_back
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.rung import LENGTH_FLOOR_S, Rung
+from coldvoxd.native.memory import give_back
+from coldvoxd.recognition.rung import LENGTH_FLOOR_S, Rung
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 
@@ -89,7 +89,7 @@ def test_freed_memory_is_kept_for_the_next_run_with_no_page_cleared_anew() -> No
     """In a process of its own: how the C library keeps memory is the process's."""
     program = """
 import resource
-from coldvoxd.memory import give_back, keep_freed, share_one_heap
+from coldvoxd.native.memory import give_back, keep_freed, share_one_heap
 share_one_heap()
 keep_freed()
 def faults(count, size):

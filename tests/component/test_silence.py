@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from coldvoxd.asr.silence import DITHER_RMS, MIN_RUN_SAMPLES, dither_rms, has_sound, without_exact_silence, zero_runs
+from coldvoxd.engines.parakeet.silence import (
+    DITHER_RMS,
+    MIN_RUN_SAMPLES,
+    dither_rms,
+    has_sound,
+    without_exact_silence,
+    zero_runs,
+)
 
 SPEECH = np.random.default_rng(0).normal(0, 0.1, 5_000).astype(np.float32)
 

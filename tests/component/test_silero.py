@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import InputFault, ModelInvalid
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision
-from coldvoxd.lane import Lane
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.ort import physical_cores
+from coldvoxd.native.lane import Lane
+from coldvoxd.native.ort import physical_cores
 from coldvoxd.vad.silero import MODEL, SileroDetector
 from tests.support.speech import samples
 

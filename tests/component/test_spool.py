@@ -16,8 +16,8 @@ import pytest
 from coldvoxd.core.errors import NotOwner, NotReady, RecognitionFailed
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EndReason, Hypothesis, StopReason, Utterance
-from coldvoxd.recovery import Recovery
-from coldvoxd.spool import SILENCE_BYTES, Spool, runtime_directory
+from coldvoxd.crash_recovery.recovery import Recovery
+from coldvoxd.crash_recovery.spool import SILENCE_BYTES, Spool, runtime_directory
 from tests.component.test_pipeline import Announced, CountingEngine, Scene
 from tests.support.eventually import eventually
 from tests.support.filesystem import fill, make_room, small_file_system

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, Hypothesis, Precision, Utterance
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.rung import Rung
+from coldvoxd.recognition.rung import Rung
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 from tests.support.tiny_graphs import write_tiny_parakeet

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import InputFault, ModelInvalid, ModelMissing, ProviderFault, RecognitionFailed
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.ladder import Ladder
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.rung import recognition_limit_s
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.recognition.ladder import Ladder
+from coldvoxd.recognition.rung import recognition_limit_s
+from coldvoxd.recognition.supervisor import Supervisor
 from tests.support.eventually import eventually
 
 STATUS = EngineStatus(model="mini", precision="fp32")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import (
     InvalidOption,
     LoadTimeout,
@@ -20,18 +19,19 @@ from coldvoxd.core.errors import (
     SettingsError,
 )
 from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.gpuhealth import Unwell, Verdict
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings, Settings
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.engine import Engine
-from coldvoxd.ladder import Ladder
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.gpu.gpuhealth import Unwell, Verdict
 from coldvoxd.models import find_model
-from coldvoxd.ort import available_providers
-from coldvoxd.supervisor import Supervisor
-from coldvoxd.switch import Switch
+from coldvoxd.native.ort import available_providers
+from coldvoxd.recognition.engine import Engine
+from coldvoxd.recognition.ladder import Ladder
+from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.switch import Switch
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
 from tests.support.eventually import eventually

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PRELUDE = "import os\nfrom coldvoxd.systemd import Notifier, watchdog_interval_s\nnotifier = Notifier()\n"
+PRELUDE = "import os\nfrom coldvoxd.host.systemd import Notifier, watchdog_interval_s\nnotifier = Notifier()\n"
 
 
 def run(program: str, **environment: str) -> str:

@@ -11,13 +11,13 @@ import pytest
 import soundfile
 import soxr
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.core.errors import FileFault, ProviderFault
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import FRAME_SAMPLES, Hypothesis, Precision, Utterance
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.files.transcription import Transcription, transcribe_file
 from coldvoxd.models import find_model
-from coldvoxd.transcription import Transcription, transcribe_file
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.speech import Wave, mini, samples
 from tests.support.tiny_graphs import HELLO, write_tiny_parakeet

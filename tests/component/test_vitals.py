@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coldvoxd.vitals import Vitals
+from coldvoxd.host.vitals import Vitals
 from tests.support.eventually import eventually
 
 

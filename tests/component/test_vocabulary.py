@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.asr.vocabulary import Vocabulary, confidence
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import Token
+from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
 
 V2 = ("<unk>", "▁t", "▁th", "a", "▁Hello", ",", "▁", "world", ".", "'", "s", "▁5", "0", "%", "<blk>")
 V3 = ("<unk>", "<|nospeech|>", "<pad>", "<|endoftext|>", "<|startoftranscript|>", "<|pnc|>", "▁na", "ï", "ve", "<blk>")

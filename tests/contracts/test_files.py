@@ -7,10 +7,11 @@ from pathlib import Path
 
 from coldvox_type import settings as typing_settings
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.core.spooling import _Kind, _records, read
 from coldvoxd.core.values import Precision
-from coldvoxd.models import converted, golden, manifest, prepared
+from coldvoxd.golden import truths as golden
+from coldvoxd.models import converted, manifest, prepared
 from coldvoxd.models.catalog import known_models
 from coldvoxd.models.find import find_model
 from tests.contracts.conftest import Frozen

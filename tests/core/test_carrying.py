@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from coldvoxd.core.carrying import packed, unpacked
 from coldvoxd.core.values import EndReason, Utterance
+from coldvoxd.dictation.carrying import packed, unpacked
 
 
 def test_what_is_packed_comes_out_again_to_the_last_bit() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from coldvoxd.core.dictation import TABLE, DictationState, Effect, Event, Phase, UnexpectedEvent, step
 from coldvoxd.core.errors import AlreadyActive, NoMicrophone, NotActive
 from coldvoxd.core.values import StopReason
+from coldvoxd.dictation.dictation import TABLE, DictationState, Effect, Event, Phase, UnexpectedEvent, step
 
 
 def after(*events: Event) -> tuple[DictationState, tuple[Effect, ...]]:

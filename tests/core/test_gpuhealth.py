@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.gpuhealth import (
+from coldvoxd.core.settings import GpuSettings
+from coldvoxd.gpu.gpuhealth import (
     MIB,
     NEEDED_BYTES,
     SUSPICION_S,
@@ -24,8 +25,7 @@ from coldvoxd.core.gpuhealth import (
     refined,
     step,
 )
-from coldvoxd.core.settings import GpuSettings
-from coldvoxd.core.xids import XIDS, XidKind, meaning
+from coldvoxd.gpu.xids import XIDS, XidKind, meaning
 
 SETTINGS = GpuSettings(min_free_mib=256, cool_by_c=8, braked_s=15.0, well_after_s=10.0)
 WELL = Sight(total_bytes=8192 * MIB, free_bytes=4096 * MIB, own_bytes=0, temperature_c=50, slowdown_c=90, uncorrected=0)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from coldvoxd.cli.plot import bars, extent
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.metrics import EDGES_S, KEPT_SAMPLES, CardFigures, Count, Metrics, Percentiles, Stage, nearest_rank
-from coldvoxd.core.plot import bars, extent
 from coldvoxd.core.values import GapReason, Hypothesis, StageSeconds, StopReason
 
 

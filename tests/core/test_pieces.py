@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from coldvoxd.core.pieces import PADDING_SAMPLES, joined, moved_back, quietest_sample, split, varied
 from coldvoxd.core.values import EndReason, Hypothesis, Token, Utterance, Word
+from coldvoxd.recognition.pieces import PADDING_SAMPLES, joined, moved_back, quietest_sample, split, varied
 
 
 def speech(seconds: float, pause_at_s: float = 0.0) -> Utterance:

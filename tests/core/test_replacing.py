@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.core.replacing import CALM_S, LONGEST_COOL_DOWN_S, Handover, HandoverDamaged
+from coldvoxd.host.replacing import CALM_S, LONGEST_COOL_DOWN_S, Handover, HandoverDamaged
 
 
 def test_the_first_replacement_waits_for_nothing() -> None:

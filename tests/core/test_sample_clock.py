@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from coldvoxd.core.sample_clock import SampleClock
+from coldvoxd.capture.sample_clock import SampleClock
 from coldvoxd.core.values import SAMPLE_RATE
 
 CHUNK = 512

@@ -6,7 +6,7 @@ import pytest
 
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
-from coldvoxd.settings import describe, load
+from coldvoxd.settings_file import describe, load
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -1,6 +1,6 @@
 """How much recognition may be in vain."""
 
-from coldvoxd.core.speculation import BEGIN_WITH_S, MEMORY_S, Budget
+from coldvoxd.dictation.speculation import BEGIN_WITH_S, MEMORY_S, Budget
 
 
 def test_nothing_may_be_in_vain_for_a_share_of_nothing() -> None:

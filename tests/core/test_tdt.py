@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from coldvoxd.core.errors import ProviderFault
-from coldvoxd.core.tdt import decode_greedy, log_probability
 from coldvoxd.core.values import Token
+from coldvoxd.engines.parakeet.tdt import decode_greedy, log_probability
 
 A, B, BLANK = 0, 1, 2
 DURATIONS = 5

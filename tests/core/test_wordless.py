@@ -3,7 +3,7 @@
 import pytest
 
 from coldvoxd.core.notice import Notice
-from coldvoxd.core.wordless import (
+from coldvoxd.dictation.wordless import (
     AGAIN_S,
     NOTHING_HEARD,
     NOTHING_RECOGNIZED,

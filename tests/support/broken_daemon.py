@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.__main__ import set_up_logging
 from coldvoxd.core.ports import Announcer
 from coldvoxd.core.values import Transcript

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.capture import INBOX_S, CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.capture.capture import INBOX_S, CaptureCondition, CaptureKeeper, CaptureState
 from coldvoxd.core.ports import Microphone
 from coldvoxd.core.values import Frame, Gap
 

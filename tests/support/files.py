@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
-from coldvoxd.files import JOBS_IN_ALL, FileJobs
-from coldvoxd.ladder import Ladder
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.files.files import JOBS_IN_ALL, FileJobs
 from coldvoxd.models import find_model
-from coldvoxd.supervisor import Supervisor
-from coldvoxd.switch import Switch
+from coldvoxd.recognition.ladder import Ladder
+from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.switch import Switch
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.bus import PrivateBus, RunningService, running_service
 from tests.support.eventually import eventually

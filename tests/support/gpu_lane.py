@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.failover import classify
 from coldvoxd.core.metrics import nearest_rank
 from coldvoxd.core.values import EndReason, Hypothesis, ModelFiles, Precision, Utterance
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.gpu.nvml import Card, NoLibrary
 from coldvoxd.models import find_model
-from coldvoxd.ort import CPU, open_session
+from coldvoxd.native.ort import CPU, open_session
 from tests.support.environment import OWN_HOME
 from tests.support.speech import samples
 

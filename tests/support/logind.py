@@ -10,7 +10,7 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvoxd.bus.logind import MANAGER, NAME
+from coldvoxd.bus.peers.logind import MANAGER, NAME
 from tests.support.bus import BusClient, BusError, PrivateBus
 
 PYTHON = "/usr/bin/python3"

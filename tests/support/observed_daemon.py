@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.__main__ import set_up_logging
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import EndpointState

@@ -13,7 +13,7 @@ from typing import Any, Self
 from dbus_next import Message, MessageFlag, MessageType, Variant
 
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.portal import CANCELLED, GRANTED, NAME, PATH, REQUEST, SESSION
+from coldvoxd.bus.peers.portal import CANCELLED, GRANTED, NAME, PATH, REQUEST, SESSION
 
 PREFIX = "org.freedesktop.portal."
 CONTROL, V, INSERT, SHIFT = 29, 47, 110, 42

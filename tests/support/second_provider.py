@@ -14,11 +14,11 @@ from typing import Any
 
 import onnxruntime
 
-from coldvoxd.asr.parakeet import ParakeetRecognizer
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
-from coldvoxd.ladder import Golden, Ladder
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.supervisor import Supervisor
+from coldvoxd.recognition.ladder import Golden, Ladder
+from coldvoxd.recognition.supervisor import Supervisor
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 

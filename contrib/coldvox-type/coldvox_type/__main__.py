@@ -10,8 +10,8 @@ from coldvox_type.delivery import Result
 from coldvox_type.faults import Refused, RuntimeDirectoryUnusable, SettingsFault
 from coldvox_type.memory import Memory
 from coldvox_type.reports import Reporter
-from coldvoxd import basedirs
 from coldvoxd.core.errors import ColdvoxError, SettingsError
+from coldvoxd.userdirs import basedirs
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 CONFIGURATION = 78

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from coldvox_type.locks import FileLock
-from coldvoxd import basedirs
-from coldvoxd.private import check_private, create_private, make_private
+from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs.private import check_private, create_private, make_private
 
 PAIRS = 256
 LONGEST = 100_000

@@ -20,9 +20,9 @@ from coldvox_type.clipboard import LARGEST_BYTES
 from coldvox_type.faults import Refused
 from coldvox_type.loans import Loan
 from coldvox_type.waiting import until
-from coldvoxd import basedirs
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.portal import SESSION, Portal, PortalFault, PortalMissing, PortalRefused
+from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault, PortalMissing, PortalRefused
+from coldvoxd.userdirs import basedirs
 
 REMOTE = "org.freedesktop.portal.RemoteDesktop"
 CLIPBOARD = "org.freedesktop.portal.Clipboard"

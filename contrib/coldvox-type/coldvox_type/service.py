@@ -18,7 +18,7 @@ from coldvox_type.remote import Remote
 from coldvox_type.reports import Reporter
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.notifications import NAME as NOTIFICATIONS
+from coldvoxd.bus.peers.notifications import NAME as NOTIFICATIONS
 
 REMEDY = "`coldvox-type --last` types it into the window that has the focus then."
 CLIPBOARD_LOCK = "clipboard"

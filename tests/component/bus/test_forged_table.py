@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from dbus_next import Variant
 
-from coldvoxd.bus import logind, upower
 from coldvoxd.bus.callers import Callers
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
-from coldvoxd.bus.logind import Logind
-from coldvoxd.bus.portal import GRANTED, NAME, PATH, PROPERTIES, REQUEST, SESSION, Portal
-from coldvoxd.bus.screenlock import SCREEN_SAVERS, ScreenLock
-from coldvoxd.bus.upower import UPower
+from coldvoxd.bus.peers import logind, upower
+from coldvoxd.bus.peers.logind import Logind
+from coldvoxd.bus.peers.portal import GRANTED, NAME, PATH, PROPERTIES, REQUEST, SESSION, Portal
+from coldvoxd.bus.peers.screenlock import SCREEN_SAVERS, ScreenLock
+from coldvoxd.bus.peers.upower import UPower
 from tests.support.bus import PrivateBus
 from tests.support.environment import environment
 from tests.support.eventually import eventually

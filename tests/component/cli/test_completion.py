@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.cli import manual
 from coldvoxd.cli.arguments import command_line
 from coldvoxd.cli.completion import script_for

@@ -19,8 +19,8 @@ import pytest
 
 from coldvoxd.core.golden import words
 from coldvoxd.core.values import Precision
+from coldvoxd.golden.truths import record_path, recorded
 from coldvoxd.models.find import bundled_directory
-from coldvoxd.models.golden import record_path, recorded
 from coldvoxd.models.hub import BLOCK, RemoteFile
 from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.progress import read_progress

@@ -4,12 +4,12 @@ import asyncio
 import math
 from pathlib import Path
 
-from coldvoxd.card import CardKeeper
 from coldvoxd.core.settings import GpuSettings, ModelSettings
 from coldvoxd.core.values import EngineStatus
-from coldvoxd.recognizers import ladder, virtual_accelerator
-from coldvoxd.supervisor import Supervisor
-from coldvoxd.switch import Switch
+from coldvoxd.gpu.card import CardKeeper
+from coldvoxd.recognition.recognizers import ladder, virtual_accelerator
+from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.switch import Switch
 from tests.support.eventually import eventually
 
 

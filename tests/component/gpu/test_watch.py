@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.gpuhealth import MIB, Effect, Noted, Struck, Unwell, WellAgain
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu import nvml, watch
+from coldvoxd.gpu.gpuhealth import MIB, Effect, Noted, Struck, Unwell, WellAgain
 from coldvoxd.gpu.watch import Watch
 from tests.support.eventually import eventually
 from tests.support.virtual_nvml import VirtualCard

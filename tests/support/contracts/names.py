@@ -14,7 +14,7 @@ from coldvox_type.settings import Method, Selection
 
 from coldvoxd import __main__ as daemon_main
 from coldvoxd import arguments as daemon_arguments
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 from coldvoxd.bus.client import _NAMED_ERRORS
 from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH, interface_xml
 from coldvoxd.bus.enginecalls import figures_body

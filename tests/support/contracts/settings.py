@@ -6,7 +6,7 @@ from typing import Any
 
 from coldvox_type import settings as typing_settings
 
-from coldvoxd import settings
+from coldvoxd import settings_file as settings
 
 OTHERS: dict[str, object] = {
     "microphone.device": "Blue Yeti",

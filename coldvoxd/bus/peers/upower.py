@@ -1,0 +1,81 @@
+"""UPower: whether the machine runs on its battery, on the system bus."""
+
+import asyncio
+from collections.abc import Callable
+
+from dbus_next import DBusError, Message, MessageFlag, Variant
+
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.peers.logind import system_address
+from coldvoxd.bus.signals import Source
+from coldvoxd.core.errors import BusUnavailable
+
+NAME = "org.freedesktop.UPower"
+PATH = "/org/freedesktop/UPower"
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+
+
+class UPower:
+    """A connection to the system bus and whoever is UPower there. Event loop only.
+
+    Where there is none, or none yet, the machine counts as one without a battery: nobody is started to answer this.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """For `open`."""
+        self._connection = connection
+        self._on_battery: Callable[[bool], None] = lambda _: None
+        self._looking: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls) -> "UPower":
+        """Raises BusUnavailable."""
+        return cls(await Connection.open(system_address()))
+
+    async def watch(self, on_battery: Callable[[bool], None]) -> None:
+        """Tell from now on, until the connection is lost. Raises BusUnavailable then."""
+        self._on_battery = on_battery
+        source = Source(NAME, _PROPERTIES, "PropertiesChanged", PATH, signature="sa{sv}as")
+        signals = self._connection.signals
+        try:
+            await signals.follow(NAME, self._owner_changed)
+            await signals.subscribe(source, self._note)
+        except DBusError as fault:
+            raise BusUnavailable(f"The system bus says: {fault}") from fault
+        await self._look()
+        await self._connection.wait_until_lost()
+
+    async def close(self) -> None:
+        """Leave the bus."""
+        if self._looking is not None:
+            self._looking.cancel()
+        await self._connection.aclose()
+
+    async def _look(self) -> None:
+        call = Message(
+            destination=NAME,
+            path=PATH,
+            interface=_PROPERTIES,
+            member="Get",
+            signature="ss",
+            body=[NAME, "OnBattery"],
+            flags=MessageFlag.NO_AUTOSTART,
+        )
+        try:
+            found = await self._connection.ask(call) if self._connection.signals.owner(NAME) else None
+        except DBusError:
+            found = None
+        except BusUnavailable:
+            return  # whoever waits for that is told
+        self._tell(found.value if isinstance(found, Variant) else False)
+
+    def _owner_changed(self, _before: str, _after: str) -> None:
+        self._looking = asyncio.get_running_loop().create_task(self._look(), name="upower")
+
+    def _note(self, message: Message) -> None:
+        interface, changed, _ = message.body
+        if interface == NAME and "OnBattery" in changed:
+            self._tell(changed["OnBattery"].value)
+
+    def _tell(self, on_battery: object) -> None:
+        self._on_battery(on_battery is True)

@@ -1,0 +1,1 @@
+"""An open microphone, and the policy that says when it is open."""

@@ -1,0 +1,1 @@
+"""What outlives a crash: utterances on their way are kept in the runtime directory and recognized by the next process."""

@@ -1,0 +1,1 @@
+"""A session from key to text: what is listened to, cut into utterances, recognized and delivered."""

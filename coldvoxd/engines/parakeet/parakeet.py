@@ -1,0 +1,267 @@
+"""Parakeet TDT on ONNX Runtime: an utterance in, a hypothesis out."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.conditioning import FULL_SCALES
+from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
+from coldvoxd.core.features import HOP_SAMPLES, log_mel
+from coldvoxd.core.stop import Stop
+from coldvoxd.core.values import (
+    SAMPLE_RATE,
+    Hypothesis,
+    ModelFiles,
+    Precision,
+    PreparedForm,
+    StageSeconds,
+    Token,
+    Utterance,
+)
+from coldvoxd.engines.parakeet import lengths
+from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
+from coldvoxd.engines.parakeet.cuda import cuda_options
+from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, open_prepared
+from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
+from coldvoxd.engines.parakeet.tdt import decode_greedy
+from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
+from coldvoxd.native.memory import give_back
+from coldvoxd.native.ort import CPU, CUDA, Session, open_chain, open_session, physical_cores, short_name
+
+DURATIONS = 5
+"""Parakeet's durations are 0 to 4 encoder frames."""
+MAX_SECONDS = 400
+"""The positional table of the published exports ends here."""
+MIN_SAMPLES = 2 * HOP_SAMPLES
+"""Less has fewer than two feature columns, and features are normalized by their deviation over columns."""
+
+
+class ParakeetRecognizer:
+    """Implements core.ports.Recognizer. Blocks; one thread at a time."""
+
+    precision = Precision.FP32
+    """Of the files that it was opened from."""
+    pads = False
+    """Whether audio is padded to one of a few lengths: see core.lengths."""
+    masks = True
+    """Whether the encoder hides what stands after the audio."""
+
+    def __init__(
+        self, encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
+    ) -> None:
+        """Use `open`. Raises ModelInvalid where the parts don't fit together."""
+        _check_fit(encoder, decoder, vocabulary, configuration)
+        self._encoder = encoder
+        self._decoder = decoder
+        self._vocabulary = vocabulary
+        self._configuration = configuration
+
+    @classmethod
+    def open(
+        cls,
+        files: ModelFiles,
+        provider: str = CPU,
+        threads: int = 0,
+        *,
+        packed: bool = True,
+        prepared: PreparedForm | None = None,
+        wrap: Callable[[Session], Session] = lambda session: session,
+    ) -> "ParakeetRecognizer":
+        """Load a model directory; seconds for a large one.
+
+        `provider` is ONNX Runtime's name or its short form, `threads` 0 means one for each physical core, `packed` is
+        `open_session`'s, `prepared` a form of these very files for the CPU, which also
+        knows how many threads were fastest. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
+        Raises ModelInvalid or ProviderUnavailable.
+        """
+        configuration = ParakeetConfiguration.read(files.config)
+        vocabulary = Vocabulary.read(files.vocabulary)
+        classes = len(vocabulary) + DURATIONS
+        options = cuda_options(files.precision) if short_name(provider) == CUDA else None
+
+        def open_piece(path: Path) -> Session:
+            fastest = prepared.threads if prepared is not None else 0
+            weights = prepared.weights if prepared is not None else None
+            chosen = threads or min(fastest, physical_cores())
+            return open_session(path, provider, threads=chosen, packed=packed, prepared=True, weights=weights)
+
+        def open_part(path: Path) -> Session:
+            fastest = prepared.decoder_threads if prepared is not None else 0
+            chosen = threads or min(fastest, physical_cores())
+            return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
+
+        def open_plain(where: str) -> Decoder:
+            def open_content(content: bytes | None) -> Session:
+                return open_session(
+                    files.decoder_joint,
+                    where,
+                    threads=threads,
+                    packed=packed,
+                    provider_options=options if where == provider else None,
+                    content=content,
+                )
+
+            return open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
+
+        if prepared is not None:
+            encoder = wrap(open_chain(prepared.encoder, open_piece))
+            decoder = open_prepared(prepared, vocabulary.blank, classes, open_part, wrap)
+        else:
+            encoder = wrap(
+                open_session(files.encoder, provider, threads=threads, packed=packed, provider_options=options)
+            )
+            decoder = open_plain(provider)
+            if short_name(provider) != CPU and files.precision is not Precision.FP16:  # which the CPU computes slowly
+                decoder = faster(decoder, open_plain(CPU))
+        if packed:
+            give_back()  # packing leaves hundreds of megabytes behind
+        opened = cls(encoder, decoder, vocabulary, configuration)
+        opened.precision = files.precision
+        opened.masks = prepared is None or prepared.masks
+        opened.pads = short_name(provider) != CPU and files.precision is not Precision.INT8
+        return opened
+
+    @property
+    def provider(self) -> str:
+        """First active execution provider of the encoder's session."""
+        return self._encoder.provider
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
+
+    @property
+    def features_size(self) -> int:
+        """Mel bins that the encoder takes."""
+        return self._configuration.features_size
+
+    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+        """Transcribe, or raise ProviderFault, InputFault, or Stopped where `stop` is asked."""
+        return self.recognize_samples(utterance.samples, early=utterance.early, stop=stop)
+
+    def recognize_samples(
+        self,
+        samples: npt.NDArray[np.float32],
+        sample_rate: int = SAMPLE_RATE,
+        *,
+        early: npt.NDArray[np.float32] | None = None,
+        stop: Stop | None = None,
+    ) -> Hypothesis:
+        """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is what `core.features.log_mel` takes under that name.
+
+        Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
+        throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
+        are not finite, more than 400 s), ProviderFault where the model could not be run, and Stopped.
+        """
+        started_s = time.perf_counter()
+        _check_input(samples, sample_rate)
+        tokens: tuple[Token, ...] = ()
+        stages: StageSeconds | None = None
+        if len(samples) >= MIN_SAMPLES and has_sound(samples):
+            heard = without_exact_silence(samples)
+            features = log_mel(heard, self._configuration.features_size, early if heard is samples else None)
+            featured_s = time.perf_counter()
+            encoded = self.encode(features, stop)
+            encoded_s = time.perf_counter()
+            tokens = self.decode(encoded, stop)
+            decoded_s = time.perf_counter()
+            stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
+        shown = [token for token in tokens if self._vocabulary.shown(token.id)]
+        return Hypothesis(
+            text=self._vocabulary.text(shown),
+            tokens=tokens,
+            words=self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE),
+            confidence=confidence(shown),
+            provider=self.provider,
+            inference_s=time.perf_counter() - started_s,
+            stages=stages,
+        )
+
+    def encode(self, features: npt.NDArray[np.float32], stop: Stop | None = None) -> npt.NDArray[np.float32]:
+        """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
+        # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model has always
+        # seen it, masked, and the ranges of an int8 graph take it in. Convolutions at the edge see zeros without it too.
+        bins, columns = features.shape
+        width = (lengths.padded(columns) if self.pads else columns) + self.masks
+        padded = np.zeros((1, bins, width), dtype=np.float32)
+        padded[0, :, :columns] = features
+        outputs, frames = self._encoder.run(
+            ("outputs", "encoded_lengths"),
+            {"audio_signal": padded, "length": np.array([columns], dtype=np.int64)},
+            stop,
+        )
+        encoded = np.ascontiguousarray(outputs[0, :, : int(frames[0])].T, dtype=np.float32)
+        if not np.isfinite(encoded).all():
+            raise ProviderFault(
+                f"{self._encoder.path.name} gave values that are not finite on {self.provider}; "
+                "the same audio may succeed on another provider"
+            )
+        return encoded
+
+    def decode(self, encoded: npt.NDArray[np.float32], stop: Stop | None = None) -> tuple[Token, ...]:
+        """The tokens in encoder frames, float32 (frames, encoder size)."""
+        return decode_greedy(
+            encoded,
+            self._decoder,
+            blank=self._vocabulary.blank,
+            max_tokens_per_step=self._configuration.max_tokens_per_step,
+            stop=stop,
+        )
+
+    def close(self) -> None:
+        """Let go of the sessions and their memory. Whoever recognizes afterwards gets ProviderFault."""
+        self._encoder.close()
+        self._decoder.close()
+
+
+def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
+    if sample_rate != SAMPLE_RATE:
+        raise InputFault(f"audio at {sample_rate} Hz: the model takes {SAMPLE_RATE} Hz, resample it first")
+    if not isinstance(samples, np.ndarray) or samples.dtype != np.float32:
+        kind = samples.dtype if isinstance(samples, np.ndarray) else type(samples).__name__
+        raise InputFault(f"audio of type {kind}: the model takes float32 in [-1, 1] (int16 divided by 32768)")
+    if samples.ndim != 1:
+        raise InputFault(f"audio of shape {samples.shape}: the model takes one channel, float32 (n,)")
+    if len(samples) > MAX_SECONDS * SAMPLE_RATE:
+        raise InputFault(
+            f"{len(samples) / SAMPLE_RATE:.0f} s of audio at once: the model takes {MAX_SECONDS} s, cut it at pauses"
+        )
+    if not np.isfinite(samples).all():
+        raise InputFault("audio with NaN or infinite values: whatever made it is broken")
+    if len(samples) > 0 and (loudest := float(np.abs(samples).max())) > FULL_SCALES[-1]:
+        raise InputFault(
+            f"audio with values of {loudest:.2g}: the model takes float32 in [-1, 1], whatever made it is broken"
+        )
+
+
+def _check_fit(
+    encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
+) -> None:
+    missing = {"audio_signal", "length", "outputs", "encoded_lengths"} - {*encoder.inputs, *encoder.outputs}
+    if missing:
+        raise ModelInvalid(
+            f"{encoder.path} is not the encoder of a Parakeet TDT: it lacks {', '.join(sorted(missing))}"
+        )
+    bins = encoder.inputs["audio_signal"].shape[1]
+    if bins not in {None, configuration.features_size}:
+        raise ModelInvalid(
+            f"{encoder.path} takes {bins} features, but config.json beside it says {configuration.features_size} "
+            "(80 where it says nothing): the files don't belong together, fetch the model again"
+        )
+    joint = decoder.joint
+    classes = joint.outputs["outputs"].shape[-1] if joint.outputs["outputs"].shape else None
+    if classes not in {None, len(vocabulary) + DURATIONS}:
+        raise ModelInvalid(
+            f"{joint.path} scores {classes} classes, but vocab.txt has {len(vocabulary)} lines and there are "
+            f"{DURATIONS} durations: the files don't belong together, fetch the model again"
+        )
+    encoder_size, joint_size = encoder.outputs["outputs"].shape[1], joint.inputs["encoder_outputs"].shape[1]
+    if None not in {encoder_size, joint_size} and encoder_size != joint_size:
+        raise ModelInvalid(
+            f"{encoder.path} gives {encoder_size} values a frame, but {joint.path.name} takes {joint_size}: "
+            "the files don't belong together, fetch the model again"
+        )

@@ -1,0 +1,1 @@
+"""Recordings beside dictation: jobs, their order, and their transcription."""

@@ -1,0 +1,270 @@
+"""Transcribes the files that bus clients hand over: jobs beside dictation, which goes first."""
+
+import asyncio
+import fcntl
+import itertools
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from coldvoxd.audio.file import AudioFile
+from coldvoxd.audio.opening import kind_of
+from coldvoxd.core.channels import AUTO, Channel
+from coldvoxd.core.errors import (
+    AlreadyActive,
+    ColdvoxError,
+    FileFault,
+    InvalidOption,
+    NotActive,
+    NotOwner,
+    RecognitionFailed,
+)
+from coldvoxd.core.metrics import Count, Metrics
+from coldvoxd.core.ports import FileAnnouncer, SpeechDetector
+from coldvoxd.core.values import SAMPLE_RATE, FileOptions, FileTranscript, Hypothesis, Utterance
+from coldvoxd.files.transcription import Transcription
+from coldvoxd.native.lane import Lane
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_HOURS = 12
+JOBS_OF_ONE_CALLER = 4
+JOBS_AT_WORK = 8
+"""A job at work holds some megabytes for its speech detector and its sound."""
+JOBS_IN_ALL = 64
+"""The others wait for their turn in the order in which they came; each holds an open file and an idle thread."""
+HEAD_LIMIT_S = 10.0
+STEP_LIMIT_S = 30.0
+"""Storage that takes longer than these to deliver a few seconds of sound counts as dead."""
+PROGRESS_STEP = 0.01
+"""Less progress than this is not told."""
+
+
+class RecognizerKeeper(Protocol):
+    """What files need of the switch."""
+
+    def check_ready(self) -> None: ...
+
+    async def recognize(self, utterance: Utterance, *, urgent: bool) -> Hypothesis: ...
+
+
+@dataclass(slots=True)
+class _Job:
+    number: int
+    caller: str
+    descriptor: int
+    lane: Lane
+    options: FileOptions
+    task: "asyncio.Task[None] | None" = None
+    """Once the file's head has been read."""
+
+
+class FileJobs:
+    """Implements FileControl. Event loop only.
+
+    Each job reads, decodes and finds speech on a lane of its own, since storage may hang; one step of one job at a
+    time, and its pieces are recognized only while no live utterance waits.
+    `open_detector` is called on a lane; `first_number` lies past all that an earlier process of this login gave out.
+    """
+
+    def __init__(
+        self,
+        keeper: RecognizerKeeper,
+        open_detector: Callable[[], SpeechDetector],
+        *,
+        first_number: int = 1,
+        metrics: Metrics | None = None,
+        step_limit_s: float = STEP_LIMIT_S,
+        most_jobs: int = JOBS_IN_ALL,
+    ) -> None:
+        self._keeper = keeper
+        self._step_limit_s = step_limit_s
+        self._most_jobs = most_jobs
+        self._open_detector = open_detector
+        self._metrics = metrics or Metrics()
+        self._numbers = itertools.count(first_number)
+        self._jobs: dict[int, _Job] = {}
+        self._one_step = asyncio.Lock()
+        self._places = asyncio.Semaphore(JOBS_AT_WORK)
+        self._announcer: FileAnnouncer | None = None
+
+    def announce_to(self, announcer: FileAnnouncer) -> None:
+        """Whom to tell from now on."""
+        self._announcer = announcer
+
+    @property
+    def idle(self) -> bool:
+        """No job runs."""
+        return not self._jobs
+
+    async def transcribe(self, caller: str, descriptor: int, options: FileOptions) -> int:
+        try:
+            self._keeper.check_ready()
+            self._check_room(caller)
+        except ColdvoxError:
+            os.close(descriptor)
+            raise
+        job = _Job(next(self._numbers), caller, descriptor, Lane("file"), options)
+        self._jobs[job.number] = job
+        try:
+            file = await _in_time(job.lane.submit(lambda: open_audio(descriptor, options.channel)), HEAD_LIMIT_S)
+        except BaseException:
+            self._end(job)
+            raise
+        if job.number not in self._jobs:
+            self._end(job)
+            raise ColdvoxError("The caller has left the bus already: no file is transcribed.")
+        self._metrics.count(Count.FILES)
+        log.debug("file job %d started by %s, %.0f s of audio", job.number, caller, file.samples / SAMPLE_RATE)
+        job.task = asyncio.get_running_loop().create_task(self._work(job, file), name=f"file job {job.number}")
+        return job.number
+
+    def cancel(self, caller: str, job: int) -> None:
+        found = self._jobs.get(job)
+        if found is None or found.task is None:
+            raise NotActive(f"There is no file job {job}: it has ended, or never was.")
+        if found.caller != caller:
+            raise NotOwner(f"File job {job} belongs to another program; only that program can cancel it.")
+        self._throw_away(found)
+
+    def caller_left(self, caller: str) -> None:
+        for job in [job for job in self._jobs.values() if job.caller == caller]:
+            self._throw_away(job)
+
+    def close(self) -> None:
+        """Throw all jobs away. Doesn't wait."""
+        for job in list(self._jobs.values()):
+            self._throw_away(job)
+
+    def _check_room(self, caller: str) -> None:
+        if sum(job.caller == caller for job in self._jobs.values()) >= JOBS_OF_ONE_CALLER:
+            raise AlreadyActive(
+                f"{JOBS_OF_ONE_CALLER} of your files are being transcribed: wait for FileTranscribed, or cancel one "
+                "with CancelFile."
+            )
+        if len(self._jobs) >= self._most_jobs:
+            raise AlreadyActive(
+                f"{self._most_jobs} files of several programs are being transcribed or wait for their turn: try again later."
+            )
+
+    async def _work(self, job: _Job, file: AudioFile) -> None:
+        outcome: FileTranscript | ColdvoxError
+        try:
+            async with self._places:
+                outcome = await self._transcribe(job, file)
+        except FileFault as fault:
+            outcome = FileFault(_sentence(fault))
+        except ColdvoxError as fault:
+            outcome = fault
+        except Exception as bug:
+            log.exception("file job %d failed", job.number)
+            outcome = RecognitionFailed(
+                f"The file met a fault of the daemon's own ({type(bug).__name__}); please report it with "
+                "`journalctl --user -u coldvoxd`."
+            )
+        if isinstance(outcome, ColdvoxError):
+            self._metrics.count(Count.FILES_FAILED)
+            log.warning("file job %d failed: %s", job.number, outcome)
+        else:
+            log.info("file job %d done", job.number)
+        if self._announcer is not None:
+            self._announcer.file_transcribed(job.number, outcome, job.options.words, job.caller)
+        self._end(job)
+
+    async def _transcribe(self, job: _Job, file: AudioFile) -> FileTranscript:
+        detector = await self._step(job, self._open_detector)
+        transcription = Transcription(
+            file,
+            detector,
+            words=job.options.words,
+            max_seconds=MAX_HOURS * 3600,
+            channel=job.options.channel,
+            open_scout=self._open_detector,
+        )
+        steps = transcription.steps()
+        told = 0.0
+        try:
+            while (step := await self._step(job, lambda: _next(steps))) is not None:
+                for piece in step:
+                    hypothesis = await self._keeper.recognize(piece, urgent=False)
+                    transcription.take(piece, hypothesis)
+                    self._metrics.count(Count.FILE_SEGMENTS)
+                    if not hypothesis.text:
+                        self._metrics.count(Count.FILE_SEGMENTS_WITHOUT_WORDS)
+                if transcription.progress >= min(1.0, told + PROGRESS_STEP) and self._announcer is not None:
+                    told = transcription.progress
+                    self._announcer.file_progress(job.number, told, job.caller)
+        finally:
+            job.lane.submit(steps.close).add_done_callback(_retrieve)
+        return transcription.result()
+
+    async def _step(self, job: _Job, call: Callable[[], T]) -> T:
+        """Work of a job, when it is its turn."""
+        async with self._one_step:
+            return await _in_time(job.lane.submit(call), self._step_limit_s)
+
+    def _throw_away(self, job: _Job) -> None:
+        log.info("file job %d thrown away", job.number)
+        if job.task is not None:
+            job.task.cancel()
+            job.task.add_done_callback(lambda _: self._end(job))
+        self._jobs.pop(job.number, None)
+
+    def _end(self, job: _Job) -> None:
+        """The job's thread closes the file when it is done with it, and ends."""
+        self._jobs.pop(job.number, None)
+        job.lane.submit(lambda: os.close(job.descriptor)).add_done_callback(_retrieve)
+        job.lane.close()
+        if self._announcer is not None:
+            self._announcer.file_ended(job.number)
+
+
+async def _in_time(future: "asyncio.Future[T]", limit_s: float) -> T:
+    """What a lane gives; FileFault where the file's storage does not answer. The lane stays with what hangs."""
+    try:
+        return await asyncio.wait_for(future, limit_s)
+    except TimeoutError:
+        raise FileFault(
+            f"the file's storage delivered nothing for {limit_s:.0f} s: copy the file to this machine's disk"
+        ) from None
+
+
+def open_audio(descriptor: int, channel: Channel = AUTO) -> AudioFile:
+    """What a client handed over, if it can be transcribed. Raises InvalidOption with what is wrong. May block."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    if flags & os.O_PATH or flags & os.O_ACCMODE == os.O_WRONLY:
+        raise InvalidOption("The file descriptor can't be read from: open the file for reading and pass that.")
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise InvalidOption(f"The file descriptor is {kind_of(mode)}: pass that of a regular file or a memfd.")
+    try:
+        file = AudioFile.open(descriptor)
+    except FileFault as fault:
+        raise InvalidOption(_sentence(fault)) from fault
+    if file.samples > MAX_HOURS * 3600 * SAMPLE_RATE:
+        raise InvalidOption(f"The file is longer than {MAX_HOURS} hours: split it.")
+    if missing := channel.missing_in(file.channels):
+        raise InvalidOption(f"The file {missing}.")
+    return file
+
+
+def _sentence(fault: FileFault) -> str:
+    """What is wrong with a file, which elsewhere stands behind its name."""
+    text = str(fault)
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
+def _next(steps: Iterator[Utterance | None]) -> tuple[Utterance, ...] | None:
+    """What the next step yields, none or one piece; None after the last. StopIteration can't cross to the loop."""
+    for piece in steps:
+        return () if piece is None else (piece,)
+    return None
+
+
+def _retrieve(future: "asyncio.Future[None]") -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,243 @@
+"""An audio file to text, step by step."""
+
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.audio.file import AudioFile
+from coldvoxd.audio.streams import clock
+from coldvoxd.core.channels import AUTO, Channel
+from coldvoxd.core.cutting import Span, cut
+from coldvoxd.core.errors import FileFault
+from coldvoxd.core.mixdown import mixed, taken
+from coldvoxd.core.ports import Recognizer, SpeechDetector
+from coldvoxd.core.values import (
+    FRAME_SAMPLES,
+    SAMPLE_RATE,
+    EndReason,
+    FileTranscript,
+    Hypothesis,
+    Utterance,
+    Word,
+)
+from coldvoxd.dictation.recording import SpeechMap
+from coldvoxd.vad.silero import SileroDetector
+
+SHORT_S = 3.0
+"""In files shorter than this a detector without room to warm up is not believed that there is no speech ..."""
+AUDIBLE_DBFS = -50.0
+"""... where any 32 ms of it are louder than this ..."""
+FAINT_DBFS, CONTRAST_DB = -80.0, 12.0
+"""... or than this, if they are so much louder than the quietest 32 ms: noise alone has no such contrast ..."""
+MIN_CONFIDENCE = 0.6
+"""... and what is then recognized counts from this confidence on."""
+MOST_WARNINGS = 20
+"""A file with more warnings than this has the number of the others as its last one."""
+SURE_PIECE_S = 1.0
+"""A piece of at least this length without words is reported with its times; the detector takes shorter noises for speech."""
+LISTENING_SHARE = 0.1
+"""Of the progress told, what finding the speech makes up."""
+
+Progress = Callable[[float], None]
+"""Is told the share that is done, 0..1, from time to time."""
+
+
+def transcribe_file(
+    source: Path | int,
+    recognizer: Recognizer,
+    detector: SpeechDetector,
+    progress: Progress | None = None,
+    *,
+    name: str | None = None,
+    channel: Channel = AUTO,
+) -> FileTranscript:
+    """Recognize a file of any length, rate and channel count, in pieces cut at its pauses.
+
+    `source` is its path or an open descriptor; messages call it `name`.
+
+    Up to 20 s from the first speech to the last are recognized in one piece. Where there is no speech the text is
+    empty. The detector is reset first. Raises FileFault, ProviderFault or InputFault; blocks.
+    """
+    transcription = Transcription(AudioFile.open(source, name), detector, channel=channel)
+    for piece in transcription.steps():
+        if piece is not None:
+            transcription.take(piece, recognizer.recognize(piece))
+        if progress is not None:
+            progress(transcription.progress)
+    return transcription.result()
+
+
+class Transcription:
+    """One file on its way to text: whoever takes the `steps` recognizes the pieces that they yield.
+
+    Holds one block and one piece of the audio, and 6 bytes for each 32 ms of it.
+    """
+
+    def __init__(
+        self,
+        file: AudioFile,
+        detector: SpeechDetector,
+        *,
+        words: bool = True,
+        max_seconds: float = math.inf,
+        channel: Channel = AUTO,
+        open_scout: Callable[[], SpeechDetector] = SileroDetector,
+    ) -> None:
+        """`words`: whether to keep them. Longer files than `max_seconds` are refused when they turn out to be.
+
+        With `channel` at `auto` each piece is recognized by the mix, or by a channel where the mix is far below it; the
+        detector that `open_scout` opens listens to single channels. Raises FileFault where the file has no such channel.
+        """
+        if missing := channel.missing_in(file.channels):
+            raise FileFault(f"{file.name} {missing}")
+        self._file = file
+        self._keep_words = words
+        self._max_samples = max_seconds * SAMPLE_RATE
+        several = channel.automatic and file.channels > 1
+        self._mixdown = (
+            _as_they_are if several else mixed if not channel.number else partial(_taken, number=channel.number)
+        )
+        self._detector = detector
+        self._map = SpeechMap(detector, open_scout() if several else detector)
+        self._samples = 0
+        self._doubtful = False
+        self._texts: list[str] = []
+        self._words: list[Word] = []
+        self._logprobs = self._tokens = 0.0
+        self._warnings: list[str] = []
+        self._unnamed_warnings = self._wordless = 0
+        """The latter: pieces with speech that gave no words."""
+        self.progress = 0.0
+        """The share that is done, 0..1."""
+
+    def steps(self) -> Generator[Utterance | None, None, None]:
+        """Reads the file twice, a few seconds of sound a step: to find its speech, then to cut it into pieces.
+
+        Yields a piece that is to be recognized and given to `take` before the next step, or None where there is none
+        yet. Blocks for some hundredths of a second each; one thread. Raises FileFault.
+        """
+        self._detector.reset()
+        for _ in self._score():
+            self.progress = LISTENING_SHARE * min(1.0, self._samples / max(self._file.samples, 1))
+            yield None
+        speech, level_db = self._map.speech, self._map.level_db
+        spans = cut(speech, level_db)
+        if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and _is_audible(level_db):
+            self._doubtful = True
+            spans = [(0, len(speech))]
+        index = 0
+        for start_sample, samples in _pieces(self._file.blocks(mixdown=self._mixdown), spans):
+            if samples is None:
+                yield None
+                continue
+            end_sample = start_sample + len(samples)
+            if len(samples) > 0:
+                heard = samples if samples.ndim == 1 else taken(samples, self._map.channel_of(spans[index]))
+                yield Utterance(index, 0, start_sample, heard, EndReason.LENGTH)
+            if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
+                at = clock(end_sample / SAMPLE_RATE)
+                self._warn(f"The file became shorter while it was read: what was said after {at} is missing.")
+                break
+            index += 1
+            self.progress = LISTENING_SHARE + (1 - LISTENING_SHARE) * index / len(spans)
+        self.progress = 1.0
+        yield None
+
+    def take(self, piece: Utterance, hypothesis: Hypothesis) -> None:
+        """What was recognized in the piece that came last."""
+        if not hypothesis.text or (self._doubtful and hypothesis.confidence < MIN_CONFIDENCE):
+            self._note_wordless(piece)
+            return
+        self._texts.append(hypothesis.text)
+        self._tokens += len(hypothesis.tokens)
+        self._logprobs += sum(token.logprob for token in hypothesis.tokens)
+        if self._keep_words:
+            offset_s = piece.start_sample / SAMPLE_RATE
+            self._words += [
+                replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s) for word in hypothesis.words
+            ]
+
+    def result(self) -> FileTranscript:
+        """After the last step."""
+        if not (self._texts or self._warnings):
+            self._warn("No words were recognized." if self._wordless else "No speech was found.")
+        confidence = math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
+        more = (f"{self._unnamed_warnings} more warnings are left out.",) if self._unnamed_warnings else ()
+        return FileTranscript(
+            " ".join(self._texts),
+            tuple(self._words),
+            self._samples / SAMPLE_RATE,
+            confidence,
+            (*self._warnings, *more),
+        )
+
+    def _note_wordless(self, piece: Utterance) -> None:
+        if self._doubtful:  # not speech, by what the recognizer makes of it
+            return
+        self._wordless += 1
+        if piece.duration_s >= SURE_PIECE_S:
+            begin_s = piece.start_sample / SAMPLE_RATE
+            span = f"{clock(begin_s)} to {clock(begin_s + piece.duration_s)}"
+            self._warn(f"No words were recognized from {span}, where there may be speech.")
+
+    def _warn(self, sentence: str) -> None:
+        if len(self._warnings) < MOST_WARNINGS:
+            self._warnings.append(sentence)
+        else:
+            self._unnamed_warnings += 1
+
+    def _score(self) -> Iterator[None]:
+        rest: npt.NDArray[np.float32] | None = None
+        for block in self._file.blocks(self._warn, self._mixdown):
+            self._samples += len(block)
+            if self._samples > self._max_samples:
+                raise FileFault(f"the file is longer than {self._max_samples / SAMPLE_RATE / 3600:g} h: split it")
+            rest = block if rest is None else np.concatenate((rest, block))
+            whole = len(rest) // FRAME_SAMPLES
+            self._map.note(rest[: whole * FRAME_SAMPLES].reshape(whole, FRAME_SAMPLES, *rest.shape[1:]))
+            rest = rest[whole * FRAME_SAMPLES :]
+            yield
+        if rest is not None and len(rest) > 0:
+            padding = np.zeros((FRAME_SAMPLES - len(rest), *rest.shape[1:]), np.float32)
+            self._map.note(np.concatenate((rest, padding))[None])
+
+
+def _taken(channels: npt.NDArray[np.float32], number: int) -> npt.NDArray[np.float32]:
+    """One channel; the mix in a part of the recording that lacks it, as joined recordings may."""
+    return taken(channels, number) if number <= channels.shape[1] else mixed(channels)
+
+
+def _as_they_are(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return channels
+
+
+def _pieces(
+    blocks: Iterable[npt.NDArray[np.float32]], spans: Iterable[Span]
+) -> Iterator[tuple[int, npt.NDArray[np.float32] | None]]:
+    """First sample and samples of each span; no more of the file is held than one piece and one block.
+
+    In between None for each block that was read.
+    """
+    source = iter(blocks)
+    held: npt.NDArray[np.float32] | None = None
+    held_from = 0
+    for begin, end in spans:
+        start_sample, end_sample = begin * FRAME_SAMPLES, end * FRAME_SAMPLES
+        while (held is None or held_from + len(held) < end_sample) and (block := next(source, None)) is not None:
+            held = block if held is None else np.concatenate((held, block))
+            passed = min(max(start_sample - held_from, 0), len(held))
+            held, held_from = held[passed:], held_from + passed
+            yield held_from, None
+        assert held is not None  # noqa: S101 - a file that has spans has blocks
+        yield start_sample, held[start_sample - held_from : end_sample - held_from]
+
+
+def _is_audible(level_db: npt.NDArray[np.float32]) -> bool:
+    """Whether frames of these levels may hold a voice."""
+    loudest, quietest = float(level_db.max()), float(level_db.min())
+    return loudest > AUDIBLE_DBFS or (loudest > FAINT_DBFS and loudest - quietest >= CONTRAST_DB)

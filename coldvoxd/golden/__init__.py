@@ -1,0 +1,1 @@
+"""The recording by which an execution provider is judged."""

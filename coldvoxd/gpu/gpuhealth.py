@@ -1,0 +1,287 @@
+"""Health of the graphics card: from what its driver tells to whether recognition should be there, without flapping.
+
+Theory of operation. Looks at the card (`Looked`) come every few seconds and right before a run; Xid events (`XidSeen`)
+come when they happen. What is wrong is either a *condition*, which lasts until looks say otherwise (lost, hung, no
+memory free, too hot, driver and library that don't fit), or a *stroke*, which has happened (an uncorrectable memory
+error, an Xid that kills what runs on the card) and after which only a new process can use the card again. Conditions
+begin at one value and end at a better one, and only after `well_after_s` without any: so nothing flaps. The worst
+condition is the one told.
+
+`step` is pure; times are the caller's seconds.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol
+
+from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.settings import GpuSettings
+from coldvoxd.gpu.xids import XidKind, meaning
+
+MIB = 1 << 20
+NEEDED_BYTES = 2048 * MIB
+"""What coming back is thought to take where the driver never told what we used."""
+SUSPICION_S = 30.0
+"""So long a fault of a program on the card lends weight to a run of ours that failed."""
+
+
+class Trouble(StrEnum):
+    """What the driver answers in place of figures."""
+
+    NO_DRIVER = "no-driver"
+    """It is not loaded, or has no device."""
+    MISMATCH = "mismatch"
+    """Its library and the kernel's module are of different versions."""
+    LOST = "lost"
+    """The card has fallen off the bus, or is inaccessible."""
+    RESET = "reset"
+    """The card must be reset before it can be used."""
+    HUNG = "hung"
+    """It doesn't answer in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look at the card. None where the driver or the card doesn't tell."""
+
+    trouble: Trouble | None = None
+    total_bytes: int | None = None
+    free_bytes: int | None = None
+    own_bytes: int | None = None
+    """Of the card's memory, what this process holds."""
+    temperature_c: int | None = None
+    slowdown_c: int | None = None
+    """From here on the card slows itself down."""
+    braked: bool = False
+    """The hardware holds the clocks down, for heat or for power."""
+    slowed: bool = False
+    """The driver holds the clocks down, for heat."""
+    uncorrected: int | None = None
+    """Memory errors that could not be corrected, since the driver was loaded."""
+    library_replaced: bool = False
+    """The driver's library on disk is not the one in use: it was upgraded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong, for the failover's table and for people."""
+
+    fault_class: FaultClass
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    sight: Sight
+    now_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class XidSeen:
+    number: int
+    now_s: float
+
+
+Event = Looked | XidSeen
+
+
+@dataclass(frozen=True, slots=True)
+class Unwell:
+    """A condition holds, or has got another cause."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class WellAgain:
+    """No condition holds any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """Something has happened that ends what runs on the card."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Worth a line in the log."""
+
+    message: str
+
+
+Effect = Unwell | WellAgain | Struck | Noted
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What was seen and told so far."""
+
+    condition: Verdict | None = None
+    """As told."""
+    good_since_s: float | None = None
+    """No condition was seen since, though one is told."""
+    braked_since_s: float | None = None
+    uncorrected: int | None = None
+    needed_bytes: int = 0
+    """The most that we were seen to hold."""
+    program_xid: int = 0
+    program_xid_s: float = 0.0
+    seen: bool = False
+    """The card has answered in this process."""
+    replaced_told: bool = False
+    last: Sight = field(default_factory=Sight)
+
+
+def step(state: Health, event: Event, settings: GpuSettings) -> tuple[Health, tuple[Effect, ...]]:
+    """The next state and what is to be told."""
+    match event:
+        case XidSeen(number, now_s):
+            return _xid(state, number, now_s)
+        case Looked(sight, now_s):
+            return _looked(state, sight, now_s, settings)
+
+
+def refined(state: Health, fault_class: FaultClass, reason: Reason, now_s: float) -> tuple[FaultClass, Reason]:
+    """What a run's own fault means together with what is known of the card."""
+    match state.last.trouble:
+        case Trouble.LOST | Trouble.RESET:
+            return FaultClass.STICKY, Reason.GPU_LOST
+        case Trouble.MISMATCH if reason in {Reason.GPU_FAULT, Reason.NO_GPU}:
+            return fault_class, Reason.DRIVER_MISMATCH
+    if reason is Reason.GPU_TIMEOUT and (state.last.braked or state.last.slowed):
+        return fault_class, Reason.GPU_OVERHEATING
+    suspected = state.program_xid and now_s - state.program_xid_s <= SUSPICION_S
+    if suspected and (fault_class, reason) == (FaultClass.TRANSIENT, Reason.GPU_FAULT):
+        return FaultClass.STICKY, Reason.GPU_FAULT
+    return fault_class, reason
+
+
+def _xid(state: Health, number: int, now_s: float) -> tuple[Health, tuple[Effect, ...]]:
+    kind, words = meaning(number)
+    message = f"the graphics card reports Xid {number}: {words}"
+    match kind:
+        case XidKind.PROGRAM:
+            return replace(state, program_xid=number, program_xid_s=now_s), (Noted(message),)
+        case XidKind.NOTE:
+            return state, (Noted(message),)
+        case XidKind.MEMORY:
+            return state, (Struck(Verdict(FaultClass.STICKY, Reason.GPU_MEMORY_ERRORS, message)),)
+        case XidKind.LOST | XidKind.RESET:
+            return state, (Struck(Verdict(FaultClass.STICKY, Reason.GPU_LOST, message)),)
+
+
+def _looked(state: Health, sight: Sight, now_s: float, settings: GpuSettings) -> tuple[Health, tuple[Effect, ...]]:
+    effects: list[Effect] = []
+    braked_since_s = (state.braked_since_s if state.braked_since_s is not None else now_s) if sight.braked else None
+    seen = replace(
+        state,
+        last=sight,
+        braked_since_s=braked_since_s,
+        needed_bytes=max(state.needed_bytes, sight.own_bytes or 0),
+        seen=state.seen or sight.trouble is None,
+        uncorrected=sight.uncorrected if sight.uncorrected is not None else state.uncorrected,
+        replaced_told=state.replaced_told or sight.library_replaced,
+    )
+    if sight.uncorrected is not None and state.uncorrected is not None and sight.uncorrected > state.uncorrected:
+        message = "the graphics card's memory has an error that can't be corrected"
+        effects.append(Struck(Verdict(FaultClass.STICKY, Reason.GPU_MEMORY_ERRORS, message)))
+    if sight.library_replaced and not state.replaced_told:
+        effects.append(
+            Noted(
+                "the graphics driver was upgraded under the daemon: restart the machine before the new one can be used"
+            )
+        )
+    found = _condition(seen, now_s, settings)
+    told = state.condition
+    if found is not None:
+        if told is None or found.reason is not told.reason:
+            effects.append(Unwell(found))
+        return replace(seen, condition=found, good_since_s=None), tuple(effects)
+    if told is None:
+        return seen, tuple(effects)
+    good_since_s = state.good_since_s if state.good_since_s is not None else now_s
+    if now_s - good_since_s < settings.well_after_s:
+        return replace(seen, good_since_s=good_since_s), tuple(effects)
+    effects.append(WellAgain())
+    return replace(seen, condition=None, good_since_s=None), tuple(effects)
+
+
+def _condition(state: Health, now_s: float, settings: GpuSettings) -> Verdict | None:
+    """The worst that the last look shows; what is told already must get better than it had to be at first."""
+    sight, told = state.last, state.condition.reason if state.condition else Reason.NONE
+    if sight.trouble is not None:
+        return _trouble(sight.trouble, state.seen)
+    return (
+        _heat(sight, told is Reason.GPU_OVERHEATING, settings)
+        or _braked(state, now_s, settings)
+        or _memory(state, told is Reason.GPU_OUT_OF_MEMORY, settings)
+    )
+
+
+def _trouble(trouble: Trouble, seen: bool) -> Verdict:
+    match trouble:
+        case Trouble.NO_DRIVER if not seen:
+            return Verdict(FaultClass.UNHEALTHY, Reason.NO_GPU, "the graphics driver is not loaded, or has no card")
+        case Trouble.NO_DRIVER:
+            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the graphics driver or its card has gone")
+        case Trouble.MISMATCH:
+            message = "the graphics driver's library and kernel module are of different versions: restart the machine"
+            return Verdict(FaultClass.STICKY, Reason.DRIVER_MISMATCH, message)
+        case Trouble.LOST:
+            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the driver has lost the graphics card")
+        case Trouble.RESET:
+            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the graphics card must be reset: restart the machine")
+        case Trouble.HUNG:
+            return Verdict(FaultClass.UNHEALTHY, Reason.GPU_TIMEOUT, "the graphics driver doesn't answer")
+
+
+def _heat(sight: Sight, told: bool, settings: GpuSettings) -> Verdict | None:
+    limit_c = settings.hot_c or sight.slowdown_c
+    if sight.temperature_c is None or limit_c is None:
+        return None
+    if sight.temperature_c < limit_c - (settings.cool_by_c if told else 0):
+        return None
+    message = f"the graphics card has {sight.temperature_c} °C, its limit is {limit_c} °C"
+    return Verdict(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, message)
+
+
+def _braked(state: Health, now_s: float, settings: GpuSettings) -> Verdict | None:
+    since_s = state.braked_since_s
+    told = state.condition is not None and state.condition.reason is Reason.GPU_OVERHEATING
+    if since_s is None or (not told and now_s - since_s < settings.braked_s):
+        return None
+    message = "the graphics card's hardware holds its clocks down, for heat or for power"
+    return Verdict(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, message)
+
+
+def _memory(state: Health, told: bool, settings: GpuSettings) -> Verdict | None:
+    free = state.last.free_bytes
+    if free is None or not settings.min_free_mib:
+        return None
+    wanted = settings.min_free_mib * MIB
+    if told:
+        wanted += max(0, (state.needed_bytes or NEEDED_BYTES) - (state.last.own_bytes or 0))
+    if free >= wanted:
+        return None
+    message = f"the graphics card has {free // MIB} MiB of memory free, {wanted // MIB} MiB are wanted"
+    return Verdict(FaultClass.UNHEALTHY, Reason.GPU_OUT_OF_MEMORY, message)
+
+
+class CardWatch(Protocol):
+    """Knows the health of the graphics card that an accelerator is on. Event loop only."""
+
+    @property
+    def condition(self) -> Verdict | None:
+        """What speaks against the card at present."""
+        ...
+
+    async def fresh(self, limit_s: float) -> None:
+        """Wait for a look at it that is not old, but no longer than the limit. What it shows was told before this returns."""
+        ...
+
+    def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
+        """What a run's own fault means together with what is known of the card."""
+        ...

@@ -1,0 +1,165 @@
+"""Sleep: makes the machine's sleep wait until everything is put away, and takes it up again afterwards."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from coldvoxd.bus.peers.logind import Logind
+from coldvoxd.core.errors import BusUnavailable, InhibitorRefused
+from coldvoxd.host import sleeping
+from coldvoxd.host.fuse import Fuse
+from coldvoxd.host.sleeping import Effect, Event, Phase
+
+log = logging.getLogger(__name__)
+
+PUT_AWAY_S = 1.6
+"""What is not put away by then sleeps as it is."""
+LET_GO_S = 1.9
+"""From the signal to the end of the inhibitor, whatever hangs: logind itself waits for five seconds at most."""
+WHO = "coldvoxd"
+WHY = "Dictation ends, microphone and GPU are let go of"
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+"""Between two looks for a system bus, or for a logind that gives an inhibitor."""
+
+
+class SleepWatch:
+    """Holds a `delay` inhibitor while the machine is awake. Event loop only.
+
+    `put_away` is awaited when the machine is about to sleep, for `PUT_AWAY_S` at most; `resume` is called when it woke.
+    """
+
+    def __init__(self, put_away: Callable[[], Awaitable[None]], resume: Callable[[], None]) -> None:
+        self._put_away = put_away
+        self._resume = resume
+        self._phase = Phase.AWAKE
+        self._logind: Logind | None = None
+        self._fuse: Fuse | None = None
+        """The inhibitor."""
+        self._spent: Fuse | None = None
+        """The one before."""
+        self._taking: asyncio.Task[None] | None = None
+        self._putting_away: asyncio.Task[None] | None = None
+        self._told = ""
+
+    @property
+    def awake(self) -> bool:
+        return self._phase is Phase.AWAKE
+
+    async def run(self) -> None:
+        """Watch for ever; ends by cancellation. Without a system bus or a logind nothing is watched, until there is one."""
+        pause_s = FIRST_PAUSE_S
+        try:
+            while True:
+                try:
+                    self._logind = await Logind.open(self._on_presence, self._on_sleep)
+                    await self._logind.watch()
+                    if not self._logind.is_there:
+                        self._tell("there is no logind: the machine's sleep comes unannounced")
+                    pause_s = FIRST_PAUSE_S
+                    await self._logind.wait_until_lost()
+                except BusUnavailable as fault:
+                    self._tell(f"the machine's sleep comes unannounced: {fault}")
+                if self._logind is not None:
+                    await self._logind.close()
+                    self._on_presence(False)
+                    self._logind = None
+                await asyncio.sleep(pause_s)
+                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+        finally:
+            await self._close()
+
+    def _on_presence(self, is_there: bool) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+        self._step(Event.LOGIND_CAME if is_there else Event.LOGIND_LEFT)
+
+    def _on_sleep(self, about_to: bool) -> None:
+        self._step(Event.PREPARING if about_to else Event.WOKEN)
+
+    def _step(self, event: Event) -> None:
+        before = self._phase
+        self._phase, effects = sleeping.step(before, event)
+        if before is not self._phase:
+            log.info("sleep: %s", self._phase.lower())
+        for effect in effects:
+            match effect:
+                case Effect.TAKE:
+                    self._taking = self._begin(self._take(), self._taking)
+                case Effect.PUT_AWAY:
+                    if self._fuse is not None:
+                        self._fuse.light(LET_GO_S)
+                    self._putting_away = self._begin(self._put_all_away(), self._putting_away)
+                case Effect.LET_GO:
+                    if self._fuse is not None:
+                        self._fuse.close()
+                case Effect.RESUME:
+                    if self._putting_away is not None:
+                        self._putting_away.cancel()
+                    self._resume()
+
+    async def _put_all_away(self) -> None:
+        try:
+            async with asyncio.timeout(PUT_AWAY_S):
+                await self._put_away()
+        except TimeoutError:
+            log.warning("not everything was put away within %.1f s; the machine sleeps all the same", PUT_AWAY_S)
+        except Exception:
+            log.exception("putting away failed; the machine sleeps all the same")
+        if self._phase is Phase.SUSPENDING:
+            self._step(Event.PUT_AWAY)
+
+    async def _take(self) -> None:
+        """Take an inhibitor in place of the one before; again and again where logind won't."""
+        assert self._logind is not None  # noqa: S101 - it told of logind
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                fuse = _fused(await self._logind.inhibit(WHO, WHY))
+            except InhibitorRefused as fault:
+                self._tell(f"the machine's sleep can't be made to wait: {fault}")
+            else:
+                break
+            await asyncio.sleep(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+        if self._told:
+            log.info("the machine's sleep waits for us from now on")
+        self._told = ""
+        if self._spent is not None:
+            self._spent.forget()
+        self._spent, self._fuse = self._fuse, fuse
+        if self._spent is not None:
+            self._spent.close()
+        if self._phase is not Phase.AWAKE:
+            fuse.light(LET_GO_S)  # it came with the very sleep that it was to delay
+
+    def _begin(self, work: Coroutine[Any, Any, None], before: "asyncio.Task[None] | None") -> "asyncio.Task[None]":
+        if before is not None:
+            before.cancel()
+        return asyncio.get_running_loop().create_task(work, name="sleep")
+
+    def _tell(self, message: str) -> None:
+        """Once, until an inhibitor was had: many machines have no logind, or never sleep."""
+        if not self._told:
+            log.info("%s", message)
+        self._told = message
+
+    async def _close(self) -> None:
+        for task in (self._taking, self._putting_away):
+            if task is not None:
+                task.cancel()
+        for fuse in (self._fuse, self._spent):
+            if fuse is not None:
+                fuse.close()
+        if self._logind is not None:
+            await self._logind.close()
+
+
+def _fused(descriptor: int) -> Fuse:
+    try:
+        return Fuse(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise InhibitorRefused(f"this system has no timer left ({error.strerror})") from error

@@ -1,0 +1,1 @@
+"""What surrounds native calls: ONNX Runtime sessions, call threads, malloc."""

@@ -1,0 +1,239 @@
+"""Prepares a model for this machine: its graphs optimized, its weights packed, in files that are mapped instead of loaded.
+
+Runs in coldvoxctl and its unit, never in the daemon.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.errors import PrepareFault
+from coldvoxd.core.features import log_mel
+from coldvoxd.core.values import ModelFiles, Precision, PreparedForm, Token
+from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.golden.golden import clip
+from coldvoxd.models.lock import alone
+from coldvoxd.models.prepared import (
+    WORTH_BYTES,
+    StoredForm,
+    find_form,
+    form_path,
+    forms_directory,
+    remove_form,
+    remove_unfit,
+    source_bytes,
+    stored_forms,
+    write_record,
+)
+from coldvoxd.native.ort import open_session, write_prepared
+from coldvoxd.onnx_graph.halves import cut
+from coldvoxd.onnx_graph.onnxfile import packed_offsets
+from coldvoxd.onnx_graph.pieces import cut as cut_in_pieces
+from coldvoxd.preparation.reshaping import Reshaped, reshaped_encoder
+from coldvoxd.preparation.threads import fastest_threads
+
+ALIGNMENT = 64
+"""Bytes: what AVX-512 asks of an address."""
+GROWTH = 2.0
+"""A form holds the weights as they were and as they are packed, and a table of positions."""
+CLOSE = 1e-4
+"""How far what an encoder gives may be off with such a table and without masks, as a part of the greatest. None was off yet."""
+FRAME_COLUMNS = 8
+"""Feature columns to one frame."""
+COPIES = 3
+"""In which an encoder's file, whose weights may be inside, is in memory while it is rewritten."""
+SPARE_BYTES = 500_000_000
+"""Left free on the disk, and in memory beside the model."""
+
+
+def prepare(
+    files: ModelFiles,
+    *,
+    budget_bytes: float,
+    threads: int = 0,
+    in_use: Callable[[StoredForm], bool] = lambda _form: False,
+    tell: Callable[[str], None] = lambda _said: None,
+) -> PreparedForm:
+    """The model's form for this machine's CPU, made where there is none; other forms go where the budget demands it.
+
+    Those `in_use` stay. What is made gives the same tokens as the files themselves, of frames that are off by `CLOSE` at most,
+    or is thrown away; in int8, as the files give of the same columns. Needs the memory of the loaded model, and more for a
+    moment. Raises PrepareFault or ModelInvalid; blocks for many seconds.
+    """
+    root = forms_directory()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with alone(root, "prepare", lambda: tell("another coldvoxctl prepares a model")):
+            if (found := find_form(files)) is not None:
+                return found
+            remove_unfit()
+            _make_room(root, files, budget_bytes, in_use)
+            return _made(form_path(files), files, threads, tell)
+    except OSError as fault:
+        raise PrepareFault(
+            f"The prepared form can't be stored in {root}: {fault}. The model works without it."
+        ) from fault
+
+
+def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str], None]) -> PreparedForm:
+    with _partial(directory) as partial:
+        tell(f"optimizing {files.name} ({files.precision})")
+        encoder = partial / "encoder.onnx"
+        weights = encoder.with_name(f"{encoder.name}.data")
+        reshaped = reshaped_encoder(files, threads, tell)
+        pieces = _write_encoder(files, encoder, threads, reshaped.content)
+        halves = cut(files.decoder_joint.read_bytes())
+        if halves is None:
+            form = PreparedForm(partial, pieces, weights, (partial / "decoder_joint.onnx",))
+            _write(files.decoder_joint, form.decoder[0], threads)
+        else:
+            form = PreparedForm(
+                partial, pieces, weights, (partial / "prediction.onnx", partial / "joint.onnx"), halves.link
+            )
+            for target, content in zip(form.decoder, (halves.prediction, halves.joint), strict=True):
+                _write(files.decoder_joint, target, threads, content)
+        form = replace(form, masks=reshaped.masks)
+        tell("comparing what it gives")
+        # In int8 an empty column more may make a frame more, which widens the ranges of them all: compared is without it.
+        plain = _given(files, None, threads, masks=reshaped.masks or files.precision is Precision.FP32)
+        if reshaped.content is not None and not plain.is_close(_given(files, form, threads), CLOSE):
+            tell("without masks and with a table of positions it would give something else: left as it is")
+            weights.unlink(missing_ok=True)
+            form = replace(form, masks=True, encoder=_write_encoder(files, encoder, threads, None))
+            reshaped = Reshaped()
+            plain = _given(files, None, threads)
+        if reshaped.content is None and not plain.is_close(_given(files, form, threads), 0):
+            raise PrepareFault(
+                f"Prepared, {files.name} ({files.precision}) would give something else than as it is: not used."
+            )
+        if source_bytes(files) < WORTH_BYTES:  # a small one is fast with any number
+            encoder_threads = decoder_threads = 0
+        else:
+            tell("trying how many threads are fastest")
+            encoder_threads, decoder_threads = fastest_threads(files, form, tell)
+        write_record(partial, files, replace(form, threads=encoder_threads, decoder_threads=decoder_threads))
+        partial.rename(directory)
+    found = find_form(files)
+    if found is None:
+        raise PrepareFault(f"{files.directory} was changed while it was being prepared; prepare it again.")
+    return found
+
+
+def _write_encoder(files: ModelFiles, target: Path, threads: int, content: bytes | None) -> tuple[Path, ...]:
+    """As `_write`, and cut in pieces, which stand in the order in which they run."""
+    _write(files.encoder, target, threads, content)
+
+    def types(model: bytes) -> dict[str, str]:
+        session = open_session(target, threads=threads, packed=False, content=model, prepared=True)
+        return {name: kind.dtype.name for name, kind in (*session.inputs.items(), *session.outputs.items())}
+
+    parts = cut_in_pieces(target.read_bytes(), types)
+    pieces = tuple(target.with_name(f"{target.stem}-{number}.onnx") for number in range(len(parts)))
+    for piece, part in zip(pieces, parts, strict=True):
+        piece.write_bytes(part)
+    target.unlink()
+    return pieces
+
+
+def _write(source: Path, target: Path, threads: int, content: bytes | None = None) -> None:
+    """With packed weights, unless ONNX Runtime puts them where its kernels can't read them: then it dies of a signal."""
+    write_prepared(source, target, threads=threads, content=content)
+    if any(offset % ALIGNMENT for offset in packed_offsets(target)):
+        target.with_name(f"{target.name}.data").unlink()
+        write_prepared(source, target, threads=threads, packed=False, content=content)
+
+
+@contextlib.contextmanager
+def _partial(directory: Path) -> Iterator[Path]:
+    """A directory in which a form is made; it is gone afterwards, unless it became `directory`."""
+    partial = directory.with_name(f".{directory.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What is computed of the golden clip."""
+
+    encoded: tuple[npt.NDArray[np.float32], ...]
+    tokens: tuple[tuple[Token, ...], ...]
+    of_noise: tuple[Token, ...]
+    """Of frames that are the same however they would be encoded."""
+
+    def is_close(self, other: "_Given", part: float) -> bool:
+        """Whether the frames are off by no more than that part of the greatest, and the tokens the same.
+
+        Where `part` is 0 also the tokens' scores.
+        """
+        if self.of_noise != other.of_noise:
+            return False
+        for ours, theirs in zip(self.encoded, other.encoded, strict=True):
+            if ours.shape != theirs.shape or not float(np.abs(ours - theirs).max()) <= part * float(np.abs(ours).max()):
+                return False
+        return [*map(_ids, self.tokens)] == [*map(_ids, other.tokens)] if part else self.tokens == other.tokens
+
+
+def _ids(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
+    return [(token.id, token.encoder_frame) for token in tokens]
+
+
+def _given(files: ModelFiles, form: PreparedForm | None, threads: int, *, masks: bool = True) -> _Given:
+    """Of all of the clip, and of as much as fills its frames: an empty column more makes a frame more of that."""
+    recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form)
+    recognizer.masks = recognizer.masks and masks
+    try:
+        features = log_mel(clip(), recognizer.features_size)
+        filling = features.shape[1] // FRAME_COLUMNS * FRAME_COLUMNS
+        encoded = tuple(recognizer.encode(features[:, :columns]) for columns in (features.shape[1], filling))
+        noise = np.random.default_rng(0).normal(0, 1, encoded[0].shape).astype(np.float32)
+        return _Given(encoded, tuple(map(recognizer.decode, encoded)), recognizer.decode(noise))
+    finally:
+        recognizer.close()
+
+
+def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Callable[[StoredForm], bool]) -> None:
+    """Remove what must give way. Raises PrepareFault where that isn't enough."""
+    needed = GROWTH * source_bytes(files)
+    forms = list(stored_forms())
+    kept = [form for form in forms if in_use(form)]
+    if needed + sum(form.size for form in kept) > budget_bytes:
+        beside = f" beside the {_gb(sum(form.size for form in kept))} of those in use" if kept else ""
+        raise PrepareFault(
+            f"The prepared form of {files.name} ({files.precision}) takes {_gb(needed)}{beside}, and {_gb(budget_bytes)} "
+            "are allowed: raise `prepared_gb` under [model]. The model works without it."
+        )
+    for form in [form for form in forms if form not in kept]:
+        if needed + sum(each.size for each in forms) <= budget_bytes:
+            break
+        remove_form(form)
+        forms.remove(form)
+    free = shutil.disk_usage(root).free
+    if free < needed + SPARE_BYTES:
+        raise PrepareFault(
+            f"The disk is too full: the prepared form of {files.name} takes {_gb(needed)}, {_gb(SPARE_BYTES)} are left "
+            f"free, and {root} has {_gb(free)}. Make room, or set XDG_CACHE_HOME to a larger disk."
+        )
+    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+        memory = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    taken = source_bytes(files) + COPIES * files.encoder.stat().st_size + SPARE_BYTES
+    if memory < taken:
+        raise PrepareFault(
+            f"Preparing {files.name} ({files.precision}) takes {_gb(taken)} of memory, and "
+            f"{_gb(memory)} are free: close something and try again. The model works without it."
+        )
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:.1f} GB"

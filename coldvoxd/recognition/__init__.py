@@ -1,0 +1,1 @@
+"""A recognizer that survives its hardware: priorities, failover to the CPU, hedging, standby and the way back."""

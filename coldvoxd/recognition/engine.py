@@ -1,0 +1,169 @@
+"""What clients may ask of the engine: another execution provider, fresh settings, figures."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coldvoxd.core.errors import (
+    ColdvoxError,
+    InvalidOption,
+    LoadTimeout,
+    NotReady,
+    ProviderUnavailable,
+    SettingsError,
+    shown,
+)
+from coldvoxd.core.metrics import CardFigures, Figures, Metrics, Stage
+from coldvoxd.core.settings import Settings
+from coldvoxd.core.values import ChangeReason
+from coldvoxd.native.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
+from coldvoxd.recognition.switch import Switch
+
+log = logging.getLogger(__name__)
+
+ANSWER_LIMIT_S = 20.0
+"""Bus callers wait 25 s by default, so they are answered before."""
+
+
+class Engine:
+    """Implements EngineControl. Event loop only.
+
+    `load_settings` raises SettingsError; `use_settings` puts the rest of fresh settings in force once their model is
+    loaded, and returns the names of those that wait for a restart.
+    """
+
+    def __init__(
+        self,
+        recognition: Switch,
+        metrics: Metrics,
+        settings: Settings,
+        *,
+        load_settings: Callable[[], Settings],
+        use_settings: Callable[[Settings], tuple[str, ...]],
+        answer_limit_s: float = ANSWER_LIMIT_S,
+        card_figures: Callable[[], CardFigures] = CardFigures,
+    ) -> None:
+        self._answer_limit_s = answer_limit_s
+        self._recognition = recognition
+        self._metrics = metrics
+        self._settings = settings
+        self._provider = settings.model.provider
+        """What was asked for last."""
+        self._load_settings = load_settings
+        self._use_settings = use_settings
+        self._card_figures = card_figures
+        self._began_s = time.monotonic()
+        self.awaiting_restart: tuple[str, ...] = ()
+        """Names of the settings whose value in the file waits for a restart, such as `microphone.device`."""
+        self._changes: set[asyncio.Task[None]] = set()
+
+    async def reload(self) -> None:
+        """Settings and model again. Whatever is wrong with the new ones, the old ones stay."""
+        try:
+            fresh = self._load_settings()
+        except SettingsError as fault:
+            raise InvalidOption(f"{fault} The settings stay as they were.") from fault
+        await self._answered_in_time(self._change_all(fresh), "The settings count once the model is loaded.")
+
+    async def set_provider(self, provider: str) -> None:
+        """Until the next change or start: the settings stay as they are."""
+        try:
+            name = full_name(_resolved(provider))
+        except ProviderUnavailable as fault:
+            if provider != self._settings.model.provider:  # which may be more than ONNX Runtime knows
+                raise InvalidOption(
+                    f"There is no execution provider {shown(provider)!r}. There are: "
+                    f"{', '.join((AUTO, *available_providers()))}."
+                ) from fault
+            name = ""
+        else:
+            provider = provider if provider == AUTO else short_name(name)
+        status = self._recognition.status
+        if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
+            return
+        await self._answered_in_time(self._change_provider(provider), "ProviderChanged tells when it is there.")
+
+    def reload_soon(self) -> None:
+        """The same for whoever can't be answered, as after SIGHUP: what is wrong is logged."""
+        task = asyncio.get_running_loop().create_task(self._reload_logged(), name="reload")
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+
+    @property
+    def uptime_s(self) -> float:
+        """Of this process."""
+        return time.monotonic() - self._began_s
+
+    def figures(self) -> Figures:
+        return self._metrics.figures(
+            uptime_s=self.uptime_s, resident_bytes=_resident_bytes(), card=self._card_figures()
+        )
+
+    def delivered(self, seconds: float) -> None:
+        self._metrics.took(Stage.DELIVERY, seconds)
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for task in self._changes:
+            task.cancel()
+
+    async def _reload_logged(self) -> None:
+        try:
+            await self.reload()
+        except ColdvoxError as fault:
+            log.error("not reloaded: %s", fault)  # noqa: TRY400 - the message says it
+
+    async def _change_provider(self, provider: str) -> None:
+        model = replace(self._settings.model, provider=provider)
+        await self._recognition.change(model, ChangeReason.REQUESTED, strictly=provider != AUTO)
+        self._provider = provider
+
+    async def _change_all(self, fresh: Settings) -> None:
+        try:
+            await self._recognition.change(fresh.model, ChangeReason.RELOAD)
+        except NotReady:
+            if self._recognition.status.ready:
+                raise
+            self._recognition.look_for(fresh.model)  # there is no old model to keep: these settings count all the same
+            self._put_in_force(fresh)
+            raise
+        self._put_in_force(fresh)
+
+    def _put_in_force(self, fresh: Settings) -> None:
+        self._settings, self._provider = fresh, fresh.model.provider
+        self.awaiting_restart = self._use_settings(fresh)
+        if self.awaiting_restart:
+            log.warning("settings reloaded; these wait for a restart: %s", ", ".join(self.awaiting_restart))
+        else:
+            log.info("settings reloaded")
+
+    async def _answered_in_time(self, change: Coroutine[Any, Any, None], meanwhile: str) -> None:
+        """Make the change; where it takes longer than a caller waits, say so and go on with it."""
+        task = asyncio.get_running_loop().create_task(change, name="engine change")
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        done, _ = await asyncio.wait({task}, timeout=self._answer_limit_s)
+        if not done:
+            task.add_done_callback(_log_failure)
+            raise LoadTimeout(f"The model takes longer than {self._answer_limit_s:.0f} s to load. {meanwhile}")
+        await task
+
+
+def _resolved(provider: str) -> str:
+    """What `auto` stands for on this machine; any other name as it is."""
+    return (likely_accelerator() or CPU) if provider == AUTO else provider
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (fault := task.exception()) is not None:
+        log.error("the engine stays as it was: %s", fault)
+
+
+def _resident_bytes() -> int:
+    """Memory of this process, proc_pid_statm(5)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

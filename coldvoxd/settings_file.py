@@ -1,0 +1,228 @@
+"""Settings as people write them: a TOML file in the XDG config directory, and environment variables over it."""
+
+import ast
+import dataclasses
+import inspect
+import json
+import os
+import re
+import tomllib
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coldvoxd.core.errors import SettingsError
+from coldvoxd.core.settings import Settings
+from coldvoxd.userdirs import basedirs
+
+ENVIRONMENT_PREFIX = "COLDVOXD_"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDoc:
+    """One setting as the reference shows it."""
+
+    section: str
+    key: str
+    type: type
+    default: object
+    text: str
+    limits: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that overrides it."""
+        return f"{ENVIRONMENT_PREFIX}{self.section}_{self.key}".upper()
+
+
+def default_path() -> Path:
+    """Where the file is looked for; it need not exist."""
+    return basedirs.config_home() / basedirs.APPLICATION / "coldvoxd.toml"
+
+
+def describe() -> Iterator[SettingDoc]:
+    """Every setting, in the order of the file."""
+    for section in dataclasses.fields(Settings):
+        kind = _section_type(section)
+        texts = _docstrings(kind)
+        for field in dataclasses.fields(kind):
+            yield SettingDoc(
+                section.name, field.name, _type(field), field.default, texts[field.name], _limits(field.metadata)
+            )
+
+
+def toml_value(value: object) -> str:
+    """A setting's value as TOML writes it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def example() -> str:
+    """A settings file with every key at its default, commented out."""
+    lines = [
+        "# Settings of coldvoxd: copy to ~/.config/coldvoxd/coldvoxd.toml and change what you need.",
+        "# Every key stands here with its default. An environment variable goes over the file:",
+        "# COLDVOXD_MODEL_NAME for `name` under [model], and so on. `coldvoxctl config example` prints this.",
+    ]
+    section = ""
+    for doc in describe():
+        if doc.section != section:
+            section = doc.section
+            lines += ["", f"[{section}]"]
+        limits = f" ({doc.limits})" if doc.limits else ""
+        lines += [f"# {doc.text}{limits}", f"#{doc.key} = {toml_value(doc.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from a file, where there is one, and the environment.
+
+    Raises SettingsError that names the file, the line and what is wrong. A `path` that is given must exist.
+    """
+    source = path or default_path()
+    values: dict[str, dict[str, object]] = {field.name: {} for field in dataclasses.fields(Settings)}
+    if path is not None or exists(source):
+        _read_file(source, values)
+    _read_environment(environment, values)
+    return Settings(
+        **{field.name: _section_type(field)(**values[field.name]) for field in dataclasses.fields(Settings)}
+    )
+
+
+def exists(source: Path) -> bool:
+    """Whether there is a settings file. Raises SettingsError where that can't be found out."""
+    try:
+        return source.exists()
+    except OSError as fault:
+        raise SettingsError(
+            f"{source} can't be read: {fault.strerror}. Check the permissions of its directory."
+        ) from fault
+
+
+def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:
+    try:
+        text = source.read_text("utf-8")
+        tables = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as fault:
+        raise SettingsError(f"{source} can't be read: {fault}") from fault
+    except tomllib.TOMLDecodeError as fault:
+        raise SettingsError(f"{source} is not TOML: {fault}") from fault
+    lines = _line_numbers(text)
+    docs = {(doc.section, doc.key): doc for doc in describe()}
+    sections = {doc.section for doc in docs.values()}
+    for section, table in tables.items():
+        where = f"{source}, line {lines.get((section, ''), lines.get(('', section), 1))}"
+        if section not in sections:
+            raise SettingsError(f"{where}: there is no section [{section}]; there are {_listed(sections)}.")
+        if not isinstance(table, dict):
+            raise SettingsError(f"{where}: `{section}` is a section; write [{section}] on a line of its own.")
+        for key, value in table.items():
+            where = f"{source}, line {lines.get((section, key), lines.get((section, ''), 1))}"
+            doc = docs.get((section, key))
+            if doc is None:
+                known = {known.key for known in docs.values() if known.section == section}
+                raise SettingsError(f"{where}: [{section}] has no setting `{key}`; it has {_listed(known)}.")
+            values[section][key] = _checked(doc, value, where)
+
+
+def _read_environment(environment: Mapping[str, str], values: dict[str, dict[str, object]]) -> None:
+    docs = {doc.variable: doc for doc in describe()}
+    for variable, text in environment.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX):
+            continue
+        doc = docs.get(variable)
+        if doc is None:
+            raise SettingsError(f"Environment: there is no setting {variable}; unset it. There are {_listed(docs)}.")
+        values[doc.section][doc.key] = _checked(doc, _parsed(doc, text), f"Environment, {variable}")
+
+
+def _parsed(doc: SettingDoc, text: str) -> object:
+    if doc.type is bool:
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
+    if doc.type in {int, float}:
+        try:
+            return doc.type(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _checked(doc: SettingDoc, value: object, where: str) -> object:
+    """The value, if the setting can take it; a setting with a grammar of its own reads it by that, text or number."""
+    metadata = _metadata(doc)
+    if "parse" in metadata:
+        try:
+            return metadata["parse"](value)
+        except ValueError as fault:
+            raise SettingsError(f"{where}: `{doc.key}` {fault}.") from fault
+    fits = type(value) is doc.type or (doc.type is float and type(value) is int)
+    if not fits:
+        wanted = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
+        raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {value!r}.")
+    choices = metadata.get("choices")
+    if choices and value not in choices:
+        raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {value!r}.")
+    if "min" in metadata and not metadata["min"] <= value <= metadata["max"]:
+        raise SettingsError(f"{where}: `{doc.key}` must lie {_limits(metadata)}, not at {value}.")
+    return float(value) if doc.type is float and isinstance(value, int) else value
+
+
+def _metadata(doc: SettingDoc) -> Mapping[str, Any]:
+    sections = {field.name: _section_type(field) for field in dataclasses.fields(Settings)}
+    return next(field.metadata for field in dataclasses.fields(sections[doc.section]) if field.name == doc.key)
+
+
+def _section_type(field: "dataclasses.Field[Any]") -> type[Any]:
+    assert isinstance(field.type, type)  # noqa: S101 - core.settings has real types as annotations
+    return field.type
+
+
+def _type(field: "dataclasses.Field[Any]") -> type:
+    assert isinstance(field.type, type) and not isinstance(field.type, types.GenericAlias)  # noqa: S101, PT018
+    return field.type
+
+
+def _limits(metadata: Mapping[str, Any]) -> str:
+    if "choices" in metadata:
+        return "one of " + _listed(metadata["choices"])
+    if "min" in metadata:
+        return f"from {metadata['min']} to {metadata['max']}"
+    return ""
+
+
+def _listed(names: Iterator[str] | set[str] | tuple[str, ...] | Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _docstrings(kind: type) -> dict[str, str]:
+    """Attribute docstrings of a dataclass, by field: Python itself forgets them."""
+    tree = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(tree, ast.ClassDef)  # noqa: S101 - the source of a class
+    texts: dict[str, str] = {}
+    for statement, after in zip(tree.body, [*tree.body[1:], None], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)  # noqa: S101, PT018
+            texts[statement.target.id] = str(after.value.value)
+    return texts
+
+
+_SECTION = re.compile(r"\s*\[\s*([\w-]+)\s*\]")
+_KEY = re.compile(r"\s*\"?([\w-]+)\"?\s*=")
+_DOTTED = re.compile(r"\s*([\w-]+)\.([\w-]+)\s*=")
+
+
+def _line_numbers(text: str) -> dict[tuple[str, str], int]:
+    """Line of every (section, key), and of every section's head as (section, ""). tomllib tells no lines."""
+    lines: dict[tuple[str, str], int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if head := _SECTION.match(line):
+            section = head[1]
+            lines.setdefault((section, ""), number)
+        elif dotted := _DOTTED.match(line):
+            lines.setdefault((dotted[1], ""), number)
+            lines.setdefault((dotted[1], dotted[2]), number)
+        elif key := _KEY.match(line):
+            lines.setdefault((section, key[1]), number)
+    return lines
