@@ -25,9 +25,9 @@ from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, State
 from coldvoxd.crash_recovery.recovery import Recovery
 from coldvoxd.crash_recovery.spool import Spool, runtime_directory
-from coldvoxd.dictation.channelselector import ChannelSelector
+from coldvoxd.dictation.channel_selector import ChannelSelector
+from coldvoxd.dictation.controller import DictationController
 from coldvoxd.dictation.outcomes import Outcomes
-from coldvoxd.dictation.pipeline import Pipeline
 from coldvoxd.files.files import FileJobs
 from coldvoxd.gpu.card import CardKeeper
 from coldvoxd.host.power import PowerWatch
@@ -134,7 +134,7 @@ class Daemon:
             self._microphone.resume(device)
         self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
         self._channels = ChannelSelector(SileroDetector(), channels.parse(settings.microphone.channel))
-        self._pipeline = Pipeline(
+        self._pipeline = DictationController(
             SileroDetector(),
             self._recognition,
             self._capture,

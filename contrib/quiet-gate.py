@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
-from coldvoxd.dictation.quietgate import QuietGate
+from coldvoxd.dictation.quiet_gate import QuietGate
 from coldvoxd.vad.silero import SileroDetector
 
 RATIOS_DB = (40, 20, 10, 5, 0)

@@ -42,7 +42,7 @@ from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa
 from coldvoxd.core.levels import level_db  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Precision, Utterance  # noqa: E402
-from coldvoxd.dictation.quietgate import QuietGate  # noqa: E402
+from coldvoxd.dictation.quiet_gate import QuietGate  # noqa: E402
 from coldvoxd.dictation.recording import SPEECH_PROBABILITY  # noqa: E402
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.files.transcription import transcribe_file  # noqa: E402

@@ -29,8 +29,8 @@ from coldvoxd.core.values import (
     Utterance,
 )
 from coldvoxd.crash_recovery.spool import Spool
-from coldvoxd.dictation.channelselector import ChannelSelector
-from coldvoxd.dictation.pipeline import Pipeline
+from coldvoxd.dictation.channel_selector import ChannelSelector
+from coldvoxd.dictation.controller import DictationController
 from coldvoxd.vad.silero import SileroDetector
 from tests.component.test_channels import ANNA, REPORT, bangs, channels_of, noise
 from tests.support.speech import Wave
@@ -85,7 +85,7 @@ class Room:
         self.selector = ChannelSelector(scout or SileroDetector(), setting)
         self.heard: list[Samples] = []
         self.frames = Reframer()
-        self.pipeline = Pipeline(
+        self.pipeline = DictationController(
             SileroDetector(),
             self.engine,
             Clock(),

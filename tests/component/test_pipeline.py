@@ -37,7 +37,7 @@ from coldvoxd.core.values import (
     Utterance,
     Word,
 )
-from coldvoxd.dictation.pipeline import Pipeline
+from coldvoxd.dictation.controller import DictationController
 from tests.support.eventually import eventually
 
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
@@ -160,7 +160,7 @@ class Scene:
         """What the microphone has delivered, and the capture tells once it is asked: a value a frame."""
         self.arriving: list[list[int]] = []
         """The same, once it is asked another time, and so on."""
-        self.pipeline = Pipeline(
+        self.pipeline = DictationController(
             detector or LoudnessDetector(),
             self.engine,
             Clock(),

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from coldvoxd.core.values import FRAME_SAMPLES
-from coldvoxd.dictation.quietgate import SETTLED_FRAMES, QuietGate
+from coldvoxd.dictation.quiet_gate import SETTLED_FRAMES, QuietGate
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.speech import samples
 

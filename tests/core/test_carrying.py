@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from coldvoxd.core.values import EndReason, Utterance
-from coldvoxd.dictation.carrying import packed, unpacked
+from coldvoxd.dictation.utterance_handover import packed, unpacked
 
 
 def test_what_is_packed_comes_out_again_to_the_last_bit() -> None:

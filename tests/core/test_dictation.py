@@ -4,7 +4,7 @@ import pytest
 
 from coldvoxd.core.errors import AlreadyActive, NoMicrophone, NotActive
 from coldvoxd.core.values import StopReason
-from coldvoxd.dictation.dictation import TABLE, DictationState, Effect, Event, Phase, UnexpectedEvent, step
+from coldvoxd.dictation.state import TABLE, DictationState, Effect, Event, Phase, UnexpectedEvent, step
 
 
 def after(*events: Event) -> tuple[DictationState, tuple[Effect, ...]]:

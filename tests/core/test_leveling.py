@@ -13,7 +13,7 @@ from coldvoxd.core.leveling import (
     START_GAIN_DB,
     Leveler,
 )
-from coldvoxd.dictation.quietspeech import LONG_FRAMES, QuietSpeech
+from coldvoxd.dictation.quiet_speech import LONG_FRAMES, QuietSpeech
 
 HOUR_FRAMES = 3600 * 16_000 // 512
 QUIET_DB, LOUD_DB, NOISE_DB = -76.0, -30.0, -50.0

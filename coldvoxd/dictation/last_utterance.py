@@ -8,8 +8,8 @@ from typing import Any
 from coldvoxd.core.errors import NotActive, NotOwner, TextTimeout
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
-from coldvoxd.dictation.carrying import packed
 from coldvoxd.dictation.session import GoneSession, Session
+from coldvoxd.dictation.utterance_handover import packed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import Frame, StopReason, Transcript, Utterance
 
 
-class Unattended:
+class NullAnnouncer:
     """An Announcer without clients, for the time before the bus is there."""
 
     def dictation_started(self, session: int) -> None: ...
@@ -32,7 +32,7 @@ class Unattended:
         then()
 
 
-class Forgetful:
+class NullJournal:
     """A Journal that keeps nothing: a crash loses what was being said."""
 
     def begin(self, session: SpooledSession, state: EndpointState) -> None: ...
@@ -55,9 +55,9 @@ class Forgetful:
 
 
 @dataclass(slots=True)
-class Outlets:
+class Sinks:
     """Shared by all who tell something; clients and journal come once the bus is there."""
 
-    announcer: Announcer = field(default_factory=Unattended)
-    journal: Journal = field(default_factory=Forgetful)
+    announcer: Announcer = field(default_factory=NullAnnouncer)
+    journal: Journal = field(default_factory=NullJournal)
     metrics: Metrics = field(default_factory=Metrics)

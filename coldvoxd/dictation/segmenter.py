@@ -12,8 +12,8 @@ from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.reframe import joined
 from coldvoxd.core.values import EndReason, Gap, ScoredFrame, Utterance, samples_in
-from coldvoxd.dictation.outlets import Outlets
 from coldvoxd.dictation.session import Session
+from coldvoxd.dictation.sinks import Sinks
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ LEVEL_EVERY_FRAMES = 3
 """One level in 96 ms: about ten a second."""
 
 
-class Hearer(Protocol):
+class SegmenterListener(Protocol):
     """Who makes something of what a session hears."""
 
     @property
@@ -54,10 +54,10 @@ class Hearer(Protocol):
         ...
 
 
-class Hearing:
+class Segmenter:
     """Runs a session's endpointer, and keeps the audio that it may still ask for. Event loop only."""
 
-    def __init__(self, hearer: Hearer, outlets: Outlets) -> None:
+    def __init__(self, hearer: SegmenterListener, outlets: Sinks) -> None:
         self._hearer = hearer
         self._outlets = outlets
         self._next_number: int | None = None

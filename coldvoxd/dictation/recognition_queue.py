@@ -11,8 +11,8 @@ from coldvoxd.core.errors import ColdvoxError, RecognitionFailed
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import Hypothesis, Utterance
-from coldvoxd.dictation.outlets import Outlets
 from coldvoxd.dictation.session import Session
+from coldvoxd.dictation.sinks import Sinks
 from coldvoxd.dictation.speculation import Budget
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class _Job:
             self.recognition.cancel()
 
 
-class Texts:
+class RecognitionQueue:
     """The queue before the recognizer. Event loop only.
 
     An utterance may be begun early, in a pause in which more may still be said: its text is told once it is cut, and its
@@ -53,7 +53,7 @@ class Texts:
     def __init__(
         self,
         recognize: Callable[[Utterance], Coroutine[Any, Any, Hypothesis]],
-        outlets: Outlets,
+        outlets: Sinks,
         on_answered: Callable[[Session], None],
     ) -> None:
         self.log_text = False

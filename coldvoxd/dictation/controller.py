@@ -32,18 +32,18 @@ from coldvoxd.core.values import (
     Utterance,
     samples_in,
 )
-from coldvoxd.dictation import dictation
-from coldvoxd.dictation.carrying import unpacked
-from coldvoxd.dictation.channelselector import ChannelSelector
-from coldvoxd.dictation.dictation import DictationState
-from coldvoxd.dictation.hearing import Hearing
-from coldvoxd.dictation.outlets import Outlets
+from coldvoxd.dictation import state as dictation
+from coldvoxd.dictation.channel_selector import ChannelSelector
+from coldvoxd.dictation.last_utterance import LastUtterance
 from coldvoxd.dictation.preroll import PreRoll
-from coldvoxd.dictation.quietgate import QuietGate
-from coldvoxd.dictation.quietspeech import QuietSpeech
-from coldvoxd.dictation.retry import LastUtterance
+from coldvoxd.dictation.quiet_gate import QuietGate
+from coldvoxd.dictation.quiet_speech import QuietSpeech
+from coldvoxd.dictation.recognition_queue import RecognitionQueue
+from coldvoxd.dictation.segmenter import Segmenter
 from coldvoxd.dictation.session import GoneSession, Session
-from coldvoxd.dictation.texts import Texts
+from coldvoxd.dictation.sinks import Sinks
+from coldvoxd.dictation.state import DictationState
+from coldvoxd.dictation.utterance_handover import unpacked
 from coldvoxd.dictation.wordless import Outcome, outcome_of
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class SampleClock(Protocol):
         ...
 
 
-class Pipeline:
+class DictationController:
     """Implements DictationControl, and takes what the capture delivers.
 
     `first_number` is where session and utterance numbers begin: it must lie past all numbers that an earlier process
@@ -116,9 +116,9 @@ class Pipeline:
         self._quiet_speech = QuietSpeech()
         self._keeper = engine
         self._clock = clock
-        self._outlets = Outlets(metrics=metrics or Metrics())
-        self._texts = Texts(engine.recognize, self._outlets, self._conclude_if_drained)
-        self._hearing = Hearing(self, self._outlets)
+        self._outlets = Sinks(metrics=metrics or Metrics())
+        self._texts = RecognitionQueue(engine.recognize, self._outlets, self._conclude_if_drained)
+        self._hearing = Segmenter(self, self._outlets)
         self._last = LastUtterance(engine.recognize, self._outlets.metrics)
         self._battery = False
         self._pre_roll = PreRoll(endpoint, pre_roll_ms)
