@@ -23,7 +23,7 @@ from coldvoxd.core.ports import Controls, Microphone
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, State
-from coldvoxd.crash_recovery.recovery import Recovery
+from coldvoxd.crash_recovery.replay import Replay
 from coldvoxd.crash_recovery.spool import Spool, runtime_directory
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.controller import DictationController
@@ -150,7 +150,7 @@ class Daemon:
             channels=self._channels,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
-        self._recovery: Recovery | None = None
+        self._recovery: Replay | None = None
         self._replacement = Replacement(
             settings.replacement,
             self._past,
@@ -295,14 +295,14 @@ class Daemon:
                 spool.clear()
             spool.close()
 
-    def _finish_what_was_left(self, spool: Spool, bus: str, service: BusService) -> Recovery:
+    def _finish_what_was_left(self, spool: Spool, bus: str, service: BusService) -> Replay:
         async def is_here(session: SpooledSession) -> bool:
             return session.bus == bus and await service.is_connected(session.caller)
 
         given_up = spool.given_up()
         if given_up is not None and (given_up[0].bus == bus or not given_up[0].options.private):
             self._pipeline.keep_for_retry(*given_up)
-        return Recovery(
+        return Replay(
             spool.leftovers(),
             self._recognition,
             service,

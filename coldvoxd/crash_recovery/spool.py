@@ -13,10 +13,10 @@ from coldvoxd.core import endpointing, spooling
 from coldvoxd.core.endpointing import EndpointState, Lost, Scored
 from coldvoxd.core.spooling import NumberedCut, SpooledSession
 from coldvoxd.core.values import Frame, Utterance
-from coldvoxd.crash_recovery.leftover import (
+from coldvoxd.crash_recovery.interrupted_session import (
     QUARANTINE,
     SEGMENTS,
-    Leftover,
+    InterruptedSession,
     append,
     create,
     quarantined,
@@ -145,7 +145,7 @@ class Spool:
 
     # What an earlier process left.
 
-    def leftovers(self) -> Iterator[Leftover]:
+    def leftovers(self) -> Iterator[InterruptedSession]:
         """The sessions that an earlier process did not finish, oldest first; what can't be read is deleted and told."""
         own = {path for kept in self._sessions.values() for path in (kept.path, *kept.closed.values())}
         found: dict[int, list[Path]] = {}
@@ -160,7 +160,7 @@ class Spool:
         for session, paths in sorted(found.items()):
             segments = {path: segment for path in paths if (segment := read_segment(path, self._delete)) is not None}
             if segments:
-                yield Leftover(session, segments, self._directory / QUARANTINE)
+                yield InterruptedSession(session, segments, self._directory / QUARANTINE)
 
     def given_up(self) -> tuple[SpooledSession, Utterance] | None:
         """The utterance that is kept for RetryLast because recognizing it by itself was given up."""

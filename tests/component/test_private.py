@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.crash_recovery.leftover import create
+from coldvoxd.crash_recovery.interrupted_session import create
 from coldvoxd.crash_recovery.spool import Spool
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon

@@ -16,7 +16,7 @@ import pytest
 from coldvoxd.core.errors import NotOwner, NotReady, RecognitionFailed
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.values import EndReason, Hypothesis, StopReason, Utterance
-from coldvoxd.crash_recovery.recovery import Recovery
+from coldvoxd.crash_recovery.replay import Replay
 from coldvoxd.crash_recovery.spool import SILENCE_BYTES, Spool, runtime_directory
 from tests.component.test_pipeline import Announced, CountingEngine, Scene
 from tests.support.eventually import eventually
@@ -86,11 +86,11 @@ class Life:
         self.bus = bus
         self.announced = self.scene.announced
 
-    def recovery(self) -> Recovery:
+    def recovery(self) -> Replay:
         async def is_here(session: SpooledSession) -> bool:
             return session.bus == self.bus and session.caller in self.present
 
-        return Recovery(
+        return Replay(
             self.spool.leftovers(),
             self.engine,
             self.announced,

@@ -11,7 +11,7 @@ from coldvoxd.core.ports import Announcer
 from coldvoxd.core.spooling import SpooledSession
 from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import Hypothesis, StopReason, Utterance
-from coldvoxd.crash_recovery.leftover import Leftover, Owed
+from coldvoxd.crash_recovery.interrupted_session import InterruptedSession, PendingUtterance
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class CpuRecognizer(Protocol):
     def tell_error(self, message: str) -> None: ...
 
 
-class Recovery:
+class Replay:
     """Recognizes on the CPU what is owed and tells it with the numbers it had, session by session. Event loop only.
 
     `is_here` says whether the one who began a session is still there to get what belongs to nobody else.
@@ -39,7 +39,7 @@ class Recovery:
 
     def __init__(
         self,
-        leftovers: Iterable[Leftover],
+        leftovers: Iterable[InterruptedSession],
         engine: CpuRecognizer,
         announcer: Announcer,
         *,
@@ -79,7 +79,7 @@ class Recovery:
                 )
             del self._leftovers[0]
 
-    async def _finish(self, leftover: Leftover) -> None:
+    async def _finish(self, leftover: InterruptedSession) -> None:
         session = leftover.session
         owed = leftover.owed(self._next_number)
         log.info("session %d was interrupted; %d utterance(s) of it are still owed", session.id, len(owed))
@@ -103,7 +103,7 @@ class Recovery:
     async def _may_go_on(self, session: SpooledSession) -> bool:
         return not session.bound or await self._is_here(session)
 
-    async def _recognize(self, leftover: Leftover, one: Owed) -> Hypothesis | None:
+    async def _recognize(self, leftover: InterruptedSession, one: PendingUtterance) -> Hypothesis | None:
         """What was said; None where that is given up."""
         utterance = one.utterance
         if one.attempts >= ATTEMPTS:
@@ -123,7 +123,7 @@ class Recovery:
             self._give_up(leftover, utterance, str(fault))
             return None
 
-    def _give_up(self, leftover: Leftover, utterance: Utterance, why: str) -> None:
+    def _give_up(self, leftover: InterruptedSession, utterance: Utterance, why: str) -> None:
         leftover.quarantine(utterance)
         leftover.settled(utterance)
         self._keep(leftover.session, utterance)
@@ -132,7 +132,9 @@ class Recovery:
             "RetryLast has it until there is a newer one or the daemon is stopped."
         )
 
-    def _tell(self, leftover: Leftover, one: Owed, hypothesis: Hypothesis, reader: str | None) -> None:
+    def _tell(
+        self, leftover: InterruptedSession, one: PendingUtterance, hypothesis: Hypothesis, reader: str | None
+    ) -> None:
         settled = partial(leftover.settled, one.utterance)
         if not hypothesis.text:
             log.info("utterance %d held no words", one.utterance.id)
@@ -150,7 +152,7 @@ class Recovery:
         self._announcer.transcribed(transcript, leftover.session.options.words, reader)
         self._announcer.when_accepted(settled)
 
-    def _end(self, leftover: Leftover, reason: StopReason, transcript: str, reader: str | None) -> None:
+    def _end(self, leftover: InterruptedSession, reason: StopReason, transcript: str, reader: str | None) -> None:
         log.info("session %d ended: %s", leftover.number, reason)
         self._announcer.dictation_stopped(leftover.number, reason, transcript, reader)
         self._announcer.when_accepted(leftover.discard)

@@ -27,7 +27,7 @@ READ_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class PendingUtterance:
     """An utterance whose text nobody may have got."""
 
     utterance: Utterance
@@ -37,7 +37,7 @@ class Owed:
     """Monotonic time of the endpoint; None where the crash came before it."""
 
 
-class Leftover:
+class InterruptedSession:
     """One session's files, changed as it is finished, so that another crash finds what is still owed."""
 
     def __init__(self, number: int, segments: Mapping[Path, Segment], quarantine: Path) -> None:
@@ -50,7 +50,7 @@ class Leftover:
         self._home: dict[int, Path] = {}
         """The file of each utterance."""
 
-    def owed(self, next_number: Callable[[], int]) -> list[Owed]:
+    def owed(self, next_number: Callable[[], int]) -> list[PendingUtterance]:
         """What is to be recognized, in order. Speech without an endpoint is cut now and gets a number. Raises OSError.
 
         The number is the one under which its recognition was begun early, where it was: so attempts of which the process
@@ -72,7 +72,7 @@ class Leftover:
                 if numbered.utterance not in segment.settled:
                     decided_s = numbered.decided_s if numbered.decided_s >= 0 else None
                     utterance = segment.utterance(numbered, numbered.utterance)
-                    owed.append(Owed(utterance, segment.attempts[numbered.utterance], decided_s))
+                    owed.append(PendingUtterance(utterance, segment.attempts[numbered.utterance], decided_s))
         return sorted(owed, key=lambda one: one.utterance.id)
 
     def attempt(self, utterance: Utterance) -> None:
