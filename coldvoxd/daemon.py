@@ -14,8 +14,8 @@ from typing import Any
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
-from coldvoxd.capture.capture import CaptureCondition, CaptureKeeper, CaptureState
-from coldvoxd.capture.microphone import MicrophoneKeeper
+from coldvoxd.capture.policy import MicrophonePolicy
+from coldvoxd.capture.stream import CaptureCondition, CaptureState, CaptureStream
 from coldvoxd.core import channels, notice
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
@@ -122,12 +122,12 @@ class Daemon:
         if self._past.carried.get(RESTING):
             self._recognition.begin_at_rest()
         microphone = open_microphone(settings.microphone)
-        self._capture = CaptureKeeper(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
+        self._capture = CaptureStream(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
         self._capture.attend(False)
         self._device = settings.microphone.device
         """Of the settings, as far as it is in force."""
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
-        self._microphone = MicrophoneKeeper(
+        self._microphone = MicrophonePolicy(
             settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
         )
         if device := self._past.carried.get(DEVICE):

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from coldvoxd.capture.inbox import Delivery, Inbox
+from coldvoxd.capture.chunk_queue import ChunkQueue, Delivery
 from coldvoxd.core.values import Chunk
 from tests.support.eventually import eventually
 
@@ -20,7 +20,7 @@ def numbers(deliveries: list[Delivery]) -> list[int]:
 
 async def test_what_another_thread_offers_arrives_on_the_loop_in_order_and_nothing_is_lost() -> None:
     deliveries: list[Delivery] = []
-    inbox = Inbox(deliveries.append, limit_s=100.0)
+    inbox = ChunkQueue(deliveries.append, limit_s=100.0)
     inbox.release()
 
     def offer_all() -> None:
@@ -37,7 +37,7 @@ async def test_what_another_thread_offers_arrives_on_the_loop_in_order_and_nothi
 
 async def test_full_it_drops_the_oldest_and_tells_how_much() -> None:
     deliveries: list[Delivery] = []
-    inbox = Inbox(deliveries.append, limit_s=0.1)  # 1600 samples: three chunks
+    inbox = ChunkQueue(deliveries.append, limit_s=0.1)  # 1600 samples: three chunks
     inbox.release()
     for number in range(5):
         inbox.offer(chunk(number))
@@ -52,7 +52,7 @@ async def test_full_it_drops_the_oldest_and_tells_how_much() -> None:
 
 async def test_the_loop_is_woken_once_for_all_that_waits() -> None:
     deliveries: list[Delivery] = []
-    inbox = Inbox(deliveries.append, limit_s=100.0)
+    inbox = ChunkQueue(deliveries.append, limit_s=100.0)
     inbox.release()
     for number in range(50):
         inbox.offer(chunk(number))
@@ -62,7 +62,7 @@ async def test_the_loop_is_woken_once_for_all_that_waits() -> None:
 
 async def test_before_its_release_it_keeps_what_comes() -> None:
     deliveries: list[Delivery] = []
-    inbox = Inbox(deliveries.append, limit_s=100.0)
+    inbox = ChunkQueue(deliveries.append, limit_s=100.0)
     inbox.offer(chunk(1))
     inbox.offer(chunk(2))
     await asyncio.sleep(0)
@@ -73,7 +73,7 @@ async def test_before_its_release_it_keeps_what_comes() -> None:
 
 async def test_closed_it_delivers_nothing_any_more_not_even_what_was_on_its_way() -> None:
     deliveries: list[Delivery] = []
-    inbox = Inbox(deliveries.append, limit_s=100.0)
+    inbox = ChunkQueue(deliveries.append, limit_s=100.0)
     inbox.release()
     inbox.offer(chunk(1))
     inbox.close()
@@ -85,8 +85,8 @@ async def test_closed_it_delivers_nothing_any_more_not_even_what_was_on_its_way(
 
 
 def test_offering_to_a_loop_that_has_closed_is_harmless() -> None:
-    async def make() -> Inbox:
-        return Inbox(lambda _: None, limit_s=1.0)
+    async def make() -> ChunkQueue:
+        return ChunkQueue(lambda _: None, limit_s=1.0)
 
     inbox = asyncio.run(make())
     inbox.offer(chunk(1))
@@ -95,7 +95,7 @@ def test_offering_to_a_loop_that_has_closed_is_harmless() -> None:
 
 async def test_what_is_gathered_wakes_the_loop_once_it_is_enough_and_can_be_had_before() -> None:
     deliveries: list[Delivery] = []
-    inbox = Inbox(deliveries.append, limit_s=100.0)
+    inbox = ChunkQueue(deliveries.append, limit_s=100.0)
     inbox.release()
     inbox.gather(4 * 512)
     for number in range(3):
@@ -124,7 +124,7 @@ async def test_a_receiver_that_asks_for_more_from_within_a_delivery_gets_it_afte
                 inbox.release()
             order.append(number)
 
-    inbox = Inbox(receive, limit_s=100.0)
+    inbox = ChunkQueue(receive, limit_s=100.0)
     for number in range(3):
         inbox.offer(chunk(number))
     inbox.release()

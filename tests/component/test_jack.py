@@ -11,7 +11,7 @@ import pytest
 
 from coldvoxd.audio import jack
 from coldvoxd.bus.contract import DICTATION, MICROPHONE
-from coldvoxd.capture.capture import NO_ANSWER
+from coldvoxd.capture.stream import NO_ANSWER
 from tests.support.audio import PulseServer, SoundServer, running
 from tests.support.bus import PrivateBus
 from tests.support.daemon import ROOT, daemon

@@ -14,7 +14,7 @@ import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.audio.soundserver import hold_to, look
-from coldvoxd.capture.capture import NO_ANSWER, CaptureCondition
+from coldvoxd.capture.stream import NO_ANSWER, CaptureCondition
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, GapReason

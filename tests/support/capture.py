@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.capture.capture import INBOX_S, CaptureCondition, CaptureKeeper, CaptureState
+from coldvoxd.capture.stream import INBOX_S, CaptureCondition, CaptureState, CaptureStream
 from coldvoxd.core.ports import Microphone
 from coldvoxd.core.values import Frame, Gap
 
@@ -23,7 +23,7 @@ class Watched:
         self.states: list[tuple[float, CaptureState]] = []
         self.broken_promises: list[float] = []
         self.longest_beat_s = 0.0
-        self.keeper = CaptureKeeper(microphone, self.items.append, self._on_state, inbox_s)
+        self.keeper = CaptureStream(microphone, self.items.append, self._on_state, inbox_s)
 
     @property
     def gaps(self) -> list[Gap]:

@@ -9,7 +9,7 @@ from tests.support.chaos.stage import Stage
 
 AWAY_S = 2.0
 """An obstacle before the microphone that lasts longer must be reported, with or without speech. After less, audio may have
-been late and whole: the daemon gives a stream one second (STALLED_S of coldvoxd.capture.capture), and a server catches up."""
+been late and whole: the daemon gives a stream one second (STALLED_S of coldvoxd.capture.stream), and a server catches up."""
 RECOVERED_S = 90.0
 """Patience for the way back to normal. The accelerator is tried again after 5, 10 and 20 s, each 20 % more at most."""
 

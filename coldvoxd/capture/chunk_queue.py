@@ -19,7 +19,7 @@ class Delivery:
     chunks: tuple[Chunk, ...]
 
 
-class Inbox:
+class ChunkQueue:
     """Takes chunks on any thread and hands them over on the event loop, in order; full, it drops the oldest.
 
     Construct on the loop, and `release` there once the receiver knows what it is to receive. One belongs to one opening of the microphone, so that what an old stream still delivers

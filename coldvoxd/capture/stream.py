@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from coldvoxd.capture.inbox import Delivery, Inbox
+from coldvoxd.capture.chunk_queue import ChunkQueue, Delivery
 from coldvoxd.capture.sample_clock import SampleClock
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import Microphone, OpenedMicrophone
@@ -61,7 +61,7 @@ class CaptureState:
     """Where it is lost: why, as a sentence for people."""
 
 
-class CaptureKeeper:
+class CaptureStream:
     """Keeps a microphone open for ever, and says in order what it hears.
 
     `on_item` receives Frames and Gaps, each starting where the one before ended; `on_state` each change of state;
@@ -94,7 +94,7 @@ class CaptureKeeper:
         self._clock = SampleClock()
         self._reframer = Reframer()
         self._task: asyncio.Task[None] | None = None
-        self._inbox: Inbox | None = None
+        self._inbox: ChunkQueue | None = None
         self._opened = OpenedMicrophone(name="", latency_s=0.0)
         self._state = CaptureState(CaptureCondition.CLOSED)
         self._ending = False
@@ -222,16 +222,16 @@ class CaptureKeeper:
             await self._call(self._close_device)
             await self._pause(backoff_s)
 
-    async def _open(self) -> Inbox:
+    async def _open(self) -> ChunkQueue:
         self._silence()
         self._first_chunk_s = None
-        inbox = Inbox(self._take, self._inbox_s)
+        inbox = ChunkQueue(self._take, self._inbox_s)
         self._inbox = inbox
         self._opened = await self._call(lambda: self._open_device(inbox))
         inbox.release()
         return inbox
 
-    async def _until_lost(self, inbox: Inbox) -> str:
+    async def _until_lost(self, inbox: ChunkQueue) -> str:
         """Watch the open stream; returns the reason of its end, none where it is to be renewed."""
         opened_s = time.monotonic()
         while not await self._renewed(inbox.until_silent(OVERDUE_S, opened_s)):
@@ -269,7 +269,7 @@ class CaptureKeeper:
         finally:
             self._last_attempt_s = time.monotonic()
 
-    def _open_device(self, inbox: Inbox) -> OpenedMicrophone:
+    def _open_device(self, inbox: ChunkQueue) -> OpenedMicrophone:
         """On the lane."""
         opened = self._microphone.open(inbox.offer)
         self._loop.call_soon_threadsafe(self._tell_device, True)

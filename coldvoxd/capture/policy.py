@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from coldvoxd.capture.capture import CaptureCondition, CaptureKeeper
+from coldvoxd.capture.stream import CaptureCondition, CaptureStream
 from coldvoxd.core import channels
 from coldvoxd.core.errors import UnknownDevice, shown
 from coldvoxd.core.microphones import DEFAULT, Policy, SoundView, Source, find, policy_in_force
@@ -31,7 +31,7 @@ class Selectable(Protocol):
     """PortAudio's names, where the last search found no server."""
 
 
-class MicrophoneKeeper:
+class MicrophonePolicy:
     """Implements MicrophoneControl. Event loop only.
 
     `on_rest` is told that the microphone is closed by policy, with the reason why it can't be opened for a session, empty
@@ -42,7 +42,7 @@ class MicrophoneKeeper:
     def __init__(
         self,
         settings: MicrophoneSettings,
-        capture: CaptureKeeper,
+        capture: CaptureStream,
         device: Selectable | None,
         on_rest: Callable[[str], None],
         on_change: Callable[[], None],
