@@ -28,7 +28,7 @@ from coldvoxd.crash_recovery.spool import Spool, runtime_directory
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.controller import DictationController
 from coldvoxd.dictation.outcomes import Outcomes
-from coldvoxd.files.files import FileJobs
+from coldvoxd.files.jobs import FileJobs
 from coldvoxd.gpu.card import CardKeeper
 from coldvoxd.host.power import PowerWatch
 from coldvoxd.host.replacement import Replacement

@@ -38,8 +38,8 @@ from coldvoxd.core.values import (
     Utterance,
 )
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
-from coldvoxd.files import files
-from coldvoxd.files.files import FileJobs, open_audio
+from coldvoxd.files import jobs as files
+from coldvoxd.files.jobs import FileJobs, open_audio
 from coldvoxd.files.transcription import MOST_WARNINGS
 from coldvoxd.models import find_model
 from coldvoxd.recognition.ladder import Ladder

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
-from coldvoxd.files.files import JOBS_IN_ALL, FileJobs
+from coldvoxd.files.jobs import JOBS_IN_ALL, FileJobs
 from coldvoxd.models import find_model
 from coldvoxd.recognition.ladder import Ladder
 from coldvoxd.recognition.supervisor import Supervisor
