@@ -38,10 +38,10 @@ from coldvoxd.host.systemd import Notifier, watchdog_interval_s
 from coldvoxd.host.vitals import Vitals
 from coldvoxd.models.fetching import ModelFetching
 from coldvoxd.models.preparation import have_prepared
-from coldvoxd.recognition.engine import Engine
-from coldvoxd.recognition.recognizers import VIRTUAL, engine_at_start, ladder
+from coldvoxd.recognition.dispatcher import Dispatcher
+from coldvoxd.recognition.engine_control import Engine
+from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.switch import Switch
 from coldvoxd.userdirs import basedirs
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.microphone import VirtualMicrophone
@@ -104,7 +104,7 @@ class Daemon:
             without_words=bool(self._past.carried.get(NO_WORDS)),
         )
         self._card = CardKeeper(settings.gpu, self._busy_until_s)
-        self._recognition = Switch(
+        self._recognition = Dispatcher(
             self._supervise,
             settings.model,
             on_change=self._tell,

@@ -26,8 +26,8 @@ from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 
 from coldvoxd.golden.golden import clip  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.models.find import BUNDLED  # noqa: E402
-from coldvoxd.recognition.ladder import Ladder  # noqa: E402
-from coldvoxd.recognition.standby import Readiness  # noqa: E402
+from coldvoxd.recognition.backends import Backends  # noqa: E402
+from coldvoxd.recognition.cpu_standby import Readiness  # noqa: E402
 from coldvoxd.recognition.supervisor import Supervisor  # noqa: E402
 
 PATIENCE_S = 300.0
@@ -82,7 +82,7 @@ async def measure(model: str, readiness: Readiness, precision: Precision) -> dic
         accelerators.append(ParakeetRecognizer.open(find_model(BUNDLED, Precision.FP32)))
         return accelerators[-1]
 
-    ladder = Ladder(
+    ladder = Backends(
         lambda: ParakeetRecognizer.open(files),
         accelerator,
         "accelerator",

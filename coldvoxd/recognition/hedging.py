@@ -9,8 +9,8 @@ from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.recognition.race import first_valid
-from coldvoxd.recognition.rung import Run, Rung, class_of
-from coldvoxd.recognition.warming import Warming
+from coldvoxd.recognition.warmup import Warmup
+from coldvoxd.recognition.worker import RecognizerWorker, Run, class_of
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +34,13 @@ class Hedging:
 
     def __init__(
         self,
-        accelerator: Rung,
+        accelerator: RecognizerWorker,
         metrics: Metrics,
         *,
         on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
         serves: Callable[[], bool],
         tell_fault: Callable[[FaultClass, Reason, str], None],
-        warming: Warming,
+        warming: Warmup,
     ) -> None:
         self._accelerator = accelerator
         self._limit_s = accelerator.limits.accelerator_run_s

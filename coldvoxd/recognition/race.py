@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 
 from coldvoxd.core.values import Hypothesis
-from coldvoxd.recognition.rung import Run
+from coldvoxd.recognition.worker import Run
 
 
 async def first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:

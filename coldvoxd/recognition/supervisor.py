@@ -15,14 +15,14 @@ from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import SAMPLE_RATE, ChangeReason, EngineStatus, Hypothesis, Utterance
 from coldvoxd.gpu.gpuhealth import CardWatch, Verdict
 from coldvoxd.native.ort import short_name
-from coldvoxd.recognition.ground import Ground
+from coldvoxd.recognition.backends import Backends
+from coldvoxd.recognition.cpu_fallback import CpuFallback
+from coldvoxd.recognition.cpu_standby import CpuStandby
 from coldvoxd.recognition.hedging import Hedging
-from coldvoxd.recognition.ladder import Ladder
-from coldvoxd.recognition.pieces import moved_back, varied
-from coldvoxd.recognition.rung import Rung
-from coldvoxd.recognition.standby import Standby
-from coldvoxd.recognition.trial import Trial, class_of_failure
-from coldvoxd.recognition.warming import Warming
+from coldvoxd.recognition.provider_probe import ProviderProbe, class_of_failure
+from coldvoxd.recognition.utterance_split import moved_back, varied
+from coldvoxd.recognition.warmup import Warmup
+from coldvoxd.recognition.worker import RecognizerWorker
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Supervisor:
 
     def __init__(
         self,
-        ladder: Ladder,
+        ladder: Backends,
         status: EngineStatus,
         on_change: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
@@ -63,13 +63,13 @@ class Supervisor:
         self._watch = watch
         self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
         """Asked each time that the model is found missing: it may be on its way."""
-        self._standby = Standby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness, ladder.limits)
-        self._ground = Ground(self._standby, self._metrics, self._note_error)
-        self._accelerator: Rung | None = None
+        self._standby = CpuStandby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness, ladder.limits)
+        self._ground = CpuFallback(self._standby, self._metrics, self._note_error)
+        self._accelerator: RecognizerWorker | None = None
         if ladder.accelerator is not None:
-            self._accelerator = Rung(ladder.accelerator_name, ladder.accelerator, ladder.limits)
+            self._accelerator = RecognizerWorker(ladder.accelerator_name, ladder.accelerator, ladder.limits)
         self._hedging: Hedging | None = None
-        self._trial: Trial | None = None
+        self._trial: ProviderProbe | None = None
         if self._accelerator is not None:
             self._hedging = Hedging(
                 self._accelerator,
@@ -77,9 +77,9 @@ class Supervisor:
                 on_cpu=self._ground.recognize,
                 serves=lambda: self.on_accelerator,
                 tell_fault=self._fault,
-                warming=Warming(self._accelerator, ladder.lengths_s),
+                warming=Warmup(self._accelerator, ladder.lengths_s),
             )
-            self._trial = Trial(self._accelerator, ladder.golden, self._ground.recognize)
+            self._trial = ProviderProbe(self._accelerator, ladder.golden, self._ground.recognize)
         self._settled = asyncio.Event()
         self._refusal: NotReady | None = None
         self._state = FailoverState()
@@ -395,7 +395,7 @@ class Supervisor:
             self._pause.cancel()
         self._pause = asyncio.get_running_loop().call_later(pause_s, self.tell, failover.ProbeDue())
 
-    def _use(self, rung: Rung | Standby, level: int, reason: str) -> None:
+    def _use(self, rung: RecognizerWorker | CpuStandby, level: int, reason: str) -> None:
         before = self.status.provider
         self._publish(provider=rung.provider, precision=rung.precision, degraded=self._state.reason.value)
         if before != rung.provider:
@@ -405,7 +405,7 @@ class Supervisor:
         assert self._accelerator is not None and self._trial is not None  # noqa: S101, PT018 - only where there is one
         self._trying = asyncio.create_task(self._try(self._accelerator, self._trial), name="accelerator")
 
-    async def _try(self, accelerator: Rung, trial: Trial) -> None:
+    async def _try(self, accelerator: RecognizerWorker, trial: ProviderProbe) -> None:
         before, self._touched = self._touched, True
         began_s = asyncio.get_running_loop().time()
         try:

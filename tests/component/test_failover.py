@@ -24,11 +24,11 @@ from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision,
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import likely_accelerator
-from coldvoxd.recognition.ladder import Golden, Ladder
-from coldvoxd.recognition.recognizers import ladder
-from coldvoxd.recognition.rung import STANDARD, Limits, Rung
-from coldvoxd.recognition.standby import Readiness
+from coldvoxd.recognition.backends import Backends, Golden
+from coldvoxd.recognition.cpu_standby import Readiness
+from coldvoxd.recognition.factory import ladder
 from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.worker import STANDARD, Limits, RecognizerWorker
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
 from coldvoxd.virtual.faults import FaultyRecognizer, Plan, Script, Wrap
@@ -96,7 +96,7 @@ async def stage(
     golden = samples()[2].wave()
     seen: list[EngineStatus] = []
     supervisor = Supervisor(
-        Ladder(
+        Backends(
             accelerator.open_on_cpu,
             accelerator.open,
             "virtual",
@@ -482,7 +482,7 @@ async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Pa
         assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
 
 
-async def recognition_under_way(staged: Stage, number: int, rung: Rung | None) -> asyncio.Task[Hypothesis]:
+async def recognition_under_way(staged: Stage, number: int, rung: RecognizerWorker | None) -> asyncio.Task[Hypothesis]:
     """One that this rung has in hand."""
     task = asyncio.create_task(staged.hear(number))
     await eventually(lambda: rung is not None and rung._lane.busy_since_s is not None, what="a run in hand")

@@ -42,9 +42,9 @@ from coldvoxd.files import jobs as files
 from coldvoxd.files.jobs import FileJobs, open_audio
 from coldvoxd.files.transcription import MOST_WARNINGS
 from coldvoxd.models import find_model
-from coldvoxd.recognition.ladder import Ladder
+from coldvoxd.recognition.backends import Backends
+from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.switch import Switch
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.eventually import eventually
 from tests.support.odd_audio import encoded
@@ -107,7 +107,7 @@ class Desk:
     """File jobs on a real model."""
 
     jobs: FileJobs
-    switch: Switch
+    switch: Dispatcher
     told: Told
     metrics: Metrics
 
@@ -128,9 +128,9 @@ async def desk(
     metrics, told = Metrics(), Told()
 
     def make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-        return Supervisor(Ladder(lambda: Passing(before)), EngineStatus(), on_change, metrics)
+        return Supervisor(Backends(lambda: Passing(before)), EngineStatus(), on_change, metrics)
 
-    switch = Switch(make, ModelSettings())
+    switch = Dispatcher(make, ModelSettings())
     await switch.load()
     jobs = FileJobs(
         switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s, most_jobs=most_jobs
@@ -445,7 +445,7 @@ async def test_without_a_model_no_job_begins(tmp_path: Path) -> None:
     def missing() -> Passing:
         raise ModelMissing("no model; type this")
 
-    switch = Switch(lambda _, told: Supervisor(Ladder(missing), EngineStatus(), told), ModelSettings())
+    switch = Dispatcher(lambda _, told: Supervisor(Backends(missing), EngineStatus(), told), ModelSettings())
     loading = asyncio.create_task(switch.load())
     await eventually(lambda: switch.status.degraded)
     before = open_descriptors()

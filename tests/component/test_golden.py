@@ -15,7 +15,7 @@ from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.golden import golden
 from coldvoxd.golden.truths import record_path, recorded, truths, write_record
 from coldvoxd.models import find_model
-from coldvoxd.recognition.ladder import Golden, Ladder
+from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
@@ -121,7 +121,7 @@ async def judged(tmp_path: Path, *script: str, on_record: str) -> AsyncIterator[
     socket = tmp_path / "gpu"
     (tmp_path / "gpu.script").write_text("".join(f"{line}\n" for line in script))
     accelerator = VirtualAccelerator(socket, open_mini)
-    ladder = Ladder(
+    ladder = Backends(
         accelerator.open_on_cpu,
         accelerator.open,
         "virtual",

@@ -8,8 +8,8 @@ from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.recognition.rung import Rung
-from coldvoxd.recognition.warming import Warming
+from coldvoxd.recognition.warmup import Warmup
+from coldvoxd.recognition.worker import RecognizerWorker
 from tests.support.eventually import eventually
 from tests.support.speech import variations
 
@@ -47,9 +47,9 @@ class Listed:
 
 
 async def warmed(recognizer: Listed) -> list[float]:
-    rung = Rung("listed", lambda: recognizer)
+    rung = RecognizerWorker("listed", lambda: recognizer)
     await rung.open()
-    warming = Warming(rung, (2, 3, 4))
+    warming = Warmup(rung, (2, 3, 4))
     warming.begin()
     task = warming._task
     assert task is not None
@@ -68,9 +68,9 @@ async def test_a_length_that_fails_ends_it_and_nothing_else() -> None:
 
 async def test_it_ends_with_the_use_of_the_accelerator() -> None:
     recognizer = Listed()
-    rung = Rung("listed", lambda: recognizer)
+    rung = RecognizerWorker("listed", lambda: recognizer)
     await rung.open()
-    warming = Warming(rung, (2, 3, 4))
+    warming = Warmup(rung, (2, 3, 4))
     warming.begin()
     warming.end()
     await asyncio.sleep(0)

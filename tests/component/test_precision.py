@@ -20,7 +20,7 @@ from coldvoxd.golden.golden import hear
 from coldvoxd.models import find_model
 from coldvoxd.models.convert import convert
 from coldvoxd.models.find import bundled_directory
-from coldvoxd.recognition.recognizers import ladder, open_on_accelerator, virtual_accelerator
+from coldvoxd.recognition.factory import ladder, open_on_accelerator, virtual_accelerator
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER
 

@@ -31,7 +31,7 @@ from coldvoxd.onnx_graph.onnxfile import packed_offsets
 from coldvoxd.preparation import preparing
 from coldvoxd.preparation.preparing import prepare
 from coldvoxd.preparation.threads import clearly_fastest, fastest_threads, least_s
-from coldvoxd.recognition.recognizers import open_on_cpu, open_staged
+from coldvoxd.recognition.factory import open_on_cpu, open_staged
 from tests.support.speech import mini, samples
 
 PLENTY = 1e9

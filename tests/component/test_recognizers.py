@@ -10,7 +10,7 @@ from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
 from coldvoxd.golden.truths import write_record
 from coldvoxd.models import find_model
-from coldvoxd.recognition.recognizers import ladder
+from coldvoxd.recognition.factory import ladder
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.client import command
 from tests.support.eventually import eventually

@@ -14,7 +14,7 @@ from coldvoxd.core.values import EndReason, Precision, Utterance
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.memory import give_back
-from coldvoxd.recognition.rung import LENGTH_FLOOR_S, Rung
+from coldvoxd.recognition.worker import LENGTH_FLOOR_S, RecognizerWorker
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 
@@ -30,7 +30,7 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
         opened.append(ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
         return opened[-1]
 
-    rung = Rung("cpu", open_mini)
+    rung = RecognizerWorker("cpu", open_mini)
     await rung.open()
     generation = rung.generation
     rung.drop(0.3)
@@ -56,7 +56,7 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
 
 async def test_what_runs_take_bounds_the_length_of_utterances() -> None:
     """By the median, so that a run which was disturbed changes nothing; and never to less than makes sense."""
-    rung = Rung("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+    rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
     await rung.open()
     assert rung.longest_s == math.inf
     for seconds_a_second, longest_s in ((0.125, 20.0), (0.125, 20.0), (9.0, 20.0), (9.0, LENGTH_FLOOR_S)):
@@ -73,7 +73,7 @@ async def test_what_runs_take_bounds_the_length_of_utterances() -> None:
 
 async def test_the_memory_of_runs_is_given_back_once_it_is_quiet() -> None:
     """So next to nothing is left that could be given back: a hundred megabytes would be."""
-    rung = Rung("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)), quiet_s=0.1)
+    rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)), quiet_s=0.1)
     await rung.open()
     noise = np.random.default_rng(0).normal(0, 0.05, 60 * 16_000).astype(np.float32)
     await rung.start(Utterance(1, 1, 0, noise, EndReason.LENGTH)).answer

@@ -17,7 +17,7 @@ from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.recognition.rung import Rung
+from coldvoxd.recognition.worker import RecognizerWorker
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 from tests.support.tiny_graphs import write_tiny_parakeet
@@ -124,7 +124,7 @@ def test_a_fault_is_a_fault_although_somebody_asked(tmp_path: Path) -> None:
 
 
 async def test_a_stopped_run_frees_its_lane_for_the_next() -> None:
-    rung = Rung("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+    rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
     await rung.open()
     clip = samples()[0]
     utterance = Utterance(1, 1, 0, clip.wave(), EndReason.ENDPOINT)

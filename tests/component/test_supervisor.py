@@ -15,9 +15,9 @@ from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.recognition.ladder import Ladder
-from coldvoxd.recognition.rung import recognition_limit_s
+from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.worker import recognition_limit_s
 from tests.support.eventually import eventually
 
 STATUS = EngineStatus(model="mini", precision="fp32")
@@ -62,7 +62,7 @@ class Faulty:
 
 async def test_a_loaded_model_tells_what_really_runs() -> None:
     changes: list[EngineStatus] = []
-    supervisor = Supervisor(Ladder(lambda: open_model("mini")), STATUS, lambda: changes.append(supervisor.status))
+    supervisor = Supervisor(Backends(lambda: open_model("mini")), STATUS, lambda: changes.append(supervisor.status))
     assert supervisor.status.loading
     await supervisor.load()
     assert changes[-1].ready
@@ -75,7 +75,7 @@ async def test_a_loaded_model_tells_what_really_runs() -> None:
 
 
 async def test_utterances_wait_for_the_model_that_loads() -> None:
-    supervisor = Supervisor(Ladder(lambda: open_model("mini")), STATUS)
+    supervisor = Supervisor(Backends(lambda: open_model("mini")), STATUS)
     waiting = [asyncio.create_task(supervisor.recognize(noise(number=number))) for number in (1, 2, 3)]
     await supervisor.load()
     assert len(await asyncio.gather(*waiting)) == 3
@@ -84,7 +84,7 @@ async def test_utterances_wait_for_the_model_that_loads() -> None:
 
 async def test_a_missing_model_is_told_and_noticed_when_it_has_been_placed(tmp_path: Path) -> None:
     place = tmp_path / "model"
-    supervisor = Supervisor(Ladder(lambda: open_model(str(place))), STATUS)
+    supervisor = Supervisor(Backends(lambda: open_model(str(place))), STATUS)
     loading = asyncio.create_task(supervisor.load())
     await eventually(lambda: supervisor.status.degraded == "model-missing")
     with pytest.raises(ModelMissing):
@@ -108,7 +108,7 @@ async def test_a_truncated_model_is_invalid_and_named(tmp_path: Path) -> None:
     shutil.copytree(mini.directory, tmp_path / "model")
     encoder = tmp_path / "model" / mini.encoder.name
     encoder.write_bytes(encoder.read_bytes()[:100_000])
-    supervisor = Supervisor(Ladder(lambda: open_model(str(tmp_path / "model"))), STATUS)
+    supervisor = Supervisor(Backends(lambda: open_model(str(tmp_path / "model"))), STATUS)
     loading = asyncio.create_task(supervisor.load())
     await eventually(lambda: supervisor.status.degraded == "model-invalid")
     with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx"):
@@ -124,7 +124,7 @@ async def test_a_fault_that_passes_costs_nothing() -> None:
         if (fault := next(faults)) is not None:
             raise fault
 
-    supervisor = Supervisor(Ladder(lambda: Faulty(fail_once)), STATUS)
+    supervisor = Supervisor(Backends(lambda: Faulty(fail_once)), STATUS)
     await supervisor.load()
     hypothesis = await supervisor.recognize(noise())
     assert hypothesis.provider == "CPUExecutionProvider"
@@ -136,7 +136,7 @@ async def test_a_fault_that_stays_is_told_and_never_becomes_an_empty_text() -> N
     def fail(_: Utterance) -> None:
         raise ProviderFault("scripted")
 
-    supervisor = Supervisor(Ladder(lambda: Faulty(fail)), STATUS)
+    supervisor = Supervisor(Backends(lambda: Faulty(fail)), STATUS)
     await supervisor.load()
     with pytest.raises(RecognitionFailed, match="scripted"):
         await supervisor.recognize(noise())
@@ -148,7 +148,7 @@ async def test_a_bug_is_told_as_one_and_the_next_utterance_is_recognized() -> No
         if utterance.id == 1:
             raise ZeroDivisionError
 
-    supervisor = Supervisor(Ladder(lambda: Faulty(fail_on_the_first)), STATUS)
+    supervisor = Supervisor(Backends(lambda: Faulty(fail_on_the_first)), STATUS)
     await supervisor.load()
     with pytest.raises(RecognitionFailed, match=r"ZeroDivisionError.*report"):
         await supervisor.recognize(noise(number=1))
@@ -158,7 +158,7 @@ async def test_a_bug_is_told_as_one_and_the_next_utterance_is_recognized() -> No
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
 async def test_audio_that_no_model_takes_stays_an_input_fault(value: float) -> None:
-    supervisor = Supervisor(Ladder(lambda: open_model("mini")), STATUS)
+    supervisor = Supervisor(Backends(lambda: open_model("mini")), STATUS)
     await supervisor.load()
     broken = Utterance(1, 1, 0, np.full(16_000, value, np.float32), EndReason.STOP)
     with pytest.raises(InputFault):
@@ -168,7 +168,7 @@ async def test_audio_that_no_model_takes_stays_an_input_fault(value: float) -> N
 
 async def test_a_lane_past_its_limit_breaks_the_promise_and_a_working_one_does_not() -> None:
     gate = threading.Event()
-    supervisor = Supervisor(Ladder(lambda: Faulty(lambda _: gate.wait())), STATUS)
+    supervisor = Supervisor(Backends(lambda: Faulty(lambda _: gate.wait())), STATUS)
     await supervisor.load()
     loop = asyncio.get_running_loop()
     hanging = asyncio.create_task(supervisor.recognize(noise()))

@@ -28,10 +28,10 @@ from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.gpu.gpuhealth import Unwell, Verdict
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import available_providers
-from coldvoxd.recognition.engine import Engine
-from coldvoxd.recognition.ladder import Ladder
+from coldvoxd.recognition.backends import Backends
+from coldvoxd.recognition.dispatcher import Dispatcher
+from coldvoxd.recognition.engine_control import Engine
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.switch import Switch
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
 from tests.support.eventually import eventually
@@ -108,21 +108,21 @@ class House:
         def on_provider() -> Recognizer:
             return ParakeetRecognizer.open(find_model(settings.name, Precision.FP32), settings.provider)
 
-        ladder = Ladder(on_cpu)
+        ladder = Backends(on_cpu)
         if settings.provider.startswith("virtual:"):
-            ladder = Ladder(on_cpu, self.accelerator.open, "virtual")
+            ladder = Backends(on_cpu, self.accelerator.open, "virtual")
         elif settings.provider not in {"auto", "cpu"}:
-            ladder = Ladder(on_cpu, on_provider, settings.provider)
+            ladder = Backends(on_cpu, on_provider, settings.provider)
         status = EngineStatus(model=settings.name, precision=settings.precision)
         return Supervisor(ladder, status, on_change, self.metrics, self.watch)
 
-    def switch(self, settings: ModelSettings = SETTINGS) -> Switch:
-        return Switch(
+    def switch(self, settings: ModelSettings = SETTINGS) -> Dispatcher:
+        return Dispatcher(
             self.make, settings, on_provider_changed=lambda *told: self.changes.append(told), metrics=self.metrics
         )
 
     def engine(
-        self, switch: Switch, settings: Settings, fresh: Callable[[], Settings], answer_limit_s: float = 20.0
+        self, switch: Dispatcher, settings: Settings, fresh: Callable[[], Settings], answer_limit_s: float = 20.0
     ) -> "tuple[Engine, list[Settings]]":
         used: list[Settings] = []
 
@@ -151,7 +151,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 @asynccontextmanager
-async def loaded(house: House, settings: ModelSettings = SETTINGS) -> AsyncIterator[Switch]:
+async def loaded(house: House, settings: ModelSettings = SETTINGS) -> AsyncIterator[Dispatcher]:
     switch = house.switch(settings)
     await switch.load()
     try:

@@ -200,7 +200,7 @@ from pathlib import Path
 from coldvoxd.core.errors import NotReady
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
-from coldvoxd.recognition.recognizers import open_staged
+from coldvoxd.recognition.factory import open_staged
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[1]) * 1_000_000, resource.RLIM_INFINITY))
 try:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from coldvoxd.core.values import EndReason, Hypothesis, Token, Utterance, Word
-from coldvoxd.recognition.pieces import PADDING_SAMPLES, joined, moved_back, quietest_sample, split, varied
+from coldvoxd.recognition.utterance_split import PADDING_SAMPLES, joined, moved_back, quietest_sample, split, varied
 
 
 def speech(seconds: float, pause_at_s: float = 0.0) -> Utterance:

@@ -8,9 +8,9 @@ from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.files.jobs import JOBS_IN_ALL, FileJobs
 from coldvoxd.models import find_model
-from coldvoxd.recognition.ladder import Ladder
+from coldvoxd.recognition.backends import Backends
+from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.switch import Switch
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.bus import PrivateBus, RunningService, running_service
 from tests.support.eventually import eventually
@@ -19,7 +19,7 @@ from tests.support.eventually import eventually
 @asynccontextmanager
 async def transcribing(bus: PrivateBus, *, most_jobs: int = JOBS_IN_ALL) -> AsyncIterator[RunningService]:
     """The service with real file jobs; no caller is watched any more at its end."""
-    switch = Switch(_make, ModelSettings())
+    switch = Dispatcher(_make, ModelSettings())
     await switch.load()
     jobs = FileJobs(switch, SileroDetector, most_jobs=most_jobs)
     async with running_service(bus, files=jobs) as running:
@@ -34,4 +34,4 @@ def _make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
     def on_cpu() -> ParakeetRecognizer:
         return ParakeetRecognizer.open(find_model("mini", Precision.FP32))
 
-    return Supervisor(Ladder(on_cpu), EngineStatus(), on_change)
+    return Supervisor(Backends(on_cpu), EngineStatus(), on_change)

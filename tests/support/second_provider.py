@@ -17,7 +17,7 @@ import onnxruntime
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.recognition.ladder import Golden, Ladder
+from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.supervisor import Supervisor
 from tests.support.eventually import eventually
 from tests.support.speech import samples
@@ -40,7 +40,7 @@ def opener(provider: str, opened: list[ParakeetRecognizer]) -> Callable[[], Para
 async def swap() -> dict[str, Any]:
     opened: list[ParakeetRecognizer] = []
     clip = samples()[2].wave()
-    ladder = Ladder(opener("cpu", []), opener("openvino", opened), "openvino", Golden(clip))
+    ladder = Backends(opener("cpu", []), opener("openvino", opened), "openvino", Golden(clip))
     supervisor = Supervisor(ladder, EngineStatus(model="mini", precision="fp32"))
     await supervisor.load()
     await eventually(lambda: supervisor.status.provider == OPENVINO, what="OpenVINO in use")

@@ -23,9 +23,9 @@ from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.find import shortened
 from coldvoxd.models.prepared import find_form
 from coldvoxd.native.ort import AUTO, CPU, CUDA, Session, available_providers, likely_accelerator, short_name
-from coldvoxd.recognition.ladder import Golden, Ladder
-from coldvoxd.recognition.rung import hush
-from coldvoxd.recognition.standby import Readiness
+from coldvoxd.recognition.backends import Backends, Golden
+from coldvoxd.recognition.cpu_standby import Readiness
+from coldvoxd.recognition.worker import hush
 from coldvoxd.virtual.accelerator import VirtualAccelerator
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def ladder(
     settings: ModelSettings,
     likely: Callable[[], str | None] = likely_accelerator,
     free_bytes: Callable[[], int | None] = lambda: None,
-) -> Ladder:
+) -> Backends:
     """What recognizes here: the accelerator that the settings name or this machine has, and the CPU.
 
     `free_bytes` is `open_on_accelerator`'s, called on the accelerator's lane.
@@ -53,7 +53,7 @@ def ladder(
     if name == AUTO:
         name = likely() or CPU
     if name == CPU:
-        return Ladder(lambda: open_staged(settings, precision))
+        return Backends(lambda: open_staged(settings, precision))
     standing_by = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
     readiness = Readiness(settings.standby)
     golden = Golden(clip(), lambda: _truths(settings))
@@ -63,8 +63,8 @@ def ladder(
 
     if name.startswith(VIRTUAL):
         stand_in = virtual_accelerator(settings)
-        return Ladder(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
-    return Ladder(
+        return Backends(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
+    return Backends(
         lambda: open_staged(settings, standing_by),
         lambda: open_on_accelerator(settings, name, free_bytes),
         name,

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from coldvoxd.core.errors import ColdvoxError, ProviderFault, RecognitionFailed
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
-from coldvoxd.recognition.pieces import joined, split
+from coldvoxd.recognition.cpu_standby import CpuStandby
 from coldvoxd.recognition.race import first_valid
-from coldvoxd.recognition.rung import Run, Rung
-from coldvoxd.recognition.standby import Standby
+from coldvoxd.recognition.utterance_split import joined, split
+from coldvoxd.recognition.worker import RecognizerWorker, Run
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 2
 
 
-class Ground:
+class CpuFallback:
     """Never gives an utterance up while a way is left. Event loop only; `tell_error` is told what goes wrong."""
 
-    def __init__(self, standby: Standby, metrics: Metrics, tell_error: Callable[[str], None]) -> None:
+    def __init__(self, standby: CpuStandby, metrics: Metrics, tell_error: Callable[[str], None]) -> None:
         self._standby = standby
         self._metrics = metrics
         self._tell_error = tell_error
@@ -55,7 +55,7 @@ class Ground:
         with rung.awaiting(run, rung.split_s(utterance.duration_s)):
             return await self._answer(rung, run)
 
-    async def _answer(self, rung: Rung, run: Run) -> Hypothesis:
+    async def _answer(self, rung: RecognizerWorker, run: Run) -> Hypothesis:
         utterance = run.utterance
         limit_s = rung.split_s(utterance.duration_s)
         loop = asyncio.get_running_loop()

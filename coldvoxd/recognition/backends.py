@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.recognition.rung import STANDARD, Limits
-from coldvoxd.recognition.standby import Readiness
+from coldvoxd.recognition.cpu_standby import Readiness
+from coldvoxd.recognition.worker import STANDARD, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class Backends:
     """The functions block and open a recognizer; they raise ModelMissing, ModelInvalid or ProviderUnavailable."""
 
     cpu: Callable[[], Recognizer]

@@ -5,15 +5,15 @@ import logging
 from collections.abc import Sequence
 
 from coldvoxd.core.errors import ColdvoxError
-from coldvoxd.recognition.rung import Rung
+from coldvoxd.recognition.worker import RecognizerWorker
 
 log = logging.getLogger(__name__)
 
 
-class Warming:
+class Warmup:
     """One length after the other, so that what is said meanwhile waits for one at most, and has the CPU. Event loop only."""
 
-    def __init__(self, accelerator: Rung, lengths_s: Sequence[float]) -> None:
+    def __init__(self, accelerator: RecognizerWorker, lengths_s: Sequence[float]) -> None:
         self._accelerator = accelerator
         self._lengths_s = lengths_s
         self._task: asyncio.Task[None] | None = None

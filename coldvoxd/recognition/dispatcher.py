@@ -14,8 +14,8 @@ from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Hypothesis, Utterance
 from coldvoxd.gpu.gpuhealth import Effect as HealthEffect
 from coldvoxd.gpu.gpuhealth import Struck, Unwell, WellAgain
-from coldvoxd.recognition.rung import LOAD_LIMIT_S
 from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.worker import LOAD_LIMIT_S
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class _Place:
             self.supervisor.close()
 
 
-class Switch:
+class Dispatcher:
     """What pipeline and files know as the recognizer's keeper. Event loop only.
 
     `on_provider_changed` is told from, to and reason whenever recognition goes on elsewhere: `accelerator-ready`, `idle` or a code

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.recognition.rung import STANDARD, Limits, Rung
+from coldvoxd.recognition.worker import STANDARD, Limits, RecognizerWorker
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Readiness(StrEnum):
     """Loaded when it is needed."""
 
 
-class Standby:
+class CpuStandby:
     """The CPU's rungs. Event loop only.
 
     `open_packed` and `open_mapped` block and open a recognizer; the second is asked for by `mapped` alone.
@@ -39,8 +39,8 @@ class Standby:
         limits: Limits = STANDARD,
     ) -> None:
         self.readiness = readiness
-        self.packed = Rung(NAME, open_packed, limits)
-        self._mapped = Rung(NAME, open_mapped, limits) if readiness is Readiness.MAPPED else None
+        self.packed = RecognizerWorker(NAME, open_packed, limits)
+        self._mapped = RecognizerWorker(NAME, open_mapped, limits) if readiness is Readiness.MAPPED else None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -58,7 +58,7 @@ class Standby:
         """Whether nothing is being loaded or let go of."""
         return self._task is None or self._task.done()
 
-    async def rung(self) -> Rung:
+    async def rung(self) -> RecognizerWorker:
         """What can recognize at once, or else what is then opened. Raises what opening raises."""
         for rung in (self.packed, self._mapped):
             if rung is not None and rung.is_open:

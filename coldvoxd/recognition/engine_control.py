@@ -22,7 +22,7 @@ from coldvoxd.core.metrics import CardFigures, Figures, Metrics, Stage
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.values import ChangeReason
 from coldvoxd.native.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
-from coldvoxd.recognition.switch import Switch
+from coldvoxd.recognition.dispatcher import Dispatcher
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Engine:
 
     def __init__(
         self,
-        recognition: Switch,
+        recognition: Dispatcher,
         metrics: Metrics,
         settings: Settings,
         *,

@@ -79,7 +79,7 @@ class Run:
     took_s: float | None = None
 
 
-class Rung:
+class RecognizerWorker:
     """One execution provider's recognizer. Event loop only; the work is done on its lane.
 
     `open_recognizer` blocks, is called on the lane, and raises ModelMissing, ModelInvalid or ProviderUnavailable.
@@ -165,7 +165,7 @@ class Rung:
         if recognizer is None:
             raise ProviderFault(f"{self.name} has no model loaded")
         self._limit_s = recognition_limit_s(utterance.duration_s)
-        Rung._attempts += 1
+        RecognizerWorker._attempts += 1
         loop = asyncio.get_running_loop()
 
         def recognize() -> Hypothesis:
@@ -175,7 +175,7 @@ class Rung:
             run.took_s = loop.time() - run.begun_s
             return hypothesis
 
-        run = Run(utterance, Rung._attempts, self.generation, loop.create_future(), Stop())
+        run = Run(utterance, RecognizerWorker._attempts, self.generation, loop.create_future(), Stop())
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._give_back_when_quiet()

@@ -7,8 +7,8 @@ from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault, Recognit
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.golden import agrees
 from coldvoxd.core.values import EndReason, Hypothesis, Utterance
-from coldvoxd.recognition.ladder import Golden
-from coldvoxd.recognition.rung import LoadTooLong, Rung, class_of
+from coldvoxd.recognition.backends import Golden
+from coldvoxd.recognition.worker import LoadTooLong, RecognizerWorker, class_of
 
 
 class WrongOutput(ProviderFault):
@@ -23,12 +23,12 @@ class NoTruth(ProviderFault):
     """The CPU itself fails on the golden clip, so nothing is known against the accelerator, nor for it."""
 
 
-class Trial:
+class ProviderProbe:
     """One accelerator's judge. Event loop only."""
 
     def __init__(
         self,
-        accelerator: Rung,
+        accelerator: RecognizerWorker,
         golden: Golden | None,
         on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
     ) -> None:
