@@ -36,8 +36,8 @@ from coldvoxd.host.replacing import Handover
 from coldvoxd.host.sleep import SleepWatch
 from coldvoxd.host.systemd import Notifier, watchdog_interval_s
 from coldvoxd.host.vitals import Vitals
-from coldvoxd.models.fetching import ModelFetching
-from coldvoxd.models.preparation import have_prepared
+from coldvoxd.models.fetch_unit import ModelFetching
+from coldvoxd.models.prepare_unit import have_prepared
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
 from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, ladder

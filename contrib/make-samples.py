@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from coldvoxd.core.values import SAMPLE_RATE  # noqa: E402
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 - found beside this script, installed or not
 from coldvoxd.models import find_model  # noqa: E402
-from coldvoxd.models.find import bundled_directory  # noqa: E402
+from coldvoxd.models.directories import bundled_directory  # noqa: E402
 from coldvoxd.models.layout import precisions  # noqa: E402
 
 SAMPLES = ROOT / "coldvoxd/data/mini/samples"

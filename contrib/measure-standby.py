@@ -25,7 +25,7 @@ from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance  
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.golden.golden import clip  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
-from coldvoxd.models.find import BUNDLED  # noqa: E402
+from coldvoxd.models.directories import BUNDLED  # noqa: E402
 from coldvoxd.recognition.backends import Backends  # noqa: E402
 from coldvoxd.recognition.cpu_standby import Readiness  # noqa: E402
 from coldvoxd.recognition.supervisor import Supervisor  # noqa: E402

@@ -27,8 +27,8 @@ from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.models.convert import convert
-from coldvoxd.models.converted import files_of, find_converted
+from coldvoxd.models.precision_build import convert
+from coldvoxd.models.precision_store import files_of, find_converted
 from tests.support.speech import variations
 
 HEAD = (

@@ -10,8 +10,8 @@ from coldvoxd.cli.arguments import command_line
 from coldvoxd.cli.config import keys
 from coldvoxd.cli.exits import Exit
 from coldvoxd.cli.output import Output
-from coldvoxd.models.find import BUNDLED
-from coldvoxd.models.published import PUBLISHED
+from coldvoxd.models.directories import BUNDLED
+from coldvoxd.models.published_models import PUBLISHED
 
 
 def completion(arguments: Namespace, output: Output) -> Exit:

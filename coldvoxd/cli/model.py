@@ -16,8 +16,8 @@ from coldvoxd.core.errors import FetchFault, ModelInvalid, ModelMissing
 
 if TYPE_CHECKING:
     from coldvoxd.core.settings import ModelSettings
+    from coldvoxd.models.directories import InstalledModel
     from coldvoxd.models.fetch import FetchProgress
-    from coldvoxd.models.find import InstalledModel
     from coldvoxd.models.progress import ToldProgress
 
 JSON_INTERVAL_S = 0.5
@@ -189,9 +189,9 @@ def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, plac
 
 
 def _remove(arguments: Namespace, output: Output) -> Exit:
-    from coldvoxd.models.find import BUNDLED, cache_directory
+    from coldvoxd.models.directories import BUNDLED, cache_directory
     from coldvoxd.models.lock import alone
-    from coldvoxd.models.prepared import remove_unfit
+    from coldvoxd.models.prepared_store import remove_unfit
 
     name, cache = arguments.name, cache_directory()
     if name == BUNDLED and not (cache / BUNDLED).exists():
@@ -227,7 +227,7 @@ def _find(arguments: Namespace) -> "InstalledModel":
     """The model of that name, also where its files don't fit together. Raises ModelMissing."""
     from coldvoxd.core.values import Precision
     from coldvoxd.models import find_model, list_models
-    from coldvoxd.models.find import InstalledModel
+    from coldvoxd.models.directories import InstalledModel
     from coldvoxd.models.layout import precisions
 
     name = arguments.name or _settings().name
@@ -244,7 +244,7 @@ def _find(arguments: Namespace) -> "InstalledModel":
 
 
 def _place(found: "InstalledModel") -> str:
-    from coldvoxd.models.find import bundled_directory, cache_directory
+    from coldvoxd.models.directories import bundled_directory, cache_directory
     from coldvoxd.userdirs.basedirs import APPLICATION, data_home
 
     if found.directory == bundled_directory():

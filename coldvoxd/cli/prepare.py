@@ -36,7 +36,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.core.values import AUTO_PRECISION, Precision
     from coldvoxd.models import find_model
     from coldvoxd.models.cpu_precision import cpu_precision
-    from coldvoxd.models.prepared import StoredForm
+    from coldvoxd.models.prepared_store import StoredForm
     from coldvoxd.preparation.preparing import prepare
 
     os.nice(10)  # minutes of work that nobody waits for
@@ -74,7 +74,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
 
 
 def _is_there(name: str, precision: "Precision") -> bool:
-    from coldvoxd.models.converted import find_converted
+    from coldvoxd.models.precision_store import find_converted
 
     return find_converted(name, precision) is not None
 
@@ -84,7 +84,7 @@ def _converted(name: str, precision: "Precision", output: Output) -> "ModelFiles
     from coldvoxd.core.values import Precision
     from coldvoxd.golden.golden import hear, record
     from coldvoxd.models import find_model
-    from coldvoxd.models.convert import convert
+    from coldvoxd.models.precision_build import convert
 
     made = convert(find_model(name, Precision.FP32), precision, hear, output.note)
     with contextlib.suppress(ModelInvalid, ProviderFault, OSError):  # the daemon asks the CPU itself then
@@ -93,7 +93,7 @@ def _converted(name: str, precision: "Precision", output: Output) -> "ModelFiles
 
 
 def _tell(made: "ModelFiles", output: Output) -> Exit:
-    from coldvoxd.models.converted import files_of
+    from coldvoxd.models.precision_store import files_of
 
     size = sum(path.stat().st_size for path in files_of(made))
     output.result(
@@ -119,6 +119,6 @@ def record_golden(name: str, precision: "Precision", output: Output) -> None:
 
 def prepared_of(model: str) -> list[Told]:
     """The prepared forms of a model."""
-    from coldvoxd.models.prepared import stored_forms
+    from coldvoxd.models.prepared_store import stored_forms
 
     return [Told(form.precision, form.provider, form.size, form.fits) for form in stored_forms() if form.model == model]

@@ -9,7 +9,7 @@ from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
-from coldvoxd.models.find import BUNDLED, cache_directory, find_model
+from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
 from coldvoxd.userdirs import basedirs
 
 MODEL_BYTES = 3_000_000_000

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.values import Precision
-from coldvoxd.models.published import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
+from coldvoxd.models.published_models import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
 from coldvoxd.userdirs import basedirs
 
 FILE = "models.toml"

@@ -19,11 +19,11 @@ from typing import TypeVar
 from coldvoxd.core.errors import FetchFault, HubUnreachable, ModelInvalid, ModelMissing
 from coldvoxd.core.values import Precision
 from coldvoxd.models.catalog import fetch_hint, published
-from coldvoxd.models.find import cache_directory, find_model
+from coldvoxd.models.directories import cache_directory, find_model
 from coldvoxd.models.hub import Hub, RemoteFile
 from coldvoxd.models.lock import alone
 from coldvoxd.models.manifest import FileIdentity, Manifest, damage, identify, read_manifest, write_manifest
-from coldvoxd.models.published import PublishedModel
+from coldvoxd.models.published_models import PublishedModel
 
 T = TypeVar("T")
 

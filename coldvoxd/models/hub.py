@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from coldvoxd import __version__
 from coldvoxd.core.errors import FetchFault, HubUnreachable
-from coldvoxd.models.published import PublishedFile, PublishedModel
+from coldvoxd.models.published_models import PublishedFile, PublishedModel
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -19,7 +19,7 @@ from coldvoxd.core.values import ModelFiles, Precision, PreparedForm, Token
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.golden.golden import clip
 from coldvoxd.models.lock import alone
-from coldvoxd.models.prepared import (
+from coldvoxd.models.prepared_store import (
     WORTH_BYTES,
     StoredForm,
     find_form,

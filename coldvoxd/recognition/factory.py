@@ -18,10 +18,10 @@ from coldvoxd.engines.parakeet.staged import StagedRecognizer
 from coldvoxd.golden.golden import believed, clip
 from coldvoxd.golden.truths import recorded, truths
 from coldvoxd.models import find_model
-from coldvoxd.models.converted import find_converted
 from coldvoxd.models.cpu_precision import SAME
-from coldvoxd.models.find import shortened
-from coldvoxd.models.prepared import find_form
+from coldvoxd.models.directories import shortened
+from coldvoxd.models.precision_store import find_converted
+from coldvoxd.models.prepared_store import find_form
 from coldvoxd.native.ort import AUTO, CPU, CUDA, Session, available_providers, likely_accelerator, short_name
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness

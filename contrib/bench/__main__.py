@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
 from coldvoxd.preparation.company import Company
 from contrib.bench import dictation, loading, machine, plot, profiling, recognition, report
 from contrib.bench.engines import ONNX_ASR, SHERPA_ONNX

@@ -47,8 +47,8 @@ class Ours:
         from coldvoxd.core.values import Precision
         from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
         from coldvoxd.files.transcription import transcribe_file
-        from coldvoxd.models.find import find_model
-        from coldvoxd.models.prepared import find_form
+        from coldvoxd.models.directories import find_model
+        from coldvoxd.models.prepared_store import find_form
         from coldvoxd.native.ort import physical_cores
         from coldvoxd.vad.silero import SileroDetector
 

@@ -14,8 +14,8 @@ from coldvoxd.cli.installing import Places
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.crash_recovery.spool import runtime_directory
 from coldvoxd.doctor.desktop import activation_files
-from coldvoxd.models import find
-from coldvoxd.models.prepared import forms_directory
+from coldvoxd.models import directories as find
+from coldvoxd.models.prepared_store import forms_directory
 from coldvoxd.models.progress import progress_file
 from coldvoxd.userdirs import basedirs
 from coldvoxd.userdirs.basedirs import ignored

@@ -13,11 +13,11 @@ from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.golden.golden import hear
-from coldvoxd.models.convert import _check_disk, _check_memory, convert, target_directory
-from coldvoxd.models.converted import find_converted, record_path
-from coldvoxd.models.find import bundled_directory, cache_directory
-from coldvoxd.models.half import write_half
+from coldvoxd.models.directories import bundled_directory, cache_directory
+from coldvoxd.models.fp16 import write_half
 from coldvoxd.models.layout import model_files, precisions
+from coldvoxd.models.precision_build import _check_disk, _check_memory, convert, target_directory
+from coldvoxd.models.precision_store import find_converted, record_path
 from coldvoxd.native.ort import open_session
 from tests.support.environment import environment
 from tests.support.speech import variations

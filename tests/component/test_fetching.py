@@ -13,7 +13,7 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.units import Units
 from coldvoxd.core.errors import ModelMissing, UnitRefused
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.models.fetching import UNIT, ModelFetching
+from coldvoxd.models.fetch_unit import UNIT, ModelFetching
 from coldvoxd.models.progress import ProgressWriter, ToldProgress, read_progress
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, BusError, PrivateBus

@@ -13,8 +13,8 @@ from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model, list_models
 from coldvoxd.models.catalog import known_models
-from coldvoxd.models.find import bundled_directory
-from coldvoxd.models.published import PUBLISHED, pull_command
+from coldvoxd.models.directories import bundled_directory
+from coldvoxd.models.published_models import PUBLISHED, pull_command
 from coldvoxd.onnx_graph.onnxfile import check_whole, external_files
 from tests.support.environment import environment
 from tests.support.tiny_graphs import write_tiny_parakeet

@@ -18,8 +18,8 @@ from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.lengths import SECONDS
 from coldvoxd.golden.golden import hear
 from coldvoxd.models import find_model
-from coldvoxd.models.convert import convert
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
+from coldvoxd.models.precision_build import convert
 from coldvoxd.recognition.factory import ladder, open_on_accelerator, virtual_accelerator
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER

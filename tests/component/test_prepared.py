@@ -21,9 +21,11 @@ from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, ModelFiles, Precision, Utterance
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
-from coldvoxd.models import find_model, preparation, prepared
-from coldvoxd.models.preparation import have_prepared
-from coldvoxd.models.prepared import RECORD, find_form, fingerprint, stored_forms
+from coldvoxd.models import find_model
+from coldvoxd.models import prepare_unit as preparation
+from coldvoxd.models import prepared_store as prepared
+from coldvoxd.models.prepare_unit import have_prepared
+from coldvoxd.models.prepared_store import RECORD, find_form, fingerprint, stored_forms
 from coldvoxd.native import ort
 from coldvoxd.native.ort import physical_cores
 from coldvoxd.onnx_graph.masks import Masks, found_in

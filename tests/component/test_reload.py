@@ -249,6 +249,6 @@ async def test_settings_count_while_no_model_is_there_to_be_kept(tmp_path: Path)
 
 def settings_of_mini() -> Path:
     """The directory of the bundled model."""
-    from coldvoxd.models.find import bundled_directory
+    from coldvoxd.models.directories import bundled_directory
 
     return bundled_directory()

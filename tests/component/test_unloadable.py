@@ -13,7 +13,7 @@ import pytest
 from coldvoxd.bus.contract import DICTATION, ENGINE
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.values import Precision
-from coldvoxd.models.find import bundled_directory, find_model
+from coldvoxd.models.directories import bundled_directory, find_model
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.eventually import eventually, eventually_answered
 

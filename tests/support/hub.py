@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
 
 MODEL = "parakeet-hub"
 """What the tests call the model that this hub serves: the bundled one's files, under a name of their own."""

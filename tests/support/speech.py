@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 from coldvoxd.core.values import SAMPLE_RATE
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
 
 Wave = npt.NDArray[np.float32]
 

@@ -20,11 +20,11 @@ import pytest
 from coldvoxd.core.golden import words
 from coldvoxd.core.values import Precision
 from coldvoxd.golden.truths import record_path, recorded
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.hub import BLOCK, RemoteFile
 from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.progress import read_progress
-from coldvoxd.models.published import PUBLISHED
+from coldvoxd.models.published_models import PUBLISHED
 from tests.support.eventually import eventually_blocking
 from tests.support.hub import (
     CONTENT_HOST,

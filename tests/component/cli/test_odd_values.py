@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from coldvoxd.cli.exits import Exit
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import Ctl
 from tests.support.bus import PrivateBus
 from tests.support.files import transcribing

@@ -19,7 +19,7 @@ from coldvoxd.audio.streams import clock
 from coldvoxd.cli.exits import Exit
 from coldvoxd.cli.recordings import _receive
 from coldvoxd.core.errors import FileFault, Stopped
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import ROOT, Ctl, Result
 from tests.support.bus import PrivateBus
 from tests.support.files import transcribing

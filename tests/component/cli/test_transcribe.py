@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from coldvoxd.cli.exits import Exit
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus, RunningService
 from tests.support.eventually import eventually

@@ -12,7 +12,7 @@ import soundfile
 from coldvoxd.doctor.examination import examine
 from coldvoxd.doctor.finding import Finding, Verdict
 from coldvoxd.doctor.microphone import hearing
-from coldvoxd.models.find import bundled_directory
+from coldvoxd.models.directories import bundled_directory
 from tests.support.audio import PulseServer, running
 from tests.support.bus import PrivateBus, running_service
 from tests.support.environment import environment

@@ -27,7 +27,7 @@ from dbus_next import Variant
 
 from coldvoxd.bus.contract import BUS_NAME, ENGINE
 from coldvoxd.core.values import SAMPLE_RATE
-from coldvoxd.models.names import VOCABULARY
+from coldvoxd.models.file_names import VOCABULARY
 from tests.support.audio import PulseServer, running
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.contracts.comparison import Shape, merged, shape_of

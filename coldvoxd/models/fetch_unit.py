@@ -11,7 +11,7 @@ from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
 from coldvoxd.models.catalog import published
 from coldvoxd.models.progress import ToldProgress, progress_file, read_progress
-from coldvoxd.models.published import pull_command
+from coldvoxd.models.published_models import pull_command
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coldvoxd.core.values import Precision
-from coldvoxd.models.names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
+from coldvoxd.models.file_names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
 
 
 @dataclass(frozen=True, slots=True)

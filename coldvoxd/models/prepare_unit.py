@@ -9,7 +9,7 @@ from coldvoxd.core.errors import ColdvoxError, UnitRefused
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.models import find_model
 from coldvoxd.models.cpu_precision import cpu_precision
-from coldvoxd.models.prepared import is_wanted
+from coldvoxd.models.prepared_store import is_wanted
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.golden import agrees, fair
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.models.converted import SourceFile, companions, files_of, find_converted, read_record, write_record
-from coldvoxd.models.find import bundled_directory, cache_directory
+from coldvoxd.models.directories import bundled_directory, cache_directory
+from coldvoxd.models.file_names import DECODER_JOINT, ENCODER, graph_name
 from coldvoxd.models.manifest import identify
-from coldvoxd.models.names import DECODER_JOINT, ENCODER, graph_name
+from coldvoxd.models.precision_store import SourceFile, companions, files_of, find_converted, read_record, write_record
 from coldvoxd.native.ort import VERSION
 from coldvoxd.onnx_graph.onnxfile import external_files
 
@@ -88,7 +88,7 @@ def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
     try:
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        from coldvoxd.models.half import write_half
+        from coldvoxd.models.fp16 import write_half
     except ImportError as fault:
         raise ConversionFault(f"The converters' packages are missing ({fault}). {EXTRA}") from fault
     try:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.models.find import find_model
-from coldvoxd.models.names import CONFIGURATION, VOCABULARY
+from coldvoxd.models.directories import find_model
+from coldvoxd.models.file_names import CONFIGURATION, VOCABULARY
 from coldvoxd.onnx_graph.onnxfile import external_files
 
 
