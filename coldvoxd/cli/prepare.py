@@ -82,7 +82,7 @@ def _is_there(name: str, precision: "Precision") -> bool:
 def _converted(name: str, precision: "Precision", output: Output) -> "ModelFiles":
     from coldvoxd.core.errors import ModelInvalid, ProviderFault
     from coldvoxd.core.values import Precision
-    from coldvoxd.golden.golden import hear, record
+    from coldvoxd.golden.clip import hear, record
     from coldvoxd.models import find_model
     from coldvoxd.models.precision_build import convert
 
@@ -106,7 +106,7 @@ def _tell(made: "ModelFiles", output: Output) -> Exit:
 def record_golden(name: str, precision: "Precision", output: Output) -> None:
     """Keep what the CPU says of the golden clip, for the daemon's judgement of a GPU. The fetch counts without it."""
     from coldvoxd.core.errors import ProviderFault
-    from coldvoxd.golden.golden import record
+    from coldvoxd.golden.clip import record
     from coldvoxd.models import find_model
 
     try:

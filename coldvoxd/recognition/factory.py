@@ -15,8 +15,8 @@ from coldvoxd.engines.parakeet import lengths
 from coldvoxd.engines.parakeet.cuda import room_wanted
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
-from coldvoxd.golden.golden import believed, clip
-from coldvoxd.golden.truths import recorded, truths
+from coldvoxd.golden.clip import believed, clip
+from coldvoxd.golden.verdict_cache import recorded, truths
 from coldvoxd.models import find_model
 from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened

@@ -12,7 +12,7 @@ import pytest
 from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
-from coldvoxd.golden.golden import hear
+from coldvoxd.golden.clip import hear
 from coldvoxd.models.directories import bundled_directory, cache_directory
 from coldvoxd.models.fp16 import write_half
 from coldvoxd.models.layout import model_files, precisions

@@ -12,8 +12,8 @@ import pytest
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EngineStatus, ModelFiles, Precision
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
-from coldvoxd.golden import golden
-from coldvoxd.golden.truths import record_path, recorded, truths, write_record
+from coldvoxd.golden import clip as golden
+from coldvoxd.golden.verdict_cache import record_path, recorded, truths, write_record
 from coldvoxd.models import find_model
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.supervisor import Supervisor

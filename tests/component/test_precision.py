@@ -16,7 +16,7 @@ from coldvoxd.core.failover import Reason, classify
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.lengths import SECONDS
-from coldvoxd.golden.golden import hear
+from coldvoxd.golden.clip import hear
 from coldvoxd.models import find_model
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.precision_build import convert

@@ -8,7 +8,7 @@ import pytest
 
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
-from coldvoxd.golden.truths import write_record
+from coldvoxd.golden.verdict_cache import write_record
 from coldvoxd.models import find_model
 from coldvoxd.recognition.factory import ladder
 from coldvoxd.recognition.supervisor import Supervisor

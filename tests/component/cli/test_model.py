@@ -19,7 +19,7 @@ import pytest
 
 from coldvoxd.core.golden import words
 from coldvoxd.core.values import Precision
-from coldvoxd.golden.truths import record_path, recorded
+from coldvoxd.golden.verdict_cache import record_path, recorded
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.hub import BLOCK, RemoteFile
 from coldvoxd.models.layout import model_files, precisions

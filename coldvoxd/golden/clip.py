@@ -13,7 +13,7 @@ from coldvoxd.core.errors import ModelInvalid, ProviderFault
 from coldvoxd.core.golden import agrees, fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
-from coldvoxd.golden.truths import recorded, write_record
+from coldvoxd.golden.verdict_cache import recorded, write_record
 from coldvoxd.models.layout import model_files
 from coldvoxd.native.ort import CPU
 
