@@ -37,7 +37,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.models import find_model
     from coldvoxd.models.cpu_precision import cpu_precision
     from coldvoxd.models.prepared_store import StoredForm
-    from coldvoxd.preparation.preparing import prepare
+    from coldvoxd.preparation.prepare import prepare
 
     os.nice(10)  # minutes of work that nobody waits for
     chosen = settings.load().model

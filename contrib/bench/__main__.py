@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from coldvoxd.models.directories import bundled_directory
-from coldvoxd.preparation.company import Company
+from coldvoxd.preparation.cpu_contention import CpuContention
 from contrib.bench import dictation, loading, machine, plot, profiling, recognition, report
 from contrib.bench.engines import ONNX_ASR, SHERPA_ONNX
 from contrib.bench.figures import Figure
@@ -41,7 +41,7 @@ def main() -> int:
     if arguments.profile:
         profiling.profile(plan, arguments.profile)
         return 0
-    company, figures = Company(), []
+    company, figures = CpuContention(), []
     for part in plan.parts:
         print(f"bench: {part}", file=sys.stderr, flush=True)
         for figure in MEASURES[part](plan):

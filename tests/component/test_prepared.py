@@ -30,9 +30,9 @@ from coldvoxd.native import ort
 from coldvoxd.native.ort import physical_cores
 from coldvoxd.onnx_graph.masks import Masks, found_in
 from coldvoxd.onnx_graph.onnxfile import packed_offsets
-from coldvoxd.preparation import preparing
-from coldvoxd.preparation.preparing import prepare
-from coldvoxd.preparation.threads import clearly_fastest, fastest_threads, least_s
+from coldvoxd.preparation import prepare as preparing
+from coldvoxd.preparation.prepare import prepare
+from coldvoxd.preparation.thread_tuning import clearly_fastest, fastest_threads, least_s
 from coldvoxd.recognition.factory import open_on_cpu, open_staged
 from tests.support.speech import mini, samples
 

@@ -35,8 +35,8 @@ from coldvoxd.native.ort import open_session, write_prepared
 from coldvoxd.onnx_graph.halves import cut
 from coldvoxd.onnx_graph.onnxfile import packed_offsets
 from coldvoxd.onnx_graph.pieces import cut as cut_in_pieces
-from coldvoxd.preparation.reshaping import Reshaped, reshaped_encoder
-from coldvoxd.preparation.threads import fastest_threads
+from coldvoxd.preparation.encoder_rewrite import RewrittenEncoder, reshaped_encoder
+from coldvoxd.preparation.thread_tuning import fastest_threads
 
 ALIGNMENT = 64
 """Bytes: what AVX-512 asks of an address."""
@@ -106,7 +106,7 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             tell("without masks and with a table of positions it would give something else: left as it is")
             weights.unlink(missing_ok=True)
             form = replace(form, masks=True, encoder=_write_encoder(files, encoder, threads, None))
-            reshaped = Reshaped()
+            reshaped = RewrittenEncoder()
             plain = _given(files, None, threads)
         if reshaped.content is None and not plain.is_close(_given(files, form, threads), 0):
             raise PrepareFault(

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 
-class Company:
+class CpuContention:
     """Notes what share of all processors everything else took since its making: what was measured is worth less the higher it is."""
 
     def __init__(self) -> None:

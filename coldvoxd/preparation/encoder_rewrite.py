@@ -31,23 +31,23 @@ Values = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reshaped:
+class RewrittenEncoder:
     content: bytes | None = None
     """The encoder's ONNX file, beside the same weights; None where it stays as it is."""
     masks: bool = True
     """Whether it hides what stands after the features' given length."""
 
 
-def reshaped_encoder(files: ModelFiles, threads: int, tell: Tell) -> Reshaped:
+def reshaped_encoder(files: ModelFiles, threads: int, tell: Tell) -> RewrittenEncoder:
     """As far as the graph is made so. Loads parts of the model; blocks for seconds."""
     if files.precision not in SAME_ROWS:
-        return Reshaped()
+        return RewrittenEncoder()
     model = files.encoder.read_bytes()
     unmasked = _unmasked(files, model, threads, tell)
     if unmasked is not None:
         model = unmasked  # of which there may be gigabytes: the other is not needed any more
     folded = _folded(files, model, threads, tell)
-    return Reshaped(unmasked if folded is None else folded, masks=unmasked is None)
+    return RewrittenEncoder(unmasked if folded is None else folded, masks=unmasked is None)
 
 
 def _unmasked(files: ModelFiles, model: bytes, threads: int, tell: Tell) -> bytes | None:

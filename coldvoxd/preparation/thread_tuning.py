@@ -9,7 +9,7 @@ from coldvoxd.core.values import ModelFiles, PreparedForm
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
 from coldvoxd.golden.clip import clip
 from coldvoxd.native.ort import physical_cores
-from coldvoxd.preparation.company import Company
+from coldvoxd.preparation.cpu_contention import CpuContention
 
 TRIES = 4
 PATIENCE = 4
@@ -65,7 +65,7 @@ def least_s(work: Callable[[], object], patience: int = PATIENCE) -> float | Non
     """
     took: list[float] = []
     for _ in range(patience * TRIES):
-        company, began_s, times = Company(), time.perf_counter(), 0
+        company, began_s, times = CpuContention(), time.perf_counter(), 0
         while (spent_s := time.perf_counter() - began_s) < LONG_ENOUGH_S or not times:
             work()
             times += 1
