@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from coldvoxd import settings_file as settings
 from coldvoxd.arguments import command_line
 from coldvoxd.core.errors import ColdvoxError, LibraryUnusable, NameTaken, SettingsError
-from coldvoxd.host.replacing import Handover
+from coldvoxd.host.exec_state import ExecState
 
 log = logging.getLogger("coldvoxd")
 
@@ -46,12 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
     set_up_logging(chosen.log.level)
     try:
         from coldvoxd.daemon import Daemon
-        from coldvoxd.host.replacement import handed_over, replace_process
+        from coldvoxd.host.reexec import handed_over, replace_process
     except (ImportError, OSError) as error:
         log.critical("%s", LibraryUnusable.because(error))
         return EXIT_SETTINGS
 
-    async def serve() -> Handover | None:
+    async def serve() -> ExecState | None:
         return await Daemon(chosen, lambda: settings.load(arguments.config), handed_over()).serve()
 
     try:

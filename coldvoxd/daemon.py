@@ -30,12 +30,12 @@ from coldvoxd.dictation.controller import DictationController
 from coldvoxd.dictation.outcomes import Outcomes
 from coldvoxd.files.jobs import FileJobs
 from coldvoxd.gpu.card import CardKeeper
-from coldvoxd.host.power import PowerWatch
-from coldvoxd.host.replacement import Replacement
-from coldvoxd.host.replacing import Handover
-from coldvoxd.host.sleep import SleepWatch
+from coldvoxd.host.battery import BatteryWatch
+from coldvoxd.host.exec_state import ExecState
+from coldvoxd.host.reexec import Reexec
+from coldvoxd.host.sleep_watch import SleepWatch
 from coldvoxd.host.systemd import Notifier, watchdog_interval_s
-from coldvoxd.host.vitals import Vitals
+from coldvoxd.host.watchdog import Watchdog
 from coldvoxd.models.fetch_unit import ModelFetching
 from coldvoxd.models.prepare_unit import have_prepared
 from coldvoxd.recognition.dispatcher import Dispatcher
@@ -76,10 +76,12 @@ class Daemon:
     model is damaged.
     """
 
-    def __init__(self, settings: Settings, load_settings: Callable[[], Settings], past: Handover | None = None) -> None:
+    def __init__(
+        self, settings: Settings, load_settings: Callable[[], Settings], past: ExecState | None = None
+    ) -> None:
         """`past` is what the process left whose place this one has taken."""
         self._settings = settings
-        self._past = past or Handover()
+        self._past = past or ExecState()
         self._unheard = past is not None
         """Nothing has been heard yet in the place of another process."""
         self._last_frame_s: float | None = None
@@ -151,7 +153,7 @@ class Daemon:
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._recovery: Replay | None = None
-        self._replacement = Replacement(
+        self._replacement = Reexec(
             settings.replacement,
             self._past,
             wanted=lambda: (
@@ -161,15 +163,15 @@ class Daemon:
             tell=self._recognition.tell_error,
             slept=self._is_replaced_for_rest,
         )
-        self._power = PowerWatch(self._pipeline.on_battery)
+        self._power = BatteryWatch(self._pipeline.on_battery)
         self._sleep = SleepWatch(self._put_away, self._resume)
-        self._vitals = Vitals(
+        self._vitals = Watchdog(
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
         )
         self._recognition.use_findings(self._past.carried.get(USABLE, ()))
 
-    async def serve(self) -> Handover | None:
+    async def serve(self) -> ExecState | None:
         """Serve dictation until SIGTERM or SIGINT, or until a new process is to go on with what is returned.
 
         Raises NameTaken, or BusUnavailable when the bus goes away.

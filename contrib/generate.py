@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core import endpointing, errors, failover  # noqa: E402
 from coldvoxd.dictation import state as dictation  # noqa: E402
-from coldvoxd.host import sleeping  # noqa: E402 - the checkout's own
+from coldvoxd.host import sleep_state as sleeping  # noqa: E402 - the checkout's own
 from coldvoxd.settings_file import describe, example, toml_value  # noqa: E402
 
 XML = ROOT / "dbus/org.coldvox.Daemon1.xml"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coldvoxd.host.fuse import Fuse
+from coldvoxd.host.sleep_inhibitor import SleepInhibitor
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def closed(reading: int, patience_s: float) -> bool:
 
 
 def test_it_burns_down_by_itself(ends: tuple[int, int]) -> None:
-    fuse = Fuse(ends[1])
+    fuse = SleepInhibitor(ends[1])
     assert not closed(ends[0], 0)
     fuse.light(0.2)
     assert not closed(ends[0], 0)
@@ -36,7 +36,7 @@ def test_it_burns_down_by_itself(ends: tuple[int, int]) -> None:
 
 
 def test_it_can_be_closed_before_its_time(ends: tuple[int, int]) -> None:
-    fuse = Fuse(ends[1])
+    fuse = SleepInhibitor(ends[1])
     fuse.light(3600)
     fuse.close()
     assert closed(ends[0], 0)
@@ -45,7 +45,7 @@ def test_it_can_be_closed_before_its_time(ends: tuple[int, int]) -> None:
 
 
 def test_one_that_was_never_lit_is_closed_with_its_end(ends: tuple[int, int]) -> None:
-    Fuse(ends[1]).forget()
+    SleepInhibitor(ends[1]).forget()
     assert closed(ends[0], 0)
 
 
@@ -58,7 +58,7 @@ def test_it_burns_while_native_code_holds_the_interpreter(ends: tuple[int, int])
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "watching\n"
-        fuse = Fuse(writing)
+        fuse = SleepInhibitor(writing)
         fuse.light(0.2)
         ctypes.PyDLL(None).usleep(999_999)  # PyDLL keeps the lock
         free_s = time.monotonic()
@@ -68,7 +68,7 @@ def test_it_burns_while_native_code_holds_the_interpreter(ends: tuple[int, int])
 
 @pytest.mark.parametrize("burns", [False, True])
 def test_the_descriptor_is_closed_exactly_once(ends: tuple[int, int], burns: bool) -> None:
-    fuse = Fuse(ends[1])
+    fuse = SleepInhibitor(ends[1])
     if burns:
         fuse.light(0.01)
     else:

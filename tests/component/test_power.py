@@ -10,7 +10,7 @@ import pytest
 from dbus_next import Variant
 
 from coldvoxd.bus.peers.upower import NAME, PATH
-from coldvoxd.host.power import PowerWatch
+from coldvoxd.host.battery import BatteryWatch
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.eventually import eventually
 from tests.support.logind import MOCK, PYTHON
@@ -63,7 +63,7 @@ async def plug(client: BusClient, *, on_battery: bool, add: bool = False) -> Non
 @asynccontextmanager
 async def watching() -> AsyncIterator[list[bool]]:
     told: list[bool] = []
-    task = asyncio.create_task(PowerWatch(told.append).run())
+    task = asyncio.create_task(BatteryWatch(told.append).run())
     try:
         yield told
     finally:
@@ -90,7 +90,7 @@ async def test_a_upower_that_ends_leaves_a_machine_on_mains(system: PrivateBus) 
 
 async def test_without_a_system_bus_the_machine_runs_on_mains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus")
-    monkeypatch.setattr("coldvoxd.host.power.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("coldvoxd.host.battery.FIRST_PAUSE_S", 0.01)
     async with watching() as told:
         await asyncio.sleep(0)
         with PrivateBus() as bus:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.core.settings import ReplacementSettings
-from coldvoxd.host.replacement import STUCK_S, VARIABLE, Replacement, handed_over, uninterruptible
-from coldvoxd.host.replacing import Handover
+from coldvoxd.host.exec_state import ExecState
+from coldvoxd.host.reexec import STUCK_S, VARIABLE, Reexec, handed_over, uninterruptible
 from tests.support.eventually import eventually, eventually_blocking
 from tests.support.user_manager import ROOT
 
@@ -25,13 +25,13 @@ class Circumstances:
 
     wanted: bool = True
     busy_until_s: float = 900.0
-    past: Handover = field(default_factory=Handover)
+    past: ExecState = field(default_factory=ExecState)
     tasks: Path = Path("/proc/self/task")
     told: list[str] = field(default_factory=list)
     slept: bool = False
 
-    def replacement(self) -> Replacement:
-        return Replacement(
+    def replacement(self) -> Reexec:
+        return Reexec(
             ReplacementSettings(quiet_s=30, cool_down_s=600),
             self.past,
             wanted=lambda: self.wanted,
@@ -58,8 +58,8 @@ def test_the_moment_is_silence_with_a_fault_that_only_a_new_process_mends() -> N
         Circumstances(wanted=False),
         Circumstances(busy_until_s=math.inf),
         Circumstances(busy_until_s=971.0),
-        Circumstances(past=Handover(1, 500.0)),
-        Circumstances(past=Handover(2, -700.0)),
+        Circumstances(past=ExecState(1, 500.0)),
+        Circumstances(past=ExecState(2, -700.0)),
     ],
 )
 def test_it_is_not_the_moment(but: Circumstances) -> None:
@@ -67,7 +67,7 @@ def test_it_is_not_the_moment(but: Circumstances) -> None:
 
 
 def test_after_a_sleep_no_earlier_replacement_is_waited_for() -> None:
-    assert Circumstances(past=Handover(3, 999.0), slept=True).replacement().possible(1000.0)
+    assert Circumstances(past=ExecState(3, 999.0), slept=True).replacement().possible(1000.0)
     assert not Circumstances(busy_until_s=971.0, slept=True).replacement().possible(1000.0)
 
 
@@ -109,7 +109,7 @@ def test_uninterruptible_sleep_is_seen_in_a_real_process() -> None:
 
 async def test_the_moment_is_waited_for() -> None:
     circumstances = Circumstances(wanted=False, busy_until_s=-math.inf)
-    replacement = Replacement(
+    replacement = Reexec(
         ReplacementSettings(quiet_s=0.1),
         circumstances.past,
         wanted=lambda: circumstances.wanted,
@@ -136,15 +136,15 @@ def test_a_descriptor_that_is_none_is_nothing(given: str) -> None:
 
 def test_a_file_that_anybody_can_change_is_not_believed(tmp_path: Path) -> None:
     file = os.open(tmp_path / "x", os.O_CREAT | os.O_RDWR)
-    os.write(file, Handover().encoded())
+    os.write(file, ExecState().encoded())
     assert handed_over({VARIABLE: str(file)}) is None
     os.close(file)
 
 
 GENERATIONS = textwrap.dedent("""
     import json, os, sys
-    from coldvoxd.host.replacing import Handover
-    from coldvoxd.host.replacement import VARIABLE, handed_over, replace_process
+    from coldvoxd.host.exec_state import Handover
+    from coldvoxd.host.reexec import VARIABLE, handed_over, replace_process
     past = handed_over()
     os.set_inheritable(os.open("/dev/null", os.O_RDONLY), True)  # as native libraries do
     print(json.dumps({

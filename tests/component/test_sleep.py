@@ -14,7 +14,7 @@ from dbus_next import Message
 
 from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
 from coldvoxd.bus.peers.logind import MANAGER, NAME
-from coldvoxd.host.sleep import LET_GO_S, WHO
+from coldvoxd.host.sleep_watch import LET_GO_S, WHO
 from coldvoxd.virtual.accelerator import PROVIDER
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, BusError, PrivateBus

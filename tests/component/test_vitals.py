@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from coldvoxd.host.vitals import Vitals
+from coldvoxd.host.watchdog import Watchdog
 from tests.support.eventually import eventually
 
 
 def test_all_promises_kept_feed_the_watchdog() -> None:
     fed: list[str] = []
-    vitals = Vitals({"capture": lambda _: True, "recognizer": lambda _: True}, lambda: fed.append("fed"))
+    vitals = Watchdog({"capture": lambda _: True, "recognizer": lambda _: True}, lambda: fed.append("fed"))
     assert vitals.check(0.0)
     assert fed == ["fed"]
 
@@ -20,7 +20,7 @@ def test_all_promises_kept_feed_the_watchdog() -> None:
 def test_one_broken_promise_starves_it_and_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
     kept = True
     fed: list[str] = []
-    vitals = Vitals({"capture": lambda _: True, "recognizer": lambda _: kept}, lambda: fed.append("fed"))
+    vitals = Watchdog({"capture": lambda _: True, "recognizer": lambda _: kept}, lambda: fed.append("fed"))
     kept = False
     with caplog.at_level(logging.ERROR):
         assert not vitals.check(1.0)
@@ -36,7 +36,7 @@ async def test_a_promise_that_was_broken_for_a_moment_does_not_starve_it_until_t
     """Two intervals are the watchdog's limit: a process that was stopped for 2 s at the wrong moment would be ended."""
     fed: list[str] = []
     answers: Iterator[bool] = iter([True, False])
-    vitals = Vitals({"capture": lambda _: next(answers, True)}, lambda: fed.append("fed"))
+    vitals = Watchdog({"capture": lambda _: next(answers, True)}, lambda: fed.append("fed"))
     vitals.check(0.0)
     running = asyncio.create_task(vitals.run(3600.0))
     await eventually(lambda: len(fed) == 2, patience_s=20.0, what="the watchdog's food after a broken promise")

@@ -2,15 +2,15 @@
 
 import pytest
 
-from coldvoxd.host.replacing import CALM_S, LONGEST_COOL_DOWN_S, Handover, HandoverDamaged
+from coldvoxd.host.exec_state import CALM_S, LONGEST_COOL_DOWN_S, ExecState, ExecStateDamaged
 
 
 def test_the_first_replacement_waits_for_nothing() -> None:
-    assert Handover().allowed_s(600) < 0
+    assert ExecState().allowed_s(600) < 0
 
 
 def test_each_further_one_waits_longer_and_never_for_ever() -> None:
-    handover, now_s, pauses = Handover(), 1000.0, []
+    handover, now_s, pauses = ExecState(), 1000.0, []
     for _ in range(8):
         handover = handover.next(now_s, None, {})
         pauses.append(handover.allowed_s(600) - now_s)
@@ -20,24 +20,24 @@ def test_each_further_one_waits_longer_and_never_for_ever() -> None:
 
 
 def test_after_a_long_calm_the_count_begins_anew() -> None:
-    first = Handover().next(0.0, None, {}).next(10.0, None, {})
+    first = ExecState().next(0.0, None, {}).next(10.0, None, {})
     assert first.replacements == 2
     assert first.next(10.0 + CALM_S + 1, None, {}).replacements == 1
 
 
 def test_one_for_a_sleep_makes_no_later_one_wait() -> None:
-    before = Handover(2, 100.0)
+    before = ExecState(2, 100.0)
     after = before.next(200.0, 199.0, {"device": "x"}, counted=False)
     assert (after.replacements, after.replaced_s) == (2, 100.0)
     assert (after.last_frame_s, after.carried) == (199.0, {"device": "x"})
 
 
 def test_what_is_handed_over_comes_out_again() -> None:
-    handover = Handover(3, 12.25, 11.5, {"metrics": {"utterances": 4}})
-    assert Handover.decoded(handover.encoded()) == handover
+    handover = ExecState(3, 12.25, 11.5, {"metrics": {"utterances": 4}})
+    assert ExecState.decoded(handover.encoded()) == handover
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 0}', b'{"version": 1, "unknown": 2}', b"\xff"])
 def test_what_cannot_be_read_is_refused(content: bytes) -> None:
-    with pytest.raises(HandoverDamaged):
-        Handover.decoded(content)
+    with pytest.raises(ExecStateDamaged):
+        ExecState.decoded(content)

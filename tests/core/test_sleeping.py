@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.host.sleeping import TABLE, Effect, Event, Phase, UnexpectedEvent, step
+from coldvoxd.host.sleep_state import TABLE, Effect, Event, Phase, UnexpectedEvent, step
 
 
 def after(*events: Event) -> tuple[Phase, list[Effect]]:

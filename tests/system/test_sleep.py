@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coldvoxd.host.sleep import WHO
+from coldvoxd.host.sleep_watch import WHO
 from tests.support.eventually import eventually_blocking
 from tests.support.login import UNIT, Login, samples
 from tests.support.sleeping_machine import SleepingMachine, sleeping_machine

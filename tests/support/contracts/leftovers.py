@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.bus.contract import ENGINE
-from coldvoxd.host.replacement import _SEALS, VARIABLE
+from coldvoxd.host.reexec import _SEALS, VARIABLE
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon

@@ -11,7 +11,7 @@ BROKEN_S = 1.0
 fails would otherwise leave the next one too late, although the promise has been kept again for seconds."""
 
 
-class Vitals:
+class Watchdog:
     """Feeds the watchdog from the event loop, so a loop that stands still starves it by itself.
 
     `promises` are asked with the loop's time; each must be cheap and must not raise. A heartbeat alone would lie, and a

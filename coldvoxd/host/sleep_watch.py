@@ -8,9 +8,9 @@ from typing import Any
 
 from coldvoxd.bus.peers.logind import Logind
 from coldvoxd.core.errors import BusUnavailable, InhibitorRefused
-from coldvoxd.host import sleeping
-from coldvoxd.host.fuse import Fuse
-from coldvoxd.host.sleeping import Effect, Event, Phase
+from coldvoxd.host import sleep_state as sleeping
+from coldvoxd.host.sleep_inhibitor import SleepInhibitor
+from coldvoxd.host.sleep_state import Effect, Event, Phase
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ class SleepWatch:
         self._resume = resume
         self._phase = Phase.AWAKE
         self._logind: Logind | None = None
-        self._fuse: Fuse | None = None
+        self._fuse: SleepInhibitor | None = None
         """The inhibitor."""
-        self._spent: Fuse | None = None
+        self._spent: SleepInhibitor | None = None
         """The one before."""
         self._taking: asyncio.Task[None] | None = None
         self._putting_away: asyncio.Task[None] | None = None
@@ -157,9 +157,9 @@ class SleepWatch:
             await self._logind.close()
 
 
-def _fused(descriptor: int) -> Fuse:
+def _fused(descriptor: int) -> SleepInhibitor:
     try:
-        return Fuse(descriptor)
+        return SleepInhibitor(descriptor)
     except OSError as error:
         os.close(descriptor)
         raise InhibitorRefused(f"this system has no timer left ({error.strerror})") from error

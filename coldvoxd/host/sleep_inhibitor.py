@@ -36,7 +36,7 @@ class _Times(ctypes.Structure):
     )
 
 
-class Fuse:
+class SleepInhibitor:
     """Owns a descriptor. One thread at a time."""
 
     def __init__(self, descriptor: int) -> None:

@@ -11,12 +11,12 @@ CALM_S = 6 * 3600.0
 VERSION = 1
 
 
-class HandoverDamaged(ValueError):
+class ExecStateDamaged(ValueError):
     """What was handed over can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
+class ExecState:
     """What goes across. Times are those of the monotonic clock, which all processes share."""
 
     replacements: int = 0
@@ -37,25 +37,25 @@ class Handover:
 
     def next(
         self, now_s: float, last_frame_s: float | None, carried: dict[str, Any], *, counted: bool = True
-    ) -> "Handover":
+    ) -> "ExecState":
         """What to hand over at a replacement; one that isn't `counted` makes no later one wait."""
         if not counted:
             return replace(self, last_frame_s=last_frame_s, carried=carried)
         calm = bool(self.replacements) and now_s - self.replaced_s > CALM_S
-        return Handover(1 if calm else self.replacements + 1, now_s, last_frame_s, carried)
+        return ExecState(1 if calm else self.replacements + 1, now_s, last_frame_s, carried)
 
     def encoded(self) -> bytes:
         return json.dumps({"version": VERSION, **asdict(self)}).encode()
 
     @classmethod
-    def decoded(cls, content: bytes) -> "Handover":
+    def decoded(cls, content: bytes) -> "ExecState":
         """Raises HandoverDamaged."""
         try:
             fields = json.loads(content)
             version = fields.pop("version")
             handover = cls(**fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise HandoverDamaged(f"it can't be understood ({error!r})") from error
+            raise ExecStateDamaged(f"it can't be understood ({error!r})") from error
         if version != VERSION:
-            raise HandoverDamaged("another version of the daemon wrote it")
+            raise ExecStateDamaged("another version of the daemon wrote it")
         return handover

@@ -14,7 +14,7 @@ LONGEST_PAUSE_S = 300.0
 """Between two looks for a system bus."""
 
 
-class PowerWatch:
+class BatteryWatch:
     """Event loop only. `on_battery` is told when that changes, on mains at first."""
 
     def __init__(self, on_battery: Callable[[bool], None]) -> None:

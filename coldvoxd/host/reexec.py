@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from coldvoxd.core.settings import ReplacementSettings
-from coldvoxd.host.replacing import Handover, HandoverDamaged
+from coldvoxd.host.exec_state import ExecState, ExecStateDamaged
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ READ_BYTES = 16 * 1024 * 1024
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
-class Replacement:
+class Reexec:
     """Finds the moment at which nobody notices. Event loop only.
 
     `wanted` says whether a new process would be better; `busy_until_s` until when something was going on, infinity
@@ -37,7 +37,7 @@ class Replacement:
     def __init__(
         self,
         settings: ReplacementSettings,
-        past: Handover,
+        past: ExecState,
         *,
         wanted: Callable[[], bool],
         busy_until_s: Callable[[], float],
@@ -103,7 +103,7 @@ def uninterruptible(tasks: Path) -> list[str]:
     return sorted(found)
 
 
-def handed_over(environment: MutableMapping[str, str] = os.environ) -> Handover | None:
+def handed_over(environment: MutableMapping[str, str] = os.environ) -> ExecState | None:
     """What the process before this one in its place left; None where there was none. Once."""
     given = environment.pop(VARIABLE, None)
     if given is None:
@@ -111,16 +111,16 @@ def handed_over(environment: MutableMapping[str, str] = os.environ) -> Handover 
     try:
         fd = int(given)
         if fcntl.fcntl(fd, fcntl.F_GET_SEALS) != _SEALS:
-            raise HandoverDamaged("it is not sealed")
+            raise ExecStateDamaged("it is not sealed")
         with os.fdopen(fd, "rb") as file:
             file.seek(0)
-            return Handover.decoded(file.read(READ_BYTES))
+            return ExecState.decoded(file.read(READ_BYTES))
     except (OSError, ValueError) as error:
         log.warning("what the earlier process left can't be read: %s", error)
         return None
 
 
-def replace_process(handover: Handover, environment: Mapping[str, str] = os.environ) -> NoReturn:
+def replace_process(handover: ExecState, environment: Mapping[str, str] = os.environ) -> NoReturn:
     """Become a new process with the same number, program and arguments. Raises OSError where that can't be."""
     fd = os.memfd_create("coldvoxd-handover", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
     with os.fdopen(os.dup(fd), "wb") as file:
