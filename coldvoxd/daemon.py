@@ -29,7 +29,7 @@ from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.controller import DictationController
 from coldvoxd.dictation.outcomes import Outcomes
 from coldvoxd.files.jobs import FileJobs
-from coldvoxd.gpu.card import CardKeeper
+from coldvoxd.gpu.guard import GpuGuard
 from coldvoxd.host.battery import BatteryWatch
 from coldvoxd.host.exec_state import ExecState
 from coldvoxd.host.reexec import Reexec
@@ -105,7 +105,7 @@ class Daemon:
             is_muted=lambda: self._microphone.muted,
             without_words=bool(self._past.carried.get(NO_WORDS)),
         )
-        self._card = CardKeeper(settings.gpu, self._busy_until_s)
+        self._card = GpuGuard(settings.gpu, self._busy_until_s)
         self._recognition = Dispatcher(
             self._supervise,
             settings.model,

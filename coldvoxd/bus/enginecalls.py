@@ -6,7 +6,7 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvoxd.core.metrics import EDGES_S, CardFigures, Figures, Percentiles, Stage
+from coldvoxd.core.metrics import EDGES_S, Figures, GpuFigures, Percentiles, Stage
 from coldvoxd.core.ports import EngineControl
 
 
@@ -59,7 +59,7 @@ def _stages(stages: Mapping[Stage, Percentiles]) -> dict[str, list[float]]:
     }
 
 
-def _card(card: CardFigures) -> dict[str, int]:
+def _card(card: GpuFigures) -> dict[str, int]:
     figures = {
         "memory-total": card.total_bytes,
         "memory-free": card.free_bytes,

@@ -93,7 +93,7 @@ EDGES_S = tuple(round(0.001 * 2 ** (half / 2), 6) for half in range(30))
 
 
 @dataclass(frozen=True, slots=True)
-class CardFigures:
+class GpuFigures:
     """Of the graphics card, as its driver tells; None where it doesn't."""
 
     total_bytes: int | None = None
@@ -121,7 +121,7 @@ class Figures:
     """Only those that happened."""
     accelerator_load_s: float = 0.0
     """What the last loading of the accelerator took, its golden clip included; 0 before the first."""
-    card: CardFigures = field(default_factory=CardFigures)
+    card: GpuFigures = field(default_factory=GpuFigures)
     uptime_s: float = 0.0
     model_load_s: float = 0.0
     """What the last loading took; 0 before the first."""
@@ -223,7 +223,7 @@ class Metrics:
             "fault_reasons": (Reason, self._fault_reasons),
         }
 
-    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0, card: CardFigures | None = None) -> Figures:
+    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0, card: GpuFigures | None = None) -> Figures:
         """What was collected so far, and what only the caller can know."""
         return Figures(
             counts={what: self._counts[what] for what in Count},
@@ -238,7 +238,7 @@ class Metrics:
             faults={fault_class: self._fault_classes[fault_class] for fault_class in FaultClass},
             fault_reasons=dict(self._fault_reasons),
             accelerator_load_s=self.accelerator_load_s,
-            card=card or CardFigures(),
+            card=card or GpuFigures(),
             uptime_s=self._earlier_s + uptime_s,
             model_load_s=self.model_load_s,
             resident_bytes=resident_bytes,

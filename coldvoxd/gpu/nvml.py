@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from coldvoxd.gpu.gpuhealth import Sight, Trouble
+from coldvoxd.gpu.health import Sight, Trouble
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Hypothesis, Utterance
-from coldvoxd.gpu.gpuhealth import Effect as HealthEffect
-from coldvoxd.gpu.gpuhealth import Struck, Unwell, WellAgain
+from coldvoxd.gpu.health import Effect as HealthEffect
+from coldvoxd.gpu.health import Struck, Unwell, WellAgain
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.recognition.worker import LOAD_LIMIT_S
 

@@ -18,7 +18,7 @@ from coldvoxd.core.errors import (
     SettingsError,
     shown,
 )
-from coldvoxd.core.metrics import CardFigures, Figures, Metrics, Stage
+from coldvoxd.core.metrics import Figures, GpuFigures, Metrics, Stage
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.values import ChangeReason
 from coldvoxd.native.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
@@ -46,7 +46,7 @@ class Engine:
         load_settings: Callable[[], Settings],
         use_settings: Callable[[Settings], tuple[str, ...]],
         answer_limit_s: float = ANSWER_LIMIT_S,
-        card_figures: Callable[[], CardFigures] = CardFigures,
+        card_figures: Callable[[], GpuFigures] = GpuFigures,
     ) -> None:
         self._answer_limit_s = answer_limit_s
         self._recognition = recognition

@@ -13,7 +13,7 @@ from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import SAMPLE_RATE, ChangeReason, EngineStatus, Hypothesis, Utterance
-from coldvoxd.gpu.gpuhealth import CardWatch, Verdict
+from coldvoxd.gpu.health import GpuWatch, Verdict
 from coldvoxd.native.ort import short_name
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.cpu_fallback import CpuFallback
@@ -55,7 +55,7 @@ class Supervisor:
         status: EngineStatus,
         on_change: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
-        watch: CardWatch | None = None,
+        watch: GpuWatch | None = None,
     ) -> None:
         self._ladder = ladder
         self._on_change = on_change

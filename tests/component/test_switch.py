@@ -25,7 +25,7 @@ from coldvoxd.core.settings import ModelSettings, Settings
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
-from coldvoxd.gpu.gpuhealth import Unwell, Verdict
+from coldvoxd.gpu.health import Unwell, Verdict
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import available_providers
 from coldvoxd.recognition.backends import Backends

@@ -6,7 +6,7 @@ import pytest
 
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
-from coldvoxd.gpu.gpuhealth import (
+from coldvoxd.gpu.health import (
     MIB,
     NEEDED_BYTES,
     SUSPICION_S,

@@ -6,7 +6,7 @@ import pytest
 
 from coldvoxd.cli.plot import bars, extent
 from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.metrics import EDGES_S, KEPT_SAMPLES, CardFigures, Count, Metrics, Percentiles, Stage, nearest_rank
+from coldvoxd.core.metrics import EDGES_S, KEPT_SAMPLES, Count, GpuFigures, Metrics, Percentiles, Stage, nearest_rank
 from coldvoxd.core.values import GapReason, Hypothesis, StageSeconds, StopReason
 
 
@@ -99,7 +99,7 @@ def test_faults_are_counted_by_class_and_by_reason() -> None:
     metrics = Metrics()
     metrics.fault(FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY)
     metrics.fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT)
-    figures = metrics.figures(card=CardFigures(total_bytes=7))
+    figures = metrics.figures(card=GpuFigures(total_bytes=7))
     assert figures.counts[Count.FAULTS] == 2
     assert figures.faults == dict.fromkeys(FaultClass, 0) | {FaultClass.TRANSIENT: 2}
     assert figures.fault_reasons == {Reason.GPU_OUT_OF_MEMORY: 1, Reason.GPU_TIMEOUT: 1}

@@ -12,7 +12,7 @@ from typing import Any
 from dbus_next import Message
 
 from coldvoxd.bus.contract import ENGINE
-from coldvoxd.gpu.gpuhealth import MIB
+from coldvoxd.gpu.health import MIB
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon
 from tests.support.eventually import eventually

@@ -40,7 +40,7 @@ class Watching:
     seen: list[object]
 
 
-Watch = Callable[[str], AbstractAsyncContextManager[Watching]]
+GpuMonitor = Callable[[str], AbstractAsyncContextManager[Watching]]
 
 
 @contextlib.asynccontextmanager
@@ -88,7 +88,7 @@ async def battery(address: str) -> AsyncIterator[Watching]:
         await watching
 
 
-def daemon(*, sessions: bool) -> Watch:
+def daemon(*, sessions: bool) -> GpuMonitor:
     @contextlib.asynccontextmanager
     async def watch(address: str) -> AsyncIterator[Watching]:
         seen: list[object] = []
@@ -106,7 +106,7 @@ def daemon(*, sessions: bool) -> Watch:
     return watch
 
 
-def portal(path: str, interface: str, member: str) -> Watch:
+def portal(path: str, interface: str, member: str) -> GpuMonitor:
     @contextlib.asynccontextmanager
     async def watch(address: str) -> AsyncIterator[Watching]:
         seen: list[object] = []
@@ -118,15 +118,17 @@ def portal(path: str, interface: str, member: str) -> Watch:
     return watch
 
 
-def lock_of(saver: str) -> tuple[str, Watch, Told]:
+def lock_of(saver: str) -> tuple[str, GpuMonitor, Told]:
     return saver, screen_lock, Told(saver, "ActiveChanged", SCREEN_SAVERS[saver], "b", (True,))
 
 
-def event(member: str, signature: str, *body: object, sessions: bool = True) -> tuple[str, Watch, Told]:
+def event(member: str, signature: str, *body: object, sessions: bool = True) -> tuple[str, GpuMonitor, Told]:
     return BUS_NAME, daemon(sessions=sessions), Told(DICTATION, member, OBJECT_PATH, signature, body)
 
 
-def of_portal(interface: str, member: str, signature: str, *body: object, path: str = PATH) -> tuple[str, Watch, Told]:
+def of_portal(
+    interface: str, member: str, signature: str, *body: object, path: str = PATH
+) -> tuple[str, GpuMonitor, Told]:
     return NAME, portal(path, interface, member), Told(interface, member, path, signature, body)
 
 
@@ -166,7 +168,7 @@ ROWS = [
     ("name", "watch", "told"), ROWS, ids=[f"{told.interface}.{told.member}" for _, _, told in ROWS]
 )
 async def test_a_signal_is_taken_from_the_owner_of_the_name_alone(
-    bus: PrivateBus, name: str, watch: Watch, told: Told, addressed: bool
+    bus: PrivateBus, name: str, watch: GpuMonitor, told: Told, addressed: bool
 ) -> None:
     async with on_the_bus(bus.address) as service, on_the_bus(bus.address) as stranger:
         await service.own(name)
@@ -179,7 +181,7 @@ async def test_a_signal_is_taken_from_the_owner_of_the_name_alone(
             await eventually(lambda: len(ours.seen) == 1, what="the real one")
 
 
-OWNERS: list[tuple[str, Watch]] = [
+OWNERS: list[tuple[str, GpuMonitor]] = [
     (logind.NAME, sleep),
     (upower.NAME, battery),
     (BUS_NAME, daemon(sessions=True)),
@@ -188,7 +190,9 @@ OWNERS: list[tuple[str, Watch]] = [
 
 
 @pytest.mark.parametrize(("name", "watch"), OWNERS, ids=[name for name, _ in OWNERS])
-async def test_that_a_service_has_gone_is_taken_from_the_bus_alone(bus: PrivateBus, name: str, watch: Watch) -> None:
+async def test_that_a_service_has_gone_is_taken_from_the_bus_alone(
+    bus: PrivateBus, name: str, watch: GpuMonitor
+) -> None:
     async with on_the_bus(bus.address) as service, on_the_bus(bus.address) as stranger:
         await service.own(name)
         async with watch(bus.address) as ours:

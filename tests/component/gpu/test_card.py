@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coldvoxd.core.settings import GpuSettings, ModelSettings
 from coldvoxd.core.values import EngineStatus
-from coldvoxd.gpu.card import CardKeeper
+from coldvoxd.gpu.guard import GpuGuard
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.factory import ladder, virtual_accelerator
 from coldvoxd.recognition.supervisor import Supervisor
@@ -23,7 +23,7 @@ async def test_a_session_that_begins_while_the_card_is_looked_at_keeps_the_accel
         asked += keeper._measuring
         return math.inf if keeper._measuring else 0.0
 
-    keeper = CardKeeper(GpuSettings(watch="never", idle_release_s=0.2), busy_until_s)
+    keeper = GpuGuard(GpuSettings(watch="never", idle_release_s=0.2), busy_until_s)
     tasks = [asyncio.create_task(switch.load()), asyncio.create_task(keeper.keep(switch))]
     try:
         await eventually(lambda: switch.on_accelerator)

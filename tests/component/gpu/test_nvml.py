@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.gpu.gpuhealth import MIB, Sight, Trouble
+from coldvoxd.gpu.health import MIB, Sight, Trouble
 from coldvoxd.gpu.nvml import Card
 from tests.support.virtual_nvml import VirtualCard
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.bus.contract import ENGINE
-from coldvoxd.gpu.gpuhealth import MIB
+from coldvoxd.gpu.health import MIB
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon

@@ -8,9 +8,10 @@ import pytest
 
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
-from coldvoxd.gpu import nvml, watch
-from coldvoxd.gpu.gpuhealth import MIB, Effect, Noted, Struck, Unwell, WellAgain
-from coldvoxd.gpu.watch import Watch
+from coldvoxd.gpu import monitor as watch
+from coldvoxd.gpu import nvml
+from coldvoxd.gpu.health import MIB, Effect, Noted, Struck, Unwell, WellAgain
+from coldvoxd.gpu.monitor import GpuMonitor
 from tests.support.eventually import eventually
 from tests.support.virtual_nvml import VirtualCard
 
@@ -21,9 +22,9 @@ RARELY = GpuSettings(look_s=60.0, well_after_s=0.0)
 @asynccontextmanager
 async def watching(
     settings: GpuSettings, worthwhile: Callable[[], bool] = lambda: True
-) -> AsyncIterator[tuple[Watch, list[Effect]]]:
+) -> AsyncIterator[tuple[GpuMonitor, list[Effect]]]:
     told: list[Effect] = []
-    over = Watch(settings, told.append, worthwhile=worthwhile)
+    over = GpuMonitor(settings, told.append, worthwhile=worthwhile)
     running = asyncio.create_task(over.run())
     try:
         yield over, told
@@ -117,7 +118,7 @@ async def test_without_the_library_the_watch_ends_and_says_nothing(
 ) -> None:
     monkeypatch.setattr(nvml, "LIBRARY", "libnvidia-ml.so.1.of-nobody")
     told: list[Effect] = []
-    over = Watch(OFTEN, told.append)
+    over = GpuMonitor(OFTEN, told.append)
     async with asyncio.timeout(60):
         await over.run()
     await over.fresh(10.0)

@@ -24,7 +24,7 @@ from coldvoxd.cli.exits import Exit, UsageFault, error_name, exit_for
 from coldvoxd.cli.installing import ACTIVATION, units
 from coldvoxd.core import errors
 from coldvoxd.core.failover import FaultClass
-from coldvoxd.core.metrics import CardFigures, Metrics, Stage
+from coldvoxd.core.metrics import GpuFigures, Metrics, Stage
 from coldvoxd.core.microphones import Policy
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import ChangeReason, GapReason, Precision, State, StopReason
@@ -57,7 +57,7 @@ def members(xml: str) -> dict[str, Any]:
 
 def bus() -> dict[str, Any]:
     """Names, keys of dictionaries with their D-Bus types, and values of texts that programs compare."""
-    card = CardFigures(1, 1, 1, 1)
+    card = GpuFigures(1, 1, 1, 1)
     metrics = figures_body(Metrics().figures(card=card))
     return {
         "name": BUS_NAME,

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
-from coldvoxd.gpu import gpuhealth
-from coldvoxd.gpu.gpuhealth import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
+from coldvoxd.gpu import health as gpuhealth
+from coldvoxd.gpu.health import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
 from coldvoxd.gpu.nvml import Card, NoLibrary
 from coldvoxd.native.lane import Lane
 
@@ -39,7 +39,7 @@ class Looker(Protocol):
     def close(self) -> None: ...
 
 
-class Watch:
+class GpuMonitor:
     """Two threads of its own, which may hang and are then left behind. Event loop only.
 
     `tell` is given each change of the card's health. While it isn't `worthwhile` the driver is let go of: whoever asks a

@@ -270,7 +270,7 @@ def _memory(state: Health, told: bool, settings: GpuSettings) -> Verdict | None:
     return Verdict(FaultClass.UNHEALTHY, Reason.GPU_OUT_OF_MEMORY, message)
 
 
-class CardWatch(Protocol):
+class GpuWatch(Protocol):
     """Knows the health of the graphics card that an accelerator is on. Event loop only."""
 
     @property

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.metrics import CardFigures
+from coldvoxd.core.metrics import GpuFigures
 from coldvoxd.core.settings import GpuSettings
-from coldvoxd.gpu.gpuhealth import MIB, Effect, Verdict
-from coldvoxd.gpu.watch import Watch
+from coldvoxd.gpu.health import MIB, Effect, Verdict
+from coldvoxd.gpu.monitor import GpuMonitor
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class GuardedRecognition(Protocol):
         """Move recognition as the card's health demands."""
 
 
-class CardKeeper:
+class GpuGuard:
     """Owns the watch. Event loop only; a CardWatch, also before `keep`.
 
     `busy_until_s` tells until when somebody dictated, infinity while somebody does.
@@ -71,17 +71,17 @@ class CardKeeper:
         self._settings = settings
         self._busy_until_s = busy_until_s
         self._recognition: GuardedRecognition | None = None
-        self._watch = Watch(settings, self._on_health, worthwhile=self._worthwhile)
+        self._watch = GpuMonitor(settings, self._on_health, worthwhile=self._worthwhile)
         self._measuring = False
         self._kept_bytes: int | None = 0
         """Of the card's memory, what this process still had when its sessions had been let go of. None: nobody knows."""
 
-    def figures(self) -> CardFigures:
+    def figures(self) -> GpuFigures:
         """The last look, while the card is watched."""
         if self._watch.blind or not self._worthwhile():
-            return CardFigures()
+            return GpuFigures()
         seen = self._watch.sight
-        return CardFigures(seen.total_bytes, seen.free_bytes, seen.own_bytes, seen.temperature_c)
+        return GpuFigures(seen.total_bytes, seen.free_bytes, seen.own_bytes, seen.temperature_c)
 
     def free_bytes(self) -> int | None:
         """What the last look saw free of the card's memory; None where nobody can tell. Any thread: it reads one value."""
