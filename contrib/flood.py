@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.bus.contract import BUS_NAME, ENGINE  # noqa: E402 - the checkout's own
+from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE  # noqa: E402 - the checkout's own
 from tests.support import broker  # noqa: E402
 from tests.support.bus import BROKER, DAEMON, BusClient, PrivateBus  # noqa: E402
 from tests.support.daemon import daemon  # noqa: E402

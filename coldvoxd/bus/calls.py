@@ -10,7 +10,7 @@ from coldvoxd import __version__
 from coldvoxd.bus.callers import Caller, Callers, current_caller
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.options import parse_options
-from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.ports import Controls
 from coldvoxd.core.problems import by_severity

@@ -14,7 +14,7 @@ from typing import Any
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
 from coldvoxd.bus.peers.notifications import show
 from coldvoxd.bus.signals import Source
 from coldvoxd.core import errors

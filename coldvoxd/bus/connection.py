@@ -10,7 +10,7 @@ from typing import Any
 from dbus_next import DBusError, Message, MessageFlag, MessageType
 from dbus_next.service import ServiceInterface
 
-from coldvoxd.bus.contract import OBJECT_PATH, introspection
+from coldvoxd.bus.interface_xml import OBJECT_PATH, introspection
 from coldvoxd.bus.receiving import ReceivingBus
 from coldvoxd.bus.replies import Reply
 from coldvoxd.bus.sending import PatientSocket

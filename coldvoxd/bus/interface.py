@@ -6,9 +6,9 @@ from dbus_next import PropertyAccess, Variant
 from dbus_next.service import ServiceInterface, dbus_property, method, signal
 
 from coldvoxd.bus.calls import Calls
-from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
-from coldvoxd.bus.enginecalls import EngineCalls
-from coldvoxd.bus.filecalls import FileCalls
+from coldvoxd.bus.engine_calls import EngineCalls
+from coldvoxd.bus.file_calls import FileCalls
+from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
 
 _READ = PropertyAccess.READ
 

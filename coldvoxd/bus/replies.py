@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from dbus_next import DBusError, Message, MessageFlag
 
-from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError
 
 logger = logging.getLogger(__name__)

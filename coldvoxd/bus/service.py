@@ -8,15 +8,15 @@ from dbus_next.service import ServiceInterface
 
 from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
-from coldvoxd.bus.enginecalls import EngineCalls
-from coldvoxd.bus.filecalls import FileCalls, outcome_body
+from coldvoxd.bus.engine_calls import EngineCalls
+from coldvoxd.bus.file_calls import FileCalls, outcome_body
 from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
+from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH
 from coldvoxd.bus.peers.notifications import notification
 from coldvoxd.bus.peers.screenlock import ScreenLock
 from coldvoxd.bus.peers.units import Units
-from coldvoxd.bus.text import bus_text
-from coldvoxd.bus.words import words_body
+from coldvoxd.bus.valid_text import bus_text
+from coldvoxd.bus.word_details import words_body
 from coldvoxd.core.errors import ColdvoxError, NameTaken
 from coldvoxd.core.notice import Notice
 from coldvoxd.core.ports import Controls

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coldvoxd.bus.client import DaemonClient
-from coldvoxd.bus.contract import BUS_NAME
-from coldvoxd.bus.look import BusView, look
+from coldvoxd.bus.interface_xml import BUS_NAME
+from coldvoxd.bus.presence import BusPresence, look
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.userdirs import basedirs
@@ -60,7 +60,7 @@ def _file(files: list[Path]) -> Iterator[Finding]:
         yield ok("activation", f"{files[0]}")
 
 
-def _activation(files: list[Path], view: BusView) -> Iterator[Finding]:
+def _activation(files: list[Path], view: BusPresence) -> Iterator[Finding]:
     yield from _file(files)
     if files and not view.activatable:
         yield fail("activation", f"the bus hasn't read {files[0]}", RELOAD)
@@ -68,7 +68,7 @@ def _activation(files: list[Path], view: BusView) -> Iterator[Finding]:
         yield ok("activation", "the bus starts the daemon at a first call")
 
 
-def _daemon(view: BusView) -> Iterator[Finding | Doing]:
+def _daemon(view: BusPresence) -> Iterator[Finding | Doing]:
     if view.owner_pid is None:
         how = "the first call starts it" if view.activatable else "start it: systemctl --user start coldvoxd"
         yield ok("daemon", f"not running; {how}")

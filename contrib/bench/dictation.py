@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from dbus_next import Message
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.virtual.client import CommandRefused, command
 from contrib.bench.figures import Figure, alone, compared
 from contrib.bench.machine import cpu_s

@@ -10,7 +10,7 @@ from gnome import Gnome
 from plasma import Plasma
 from stage import CHECKOUT, ROOT, RUNTIME, SAMPLES, Stage, StageError, settled, until
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from tests.support.audio import SoundServer, running
 
 GALLERY = ROOT / "contrib/gallery"

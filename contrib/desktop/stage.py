@@ -19,7 +19,7 @@ from dbus_next import Message, MessageType
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.bus.contract import DICTATION  # noqa: E402 - the checkout's own
+from coldvoxd.bus.interface_xml import DICTATION  # noqa: E402 - the checkout's own
 from coldvoxd.cli import desktopentry  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
 from tests.support.bus import BusClient, BusError  # noqa: E402

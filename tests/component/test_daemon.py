@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.native.ort import available_providers
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon

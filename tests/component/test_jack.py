@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.audio import jack
-from coldvoxd.bus.contract import DICTATION, MICROPHONE
+from coldvoxd.bus.interface_xml import DICTATION, MICROPHONE
 from coldvoxd.capture.stream import NO_ANSWER
 from tests.support.audio import PulseServer, SoundServer, running
 from tests.support.bus import PrivateBus

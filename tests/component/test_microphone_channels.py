@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone
-from coldvoxd.bus.contract import DICTATION, ENGINE
+from coldvoxd.bus.interface_xml import DICTATION, ENGINE
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk
 from tests.component.test_portaudio import PIPEWIRE

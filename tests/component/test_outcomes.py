@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core.errors import RecognitionFailed
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.notice import Notice

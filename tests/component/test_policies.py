@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
+from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
 from coldvoxd.cli.wordless import MUTED
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.dictation.wordless import NOTHING_HEARD

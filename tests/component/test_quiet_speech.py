@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored
 from coldvoxd.core.problems import Problem

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from coldvoxd import settings_file as settings
-from coldvoxd.bus.contract import ENGINE, MICROPHONE
+from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from coldvoxd.core.errors import NotReady
 from coldvoxd.daemon import Daemon
 from coldvoxd.settings_file import SettingDoc

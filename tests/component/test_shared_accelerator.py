@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.virtual.accelerator import PROVIDER
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, PrivateBus

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.contract import DICTATION, ENGINE
+from coldvoxd.bus.interface_xml import DICTATION, ENGINE
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.values import Precision
 from coldvoxd.models.directories import bundled_directory, find_model

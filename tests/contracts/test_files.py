@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 from coldvox_type import settings as typing_settings
+from coldvoxd.models.find import find_model
 
 from coldvoxd import settings_file as settings
 from coldvoxd.core.spooling import _Kind, _records, read
@@ -13,7 +14,6 @@ from coldvoxd.core.values import Precision
 from coldvoxd.golden import truths as golden
 from coldvoxd.models import converted, manifest, prepared
 from coldvoxd.models.catalog import known_models
-from coldvoxd.models.find import find_model
 from tests.contracts.conftest import Frozen
 from tests.support.environment import environment
 from tests.support.speech import mini

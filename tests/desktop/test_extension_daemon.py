@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dbus_next import Variant
 
-from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.virtual.client import command
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.contract import DICTATION
+from coldvoxd.bus.interface_xml import DICTATION
 from tests.support.bus import PrivateBus
 from tests.support.daemon import RunningDaemon, daemon
 from tests.support.eventually import PATIENCE_S, eventually

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from tests.support.audio import PipeWireServer, PulseServer, SoundServer, running
 from tests.support.dictating import Dictating, dictating, lost_words
 from tests.support.eventually import eventually

@@ -18,7 +18,7 @@ import pytest
 from dbus_next import Message, MessageType
 from dbus_next.aio import MessageBus
 
-from coldvoxd.bus.contract import BUS_NAME, DICTATION, OBJECT_PATH
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
 from coldvoxd.core.metrics import Figures, Metrics, Stage

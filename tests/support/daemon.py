@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvoxd.bus.contract import DICTATION
+from coldvoxd.bus.interface_xml import DICTATION
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.eventually import PATIENCE_S

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE
+from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
 from tests.support.audio import SoundServer
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.eventually import PATIENCE_S, eventually

@@ -14,7 +14,7 @@ from typing import Any
 
 from dbus_next import Message
 
-from coldvoxd.bus.contract import BUS_NAME, ENGINE
+from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.eventually import eventually

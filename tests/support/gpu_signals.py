@@ -11,7 +11,7 @@ from typing import Any
 
 from dbus_next import Message
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.gpu.health import MIB
 from tests.support.bus import BusClient, BusError, PrivateBus
 from tests.support.daemon import RunningDaemon, daemon

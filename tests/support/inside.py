@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.bus.connection import session_address
-from coldvoxd.bus.contract import BUS_NAME, ENGINE
+from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
 from coldvoxd.virtual.client import CommandRefused, command
 from tests.support.bus import BusClient, BusError
 from tests.support.login import UNIT, Sample, samples

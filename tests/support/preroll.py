@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from coldvoxd.bus.contract import DICTATION, ENGINE
+from coldvoxd.bus.interface_xml import DICTATION, ENGINE
 from coldvoxd.core.values import SAMPLE_RATE
 from tests.support.audio import SoundServer
 from tests.support.bus import BusError

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH
+from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH
 
 CALL, SIGNAL = 1, 4
 NO_REPLY = 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.bus.connection import session_address
-from coldvoxd.bus.contract import BUS_NAME, ENGINE
+from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.virtual.accelerator import PROVIDER
 from tests.support.bus import BusClient, BusError

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from dbus_next import Variant
 
-from coldvoxd.bus.contract import ENGINE, MICROPHONE
+from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from tests.support import supervision
 from tests.support.broken_daemon import Fault
 from tests.support.bus import BusClient

@@ -5,7 +5,7 @@ import asyncio
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import BusUnavailable
 
 NAME = "org.freedesktop.Notifications"

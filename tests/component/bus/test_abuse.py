@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dbus_next import Variant
 
-from coldvoxd.bus.contract import DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
+from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
 from coldvoxd.bus.quota import SENDERS_KEPT
 from coldvoxd.bus.replies import LONGEST_TEXT
 from tests.support.bus import BusClient, BusError, RunningService

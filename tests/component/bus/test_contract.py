@@ -12,7 +12,7 @@ from dbus_next import Variant
 from dbus_next import introspection as library
 
 from coldvoxd import __version__
-from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
 from coldvoxd.core.values import EngineStatus, FileTranscript
 from tests.support.bus import BusClient, BusError, PrivateBus, RunningService, running_service
 

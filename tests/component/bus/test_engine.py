@@ -3,7 +3,7 @@
 import pytest
 from dbus_next import Variant
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core import errors
 from coldvoxd.core.failover import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Stage

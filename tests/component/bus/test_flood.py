@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from tests.support.bus import BusClient, PrivateBus, RunningService
 from tests.support.daemon import RunningDaemon, daemon
 from tests.support.eventually import eventually

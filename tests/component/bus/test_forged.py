@@ -11,7 +11,7 @@ from dbus_next.aio import MessageBus
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.contract import BUS_NAME, DICTATION
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION
 from coldvoxd.bus.peers.portal import NAME, PATH, SESSION, Portal
 from tests.support.bus import BusClient, PrivateBus, RunningService
 from tests.support.eventually import eventually

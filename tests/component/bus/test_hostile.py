@@ -9,7 +9,7 @@ import pytest
 from dbus_next import Variant
 
 from coldvoxd.bus.client import DaemonClient
-from coldvoxd.bus.contract import DICTATION
+from coldvoxd.bus.interface_xml import DICTATION
 from coldvoxd.core.values import FileTranscript, Word
 from tests.support.bus import BROKER, BusClient, BusError, RunningService
 from tests.support.eventually import eventually

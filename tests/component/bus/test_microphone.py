@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.bus.contract import ENGINE, MICROPHONE
+from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from coldvoxd.core.microphones import Policy
 from tests.support.bus import BusClient, BusError, RunningService
 

@@ -1,6 +1,6 @@
 """Engine1.Problems: every code that holds, merged from all sources, and Degraded as the first of them."""
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core.values import EngineStatus
 from tests.support.bus import BusClient, RunningService
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from coldvoxd import __version__
-from coldvoxd.bus.contract import interface_xml
+from coldvoxd.bus.interface_xml import interface_xml
 from coldvoxd.cli.exits import MEANINGS, Exit
 from coldvoxd.cli.keypresses import FAILED
 from coldvoxd.core import errors

@@ -6,7 +6,7 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvoxd.bus.contract import BUS_NAME, DICTATION, MICROPHONE, OBJECT_PATH
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, MICROPHONE, OBJECT_PATH
 from coldvoxd.bus.peers.globalshortcuts import INTERFACE
 from coldvoxd.bus.peers.portal import NAME, PATH, SESSION
 from coldvoxd.bus.peers.screenlock import SCREEN_SAVERS

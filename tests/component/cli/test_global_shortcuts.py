@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.contract import DICTATION
+from coldvoxd.bus.interface_xml import DICTATION
 from coldvoxd.cli.globalshortcuts import HOLD, NO_KEY, TAP_S, TOGGLE
 from coldvoxd.cli.keypresses import FAILED, REPEAT_DELAY_S, REPEAT_GAP_S, EventClock, Presses
 from coldvoxd.core.errors import NoMicrophone

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.gpu.health import MIB
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, PrivateBus

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon
 from tests.support.gpu_signals import ACCELERATOR, CPU, SETTINGS, SIGNALS, GpuSignal, Seen, play

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from coldvoxd.bus.contract import DICTATION
+from coldvoxd.bus.interface_xml import DICTATION
 from tests.support.bus import BusError
 from tests.support.chaos.microphone import RECOVERED_S, MicrophoneSteps, now_s
 from tests.support.chaos.plan import Step

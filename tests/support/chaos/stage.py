@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from coldvoxd.bus.contract import BUS_NAME, DICTATION, ENGINE, MICROPHONE
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE
 from coldvoxd.virtual.client import CommandRefused, command
 from tests.support.audio import PulseServer
 from tests.support.broken_daemon import VARIABLE, Fault

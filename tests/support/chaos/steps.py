@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from tests.support import supervision
 from tests.support.bus import BusError
 from tests.support.chaos.ledger import HEARD_S, Obstacle

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from coldvoxd.bus.contract import ENGINE
+from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.host.reexec import _SEALS, VARIABLE
 from coldvoxd.virtual.client import command
 from tests.support.bus import BusClient, PrivateBus

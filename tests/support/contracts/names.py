@@ -16,8 +16,8 @@ from coldvoxd import __main__ as daemon_main
 from coldvoxd import arguments as daemon_arguments
 from coldvoxd import settings_file as settings
 from coldvoxd.bus.client import _NAMED_ERRORS
-from coldvoxd.bus.contract import BUS_NAME, OBJECT_PATH, interface_xml
-from coldvoxd.bus.enginecalls import figures_body
+from coldvoxd.bus.engine_calls import figures_body
+from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH, interface_xml
 from coldvoxd.bus.options import FILE_OPTION_TYPES, OPTION_TYPES
 from coldvoxd.cli import arguments as ctl_arguments
 from coldvoxd.cli.exits import Exit, UsageFault, error_name, exit_for

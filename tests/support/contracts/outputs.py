@@ -25,7 +25,7 @@ from coldvox_type.reports import Reporter
 from coldvox_type.settings import Method
 from dbus_next import Variant
 
-from coldvoxd.bus.contract import BUS_NAME, ENGINE
+from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.models.file_names import VOCABULARY
 from tests.support.audio import PulseServer, running

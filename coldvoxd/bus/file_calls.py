@@ -8,8 +8,8 @@ from dbus_next import Variant
 from coldvoxd.bus.callers import Callers, current_caller
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.options import parse_file_options
-from coldvoxd.bus.text import bus_text
-from coldvoxd.bus.words import words_body
+from coldvoxd.bus.valid_text import bus_text
+from coldvoxd.bus.word_details import words_body
 from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError, InvalidOption
 from coldvoxd.core.ports import FileControl
 from coldvoxd.core.values import FileTranscript

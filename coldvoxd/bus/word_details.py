@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from dbus_next import Variant
 
-from coldvoxd.bus.text import bus_text
+from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.values import Word
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from dbus_next import DBusError
 
 from coldvoxd.bus.connection import Connection, session_address
-from coldvoxd.bus.contract import BUS_NAME
+from coldvoxd.bus.interface_xml import BUS_NAME
 from coldvoxd.core.errors import BusUnavailable
 
 LIMIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class BusView:
+class BusPresence:
     address: str
     activatable: bool
     """Whether a call to the daemon's name would start it."""
@@ -21,7 +21,7 @@ class BusView:
     """The daemon's process; None where none runs."""
 
 
-async def look() -> BusView:
+async def look() -> BusPresence:
     """Ask the session bus. Raises BusUnavailable where there is none or it doesn't answer."""
     address = session_address()
     connection = await Connection.open(address)
@@ -36,4 +36,4 @@ async def look() -> BusView:
         raise BusUnavailable(f"The bus at {address} did not answer within {LIMIT_S:g} s.") from error
     finally:
         await connection.aclose()
-    return BusView(address, BUS_NAME in names, pid)
+    return BusPresence(address, BUS_NAME in names, pid)
