@@ -13,8 +13,8 @@ from coldvoxd.bus.file_calls import FileCalls, outcome_body
 from coldvoxd.bus.interface import Dictation1, Engine1, Microphone1
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH
 from coldvoxd.bus.peers.notifications import notification
-from coldvoxd.bus.peers.screenlock import ScreenLock
-from coldvoxd.bus.peers.units import Units
+from coldvoxd.bus.peers.screen_lock import ScreenLock
+from coldvoxd.bus.peers.user_units import Units
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.bus.word_details import words_body
 from coldvoxd.core.errors import ColdvoxError, NameTaken

@@ -26,7 +26,7 @@ from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.peers.globalshortcuts import INTERFACE, Shortcut, bind
+from coldvoxd.bus.peers.global_shortcuts import INTERFACE, Shortcut, bind
 from coldvoxd.bus.peers.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
 from coldvoxd.cli import desktopentry
 from coldvoxd.cli.keypresses import FAILED, Dictation, EventClock, Presses, start_after_last, toggle_after_last

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.peers.units import Units
+from coldvoxd.bus.peers.user_units import Units
 from coldvoxd.core.errors import ModelMissing, UnitRefused
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.models.fetch_unit import UNIT, ModelFetching

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dbus_next.aio import MessageBus
 from dbus_next.service import ServiceInterface, method, signal
 
-from coldvoxd.bus.peers.screenlock import SCREEN_SAVERS
+from coldvoxd.bus.peers.screen_lock import SCREEN_SAVERS
 
 
 class ScreenSaver(ServiceInterface):

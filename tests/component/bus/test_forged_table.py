@@ -20,7 +20,7 @@ from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.peers import logind, upower
 from coldvoxd.bus.peers.logind import Logind
 from coldvoxd.bus.peers.portal import GRANTED, NAME, PATH, PROPERTIES, REQUEST, SESSION, Portal
-from coldvoxd.bus.peers.screenlock import SCREEN_SAVERS, ScreenLock
+from coldvoxd.bus.peers.screen_lock import SCREEN_SAVERS, ScreenLock
 from coldvoxd.bus.peers.upower import UPower
 from tests.support.bus import PrivateBus
 from tests.support.environment import environment

@@ -7,9 +7,9 @@ from typing import Any
 from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, MICROPHONE, OBJECT_PATH
-from coldvoxd.bus.peers.globalshortcuts import INTERFACE
+from coldvoxd.bus.peers.global_shortcuts import INTERFACE
 from coldvoxd.bus.peers.portal import NAME, PATH, SESSION
-from coldvoxd.bus.peers.screenlock import SCREEN_SAVERS
+from coldvoxd.bus.peers.screen_lock import SCREEN_SAVERS
 from coldvoxd.cli.globalshortcuts import HOLD, TOGGLE
 from coldvoxd.cli.keypresses import REPEAT_GAP_S
 from coldvoxd.core.values import SessionOptions
