@@ -15,9 +15,9 @@ import pyaudio
 
 from coldvoxd.audio import soundserver
 from coldvoxd.audio.convert import StreamConverter
+from coldvoxd.audio.device_retry import DeviceRetry, surroundings
 from coldvoxd.audio.jack import keep_jack_out
-from coldvoxd.audio.outlook import Outlook, surroundings
-from coldvoxd.audio.quiet import hushed
+from coldvoxd.audio.library_stderr import hushed
 from coldvoxd.core.channels import MOST, StreamLayout, stream_layout
 from coldvoxd.core.errors import CaptureFault, UnknownDevice
 from coldvoxd.core.microphones import DEFAULT, Source, find
@@ -85,7 +85,7 @@ class PortAudioMicrophone:
         """Names of PortAudio's devices where the last search found no sound server. Any thread may read it."""
         self._formats = formats
         self._served = False
-        self._outlook = Outlook()
+        self._outlook = DeviceRetry()
         self._audio: pyaudio.PyAudio | None = None
         self._stream: pyaudio.Stream | None = None
         soundserver.steer(DEFAULT)

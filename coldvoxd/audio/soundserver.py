@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from coldvoxd.audio.outlook import surroundings
+from coldvoxd.audio.device_retry import surroundings
 from coldvoxd.core.microphones import DEFAULT, SoundView, Source
 
 log = logging.getLogger(__name__)

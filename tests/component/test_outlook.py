@@ -3,16 +3,16 @@
 import os
 from pathlib import Path
 
-from coldvoxd.audio.outlook import LONGEST_S, Outlook, Surroundings, surroundings
+from coldvoxd.audio.device_retry import LONGEST_S, DeviceRetry, Surroundings, surroundings
 
 HERE: Surroundings = (("/dev/snd", 1, 1),)
 ELSEWHERE: Surroundings = (("/dev/snd", 1, 2),)
 REASON = "there is no microphone"
 
 
-def searches(seconds: float, *, seen: Surroundings = HERE, outlook: Outlook | None = None) -> list[float]:
+def searches(seconds: float, *, seen: Surroundings = HERE, outlook: DeviceRetry | None = None) -> list[float]:
     """Moments of the searches, where one is thought of every 2 s and none finds anything."""
-    outlook = outlook or Outlook()
+    outlook = outlook or DeviceRetry()
     made = []
     for moment in range(0, round(seconds), 2):
         if outlook.in_vain(seen, float(moment)) is None:
@@ -29,7 +29,7 @@ def test_at_first_every_search_is_made_and_later_one_every_30_s() -> None:
 
 
 def test_a_change_around_is_a_reason_to_search_at_once_and_then_often_again() -> None:
-    outlook = Outlook()
+    outlook = DeviceRetry()
     searches(3600, outlook=outlook)
     assert outlook.in_vain(HERE, 3600.0) is REASON
     assert outlook.in_vain(ELSEWHERE, 3600.0) is None
@@ -38,7 +38,7 @@ def test_a_change_around_is_a_reason_to_search_at_once_and_then_often_again() ->
 
 
 def test_after_a_success_nothing_holds_back_the_next_search() -> None:
-    outlook = Outlook()
+    outlook = DeviceRetry()
     searches(3600, outlook=outlook)
     outlook.succeeded()
     assert outlook.in_vain(HERE, 3600.0) is None

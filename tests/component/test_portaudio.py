@@ -292,7 +292,7 @@ def test_a_receiver_that_fails_ends_the_stream_and_is_logged(caplog: pytest.LogC
 def test_nothing_of_alsas_complaints_reaches_standard_error(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG, "coldvoxd.audio.quiet"):
+    with caplog.at_level(logging.DEBUG, "coldvoxd.audio.library_stderr"):
         list_devices()
     assert capfd.readouterr() == ("", "")
     assert "ALSA" in caplog.text

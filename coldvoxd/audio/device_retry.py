@@ -36,7 +36,7 @@ def surroundings() -> Surroundings:
     return tuple(found)
 
 
-class Outlook:
+class DeviceRetry:
     """Remembers vain searches. One thread."""
 
     def __init__(self) -> None:
