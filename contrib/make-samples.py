@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core.values import SAMPLE_RATE  # noqa: E402
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 - found beside this script, installed or not
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - found beside this script, installed or not
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.models.directories import bundled_directory  # noqa: E402
 from coldvoxd.models.layout import precisions  # noqa: E402

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core.errors import ProviderUnavailable  # noqa: E402
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance  # noqa: E402
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.golden.clip import clip  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.models.directories import BUNDLED  # noqa: E402

@@ -27,7 +27,7 @@ from coldvoxd.core import endpointing  # noqa: E402
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision  # noqa: E402
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer  # noqa: E402 - the checkout's own
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.vad.silero import SileroDetector  # noqa: E402
 from tests.support.speech import samples, variations  # noqa: E402

@@ -25,7 +25,7 @@ from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.models.precision_build import convert
 from coldvoxd.models.precision_store import files_of, find_converted

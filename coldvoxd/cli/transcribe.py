@@ -26,7 +26,7 @@ from coldvoxd.core.errors import (
 
 if TYPE_CHECKING:
     from coldvoxd.core.values import Word
-    from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+    from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 
 _ASK_AGAIN_S = 1.0
 """Where the daemon has as many files as it takes, it is asked again after so long."""
@@ -181,7 +181,7 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
 def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     from coldvoxd import settings_file as settings
     from coldvoxd.core.values import Precision
-    from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+    from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
     from coldvoxd.models import find_model
     from coldvoxd.native.ort import AUTO, CPU, likely_accelerator
 

@@ -12,7 +12,7 @@ from coldvoxd.audio.file import AudioFile
 from coldvoxd.core.errors import ModelInvalid, ProviderFault
 from coldvoxd.core.golden import agrees, fair
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.verdict_cache import recorded, write_record
 from coldvoxd.models.layout import model_files
 from coldvoxd.native.ort import CPU

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from coldvoxd.core.errors import PrepareFault
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm, Token
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.clip import clip
 from coldvoxd.models.lock import alone
 from coldvoxd.models.prepared_store import (

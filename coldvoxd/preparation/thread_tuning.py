@@ -6,7 +6,7 @@ from functools import partial
 
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, PreparedForm
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.clip import clip
 from coldvoxd.native.ort import physical_cores
 from coldvoxd.preparation.cpu_contention import CpuContention

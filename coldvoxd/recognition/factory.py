@@ -11,9 +11,9 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import AUTO_PRECISION, EngineStatus, ModelFiles, Precision
-from coldvoxd.engines.parakeet import lengths
-from coldvoxd.engines.parakeet.cuda import room_wanted
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet import padding as lengths
+from coldvoxd.engines.parakeet.cuda_options import room_wanted
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
 from coldvoxd.golden.clip import believed, clip
 from coldvoxd.golden.verdict_cache import recorded, truths

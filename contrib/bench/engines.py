@@ -45,7 +45,7 @@ class Ours:
 
     def __init__(self, model: Path, precision: str, threads: int) -> None:
         from coldvoxd.core.values import Precision
-        from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+        from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
         from coldvoxd.files.transcription import transcribe_file
         from coldvoxd.models.directories import find_model
         from coldvoxd.models.prepared_store import find_form

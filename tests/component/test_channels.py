@@ -11,7 +11,7 @@ import soxr
 from coldvoxd.core.channels import AUTO, MIX, Channel, parse
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.values import SAMPLE_RATE, Precision
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.models import find_model
 from coldvoxd.vad.silero import SileroDetector

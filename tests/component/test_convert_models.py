@@ -11,7 +11,7 @@ import pytest
 
 from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.clip import hear
 from coldvoxd.models.directories import bundled_directory, cache_directory
 from coldvoxd.models.fp16 import write_half

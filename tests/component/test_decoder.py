@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from coldvoxd.core.errors import ModelInvalid, ProviderFault
 from coldvoxd.core.values import Precision
 from coldvoxd.engines.parakeet.decoder import CutDecoder, Decoder, WholeDecoder, faster, open_decoder
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import Session, open_session

@@ -11,7 +11,7 @@ import pytest
 
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import Precision, Token
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import session_options

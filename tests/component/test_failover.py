@@ -21,7 +21,7 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import likely_accelerator
 from coldvoxd.recognition.backends import Backends, Golden

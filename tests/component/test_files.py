@@ -37,7 +37,7 @@ from coldvoxd.core.values import (
     Precision,
     Utterance,
 )
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files import jobs as files
 from coldvoxd.files.jobs import FileJobs, open_audio
 from coldvoxd.files.transcription import MOST_WARNINGS

@@ -11,7 +11,7 @@ import pytest
 
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EngineStatus, ModelFiles, Precision
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden import clip as golden
 from coldvoxd.golden.verdict_cache import record_path, recorded, truths, write_record
 from coldvoxd.models import find_model

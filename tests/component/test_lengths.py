@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.recognition.warmup import Warmup
 from coldvoxd.recognition.worker import RecognizerWorker

@@ -12,7 +12,7 @@ import pytest
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault, ProviderUnavailable
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EndReason, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from tests.support.speech import mini, samples
 from tests.support.tiny_graphs import Fault, write_tiny_parakeet

@@ -15,7 +15,7 @@ from coldvoxd.core.errors import ModelInvalid, ProviderUnavailable
 from coldvoxd.core.failover import Reason, classify
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
-from coldvoxd.engines.parakeet.lengths import SECONDS
+from coldvoxd.engines.parakeet.padding import SECONDS
 from coldvoxd.golden.clip import hear
 from coldvoxd.models import find_model
 from coldvoxd.models.directories import bundled_directory

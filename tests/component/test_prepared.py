@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 from coldvoxd.core.errors import ModelInvalid, PrepareFault, UnitRefused
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, ModelFiles, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.models import prepare_unit as preparation
@@ -322,7 +322,7 @@ def test_what_was_fastest_is_recorded_and_used(files: ModelFiles, monkeypatch: p
         return real(threads, **options)
 
     monkeypatch.setattr(ort, "session_options", watched)
-    monkeypatch.setattr("coldvoxd.engines.parakeet.parakeet.physical_cores", lambda: 2)
+    monkeypatch.setattr("coldvoxd.engines.parakeet.recognizer.physical_cores", lambda: 2)
     ParakeetRecognizer.open(files, prepared=form)
     assert opened == [2, 1, 1]
     opened.clear()

@@ -16,7 +16,7 @@ from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import FRAME_SAMPLES, Frame, Gap, GapReason, Precision
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.models import find_model
 from coldvoxd.vad.silero import CONTEXT_SAMPLES, SileroDetector

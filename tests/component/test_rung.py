@@ -11,7 +11,7 @@ import pytest
 
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.values import EndReason, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.memory import give_back
 from coldvoxd.recognition.worker import LENGTH_FLOOR_S, RecognizerWorker

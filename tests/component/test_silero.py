@@ -11,7 +11,7 @@ import pytest
 
 from coldvoxd.core.errors import InputFault, ModelInvalid
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.lane import Lane
 from coldvoxd.native.ort import physical_cores

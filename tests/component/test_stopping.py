@@ -15,7 +15,7 @@ from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, Hypothesis, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.recognition.worker import RecognizerWorker
 from tests.support.eventually import eventually

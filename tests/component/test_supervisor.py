@@ -13,7 +13,7 @@ from coldvoxd.core.errors import InputFault, ModelInvalid, ModelMissing, Provide
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.supervisor import Supervisor

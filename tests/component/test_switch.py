@@ -24,7 +24,7 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings, Settings
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.gpu.health import Unwell, Verdict
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import available_providers

@@ -15,7 +15,7 @@ from coldvoxd.audio.file import AudioFile
 from coldvoxd.core.errors import FileFault, ProviderFault
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import FRAME_SAMPLES, Hypothesis, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.transcription import Transcription, transcribe_file
 from coldvoxd.models import find_model
 from coldvoxd.vad.silero import SileroDetector

@@ -4,7 +4,7 @@ import pytest
 
 from coldvoxd.core.failover import FaultClass, Reason, classify
 from coldvoxd.core.values import Precision
-from coldvoxd.engines.parakeet.cuda import FREE_FOR_FP32, GIB, cuda_options, room_wanted
+from coldvoxd.engines.parakeet.cuda_options import FREE_FOR_FP32, GIB, cuda_options, room_wanted
 
 
 @pytest.mark.parametrize(("precision", "gib"), [(Precision.FP32, 4), (Precision.FP16, 2), (Precision.INT8, 2)])

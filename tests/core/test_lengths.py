@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.engines.parakeet.lengths import HOPS_A_SECOND, SECONDS, padded
+from coldvoxd.engines.parakeet.padding import HOPS_A_SECOND, SECONDS, padded
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.jobs import JOBS_IN_ALL, FileJobs
 from coldvoxd.models import find_model
 from coldvoxd.recognition.backends import Backends

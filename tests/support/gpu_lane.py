@@ -22,7 +22,7 @@ from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.failover import classify
 from coldvoxd.core.metrics import nearest_rank
 from coldvoxd.core.values import EndReason, Hypothesis, ModelFiles, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.gpu.nvml import Card, NoLibrary
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import CPU, open_session

@@ -15,7 +15,7 @@ from typing import Any
 import onnxruntime
 
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
-from coldvoxd.engines.parakeet.parakeet import ParakeetRecognizer
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.supervisor import Supervisor

@@ -22,9 +22,9 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.engines.parakeet import lengths
+from coldvoxd.engines.parakeet import padding as lengths
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
-from coldvoxd.engines.parakeet.cuda import cuda_options
+from coldvoxd.engines.parakeet.cuda_options import cuda_options
 from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, open_prepared
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.tdt import decode_greedy
