@@ -31,7 +31,7 @@ bindir=$(realpath -m -- "${bindir:-$HOME/.local/bin}")
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 
 # What `coldvoxctl setup` does; that needs the package's own environment, this any Python from 3.11 on.
-PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "${COLDVOX_PYTHON:-python3}" -m coldvoxd.cli.installing "${options[@]}" "$bindir"
+PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "${COLDVOX_PYTHON:-python3}" -m coldvoxd.cli.install_ledger "${options[@]}" "$bindir"
 
 # A running manager and a running bus read new files only when they are told to; where none runs, the next login does.
 if systemctl --user daemon-reload 2>/dev/null; then

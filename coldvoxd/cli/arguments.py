@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from coldvoxd.cli.exits import MEANINGS, UsageFault
+from coldvoxd.cli.exit_codes import MEANINGS, UsageFault
 from coldvoxd.core import channels
 
 _EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items())

@@ -8,7 +8,7 @@ import shtab
 
 from coldvoxd.cli.arguments import command_line
 from coldvoxd.cli.config import keys
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.output import Output
 from coldvoxd.models.directories import BUNDLED
 from coldvoxd.models.published_models import PUBLISHED

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from coldvoxd import settings_file as settings
-from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.core.settings import Settings
 from coldvoxd.settings_file import SettingDoc

@@ -4,7 +4,7 @@ from argparse import Namespace
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.output import Output
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from argparse import Namespace
 from pathlib import Path
 
-from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.doctor.examination import examine
 from coldvoxd.doctor.finding import Verdict

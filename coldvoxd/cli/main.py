@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from coldvoxd import __version__
 from coldvoxd.cli.arguments import parse_arguments
-from coldvoxd.cli.exits import Exit, UsageFault, exit_for
+from coldvoxd.cli.exit_codes import Exit, UsageFault, exit_for
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ColdvoxError, LibraryUnusable
 
@@ -40,7 +40,7 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
         return Exit.DONE
     match arguments.command:
         case "start" | "stop" | "toggle" | "cancel" | "status" | "retry" | "metrics" | "reload" | "provider":
-            from coldvoxd.cli.control import control
+            from coldvoxd.cli.session_commands import control
 
             return asyncio.run(control(arguments, output))
         case "devices" | "device":
@@ -68,12 +68,12 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
 
             return completion(arguments, output)
         case "shortcut" if arguments.shortcut_command == "portal":
-            from coldvoxd.cli.globalshortcuts import follow_keys
+            from coldvoxd.cli.portal_keys import follow_keys
 
             asyncio.run(follow_keys(output))
             return Exit.DONE
         case "shortcut" if arguments.shortcut_command == "held":
-            from coldvoxd.cli.swayhold import dictate_while_held
+            from coldvoxd.cli.sway_hold import dictate_while_held
 
             asyncio.run(dictate_while_held(output))
             return Exit.DONE

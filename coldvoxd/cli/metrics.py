@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from coldvoxd.cli.plot import bars, extent
+from coldvoxd.cli.sparkline import bars, extent
 
 
 def metrics_for_people(found: Mapping[str, Any], *, ascii_only: bool = False) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coldvoxd.cli.exits import Exit, UsageFault
+from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.prepare import prepare_model, prepared_of, record_golden
 from coldvoxd.core.errors import FetchFault, ModelInvalid, ModelMissing

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from coldvoxd.cli.exits import error_name
+from coldvoxd.cli.exit_codes import error_name
 from coldvoxd.core.errors import ColdvoxError
 
 

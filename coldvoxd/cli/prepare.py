@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ConversionFault, ModelInvalid, ModelMissing
 

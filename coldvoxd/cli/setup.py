@@ -8,10 +8,11 @@ import sysconfig
 from argparse import Namespace
 from pathlib import Path
 
-from coldvoxd.cli import desktopentry, manual
+from coldvoxd.cli import desktop_entry as desktopentry
+from coldvoxd.cli import manual
 from coldvoxd.cli.completion import script_for
-from coldvoxd.cli.exits import Exit, UsageFault
-from coldvoxd.cli.installing import PROGRAM, SERVICE, Installer, Places, put_units, take_away, units
+from coldvoxd.cli.exit_codes import Exit, UsageFault
+from coldvoxd.cli.install_ledger import PROGRAM, SERVICE, Installer, Places, put_units, take_away, units
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ColdvoxError, NotInstallable
 

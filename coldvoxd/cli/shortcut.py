@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from coldvoxd.cli.exits import Exit, UsageFault
-from coldvoxd.cli.installing import Places
+from coldvoxd.cli.exit_codes import Exit, UsageFault
+from coldvoxd.cli.install_ledger import Places
 from coldvoxd.cli.output import Output
-from coldvoxd.cli.swayhold import HELD, LOCK, RELEASED
+from coldvoxd.cli.sway_hold import HELD, LOCK, RELEASED
 from coldvoxd.core.errors import ColdvoxError
 
 MODIFIERS = ("Super", "Ctrl", "Alt", "Shift")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from coldvoxd.bus.client import DaemonClient, Event
-from coldvoxd.cli.exits import Exit, UsageFault, error_name
+from coldvoxd.cli.exit_codes import Exit, UsageFault, error_name
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.recordings import opened_recording, shown
 from coldvoxd.core.channels import Channel

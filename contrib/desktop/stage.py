@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.bus.interface_xml import DICTATION  # noqa: E402 - the checkout's own
-from coldvoxd.cli import desktopentry  # noqa: E402
+from coldvoxd.cli import desktop_entry as desktopentry  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
 from tests.support.bus import BusClient, BusError  # noqa: E402
 

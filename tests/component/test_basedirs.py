@@ -10,7 +10,7 @@ import pytest
 
 from coldvoxd import settings_file as settings
 from coldvoxd.bus.connection import session_address
-from coldvoxd.cli.installing import Places
+from coldvoxd.cli.install_ledger import Places
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.crash_recovery.spool import runtime_directory
 from coldvoxd.doctor.desktop import activation_files
@@ -107,7 +107,7 @@ def test_an_installation_goes_into_no_relative_directory(tmp_path: Path) -> None
     here, home = tmp_path / "here", tmp_path / "home"
     here.mkdir()
     installed = subprocess.run(
-        [sys.executable, "-m", "coldvoxd.cli.installing", str(Path(sys.executable).parent)],
+        [sys.executable, "-m", "coldvoxd.cli.install_ledger", str(Path(sys.executable).parent)],
         cwd=here,
         env={"HOME": str(home), "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": "config", "XDG_DATA_HOME": "data"},
         check=False,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.cli.installing import with_programs
+from coldvoxd.cli.install_ledger import with_programs
 
 ROOT = Path(__file__).parents[2]
 

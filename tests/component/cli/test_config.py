@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd import settings_file as settings
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus
 

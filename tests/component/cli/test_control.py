@@ -9,8 +9,8 @@ import pytest
 
 from coldvoxd import __version__
 from coldvoxd.bus.interface_xml import interface_xml
-from coldvoxd.cli.exits import MEANINGS, Exit
-from coldvoxd.cli.keypresses import FAILED
+from coldvoxd.cli.exit_codes import MEANINGS, Exit
+from coldvoxd.cli.key_presses import FAILED
 from coldvoxd.core import errors
 from coldvoxd.core.values import EngineStatus, State
 from tests.component.cli.conftest import Ctl, Result
@@ -233,7 +233,7 @@ async def test_version(ctl: Ctl) -> None:
 
 def test_a_shortcut_key_loads_nothing_heavy() -> None:
     program = (
-        "import sys, json, coldvoxd.cli.main, coldvoxd.cli.listen, coldvoxd.cli.control, coldvoxd.cli.devices;"
+        "import sys, json, coldvoxd.cli.main, coldvoxd.cli.listen, coldvoxd.cli.session_commands, coldvoxd.cli.devices;"
         "print(json.dumps([m for m in ('numpy', 'onnxruntime', 'soundfile', 'soxr') if m in sys.modules]))"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.cli.desktopentry import ACTIONS, NAME, desktop_entry
+from coldvoxd.cli.desktop_entry import ACTIONS, NAME, desktop_entry
 
 
 @pytest.mark.programs("desktop-file-validate")

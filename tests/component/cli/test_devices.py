@@ -1,6 +1,6 @@
 """devices, device."""
 
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import RunningService
 

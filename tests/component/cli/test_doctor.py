@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl
 from tests.support.bus import PrivateBus
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.core import errors
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.values import EngineStatus, GapReason, SessionOptions

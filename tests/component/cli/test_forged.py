@@ -10,8 +10,8 @@ from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, MICROPHONE, OBJECT_P
 from coldvoxd.bus.peers.global_shortcuts import INTERFACE
 from coldvoxd.bus.peers.portal import NAME, PATH, SESSION
 from coldvoxd.bus.peers.screen_lock import SCREEN_SAVERS
-from coldvoxd.cli.globalshortcuts import HOLD, TOGGLE
-from coldvoxd.cli.keypresses import REPEAT_GAP_S
+from coldvoxd.cli.key_presses import REPEAT_GAP_S
+from coldvoxd.cli.portal_keys import HOLD, TOGGLE
 from coldvoxd.core.values import SessionOptions
 from tests.component.cli.conftest import Ctl
 from tests.component.cli.test_global_shortcuts import keys, tap

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.bus.interface_xml import DICTATION
-from coldvoxd.cli.globalshortcuts import HOLD, NO_KEY, TAP_S, TOGGLE
-from coldvoxd.cli.keypresses import FAILED, REPEAT_DELAY_S, REPEAT_GAP_S, EventClock, Presses
+from coldvoxd.cli.key_presses import FAILED, REPEAT_DELAY_S, REPEAT_GAP_S, EventClock, Presses
+from coldvoxd.cli.portal_keys import HOLD, NO_KEY, TAP_S, TOGGLE
 from coldvoxd.core.errors import NoMicrophone
 from tests.component.cli.conftest import Ctl, Running
 from tests.support.bus import BusClient, PrivateBus, RunningService, running_service

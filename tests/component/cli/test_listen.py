@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
 from tests.component.cli.conftest import Ctl, Running
 from tests.support.bus import PrivateBus, RunningService, running_service

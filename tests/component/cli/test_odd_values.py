@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import Ctl
 from tests.support.bus import PrivateBus

@@ -16,7 +16,7 @@ import soundfile
 import soxr
 
 from coldvoxd.audio.streams import clock
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.recordings import _receive
 from coldvoxd.core.errors import FileFault, Stopped
 from coldvoxd.models.directories import bundled_directory

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.cli.installing import Installer, Places, put_units, take_away, units, with_programs
+from coldvoxd.cli.install_ledger import Installer, Places, put_units, take_away, units, with_programs
 from coldvoxd.core.errors import NotInstallable
 
 
@@ -16,7 +16,7 @@ def places(tmp_path: Path) -> Places:
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A directory with a coldvoxd in it, which may lie below /tmp here."""
-    monkeypatch.setattr("coldvoxd.cli.installing._PRIVATE", ())
+    monkeypatch.setattr("coldvoxd.cli.install_ledger._PRIVATE", ())
     (tmp_path / "my 5% bin").mkdir()
     (tmp_path / "my 5% bin/coldvoxd").write_text("#!/bin/sh\n")
     (tmp_path / "my 5% bin/coldvoxd").chmod(0o755)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from coldvoxd.cli.exits import UsageFault
+from coldvoxd.cli.exit_codes import UsageFault
 from coldvoxd.cli.shortcut import Gnome, Hyprland, Key, Sway
-from coldvoxd.cli.swayhold import Repetition
+from coldvoxd.cli.sway_hold import Repetition
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus, RunningService

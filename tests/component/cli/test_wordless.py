@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from coldvoxd.cli.exits import Exit
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.wordless import MUTED, reason_for
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.problems import Problem

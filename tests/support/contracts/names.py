@@ -20,8 +20,8 @@ from coldvoxd.bus.engine_calls import figures_body
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH, interface_xml
 from coldvoxd.bus.options import FILE_OPTION_TYPES, OPTION_TYPES
 from coldvoxd.cli import arguments as ctl_arguments
-from coldvoxd.cli.exits import Exit, UsageFault, error_name, exit_for
-from coldvoxd.cli.installing import ACTIVATION, units
+from coldvoxd.cli.exit_codes import Exit, UsageFault, error_name, exit_for
+from coldvoxd.cli.install_ledger import ACTIVATION, units
 from coldvoxd.core import errors
 from coldvoxd.core.failover import FaultClass
 from coldvoxd.core.metrics import GpuFigures, Metrics, Stage

@@ -6,8 +6,8 @@ from argparse import Namespace
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
-from coldvoxd.cli.exits import Exit, UsageFault
-from coldvoxd.cli.keypresses import FAILED, start_after_last, toggle_after_last
+from coldvoxd.cli.exit_codes import Exit, UsageFault
+from coldvoxd.cli.key_presses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.wordless import NO_WORDS_IN_LAST, Reason, deaf, stopped

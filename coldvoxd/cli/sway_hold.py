@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
-from coldvoxd.cli.keypresses import FAILED, start_after_last
+from coldvoxd.cli.key_presses import FAILED, start_after_last
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ColdvoxError
 
