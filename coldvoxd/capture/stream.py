@@ -15,7 +15,7 @@ from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import Microphone, OpenedMicrophone
 from coldvoxd.core.reframe import Reframer
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
-from coldvoxd.native.lane import Lane
+from coldvoxd.native.call_thread import CallThread
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class CaptureStream:
         self._on_item = on_item
         self._on_state = on_state
         self._inbox_s = inbox_s
-        self._lane = Lane("microphone")
+        self._lane = CallThread("microphone")
         self._clock = SampleClock()
         self._reframer = Reframer()
         self._task: asyncio.Task[None] | None = None

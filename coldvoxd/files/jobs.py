@@ -26,7 +26,7 @@ from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import FileAnnouncer, SpeechDetector
 from coldvoxd.core.values import SAMPLE_RATE, FileOptions, FileTranscript, Hypothesis, Utterance
 from coldvoxd.files.transcription import Transcription
-from coldvoxd.native.lane import Lane
+from coldvoxd.native.call_thread import CallThread
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class _Job:
     number: int
     caller: str
     descriptor: int
-    lane: Lane
+    lane: CallThread
     options: FileOptions
     task: "asyncio.Task[None] | None" = None
     """Once the file's head has been read."""
@@ -108,7 +108,7 @@ class FileJobs:
         except ColdvoxError:
             os.close(descriptor)
             raise
-        job = _Job(next(self._numbers), caller, descriptor, Lane("file"), options)
+        job = _Job(next(self._numbers), caller, descriptor, CallThread("file"), options)
         self._jobs[job.number] = job
         try:
             file = await _in_time(job.lane.submit(lambda: open_audio(descriptor, options.channel)), HEAD_LIMIT_S)

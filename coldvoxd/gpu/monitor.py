@@ -11,7 +11,7 @@ from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu import health as gpuhealth
 from coldvoxd.gpu.health import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
 from coldvoxd.gpu.nvml import Card, NoLibrary
-from coldvoxd.native.lane import Lane
+from coldvoxd.native.call_thread import CallThread
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ class GpuMonitor:
         self._tell = tell
         self._open_card = open_card
         self._health = Health()
-        self._looks: Lane | None = None
-        self._events: Lane | None = None
+        self._looks: CallThread | None = None
+        self._events: CallThread | None = None
         self._card: Looker | None = None
         self._looking: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -129,7 +129,7 @@ class GpuMonitor:
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         if self._looks is None:
-            self._looks = Lane("gpu")
+            self._looks = CallThread("gpu")
         if self._card is None:
             self._card = self._open_card()
         card, lane = self._card, self._looks
@@ -160,7 +160,7 @@ class GpuMonitor:
 
     async def _listen(self, card: Looker) -> None:
         if self._events is None:
-            self._events = Lane("gpu-events")
+            self._events = CallThread("gpu-events")
         while card.tells_xids and card is self._card and self._worthwhile():
             waiting = self._events.submit(lambda: card.wait_for_xid(EVENT_WAIT_MS))
             if not (await asyncio.wait({waiting}, timeout=EVENT_LIMIT_S))[0]:

@@ -23,7 +23,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as native
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable, ResourcesExhausted
 from coldvoxd.core.shortage import shortage
 from coldvoxd.core.stop import Stop
-from coldvoxd.native.memory import keep_freed, share_one_heap
+from coldvoxd.native.malloc import keep_freed, share_one_heap
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def session_options(
     threads wait awake for each other while a run lasts, and for nothing longer.
 
     Threads sleep between runs, and buffers come from the C library rather than from an arena, which would keep them
-    for good, while a dictation daemon is idle nearly always: see `coldvoxd.native.memory`.
+    for good, while a dictation daemon is idle nearly always: see `coldvoxd.native.malloc`.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or physical_cores()

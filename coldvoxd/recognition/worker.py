@@ -16,8 +16,8 @@ from coldvoxd.core.failover import FaultClass, Reason, classify
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
-from coldvoxd.native.lane import Lane
-from coldvoxd.native.memory import give_back
+from coldvoxd.native.call_thread import CallThread
+from coldvoxd.native.malloc import give_back
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class RecognizerWorker:
         self.generation = 0
         """Changes whenever the recognizer does."""
         self._open = open_recognizer
-        self._lane = Lane(name)
+        self._lane = CallThread(name)
         self._limit_s = LOAD_LIMIT_S
         self._recognizer: Recognizer | None = None
         self._quiet_s = quiet_s
@@ -233,7 +233,7 @@ class RecognizerWorker:
         self._recognizer = None
         self.generation += 1
         self._lane.close()
-        self._lane = Lane(self.name)
+        self._lane = CallThread(self.name)
 
     @contextlib.contextmanager
     def awaiting(self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None) -> Iterator[None]:

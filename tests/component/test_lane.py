@@ -2,12 +2,12 @@
 
 import threading
 
-from coldvoxd.native.lane import Lane
+from coldvoxd.native.call_thread import CallThread
 from tests.support.eventually import eventually
 
 
 async def test_a_call_that_nobody_waits_for_any_more_is_not_begun() -> None:
-    lane, gate, ran = Lane("test"), threading.Event(), list[str]()
+    lane, gate, ran = CallThread("test"), threading.Event(), list[str]()
     first = lane.submit(gate.wait)
     second = lane.submit(lambda: ran.append("cancelled"))
     third = lane.submit(lambda: ran.append("wanted"))

@@ -13,7 +13,7 @@ from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.values import EndReason, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.native.memory import give_back
+from coldvoxd.native.malloc import give_back
 from coldvoxd.recognition.worker import LENGTH_FLOOR_S, RecognizerWorker
 from tests.support.eventually import eventually
 from tests.support.speech import samples
@@ -89,7 +89,7 @@ def test_freed_memory_is_kept_for_the_next_run_with_no_page_cleared_anew() -> No
     """In a process of its own: how the C library keeps memory is the process's."""
     program = """
 import resource
-from coldvoxd.native.memory import give_back, keep_freed, share_one_heap
+from coldvoxd.native.malloc import give_back, keep_freed, share_one_heap
 share_one_heap()
 keep_freed()
 def faults(count, size):

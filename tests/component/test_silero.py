@@ -13,7 +13,7 @@ from coldvoxd.core.errors import InputFault, ModelInvalid
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.native.lane import Lane
+from coldvoxd.native.call_thread import CallThread
 from coldvoxd.native.ort import physical_cores
 from coldvoxd.vad.silero import MODEL, SileroDetector
 from tests.support.speech import samples
@@ -93,7 +93,7 @@ async def test_frames_are_scored_while_a_recognition_runs_on_every_core() -> Non
     """
     speech = np.concatenate([sample.wave() for sample in samples()] * 2)
     frames = (speech[: 60 * FRAME_SAMPLES] * 32767).astype(np.int16).reshape(-1, FRAME_SAMPLES)
-    detector, lane = SileroDetector(), Lane("recognizer")
+    detector, lane = SileroDetector(), CallThread("recognizer")
     recognizer = ParakeetRecognizer.open(find_model("mini", Precision.FP32), threads=physical_cores())
     alone = [detector.score(frame) for frame in frames]
     detector.reset()

@@ -29,7 +29,7 @@ from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, ope
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
-from coldvoxd.native.memory import give_back
+from coldvoxd.native.malloc import give_back
 from coldvoxd.native.ort import CPU, CUDA, Session, open_chain, open_session, physical_cores, short_name
 
 DURATIONS = 5

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Lane:
+class CallThread:
     """Runs blocking calls one after the other, off the event loop.
 
     Native code that hangs can't be killed, so a lane never holds up the process: its thread is a daemon thread, a
