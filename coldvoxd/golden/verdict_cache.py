@@ -9,7 +9,7 @@ from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.golden import fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.layout import model_files
-from coldvoxd.onnx_graph.onnxfile import external_files
+from coldvoxd.onnx_graph.external_data import external_files
 from coldvoxd.userdirs.basedirs import APPLICATION, cache_home
 
 VERSION = 1

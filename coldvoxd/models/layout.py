@@ -8,7 +8,7 @@ from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.catalog import fetch_hint
 from coldvoxd.models.file_names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
-from coldvoxd.onnx_graph.onnxfile import check_whole, external_files
+from coldvoxd.onnx_graph.external_data import check_whole, external_files
 
 
 def precisions(directory: Path) -> tuple[Precision, ...]:

@@ -19,7 +19,7 @@ from coldvoxd.models.file_names import DECODER_JOINT, ENCODER, graph_name
 from coldvoxd.models.manifest import identify
 from coldvoxd.models.precision_store import SourceFile, companions, files_of, find_converted, read_record, write_record
 from coldvoxd.native.ort import VERSION
-from coldvoxd.onnx_graph.onnxfile import external_files
+from coldvoxd.onnx_graph.external_data import external_files
 
 MEMORY = {Precision.FP16: 2.0, Precision.INT8: 3.3}
 """Times the size of the fp32 files: 3.9 GB were seen for fp16 with 2.5 GB of files; 7.4 GB is what others report for int8."""

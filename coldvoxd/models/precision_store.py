@@ -10,7 +10,7 @@ from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import find_model
 from coldvoxd.models.file_names import CONFIGURATION, VOCABULARY
-from coldvoxd.onnx_graph.onnxfile import external_files
+from coldvoxd.onnx_graph.external_data import external_files
 
 
 @dataclass(frozen=True, slots=True)

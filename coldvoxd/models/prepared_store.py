@@ -15,7 +15,7 @@ from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
 from coldvoxd.models.layout import model_files
 from coldvoxd.native.ort import CPU, bound_to
-from coldvoxd.onnx_graph.onnxfile import external_files
+from coldvoxd.onnx_graph.external_data import external_files
 from coldvoxd.userdirs.basedirs import APPLICATION, cache_home
 
 FORMAT = 4

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.onnx_graph.wire import fields, head, spans, texts, whole_fields, written, written_number
+from coldvoxd.onnx_graph.protobuf import fields, head, spans, texts, whole_fields, written, written_number
 
 _OPSETS, _OPSET_DOMAIN, _OPSET_VERSION = 8, 1, 2
 _GRAPH, _GRAPH_NAME = 7, 2

@@ -32,9 +32,9 @@ from coldvoxd.models.prepared_store import (
     write_record,
 )
 from coldvoxd.native.ort import open_session, write_prepared
-from coldvoxd.onnx_graph.halves import cut
-from coldvoxd.onnx_graph.onnxfile import packed_offsets
-from coldvoxd.onnx_graph.pieces import cut as cut_in_pieces
+from coldvoxd.onnx_graph.decoder_split import cut
+from coldvoxd.onnx_graph.external_data import packed_offsets
+from coldvoxd.onnx_graph.partition import cut as cut_in_pieces
 from coldvoxd.preparation.encoder_rewrite import RewrittenEncoder, reshaped_encoder
 from coldvoxd.preparation.thread_tuning import fastest_threads
 

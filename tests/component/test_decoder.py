@@ -19,7 +19,7 @@ from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.models import find_model
 from coldvoxd.native.ort import Session, open_session
-from coldvoxd.onnx_graph.halves import cut
+from coldvoxd.onnx_graph.decoder_split import cut
 from tests.support.speech import mini, samples
 from tests.support.tiny_graphs import write_tiny_parakeet
 

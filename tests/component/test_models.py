@@ -15,7 +15,7 @@ from coldvoxd.models import find_model, list_models
 from coldvoxd.models.catalog import known_models
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.published_models import PUBLISHED, pull_command
-from coldvoxd.onnx_graph.onnxfile import check_whole, external_files
+from coldvoxd.onnx_graph.external_data import check_whole, external_files
 from tests.support.environment import environment
 from tests.support.tiny_graphs import write_tiny_parakeet
 

@@ -11,7 +11,7 @@ import pytest
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, Stopped
 from coldvoxd.core.stop import Stop
 from coldvoxd.native.ort import Chain, Session, open_chain, open_session, write_prepared
-from coldvoxd.onnx_graph.pieces import cut
+from coldvoxd.onnx_graph.partition import cut
 from tests.support.speech import mini
 
 FEEDS: dict[str, npt.NDArray[Any]] = {

@@ -28,8 +28,8 @@ from coldvoxd.models.prepare_unit import have_prepared
 from coldvoxd.models.prepared_store import RECORD, find_form, fingerprint, stored_forms
 from coldvoxd.native import ort
 from coldvoxd.native.ort import physical_cores
+from coldvoxd.onnx_graph.external_data import packed_offsets
 from coldvoxd.onnx_graph.masks import Masks, found_in
-from coldvoxd.onnx_graph.onnxfile import packed_offsets
 from coldvoxd.preparation import prepare as preparing
 from coldvoxd.preparation.prepare import prepare
 from coldvoxd.preparation.thread_tuning import clearly_fastest, fastest_threads, least_s

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import PreparedForm
 from coldvoxd.native.ort import Session, short_name
-from coldvoxd.onnx_graph.halves import FRAME, LOGITS, STATES, cut
+from coldvoxd.onnx_graph.decoder_split import FRAME, LOGITS, STATES, cut
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ STATES = ("output_states_1", "output_states_2")
 
 
 @dataclass(frozen=True, slots=True)
-class Halves:
+class DecoderSplit:
     """Two models that are one where `link` is passed on; each a whole ONNX file."""
 
     prediction: bytes
@@ -24,7 +24,7 @@ class Halves:
     """Output of the one and input of the other."""
 
 
-def cut(model: bytes) -> Halves | None:
+def cut(model: bytes) -> DecoderSplit | None:
     """The halves of a decoder_joint; None where it doesn't fall apart at one tensor, or its weights lie elsewhere.
 
     Every node goes over as it is, so each half computes what it computed in the whole. What no node reads is no input:
@@ -46,7 +46,7 @@ def cut(model: bytes) -> Halves | None:
     (link,) = links
     prediction = needed([node for node in graph.nodes if not heard.intersection(node.gives)], {link, *STATES})
     elements = {link: "float32"}
-    return Halves(
+    return DecoderSplit(
         prediction=graph.part(prediction, (link, *STATES), elements),
         joint=graph.part(joint, (LOGITS,), elements),
         link=link,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from coldvoxd.onnx_graph.wire import Buffer, fields, spans
+from coldvoxd.onnx_graph.protobuf import Buffer, fields, spans
 
 MODEL_GRAPH = 7
 GRAPH_INITIALIZER = 5
