@@ -16,12 +16,13 @@ from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture.policy import MicrophonePolicy
 from coldvoxd.capture.stream import CaptureCondition, CaptureState, CaptureStream
-from coldvoxd.core import channels, notice
+from coldvoxd.core import channels
+from coldvoxd.core import failover_notice as notice
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
-from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, State
 from coldvoxd.crash_recovery.replay import Replay
 from coldvoxd.crash_recovery.spool import Spool, runtime_directory

@@ -17,7 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.core import endpointing, errors, failover  # noqa: E402
+from coldvoxd.core import endpointing, errors
+from coldvoxd.core import failover_state as failover  # noqa: E402
 from coldvoxd.dictation import state as dictation  # noqa: E402
 from coldvoxd.host import sleep_state as sleeping  # noqa: E402 - the checkout's own
 from coldvoxd.settings_file import describe, example, toml_value  # noqa: E402

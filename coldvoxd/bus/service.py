@@ -18,7 +18,7 @@ from coldvoxd.bus.peers.user_units import Units
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.bus.word_details import words_body
 from coldvoxd.core.errors import ColdvoxError, NameTaken
-from coldvoxd.core.notice import Notice
+from coldvoxd.core.failover_notice import Notice
 from coldvoxd.core.ports import Controls
 from coldvoxd.core.values import FileTranscript, StopReason, Transcript
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from coldvoxd.capture.stream import CaptureCondition, CaptureStream
 from coldvoxd.core import channels
 from coldvoxd.core.errors import UnknownDevice, shown
-from coldvoxd.core.microphones import DEFAULT, Policy, SoundView, Source, find, policy_in_force
+from coldvoxd.core.microphone_rules import DEFAULT, Policy, SoundView, Source, find, policy_in_force
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import MicrophoneSettings
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 from coldvoxd.capture.chunk_queue import ChunkQueue, Delivery
 from coldvoxd.capture.sample_clock import SampleClock
 from coldvoxd.core.errors import CaptureFault
+from coldvoxd.core.framing import Reframer
 from coldvoxd.core.ports import Microphone, OpenedMicrophone
-from coldvoxd.core.reframe import Reframer
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
 from coldvoxd.native.call_thread import CallThread
 

@@ -6,7 +6,7 @@ NAME = "org.coldvox.coldvoxd.desktop"
 """Also the id by which portals know our programs, without its ending."""
 ACTIONS = {
     "start": "Start dictating",
-    "stop": "Stop, and have the text",
+    "stop": "CancellationToken, and have the text",
     "cancel": "Throw away what was said",
     "retry": "Recognize the last utterance again",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.values import GapReason, Hypothesis, StopReason
 
 KEPT_SAMPLES = 1000

@@ -8,14 +8,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.endpointing import Event as EndpointEvent
 from coldvoxd.core.errors import ColdvoxError, NotReady
 from coldvoxd.core.metrics import Figures
-from coldvoxd.core.microphones import Policy
+from coldvoxd.core.microphone_rules import Policy
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.spooling import SpooledSession
-from coldvoxd.core.stop import Stop
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import (
     Chunk,
     EngineStatus,
@@ -50,7 +50,7 @@ class Recognizer(Protocol):
         """Mel bins that it takes."""
         ...
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time.
 
         Raises Stopped soon after `stop` is asked, on whatever thread; the next utterance is none the worse for it.

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvoxd.core import spooling
+from coldvoxd.core import spool_format as spooling
 from coldvoxd.core.endpointing import EndpointState
-from coldvoxd.core.spooling import NumberedCut, Segment, SpoolDamaged, SpooledSession
+from coldvoxd.core.spool_format import NumberedCut, Segment, SpoolDamaged, SpooledSession
 from coldvoxd.core.values import Utterance
 from coldvoxd.userdirs.private import create_private
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, NotReady
 from coldvoxd.core.ports import Announcer
-from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import Hypothesis, StopReason, Utterance
 from coldvoxd.crash_recovery.interrupted_session import InterruptedSession, PendingUtterance

@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coldvoxd.core import endpointing, spooling
+from coldvoxd.core import endpointing
+from coldvoxd.core import spool_format as spooling
 from coldvoxd.core.endpointing import EndpointState, Lost, Scored
-from coldvoxd.core.spooling import NumberedCut, SpooledSession
+from coldvoxd.core.spool_format import NumberedCut, SpooledSession
 from coldvoxd.core.values import Frame, Utterance
 from coldvoxd.crash_recovery.interrupted_session import (
     QUARANTINE,

@@ -19,7 +19,7 @@ from coldvoxd.core.metrics import Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
-from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import (
     EngineStatus,
     Frame,

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from coldvoxd.core.failover_notice import Notice
 from coldvoxd.core.metrics import Count, Metrics
-from coldvoxd.core.notice import Notice
 from coldvoxd.core.problems import Problem
 from coldvoxd.dictation import wordless
 from coldvoxd.dictation.wordless import Outcome, WordlessState

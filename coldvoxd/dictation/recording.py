@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.channels import THE_MIX
-from coldvoxd.core.cutting import Span
 from coldvoxd.core.mixdown import Levels, Noise, band_levels, better, elected, mixed, taken
 from coldvoxd.core.ports import SpeechDetector
+from coldvoxd.core.recording_split import Span
 from coldvoxd.core.values import FRAME_SAMPLES
 
 SPEECH_PROBABILITY = 0.25

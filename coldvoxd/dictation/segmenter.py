@@ -8,9 +8,9 @@ from typing import Protocol
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, Dropped, Finish, Lost, Paused, Resumed, Scored, SpeechBegan, SpeechEnded
 from coldvoxd.core.features import BLOCK_SAMPLES, EarlyColumns
+from coldvoxd.core.framing import joined
 from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Count
-from coldvoxd.core.reframe import joined
 from coldvoxd.core.values import EndReason, Gap, ScoredFrame, Utterance, samples_in
 from coldvoxd.dictation.session import Session
 from coldvoxd.dictation.sinks import Sinks

@@ -7,7 +7,7 @@ from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Announcer, Journal
-from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import Frame, StopReason, Transcript, Utterance
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from coldvoxd.core.notice import Notice
+from coldvoxd.core.failover_notice import Notice
 
 AGAIN_S = 10.0
 """Notifications of sessions without words are at least this far apart: about as long as a desktop shows one."""

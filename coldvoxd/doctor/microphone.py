@@ -13,7 +13,7 @@ from coldvoxd import settings_file as settings
 from coldvoxd.audio import jack, soundserver
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.core.errors import CaptureFault, SettingsError, UnknownDevice
-from coldvoxd.core.microphones import SoundView, find
+from coldvoxd.core.microphone_rules import SoundView, find
 from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk

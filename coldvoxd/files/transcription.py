@@ -12,10 +12,10 @@ import numpy.typing as npt
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.streams import clock
 from coldvoxd.core.channels import AUTO, Channel
-from coldvoxd.core.cutting import Span, cut
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.mixdown import mixed, taken
 from coldvoxd.core.ports import Recognizer, SpeechDetector
+from coldvoxd.core.recording_split import Span, cut
 from coldvoxd.core.values import (
     FRAME_SAMPLES,
     SAMPLE_RATE,

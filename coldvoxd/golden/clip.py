@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.core.errors import ModelInvalid, ProviderFault
-from coldvoxd.core.golden import agrees, fair
+from coldvoxd.core.golden_verdict import agrees, fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.verdict_cache import recorded, write_record

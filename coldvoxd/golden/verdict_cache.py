@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
-from coldvoxd.core.golden import fair
+from coldvoxd.core.golden_verdict import fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.layout import model_files
 from coldvoxd.onnx_graph.external_data import external_files

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import GpuFigures
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu.health import MIB, Effect, Verdict

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu import health as gpuhealth
 from coldvoxd.gpu.health import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen

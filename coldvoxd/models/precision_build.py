@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coldvoxd.core.errors import ConversionFault
-from coldvoxd.core.golden import agrees, fair
+from coldvoxd.core.golden_verdict import agrees, fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import bundled_directory, cache_directory
 from coldvoxd.models.file_names import DECODER_JOINT, ENCODER, graph_name

@@ -20,9 +20,9 @@ import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable, ResourcesExhausted
 from coldvoxd.core.shortage import shortage
-from coldvoxd.core.stop import Stop
 from coldvoxd.native.malloc import keep_freed, share_one_heap
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class Session:
         self.outputs: Mapping[str, TensorType] = {o.name: _tensor_type(o) for o in native_session.get_outputs()}
 
     def run(
-        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: CancellationToken | None = None
     ) -> list[npt.NDArray[Any]]:
         """The named outputs. Raises ProviderFault where ONNX Runtime fails. Blocks; one thread at a time.
 
@@ -243,7 +243,7 @@ class Chain(Session):
         }
 
     def run(
-        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: CancellationToken | None = None
     ) -> list[npt.NDArray[Any]]:
         values = dict(feeds)
         for session in self._sessions:

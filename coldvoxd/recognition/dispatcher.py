@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from coldvoxd.core.errors import ModelMissing, ProviderUnavailable
-from coldvoxd.core.failover import Reason
+from coldvoxd.core.failover_state import Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem

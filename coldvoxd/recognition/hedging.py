@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from coldvoxd.core.errors import InputFault, RecognitionFailed, Stopped
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.recognition.race import first_valid

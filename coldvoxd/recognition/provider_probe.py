@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault, RecognitionFailed
-from coldvoxd.core.failover import FaultClass, Reason
-from coldvoxd.core.golden import agrees
+from coldvoxd.core.failover_state import FaultClass, Reason
+from coldvoxd.core.golden_verdict import agrees
 from coldvoxd.core.values import EndReason, Hypothesis, Utterance
 from coldvoxd.recognition.backends import Golden
 from coldvoxd.recognition.worker import LoadTooLong, RecognizerWorker, class_of

@@ -6,9 +6,9 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
-from coldvoxd.core import failover
+from coldvoxd.core import failover_state as failover
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ResourcesExhausted
-from coldvoxd.core.failover import FailoverState, Fault, FaultClass, Phase, Reason
+from coldvoxd.core.failover_state import FailoverState, Fault, FaultClass, Phase, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
-from coldvoxd.core.failover import FaultClass, Reason, classify
+from coldvoxd.core.failover_state import FaultClass, Reason, classify
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.native.call_thread import CallThread
 from coldvoxd.native.malloc import give_back
@@ -72,7 +72,7 @@ class Run:
     """Which of the rung's recognizers has it."""
     answer: "asyncio.Future[Hypothesis]"
     """Raises ProviderFault, InputFault or Stopped; cancelled where it was left behind."""
-    stop: Stop
+    stop: CancellationToken
     """Ask it where nobody waits for the answer any more: the lane is free soon after, whether the run had begun or not."""
     begun_s: float | None = None
     """Loop time at which the lane took it up."""
@@ -175,7 +175,7 @@ class RecognizerWorker:
             run.took_s = loop.time() - run.begun_s
             return hypothesis
 
-        run = Run(utterance, RecognizerWorker._attempts, self.generation, loop.create_future(), Stop())
+        run = Run(utterance, RecognizerWorker._attempts, self.generation, loop.create_future(), CancellationToken())
         run.answer = self._lane.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._give_back_when_quiet()

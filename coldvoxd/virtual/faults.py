@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 from coldvoxd.native.ort import Session
 
@@ -111,7 +111,7 @@ class FaultyRecognizer:
     def features_size(self) -> int:
         return self._real.features_size
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         self._plan = plan = self._script.begin()
         if plan.part == "start":
             self.meet(plan, self.provider)
@@ -167,7 +167,7 @@ class FaultySession(Session):
         self.outputs = real.outputs
 
     def run(
-        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: CancellationToken | None = None
     ) -> list[npt.NDArray[Any]]:
         plan = self._recognizer.plan_for(self._part)
         if plan is None:

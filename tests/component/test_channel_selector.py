@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.core import spooling
+from coldvoxd.core import spool_format as spooling
 from coldvoxd.core.channels import AUTO, Channel, parse
 from coldvoxd.core.endpointing import EndpointState, Scored
+from coldvoxd.core.framing import Reframer
 from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.ports import SpeechDetector
-from coldvoxd.core.reframe import Reframer
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
-from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import (
     FRAME_SAMPLES,
     SAMPLE_RATE,

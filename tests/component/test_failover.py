@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ModelMissing, ProviderFault, RecognitionFailed, Stopped
-from coldvoxd.core.failover import FaultClass, Phase, Reason
+from coldvoxd.core.failover_state import FaultClass, Phase, Reason
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
@@ -64,7 +64,7 @@ class Stage:
         timer = self.supervisor._pause
         assert timer is not None
         timer.cancel()
-        from coldvoxd.core.failover import ProbeDue
+        from coldvoxd.core.failover_state import ProbeDue
 
         self.supervisor.tell(ProbeDue())
 
@@ -568,7 +568,7 @@ def test_a_fault_that_was_told_waits_for_a_run_that_is_not_dropped(kind: str, pa
     recognizer = FaultyRecognizer(open_mini, script)
     utterance = Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT)
     script.tell(Plan(kind, part))
-    dropped = Stop()
+    dropped = CancellationToken()
     dropped.ask()
     with pytest.raises(Stopped):
         recognizer.recognize(utterance, dropped)

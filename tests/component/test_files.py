@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import (
     AlreadyActive,
@@ -27,7 +28,6 @@ from coldvoxd.core.errors import (
 )
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import (
     EndReason,
     EngineStatus,
@@ -93,7 +93,7 @@ class Passing:
     def features_size(self) -> int:
         return self._real.features_size
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         if utterance.session_id or utterance.end_reason is EndReason.LENGTH:  # neither warm-up nor golden clip
             self._before(utterance)
         return self._real.recognize(utterance, stop)

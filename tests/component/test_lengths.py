@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ProviderFault
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
@@ -36,7 +36,7 @@ class Listed:
     precision: Precision = Precision.FP16
     features_size: int = 128
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         del stop
         if utterance.duration_s == self.breaks_at_s:
             raise ProviderFault("too long for this card")

@@ -7,8 +7,8 @@ import pytest
 
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core.errors import RecognitionFailed
+from coldvoxd.core.failover_notice import Notice
 from coldvoxd.core.metrics import Count, Metrics
-from coldvoxd.core.notice import Notice
 from coldvoxd.core.problems import Problem
 from coldvoxd.dictation.outcomes import Outcomes
 from coldvoxd.dictation.wordless import NOTHING_HEARD, NOTHING_RECOGNIZED, NOTHING_WORKED

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, Stopped
-from coldvoxd.core.stop import Stop
 from coldvoxd.native.ort import Chain, Session, open_chain, open_session, write_prepared
 from coldvoxd.onnx_graph.partition import cut
 from tests.support.speech import mini
@@ -91,7 +91,7 @@ class Asked(Chain):
     """At whose end somebody asks it to stop."""
 
     def run(
-        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: Stop | None = None
+        self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: CancellationToken | None = None
     ) -> list[npt.NDArray[Any]]:
         given = super().run(outputs, feeds, stop)
         assert stop is not None
@@ -102,4 +102,4 @@ class Asked(Chain):
 def test_a_run_is_stopped_between_pieces(whole: Path) -> None:
     first, *others = (opened(path) for path in pieces_of(whole, 100))
     with pytest.raises(Stopped):
-        Chain([Asked([first]), *others]).run(NAMES, FEEDS, Stop())
+        Chain([Asked([first]), *others]).run(NAMES, FEEDS, CancellationToken())

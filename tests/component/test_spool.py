@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.core.errors import NotOwner, NotReady, RecognitionFailed
-from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import EndReason, Hypothesis, StopReason, Utterance
 from coldvoxd.crash_recovery.replay import Replay
 from coldvoxd.crash_recovery.spool import SILENCE_BYTES, Spool, runtime_directory

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.features import log_mel
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
@@ -45,7 +45,7 @@ def recognizer(tmp_path: Path) -> ParakeetRecognizer:
 class Working:
     """A recognition on a thread of its own."""
 
-    def __init__(self, recognizer: ParakeetRecognizer, stop: Stop) -> None:
+    def __init__(self, recognizer: ParakeetRecognizer, stop: CancellationToken) -> None:
         self._outcome: Future[Hypothesis] = Future()
 
         def work() -> None:
@@ -67,20 +67,20 @@ class Working:
 
 async def test_a_run_under_way_ends_when_it_is_asked_and_the_next_is_as_ever(recognizer: ParakeetRecognizer) -> None:
     expected = recognizer.recognize_samples(SHORT)
-    stop = Stop()
+    stop = CancellationToken()
     working = Working(recognizer, stop)
     await eventually(lambda: working.worked_s() > BUSY_S)
     stop.ask()
     with pytest.raises(Stopped):
         working.outcome()
-    again = recognizer.recognize_samples(SHORT, stop=Stop())
+    again = recognizer.recognize_samples(SHORT, stop=CancellationToken())
     assert (again.text, again.tokens) == (expected.text, expected.tokens)
 
 
 def test_a_run_that_is_asked_at_any_moment_ends(recognizer: ParakeetRecognizer) -> None:
     """Before, at and after the moment at which the native run begins: one that never heard of it would never end."""
     for _ in range(200):
-        stop = Stop()
+        stop = CancellationToken()
         working = Working(recognizer, stop)
         stop.ask()
         with pytest.raises(Stopped):
@@ -88,7 +88,7 @@ def test_a_run_that_is_asked_at_any_moment_ends(recognizer: ParakeetRecognizer) 
 
 
 def test_a_run_that_was_asked_beforehand_does_not_begin(recognizer: ParakeetRecognizer) -> None:
-    stop = Stop()
+    stop = CancellationToken()
     stop.ask()
     with pytest.raises(Stopped):
         recognizer.recognize_samples(ENDLESS, stop=stop)
@@ -97,7 +97,7 @@ def test_a_run_that_was_asked_beforehand_does_not_begin(recognizer: ParakeetReco
 def test_the_decoder_ends_between_two_steps() -> None:
     mini = ParakeetRecognizer.open(find_model("mini", Precision.FP32), threads=1)
     encoded = mini.encode(log_mel(SHORT, 128))
-    stop = Stop()
+    stop = CancellationToken()
     stop.ask()
     with pytest.raises(Stopped):
         mini.decode(encoded, stop)
@@ -109,7 +109,7 @@ def test_a_fault_is_a_fault_although_somebody_asked(tmp_path: Path) -> None:
         find_model(str(write_tiny_parakeet(tmp_path / "broken", fault="raise")), Precision.FP32), threads=1
     )
 
-    class AskedAtTheEnd(Stop):
+    class AskedAtTheEnd(CancellationToken):
         """Of the first native run, whatever comes of that."""
 
         @contextlib.contextmanager
@@ -138,7 +138,7 @@ async def test_a_stopped_run_frees_its_lane_for_the_next() -> None:
 
 
 def test_whoever_listens_hears_of_what_was_asked_before_and_after() -> None:
-    stop, heard = Stop(), list[str]()
+    stop, heard = CancellationToken(), list[str]()
     with stop.heard_by(lambda: heard.append("first")):
         assert not stop.asked
         stop.ask()

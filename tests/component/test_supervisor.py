@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import InputFault, ModelInvalid, ModelMissing, ProviderFault, RecognitionFailed
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
@@ -51,7 +51,7 @@ class Faulty:
     def features_size(self) -> int:
         return self._real.features_size
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         if utterance.id:  # the warm-up has no number
             self._before(utterance)
         return self._real.recognize(utterance, stop)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import (
     InvalidOption,
     LoadTimeout,
@@ -18,11 +19,10 @@ from coldvoxd.core.errors import (
     ProviderUnavailable,
     SettingsError,
 )
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings, Settings
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.gpu.health import Unwell, Verdict
@@ -62,7 +62,7 @@ class Watched:
     def features_size(self) -> int:
         return self._real.features_size
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         assert not self.closed
         if utterance.id:
             self._house.before(utterance)

@@ -12,8 +12,8 @@ import soundfile
 import soxr
 
 from coldvoxd.audio.file import AudioFile
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import FileFault, ProviderFault
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import FRAME_SAMPLES, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.transcription import Transcription, transcribe_file
@@ -64,7 +64,7 @@ class Listener:
     def features_size(self) -> int:
         return self._recognizer.features_size
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         self.utterances.append(utterance)
         return self._recognizer.recognize(utterance, stop)
 
@@ -226,7 +226,7 @@ def test_speech_that_gives_no_words_is_reported_with_its_times(tmp_path: Path, l
     class Wordless(Listener):
         """Finds no words."""
 
-        def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+        def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
             return replace(super().recognize(utterance, stop), tokens=(), text="", words=())
 
     transcript = transcribe_file(path, Wordless(listener._recognizer), LevelDetector())

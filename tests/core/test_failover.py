@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from coldvoxd.core.failover import (
+from coldvoxd.core.failover_state import (
     CALM_S,
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.core.golden import agrees, distance, fair
+from coldvoxd.core.golden_verdict import agrees, distance, fair
 
 TRUTH = "Hello Anna, send the message to Peter."
 

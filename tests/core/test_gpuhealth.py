@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu.health import (
     MIB,

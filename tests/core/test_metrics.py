@@ -5,7 +5,7 @@ import json
 import pytest
 
 from coldvoxd.cli.sparkline import bars, extent
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import EDGES_S, KEPT_SAMPLES, Count, GpuFigures, Metrics, Percentiles, Stage, nearest_rank
 from coldvoxd.core.values import GapReason, Hypothesis, StageSeconds, StopReason
 

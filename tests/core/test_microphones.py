@@ -3,7 +3,7 @@
 import pytest
 
 from coldvoxd.core.errors import InvalidOption, UnknownDevice
-from coldvoxd.core.microphones import Policy, SoundView, Source, find, policy_in_force
+from coldvoxd.core.microphone_rules import Policy, SoundView, Source, find, policy_in_force
 
 YETI = Source("alsa_input.usb-Blue_Yeti-00.analog-stereo", "Blue Yeti")
 CARD = Source("alsa_input.pci-0000_00_1f.3.analog-stereo", "Built-in Audio Analog Stereo")

@@ -1,7 +1,7 @@
 """One notification at a failover, and none more until it has been well again."""
 
-from coldvoxd.core.failover import CALM_S
-from coldvoxd.core.notice import Notice, NoticeState, step
+from coldvoxd.core.failover_notice import Notice, NoticeState, step
+from coldvoxd.core.failover_state import CALM_S
 from coldvoxd.core.values import EngineStatus
 
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"

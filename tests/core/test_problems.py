@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from coldvoxd.core.failover import Reason
+from coldvoxd.core.failover_state import Reason
 from coldvoxd.core.problems import Problem, by_severity
 from coldvoxd.core.values import EngineStatus
 

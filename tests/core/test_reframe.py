@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coldvoxd.core.reframe import Reframer
+from coldvoxd.core.framing import Reframer
 from coldvoxd.core.values import FRAME_SAMPLES, Gap, GapReason
 
 SIGNAL = np.random.default_rng(1).integers(-32768, 32767, 10_000, dtype=np.int16)

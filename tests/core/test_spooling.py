@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from coldvoxd.core import endpointing, spooling
+from coldvoxd.core import endpointing
+from coldvoxd.core import spool_format as spooling
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.settings import EndpointSettings
-from coldvoxd.core.spooling import NumberedCut, SpoolDamaged, SpooledSession
+from coldvoxd.core.spool_format import NumberedCut, SpoolDamaged, SpooledSession
 from coldvoxd.core.values import FRAME_SAMPLES, EndReason, Frame, SessionOptions
 
 SETTINGS = EndpointSettings(max_utterance_s=3.0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.core.notice import Notice
+from coldvoxd.core.failover_notice import Notice
 from coldvoxd.dictation.wordless import (
     AGAIN_S,
     NOTHING_HEARD,

@@ -22,7 +22,7 @@ from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
 from coldvoxd.core.metrics import Figures, Metrics, Stage
-from coldvoxd.core.microphones import Policy
+from coldvoxd.core.microphone_rules import Policy
 from coldvoxd.core.ports import Announcer, Controls, FileControl
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State, StopReason, Transcript, Word

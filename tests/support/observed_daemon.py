@@ -16,9 +16,9 @@ from coldvoxd import settings_file as settings
 from coldvoxd.__main__ import set_up_logging
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import EndpointState
+from coldvoxd.core.framing import joined
 from coldvoxd.core.ports import Journal
-from coldvoxd.core.reframe import joined
-from coldvoxd.core.spooling import SpooledSession
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap, Utterance
 from coldvoxd.daemon import Daemon
 from tests.support.preroll import FILE_VARIABLE, Observation

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.conditioning import FULL_SCALES
 from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import (
     SAMPLE_RATE,
     Hypothesis,
@@ -139,7 +139,7 @@ class ParakeetRecognizer:
         """Mel bins that the encoder takes."""
         return self._configuration.features_size
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault, InputFault, or Stopped where `stop` is asked."""
         return self.recognize_samples(utterance.samples, early=utterance.early, stop=stop)
 
@@ -149,7 +149,7 @@ class ParakeetRecognizer:
         sample_rate: int = SAMPLE_RATE,
         *,
         early: npt.NDArray[np.float32] | None = None,
-        stop: Stop | None = None,
+        stop: CancellationToken | None = None,
     ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is what `core.features.log_mel` takes under that name.
 
@@ -181,7 +181,9 @@ class ParakeetRecognizer:
             stages=stages,
         )
 
-    def encode(self, features: npt.NDArray[np.float32], stop: Stop | None = None) -> npt.NDArray[np.float32]:
+    def encode(
+        self, features: npt.NDArray[np.float32], stop: CancellationToken | None = None
+    ) -> npt.NDArray[np.float32]:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
         # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model has always
         # seen it, masked, and the ranges of an int8 graph take it in. Convolutions at the edge see zeros without it too.
@@ -202,7 +204,7 @@ class ParakeetRecognizer:
             )
         return encoded
 
-    def decode(self, encoded: npt.NDArray[np.float32], stop: Stop | None = None) -> tuple[Token, ...]:
+    def decode(self, encoded: npt.NDArray[np.float32], stop: CancellationToken | None = None) -> tuple[Token, ...]:
         """The tokens in encoder frames, float32 (frames, encoder size)."""
         return decode_greedy(
             encoded,

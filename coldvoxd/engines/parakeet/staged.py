@@ -4,9 +4,9 @@ import logging
 import threading
 from collections.abc import Callable
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class StagedRecognizer:
     def features_size(self) -> int:
         return self._serving.features_size
 
-    def recognize(self, utterance: Utterance, stop: Stop | None = None) -> Hypothesis:
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         with self._between:
             return self._serving.recognize(utterance, stop)
 

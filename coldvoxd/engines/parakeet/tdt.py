@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ProviderFault
-from coldvoxd.core.stop import Stop
 from coldvoxd.core.values import Token
 
 MAX_TOKENS_PER_STEP = 10
@@ -39,7 +39,7 @@ def decode_greedy(
     *,
     blank: int,
     max_tokens_per_step: int = MAX_TOKENS_PER_STEP,
-    stop: Stop | None = None,
+    stop: CancellationToken | None = None,
 ) -> tuple[Token, ...]:
     """The tokens of one utterance, from encoder frames, float32 (frames, encoder size).
 

@@ -5,7 +5,7 @@ from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core import errors
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.values import GapReason, StopReason
 from tests.support.bus import BusClient, BusError, RunningService

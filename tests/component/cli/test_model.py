@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from coldvoxd.core.golden import words
+from coldvoxd.core.golden_verdict import words
 from coldvoxd.core.values import Precision
 from coldvoxd.golden.verdict_cache import record_path, recorded
 from coldvoxd.models.directories import bundled_directory

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from coldvoxd.core.failover import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu import monitor as watch
 from coldvoxd.gpu import nvml

@@ -23,9 +23,9 @@ from coldvoxd.cli import arguments as ctl_arguments
 from coldvoxd.cli.exit_codes import Exit, UsageFault, error_name, exit_for
 from coldvoxd.cli.install_ledger import ACTIVATION, units
 from coldvoxd.core import errors
-from coldvoxd.core.failover import FaultClass
+from coldvoxd.core.failover_state import FaultClass
 from coldvoxd.core.metrics import GpuFigures, Metrics, Stage
-from coldvoxd.core.microphones import Policy
+from coldvoxd.core.microphone_rules import Policy
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import ChangeReason, GapReason, Precision, State, StopReason
 from coldvoxd.doctor.finding import Verdict

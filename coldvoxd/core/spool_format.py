@@ -18,7 +18,7 @@ import numpy as np
 
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
-from coldvoxd.core.reframe import joined
+from coldvoxd.core.framing import joined
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import EndReason, Frame, SessionOptions, Utterance
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from coldvoxd.core.failover import CALM_S, Reason
+from coldvoxd.core.failover_state import CALM_S, Reason
 from coldvoxd.core.values import EngineStatus
 
 TITLE = "Dictation goes on, a little slower"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from coldvoxd.core.errors import Stopped
 
 
-class Stop:
+class CancellationToken:
     """Any thread may ask, at any time; what is asked stays asked. One for each recognition.
 
     No lock: whoever asks sets the mark before it looks for listeners, and whoever listens does so before it looks for
