@@ -43,7 +43,7 @@ from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
 from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.microphone import VirtualMicrophone
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 ENVIRONMENT_PREFIX = "COLDVOXD_"
 

@@ -8,7 +8,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 SHARE = 0.1
 """A search is due when so much of the time since the first vain one has gone by since the last one."""

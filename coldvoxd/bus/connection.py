@@ -16,7 +16,7 @@ from coldvoxd.bus.replies import Reply
 from coldvoxd.bus.sending import PatientSocket
 from coldvoxd.bus.signals import BUS, Signals
 from coldvoxd.core.errors import BusUnavailable, shown
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 CONNECT_LIMIT_S = 10.0
 FLUSH_LIMIT_S = 1.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import NotInstallable
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 PROGRAM = "coldvoxd"
 SERVICE = "coldvoxd.service"

@@ -245,7 +245,7 @@ def _find(arguments: Namespace) -> "InstalledModel":
 
 def _place(found: "InstalledModel") -> str:
     from coldvoxd.models.directories import bundled_directory, cache_directory
-    from coldvoxd.userdirs.basedirs import APPLICATION, data_home
+    from coldvoxd.userdirs.base_directories import APPLICATION, data_home
 
     if found.directory == bundled_directory():
         return "bundled"

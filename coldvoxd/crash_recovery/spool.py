@@ -24,7 +24,7 @@ from coldvoxd.crash_recovery.interrupted_session import (
     read_segment,
     write,
 )
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 from coldvoxd.userdirs.private import make_private
 
 log = logging.getLogger(__name__)

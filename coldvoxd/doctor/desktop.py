@@ -10,7 +10,7 @@ from coldvoxd.bus.interface_xml import BUS_NAME
 from coldvoxd.bus.presence import BusPresence, look
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 UNIT = "coldvoxd.service"
 ACTIVATION_FILE = f"{BUS_NAME}.service"

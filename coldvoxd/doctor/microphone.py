@@ -18,7 +18,7 @@ from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 LISTEN_S = 1.0
 PATIENCE_S = 5.0

@@ -10,7 +10,7 @@ from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 MODEL_BYTES = 3_000_000_000
 """The largest published model, and some room."""

@@ -10,7 +10,7 @@ from coldvoxd.core.golden_verdict import fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.layout import model_files
 from coldvoxd.onnx_graph.external_data import external_files
-from coldvoxd.userdirs.basedirs import APPLICATION, cache_home
+from coldvoxd.userdirs.base_directories import APPLICATION, cache_home
 
 VERSION = 1
 """Changes with the shipped clip, and with whatever else changes what is said of it."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.values import Precision
 from coldvoxd.models.published_models import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")

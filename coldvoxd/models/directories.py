@@ -11,8 +11,8 @@ from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.catalog import fetch_hint
 from coldvoxd.models.layout import model_files, precisions
-from coldvoxd.userdirs import basedirs
-from coldvoxd.userdirs.basedirs import APPLICATION
+from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs.base_directories import APPLICATION
 
 BUNDLED = "mini"
 """The small model inside the package; used where it is asked for by this name, never in another's place."""

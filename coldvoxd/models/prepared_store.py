@@ -16,7 +16,7 @@ from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
 from coldvoxd.models.layout import model_files
 from coldvoxd.native.ort import CPU, bound_to
 from coldvoxd.onnx_graph.external_data import external_files
-from coldvoxd.userdirs.basedirs import APPLICATION, cache_home
+from coldvoxd.userdirs.base_directories import APPLICATION, cache_home
 
 FORMAT = 4
 """Changes with what is written in a form."""

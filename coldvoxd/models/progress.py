@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 from coldvoxd.userdirs.private import create_private
 
 RUNTIME_DIRECTORY = "coldvoxd-model"

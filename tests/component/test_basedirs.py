@@ -17,8 +17,8 @@ from coldvoxd.doctor.desktop import activation_files
 from coldvoxd.models import directories as find
 from coldvoxd.models.prepared_store import forms_directory
 from coldvoxd.models.progress import progress_file
-from coldvoxd.userdirs import basedirs
-from coldvoxd.userdirs.basedirs import ignored
+from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs.base_directories import ignored
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon
 from tests.support.environment import environment

@@ -11,7 +11,7 @@ from coldvox_type.faults import Refused, RuntimeDirectoryUnusable, SettingsFault
 from coldvox_type.memory import Memory
 from coldvox_type.reports import Reporter
 from coldvoxd.core.errors import ColdvoxError, SettingsError
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 CONFIGURATION = 78

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvox_type.locks import FileLock
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 from coldvoxd.userdirs.private import check_private, create_private, make_private
 
 PAIRS = 256

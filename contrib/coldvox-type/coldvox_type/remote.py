@@ -22,7 +22,7 @@ from coldvox_type.loans import Loan
 from coldvox_type.waiting import until
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault, PortalMissing, PortalRefused
-from coldvoxd.userdirs import basedirs
+from coldvoxd.userdirs import base_directories as basedirs
 
 REMOTE = "org.freedesktop.portal.RemoteDesktop"
 CLIPBOARD = "org.freedesktop.portal.Clipboard"
