@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.arguments import command_line
 from coldvoxd.core.errors import ColdvoxError, LibraryUnusable, NameTaken, SettingsError
 from coldvoxd.host.exec_state import ExecState
@@ -39,7 +39,7 @@ def main() -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve, and return the exit code."""
     try:
-        chosen = settings.load(arguments.config)
+        chosen = settings_file.load(arguments.config)
     except SettingsError as fault:
         print(f"coldvoxd: {fault}", file=sys.stderr)
         return EXIT_SETTINGS
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_SETTINGS
 
     async def serve() -> ExecState | None:
-        return await Daemon(chosen, lambda: settings.load(arguments.config), handed_over()).serve()
+        return await Daemon(chosen, lambda: settings_file.load(arguments.config), handed_over()).serve()
 
     try:
         handover = asyncio.run(serve())

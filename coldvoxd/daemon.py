@@ -16,8 +16,7 @@ from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture.policy import MicrophonePolicy
 from coldvoxd.capture.stream import CaptureCondition, CaptureState, CaptureStream
-from coldvoxd.core import channels
-from coldvoxd.core import failover_notice as notice
+from coldvoxd.core import channels, failover_notice
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone
@@ -43,7 +42,7 @@ from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
 from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, ladder
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.microphone import VirtualMicrophone
 
@@ -97,7 +96,7 @@ class Daemon:
         if settings.microphone.release_on_lock:
             self._lock_wanted.set()
         self._service: BusService | None = None
-        self._noticed = notice.NoticeState(**self._past.carried.get(NOTICE, {}))
+        self._noticed = failover_notice.NoticeState(**self._past.carried.get(NOTICE, {}))
         self._metrics = Metrics()
         self._metrics.resume(self._past.carried.get(METRICS, {}))
         self._outcomes = Outcomes(
@@ -459,11 +458,11 @@ class Daemon:
     def _notify(self, service: BusService) -> None:
         """Tell people on their desktop what has become slower."""
         now_s = asyncio.get_running_loop().time()
-        self._noticed, notice_ = notice.step(self._noticed, self._recognition.status, now_s)
+        self._noticed, notice_ = failover_notice.step(self._noticed, self._recognition.status, now_s)
         if notice_ is not None and self._settings.notifications.provider:
             service.notify(notice_)
 
-    def _notify_of_session(self, shown: notice.Notice) -> None:
+    def _notify_of_session(self, shown: failover_notice.Notice) -> None:
         if self._service is not None and self._settings.notifications.no_words:
             self._service.notify(shown)
 
@@ -491,9 +490,9 @@ def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
     """Where sessions are kept for the case of a crash; None, told, where that can't be."""
     runtime = runtime_directory()
     if runtime is None:
-        if basedirs.RUNTIME in basedirs.ignored():
+        if base_directories.RUNTIME in base_directories.ignored():
             tell(
-                f"{basedirs.RUNTIME} is no absolute path and is ignored: dictation goes on, but a crash would lose what is "
+                f"{base_directories.RUNTIME} is no absolute path and is ignored: dictation goes on, but a crash would lose what is "
                 "not yet text."
             )
         else:

@@ -15,7 +15,7 @@ from typing import Any
 
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 ENVIRONMENT_PREFIX = "COLDVOXD_"
 
@@ -39,7 +39,7 @@ class SettingDoc:
 
 def default_path() -> Path:
     """Where the file is looked for; it need not exist."""
-    return basedirs.config_home() / basedirs.APPLICATION / "coldvoxd.toml"
+    return base_directories.config_home() / base_directories.APPLICATION / "coldvoxd.toml"
 
 
 def describe() -> Iterator[SettingDoc]:

@@ -17,10 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.core import endpointing, errors
-from coldvoxd.core import failover_state as failover  # noqa: E402
-from coldvoxd.dictation import state as dictation  # noqa: E402
-from coldvoxd.host import sleep_state as sleeping  # noqa: E402 - the checkout's own
+from coldvoxd.core import endpointing, errors, failover_state  # noqa: E402
+from coldvoxd.dictation import state  # noqa: E402
+from coldvoxd.host import sleep_state  # noqa: E402 - the checkout's own
 from coldvoxd.settings_file import describe, example, toml_value  # noqa: E402
 
 XML = ROOT / "dbus/org.coldvox.Daemon1.xml"
@@ -74,7 +73,7 @@ def _diagram(name: str, arrows: Iterator[tuple[str, str, str]]) -> str:
 
 
 def _dictation_arrows() -> Iterator[tuple[str, str, str]]:
-    for phase, rows in dictation.TABLE.items():
+    for phase, rows in state.TABLE.items():
         for event, row in rows.items():
             if row.to is not phase:
                 yield phase.value, row.to.value, event.value
@@ -88,31 +87,33 @@ def _endpointing_arrows() -> Iterator[tuple[str, str, str]]:
 
 
 def _failover_arrows() -> Iterator[tuple[str, str, str]]:
-    events: dict[str, failover.Event] = {
-        "loaded": failover.Loaded(0.0),
-        "no accelerator wanted": failover.CpuWanted(),
-        "pause over": failover.ProbeDue(),
-        "nobody dictates": failover.NobodyDictates(),
-        "somebody dictates": failover.SomebodyDictates(),
-        "watch says no": failover.Unwell(failover.FaultClass.UNHEALTHY, failover.Reason.GPU_OVERHEATING, 0.0),
-        "machine sleeps": failover.Suspending(),
-        "woken": failover.Woken(stale=False),
-        "woken with a stale context": failover.Woken(stale=True),
+    events: dict[str, failover_state.Event] = {
+        "loaded": failover_state.Loaded(0.0),
+        "no accelerator wanted": failover_state.CpuWanted(),
+        "pause over": failover_state.ProbeDue(),
+        "nobody dictates": failover_state.NobodyDictates(),
+        "somebody dictates": failover_state.SomebodyDictates(),
+        "watch says no": failover_state.Unwell(
+            failover_state.FaultClass.UNHEALTHY, failover_state.Reason.GPU_OVERHEATING, 0.0
+        ),
+        "machine sleeps": failover_state.Suspending(),
+        "woken": failover_state.Woken(stale=False),
+        "woken with a stale context": failover_state.Woken(stale=True),
     }
-    for fault_class in failover.FaultClass:
-        events[f"{fault_class} fault"] = failover.Fault(fault_class, failover.Reason.GPU_FAULT, 0.0)
-    for phase in failover.Phase:
+    for fault_class in failover_state.FaultClass:
+        events[f"{fault_class} fault"] = failover_state.Fault(fault_class, failover_state.Reason.GPU_FAULT, 0.0)
+    for phase in failover_state.Phase:
         for label, event in events.items():
             try:
-                after, _ = failover.step(failover.FailoverState(phase), event)
-            except failover.UnexpectedEvent:
+                after, _ = failover_state.step(failover_state.FailoverState(phase), event)
+            except failover_state.UnexpectedEvent:
                 continue
             if after.phase is not phase:
                 yield phase.value, after.phase.value, label
 
 
 def _sleep_arrows() -> Iterator[tuple[str, str, str]]:
-    for phase, rows in sleeping.TABLE.items():
+    for phase, rows in sleep_state.TABLE.items():
         for event, (after, _) in rows.items():
             if after is not phase:
                 yield phase.value, after.value, event.value

@@ -8,7 +8,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 SHARE = 0.1
 """A search is due when so much of the time since the first vain one has gone by since the last one."""
@@ -21,7 +21,7 @@ Surroundings = tuple[tuple[str, int, int], ...]
 def surroundings() -> Surroundings:
     """Name, inode and change time of what comes with a sound server or a sound card. Any thread; takes microseconds."""
     environment = os.environ
-    runtime = basedirs.runtime_directory() or basedirs.usual_runtime_directory()
+    runtime = base_directories.runtime_directory() or base_directories.usual_runtime_directory()
     places = [
         Path(environment.get("PULSE_SERVER", "").removeprefix("unix:")),
         Path(environment.get("PULSE_RUNTIME_PATH", runtime / "pulse")) / "native",

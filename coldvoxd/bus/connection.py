@@ -16,7 +16,7 @@ from coldvoxd.bus.replies import Reply
 from coldvoxd.bus.sending import PatientSocket
 from coldvoxd.bus.signals import BUS, Signals
 from coldvoxd.core.errors import BusUnavailable, shown
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 CONNECT_LIMIT_S = 10.0
 FLUSH_LIMIT_S = 1.0
@@ -29,7 +29,7 @@ def session_address() -> str:
     """
     if address := os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
         return address
-    runtime = basedirs.runtime_directory()
+    runtime = base_directories.runtime_directory()
     if runtime and (runtime / "bus").exists():
         return f"unix:path={runtime}/bus"
     raise BusUnavailable(

@@ -4,7 +4,7 @@ import os
 from argparse import Namespace
 from collections.abc import Iterator
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.core.settings import Settings
@@ -13,21 +13,21 @@ from coldvoxd.settings_file import SettingDoc
 
 def config(arguments: Namespace, output: Output) -> Exit:
     """Show settings, or check a file of them. Raises SettingsError or UsageFault."""
-    path = settings.default_path()
+    path = settings_file.default_path()
     match arguments.action:
         case "path":
-            output.result({"path": str(path), "exists": settings.exists(path)}, str(path))
+            output.result({"path": str(path), "exists": settings_file.exists(path)}, str(path))
         case "example":
-            output.result({"example": settings.example()}, settings.example().rstrip())
+            output.result({"example": settings_file.example()}, settings_file.example().rstrip())
         case "check":
-            settings.load(arguments.file)
+            settings_file.load(arguments.file)
             checked = arguments.file or path
-            there = arguments.file is not None or settings.exists(path)
+            there = arguments.file is not None or settings_file.exists(path)
             text = f"{checked} can be used" if there else f"there is no {path}; the defaults are used"
             output.result({"path": str(checked), "exists": there, "valid": True}, text)
         case "get":
             doc = _named(arguments.key)
-            value = _value(settings.load(), doc)
+            value = _value(settings_file.load(), doc)
             output.result({arguments.key: value}, str(value).lower() if doc.type is bool else str(value))
         case _:
             _show(output)
@@ -36,17 +36,17 @@ def config(arguments: Namespace, output: Output) -> Exit:
 
 def keys() -> list[str]:
     """`microphone.device` and all others, in the order of the file."""
-    return [_key(doc) for doc in settings.describe()]
+    return [_key(doc) for doc in settings_file.describe()]
 
 
 def _show(output: Output) -> None:
-    chosen, docs = settings.load(), list(settings.describe())
+    chosen, docs = settings_file.load(), list(settings_file.describe())
     output.result({_key(doc): _value(chosen, doc) for doc in docs}, "\n".join(_lines(chosen, docs)))
 
 
 def _lines(chosen: Settings, docs: list[SettingDoc]) -> Iterator[str]:
     """The settings in force as TOML, each with where it comes from unless that is the default."""
-    written, section = settings.load(environment={}), ""
+    written, section = settings_file.load(environment={}), ""
     for doc in docs:
         if doc.section != section:
             yield from ([""] if section else [])
@@ -56,12 +56,12 @@ def _lines(chosen: Settings, docs: list[SettingDoc]) -> Iterator[str]:
         if doc.variable in os.environ:
             source = f"  # {doc.variable}"
         elif _value(written, doc) != doc.default:
-            source = f"  # from the file; the default is {settings.toml_value(doc.default)}"
-        yield f"{doc.key} = {settings.toml_value(_value(chosen, doc))}{source}"
+            source = f"  # from the file; the default is {settings_file.toml_value(doc.default)}"
+        yield f"{doc.key} = {settings_file.toml_value(_value(chosen, doc))}{source}"
 
 
 def _named(key: str) -> SettingDoc:
-    for doc in settings.describe():
+    for doc in settings_file.describe():
         if key == _key(doc):
             return doc
     raise UsageFault(f"There is no setting {key!r}; there are {', '.join(keys())}.")

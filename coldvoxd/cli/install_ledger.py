@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import NotInstallable
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 PROGRAM = "coldvoxd"
 SERVICE = "coldvoxd.service"
@@ -33,7 +33,12 @@ class Places:
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str] = os.environ) -> "Places":
-        homes = (basedirs.config_home, basedirs.data_home, basedirs.cache_home, basedirs.state_home)
+        homes = (
+            base_directories.config_home,
+            base_directories.data_home,
+            base_directories.cache_home,
+            base_directories.state_home,
+        )
         return cls(*(home(environment) for home in homes))
 
     @property

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from coldvoxd import __version__
-from coldvoxd import settings_file as settings
+from coldvoxd import __version__, settings_file
 from coldvoxd.arguments import command_line as daemon_command_line
 from coldvoxd.cli.arguments import command_line
 
@@ -38,12 +37,12 @@ def coldvoxd_toml() -> str:
         "An environment variable goes over the file; each is named below."
     )
     section = ""
-    for doc in settings.describe():
+    for doc in settings_file.describe():
         if doc.section != section:
             section = doc.section
             lines.append(f".SH [{section}]")
         limits = f" ({doc.limits})" if doc.limits else ""
-        lines += [".TP", f"\\fB{_escaped(doc.key)}\\fR = {_escaped(settings.toml_value(doc.default))}"]
+        lines += [".TP", f"\\fB{_escaped(doc.key)}\\fR = {_escaped(settings_file.toml_value(doc.default))}"]
         lines += [_text(f"{doc.text}{limits}"), ".br", _text(f"Environment: {doc.variable}")]
     return _page([*lines, *_see_also("coldvoxd(1)", "coldvoxctl(1)")])
 

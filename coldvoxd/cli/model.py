@@ -43,9 +43,9 @@ def model(arguments: Namespace, output: Output) -> Exit:
 
 
 def _settings() -> "ModelSettings":
-    from coldvoxd import settings_file as settings
+    from coldvoxd import settings_file
 
-    return settings.load().model
+    return settings_file.load().model
 
 
 def _pull(arguments: Namespace, output: Output) -> Exit:

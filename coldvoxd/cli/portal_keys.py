@@ -28,13 +28,13 @@ from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.global_shortcuts import INTERFACE, Shortcut, bind
 from coldvoxd.bus.peers.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
-from coldvoxd.cli import desktop_entry as desktopentry
+from coldvoxd.cli import desktop_entry
 from coldvoxd.cli.key_presses import FAILED, Dictation, EventClock, Presses, start_after_last, toggle_after_last
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, DaemonUnreachable, NotActive
 
 REGISTRY = "org.freedesktop.host.portal.Registry"
-APPLICATION = desktopentry.NAME.removesuffix(".desktop")
+APPLICATION = desktop_entry.NAME.removesuffix(".desktop")
 HOLD, TOGGLE = "hold", "toggle"
 SHORTCUTS = (
     Shortcut(HOLD, "Dictate while held", "LOGO+ALT+h"),

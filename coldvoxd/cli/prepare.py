@@ -32,7 +32,7 @@ class Told:
 
 def prepare_model(arguments: Namespace, output: Output) -> Exit:
     """Make the prepared form of a model, where there is none; before it the precision itself. Raises ColdvoxError."""
-    from coldvoxd import settings_file as settings
+    from coldvoxd import settings_file
     from coldvoxd.core.values import AUTO_PRECISION, Precision
     from coldvoxd.models import find_model
     from coldvoxd.models.cpu_precision import cpu_precision
@@ -40,7 +40,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.preparation.prepare import prepare
 
     os.nice(10)  # minutes of work that nobody waits for
-    chosen = settings.load().model
+    chosen = settings_file.load().model
     name = arguments.name or chosen.name
     precision = Precision(arguments.precision or (cpu_precision(chosen) if name == chosen.name else Precision.FP32))
 

@@ -8,8 +8,7 @@ import sysconfig
 from argparse import Namespace
 from pathlib import Path
 
-from coldvoxd.cli import desktop_entry as desktopentry
-from coldvoxd.cli import manual
+from coldvoxd.cli import desktop_entry, manual
 from coldvoxd.cli.completion import script_for
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.install_ledger import PROGRAM, SERVICE, Installer, Places, put_units, take_away, units
@@ -46,7 +45,7 @@ def setup(arguments: Namespace, output: Output) -> Exit:
         installer.put(places.data / name, script_for(shell))
     for name, page in manual.PAGES.items():
         installer.put(places.data / "man" / name, page())
-    installer.put(places.data / "applications" / desktopentry.NAME, desktopentry.desktop_entry(programs))
+    installer.put(places.data / "applications" / desktop_entry.NAME, desktop_entry.desktop_entry(programs))
     told, started = _start(installer, places, start=not arguments.no_start, typing=arguments.typing)
     lines = [f"installed {path}" for path in installer.files]
     output.result({"installed": [str(path) for path in installer.files], "started": started}, "\n".join((*lines, told)))

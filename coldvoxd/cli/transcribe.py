@@ -179,13 +179,13 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
 
 
 def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
-    from coldvoxd import settings_file as settings
+    from coldvoxd import settings_file
     from coldvoxd.core.values import Precision
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
     from coldvoxd.models import find_model
     from coldvoxd.native.ort import AUTO, CPU, likely_accelerator
 
-    model = settings.load().model
+    model = settings_file.load().model
     files = find_model(arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision))
     if model.provider != AUTO:
         return ParakeetRecognizer.open(files, model.provider, model.threads)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvoxd.core import spool_format as spooling
+from coldvoxd.core import spool_format
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.spool_format import NumberedCut, Segment, SpoolDamaged, SpooledSession
 from coldvoxd.core.values import Utterance
@@ -63,7 +63,7 @@ class InterruptedSession:
             numbered = NumberedCut(
                 number, cut.start_sample, cut.end_sample, cut.reason, cut.speech_samples, UNDECIDED_S
             )
-            append(last, spooling.cut(numbered))
+            append(last, spool_format.cut(numbered))
             self._segments[last].cuts.append(numbered)
         owed = []
         for path, segment in self._segments.items():
@@ -77,12 +77,12 @@ class InterruptedSession:
 
     def attempt(self, utterance: Utterance) -> None:
         """To be called before its recognition begins. Raises OSError."""
-        append(self._home[utterance.id], spooling.attempt(utterance.id))
+        append(self._home[utterance.id], spool_format.attempt(utterance.id))
 
     def settled(self, utterance: Utterance) -> None:
         """Nothing more is owed of it."""
         with suppress(OSError):  # then it comes twice at worst, and clients drop the double
-            append(self._home[utterance.id], spooling.settled(utterance.id))
+            append(self._home[utterance.id], spool_format.settled(utterance.id))
 
     def quarantine(self, utterance: Utterance) -> None:
         """Keep it, and it alone, where it is not recognized by itself any more. Raises OSError."""
@@ -91,7 +91,7 @@ class InterruptedSession:
         frames = [f for f in segment.frames if f.end_sample > utterance.start_sample and f.start_sample < end_sample]
         span = (utterance.start_sample, end_sample)
         cut = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, UNDECIDED_S)
-        content = spooling.head(self.session, EndpointState(utterance.start_sample), frames) + spooling.cut(cut)
+        content = spool_format.head(self.session, EndpointState(utterance.start_sample), frames) + spool_format.cut(cut)
         os.close(create(self._quarantine, content)[0])
         self._quarantined = True
 
@@ -125,7 +125,7 @@ def read_segment(path: Path, delete: Callable[[Path, str], None]) -> Segment | N
     with os.fdopen(fd, "rb") as file:
         try:
             content = file.read(READ_BYTES) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-            segment = spooling.read(content)
+            segment = spool_format.read(content)
             if segment.whole_bytes < len(content):
                 log.warning("%s ends in the middle of a write: the last %d bytes are left out",
                             path.name, len(content) - segment.whole_bytes)  # fmt: skip

@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coldvoxd.core import endpointing
-from coldvoxd.core import spool_format as spooling
+from coldvoxd.core import endpointing, spool_format
 from coldvoxd.core.endpointing import EndpointState, Lost, Scored
 from coldvoxd.core.spool_format import NumberedCut, SpooledSession
 from coldvoxd.core.values import Frame, Utterance
@@ -24,7 +23,7 @@ from coldvoxd.crash_recovery.interrupted_session import (
     read_segment,
     write,
 )
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.private import make_private
 
 log = logging.getLogger(__name__)
@@ -40,8 +39,8 @@ def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | Non
     """Where this login's volatile files go, memory by its nature; None where the environment names no such place."""
     if given := environment.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0])
-    login = basedirs.runtime_directory(environment)
-    return login / basedirs.APPLICATION if login else None
+    login = base_directories.runtime_directory(environment)
+    return login / base_directories.APPLICATION if login else None
 
 
 @dataclass(slots=True)
@@ -87,14 +86,14 @@ class Spool:
         session = replace(session, bus=self._bus)
         self._sessions[session.id] = kept = _Open(session, self._path(session.id, 0), None)
         with self._trying(session.id):
-            kept.fd, kept.bytes = create(kept.path, spooling.head(session, state))
+            kept.fd, kept.bytes = create(kept.path, spool_format.head(session, state))
 
     def heard(self, session: int, event: endpointing.Event, frame: Frame | None) -> None:
         match event:
             case Scored() if frame is not None:
-                self._append(session, spooling.heard(event, frame))
+                self._append(session, spool_format.heard(event, frame))
             case Lost():
-                self._append(session, spooling.lost(event))
+                self._append(session, spool_format.lost(event))
 
     def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
         kept = self._sessions.get(session)
@@ -117,17 +116,17 @@ class Spool:
             if kept.fd is not None:
                 span = (utterance.start_sample, utterance.start_sample + len(utterance.samples))
                 numbered = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, decided_s)
-                write(kept.fd, spooling.cut(numbered))
+                write(kept.fd, spool_format.cut(numbered))
                 kept.closed[utterance.id] = kept.path
             # After a write that failed too: there may be room again.
             self._begin_anew(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))
         self._delete(self._directory / QUARANTINE)  # what RetryLast would take is replaced
 
     def attempt(self, session: int, utterance: int) -> None:
-        self._note(session, utterance, spooling.attempt(utterance))
+        self._note(session, utterance, spool_format.attempt(utterance))
 
     def survived(self, session: int, utterance: int) -> None:
-        self._note(session, utterance, spooling.survived(utterance))
+        self._note(session, utterance, spool_format.survived(utterance))
 
     def settled(self, session: int, utterance: int) -> None:
         kept = self._sessions.get(session)
@@ -203,7 +202,7 @@ class Spool:
     def _begin_anew(self, kept: _Open, state: EndpointState, audio: Iterable[Frame]) -> Path:
         """Close the session's file and go on in another; the path of the one that was closed."""
         path = self._path(kept.session.id, kept.sequence + 1)
-        fd, size = create(path, spooling.head(kept.session, state, audio))
+        fd, size = create(path, spool_format.head(kept.session, state, audio))
         if kept.fd is not None:
             os.close(kept.fd)
         before, kept.path, kept.fd, kept.bytes, kept.sequence = kept.path, path, fd, size, kept.sequence + 1

@@ -10,7 +10,7 @@ from coldvoxd.bus.interface_xml import BUS_NAME
 from coldvoxd.bus.presence import BusPresence, look
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 UNIT = "coldvoxd.service"
 ACTIVATION_FILE = f"{BUS_NAME}.service"
@@ -36,8 +36,8 @@ def check() -> Iterator[Finding | Doing]:
 
 def activation_files() -> list[Path]:
     """Those that name the daemon, the one that counts first."""
-    runtime = basedirs.runtime_directory()
-    roots = [*([runtime] if runtime else []), basedirs.data_home(), *basedirs.data_dirs()]
+    runtime = base_directories.runtime_directory()
+    roots = [*([runtime] if runtime else []), base_directories.data_home(), *base_directories.data_dirs()]
     found = [root / "dbus-1/services" / ACTIVATION_FILE for root in roots]
     return [file for file in found if file.is_file()]
 

@@ -4,7 +4,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.core.errors import ColdvoxError, ProviderUnavailable, SettingsError
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.doctor.software import INSTALL_AGAIN
@@ -28,7 +28,7 @@ def check() -> Iterator[Finding | Doing]:
     offered = ort.available_providers()
     yield ok("engine", f"ONNX Runtime was built with {', '.join(offered)}")
     try:
-        wanted = settings.load().model.provider
+        wanted = settings_file.load().model.provider
     except SettingsError:
         wanted = ort.CPU  # the settings' own check says it
     if wanted.startswith("virtual:"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.audio import jack, soundserver
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.core.errors import CaptureFault, SettingsError, UnknownDevice
@@ -18,7 +18,7 @@ from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 LISTEN_S = 1.0
 PATIENCE_S = 5.0
@@ -37,7 +37,7 @@ UNMUTE = "unmute it: its own switch, the desktop's sound settings, or `pactl set
 def check() -> Iterator[Finding | Doing]:
     """The server, its devices, and a second of sound."""
     try:
-        wanted = settings.load().microphone
+        wanted = settings_file.load().microphone
     except SettingsError:
         wanted = MicrophoneSettings()  # the settings' own check says it
     if wanted.device.startswith("virtual:"):
@@ -130,7 +130,7 @@ def _server_socket() -> Path | None:
     runtime = os.environ.get("PULSE_RUNTIME_PATH")
     if runtime:
         return Path(runtime) / "native"
-    return (basedirs.runtime_directory() or basedirs.usual_runtime_directory()) / "pulse/native"
+    return (base_directories.runtime_directory() or base_directories.usual_runtime_directory()) / "pulse/native"
 
 
 def _listen(wanted: MicrophoneSettings) -> Iterator[Finding | Doing]:

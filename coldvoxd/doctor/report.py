@@ -5,8 +5,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Iterator
 
-from coldvoxd import __version__
-from coldvoxd import settings_file as settings
+from coldvoxd import __version__, settings_file
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.doctor.finding import Finding
 from coldvoxd.doctor.redaction import Person, redacted
@@ -64,14 +63,14 @@ def _system() -> Iterator[str]:
 
 def _settings() -> Iterator[str]:
     try:
-        chosen = settings.load()
+        chosen = settings_file.load()
     except SettingsError as error:
         yield str(error)
         return
-    for doc in settings.describe():
+    for doc in settings_file.describe():
         value = getattr(getattr(chosen, doc.section), doc.key)
         if value != doc.default:
-            yield f"{doc.section}.{doc.key} = {settings.toml_value(value)}"
+            yield f"{doc.section}.{doc.key} = {settings_file.toml_value(value)}"
 
 
 def _journal() -> str:

@@ -4,13 +4,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 MODEL_BYTES = 3_000_000_000
 """The largest published model, and some room."""
@@ -19,14 +19,14 @@ LEAST_BYTES = 200_000_000
 
 def check() -> Iterator[Finding | Doing]:
     """Settings first: they name the model."""
-    for name in basedirs.ignored():
+    for name in base_directories.ignored():
         yield warn(
             "settings", f"{name} is ignored: it holds a path that is not absolute", f"set {name} to absolute paths"
         )
-    path = settings.default_path()
+    path = settings_file.default_path()
     try:
-        model = settings.load().model
-        yield ok("settings", str(path) if settings.exists(path) else f"defaults; there is no {path}")
+        model = settings_file.load().model
+        yield ok("settings", str(path) if settings_file.exists(path) else f"defaults; there is no {path}")
     except SettingsError as error:
         model = ModelSettings()
         yield fail("settings", str(error), "mend that line; `coldvoxctl config example` shows every setting")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
-from coldvoxd.gpu import health as gpuhealth
+from coldvoxd.gpu import health
 from coldvoxd.gpu.health import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
 from coldvoxd.gpu.nvml import Card, NoLibrary
 from coldvoxd.native.call_thread import CallThread
@@ -84,7 +84,7 @@ class GpuMonitor:
     def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
         """What a run's own fault means together with what is known of the card; it is looked at soon."""
         self._due.set()
-        return gpuhealth.refined(self._health, fault_class, reason, asyncio.get_running_loop().time())
+        return health.refined(self._health, fault_class, reason, asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Watch until cancelled, or return where there is nothing to watch with."""
@@ -192,8 +192,8 @@ class GpuMonitor:
                 closing.cancel()
                 self._leave_behind()
 
-    def _see(self, event: gpuhealth.Event) -> None:
-        self._health, effects = gpuhealth.step(self._health, event, self.settings)
+    def _see(self, event: health.Event) -> None:
+        self._health, effects = health.step(self._health, event, self.settings)
         for effect in effects:
             match effect:
                 case Noted(message):

@@ -8,7 +8,7 @@ from typing import Any
 
 from coldvoxd.bus.peers.logind import Logind
 from coldvoxd.core.errors import BusUnavailable, InhibitorRefused
-from coldvoxd.host import sleep_state as sleeping
+from coldvoxd.host import sleep_state
 from coldvoxd.host.sleep_inhibitor import SleepInhibitor
 from coldvoxd.host.sleep_state import Effect, Event, Phase
 
@@ -81,7 +81,7 @@ class SleepWatch:
 
     def _step(self, event: Event) -> None:
         before = self._phase
-        self._phase, effects = sleeping.step(before, event)
+        self._phase, effects = sleep_state.step(before, event)
         if before is not self._phase:
             log.info("sleep: %s", self._phase.lower())
         for effect in effects:

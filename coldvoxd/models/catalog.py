@@ -19,7 +19,7 @@ from pathlib import Path
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.values import Precision
 from coldvoxd.models.published_models import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -58,8 +58,8 @@ def fetch_hint(name: str, precision: Precision) -> str:
 
 
 def _files() -> Iterator[Path]:
-    for directory in (basedirs.config_home(), *basedirs.config_dirs()):
-        yield directory / basedirs.APPLICATION / FILE
+    for directory in (base_directories.config_home(), *base_directories.config_dirs()):
+        yield directory / base_directories.APPLICATION / FILE
 
 
 def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:

@@ -11,7 +11,7 @@ from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.catalog import fetch_hint
 from coldvoxd.models.layout import model_files, precisions
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.base_directories import APPLICATION
 
 BUNDLED = "mini"
@@ -83,7 +83,7 @@ def _listed() -> tuple[InstalledModel, ...]:
 
 def cache_directory() -> Path:
     """Where fetched models go: `~/.cache/coldvoxd/models`."""
-    return basedirs.cache_home() / APPLICATION / "models"
+    return base_directories.cache_home() / APPLICATION / "models"
 
 
 def bundled_directory() -> Path:
@@ -124,8 +124,8 @@ def _expanded(path: str) -> Path:
 
 def _roots() -> Iterator[Path]:
     yield cache_directory()
-    yield basedirs.data_home() / APPLICATION / "models"
-    for directory in basedirs.data_dirs():
+    yield base_directories.data_home() / APPLICATION / "models"
+    for directory in base_directories.data_dirs():
         yield directory / APPLICATION / "models"
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.private import create_private
 
 RUNTIME_DIRECTORY = "coldvoxd-model"
@@ -31,7 +31,7 @@ class ToldProgress:
 
 def progress_file() -> Path | None:
     """Where the unit's fetch tells how far it is; None without a runtime directory."""
-    runtime = basedirs.runtime_directory()
+    runtime = base_directories.runtime_directory()
     return runtime / RUNTIME_DIRECTORY / FILE if runtime else None
 
 

@@ -11,7 +11,7 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import AUTO_PRECISION, EngineStatus, ModelFiles, Precision
-from coldvoxd.engines.parakeet import padding as lengths
+from coldvoxd.engines.parakeet import padding
 from coldvoxd.engines.parakeet.cuda_options import room_wanted
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
@@ -71,7 +71,7 @@ def ladder(
         golden,
         readiness,
         mapped,
-        lengths.SECONDS,
+        padding.SECONDS,
     )
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
-from coldvoxd.core import failover_state as failover
+from coldvoxd.core import failover_state
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ResourcesExhausted
 from coldvoxd.core.failover_state import FailoverState, Fault, FaultClass, Phase, Reason
 from coldvoxd.core.metrics import Count, Metrics
@@ -226,10 +226,10 @@ class Supervisor:
         log.warning("%s", message)
         self._publish(last_error=message)
 
-    def tell(self, event: failover.Event) -> None:
+    def tell(self, event: failover_state.Event) -> None:
         """Something happened to the accelerator that the table of failover knows a row for, and do what it says."""
         before = self._state
-        self._state, effects = failover.step(before, event)
+        self._state, effects = failover_state.step(before, event)
         for effect in effects:
             self._do(effect)
         if self.status.ready:  # otherwise the model is what is wrong
@@ -248,7 +248,7 @@ class Supervisor:
 
     def well_again(self) -> None:
         """The watch has nothing against the accelerator any more."""
-        self.tell(failover.WellAgain(random.uniform(-1, 1)))
+        self.tell(failover_state.WellAgain(random.uniform(-1, 1)))
 
     def struck(self, verdict: Verdict) -> None:
         """Something happened to the card that ends what runs on it."""
@@ -258,12 +258,12 @@ class Supervisor:
 
     def rest(self) -> None:
         """Nobody has dictated for long: let go of the accelerator, if it serves."""
-        self.tell(failover.NobodyDictates())
+        self.tell(failover_state.NobodyDictates())
 
     def needed(self) -> None:
         """Somebody dictates, or will: an accelerator that rests is loaded, and the CPU serves meanwhile."""
         self.begins_at_rest = False
-        self.tell(failover.SomebodyDictates())
+        self.tell(failover_state.SomebodyDictates())
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether every current lane is within its time limit. For the watchdog."""
@@ -276,13 +276,13 @@ class Supervisor:
             return
         if self._pause is not None:
             self._pause.cancel()
-        self.tell(failover.Suspending())
+        self.tell(failover_state.Suspending())
         await self._accelerator.let_go()
 
     def wake(self) -> None:
         """The machine woke up: the CPU serves, and the accelerator is tried again, by a new process where need be."""
         if self._accelerator is not None:
-            self.tell(failover.Woken(stale=self._touched and self._name in CONTEXTS))
+            self.tell(failover_state.Woken(stale=self._touched and self._name in CONTEXTS))
 
     def close(self) -> None:
         """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
@@ -332,7 +332,7 @@ class Supervisor:
 
     async def _begin(self) -> None:
         if self._accelerator is None:
-            self.tell(failover.CpuWanted())
+            self.tell(failover_state.CpuWanted())
             return
         if self._state.phase is not Phase.STARTING:
             return  # the machine is about to sleep
@@ -352,7 +352,7 @@ class Supervisor:
         self._publish(last_error=verdict.message)
         # What was never used in this process needs no new one.
         fault_class = verdict.fault_class if self._touched else FaultClass.UNHEALTHY
-        self.tell(failover.Unwell(fault_class, verdict.reason, asyncio.get_running_loop().time()))
+        self.tell(failover_state.Unwell(fault_class, verdict.reason, asyncio.get_running_loop().time()))
 
     def _fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
         if self._watch is not None:
@@ -363,24 +363,24 @@ class Supervisor:
         now_s = asyncio.get_running_loop().time()
         self.tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
 
-    def _do(self, effect: failover.Effect) -> None:
+    def _do(self, effect: failover_state.Effect) -> None:
         match effect:
-            case failover.UseGpu():
+            case failover_state.UseGpu():
                 self._use_accelerator()
-            case failover.UseCpu():
+            case failover_state.UseCpu():
                 self._standby.wake()
                 level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
                 self._use(self._standby, level, self._state.reason.value or ChangeReason.REQUESTED)
-            case failover.RestGpu():
+            case failover_state.RestGpu():
                 self._use(self._standby, logging.INFO, ChangeReason.IDLE)
-            case failover.DropGpu(at_once):
+            case failover_state.DropGpu(at_once):
                 if self._hedging is not None:
                     self._hedging.let_go(at_once=at_once)
-            case failover.Probe():
+            case failover_state.Probe():
                 self._begin_trial()
-            case failover.ProbeLater(pause_s):
+            case failover_state.ProbeLater(pause_s):
                 self._probe_after(pause_s)
-            case failover.ReplaceSelfWhenIdle():
+            case failover_state.ReplaceSelfWhenIdle():
                 self._renewing = True
 
     def _use_accelerator(self) -> None:
@@ -393,7 +393,7 @@ class Supervisor:
         log.info("%s will be tried again in %.0f s", self._name, pause_s)
         if self._pause is not None:
             self._pause.cancel()
-        self._pause = asyncio.get_running_loop().call_later(pause_s, self.tell, failover.ProbeDue())
+        self._pause = asyncio.get_running_loop().call_later(pause_s, self.tell, failover_state.ProbeDue())
 
     def _use(self, rung: RecognizerWorker | CpuStandby, level: int, reason: str) -> None:
         before = self.status.provider
@@ -422,7 +422,7 @@ class Supervisor:
             self._metrics.accelerator_load_s = asyncio.get_running_loop().time() - began_s
             self._found(self._name, usable=True)
             if self._state.phase in {Phase.STARTING, Phase.PROBING}:
-                self.tell(failover.Loaded(asyncio.get_running_loop().time()))
+                self.tell(failover_state.Loaded(asyncio.get_running_loop().time()))
             else:
                 accelerator.drop()  # something was told of it meanwhile
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.bus.interface_xml import DICTATION  # noqa: E402 - the checkout's own
-from coldvoxd.cli import desktop_entry as desktopentry  # noqa: E402
+from coldvoxd.cli import desktop_entry  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
 from tests.support.bus import BusClient, BusError  # noqa: E402
 
@@ -133,7 +133,7 @@ class Stage:
         self.environment["PATH"] += f":{HOME}/.local/bin"
         entries = self.inside(f"{HOME}/.local/share/applications")
         entries.mkdir(parents=True, exist_ok=True)
-        (entries / desktopentry.NAME).write_text(desktopentry.desktop_entry(Path(f"{HOME}/.local/bin")))
+        (entries / desktop_entry.NAME).write_text(desktop_entry.desktop_entry(Path(f"{HOME}/.local/bin")))
 
     async def type_last(self, text: str, meanwhile: Awaitable[None] | None = None) -> str:
         """`coldvox-type --last` for a text that never reached a window; what it says became of it."""

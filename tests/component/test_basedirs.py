@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.bus.connection import session_address
 from coldvoxd.cli.install_ledger import Places
 from coldvoxd.core.errors import BusUnavailable
@@ -17,7 +17,7 @@ from coldvoxd.doctor.desktop import activation_files
 from coldvoxd.models import directories as find
 from coldvoxd.models.prepared_store import forms_directory
 from coldvoxd.models.progress import progress_file
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.base_directories import ignored
 from tests.support.bus import PrivateBus
 from tests.support.daemon import daemon
@@ -26,10 +26,10 @@ from tests.support.environment import environment
 ROOT = Path(__file__).parents[2]
 HOME = Path("/home/ann")
 HOMES: list[tuple[str, Callable[[dict[str, str]], Path], str]] = [
-    ("XDG_CONFIG_HOME", basedirs.config_home, ".config"),
-    ("XDG_DATA_HOME", basedirs.data_home, ".local/share"),
-    ("XDG_CACHE_HOME", basedirs.cache_home, ".cache"),
-    ("XDG_STATE_HOME", basedirs.state_home, ".local/state"),
+    ("XDG_CONFIG_HOME", base_directories.config_home, ".config"),
+    ("XDG_DATA_HOME", base_directories.data_home, ".local/share"),
+    ("XDG_CACHE_HOME", base_directories.cache_home, ".cache"),
+    ("XDG_STATE_HOME", base_directories.state_home, ".local/state"),
 ]
 NOT_ABSOLUTE = ["", "relative", "./relative", "../relative", "~/relative", " /blank"]
 
@@ -46,29 +46,29 @@ def test_a_home_that_is_not_absolute_is_the_usual_one(
 
 
 def test_of_a_list_the_absolute_paths_count() -> None:
-    assert basedirs.data_dirs({"XDG_DATA_DIRS": "rel:/a::/b:~/c"}) == (Path("/a"), Path("/b"))
-    assert basedirs.data_dirs({"XDG_DATA_DIRS": "rel"}) == (Path("/usr/local/share"), Path("/usr/share"))
-    assert basedirs.config_dirs({"XDG_CONFIG_DIRS": "rel:/etc/ann"}) == (Path("/etc/ann"),)
-    assert basedirs.config_dirs({}) == (Path("/etc/xdg"),)
+    assert base_directories.data_dirs({"XDG_DATA_DIRS": "rel:/a::/b:~/c"}) == (Path("/a"), Path("/b"))
+    assert base_directories.data_dirs({"XDG_DATA_DIRS": "rel"}) == (Path("/usr/local/share"), Path("/usr/share"))
+    assert base_directories.config_dirs({"XDG_CONFIG_DIRS": "rel:/etc/ann"}) == (Path("/etc/ann"),)
+    assert base_directories.config_dirs({}) == (Path("/etc/xdg"),)
     assert ignored({"XDG_DATA_DIRS": "/a:rel", "XDG_CONFIG_DIRS": "/b:"}) == ("XDG_DATA_DIRS",)
 
 
 @pytest.mark.parametrize("value", NOT_ABSOLUTE)
 def test_a_runtime_directory_that_is_not_absolute_is_none(value: str) -> None:
-    assert basedirs.runtime_directory({"XDG_RUNTIME_DIR": value}) is None
+    assert base_directories.runtime_directory({"XDG_RUNTIME_DIR": value}) is None
     assert runtime_directory({"XDG_RUNTIME_DIR": value}) is None
     with environment({"XDG_RUNTIME_DIR": value}):
         assert progress_file() is None
 
 
 def test_a_home_directory_that_is_not_absolute_is_that_of_the_user_database() -> None:
-    assert basedirs.config_home({"HOME": "relative"}).is_absolute()
-    assert basedirs.config_home({}).is_absolute()
+    assert base_directories.config_home({"HOME": "relative"}).is_absolute()
+    assert base_directories.config_home({}).is_absolute()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user that the database does not know")
 def test_a_user_without_any_home_directory_is_told_to_set_one() -> None:
-    program = "import os; from coldvoxd import settings; os.setuid(54321); settings.load()"
+    program = "import os; from coldvoxd import settings; os.setuid(54321); settings_file.load()"
     shown = subprocess.run(
         [sys.executable, "-c", program],
         env={"PATH": os.environ["PATH"]},
@@ -83,7 +83,7 @@ def test_a_user_without_any_home_directory_is_told_to_set_one() -> None:
 def test_all_that_reads_them_ignores_relative_ones(tmp_path: Path) -> None:
     names = [*(name for name, _, _ in HOMES), "XDG_DATA_DIRS", "XDG_CONFIG_DIRS", "XDG_RUNTIME_DIR"]
     with environment({**dict.fromkeys(names, "relative"), "HOME": str(tmp_path)}):
-        assert settings.default_path() == tmp_path / ".config/coldvoxd/coldvoxd.toml"
+        assert settings_file.default_path() == tmp_path / ".config/coldvoxd/coldvoxd.toml"
         assert find.cache_directory() == tmp_path / ".cache/coldvoxd/models"
         assert forms_directory() == tmp_path / ".cache/coldvoxd/prepared"
         assert all(root.is_absolute() for root in find._roots())
@@ -140,13 +140,14 @@ def test_texts_are_kept_in_no_directory_that_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(
-    basedirs.usual_runtime_directory().exists(), reason="this login has a runtime directory, which a test leaves alone"
+    base_directories.usual_runtime_directory().exists(),
+    reason="this login has a runtime directory, which a test leaves alone",
 )
 @pytest.mark.parametrize("value", ["relative", ""])
 def test_texts_are_kept_in_no_relative_directory(tmp_path: Path, value: str) -> None:
     shown = type_last(tmp_path, value)
     assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (78, "", 1)
-    assert str(basedirs.usual_runtime_directory()) in shown.stderr
+    assert str(base_directories.usual_runtime_directory()) in shown.stderr
     assert ("XDG_RUNTIME_DIR is ignored" in shown.stderr) is bool(value)
     assert list(tmp_path.iterdir()) == []
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.core import spool_format as spooling
+from coldvoxd.core import spool_format
 from coldvoxd.core.channels import AUTO, Channel, parse
 from coldvoxd.core.endpointing import EndpointState, Scored
 from coldvoxd.core.framing import Reframer
@@ -317,7 +317,7 @@ def test_what_is_heard_again_is_kept_once(tmp_path: Path) -> None:
             frame = Frame(start, np.full(FRAME_SAMPLES, value, np.int16))
             spool.heard(1, Scored(start, frame.end_sample, 0.1, -60.0), frame)
     (file,) = tmp_path.glob("*.spool")
-    segment = spooling.read(file.read_bytes())
+    segment = spool_format.read(file.read_bytes())
     assert [(frame.start_sample, frame.samples[0]) for frame in segment.frames] == [(n * 512, 2) for n in range(5)]
     assert len(segment.events) == 5
     spool.close()

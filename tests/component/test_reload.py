@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from coldvoxd.core.errors import NotReady
 from coldvoxd.daemon import Daemon
@@ -53,7 +53,7 @@ def another(doc: SettingDoc, directory: Path) -> object:
         "model.provider": "cpu",
         "model.precision": "int8",
     }
-    metadata = settings._metadata(doc)
+    metadata = settings_file._metadata(doc)
     if (key := f"{doc.section}.{doc.key}") in named:
         return named[key]
     if isinstance(doc.default, bool):
@@ -68,7 +68,7 @@ def another(doc: SettingDoc, directory: Path) -> object:
 def written(values: Mapping[str, Mapping[str, object]]) -> str:
     """A settings file."""
     return "".join(
-        f"[{section}]\n" + "".join(f"{key} = {settings.toml_value(value)}\n" for key, value in table.items())
+        f"[{section}]\n" + "".join(f"{key} = {settings_file.toml_value(value)}\n" for key, value in table.items())
         for section, table in values.items()
     )
 
@@ -81,7 +81,7 @@ async def serving(bus: PrivateBus, file: Path) -> AsyncIterator[Daemon]:
     patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={bus.directory}/no-system-bus")
     patch.delenv("XDG_RUNTIME_DIR", raising=False)
     level = logging.getLogger().level
-    daemon = Daemon(settings.load(file), lambda: settings.load(file))
+    daemon = Daemon(settings_file.load(file), lambda: settings_file.load(file))
     task = asyncio.create_task(daemon.serve())
     try:
         await eventually(lambda: task.done() or daemon._recognition.status.ready, what="the model")
@@ -98,7 +98,7 @@ async def test_every_setting_is_in_force_after_a_reload(tmp_path: Path) -> None:
         file = tmp_path / "coldvoxd.toml"
         first = {"microphone": {"device": f"virtual:{bus.directory}/mic"}, "model": {"name": "mini"}}
         file.write_text(written(first))
-        docs = list(settings.describe())
+        docs = list(settings_file.describe())
         fresh: dict[str, dict[str, Any]] = {}
         for doc in docs:
             fresh.setdefault(doc.section, {})[doc.key] = another(doc, tmp_path)
@@ -231,7 +231,7 @@ async def test_settings_count_while_no_model_is_there_to_be_kept(tmp_path: Path)
         file.write_text(written({**device, "model": {"name": "nowhere"}}))
         patch = pytest.MonkeyPatch()
         patch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
-        daemon = Daemon(settings.load(file), lambda: settings.load(file))
+        daemon = Daemon(settings_file.load(file), lambda: settings_file.load(file))
         task = asyncio.create_task(daemon.serve())
         try:
             await eventually(lambda: daemon._recognition.status.degraded, what="a missing model")

@@ -6,21 +6,21 @@ import tomllib
 from pathlib import Path
 
 from coldvox_type import settings as typing_settings
-from coldvoxd.models.find import find_model
 
-from coldvoxd import settings_file as settings
-from coldvoxd.core.spooling import _Kind, _records, read
+from coldvoxd import settings_file
+from coldvoxd.core.spool_format import _Kind, _records, read
 from coldvoxd.core.values import Precision
-from coldvoxd.golden import truths as golden
-from coldvoxd.models import converted, manifest, prepared
+from coldvoxd.golden import verdict_cache
+from coldvoxd.models import manifest, precision_store, prepared_store
 from coldvoxd.models.catalog import known_models
+from coldvoxd.models.directories import find_model
 from tests.contracts.conftest import Frozen
 from tests.support.environment import environment
 from tests.support.speech import mini
 
 
 def test_every_setting_of_the_file_is_loaded(frozen: Frozen) -> None:
-    loaded = dataclasses.asdict(settings.load(frozen.directory / "coldvoxd.toml", environment={}))
+    loaded = dataclasses.asdict(settings_file.load(frozen.directory / "coldvoxd.toml", environment={}))
     written = tomllib.loads(frozen.text("coldvoxd.toml"))
     assert {section: {key: loaded[section][key] for key in keys} for section, keys in written.items()} == written
     assert {f"{section}.{key}" for section, keys in written.items() for key in keys} == {*frozen.table("settings.json")}
@@ -34,8 +34,8 @@ def test_every_setting_is_loaded_from_its_environment_variable(frozen: Frozen) -
         for section, keys in written.items()
         for key, value in keys.items()
     }
-    from_file = settings.load(frozen.directory / "coldvoxd.toml", environment={})
-    assert settings.load(Path("/dev/null"), environment=variables) == from_file
+    from_file = settings_file.load(frozen.directory / "coldvoxd.toml", environment={})
+    assert settings_file.load(Path("/dev/null"), environment=variables) == from_file
 
 
 def test_every_setting_of_coldvox_type_is_loaded(frozen: Frozen) -> None:
@@ -68,7 +68,7 @@ def test_the_manifest_of_a_fetched_model_is_read(frozen: Frozen, tmp_path: Path)
 
 def test_the_record_of_a_converted_model_is_read(frozen: Frozen, tmp_path: Path) -> None:
     written = _copied(frozen, "coldvoxd-int8.json", tmp_path)
-    found = converted.read_record(tmp_path, Precision.INT8)
+    found = precision_store.read_record(tmp_path, Precision.INT8)
     assert found is not None
     assert [dataclasses.asdict(source) for source in found] == written["sources"]
 
@@ -78,13 +78,13 @@ def test_the_manifest_of_a_prepared_model_is_read(frozen: Frozen, tmp_path: Path
     record = frozen.table("form.json")
     with environment({"XDG_CACHE_HOME": str(tmp_path)}):
         files = find_model(str(mini()), Precision.FP32)
-        directory = prepared.form_path(files)
+        directory = prepared_store.form_path(files)
         directory.mkdir(parents=True)
         for name in record["files"]:
             (directory / name).write_text(name)
-            record["files"][name] = prepared.fingerprint(directory / name)
+            record["files"][name] = prepared_store.fingerprint(directory / name)
         (directory / "form.json").write_text(json.dumps(record | {"directory": str(mini())}))
-        form = prepared.find_form(files)
+        form = prepared_store.find_form(files)
         assert form is not None
         found = {
             key: getattr(form, key)
@@ -94,7 +94,7 @@ def test_the_manifest_of_a_prepared_model_is_read(frozen: Frozen, tmp_path: Path
             "weights": form.weights.name
         }
         assert found == {key: record[key] for key in found}
-        [stored] = prepared.stored_forms()
+        [stored] = prepared_store.stored_forms()
         assert (stored.model, stored.precision, stored.provider) == (
             record["model"],
             record["precision"],
@@ -106,10 +106,10 @@ def test_the_manifest_of_a_prepared_model_is_read(frozen: Frozen, tmp_path: Path
 def test_the_record_of_the_golden_clip_is_read(frozen: Frozen, tmp_path: Path) -> None:
     with environment({"XDG_CACHE_HOME": str(tmp_path)}):
         files = find_model(str(mini()), Precision.FP32)
-        record = golden.record_path(files)
+        record = verdict_cache.record_path(files)
         record.parent.mkdir(parents=True)
         record.write_text(frozen.text("golden.json"))
-        assert golden.recorded(files) == frozen.table("golden.json")["text"] != ""
+        assert verdict_cache.recorded(files) == frozen.table("golden.json")["text"] != ""
 
 
 def test_the_spool_holds_an_utterance_that_waits_for_its_text_and_one_that_is_being_spoken(frozen: Frozen) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from coldvoxd.core import endpointing
-from coldvoxd.core import spool_format as spooling
+from coldvoxd.core import endpointing, spool_format
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.spool_format import NumberedCut, SpoolDamaged, SpooledSession
@@ -34,8 +33,8 @@ def story(*parts: tuple[int, float], seed: int = 3) -> Iterator[tuple[Scored, Fr
 
 
 def written(*parts: tuple[int, float]) -> bytes:
-    records = [spooling.heard(event, heard) for event, heard in story(*parts)]
-    return spooling.head(SESSION, EndpointState(0)) + b"".join(records)
+    records = [spool_format.heard(event, heard) for event, heard in story(*parts)]
+    return spool_format.head(SESSION, EndpointState(0)) + b"".join(records)
 
 
 def cuts_of(*parts: tuple[int, float]) -> list[Cut]:
@@ -52,9 +51,9 @@ def cuts_of(*parts: tuple[int, float]) -> list[Cut]:
 def test_a_session_is_read_back_as_it_was_written() -> None:
     state = EndpointState(512, endpointing.Phase.SPEECH, 512, 512, 1024, 512, 0, math.inf)
     cut = NumberedCut(4, 100, 900, EndReason.LENGTH, 640, 12.5)
-    parts = [spooling.head(SESSION, state, [frame(1)]), spooling.lost(Lost(3, 9)), spooling.cut(cut)]
-    parts += [spooling.attempt(4), spooling.attempt(4), spooling.settled(4)]
-    read = spooling.read(b"".join(parts))
+    parts = [spool_format.head(SESSION, state, [frame(1)]), spool_format.lost(Lost(3, 9)), spool_format.cut(cut)]
+    parts += [spool_format.attempt(4), spool_format.attempt(4), spool_format.settled(4)]
+    read = spool_format.read(b"".join(parts))
     assert (read.session, read.state, read.cuts) == (SESSION, state, [cut])
     assert (read.attempts[4], read.attempts[5], read.settled, read.events) == (2, 0, {4}, [Lost(3, 9)])
     assert read.frames[0].start_sample == FRAME_SAMPLES
@@ -73,18 +72,18 @@ def test_a_session_is_read_back_as_it_was_written() -> None:
     ],
 )
 def test_reading_cuts_where_the_endpointer_would_have(parts: tuple[tuple[int, float], ...]) -> None:
-    assert spooling.read(written(*parts)).unnumbered() == cuts_of(*parts)
+    assert spool_format.read(written(*parts)).unnumbered() == cuts_of(*parts)
 
 
 def test_what_was_cut_already_is_not_cut_again() -> None:
     parts = ((5, 0.0), (30, 0.9), (40, 0.0), (30, 0.9))
     first, second = cuts_of(*parts)
     numbered = NumberedCut(3, first.start_sample, first.end_sample, first.reason, first.speech_samples, 1.0)
-    assert spooling.read(written(*parts) + spooling.cut(numbered)).unnumbered() == [second]
+    assert spool_format.read(written(*parts) + spool_format.cut(numbered)).unnumbered() == [second]
 
 
 def test_samples_of_an_utterance_are_those_that_were_heard() -> None:
-    segment = spooling.read(written((20, 0.0), (30, 0.9)))
+    segment = spool_format.read(written((20, 0.0), (30, 0.9)))
     (cut,) = segment.unnumbered()
     utterance = segment.utterance(cut, 11)
     everything = np.concatenate([heard.samples for _, heard in story((20, 0.0), (30, 0.9))])
@@ -95,15 +94,15 @@ def test_samples_of_an_utterance_are_those_that_were_heard() -> None:
 
 def test_a_file_that_ends_anywhere_gives_what_is_whole() -> None:
     """Pins that no byte at which a crash may come makes a file unreadable once its head is there."""
-    content = written((2, 0.0), (3, 0.9)) + spooling.attempt(1)
-    head = len(spooling.head(SESSION, EndpointState(0)))
-    record = len(spooling.heard(*next(story((1, 0.9)))))
+    content = written((2, 0.0), (3, 0.9)) + spool_format.attempt(1)
+    head = len(spool_format.head(SESSION, EndpointState(0)))
+    record = len(spool_format.heard(*next(story((1, 0.9)))))
     for length in range(len(content)):
         if length < head:
             with pytest.raises(SpoolDamaged):
-                spooling.read(content[:length])
+                spool_format.read(content[:length])
         else:
-            read = spooling.read(content[:length])
+            read = spool_format.read(content[:length])
             assert len(read.frames) == min(5, (length - head) // record)
             assert read.whole_bytes == head + len(read.frames) * record
 
@@ -111,7 +110,7 @@ def test_a_file_that_ends_anywhere_gives_what_is_whole() -> None:
 def test_a_bit_that_flipped_ends_the_reading_before_it() -> None:
     content = bytearray(written((2, 0.0), (3, 0.9)))
     content[-100] ^= 1
-    assert len(spooling.read(bytes(content)).frames) == 4
+    assert len(spool_format.read(bytes(content)).frames) == 4
 
 
 @pytest.mark.parametrize(
@@ -119,16 +118,18 @@ def test_a_bit_that_flipped_ends_the_reading_before_it() -> None:
     [
         b"",
         b"garbage" * 100,
-        spooling.MAGIC,
-        spooling.MAGIC.replace(b"1", b"2") + spooling.head(SESSION, EndpointState(0))[len(spooling.MAGIC) :],
-        spooling.MAGIC + spooling.attempt(3),
-        spooling.head(SESSION, EndpointState(0)) + spooling.head(SESSION, EndpointState(0))[len(spooling.MAGIC) :],
-        spooling.head(SESSION, EndpointState(0)).replace(b"caller", b"kaller"),
+        spool_format.MAGIC,
+        spool_format.MAGIC.replace(b"1", b"2")
+        + spool_format.head(SESSION, EndpointState(0))[len(spool_format.MAGIC) :],
+        spool_format.MAGIC + spool_format.attempt(3),
+        spool_format.head(SESSION, EndpointState(0))
+        + spool_format.head(SESSION, EndpointState(0))[len(spool_format.MAGIC) :],
+        spool_format.head(SESSION, EndpointState(0)).replace(b"caller", b"kaller"),
     ],
 )
 def test_what_is_not_ours_is_refused(content: bytes) -> None:
     with pytest.raises(SpoolDamaged):
-        spooling.read(content)
+        spool_format.read(content)
 
 
 def test_a_head_whose_fields_have_changed_is_refused() -> None:
@@ -140,4 +141,4 @@ def test_a_head_whose_fields_have_changed_is_refused() -> None:
     payload = json.dumps({"session": {"id": 1}, "state": {"phase": "SILENCE", "floor_sample": 0}}).encode()
     record = struct.pack("<BII", 1, len(payload), zlib.crc32(payload)) + payload
     with pytest.raises(SpoolDamaged):
-        spooling.read(spooling.MAGIC + record)
+        spool_format.read(spool_format.MAGIC + record)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.__main__ import set_up_logging
 from coldvoxd.core.ports import Announcer
 from coldvoxd.core.values import Transcript
@@ -78,9 +78,9 @@ async def serve() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path)
     config = parser.parse_args().config
-    chosen = settings.load(config)
+    chosen = settings_file.load(config)
     set_up_logging(chosen.log.level)
-    await Broken(chosen, lambda: settings.load(config)).serve()
+    await Broken(chosen, lambda: settings_file.load(config)).serve()
 
 
 if __name__ == "__main__":

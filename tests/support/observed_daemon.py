@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.__main__ import set_up_logging
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import EndpointState
@@ -105,9 +105,9 @@ class _Observing:
 
 
 async def serve() -> None:
-    chosen = settings.load(None)
+    chosen = settings_file.load(None)
     set_up_logging(chosen.log.level)
-    await Observed(chosen, lambda: settings.load(None)).serve()
+    await Observed(chosen, lambda: settings_file.load(None)).serve()
 
 
 if __name__ == "__main__":

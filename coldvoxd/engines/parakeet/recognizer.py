@@ -22,7 +22,7 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.engines.parakeet import padding as lengths
+from coldvoxd.engines.parakeet import padding
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.cuda_options import cuda_options
 from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, open_prepared
@@ -188,7 +188,7 @@ class ParakeetRecognizer:
         # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model has always
         # seen it, masked, and the ranges of an int8 graph take it in. Convolutions at the edge see zeros without it too.
         bins, columns = features.shape
-        width = (lengths.padded(columns) if self.pads else columns) + self.masks
+        width = (padding.padded(columns) if self.pads else columns) + self.masks
         padded = np.zeros((1, bins, width), dtype=np.float32)
         padded[0, :, :columns] = features
         outputs, frames = self._encoder.run(

@@ -11,7 +11,7 @@ from coldvox_type.faults import Refused, RuntimeDirectoryUnusable, SettingsFault
 from coldvox_type.memory import Memory
 from coldvox_type.reports import Reporter
 from coldvoxd.core.errors import ColdvoxError, SettingsError
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 CONFIGURATION = 78
@@ -22,7 +22,7 @@ def main() -> int:
     arguments = command_line().parse_args()
     reporter = Reporter(as_json=arguments.json)
     try:
-        file = arguments.config or basedirs.config_home() / basedirs.APPLICATION / "type.toml"
+        file = arguments.config or base_directories.config_home() / base_directories.APPLICATION / "type.toml"
         settings.load(file)
         memory = _memory()
         if arguments.allow:
@@ -56,7 +56,9 @@ def _memory() -> Memory:
         return Memory.in_runtime_directory()
     except OSError as error:
         remedy = (
-            f" {basedirs.RUNTIME} is ignored: it is no absolute path." if basedirs.RUNTIME in basedirs.ignored() else ""
+            f" {base_directories.RUNTIME} is ignored: it is no absolute path."
+            if base_directories.RUNTIME in base_directories.ignored()
+            else ""
         )
         raise RuntimeDirectoryUnusable(f"texts can't be kept in {error.filename}: {error.strerror}.{remedy}") from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvox_type.locks import FileLock
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.private import check_private, create_private, make_private
 
 PAIRS = 256
@@ -29,9 +29,9 @@ class Memory:
     @classmethod
     def in_runtime_directory(cls) -> "Memory":
         """Of this login: in XDG_RUNTIME_DIR, or where systemd has the user's, if it is this user's alone. Raises OSError."""
-        base = basedirs.runtime_directory()
+        base = base_directories.runtime_directory()
         if base is None:
-            base = basedirs.usual_runtime_directory()
+            base = base_directories.usual_runtime_directory()
             check_private(base)
         return cls(base / "coldvox-type")
 

@@ -22,7 +22,7 @@ from coldvox_type.loans import Loan
 from coldvox_type.waiting import until
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault, PortalMissing, PortalRefused
-from coldvoxd.userdirs import base_directories as basedirs
+from coldvoxd.userdirs import base_directories
 
 REMOTE = "org.freedesktop.portal.RemoteDesktop"
 CLIPBOARD = "org.freedesktop.portal.Clipboard"
@@ -65,7 +65,7 @@ class Permission:
     @classmethod
     def kept(cls) -> "Permission":
         """In the user's state directory."""
-        permission = cls(basedirs.state_home() / basedirs.APPLICATION / "keyboard.json")
+        permission = cls(base_directories.state_home() / base_directories.APPLICATION / "keyboard.json")
         permission.read()
         return permission
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.cli import manual
 from coldvoxd.cli.arguments import command_line
 from coldvoxd.cli.completion import script_for
@@ -127,7 +127,7 @@ def test_the_manual_pages_are_sound_and_whole(tmp_path: Path) -> None:
     shown = {name: _rendered(path) for name, path in pages.items()}
     for command in COMMANDS:
         assert f"\n   {command}\n" in shown["coldvoxctl.1"], command
-    for doc in settings.describe():
+    for doc in settings_file.describe():
         assert doc.key in shown["coldvoxd.toml.5"]
         assert doc.variable in shown["coldvoxd.toml.5"]
     assert "--config FILE" in shown["coldvoxd.1"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus
@@ -37,7 +37,7 @@ async def test_the_settings_in_force_and_where_they_come_from(run: Run, file: Pa
     assert 'name = "mini"  # from the file; the default is "parakeet-tdt-0.6b-v2"' in shown.out
     assert "hangover_ms = 800  # COLDVOXD_ENDPOINT_HANGOVER_MS" in shown.out
     values = tomllib.loads(shown.out)
-    assert sum(map(len, values.values())) == len(list(settings.describe()))
+    assert sum(map(len, values.values())) == len(list(settings_file.describe()))
     [as_json] = (await run("--json", COLDVOXD_ENDPOINT_HANGOVER_MS="800")).objects
     assert as_json == {f"{section}.{key}": value for section, keys in values.items() for key, value in keys.items()}
 
@@ -54,7 +54,7 @@ async def test_one_setting(run: Run, file: Path) -> None:
 async def test_the_path_and_the_example(run: Run, file: Path) -> None:
     assert (await run("path")).out == f"{file}\n"
     example = (await run("example")).out
-    assert example == settings.example()
+    assert example == settings_file.example()
     file.write_text(re.sub(r"(?m)^#(?=\w+ = )", "", example))
     assert (await run("check")).out == f"{file} can be used\n", "every commented default is a valid line"
 

@@ -14,7 +14,7 @@ from coldvox_type.settings import Method, Selection
 
 from coldvoxd import __main__ as daemon_main
 from coldvoxd import arguments as daemon_arguments
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 from coldvoxd.bus.client import _NAMED_ERRORS
 from coldvoxd.bus.engine_calls import figures_body
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH, interface_xml
@@ -130,15 +130,15 @@ def setting_kinds() -> dict[str, dict[str, Any]]:
         f"{doc.section}.{doc.key}": {
             "type": doc.type.__name__,
             "variable": doc.variable,
-            "choices": sorted(settings._metadata(doc).get("choices", ())),
+            "choices": sorted(settings_file._metadata(doc).get("choices", ())),
         }
-        for doc in settings.describe()
+        for doc in settings_file.describe()
     }
 
 
 def setting_limits() -> dict[str, dict[str, float]]:
     """The range of each setting that has one."""
-    found = {f"{doc.section}.{doc.key}": settings._metadata(doc) for doc in settings.describe()}
+    found = {f"{doc.section}.{doc.key}": settings_file._metadata(doc) for doc in settings_file.describe()}
     return {key: {"min": of["min"], "max": of["max"]} for key, of in found.items() if "min" in of}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from coldvox_type import settings as typing_settings
 
-from coldvoxd import settings_file as settings
+from coldvoxd import settings_file
 
 OTHERS: dict[str, object] = {
     "microphone.device": "Blue Yeti",
@@ -21,17 +21,17 @@ def daemon_file() -> str:
     """coldvoxd.toml with every setting of the daemon at another value than its default."""
     lines: list[str] = []
     section = ""
-    for doc in settings.describe():
+    for doc in settings_file.describe():
         if doc.section != section:
             section = doc.section
             lines += ["", f"[{section}]"]
-        lines.append(f"{doc.key} = {settings.toml_value(_other(doc))}")
+        lines.append(f"{doc.key} = {settings_file.toml_value(_other(doc))}")
     return "\n".join(lines).lstrip() + "\n"
 
 
 def typing_file() -> str:
     """type.toml with every key, for all applications and for one of them."""
-    rule = "\n".join(f"{key} = {settings.toml_value(value)}" for key, value in _other_rule().items())
+    rule = "\n".join(f"{key} = {settings_file.toml_value(value)}" for key, value in _other_rule().items())
     return f"{rule}\n\n[applications.firefox]\n{rule}\n"
 
 
@@ -40,11 +40,11 @@ def settings_as_read(text: str) -> dict[str, Any]:
     return {f"{section}.{key}": value for section, keys in tomllib.loads(text).items() for key, value in keys.items()}
 
 
-def _other(doc: settings.SettingDoc) -> object:
+def _other(doc: settings_file.SettingDoc) -> object:
     name = f"{doc.section}.{doc.key}"
     if name in OTHERS:
         return OTHERS[name]
-    limits = settings._metadata(doc)
+    limits = settings_file._metadata(doc)
     if "choices" in limits:
         return next(choice for choice in limits["choices"] if choice != doc.default)
     if isinstance(doc.default, bool):
