@@ -19,7 +19,7 @@ from coldvoxd.native.ort import CPU
 
 log = logging.getLogger(__name__)
 
-CLIP = Path(__file__).parent / "data" / "golden" / "hello.flac"
+CLIP = Path(__file__).parents[1] / "data" / "golden" / "hello.flac"
 
 
 @cache
