@@ -16,6 +16,7 @@ from typing import Any
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
 from coldvoxd.userdirs import base_directories
+from coldvoxd.userdirs.text_files import read_text
 
 ENVIRONMENT_PREFIX = "COLDVOXD_"
 
@@ -102,7 +103,7 @@ def exists(source: Path) -> bool:
 
 def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:
     try:
-        text = source.read_text("utf-8")
+        text = read_text(source)
         tables = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as fault:
         raise SettingsError(f"{source} can't be read: {fault}") from fault

@@ -8,7 +8,7 @@ import soundfile
 
 from coldvoxd.audio import ogg, parts
 from coldvoxd.audio.decoding import SequentialSound, decoded, decoded_stream
-from coldvoxd.audio.opening import Opened, opened
+from coldvoxd.audio.opening import CONVERT, Opened, opened
 from coldvoxd.audio.parts import MOST_JUNK_BYTES, Part
 from coldvoxd.audio.reading import UNKNOWN_FRAMES, Block, Reading, Report, check_sound
 from coldvoxd.audio.signatures import Kind
@@ -46,6 +46,7 @@ class AudioFile:
         with opened(source, name) as file:
             part = parts.first_part(file.content)
             if part.kind is None and not _is_of_another_format(file):
+                _check_codec(file.content, name)
                 part = parts.part_behind_damage(file.content) or part
                 _check_head(file.content, part, name)
             rate, channels, seconds = _look_at(file, part, name)
@@ -116,6 +117,12 @@ def _is_of_another_format(file: Opened) -> bool:
             return bool(sound.format != "MP3")
     except soundfile.LibsndfileError:
         return False
+
+
+def _check_codec(content: Content, name: str) -> None:
+    """Raises FileFault for an OGG file of a codec that is not read."""
+    if codec := ogg.undecoded(content):
+        raise FileFault(f"{name} holds {codec} in OGG, which is not read (Vorbis and Opus are): {CONVERT}")
 
 
 def _check_head(content: Content, part: Part, name: str) -> None:

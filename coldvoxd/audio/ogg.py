@@ -21,6 +21,8 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 MOST_HEADER_BYTES = 1 << 20
 """Headers larger than this are not repeated after a gap."""
 OPUS_RATE = 48_000
+_OTHER_CODECS = {b"\x7fFLAC": "FLAC", b"Speex   ": "Speex", b"\x80theora": "Theora video"}
+"""By the beginning of their first packet."""
 _MOST_PAGE_BYTES = 27 + 255 + 255 * 255
 
 
@@ -48,6 +50,14 @@ def is_decoded(content: Content) -> bool:
         if _audio_rate(page.body):
             return True
     return False
+
+
+def undecoded(content: Content) -> str:
+    """The codec of a file that begins with OGG's pages, none of them Vorbis or Opus; empty for others. Raises OSError."""
+    page = next(_walk(content), None)
+    if page is None or page.after_damage or not page.flags & _FIRST or is_decoded(content):
+        return ""
+    return next((name for mark, name in _OTHER_CODECS.items() if page.body.startswith(mark)), "another codec")
 
 
 def holds_pages(content: Content, most_bytes: int) -> bool:
@@ -201,6 +211,8 @@ def _walk(content: Content) -> Generator[Page, None, int]:
         if not damaged and (behind := signatures.behind_padding(content, window.offset)) > window.offset:
             window.skip(behind - window.offset)
             continue
+        if is_finished and not damaged and mpeg.find(content, window.offset, window.offset + 1) is not None:
+            return end
         place, damaged = window.offset, True
         window.take(1)
         window.skip_to(b"OggS")

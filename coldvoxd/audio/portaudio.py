@@ -122,6 +122,9 @@ class PortAudioMicrophone:
         except OSError:
             return False
 
+    def wait_for_server(self) -> None:
+        soundserver.look()
+
     def close(self) -> None:
         with hushed():
             self._end()

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from coldvoxd.core.values import SAMPLE_RATE, Chunk
 
+LOOK_S = 0.02
+"""How often a caller that waits for the next chunk looks for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -41,6 +44,11 @@ class ChunkQueue:
         self._last_offer_s = time.monotonic()
 
     @property
+    def limit_samples(self) -> int:
+        """How many samples are held at most."""
+        return self._limit_samples
+
+    @property
     def last_offer_s(self) -> float:
         """Monotonic time of the last chunk, or of the inbox's making."""
         return self._last_offer_s
@@ -64,6 +72,22 @@ class ChunkQueue:
 
         look()
         await silent
+
+    async def until_heard(self, since_s: float, limit_s: float) -> None:
+        """Return once a chunk has come after `since_s` (monotonic), or after `limit_s` seconds. On the event loop."""
+        due_s = time.monotonic() + limit_s
+        heard = self._loop.create_future()
+
+        def look() -> None:
+            if heard.done():
+                return
+            if self._last_offer_s > since_s or time.monotonic() >= due_s:
+                heard.set_result(None)
+            else:
+                self._loop.call_later(LOOK_S, look)
+
+        look()
+        await heard
 
     def gather(self, samples: int) -> None:
         """From now on hand over only once so many have come; 0 for each chunk as it comes. On the event loop."""

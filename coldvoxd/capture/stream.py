@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from coldvoxd.capture.chunk_queue import ChunkQueue, Delivery
-from coldvoxd.capture.sample_clock import SampleClock
+from coldvoxd.capture.sample_clock import LOST_S, SampleClock
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.framing import Reframer
 from coldvoxd.core.ports import Microphone, OpenedMicrophone
@@ -28,6 +28,10 @@ OVERDUE_S = 0.3
 """Without a chunk for so long, the microphone is asked whether the stream has ended."""
 STALLED_S = 1.0
 """Without a chunk for so long, the stream counts as lost, whatever the microphone says."""
+RESUMED_S = 1.0
+"""A stream that counts as lost is reopened if it delivers nothing within this time after the sound server has answered."""
+BACKLOG_S = 0.25
+"""Time in which a stream that delivers again has delivered what was recorded meanwhile."""
 FIRST_CHUNK_S = 4.0
 """The same for the first chunk: a sound server that was idle may take 2 s to begin."""
 CALL_PATIENCE_S = 1.5
@@ -100,6 +104,8 @@ class CaptureStream:
         self._ending = False
         self._attentive = True
         self._heard = False
+        self._resumed = False
+        """The next delivery is the first after a stream that stood still."""
         self._first_chunk_s: float | None = None
         self._last_frame_s = float("-inf")
         self._last_attempt_s = float("-inf")
@@ -238,11 +244,33 @@ class CaptureStream:
             limit_s = FIRST_CHUNK_S if self._first_chunk_s is None else STALLED_S
             silent_s = time.monotonic() - max(opened_s, inbox.last_offer_s)
             if silent_s >= limit_s:
-                return f"the microphone “{self._opened.name}” delivers nothing: suspended, or the sound server hangs"
+                reason = f"the microphone “{self._opened.name}” delivers nothing: suspended, or the sound server hangs"
+                if self._first_chunk_s is None or not await self._resumes(inbox, reason):
+                    return reason
+                continue
             if not await self._call(self._microphone.is_delivering):
                 return f"the microphone “{self._opened.name}” is gone: unplugged, or the sound server has ended"
             await self._pause(min(OVERDUE_S, limit_s - silent_s))
         return ""
+
+    async def _resumes(self, inbox: ChunkQueue, reason: str) -> bool:
+        """Report the silent stream as lost, wait for the sound server, and return whether the stream then delivers again.
+
+        A server that was frozen delivers what it has recorded meanwhile, and what comes next, to a stream that stayed open.
+        What is missing nevertheless becomes a gap before that, not in the middle of the next word.
+        """
+        silent_since_s = inbox.last_offer_s
+        self._tell(CaptureState(CaptureCondition.LOST, reason=reason))
+        inbox.gather(inbox.limit_samples)
+        await self._call(self._microphone.wait_for_server)
+        await self._renewed(inbox.until_heard(silent_since_s, RESUMED_S))
+        if inbox.last_offer_s <= silent_since_s:
+            return False
+        await self._pause(BACKLOG_S)
+        self._resumed = True
+        self._pace()
+        inbox.release()
+        return True
 
     async def _renewed(self, event: Coroutine[None, None, None]) -> bool:
         """Wait for the event, or until the microphone is to be renewed; whether it is."""
@@ -302,8 +330,20 @@ class CaptureStream:
         if delivery.dropped_samples:
             log.warning("audio lost %.1f s: the daemon was too slow", delivery.dropped_samples / SAMPLE_RATE)
             self._on_item(self._reframer.skip(delivery.dropped_samples, GapReason.OVERRUN))
+        if self._resumed and delivery.chunks:
+            self._resumed = False
+            self._skip_stall(delivery)
         for chunk in delivery.chunks:
             self._take_chunk(chunk)
+
+    def _skip_stall(self, delivery: Delivery) -> None:
+        """Report what the stream did not record while it stood still."""
+        spoken_s = delivery.chunks[-1].arrived_s - self._opened.latency_s
+        held_samples = sum(len(chunk.samples) for chunk in delivery.chunks)
+        missing = self._clock.behind(spoken_s, self._reframer.next_sample + held_samples)
+        if missing > LOST_S * SAMPLE_RATE:
+            log.warning("audio lost %.1f s: the microphone skipped", missing / SAMPLE_RATE)
+            self._on_item(self._reframer.skip(missing, GapReason.STALLED))
 
     def _take_chunk(self, chunk: Chunk) -> None:
         if self._state.condition is not CaptureCondition.OPEN or self._state.microphone != self._opened.name:

@@ -102,6 +102,13 @@ class Microphone(Protocol):
         """False once the stream is known to have ended. May say True of a stream that stands still."""
         ...
 
+    def wait_for_server(self) -> None:
+        """Return once the sound server answers a request, or has ended; at once where there is no server. Never raises.
+
+        Blocks for as long as the server is frozen.
+        """
+        ...
+
     def close(self) -> None:
         """Stop; never raises. Nothing is delivered after it returns."""
         ...

@@ -20,6 +20,7 @@ from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.values import Precision
 from coldvoxd.models.published_models import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
 from coldvoxd.userdirs import base_directories
+from coldvoxd.userdirs.text_files import read_text
 
 FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -63,10 +64,10 @@ def _files() -> Iterator[Path]:
 
 
 def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:
-    if not path.is_file():
-        return
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = tomllib.loads(read_text(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise SettingsError(f"{path} can't be read: {fault}") from fault
     for name, table in tables.items():

@@ -76,6 +76,9 @@ class VirtualMicrophone:
     def is_delivering(self) -> bool:
         return self._deliver is not None
 
+    def wait_for_server(self) -> None:
+        """There is none."""
+
     def close(self) -> None:
         with self._lock:
             self._deliver = None

@@ -150,12 +150,13 @@ def test_all_of_the_sound_is_read_whatever_stands_around_it(tmp_path: Path, row:
 
 @pytest.mark.parametrize("first", KINDS)
 @pytest.mark.parametrize("second", KINDS)
-def test_files_of_any_two_kinds_that_are_joined_are_both_read(tmp_path: Path, first: str, second: str) -> None:
-    sound, reports = heard(tmp_path, file_of(first) + file_of(second, 1))
-    half = round(SECONDS * RATE)
-    check_sound(first, sound[:half], talk())
-    check_sound(second, sound[half:], talk(1))
-    assert len(sound) == 2 * half
+def test_a_file_between_two_of_any_other_kind_is_read_and_so_are_they(tmp_path: Path, first: str, second: str) -> None:
+    sound, reports = heard(tmp_path, file_of(first) + file_of(second, 1) + file_of(first, 2))
+    third = round(SECONDS * RATE)
+    check_sound(first, sound[:third], talk())
+    check_sound(second, sound[third : 2 * third], talk(1))
+    check_sound(first, sound[2 * third :], talk(2))
+    assert len(sound) == 3 * third
     assert reports == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvox_type.faults import SettingsFault
+from coldvoxd.userdirs.text_files import read_text
 
 
 class Method(StrEnum):
@@ -63,7 +64,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _T
 def load(path: Path) -> Settings:
     """What `path` says, over what is built in; SettingsFault where it makes no sense. No file is no fault."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except FileNotFoundError:
         content = {}
     except (OSError, ValueError) as error:
