@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "contrib/coldvox-type")]
+sys.path.insert(0, str(ROOT))
 
 from coldvoxd import __version__  # noqa: E402 - the checkout's own
 from tests.support.contracts import FROZEN, leftovers, names, outputs, settings  # noqa: E402

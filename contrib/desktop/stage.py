@@ -120,8 +120,9 @@ class Stage:
 
     def start_typing(self, *options: str) -> "subprocess.Popen[bytes]":
         """The checkout's coldvox-type, which puts the words where the focus is."""
-        path = ":".join((PYTHON, CHECKOUT, f"{CHECKOUT}/contrib/coldvox-type"))
-        return self.start("coldvox-type", "python3", "-B", "-m", "coldvox_type", *options, PYTHONPATH=path)
+        return self.start(
+            "coldvox-type", "python3", "-B", "-m", "coldvoxd.typist", *options, PYTHONPATH=f"{PYTHON}:{CHECKOUT}"
+        )
 
     def install_coldvoxctl(self) -> None:
         """The checkout's, with the entry that `coldvoxctl setup` puts in place."""

@@ -145,10 +145,10 @@ async def one(
 async def typist(desktop: XDesktop | SwayDesktop) -> AsyncIterator[None]:
     """coldvox-type, listening."""
     log = desktop.directory / "coldvox-type.log"
-    environment = {**desktop.environment, "PYTHONPATH": f"{ROOT / 'contrib/coldvox-type'}:{ROOT}"}
+    environment = {**desktop.environment, "PYTHONPATH": str(ROOT)}
     environment["XDG_CONFIG_HOME"] = str(desktop.directory)  # your own rules are for your own windows
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "coldvox_type"], env=environment, stderr=output)
+        process = subprocess.Popen([sys.executable, "-m", "coldvoxd.typist"], env=environment, stderr=output)
     try:
         await eventually(lambda: "ready" in log.read_text(), what="coldvox-type")
         yield

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from coldvox_type.x11 import XServer
 
+from coldvoxd.typist.x11 import XServer
 from tests.support.eventually import eventually
 from tests.support.typing_client import TypingClient
 from tests.support.windows import SwayDesktop, XDesktop

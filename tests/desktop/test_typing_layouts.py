@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
-from coldvox_type.keymap import Key
-from coldvox_type.x11 import XServer
 
+from coldvoxd.typist.keymap import Key
+from coldvoxd.typist.x11 import XServer
 from tests.support.eventually import eventually
 from tests.support.typing_client import TypingClient
 from tests.support.windows import XDesktop

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from coldvox_type.fetches import Finding, Paste, Taken, examine
 
+from coldvoxd.typist.paste_readers import Finding, Paste, Taken, examine
 from tests.support.eventually import eventually
 from tests.support.portal import PortalDesktop
 from tests.support.typing_client import TypingClient, notifications, typing_client

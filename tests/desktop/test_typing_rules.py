@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from coldvox_type.delivery import plain
-from coldvox_type.faults import SettingsFault
-from coldvox_type.memory import LONGEST, PAIRS, Memory
-from coldvox_type.rungs import LONGEST_TYPED, ways
-from coldvox_type.settings import Method, Rule, Selection, load
 
-from tests.support.typing_client import PACKAGE
+from coldvoxd.typist.delivery import plain
+from coldvoxd.typist.errors import TypeSettingsError
+from coldvoxd.typist.ledger import LONGEST, PAIRS, Ledger
+from coldvoxd.typist.methods import LONGEST_TYPED, ways
+from coldvoxd.typist.settings import Method, Rule, Selection, load
+from tests.support.typing_client import ROOT
 
 TYPED_FIRST = [Method.TYPE, Method.PASTE, Method.CLIPBOARD]
 PASTED_FIRST = [Method.PASTE, Method.CLIPBOARD]
@@ -76,11 +76,11 @@ def test_a_settings_file_named_explicitly_must_exist(tmp_path: Path, place: str,
     (tmp_path / "file").touch()
     (tmp_path / "link.toml").symlink_to("none.toml")
     environment = os.environ | {
-        "PYTHONPATH": f"{PACKAGE}:{PACKAGE.parents[1]}",
+        "PYTHONPATH": str(ROOT),
         "XDG_RUNTIME_DIR": str(tmp_path),
         "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none",
     }
-    command = [sys.executable, "-m", "coldvox_type", "--config", str(tmp_path / place)]
+    command = [sys.executable, "-m", "coldvoxd.typist", "--config", str(tmp_path / place)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert str(tmp_path / place) in ended.stderr
@@ -103,7 +103,7 @@ def test_a_settings_file_named_explicitly_must_exist(tmp_path: Path, place: str,
 def test_what_is_wrong_in_the_settings_is_named_with_its_place(tmp_path: Path, content: str, complaint: str) -> None:
     file = tmp_path / "type.toml"
     file.write_text(content)
-    with pytest.raises(SettingsFault, match=r"type\.toml") as raised:
+    with pytest.raises(TypeSettingsError, match=r"type\.toml") as raised:
         load(file)
     assert complaint in str(raised.value)
 
@@ -113,10 +113,10 @@ def test_lines_and_tabs_stay_and_what_steers_terminals_goes() -> None:
 
 
 def test_the_memory_is_bounded_and_outlives_its_process(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "memory")
+    memory = Ledger(tmp_path / "memory")
     for number in range(PAIRS + 1):
         memory.note((7, number))
-    again = Memory(tmp_path / "memory")
+    again = Ledger(tmp_path / "memory")
     assert not again.knows((7, 0))
     assert again.knows((7, 1))
     assert again.knows((7, PAIRS))
@@ -125,7 +125,7 @@ def test_the_memory_is_bounded_and_outlives_its_process(tmp_path: Path) -> None:
 
 
 def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "memory")
+    memory = Ledger(tmp_path / "memory")
     (tmp_path / "memory" / "handled").write_text("half of i")
     assert not memory.knows((1, 1))
     memory.note((1, 1))
@@ -133,7 +133,7 @@ def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
 
 
 def test_of_a_text_that_was_added_the_rest_stays_and_others_stay_too(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "memory")
+    memory = Ledger(tmp_path / "memory")
     memory.add_undelivered("One.")
     memory.add_undelivered("Two three.")
     memory.add_undelivered("Four.")
@@ -149,7 +149,7 @@ def test_of_a_text_that_was_added_the_rest_stays_and_others_stay_too(tmp_path: P
 
 
 def test_a_damaged_place_is_none(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "memory")
+    memory = Ledger(tmp_path / "memory")
     for nonsense in ("half of i", "[]"):
         (tmp_path / "memory" / "place").write_text(nonsense)
         assert memory.place() == {}

@@ -13,7 +13,7 @@ from tests.support.bus import PrivateBus, RunningService, running_service
 from tests.support.eventually import PATIENCE_S, eventually
 from tests.support.notifications import NotificationService
 
-PACKAGE = Path(__file__).parents[2] / "contrib" / "coldvox-type"
+ROOT = Path(__file__).parents[2]
 
 
 class TypingClient:
@@ -24,7 +24,7 @@ class TypingClient:
         self.environment = {
             **environment,
             "DBUS_SESSION_BUS_ADDRESS": running.bus.address,
-            "PYTHONPATH": f"{PACKAGE}:{PACKAGE.parents[1]}",
+            "PYTHONPATH": str(ROOT),
             "XDG_CONFIG_HOME": str(directory / "config"),
         }
         self.settings = directory / "config" / "coldvoxd" / "type.toml"
@@ -107,7 +107,7 @@ class TypingClient:
 
     def command(self, *arguments: str) -> list[str]:
         """Its command line."""
-        return [sys.executable, "-m", "coldvox_type", *arguments]
+        return [sys.executable, "-m", "coldvoxd.typist", *arguments]
 
 
 @asynccontextmanager

@@ -18,10 +18,10 @@ OPEN = samples()[0]
 def typing(dictation: Login) -> Iterator[Login]:
     """It listens. There is no desktop here, so its texts are kept for `--last`."""
     program = dictation.ctl.with_name("coldvox-type")
-    start = "import sys; from coldvox_type.__main__ import main; sys.exit(main())"
+    start = "import sys; from coldvoxd.typist.__main__ import main; sys.exit(main())"
     dictation.write(
         program,
-        f"#!/bin/sh\nexport PYTHONPATH='{ROOT}:{ROOT}/contrib/coldvox-type' PYTHONDONTWRITEBYTECODE=1\n"
+        f"#!/bin/sh\nexport PYTHONPATH='{ROOT}' PYTHONDONTWRITEBYTECODE=1\n"
         f'exec \'{sys.executable}\' -c "{start}" "$@"\n',
         executable=True,
     )

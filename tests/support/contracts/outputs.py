@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from coldvox_type.delivery import Outcome, Result
-from coldvox_type.reports import Reporter
-from coldvox_type.settings import Method
 from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.models.file_names import VOCABULARY
+from coldvoxd.typist.delivery import Outcome, Result
+from coldvoxd.typist.reports import Reporter
+from coldvoxd.typist.settings import Method
 from tests.support.audio import PulseServer, running
 from tests.support.bus import BusClient, PrivateBus
 from tests.support.contracts.comparison import Shape, merged, shape_of

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from coldvox_type.faults import Refused
-from coldvox_type.focus import of_server
-from coldvox_type.keymap import Keymap
-from coldvox_type.waiting import LOOK_S
-from coldvox_type.x11 import Keyboard, XServer
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.focus import of_server
+from coldvoxd.typist.keymap import Keymap
+from coldvoxd.typist.polling import LOOK_S
+from coldvoxd.typist.x11 import Keyboard, XServer
 
 HELD_LIMIT_S = 120.0
 """How long a modifier may be held. Whoever holds keys to talk holds them while the first sentences come."""

@@ -4,19 +4,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from coldvox_type import rungs
-from coldvox_type.clipboard import Clipboards
-from coldvox_type.faults import Interrupted, Refused
-from coldvox_type.fetches import Taken
-from coldvox_type.focus import UNKNOWN, Focus, focused
-from coldvox_type.held_keys import until_released
-from coldvox_type.remote import Remote
-from coldvox_type.rungs import Pasted, Target
-from coldvox_type.settings import Method, Settings
-from coldvox_type.surroundings import graphical_environment, on_wayland
+from coldvoxd.typist import methods
+from coldvoxd.typist.clipboard import Clipboards
+from coldvoxd.typist.environment import graphical_environment, on_wayland
+from coldvoxd.typist.errors import Interrupted, Refused
+from coldvoxd.typist.focus import UNKNOWN, Focus, focused
+from coldvoxd.typist.held_keys import until_released
+from coldvoxd.typist.methods import Pasted, Target
+from coldvoxd.typist.paste_readers import Taken
+from coldvoxd.typist.portal import RemoteDesktop
+from coldvoxd.typist.settings import Method, Settings
 
 _KEPT = {"\n", "\t"}
-_PASTES = {Method.PASTE: rungs.paste, Method.PORTAL: rungs.paste_by_portal}
+_PASTES = {Method.PASTE: methods.paste, Method.PORTAL: methods.paste_by_portal}
 
 Joint = Callable[[Focus], Awaitable[str]]
 """What goes before a text in this window."""
@@ -62,11 +62,11 @@ class Attempt:
         if self.pasted is None:
             return self.outcome
         verdict = await self.pasted
-        reasons = [reason for reason in (self.outcome.reason, _REASONS[verdict.taken], verdict.fault) if reason]
+        reasons = [reason for reason in (self.outcome.reason, _REASONS[verdict.taken], verdict.error) if reason]
         outcome = replace(self.outcome, reason="; ".join(reasons))
         if verdict.taken is Taken.BY_WINDOW:
             return outcome
-        in_clipboard = verdict.taken is Taken.BY_READER and not verdict.fault
+        in_clipboard = verdict.taken is Taken.BY_READER and not verdict.error
         return replace(outcome, result=Result.UNSURE, in_clipboard=in_clipboard)
 
 
@@ -83,7 +83,9 @@ def plain(text: str) -> str:
     return "".join(character for character in text if character.isprintable() or character in _KEPT)
 
 
-async def deliver(text: str, settings: Settings, remote: Remote, clipboards: Clipboards, joint: Joint) -> Attempt:
+async def deliver(
+    text: str, settings: Settings, remote: RemoteDesktop, clipboards: Clipboards, joint: Joint
+) -> Attempt:
     """Type, paste or leave `text`; never raises for what desktops do."""
     environment = await graphical_environment()
     reasons: list[str] = []
@@ -92,21 +94,21 @@ async def deliver(text: str, settings: Settings, remote: Remote, clipboards: Cli
             await until_released(environment)
         focus = await focused(environment)
         rule = settings.rule_for(focus.application)
-        methods = rungs.ways(rule, text, environment)
+        chosen = methods.ways(rule, text, environment)
         text = await joint(focus) + text
-    except Refused as fault:
-        reasons.append(str(fault))
-        focus, rule, methods = UNKNOWN, settings.rule, [Method.CLIPBOARD]
+    except Refused as error:
+        reasons.append(str(error))
+        focus, rule, chosen = UNKNOWN, settings.rule, [Method.CLIPBOARD]
     target = Target(environment, focus, rule, remote, clipboards)
-    for method in methods:
+    for method in chosen:
         try:
             outcome, pasted = await _try(method, target, text)
-        except Interrupted as fault:
-            outcome = Outcome(Result.FAILED, method, focus.application, str(fault), fault.rest)
+        except Interrupted as error:
+            outcome = Outcome(Result.FAILED, method, focus.application, str(error), error.rest)
             return Attempt(outcome, focus, environment)
-        except Refused as fault:
-            if str(fault) not in reasons:
-                reasons.append(str(fault))
+        except Refused as error:
+            if str(error) not in reasons:
+                reasons.append(str(error))
             continue
         reason = "; ".join([*reasons, outcome.reason] if outcome.reason else reasons)
         return Attempt(replace(outcome, reason=reason), focus, environment, pasted)
@@ -120,9 +122,9 @@ async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Past
     if method in _PASTES:
         return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, text)
     if method is Method.TYPE:
-        doubt = await rungs.type_text(target, text)
+        doubt = await methods.type_text(target, text)
         return Outcome(Result.UNSURE if doubt else Result.DELIVERED, method, application, doubt), None
-    await rungs.leave_in_clipboard(target, text)
+    await methods.leave_in_clipboard(target, text)
     asked = target.rule.method is Method.CLIPBOARD
     result = Result.UNSURE if asked else Result.FAILED
     reason = "it is left in the clipboard, as type.toml has it" if asked else "it is in the clipboard"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from coldvox_type.faults import Refused
+from coldvoxd.typist.errors import Refused
 
 LIMIT_S = 5.0
 PACKAGES = {

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from coldvox_type.faults import Refused
-from coldvox_type.loans import Loan
-from coldvox_type.programs import LIMIT_S, run, start
-from coldvox_type.settings import Selection
-from coldvox_type.surroundings import on_wayland
-from coldvox_type.waiting import until
+from coldvoxd.typist.clipboard_loan import Loan
+from coldvoxd.typist.environment import on_wayland
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.polling import until
+from coldvoxd.typist.programs import LIMIT_S, run, start
+from coldvoxd.typist.settings import Selection
 
 LARGEST_BYTES = 64 << 20
 ENDING_S = 0.5
@@ -75,7 +75,7 @@ class ProgramOffer:
 
     async def _read(self) -> None:
         """The programs report on standard error whenever they have handed the text out."""
-        assert self._process.stderr is not None
+        assert self._process.stderr is not None  # noqa: S101 - `start` makes pipes
         async for line in self._process.stderr:
             if self._served.search(line):
                 self.fetched_s.append(asyncio.get_running_loop().time())
@@ -150,8 +150,8 @@ async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
             listed = await run(
                 "xclip", "-o", "-selection", selection, "-t", "TARGETS", environment=environment, limit_s=1
             )
-    except Refused as fault:
-        if "not installed" in str(fault) or "display" in str(fault):
+    except Refused as error:
+        if "not installed" in str(error) or "display" in str(error):
             raise
         return Saved()  # both programs fail where there is nothing
     kinds = [kind for kind in listed.decode(errors="replace").split("\n") if kind and kind not in _ABOUT]
@@ -180,7 +180,7 @@ async def _offer(text: str, environment: Mapping[str, str], selection: Selection
         waiting = rb"Waiting for selection request number "  # the first one comes before anybody has asked
         held, served = waiting + rb"1\b", waiting + rb"(?!1\b)\d+"
     offer = ProgramOffer(process, held=re.compile(held), served=re.compile(served))
-    assert process.stdin is not None
+    assert process.stdin is not None  # noqa: S101 - `start` makes pipes
     process.stdin.write(text.encode())
     process.stdin.close()
     return offer

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from coldvox_type.faults import Refused
-from coldvox_type.focus import Focus
-from coldvox_type.memory import Memory
-from coldvox_type.surroundings import on_wayland
-from coldvox_type.sway import FocusEvents
-from coldvox_type.x11 import XServer
+from coldvoxd.typist.environment import on_wayland
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.focus import Focus
+from coldvoxd.typist.ledger import Ledger
+from coldvoxd.typist.sway import FocusEvents
+from coldvoxd.typist.x11 import XServer
 
 UNKNOWN_WINDOW_S = 120.0
 """Where the desktop does not report windows, texts of different sessions this close together are joined."""
@@ -36,8 +36,8 @@ class _Watch(Protocol):
 class Places:
     """The place behind the last text. It outlives this process; that the focus stayed is known to this process alone."""
 
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._watched: Place | None = None
         self._watch: _Watch | None = None
 
@@ -56,7 +56,7 @@ class Places:
         place = Place(focus.window, session, time.clock_gettime(time.CLOCK_BOOTTIME))
         self._watch = await _watching(focus, environment)
         self._watched = place
-        self._memory.note_place({"window": place.window, "session": place.session, "at_s": place.at_s})
+        self._ledger.note_place({"window": place.window, "session": place.session, "at_s": place.at_s})
         return place
 
     async def forget(self, place: Place | None = None) -> None:
@@ -64,7 +64,7 @@ class Places:
         if place is not None and self._known() != place:
             return
         watch, self._watch, self._watched = self._watch, None, None
-        self._memory.note_place(None)
+        self._ledger.note_place(None)
         if watch:
             await watch.close()
 
@@ -82,7 +82,7 @@ class Places:
         return bool(focus.window) or session == place.session or age_s <= UNKNOWN_WINDOW_S
 
     def _known(self) -> Place | None:
-        match self._memory.place():
+        match self._ledger.place():
             case {"window": str(window), "session": int(session), "at_s": float(at_s)}:
                 return Place(window, session, at_s)
         return None

@@ -16,12 +16,12 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvox_type.clipboard import LARGEST_BYTES
-from coldvox_type.faults import Refused
-from coldvox_type.loans import Loan
-from coldvox_type.waiting import until
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault, PortalMissing, PortalRefused
+from coldvoxd.typist.clipboard import LARGEST_BYTES
+from coldvoxd.typist.clipboard_loan import Loan
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.polling import until
 from coldvoxd.userdirs import base_directories
 
 REMOTE = "org.freedesktop.portal.RemoteDesktop"
@@ -40,7 +40,7 @@ FOCUS_RETURNS_S = 0.4
 AGAIN = "`coldvox-type --allow` asks for it again"
 
 TEXT_KINDS = ("text/plain;charset=utf-8", "text/plain", "UTF8_STRING")
-SECRET_KIND = "x-kde-passwordManagerHint"
+SECRET_KIND = "x-kde-passwordManagerHint"  # noqa: S105 - a type of content
 
 _LINES = {16: "qwertyuiop", 30: "asdfghjkl", 44: "zxcvbnm"}
 KEYCODES = {letter: first + place for first, line in _LINES.items() for place, letter in enumerate(line)} | {
@@ -88,7 +88,7 @@ class Permission:
         part.replace(self.file)
 
 
-class Remote:
+class RemoteDesktop:
     """Opens the portal's session when it is needed, and gives it back when it isn't. Event loop only."""
 
     def __init__(self, connection: Connection, lock: Path, permission: Permission | None = None) -> None:
@@ -143,16 +143,16 @@ class Remote:
         try:
             portal = await stack.enter_async_context(Portal.opened(self._connection))
             opened = await self._granted(portal, stack)
-        except BaseException as fault:
+        except BaseException as error:
             await stack.aclose()
-            if isinstance(fault, PortalMissing):
-                raise Refused("this desktop has no portal for pressing keys (RemoteDesktop)") from fault
-            if isinstance(fault, PortalRefused):
+            if isinstance(error, PortalMissing):
+                raise Refused("this desktop has no portal for pressing keys (RemoteDesktop)") from error
+            if isinstance(error, PortalRefused):
                 self._permission.keep(refused=True)
                 await asyncio.sleep(FOCUS_RETURNS_S)
-                raise Refused(f"you did not allow it to press keys; {AGAIN}") from fault
-            if isinstance(fault, PortalFault):
-                raise Refused(f"the desktop's portal failed: {fault}") from fault
+                raise Refused(f"you did not allow it to press keys; {AGAIN}") from error
+            if isinstance(error, PortalFault):
+                raise Refused(f"the desktop's portal failed: {error}") from error
             raise
         self._stack = stack
         await opened.tap("shift")  # GNOME's shell loses the first key of a session
@@ -216,8 +216,8 @@ class OpenSession:
         try:
             for code in codes:
                 await self._key(code, down=True)
-        except PortalFault as fault:
-            raise Refused(f"the desktop's portal pressed no key: {fault}") from fault
+        except PortalFault as error:
+            raise Refused(f"the desktop's portal pressed no key: {error}") from error
         finally:
             for code in reversed(codes):
                 with suppress(PortalFault):
@@ -228,9 +228,9 @@ class OpenSession:
         offer = Content(self, dict.fromkeys(TEXT_KINDS, text.encode()) | {SECRET_KIND: b"secret"})
         try:
             await self._hold(offer)
-        except PortalFault as fault:
+        except PortalFault as error:
             self.gone = True
-            raise SessionGone(f"the clipboard can't be used: {fault}") from fault
+            raise SessionGone(f"the clipboard can't be used: {error}") from error
         return offer
 
     async def put_back(self, saved: Mapping[str, bytes]) -> None:
@@ -294,8 +294,8 @@ class OpenSession:
     async def _keep(self, content: "Content") -> None:
         try:
             await self._hold(content)
-        except PortalFault as fault:
-            raise Refused(f"the desktop's portal failed: {fault}") from fault
+        except PortalFault as error:
+            raise Refused(f"the desktop's portal failed: {error}") from error
         if content.by_kind:
             await until(lambda: bool(content.fetched_s), KEPT_LIMIT_S)
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coldvox_type.faults import Refused, WindowGone
-from coldvox_type.programs import run
-from coldvox_type.surroundings import on_wayland
-from coldvox_type.x11 import INPUT_ONLY, XServer
+from coldvoxd.typist.environment import on_wayland
+from coldvoxd.typist.errors import Refused, WindowGone
+from coldvoxd.typist.programs import run
+from coldvoxd.typist.x11 import INPUT_ONLY, XServer
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from coldvox_type import chords, clipboard, x11_keys
-from coldvox_type.clipboard import Clipboards
-from coldvox_type.faults import Interrupted, Refused
-from coldvox_type.focus import Focus, focused
-from coldvox_type.loans import Press, Verdict
-from coldvox_type.programs import run
-from coldvox_type.remote import Remote, SessionGone
-from coldvox_type.settings import Method, Rule
-from coldvox_type.surroundings import on_wayland, presses_by_portal
+from coldvoxd.typist import chords, clipboard, x11_keys
+from coldvoxd.typist.clipboard import Clipboards
+from coldvoxd.typist.clipboard_loan import Press, Verdict
+from coldvoxd.typist.environment import on_wayland, presses_by_portal
+from coldvoxd.typist.errors import Interrupted, Refused
+from coldvoxd.typist.focus import Focus, focused
+from coldvoxd.typist.portal import RemoteDesktop, SessionGone
+from coldvoxd.typist.programs import run
+from coldvoxd.typist.settings import Method, Rule
 
 CHUNK = 80
 """Characters that wtype types before the focus is looked at again."""
@@ -31,7 +31,7 @@ class Target:
     environment: Mapping[str, str]
     focus: Focus
     rule: Rule
-    remote: Remote
+    remote: RemoteDesktop
     clipboards: Clipboards
 
 
@@ -91,10 +91,10 @@ async def _by_wtype(target: Target, text: str) -> str:
             raise Interrupted(x11_keys.MOVED, rest)
         try:
             await _keys(target, text[start : start + CHUNK])
-        except Refused as fault:
+        except Refused as error:
             if not start:
                 raise
-            raise Interrupted(str(fault), rest) from fault
+            raise Interrupted(str(error), rest) from error
     if not target.focus.window:
         return "this desktop does not report which window has the focus"
     return "" if await _still_there(target, "") else x11_keys.MOVED_AFTER
@@ -106,10 +106,10 @@ async def _still_there(target: Target, rest: str) -> bool:
         return True
     try:
         return (await focused(target.environment)).window == target.focus.window
-    except Refused as fault:
+    except Refused as error:
         if not rest:
             return False
-        raise Interrupted(str(fault), rest) from fault
+        raise Interrupted(str(error), rest) from error
 
 
 async def _keys(target: Target, text: str) -> None:

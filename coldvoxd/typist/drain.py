@@ -17,7 +17,7 @@ DELIVERY_S = 8.0
 ANSWER_S = 1.0
 
 
-class Leaving:
+class Drain:
     """Begun by a signal, over when the session that was active then has ended. Event loop only."""
 
     def __init__(self, daemon: DaemonClient) -> None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from coldvox_type.faults import Refused
-from coldvox_type.fetches import TAKEN_LIMIT_S, Finding, Paste, Taken, examine
-from coldvox_type.locks import FileLock
-from coldvox_type.waiting import LOOK_S, until
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.file_lock import FileLock
+from coldvoxd.typist.paste_readers import TAKEN_LIMIT_S, Finding, Paste, Taken, examine
+from coldvoxd.typist.polling import LOOK_S, until
 
 SETTLE_S = 0.1
 """Clipboard managers fetch new content at once. They get this long before the chord is pressed."""
@@ -61,7 +61,7 @@ class Verdict:
     """What became of a paste."""
 
     taken: Taken
-    fault: str = ""
+    error: str = ""
     """Why the clipboard does not hold what it held before; empty where it does."""
 
 
@@ -160,8 +160,8 @@ class Loan(Generic[S]):
         taken = self._judge(lent)
         try:
             await (self._leave(lent) if taken is Taken.BY_READER else self._give_back(lent))
-        except Refused as fault:
-            lent.verdict.set_result(Verdict(taken, f"the clipboard could not be put back: {fault}"))
+        except Refused as error:
+            lent.verdict.set_result(Verdict(taken, f"the clipboard could not be put back: {error}"))
         finally:
             if not lent.verdict.done():
                 lent.verdict.set_result(Verdict(taken))

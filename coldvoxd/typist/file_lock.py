@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from coldvox_type.waiting import until
+from coldvoxd.typist.polling import until
 
 
 class FileLock:

@@ -5,12 +5,12 @@ import asyncio
 import sys
 from pathlib import Path
 
-from coldvox_type import service, settings
-from coldvox_type.delivery import Result
-from coldvox_type.faults import Refused, RuntimeDirectoryUnusable, SettingsFault
-from coldvox_type.memory import Memory
-from coldvox_type.reports import Reporter
 from coldvoxd.core.errors import ColdvoxError, SettingsError
+from coldvoxd.typist import service, settings
+from coldvoxd.typist.delivery import Result
+from coldvoxd.typist.errors import Refused, RuntimeDirectoryUnusable, TypeSettingsError
+from coldvoxd.typist.ledger import Ledger
+from coldvoxd.typist.reports import Reporter
 from coldvoxd.userdirs import base_directories
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
@@ -24,23 +24,23 @@ def main() -> int:
     try:
         file = arguments.config or base_directories.config_home() / base_directories.APPLICATION / "type.toml"
         settings.load(file)
-        memory = _memory()
+        ledger = _ledger()
         if arguments.allow:
-            asyncio.run(service.allow(memory))
+            asyncio.run(service.allow(ledger))
             reporter.line("allowed")
             return 0
         if not arguments.last:
-            asyncio.run(service.serve(memory, file, reporter))
+            asyncio.run(service.serve(ledger, file, reporter))
             return 0
-        outcome = asyncio.run(service.deliver_last(memory, file, reporter))
-    except (SettingsFault, SettingsError) as fault:
-        reporter.line(str(fault))
+        outcome = asyncio.run(service.deliver_last(ledger, file, reporter))
+    except (TypeSettingsError, SettingsError) as error:
+        reporter.line(str(error))
         return USAGE
-    except RuntimeDirectoryUnusable as fault:
-        reporter.line(str(fault))
+    except RuntimeDirectoryUnusable as error:
+        reporter.line(str(error))
         return CONFIGURATION
-    except Refused as fault:
-        reporter.line(str(fault))
+    except Refused as error:
+        reporter.line(str(error))
         return FAILED
     except ColdvoxError as error:
         reporter.line(str(error))
@@ -51,9 +51,9 @@ def main() -> int:
     return FAILED if outcome.result is Result.FAILED else 0
 
 
-def _memory() -> Memory:
+def _ledger() -> Ledger:
     try:
-        return Memory.in_runtime_directory()
+        return Ledger.in_runtime_directory()
     except OSError as error:
         remedy = (
             f" {base_directories.RUNTIME} is ignored: it is no absolute path."

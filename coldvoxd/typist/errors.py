@@ -1,11 +1,11 @@
 """What can go wrong on the way into a window."""
 
 
-class TypingFault(Exception):
+class TypingError(Exception):
     """Text did not get where it was to go; the message says why, in words for a notification."""
 
 
-class Refused(TypingFault):
+class Refused(TypingError):
     """Nothing of the text has arrived: another way may be tried."""
 
 
@@ -13,7 +13,7 @@ class WindowGone(Refused):
     """The window of the request no longer exists."""
 
 
-class Interrupted(TypingFault):
+class Interrupted(TypingError):
     """A part of the text has arrived, so no other way is tried: it would come twice."""
 
     def __init__(self, reason: str, rest: str) -> None:
@@ -22,9 +22,9 @@ class Interrupted(TypingFault):
         """What has not arrived."""
 
 
-class SettingsFault(TypingFault):
+class TypeSettingsError(TypingError):
     """The settings can't be used; the message names the file and the key."""
 
 
-class RuntimeDirectoryUnusable(TypingFault):
+class RuntimeDirectoryUnusable(TypingError):
     """There is no place for texts that no other user can read; the message names it and says why."""

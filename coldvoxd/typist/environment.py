@@ -3,8 +3,8 @@
 import os
 from collections.abc import Mapping
 
-from coldvox_type.faults import Refused
-from coldvox_type.programs import run
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.programs import run
 
 NAMES = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "SWAYSOCK", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from coldvox_type.faults import Refused, WindowGone
-from coldvox_type.keymap import ALT, CAPS_LOCK, CONTROL, SUPER, Key, Keymap
-from coldvox_type.x11_socket import open_display
+from coldvoxd.typist.errors import Refused, WindowGone
+from coldvoxd.typist.keymap import ALT, CAPS_LOCK, CONTROL, SUPER, Key, Keymap
+from coldvoxd.typist.x11_socket import open_display
 
 LIMIT_S = 5.0
 MODIFIERS = ("Shift", "Caps Lock", "Ctrl", "Alt", "Num Lock", "Mod3", "Super", "AltGr")

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from coldvox_type.faults import Refused
-from coldvox_type.held_keys import Ready, ready_in
-from coldvox_type.keymap import ALT, CONTROL, LEVEL3, SHIFT, SUPER, Key, Stroke
-from coldvox_type.loans import Press
-from coldvox_type.programs import run
-from coldvox_type.remote import KEYCODES
-from coldvox_type.x11 import XServer
+from coldvoxd.typist.clipboard_loan import Press
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.held_keys import Ready, ready_in
+from coldvoxd.typist.keymap import ALT, CONTROL, LEVEL3, SHIFT, SUPER, Key, Stroke
+from coldvoxd.typist.portal import KEYCODES
+from coldvoxd.typist.programs import run
+from coldvoxd.typist.x11 import XServer
 
 MEANING_S = 0.6
 """Shortest time in seconds that a temporary key mapping stays: a window looks up a key when it handles its event."""

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 
-from coldvox_type.faults import Interrupted, Refused
-from coldvox_type.held_keys import Ready, ready, ready_in
-from coldvox_type.keymap import Keymap, Stroke
-from coldvox_type.x11 import XServer
+from coldvoxd.typist.errors import Interrupted, Refused
+from coldvoxd.typist.held_keys import Ready, ready, ready_in
+from coldvoxd.typist.keymap import Keymap, Stroke
+from coldvoxd.typist.x11 import XServer
 
 MOVED = "another window got the focus in the middle of it"
 MOVED_AFTER = "the focus moved at the end of it"
@@ -29,10 +29,10 @@ async def type_keys(text: str, environment: Mapping[str, str], delay_ms: int, wi
         for place, character in enumerate(text):
             try:
                 stroke, now = await _next_stroke(server, character)
-            except Refused as fault:
+            except Refused as error:
                 if not place:
                     raise
-                raise Interrupted(str(fault), text[place - server.missed_last_tap :]) from fault
+                raise Interrupted(str(error), text[place - server.missed_last_tap :]) from error
             server.tap(*stroke)
             # A window looks up keys when it handles them: earlier keys may be read with the new map.
             doubt = doubt or ("" if _means_the_same(text, first, now.keymap) else _LAYOUT_CHANGED)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 
-from coldvox_type.delivery import Outcome
+from coldvoxd.typist.delivery import Outcome
 
 
 class Reporter:

@@ -25,7 +25,7 @@ def _parsed(display: str) -> tuple[str, int]:
 async def _connected(host: str, number: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     if host:
         return await asyncio.open_connection(host, 6000 + number)
-    path = f"/tmp/.X11-unix/X{number}"
+    path = f"/tmp/.X11-unix/X{number}"  # noqa: S108 - where X servers listen
     try:
         return await asyncio.open_unix_connection(path)
     except OSError:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from coldvox_type.faults import SettingsFault
+from coldvoxd.typist.errors import TypeSettingsError
 
 
 class Method(StrEnum):
@@ -61,21 +61,21 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _T
 
 
 def load(path: Path) -> Settings:
-    """What `path` says, over what is built in; SettingsFault where it makes no sense. No file is no fault."""
+    """What `path` says, over what is built in; TypeSettingsError where it makes no sense. No file is no error."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         content = {}
     except (OSError, ValueError) as error:
-        raise SettingsFault(f"{path}: {error}") from error
+        raise TypeSettingsError(f"{path}: {error}") from error
     own = content.pop("applications", {})
     rule = _rule(content, Rule(), str(path))
     if not isinstance(own, dict):
-        raise SettingsFault(f"{path}: applications must be tables, as in [applications.firefox]")
+        raise TypeSettingsError(f"{path}: applications must be tables, as in [applications.firefox]")
     applications = {name: _rule(changes, rule, "") for name, changes in BUILT_IN.items()}
     for name, changes in own.items():
         if not isinstance(changes, dict):
-            raise SettingsFault(f"{path}: applications.{name} must be a table, as in [applications.{name}]")
+            raise TypeSettingsError(f"{path}: applications.{name} must be a table, as in [applications.{name}]")
         before = applications.get(name.lower(), rule)
         applications[name.lower()] = _rule(changes, before, f"{path}: applications.{name}")
     return Settings(rule, applications)
@@ -86,7 +86,7 @@ def _rule(changes: Mapping[str, Any], before: Rule, place: str) -> Rule:
     made: dict[str, Any] = {}
     for key, value in changes.items():
         if key not in known:
-            raise SettingsFault(f"{place}: {key} is not known; there are {', '.join(sorted(known))}")
+            raise TypeSettingsError(f"{place}: {key} is not known; there are {', '.join(sorted(known))}")
         made[key] = _value(key, value, place)
     return replace(before, **made)
 
@@ -94,14 +94,14 @@ def _rule(changes: Mapping[str, Any], before: Rule, place: str) -> Rule:
 def _value(key: str, value: Any, place: str) -> Any:
     if key == "delay_ms":
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-            raise SettingsFault(f"{place}: delay_ms must be a whole number from 0 to 1000, not {value!r}")
+            raise TypeSettingsError(f"{place}: delay_ms must be a whole number from 0 to 1000, not {value!r}")
         return value
     if not isinstance(value, str) or not value:
-        raise SettingsFault(f"{place}: {key} must be a word in quotes, not {value!r}")
+        raise TypeSettingsError(f"{place}: {key} must be a word in quotes, not {value!r}")
     choices: Mapping[str, type[StrEnum]] = {"method": Method, "selection": Selection}
     if key not in choices:
         return value
     try:
         return choices[key](value)
     except ValueError:
-        raise SettingsFault(f"{place}: {key} must be one of {', '.join(choices[key])}, not {value!r}") from None
+        raise TypeSettingsError(f"{place}: {key} must be one of {', '.join(choices[key])}, not {value!r}") from None

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from coldvox_type.faults import Refused
+from coldvoxd.typist.errors import Refused
 
 LIMIT_S = 5.0
 _MAGIC = b"i3-ipc"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from coldvox_type.locks import FileLock
+from coldvoxd.typist.file_lock import FileLock
 from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.private import check_private, create_private, make_private
 
@@ -18,7 +18,7 @@ LONGEST = 100_000
 Pair = tuple[int, int]
 
 
-class Memory:
+class Ledger:
     """Files that only this user can read, in the runtime directory, which ends with the login."""
 
     def __init__(self, directory: Path) -> None:
@@ -27,7 +27,7 @@ class Memory:
         make_private(directory)
 
     @classmethod
-    def in_runtime_directory(cls) -> "Memory":
+    def in_runtime_directory(cls) -> "Ledger":
         """Of this login: in XDG_RUNTIME_DIR, or where systemd has the user's, if it is this user's alone. Raises OSError."""
         base = base_directories.runtime_directory()
         if base is None:
