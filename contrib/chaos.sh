@@ -33,8 +33,8 @@ for argument; do
     esac
 done
 
-# shellcheck source=contrib/setup.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=contrib/dev/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
 set_up test
 ((EUID == 0)) || {
     tell "the chaos run mounts a small file system, which needs root"

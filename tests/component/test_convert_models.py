@@ -47,7 +47,7 @@ def test_what_is_made_is_whole_and_known_and_hears_what_fp32_hears(model: ModelF
 
 @pytest.mark.heavy
 def test_fp16_has_the_tokens_of_fp32_and_int8_nearly(model: ModelFiles) -> None:
-    """On every sixth of the 216 clips: contrib/precision.py counts them all."""
+    """On every sixth of the 216 clips: contrib/bench/precision.py counts them all."""
     clips = [wave for _, wave in variations()][::6]
     tokens = {}
     for precision in Precision:

@@ -1,4 +1,4 @@
-"""The lanes of tests (contrib/lanes.md): who runs what, what is recorded and printed, and which run gets a second try."""
+"""The lanes of tests (contrib/dev/lanes.md): who runs what, what is recorded and printed, and which run gets a second try."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def run(tmp_path: Path) -> Run:
 def lanes(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command, *rest = arguments
     return subprocess.run(
-        [sys.executable, ROOT / "contrib/lanes.py", command, tmp_path / "record.json", *rest],
+        [sys.executable, ROOT / "contrib/dev/lanes.py", command, tmp_path / "record.json", *rest],
         capture_output=True,
         text=True,
         check=False,

@@ -12,7 +12,7 @@ from tests.support.speech import manifest, mini, samples
 
 
 def test_the_manifest_names_every_weight_with_its_checksum() -> None:
-    """Otherwise run contrib/make-manifest.py."""
+    """Otherwise run contrib/training/make_manifest.py."""
     files = [path for path in mini().iterdir() if path.suffix in {".onnx", ".data"}]
     files += [mini() / "vocab.txt", mini() / "config.json"]
     assert manifest()["sha256"] == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -35,7 +35,7 @@ async def upower(bus: PrivateBus, *, on_battery: bool) -> AsyncIterator[BusClien
         async with BusClient(bus.address) as client:
 
             async def answers() -> bool:
-                assert process.poll() is None, "python3-dbusmock is not installed: contrib/setup.sh does that"
+                assert process.poll() is None, "python3-dbusmock is not installed: contrib/dev/setup.sh does that"
                 try:
                     await plug(client, on_battery=on_battery, add=True)
                 except BusError:

@@ -14,7 +14,7 @@ from tests.support.eventually import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "tests/desktop"
-EXTENSION = ROOT / "contrib/gnome-shell/coldvoxd@coldvox.org"
+EXTENSION = ROOT / "contrib/desktop/gnome-shell/coldvoxd@coldvox.org"
 
 needs_gjs = pytest.mark.programs("gjs")
 

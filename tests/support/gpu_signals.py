@@ -40,7 +40,7 @@ cool_down_s = 0.0
 
 @dataclass(frozen=True, slots=True)
 class GpuSignal:
-    """A change of the card, as keys of contrib/virtual-nvml.c."""
+    """A change of the card, as keys of tests/support/virtual_nvml.c."""
 
     name: str
     code: str

@@ -117,7 +117,7 @@ class Login(UserManager):
 
     @property
     def install_script(self) -> Path:
-        return ROOT / "contrib/install-units.sh"
+        return ROOT / "contrib/dev/install-units.sh"
 
     def start(self) -> None:
         """As the README says; returns once READY, and the model has been loaded."""

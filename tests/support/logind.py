@@ -80,7 +80,7 @@ async def logind(bus: PrivateBus, runner: Sequence[str] = ()) -> AsyncIterator[L
             here = Logind(client, process)
 
             async def answers() -> bool:
-                assert process.poll() is None, "python3-dbusmock is not installed: contrib/setup.sh does that"
+                assert process.poll() is None, "python3-dbusmock is not installed: contrib/dev/setup.sh does that"
                 try:
                     await here.inhibitors()
                 except BusError:

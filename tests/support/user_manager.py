@@ -257,7 +257,7 @@ def install_daemon(manager: UserManager, settings: str = "") -> None:
     let_units_see_checkout(manager)
     if settings:
         manager.write(".config/coldvoxd/coldvoxd.toml", settings)
-    manager.run(ROOT / "contrib/install-units.sh")
+    manager.run(ROOT / "contrib/dev/install-units.sh")
 
 
 def let_units_see_checkout(manager: UserManager) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-SOURCE = Path(__file__).parents[2] / "contrib/virtual-nvml.c"
+SOURCE = Path(__file__).parents[2] / "tests/support/virtual_nvml.c"
 NAME = "libnvidia-ml.so.1"
 
 
@@ -49,7 +49,7 @@ class VirtualCard:
         return {"LD_LIBRARY_PATH": places, "VIRTUAL_NVML": str(self._state)}
 
     def be(self, **changes: object) -> None:
-        """Change keys of contrib/virtual-nvml.c; None takes one away."""
+        """Change keys of tests/support/virtual_nvml.c; None takes one away."""
         for key, value in changes.items():
             if value is None:
                 self._keys.pop(key, None)

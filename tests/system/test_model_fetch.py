@@ -170,4 +170,4 @@ def test_without_the_unit_the_command_to_type_is_told(newcomer: Login, hub: Loop
     newcomer.systemctl("start", UNIT)
     eventually_blocking(lambda: "could not be fetched by itself" in last_error(newcomer), what="the reason")
     assert f"coldvoxctl model pull {MODEL}" in refusal(newcomer)
-    newcomer.run(ROOT / "contrib/install-units.sh")
+    newcomer.run(ROOT / "contrib/dev/install-units.sh")

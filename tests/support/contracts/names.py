@@ -148,8 +148,8 @@ def typing_settings() -> dict[str, list[str]]:
 
 def installed() -> dict[str, Any]:
     """Names by which desktops, systemd and the bus know the parts."""
-    extension = next((ROOT / "contrib/gnome-shell").glob("*/metadata.json"))
-    widget = next((ROOT / "contrib/plasma").glob("*/metadata.json"))
+    extension = next((ROOT / "contrib/desktop/gnome-shell").glob("*/metadata.json"))
+    widget = next((ROOT / "contrib/desktop/plasma").glob("*/metadata.json"))
     return {
         "units": sorted(units()),
         "activation": ACTIVATION,
