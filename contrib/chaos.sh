@@ -1,5 +1,5 @@
 #!/bin/bash
-# Random faults of everything around the daemon, from a seed. Sets up, then runs tests/support/chaos.
+# Random faults of everything around the daemon, from a seed. Sets up, then runs tests/support/faults/chaos.
 set -euo pipefail
 
 usage() {
@@ -45,4 +45,4 @@ set_up test
     exit 69
 }
 cd "$root"
-exec "$venv/bin/python" -m tests.support.chaos.run "$@"
+exec "$venv/bin/python" -m tests.support.faults.chaos.run "$@"

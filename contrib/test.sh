@@ -44,7 +44,7 @@ cd "$root"
 export PATH=$venv/bin:$PATH
 export ORT_DISABLE_TELEMETRY=1 # for those that load ONNX Runtime past coldvoxd.native.ort, such as the peer library
 
-# How long the tests' sound server is gone or frozen; see tests/support/login.py.
+# How long the tests' sound server is gone or frozen; see tests/support/login/login.py.
 [[ $level == system ]] && export COLDVOX_TEST_FAULT_S=${COLDVOX_TEST_FAULT_S:-60}
 
 record=$work/lane-$lane.json   # of the tests

@@ -15,8 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.login import UNIT, Login, login  # noqa: E402 - the checkout's own
-from tests.support.user_manager import why_not  # noqa: E402
+from tests.support.login.login import UNIT, Login, login  # noqa: E402 - the checkout's own
+from tests.support.login.user_manager import why_not  # noqa: E402
 
 
 def main() -> int:

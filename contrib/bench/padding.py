@@ -30,7 +30,7 @@ from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision  # noqa: 
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - the checkout's own
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.vad.silero import SileroDetector  # noqa: E402
-from tests.support.speech import samples, variations  # noqa: E402
+from tests.support.sound.speech import samples, variations  # noqa: E402
 
 LEADS_MS = (320, 192, 96, 32)
 TAILS_MS = (320, 160, 128, 96, 64, 32, 0)

@@ -30,7 +30,7 @@ from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.models.precision_build import convert
 from coldvoxd.models.precision_store import files_of, find_converted
-from tests.support.speech import variations
+from tests.support.sound.speech import variations
 
 HEAD = (
     "| model | precision | files | load | memory, loaded | memory, most | tokens as in fp32 | encoder differs by |\n"

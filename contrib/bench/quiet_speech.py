@@ -12,7 +12,7 @@ with an index beside it in TSV (digit, take, start_sample, samples). No constant
 Prints Markdown: word errors in percent of the recognizer alone, which is given the whole recording; of files; and of the microphone's
 path, where the recording is heard in the virtual microphone's quiet room. "Before" is the voice activity model without leveling. Errors
 are counted against the recognizer's text of the recording as it is. Then false alarms an hour on noise made from a seed
-(`tests/support/noise.py`): utterances that dictation would have begun, and frames in which a file would have had speech.
+(`tests/support/sound/noise.py`): utterances that dictation would have begun, and frames in which a file would have had speech.
 
 With `--played N`, N recordings at each level are also played to real daemons in real time, one with the virtual microphone and one on a
 private PulseAudio. Texts are never printed.
@@ -50,11 +50,11 @@ from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.vad.silero import SileroDetector  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
 from coldvoxd.virtual.sound import SILENCE  # noqa: E402
-from tests.support import audio  # noqa: E402
-from tests.support.bus import BusClient, PrivateBus  # noqa: E402
-from tests.support.daemon import daemon  # noqa: E402
-from tests.support.dictating import dictating  # noqa: E402
-from tests.support.noise import set_of  # noqa: E402
+from tests.support.bus.private_bus import BusClient, PrivateBus  # noqa: E402
+from tests.support.daemon.dictating import dictating  # noqa: E402
+from tests.support.daemon.process import daemon  # noqa: E402
+from tests.support.sound import servers  # noqa: E402
+from tests.support.sound.noise import set_of  # noqa: E402
 
 PEAKS_DBFS = (-20, -30, -40, -46, -51, -56)
 BEFORE_S, AFTER_S = 1.5, 1.0
@@ -215,7 +215,7 @@ async def _by_virtual_microphone(files: list[Path]) -> list[str]:
 
 async def _by_pulse(files: list[Path]) -> list[str]:
     texts: list[str] = []
-    with audio.running() as server:
+    with servers.running() as server:
         async with dictating(server) as running:
             for file in files:
                 async with _session(running.client, texts):

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.virtual.client import command  # noqa: E402 - the checkout's own
-from tests.support.audio import PipeWireServer, PulseServer, SoundServer  # noqa: E402
+from tests.support.sound.servers import PipeWireServer, PulseServer, SoundServer  # noqa: E402
 
 BIN = Path(sys.executable).parent
 MINI = ROOT / "coldvoxd/data/mini"

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from coldvoxd import __version__  # noqa: E402 - the checkout's own
 from tests.support.contracts import FROZEN, leftovers, names, outputs, settings  # noqa: E402
-from tests.support.hub import CATALOG  # noqa: E402
+from tests.support.models.hub import CATALOG  # noqa: E402
 
 TABLES: dict[str, Callable[[], Any]] = {
     "bus.json": names.bus,

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.audio import PipeWireServer, PulseServer
-from tests.support.audio_faults import FAULTS, Outcome, begin_without_server, suffer
+from tests.support.faults.audio import FAULTS, Outcome, begin_without_server, suffer
+from tests.support.sound.servers import PipeWireServer, PulseServer
 
 KINDS = {"pulseaudio": PulseServer, "pipewire": PipeWireServer}
 HEAD = (

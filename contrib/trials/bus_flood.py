@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE  # noqa: E402 - the checkout's own
-from tests.support import broker  # noqa: E402
-from tests.support.bus import BROKER, DAEMON, BusClient, PrivateBus  # noqa: E402
-from tests.support.daemon import daemon  # noqa: E402
-from tests.support.raw import BUS, NO_REPLY, RawClient, message, text  # noqa: E402
+from tests.support.bus import broker  # noqa: E402
+from tests.support.bus.private_bus import BROKER, DAEMON, BusClient, PrivateBus  # noqa: E402
+from tests.support.bus.raw import BUS, NO_REPLY, RawClient, message, text  # noqa: E402
+from tests.support.daemon.process import daemon  # noqa: E402
 
 FLOOD_S = 5.0
 ANSWER_LIMIT_S = 30.0

@@ -25,9 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core.values import SessionOptions  # noqa: E402 - the checkout's own
-from tests.support.eventually import eventually  # noqa: E402
-from tests.support.typing_client import TypingClient, typing_client  # noqa: E402
-from tests.support.windows import (  # noqa: E402
+from tests.support.desktop.typing_client import TypingClient, typing_client  # noqa: E402
+from tests.support.desktop.windows import (  # noqa: E402
     SWAY_PROGRAMS,
     X11_PROGRAMS,
     SwayDesktop,
@@ -36,6 +35,7 @@ from tests.support.windows import (  # noqa: E402
     sway,
     x11,
 )
+from tests.support.eventually import eventually  # noqa: E402
 
 BUSY_MS, PERIOD_MS = 250, 300
 OLD = "the old clipboard"

@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.fault_rows import Row, rows  # noqa: E402 - the checkout's own
-from tests.support.fault_stage import Outcome, play  # noqa: E402
+from tests.support.faults.matrix_rows import Row, rows  # noqa: E402 - the checkout's own
+from tests.support.faults.matrix_stage import Outcome, play  # noqa: E402
 
 RATIO_GOAL = 1.3
 PLAYS = 3

@@ -3,7 +3,7 @@
 
 contrib/trials/gpu_table.py [--json] [--look SECONDS]
 
-The signals come from the stand-in for NVIDIA's library (tests/support/virtual_nvml.c, compiled with gcc), the accelerator is
+The signals come from the stand-in for NVIDIA's library (tests/support/gpu/virtual_nvml.c, compiled with gcc), the accelerator is
 the shipped one: this shows reactions, not CUDA. Needs the tests' environment (contrib/test.sh sets it up). Exit code 1
 where a signal had another consequence than it should.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.gpu_signals import SIGNALS, GpuSignal, Seen, play
+from tests.support.gpu.signals import SIGNALS, GpuSignal, Seen, play
 
 HEAD = ("signal", "`Degraded`", "recognition on", "told after", "way back", "back after")
 

@@ -4,7 +4,7 @@
 contrib/trials/hub_table.py           a Markdown table: the fault, the last words on the way, the outcome, bytes fetched twice
 contrib/trials/hub_table.py --json    one JSON object a line for each fault
 
-The hub is the tests' (tests/support/hub.py), the client is huggingface_hub, the files are the bundled model's (9.9 MB).
+The hub is the tests' (tests/support/models/hub.py), the client is huggingface_hub, the files are the bundled model's (9.9 MB).
 Exit code 1 where a fetch ended otherwise than it should.
 """
 
@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.hub import (  # noqa: E402 - the checkout's own
+from tests.support.models.hub import (  # noqa: E402 - the checkout's own
     FP32,
     MODEL,
     Corrupt,

@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.inside import trial  # noqa: E402 - the checkout's own
-from tests.support.user_manager import why_not  # noqa: E402
+from tests.support.login.inside import trial  # noqa: E402 - the checkout's own
+from tests.support.login.user_manager import why_not  # noqa: E402
 
 TIMES = {"crashing": 100, "renewing": 50}
 PATIENCE_S = 60.0

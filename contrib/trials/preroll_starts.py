@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core.values import SAMPLE_RATE  # noqa: E402 - the checkout's own
-from tests.support.audio import running  # noqa: E402
-from tests.support.preroll import BEFORE_S, DURING_S, Company, Starts, speaking, start_in_mid_speech  # noqa: E402
+from tests.support.daemon.preroll import BEFORE_S, DURING_S, Company, Starts, speaking, start_in_mid_speech  # noqa: E402
+from tests.support.sound.servers import running  # noqa: E402
 
 SHARE_RECOGNIZED = 0.25
 """Recognizing all of it would take more than a small machine has; the audio of the others is compared all the same."""

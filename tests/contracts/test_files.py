@@ -15,7 +15,7 @@ from coldvoxd.models.directories import find_model
 from coldvoxd.typist import settings as typing_settings
 from tests.contracts.conftest import Frozen
 from tests.support.environment import environment
-from tests.support.speech import mini
+from tests.support.sound.speech import mini
 
 
 def test_every_setting_of_the_file_is_loaded(frozen: Frozen) -> None:

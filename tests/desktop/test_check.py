@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.windows import SWAY_PROGRAMS, X11_PROGRAMS
+from tests.support.desktop.windows import SWAY_PROGRAMS, X11_PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gjs import EXTENSION, ROOT, needs_gjs, presented
+from tests.support.desktop.gjs import EXTENSION, ROOT, needs_gjs, presented
 
 PRESENTATION = EXTENSION / "presentation.js"
 WIDGET = ROOT / "contrib/desktop/plasma/org.coldvox.dictation"

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.eventually import eventually_blocking
-from tests.support.hub import CATALOG, MODEL, Corrupt, LoopbackHub, Stall, Status, unreachable_address
-from tests.support.login import UNIT, Login, login, samples
-from tests.support.user_manager import ROOT
+from tests.support.login.login import UNIT, Login, login, samples
+from tests.support.login.user_manager import ROOT
+from tests.support.models.hub import CATALOG, MODEL, Corrupt, LoopbackHub, Stall, Status, unreachable_address
 
 OPEN = samples()[0]
 FETCH = "coldvoxd-model.service"

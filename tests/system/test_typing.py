@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.eventually import eventually_blocking
-from tests.support.login import UNIT, Login, samples
-from tests.support.user_manager import ROOT, wait_until_active
+from tests.support.login.login import UNIT, Login, samples
+from tests.support.login.user_manager import ROOT, wait_until_active
 
 TYPING = "coldvox-type.service"
 OPEN = samples()[0]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.user_manager import ROOT, UserManager, install_daemon, user_manager
+from tests.support.login.user_manager import ROOT, UserManager, install_daemon, user_manager
 
 UNIT = "coldvoxd.service"
 FETCH = "coldvoxd-model.service"

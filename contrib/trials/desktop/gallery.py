@@ -11,7 +11,7 @@ from plasma import Plasma
 from stage import CHECKOUT, ROOT, RUNTIME, SAMPLES, Stage, StageError, settled, until
 
 from coldvoxd.bus.interface_xml import ENGINE
-from tests.support.audio import SoundServer, running
+from tests.support.sound.servers import SoundServer, running
 
 GALLERY = ROOT / "contrib/desktop/gallery"
 SIZE = (800, 560)

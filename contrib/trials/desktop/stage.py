@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 from coldvoxd.bus.interface_xml import DICTATION  # noqa: E402 - the checkout's own
 from coldvoxd.cli import desktop_entry  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
-from tests.support.bus import BusClient, BusError  # noqa: E402
+from tests.support.bus.private_bus import BusClient, BusError  # noqa: E402
 
 PATIENCE_S = 90.0
 """For a desktop's start on a busy machine."""

@@ -22,11 +22,9 @@ sys.path.insert(0, str(ROOT))
 from coldvoxd.bus.interface_xml import DICTATION  # noqa: E402 - the checkout's own
 from coldvoxd.core.values import State  # noqa: E402
 from coldvoxd.virtual.client import command  # noqa: E402
-from tests.support.bus import BusClient, PrivateBus  # noqa: E402
-from tests.support.daemon import RunningDaemon, daemon  # noqa: E402
-from tests.support.eventually import eventually  # noqa: E402
-from tests.support.speech import Sample, samples  # noqa: E402
-from tests.support.windows import (  # noqa: E402
+from tests.support.bus.private_bus import BusClient, PrivateBus  # noqa: E402
+from tests.support.daemon.process import RunningDaemon, daemon  # noqa: E402
+from tests.support.desktop.windows import (  # noqa: E402
     SWAY_PROGRAMS,
     X11_PROGRAMS,
     SwayDesktop,
@@ -36,6 +34,8 @@ from tests.support.windows import (  # noqa: E402
     sway,
     x11,
 )
+from tests.support.eventually import eventually  # noqa: E402
+from tests.support.sound.speech import Sample, samples  # noqa: E402
 
 CTL = Path(sys.executable).with_name("coldvoxctl")
 SENTENCES = 3
