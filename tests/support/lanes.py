@@ -1,4 +1,4 @@
-"""Which lane runs which test, how long each may take, and a record of the run. A pytest plugin: see contrib/lanes.md."""
+"""Which lane runs which test, how long each may take, and a record of the run. A pytest plugin: see contrib/dev/lanes.md."""
 
 import faulthandler
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.windows import lacking
+from tests.support.desktop.windows import lacking
 
 IN_CI = ("heavy", "system", "pipewire", "programs")
 """Markers of tests that the plain lane leaves to the CI lane. A test counts under the first that it has."""
