@@ -65,7 +65,9 @@ def load(path: Path) -> Settings:
     """What `path` says, over what is built in; SettingsFault where it makes no sense. No file is no fault."""
     try:
         content = tomllib.loads(read_text(path))
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise SettingsFault(f"{path}: {error}") from error
         content = {}
     except (OSError, ValueError) as error:
         raise SettingsFault(f"{path}: {error}") from error
