@@ -92,13 +92,16 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
 
 
 def exists(source: Path) -> bool:
-    """Whether there is a settings file. Raises SettingsError where that can't be found out."""
+    """Whether there is a settings file, or a link that should lead to one. Raises SettingsError where that can't be found out."""
     try:
-        return source.exists()
+        source.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as fault:
         raise SettingsError(
             f"{source} can't be read: {fault.strerror}. Check the permissions of its directory."
         ) from fault
+    return True
 
 
 def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:

@@ -66,7 +66,9 @@ def _files() -> Iterator[Path]:
 def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:
     try:
         tables = tomllib.loads(read_text(path))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError) as fault:
+        if path.is_symlink():
+            raise SettingsError(f"{path} can't be read: {fault}") from fault
         return
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise SettingsError(f"{path} can't be read: {fault}") from fault

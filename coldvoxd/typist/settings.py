@@ -64,7 +64,9 @@ def load(path: Path) -> Settings:
     """What `path` says, over what is built in; TypeSettingsError where it makes no sense. No file is no error."""
     try:
         content = tomllib.loads(read_text(path))
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise SettingsFault(f"{path}: {error}") from error
         content = {}
     except (OSError, ValueError) as error:
         raise TypeSettingsError(f"{path}: {error}") from error

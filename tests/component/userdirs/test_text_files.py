@@ -53,6 +53,21 @@ def test_a_list_of_models_is_refused_at_once(
         known_models()
 
 
+def test_a_link_that_leads_nowhere_is_not_taken_for_no_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "coldvoxd").mkdir()
+    for name in ("coldvoxd.toml", "models.toml", "type.toml"):
+        (tmp_path / "coldvoxd" / name).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SettingsError, match=r"coldvoxd\.toml can't be read: .*No such file"):
+        load()
+    with pytest.raises(SettingsError, match=r"models\.toml can't be read: .*No such file"):
+        known_models()
+    with pytest.raises(SettingsFault, match=r"type\.toml: .*No such file"):
+        load_typing(tmp_path / "coldvoxd/type.toml")
+
+
 def test_the_empty_device_is_an_empty_file_and_a_directory_is_named_as_one() -> None:
     assert read_text(Path("/dev/null")) == ""
     with pytest.raises(IsADirectoryError):
