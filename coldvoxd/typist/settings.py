@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from coldvoxd.typist.errors import TypeSettingsError
 from coldvoxd.userdirs.text_files import read_text
 
 
@@ -66,7 +67,7 @@ def load(path: Path) -> Settings:
         content = tomllib.loads(read_text(path))
     except FileNotFoundError as error:
         if path.is_symlink():
-            raise SettingsFault(f"{path}: {error}") from error
+            raise TypeSettingsError(f"{path}: {error}") from error
         content = {}
     except (OSError, ValueError) as error:
         raise TypeSettingsError(f"{path}: {error}") from error

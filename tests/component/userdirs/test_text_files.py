@@ -64,7 +64,7 @@ def test_a_link_that_leads_nowhere_is_not_taken_for_no_settings(
         load()
     with pytest.raises(SettingsError, match=r"models\.toml can't be read: .*No such file"):
         known_models()
-    with pytest.raises(SettingsFault, match=r"type\.toml: .*No such file"):
+    with pytest.raises(TypeSettingsError, match=r"type\.toml: .*No such file"):
         load_typing(tmp_path / "coldvoxd/type.toml")
 
 
