@@ -5,8 +5,9 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from coldvoxd.core.failover_state import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, NobodyDictates, Reason, SomebodyDictates, Use
 from coldvoxd.core.metrics import GpuFigures
+from coldvoxd.core.recognition_state import RecognitionState
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu.health import MIB, Effect, Verdict
 from coldvoxd.gpu.monitor import GpuMonitor
@@ -24,41 +25,13 @@ GIVING_BACK_S = 5.0
 
 
 class GuardedRecognition(Protocol):
-    """What the guard needs of recognition."""
+    """What the guard needs of recognition. Event loop only."""
 
     @property
-    def accelerator_name(self) -> str:
-        """As the settings call it; empty where nothing but the CPU is wanted."""
-        ...
+    def state(self) -> RecognitionState: ...
 
-    @property
-    def on_accelerator(self) -> bool:
-        """Whether the accelerator serves."""
-        ...
-
-    @property
-    def on_accelerator_since_s(self) -> float:
-        """When it last came into use; loop time."""
-        ...
-
-    @property
-    def resting(self) -> bool:
-        """Whether the accelerator was released because nobody dictates."""
-        ...
-
-    @property
-    def asleep(self) -> bool:
-        """Whether the machine is about to suspend, or is suspended."""
-        ...
-
-    def needed(self) -> None:
-        """Load an accelerator that was released."""
-
-    def rest(self) -> None:
-        """Release the accelerator, if it serves."""
-
-    def on_health(self, effect: Effect) -> None:
-        """Move recognition as the card's health demands."""
+    def handle(self, event: Use | Effect) -> None:
+        """Load or release the accelerator, or act on the GPU's health."""
 
 
 class GpuGuard:
@@ -94,8 +67,8 @@ class GpuGuard:
     @property
     def wants_new_process(self) -> bool:
         """Whether this process keeps some of a card that nobody needs now."""
-        resting = self._recognition is not None and self._recognition.resting
-        return resting and not self._measuring and self._settings.idle_renew and self._keeps_something()
+        released = self._recognition is not None and self._recognition.state.accelerator_released
+        return released and not self._measuring and self._settings.idle_renew and self._keeps_something()
 
     async def fresh(self, limit_s: float) -> None:
         await self._watch.fresh(limit_s)
@@ -112,8 +85,8 @@ class GpuGuard:
 
     def needed(self) -> None:
         """Somebody begins to dictate."""
-        if self._recognition is not None and self._recognition.resting:
-            self._recognition.needed()
+        if self._recognition is not None and self._recognition.state.accelerator_released:
+            self._recognition.handle(SomebodyDictates())
             self._watch.look_soon()
 
     def use_settings(self, settings: GpuSettings) -> None:
@@ -125,26 +98,26 @@ class GpuGuard:
         self._watch.close()
 
     def _worthwhile(self) -> bool:
-        recognition = self._recognition
-        if recognition is None or self._settings.watch == "never" or not recognition.accelerator_name:
+        if self._recognition is None or self._settings.watch == "never":
             return False
-        if recognition.asleep or (recognition.resting and not self._measuring):
+        state = self._recognition.state
+        if not state.accelerator_name or state.suspended or (state.accelerator_released and not self._measuring):
             return False
-        return self._settings.watch == "always" or recognition.accelerator_name in NVIDIA
+        return self._settings.watch == "always" or state.accelerator_name in NVIDIA
 
     def _on_health(self, effect: Effect) -> None:
         if self._recognition is not None:
-            self._recognition.on_health(effect)
+            self._recognition.handle(effect)
 
     async def _rest(self, recognition: GuardedRecognition) -> None:
         loop = asyncio.get_running_loop()
         last_s = loop.time()
         while True:
-            idle_s = self._settings.idle_release_s if recognition.accelerator_name else 0.0
+            idle_s = self._settings.idle_release_s if recognition.state.accelerator_name else 0.0
             await asyncio.sleep(min(LONGEST_LOOK_S, idle_s / 4) if idle_s else NOTHING_TO_DO_S)
             busy_until_s = min(loop.time(), self._busy_until_s())
-            last_s = max(last_s, busy_until_s, recognition.on_accelerator_since_s)
-            if idle_s and recognition.on_accelerator and loop.time() - last_s >= idle_s:
+            last_s = max(last_s, busy_until_s, recognition.state.on_accelerator_since_s)
+            if idle_s and recognition.state.on_accelerator and loop.time() - last_s >= idle_s:
                 await self._give_back(recognition)
 
     async def _give_back(self, recognition: GuardedRecognition) -> None:
@@ -156,7 +129,7 @@ class GpuGuard:
             if self._busy_until_s() > began_s:
                 return  # somebody dictates since
             before = self._watch.sight.own_bytes or None  # it must hold something: nought is a driver that can't tell
-            recognition.rest()
+            recognition.handle(NobodyDictates())
             self._kept_bytes = await self._settled(before)
         finally:
             self._measuring = False
@@ -184,4 +157,4 @@ class GpuGuard:
         """A CUDA context stays until its process ends; where the driver doesn't tell, there is one."""
         if self._kept_bytes is not None:
             return self._kept_bytes > 0
-        return self._recognition is not None and self._recognition.accelerator_name in NVIDIA
+        return self._recognition is not None and self._recognition.state.accelerator_name in NVIDIA

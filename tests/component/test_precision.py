@@ -46,9 +46,9 @@ async def running(settings: ModelSettings) -> EngineStatus:
     status = EngineStatus(model="mini", precision="fp32")
     supervisor = Supervisor(ladder(settings), status)
     await supervisor.load()
-    await supervisor.tried()
+    await supervisor.probe_ended()
     supervisor.close()
-    return supervisor.status
+    return supervisor.state.engine
 
 
 async def test_where_it_is_left_open_the_accelerator_runs_fp16_and_the_cpu_fp32(settings: ModelSettings) -> None:

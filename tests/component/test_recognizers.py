@@ -58,11 +58,11 @@ async def test_the_precision_told_is_that_of_the_recognizer_in_use(settings: Mod
     supervisor = Supervisor(ladder(settings), EngineStatus(precision=settings.precision))
     socket = Path(settings.provider.removeprefix("virtual:"))
     await supervisor.load()
-    assert supervisor.status.precision == "int8"
-    await eventually(lambda: supervisor.on_accelerator)
-    assert supervisor.status.precision == "fp32"
+    assert supervisor.state.engine.precision == "int8"
+    await eventually(lambda: supervisor.state.on_accelerator)
+    assert supervisor.state.engine.precision == "fp32"
     command(socket, "FAULT memory")
     clip = samples()[0].wave()
     assert (await supervisor.recognize(Utterance(1, 1, 0, clip, EndReason.ENDPOINT))).text == samples()[0].heard["int8"]
-    assert supervisor.status.precision == "int8"
+    assert supervisor.state.engine.precision == "int8"
     supervisor.close()

@@ -26,9 +26,9 @@ async def test_a_session_that_begins_while_the_card_is_looked_at_keeps_the_accel
     keeper = GpuGuard(GpuSettings(watch="never", idle_release_s=0.2), busy_until_s)
     tasks = [asyncio.create_task(switch.load()), asyncio.create_task(keeper.keep(switch))]
     try:
-        await eventually(lambda: switch.on_accelerator)
+        await eventually(lambda: switch.state.on_accelerator)
         await eventually(lambda: asked > 1, what="a second thought")
-        assert switch.on_accelerator
+        assert switch.state.on_accelerator
     finally:
         for task in tasks:
             task.cancel()
