@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.recognition.cpu_standby import Readiness
-from coldvoxd.recognition.worker import STANDARD, Limits
+from coldvoxd.recognition.run_times import STANDARD, RunLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +37,4 @@ class Backends:
     """Opens faster and in less memory, and is slower; for `mapped`."""
     lengths_s: Sequence[float] = ()
     """Of audio, for each of which the accelerator has to tune itself: it is warmed for them, one by one, once it serves."""
-    limits: Limits = STANDARD
+    limits: RunLimits = STANDARD

@@ -8,9 +8,8 @@ from coldvoxd.core.errors import ColdvoxError, ProviderFault, RecognitionFailed
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.recognition.cpu_standby import CpuStandby
-from coldvoxd.recognition.race import first_valid
 from coldvoxd.recognition.utterance_split import joined, split
-from coldvoxd.recognition.worker import RecognizerWorker, Run
+from coldvoxd.recognition.worker import RecognizerWorker, Run, first_valid
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +51,12 @@ class CpuFallback:
         """An utterance that takes too long is begun anew in two pieces, and what is whole first wins."""
         rung = await self._standby.rung()
         run = rung.start(utterance)
-        with rung.awaiting(run, rung.split_s(utterance.duration_s)):
+        with rung.awaiting(run, rung.times.split_s(utterance.duration_s)):
             return await self._answer(rung, run)
 
     async def _answer(self, rung: RecognizerWorker, run: Run) -> Hypothesis:
         utterance = run.utterance
-        limit_s = rung.split_s(utterance.duration_s)
+        limit_s = rung.times.split_s(utterance.duration_s)
         loop = asyncio.get_running_loop()
         left_s = limit_s
         while left_s > 0:
@@ -81,7 +80,7 @@ class CpuFallback:
         if pieces is None:
             rung = await self._standby.rung()
             run = rung.start(utterance)
-            with rung.awaiting(run, rung.split_s(utterance.duration_s)):
+            with rung.awaiting(run, rung.times.split_s(utterance.duration_s)):
                 await asyncio.wait({run.answer})
                 return run.answer.result()
         first, second = pieces

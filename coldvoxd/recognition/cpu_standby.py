@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.recognition.worker import STANDARD, Limits, RecognizerWorker
+from coldvoxd.recognition.run_times import STANDARD, RunLimits
+from coldvoxd.recognition.worker import RecognizerWorker
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class CpuStandby:
         open_packed: Callable[[], Recognizer],
         open_mapped: Callable[[], Recognizer],
         readiness: Readiness = Readiness.WARM,
-        limits: Limits = STANDARD,
+        limits: RunLimits = STANDARD,
     ) -> None:
         self.readiness = readiness
         self.packed = RecognizerWorker(NAME, open_packed, limits)
@@ -114,5 +115,5 @@ class CpuStandby:
         if self._mapped is not None and not self._mapped.is_open:
             await self._mapped.open()
         self.packed.drop()
-        await self.packed.let_go()
+        await self.packed.drained()
         log.info("the recognizer on the CPU stands by, %s", self.readiness)

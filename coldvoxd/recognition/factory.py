@@ -25,7 +25,7 @@ from coldvoxd.models.prepared_store import find_form
 from coldvoxd.native.ort import AUTO, CPU, CUDA, Session, available_providers, likely_accelerator, short_name
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
-from coldvoxd.recognition.worker import hush
+from coldvoxd.recognition.worker import near_silence
 from coldvoxd.virtual.accelerator import VirtualAccelerator
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
 
     def open_packed() -> Recognizer:
         recognizer = open_on_cpu(settings, precision)
-        recognizer.recognize(hush())
+        recognizer.recognize(near_silence())
         return recognizer
 
     return StagedRecognizer(_opened(files, settings, packed=False), open_packed)

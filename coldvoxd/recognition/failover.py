@@ -145,7 +145,7 @@ class Failover:
     async def accelerator_freed(self) -> None:
         """Return once the accelerator's call thread has finished its calls, including the closing of a dropped model."""
         if self._accelerator is not None:
-            await self._accelerator.worker.let_go()
+            await self._accelerator.worker.drained()
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether the accelerator's call thread is within its time limit. For the watchdog."""

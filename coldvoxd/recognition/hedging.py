@@ -8,9 +8,8 @@ from coldvoxd.core.errors import InputFault, RecognitionFailed, Stopped
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
-from coldvoxd.recognition.race import first_valid
 from coldvoxd.recognition.warmup import Warmup
-from coldvoxd.recognition.worker import RecognizerWorker, Run, class_of
+from coldvoxd.recognition.worker import RecognizerWorker, Run, class_of, first_valid
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ class Hedging:
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         """On the accelerator; from `hedge_s` on on the CPU too. Raises InputFault, or what the CPU raises."""
         accelerator = self._accelerator
-        hedge_s = accelerator.hedge_s
+        hedge_s = accelerator.times.hedge_s
         run: Run | None = None
         try:
             run = accelerator.start(utterance)

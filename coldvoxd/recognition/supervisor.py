@@ -71,7 +71,7 @@ class Supervisor:
     @property
     def longest_s(self) -> float:
         """Longest utterance, in seconds, that the CPU recognizes in good time; infinity until that is known."""
-        return self._cpu.packed.longest_s
+        return self._cpu.packed.times.longest_s
 
     def check_ready(self) -> None:
         """Raise NotReady where no utterance can be recognized as things are."""

@@ -28,8 +28,9 @@ from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.factory import ladder
 from coldvoxd.recognition.failover import Accelerator
+from coldvoxd.recognition.run_times import STANDARD, RunLimits
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.worker import STANDARD, Limits, RecognizerWorker
+from coldvoxd.recognition.worker import RecognizerWorker
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
 from coldvoxd.virtual.faults import FaultyRecognizer, Plan, Script, Wrap
@@ -94,7 +95,7 @@ def heard(number: int) -> str:
 
 @asynccontextmanager
 async def stage(
-    tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM, limits: Limits = STANDARD
+    tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM, limits: RunLimits = STANDARD
 ) -> AsyncIterator[Stage]:
     socket = tmp_path / "gpu"
     accelerator = VirtualAccelerator(socket, open_mini)
@@ -289,7 +290,7 @@ async def test_a_run_that_is_only_slow_keeps_the_accelerator(tmp_path: Path) -> 
         await staged.hear(0)
         await staged.tell("HANG 1500")
         assert (await staged.hear(1)).text == heard(1)
-        await eventually(lambda: staged.accelerator.worker._lane.busy_since_s is None)
+        await eventually(lambda: staged.accelerator.worker._thread.busy_since_s is None)
         assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
         assert (await staged.hear(2)).provider == PROVIDER
 
@@ -448,7 +449,7 @@ async def test_silence_stays_silence(tmp_path: Path) -> None:
 
 
 async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(tmp_path: Path) -> None:
-    async with stage(tmp_path, "REFUSE absent", limits=Limits(cpu_run_s=1.0)) as staged:
+    async with stage(tmp_path, "REFUSE absent", limits=RunLimits(cpu_run_s=1.0)) as staged:
         await eventually(lambda: staged.degraded == "no-gpu")
         await staged.tell("CPU HANG 30000")
         together = np.concatenate((samples()[0].wave(), np.zeros(8000, np.float32), samples()[1].wave()))
@@ -486,7 +487,7 @@ async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Pa
 async def recognition_under_way(staged: Stage, number: int, worker: RecognizerWorker) -> asyncio.Task[Hypothesis]:
     """One that this worker is running."""
     task = asyncio.create_task(staged.hear(number))
-    await eventually(lambda: worker._lane.busy_since_s is not None, what="a run in hand")
+    await eventually(lambda: worker._thread.busy_since_s is not None, what="a run in hand")
     return task
 
 
@@ -508,7 +509,7 @@ async def test_a_recognition_that_nobody_wants_any_more_is_stopped_and_is_no_fau
 
 
 async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(tmp_path: Path) -> None:
-    async with stage(tmp_path, limits=Limits(accelerator_run_s=0.5)) as staged:
+    async with stage(tmp_path, limits=RunLimits(accelerator_run_s=0.5)) as staged:
         await on_accelerator(staged)
         await staged.tell("HANG 30000")
         await given_up(await recognition_under_way(staged, 1, staged.accelerator.worker))
@@ -517,7 +518,7 @@ async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(tmp_path:
 
 
 async def test_a_run_on_the_cpu_that_hangs_although_it_was_stopped_is_left_behind(tmp_path: Path) -> None:
-    async with stage(tmp_path, "REFUSE absent", limits=Limits(cpu_run_s=1.0)) as staged:
+    async with stage(tmp_path, "REFUSE absent", limits=RunLimits(cpu_run_s=1.0)) as staged:
         await eventually(lambda: staged.degraded, what="an accelerator that is not there")
         await staged.tell("CPU HANG 30000")
         await given_up(await recognition_under_way(staged, 1, staged.supervisor._cpu.packed))
@@ -538,7 +539,7 @@ async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
 
 
 async def test_an_accelerator_that_hangs_while_it_loads_is_left_behind(tmp_path: Path) -> None:
-    async with stage(tmp_path, "OPENING 20000", limits=Limits(accelerator_load_s=0.5)) as staged:
+    async with stage(tmp_path, "OPENING 20000", limits=RunLimits(accelerator_load_s=0.5)) as staged:
         assert (await staged.hear(0)).text == heard(0)
         await eventually(lambda: staged.degraded == "gpu-timeout")
         assert staged.supervisor.promise_kept(asyncio.get_running_loop().time() + 1000)

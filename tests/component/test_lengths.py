@@ -74,6 +74,6 @@ async def test_it_ends_with_the_use_of_the_accelerator() -> None:
     warming.begin()
     warming.end()
     await asyncio.sleep(0)
-    await rung.let_go()
+    await rung.drained()
     assert recognizer.lengths_s[1:] == []
     rung.close()

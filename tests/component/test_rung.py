@@ -1,7 +1,6 @@
 """One recognizer on one lane: used no more at once, let go of when there is time."""
 
 import asyncio
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from coldvoxd.core.values import EndReason, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.malloc import give_back
-from coldvoxd.recognition.worker import LENGTH_FLOOR_S, RecognizerWorker
+from coldvoxd.recognition.worker import RecognizerWorker
 from tests.support.eventually import eventually
 from tests.support.speech import samples
 
@@ -54,31 +53,27 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
     rung.close()
 
 
-async def test_what_runs_take_bounds_the_length_of_utterances() -> None:
-    """By the median, so that a run which was disturbed changes nothing; and never to less than makes sense."""
+async def test_only_runs_whose_answer_was_used_count() -> None:
     rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
     await rung.open()
-    assert rung.longest_s == math.inf
-    for seconds_a_second, longest_s in ((0.125, 20.0), (0.125, 20.0), (9.0, 20.0), (9.0, LENGTH_FLOOR_S)):
-        run = rung.start(hello())
-        await run.answer
-        run.took_s = seconds_a_second * hello().duration_s
-        rung.learn(run)
-        if longest_s != LENGTH_FLOOR_S:
-            assert rung.longest_s == pytest.approx(longest_s)
+    run = rung.start(hello())
+    await run.answer
+    assert not rung.times.durations_s
     rung.learn(run)
-    assert rung.longest_s == LENGTH_FLOOR_S
+    assert run.took_s is not None
+    assert rung.times.durations_s == (run.took_s,)
+    assert rung.times.time_factors == (run.took_s / hello().duration_s,)
     rung.close()
 
 
 async def test_the_memory_of_runs_is_given_back_once_it_is_quiet() -> None:
     """So next to nothing is left that could be given back: a hundred megabytes would be."""
-    rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)), quiet_s=0.1)
+    rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)), idle_s=0.1)
     await rung.open()
     noise = np.random.default_rng(0).normal(0, 0.05, 60 * 16_000).astype(np.float32)
     await rung.start(Utterance(1, 1, 0, noise, EndReason.LENGTH)).answer
     await asyncio.sleep(0.2)
-    await rung.let_go()
+    await rung.drained()
     kept = anonymous_bytes()
     give_back()
     assert kept - anonymous_bytes() < 10_000_000

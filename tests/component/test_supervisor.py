@@ -16,8 +16,8 @@ from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision,
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.recognition.backends import Backends
+from coldvoxd.recognition.run_times import watchdog_limit_s
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.worker import recognition_limit_s
 from tests.support.eventually import eventually
 
 STATUS = EngineStatus(model="mini", precision="fp32")
@@ -168,15 +168,15 @@ async def test_audio_that_no_model_takes_stays_an_input_fault(value: float) -> N
     supervisor.close()
 
 
-async def test_a_lane_past_its_limit_breaks_the_promise_and_a_working_one_does_not() -> None:
+async def test_a_call_thread_past_its_limit_breaks_the_promise_and_a_working_one_does_not() -> None:
     gate = threading.Event()
     supervisor = Supervisor(Backends(lambda: Faulty(lambda _: gate.wait())), STATUS)
     await supervisor.load()
     loop = asyncio.get_running_loop()
     hanging = asyncio.create_task(supervisor.recognize(noise()))
-    await eventually(lambda: supervisor._cpu.packed._lane.busy_since_s is not None)
+    await eventually(lambda: supervisor._cpu.packed._thread.busy_since_s is not None)
     assert supervisor.promise_kept(loop.time())
-    assert not supervisor.promise_kept(loop.time() + recognition_limit_s(0.5) + 1)
+    assert not supervisor.promise_kept(loop.time() + watchdog_limit_s(0.5) + 1)
     gate.set()
     await hanging
     assert supervisor.promise_kept(loop.time() + 1000)

@@ -49,10 +49,10 @@ async def swap() -> dict[str, Any]:
 
     accelerator = supervisor._failover._accelerator
     assert accelerator is not None
-    lane = accelerator.worker._lane
+    thread = accelerator.worker._thread
 
     def kill(accelerator: ParakeetRecognizer) -> None:
-        while lane.busy_since_s is None:
+        while thread.busy_since_s is None:
             time.sleep(0.001)
         killed_s.append(time.monotonic())
         accelerator.close()
