@@ -11,7 +11,7 @@
 Theory of operation. A fault has a class, which says what may help: time (`transient`, `unhealthy`), a new process
 (`sticky`: a CUDA context that saw an illegal access stays broken for the life of its process), or nothing (`absent`).
 After a fault that time may heal the accelerator is probed with growing pauses, and an accelerator that comes back only
-to fail again soon is not trusted with shorter ones: the pause starts again from the bottom only after `CALM_S` of good
+to fail again soon is not trusted with shorter ones: the pause starts again from the bottom only after `STABLE_S` of good
 service. So it never flaps. A sleep of the machine takes a CUDA context's memory away, unless the driver was told to keep it:
 a process that ever had one is replaced after the wake. Where the accelerator is watched (`Unwell`, `WellAgain`), nothing is
 probed and no process is replaced while the watch says no. "GPU" stands for whatever accelerator the ladder begins with.
@@ -19,18 +19,17 @@ probed and no process is replaced while the watch says no. "GPU" stands for what
 `step` is pure; times are the caller's seconds, chance is the caller's `jitter`.
 """
 
-import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from coldvoxd.core.problems import Problem
 
-FIRST_PAUSE_S = 5.0
-LONGEST_PAUSE_S = 900.0
-GROWTH = 2.0
-JITTER = 0.2
+FIRST_PROBE_PAUSE_S = 5.0
+LONGEST_PROBE_PAUSE_S = 900.0
+PROBE_PAUSE_GROWTH = 2.0
+PROBE_PAUSE_JITTER = 0.2
 """Pauses vary by this share, so that programs which share a card don't all come back at once."""
-CALM_S = 300.0
+STABLE_S = 300.0
 """Good service for so long forgets earlier faults."""
 
 
@@ -204,50 +203,10 @@ class UnexpectedEvent(RuntimeError):
     """An event that has no row in this phase."""
 
 
-# Numbers are cudaError_t's, from the CUDA Runtime API's reference; ONNX Runtime writes "CUDA failure 700: ...".
-_BY_CUDA_ERROR: dict[int, tuple[FaultClass, Reason]] = {
-    2: (FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
-    4: (FaultClass.STICKY, Reason.GPU_LOST),
-    35: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
-    46: (FaultClass.TRANSIENT, Reason.GPU_LOST),
-    100: (FaultClass.ABSENT, Reason.NO_GPU),
-    101: (FaultClass.ABSENT, Reason.NO_GPU),
-    214: (FaultClass.STICKY, Reason.GPU_FAULT),
-    226: (FaultClass.STICKY, Reason.GPU_FAULT),
-    700: (FaultClass.STICKY, Reason.GPU_FAULT),
-    702: (FaultClass.STICKY, Reason.GPU_TIMEOUT),
-    709: (FaultClass.STICKY, Reason.GPU_FAULT),
-    710: (FaultClass.STICKY, Reason.GPU_FAULT),
-    714: (FaultClass.STICKY, Reason.GPU_FAULT),
-    715: (FaultClass.STICKY, Reason.GPU_FAULT),
-    716: (FaultClass.STICKY, Reason.GPU_FAULT),
-    717: (FaultClass.STICKY, Reason.GPU_FAULT),
-    718: (FaultClass.STICKY, Reason.GPU_FAULT),
-    719: (FaultClass.STICKY, Reason.GPU_FAULT),
-    803: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
-    804: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
-    999: (FaultClass.STICKY, Reason.GPU_LOST),
-}
-_CUDA_FAILURE = re.compile(r"CUDA (?:failure|error)[ :]+(\d+)", re.IGNORECASE)
-_OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate|ALLOC_FAILED|bad allocation", re.IGNORECASE)
-_NOT_FINITE = re.compile(r"not finite", re.IGNORECASE)
-
-
-def classify(message: str) -> tuple[FaultClass, Reason]:
-    """What kind of fault an execution provider's message tells of; what is not known may pass with time."""
-    if (number := _CUDA_FAILURE.search(message)) and (known := _BY_CUDA_ERROR.get(int(number[1]))):
-        return known
-    if _OUT_OF_MEMORY.search(message):
-        return FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY
-    if _NOT_FINITE.search(message):
-        return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
-    return FaultClass.TRANSIENT, Reason.GPU_FAULT
-
-
-def pause_s(faults: int, jitter: float) -> float:
+def probe_pause_s(faults: int, jitter: float) -> float:
     """How long the accelerator is left alone after so many faults: exponential, bounded, with jitter."""
-    pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * GROWTH ** max(0, faults - 1))
-    return pause * (1 + JITTER * max(-1.0, min(1.0, jitter)))
+    pause = min(LONGEST_PROBE_PAUSE_S, FIRST_PROBE_PAUSE_S * PROBE_PAUSE_GROWTH ** max(0, faults - 1))
+    return pause * (1 + PROBE_PAUSE_JITTER * max(-1.0, min(1.0, jitter)))
 
 
 def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
@@ -304,7 +263,7 @@ def _around_sleep(state: FailoverState, event: Event) -> tuple[FailoverState, tu
 
 
 def _fallen(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Effect, ...]]:
-    calm = state.phase is Phase.ON_GPU and fault.now_s - state.on_gpu_since_s >= CALM_S
+    calm = state.phase is Phase.ON_GPU and fault.now_s - state.on_gpu_since_s >= STABLE_S
     faults = 1 if calm else state.faults + 1
     fallen = replace(state, phase=Phase.ON_CPU, reason=fault.reason, faults=faults)
     down: tuple[Effect, ...] = (UseCpu(), DropGpu())
@@ -314,7 +273,7 @@ def _fallen(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Ef
         case FaultClass.ABSENT:
             return replace(fallen, phase=Phase.SETTLED), down
         case FaultClass.TRANSIENT | FaultClass.UNHEALTHY:
-            return fallen, (*down, ProbeLater(pause_s(faults, fault.jitter)))
+            return fallen, (*down, ProbeLater(probe_pause_s(faults, fault.jitter)))
 
 
 def _watched(state: FailoverState, event: Unwell | WellAgain) -> tuple[FailoverState, tuple[Effect, ...]]:
@@ -329,11 +288,11 @@ def _watched(state: FailoverState, event: Unwell | WellAgain) -> tuple[FailoverS
             return _uncovered(state), (ReplaceSelfWhenIdle(),)
         case WellAgain(jitter):
             probed = replace(_uncovered(state), phase=Phase.ON_CPU)
-            return probed, (ProbeLater(pause_s(max(1, state.faults), jitter)),)
+            return probed, (ProbeLater(probe_pause_s(max(1, state.faults), jitter)),)
 
 
 def _unwell(state: FailoverState, event: Unwell) -> tuple[FailoverState, tuple[Effect, ...]]:
-    calm = state.phase is Phase.ON_GPU and event.now_s - state.on_gpu_since_s >= CALM_S
+    calm = state.phase is Phase.ON_GPU and event.now_s - state.on_gpu_since_s >= STABLE_S
     in_use = state.phase in {Phase.STARTING, Phase.ON_GPU, Phase.PROBING}
     faults = (1 if calm else state.faults + 1) if in_use else state.faults
     sticky = state.sticky or event.fault_class is FaultClass.STICKY

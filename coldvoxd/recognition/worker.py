@@ -11,8 +11,9 @@ import numpy as np
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
-from coldvoxd.core.failover_state import FaultClass, Reason, classify
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.native.call_thread import CallThread
 from coldvoxd.native.malloc import give_back

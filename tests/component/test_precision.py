@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.core.errors import ModelInvalid, ProviderUnavailable
-from coldvoxd.core.failover_state import Reason, classify
+from coldvoxd.core.failover_state import Reason
+from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.padding import SECONDS

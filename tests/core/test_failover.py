@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from coldvoxd.core.failover_state import (
-    CALM_S,
-    FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
+    FIRST_PROBE_PAUSE_S,
+    LONGEST_PROBE_PAUSE_S,
+    STABLE_S,
     CpuWanted,
     DropGpu,
     Event,
@@ -31,8 +31,7 @@ from coldvoxd.core.failover_state import (
     UseGpu,
     WellAgain,
     Woken,
-    classify,
-    pause_s,
+    probe_pause_s,
     step,
 )
 
@@ -62,7 +61,7 @@ def test_a_machine_that_wants_the_cpu_is_healthy_on_it() -> None:
 def test_a_transient_fault_goes_down_at_once_and_is_probed_later() -> None:
     state, effects = after(Loaded(0.0), transient())
     assert (state.phase, state.reason) == (Phase.ON_CPU, Reason.GPU_OUT_OF_MEMORY)
-    assert effects == (UseCpu(), DropGpu(), ProbeLater(FIRST_PAUSE_S))
+    assert effects == (UseCpu(), DropGpu(), ProbeLater(FIRST_PROBE_PAUSE_S))
     assert after(Loaded(0.0), transient(), ProbeDue())[1] == (Probe(),)
 
 
@@ -77,25 +76,25 @@ def test_pauses_grow_with_every_fault_and_an_early_relapse_does_not_shorten_them
     now_s = 0.0
     for _ in range(12):
         state, _ = step(state, Loaded(now_s))
-        now_s += CALM_S / 10
+        now_s += STABLE_S / 10
         state, effects = step(state, transient(now_s))
         pauses += [effect.pause_s for effect in effects if isinstance(effect, ProbeLater)]
         state, _ = step(state, ProbeDue())
     assert pauses == sorted(pauses)
-    assert pauses[1] == 2 * FIRST_PAUSE_S
-    assert pauses[-1] == LONGEST_PAUSE_S
+    assert pauses[1] == 2 * FIRST_PROBE_PAUSE_S
+    assert pauses[-1] == LONGEST_PROBE_PAUSE_S
 
 
 def test_good_service_for_long_forgets_earlier_faults() -> None:
     state, _ = after(Loaded(0.0), transient(1.0), ProbeDue(), Loaded(10.0), transient(11.0), ProbeDue(), Loaded(40.0))
     assert state.faults == 2
-    state, effects = step(state, transient(40.0 + CALM_S))
-    assert ProbeLater(FIRST_PAUSE_S) in effects
+    state, effects = step(state, transient(40.0 + STABLE_S))
+    assert ProbeLater(FIRST_PROBE_PAUSE_S) in effects
 
 
 def test_jitter_varies_a_pause_and_never_reverses_it() -> None:
-    assert pause_s(3, -1) < pause_s(3, 0) < pause_s(3, 1)
-    assert pause_s(3, -99) == pause_s(3, -1) > 0
+    assert probe_pause_s(3, -1) < probe_pause_s(3, 0) < probe_pause_s(3, 1)
+    assert probe_pause_s(3, -99) == probe_pause_s(3, -1) > 0
 
 
 def test_a_sticky_fault_settles_on_the_cpu_and_asks_for_a_new_process() -> None:
@@ -120,30 +119,6 @@ def test_an_event_without_a_row_raises() -> None:
         after(Loaded(0.0), ProbeDue())
 
 
-@pytest.mark.parametrize(
-    ("message", "fault_class", "reason"),
-    [
-        ("CUDA failure 2: out of memory ; GPU=0", FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
-        ("CUDA failure 700: an illegal memory access", FaultClass.STICKY, Reason.GPU_FAULT),
-        ("CUDA failure 719: unspecified launch failure", FaultClass.STICKY, Reason.GPU_FAULT),
-        ("CUDA failure 999: unknown error", FaultClass.STICKY, Reason.GPU_LOST),
-        ("CUDA failure 100: no CUDA-capable device is detected", FaultClass.ABSENT, Reason.NO_GPU),
-        ("CUDA failure 35: driver version is insufficient", FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
-        ("CUBLAS_STATUS_ALLOC_FAILED", FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
-        (
-            "Failed to allocate memory for requested buffer of size 68157440",
-            FaultClass.TRANSIENT,
-            Reason.GPU_OUT_OF_MEMORY,
-        ),
-        ("gave values that are not finite on CUDAExecutionProvider", FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT),
-        ("something new", FaultClass.TRANSIENT, Reason.GPU_FAULT),
-        ("CUDA failure 12345: unheard of", FaultClass.TRANSIENT, Reason.GPU_FAULT),
-    ],
-)
-def test_what_a_provider_says_is_classified(message: str, fault_class: FaultClass, reason: Reason) -> None:
-    assert classify(message) == (fault_class, reason)
-
-
 def test_late_news_that_the_accelerator_is_beyond_use_ends_the_probing() -> None:
     sticky = Fault(FaultClass.STICKY, Reason.GPU_FAULT, 11.0)
     state, effects = after(Loaded(0.0), transient(), sticky)
@@ -163,7 +138,7 @@ def test_what_the_watch_says_goes_down_at_once_and_holds_every_probe() -> None:
 
 def test_once_the_watch_has_nothing_against_it_the_accelerator_is_probed_after_the_usual_pause() -> None:
     state, effects = after(Loaded(0.0), HOT, WellAgain())
-    assert (state.phase, effects) == (Phase.ON_CPU, (ProbeLater(FIRST_PAUSE_S),))
+    assert (state.phase, effects) == (Phase.ON_CPU, (ProbeLater(FIRST_PROBE_PAUSE_S),))
     state, effects = after(Loaded(0.0), HOT, WellAgain(), ProbeDue())
     assert (state.phase, effects) == (Phase.PROBING, (Probe(),))
 
@@ -177,7 +152,7 @@ def test_a_watch_that_changes_its_mind_often_is_trusted_with_longer_pauses_only(
         pauses += [effect.pause_s for effect in effects if isinstance(effect, ProbeLater)]
         state, _ = step(state, ProbeDue())
     assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST_PAUSE_S
+    assert pauses[-1] == LONGEST_PROBE_PAUSE_S
 
 
 def test_a_watch_that_says_no_while_the_cpu_serves_already_is_told_and_holds_the_probe() -> None:
@@ -207,7 +182,7 @@ def test_an_absent_accelerator_is_tried_once_the_watch_sees_it_come() -> None:
     absent = Fault(FaultClass.ABSENT, Reason.NO_GPU, 0.0)
     gone = Unwell(FaultClass.UNHEALTHY, Reason.NO_GPU, 1.0)
     state, effects = after(absent, gone, WellAgain())
-    assert (state.phase, effects) == (Phase.ON_CPU, (ProbeLater(FIRST_PAUSE_S),))
+    assert (state.phase, effects) == (Phase.ON_CPU, (ProbeLater(FIRST_PROBE_PAUSE_S),))
 
 
 def test_what_the_watch_says_is_nothing_to_those_who_want_the_cpu_or_are_told_nothing_new() -> None:
