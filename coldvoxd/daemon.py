@@ -41,7 +41,7 @@ from coldvoxd.models.fetch_unit import ModelFetching
 from coldvoxd.models.prepare_unit import have_prepared
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
-from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, ladder
+from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, find_backends
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.userdirs import base_directories
 from coldvoxd.vad.silero import SileroDetector
@@ -120,7 +120,7 @@ class Daemon:
             settings,
             load_settings=load_settings,
             use_settings=self._use_settings,
-            card_figures=self._card.figures,
+            gpu_figures=self._card.figures,
         )
         if self._past.carried.get(RESTING):
             self._recognition.handle(StartReleased())
@@ -359,7 +359,7 @@ class Daemon:
 
     def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
         return Supervisor(
-            ladder(settings, free_bytes=self._card.free_bytes),
+            find_backends(settings, free_bytes=self._card.free_bytes),
             engine_at_start(settings),
             on_change,
             self._metrics,

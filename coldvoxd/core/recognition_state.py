@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from coldvoxd.core.failover_state import FailoverState, NobodyDictates, Phase, Reason, SomebodyDictates
+from coldvoxd.core.failover_state import FailoverState, IdleTimeout, Phase, Reason, RecognitionNeeded
 from coldvoxd.core.values import ChangeReason, EngineStatus
 
 
@@ -22,22 +22,22 @@ class RecognitionState:
     @property
     def on_accelerator(self) -> bool:
         """Whether utterances go to the accelerator."""
-        return self.failover.phase is Phase.ON_GPU
+        return self.failover.phase is Phase.ON_ACCELERATOR
 
     @property
     def on_accelerator_since_s(self) -> float:
         """Loop time at which the accelerator last came into use."""
-        return self.failover.on_gpu_since_s
+        return self.failover.on_accelerator_since_s
 
     @property
     def accelerator_released(self) -> bool:
-        """Whether the accelerator was released because nobody dictates."""
-        return self.failover.phase is Phase.RESTING
+        """Whether the accelerator was released because there was no session for `idle_release_s`."""
+        return self.failover.phase is Phase.RELEASED
 
     @property
     def wants_new_process(self) -> bool:
         """Whether a new process could use an accelerator that this one can't, and the GPU is healthy."""
-        return self.accelerator_unusable and not self.failover.held
+        return self.accelerator_unusable and not self.failover.gpu_unhealthy
 
     @property
     def degraded_by_suspend(self) -> bool:
@@ -62,7 +62,7 @@ class ProvidersFound:
 
 @dataclass(frozen=True, slots=True)
 class StartReleased:
-    """Leave the accelerator unloaded until somebody dictates. Has an effect only before the model is loaded."""
+    """Leave the accelerator unloaded until recognition is needed. Has an effect only before the model is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +75,5 @@ class SystemResumed:
     """The system resumed, or did not suspend after all."""
 
 
-AcceleratorControl = NobodyDictates | SomebodyDictates | StartReleased | SystemSuspending | SystemResumed
+AcceleratorControl = IdleTimeout | RecognitionNeeded | StartReleased | SystemSuspending | SystemResumed
 """Events that load or release the accelerator."""

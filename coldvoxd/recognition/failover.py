@@ -11,10 +11,10 @@ from coldvoxd.core.failover_state import (
     FailoverState,
     Fault,
     FaultClass,
-    NobodyDictates,
+    IdleTimeout,
     Phase,
     Reason,
-    SomebodyDictates,
+    RecognitionNeeded,
 )
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.recognition_state import AcceleratorControl, StartReleased, SystemResumed, SystemSuspending
@@ -85,7 +85,7 @@ class Failover:
         if self._state.phase is not Phase.STARTING:
             return  # the system is about to suspend
         if self._start_released:
-            self._step(NobodyDictates())
+            self._step(IdleTimeout())
             return
         if self._watch is not None:
             await self._watch.fresh(CHECK_AT_START_S)
@@ -102,7 +102,7 @@ class Failover:
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         """Recognize on the accelerator if it is in use and free, otherwise on the CPU. Raises what the CPU raises."""
-        self.handle(SomebodyDictates())
+        self.handle(RecognitionNeeded())
         if self._watch is not None and self._publisher.state.on_accelerator:
             await self._watch.fresh(CHECK_BEFORE_RUN_S)
         accelerator = self._accelerator
@@ -112,9 +112,9 @@ class Failover:
 
     def handle(self, event: AcceleratorEvent) -> None:
         match event:
-            case NobodyDictates():
+            case IdleTimeout():
                 self._step(event)
-            case SomebodyDictates():
+            case RecognitionNeeded():
                 self._start_released = False
                 self._step(event)
             case StartReleased():
@@ -175,10 +175,10 @@ class Failover:
         hedging = Hedging(
             worker,
             self._metrics,
-            on_cpu=self._recognize_on_cpu,
-            serves=lambda: self._publisher.state.on_accelerator,
-            tell_fault=self.report_fault,
-            warming=Warmup(worker, backends.lengths_s),
+            recognize_on_cpu=self._recognize_on_cpu,
+            in_use=lambda: self._publisher.state.on_accelerator,
+            report_fault=self.report_fault,
+            warmup=Warmup(worker, backends.lengths_s),
         )
         return Accelerator(worker, hedging, ProviderProbe(worker, backends.golden, self._recognize_on_cpu))
 
@@ -188,7 +188,7 @@ class Failover:
                 if self._state.phase is not Phase.STARTING or self._probing is not None:  # otherwise `start` checks
                     self._stop_using(verdict)
             case health.WellAgain():
-                self._step(failover_state.WellAgain(_jitter()))
+                self._step(failover_state.GpuHealthy(_jitter()))
             case health.Struck(verdict):
                 log.warning("%s", verdict.message)
                 if self._touched:
@@ -207,29 +207,29 @@ class Failover:
 
     def _carry_out(self, effect: failover_state.Effect) -> None:
         match effect:
-            case failover_state.UseGpu():
+            case failover_state.UseAccelerator():
                 self._use_accelerator()
             case failover_state.UseCpu():
-                self._cpu.wake()
+                self._cpu.load()
                 level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
                 self._use(self._cpu, level, self._state.reason.value or ChangeReason.REQUESTED)
-            case failover_state.RestGpu():
+            case failover_state.ReleaseAccelerator():
                 self._use(self._cpu, logging.INFO, ChangeReason.IDLE)
-            case failover_state.DropGpu(at_once):
+            case failover_state.CloseAccelerator(at_once):
                 if self._accelerator is not None:
-                    self._accelerator.hedging.let_go(at_once=at_once)
+                    self._accelerator.hedging.close_accelerator(at_once=at_once)
             case failover_state.Probe():
                 self._begin_probe()
             case failover_state.ProbeLater(pause_s):
                 self._probe_after(pause_s)
-            case failover_state.ReplaceSelfWhenIdle():
+            case failover_state.ReplaceProcessWhenIdle():
                 self._publisher.update(accelerator_unusable=True)
 
     def _use_accelerator(self) -> None:
         if self._accelerator is not None:
             self._accelerator.hedging.begin()
             self._use(self._accelerator.worker, logging.INFO, ChangeReason.ACCELERATOR_READY)
-        self._cpu.rest()
+        self._cpu.stand_by()
 
     def _use(self, worker: RecognizerWorker | CpuStandby, level: int, reason: str) -> None:
         before = self._publisher.state.engine.provider
@@ -245,7 +245,7 @@ class Failover:
         self._publisher.note_error(verdict.message)
         # A GPU that this process never used does not require a new process.
         fault_class = verdict.fault_class if self._touched else FaultClass.UNHEALTHY
-        self._step(failover_state.Unwell(fault_class, verdict.reason, asyncio.get_running_loop().time()))
+        self._step(failover_state.GpuUnhealthy(fault_class, verdict.reason, asyncio.get_running_loop().time()))
 
     def _suspend(self) -> None:
         if self._accelerator is None:
@@ -256,7 +256,7 @@ class Failover:
 
     def _resume(self) -> None:
         if self._accelerator is not None:
-            self._step(failover_state.Woken(stale=self._touched and self._name in CONTEXT_PROVIDERS))
+            self._step(failover_state.Resumed(stale=self._touched and self._name in CONTEXT_PROVIDERS))
 
     def _probe_after(self, pause_s: float) -> None:
         log.info("%s will be tried again in %.0f s", self._name, pause_s)
@@ -272,7 +272,7 @@ class Failover:
         before, self._touched = self._touched, True
         began_s = asyncio.get_running_loop().time()
         try:
-            await accelerator.probe.hold()
+            await accelerator.probe.run()
         except Exception as error:  # noqa: BLE001 - the probe ends here, and the table must learn how
             fault_class, reason = class_of_failure(error)
             self._touched = before or fault_class is not FaultClass.ABSENT

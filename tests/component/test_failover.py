@@ -26,7 +26,7 @@ from coldvoxd.models import find_model
 from coldvoxd.native.ort import likely_accelerator
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
-from coldvoxd.recognition.factory import ladder
+from coldvoxd.recognition.factory import find_backends
 from coldvoxd.recognition.failover import Accelerator
 from coldvoxd.recognition.run_times import STANDARD, RunLimits
 from coldvoxd.recognition.supervisor import Supervisor
@@ -345,7 +345,7 @@ async def test_a_cpu_that_cannot_run_acquits_nobody(tmp_path: Path) -> None:
     async with stage(tmp_path, readiness=Readiness.COLD) as staged:
         await on_accelerator(staged)
         standby = staged.supervisor._cpu
-        await eventually(lambda: not standby.packed.is_open and standby.at_rest, what="the CPU's model let go of")
+        await eventually(lambda: not standby.packed.is_open and standby.settled, what="the CPU's model let go of")
 
         def refuse() -> Recognizer:
             raise ModelMissing("the model's directory was removed")
@@ -530,7 +530,7 @@ async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
 ) -> None:
     without_driver = partial(likely_accelerator, ("/nonexistent",))
     supervisor = Supervisor(
-        ladder(ModelSettings(name="mini"), without_driver), EngineStatus(model="mini", precision="fp32")
+        find_backends(ModelSettings(name="mini"), without_driver), EngineStatus(model="mini", precision="fp32")
     )
     await supervisor.load()
     assert (supervisor.state.engine.provider, supervisor.state.engine.degraded) == (CPU, "")

@@ -121,13 +121,13 @@ async def judged(tmp_path: Path, *script: str, on_record: str) -> AsyncIterator[
     socket = tmp_path / "gpu"
     (tmp_path / "gpu.script").write_text("".join(f"{line}\n" for line in script))
     accelerator = VirtualAccelerator(socket, open_mini)
-    ladder = Backends(
+    backends = Backends(
         accelerator.open_on_cpu,
         accelerator.open,
         "virtual",
         Golden(golden.clip(), lambda: (on_record,) * bool(on_record)),
     )
-    supervisor = Supervisor(ladder, EngineStatus(model="mini", precision="fp32"))
+    supervisor = Supervisor(backends, EngineStatus(model="mini", precision="fp32"))
     await supervisor.load()
     await supervisor.probe_ended()
     try:

@@ -20,7 +20,7 @@ from coldvoxd.core.errors import (
     ProviderUnavailable,
     SettingsError,
 )
-from coldvoxd.core.failover_state import FaultClass, NobodyDictates, Phase, Reason
+from coldvoxd.core.failover_state import FaultClass, IdleTimeout, Phase, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.recognition_state import RecognitionState, SystemResumed
@@ -92,7 +92,7 @@ class ScriptedWatch:
 
 @dataclass
 class House:
-    """A switch over the bundled model, or over whatever model the settings name."""
+    """A dispatcher over the bundled model, or over whatever model the settings name."""
 
     accelerator: VirtualAccelerator
     socket: Path
@@ -110,13 +110,13 @@ class House:
         def on_provider() -> Recognizer:
             return ParakeetRecognizer.open(find_model(settings.name, Precision.FP32), settings.provider)
 
-        ladder = Backends(on_cpu)
+        backends = Backends(on_cpu)
         if settings.provider.startswith("virtual:"):
-            ladder = Backends(on_cpu, self.accelerator.open, "virtual")
+            backends = Backends(on_cpu, self.accelerator.open, "virtual")
         elif settings.provider not in {"auto", "cpu"}:
-            ladder = Backends(on_cpu, on_provider, settings.provider)
+            backends = Backends(on_cpu, on_provider, settings.provider)
         status = EngineStatus(model=settings.name, precision=settings.precision)
-        return Supervisor(ladder, status, on_change, self.metrics, self.watch)
+        return Supervisor(backends, status, on_change, self.metrics, self.watch)
 
     def switch(self, settings: ModelSettings = SETTINGS) -> Dispatcher:
         return Dispatcher(
@@ -268,7 +268,7 @@ async def test_an_accelerator_that_is_put_in_use_while_the_system_suspends_is_re
         assert switch.state.suspended
         assert (switch.status.provider, switch.status.degraded) == (CPU, "sleep")
         switch.handle(SystemResumed())
-        assert (switch.state.suspended, switch.state.failover.phase) == (False, Phase.SETTLED)
+        assert (switch.state.suspended, switch.state.failover.phase) == (False, Phase.CPU_ONLY)
         assert switch.state.wants_new_process, "a suspend may have broken the accelerator's context"
 
 
@@ -282,7 +282,7 @@ async def test_each_change_of_the_state_is_reported_once_and_whole(house: House)
     )
     await switch.load()
     await eventually(lambda: switch.state.on_accelerator, what="the accelerator in use")
-    switch.handle(NobodyDictates())
+    switch.handle(IdleTimeout())
     assert switch.state.accelerator_released
     assert states[-1] == switch.state
     assert all(before != after for before, after in pairwise(states))

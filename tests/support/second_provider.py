@@ -40,8 +40,8 @@ def opener(provider: str, opened: list[ParakeetRecognizer]) -> Callable[[], Para
 async def swap() -> dict[str, Any]:
     opened: list[ParakeetRecognizer] = []
     clip = samples()[2].wave()
-    ladder = Backends(opener("cpu", []), opener("openvino", opened), "openvino", Golden(clip))
-    supervisor = Supervisor(ladder, EngineStatus(model="mini", precision="fp32"))
+    backends = Backends(opener("cpu", []), opener("openvino", opened), "openvino", Golden(clip))
+    supervisor = Supervisor(backends, EngineStatus(model="mini", precision="fp32"))
     await supervisor.load()
     await eventually(lambda: supervisor.state.engine.provider == OPENVINO, what="OpenVINO in use")
     heard: list[tuple[str, str]] = []

@@ -8,14 +8,14 @@ from coldvoxd.core.settings import GpuSettings, ModelSettings
 from coldvoxd.core.values import EngineStatus
 from coldvoxd.gpu.guard import GpuGuard
 from coldvoxd.recognition.dispatcher import Dispatcher
-from coldvoxd.recognition.factory import ladder, virtual_accelerator
+from coldvoxd.recognition.factory import find_backends, virtual_accelerator
 from coldvoxd.recognition.supervisor import Supervisor
 from tests.support.eventually import eventually
 
 
 async def test_a_session_that_begins_while_the_card_is_looked_at_keeps_the_accelerator(tmp_path: Path) -> None:
     settings = ModelSettings(name="mini", provider=f"virtual:{tmp_path / 'gpu'}")
-    switch = Dispatcher(lambda model, on_change: Supervisor(ladder(model), EngineStatus(), on_change), settings)
+    switch = Dispatcher(lambda model, on_change: Supervisor(find_backends(model), EngineStatus(), on_change), settings)
     asked = 0
 
     def busy_until_s() -> float:
