@@ -10,9 +10,9 @@ from pathlib import Path
 
 from coldvoxd.userdirs import base_directories
 
-SEARCH_PAUSE_SHARE = 0.1
+SHARE = 0.1
 """A search is due when so much of the time since the first vain one has gone by since the last one."""
-LONGEST_SEARCH_PAUSE_S = 30.0
+LONGEST_S = 30.0
 """It is due after so long at the latest: not everything that brings a microphone (a headset by radio) can be seen here."""
 
 Surroundings = tuple[tuple[str, int, int], ...]
@@ -47,7 +47,7 @@ class DeviceRetry:
 
     def in_vain(self, seen: Surroundings, now_s: float) -> str | None:
         """Why a search would fail again; None where it is worth trying."""
-        waits = now_s - self._last_s < min(LONGEST_SEARCH_PAUSE_S, SEARCH_PAUSE_SHARE * (self._last_s - self._first_s))
+        waits = now_s - self._last_s < min(LONGEST_S, SHARE * (self._last_s - self._first_s))
         return self._reason if waits and seen == self._seen else None
 
     def failed(self, reason: str, seen: Surroundings, now_s: float) -> None:

@@ -135,11 +135,11 @@ class GpuGuard:
             self._measuring = False
             self._watch.look_soon()
         if before is None or self._kept_bytes is None:
-            log.info("no session for a while: the accelerator is released")
+            log.info("no dictation: the accelerator was released")
         else:
             freed, kept = (before - self._kept_bytes) // MIB, self._kept_bytes // MIB
             log.info(
-                "no session for a while: the accelerator is released; %d MiB of GPU memory freed, %d MiB kept",
+                "no dictation: the accelerator was released; %d MiB of its memory were freed, %d MiB are still in use",
                 freed,
                 kept,
             )

@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-COOL_DOWN_GROWTH = 3.0
+GROWTH = 3.0
 LONGEST_COOL_DOWN_S = 6 * 3600.0
-COOL_DOWN_RESET_S = 6 * 3600.0
+CALM_S = 6 * 3600.0
 """After so long without a replacement the next one counts as the first again."""
 VERSION = 1
 
@@ -33,7 +33,7 @@ class ExecState:
         if not self.replacements:
             return float("-inf")
         longest_s = max(cool_down_s, LONGEST_COOL_DOWN_S)
-        return self.replaced_s + min(longest_s, cool_down_s * COOL_DOWN_GROWTH ** (self.replacements - 1))
+        return self.replaced_s + min(longest_s, cool_down_s * GROWTH ** (self.replacements - 1))
 
     def next(
         self, now_s: float, last_frame_s: float | None, carried: dict[str, Any], *, counted: bool = True
@@ -41,7 +41,7 @@ class ExecState:
         """What to hand over at a replacement; one that isn't `counted` makes no later one wait."""
         if not counted:
             return replace(self, last_frame_s=last_frame_s, carried=carried)
-        calm = bool(self.replacements) and now_s - self.replaced_s > COOL_DOWN_RESET_S
+        calm = bool(self.replacements) and now_s - self.replaced_s > CALM_S
         return ExecState(1 if calm else self.replacements + 1, now_s, last_frame_s, carried)
 
     def encoded(self) -> bytes:

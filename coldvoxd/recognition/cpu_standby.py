@@ -102,18 +102,18 @@ class CpuStandby:
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - a task ends here; `worker` opens it again and raises
-                log.warning("the recognizer on the CPU can't be made ready: %s", error)
+                log.warning("the CPU fallback cannot be prepared: %s", error)
 
         self._task = asyncio.create_task(after(), name="standby")
 
     async def _load(self) -> None:
         if not self.packed.is_open:
             await self.packed.open()
-            log.info("the recognizer on the CPU is loaded")
+            log.info("the CPU fallback is loaded")
 
     async def _release(self) -> None:
         if self._mapped is not None and not self._mapped.is_open:
             await self._mapped.open()
         self.packed.drop()
         await self.packed.drained()
-        log.info("the recognizer on the CPU stands by, %s", self.readiness)
+        log.info("the CPU fallback is on standby, %s", self.readiness)

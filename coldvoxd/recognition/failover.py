@@ -259,7 +259,7 @@ class Failover:
             self._step(failover_state.Resumed(stale=self._touched and self._name in CONTEXT_PROVIDERS))
 
     def _probe_after(self, pause_s: float) -> None:
-        log.info("%s will be tried again in %.0f s", self._name, pause_s)
+        log.info("%s will be retried in %.0f s", self._name, pause_s)
         if self._pause is not None:
             self._pause.cancel()
         self._pause = asyncio.get_running_loop().call_later(pause_s, self._step, failover_state.ProbeDue())
@@ -276,7 +276,7 @@ class Failover:
         except Exception as error:  # noqa: BLE001 - the probe ends here, and the table must learn how
             fault_class, reason = class_of_failure(error)
             self._touched = before or fault_class is not FaultClass.ABSENT
-            log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, error)
+            log.warning("%s cannot be used (%s): %s", self._name, reason or fault_class, error)
             accelerator.worker.drop()
             self._note_unusable(fault_class, reason)
             if self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:

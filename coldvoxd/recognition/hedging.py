@@ -92,7 +92,7 @@ class Hedging:
         except Exception as error:  # noqa: BLE001 - whatever an accelerator's driver raises, the CPU recognizes
             return await self._judge(error, utterance, run)
         log.info(
-            "utterance %d takes long on %s; the CPU starts on it too after %.3f s",
+            "utterance %d takes long on %s; also starting it on the CPU after %.3f s",
             utterance.id, accelerator.name, hedge_s,
         )  # fmt: skip
         self._metrics.count(Count.HEDGES)
@@ -138,7 +138,7 @@ class Hedging:
         """The CPU failed on the same audio too."""
         self._metrics.count(Count.FAULTS_REPRODUCED)
         log.warning(
-            "utterance %d failed both on %s and on the CPU: the audio is at fault, the accelerator stays in use (%s)",
+            "utterance %d failed on %s and on the CPU: the audio is the cause, the accelerator stays in use (%s)",
             utterance.id, self._accelerator.name, error,
         )  # fmt: skip
 
@@ -155,7 +155,7 @@ class Hedging:
         """The CPU answered first, although the accelerator had the time that its runs take."""
         self._late_in_a_row += 1
         if self._late_in_a_row >= LATE_IN_A_ROW and self._in_use():
-            message = f"{self._accelerator.name} was overtaken by the CPU {LATE_IN_A_ROW} times in a row"
+            message = f"{self._accelerator.name} was slower than the CPU {LATE_IN_A_ROW} times in a row"
             log.warning(message)
             self._report_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
 
@@ -168,7 +168,7 @@ class Hedging:
             self._late_in_a_row = 0
             return
         self._metrics.count(Count.LATE_RESULTS)
-        log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
+        log.debug("late result of utterance=%d attempt=%d discarded", run.utterance.id, run.attempt)
         if not isinstance(error, Exception) or isinstance(error, InputFault):
             return
         if repeated and class_of(error)[0] is not FaultClass.STICKY:

@@ -60,7 +60,7 @@ class ProviderProbe:
         hypothesis = run.answer.result()
         self._accelerator.learn(run)
         if not agrees(hypothesis.text, expected):
-            raise WrongOutput(f"{name} recognizes other words in the golden clip than the CPU does")
+            raise WrongOutput(f"{name} recognizes other words in the golden clip than the CPU")
 
     async def _text_on_cpu(self, clip: Utterance) -> str:
         if self._cpu_text is None:
@@ -68,7 +68,7 @@ class ProviderProbe:
                 self._cpu_text = (await self._recognize_on_cpu(clip)).text
             except RecognitionFailed as error:
                 raise NoReference(
-                    f"{self._accelerator.name} can't be judged: the CPU fails on the golden clip"
+                    f"{self._accelerator.name} cannot be verified: the CPU fails on the golden clip"
                 ) from error
         return self._cpu_text
 

@@ -93,7 +93,7 @@ class Supervisor:
                     continue
                 if logged != found.last_error:
                     logged, pause_s = found.last_error, RELOAD_PAUSE_S
-                    log.error("model %s can't be used: %s", self.state.engine.model, logged)  # noqa: TRY400 - it says all
+                    log.error("model %s cannot be used: %s", self.state.engine.model, logged)  # noqa: TRY400 - it says all
                 await asyncio.sleep(pause_s)
                 if not isinstance(error, ModelMissing):
                     pause_s = min(LONGEST_RELOAD_PAUSE_S, 2 * pause_s)
@@ -184,7 +184,7 @@ class Supervisor:
 
     async def _retry_without_words(self, utterance: Utterance, wordless: Hypothesis) -> Hypothesis:
         """Recognize speech that gave no words again: with dither and more padding, then on the CPU."""
-        log.info("utterance %d holds speech and no words were heard in it; trying again", utterance.id)
+        log.info("utterance %d has speech but no words were recognized; retrying", utterance.id)
         again = await self._recognize_varied(utterance, self._failover.recognize)
         if again.text:
             return again
@@ -195,7 +195,7 @@ class Supervisor:
             self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
             if self.state.on_accelerator:
                 name = self.state.accelerator_name
-                message = f"{name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
+                message = f"{name} recognized no words in utterance {utterance.id}, but the CPU did"
                 log.warning(message)
                 self._failover.report_fault(FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT, message)
         return on_cpu

@@ -107,7 +107,7 @@ class RecognizerWorker:
         recognizer = await opening
         if self.generation != wanted:
             recognizer.close()
-            raise ProviderFault(f"{self.name} was dropped while it was loading")
+            raise ProviderFault(f"{self.name} was abandoned while it was loading")
         self.drop()
         self._recognizer = recognizer
         self.provider, self.precision = recognizer.provider, recognizer.precision
@@ -263,7 +263,7 @@ def class_of(error: Exception) -> tuple[FaultClass, Reason]:
     """The class and the reason of the fault that an accelerator's exception reports."""
     if isinstance(error, ColdvoxError):
         return classify(str(error))
-    log.error("unexpected exception from the accelerator", exc_info=error)  # a driver's or a library's own
+    log.error("an untranslated exception", exc_info=error)  # a driver's or a library's own
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
@@ -281,4 +281,4 @@ def _close_unwanted(done: "asyncio.Future[Recognizer]") -> None:
 
 def _log_failure(done: "asyncio.Future[None]") -> None:
     if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, ColdvoxError):
-        log.warning("closing a model failed: %s", error)
+        log.warning("releasing a model: %s", error)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from coldvoxd.audio.device_retry import LONGEST_SEARCH_PAUSE_S, DeviceRetry, Surroundings, surroundings
+from coldvoxd.audio.device_retry import LONGEST_S, DeviceRetry, Surroundings, surroundings
 
 HERE: Surroundings = (("/dev/snd", 1, 1),)
 ELSEWHERE: Surroundings = (("/dev/snd", 1, 2),)
@@ -25,7 +25,7 @@ def test_at_first_every_search_is_made_and_later_one_every_30_s() -> None:
     made = searches(3600)
     assert made[:10] == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
     late = [after - before for before, after in zip(made[-20:], made[-19:], strict=False)]
-    assert set(late) == {LONGEST_SEARCH_PAUSE_S}
+    assert set(late) == {LONGEST_S}
 
 
 def test_a_change_around_is_a_reason_to_search_at_once_and_then_often_again() -> None:

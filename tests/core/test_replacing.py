@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.host.exec_state import COOL_DOWN_RESET_S, LONGEST_COOL_DOWN_S, ExecState, ExecStateDamaged
+from coldvoxd.host.exec_state import CALM_S, LONGEST_COOL_DOWN_S, ExecState, ExecStateDamaged
 
 
 def test_the_first_replacement_waits_for_nothing() -> None:
@@ -22,7 +22,7 @@ def test_each_further_one_waits_longer_and_never_for_ever() -> None:
 def test_after_a_long_calm_the_count_begins_anew() -> None:
     first = ExecState().next(0.0, None, {}).next(10.0, None, {})
     assert first.replacements == 2
-    assert first.next(10.0 + COOL_DOWN_RESET_S + 1, None, {}).replacements == 1
+    assert first.next(10.0 + CALM_S + 1, None, {}).replacements == 1
 
 
 def test_one_for_a_sleep_makes_no_later_one_wait() -> None:
