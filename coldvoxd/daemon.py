@@ -20,6 +20,7 @@ from coldvoxd.core import channels, failover_notice
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone
+from coldvoxd.core.recognition_state import ProvidersFound, StartReleased, SystemResumed
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, State
@@ -40,7 +41,7 @@ from coldvoxd.models.fetch_unit import ModelFetching
 from coldvoxd.models.prepare_unit import have_prepared
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
-from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, ladder
+from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, find_backends
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.userdirs import base_directories
 from coldvoxd.vad.silero import SileroDetector
@@ -119,10 +120,10 @@ class Daemon:
             settings,
             load_settings=load_settings,
             use_settings=self._use_settings,
-            card_figures=self._card.figures,
+            gpu_figures=self._card.figures,
         )
         if self._past.carried.get(RESTING):
-            self._recognition.begin_at_rest()
+            self._recognition.handle(StartReleased())
         microphone = open_microphone(settings.microphone)
         self._capture = CaptureStream(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
         self._capture.attend(False)
@@ -157,10 +158,10 @@ class Daemon:
             settings.replacement,
             self._past,
             wanted=lambda: (
-                self._recognition.wants_new_process or self._card.wants_new_process or self._microphone_hangs()
+                self._recognition.state.wants_new_process or self._card.wants_new_process or self._microphone_hangs()
             ),
             busy_until_s=self._busy_until_s,
-            tell=self._recognition.tell_error,
+            tell=self._recognition.report_error,
             slept=self._is_replaced_for_rest,
         )
         self._power = BatteryWatch(self._pipeline.on_battery)
@@ -169,7 +170,7 @@ class Daemon:
             {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
             self._notifier.watchdog,
         )
-        self._recognition.use_findings(self._past.carried.get(USABLE, ()))
+        self._recognition.handle(ProvidersFound(tuple(self._past.carried.get(USABLE, ()))))
 
     async def serve(self) -> ExecState | None:
         """Serve dictation until SIGTERM or SIGINT, or until a new process is to go on with what is returned.
@@ -205,7 +206,7 @@ class Daemon:
             self._pipeline.announce_to(service)
             self._files.announce_to(service)
             bus = await service.bus_id()
-            spool = open_spool(bus, self._recognition.tell_error)
+            spool = open_spool(bus, self._recognition.report_error)
             if spool is not None:
                 self._pipeline.keep_in(spool)
             if (last := self._past.carried.get(LAST)) and self._past.carried.get(BUS) == bus:
@@ -238,7 +239,8 @@ class Daemon:
 
     def _is_replaced_for_rest(self) -> bool:
         """Whether a new process is wanted after a sleep or a rest alone, which is no fault and needs no pause."""
-        return (self._recognition.slept or self._recognition.resting) and not self._microphone_hangs()
+        state = self._recognition.state
+        return (state.degraded_by_suspend or state.accelerator_released) and not self._microphone_hangs()
 
     def _controls(self) -> Controls:
         return Controls(
@@ -258,7 +260,7 @@ class Daemon:
             NOTICE: asdict(self._noticed),
             BUS: bus,
             LAST: self._pipeline.last_carried(),
-            RESTING: self._recognition.resting,
+            RESTING: self._recognition.state.accelerator_released,
             NO_WORDS: self._outcomes.without_words,
             USABLE: self._recognition.status.usable_providers,
         }
@@ -357,7 +359,7 @@ class Daemon:
 
     def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
         return Supervisor(
-            ladder(settings, free_bytes=self._card.free_bytes),
+            find_backends(settings, free_bytes=self._card.free_bytes),
             engine_at_start(settings),
             on_change,
             self._metrics,
@@ -443,7 +445,7 @@ class Daemon:
         await self._microphone.released()
 
     def _resume(self) -> None:
-        self._recognition.wake()
+        self._recognition.handle(SystemResumed())
         self._pipeline.on_wake()
         self._microphone.on_sleep(False)
         self._tell()

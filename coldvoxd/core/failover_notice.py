@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from coldvoxd.core.failover_state import CALM_S, Reason
+from coldvoxd.core.failover_state import STABLE_S, Reason
 from coldvoxd.core.values import EngineStatus
 
 TITLE = "Dictation goes on, a little slower"
@@ -38,7 +38,7 @@ class NoticeState:
     since_s: float = 0.0
     """When that provider came into use."""
     told: bool = False
-    """And it has not been well again since: served by the accelerator for `CALM_S`."""
+    """And it has not been well again since: served by the accelerator for `STABLE_S`."""
 
 
 def step(state: NoticeState, status: EngineStatus, now_s: float) -> tuple[NoticeState, Notice | None]:
@@ -46,7 +46,7 @@ def step(state: NoticeState, status: EngineStatus, now_s: float) -> tuple[Notice
     if not status.ready or not status.provider or status.provider == state.provider:
         return state, None
     on_accelerator = state.provider not in {"", _CPU}
-    well = on_accelerator and now_s - state.since_s >= CALM_S
+    well = on_accelerator and now_s - state.since_s >= STABLE_S
     seen = replace(state, provider=status.provider, since_s=now_s, told=state.told and not well)
     if not on_accelerator or status.provider != _CPU or status.degraded in _NO_NEWS or seen.told:
         return seen, None

@@ -1,47 +1,47 @@
-"""Failover: on which rung utterances are recognized, when the accelerator is tried again, and what people are told.
+"""The failover table: where utterances are recognized, when the accelerator is probed, and what is published.
 
-    STARTING  the CPU answers, and the accelerator is being loaded
-    ON_GPU    the accelerator answers
-    ON_CPU    the CPU answers, because the accelerator failed; it will be probed
-    PROBING   the CPU answers, and the accelerator is being tried with the golden clip
-    ASLEEP    the machine is about to sleep or sleeps; the CPU answers what is left, and nothing is open on the accelerator
-    SETTLED   the CPU answers, and nothing else is wanted or can be had in this process
-    RESTING   nobody has dictated for long: the accelerator was let go of, and the next session wakes it
+    STARTING        the CPU recognizes, and the accelerator is loading
+    ON_ACCELERATOR  the accelerator recognizes
+    ON_CPU          the CPU recognizes, because the accelerator failed; it will be probed
+    PROBING         the CPU recognizes, and the accelerator is being probed with the golden clip
+    SUSPENDED       the system is about to suspend, or is suspended; the CPU recognizes what is left, and the
+                    accelerator is closed
+    CPU_ONLY        the CPU recognizes, because nothing else is wanted or can be had in this process
+    RELEASED        no session for `idle_release_s`: the accelerator is closed, and loaded again for the next session
 
-Theory of operation. A fault has a class, which says what may help: time (`transient`, `unhealthy`), a new process
-(`sticky`: a CUDA context that saw an illegal access stays broken for the life of its process), or nothing (`absent`).
-After a fault that time may heal the accelerator is probed with growing pauses, and an accelerator that comes back only
-to fail again soon is not trusted with shorter ones: the pause starts again from the bottom only after `CALM_S` of good
-service. So it never flaps. A sleep of the machine takes a CUDA context's memory away, unless the driver was told to keep it:
-a process that ever had one is replaced after the wake. Where the accelerator is watched (`Unwell`, `WellAgain`), nothing is
-probed and no process is replaced while the watch says no. "GPU" stands for whatever accelerator the ladder begins with.
+Theory of operation. The class of a fault says what may help: time (`transient`, `unhealthy`), a new process (`sticky`:
+a CUDA context that had an illegal access stays broken for the life of its process), or nothing (`absent`). After a
+fault that time may heal the accelerator is probed, with growing pauses. One that fails again soon after it came back
+does not get shorter pauses: they start from the first again only after `STABLE_S` of service, so that recognition does
+not flap between the two. A suspend of the system can discard a CUDA context's memory, unless the driver was told to
+keep it, so a process that ever had a context is replaced after it. While the GPU monitor reports `GpuUnhealthy`, the
+accelerator is not probed and the process not replaced.
 
-`step` is pure; times are the caller's seconds, chance is the caller's `jitter`.
+`step` is pure; times are seconds of the caller's clock, and randomness is the caller's `jitter`.
 """
 
-import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from coldvoxd.core.problems import Problem
 
-FIRST_PAUSE_S = 5.0
-LONGEST_PAUSE_S = 900.0
-GROWTH = 2.0
-JITTER = 0.2
-"""Pauses vary by this share, so that programs which share a card don't all come back at once."""
-CALM_S = 300.0
-"""Good service for so long forgets earlier faults."""
+FIRST_PROBE_PAUSE_S = 5.0
+LONGEST_PROBE_PAUSE_S = 900.0
+PROBE_PAUSE_GROWTH = 2.0
+PROBE_PAUSE_JITTER = 0.2
+"""Pauses vary by this fraction, so that programs that share a GPU don't all come back at once."""
+STABLE_S = 300.0
+"""Seconds of service without a fault after which earlier faults are forgotten."""
 
 
 class Phase(StrEnum):
     STARTING = "STARTING"
-    ON_GPU = "ON_GPU"
+    ON_ACCELERATOR = "ON_ACCELERATOR"
     ON_CPU = "ON_CPU"
     PROBING = "PROBING"
-    ASLEEP = "ASLEEP"
-    SETTLED = "SETTLED"
-    RESTING = "RESTING"
+    SUSPENDED = "SUSPENDED"
+    CPU_ONLY = "CPU_ONLY"
+    RELEASED = "RELEASED"
 
 
 class FaultClass(StrEnum):
@@ -52,11 +52,11 @@ class FaultClass(StrEnum):
     ABSENT = "absent"
     """There is no such accelerator, or its driver or libraries are missing."""
     UNHEALTHY = "unhealthy"
-    """Its watch says no, or its answers are wrong."""
+    """The GPU monitor forbids its use, or its answers are wrong."""
 
 
 class Reason(StrEnum):
-    """Why recognition is not where it should be: the problem codes of the accelerator."""
+    """Why the accelerator is not in use: its problem codes."""
 
     NONE = ""
     NO_GPU = Problem.NO_GPU.value
@@ -69,35 +69,35 @@ class Reason(StrEnum):
     GPU_MEMORY_ERRORS = Problem.GPU_MEMORY_ERRORS.value
     DRIVER_MISMATCH = Problem.DRIVER_MISMATCH.value
     SLEEP = Problem.SLEEP.value
-    """The machine sleeps or slept, and the accelerator has not been taken up again."""
+    """The system is or was suspended, and the accelerator is not in use again yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The accelerator is loaded, and the golden clip came out right on it."""
+    """The accelerator is loaded, and passed its probe."""
 
     now_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class CpuWanted:
-    """Nothing but the CPU was asked for, or this machine has nothing else."""
+    """The settings ask for the CPU alone, or this machine has no accelerator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The accelerator failed: at load, in a run, in a probe, or by its watch."""
+    """The accelerator failed: at load, in a run, in a probe, or by an event of the GPU."""
 
     fault_class: FaultClass
     reason: Reason
     now_s: float
     jitter: float = 0.0
-    """-1 to 1, by chance."""
+    """Random, -1 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unwell:
-    """Its watch says no, until it says `WellAgain`."""
+class GpuUnhealthy:
+    """The GPU monitor forbids the accelerator's use, until `GpuHealthy`."""
 
     fault_class: FaultClass
     reason: Reason
@@ -105,47 +105,47 @@ class Unwell:
 
 
 @dataclass(frozen=True, slots=True)
-class WellAgain:
-    """Its watch has nothing against it any more."""
+class GpuHealthy:
+    """The GPU may be used again."""
 
     jitter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeDue:
-    """The pause is over."""
+    """The pause before a probe is over."""
 
 
 @dataclass(frozen=True, slots=True)
-class NobodyDictates:
-    """For so long that the accelerator is to be let go of."""
+class IdleTimeout:
+    """No session for `idle_release_s`: release the accelerator."""
 
 
 @dataclass(frozen=True, slots=True)
-class SomebodyDictates:
-    """A session begins, or there is something else to recognize."""
+class RecognitionNeeded:
+    """A session begins, or something else is to be recognized."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspending:
-    """The machine is about to sleep."""
+    """The system is about to suspend."""
 
 
 @dataclass(frozen=True, slots=True)
-class Woken:
-    """It woke up, or does not sleep after all."""
+class Resumed:
+    """The system resumed, or did not suspend after all."""
 
     stale: bool
-    """Whether this process ever had a context on the accelerator that a sleep may have broken."""
+    """Whether this process has a context on the accelerator that the suspend may have broken."""
 
 
-Health = Unwell | WellAgain
-Use = NobodyDictates | SomebodyDictates
-Event = Loaded | CpuWanted | Fault | Health | ProbeDue | Use | Suspending | Woken
+GpuCondition = GpuUnhealthy | GpuHealthy
+Demand = IdleTimeout | RecognitionNeeded
+Event = Loaded | CpuWanted | Fault | GpuCondition | ProbeDue | Demand | Suspending | Resumed
 
 
 @dataclass(frozen=True, slots=True)
-class UseGpu:
+class UseAccelerator:
     pass
 
 
@@ -155,21 +155,21 @@ class UseCpu:
 
 
 @dataclass(frozen=True, slots=True)
-class RestGpu:
-    """The accelerator is let go of though it is well; the CPU stays as it stands by."""
+class ReleaseAccelerator:
+    """The CPU recognizes although the accelerator has no fault; the CPU's standby state stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class DropGpu:
-    """Let go of the accelerator's sessions: they are broken, or hold memory that others need."""
+class CloseAccelerator:
+    """Close the accelerator's sessions: they are broken, or hold memory that other programs need."""
 
     at_once: bool = False
-    """Before anything else."""
+    """Without waiting for the CPU to recognize first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Load the accelerator again and recognize the golden clip on it."""
+    """Load the accelerator and recognize the golden clip on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +178,11 @@ class ProbeLater:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplaceSelfWhenIdle:
-    """Only a new process can use the accelerator again."""
+class ReplaceProcessWhenIdle:
+    """Replace this process while nothing is going on: only a new one can use the accelerator again."""
 
 
-Effect = UseGpu | UseCpu | RestGpu | DropGpu | Probe | ProbeLater | ReplaceSelfWhenIdle
+Effect = UseAccelerator | UseCpu | ReleaseAccelerator | CloseAccelerator | Probe | ProbeLater | ReplaceProcessWhenIdle
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,173 +190,139 @@ class FailoverState:
     phase: Phase = Phase.STARTING
     reason: Reason = Reason.NONE
     faults: int = 0
-    """Since the last calm."""
-    on_gpu_since_s: float = 0.0
+    """In a row, without `STABLE_S` of service between two."""
+    on_accelerator_since_s: float = 0.0
     sticky: bool = False
-    """The accelerator is beyond use in this process."""
-    held: bool = False
-    """Its watch says no."""
+    """This process can't use the accelerator any more."""
+    gpu_unhealthy: bool = False
+    """The GPU monitor forbids the accelerator's use."""
     covered: Reason = Reason.NONE
-    """While the watch says no: the reason from before, which holds beneath the watch's own."""
+    """While the GPU is unhealthy: the accelerator's own reason, which holds too."""
 
 
 class UnexpectedEvent(RuntimeError):
-    """An event that has no row in this phase."""
+    """An event that the table does not allow in this phase."""
 
 
-# Numbers are cudaError_t's, from the CUDA Runtime API's reference; ONNX Runtime writes "CUDA failure 700: ...".
-_BY_CUDA_ERROR: dict[int, tuple[FaultClass, Reason]] = {
-    2: (FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
-    4: (FaultClass.STICKY, Reason.GPU_LOST),
-    35: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
-    46: (FaultClass.TRANSIENT, Reason.GPU_LOST),
-    100: (FaultClass.ABSENT, Reason.NO_GPU),
-    101: (FaultClass.ABSENT, Reason.NO_GPU),
-    214: (FaultClass.STICKY, Reason.GPU_FAULT),
-    226: (FaultClass.STICKY, Reason.GPU_FAULT),
-    700: (FaultClass.STICKY, Reason.GPU_FAULT),
-    702: (FaultClass.STICKY, Reason.GPU_TIMEOUT),
-    709: (FaultClass.STICKY, Reason.GPU_FAULT),
-    710: (FaultClass.STICKY, Reason.GPU_FAULT),
-    714: (FaultClass.STICKY, Reason.GPU_FAULT),
-    715: (FaultClass.STICKY, Reason.GPU_FAULT),
-    716: (FaultClass.STICKY, Reason.GPU_FAULT),
-    717: (FaultClass.STICKY, Reason.GPU_FAULT),
-    718: (FaultClass.STICKY, Reason.GPU_FAULT),
-    719: (FaultClass.STICKY, Reason.GPU_FAULT),
-    803: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
-    804: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
-    999: (FaultClass.STICKY, Reason.GPU_LOST),
-}
-_CUDA_FAILURE = re.compile(r"CUDA (?:failure|error)[ :]+(\d+)", re.IGNORECASE)
-_OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate|ALLOC_FAILED|bad allocation", re.IGNORECASE)
-_NOT_FINITE = re.compile(r"not finite", re.IGNORECASE)
-
-
-def classify(message: str) -> tuple[FaultClass, Reason]:
-    """What kind of fault an execution provider's message tells of; what is not known may pass with time."""
-    if (number := _CUDA_FAILURE.search(message)) and (known := _BY_CUDA_ERROR.get(int(number[1]))):
-        return known
-    if _OUT_OF_MEMORY.search(message):
-        return FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY
-    if _NOT_FINITE.search(message):
-        return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
-    return FaultClass.TRANSIENT, Reason.GPU_FAULT
-
-
-def pause_s(faults: int, jitter: float) -> float:
-    """How long the accelerator is left alone after so many faults: exponential, bounded, with jitter."""
-    pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * GROWTH ** max(0, faults - 1))
-    return pause * (1 + JITTER * max(-1.0, min(1.0, jitter)))
+def probe_pause_s(faults: int, jitter: float) -> float:
+    """Seconds before the next probe after `faults` faults in a row: exponential, bounded, with jitter."""
+    pause = min(LONGEST_PROBE_PAUSE_S, FIRST_PROBE_PAUSE_S * PROBE_PAUSE_GROWTH ** max(0, faults - 1))
+    return pause * (1 + PROBE_PAUSE_JITTER * max(-1.0, min(1.0, jitter)))
 
 
 def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
-    """The next state and what is to be done. Raises UnexpectedEvent, and changes nothing, where there is no row."""
-    if isinstance(event, Suspending | Woken) or state.phase is Phase.ASLEEP:
-        return _around_sleep(state, event)
-    if isinstance(event, Unwell | WellAgain | NobodyDictates | SomebodyDictates):
-        return _used(state, event) if isinstance(event, NobodyDictates | SomebodyDictates) else _watched(state, event)
+    """The next state, and the effects to carry out in order. Raises UnexpectedEvent for an event that has no row."""
+    if isinstance(event, Suspending | Resumed) or state.phase is Phase.SUSPENDED:
+        return _around_suspend(state, event)
+    if isinstance(event, GpuCondition):
+        return _gpu_condition_changed(state, event)
+    if isinstance(event, Demand):
+        return _demand_changed(state, event)
     match state.phase, event:
         case Phase.STARTING | Phase.PROBING, Loaded(now_s):
-            served = replace(state, phase=Phase.ON_GPU, reason=Reason.NONE, covered=Reason.NONE, on_gpu_since_s=now_s)
-            return served, (UseGpu(),)
+            in_use = replace(
+                state, phase=Phase.ON_ACCELERATOR, reason=Reason.NONE, covered=Reason.NONE, on_accelerator_since_s=now_s
+            )
+            return in_use, (UseAccelerator(),)
         case Phase.STARTING, CpuWanted():
-            return replace(state, phase=Phase.SETTLED), (UseCpu(),)
-        case Phase.ON_CPU, ProbeDue() if not state.held:
+            return replace(state, phase=Phase.CPU_ONLY), (UseCpu(),)
+        case Phase.ON_CPU, ProbeDue() if not state.gpu_unhealthy:
             return replace(state, phase=Phase.PROBING), (Probe(),)
-        case Phase.ON_CPU | Phase.SETTLED | Phase.RESTING, ProbeDue():
-            return state, ()  # its pause began before
-        case Phase.ON_CPU | Phase.RESTING, Fault(FaultClass.STICKY, reason):
-            # A late answer, and the worst news of all.
-            settled = replace(state, phase=Phase.SETTLED, sticky=True)
-            told = replace(settled, covered=reason) if state.held else replace(settled, reason=reason)
-            return told, _renewal(state)
-        case Phase.ON_CPU | Phase.SETTLED | Phase.RESTING, Fault():
-            return state, ()  # a late answer of an attempt that was given up already
-        case Phase.STARTING | Phase.ON_GPU | Phase.PROBING, Fault():
-            return _fallen(state, event)
+        case Phase.ON_CPU | Phase.CPU_ONLY | Phase.RELEASED, ProbeDue():
+            return state, ()  # its pause began in another phase
+        case Phase.ON_CPU | Phase.CPU_ONLY | Phase.RELEASED, Fault():
+            return _failed_late(state, event)
+        case Phase.STARTING | Phase.ON_ACCELERATOR | Phase.PROBING, Fault():
+            return _failed(state, event)
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
 
 
-def _around_sleep(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
+def _around_suspend(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
     match state.phase, event:
-        case Phase.ASLEEP, Woken(stale=True):
-            stale = replace(state, phase=Phase.SETTLED, reason=Reason.SLEEP, sticky=True)
-            return stale, (UseCpu(), *_renewal(state))
-        case Phase.ASLEEP, Woken() if state.held:
+        case Phase.SUSPENDED, Resumed(stale=True):
+            stale = replace(state, phase=Phase.CPU_ONLY, reason=Reason.SLEEP, sticky=True)
+            return stale, (UseCpu(),) if state.gpu_unhealthy else (UseCpu(), ReplaceProcessWhenIdle())
+        case Phase.SUSPENDED, Resumed() if state.gpu_unhealthy:
             return replace(state, phase=Phase.ON_CPU), (UseCpu(),)
-        case Phase.ASLEEP, Woken():
+        case Phase.SUSPENDED, Resumed():
             return replace(state, phase=Phase.PROBING), (Probe(),)
-        case Phase.ASLEEP | Phase.SETTLED, Suspending():
+        case Phase.SUSPENDED | Phase.CPU_ONLY, Suspending():
             return state, ()
         case _, Suspending():
-            asleep = replace(state, phase=Phase.ASLEEP, reason=state.reason or Reason.SLEEP)
-            return asleep, (UseCpu(), DropGpu(at_once=True))
-        case _, Woken():
-            return state, ()  # before anything was let go of
-        case _, Unwell(_, reason):
-            return replace(state, reason=reason, held=True), ()
-        case _, WellAgain():
-            return replace(state, held=False), ()
-        case _, Fault() | ProbeDue() | NobodyDictates() | SomebodyDictates():
-            return state, ()  # of what had begun before, or too late
+            suspended = replace(state, phase=Phase.SUSPENDED, reason=state.reason or Reason.SLEEP)
+            return suspended, (UseCpu(), CloseAccelerator(at_once=True))
+        case _, Resumed():
+            return state, ()  # the system had not begun to suspend
+        case _, GpuUnhealthy(_, reason):
+            return replace(state, reason=reason, gpu_unhealthy=True), ()
+        case _, GpuHealthy():
+            return replace(state, gpu_unhealthy=False), ()
+        case _, Fault() | ProbeDue() | IdleTimeout() | RecognitionNeeded():
+            return state, ()  # of something that began earlier, or too late to matter
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
 
 
-def _fallen(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Effect, ...]]:
-    calm = state.phase is Phase.ON_GPU and fault.now_s - state.on_gpu_since_s >= CALM_S
-    faults = 1 if calm else state.faults + 1
-    fallen = replace(state, phase=Phase.ON_CPU, reason=fault.reason, faults=faults)
-    down: tuple[Effect, ...] = (UseCpu(), DropGpu())
+def _failed(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Effect, ...]]:
+    stable = state.phase is Phase.ON_ACCELERATOR and fault.now_s - state.on_accelerator_since_s >= STABLE_S
+    faults = 1 if stable else state.faults + 1
+    failed = replace(state, phase=Phase.ON_CPU, reason=fault.reason, faults=faults)
+    down: tuple[Effect, ...] = (UseCpu(), CloseAccelerator())
     match fault.fault_class:
         case FaultClass.STICKY:
-            return replace(fallen, phase=Phase.SETTLED, sticky=True), (*down, ReplaceSelfWhenIdle())
+            return replace(failed, phase=Phase.CPU_ONLY, sticky=True), (*down, ReplaceProcessWhenIdle())
         case FaultClass.ABSENT:
-            return replace(fallen, phase=Phase.SETTLED), down
+            return replace(failed, phase=Phase.CPU_ONLY), down
         case FaultClass.TRANSIENT | FaultClass.UNHEALTHY:
-            return fallen, (*down, ProbeLater(pause_s(faults, fault.jitter)))
+            return failed, (*down, ProbeLater(probe_pause_s(faults, fault.jitter)))
 
 
-def _watched(state: FailoverState, event: Unwell | WellAgain) -> tuple[FailoverState, tuple[Effect, ...]]:
+def _failed_late(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Effect, ...]]:
+    """A run that was abandoned earlier has failed. That counts only where it broke the accelerator's context."""
+    if state.phase is Phase.CPU_ONLY or fault.fault_class is not FaultClass.STICKY:
+        return state, ()
+    given_up = replace(state, phase=Phase.CPU_ONLY, sticky=True)
+    if state.gpu_unhealthy:
+        return replace(given_up, covered=fault.reason), ()
+    return replace(given_up, reason=fault.reason), (ReplaceProcessWhenIdle(),)
+
+
+def _gpu_condition_changed(state: FailoverState, event: GpuCondition) -> tuple[FailoverState, tuple[Effect, ...]]:
     match event:
-        case Unwell() if state.phase is Phase.SETTLED and not state.sticky and state.reason is Reason.NONE:
-            return state, ()  # nobody wants the accelerator
-        case Unwell():
-            return _unwell(state, event)
-        case WellAgain() if not state.held:
+        case GpuUnhealthy() if state.phase is Phase.CPU_ONLY and not state.sticky and state.reason is Reason.NONE:
+            return state, ()  # there is no accelerator to protect
+        case GpuUnhealthy():
+            return _gpu_unhealthy(state, event)
+        case GpuHealthy() if not state.gpu_unhealthy:
             return state, ()
-        case WellAgain() if state.sticky:
-            return _uncovered(state), (ReplaceSelfWhenIdle(),)
-        case WellAgain(jitter):
+        case GpuHealthy() if state.sticky:
+            return _uncovered(state), (ReplaceProcessWhenIdle(),)
+        case GpuHealthy(jitter):
             probed = replace(_uncovered(state), phase=Phase.ON_CPU)
-            return probed, (ProbeLater(pause_s(max(1, state.faults), jitter)),)
+            return probed, (ProbeLater(probe_pause_s(max(1, state.faults), jitter)),)
 
 
-def _unwell(state: FailoverState, event: Unwell) -> tuple[FailoverState, tuple[Effect, ...]]:
-    calm = state.phase is Phase.ON_GPU and event.now_s - state.on_gpu_since_s >= CALM_S
-    in_use = state.phase in {Phase.STARTING, Phase.ON_GPU, Phase.PROBING}
-    faults = (1 if calm else state.faults + 1) if in_use else state.faults
+def _gpu_unhealthy(state: FailoverState, event: GpuUnhealthy) -> tuple[FailoverState, tuple[Effect, ...]]:
+    stable = state.phase is Phase.ON_ACCELERATOR and event.now_s - state.on_accelerator_since_s >= STABLE_S
+    in_use = state.phase in {Phase.STARTING, Phase.ON_ACCELERATOR, Phase.PROBING}
+    faults = (1 if stable else state.faults + 1) if in_use else state.faults
     sticky = state.sticky or event.fault_class is FaultClass.STICKY
-    phase = Phase.SETTLED if sticky else Phase.ON_CPU
-    covered = state.covered if state.held else state.reason
-    told = replace(state, phase=phase, reason=event.reason, faults=faults, sticky=sticky, held=True, covered=covered)
-    return told, (UseCpu(), DropGpu()) if in_use else (UseCpu(),)
+    phase = Phase.CPU_ONLY if sticky else Phase.ON_CPU
+    covered = state.covered if state.gpu_unhealthy else state.reason
+    changed = replace(
+        state, phase=phase, reason=event.reason, faults=faults, sticky=sticky, gpu_unhealthy=True, covered=covered
+    )
+    return changed, (UseCpu(), CloseAccelerator()) if in_use else (UseCpu(),)
 
 
 def _uncovered(state: FailoverState) -> FailoverState:
-    """The watch has nothing against the accelerator any more, which is not in use for all that."""
-    return replace(state, held=False, reason=state.covered or state.reason, covered=Reason.NONE)
+    """The GPU is healthy; the accelerator, which is not in use yet, has its own reason again, if it had one."""
+    return replace(state, gpu_unhealthy=False, reason=state.covered or state.reason, covered=Reason.NONE)
 
 
-def _used(state: FailoverState, event: NobodyDictates | SomebodyDictates) -> tuple[FailoverState, tuple[Effect, ...]]:
+def _demand_changed(state: FailoverState, event: Demand) -> tuple[FailoverState, tuple[Effect, ...]]:
     match state.phase, event:
-        case Phase.STARTING | Phase.ON_GPU, NobodyDictates():
-            return replace(state, phase=Phase.RESTING), (RestGpu(), DropGpu())
-        case Phase.RESTING, SomebodyDictates():
+        case Phase.STARTING | Phase.ON_ACCELERATOR, IdleTimeout():
+            return replace(state, phase=Phase.RELEASED), (ReleaseAccelerator(), CloseAccelerator())
+        case Phase.RELEASED, RecognitionNeeded():
             return replace(state, phase=Phase.PROBING), (UseCpu(), Probe())
     return state, ()
-
-
-def _renewal(state: FailoverState) -> tuple[Effect, ...]:
-    """A new process is of no use while the watch says no."""
-    return () if state.held else (ReplaceSelfWhenIdle(),)

@@ -22,13 +22,13 @@ LOOK_AGAIN_S = 3.0
 
 
 class CpuRecognizer(Protocol):
-    """What recovery needs of the supervisor."""
+    """What recovery needs of recognition."""
 
     async def wait_loaded(self) -> None: ...
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis: ...
 
-    def tell_error(self, message: str) -> None: ...
+    def report_error(self, message: str) -> None: ...
 
 
 class Replay:
@@ -73,7 +73,7 @@ class Replay:
             except Exception as error:
                 log.exception("session %d can't be finished", leftover.number)
                 leftover.discard()
-                self._engine.tell_error(
+                self._engine.report_error(
                     f"Session {leftover.number}, which the daemon's end interrupted, could not be finished "
                     f"({type(error).__name__}); what was said in it last is lost."
                 )
@@ -127,7 +127,7 @@ class Replay:
         leftover.quarantine(utterance)
         leftover.settled(utterance)
         self._keep(leftover.session, utterance)
-        self._engine.tell_error(
+        self._engine.report_error(
             f"Utterance {utterance.id} of session {utterance.session_id} was given up: {why}. "
             "RetryLast has it until there is a newer one or the daemon is stopped."
         )

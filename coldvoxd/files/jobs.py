@@ -45,7 +45,7 @@ PROGRESS_STEP = 0.01
 
 
 class RecognizerKeeper(Protocol):
-    """What files need of the switch."""
+    """What file jobs need of recognition."""
 
     def check_ready(self) -> None: ...
 

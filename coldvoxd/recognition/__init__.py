@@ -1,1 +1,1 @@
-"""A recognizer that survives its hardware: priorities, failover to the CPU, hedging, standby and the way back."""
+"""Recognition that survives hardware faults: priorities, hot swap, failover to the CPU and back, hedging and standby."""

@@ -1,4 +1,4 @@
-"""The ladder's ground: recognition on the CPU, begun anew after a fault and in two pieces where it takes too long."""
+"""Recognition on the CPU: repeated after a fault, and in two pieces where it takes too long."""
 
 import asyncio
 import logging
@@ -8,9 +8,8 @@ from coldvoxd.core.errors import ColdvoxError, ProviderFault, RecognitionFailed
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.recognition.cpu_standby import CpuStandby
-from coldvoxd.recognition.race import first_valid
 from coldvoxd.recognition.utterance_split import joined, split
-from coldvoxd.recognition.worker import RecognizerWorker, Run
+from coldvoxd.recognition.worker import RecognizerWorker, Run, first_valid
 
 log = logging.getLogger(__name__)
 
@@ -18,72 +17,72 @@ ATTEMPTS = 2
 
 
 class CpuFallback:
-    """Never gives an utterance up while a way is left. Event loop only; `tell_error` is told what goes wrong."""
+    """The last resort for an utterance. Event loop only; `report_error` gets a sentence without spoken text."""
 
-    def __init__(self, standby: CpuStandby, metrics: Metrics, tell_error: Callable[[str], None]) -> None:
-        self._standby = standby
+    def __init__(self, cpu: CpuStandby, metrics: Metrics, report_error: Callable[[str], None]) -> None:
+        self._cpu = cpu
         self._metrics = metrics
-        self._tell_error = tell_error
+        self._report_error = report_error
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Raises RecognitionFailed once it failed twice on the same audio, or InputFault."""
+        """Raises RecognitionFailed once recognition failed twice on the same audio, or InputFault."""
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
                 self._metrics.count(Count.ATTEMPTS_AGAIN)
             try:
-                return await self._within_limit(utterance)
-            except (ProviderFault, MemoryError) as fault:
-                reason = str(fault) or "there is not enough memory"
+                return await self._recognize_within_limit(utterance)
+            except (ProviderFault, MemoryError) as error:
+                reason = str(error) or "there is not enough memory"
                 log.warning("recognition failed on the CPU utterance=%d: %s", utterance.id, reason)
-                self._tell_error(f"utterance {utterance.id}: {reason}")
-                last: Exception = fault
+                self._report_error(f"utterance {utterance.id}: {reason}")
+                last: Exception = error
             except ColdvoxError:
                 raise
             except Exception as bug:
                 log.exception("recognition failed utterance=%d", utterance.id)
-                self._tell_error(f"utterance {utterance.id}: {type(bug).__name__}")
+                self._report_error(f"utterance {utterance.id}: {type(bug).__name__}")
                 raise RecognitionFailed(
-                    f"Utterance {utterance.id} met a fault of the daemon's own ({type(bug).__name__}); "
-                    "please report it with `journalctl --user -u coldvoxd`."
+                    f"Utterance {utterance.id} caused an internal error ({type(bug).__name__}); "
+                    "please report it with `coldvoxctl doctor --report FILE`."
                 ) from bug
         raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {reason}") from last
 
-    async def _within_limit(self, utterance: Utterance) -> Hypothesis:
-        """An utterance that takes too long is begun anew in two pieces, and what is whole first wins."""
-        rung = await self._standby.rung()
-        run = rung.start(utterance)
-        with rung.awaiting(run, rung.split_s(utterance.duration_s)):
-            return await self._answer(rung, run)
+    async def _recognize_within_limit(self, utterance: Utterance) -> Hypothesis:
+        """Repeat an utterance that takes too long in two pieces; the first complete answer wins."""
+        worker = await self._cpu.worker()
+        run = worker.start(utterance)
+        with worker.awaiting(run, worker.times.split_s(utterance.duration_s)):
+            return await self._answer(worker, run)
 
-    async def _answer(self, rung: RecognizerWorker, run: Run) -> Hypothesis:
+    async def _answer(self, worker: RecognizerWorker, run: Run) -> Hypothesis:
         utterance = run.utterance
-        limit_s = rung.split_s(utterance.duration_s)
+        limit_s = worker.times.split_s(utterance.duration_s)
         loop = asyncio.get_running_loop()
         left_s = limit_s
         while left_s > 0:
             done, _ = await asyncio.wait({run.answer}, timeout=left_s)
             if done:
                 hypothesis = run.answer.result()
-                rung.learn(run)
+                worker.learn(run)
                 return hypothesis
-            if run.begun_s is None and run.generation != rung.generation:
+            if run.begun_s is None and run.generation != worker.generation:
                 run.answer.cancel()
-                raise ProviderFault("the recognizer on the CPU was left behind before it took this up")
+                raise ProviderFault("the recognizer on the CPU was abandoned before it started this utterance")
             left_s = limit_s - (loop.time() - run.begun_s) if run.begun_s is not None else limit_s
-        log.warning("utterance %d takes longer than %.1f s on the CPU; trying it in pieces", utterance.id, limit_s)
+        log.warning("utterance %d takes longer than %.1f s on the CPU; splitting it", utterance.id, limit_s)
         self._metrics.count(Count.SPLITS)
-        if rung.generation == run.generation:
-            rung.abandon()
-        return await first_valid(run, self._in_pieces(utterance))
+        if worker.generation == run.generation:
+            worker.abandon()
+        return await first_valid(run, self._recognize_in_pieces(utterance))
 
-    async def _in_pieces(self, utterance: Utterance) -> Hypothesis:
+    async def _recognize_in_pieces(self, utterance: Utterance) -> Hypothesis:
         pieces = split(utterance)
         if pieces is None:
-            rung = await self._standby.rung()
-            run = rung.start(utterance)
-            with rung.awaiting(run, rung.split_s(utterance.duration_s)):
+            worker = await self._cpu.worker()
+            run = worker.start(utterance)
+            with worker.awaiting(run, worker.times.split_s(utterance.duration_s)):
                 await asyncio.wait({run.answer})
                 return run.answer.result()
         first, second = pieces
-        heard = await self._within_limit(first)
-        return joined(heard, await self._within_limit(second), second.start_sample - first.start_sample)
+        heard = await self._recognize_within_limit(first)
+        return joined(heard, await self._recognize_within_limit(second), second.start_sample - first.start_sample)

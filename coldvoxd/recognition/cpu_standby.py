@@ -1,4 +1,4 @@
-"""The recognizer on the CPU, which stands by while an accelerator serves: loaded, mapped or not loaded at all."""
+"""The recognizer on the CPU while an accelerator serves: loaded, mapped or not loaded, and loaded again on demand."""
 
 import asyncio
 import logging
@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from coldvoxd.core.ports import Recognizer
-from coldvoxd.recognition.worker import STANDARD, Limits, RecognizerWorker
+from coldvoxd.recognition.run_times import STANDARD, RunLimits
+from coldvoxd.recognition.worker import RecognizerWorker
 
 log = logging.getLogger(__name__)
 
@@ -15,20 +16,20 @@ NAME = "cpu"
 
 
 class Readiness(StrEnum):
-    """How the CPU stands by while an accelerator serves."""
+    """The state of the CPU's recognizer while an accelerator serves."""
 
     WARM = "warm"
     """Loaded."""
     MAPPED = "mapped"
-    """Opened without optimizing the graph or packing its weights; what is packed is loaded when it is needed."""
+    """Opened without optimizing the graph or packing its weights; the packed one is loaded when it is needed."""
     COLD = "cold"
-    """Loaded when it is needed."""
+    """Not loaded until it is needed."""
 
 
 class CpuStandby:
-    """The CPU's rungs. Event loop only.
+    """The workers of the CPU: one with packed weights, and for `mapped` another without. Event loop only.
 
-    `open_packed` and `open_mapped` block and open a recognizer; the second is asked for by `mapped` alone.
+    `open_packed` and `open_mapped` block and open a recognizer; the second is called for `mapped` alone.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class CpuStandby:
         open_packed: Callable[[], Recognizer],
         open_mapped: Callable[[], Recognizer],
         readiness: Readiness = Readiness.WARM,
-        limits: Limits = STANDARD,
+        limits: RunLimits = STANDARD,
     ) -> None:
         self.readiness = readiness
         self.packed = RecognizerWorker(NAME, open_packed, limits)
@@ -50,47 +51,47 @@ class CpuStandby:
 
     @property
     def precision(self) -> str:
-        """Of the weights in it."""
+        """Of the weights of the model that is or was open last."""
         return self.packed.precision
 
     @property
-    def at_rest(self) -> bool:
-        """Whether nothing is being loaded or let go of."""
+    def settled(self) -> bool:
+        """Whether nothing is being loaded or released."""
         return self._task is None or self._task.done()
 
-    async def rung(self) -> RecognizerWorker:
-        """What can recognize at once, or else what is then opened. Raises what opening raises."""
-        for rung in (self.packed, self._mapped):
-            if rung is not None and rung.is_open:
-                return rung
-        self.wake()
+    async def worker(self) -> RecognizerWorker:
+        """A worker that is open, otherwise the packed one once it has been opened. Raises what opening raises."""
+        for worker in (self.packed, self._mapped):
+            if worker is not None and worker.is_open:
+                return worker
+        self.load()
         if self._task is not None:
             await asyncio.shield(self._task)
         if not self.packed.is_open:
             await self.packed.open()
         return self.packed
 
-    def wake(self) -> None:
-        """The accelerator no longer serves: load what is packed, if it isn't."""
+    def load(self) -> None:
+        """The accelerator no longer serves: load the packed recognizer, if it isn't."""
         if not self.packed.is_open:
             self._begin(self._load)
 
-    def rest(self) -> None:
-        """The accelerator serves."""
+    def stand_by(self) -> None:
+        """The accelerator serves: release what `readiness` does not keep."""
         if self.readiness is not Readiness.WARM:
-            self._begin(self._unload)
+            self._begin(self._release)
 
     def promise_kept(self, now_s: float) -> bool:
-        """Whether the lanes are within their time limits."""
-        return all(rung.promise_kept(now_s) for rung in (self.packed, self._mapped) if rung is not None)
+        """Whether the call threads are within their time limits."""
+        return all(worker.promise_kept(now_s) for worker in (self.packed, self._mapped) if worker is not None)
 
     def close(self) -> None:
-        """The end. Doesn't wait."""
+        """Close the recognizers once their call threads are free. Doesn't wait."""
         if self._task is not None:
             self._task.cancel()
-        for rung in (self.packed, self._mapped):
-            if rung is not None:
-                rung.close()
+        for worker in (self.packed, self._mapped):
+            if worker is not None:
+                worker.close()
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         before = self._task
@@ -100,19 +101,19 @@ class CpuStandby:
                 await asyncio.wait({before})
             try:
                 await work()
-            except Exception as fault:  # noqa: BLE001 - a task ends here; who needs the rung opens it and is told
-                log.warning("the recognizer on the CPU can't be made ready: %s", fault)
+            except Exception as error:  # noqa: BLE001 - a task ends here; `worker` opens it again and raises
+                log.warning("the CPU fallback cannot be prepared: %s", error)
 
         self._task = asyncio.create_task(after(), name="standby")
 
     async def _load(self) -> None:
         if not self.packed.is_open:
             await self.packed.open()
-            log.info("the recognizer on the CPU is loaded")
+            log.info("the CPU fallback is loaded")
 
-    async def _unload(self) -> None:
+    async def _release(self) -> None:
         if self._mapped is not None and not self._mapped.is_open:
             await self._mapped.open()
         self.packed.drop()
-        await self.packed.let_go()
-        log.info("the recognizer on the CPU stands by, %s", self.readiness)
+        await self.packed.drained()
+        log.info("the CPU fallback is on standby, %s", self.readiness)

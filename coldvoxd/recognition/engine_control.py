@@ -1,4 +1,4 @@
-"""What clients may ask of the engine: another execution provider, fresh settings, figures."""
+"""Implements the bus calls about the engine: set the execution provider, reload the settings, return figures."""
 
 import asyncio
 import logging
@@ -27,14 +27,14 @@ from coldvoxd.recognition.dispatcher import Dispatcher
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 20.0
-"""Bus callers wait 25 s by default, so they are answered before."""
+"""Callers time out after 25 s by default, so they get an answer before that."""
 
 
 class Engine:
     """Implements EngineControl. Event loop only.
 
-    `load_settings` raises SettingsError; `use_settings` puts the rest of fresh settings in force once their model is
-    loaded, and returns the names of those that wait for a restart.
+    `load_settings` raises SettingsError; `use_settings` puts new settings other than the model in force once the model
+    is loaded, and returns the names of those that need a restart.
     """
 
     def __init__(
@@ -46,77 +46,75 @@ class Engine:
         load_settings: Callable[[], Settings],
         use_settings: Callable[[Settings], tuple[str, ...]],
         answer_limit_s: float = ANSWER_LIMIT_S,
-        card_figures: Callable[[], GpuFigures] = GpuFigures,
+        gpu_figures: Callable[[], GpuFigures] = GpuFigures,
     ) -> None:
         self._answer_limit_s = answer_limit_s
         self._recognition = recognition
         self._metrics = metrics
         self._settings = settings
         self._provider = settings.model.provider
-        """What was asked for last."""
+        """The provider that was asked for last."""
         self._load_settings = load_settings
         self._use_settings = use_settings
-        self._card_figures = card_figures
+        self._gpu_figures = gpu_figures
         self._began_s = time.monotonic()
         self.awaiting_restart: tuple[str, ...] = ()
         """Names of the settings whose value in the file waits for a restart, such as `microphone.device`."""
         self._changes: set[asyncio.Task[None]] = set()
 
     async def reload(self) -> None:
-        """Settings and model again. Whatever is wrong with the new ones, the old ones stay."""
+        """Read the settings and load the model again. Where that fails, the old settings and model stay."""
         try:
             fresh = self._load_settings()
-        except SettingsError as fault:
-            raise InvalidOption(f"{fault} The settings stay as they were.") from fault
-        await self._answered_in_time(self._change_all(fresh), "The settings count once the model is loaded.")
+        except SettingsError as error:
+            raise InvalidOption(f"{error} The settings stay as they were.") from error
+        await self._answered_in_time(self._change_all(fresh), "The settings take effect once the model is loaded.")
 
     async def set_provider(self, provider: str) -> None:
-        """Until the next change or start: the settings stay as they are."""
+        """Use this provider until the next reload or start; the settings do not change."""
         try:
             name = full_name(_resolved(provider))
-        except ProviderUnavailable as fault:
-            if provider != self._settings.model.provider:  # which may be more than ONNX Runtime knows
+        except ProviderUnavailable as error:
+            if provider != self._settings.model.provider:  # the settings may name one that ONNX Runtime does not list
                 raise InvalidOption(
-                    f"There is no execution provider {shown(provider)!r}. There are: "
+                    f"There is no execution provider {shown(provider)!r}. Available: "
                     f"{', '.join((AUTO, *available_providers()))}."
-                ) from fault
+                ) from error
             name = ""
         else:
             provider = provider if provider == AUTO else short_name(name)
         status = self._recognition.status
         if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
             return
-        await self._answered_in_time(self._change_provider(provider), "ProviderChanged tells when it is there.")
+        await self._answered_in_time(self._change_provider(provider), "ProviderChanged is sent when it is in use.")
 
     def reload_soon(self) -> None:
-        """The same for whoever can't be answered, as after SIGHUP: what is wrong is logged."""
+        """Reload without a caller to answer, as after SIGHUP: errors are logged."""
         task = asyncio.get_running_loop().create_task(self._reload_logged(), name="reload")
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
 
     @property
     def uptime_s(self) -> float:
-        """Of this process."""
+        """Seconds since this process constructed the engine."""
         return time.monotonic() - self._began_s
 
     def figures(self) -> Figures:
-        return self._metrics.figures(
-            uptime_s=self.uptime_s, resident_bytes=_resident_bytes(), card=self._card_figures()
-        )
+        return self._metrics.figures(uptime_s=self.uptime_s, resident_bytes=_resident_bytes(), card=self._gpu_figures())
 
     def delivered(self, seconds: float) -> None:
         self._metrics.took(Stage.DELIVERY, seconds)
 
     def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel reloads and changes in progress."""
         for task in self._changes:
             task.cancel()
 
     async def _reload_logged(self) -> None:
         try:
             await self.reload()
-        except ColdvoxError as fault:
-            log.error("not reloaded: %s", fault)  # noqa: TRY400 - the message says it
+        except ColdvoxError as error:
+            log.error("not reloaded: %s", error)  # noqa: TRY400 - the message says it
 
     async def _change_provider(self, provider: str) -> None:
         model = replace(self._settings.model, provider=provider)
@@ -129,7 +127,7 @@ class Engine:
         except NotReady:
             if self._recognition.status.ready:
                 raise
-            self._recognition.look_for(fresh.model)  # there is no old model to keep: these settings count all the same
+            self._recognition.look_for(fresh.model)  # there is no old model to keep, so these settings take effect
             self._put_in_force(fresh)
             raise
         self._put_in_force(fresh)
@@ -138,12 +136,12 @@ class Engine:
         self._settings, self._provider = fresh, fresh.model.provider
         self.awaiting_restart = self._use_settings(fresh)
         if self.awaiting_restart:
-            log.warning("settings reloaded; these wait for a restart: %s", ", ".join(self.awaiting_restart))
+            log.warning("settings reloaded; these require a restart: %s", ", ".join(self.awaiting_restart))
         else:
             log.info("settings reloaded")
 
     async def _answered_in_time(self, change: Coroutine[Any, Any, None], meanwhile: str) -> None:
-        """Make the change; where it takes longer than a caller waits, say so and go on with it."""
+        """Make the change; where it takes longer than a caller waits, raise LoadTimeout and continue it."""
         task = asyncio.get_running_loop().create_task(change, name="engine change")
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
@@ -155,13 +153,13 @@ class Engine:
 
 
 def _resolved(provider: str) -> str:
-    """What `auto` stands for on this machine; any other name as it is."""
+    """The provider that `auto` selects on this machine; any other name unchanged."""
     return (likely_accelerator() or CPU) if provider == AUTO else provider
 
 
 def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (fault := task.exception()) is not None:
-        log.error("the engine stays as it was: %s", fault)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("the engine is unchanged: %s", error)
 
 
 def _resident_bytes() -> int:

@@ -1,4 +1,4 @@
-"""The recognizers that the settings ask for and this machine has: which there are, and how each is opened."""
+"""Finds the recognizers that the settings ask for and this machine has, and opens them."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ from coldvoxd.models.prepared_store import find_form
 from coldvoxd.native.ort import AUTO, CPU, CUDA, Session, available_providers, likely_accelerator, short_name
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
-from coldvoxd.recognition.worker import hush
+from coldvoxd.recognition.worker import near_silence
 from coldvoxd.virtual.accelerator import VirtualAccelerator
 
 log = logging.getLogger(__name__)
@@ -39,14 +39,14 @@ def as_it_is(session: Session) -> Session:
     return session
 
 
-def ladder(
+def find_backends(
     settings: ModelSettings,
     likely: Callable[[], str | None] = likely_accelerator,
     free_bytes: Callable[[], int | None] = lambda: None,
 ) -> Backends:
-    """What recognizes here: the accelerator that the settings name or this machine has, and the CPU.
+    """The accelerator that the settings name or this machine has, if any, and the CPU.
 
-    `free_bytes` is `open_on_accelerator`'s, called on the accelerator's lane.
+    `free_bytes` is passed to `open_on_accelerator`, on the accelerator's call thread.
     """
     precision = Precision.on_cpu(settings.precision)
     name = settings.provider
@@ -54,18 +54,18 @@ def ladder(
         name = likely() or CPU
     if name == CPU:
         return Backends(lambda: open_staged(settings, precision))
-    standing_by = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
+    standby_precision = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
     readiness = Readiness(settings.standby)
-    golden = Golden(clip(), lambda: _truths(settings))
+    golden = Golden(clip(), lambda: _expected_texts(settings))
 
     def mapped() -> Recognizer:
-        return open_on_cpu(settings, standing_by, packed=False)
+        return open_on_cpu(settings, standby_precision, packed=False)
 
     if name.startswith(VIRTUAL):
         stand_in = virtual_accelerator(settings)
         return Backends(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
     return Backends(
-        lambda: open_staged(settings, standing_by),
+        lambda: open_staged(settings, standby_precision),
         lambda: open_on_accelerator(settings, name, free_bytes),
         name,
         golden,
@@ -77,20 +77,20 @@ def ladder(
 
 @cache
 def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
-    """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
+    """The simulated accelerator that the settings name; the same one each time, since its socket can be bound only once."""
     wanted = settings.precision if settings.standby_precision == SAME else settings.standby_precision
-    standing_by = Precision.on_cpu(wanted)
+    standby_precision = Precision.on_cpu(wanted)
     return VirtualAccelerator(
         Path(settings.provider.removeprefix(VIRTUAL)),
         lambda wrap: ParakeetRecognizer.open(files_on_accelerator(settings), CPU, settings.threads, wrap=wrap),
-        lambda wrap: open_on_cpu(settings, standing_by, wrap=wrap),
+        lambda wrap: open_on_cpu(settings, standby_precision, wrap=wrap),
     )
 
 
 def open_on_accelerator(
     settings: ModelSettings, provider: str, free_bytes: Callable[[], int | None] = lambda: None
 ) -> Recognizer:
-    """Find and load the model. `free_bytes` says how much of the accelerator is free, None where nobody can tell.
+    """Find and load the model. `free_bytes` returns the accelerator's free memory, None where that is unknown.
 
     Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable.
     """
@@ -101,15 +101,15 @@ def open_on_accelerator(
 
 
 def files_on_accelerator(settings: ModelSettings) -> ModelFiles:
-    """In the precision of the settings; where they leave it open in fp16, if that is there, otherwise in fp32."""
+    """The model in the precision of the settings; with `auto` in fp16 if that is installed, otherwise in fp32."""
     if settings.precision != AUTO_PRECISION:
         return find_model(settings.name, Precision(settings.precision))
     return find_converted(settings.name, Precision.FP16) or find_model(settings.name, Precision.FP32)
 
 
 @contextmanager
-def _faults_explained() -> Iterator[None]:
-    """What the machine lacks and what cannot be read on the way, as ResourcesExhausted and ModelInvalid."""
+def _errors_translated() -> Iterator[None]:
+    """Raise a lack of memory or threads as ResourcesExhausted, and a model that cannot be read as ModelInvalid."""
     try:
         yield
     except ColdvoxError:
@@ -122,14 +122,14 @@ def _faults_explained() -> Iterator[None]:
         raise
 
 
-@_faults_explained()
+@_errors_translated()
 def open_on_cpu(
     settings: ModelSettings, precision: Precision, *, packed: bool = True, wrap: Wrap = as_it_is
 ) -> Recognizer:
-    """The model on the CPU in this precision, or else in the settings' or fp32.
+    """Open the model on the CPU in this precision, otherwise in the settings' precision or fp32.
 
-    There is no next rung, so a precision that the golden clip speaks against is left only where there is another. Blocks
-    for seconds; raises ModelMissing, ModelInvalid or ResourcesExhausted.
+    Nothing can stand in for the CPU, so a precision that fails the golden clip is given up only where fp32 is installed.
+    Blocks for seconds; raises ModelMissing, ModelInvalid or ResourcesExhausted.
     """
     files = _files(settings.name, (precision, Precision.on_cpu(settings.precision)))
     recognizer = _opened(files, settings, packed=packed, wrap=wrap)
@@ -138,18 +138,18 @@ def open_on_cpu(
     try:
         in_fp32 = find_model(settings.name, Precision.FP32)
     except ModelInvalid:
-        log.warning("%s hears too little of the golden clip in %s", settings.name, files.precision)
+        log.warning("%s recognizes too little of the golden clip in %s", settings.name, files.precision)
         return recognizer
-    log.warning("%s hears too little of the golden clip in %s; fp32 takes its place", settings.name, files.precision)
+    log.warning("%s recognizes too little of the golden clip in %s; using fp32 instead", settings.name, files.precision)
     recognizer.close()
     return _opened(in_fp32, settings, packed=packed, wrap=wrap)
 
 
-@_faults_explained()
+@_errors_translated()
 def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
-    """As `open_on_cpu`; where the model is prepared it serves within moments, slower at first.
+    """As `open_on_cpu`; a prepared model is ready within moments, and slower at first.
 
-    In a precision other than fp32 only where the golden clip is known to speak for it.
+    In a precision other than fp32 only where a recorded verdict of the golden clip accepts it.
     """
     files = _files(settings.name, (precision, Precision.on_cpu(settings.precision)))
     judged = files.precision is Precision.FP32 or recorded(files) in truths(files)
@@ -158,27 +158,27 @@ def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
 
     def open_packed() -> Recognizer:
         recognizer = open_on_cpu(settings, precision)
-        recognizer.recognize(hush())
+        recognizer.recognize(near_silence())
         return recognizer
 
     return StagedRecognizer(_opened(files, settings, packed=False), open_packed)
 
 
 def _opened(files: ModelFiles, settings: ModelSettings, *, packed: bool, wrap: Wrap = as_it_is) -> ParakeetRecognizer:
-    """On the CPU, from the model's prepared form where there is one that can be opened."""
+    """Open on the CPU, from the model's prepared form where there is one that can be opened."""
     form = find_form(files)
     if form is not None:
         try:
             recognizer = ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, prepared=form, wrap=wrap)
             log.debug("%s is mapped from %s", files.name, form.directory)
-            return recognizer  # noqa: TRY300 - what else could go wrong is told alike
-        except ModelInvalid as fault:
-            log.warning("the prepared form of %s can't be used, its own files are: %s", files.name, fault)
+            return recognizer  # noqa: TRY300 - other errors are handled alike
+        except ModelInvalid as error:
+            log.warning("the prepared form of %s cannot be used, using the model's own files: %s", files.name, error)
     return ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, wrap=wrap)
 
 
 def engine_at_start(settings: ModelSettings) -> EngineStatus:
-    """What is known of the engine before anything is loaded."""
+    """The engine's status before anything is loaded."""
     return EngineStatus(
         model=shortened(settings.name),
         precision=Precision.on_cpu(settings.precision),
@@ -187,17 +187,17 @@ def engine_at_start(settings: ModelSettings) -> EngineStatus:
     )
 
 
-def _truths(settings: ModelSettings) -> tuple[str, ...]:
+def _expected_texts(settings: ModelSettings) -> tuple[str, ...]:
     try:
         return truths(files_on_accelerator(settings))
-    except (ModelMissing, ModelInvalid):  # gone since it was loaded
+    except (ModelMissing, ModelInvalid):  # the files were removed after the model was loaded
         return ()
 
 
 def _files(name: str, precisions: tuple[Precision, ...]) -> ModelFiles:
-    """The model's in the first precision that it has."""
-    *wishes, last = precisions
-    for wish in wishes:
+    """The model's files in the first of these precisions that is installed."""
+    *preferred, last = precisions
+    for precision in preferred:
         with suppress(ModelInvalid):
-            return find_model(name, wish)
+            return find_model(name, precision)
     return find_model(name, last)

@@ -1,4 +1,4 @@
-"""Hedging: an utterance goes to the accelerator, to the CPU as well where that takes long, and the first valid answer wins."""
+"""Hedging: an utterance goes to the accelerator, and also to the CPU where that takes long; the first valid answer wins."""
 
 import asyncio
 import logging
@@ -8,28 +8,26 @@ from coldvoxd.core.errors import InputFault, RecognitionFailed, Stopped
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
-from coldvoxd.recognition.race import first_valid
 from coldvoxd.recognition.warmup import Warmup
-from coldvoxd.recognition.worker import RecognizerWorker, Run, class_of
+from coldvoxd.recognition.worker import RecognizerWorker, Run, class_of, first_valid
 
 log = logging.getLogger(__name__)
 
 LATE_IN_A_ROW = 3
-"""An accelerator that the CPU overtakes so often without a break is of no use."""
-LET_GO_AFTER_S = 1.0
-"""First the CPU answers what the accelerator could not."""
+"""An accelerator that the CPU overtakes this often in a row is taken out of use."""
+CLOSE_AFTER_S = 1.0
+"""The CPU first recognizes what the accelerator could not."""
 REPEATED = (RecognitionFailed, InputFault)
-"""What the CPU raises where it ran and failed on the same audio; anything else says nothing about the audio."""
+"""Errors that the CPU raises where it ran and failed on the same audio; others say nothing about the audio."""
 
 
 class Hedging:
     """Utterances on the accelerator. Event loop only.
 
-    `on_cpu` recognizes there; `serves` says whether utterances go to the accelerator; `tell_fault` is told of each of
-    its faults.
+    `in_use` returns whether utterances go to the accelerator; `report_fault` is called for each of its faults.
 
-    The CPU judges: a fault that it repeats on the same audio is the audio's, and is not reported as the accelerator's.
-    Only a sticky fault is reported regardless, since the accelerator's context is broken whatever broke it.
+    The CPU judges: where it fails on the same audio as the accelerator, the audio is at fault, and no fault of the
+    accelerator is reported. Only a sticky fault is always reported: whatever broke the accelerator's context, it is broken.
     """
 
     def __init__(
@@ -37,48 +35,48 @@ class Hedging:
         accelerator: RecognizerWorker,
         metrics: Metrics,
         *,
-        on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
-        serves: Callable[[], bool],
-        tell_fault: Callable[[FaultClass, Reason, str], None],
-        warming: Warmup,
+        recognize_on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
+        in_use: Callable[[], bool],
+        report_fault: Callable[[FaultClass, Reason, str], None],
+        warmup: Warmup,
     ) -> None:
         self._accelerator = accelerator
         self._limit_s = accelerator.limits.accelerator_run_s
         self._metrics = metrics
-        self._on_cpu = on_cpu
-        self._serves = serves
-        self._tell_fault = tell_fault
-        self._warming = warming
+        self._recognize_on_cpu = recognize_on_cpu
+        self._in_use = in_use
+        self._report_fault = report_fault
+        self._warmup = warmup
         self._late: set[Run] = set()
-        """Runs that the CPU has overtaken and that have not ended."""
+        """Runs that exceeded the hedge limit and have not ended."""
         self._late_in_a_row = 0
 
     @property
     def occupied(self) -> bool:
-        """A late run has the accelerator's lane."""
+        """Whether a late run has the accelerator's call thread."""
         return bool(self._late)
 
     def begin(self) -> None:
-        """The accelerator serves from now on."""
+        """The accelerator is in use from now on."""
         self._late_in_a_row = 0
-        self._warming.begin()
+        self._warmup.begin()
 
-    def let_go(self, *, at_once: bool = False) -> None:
-        """Close the accelerator's recognizer; where a late run still has its lane, leave both behind."""
-        self._warming.end()
+    def close_accelerator(self, *, at_once: bool = False) -> None:
+        """Close the accelerator's recognizer; where a late run still has its call thread, abandon both."""
+        self._warmup.end()
         if self._late:
             self._accelerator.abandon()
         else:
-            self._accelerator.drop(0.0 if at_once else LET_GO_AFTER_S)
+            self._accelerator.drop(0.0 if at_once else CLOSE_AFTER_S)
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
-        """On the accelerator; from `hedge_s` on on the CPU too. Raises InputFault, or what the CPU raises."""
+        """Recognize on the accelerator, and after `hedge_s` also on the CPU. Raises InputFault, or what the CPU raises."""
         accelerator = self._accelerator
-        hedge_s = accelerator.hedge_s
+        hedge_s = accelerator.times.hedge_s
         run: Run | None = None
         try:
             run = accelerator.start(utterance)
-            with accelerator.awaiting(run, self._limit_s, self._left_behind):
+            with accelerator.awaiting(run, self._limit_s, self._abandon_if_over_limit):
                 await asyncio.wait({run.answer}, timeout=hedge_s)
             if run.answer.done():
                 hypothesis = run.answer.result()
@@ -87,65 +85,65 @@ class Hedging:
                 return hypothesis
         except asyncio.CancelledError:
             if run is not None:
-                self._watch_dropped(run)
+                self._report_fault_of_dropped(run)
             raise
         except InputFault:
             raise
-        except Exception as fault:  # noqa: BLE001 - whatever an accelerator's driver makes of it, the CPU answers
-            return await self._judged(fault, utterance, run)
+        except Exception as error:  # noqa: BLE001 - whatever an accelerator's driver raises, the CPU recognizes
+            return await self._judge(error, utterance, run)
         log.info(
-            "utterance %d takes long on %s; the CPU begins it too after %.3f s",
+            "utterance %d takes long on %s; also starting it on the CPU after %.3f s",
             utterance.id, accelerator.name, hedge_s,
         )  # fmt: skip
         self._metrics.count(Count.HEDGES)
-        return await self._raced(run, hedge_s)
+        return await self._race(run, hedge_s)
 
-    async def _raced(self, run: Run, hedge_s: float) -> Hypothesis:
-        """The first valid answer of a run that takes long and of the CPU."""
+    async def _race(self, run: Run, hedge_s: float) -> Hypothesis:
+        """The first valid answer of a late run and the CPU."""
         loop = asyncio.get_running_loop()
-        give_up = loop.call_later(self._limit_s - hedge_s, self._left_behind, run)
+        give_up = loop.call_later(self._limit_s - hedge_s, self._abandon_if_over_limit, run)
         run.answer.add_done_callback(lambda _: give_up.cancel())
         self._late.add(run)
         run.answer.add_done_callback(lambda _: self._late.discard(run))
         try:
-            used = await first_valid(run, self._on_cpu(run.utterance))
+            used = await first_valid(run, self._recognize_on_cpu(run.utterance))
         except asyncio.CancelledError:
-            run.stop.ask()  # nobody waits for either any more, so neither has overtaken the other
-            self._watch_dropped(run)
+            run.stop.ask()  # neither answer is wanted any more, so neither run has overtaken the other
+            self._report_fault_of_dropped(run)
             raise
-        except Exception as fault:
-            self._settle(run, None, hedge_s, repeated=isinstance(fault, REPEATED))
+        except Exception as error:
+            self._settle(run, None, hedge_s, repeated=isinstance(error, REPEATED))
             raise
         self._settle(run, used, hedge_s)
         return used
 
-    async def _judged(self, fault: Exception, utterance: Utterance, run: Run | None) -> Hypothesis:
-        """The CPU's answer to audio on which the accelerator failed, and its judgement of that fault."""
-        fault_class, _ = class_of(fault)
+    async def _judge(self, error: Exception, utterance: Utterance, run: Run | None) -> Hypothesis:
+        """The CPU's answer to audio on which the accelerator failed; whether it has one decides whose fault it was."""
+        fault_class, _ = class_of(error)
         if fault_class is FaultClass.STICKY:
-            self._failed(fault, utterance, run)
-            return await self._on_cpu(utterance)
+            self._failed(error, utterance, run)
+            return await self._recognize_on_cpu(utterance)
         try:
-            hypothesis = await self._on_cpu(utterance)
+            hypothesis = await self._recognize_on_cpu(utterance)
         except REPEATED:
-            self._acquit(fault, utterance)
+            self._acquit(error, utterance)
             raise
-        except BaseException:  # no judgement: the CPU could not run it, or nobody waits for the answer any more
-            self._failed(fault, utterance, run)
+        except BaseException:  # no judgement: the CPU could not run it, or the answer is no longer wanted
+            self._failed(error, utterance, run)
             raise
-        self._failed(fault, utterance, run)
+        self._failed(error, utterance, run)
         return hypothesis
 
-    def _acquit(self, fault: Exception, utterance: Utterance) -> None:
+    def _acquit(self, error: Exception, utterance: Utterance) -> None:
         """The CPU failed on the same audio too."""
         self._metrics.count(Count.FAULTS_REPRODUCED)
         log.warning(
-            "utterance %d failed on %s and on the CPU alike: the audio is at fault, the accelerator stays in use (%s)",
-            utterance.id, self._accelerator.name, fault,
+            "utterance %d failed on %s and on the CPU: the audio is the cause, the accelerator stays in use (%s)",
+            utterance.id, self._accelerator.name, error,
         )  # fmt: skip
 
     def _settle(self, run: Run, used: Hypothesis | None, hedge_s: float, *, repeated: bool = False) -> None:
-        """One of the two has answered, or both have failed; `repeated` where the CPU failed on the audio itself."""
+        """The race is decided: `used` won, or both failed; `repeated` where the CPU failed on the audio itself."""
         if run.answer.done():
             self._late_answer(run, used, repeated=repeated)
             return
@@ -154,66 +152,66 @@ class Hedging:
             self._overtaken()
 
     def _overtaken(self) -> None:
-        """The CPU answered while the accelerator, though it had all the time that it needs, has not."""
+        """The CPU answered first, although the accelerator had the time that its runs take."""
         self._late_in_a_row += 1
-        if self._late_in_a_row >= LATE_IN_A_ROW and self._serves():
-            message = f"{self._accelerator.name} was overtaken by the CPU {LATE_IN_A_ROW} times in a row"
+        if self._late_in_a_row >= LATE_IN_A_ROW and self._in_use():
+            message = f"{self._accelerator.name} was slower than the CPU {LATE_IN_A_ROW} times in a row"
             log.warning(message)
-            self._tell_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
+            self._report_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
 
     def _late_answer(self, run: Run, used: Hypothesis | None, *, repeated: bool = False) -> None:
-        """A run that took long has ended. Unless its text was used it is nobody's; its fault is news."""
+        """A late run has ended. Its text is dropped unless it was used; its fault is reported."""
         if run.answer.cancelled():
             return
-        fault = run.answer.exception()
-        if fault is None and run.answer.result() is used:
+        error = run.answer.exception()
+        if error is None and run.answer.result() is used:
             self._late_in_a_row = 0
             return
         self._metrics.count(Count.LATE_RESULTS)
-        log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
-        if not isinstance(fault, Exception) or isinstance(fault, InputFault):
+        log.debug("late result of utterance=%d attempt=%d discarded", run.utterance.id, run.attempt)
+        if not isinstance(error, Exception) or isinstance(error, InputFault):
             return
-        if repeated and class_of(fault)[0] is not FaultClass.STICKY:
-            self._acquit(fault, run.utterance)
+        if repeated and class_of(error)[0] is not FaultClass.STICKY:
+            self._acquit(error, run.utterance)
         else:
-            self._failed(fault, run.utterance, run)
+            self._failed(error, run.utterance, run)
 
-    def _watch_dropped(self, run: Run) -> None:
-        """Nothing waits for this run any more. A fault that it ends with is still the accelerator's."""
+    def _report_fault_of_dropped(self, run: Run) -> None:
+        """Report the fault of a run whose answer is no longer wanted: it is still the accelerator's."""
 
         def report(answer: "asyncio.Future[Hypothesis]") -> None:
-            fault = None if answer.cancelled() else answer.exception()
-            if isinstance(fault, Exception) and not isinstance(fault, InputFault | Stopped):
-                self._failed(fault, run.utterance, run)
+            error = None if answer.cancelled() else answer.exception()
+            if isinstance(error, Exception) and not isinstance(error, InputFault | Stopped):
+                self._failed(error, run.utterance, run)
 
         run.answer.add_done_callback(report)
 
-    def _failed(self, fault: Exception, utterance: Utterance, run: Run | None) -> None:
-        """A run on the accelerator failed.
+    def _failed(self, error: Exception, utterance: Utterance, run: Run | None) -> None:
+        """Report the fault of a run on the accelerator.
 
-        That of a recognizer which was replaced since counts only where it tells that the accelerator is beyond use.
+        Where the run's recognizer has been replaced since, only a sticky fault counts.
         """
         self._metrics.count(Count.ATTEMPTS_AGAIN)
-        fault_class, reason = class_of(fault)
-        log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._accelerator.name, fault_class, fault)
+        fault_class, reason = class_of(error)
+        log.warning("utterance %d failed on %s (%s): %s", utterance.id, self._accelerator.name, fault_class, error)
         if run is None or run.generation == self._accelerator.generation or fault_class is FaultClass.STICKY:
-            self._tell_fault(fault_class, reason, str(fault))
+            self._report_fault(fault_class, reason, str(error))
 
-    def _left_behind(self, run: Run) -> None:
-        """A run that exceeded its limit: its thread can't be killed, so its lane is left to it."""
+    def _abandon_if_over_limit(self, run: Run) -> None:
+        """A run that exceeded its limit can't be killed: abandon its call thread."""
         if run.answer.done():
             return
         if run.begun_s is None:
-            run.answer.cancel()  # it waits behind another run, which has a limit of its own
+            run.answer.cancel()  # it waits for another run, which has a limit of its own
             return
         loop = asyncio.get_running_loop()
         left_s = self._limit_s - (loop.time() - run.begun_s)
         if left_s > 0:
-            loop.call_later(left_s, self._left_behind, run)
+            loop.call_later(left_s, self._abandon_if_over_limit, run)
             return
         run.answer.cancel()
         if run.generation != self._accelerator.generation:
-            return  # its lane was left behind already
+            return  # its call thread has been abandoned already
         self._accelerator.abandon()
         message = f"a run on {self._accelerator.name} exceeded {self._limit_s:g} s"
-        self._tell_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
+        self._report_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)

@@ -1,4 +1,4 @@
-"""The trial of an accelerator: it is loaded, and must hear in the golden clip what the CPU hears."""
+"""Probes an accelerator: it is loaded, and must recognize in the golden clip what is expected of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,42 +12,43 @@ from coldvoxd.recognition.worker import LoadTooLong, RecognizerWorker, class_of
 
 
 class WrongOutput(ProviderFault):
-    """The accelerator's text differs from the CPU's."""
+    """The accelerator's text of the golden clip differs from the expected ones."""
 
 
 class RunTooLong(ProviderFault):
-    """The accelerator did not come to an end with the golden clip."""
+    """The accelerator did not finish the golden clip in time."""
 
 
-class NoTruth(ProviderFault):
-    """The CPU itself fails on the golden clip, so nothing is known against the accelerator, nor for it."""
+class NoReference(ProviderFault):
+    """The CPU itself fails on the golden clip, so the accelerator cannot be judged."""
 
 
 class ProviderProbe:
-    """One accelerator's judge. Event loop only."""
+    """Judges one accelerator. Event loop only.
+
+    Where no text of the golden clip is on record the CPU is asked for one, once.
+    """
 
     def __init__(
         self,
         accelerator: RecognizerWorker,
         golden: Golden | None,
-        on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
+        recognize_on_cpu: Callable[[Utterance], Awaitable[Hypothesis]],
     ) -> None:
-        """Where nothing is on record of the golden clip the CPU is asked, once."""
         self._accelerator = accelerator
         self._golden = golden
-        self._on_cpu_heard: str | None = None
-        self._on_cpu = on_cpu
+        self._recognize_on_cpu = recognize_on_cpu
+        self._cpu_text: str | None = None
 
-    async def hold(self) -> None:
-        """Load the accelerator and judge it. Raises what `class_of_failure` knows the class of."""
+    async def run(self) -> None:
+        """Load the accelerator and judge it. Raises errors that `class_of_failure` classifies."""
         await self._accelerator.open(self._accelerator.limits.accelerator_load_s)
-        await self._judge()
+        if self._golden is not None:
+            await self._judge(self._golden)
 
-    async def _judge(self) -> None:
-        if self._golden is None:
-            return
-        clip = Utterance(0, 0, 0, self._golden.clip, EndReason.STOP)
-        truths = await asyncio.to_thread(self._golden.truths) or [await self._asked(clip)]
+    async def _judge(self, golden: Golden) -> None:
+        clip = Utterance(0, 0, 0, golden.clip, EndReason.STOP)
+        expected = await asyncio.to_thread(golden.expected_texts) or [await self._text_on_cpu(clip)]
         name = self._accelerator.name
         run = self._accelerator.start(clip)
         limit_s = 2 * self._accelerator.limits.accelerator_run_s
@@ -56,34 +57,36 @@ class ProviderProbe:
             run.answer.cancel()
             self._accelerator.abandon()
             raise RunTooLong(f"the golden clip took longer than {limit_s:g} s on {name}")
-        heard = run.answer.result()
+        hypothesis = run.answer.result()
         self._accelerator.learn(run)
-        if not agrees(heard.text, truths):
-            raise WrongOutput(f"{name} hears something else in the golden clip than the CPU does")
+        if not agrees(hypothesis.text, expected):
+            raise WrongOutput(f"{name} recognizes other words in the golden clip than the CPU")
 
-    async def _asked(self, clip: Utterance) -> str:
-        if self._on_cpu_heard is None:
+    async def _text_on_cpu(self, clip: Utterance) -> str:
+        if self._cpu_text is None:
             try:
-                self._on_cpu_heard = (await self._on_cpu(clip)).text
-            except RecognitionFailed as fault:
-                raise NoTruth(f"{self._accelerator.name} can't be judged: the CPU fails on the golden clip") from fault
-        return self._on_cpu_heard
+                self._cpu_text = (await self._recognize_on_cpu(clip)).text
+            except RecognitionFailed as error:
+                raise NoReference(
+                    f"{self._accelerator.name} cannot be verified: the CPU fails on the golden clip"
+                ) from error
+        return self._cpu_text
 
 
-def class_of_failure(fault: Exception) -> tuple[FaultClass, Reason]:
-    """What a failed trial tells of the accelerator."""
-    match fault:
+def class_of_failure(error: Exception) -> tuple[FaultClass, Reason]:
+    """The class and the reason of the fault that a failed probe reports."""
+    match error:
         case WrongOutput():
             return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
         case RunTooLong() | LoadTooLong():
             return FaultClass.TRANSIENT, Reason.GPU_TIMEOUT
-        case NoTruth():
+        case NoReference():
             return FaultClass.TRANSIENT, Reason.GPU_FAULT
-    fault_class, reason = class_of(fault)
+    fault_class, reason = class_of(error)
     if (
         reason is Reason.GPU_FAULT
-        and isinstance(fault, ColdvoxError)
-        and not isinstance(fault, ProviderFault | NotReady)
+        and isinstance(error, ColdvoxError)
+        and not isinstance(error, ProviderFault | NotReady)
     ):
         return FaultClass.ABSENT, Reason.NO_GPU
     return fault_class, reason

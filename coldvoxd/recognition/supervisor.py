@@ -1,141 +1,116 @@
-"""Owns the recognizers: loads them, hands them utterances, fails over from the accelerator to the CPU and back."""
+"""Owns the recognizers of one model: loads them, and has every utterance recognized whatever fails."""
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from coldvoxd.core import failover_state
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ResourcesExhausted
-from coldvoxd.core.failover_state import FailoverState, Fault, FaultClass, Phase, Reason
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.values import SAMPLE_RATE, ChangeReason, EngineStatus, Hypothesis, Utterance
-from coldvoxd.gpu.health import GpuWatch, Verdict
-from coldvoxd.native.ort import short_name
+from coldvoxd.core.recognition_state import ProvidersFound, RecognitionState
+from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
+from coldvoxd.gpu.health import GpuWatch
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.cpu_fallback import CpuFallback
 from coldvoxd.recognition.cpu_standby import CpuStandby
-from coldvoxd.recognition.hedging import Hedging
-from coldvoxd.recognition.provider_probe import ProviderProbe, class_of_failure
+from coldvoxd.recognition.failover import AcceleratorEvent, Failover
+from coldvoxd.recognition.state_publisher import StatePublisher
 from coldvoxd.recognition.utterance_split import moved_back, varied
-from coldvoxd.recognition.warmup import Warmup
-from coldvoxd.recognition.worker import RecognizerWorker
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN_S = 3.0
-"""How soon a missing model is looked for again: it may be placed by hand at any time, one file after the other."""
-LOOK_WHILE_FETCHING_S = 1.0
-LOOK_AGAIN_AT_MOST_S = 60.0
-"""A model whose files are all there and wrong is tried less and less often."""
-CONTEXTS = frozenset({"cuda", "tensorrt", "nvtensorrtrtx", "rocm", "migraphx", "virtual"})
-"""Accelerators that keep a context for the life of the process, whose memory a sleep of the machine may take away."""
+RecognitionEvent = ProvidersFound | AcceleratorEvent
+"""What the rest of the daemon reports to recognition."""
+LookForMissing = Callable[[ModelMissing], Awaitable[MissingModel]]
+"""Called each time the model is found missing: it may be downloading."""
+
+RELOAD_PAUSE_S = 3.0
+"""Pause before a missing model is looked for again: its files may be copied there at any time, one after the other."""
+RELOAD_PAUSE_WHILE_FETCHING_S = 1.0
+LONGEST_RELOAD_PAUSE_S = 60.0
+"""A model whose files are all there but invalid is tried less and less often."""
 SURE_SPEECH_S = 0.5
-"""With so much speech in it, an utterance without words was not understood."""
-FIRST_LOOK_S = 2.0
-"""How long the first trial waits for a look at the card: one that sleeps takes its time."""
-LOOK_BEFORE_RUN_S = 0.03
-"""How long a run waits for a look at the card. It takes a millisecond where nothing is wrong."""
+"""An utterance with this much speech that gives no words was not understood."""
 
 
 class Supervisor:
-    """The recognizers' keeper, on the event loop.
+    """Loads a model, and keeps each utterance until it has a result. Event loop only.
 
-    The CPU is loaded first and serves while the accelerator loads; from then on every utterance goes to the
-    accelerator, and to the CPU as well where that fails or takes too long. The utterance is held here until it is
-    answered, so a swap loses no words.
+    The CPU's recognizer is loaded first and serves while the accelerator loads. From then on every utterance goes to
+    the accelerator, and also to the CPU where the accelerator fails or takes too long. `on_change` is called after
+    each change of `state`.
     """
 
     def __init__(
         self,
-        ladder: Backends,
+        backends: Backends,
         status: EngineStatus,
         on_change: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
         watch: GpuWatch | None = None,
     ) -> None:
-        self._ladder = ladder
-        self._on_change = on_change
+        self.look_for_missing: LookForMissing | None = None
         self._metrics = metrics or Metrics()
-        self._watch = watch
-        self.look_for_missing: Callable[[ModelMissing], Awaitable[MissingModel]] | None = None
-        """Asked each time that the model is found missing: it may be on its way."""
-        self._standby = CpuStandby(ladder.cpu, ladder.cpu_mapped or ladder.cpu, ladder.readiness, ladder.limits)
-        self._ground = CpuFallback(self._standby, self._metrics, self._note_error)
-        self._accelerator: RecognizerWorker | None = None
-        if ladder.accelerator is not None:
-            self._accelerator = RecognizerWorker(ladder.accelerator_name, ladder.accelerator, ladder.limits)
-        self._hedging: Hedging | None = None
-        self._trial: ProviderProbe | None = None
-        if self._accelerator is not None:
-            self._hedging = Hedging(
-                self._accelerator,
-                self._metrics,
-                on_cpu=self._ground.recognize,
-                serves=lambda: self.on_accelerator,
-                tell_fault=self._fault,
-                warming=Warmup(self._accelerator, ladder.lengths_s),
-            )
-            self._trial = ProviderProbe(self._accelerator, ladder.golden, self._ground.recognize)
-        self._settled = asyncio.Event()
+        state = RecognitionState(replace(status, loading=True), backends.accelerator_name)
+        self._publisher = StatePublisher(state, on_change)
+        self._cpu = CpuStandby(backends.cpu, backends.cpu_mapped or backends.cpu, backends.readiness, backends.limits)
+        self._fallback = CpuFallback(self._cpu, self._metrics, self._publisher.note_error)
+        self._failover = Failover(
+            backends, self._cpu, self._fallback.recognize, self._publisher, metrics=self._metrics, watch=watch
+        )
+        self._load_attempted = asyncio.Event()
         self._refusal: NotReady | None = None
-        self._state = FailoverState()
-        self._trying: asyncio.Task[None] | None = None
-        self._pause: asyncio.TimerHandle | None = None
-        self._touched = False
-        """The accelerator was used, with or without success, or is being loaded."""
-        self._renewing = False
-        self.begins_at_rest = False
-        """Leave the accelerator alone until somebody dictates."""
-        self.status = replace(status, loading=True)
+
+    @property
+    def state(self) -> RecognitionState:
+        return self._publisher.state
 
     @property
     def longest_s(self) -> float:
-        """The greatest length of an utterance that the CPU, should it have to, recognizes in good time."""
-        return self._standby.packed.longest_s
+        """Longest utterance, in seconds, that the CPU recognizes in good time; infinity until that is known."""
+        return self._cpu.packed.times.longest_s
 
     def check_ready(self) -> None:
-        """Raise NotReady where no utterance could ever be recognized as things are."""
+        """Raise NotReady where no utterance can be recognized as things are."""
         if self._refusal is not None:
             raise type(self._refusal)(*self._refusal.args)
 
     async def load(self) -> None:
-        """Load the model; where it is missing or not whole, wait until it is. Then try the accelerator."""
-        told = ""
-        again_s = LOOK_AGAIN_S
+        """Load the model; where it is missing or invalid, wait until it can be loaded. Then probe the accelerator."""
+        logged = ""
+        pause_s = RELOAD_PAUSE_S
         while True:
             try:
                 await self.open()
-            except ColdvoxError as fault:
-                missing = isinstance(fault, ModelMissing)
-                found = await self._explained(fault)
-                self._refuse(found, _code(fault))
-                if found.progress >= 0:  # LastError has what is waited for; it changes often
-                    await asyncio.sleep(LOOK_WHILE_FETCHING_S)
+            except ColdvoxError as error:
+                found = await self._explain(error)
+                self._refuse(found, _problem_of(error))
+                if found.progress >= 0:  # LastError says what is waited for; it changes often
+                    await asyncio.sleep(RELOAD_PAUSE_WHILE_FETCHING_S)
                     continue
-                if told != found.last_error:
-                    told, again_s = found.last_error, LOOK_AGAIN_S
-                    log.error("model %s can't be used: %s", self.status.model, told)  # noqa: TRY400 - it says all
-                await asyncio.sleep(again_s)
-                if not missing:
-                    again_s = min(LOOK_AGAIN_AT_MOST_S, 2 * again_s)
+                if logged != found.last_error:
+                    logged, pause_s = found.last_error, RELOAD_PAUSE_S
+                    log.error("model %s cannot be used: %s", self.state.engine.model, logged)  # noqa: TRY400 - it says all
+                await asyncio.sleep(pause_s)
+                if not isinstance(error, ModelMissing):
+                    pause_s = min(LONGEST_RELOAD_PAUSE_S, 2 * pause_s)
             else:
-                break
+                return
 
     async def open(self) -> None:
-        """Load the model and begin to try the accelerator. Raises ModelMissing, ModelInvalid or NotReady."""
+        """Load the model and begin to probe the accelerator. Raises ModelMissing, ModelInvalid or NotReady."""
         began_s = asyncio.get_running_loop().time()
-        await self._standby.packed.open()
+        await self._cpu.packed.open()
         self._metrics.model_load_s = asyncio.get_running_loop().time() - began_s
         self._metrics.count(Count.MODEL_LOADS)
         self._refusal = None
-        self._publish(
-            provider=self._standby.provider,
-            precision=self._standby.precision,
-            features_size=self._standby.packed.features_size,
+        self._publisher.update_engine(
+            provider=self._cpu.provider,
+            precision=self._cpu.precision,
+            features_size=self._cpu.packed.features_size,
             loading=False,
             ready=True,
             degraded="",
@@ -143,326 +118,124 @@ class Supervisor:
             last_error="",
             progress=-1.0,
         )
-        self._found(self._standby.provider, usable=True)
-        log.info("model %s (%s) loaded, provider %s", self.status.model, self.status.precision, self._standby.provider)
-        self._settled.set()
-        await self._begin()
+        self._publisher.note_usable(self._cpu.provider, usable=True)
+        engine = self.state.engine
+        log.info("model %s (%s) loaded, provider %s", engine.model, engine.precision, engine.provider)
+        self._load_attempted.set()
+        await self._failover.start()
 
-    async def tried(self) -> None:
-        """Return once the trial of the accelerator is over, or at once where none runs; the status tells how it went."""
-        if self._trying is not None:
-            await asyncio.wait({self._trying})
+    async def probe_ended(self) -> None:
+        """Return once the accelerator's probe has ended; at once where none runs. `state` has the result."""
+        await self._failover.probe_ended()
+
+    async def wait_loaded(self) -> None:
+        """Wait while the model loads. Raises NotReady where it can't be loaded."""
+        await self._load_attempted.wait()
+        self.check_ready()
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Text of an utterance, after all that were asked for before it; waits while the model loads.
+        """Recognize an utterance, after all utterances before it; waits while the model loads.
 
         Raises RecognitionFailed once the CPU failed twice on the same audio, InputFault, or NotReady.
         """
         await self.wait_loaded()
-        hypothesis = await self._recognize(utterance)
-        if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
+        hypothesis = await self._failover.recognize(utterance)
+        if _is_answer(hypothesis, utterance):
             return hypothesis
-        return await self._hear_again(utterance, hypothesis)
-
-    @property
-    def on_accelerator(self) -> bool:
-        """Whether utterances go to the accelerator."""
-        return self._state.phase is Phase.ON_GPU
-
-    @property
-    def accelerator_name(self) -> str:
-        """As the settings call it; empty where nothing but the CPU is wanted."""
-        return self._name
-
-    @property
-    def reason(self) -> str:
-        """Why recognition is where it is: a code of Degraded, `accelerator-ready` or `idle`."""
-        return self._state.reason.value or (ChangeReason.IDLE if self.resting else ChangeReason.ACCELERATOR_READY)
-
-    @property
-    def on_accelerator_since_s(self) -> float:
-        """When it last came into use."""
-        return self._state.on_gpu_since_s
-
-    @property
-    def resting(self) -> bool:
-        """The accelerator was let go of because nobody dictates."""
-        return self._state.phase is Phase.RESTING
-
-    @property
-    def wants_new_process(self) -> bool:
-        """Only a new process could use the accelerator again, and it would be well there."""
-        return self._renewing and not self._state.held
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing is being loaded or let go of on the CPU."""
-        return self._standby.at_rest
-
-    async def wait_loaded(self) -> None:
-        """Wait while the model loads. Raises NotReady where it can't be."""
-        await self._settled.wait()
-        self.check_ready()
+        return await self._retry_without_words(utterance, hypothesis)
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
-        """As `recognize`, and never on the accelerator: for what a process may have died of."""
+        """As `recognize`, but never on the accelerator: for audio that may have ended an earlier process."""
         await self.wait_loaded()
-        hypothesis = await self._ground.recognize(utterance)
-        if hypothesis.text or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE:
+        hypothesis = await self._fallback.recognize(utterance)
+        if _is_answer(hypothesis, utterance):
             return hypothesis
+        again = await self._recognize_varied(utterance, self._fallback.recognize)
+        return again if again.text else hypothesis
+
+    def handle(self, event: RecognitionEvent) -> None:
+        """Act on an event from outside, which may change `state`."""
+        if isinstance(event, ProvidersFound):
+            self._publisher.update_engine(usable_providers=event.usable)
+        else:
+            self._failover.handle(event)
+
+    def consult_watch(self) -> None:
+        """Act on the GPU's present condition: earlier reports went to the supervisor that was in use then."""
+        self._failover.consult_watch()
+
+    async def accelerator_freed(self) -> None:
+        """After `SystemSuspending`: return once the accelerator's memory is freed."""
+        await self._failover.accelerator_freed()
+
+    def report_error(self, message: str) -> None:
+        """Log and publish another part's error; a sentence without spoken text."""
+        log.warning("%s", message)
+        self._publisher.note_error(message)
+
+    def promise_kept(self, now_s: float) -> bool:
+        """Whether every call thread in use is within its time limit. For the watchdog."""
+        return self._cpu.promise_kept(now_s) and self._failover.promise_kept(now_s)
+
+    def close(self) -> None:
+        """Close the recognizers as soon as their call threads are free. Doesn't wait."""
+        self._failover.close()
+        self._cpu.close()
+
+    async def _retry_without_words(self, utterance: Utterance, wordless: Hypothesis) -> Hypothesis:
+        """Recognize speech that gave no words again: with dither and more padding, then on the CPU."""
+        log.info("utterance %d has speech but no words were recognized; retrying", utterance.id)
+        again = await self._recognize_varied(utterance, self._failover.recognize)
+        if again.text:
+            return again
+        if again.provider == self._cpu.provider == wordless.provider:
+            return wordless
+        on_cpu = await self._fallback.recognize(utterance)
+        if on_cpu.text:
+            self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
+            if self.state.on_accelerator:
+                name = self.state.accelerator_name
+                message = f"{name} recognized no words in utterance {utterance.id}, but the CPU did"
+                log.warning(message)
+                self._failover.report_fault(FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT, message)
+        return on_cpu
+
+    async def _recognize_varied(
+        self, utterance: Utterance, recognize: Callable[[Utterance], Awaitable[Hypothesis]]
+    ) -> Hypothesis:
+        """Recognize an utterance with dither and more padding. The times are the original utterance's."""
         self._metrics.count(Count.NO_WORDS_RETRIES)
-        again = await self._ground.recognize(varied(utterance))
+        again = await recognize(varied(utterance))
         if not again.text:
-            return hypothesis
+            return again
         self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
         return moved_back(again, utterance.duration_s)
 
-    def use_findings(self, usable_providers: Iterable[str]) -> None:
-        """Providers, by their short names, that another supervisor or process found usable; replaces what was known."""
-        self._publish(usable_providers=tuple(usable_providers))
-
-    def tell_error(self, message: str) -> None:
-        """Something else went wrong that people should know of; a sentence without spoken text."""
-        log.warning("%s", message)
-        self._publish(last_error=message)
-
-    def tell(self, event: failover_state.Event) -> None:
-        """Something happened to the accelerator that the table of failover knows a row for, and do what it says."""
-        before = self._state
-        self._state, effects = failover_state.step(before, event)
-        for effect in effects:
-            self._do(effect)
-        if self.status.ready:  # otherwise the model is what is wrong
-            self._publish(degraded=self._state.reason.value, covered=self._state.covered.value)
-
-    def unwell(self, verdict: Verdict) -> None:
-        """The watch says that the accelerator should not be used, until `well_again`."""
-        if self._state.phase is Phase.STARTING and self._trying is None:
-            return  # it is asked when the time has come
-        self._against(verdict)
-
-    def heed_watch(self) -> None:
-        """Take in what the watch says now: what it said before went to the supervisor that was in use then."""
-        if self._watch is not None and (against := self._watch.condition) is not None:
-            self.unwell(against)
-
-    def well_again(self) -> None:
-        """The watch has nothing against the accelerator any more."""
-        self.tell(failover_state.WellAgain(random.uniform(-1, 1)))
-
-    def struck(self, verdict: Verdict) -> None:
-        """Something happened to the card that ends what runs on it."""
-        log.warning("%s", verdict.message)
-        if self._touched:
-            self._fault(verdict.fault_class, verdict.reason, verdict.message)
-
-    def rest(self) -> None:
-        """Nobody has dictated for long: let go of the accelerator, if it serves."""
-        self.tell(failover_state.NobodyDictates())
-
-    def needed(self) -> None:
-        """Somebody dictates, or will: an accelerator that rests is loaded, and the CPU serves meanwhile."""
-        self.begins_at_rest = False
-        self.tell(failover_state.SomebodyDictates())
-
-    def promise_kept(self, now_s: float) -> bool:
-        """Whether every current lane is within its time limit. For the watchdog."""
-        accelerator = self._accelerator
-        return self._standby.promise_kept(now_s) and (accelerator is None or accelerator.promise_kept(now_s))
-
-    async def suspend(self) -> None:
-        """The machine is about to sleep: let go of the accelerator, and return once that is done. Then `wake`."""
-        if self._accelerator is None:
-            return
-        if self._pause is not None:
-            self._pause.cancel()
-        self.tell(failover_state.Suspending())
-        await self._accelerator.let_go()
-
-    def wake(self) -> None:
-        """The machine woke up: the CPU serves, and the accelerator is tried again, by a new process where need be."""
-        if self._accelerator is not None:
-            self.tell(failover_state.Woken(stale=self._touched and self._name in CONTEXTS))
-
-    def close(self) -> None:
-        """Let go of the recognizers, as soon as their lanes are free. Doesn't wait."""
-        if self._trying is not None:
-            self._trying.cancel()
-        if self._pause is not None:
-            self._pause.cancel()
-        self._standby.close()
-        if self._accelerator is not None:
-            self._accelerator.close()
-
-    # Recognition.
-
-    async def _recognize(self, utterance: Utterance) -> Hypothesis:
-        hedging = self._hedging
-        self.needed()
-        if self._watch is not None and self.on_accelerator:
-            await self._watch.fresh(LOOK_BEFORE_RUN_S)
-        if hedging is None or not self.on_accelerator or hedging.occupied:
-            return await self._ground.recognize(utterance)
-        return await hedging.recognize(utterance)
-
-    async def _hear_again(self, utterance: Utterance, nothing: Hypothesis) -> Hypothesis:
-        """Another hypothesis of speech in which no words were heard: with dither and more room, then on the CPU."""
-        self._metrics.count(Count.NO_WORDS_RETRIES)
-        log.info("utterance %d holds speech and no words were heard in it; trying again", utterance.id)
-        again = await self._recognize(varied(utterance))
-        if again.text:
-            self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
-            return moved_back(again, utterance.duration_s)
-        if again.provider == self._standby.provider == nothing.provider:
-            return nothing
-        on_cpu = await self._ground.recognize(utterance)
-        if on_cpu.text:
-            self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
-            if self.on_accelerator:
-                message = f"{self._name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
-                log.warning(message)
-                self._fault(FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT, message)
-        return on_cpu
-
-    # Failover.
-
-    @property
-    def _name(self) -> str:
-        return self._ladder.accelerator_name
-
-    async def _begin(self) -> None:
-        if self._accelerator is None:
-            self.tell(failover_state.CpuWanted())
-            return
-        if self._state.phase is not Phase.STARTING:
-            return  # the machine is about to sleep
-        if self.begins_at_rest:
-            self.rest()
-            return
-        if self._watch is not None:
-            await self._watch.fresh(FIRST_LOOK_S)
-            if (against := self._watch.condition) is not None:
-                self._against(against)
-                return
-        if self._state.phase is Phase.STARTING:
-            self._begin_trial()
-
-    def _against(self, verdict: Verdict) -> None:
-        self._metrics.fault(verdict.fault_class, verdict.reason)
-        self._publish(last_error=verdict.message)
-        # What was never used in this process needs no new one.
-        fault_class = verdict.fault_class if self._touched else FaultClass.UNHEALTHY
-        self.tell(failover_state.Unwell(fault_class, verdict.reason, asyncio.get_running_loop().time()))
-
-    def _fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
-        if self._watch is not None:
-            fault_class, reason = self._watch.refined(fault_class, reason)
-        self._metrics.fault(fault_class, reason)
-        self._publish(last_error=message)
-        self._note_unusable(fault_class, reason)
-        now_s = asyncio.get_running_loop().time()
-        self.tell(Fault(fault_class, reason, now_s, random.uniform(-1, 1)))
-
-    def _do(self, effect: failover_state.Effect) -> None:
-        match effect:
-            case failover_state.UseGpu():
-                self._use_accelerator()
-            case failover_state.UseCpu():
-                self._standby.wake()
-                level = logging.INFO if self._state.reason is Reason.SLEEP else logging.WARNING
-                self._use(self._standby, level, self._state.reason.value or ChangeReason.REQUESTED)
-            case failover_state.RestGpu():
-                self._use(self._standby, logging.INFO, ChangeReason.IDLE)
-            case failover_state.DropGpu(at_once):
-                if self._hedging is not None:
-                    self._hedging.let_go(at_once=at_once)
-            case failover_state.Probe():
-                self._begin_trial()
-            case failover_state.ProbeLater(pause_s):
-                self._probe_after(pause_s)
-            case failover_state.ReplaceSelfWhenIdle():
-                self._renewing = True
-
-    def _use_accelerator(self) -> None:
-        if self._hedging is not None and self._accelerator is not None:
-            self._hedging.begin()
-            self._use(self._accelerator, logging.INFO, ChangeReason.ACCELERATOR_READY)
-        self._standby.rest()
-
-    def _probe_after(self, pause_s: float) -> None:
-        log.info("%s will be tried again in %.0f s", self._name, pause_s)
-        if self._pause is not None:
-            self._pause.cancel()
-        self._pause = asyncio.get_running_loop().call_later(pause_s, self.tell, failover_state.ProbeDue())
-
-    def _use(self, rung: RecognizerWorker | CpuStandby, level: int, reason: str) -> None:
-        before = self.status.provider
-        self._publish(provider=rung.provider, precision=rung.precision, degraded=self._state.reason.value)
-        if before != rung.provider:
-            log.log(level, "provider %s->%s reason=%s", before, rung.provider, reason)
-
-    def _begin_trial(self) -> None:
-        assert self._accelerator is not None and self._trial is not None  # noqa: S101, PT018 - only where there is one
-        self._trying = asyncio.create_task(self._try(self._accelerator, self._trial), name="accelerator")
-
-    async def _try(self, accelerator: RecognizerWorker, trial: ProviderProbe) -> None:
-        before, self._touched = self._touched, True
-        began_s = asyncio.get_running_loop().time()
-        try:
-            await trial.hold()
-        except Exception as fault:  # noqa: BLE001 - the trial ends here, and the table must learn how
-            fault_class, reason = class_of_failure(fault)
-            self._touched = before or fault_class is not FaultClass.ABSENT
-            log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
-            accelerator.drop()
-            self._note_unusable(fault_class, reason)
-            if self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:
-                self._fault(fault_class, reason, str(fault))
-        else:
-            self._metrics.accelerator_load_s = asyncio.get_running_loop().time() - began_s
-            self._found(self._name, usable=True)
-            if self._state.phase in {Phase.STARTING, Phase.PROBING}:
-                self.tell(failover_state.Loaded(asyncio.get_running_loop().time()))
-            else:
-                accelerator.drop()  # something was told of it meanwhile
-
-    async def _explained(self, fault: ColdvoxError) -> MissingModel:
+    async def _explain(self, error: ColdvoxError) -> MissingModel:
         """What callers are told of a model that can't be loaded."""
-        if isinstance(fault, ModelMissing) and self.look_for_missing is not None:
-            return await self.look_for_missing(fault)
-        return MissingModel(fault if isinstance(fault, NotReady) else NotReady(str(fault)), str(fault))
+        if isinstance(error, ModelMissing) and self.look_for_missing is not None:
+            return await self.look_for_missing(error)
+        return MissingModel(error if isinstance(error, NotReady) else NotReady(str(error)), str(error))
 
     def _refuse(self, found: MissingModel, problem: Problem) -> None:
         self._refusal = found.refusal
-        self._publish(
+        self._publisher.update_engine(
             loading=False,
             ready=False,
             degraded=problem.value,
             last_error=found.last_error,
             progress=found.progress,
         )
-        self._settled.set()
-
-    def _note_unusable(self, fault_class: FaultClass, reason: Reason) -> None:
-        """After a fault that time does not heal the accelerator counts as unusable, until a trial succeeds."""
-        if fault_class is FaultClass.ABSENT or reason is Reason.GPU_WRONG_OUTPUT:
-            self._found(self._name, usable=False)
-
-    def _found(self, provider: str, *, usable: bool) -> None:
-        self._publish(usable_providers=self.status.found(short_name(provider), usable=usable).usable_providers)
-
-    def _note_error(self, message: str) -> None:
-        self._publish(last_error=message)
-
-    def _publish(self, **changed: object) -> None:
-        status = replace(self.status, **changed)  # type: ignore[arg-type] # fields by name
-        if status != self.status:
-            self.status = status
-            self._on_change()
+        self._load_attempted.set()
 
 
-def _code(fault: ColdvoxError) -> Problem:
-    """For a model that could not be loaded."""
-    if isinstance(fault, ModelMissing):
+def _is_answer(hypothesis: Hypothesis, utterance: Utterance) -> bool:
+    """Whether a hypothesis has words, or the utterance has too little speech to expect any."""
+    return bool(hypothesis.text) or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE
+
+
+def _problem_of(error: ColdvoxError) -> Problem:
+    """The problem code of a model that could not be loaded."""
+    if isinstance(error, ModelMissing):
         return Problem.MODEL_MISSING
-    return Problem.RESOURCES_EXHAUSTED if isinstance(fault, ResourcesExhausted) else Problem.MODEL_INVALID
+    return Problem.RESOURCES_EXHAUSTED if isinstance(error, ResourcesExhausted) else Problem.MODEL_INVALID

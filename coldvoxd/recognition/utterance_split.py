@@ -1,4 +1,4 @@
-"""An utterance in two pieces, and the hypotheses of two pieces in one."""
+"""Splits an utterance in two, joins the hypotheses of both pieces, and varies an utterance for a retry."""
 
 import math
 from dataclasses import replace
@@ -10,7 +10,7 @@ from coldvoxd.core.features import HOP_SAMPLES
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 
 SHORTEST_S = 2.0
-"""Shorter utterances are not taken apart: each piece would be a word or less."""
+"""Shorter utterances are not split: each piece would be a word or less."""
 _WINDOW = 512
 _MIDDLE = (0.3, 0.7)
 _ENCODER_FRAME = 8 * HOP_SAMPLES
@@ -21,7 +21,7 @@ DITHER = 2.0**-14
 
 
 def quietest_sample(samples: npt.NDArray[np.float32]) -> int:
-    """The middle of the quietest 32 ms in the middle of float32 (n,); n must be 2 windows at least."""
+    """Centre of the quietest 32 ms in the middle part of float32 (n,); n must be at least two windows of 512."""
     begin, end = (int(len(samples) * share) for share in _MIDDLE)
     energy = np.concatenate(([0.0], np.cumsum(np.square(samples[begin:end], dtype=np.float64))))
     if len(energy) <= _WINDOW:
@@ -30,7 +30,7 @@ def quietest_sample(samples: npt.NDArray[np.float32]) -> int:
 
 
 def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
-    """An utterance cut at its quietest place, None where it is too short for that. Both keep its number."""
+    """An utterance cut at its quietest sample, None where it is too short for that. Both pieces keep its number."""
     if utterance.duration_s < SHORTEST_S:
         return None
     at = quietest_sample(utterance.samples)
@@ -41,7 +41,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
 
 
 def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypothesis:
-    """One hypothesis of two pieces, the second of which begins so many samples after the first."""
+    """One hypothesis of two pieces; the second piece begins `offset_samples` after the first."""
     offset_s = offset_samples / SAMPLE_RATE
     offset_frames = offset_samples // _ENCODER_FRAME
     words = (replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s) for word in second.words)
@@ -60,7 +60,7 @@ def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypoth
 
 
 def varied(utterance: Utterance) -> Utterance:
-    """The same speech with dither and more room around it: what was heard as nothing may be heard now."""
+    """The same speech with dither and padding around it, which may give words where the original gave none."""
     generator = np.random.default_rng(utterance.id)
     samples = np.pad(utterance.samples, PADDING_SAMPLES)
     dither = generator.triangular(-DITHER, 0.0, DITHER, len(samples)).astype(np.float32)
@@ -70,7 +70,7 @@ def varied(utterance: Utterance) -> Utterance:
 
 
 def moved_back(hypothesis: Hypothesis, duration_s: float) -> Hypothesis:
-    """A hypothesis of a `varied` utterance with times in the original one, which lasts so long."""
+    """A hypothesis of a `varied` utterance with the times of the original one, which lasts `duration_s`."""
     shift_s = PADDING_SAMPLES / SAMPLE_RATE
 
     def original(time_s: float) -> float:

@@ -1,151 +1,105 @@
-"""A rung of the ladder: one recognizer on one lane, opened, run with limits, and left behind when it hangs."""
+"""One recognizer on one call thread: opened, run with time limits, and abandoned where it hangs."""
 
 import asyncio
 import contextlib
+import itertools
 import logging
-import math
-import statistics
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
-from coldvoxd.core.failover_state import FaultClass, Reason, classify
+from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.native.call_thread import CallThread
 from coldvoxd.native.malloc import give_back
+from coldvoxd.recognition.run_times import STANDARD, RunLimits, RunTimes, watchdog_limit_s
 
 log = logging.getLogger(__name__)
 
 LOAD_LIMIT_S = 180.0
-"""Longer than a cold 2.5 GB model takes from a slow disk; past it the watchdog may have the process."""
-HEDGE_FLOOR_S = 0.4
-HEDGE_SHARE = 10.0
-"""A run that takes ten times as long as nearly all before it is hedged."""
-SPLIT_SHARE = 4.0
-"""A run on the CPU that takes four times as long as predicted is tried again in two pieces."""
-PREDICTED_S = 2.5
-"""No utterance shall be so long that its recognition on the CPU is predicted to take longer."""
-LENGTH_FLOOR_S = 8.0
-"""Utterances of this length are heard whole however slow the CPU is: shorter ones are understood less well."""
-HISTORY = 64
-QUIET_S = 5.0
-"""Once nothing was asked for so long, the memory that runs took is given back: hundreds of megabytes with a large model."""
+"""Longer than a cold 2.5 GB model takes from a slow disk; after that the watchdog is no longer fed."""
+IDLE_S = 5.0
+"""After this time without a run the memory of runs is returned to the system: hundreds of megabytes with a large model."""
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """For how long native code may seem to hang."""
-
-    accelerator_load_s: float = 120.0
-    """An accelerator that is not loaded by then hangs; the watchdog's patience ends later."""
-    accelerator_run_s: float = 5.0
-    """One run on an accelerator; past it the lane is left behind."""
-    cpu_run_s: float = 5.0
-    """The least that a run on the CPU gets before the utterance is tried again in two pieces."""
-
-
-STANDARD = Limits()
-
-
-def recognition_limit_s(duration_s: float) -> float:
-    """How long one recognition may keep its lane before the watchdog is starved, for seconds of audio."""
-    return max(20.0, 10 * duration_s)
+_attempts = itertools.count(1)
 
 
 class LoadTooLong(ProviderFault):
-    """A recognizer that should have been open by now."""
+    """A recognizer exceeded the time limit for opening."""
 
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One attempt at one utterance. What comes late is told apart by it."""
+    """One attempt at one utterance. Identifies results that come too late."""
 
     utterance: Utterance
     attempt: int
-    """Counted over all rungs and utterances."""
+    """Counted over all workers and utterances."""
     generation: int
-    """Which of the rung's recognizers has it."""
+    """Of the worker's recognizer that has the run."""
     answer: "asyncio.Future[Hypothesis]"
-    """Raises ProviderFault, InputFault or Stopped; cancelled where it was left behind."""
+    """Raises ProviderFault, InputFault or Stopped; cancelled where the run was abandoned."""
     stop: CancellationToken
-    """Ask it where nobody waits for the answer any more: the lane is free soon after, whether the run had begun or not."""
+    """Ask it when the answer is no longer wanted: the call thread is free soon after, whether the run had begun or not."""
     begun_s: float | None = None
-    """Loop time at which the lane took it up."""
+    """Loop time at which the call thread began the run."""
     took_s: float | None = None
 
 
 class RecognizerWorker:
-    """One execution provider's recognizer. Event loop only; the work is done on its lane.
+    """The recognizer of one execution provider. Event loop only; the work is done on its call thread.
 
-    `open_recognizer` blocks, is called on the lane, and raises ModelMissing, ModelInvalid or ProviderUnavailable.
+    `open_recognizer` blocks, is called on the call thread, and raises ModelMissing, ModelInvalid or ProviderUnavailable.
     """
-
-    _attempts = 0
 
     def __init__(
         self,
         name: str,
         open_recognizer: Callable[[], Recognizer],
-        limits: Limits = STANDARD,
+        limits: RunLimits = STANDARD,
         *,
-        quiet_s: float = QUIET_S,
+        idle_s: float = IDLE_S,
     ) -> None:
         self.name = name
-        self.limits = limits
+        self.times = RunTimes(limits)
+        """Of the runs whose answers were used."""
         self.provider = ""
         """First active execution provider of the session that is or was open last."""
         self.precision = ""
-        """Of the weights in it."""
+        """Of the weights of the model that is or was open last."""
         self.features_size = 0
-        """Mel bins that it takes."""
+        """Mel bins that the model takes."""
         self.generation = 0
         """Changes whenever the recognizer does."""
         self._open = open_recognizer
-        self._lane = CallThread(name)
+        self._thread = CallThread(name)
         self._limit_s = LOAD_LIMIT_S
         self._recognizer: Recognizer | None = None
-        self._quiet_s = quiet_s
-        self._quiet: asyncio.TimerHandle | None = None
-        self._history: deque[float] = deque(maxlen=HISTORY)
-        self._speed: deque[float] = deque(maxlen=HISTORY)
+        self._idle_s = idle_s
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
         return self._recognizer is not None
 
     @property
-    def hedge_s(self) -> float:
-        """How long a run may take before the next rung starts on the same utterance."""
-        if not self._history:
-            return self.limits.accelerator_run_s / 2
-        return min(self.limits.accelerator_run_s, max(HEDGE_FLOOR_S, HEDGE_SHARE * _nearly_all(self._history)))
-
-    @property
-    def longest_s(self) -> float:
-        """The greatest length of an utterance, by what runs took so far; infinity where there were none."""
-        if not self._speed:
-            return math.inf
-        return max(LENGTH_FLOOR_S, PREDICTED_S / max(statistics.median(self._speed), 1e-9))
-
-    def split_s(self, duration_s: float) -> float:
-        """How long a run on the CPU may take before the utterance is tried in pieces, for seconds of audio."""
-        predicted_s = duration_s * _nearly_all(self._speed) if self._speed else 0.0
-        return max(self.limits.cpu_run_s, SPLIT_SHARE * predicted_s)
+    def limits(self) -> RunLimits:
+        return self.times.limits
 
     async def open(self, limit_s: float | None = None) -> None:
-        """Load and warm up, in place of what is open.
+        """Load a model and warm it up, in place of the one that is open.
 
-        Raises what opening raises, NotReady where the first run fails, and LoadTooLong after `limit_s`; then the lane was
-        left behind.
+        Raises what opening raises, NotReady where the first run fails, and LoadTooLong after `limit_s`; in that case the
+        call thread was abandoned.
         """
         self._limit_s = LOAD_LIMIT_S
         wanted = self.generation
-        opening = self._lane.submit(self._open_and_warm_up)
+        opening = self._thread.submit(self._open_and_warm_up)
         if limit_s is not None and not (await asyncio.wait({opening}, timeout=limit_s))[0]:
             opening.add_done_callback(_close_unwanted)
             self.abandon()
@@ -153,19 +107,16 @@ class RecognizerWorker:
         recognizer = await opening
         if self.generation != wanted:
             recognizer.close()
-            raise ProviderFault(f"{self.name} was given up while it was being loaded")
+            raise ProviderFault(f"{self.name} was abandoned while it was loading")
         self.drop()
         self._recognizer = recognizer
         self.provider, self.precision = recognizer.provider, recognizer.precision
         self.features_size = recognizer.features_size
 
     def start(self, utterance: Utterance) -> Run:
-        """Begin to recognize, after all that was started before. Raises ProviderFault where nothing is open."""
-        recognizer = self._recognizer
-        if recognizer is None:
-            raise ProviderFault(f"{self.name} has no model loaded")
-        self._limit_s = recognition_limit_s(utterance.duration_s)
-        RecognizerWorker._attempts += 1
+        """Begin to recognize, after everything that was started before. Raises ProviderFault where no model is open."""
+        recognizer = self._opened()
+        self._limit_s = watchdog_limit_s(utterance.duration_s)
         loop = asyncio.get_running_loop()
 
         def recognize() -> Hypothesis:
@@ -175,72 +126,68 @@ class RecognizerWorker:
             run.took_s = loop.time() - run.begun_s
             return hypothesis
 
-        run = Run(utterance, RecognizerWorker._attempts, self.generation, loop.create_future(), CancellationToken())
-        run.answer = self._lane.submit(recognize)
+        run = Run(utterance, next(_attempts), self.generation, loop.create_future(), CancellationToken())
+        run.answer = self._thread.submit(recognize)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._give_back_when_quiet()
+        self._give_back_when_idle()
         return run
 
     async def warm(self, seconds: float) -> None:
-        """Recognize so much of nothing, after all that was started before. Raises ProviderFault."""
-        recognizer = self._recognizer
-        if recognizer is None:
-            raise ProviderFault(f"{self.name} has no model loaded")
+        """Recognize `seconds` of near silence, after everything that was started before. Raises ProviderFault."""
+        recognizer = self._opened()
         self._limit_s = LOAD_LIMIT_S
-        await self._lane.submit(lambda: recognizer.recognize(hush(seconds)))
+        await self._thread.submit(lambda: recognizer.recognize(near_silence(seconds)))
 
     def learn(self, run: Run) -> None:
-        """A run's answer was used: what it took is how long runs take."""
+        """A run's answer was used: its duration counts for the limits of later runs."""
         if run.took_s is not None:
-            self._history.append(run.took_s)
-            if run.utterance.duration_s > 0:
-                self._speed.append(run.took_s / run.utterance.duration_s)
+            self.times = self.times.with_run(run.took_s, run.utterance.duration_s)
 
     def promise_kept(self, now_s: float) -> bool:
-        """Whether the lane is within its time limit."""
-        busy_since_s = self._lane.busy_since_s
+        """Whether the call thread is within its time limit."""
+        busy_since_s = self._thread.busy_since_s
         return busy_since_s is None or now_s - busy_since_s <= self._limit_s
 
     def drop(self, after_s: float = 0.0) -> None:
-        """Use the model no more, and let go of it after so long and once its lane is free.
+        """Stop using the model at once; close it after `after_s`, once the call thread is free.
 
-        ONNX Runtime holds the interpreter's lock while it frees a session, so whoever is in a hurry lets it wait.
+        ONNX Runtime holds the interpreter's lock while it frees a session, so a caller with urgent work delays that.
         """
         recognizer, self._recognizer = self._recognizer, None
         self.generation += 1
         if recognizer is None:
             return
-        lane, loop = self._lane, asyncio.get_running_loop()
+        thread, loop = self._thread, asyncio.get_running_loop()
 
         def close() -> None:
             recognizer.close()
             give_back()
 
-        def let_go() -> None:
-            lane.submit(close).add_done_callback(_forget)
+        def submit() -> None:
+            thread.submit(close).add_done_callback(_log_failure)
 
         if after_s:
-            loop.call_later(after_s, let_go)
+            loop.call_later(after_s, submit)
         else:
-            let_go()
+            submit()
 
-    async def let_go(self) -> None:
-        """Return once all that was asked of the lane so far is done, the closing of what was dropped included."""
-        await self._lane.submit(lambda: None)
+    async def drained(self) -> None:
+        """Return once everything submitted so far has ended, including the closing of a dropped model."""
+        await self._thread.submit(lambda: None)
 
     def abandon(self) -> None:
-        """Leave a lane that hangs behind, with its model; a new one takes its place."""
+        """Leave a call thread that hangs, with its model, and start a new one in its place."""
         self._recognizer = None
         self.generation += 1
-        self._lane.close()
-        self._lane = CallThread(self.name)
+        self._thread.close()
+        self._thread = CallThread(self.name)
 
     @contextlib.contextmanager
     def awaiting(self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None) -> Iterator[None]:
-        """Inside, a run is waited for; where the waiting is cancelled, the run is stopped.
+        """Around a wait for a run's answer: stop the run where the wait is cancelled.
 
-        One that has not ended so long after that hangs, and nothing must wait behind it: its lane is left behind, or
-        `if_hanging` called.
+        A run that has not ended `limit_s` later hangs, and nothing must wait behind it: its call thread is abandoned,
+        or `if_hanging` called.
         """
         try:
             yield
@@ -248,68 +195,90 @@ class RecognizerWorker:
             if not run.answer.done():
                 run.stop.ask()
                 loop = asyncio.get_running_loop()
-                timer = loop.call_later(limit_s, if_hanging or self._leave_if_hanging, run)
+                timer = loop.call_later(limit_s, if_hanging or self._abandon_if_hanging, run)
                 run.answer.add_done_callback(lambda _: timer.cancel())
             raise
 
     def close(self) -> None:
-        """The end. Doesn't wait."""
-        if self._quiet is not None:
-            self._quiet.cancel()
+        """Close the model once the call thread is free, and end that thread. Doesn't wait."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         self.drop()
-        self._lane.close()
+        self._thread.close()
 
-    def _give_back_when_quiet(self) -> None:
-        if self._quiet is not None:
-            self._quiet.cancel()
-        self._quiet = asyncio.get_running_loop().call_later(self._quiet_s, self._give_back)
+    def _opened(self) -> Recognizer:
+        if self._recognizer is None:
+            raise ProviderFault(f"{self.name} has no model loaded")
+        return self._recognizer
+
+    def _give_back_when_idle(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._idle_timer = asyncio.get_running_loop().call_later(self._idle_s, self._give_back)
 
     def _give_back(self) -> None:
-        """After what the lane still does."""
-        self._quiet = None
-        self._lane.submit(give_back)
+        """Return unused memory to the system, after the runs in progress."""
+        self._idle_timer = None
+        self._thread.submit(give_back)
 
-    def _leave_if_hanging(self, run: Run) -> None:
+    def _abandon_if_hanging(self, run: Run) -> None:
         if run.generation == self.generation and run.begun_s is not None and not run.answer.done():
             self.abandon()
 
     def _open_and_warm_up(self) -> Recognizer:
-        """On the lane: the first run allocates and optimizes, so it isn't left to the first words."""
+        """On the call thread. The first run allocates and optimizes, so it isn't left to the first utterance."""
         recognizer = self._open()
         try:
-            recognizer.recognize(hush())
-        except ProviderFault as fault:
+            recognizer.recognize(near_silence())
+        except ProviderFault as error:
             recognizer.close()
-            raise NotReady(f"The model loads on {self.name} but its first run fails: {fault}") from fault
+            raise NotReady(f"The model loads on {self.name} but its first run fails: {error}") from error
         give_back()
         return recognizer
 
 
-def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
-    """What kind of fault an accelerator's exception tells of."""
-    if isinstance(fault, ColdvoxError):
-        return classify(str(fault))
-    log.error("an exception that nobody translated", exc_info=fault)  # a driver's or a library's own
+async def first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
+    """The answer of a run that is late, or that of `other`, whichever comes first without an error.
+
+    Raises the error of `other` where both fail.
+    """
+    hedge = asyncio.ensure_future(other)
+    racing: set[asyncio.Future[Hypothesis]] = {run.answer, hedge}
+    try:
+        while hedge in racing:
+            done, racing = await asyncio.wait(racing, return_when=asyncio.FIRST_COMPLETED)
+            if run.answer in done and not run.answer.cancelled() and run.answer.exception() is None:
+                return run.answer.result()
+            if hedge in done and (hedge.exception() is None or not racing):
+                return hedge.result()
+            if hedge in done:
+                break
+        await asyncio.wait({run.answer})
+        return hedge.result() if run.answer.cancelled() or run.answer.exception() else run.answer.result()
+    finally:
+        hedge.cancel()
+
+
+def class_of(error: Exception) -> tuple[FaultClass, Reason]:
+    """The class and the reason of the fault that an accelerator's exception reports."""
+    if isinstance(error, ColdvoxError):
+        return classify(str(error))
+    log.error("an untranslated exception", exc_info=error)  # a driver's or a library's own
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
-def hush(seconds: float = 1.0) -> Utterance:
-    """So much of next to nothing, to warm a recognizer up with."""
+def near_silence(seconds: float = 1.0) -> Utterance:
+    """An utterance of faint noise that lasts `seconds`, to warm a recognizer up with."""
     samples = np.random.default_rng(0).normal(0, 1e-3, round(seconds * SAMPLE_RATE)).astype(np.float32)
     return Utterance(0, 0, 0, samples, EndReason.STOP)
 
 
-def _nearly_all(history: deque[float]) -> float:
-    """The 99th percentile; with few values, the slowest but one."""
-    return sorted(history)[int(0.99 * (len(history) - 1))]
-
-
 def _close_unwanted(done: "asyncio.Future[Recognizer]") -> None:
-    """What was opened too late; a recognizer that is open holds memory."""
+    """Close a recognizer that was opened too late: an open one holds memory."""
     if not done.cancelled() and done.exception() is None:
         done.result().close()
 
 
-def _forget(done: "asyncio.Future[None]") -> None:
-    if not done.cancelled() and (fault := done.exception()) is not None and not isinstance(fault, ColdvoxError):
-        log.warning("letting go of a model: %s", fault)
+def _log_failure(done: "asyncio.Future[None]") -> None:
+    if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, ColdvoxError):
+        log.warning("releasing a model: %s", error)

@@ -82,14 +82,14 @@ async def measure(model: str, readiness: Readiness, precision: Precision) -> dic
         accelerators.append(ParakeetRecognizer.open(find_model(BUNDLED, Precision.FP32)))
         return accelerators[-1]
 
-    ladder = Backends(
+    backends = Backends(
         lambda: ParakeetRecognizer.open(files),
         accelerator,
         "accelerator",
         readiness=readiness,
         cpu_mapped=lambda: ParakeetRecognizer.open(files, packed=False),
     )
-    supervisor = Supervisor(ladder, EngineStatus(model=model))
+    supervisor = Supervisor(backends, EngineStatus(model=model))
     utterance = Utterance(1, 1, 0, clip(), EndReason.ENDPOINT)
 
     async def hear() -> float:
@@ -98,12 +98,12 @@ async def measure(model: str, readiness: Readiness, precision: Precision) -> dic
         return time.perf_counter() - begun_s
 
     await supervisor.load()
-    await _until(lambda: supervisor.on_accelerator and supervisor.at_rest)
+    await _until(lambda: supervisor.state.on_accelerator and supervisor._cpu.settled)  # noqa: SLF001 - a measurement looks inside
     await hear()
     rest = _memory()
     accelerators[-1].close()
     first_s = await hear()
-    await _until(lambda: supervisor.at_rest)
+    await _until(lambda: supervisor._cpu.settled)  # noqa: SLF001 - a measurement looks inside
     await hear()
     later_s = await hear()
     supervisor.close()

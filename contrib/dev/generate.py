@@ -89,16 +89,16 @@ def _endpointing_arrows() -> Iterator[tuple[str, str, str]]:
 def _failover_arrows() -> Iterator[tuple[str, str, str]]:
     events: dict[str, failover_state.Event] = {
         "loaded": failover_state.Loaded(0.0),
-        "no accelerator wanted": failover_state.CpuWanted(),
+        "only the CPU wanted": failover_state.CpuWanted(),
         "pause over": failover_state.ProbeDue(),
-        "nobody dictates": failover_state.NobodyDictates(),
-        "somebody dictates": failover_state.SomebodyDictates(),
-        "watch says no": failover_state.Unwell(
+        "idle timeout": failover_state.IdleTimeout(),
+        "recognition needed": failover_state.RecognitionNeeded(),
+        "GPU unhealthy": failover_state.GpuUnhealthy(
             failover_state.FaultClass.UNHEALTHY, failover_state.Reason.GPU_OVERHEATING, 0.0
         ),
-        "machine sleeps": failover_state.Suspending(),
-        "woken": failover_state.Woken(stale=False),
-        "woken with a stale context": failover_state.Woken(stale=True),
+        "system suspends": failover_state.Suspending(),
+        "resumed": failover_state.Resumed(stale=False),
+        "resumed with a stale context": failover_state.Resumed(stale=True),
     }
     for fault_class in failover_state.FaultClass:
         events[f"{fault_class} fault"] = failover_state.Fault(fault_class, failover_state.Reason.GPU_FAULT, 0.0)

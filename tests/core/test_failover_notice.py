@@ -1,7 +1,7 @@
 """One notification at a failover, and none more until it has been well again."""
 
 from coldvoxd.core.failover_notice import Notice, NoticeState, step
-from coldvoxd.core.failover_state import CALM_S
+from coldvoxd.core.failover_state import STABLE_S
 from coldvoxd.core.values import EngineStatus
 
 GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -37,7 +37,7 @@ def test_going_to_and_fro_is_told_once() -> None:
 
 
 def test_after_a_calm_the_next_one_is_told_again() -> None:
-    assert len(told((0, GPU, ""), (1, CPU, "gpu-lost"), (9, GPU, ""), (9 + CALM_S, CPU, "gpu-lost"))) == 2
+    assert len(told((0, GPU, ""), (1, CPU, "gpu-lost"), (9, GPU, ""), (9 + STABLE_S, CPU, "gpu-lost"))) == 2
 
 
 def test_the_wish_of_a_person_is_no_failover() -> None:

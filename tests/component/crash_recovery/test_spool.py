@@ -59,7 +59,7 @@ class CpuEngine(CountingEngine):
             raise Died
         return await self.recognize(utterance)
 
-    def tell_error(self, message: str) -> None:
+    def report_error(self, message: str) -> None:
         self.told.append(message)
 
 

@@ -216,7 +216,7 @@ async def test_what_waits_for_a_restart_is_named_until_it_no_longer_does(tmp_pat
             running.settings.write_text(before.replace(f"virtual:{running.microphone}", "default"))
             await client.call("Reload", interface=ENGINE)
             assert await client.get(ENGINE, "AwaitingRestart") == ["microphone.device"]
-            assert "wait for a restart: microphone.device" in running.log
+            assert "require a restart: microphone.device" in running.log
             assert await client.get(MICROPHONE, "Device") == f"virtual:{running.microphone}"
             running.settings.write_text(before)
             await client.call("Reload", interface=ENGINE)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from coldvoxd.core.failover_state import FaultClass, Reason, classify
+from coldvoxd.core.failover_state import FaultClass, Reason
+from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.values import Precision
 from coldvoxd.engines.parakeet.cuda_options import FREE_FOR_FP32, GIB, cuda_options, room_wanted
 

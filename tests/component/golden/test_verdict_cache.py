@@ -121,15 +121,15 @@ async def judged(tmp_path: Path, *script: str, on_record: str) -> AsyncIterator[
     socket = tmp_path / "gpu"
     (tmp_path / "gpu.script").write_text("".join(f"{line}\n" for line in script))
     accelerator = VirtualAccelerator(socket, open_mini)
-    ladder = Backends(
+    backends = Backends(
         accelerator.open_on_cpu,
         accelerator.open,
         "virtual",
         Golden(golden.clip(), lambda: (on_record,) * bool(on_record)),
     )
-    supervisor = Supervisor(ladder, EngineStatus(model="mini", precision="fp32"))
+    supervisor = Supervisor(backends, EngineStatus(model="mini", precision="fp32"))
     await supervisor.load()
-    await supervisor.tried()
+    await supervisor.probe_ended()
     try:
         yield supervisor, socket
     finally:
@@ -139,18 +139,18 @@ async def judged(tmp_path: Path, *script: str, on_record: str) -> AsyncIterator[
 
 async def test_an_accelerator_is_judged_by_the_record_and_the_cpu_is_not_asked(tmp_path: Path) -> None:
     async with judged(tmp_path, on_record="hello anna send the message to peter") as (supervisor, socket):
-        await eventually(lambda: supervisor.status.provider == PROVIDER)
+        await eventually(lambda: supervisor.state.engine.provider == PROVIDER)
         assert "cpu_runs=1" in command(socket, "STATUS"), "its warm-up alone"
 
 
 async def test_an_accelerator_that_says_something_else_than_the_record_is_not_used(tmp_path: Path) -> None:
     async with judged(tmp_path, on_record="Hello Hannah.") as (supervisor, _):
-        assert supervisor.status.degraded == "gpu-wrong-output"
+        assert supervisor.state.engine.degraded == "gpu-wrong-output"
 
 
 async def test_without_a_record_the_cpu_is_asked(tmp_path: Path) -> None:
     async with judged(tmp_path, on_record="") as (supervisor, socket):
-        await eventually(lambda: supervisor.status.provider == PROVIDER)
+        await eventually(lambda: supervisor.state.engine.provider == PROVIDER)
         assert "cpu_runs=2" in command(socket, "STATUS")
 
 
@@ -159,4 +159,4 @@ async def test_an_accelerator_and_a_cpu_that_both_hear_nothing_prove_nothing(tmp
         supervisor,
         _,
     ):
-        assert supervisor.status.degraded == "gpu-wrong-output"
+        assert supervisor.state.engine.degraded == "gpu-wrong-output"

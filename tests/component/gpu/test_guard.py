@@ -8,14 +8,14 @@ from coldvoxd.core.settings import GpuSettings, ModelSettings
 from coldvoxd.core.values import EngineStatus
 from coldvoxd.gpu.guard import GpuGuard
 from coldvoxd.recognition.dispatcher import Dispatcher
-from coldvoxd.recognition.factory import ladder, virtual_accelerator
+from coldvoxd.recognition.factory import find_backends, virtual_accelerator
 from coldvoxd.recognition.supervisor import Supervisor
 from tests.support.eventually import eventually
 
 
 async def test_a_session_that_begins_while_the_card_is_looked_at_keeps_the_accelerator(tmp_path: Path) -> None:
     settings = ModelSettings(name="mini", provider=f"virtual:{tmp_path / 'gpu'}")
-    switch = Dispatcher(lambda model, on_change: Supervisor(ladder(model), EngineStatus(), on_change), settings)
+    switch = Dispatcher(lambda model, on_change: Supervisor(find_backends(model), EngineStatus(), on_change), settings)
     asked = 0
 
     def busy_until_s() -> float:
@@ -26,9 +26,9 @@ async def test_a_session_that_begins_while_the_card_is_looked_at_keeps_the_accel
     keeper = GpuGuard(GpuSettings(watch="never", idle_release_s=0.2), busy_until_s)
     tasks = [asyncio.create_task(switch.load()), asyncio.create_task(keeper.keep(switch))]
     try:
-        await eventually(lambda: switch.on_accelerator)
+        await eventually(lambda: switch.state.on_accelerator)
         await eventually(lambda: asked > 1, what="a second thought")
-        assert switch.on_accelerator
+        assert switch.state.on_accelerator
     finally:
         for task in tasks:
             task.cancel()

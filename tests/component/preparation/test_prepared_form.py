@@ -227,7 +227,7 @@ def test_a_form_that_cannot_be_opened_is_passed_over(
     (form.directory / RECORD).write_text(json.dumps(record))
     assert find_form(files) is not None
     assert heard(model) == samples()[0].heard["fp32"]
-    assert "can't be used, its own files are" in caplog.text
+    assert "cannot be used, using the model's own files" in caplog.text
 
 
 def test_what_would_give_something_else_is_thrown_away(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,17 +124,17 @@ def test_a_fault_is_a_fault_although_somebody_asked(tmp_path: Path) -> None:
 
 
 async def test_a_stopped_run_frees_its_lane_for_the_next() -> None:
-    rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
-    await rung.open()
+    worker = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+    await worker.open()
     clip = samples()[0]
     utterance = Utterance(1, 1, 0, clip.wave(), EndReason.ENDPOINT)
-    dropped, wanted = rung.start(utterance), rung.start(utterance)
+    dropped, wanted = worker.start(utterance), worker.start(utterance)
     dropped.stop.ask()
     with pytest.raises(Stopped):
         await dropped.answer
     assert (await wanted.answer).text == clip.heard["fp32"]
     assert dropped.took_s is None, "what was broken off tells nothing of how long runs take"
-    rung.close()
+    worker.close()
 
 
 def test_whoever_listens_hears_of_what_was_asked_before_and_after() -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,10 @@ from coldvoxd.core.errors import (
     ProviderUnavailable,
     SettingsError,
 )
-from coldvoxd.core.failover_state import FaultClass, Reason
+from coldvoxd.core.failover_state import FaultClass, IdleTimeout, Phase, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.recognition_state import RecognitionState, SystemResumed
 from coldvoxd.core.settings import ModelSettings, Settings
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
@@ -90,7 +92,7 @@ class ScriptedWatch:
 
 @dataclass
 class House:
-    """A switch over the bundled model, or over whatever model the settings name."""
+    """A dispatcher over the bundled model, or over whatever model the settings name."""
 
     accelerator: VirtualAccelerator
     socket: Path
@@ -108,13 +110,13 @@ class House:
         def on_provider() -> Recognizer:
             return ParakeetRecognizer.open(find_model(settings.name, Precision.FP32), settings.provider)
 
-        ladder = Backends(on_cpu)
+        backends = Backends(on_cpu)
         if settings.provider.startswith("virtual:"):
-            ladder = Backends(on_cpu, self.accelerator.open, "virtual")
+            backends = Backends(on_cpu, self.accelerator.open, "virtual")
         elif settings.provider not in {"auto", "cpu"}:
-            ladder = Backends(on_cpu, on_provider, settings.provider)
+            backends = Backends(on_cpu, on_provider, settings.provider)
         status = EngineStatus(model=settings.name, precision=settings.precision)
-        return Supervisor(ladder, status, on_change, self.metrics, self.watch)
+        return Supervisor(backends, status, on_change, self.metrics, self.watch)
 
     def switch(self, settings: ModelSettings = SETTINGS) -> Dispatcher:
         return Dispatcher(
@@ -247,10 +249,47 @@ async def test_a_card_that_gets_unwell_during_a_change_is_not_used_after_it(hous
         changing = asyncio.create_task(change)
         await eventually(lambda: watch.asked)
         watch.condition = Verdict(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, "It is too hot.")
-        switch.on_health(Unwell(watch.condition))
+        switch.handle(Unwell(watch.condition))
         await changing
         assert (switch.status.provider, switch.status.degraded) == (CPU, "gpu-overheating")
         assert (await switch.recognize(spoken(1))).text == heard(1)
+
+
+async def test_an_accelerator_that_is_put_in_use_while_the_system_suspends_is_released_until_it_resumes(
+    house: House,
+) -> None:
+    async with loaded(house) as switch:
+        await asyncio.to_thread(command, house.socket, "OPENING 1000")
+        change = switch.change(replace(SETTINGS, provider=f"virtual:{house.socket}"), "requested", strictly=True)
+        changing = asyncio.create_task(change)
+        await eventually(lambda: len(house.opened) == 2, what="the new recognizer on the CPU")
+        await switch.suspend()
+        await changing
+        assert switch.state.suspended
+        assert (switch.status.provider, switch.status.degraded) == (CPU, "sleep")
+        switch.handle(SystemResumed())
+        assert (switch.state.suspended, switch.state.failover.phase) == (False, Phase.CPU_ONLY)
+        assert switch.state.wants_new_process, "a suspend may have broken the accelerator's context"
+
+
+async def test_each_change_of_the_state_is_reported_once_and_whole(house: House) -> None:
+    states: list[RecognitionState] = []
+    switch = Dispatcher(
+        house.make,
+        replace(SETTINGS, provider=f"virtual:{house.socket}"),
+        on_change=lambda: states.append(switch.state),
+        metrics=house.metrics,
+    )
+    await switch.load()
+    await eventually(lambda: switch.state.on_accelerator, what="the accelerator in use")
+    switch.handle(IdleTimeout())
+    assert switch.state.accelerator_released
+    assert states[-1] == switch.state
+    assert all(before != after for before, after in pairwise(states))
+    in_use = [state for state in states if state.engine.provider == PROVIDER]
+    assert in_use
+    assert all(state.on_accelerator for state in in_use)
+    switch.close()
 
 
 async def test_what_was_found_usable_is_remembered_across_changes(house: House) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ModelMissing, ProviderFault, RecognitionFailed, Stopped
-from coldvoxd.core.failover_state import FaultClass, Phase, Reason
+from coldvoxd.core.failover_state import FaultClass, Phase, ProbeDue, Reason
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
@@ -26,9 +26,11 @@ from coldvoxd.models import find_model
 from coldvoxd.native.ort import likely_accelerator
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
-from coldvoxd.recognition.factory import ladder
+from coldvoxd.recognition.factory import find_backends
+from coldvoxd.recognition.failover import Accelerator
+from coldvoxd.recognition.run_times import STANDARD, RunLimits
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.worker import STANDARD, Limits, RecognizerWorker
+from coldvoxd.recognition.worker import RecognizerWorker
 from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
 from coldvoxd.virtual.client import command
 from coldvoxd.virtual.faults import FaultyRecognizer, Plan, Script, Wrap
@@ -61,19 +63,23 @@ class Stage:
 
     def probe_now(self) -> None:
         """Don't wait for the pause."""
-        timer = self.supervisor._pause
+        timer = self.supervisor._failover._pause
         assert timer is not None
         timer.cancel()
-        from coldvoxd.core.failover_state import ProbeDue
-
-        self.supervisor.tell(ProbeDue())
+        self.supervisor._failover._step(ProbeDue())
 
     def count(self, what: Count) -> int:
         return self.supervisor._metrics.figures().counts[what]
 
     @property
+    def accelerator(self) -> Accelerator:
+        accelerator = self.supervisor._failover._accelerator
+        assert accelerator is not None
+        return accelerator
+
+    @property
     def degraded(self) -> str:
-        return self.supervisor.status.degraded
+        return self.supervisor.state.engine.degraded
 
 
 async def fact(staged: Stage, name: str) -> int:
@@ -89,7 +95,7 @@ def heard(number: int) -> str:
 
 @asynccontextmanager
 async def stage(
-    tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM, limits: Limits = STANDARD
+    tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM, limits: RunLimits = STANDARD
 ) -> AsyncIterator[Stage]:
     socket = tmp_path / "gpu"
     accelerator = VirtualAccelerator(socket, open_mini)
@@ -106,7 +112,7 @@ async def stage(
             limits=limits,
         ),
         EngineStatus(model="mini", precision="fp32"),
-        lambda: seen.append(supervisor.status),
+        lambda: seen.append(supervisor.state.engine),
     )
     staged = Stage(socket, supervisor, seen)
     for line in before:
@@ -120,12 +126,12 @@ async def stage(
 
 
 async def on_accelerator(staged: Stage) -> None:
-    await eventually(lambda: staged.supervisor.status.provider == PROVIDER, what="the accelerator in use")
+    await eventually(lambda: staged.supervisor.state.engine.provider == PROVIDER, what="the accelerator in use")
 
 
 async def test_the_cpu_serves_while_the_accelerator_loads_and_the_golden_clip_decides(tmp_path: Path) -> None:
     async with stage(tmp_path) as staged:
-        assert staged.supervisor.status.provider == CPU
+        assert staged.supervisor.state.engine.provider == CPU
         assert (await staged.hear(0)).text == heard(0)
         await on_accelerator(staged)
         hypothesis = await staged.hear(0)
@@ -150,8 +156,8 @@ async def test_a_fault_in_a_run_costs_no_word_and_is_told(
         await staged.tell(f"FAULT {fault}")
         hypothesis = await staged.hear(1)
         assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
-        assert (staged.supervisor.status.provider, staged.degraded) == (CPU, reason)
-        assert staged.supervisor.wants_new_process is settled
+        assert (staged.supervisor.state.engine.provider, staged.degraded) == (CPU, reason)
+        assert staged.supervisor.state.wants_new_process is settled
         assert (await staged.hear(2)).text == heard(2)
 
 
@@ -160,26 +166,26 @@ async def test_a_provider_is_usable_once_it_passed_its_trial_and_stays_so_while_
 ) -> None:
     async with stage(tmp_path) as staged:
         assert staged.seen[0].usable_providers == ()
-        assert staged.supervisor.status.usable_providers == ("cpu",)
+        assert staged.supervisor.state.engine.usable_providers == ("cpu",)
         await on_accelerator(staged)
-        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+        assert set(staged.supervisor.state.engine.usable_providers) == {"virtual", "cpu"}
         await staged.tell("FAULT memory")
         await staged.hear(1)
         assert staged.degraded == "gpu-out-of-memory"
-        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+        assert set(staged.supervisor.state.engine.usable_providers) == {"virtual", "cpu"}
         await staged.tell("FAULT wrong 2")
         staged.probe_now()
         await eventually(lambda: staged.degraded == "gpu-wrong-output")
-        assert staged.supervisor.status.usable_providers == ("cpu",)
+        assert staged.supervisor.state.engine.usable_providers == ("cpu",)
         staged.probe_now()
         await on_accelerator(staged)
-        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+        assert set(staged.supervisor.state.engine.usable_providers) == {"virtual", "cpu"}
 
 
 async def test_a_provider_that_is_compiled_in_and_absent_is_not_usable(tmp_path: Path) -> None:
     async with stage(tmp_path, "REFUSE absent") as staged:
         await eventually(lambda: staged.degraded == "no-gpu")
-        assert staged.supervisor.status.usable_providers == ("cpu",)
+        assert staged.supervisor.state.engine.usable_providers == ("cpu",)
 
 
 async def test_a_burst_of_ten_with_a_fault_in_it_comes_out_whole_and_in_order(tmp_path: Path) -> None:
@@ -196,7 +202,7 @@ async def test_utterances_begun_together_all_survive_a_fault(tmp_path: Path) -> 
         await staged.tell("FAULT fault 4")
         hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(6)))
         assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(6)]
-        assert staged.supervisor._state.faults == 1, "late faults of the same fall count once"
+        assert staged.supervisor.state.failover.faults == 1, "late faults of the same fall count once"
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -216,7 +222,7 @@ async def test_a_fault_of_a_run_that_was_dropped_is_the_accelerators_all_the_sam
         with pytest.raises(asyncio.CancelledError):
             await dropped
         await eventually(lambda: staged.degraded == "gpu-out-of-memory", what="the fault reported")
-        assert staged.supervisor._state.faults == 1
+        assert staged.supervisor.state.failover.faults == 1
         hypothesis = await staged.hear(2)
         assert (hypothesis.text, hypothesis.provider) == (heard(2), CPU)
 
@@ -240,9 +246,9 @@ async def test_a_probe_that_fails_stays_on_the_cpu(tmp_path: Path, line: str) ->
         await staged.hear(0)
         await staged.tell(line)
         staged.probe_now()
-        await eventually(lambda: staged.supervisor._state.faults == 2)
-        assert staged.supervisor.status.provider == CPU
-        assert staged.supervisor._state.phase is Phase.ON_CPU
+        await eventually(lambda: staged.supervisor.state.failover.faults == 2)
+        assert staged.supervisor.state.engine.provider == CPU
+        assert staged.supervisor.state.failover.phase is Phase.ON_CPU
         hypothesis = await staged.hear(1)
         assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
 
@@ -284,12 +290,8 @@ async def test_a_run_that_is_only_slow_keeps_the_accelerator(tmp_path: Path) -> 
         await staged.hear(0)
         await staged.tell("HANG 1500")
         assert (await staged.hear(1)).text == heard(1)
-        await eventually(
-            lambda: (
-                staged.supervisor._accelerator is not None and staged.supervisor._accelerator._lane.busy_since_s is None
-            )
-        )
-        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+        await eventually(lambda: staged.accelerator.worker._thread.busy_since_s is None)
+        assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
         assert (await staged.hear(2)).provider == PROVIDER
 
 
@@ -304,9 +306,9 @@ async def test_a_fault_that_the_cpu_repeats_acquits_the_accelerator(tmp_path: Pa
             await staged.tell(f"CPU FAULT {kind} 2")
             with pytest.raises(RecognitionFailed):
                 await staged.hear(number)
-        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+        assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
         assert {(status.provider, status.degraded) for status in staged.seen} <= {(PROVIDER, "")}
-        assert staged.supervisor._state.faults == 0
+        assert staged.supervisor.state.failover.faults == 0
         assert (staged.count(Count.FAULTS), staged.count(Count.FAULTS_REPRODUCED)) == (0, 3)
         hypothesis = await staged.hear(3)
         assert (hypothesis.text, hypothesis.provider) == (heard(3), PROVIDER)
@@ -322,8 +324,8 @@ async def test_a_late_fault_that_the_cpu_repeats_acquits_the_accelerator_too(tmp
         with pytest.raises(RecognitionFailed):
             await staged.hear(1)
         assert staged.count(Count.HEDGES) == 1
-        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
-        assert (staged.supervisor._state.faults, staged.count(Count.FAULTS_REPRODUCED)) == (0, 1)
+        assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
+        assert (staged.supervisor.state.failover.faults, staged.count(Count.FAULTS_REPRODUCED)) == (0, 1)
         assert (await staged.hear(2)).provider == PROVIDER
 
 
@@ -334,16 +336,16 @@ async def test_a_broken_context_is_told_whatever_the_cpu_makes_of_the_audio(tmp_
         await staged.tell("CPU FAULT fault 2")
         with pytest.raises(RecognitionFailed):
             await staged.hear(0)
-        assert (staged.supervisor.status.provider, staged.degraded) == (CPU, "gpu-fault")
-        assert staged.supervisor.wants_new_process
+        assert (staged.supervisor.state.engine.provider, staged.degraded) == (CPU, "gpu-fault")
+        assert staged.supervisor.state.wants_new_process
 
 
 async def test_a_cpu_that_cannot_run_acquits_nobody(tmp_path: Path) -> None:
     """Its model is away: it never saw the audio, so the accelerator's fault stands."""
     async with stage(tmp_path, readiness=Readiness.COLD) as staged:
         await on_accelerator(staged)
-        standby = staged.supervisor._standby
-        await eventually(lambda: not standby.packed.is_open and standby.at_rest, what="the CPU's model let go of")
+        standby = staged.supervisor._cpu
+        await eventually(lambda: not standby.packed.is_open and standby.settled, what="the CPU's model let go of")
 
         def refuse() -> Recognizer:
             raise ModelMissing("the model's directory was removed")
@@ -360,7 +362,7 @@ async def test_a_cpu_that_fails_on_the_golden_clip_leaves_the_accelerator_to_be_
     async with stage(tmp_path, "CPU PASS 1", "CPU FAULT nan 2") as staged:
         await eventually(lambda: staged.degraded, what="the end of the trial")
         assert staged.degraded == "gpu-fault", "not no-gpu, which is final"
-        assert staged.supervisor._state.phase is Phase.ON_CPU
+        assert staged.supervisor.state.failover.phase is Phase.ON_CPU
         staged.probe_now()
         await on_accelerator(staged)
         assert staged.degraded == ""
@@ -387,8 +389,8 @@ async def test_an_accelerator_that_is_overtaken_three_times_in_a_row_is_left(tmp
         for number in range(1, 4):
             hypothesis = await staged.hear(number)
             assert (hypothesis.text, hypothesis.provider) == (heard(number), CPU)
-            await eventually(lambda: not (staged.supervisor._hedging and staged.supervisor._hedging.occupied))
-        assert (staged.supervisor.status.provider, staged.degraded) == (CPU, "gpu-timeout")
+            await eventually(lambda: not staged.accelerator.hedging.occupied)
+        assert (staged.supervisor.state.engine.provider, staged.degraded) == (CPU, "gpu-timeout")
 
 
 async def test_while_a_run_is_late_the_next_utterances_go_to_the_cpu_at_once(tmp_path: Path) -> None:
@@ -408,7 +410,7 @@ async def test_a_late_fault_is_news_and_never_an_answer(tmp_path: Path) -> None:
         await staged.hear(0)
         await staged.tell("FAULT illegal 1 encoder 3000")
         assert (await staged.hear(1)).text == heard(1)
-        await eventually(lambda: staged.supervisor.wants_new_process)
+        await eventually(lambda: staged.supervisor.state.wants_new_process)
         assert staged.degraded == "gpu-fault"
         assert staged.count(Count.LATE_RESULTS) == 1
 
@@ -447,7 +449,7 @@ async def test_silence_stays_silence(tmp_path: Path) -> None:
 
 
 async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(tmp_path: Path) -> None:
-    async with stage(tmp_path, "REFUSE absent", limits=Limits(cpu_run_s=1.0)) as staged:
+    async with stage(tmp_path, "REFUSE absent", limits=RunLimits(cpu_run_s=1.0)) as staged:
         await eventually(lambda: staged.degraded == "no-gpu")
         await staged.tell("CPU HANG 30000")
         together = np.concatenate((samples()[0].wave(), np.zeros(8000, np.float32), samples()[1].wave()))
@@ -463,7 +465,7 @@ async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(tmp_path:
 async def test_a_cpu_that_is_not_loaded_takes_over_all_the_same(tmp_path: Path, readiness: Readiness) -> None:
     async with stage(tmp_path, readiness=readiness) as staged:
         await on_accelerator(staged)
-        standby = staged.supervisor._standby
+        standby = staged.supervisor._cpu
         await eventually(lambda: not standby.packed.is_open, what="the CPU's model let go of")
         await staged.tell("FAULT memory")
         hypothesis = await staged.hear(1)
@@ -479,13 +481,13 @@ async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Pa
         await staged.tell("HANG 300 9")
         hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(1, 9)))
         assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(1, 9)]
-        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+        assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
 
 
-async def recognition_under_way(staged: Stage, number: int, rung: RecognizerWorker | None) -> asyncio.Task[Hypothesis]:
-    """One that this rung has in hand."""
+async def recognition_under_way(staged: Stage, number: int, worker: RecognizerWorker) -> asyncio.Task[Hypothesis]:
+    """One that this worker is running."""
     task = asyncio.create_task(staged.hear(number))
-    await eventually(lambda: rung is not None and rung._lane.busy_since_s is not None, what="a run in hand")
+    await eventually(lambda: worker._thread.busy_since_s is not None, what="a run in hand")
     return task
 
 
@@ -503,23 +505,23 @@ async def test_a_recognition_that_nobody_wants_any_more_is_stopped_and_is_no_fau
             await given_up(dropped)
             assert (await staged.hear(number)).text == heard(number)
         assert staged.count(Count.FAULTS) == staged.count(Count.LATE_RESULTS) == 0
-        assert staged.supervisor.status.provider == PROVIDER
+        assert staged.supervisor.state.engine.provider == PROVIDER
 
 
 async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(tmp_path: Path) -> None:
-    async with stage(tmp_path, limits=Limits(accelerator_run_s=0.5)) as staged:
+    async with stage(tmp_path, limits=RunLimits(accelerator_run_s=0.5)) as staged:
         await on_accelerator(staged)
         await staged.tell("HANG 30000")
-        await given_up(await recognition_under_way(staged, 1, staged.supervisor._accelerator))
+        await given_up(await recognition_under_way(staged, 1, staged.accelerator.worker))
         await eventually(lambda: staged.degraded == "gpu-timeout", what="the lane that is left behind")
         assert (await staged.hear(1)).text == heard(1)
 
 
 async def test_a_run_on_the_cpu_that_hangs_although_it_was_stopped_is_left_behind(tmp_path: Path) -> None:
-    async with stage(tmp_path, "REFUSE absent", limits=Limits(cpu_run_s=1.0)) as staged:
+    async with stage(tmp_path, "REFUSE absent", limits=RunLimits(cpu_run_s=1.0)) as staged:
         await eventually(lambda: staged.degraded, what="an accelerator that is not there")
         await staged.tell("CPU HANG 30000")
-        await given_up(await recognition_under_way(staged, 1, staged.supervisor._standby.packed))
+        await given_up(await recognition_under_way(staged, 1, staged.supervisor._cpu.packed))
         assert (await staged.hear(2)).text == heard(2)
 
 
@@ -528,16 +530,16 @@ async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
 ) -> None:
     without_driver = partial(likely_accelerator, ("/nonexistent",))
     supervisor = Supervisor(
-        ladder(ModelSettings(name="mini"), without_driver), EngineStatus(model="mini", precision="fp32")
+        find_backends(ModelSettings(name="mini"), without_driver), EngineStatus(model="mini", precision="fp32")
     )
     await supervisor.load()
-    assert (supervisor.status.provider, supervisor.status.degraded) == (CPU, "")
+    assert (supervisor.state.engine.provider, supervisor.state.engine.degraded) == (CPU, "")
     assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
     supervisor.close()
 
 
 async def test_an_accelerator_that_hangs_while_it_loads_is_left_behind(tmp_path: Path) -> None:
-    async with stage(tmp_path, "OPENING 20000", limits=Limits(accelerator_load_s=0.5)) as staged:
+    async with stage(tmp_path, "OPENING 20000", limits=RunLimits(accelerator_load_s=0.5)) as staged:
         assert (await staged.hear(0)).text == heard(0)
         await eventually(lambda: staged.degraded == "gpu-timeout")
         assert staged.supervisor.promise_kept(asyncio.get_running_loop().time() + 1000)

@@ -1,4 +1,4 @@
-"""In which precision what runs: the ladder that the settings ask for, with the shipped stand-in for an accelerator."""
+"""In which precision what runs: the backends that the settings ask for, with the shipped stand-in for an accelerator."""
 
 import json
 import os
@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.core.errors import ModelInvalid, ProviderUnavailable
-from coldvoxd.core.failover_state import Reason, classify
+from coldvoxd.core.failover_state import Reason
+from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.padding import SECONDS
@@ -20,7 +21,7 @@ from coldvoxd.golden.clip import hear
 from coldvoxd.models import find_model
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.precision_build import convert
-from coldvoxd.recognition.factory import ladder, open_on_accelerator, virtual_accelerator
+from coldvoxd.recognition.factory import find_backends, open_on_accelerator, virtual_accelerator
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER
 
@@ -44,11 +45,11 @@ def make(settings: ModelSettings, precision: Precision) -> None:
 async def running(settings: ModelSettings) -> EngineStatus:
     """What Engine1 tells once the accelerator has been tried."""
     status = EngineStatus(model="mini", precision="fp32")
-    supervisor = Supervisor(ladder(settings), status)
+    supervisor = Supervisor(find_backends(settings), status)
     await supervisor.load()
-    await supervisor.tried()
+    await supervisor.probe_ended()
     supervisor.close()
-    return supervisor.status
+    return supervisor.state.engine
 
 
 async def test_where_it_is_left_open_the_accelerator_runs_fp16_and_the_cpu_fp32(settings: ModelSettings) -> None:
@@ -88,16 +89,16 @@ def test_fp32_on_a_full_card_is_not_begun(settings: ModelSettings) -> None:
     assert classify(str(refusal.value))[1] is Reason.GPU_OUT_OF_MEMORY
 
 
-def test_the_ladder_asks_how_much_of_the_card_is_free(settings: ModelSettings) -> None:
-    wanted = ladder(replace(settings, provider="cuda"), free_bytes=lambda: 3 << 30).accelerator
+def test_finding_the_backends_asks_how_much_of_the_card_is_free(settings: ModelSettings) -> None:
+    wanted = find_backends(replace(settings, provider="cuda"), free_bytes=lambda: 3 << 30).accelerator
     assert wanted is not None
     with pytest.raises(ProviderUnavailable, match="GiB are free"):
         wanted()
 
 
 def test_a_real_accelerator_is_warmed_for_each_length_and_nothing_else_is(settings: ModelSettings) -> None:
-    assert ladder(replace(settings, provider="cuda")).lengths_s == SECONDS
-    assert ladder(settings).lengths_s == ladder(replace(settings, provider="cpu")).lengths_s == ()
+    assert find_backends(replace(settings, provider="cuda")).lengths_s == SECONDS
+    assert find_backends(settings).lengths_s == find_backends(replace(settings, provider="cpu")).lengths_s == ()
 
 
 @pytest.mark.heavy

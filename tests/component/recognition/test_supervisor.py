@@ -16,8 +16,8 @@ from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision,
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.recognition.backends import Backends
+from coldvoxd.recognition.run_times import watchdog_limit_s
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.worker import recognition_limit_s
 from tests.support.eventually import eventually
 
 STATUS = EngineStatus(model="mini", precision="fp32")
@@ -62,15 +62,17 @@ class Faulty:
 
 async def test_a_loaded_model_tells_what_really_runs() -> None:
     changes: list[EngineStatus] = []
-    supervisor = Supervisor(Backends(lambda: open_model("mini")), STATUS, lambda: changes.append(supervisor.status))
-    assert supervisor.status.loading
+    supervisor = Supervisor(
+        Backends(lambda: open_model("mini")), STATUS, lambda: changes.append(supervisor.state.engine)
+    )
+    assert supervisor.state.engine.loading
     await supervisor.load()
     assert changes[-1].ready
     assert changes[-1].provider == "CPUExecutionProvider"
     supervisor.check_ready()
     hypothesis = await supervisor.recognize(noise())
     assert hypothesis.provider == "CPUExecutionProvider"
-    assert supervisor.status.features_size == 128
+    assert supervisor.state.engine.features_size == 128
     supervisor.close()
 
 
@@ -86,7 +88,7 @@ async def test_a_missing_model_is_told_and_noticed_when_it_has_been_placed(tmp_p
     place = tmp_path / "model"
     supervisor = Supervisor(Backends(lambda: open_model(str(place))), STATUS)
     loading = asyncio.create_task(supervisor.load())
-    await eventually(lambda: supervisor.status.degraded == "model-missing")
+    await eventually(lambda: supervisor.state.engine.degraded == "model-missing")
     with pytest.raises(ModelMissing):
         supervisor.check_ready()
     with pytest.raises(ModelMissing):
@@ -94,12 +96,12 @@ async def test_a_missing_model_is_told_and_noticed_when_it_has_been_placed(tmp_p
     mini = find_model("mini", Precision.FP32)
     place.mkdir()
     shutil.copy(mini.encoder, place)
-    await eventually(lambda: supervisor.status.degraded == "model-invalid")
+    await eventually(lambda: supervisor.state.engine.degraded == "model-invalid")
     for path in (mini.decoder_joint, mini.vocabulary, mini.directory / "config.json"):
         shutil.copy(path, place)
-    await eventually(lambda: supervisor.status.ready)
+    await eventually(lambda: supervisor.state.engine.ready)
     await loading
-    assert supervisor.status.degraded == ""
+    assert supervisor.state.engine.degraded == ""
     supervisor.close()
 
 
@@ -110,7 +112,7 @@ async def test_a_truncated_model_is_invalid_and_named(tmp_path: Path) -> None:
     encoder.write_bytes(encoder.read_bytes()[:100_000])
     supervisor = Supervisor(Backends(lambda: open_model(str(tmp_path / "model"))), STATUS)
     loading = asyncio.create_task(supervisor.load())
-    await eventually(lambda: supervisor.status.degraded == "model-invalid")
+    await eventually(lambda: supervisor.state.engine.degraded == "model-invalid")
     with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx"):
         supervisor.check_ready()
     loading.cancel()
@@ -128,7 +130,7 @@ async def test_a_fault_that_passes_costs_nothing() -> None:
     await supervisor.load()
     hypothesis = await supervisor.recognize(noise())
     assert hypothesis.provider == "CPUExecutionProvider"
-    assert "scripted" in supervisor.status.last_error
+    assert "scripted" in supervisor.state.engine.last_error
     supervisor.close()
 
 
@@ -166,15 +168,15 @@ async def test_audio_that_no_model_takes_stays_an_input_fault(value: float) -> N
     supervisor.close()
 
 
-async def test_a_lane_past_its_limit_breaks_the_promise_and_a_working_one_does_not() -> None:
+async def test_a_call_thread_past_its_limit_breaks_the_promise_and_a_working_one_does_not() -> None:
     gate = threading.Event()
     supervisor = Supervisor(Backends(lambda: Faulty(lambda _: gate.wait())), STATUS)
     await supervisor.load()
     loop = asyncio.get_running_loop()
     hanging = asyncio.create_task(supervisor.recognize(noise()))
-    await eventually(lambda: supervisor._standby.packed._lane.busy_since_s is not None)
+    await eventually(lambda: supervisor._cpu.packed._thread.busy_since_s is not None)
     assert supervisor.promise_kept(loop.time())
-    assert not supervisor.promise_kept(loop.time() + recognition_limit_s(0.5) + 1)
+    assert not supervisor.promise_kept(loop.time() + watchdog_limit_s(0.5) + 1)
     gate.set()
     await hanging
     assert supervisor.promise_kept(loop.time() + 1000)

@@ -47,14 +47,14 @@ class Listed:
 
 
 async def warmed(recognizer: Listed) -> list[float]:
-    rung = RecognizerWorker("listed", lambda: recognizer)
-    await rung.open()
-    warming = Warmup(rung, (2, 3, 4))
-    warming.begin()
-    task = warming._task
+    worker = RecognizerWorker("listed", lambda: recognizer)
+    await worker.open()
+    warmup = Warmup(worker, (2, 3, 4))
+    warmup.begin()
+    task = warmup._task
     assert task is not None
     await eventually(task.done)
-    rung.close()
+    worker.close()
     return recognizer.lengths_s[1:]  # the first is the opening's
 
 
@@ -68,12 +68,12 @@ async def test_a_length_that_fails_ends_it_and_nothing_else() -> None:
 
 async def test_it_ends_with_the_use_of_the_accelerator() -> None:
     recognizer = Listed()
-    rung = RecognizerWorker("listed", lambda: recognizer)
-    await rung.open()
-    warming = Warmup(rung, (2, 3, 4))
-    warming.begin()
-    warming.end()
+    worker = RecognizerWorker("listed", lambda: recognizer)
+    await worker.open()
+    warmup = Warmup(worker, (2, 3, 4))
+    warmup.begin()
+    warmup.end()
     await asyncio.sleep(0)
-    await rung.let_go()
+    await worker.drained()
     assert recognizer.lengths_s[1:] == []
-    rung.close()
+    worker.close()

@@ -1,7 +1,6 @@
-"""One recognizer on one lane: used no more at once, let go of when there is time."""
+"""One recognizer on one call thread: out of use at once, closed when there is time."""
 
 import asyncio
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from coldvoxd.core.values import EndReason, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.malloc import give_back
-from coldvoxd.recognition.worker import LENGTH_FLOOR_S, RecognizerWorker
+from coldvoxd.recognition.worker import RecognizerWorker
 from tests.support.eventually import eventually
 from tests.support.sound.speech import samples
 
@@ -30,14 +29,14 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
         opened.append(ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
         return opened[-1]
 
-    rung = RecognizerWorker("cpu", open_mini)
-    await rung.open()
-    generation = rung.generation
-    rung.drop(0.3)
-    assert not rung.is_open
-    assert rung.generation != generation
+    worker = RecognizerWorker("cpu", open_mini)
+    await worker.open()
+    generation = worker.generation
+    worker.drop(0.3)
+    assert not worker.is_open
+    assert worker.generation != generation
     with pytest.raises(ProviderFault, match="no model loaded"):
-        rung.start(hello())
+        worker.start(hello())
     assert opened[0].recognize(hello()).text, "it is freed once the CPU had time to answer"
 
     def is_closed() -> bool:
@@ -48,41 +47,37 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
         return False
 
     await eventually(is_closed)
-    await rung.open()
-    run = rung.start(hello())
+    await worker.open()
+    run = worker.start(hello())
     assert (await run.answer).text == samples()[0].heard["fp32"]
-    rung.close()
+    worker.close()
 
 
-async def test_what_runs_take_bounds_the_length_of_utterances() -> None:
-    """By the median, so that a run which was disturbed changes nothing; and never to less than makes sense."""
-    rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
-    await rung.open()
-    assert rung.longest_s == math.inf
-    for seconds_a_second, longest_s in ((0.125, 20.0), (0.125, 20.0), (9.0, 20.0), (9.0, LENGTH_FLOOR_S)):
-        run = rung.start(hello())
-        await run.answer
-        run.took_s = seconds_a_second * hello().duration_s
-        rung.learn(run)
-        if longest_s != LENGTH_FLOOR_S:
-            assert rung.longest_s == pytest.approx(longest_s)
-    rung.learn(run)
-    assert rung.longest_s == LENGTH_FLOOR_S
-    rung.close()
+async def test_only_runs_whose_answer_was_used_count() -> None:
+    worker = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)))
+    await worker.open()
+    run = worker.start(hello())
+    await run.answer
+    assert not worker.times.durations_s
+    worker.learn(run)
+    assert run.took_s is not None
+    assert worker.times.durations_s == (run.took_s,)
+    assert worker.times.time_factors == (run.took_s / hello().duration_s,)
+    worker.close()
 
 
 async def test_the_memory_of_runs_is_given_back_once_it_is_quiet() -> None:
     """So next to nothing is left that could be given back: a hundred megabytes would be."""
-    rung = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)), quiet_s=0.1)
-    await rung.open()
+    worker = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)), idle_s=0.1)
+    await worker.open()
     noise = np.random.default_rng(0).normal(0, 0.05, 60 * 16_000).astype(np.float32)
-    await rung.start(Utterance(1, 1, 0, noise, EndReason.LENGTH)).answer
+    await worker.start(Utterance(1, 1, 0, noise, EndReason.LENGTH)).answer
     await asyncio.sleep(0.2)
-    await rung.let_go()
+    await worker.drained()
     kept = anonymous_bytes()
     give_back()
     assert kept - anonymous_bytes() < 10_000_000
-    rung.close()
+    worker.close()
 
 
 def test_freed_memory_is_kept_for_the_next_run_with_no_page_cleared_anew() -> None:

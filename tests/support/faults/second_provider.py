@@ -40,19 +40,19 @@ def opener(provider: str, opened: list[ParakeetRecognizer]) -> Callable[[], Para
 async def swap() -> dict[str, Any]:
     opened: list[ParakeetRecognizer] = []
     clip = samples()[2].wave()
-    ladder = Backends(opener("cpu", []), opener("openvino", opened), "openvino", Golden(clip))
-    supervisor = Supervisor(ladder, EngineStatus(model="mini", precision="fp32"))
+    backends = Backends(opener("cpu", []), opener("openvino", opened), "openvino", Golden(clip))
+    supervisor = Supervisor(backends, EngineStatus(model="mini", precision="fp32"))
     await supervisor.load()
-    await eventually(lambda: supervisor.status.provider == OPENVINO, what="OpenVINO in use")
+    await eventually(lambda: supervisor.state.engine.provider == OPENVINO, what="OpenVINO in use")
     heard: list[tuple[str, str]] = []
     killed_s: list[float] = []
 
-    rung = supervisor._accelerator
-    assert rung is not None
-    lane = rung._lane
+    accelerator = supervisor._failover._accelerator
+    assert accelerator is not None
+    thread = accelerator.worker._thread
 
     def kill(accelerator: ParakeetRecognizer) -> None:
-        while lane.busy_since_s is None:
+        while thread.busy_since_s is None:
             time.sleep(0.001)
         killed_s.append(time.monotonic())
         accelerator.close()
@@ -69,8 +69,8 @@ async def swap() -> dict[str, Any]:
         heard.append(await hear(number))
         if number == KILLED:
             text_s = time.monotonic()
-    degraded = supervisor.status.degraded
-    await eventually(lambda: supervisor.status.provider == OPENVINO, what="OpenVINO in use again")
+    degraded = supervisor.state.engine.degraded
+    await eventually(lambda: supervisor.state.engine.provider == OPENVINO, what="OpenVINO in use again")
     back = await hear(BURST)
     supervisor.close()
     return {

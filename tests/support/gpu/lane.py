@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from coldvoxd.core.errors import ColdvoxError
-from coldvoxd.core.failover_state import classify
 from coldvoxd.core.metrics import nearest_rank
+from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.values import EndReason, Hypothesis, ModelFiles, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.gpu.nvml import Card, NoLibrary

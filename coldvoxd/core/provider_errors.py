@@ -1,0 +1,44 @@
+"""Classifies the error messages of execution providers."""
+
+import re
+
+from coldvoxd.core.failover_state import FaultClass, Reason
+
+# Numbers are cudaError_t's, from the CUDA Runtime API's reference; ONNX Runtime writes "CUDA failure 700: ...".
+_BY_CUDA_ERROR: dict[int, tuple[FaultClass, Reason]] = {
+    2: (FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+    4: (FaultClass.STICKY, Reason.GPU_LOST),
+    35: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
+    46: (FaultClass.TRANSIENT, Reason.GPU_LOST),
+    100: (FaultClass.ABSENT, Reason.NO_GPU),
+    101: (FaultClass.ABSENT, Reason.NO_GPU),
+    214: (FaultClass.STICKY, Reason.GPU_FAULT),
+    226: (FaultClass.STICKY, Reason.GPU_FAULT),
+    700: (FaultClass.STICKY, Reason.GPU_FAULT),
+    702: (FaultClass.STICKY, Reason.GPU_TIMEOUT),
+    709: (FaultClass.STICKY, Reason.GPU_FAULT),
+    710: (FaultClass.STICKY, Reason.GPU_FAULT),
+    714: (FaultClass.STICKY, Reason.GPU_FAULT),
+    715: (FaultClass.STICKY, Reason.GPU_FAULT),
+    716: (FaultClass.STICKY, Reason.GPU_FAULT),
+    717: (FaultClass.STICKY, Reason.GPU_FAULT),
+    718: (FaultClass.STICKY, Reason.GPU_FAULT),
+    719: (FaultClass.STICKY, Reason.GPU_FAULT),
+    803: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
+    804: (FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
+    999: (FaultClass.STICKY, Reason.GPU_LOST),
+}
+_CUDA_FAILURE = re.compile(r"CUDA (?:failure|error)[ :]+(\d+)", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate|ALLOC_FAILED|bad allocation", re.IGNORECASE)
+_NOT_FINITE = re.compile(r"not finite", re.IGNORECASE)
+
+
+def classify(message: str) -> tuple[FaultClass, Reason]:
+    """The fault that an execution provider's message reports. An unknown one is transient: time may help."""
+    if (number := _CUDA_FAILURE.search(message)) and (known := _BY_CUDA_ERROR.get(int(number[1]))):
+        return known
+    if _OUT_OF_MEMORY.search(message):
+        return FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY
+    if _NOT_FINITE.search(message):
+        return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
+    return FaultClass.TRANSIENT, Reason.GPU_FAULT

@@ -1,0 +1,47 @@
+"""Holds the state of one supervisor, and reports its changes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from coldvoxd.core.failover_state import FailoverState
+from coldvoxd.core.recognition_state import RecognitionState
+from coldvoxd.native.ort import short_name
+
+
+class StatePublisher:
+    """The one place that replaces a `RecognitionState`. Event loop only; `on_change` is called after each change."""
+
+    def __init__(self, state: RecognitionState, on_change: Callable[[], None]) -> None:
+        self._state = self._reported = state
+        self._on_change = on_change
+
+    @property
+    def state(self) -> RecognitionState:
+        return self._state
+
+    def stage_failover(self, failover: FailoverState) -> None:
+        """Set the failover's state. The next change of the engine's status reports it, so that both change at once."""
+        self._state = replace(self._state, failover=failover)
+
+    def update(self, **changed: object) -> None:
+        """Replace fields of the state, by name."""
+        self._report(replace(self._state, **changed))  # type: ignore[arg-type] # fields by name
+
+    def update_engine(self, **changed: object) -> None:
+        """Replace fields of the engine's status, by name."""
+        engine = replace(self._state.engine, **changed)  # type: ignore[arg-type] # fields by name
+        self._report(replace(self._state, engine=engine))
+
+    def note_usable(self, provider: str, *, usable: bool) -> None:
+        """A provider was tried, with or without success."""
+        self._report(replace(self._state, engine=self._state.engine.found(short_name(provider), usable=usable)))
+
+    def note_error(self, message: str) -> None:
+        """Publish a message that contains no spoken text as LastError."""
+        self.update_engine(last_error=message)
+
+    def _report(self, state: RecognitionState) -> None:
+        self._state = state
+        if state != self._reported:
+            self._reported = state
+            self._on_change()

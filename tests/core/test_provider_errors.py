@@ -1,0 +1,30 @@
+"""Error messages of execution providers, as the faults that they report."""
+
+import pytest
+
+from coldvoxd.core.failover_state import FaultClass, Reason
+from coldvoxd.core.provider_errors import classify
+
+
+@pytest.mark.parametrize(
+    ("message", "fault_class", "reason"),
+    [
+        ("CUDA failure 2: out of memory ; GPU=0", FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+        ("CUDA failure 700: an illegal memory access", FaultClass.STICKY, Reason.GPU_FAULT),
+        ("CUDA failure 719: unspecified launch failure", FaultClass.STICKY, Reason.GPU_FAULT),
+        ("CUDA failure 999: unknown error", FaultClass.STICKY, Reason.GPU_LOST),
+        ("CUDA failure 100: no CUDA-capable device is detected", FaultClass.ABSENT, Reason.NO_GPU),
+        ("CUDA failure 35: driver version is insufficient", FaultClass.ABSENT, Reason.DRIVER_MISMATCH),
+        ("CUBLAS_STATUS_ALLOC_FAILED", FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
+        (
+            "Failed to allocate memory for requested buffer of size 68157440",
+            FaultClass.TRANSIENT,
+            Reason.GPU_OUT_OF_MEMORY,
+        ),
+        ("gave values that are not finite on CUDAExecutionProvider", FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT),
+        ("something new", FaultClass.TRANSIENT, Reason.GPU_FAULT),
+        ("CUDA failure 12345: unheard of", FaultClass.TRANSIENT, Reason.GPU_FAULT),
+    ],
+)
+def test_what_a_provider_says_is_classified(message: str, fault_class: FaultClass, reason: Reason) -> None:
+    assert classify(message) == (fault_class, reason)
