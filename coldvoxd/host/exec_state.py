@@ -49,7 +49,7 @@ class ExecState:
 
     @classmethod
     def decoded(cls, content: bytes) -> "ExecState":
-        """Raises HandoverDamaged."""
+        """Raises ExecStateDamaged."""
         try:
             fields = json.loads(content)
             version = fields.pop("version")

@@ -143,7 +143,7 @@ def test_a_file_that_anybody_can_change_is_not_believed(tmp_path: Path) -> None:
 
 GENERATIONS = textwrap.dedent("""
     import json, os, sys
-    from coldvoxd.host.exec_state import Handover
+    from coldvoxd.host.exec_state import ExecState
     from coldvoxd.host.reexec import VARIABLE, handed_over, replace_process
     past = handed_over()
     os.set_inheritable(os.open("/dev/null", os.O_RDONLY), True)  # as native libraries do
@@ -152,7 +152,7 @@ GENERATIONS = textwrap.dedent("""
         "files": len(os.listdir("/proc/self/fd")), "variable": VARIABLE in os.environ, "kept": os.environ["KEPT"],
     }), flush=True)
     if past is None or past.replacements < 3:
-        replace_process((past or Handover()).next(1.0, 2.0, {"text": "ü" * 100_000}))
+        replace_process((past or ExecState()).next(1.0, 2.0, {"text": "ü" * 100_000}))
 """)
 
 
