@@ -183,7 +183,7 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     from coldvoxd.core.values import Precision
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
     from coldvoxd.models import find_model
-    from coldvoxd.native.ort import AUTO, CPU, likely_accelerator
+    from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
 
     model = settings_file.load().model
     files = find_model(arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision))

@@ -21,24 +21,24 @@ def check() -> Iterator[Finding | Doing]:
     yield from wheels(_installed())
     yield Doing("engine", "loading ONNX Runtime", INSTALL_AGAIN)
     try:
-        from coldvoxd.native import ort
+        from coldvoxd.native import providers
     except (ImportError, OSError) as error:
         yield fail("engine", f"ONNX Runtime can't be loaded: {error}", INSTALL_AGAIN)
         return
-    offered = ort.available_providers()
+    offered = providers.available_providers()
     yield ok("engine", f"ONNX Runtime was built with {', '.join(offered)}")
     try:
         wanted = settings_file.load().model.provider
     except SettingsError:
-        wanted = ort.CPU  # the settings' own check says it
+        wanted = providers.CPU  # the settings' own check says it
     if wanted.startswith("virtual:"):
         yield warn(
             "provider", f"the stand-in {wanted} is set", 'for real recognition set `provider = "auto"` under [model]'
         )
-        wanted = ort.CPU
+        wanted = providers.CPU
     elif wanted == AUTO:
-        wanted = ort.likely_accelerator() or ort.CPU
-    yield from _sessions(list(dict.fromkeys((wanted, ort.CPU))))
+        wanted = providers.likely_accelerator() or providers.CPU
+    yield from _sessions(list(dict.fromkeys((wanted, providers.CPU))))
 
 
 def wheels(installed: dict[str, str]) -> Iterator[Finding]:
@@ -71,19 +71,20 @@ def _release(version: str) -> tuple[int, ...]:
 
 def _sessions(ladder: list[str]) -> Iterator[Finding | Doing]:
     """A real session on the first of them that gives one; the CPU comes last, as in the daemon."""
-    from coldvoxd.native import ort
+    from coldvoxd.native.opening import open_session
+    from coldvoxd.native.providers import short_name
 
     for name in ladder:
         yield Doing("provider", f"opening a session on {name}", 'set `provider = "cpu"` under [model]')
         try:
-            session = ort.open_session(GRAPH, name, threads=1)
+            session = open_session(GRAPH, name, threads=1)
         except ProviderUnavailable as error:
             yield warn("provider", str(error), 'mend what it names, or set `provider = "cpu"` under [model]')
             continue
         except ColdvoxError as error:
             yield fail("provider", str(error), INSTALL_AGAIN)
             return
-        yield ok("provider", f"a session runs on {ort.short_name(session.provider)}")
+        yield ok("provider", f"a session runs on {short_name(session.provider)}")
         session.close()
         return
     yield fail("provider", f"no session on {' or '.join(ladder)}", INSTALL_AGAIN)

@@ -15,7 +15,7 @@ from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.verdict_cache import recorded, write_record
 from coldvoxd.models.layout import model_files
-from coldvoxd.native.ort import CPU
+from coldvoxd.native.providers import CPU
 
 log = logging.getLogger(__name__)
 

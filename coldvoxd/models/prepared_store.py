@@ -14,7 +14,8 @@ from pathlib import Path
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
 from coldvoxd.models.layout import model_files
-from coldvoxd.native.ort import CPU, bound_to
+from coldvoxd.native.ort import bound_to
+from coldvoxd.native.providers import CPU
 from coldvoxd.onnx_graph.external_data import external_files
 from coldvoxd.userdirs.base_directories import APPLICATION, cache_home
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.native.ort import Session, open_session
+from coldvoxd.native.opening import open_session
+from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph import masks, positions
 
 TABLE_COLUMNS = 3200
@@ -98,7 +99,7 @@ _NOT_ALONE = (ModelInvalid, ProviderFault, KeyError, TypeError, ValueError)
 """What a graph that is made otherwise than was thought may meet."""
 
 
-def _computed(session: Session, names: Sequence[str], columns: int) -> Values:
+def _computed(session: OrtSession, names: Sequence[str], columns: int) -> Values:
     """What a part of the encoder gives of noise that fills so many columns, and no more."""
     bins = session.inputs[masks.AUDIO].shape[1] or 0
     noise = np.random.default_rng(columns).normal(0, 1, (1, bins, columns)).astype(np.float32)

@@ -31,7 +31,7 @@ from coldvoxd.models.prepared_store import (
     stored_forms,
     write_record,
 )
-from coldvoxd.native.ort import open_session, write_prepared
+from coldvoxd.native.opening import open_session, write_prepared
 from coldvoxd.onnx_graph.decoder_split import cut
 from coldvoxd.onnx_graph.external_data import packed_offsets
 from coldvoxd.onnx_graph.partition import cut as cut_in_pieces

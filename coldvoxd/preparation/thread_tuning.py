@@ -8,7 +8,7 @@ from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import ModelFiles, PreparedForm
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.clip import clip
-from coldvoxd.native.ort import physical_cores
+from coldvoxd.native.processor import physical_cores
 from coldvoxd.preparation.cpu_contention import CpuContention
 
 TRIES = 4

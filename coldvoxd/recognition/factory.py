@@ -22,7 +22,8 @@ from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.precision_store import find_converted
 from coldvoxd.models.prepared_store import find_form
-from coldvoxd.native.ort import AUTO, CPU, CUDA, Session, available_providers, likely_accelerator, short_name
+from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerator, short_name
+from coldvoxd.native.session import OrtSession
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.worker import hush
@@ -32,10 +33,10 @@ log = logging.getLogger(__name__)
 
 VIRTUAL = "virtual:"
 
-Wrap = Callable[[Session], Session]
+Wrap = Callable[[OrtSession], OrtSession]
 
 
-def as_it_is(session: Session) -> Session:
+def as_it_is(session: OrtSession) -> OrtSession:
     return session
 
 

@@ -14,7 +14,7 @@ from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import SAMPLE_RATE, ChangeReason, EngineStatus, Hypothesis, Utterance
 from coldvoxd.gpu.health import GpuWatch, Verdict
-from coldvoxd.native.ort import short_name
+from coldvoxd.native.providers import short_name
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.cpu_fallback import CpuFallback
 from coldvoxd.recognition.cpu_standby import CpuStandby

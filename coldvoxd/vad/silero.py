@@ -10,7 +10,7 @@ from coldvoxd.core.errors import InputFault, ModelInvalid
 from coldvoxd.core.leveling import Leveler
 from coldvoxd.core.levels import level_db
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
-from coldvoxd.native.ort import open_session
+from coldvoxd.native.opening import open_session
 
 MODEL = Path(__file__).parents[1] / "data" / "silero" / "silero_vad_16k_op15.onnx"
 """Package data, put there by contrib/refresh-silero.sh; the hash stands beside it in a file of `sha256sum`'s form."""

@@ -15,7 +15,7 @@ from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
-from coldvoxd.native.ort import Session
+from coldvoxd.native.session import OrtSession
 
 MESSAGES = {
     "memory": "CUDA failure 2: out of memory",
@@ -33,7 +33,7 @@ KINDS = (*MESSAGES, "nan", "broken", *ANSWERS)
 PARTS = ("start", "encoder", "decoder")
 """Where in a run: before it, or inside the run of a graph."""
 
-Wrap = Callable[[Session], Session]
+Wrap = Callable[[OrtSession], OrtSession]
 """Puts something in the place of a recognizer's encoder session, then of its decoder's."""
 
 
@@ -149,14 +149,14 @@ class FaultyRecognizer:
         """A fault of ONNX Runtime's own happens now."""
         self._script.happened()
 
-    def _wrapped(self, session: Session) -> Session:
+    def _wrapped(self, session: OrtSession) -> OrtSession:
         return FaultySession(session, next(self._parts), self)
 
 
-class FaultySession(Session):
+class FaultySession(OrtSession):
     """A real session whose first run of an utterance may go wrong."""
 
-    def __init__(self, real: Session, part: str, recognizer: FaultyRecognizer) -> None:
+    def __init__(self, real: OrtSession, part: str, recognizer: FaultyRecognizer) -> None:
         # Not the base's: there is one native session, the real one's.
         self._real = real
         self._part = part

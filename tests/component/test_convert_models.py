@@ -18,7 +18,7 @@ from coldvoxd.models.fp16 import write_half
 from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.precision_build import _check_disk, _check_memory, convert, target_directory
 from coldvoxd.models.precision_store import find_converted, record_path
-from coldvoxd.native.ort import open_session
+from coldvoxd.native.opening import open_session
 from tests.support.environment import environment
 from tests.support.speech import variations
 

@@ -7,14 +7,9 @@ import onnxruntime
 import pytest
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
-from coldvoxd.native.ort import (
-    available_providers,
-    full_name,
-    open_session,
-    physical_cores,
-    session_options,
-    short_name,
-)
+from coldvoxd.native.opening import open_session, session_options
+from coldvoxd.native.processor import physical_cores
+from coldvoxd.native.providers import available_providers, full_name, short_name
 from tests.support.speech import mini
 from tests.support.tiny_graphs import BINS, write_tiny_parakeet
 

@@ -14,7 +14,7 @@ from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.call_thread import CallThread
-from coldvoxd.native.ort import physical_cores
+from coldvoxd.native.processor import physical_cores
 from coldvoxd.vad.silero import MODEL, SileroDetector
 from tests.support.speech import samples
 

@@ -25,7 +25,8 @@ from coldvoxd.core.values import EndReason, Hypothesis, ModelFiles, Precision, U
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.gpu.nvml import Card, NoLibrary
 from coldvoxd.models import find_model
-from coldvoxd.native.ort import CPU, open_session
+from coldvoxd.native.opening import open_session
+from coldvoxd.native.providers import CPU
 from tests.support.environment import OWN_HOME
 from tests.support.speech import samples
 

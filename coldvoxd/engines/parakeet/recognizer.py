@@ -30,7 +30,10 @@ from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
 from coldvoxd.native.malloc import give_back
-from coldvoxd.native.ort import CPU, CUDA, Session, open_chain, open_session, physical_cores, short_name
+from coldvoxd.native.opening import open_chain, open_session
+from coldvoxd.native.processor import physical_cores
+from coldvoxd.native.providers import CPU, CUDA, short_name
+from coldvoxd.native.session import OrtSession
 
 DURATIONS = 5
 """Parakeet's durations are 0 to 4 encoder frames."""
@@ -51,7 +54,7 @@ class ParakeetRecognizer:
     """Whether the encoder hides what stands after the audio."""
 
     def __init__(
-        self, encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
+        self, encoder: OrtSession, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
     ) -> None:
         """Use `open`. Raises ModelInvalid where the parts don't fit together."""
         _check_fit(encoder, decoder, vocabulary, configuration)
@@ -69,7 +72,7 @@ class ParakeetRecognizer:
         *,
         packed: bool = True,
         prepared: PreparedForm | None = None,
-        wrap: Callable[[Session], Session] = lambda session: session,
+        wrap: Callable[[OrtSession], OrtSession] = lambda session: session,
     ) -> "ParakeetRecognizer":
         """Load a model directory; seconds for a large one.
 
@@ -83,19 +86,19 @@ class ParakeetRecognizer:
         classes = len(vocabulary) + DURATIONS
         options = cuda_options(files.precision) if short_name(provider) == CUDA else None
 
-        def open_piece(path: Path) -> Session:
+        def open_piece(path: Path) -> OrtSession:
             fastest = prepared.threads if prepared is not None else 0
             weights = prepared.weights if prepared is not None else None
             chosen = threads or min(fastest, physical_cores())
             return open_session(path, provider, threads=chosen, packed=packed, prepared=True, weights=weights)
 
-        def open_part(path: Path) -> Session:
+        def open_part(path: Path) -> OrtSession:
             fastest = prepared.decoder_threads if prepared is not None else 0
             chosen = threads or min(fastest, physical_cores())
             return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
 
         def open_plain(where: str) -> Decoder:
-            def open_content(content: bytes | None) -> Session:
+            def open_content(content: bytes | None) -> OrtSession:
                 return open_session(
                     files.decoder_joint,
                     where,
@@ -241,7 +244,7 @@ def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
 
 
 def _check_fit(
-    encoder: Session, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
+    encoder: OrtSession, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
 ) -> None:
     missing = {"audio_signal", "length", "outputs", "encoded_lengths"} - {*encoder.inputs, *encoder.outputs}
     if missing:
