@@ -123,7 +123,7 @@ class MicrophonePolicy:
         if self._capture.state.condition is not CaptureCondition.OPEN:
             return ""
         missing = channels.parse(self._settings.channel).missing_in(self._capture.channels)
-        return f"The microphone “{self.device}” {missing}. Until then it is heard as with auto." if missing else ""
+        return f"The microphone “{self.device}” {missing}. Until then, auto is used." if missing else ""
 
     def use_settings(self, settings: MicrophoneSettings) -> None:
         """Put them in force now. Another device is waited for where it isn't there, as at a start."""
@@ -238,12 +238,12 @@ class MicrophonePolicy:
         for known in listed:
             if name and name.casefold() in known.casefold():
                 return known
-        raise UnknownDevice(f"There is no microphone “{shown(name)}”. There are: {', '.join(listed) or 'none'}.")
+        raise UnknownDevice(f"There is no microphone “{shown(name)}”. Available: {', '.join(listed) or 'none'}.")
 
     def _choose(self, name: str) -> None:
         self._chosen = name
         self._known, self._moved_to, self._pursued = self._target, "", ""
-        log.info("microphone chosen: %s", self._chosen)
+        log.info("microphone selected: %s", self._chosen)
         if self._device is not None:
             self._device.wanted = self._chosen
             self._capture.renew()
@@ -321,7 +321,7 @@ class MicrophonePolicy:
             self._moved_to = ""
         elif before.heard and now.heard != before.heard and now.source(before.heard) is not None:
             self._moved_to = now.heard
-            log.info("our stream was moved to the microphone “%s”", self.device)
+            log.info("the capture stream was moved to the microphone “%s”", self.device)
 
     def _note_channels(self, before: SoundView, now: SoundView) -> None:
         """A server that moves our stream remixes its channels: only a new stream has the source's own.
@@ -338,7 +338,7 @@ class MicrophonePolicy:
     def _fit(self) -> None:
         if self._misfit and not self._hearing:
             self._misfit = False
-            log.info("the microphone “%s” has other channels: reopening it", self.device)
+            log.info("the channels of the microphone “%s” have changed: reopening it", self.device)
             self._capture.renew()
 
     def _follow(self) -> None:

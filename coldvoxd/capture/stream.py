@@ -32,7 +32,7 @@ FIRST_CHUNK_S = 4.0
 """The same for the first chunk: a sound server that was idle may take 2 s to begin."""
 CALL_PATIENCE_S = 1.5
 """A device call that takes longer is told as hanging; it is waited for all the same."""
-NO_ANSWER = "neither the sound server nor the microphone's driver answers; `coldvoxctl doctor` shows which part hangs"
+NO_ANSWER = "neither the sound server nor the microphone's driver responds; `coldvoxctl doctor` shows which part hangs"
 STEADY_S = 2.0
 """A stream that delivered for so long is reopened at once after its loss; after less, with the back-off."""
 FIRST_BACKOFF_S = 0.1
@@ -238,9 +238,9 @@ class CaptureStream:
             limit_s = FIRST_CHUNK_S if self._first_chunk_s is None else STALLED_S
             silent_s = time.monotonic() - max(opened_s, inbox.last_offer_s)
             if silent_s >= limit_s:
-                return f"the microphone “{self._opened.name}” delivers nothing: suspended, or the sound server hangs"
+                return f"the microphone “{self._opened.name}” delivers no audio: it is suspended, or the sound server hangs"
             if not await self._call(self._microphone.is_delivering):
-                return f"the microphone “{self._opened.name}” is gone: unplugged, or the sound server has ended"
+                return f"the microphone “{self._opened.name}” is missing: it was unplugged, or the sound server has stopped"
             await self._pause(min(OVERDUE_S, limit_s - silent_s))
         return ""
 
@@ -353,4 +353,4 @@ class CaptureStream:
 def _tell_of_failure(task: asyncio.Task[None]) -> None:
     """A keeper that died of a fault of ours breaks its promise, so the watchdog ends the process; this says why."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("capture has failed", exc_info=error)
+        log.critical("audio capture failed", exc_info=error)

@@ -255,7 +255,7 @@ class Chain(Session):
     def bound(
         self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]
     ) -> Callable[[], None]:
-        raise NotImplementedError("what is handed on from piece to piece is of any size")
+        raise NotImplementedError("the tensors between the parts have dynamic sizes")
 
     def close(self) -> None:
         for session in self._sessions:
@@ -304,7 +304,7 @@ def open_session(
     if asked == f"CUDA{SUFFIX}":
         _preload_cuda()
     if not path.is_file():
-        raise ModelInvalid(f"{path} is missing: fetch the model again")
+        raise ModelInvalid(f"{path} is missing: download the model again")
     large = _weight(path, weights) >= LARGE_BYTES
     # Threads that spin from the beginning take a third of the time in which what isn't packed is opened, and win it nothing.
     options = session_options(threads, packed=packed, optimized=prepared, spinning=large and packed)
@@ -323,10 +323,10 @@ def open_session(
         if asked == f"CPU{SUFFIX}":
             raise ModelInvalid(
                 f"{path} is not a graph that ONNX Runtime {onnxruntime.__version__} can load ({_first_line(error)}): "
-                "fetch the model again"
+                "download the model again"
             ) from error
         raise ProviderUnavailable(
-            f"{path.name} can't be opened on {short_name(asked)} ({_first_line(error)}): {_remedy(asked)}"
+            f"{path.name} cannot be opened on {short_name(asked)} ({_first_line(error)}): {_remedy(asked)}"
         ) from error
     opened = Session(session, path, keeps_memory=large)
     if opened.provider != asked:
@@ -368,7 +368,7 @@ def write_prepared(
         onnxruntime.InferenceSession(source, options, providers=[f"CPU{SUFFIX}"], enable_fallback=False)
     except _FAILURES as error:
         raise ModelInvalid(
-            f"{path} can't be prepared by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)})"
+            f"{path} cannot be prepared by ONNX Runtime {onnxruntime.__version__} ({_first_line(error)})"
         ) from error
 
 

@@ -138,9 +138,9 @@ def open_on_cpu(
     try:
         in_fp32 = find_model(settings.name, Precision.FP32)
     except ModelInvalid:
-        log.warning("%s hears too little of the golden clip in %s", settings.name, files.precision)
+        log.warning("%s recognizes too little of the golden clip in %s", settings.name, files.precision)
         return recognizer
-    log.warning("%s hears too little of the golden clip in %s; fp32 takes its place", settings.name, files.precision)
+    log.warning("%s recognizes too little of the golden clip in %s; using fp32 instead", settings.name, files.precision)
     recognizer.close()
     return _opened(in_fp32, settings, packed=packed, wrap=wrap)
 
@@ -173,7 +173,7 @@ def _opened(files: ModelFiles, settings: ModelSettings, *, packed: bool, wrap: W
             log.debug("%s is mapped from %s", files.name, form.directory)
             return recognizer  # noqa: TRY300 - what else could go wrong is told alike
         except ModelInvalid as fault:
-            log.warning("the prepared form of %s can't be used, its own files are: %s", files.name, fault)
+            log.warning("the prepared form of %s cannot be used, using the model's own files: %s", files.name, fault)
     return ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, wrap=wrap)
 
 
