@@ -33,8 +33,8 @@ def coldvoxd_toml() -> str:
     lines += [".SH SYNOPSIS", _text("~/.config/coldvoxd/coldvoxd.toml"), ".SH DESCRIPTION"]
     lines += _prose(
         "A TOML file. It is optional. `coldvoxctl config example` prints one with every key, `coldvoxctl config check` "
-        "tells the line of a mistake, `coldvoxctl config show` what is in force.\n\n"
-        "An environment variable goes over the file; each is named below."
+        "reports the line of an error, and `coldvoxctl config show` prints the settings in force.\n\n"
+        "Environment variables override the file; each is listed below."
     )
     section = ""
     for doc in settings_file.describe():

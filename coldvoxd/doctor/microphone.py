@@ -54,7 +54,7 @@ def check() -> Iterator[Finding | Doing]:
             yield problem
             return
     else:
-        yield Doing("devices", "looking for sound cards", "unplug the device that hangs")
+        yield Doing("devices", "listing audio devices", "unplug the device that hangs")
         try:
             devices = [device.name for device in list_devices()]
         except CaptureFault as error:

@@ -33,9 +33,9 @@ class Event(StrEnum):
 
 class Effect(StrEnum):
     TAKE = "take an inhibitor"
-    PUT_AWAY = "put everything away"
-    LET_GO = "let go of the inhibitor"
-    RESUME = "take everything up again"
+    PUT_AWAY = "release all devices"
+    LET_GO = "release the inhibitor"
+    RESUME = "resume"
 
 
 TABLE: dict[Phase, dict[Event, tuple[Phase, tuple[Effect, ...]]]] = {

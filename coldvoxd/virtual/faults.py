@@ -21,7 +21,7 @@ MESSAGES = {
     "memory": "CUDA failure 2: out of memory",
     "illegal": "CUDA failure 700: an illegal memory access was encountered",
     "lost": "CUDA failure 999: unknown error",
-    "fault": "something that nobody knows",
+    "fault": "an unknown fault",
 }
 """What ONNX Runtime says of such faults on a real GPU."""
 ANSWERS = ("wrong", "empty")

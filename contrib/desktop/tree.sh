@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # A separate Debian tree with a current desktop, for desktop-check and the gallery. Sourced; requires root.
 #
-# Says what it will do before it does; installs nothing on the machine and touches nobody's desktop: all of it lies in
-# COLDVOX_DESKTOP_DIR (/var/tmp/coldvoxd-desktop), can be deleted at any time, and is used again by the next run.
+# Prints what it will do before it does; installs nothing on the machine and uses no user's desktop. All files are in
+# COLDVOX_DESKTOP_DIR (/var/tmp/coldvoxd-desktop), can be deleted at any time, and are reused by the next run.
 
 desktops=${COLDVOX_DESKTOP_DIR:-/var/tmp/coldvoxd-desktop}
 tree=$desktops/trixie
@@ -18,7 +18,7 @@ base_packages=(
     gjs                # runs that window
     imagemagick        # pictures
     gsettings-desktop-schemas dconf-gsettings-backend # GNOME's settings
-    libgl1-mesa-dri    # drawing without a graphics card
+    libgl1-mesa-dri    # drawing without a GPU
     locales-all        # German, for a look at the translation
     wl-clipboard       # the clipboard of a Wayland desktop
 )
