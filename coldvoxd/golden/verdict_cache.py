@@ -1,4 +1,4 @@
-"""What the CPU said of the golden clip with a model's very weights, kept in the cache."""
+"""The CPU's texts for the golden clip, stored in the cache by the exact weights of a model."""
 
 import hashlib
 import json
@@ -13,14 +13,14 @@ from coldvoxd.onnx_graph.external_data import external_files
 from coldvoxd.userdirs.base_directories import APPLICATION, cache_home
 
 VERSION = 1
-"""Changes with the shipped clip, and with whatever else changes what is said of it."""
+"""Must be raised with the shipped clip, and with anything else that changes its text."""
 
 
 def record_path(files: ModelFiles) -> Path:
-    """Where the record of exactly these files belongs: once a file of them has been exchanged or changed, elsewhere.
+    """The path of the record for exactly these files; it changes when one of the files is replaced or modified.
 
-    Files are known by path, size and time of change, since a daemon that starts can't read gigabytes for a hash.
-    Raises OSError where one is gone.
+    Files are identified by path, size and modification time, because hashing gigabytes would delay the daemon's start.
+    Raises OSError if one does not exist.
     """
     named = [files.encoder, files.decoder_joint, files.vocabulary, *([files.config] if files.config else [])]
     for graph in (files.encoder, files.decoder_joint):
@@ -33,7 +33,7 @@ def record_path(files: ModelFiles) -> Path:
 
 
 def recorded(files: ModelFiles) -> str | None:
-    """What the CPU said of the clip with these very weights, in their precision; None where that is not on record."""
+    """The CPU's text for the clip with exactly these weights, in their precision; None without a record."""
     try:
         content = json.loads(record_path(files).read_text("utf-8"))
         return str(content["text"])
@@ -42,7 +42,7 @@ def recorded(files: ModelFiles) -> str | None:
 
 
 def write_record(files: ModelFiles, text: str) -> None:
-    """At once or not at all; records of files that are gone or were changed go. Raises OSError."""
+    """Write a record atomically, and delete records of files that were removed or modified. Raises OSError."""
     path = record_path(files)
     path.parent.mkdir(parents=True, exist_ok=True)
     for other in path.parent.glob("*.json"):
@@ -55,7 +55,7 @@ def write_record(files: ModelFiles, text: str) -> None:
 
 
 def truths(files: ModelFiles) -> tuple[str, ...]:
-    """What may be said of the clip in this precision, as far as it is on record: see core.golden. Best first."""
+    """The accepted texts for the clip in this precision, from the records, best first: see core.golden_verdict."""
     own = recorded(files)
     truth = own if files.precision is Precision.FP32 else _in_fp32(files)
     if truth is None:
@@ -73,7 +73,7 @@ def _in_fp32(files: ModelFiles) -> str | None:
 
 
 def _current(record: Path) -> bool:
-    """Whether a record tells of files that are still there as they were."""
+    """Whether the files of a record still exist unchanged."""
     try:
         content = json.loads(record.read_text("utf-8"))
         files = model_files(str(content["model"]), Path(content["directory"]), Precision(content["precision"]))
