@@ -253,7 +253,7 @@ With --json, one object: desktop, and installed, changes and applied, or removed
 class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
-        self._action_max_length = 16  # argparse forgets that commands are indented
+        self._action_max_length = 16  # argparse does not account for the indentation of commands
 
 
 class _Parser(argparse.ArgumentParser):
@@ -262,12 +262,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """What was asked for: `command`, `json` and the command's own. Raises UsageFault; exits for --help."""
+    """Parse the arguments: `command`, `json` and the command's options. Raises UsageFault; exits for --help."""
     return command_line().parse_args(arguments)
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The one source of --help, completions and manual page."""
+    """The source of --help, the completions and the manual page."""
     parser = _Parser(
         prog="coldvoxctl",
         description="Dictate with coldvoxd, and see what it is doing.",

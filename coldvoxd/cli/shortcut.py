@@ -1,4 +1,4 @@
-"""The command shortcut: a key of the desktop that dictates, put in place, shown and taken back."""
+"""The command shortcut: installs, shows and removes a desktop shortcut for dictation."""
 
 import os
 import re
@@ -34,7 +34,7 @@ class Key:
 
     @classmethod
     def parsed(cls, text: str) -> "Key":
-        """Of `Super+Alt+D`; the desktops' own spellings of modifiers too. Raises UsageFault."""
+        """Parse `Super+Alt+D`, also with the desktops' own names of modifiers. Raises UsageFault."""
         *modifiers, name = (part.strip() for part in text.split("+"))
         found = {_NAMES.get(modifier.lower()) for modifier in modifiers}
         if None in found or not re.fullmatch(r"\w+", name) or name.lower() in _NAMES:
@@ -52,42 +52,42 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the key is to do."""
+    """What the shortcut should do."""
 
     key: Key
     hold: bool
-    """Dictate while it is held, instead of starting and stopping at each press."""
+    """Dictate while the key is held, instead of starting and stopping with each press."""
     program: str
     """The path of coldvoxctl."""
 
 
 class Desktop(Protocol):
-    """A desktop's way to have keys."""
+    """A desktop's way to configure shortcuts."""
 
     def present(self) -> list[str]:
-        """What is in place, in words; empty where nothing is. Raises ColdvoxError."""
+        """A description of the installed shortcut; empty if there is none. Raises ColdvoxError."""
         ...
 
     def taken(self, key: Key) -> str:
-        """By what the key is taken already; empty where it is free. What we put there ourselves doesn't count."""
+        """What uses the key already; empty if it is free. Our own shortcut does not count."""
         ...
 
     def changes(self, wanted: Wanted) -> list[str]:
-        """What `install` will do, in words. Raises ColdvoxError where it can't."""
+        """Descriptions of the changes that `install` makes. Raises ColdvoxError if it cannot."""
         ...
 
     def install(self, wanted: Wanted) -> None: ...
 
     def remove(self) -> list[str]:
-        """Take back what was put there; in words."""
+        """Revert the changes; return their descriptions."""
         ...
 
     note: str
-    """From when on it works."""
+    """When the shortcut becomes active."""
 
 
 def shortcut(arguments: Namespace, output: Output) -> Exit:
-    """Show, put in place or take back the key. Raises ColdvoxError."""
+    """Show, install or remove the shortcut. Raises ColdvoxError."""
     name = arguments.desktop or _guessed(os.environ)
     desktop = _DESKTOPS[name]()
     fields: dict[str, object] = {"desktop": name}
@@ -123,13 +123,13 @@ def _guessed(environment: Mapping[str, str]) -> str:
 
 
 def _program() -> str:
-    """The path of coldvoxctl, one that stays."""
+    """The permanent path of coldvoxctl."""
     here = Path(sys.argv[0]).absolute()
     return str(here) if here.name == "coldvoxctl" else shutil.which("coldvoxctl") or "coldvoxctl"
 
 
 def _run(*command: str) -> str:
-    """What a program of the desktop prints. Raises ColdvoxError."""
+    """The output of a desktop program. Raises ColdvoxError."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)  # noqa: S603
     except FileNotFoundError:
@@ -142,7 +142,7 @@ def _run(*command: str) -> str:
 
 
 class Gnome:
-    """A custom shortcut, as GNOME's settings make it."""
+    """A custom shortcut in GNOME's settings."""
 
     note = "the key works now"
     SCHEMA = "org.gnome.settings-daemon.plugins.media-keys"
@@ -228,7 +228,7 @@ def _is_in(key: Key, value: str) -> bool:
 
 
 class Kde:
-    """A service file with a shortcut, as kglobalacceld reads it."""
+    """A service file with a shortcut, read by kglobalacceld."""
 
     note = "the key works from your next login on; change it in System Settings under Keyboard, Shortcuts"
     NAME = "org.coldvox.dictate.desktop"
@@ -288,13 +288,13 @@ def _same_spelt(key: Key, spelt: str) -> bool:
 
 
 class _Included:
-    """A file of ours that one line of the compositor's configuration includes."""
+    """A file of coldvoxd that is included by one line of the compositor's configuration."""
 
     DIRECTORY: str
     CONFIG: str
     RELOAD: tuple[str, ...]
     SOCKET: str
-    """The variable by which a running compositor is known."""
+    """The environment variable by which a running compositor is detected."""
     note = "the key works now, or after the next start of the compositor"
 
     def __init__(self) -> None:
@@ -309,7 +309,7 @@ class _Included:
         raise NotImplementedError
 
     def keys(self, text: str) -> Iterator[tuple[Key, str]]:
-        """The keys that a configuration binds, each with its line."""
+        """The keys bound in a configuration, each with its line."""
         raise NotImplementedError
 
     def present(self) -> list[str]:
@@ -356,7 +356,7 @@ class _Included:
         return told
 
     def _replace(self, text: str) -> None:
-        """At once or not at all; a link to somewhere else stays one."""
+        """Replace a file atomically; a symbolic link is kept."""
         target = self._config.resolve()
         fresh = target.with_name(f"{target.name}.new")
         fresh.write_text(text, "utf-8")
@@ -441,7 +441,7 @@ def _parsed(chord: str, line: str) -> Iterator[tuple[Key, str]]:
     try:
         yield Key.parsed(chord.lstrip("+")), line
     except UsageFault:
-        return  # a mouse button, or something that this doesn't know
+        return  # a mouse button, or an unknown binding
 
 
 _DESKTOPS: Mapping[str, type[Gnome | Kde | Sway | Hyprland]] = {
