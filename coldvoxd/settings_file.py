@@ -1,4 +1,4 @@
-"""Settings as people write them: a TOML file in the XDG config directory, and environment variables over it."""
+"""Reads settings from a TOML file in the XDG configuration directory, overridden by environment variables."""
 
 import ast
 import dataclasses
@@ -23,7 +23,7 @@ ENVIRONMENT_PREFIX = "COLDVOXD_"
 
 @dataclass(frozen=True, slots=True)
 class SettingDoc:
-    """One setting as the reference shows it."""
+    """The documentation of one setting, for the settings reference."""
 
     section: str
     key: str
@@ -34,17 +34,17 @@ class SettingDoc:
 
     @property
     def variable(self) -> str:
-        """The environment variable that overrides it."""
+        """The environment variable that overrides the setting."""
         return f"{ENVIRONMENT_PREFIX}{self.section}_{self.key}".upper()
 
 
 def default_path() -> Path:
-    """Where the file is looked for; it need not exist."""
+    """The default path of the settings file, which need not exist."""
     return base_directories.config_home() / base_directories.APPLICATION / "coldvoxd.toml"
 
 
 def describe() -> Iterator[SettingDoc]:
-    """Every setting, in the order of the file."""
+    """All settings, in the order of the file."""
     for section in dataclasses.fields(Settings):
         kind = _section_type(section)
         texts = _docstrings(kind)
@@ -55,7 +55,7 @@ def describe() -> Iterator[SettingDoc]:
 
 
 def toml_value(value: object) -> str:
-    """A setting's value as TOML writes it."""
+    """The TOML form of a setting's value."""
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -63,7 +63,7 @@ def example() -> str:
     """A settings file with every key at its default, commented out."""
     lines = [
         "# Settings of coldvoxd: copy to ~/.config/coldvoxd/coldvoxd.toml and change what you need.",
-        "# Every key stands here with its default. An environment variable goes over the file:",
+        "# Every key is listed with its default. An environment variable overrides the file:",
         "# COLDVOXD_MODEL_NAME for `name` under [model], and so on. `coldvoxctl config example` prints this.",
     ]
     section = ""
@@ -77,9 +77,9 @@ def example() -> str:
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from a file, where there is one, and the environment.
+    """Load settings from the file, if it exists, and from the environment.
 
-    Raises SettingsError that names the file, the line and what is wrong. A `path` that is given must exist.
+    Raises SettingsError with the file, the line and the reason. A `path` that is given must exist.
     """
     source = path or default_path()
     values: dict[str, dict[str, object]] = {field.name: {} for field in dataclasses.fields(Settings)}
@@ -92,14 +92,14 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
 
 
 def exists(source: Path) -> bool:
-    """Whether there is a settings file, or a link that should lead to one. Raises SettingsError where that can't be found out."""
+    """Whether the settings file exists, or a link that should lead to one. Raises SettingsError if that cannot be determined."""
     try:
         source.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as fault:
         raise SettingsError(
-            f"{source} can't be read: {fault.strerror}. Check the permissions of its directory."
+            f"{source} cannot be read: {fault.strerror}. Check the permissions of its directory."
         ) from fault
     return True
 
@@ -118,7 +118,7 @@ def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:
     for section, table in tables.items():
         where = f"{source}, line {lines.get((section, ''), lines.get(('', section), 1))}"
         if section not in sections:
-            raise SettingsError(f"{where}: there is no section [{section}]; there are {_listed(sections)}.")
+            raise SettingsError(f"{where}: there is no section [{section}]; the sections are {_listed(sections)}.")
         if not isinstance(table, dict):
             raise SettingsError(f"{where}: `{section}` is a section; write [{section}] on a line of its own.")
         for key, value in table.items():
@@ -137,7 +137,9 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, dict[str
             continue
         doc = docs.get(variable)
         if doc is None:
-            raise SettingsError(f"Environment: there is no setting {variable}; unset it. There are {_listed(docs)}.")
+            raise SettingsError(
+                f"Environment: there is no setting {variable}; unset it. The settings are {_listed(docs)}."
+            )
         values[doc.section][doc.key] = _checked(doc, _parsed(doc, text), f"Environment, {variable}")
 
 
@@ -153,7 +155,7 @@ def _parsed(doc: SettingDoc, text: str) -> object:
 
 
 def _checked(doc: SettingDoc, value: object, where: str) -> object:
-    """The value, if the setting can take it; a setting with a grammar of its own reads it by that, text or number."""
+    """Return the value if it is valid for the setting; a setting with a parser accepts text and numbers."""
     metadata = _metadata(doc)
     if "parse" in metadata:
         try:
@@ -162,13 +164,13 @@ def _checked(doc: SettingDoc, value: object, where: str) -> object:
             raise SettingsError(f"{where}: `{doc.key}` {fault}.") from fault
     fits = type(value) is doc.type or (doc.type is float and type(value) is int)
     if not fits:
-        wanted = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
+        wanted = {str: "a string in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
         raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {value!r}.")
     choices = metadata.get("choices")
     if choices and value not in choices:
         raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {value!r}.")
     if "min" in metadata and not metadata["min"] <= value <= metadata["max"]:
-        raise SettingsError(f"{where}: `{doc.key}` must lie {_limits(metadata)}, not at {value}.")
+        raise SettingsError(f"{where}: `{doc.key}` must be {_limits(metadata)}, not {value}.")
     return float(value) if doc.type is float and isinstance(value, int) else value
 
 
@@ -200,7 +202,7 @@ def _listed(names: Iterator[str] | set[str] | tuple[str, ...] | Mapping[str, obj
 
 
 def _docstrings(kind: type) -> dict[str, str]:
-    """Attribute docstrings of a dataclass, by field: Python itself forgets them."""
+    """The attribute docstrings of a dataclass, by field; Python does not keep them."""
     tree = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(tree, ast.ClassDef)  # noqa: S101 - the source of a class
     texts: dict[str, str] = {}
@@ -217,7 +219,7 @@ _DOTTED = re.compile(r"\s*([\w-]+)\.([\w-]+)\s*=")
 
 
 def _line_numbers(text: str) -> dict[tuple[str, str], int]:
-    """Line of every (section, key), and of every section's head as (section, ""). tomllib tells no lines."""
+    """Line numbers of every (section, key), and of section headers as (section, ""); tomllib does not report them."""
     lines: dict[tuple[str, str], int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):

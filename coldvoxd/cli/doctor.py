@@ -13,9 +13,9 @@ from coldvoxd.doctor.report import line, report
 
 
 def doctor(arguments: Namespace, output: Output) -> Exit:
-    """Show every finding as it comes, and write the report where one is wanted. Raises UsageFault."""
+    """Print every finding as soon as it is available, and write the report if requested. Raises UsageFault."""
     if arguments.report is not None:
-        _write(arguments.report, "")  # before the examination, which takes seconds
+        _write(arguments.report, "")  # before the checks, which take seconds
     findings = []
     for finding in examine():
         findings.append(finding)
@@ -31,4 +31,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise UsageFault(f"{path} can't be written: {error.strerror or error}") from error
+        raise UsageFault(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""coldvoxctl's exit codes: what they mean, and which error ends with which."""
+"""The exit codes of coldvoxctl: their meanings, and the code for each error."""
 
 from enum import IntEnum
 
@@ -20,21 +20,21 @@ class Exit(IntEnum):
 
 MEANINGS = {
     Exit.DONE: "done",
-    Exit.FAILED: "failed; of several files, at least one could not be transcribed; a model is damaged",
-    Exit.USAGE: "wrong usage: an unknown command, option or value",
-    Exit.UNREACHABLE: "no session bus, or coldvoxd doesn't run and can't be started",
+    Exit.FAILED: "failed; at least one of several files could not be transcribed; a model is damaged",
+    Exit.USAGE: "usage error: an unknown command, option or value",
+    Exit.UNREACHABLE: "no session bus, or coldvoxd is not running and cannot be started",
     Exit.NOT_READY: "no model is present, or there is no microphone",
-    Exit.NOT_NOW: "a session is active already, none is active, or it is somebody else's",
-    Exit.TIMEOUT: "it took longer than 20 s; what comes of it is told by signal",
-    Exit.NOT_SUPPORTED: "this version doesn't have that yet",
-    Exit.TRY_LATER: "the model hub can't be reached or is busy; what was fetched is kept, try again",
+    Exit.NOT_NOW: "a session is already active, none is active, or it belongs to another program",
+    Exit.TIMEOUT: "the call took longer than 20 s; its result is sent as a signal",
+    Exit.NOT_SUPPORTED: "not supported by this version",
+    Exit.TRY_LATER: "the model hub is unreachable or busy; downloaded data is kept, try again",
     Exit.INTERRUPTED: "interrupted",
 }
 """For `coldvoxctl --help`."""
 
 
 class UsageFault(errors.ColdvoxError):
-    """Arguments that make no sense; the message says which."""
+    """Invalid arguments. The message says which."""
 
 
 _EXITS: tuple[tuple[type[errors.ColdvoxError], Exit], ...] = (
@@ -54,12 +54,12 @@ _EXITS: tuple[tuple[type[errors.ColdvoxError], Exit], ...] = (
 
 
 def exit_for(error: errors.ColdvoxError) -> Exit:
-    """The exit code of a command that ended with this error."""
+    """The exit code for a command that failed with this error."""
     return next((code for kind, code in _EXITS if isinstance(error, kind)), Exit.FAILED)
 
 
 def error_name(error: errors.ColdvoxError) -> str:
-    """For `--json`: the error's name on the bus, its own name where it has none there."""
+    """The error's name in `--json` output: its bus name, or its class name if it has none."""
     if isinstance(error, UsageFault):
         return "Usage"
     general = errors.ColdvoxError.dbus_name

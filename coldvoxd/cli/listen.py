@@ -12,14 +12,14 @@ from coldvoxd.cli.wordless import WordlessSessions
 from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone
 
 COMES_BACK_S = 30.0
-"""How long a daemon that died in the middle of our session is waited for."""
+"""Seconds to wait for a daemon that crashed during our session."""
 
 
 async def listen(arguments: Namespace, output: Output) -> Exit:
     """Print texts until interrupted, or until the session has ended. Raises ColdvoxError."""
     options = session_options(arguments)
     if not arguments.start and (options or arguments.private):
-        raise UsageFault("--private, --words, --single-utterance and --max-seconds are for --start.")
+        raise UsageFault("--private, --words, --single-utterance and --max-seconds require --start.")
     async with DaemonClient.connected() as daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)
@@ -27,7 +27,7 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
         if arguments.start:
             options["private" if arguments.private else "bind-to-caller"] = True
             session = await daemon.start(options)
-            output.note(f"Speak: session {session}. Ctrl-C finishes it.")
+            output.note(f"Speak: session {session}. Ctrl-C stops it.")
             return await _follow_own(daemon, session, output)
         if not present:
             raise DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
@@ -48,14 +48,14 @@ async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
         if once and event.name in _ENDS:
             return _verdict(event)
         if event.name == "daemon-disconnected":
-            output.note("coldvoxd has gone; waiting for it.")
+            output.note("coldvoxd has left the bus; waiting for it.")
     return Exit.DONE
 
 
 async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exit:
-    """Print until the session has ended; an interrupt stops it, a second one leaves it, which ends it too.
+    """Print until the session has ended. An interrupt stops it; a second one exits, which cancels it.
 
-    A daemon that dies in it has a while to come back and finish it.
+    If the daemon crashes, it has COMES_BACK_S seconds to return and complete the session.
     """
     sessions = WordlessSessions(daemon)
     sessions.begin()
@@ -77,7 +77,7 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
         elif event.session in (session, 0):
             await _report(event, sessions, output, is_own=True)
             if event.name == "daemon-disconnected":
-                output.note("coldvoxd has gone; waiting for it to come back with what was said.")
+                output.note("coldvoxd has left the bus; waiting for it to return with the pending texts.")
                 deadline_s = asyncio.get_running_loop().time() + COMES_BACK_S
             elif event.name == "stopped":
                 if stopping is not None:
@@ -86,9 +86,9 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
 
 
 _ENDS = ("stopped", "daemon-disconnected")
-_LOST = "The microphone was lost, and the session ended: plug it in and start again."
+_LOST = "The microphone was lost, and the session has ended: plug it in and start again."
 _THROWN_AWAY = {"cancelled", "caller-left", "microphone-lost", "restarted", "shutdown"}
-"""Reasons of ends that have an error of their own, or of which no text is expected."""
+"""Reasons that have an error of their own, or for which no text is expected."""
 
 
 def _print(event: Event, output: Output) -> None:
@@ -97,14 +97,14 @@ def _print(event: Event, output: Output) -> None:
 
 
 async def _report(event: Event, sessions: WordlessSessions, output: Output, *, is_own: bool) -> None:
-    """Print the event; where a session has ended as it should and without text, stderr has the reason."""
+    """Print the event; if a session has ended regularly without text, print the reason on stderr."""
     is_wordless = event.name == "stopped" and not event.fields["transcript"]
     if not is_wordless or event.fields["reason"] in _THROWN_AWAY:
         _print(event, output)
         return
     reason = await sessions.reason(may_be_private=not is_own)
     _print(Event(event.name, {**event.fields, **reason.fields}), output)
-    output.warning(reason.sentence if is_own else f"Session {event.session} gave no text here. {reason.sentence}")
+    output.warning(reason.sentence if is_own else f"Session {event.session} returned no text here. {reason.sentence}")
 
 
 def _verdict(end: Event) -> Exit:
@@ -112,16 +112,20 @@ def _verdict(end: Event) -> Exit:
         case "microphone-lost":
             raise NoMicrophone(_LOST)
         case "restarted":
-            raise DaemonUnreachable("coldvoxd died and was restarted; what it had heard is written. Start again.")
+            raise DaemonUnreachable(
+                "coldvoxd crashed and was restarted; the text of its recorded audio is printed. Start again."
+            )
         case "shutdown" | None:
-            raise DaemonUnreachable("coldvoxd has ended, and the session with it: see `journalctl --user -u coldvoxd`.")
+            raise DaemonUnreachable(
+                "coldvoxd has exited, and the session has ended: see `journalctl --user -u coldvoxd`."
+            )
         case "cancelled" | "caller-left":
-            raise ColdvoxError("The session was cancelled, and its texts are gone.")
+            raise ColdvoxError("The session was cancelled, and its texts were discarded.")
         case _:
             return Exit.DONE
 
 
 def _retrieve(stopping: "asyncio.Future[str]") -> None:
-    """How the session ended is told by its event; that it had ended by itself just before is no error."""
+    """Ignore the call's error if the session has ended: its event reports how, and it may have ended just before."""
     if not stopping.cancelled():
         stopping.exception()

@@ -1,4 +1,4 @@
-"""The recordings that a command line names: files, and what comes through standard input and other pipes."""
+"""The recordings on a command line: files, standard input and other pipes."""
 
 import errno
 import os
@@ -12,23 +12,24 @@ from coldvoxd.core.errors import FileFault, Stopped
 
 STANDARD_INPUT = "-"
 MOST_PIPED_BYTES = 2 << 30
-"""What comes through a pipe is kept in memory, since audio must not touch the disk: 18 hours of 16 kHz mono WAV."""
+"""Maximum size of piped audio, which is kept in memory because audio must not be written to disk: 18 hours of 16 kHz
+mono WAV."""
 _READ_BYTES = 1 << 20
 _LOOK_S = 0.2
-"""While nothing comes, a request to stop is looked for this often."""
+"""Seconds between two checks for cancellation while no data arrives."""
 
 
 def shown(name: str) -> str:
-    """What messages call it."""
+    """The name of a recording in messages."""
     return "standard input" if name == STANDARD_INPUT else name
 
 
 @contextmanager
 def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) -> Iterator[int]:
-    """A descriptor of the file of that name, or of memory that holds all that came through the pipe of that name.
+    """Open a recording: a descriptor of the file, or of a memory file with the content of a pipe.
 
-    `-` is standard input. Waits for the end of a pipe, until `is_stopped`, then raises Stopped; never for a program that
-    has yet to open a FIFO. Raises FileFault with what to do.
+    `-` is standard input. Reads a pipe to its end, unless `is_stopped`, which raises Stopped. Does not wait for a
+    program to open a FIFO. Raises FileFault with what to do.
     """
     descriptor = _standard_input() if name == STANDARD_INPUT else _open(name)
     try:
@@ -49,7 +50,7 @@ def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) 
 
 
 def _standard_input() -> int:
-    if sys.stdin is None:  # closed by the caller, as by `<&-`: its number may be that of anything now
+    if sys.stdin is None:  # closed by the caller, as by `<&-`: its number may belong to another file now
         raise FileFault(f"{shown(STANDARD_INPUT)} is closed: pipe a recording into it")
     return os.dup(0)
 
@@ -58,54 +59,52 @@ def _open(name: str) -> int:
     try:
         return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise FileFault(f"there is no file {name}: check its name") from error
+        raise FileFault(f"there is no file {name}: check the name") from error
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise FileFault(
-                f"{name} is a socket: name a file, or pipe a recording into `coldvoxctl transcribe -`"
+                f"{name} is a socket: give the name of a file, or pipe a recording into `coldvoxctl transcribe -`"
             ) from error
         raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise FileFault(f"there is no file {name!r}: a name can't hold a NUL character") from error
+        raise FileFault(f"there is no file {name!r}: a name cannot have a NUL character") from error
 
 
 def _complaint(name: str, descriptor: int, mode: int) -> str:
     if stat.S_ISDIR(mode):
-        return f"{shown(name)} is a directory: name the audio files in it"
+        return f"{shown(name)} is a directory: give the names of the audio files in it"
     if os.isatty(descriptor):
         return f"{shown(name)} is a terminal: pipe a recording into it, as in `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`"
-    return f"{shown(name)} is a device: name a file, or pipe a recording into `coldvoxctl transcribe -`"
+    return f"{shown(name)} is a device: give the name of a file, or pipe a recording into `coldvoxctl transcribe -`"
 
 
 def _receive(
     descriptor: int, memory: int, name: str, is_stopped: Callable[[], bool], most_bytes: int = MOST_PIPED_BYTES
 ) -> None:
-    """Move what comes until its end into the memory."""
+    """Copy the pipe's data into memory until its end."""
     received = 0
     try:
         while piece := _next_piece(descriptor, is_stopped, wait=received > 0 or os.get_blocking(descriptor)):
             received += len(piece)
             if received > most_bytes:
                 raise FileFault(
-                    f"more than {most_bytes / (1 << 30):g} GiB came through {name}: save it as a file, and name that"
+                    f"more than {most_bytes / (1 << 30):g} GiB came through {name}: save it as a file, and give the name of that file"
                 )
             while piece:
                 piece = piece[os.write(memory, piece) :]
     except OSError as error:
         raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
     if received == 0:
-        raise FileFault(
-            f"nothing came through {name}: no program writes to it, or the one that did ended without output"
-        )
+        raise FileFault(f"{name} delivered nothing: no program writes to it, or the program exited without output")
 
 
 def _next_piece(descriptor: int, is_stopped: Callable[[], bool], *, wait: bool) -> bytes:
-    """What comes next; empty at the end, and, without `wait`, where no program has the pipe open for writing."""
+    """The next data; empty at the end and, without `wait`, if no program has the pipe open for writing."""
     if not wait:
         try:
             return os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
-            pass  # a program has it open, and has written nothing yet
+            pass  # a program has it open, but has not written anything yet
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     while not poll.poll(_LOOK_S * 1000):

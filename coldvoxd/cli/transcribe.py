@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 
 _ASK_AGAIN_S = 1.0
-"""Where the daemon has as many files as it takes, it is asked again after so long."""
+"""Seconds before the daemon is asked again if it has its maximum number of files."""
 
 
 def transcribe(arguments: Namespace, output: Output) -> Exit:
-    """Recognize each file in the order given; the faulty ones are told in their place. Raises ColdvoxError."""
+    """Transcribe each file in the given order; errors are reported in place of the text. Raises ColdvoxError."""
     if arguments.local:
         return _locally(arguments, output)
     if arguments.model or arguments.precision:
-        raise UsageFault("--model and --precision are for --local; the daemon's are in its settings.")
+        raise UsageFault("--model and --precision require --local; the daemon's are in its settings.")
     return asyncio.run(_through_the_daemon(arguments.files, arguments.channel, output))
 
 
@@ -99,9 +99,9 @@ async def _outcome(
     *,
     channel: str,
 ) -> Event:
-    """The event that ends the file's job, or `interrupted`, which ends it too. Raises Stopped where none had begun."""
+    """The event that ends the file's job, or `interrupted`, which cancels it. Raises Stopped if no job was started."""
     with contextlib.ExitStack() as stack:
-        # On a thread, since a pipe may be slow; with `interrupted` it ends soon.
+        # On a thread, because a pipe may be slow; `interrupted` ends it soon.
         descriptor = await asyncio.to_thread(
             lambda: stack.enter_context(opened_recording(file, is_stopped=interrupted.is_set))
         )
@@ -114,29 +114,29 @@ async def _outcome(
             case "file-transcribed" if event.fields["job"] == job:
                 return event
             case "interrupted":
-                with contextlib.suppress(NotActive):  # it has just ended by itself
+                with contextlib.suppress(NotActive):  # the job has just ended
                     await daemon.cancel_file(job)
                 return event
             case "daemon-disconnected":
                 raise DaemonUnreachable(
-                    "coldvoxd has ended, and the file with it: see `journalctl --user -u coldvoxd`."
+                    "coldvoxd has exited, and the transcription has ended: see `journalctl --user -u coldvoxd`."
                 )
 
 
 async def _begun(
     daemon: DaemonClient, descriptor: int, file: str, output: Output, interrupted: asyncio.Event, *, channel: str
 ) -> int:
-    """The job, once the daemon has room for one more. Raises Stopped."""
+    """The job, once the daemon accepts one more. Raises Stopped."""
     is_noted = False
     while True:
-        daemon.forget_events()  # the daemon may have been renewed while a pipe was read
+        daemon.forget_events()  # the daemon may have been restarted while a pipe was read
         if interrupted.is_set():
             raise Stopped("interrupted")
         try:
             return await daemon.transcribe_file(descriptor, words=output.as_json, channel=channel)
         except AlreadyActive:
             if not is_noted:
-                output.note(f"{shown(file)}: waiting for its turn, since the daemon has as many files as it takes")
+                output.note(f"{shown(file)}: queued, because the daemon already has its maximum number of files")
                 is_noted = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(interrupted.wait(), _ASK_AGAIN_S)
@@ -183,7 +183,7 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     from coldvoxd.core.values import Precision
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
     from coldvoxd.models import find_model
-    from coldvoxd.native.ort import AUTO, CPU, likely_accelerator
+    from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
 
     model = settings_file.load().model
     files = find_model(arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision))
@@ -192,7 +192,7 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     try:
         return ParakeetRecognizer.open(files, likely_accelerator() or CPU, model.threads)
     except ProviderUnavailable as fault:
-        print(f"coldvoxctl: on the CPU, since {fault}", file=sys.stderr)
+        print(f"coldvoxctl: using the CPU: {fault}", file=sys.stderr)
         return ParakeetRecognizer.open(files, CPU, model.threads)
 
 
@@ -221,7 +221,7 @@ def _word(word: "Word") -> dict[str, str | float]:
 
 
 class _Progress:
-    """`talk.ogg 42 %` on stderr, on one line that is overwritten; only where stderr is a terminal."""
+    """`talk.ogg 42 %` on one line of stderr that is overwritten; only if stderr is a terminal."""
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -229,13 +229,13 @@ class _Progress:
         self._wanted = sys.stderr.isatty()
 
     def __call__(self, fraction: float) -> None:
-        """`fraction` of the file is done, 0..1."""
+        """Show that this `fraction` of the file is done, 0 to 1."""
         percent = int(100 * fraction)
         if self._wanted and percent > self._shown:
             self._shown = percent
             print(f"\r{self._file} {percent} %", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        """Leave an empty line behind."""
+        """Clear the line."""
         if self._wanted and self._shown >= 0:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

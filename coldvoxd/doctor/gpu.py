@@ -1,4 +1,4 @@
-"""Checks the NVIDIA driver and the CUDA libraries where there is NVIDIA hardware; says one word where there is none."""
+"""Checks the NVIDIA driver and the CUDA libraries if there is NVIDIA hardware; otherwise yields a single finding."""
 
 import ctypes
 import importlib.metadata
@@ -11,11 +11,11 @@ from coldvoxd.doctor.finding import Doing, Finding, fail, ok
 
 NVIDIA = "0x10de"
 DISPLAY = "0x03"
-"""PCI class of display controllers; 3D accelerators among them."""
+"""PCI class of display controllers, including 3D accelerators."""
 DRIVER = "libcuda.so.1"
 NO_DEVICE = 100
 INSTALL_DRIVER = (
-    "install NVIDIA's driver (Debian: sudo apt-get install nvidia-driver) and restart; the CPU works meanwhile"
+    "install NVIDIA's driver (Debian: sudo apt-get install nvidia-driver) and restart; the CPU is used until then"
 )
 
 
@@ -24,7 +24,7 @@ class Library:
     name: str
     files: tuple[str, ...]
     version: str
-    """Its function that tells the version, where it has one."""
+    """The library's function that returns its version; empty if it has none."""
 
 
 LIBRARIES = (
@@ -36,7 +36,7 @@ LIBRARIES = (
 
 
 def check(sysfs: Path = Path("/sys"), load: Callable[[str], Any] = ctypes.CDLL) -> Iterator[Finding | Doing]:
-    """`load` opens a shared library by name, or raises OSError."""
+    """Check the hardware, driver and libraries. `load` opens a shared library by name, or raises OSError."""
     cards = hardware(sysfs)
     if not cards:
         yield ok("gpu", "no NVIDIA GPU; recognition runs on the CPU")
@@ -64,11 +64,11 @@ def _driver(sysfs: Path, load: Callable[[str], Any]) -> Iterator[Finding | Doing
     try:
         library = load(DRIVER)
     except OSError as error:
-        yield fail("driver", f"kernel module {module}, but {DRIVER} can't be loaded: {error}", INSTALL_DRIVER)
+        yield fail("driver", f"kernel module {module}, but {DRIVER} cannot be loaded: {error}", INSTALL_DRIVER)
         return
     if failed := library.cuInit(0):
-        what = "it sees no device" if failed == NO_DEVICE else f"it fails with error {failed}"
-        remedy = "restart the machine: after an update the kernel module and the library differ until then"
+        what = "it finds no device" if failed == NO_DEVICE else f"it fails with error {failed}"
+        remedy = "restart the machine: after an update, the kernel module and the library do not match until then"
         yield fail("driver", f"kernel module {module}; {what}", remedy)
         return
     version = ctypes.c_int()
@@ -80,7 +80,7 @@ def _libraries(load: Callable[[str], Any]) -> Iterator[Finding | Doing]:
     installed = _nvidia_packages()
     found, missing = [], []
     for library in LIBRARIES:
-        yield Doing("cuda", f"loading {library.name}", "install NVIDIA's libraries again")
+        yield Doing("cuda", f"loading {library.name}", "reinstall NVIDIA's libraries")
         for file in library.files:
             try:
                 handle = load(file)
@@ -116,12 +116,12 @@ def _version(handle: Any, function: str) -> str:
 
 
 def _dotted(version: int) -> str:
-    """13010 -> 13.1, as CUDA counts."""
+    """CUDA's version number as text: 13010 -> 13.1."""
     return f"{version // 1000}.{version % 1000 // 10}"
 
 
 def _nvidia_packages() -> list[str]:
-    """CUDA's libraries; nvidia-ml-py, which is there everywhere, is none."""
+    """Installed Python packages with CUDA libraries; nvidia-ml-py is always installed and is not one."""
     return sorted(
         f"{name} {distribution.version}"
         for distribution in importlib.metadata.distributions()
@@ -130,7 +130,7 @@ def _nvidia_packages() -> list[str]:
 
 
 def _word(path: Path) -> str:
-    """A file of sysfs; empty where it isn't there."""
+    """The content of a sysfs file; empty if it does not exist."""
     try:
         return path.read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Checks Python and the packages that coldvoxd is made of."""
+"""Checks Python and the packages that coldvoxd depends on."""
 
 import importlib
 import importlib.metadata
@@ -24,11 +24,11 @@ _MODULES = MappingProxyType(
     }
 )
 _DEBIAN = MappingProxyType({"libportaudio": "libportaudio2", "libsndfile": "libsndfile1", "libpulse": "libpulse0"})
-INSTALL_AGAIN = "install coldvoxd again: ./contrib/install.sh"
+INSTALL_AGAIN = "reinstall coldvoxd: ./contrib/install.sh"
 
 
 def check() -> Iterator[Finding | Doing]:
-    """Python, coldvoxd, and its packages: there, and loadable."""
+    """Check that Python, coldvoxd and its packages are installed and can be loaded."""
     yield python(sys.version_info[:2])
     yield ok("coldvoxd", f"{__version__} in {sys.prefix}")
     versions = []
@@ -38,13 +38,13 @@ def check() -> Iterator[Finding | Doing]:
             importlib.import_module(module)
             versions.append(f"{package} {importlib.metadata.version(package)}")
         except (ImportError, OSError) as error:
-            yield fail("packages", f"{package} can't be loaded: {error}", _remedy(str(error)))
+            yield fail("packages", f"{package} cannot be loaded: {error}", _remedy(str(error)))
     if versions:
         yield ok("packages", ", ".join(versions))
 
 
 def python(version: tuple[int, int]) -> Finding:
-    """Whether coldvoxd runs on this version."""
+    """Whether coldvoxd supports this version of Python."""
     name = f"{platform.python_implementation()} {platform.python_version()}"
     if FIRST <= version < END:
         return ok("python", name)

@@ -1,4 +1,4 @@
-"""Checks what lies on disk: settings file, model, free space."""
+"""Checks the settings file, the model and the free disk space."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
 from coldvoxd.userdirs import base_directories
 
 MODEL_BYTES = 3_000_000_000
-"""The largest published model, and some room."""
+"""The size of the largest published model, with a margin."""
 LEAST_BYTES = 200_000_000
 
 
 def check() -> Iterator[Finding | Doing]:
-    """Settings first: they name the model."""
+    """Check the settings first, because they name the model."""
     for name in base_directories.ignored():
         yield warn(
-            "settings", f"{name} is ignored: it holds a path that is not absolute", f"set {name} to absolute paths"
+            "settings", f"{name} is ignored: it has a path that is not absolute", f"set {name} to absolute paths"
         )
     path = settings_file.default_path()
     try:
@@ -29,27 +29,29 @@ def check() -> Iterator[Finding | Doing]:
         yield ok("settings", str(path) if settings_file.exists(path) else f"defaults; there is no {path}")
     except SettingsError as error:
         model = ModelSettings()
-        yield fail("settings", str(error), "mend that line; `coldvoxctl config example` shows every setting")
+        yield fail("settings", str(error), "fix that line; `coldvoxctl config example` shows every setting")
     yield Doing("model", "looking for the model", "is a network file system in the way?")
     there = False
     try:
         files = find_model(model.name, Precision.on_cpu(model.precision))
         there = True
         size = sum(file.stat().st_size for file in files.directory.iterdir() if file.is_file())
-        told = f"{files.name}, {files.precision}, whole; {size / 1e6:.0f} MB in {files.directory}"
+        told = f"{files.name}, {files.precision}, complete; {size / 1e6:.0f} MB in {files.directory}"
         if files.name == BUNDLED:
-            yield warn("model", told, "`mini` knows few words and is for trials: name a real one under [model]")
+            yield warn(
+                "model", told, "`mini` recognizes few words and is for testing: name another model under [model]"
+            )
         else:
             yield ok("model", told)
     except (ModelMissing, ModelInvalid) as error:
         first, *rest = str(error).splitlines()
-        remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the places looked at
-        yield fail("model", first.removesuffix(" Looked in"), remedy or "fetch it again: coldvoxctl model pull")
+        remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the searched directories
+        yield fail("model", first.removesuffix(" Looked in"), remedy or "download it again: coldvoxctl model pull")
     yield from space(cache_directory(), model_there=there)
 
 
 def space(directory: Path, *, model_there: bool) -> Iterator[Finding]:
-    """Whether the file system of a directory, which needn't be there yet, has room."""
+    """Whether the file system of a directory, which need not exist yet, has enough space."""
     existing = next(place for place in (directory, *directory.parents) if place.is_dir())
     free = shutil.disk_usage(existing).free
     told = f"{free / 1e9:.1f} GB free at {existing}"

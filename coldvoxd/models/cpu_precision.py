@@ -2,7 +2,7 @@
 
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
-from coldvoxd.native.ort import AUTO, CPU, likely_accelerator
+from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
 
 SAME = "same"
 """Of `standby_precision`: that of the accelerator's model."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.models.json_file import write_json
 
 FILE = "coldvoxd-model.json"
 _BLOCK = 4 << 20
@@ -44,12 +45,12 @@ def read_manifest(directory: Path) -> Manifest | None:
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
         raise ModelInvalid(
-            f"{path} can't be read ({fault}): remove it, and the files count as placed by hand"
+            f"{path} cannot be read ({fault}): remove it; the files then count as copied by hand"
         ) from fault
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """At once or not at all."""
+    """Raises OSError."""
     content = {
         "repository": manifest.repository,
         "revision": manifest.revision,
@@ -58,9 +59,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
             for name, identity in sorted(manifest.files.items())
         },
     }
-    new = directory / f"{FILE}.new"
-    new.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    new.replace(directory / FILE)
+    write_json(directory / FILE, content)
 
 
 def identify(path: Path, on_read: Callable[[int], None] = lambda _: None) -> FileIdentity:
@@ -84,5 +83,5 @@ def damage(directory: Path, manifest: Manifest, name: str, on_read: Callable[[in
     if (size := path.stat().st_size) != wanted.size:
         return f"has {size} bytes instead of {wanted.size}"
     if identify(path, on_read).sha256 != wanted.sha256:
-        return "is not what was fetched: its sha256 differs"
+        return "differs from the download: its sha256 is wrong"
     return ""

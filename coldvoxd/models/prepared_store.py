@@ -14,7 +14,8 @@ from pathlib import Path
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
 from coldvoxd.models.layout import model_files
-from coldvoxd.native.ort import CPU, bound_to
+from coldvoxd.native.ort import bound_to
+from coldvoxd.native.providers import CPU
 from coldvoxd.onnx_graph.external_data import external_files
 from coldvoxd.userdirs.base_directories import APPLICATION, cache_home
 
@@ -103,7 +104,7 @@ def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
     return form if whole else None
 
 
-def write_record(partial: Path, files: ModelFiles, form: PreparedForm, provider: str = CPU) -> None:
+def complete_form(partial: Path, files: ModelFiles, form: PreparedForm, provider: str = CPU) -> None:
     """Complete a form that is being made in `partial`, and have all of it on the disk. Raises OSError."""
     written = [path for path in partial.iterdir() if path.is_file()]
     for path in written:

@@ -21,7 +21,7 @@ from coldvoxd.core.errors import (
 from coldvoxd.core.metrics import Figures, GpuFigures, Metrics, Stage
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.values import ChangeReason
-from coldvoxd.native.ort import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
+from coldvoxd.native.providers import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
 from coldvoxd.recognition.dispatcher import Dispatcher
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from coldvoxd.core.failover_state import FailoverState
 from coldvoxd.core.recognition_state import RecognitionState
-from coldvoxd.native.ort import short_name
+from coldvoxd.native.providers import short_name
 
 
 class StatePublisher:

@@ -18,7 +18,7 @@ from coldvoxd.typist.ledger import Ledger, Pair
 from coldvoxd.typist.portal import RemoteDesktop
 from coldvoxd.typist.reports import Reporter
 
-REMEDY = "`coldvox-type --last` types it into the window that has the focus then."
+REMEDY = "Run `coldvox-type --last` to type it into the window that is focused then."
 CLIPBOARD_LOCK = "clipboard"
 
 
@@ -91,7 +91,7 @@ class Typist:
         try:
             rules = settings.load(self._settings_file)
         except TypeSettingsError as error:
-            self._reporter.line(f"{error}; going on as if the file were not there")
+            self._reporter.line(f"{error}; using the defaults")
             rules = settings.load(Path("/dev/null"))
 
         async def joint(focus: Focus) -> str:

@@ -49,7 +49,7 @@ class Ours:
         from coldvoxd.files.transcription import transcribe_file
         from coldvoxd.models.directories import find_model
         from coldvoxd.models.prepared_store import find_form
-        from coldvoxd.native.ort import physical_cores
+        from coldvoxd.native.processor import physical_cores
         from coldvoxd.vad.silero import SileroDetector
 
         own = 0 if threads == physical_cores() else threads

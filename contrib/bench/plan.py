@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from coldvoxd.native.ort import physical_cores
+from coldvoxd.native.processor import physical_cores
 from contrib.bench.engines import MAPPED, ONNX_ASR, OURS, SHERPA_ONNX
 from contrib.bench.sherpa_layout import prepare
 from contrib.bench.workers import FORMS

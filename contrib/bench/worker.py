@@ -31,9 +31,9 @@ def main() -> int:
 
 def leave_profiles(directory: Path) -> None:
     """Have each ONNX Runtime session of ours write `ort-NUMBER_...json` there when it is closed."""
-    from coldvoxd.native import ort
+    from coldvoxd.native import opening
 
-    numbers, plain = itertools.count(), ort.session_options
+    numbers, plain = itertools.count(), opening.session_options
 
     def profiled(*arguments: Any, **options: Any) -> Any:
         made = plain(*arguments, **options)
@@ -41,7 +41,7 @@ def leave_profiles(directory: Path) -> None:
         made.profile_file_prefix = str(directory / f"ort-{next(numbers)}")
         return made
 
-    ort.session_options = profiled
+    opening.session_options = profiled
 
 
 def obey(engine: Engine, command: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.native.ort import session_options  # noqa: E402 - found beside this script, installed or not
+from coldvoxd.native.opening import session_options  # noqa: E402 - found beside this script, installed or not
 
 MODEL = ROOT / "coldvoxd/data/mini"
 WEIGHTS = ("*.onnx", "*.onnx.data", "vocab.txt", "config.json")

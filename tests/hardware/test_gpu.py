@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.core.failover_state import FaultClass, Reason
-from coldvoxd.native.ort import likely_accelerator
+from coldvoxd.native.providers import likely_accelerator
 from tests.support.environment import OWN_HOME
 from tests.support.gpu.lane import Examination, report
 

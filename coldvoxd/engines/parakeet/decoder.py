@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.values import PreparedForm
-from coldvoxd.native.ort import Session, short_name
+from coldvoxd.native.providers import short_name
+from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph.decoder_split import FRAME, LOGITS, STATES, cut
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ States = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 class WholeDecoder:
     """`decoder_joint` as it is published: every score computes both networks."""
 
-    def __init__(self, decoder_joint: Session, blank: int, classes: int) -> None:
+    def __init__(self, decoder_joint: OrtSession, blank: int, classes: int) -> None:
         """`classes` are scored: the vocabulary and the durations. Raises ModelInvalid."""
         _check((decoder_joint,), decoder_joint)
         self._session = decoder_joint
@@ -48,7 +49,7 @@ class WholeDecoder:
         )
 
     @property
-    def joint(self) -> Session:
+    def joint(self) -> OrtSession:
         """The session that takes encoder frames and gives scores."""
         return self._session
 
@@ -74,7 +75,7 @@ class WholeDecoder:
 class CutDecoder:
     """The same in two graphs: a score runs the joint network, and the prediction network only after a new token."""
 
-    def __init__(self, prediction: Session, joint: Session, link: str, blank: int, classes: int) -> None:
+    def __init__(self, prediction: OrtSession, joint: OrtSession, link: str, blank: int, classes: int) -> None:
         """`link` is the output of `prediction` that `joint` reads. Raises ModelInvalid."""
         _check((prediction, joint), joint)
         self._prediction, self._joint = prediction, joint
@@ -89,7 +90,7 @@ class CutDecoder:
         self._bound: _Bound | None = None
 
     @property
-    def joint(self) -> Session:
+    def joint(self) -> OrtSession:
         """The session that takes encoder frames and gives scores."""
         return self._joint
 
@@ -155,8 +156,8 @@ def open_decoder(
     path: Path,
     blank: int,
     classes: int,
-    open_graph: Callable[[bytes | None], Session],
-    wrap: Callable[[Session], Session],
+    open_graph: Callable[[bytes | None], OrtSession],
+    wrap: Callable[[OrtSession], OrtSession],
 ) -> Decoder:
     """The decoder in two graphs where `decoder_joint` can be cut, otherwise in one.
 
@@ -180,7 +181,7 @@ def faster(one: Decoder, other: Decoder) -> Decoder:
     seconds = {id(decoder): _step_s(decoder) for decoder in (one, other)}
     first, second = sorted((one, other), key=lambda decoder: seconds[id(decoder)])
     log.info(
-        "the decoder runs on %s: %.2f ms a step, %.2f on %s",
+        "the decoder runs on %s: %.2f ms per step, %.2f on %s",
         short_name(first.joint.provider),
         1000 * seconds[id(first)],
         1000 * seconds[id(second)],
@@ -207,8 +208,8 @@ def open_prepared(
     form: PreparedForm,
     blank: int,
     classes: int,
-    open_graph: Callable[[Path], Session],
-    wrap: Callable[[Session], Session],
+    open_graph: Callable[[Path], OrtSession],
+    wrap: Callable[[OrtSession], OrtSession],
 ) -> Decoder:
     """The decoder of a prepared form. As `open_decoder`."""
     if len(form.decoder) == 1:
@@ -217,7 +218,7 @@ def open_prepared(
     return CutDecoder(open_graph(prediction), wrap(open_graph(joint)), form.link, blank, classes)
 
 
-def _check(sessions: tuple[Session, ...], joint: Session) -> None:
+def _check(sessions: tuple[OrtSession, ...], joint: OrtSession) -> None:
     known = {name for session in sessions for name in (*session.inputs, *session.outputs)}
     missing = {FRAME, TOKENS, LOGITS, *INPUT_STATES, *STATES} - known
     if missing:
@@ -226,26 +227,26 @@ def _check(sessions: tuple[Session, ...], joint: Session) -> None:
         )
 
 
-def _frame(joint: Session) -> npt.NDArray[np.float32]:
+def _frame(joint: OrtSession) -> npt.NDArray[np.float32]:
     size = joint.inputs[FRAME].shape[1]
     if size is None:
         raise ModelInvalid(f"{joint.path} leaves the size of {FRAME} open; it is not an export of this layout")
     return np.zeros((1, size, 1), np.float32)
 
 
-def _told(session: Session, token: npt.NDArray[Any], states: States) -> dict[str, npt.NDArray[Any]]:
+def _told(session: OrtSession, token: npt.NDArray[Any], states: States) -> dict[str, npt.NDArray[Any]]:
     feeds = {TOKENS: token} | dict(zip(INPUT_STATES, states, strict=True))
     if COUNT in session.inputs:
         feeds[COUNT] = np.ones(1, session.inputs[COUNT].dtype)
     return feeds
 
 
-def _zeros(session: Session) -> States:
+def _zeros(session: OrtSession) -> States:
     first, second = (_zero(session, name) for name in INPUT_STATES)
     return first, second
 
 
-def _zero(session: Session, name: str) -> npt.NDArray[np.float32]:
+def _zero(session: OrtSession, name: str) -> npt.NDArray[np.float32]:
     layers, _, size = session.inputs[name].shape
     if layers is None or size is None:
         raise ModelInvalid(f"{session.path} leaves the size of {name} open; it is not an export of this layout")

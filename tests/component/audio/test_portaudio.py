@@ -148,7 +148,7 @@ async def test_a_microphone_that_opens_after_its_release_is_closed_again(pulse: 
         await watch.keeper.release(timeout_s=0.2)
         assert watch.condition() is CaptureCondition.CLOSED
         pulse.thaw()
-        await eventually(lambda: not watch.keeper._lane.pending)
+        await watch.keeper._device._thread.submit(int)  # runs after the calls before it
         assert not watch.keeper.device_open
 
 
@@ -169,7 +169,7 @@ async def test_a_suspended_source_is_told_and_recovered_from(pulse: SoundServer)
         await asyncio.to_thread(pulse.suspend)
         await eventually(watch.is_lost)
         assert watch.when(CaptureCondition.LOST) - suspended_s < NOTICED_S
-        assert "delivers nothing" in watch.keeper.state.reason
+        assert "delivers no audio" in watch.keeper.state.reason
         await asyncio.to_thread(functools.partial(pulse.suspend, suspended=False))
         await hear(watch, pulse)
         await eventually(lambda: len(watch.gaps) == 1)
@@ -284,7 +284,7 @@ def test_the_bare_sound_card_is_not_taken_while_the_server_that_was_used_is_away
 @pytest.mark.usefixtures("pulse")
 def test_a_device_that_refuses_every_format_is_a_fault_that_names_them() -> None:
     microphone = PortAudioMicrophone(MicrophoneSettings(), formats=lambda _: [(16_000, 99), (48_000, 98)])
-    with pytest.raises(CaptureFault, match=r"no microphone that it can open \(16000 Hz x 99: .*; 48000 Hz x 98: "):
+    with pytest.raises(CaptureFault, match=r"no microphone that can be opened \(16000 Hz x 99: .*; 48000 Hz x 98: "):
         microphone.open(lambda _: None)
     assert not microphone.is_delivering()
 

@@ -19,7 +19,7 @@ import pytest
 
 from coldvoxd.core.golden_verdict import words
 from coldvoxd.core.values import Precision
-from coldvoxd.golden.verdict_cache import record_path, recorded
+from coldvoxd.golden.verdict_cache import recorded, verdict_path
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.hub import BLOCK, RemoteFile
 from coldvoxd.models.layout import model_files, precisions
@@ -154,9 +154,9 @@ def test_a_pulled_model_is_tried_on_the_cpu_once_and_what_it_heard_kept(
     heard = recorded(model)
     assert heard
     assert words(heard) == ["hello", "anna", "send", "the", "message", "to", "peter"]
-    before = record_path(model).stat().st_mtime_ns
+    before = verdict_path(model).stat().st_mtime_ns
     assert person.pull().exit == 0
-    assert record_path(model).stat().st_mtime_ns == before
+    assert verdict_path(model).stat().st_mtime_ns == before
 
 
 def test_nothing_else_is_asked_of_the_network_and_the_token_goes_to_the_hub_alone(person: Person) -> None:
@@ -197,7 +197,7 @@ def test_a_cut_costs_less_than_a_block_and_is_told(person: Person) -> None:
     person.hub.spoil(ENCODER, Cut(3_000_000), Cut(1_000_000))
     pulled = person.pull()
     assert pulled.exit == 0
-    assert "the connection broke; taking it up again" in pulled.waited_for
+    assert "the connection broke; resuming" in pulled.waited_for
     person.assert_whole()
     assert 0 <= person.hub.sent_twice() < 2 * BLOCK
 
@@ -245,7 +245,7 @@ def test_a_damaged_file_is_fetched_again(person: Person) -> None:
     person.hub.spoil(ENCODER, Corrupt())
     pulled = person.pull()
     assert pulled.exit == 0
-    assert f"{ENCODER} arrived damaged; fetching it anew" in pulled.waited_for
+    assert f"{ENCODER} was damaged in transit; downloading it again" in pulled.waited_for
     person.assert_whole()
     assert person.hub.sent_twice() == len(person.hub.files[ENCODER])
 
@@ -256,7 +256,7 @@ def test_a_file_that_keeps_arriving_damaged_is_refused(person: Person, file: str
     pulled = person.pull()
     assert pulled.exit == 1
     assert f"{file} of" in pulled.refusal
-    assert "arrives damaged" in pulled.refusal
+    assert "was damaged in transit" in pulled.refusal
     assert not person.directory.exists()
 
 
@@ -284,7 +284,7 @@ def test_a_busy_hub_is_left_alone_for_as_long_as_it_asks(person: Person) -> None
     assert time.monotonic() - begun_s >= 3
     person.assert_whole()
     busy, unavailable = pulled.waited_for[:2]
-    assert "busy (HTTP 429); trying again in 3 s" in busy
+    assert "busy (HTTP 429); retrying in 3 s" in busy
     assert "busy (HTTP 503)" in unavailable
     assert person.hub.sent_twice() == 0
 
@@ -305,13 +305,13 @@ def test_a_hub_that_asks_for_too_much_patience_is_given_up_for_now(person: Perso
     person.hub.answer("*", Status(429, {"Retry-After": "7200"}))
     pulled = person.pull()
     assert pulled.exit == 8
-    assert "asks to be left alone for 7200 s" in pulled.refusal
+    assert "asks to wait 7200 s" in pulled.refusal
 
 
 def test_a_hub_out_of_reach_ends_with_try_again_later(person: Person) -> None:
     pulled = person.pull("--tries", "2", HF_ENDPOINT=unreachable_address())
     assert pulled.exit == 8
-    assert "can't be reached" in pulled.refusal
+    assert "is unreachable" in pulled.refusal
     assert len(pulled.waited_for) == 1
 
 
@@ -397,7 +397,7 @@ def test_too_full_a_disk_is_told_before_anything_is_fetched(person: Person) -> N
     with small_disk(person.home / "cache", 40):
         pulled = person.pull()
         assert pulled.exit == 1
-        assert "The disk is too full: 10 MB are to be fetched and 67 MB left free" in pulled.refusal
+        assert "The disk is too full: 10 MB are to be downloaded and 67 MB kept free" in pulled.refusal
     assert not person.hub.sent
 
 
@@ -433,7 +433,7 @@ def test_what_damage_does_to_a_fetched_model_is_found_and_mended(person: Person)
     encoder.write_bytes(content)
     verified = person.ctl("verify")
     assert verified.exit == 1
-    assert verified.objects[0]["problems"] == [f"{encoder} is not what was fetched: its sha256 differs"]
+    assert verified.objects[0]["problems"] == [f"{encoder} differs from the download: its sha256 is wrong"]
     mended = person.pull().done
     assert mended["fetched_bytes"] == len(content), "this file alone"
     person.assert_whole()
@@ -475,7 +475,7 @@ def test_a_structural_fault_is_found_without_hashes(person: Person) -> None:
     encoder.write_bytes(encoder.read_bytes()[:1_000_000])
     verified = person.ctl("verify")
     assert verified.exit == 1
-    assert "is cut off" in verified.objects[0]["problems"][0]
+    assert "is truncated" in verified.objects[0]["problems"][0]
 
 
 def test_only_what_was_fetched_is_removed(person: Person) -> None:
@@ -504,7 +504,7 @@ def test_a_model_that_is_being_fetched_is_not_removed_under_it(person: Person) -
     person.hub.spoil(ENCODER, Stall(3_000_000))
     with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as process:
         eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size > 2_000_000)
-        assert "is being fetched: stop that first" in person.ctl("remove", MODEL).refusal
+        assert "is being downloaded: stop that first" in person.ctl("remove", MODEL).refusal
         person.hub.release()
         process.communicate(timeout=60)
     person.assert_whole()

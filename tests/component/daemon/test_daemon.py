@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from coldvoxd.bus.interface_xml import ENGINE
-from coldvoxd.native.ort import available_providers
+from coldvoxd.native.providers import available_providers
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually

@@ -14,7 +14,9 @@ SILERO = ROOT / "coldvoxd/data/silero/silero_vad_16k_op15.onnx"
 
 def test_a_session_leaves_no_trace_of_telemetry(tmp_path: Path) -> None:
     """Not told, it leaves a number for the machine and a queue of reports below ~/.cache/Microsoft."""
-    program = f"import pathlib, coldvoxd.native.ort; coldvoxd.native.ort.open_session(pathlib.Path({str(SILERO)!r}))"
+    program = (
+        f"import pathlib, coldvoxd.native.opening; coldvoxd.native.opening.open_session(pathlib.Path({str(SILERO)!r}))"
+    )
     unwanted = ("ORT_", "XDG_", "COLDVOXD_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     subprocess.run([sys.executable, "-c", program], env=environment | {"HOME": str(tmp_path)}, cwd=ROOT, check=True)

@@ -18,7 +18,8 @@ from coldvoxd.engines.parakeet.decoder import CutDecoder, Decoder, WholeDecoder,
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.models import find_model
-from coldvoxd.native.ort import Session, open_session
+from coldvoxd.native.opening import open_session
+from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph.decoder_split import cut
 from tests.support.models.tiny_graphs import write_tiny_parakeet
 from tests.support.sound.speech import mini, samples
@@ -32,7 +33,7 @@ class Counted:
     def __init__(self) -> None:
         self.runs = 0
 
-    def wrap(self, session: Session) -> Session:
+    def wrap(self, session: OrtSession) -> OrtSession:
         bind = session.bound
 
         def bound(feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]) -> Callable[[], None]:
@@ -48,11 +49,11 @@ class Counted:
         return session
 
 
-def open_from(path: Path) -> Callable[[bytes | None], Session]:
+def open_from(path: Path) -> Callable[[bytes | None], OrtSession]:
     return lambda content: open_session(path, threads=1, content=content)
 
 
-def same(session: Session) -> Session:
+def same(session: OrtSession) -> OrtSession:
     return session
 
 
@@ -201,7 +202,7 @@ def test_a_graph_without_a_known_frame_size_is_refused(tmp_path: Path) -> None:
 class Slow(Counted):
     """A session that takes longer to be asked."""
 
-    def wrap(self, session: Session) -> Session:
+    def wrap(self, session: OrtSession) -> OrtSession:
         bind = session.bound
 
         def bound(feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]) -> Callable[[], None]:

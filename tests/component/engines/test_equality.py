@@ -14,7 +14,7 @@ from coldvoxd.core.values import Precision, Token
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.models import find_model
-from coldvoxd.native.ort import session_options
+from coldvoxd.native.opening import session_options
 from tests.support.models.exact import exact_log_mel
 from tests.support.sound.speech import Wave, mini, samples, variations
 

@@ -7,14 +7,9 @@ import onnxruntime
 import pytest
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
-from coldvoxd.native.ort import (
-    available_providers,
-    full_name,
-    open_session,
-    physical_cores,
-    session_options,
-    short_name,
-)
+from coldvoxd.native.opening import open_session, session_options
+from coldvoxd.native.processor import physical_cores
+from coldvoxd.native.providers import available_providers, full_name, short_name
 from tests.support.models.tiny_graphs import BINS, write_tiny_parakeet
 from tests.support.sound.speech import mini
 
@@ -67,7 +62,7 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
     path = tmp_path / "encoder-model.onnx"
     path.write_bytes((mini() / "encoder-model.onnx").read_bytes()[:100_000])
-    with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx.*fetch the model again"):
+    with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx.*download the model again"):
         open_session(path)
 
 

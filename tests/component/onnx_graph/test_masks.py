@@ -10,7 +10,8 @@ import pytest
 from onnx import ModelProto, TensorProto, helper
 
 from coldvoxd.core.features import log_mel
-from coldvoxd.native.ort import Session, open_session
+from coldvoxd.native.opening import open_session
+from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph.masks import Masks, found_in
 from tests.support.sound.speech import mini, samples
 
@@ -26,7 +27,7 @@ def masks_of(graph: Path) -> Masks:
     return masks
 
 
-def encoded(session: Session, features: npt.NDArray[np.float32], spare: int) -> npt.NDArray[np.float32]:
+def encoded(session: OrtSession, features: npt.NDArray[np.float32], spare: int) -> npt.NDArray[np.float32]:
     """Of features with so many empty columns after them."""
     bins, columns = features.shape
     padded = np.zeros((1, bins, columns + spare), np.float32)
@@ -38,12 +39,12 @@ def encoded(session: Session, features: npt.NDArray[np.float32], spare: int) -> 
 
 
 @pytest.fixture(scope="module")
-def masked() -> Session:
+def masked() -> OrtSession:
     return open_session(FP32)
 
 
 @pytest.fixture(scope="module")
-def unmasked() -> Session:
+def unmasked() -> OrtSession:
     return open_session(FP32, content=masks_of(FP32).removed())
 
 
@@ -56,7 +57,7 @@ def test_subsampling_attention_and_convolutions_are_masked(graph: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", [*range(2, 34), 100, 801, 3000])
-def test_any_length_is_encoded_as_before(masked: Session, unmasked: Session, columns: int) -> None:
+def test_any_length_is_encoded_as_before(masked: OrtSession, unmasked: OrtSession, columns: int) -> None:
     """Also where the column more, which a masked encoder is given, makes a frame more of nothing."""
     features = np.random.default_rng(columns).normal(0, 1, (128, columns)).astype(np.float32)
     before, after = encoded(masked, features, 1), encoded(unmasked, features, 0)
@@ -65,7 +66,7 @@ def test_any_length_is_encoded_as_before(masked: Session, unmasked: Session, col
     assert np.abs(before - after).max() <= SAME * np.abs(before).max()
 
 
-def test_speech_is_encoded_as_before(masked: Session, unmasked: Session) -> None:
+def test_speech_is_encoded_as_before(masked: OrtSession, unmasked: OrtSession) -> None:
     for clip in samples():
         features = log_mel(clip.wave(), 128)
         before, after = encoded(masked, features, 1), encoded(unmasked, features, 0)

@@ -10,7 +10,8 @@ import pytest
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, Stopped
-from coldvoxd.native.ort import Chain, Session, open_chain, open_session, write_prepared
+from coldvoxd.native.opening import open_chain, open_session, write_prepared
+from coldvoxd.native.session import OrtSession, SessionChain
 from coldvoxd.onnx_graph.partition import cut
 from tests.support.sound.speech import mini
 
@@ -41,7 +42,7 @@ def pieces_of(whole: Path, nodes: int) -> list[Path]:
     return paths
 
 
-def opened(path: Path) -> Session:
+def opened(path: Path) -> OrtSession:
     return open_session(path, prepared=True, weights=path.with_name("encoder.onnx.data"))
 
 
@@ -71,9 +72,9 @@ def test_pieces_take_their_weights_from_the_one_file(whole: Path) -> None:
 
 def test_a_piece_that_can_not_be_opened_closes_the_others(whole: Path) -> None:
     paths = pieces_of(whole, 100)
-    made: list[Session] = []
+    made: list[OrtSession] = []
 
-    def opening(path: Path) -> Session:
+    def opening(path: Path) -> OrtSession:
         if path == paths[1]:
             raise ModelInvalid("broken")
         made.append(opened(path))
@@ -87,7 +88,7 @@ def test_a_piece_that_can_not_be_opened_closes_the_others(whole: Path) -> None:
             session.run((), {})
 
 
-class Asked(Chain):
+class Asked(SessionChain):
     """At whose end somebody asks it to stop."""
 
     def run(
@@ -102,4 +103,4 @@ class Asked(Chain):
 def test_a_run_is_stopped_between_pieces(whole: Path) -> None:
     first, *others = (opened(path) for path in pieces_of(whole, 100))
     with pytest.raises(Stopped):
-        Chain([Asked([first]), *others]).run(NAMES, FEEDS, CancellationToken())
+        SessionChain([Asked([first]), *others]).run(NAMES, FEEDS, CancellationToken())

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from coldvoxd.core.features import log_mel
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model
-from coldvoxd.native.ort import open_session
+from coldvoxd.native.opening import open_session
 from coldvoxd.onnx_graph.positions import Computed, Positions, found_in, tables_of
 from tests.support.models.tiny_graphs import write_tiny_parakeet
 from tests.support.sound.speech import mini, samples

@@ -26,8 +26,8 @@ from coldvoxd.models import prepare_unit as preparation
 from coldvoxd.models import prepared_store as prepared
 from coldvoxd.models.prepare_unit import have_prepared
 from coldvoxd.models.prepared_store import RECORD, find_form, fingerprint, stored_forms
-from coldvoxd.native import ort
-from coldvoxd.native.ort import physical_cores
+from coldvoxd.native import opening, ort
+from coldvoxd.native.processor import physical_cores
 from coldvoxd.onnx_graph.external_data import packed_offsets
 from coldvoxd.onnx_graph.masks import Masks, found_in
 from coldvoxd.preparation import prepare as preparing
@@ -113,7 +113,7 @@ def test_an_encoder_whose_masks_hide_audio_keeps_them(files: ModelFiles) -> None
     onnx.save(graph, str(files.encoder))
     said: list[str] = []
     form = prepare(files, budget_bytes=PLENTY, tell=said.append)
-    assert [line for line in said if "hides something" in line]
+    assert [line for line in said if "masks part of audio" in line]
     assert form.masks
 
 
@@ -233,14 +233,14 @@ def test_a_form_that_cannot_be_opened_is_passed_over(
 def test_what_would_give_something_else_is_thrown_away(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if ONNX Runtime optimized wrongly: the int8 graph stands for it."""
     other = files.encoder.with_name("encoder-model.int8.onnx")
-    real = ort.write_prepared
+    real = opening.write_prepared
 
     def wrong(path: Path, target: Path, **options: object) -> None:
         given = {"content": None} if path == files.encoder else {}
         real(other if path == files.encoder else path, target, **(options | given))  # type: ignore[arg-type]
 
     monkeypatch.setattr(preparing, "write_prepared", wrong)
-    with pytest.raises(PrepareFault, match="would give something else"):
+    with pytest.raises(PrepareFault, match="would return different results"):
         prepare(files, budget_bytes=PLENTY)
     assert stored_forms() == ()
     assert find_form(files) is None
@@ -250,7 +250,7 @@ def test_packed_weights_that_would_lie_out_of_line_are_left_to_the_loading(
     files: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ONNX Runtime writes them one behind the other, and a kernel that reads them with aligned loads dies of a signal."""
-    monkeypatch.setattr(ort, "OUTSIDE_BYTES", 1024)
+    monkeypatch.setattr(opening, "OUTSIDE_BYTES", 1024)
     form = prepare(files, budget_bytes=PLENTY)
     joint = form.decoder[1]
     assert packed_offsets(joint) == []
@@ -315,14 +315,14 @@ def test_what_was_fastest_is_recorded_and_used(files: ModelFiles, monkeypatch: p
     form = prepare(files, budget_bytes=PLENTY)
     assert (form.threads, form.decoder_threads) == (2, 1)
     opened: list[int] = []
-    real = ort.session_options
+    real = opening.session_options
 
     def watched(threads: int = 0, **options: bool) -> object:
         opened.append(threads)
         return real(threads, **options)
 
-    monkeypatch.setattr(ort, "session_options", watched)
-    monkeypatch.setattr("coldvoxd.engines.parakeet.recognizer.physical_cores", lambda: 2)
+    monkeypatch.setattr(opening, "session_options", watched)
+    monkeypatch.setattr("coldvoxd.engines.parakeet.opening.physical_cores", lambda: 2)
     ParakeetRecognizer.open(files, prepared=form)
     assert opened == [2, 1, 1]
     opened.clear()

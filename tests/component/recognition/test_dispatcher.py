@@ -29,7 +29,7 @@ from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision,
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.gpu.health import Unwell, Verdict
 from coldvoxd.models import find_model
-from coldvoxd.native.ort import available_providers
+from coldvoxd.native.providers import available_providers
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine

@@ -23,7 +23,7 @@ from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
-from coldvoxd.native.ort import likely_accelerator
+from coldvoxd.native.providers import likely_accelerator
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.factory import find_backends

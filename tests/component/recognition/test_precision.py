@@ -1,4 +1,4 @@
-"""In which precision what runs: the backends that the settings ask for, with the shipped stand-in for an accelerator."""
+"""In which precision what runs: the ladder that the settings ask for, with the shipped stand-in for an accelerator."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from coldvoxd.golden.clip import hear
 from coldvoxd.models import find_model
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.precision_build import convert
-from coldvoxd.recognition.factory import find_backends, open_on_accelerator, virtual_accelerator
+from coldvoxd.recognition.factory import AcceleratorModel, find_backends, open_on_accelerator, virtual_accelerator
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER
 
@@ -80,16 +80,16 @@ async def test_a_precision_that_is_named_runs_everywhere(settings: ModelSettings
 
 def test_fp16_that_is_named_and_not_there_says_how_it_is_made(settings: ModelSettings) -> None:
     with pytest.raises(ModelInvalid, match=r"coldvoxctl model prepare .* --precision fp16"):
-        open_on_accelerator(replace(settings, precision="fp16"), "cuda")
+        open_on_accelerator(AcceleratorModel(replace(settings, precision="fp16")), "cuda")
 
 
 def test_fp32_on_a_full_card_is_not_begun(settings: ModelSettings) -> None:
     with pytest.raises(ProviderUnavailable, match="GiB are free") as refusal:
-        open_on_accelerator(settings, "cuda", lambda: 3 << 30)
+        open_on_accelerator(AcceleratorModel(settings), "cuda", lambda: 3 << 30)
     assert classify(str(refusal.value))[1] is Reason.GPU_OUT_OF_MEMORY
 
 
-def test_finding_the_backends_asks_how_much_of_the_card_is_free(settings: ModelSettings) -> None:
+def test_the_ladder_asks_how_much_of_the_card_is_free(settings: ModelSettings) -> None:
     wanted = find_backends(replace(settings, provider="cuda"), free_bytes=lambda: 3 << 30).accelerator
     assert wanted is not None
     with pytest.raises(ProviderUnavailable, match="GiB are free"):

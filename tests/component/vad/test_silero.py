@@ -14,7 +14,7 @@ from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
 from coldvoxd.native.call_thread import CallThread
-from coldvoxd.native.ort import physical_cores
+from coldvoxd.native.processor import physical_cores
 from coldvoxd.vad.silero import MODEL, SileroDetector
 from tests.support.sound.speech import samples
 
@@ -70,7 +70,7 @@ def test_a_changed_model_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelInvalid, match="SHA-256"):
         SileroDetector(model=model)
     model.unlink()
-    with pytest.raises(ModelInvalid, match="install coldvoxd again"):
+    with pytest.raises(ModelInvalid, match="reinstall coldvoxd"):
         SileroDetector(model=model)
 
 

@@ -1,0 +1,1 @@
+"""Desktop shortcuts for dictation: one module for each desktop, and the command that sets them up."""

@@ -1,0 +1,162 @@
+"""Opens ONNX Runtime sessions, and writes graphs as they run on this machine's CPU."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from coldvoxd.core.errors import ModelInvalid, ProviderUnavailable, ResourcesExhausted
+from coldvoxd.core.shortage import shortage
+from coldvoxd.native.ort import FAILURES, FATAL, VERSION, first_line, onnxruntime
+from coldvoxd.native.processor import physical_cores
+from coldvoxd.native.providers import CPU, CPU_PROVIDER, CUDA_PROVIDER, full_name, preload_cuda, remedy, short_name
+from coldvoxd.native.session import OrtSession, SessionChain
+
+OUTSIDE_BYTES = 65_536
+"""In a prepared graph, smaller weights stay in the graph itself: outside, they would misalign what follows."""
+LARGE_BYTES = 100_000_000
+"""In a run of a graph with weights of this size its threads wait for each other a thousand times, for microseconds: sleeping
+meanwhile costs a tenth of the run. The run also fills hundreds of megabytes, which are kept for the next one. A small graph's
+run ends before either counts, and other programs want the cores and the memory too."""
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+"""Where the weights of a graph lie that is opened from memory."""
+
+
+def session_options(
+    threads: int = 0, *, packed: bool = True, optimized: bool = False, spinning: bool = False
+) -> "onnxruntime.SessionOptions":
+    """Options of every session here; `threads` 0 means one for each physical core.
+
+    `packed` False leaves the graph and the layout of its weights as the file has them: weights in a file of their own are
+    mapped and not copied. `optimized` says that the graph is optimized already. `spinning` threads wait for each other
+    without sleeping while a run lasts.
+
+    Threads sleep between runs, and buffers come from the C library rather than from an arena, which would never return
+    them, because a dictation daemon is idle nearly always: see `coldvoxd.native.malloc`.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or physical_cores()
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = FATAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if optimized or not packed:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if not packed:
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    return options
+
+
+def open_session(
+    path: Path,
+    provider: str = CPU,
+    *,
+    threads: int = 0,
+    packed: bool = True,
+    provider_options: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+    prepared: bool = False,
+    weights: Path | None = None,
+) -> OrtSession:
+    """Open a graph on the provider asked for, and on no other.
+
+    `provider` is a short or a full name. `packed` False opens faster and in less memory, and runs slower: see
+    `session_options`. `content` is the graph where it differs from the file's, with the file's own weights beside it.
+    `prepared` says that `write_prepared` wrote the file: it needs no optimizing, and its packed weights are mapped.
+    `weights` is their file, where it is not named after the graph.
+
+    ONNX Runtime's own fallback is off: it would silently use another provider. Blocks, for seconds with a large model;
+    any thread. Raises ModelInvalid where the file can't be loaded, ResourcesExhausted where memory or threads are lacking
+    for that, and ProviderUnavailable where the session's first active provider is not `provider`.
+    """
+    asked = full_name(provider)
+    if asked == CUDA_PROVIDER:
+        preload_cuda()
+    if not path.is_file():
+        raise ModelInvalid(f"{path} is missing: download the model again")
+    large = _bytes(path, weights) >= LARGE_BYTES
+    # Spinning threads take a third of the time in which an unpacked graph is opened, and gain it nothing.
+    options = session_options(threads, packed=packed, optimized=prepared, spinning=large and packed)
+    if content is not None:
+        options.add_session_config_entry(_WEIGHTS_FOLDER, str(path.parent))
+    source = str(path) if content is None else content
+    try:
+        native = onnxruntime.InferenceSession(
+            source, options, providers=_providers(asked, provider_options), enable_fallback=False
+        )
+    except FAILURES as error:
+        raise _open_fault(path, asked, error) from error
+    opened = OrtSession(native, path, keeps_memory=large)
+    if opened.provider != asked:
+        raise ProviderUnavailable(
+            f"{path.name} was to run on {short_name(asked)}, but ONNX Runtime would run it on "
+            f"{short_name(opened.provider)}: {remedy(asked)}"
+        )
+    return opened
+
+
+def open_chain(paths: Sequence[Path], open_piece: Callable[[Path], OrtSession]) -> OrtSession:
+    """The pieces of a graph, opened in parallel, as one session. Raises what `open_piece` raises."""
+    if len(paths) == 1:
+        return open_piece(paths[0])
+    with ThreadPoolExecutor(physical_cores(), "opening") as pool:
+        opening = [pool.submit(open_piece, path) for path in paths]
+    failed = next((fault for fault in (each.exception() for each in opening) if fault is not None), None)
+    if failed is not None:
+        for each in opening:
+            if each.exception() is None:
+                each.result().close()
+        raise failed
+    return SessionChain([each.result() for each in opening])
+
+
+def write_prepared(
+    path: Path, target: Path, *, threads: int = 0, packed: bool = True, content: bytes | None = None
+) -> None:
+    """Write a graph as it runs on this CPU, optimized and its weights packed: `target` and a file of weights beside it.
+
+    `content` is the graph where it differs from the file's; `packed` False leaves the packing to each opening. Blocks for
+    as long as opening takes, and for the writing. Raises ModelInvalid, or OSError where the disk is full.
+    """
+    options = session_options(threads)
+    options.optimized_model_filepath = str(target)
+    for key, value in (
+        ("session.optimized_model_external_initializers_file_name", f"{target.name}.data"),
+        ("session.optimized_model_external_initializers_min_size_in_bytes", str(OUTSIDE_BYTES)),
+        ("session.save_external_prepacked_constant_initializers", str(int(packed))),
+    ):
+        options.add_session_config_entry(key, value)
+    if content is not None:
+        options.add_session_config_entry(_WEIGHTS_FOLDER, str(path.parent))
+    source = str(path) if content is None else content
+    try:
+        onnxruntime.InferenceSession(source, options, providers=[CPU_PROVIDER], enable_fallback=False)
+    except FAILURES as error:
+        raise ModelInvalid(f"{path} cannot be prepared by ONNX Runtime {VERSION} ({first_line(error)})") from error
+
+
+def _providers(asked: str, options: Mapping[str, str] | None) -> list[Any]:
+    """The provider with its options; beside an accelerator the CPU, which computes shapes for every accelerator."""
+    providers: list[Any] = [(asked, dict(options or {}))]
+    return providers if asked == CPU_PROVIDER else [*providers, CPU_PROVIDER]
+
+
+def _bytes(path: Path, weights: Path | None) -> int:
+    """Bytes of a graph and of its file of weights, which is named after it where no other is given."""
+    beside = weights or path.with_name(f"{path.name}.data")
+    return path.stat().st_size + (beside.stat().st_size if beside.is_file() else 0)
+
+
+def _open_fault(path: Path, provider: str, error: Exception) -> Exception:
+    """ONNX Runtime's failure to open a graph, in our terms."""
+    if provider != CPU_PROVIDER:
+        return ProviderUnavailable(
+            f"{path.name} cannot be opened on {short_name(provider)} ({first_line(error)}): {remedy(provider)}"
+        )
+    if lack := shortage(error):
+        return ResourcesExhausted(lack)
+    return ModelInvalid(
+        f"{path} is not a graph that ONNX Runtime {VERSION} can load ({first_line(error)}): download the model again"
+    )
