@@ -14,7 +14,7 @@ from typing import Any
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.service import BusService
-from coldvoxd.capture.policy import MicrophonePolicy
+from coldvoxd.capture.microphone_control import MicrophoneController
 from coldvoxd.capture.stream import CaptureCondition, CaptureState, CaptureStream
 from coldvoxd.core import channels, failover_notice
 from coldvoxd.core.errors import BusUnavailable
@@ -129,7 +129,7 @@ class Daemon:
         self._device = settings.microphone.device
         """Of the settings, as far as it is in force."""
         on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
-        self._microphone = MicrophonePolicy(
+        self._microphone = MicrophoneController(
             settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
         )
         if device := self._past.carried.get(DEVICE):

@@ -25,10 +25,6 @@ class SampleClock:
         self._behind_since_s: float | None = None
         self._behind_min_s = 0.0
 
-    @property
-    def anchored(self) -> bool:
-        return self._anchor_s is not None
-
     def sample_at(self, moment_s: float) -> int:
         """The count of the sample spoken at that monotonic time, before it has arrived too; 0 before all audio."""
         if self._anchor_s is None:

@@ -1,7 +1,6 @@
 """Capture: keeps the microphone open, and makes frames and gaps of what it delivers."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -10,12 +9,11 @@ from enum import StrEnum
 from typing import TypeVar
 
 from coldvoxd.capture.chunk_queue import ChunkQueue, Delivery
-from coldvoxd.capture.sample_clock import SampleClock
+from coldvoxd.capture.device import CaptureDevice
+from coldvoxd.capture.framing import ChunkFramer
 from coldvoxd.core.errors import CaptureFault
-from coldvoxd.core.framing import Reframer
-from coldvoxd.core.ports import Microphone, OpenedMicrophone
-from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
-from coldvoxd.native.call_thread import CallThread
+from coldvoxd.core.ports import Microphone
+from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, GapReason
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -23,18 +21,18 @@ T = TypeVar("T")
 INBOX_S = 10.0
 """Audio held for an event loop that does not turn."""
 GATHER_S = 0.768
-"""While nobody is in a hurry, audio is taken in such portions: waking for each frame costs more than scoring it."""
+"""Portions in which audio is taken while no session needs it: waking for each frame costs more than scoring it."""
 OVERDUE_S = 0.3
-"""Without a chunk for so long, the microphone is asked whether the stream has ended."""
+"""After this long without a chunk the microphone is asked whether its stream has ended."""
 STALLED_S = 1.0
-"""Without a chunk for so long, the stream counts as lost, whatever the microphone says."""
+"""After this long without a chunk the stream counts as lost, whatever the microphone answers."""
 FIRST_CHUNK_S = 4.0
 """The same for the first chunk: a sound server that was idle may take 2 s to begin."""
 CALL_PATIENCE_S = 1.5
-"""A device call that takes longer is told as hanging; it is waited for all the same."""
+"""A device call that takes longer is reported as hanging, and still waited for."""
 NO_ANSWER = "neither the sound server nor the microphone's driver answers; `coldvoxctl doctor` shows which part hangs"
 STEADY_S = 2.0
-"""A stream that delivered for so long is reopened at once after its loss; after less, with the back-off."""
+"""A stream that delivered for this long is reopened at once after its loss; one that did not, after the back-off."""
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 2.0
 PROMISED_FRAME_S = 2.0
@@ -45,7 +43,7 @@ class CaptureCondition(StrEnum):
     CLOSED = "closed"
     """By policy: not started, or stopped."""
     OPENING = "opening"
-    """For the first time, or anew since another microphone is wanted; nothing has been heard from it yet."""
+    """For the first time, or again because another microphone is wanted; no audio has arrived yet."""
     OPEN = "open"
     """Audio arrives."""
     LOST = "lost"
@@ -62,15 +60,10 @@ class CaptureState:
 
 
 class CaptureStream:
-    """Keeps a microphone open for ever, and says in order what it hears.
+    """Keeps a microphone open, reopens it after a loss, and publishes its audio in order.
 
     `on_item` receives Frames and Gaps, each starting where the one before ended; `on_state` each change of state;
-    `on_device` whether the device is open. All are called on the event loop, to which everything here belongs. The
-    sample count begins with the first audio and never goes back: time without a microphone counts by the monotonic
-    clock, as a Gap before the next frame.
-
-    All device calls go through one lane, since PortAudio's state belongs to the process: a call that hangs in a frozen
-    sound server is told and waited for, not replaced.
+    `on_device` whether the device is open. All are called on the event loop, to which everything here belongs.
     """
 
     def __init__(
@@ -81,25 +74,17 @@ class CaptureStream:
         inbox_s: float = INBOX_S,
         on_device: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._on_device = on_device
-        self._device_open = False
-        self._renewal = asyncio.Event()
-        self._microphone = microphone
-        self._next_microphone: Microphone | None = None
+        self._device = CaptureDevice(microphone, on_device)
+        self._framer = ChunkFramer()
         self._on_item = on_item
         self._on_state = on_state
         self._inbox_s = inbox_s
-        self._lane = CallThread("microphone")
-        self._clock = SampleClock()
-        self._reframer = Reframer()
-        self._task: asyncio.Task[None] | None = None
         self._inbox: ChunkQueue | None = None
-        self._opened = OpenedMicrophone(name="", latency_s=0.0)
+        self._task: asyncio.Task[None] | None = None
+        self._renewal = asyncio.Event()
         self._state = CaptureState(CaptureCondition.CLOSED)
         self._ending = False
         self._attentive = True
-        self._heard = False
         self._first_chunk_s: float | None = None
         self._last_frame_s = float("-inf")
         self._last_attempt_s = float("-inf")
@@ -110,72 +95,67 @@ class CaptureStream:
 
     @property
     def device_open(self) -> bool:
-        """Whether the device is open: from the end of its opening to the end of its closing, however long that hangs."""
-        return self._device_open
+        """From the end of the device's opening to the end of its closing, however long that hangs."""
+        return self._device.is_open
 
     @property
     def channels(self) -> int:
         """Of the microphone that is open, or was last."""
-        return self._opened.channels
-
-    @property
-    def next_sample(self) -> int:
-        """The count at which the next audio begins."""
-        return self._reframer.next_sample
+        return self._device.opened.channels
 
     def sample_at(self, monotonic_s: float) -> int:
-        """The count of the sample spoken at that moment, the device's latency considered; it may be still to come."""
-        return self._clock.sample_at(monotonic_s)
+        """The count of the sample spoken at that moment, which may be in the future. Considers the device's latency."""
+        return self._framer.sample_at(monotonic_s)
 
     def promise_kept(self, now_s: float) -> bool:
-        """Whether capture does what it can.
+        """Whether capture works or is being repaired, at `now_s` of the monotonic clock.
 
-        That is: a frame came within 2 s, or it is closed by policy, or an attempt to reopen was made and told within
-        5 s. A call that hangs keeps the promise once it was reported: the watchdog would restart the daemon without a
-        pause between two restarts, and Replacement, which reads `hanging_s`, has growing ones.
+        True where a frame came within 2 s, where it is closed by policy, and where an attempt to reopen ended and its
+        failure was published within 5 s. True too while a call hangs that was reported: the watchdog would restart the
+        daemon repeatedly without a pause, while `host.reexec`, which reads `hanging_s`, has growing pauses.
         """
         if self._state.condition is CaptureCondition.CLOSED:
             return True
         if now_s - self._last_frame_s <= PROMISED_FRAME_S or now_s - self._last_attempt_s <= PROMISED_ATTEMPT_S:
             return True
-        return self._lane.busy_since_s is not None and self._state.condition is CaptureCondition.LOST
+        return self._device.busy_since_s is not None and self._state.condition is CaptureCondition.LOST
 
     def hanging_s(self, now_s: float) -> float:
-        """For how many seconds the device call in hand has been running; 0 where there is none.
+        """Seconds for which the current device call has been running; 0 while none runs. `now_s` is loop time.
 
-        Its thread cannot be ended, and every later call waits behind it: only a new process opens the microphone again.
+        Its thread can't be ended, and later calls wait behind it: only a new process can open the microphone again.
         """
-        since_s = self._lane.busy_since_s
+        since_s = self._device.busy_since_s
         return now_s - since_s if since_s is not None else 0.0
 
     def attend(self, attentive: bool) -> None:
-        """Whether frames are wanted as they come, or in portions, which costs less."""
+        """Whether frames are published as they come, or in portions, which costs less."""
         self._attentive = attentive
         self.catch_up()
         self._pace()
 
     def catch_up(self) -> None:
-        """Tell at once what has been heard up to now."""
+        """Publish now what has arrived up to now."""
         if self._inbox is not None and self._first_chunk_s is not None:
             self._inbox.release()
 
     def start(self) -> None:
-        """Open the microphone and keep it open until `release` or `close`. Returns at once; harmless while it is open."""
+        """Open the microphone and keep it open until `release` or `close`. Returns at once; no effect while it is open."""
         if self._task is None and not self._ending:
-            self._task = self._loop.create_task(self._keep(), name="capture")
-            self._task.add_done_callback(_tell_of_failure)
+            self._task = asyncio.get_running_loop().create_task(self._keep(), name="capture")
+            self._task.add_done_callback(_log_failure)
 
     def use(self, microphone: Microphone) -> None:
-        """From now on this one: the open one is closed and this one opened. Returns at once."""
-        self._next_microphone = microphone
+        """Close the open microphone and open this one. Returns at once."""
+        self._device.use(microphone)
         self.renew()
 
     def renew(self) -> None:
-        """Open the microphone anew and now: another one is wanted, or one that was missed may be there."""
+        """Reopen the microphone now: another one is wanted, or a missing one may have returned."""
         self._renewal.set()
 
     async def release(self, timeout_s: float = 2.0) -> None:
-        """Close the microphone, by policy, until `start`; one that hangs is left to its lane after so long."""
+        """Close the microphone, by policy, until `start`. After `timeout_s` closing goes on in the background."""
         self.catch_up()
         task, self._task = self._task, None
         if task is None:
@@ -183,69 +163,66 @@ class CaptureStream:
         task.cancel()
         await asyncio.wait({task})
         if self._task is not None:
-            return  # wanted again meanwhile: opening closes what was open
-        self._silence()
-        self._tell(CaptureState(CaptureCondition.CLOSED))
-        closed = self._lane.submit(self._close_device)
-        _, hanging = await asyncio.wait({closed}, timeout=timeout_s)
-        if hanging:  # not cancelled: a call before it that hangs may open the device yet
+            return  # started again meanwhile: opening closes what was open
+        self._drop_inbox()
+        self._publish(CaptureState(CaptureCondition.CLOSED))
+        _, hanging = await asyncio.wait({self._device.close()}, timeout=timeout_s)
+        if hanging:  # not cancelled: a call before it that hangs may still open the device
             log.warning("microphone not closed within %.1f s: %s", timeout_s, NO_ANSWER)
 
     async def close(self, timeout_s: float = 2.0) -> None:
         """Release it for good."""
         self._ending = True
         await self.release(timeout_s)
-        self._lane.close()
+        self._device.end()
 
     async def _keep(self) -> None:
         backoff_s = 0.0
-        self._tell(CaptureState(CaptureCondition.OPENING))
+        self._publish(CaptureState(CaptureCondition.OPENING))
         while True:
             self._last_attempt_s = time.monotonic()
             self._renewal.clear()
-            if self._next_microphone is not None:
-                self._microphone, self._next_microphone = self._next_microphone, None
             try:
-                inbox = await self._open()
-                reason = await self._until_lost(inbox)
+                reason = await self._until_lost(await self._open())
             except CaptureFault as fault:
                 reason = str(fault)
+            self._drop_inbox()
             if not reason:
-                self._silence()
-                self._tell(CaptureState(CaptureCondition.OPENING))
-                await self._call(self._close_device)
+                self._publish(CaptureState(CaptureCondition.OPENING))
+                await self._call(self._device.close())
                 continue
             steady = self._first_chunk_s is not None and time.monotonic() - self._first_chunk_s > STEADY_S
             backoff_s = 0.0 if steady else min(LAST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * backoff_s))
-            self._silence()
-            self._tell(CaptureState(CaptureCondition.LOST, reason=reason))
-            await self._call(self._close_device)
+            self._publish(CaptureState(CaptureCondition.LOST, reason=reason))
+            await self._call(self._device.close())
             await self._pause(backoff_s)
 
     async def _open(self) -> ChunkQueue:
-        self._silence()
+        self._drop_inbox()
         self._first_chunk_s = None
+        self._framer.begin_stream()
         inbox = ChunkQueue(self._take, self._inbox_s)
         self._inbox = inbox
-        self._opened = await self._call(lambda: self._open_device(inbox))
+        await self._call(self._device.open(inbox.offer))
         inbox.release()
         return inbox
 
     async def _until_lost(self, inbox: ChunkQueue) -> str:
-        """Watch the open stream; returns the reason of its end, none where it is to be renewed."""
+        """Watch the open stream; returns the reason of its end, empty where it is to be renewed."""
         opened_s = time.monotonic()
+        name = self._device.opened.name
         while not await self._renewed(inbox.until_silent(OVERDUE_S, opened_s)):
             limit_s = FIRST_CHUNK_S if self._first_chunk_s is None else STALLED_S
             silent_s = time.monotonic() - max(opened_s, inbox.last_offer_s)
             if silent_s >= limit_s:
-                return f"the microphone “{self._opened.name}” delivers nothing: suspended, or the sound server hangs"
-            if not await self._call(self._microphone.is_delivering):
-                return f"the microphone “{self._opened.name}” is gone: unplugged, or the sound server has ended"
+                return f"the microphone “{name}” delivers nothing: suspended, or the sound server hangs"
+            if not await self._call(self._device.is_delivering()):
+                return f"the microphone “{name}” is gone: unplugged, or the sound server has ended"
             await self._pause(min(OVERDUE_S, limit_s - silent_s))
         return ""
 
     async def _renewed(self, event: Coroutine[None, None, None]) -> bool:
-        """Wait for the event, or until the microphone is to be renewed; whether it is."""
+        """Wait for the event, or until the microphone is to be renewed; returns whether it is."""
         waits = [asyncio.ensure_future(one) for one in (event, self._renewal.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -255,84 +232,53 @@ class CaptureStream:
         return self._renewal.is_set()
 
     async def _pause(self, seconds: float) -> None:
-        """Wait so long, or until the microphone is to be renewed."""
+        """Wait for `seconds`, or until the microphone is to be renewed."""
         await self._renewed(asyncio.sleep(seconds))
 
-    async def _call(self, call: Callable[[], T]) -> T:
-        """A device call on the lane, told when it hangs; the attempt counts as made when it has ended."""
-        future = self._lane.submit(call)
-        _, hanging = await asyncio.wait({future}, timeout=CALL_PATIENCE_S)
+    async def _call(self, call: "asyncio.Future[T]") -> T:
+        """Wait for a device call and publish when it hangs; the attempt counts as made when it has ended."""
+        _, hanging = await asyncio.wait({call}, timeout=CALL_PATIENCE_S)
         if hanging and self._state.condition is not CaptureCondition.LOST:
-            self._tell(CaptureState(CaptureCondition.LOST, reason=NO_ANSWER))
+            self._publish(CaptureState(CaptureCondition.LOST, reason=NO_ANSWER))
         try:
-            return await future
+            return await call
         finally:
             self._last_attempt_s = time.monotonic()
 
-    def _open_device(self, inbox: ChunkQueue) -> OpenedMicrophone:
-        """On the lane."""
-        opened = self._microphone.open(inbox.offer)
-        self._loop.call_soon_threadsafe(self._tell_device, True)
-        return opened
-
-    def _close_device(self) -> None:
-        """On the lane."""
-        self._microphone.close()
-        with contextlib.suppress(RuntimeError):  # the loop has closed: the process is on its way out
-            self._loop.call_soon_threadsafe(self._tell_device, False)
-
-    def _tell_device(self, is_open: bool) -> None:
-        if is_open != self._device_open:
-            self._device_open = is_open
-            self._on_device(is_open)
-
     def _pace(self) -> None:
-        """The first chunk of a stream is always taken as it comes: until then nobody knows that there is one."""
+        """The first chunk of a stream is always taken as it comes: only that shows that the stream works."""
         if self._inbox is not None:
             in_portions = self._first_chunk_s is not None and not self._attentive
             self._inbox.gather(round(GATHER_S * SAMPLE_RATE) if in_portions else 0)
 
-    def _silence(self) -> None:
-        """Whatever the stream still delivers is not ours any more."""
+    def _drop_inbox(self) -> None:
+        """Ignore whatever the stream still delivers."""
         if self._inbox is not None:
             self._inbox.close()
             self._inbox = None
 
     def _take(self, delivery: Delivery) -> None:
+        opened = self._device.opened
         if delivery.dropped_samples:
             log.warning("audio lost %.1f s: the daemon was too slow", delivery.dropped_samples / SAMPLE_RATE)
-            self._on_item(self._reframer.skip(delivery.dropped_samples, GapReason.OVERRUN))
+            self._on_item(self._framer.dropped(delivery.dropped_samples))
         for chunk in delivery.chunks:
-            self._take_chunk(chunk)
+            if self._state.condition is not CaptureCondition.OPEN or self._state.microphone != opened.name:
+                self._publish(CaptureState(CaptureCondition.OPEN, microphone=opened.name))
+            if self._first_chunk_s is None:
+                self._first_chunk_s = chunk.arrived_s
+                self._pace()
+            self._take_items(self._framer.take(chunk, opened.latency_s))
 
-    def _take_chunk(self, chunk: Chunk) -> None:
-        if self._state.condition is not CaptureCondition.OPEN or self._state.microphone != self._opened.name:
-            self._tell(CaptureState(CaptureCondition.OPEN, microphone=self._opened.name))
-        spoken_s = chunk.arrived_s - self._opened.latency_s
-        if self._first_chunk_s is None:
-            self._first_chunk_s = chunk.arrived_s
-            missing = self._clock.missing_at_reopening(
-                spoken_s - len(chunk.samples) / SAMPLE_RATE, self._reframer.next_sample
-            )
-            if self._heard:
-                self._on_item(self._reframer.skip(missing, GapReason.REOPENED))
-            self._heard = True
-            self._pace()
-        elif chunk.overflow:
-            log.warning("audio lost: the sound server overran")
-            missing = self._clock.behind(spoken_s, self._reframer.next_sample + len(chunk.samples))
-            self._on_item(self._reframer.skip(missing, GapReason.OVERRUN))
-        lost = self._clock.arrived(spoken_s, self._reframer.next_sample + len(chunk.samples))
-        if lost:
-            log.warning("audio lost %.1f s: the microphone skipped", lost / SAMPLE_RATE)
-            self._on_item(self._reframer.skip(lost, GapReason.STALLED))
-        frames = self._reframer.push(chunk.samples)
-        if frames:
+    def _take_items(self, items: list[Frame | Gap]) -> None:
+        if any(isinstance(item, Frame) for item in items):
             self._last_frame_s = time.monotonic()
-        for frame in frames:
-            self._on_item(frame)
+        for item in items:
+            if isinstance(item, Gap):
+                _log_gap(item)
+            self._on_item(item)
 
-    def _tell(self, state: CaptureState) -> None:
+    def _publish(self, state: CaptureState) -> None:
         if state == self._state:
             return
         before, self._state = self._state, state
@@ -350,7 +296,16 @@ class CaptureStream:
         self._on_state(state)
 
 
-def _tell_of_failure(task: asyncio.Task[None]) -> None:
-    """A keeper that died of a fault of ours breaks its promise, so the watchdog ends the process; this says why."""
+def _log_gap(gap: Gap) -> None:
+    """A reopened microphone has been logged as lost and as open."""
+    match gap.reason:
+        case GapReason.OVERRUN:
+            log.warning("audio lost: the sound server overran")
+        case GapReason.STALLED:
+            log.warning("audio lost %.1f s: the microphone skipped", gap.samples / SAMPLE_RATE)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """After an internal error nothing keeps the promise, so the watchdog ends the process; the log says why."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("capture has failed", exc_info=error)

@@ -23,7 +23,6 @@ class CallThread:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._busy_since_s: float | None = None
-        self._pending = 0
         threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     @property
@@ -31,15 +30,9 @@ class CallThread:
         """Loop time since which the call in hand runs, None where the lane is free."""
         return self._busy_since_s
 
-    @property
-    def pending(self) -> int:
-        """Calls submitted and not yet ended, the running one included."""
-        return self._pending
-
     def submit(self, call: Callable[[], T]) -> "asyncio.Future[T]":
         """Queue a call; its result or exception comes as the future's."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._pending += 1
         self._jobs.put((call, future))
         return future
 
@@ -66,7 +59,6 @@ class CallThread:
             self._loop.call_soon_threadsafe(self._settle, future, result, error)
 
     def _settle(self, future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
-        self._pending -= 1
         if future.cancelled():
             return
         if error is not None:

@@ -136,7 +136,7 @@ async def test_a_microphone_that_opens_after_its_release_is_closed_again(pulse: 
         await watch.keeper.release(timeout_s=0.2)
         assert watch.condition() is CaptureCondition.CLOSED
         pulse.thaw()
-        await eventually(lambda: not watch.keeper._lane.pending)
+        await watch.keeper._device._thread.submit(int)  # runs after the calls before it
         assert not watch.keeper.device_open
 
 

@@ -1,0 +1,82 @@
+"""The microphone's device calls, which block and may hang, on a thread of their own."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from coldvoxd.core.ports import Microphone, OpenedMicrophone
+from coldvoxd.core.values import Chunk
+from coldvoxd.native.call_thread import CallThread
+
+
+class CaptureDevice:
+    """A microphone whose calls run one after the other on one thread, since PortAudio's state belongs to the process.
+
+    A call that hangs in a frozen sound server can't be ended or replaced: later calls wait behind it. Event loop only.
+    `on_open` is called whenever `is_open` changes.
+    """
+
+    def __init__(self, microphone: Microphone, on_open: Callable[[bool], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = CallThread("microphone")
+        self._microphone = microphone
+        self._next: Microphone | None = None
+        self._on_open = on_open
+        self._is_open = False
+        self._opened = OpenedMicrophone(name="", latency_s=0.0)
+
+    @property
+    def is_open(self) -> bool:
+        """From the end of the opening to the end of the closing, however long that hangs."""
+        return self._is_open
+
+    @property
+    def opened(self) -> OpenedMicrophone:
+        """The microphone that is open, or was last."""
+        return self._opened
+
+    @property
+    def busy_since_s(self) -> float | None:
+        """Loop time since which a call has been running; None while none runs."""
+        return self._thread.busy_since_s
+
+    def use(self, microphone: Microphone) -> None:
+        """The next `open` opens this one."""
+        self._next = microphone
+
+    def open(self, deliver: Callable[[Chunk], None]) -> "asyncio.Future[OpenedMicrophone]":
+        """Start to deliver chunks, on any thread. The future raises CaptureFault."""
+        if self._next is not None:
+            self._microphone, self._next = self._next, None
+        return self._thread.submit(lambda: self._open(deliver))
+
+    def is_delivering(self) -> "asyncio.Future[bool]":
+        """Whether the stream is still running."""
+        return self._thread.submit(self._microphone.is_delivering)
+
+    def close(self) -> "asyncio.Future[None]":
+        """Close the microphone; no effect where none is open."""
+        return self._thread.submit(self._close)
+
+    def end(self) -> None:
+        """End the thread after the calls that were made before. Does not wait."""
+        self._thread.close()
+
+    def _open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        """On the thread."""
+        opened = self._microphone.open(deliver)
+        self._loop.call_soon_threadsafe(self._changed, opened)
+        return opened
+
+    def _close(self) -> None:
+        """On the thread."""
+        self._microphone.close()
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the process is ending
+            self._loop.call_soon_threadsafe(self._changed, None)
+
+    def _changed(self, opened: OpenedMicrophone | None) -> None:
+        if opened is not None:
+            self._opened = opened
+        if (opened is not None) != self._is_open:
+            self._is_open = opened is not None
+            self._on_open(self._is_open)

@@ -1,0 +1,61 @@
+"""Chunks of one stream after another become frames and gaps on one running sample count."""
+
+from collections.abc import Iterator
+
+from coldvoxd.capture.sample_clock import SampleClock
+from coldvoxd.core.framing import Reframer
+from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
+
+
+class ChunkFramer:
+    """Makes Frames and Gaps of what a microphone delivers, each starting where the one before ended.
+
+    The sample count begins with the first audio and never goes back: time without a microphone counts by the sample clock,
+    as a Gap before the next frame.
+    """
+
+    def __init__(self) -> None:
+        self._clock = SampleClock()
+        self._reframer = Reframer()
+        self._has_audio = False
+        self._is_new_stream = True
+
+    def sample_at(self, monotonic_s: float) -> int:
+        """The count of the sample spoken at that moment, which may be in the future."""
+        return self._clock.sample_at(monotonic_s)
+
+    def begin_stream(self) -> None:
+        """The next chunk is the first of a newly opened stream."""
+        self._is_new_stream = True
+
+    def dropped(self, samples: int) -> Gap:
+        """Account for audio that was delivered and thrown away before the next chunk."""
+        return self._reframer.skip(samples, GapReason.OVERRUN)
+
+    def take(self, chunk: Chunk, latency_s: float) -> list[Frame | Gap]:
+        """The gaps before the chunk and the frames that it completes; `latency_s` is the age of a sample when it arrives.
+
+        Raises ValueError where the number of channels changes within a stream.
+        """
+        spoken_s = chunk.arrived_s - latency_s
+        items: list[Frame | Gap] = [*self._gaps_before(chunk, spoken_s)]
+        lost = self._clock.arrived(spoken_s, self._end_sample(chunk))
+        if lost:
+            items.append(self._reframer.skip(lost, GapReason.STALLED))
+        items.extend(self._reframer.push(chunk.samples))
+        return items
+
+    def _gaps_before(self, chunk: Chunk, spoken_s: float) -> Iterator[Gap]:
+        """What the stream itself says is missing: it was opened only now, or the device overran."""
+        if self._is_new_stream:
+            began_s = spoken_s - len(chunk.samples) / SAMPLE_RATE
+            missing = self._clock.missing_at_reopening(began_s, self._reframer.next_sample)
+            if self._has_audio:
+                yield self._reframer.skip(missing, GapReason.REOPENED)
+            self._has_audio, self._is_new_stream = True, False
+        elif chunk.overflow:
+            missing = self._clock.behind(spoken_s, self._end_sample(chunk))
+            yield self._reframer.skip(missing, GapReason.OVERRUN)
+
+    def _end_sample(self, chunk: Chunk) -> int:
+        return self._reframer.next_sample + len(chunk.samples)

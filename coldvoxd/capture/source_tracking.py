@@ -1,0 +1,143 @@
+"""Which source of the sound server our stream should record, and when it must be reopened for that."""
+
+from dataclasses import dataclass
+
+from coldvoxd.core.errors import UnknownDevice
+from coldvoxd.core.microphone_rules import Policy, SoundView, Source, find, policy_in_force
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the stream needs so that it records the selected source."""
+
+    reopen: bool = False
+    """Now."""
+    reopen_on: str = ""
+    """On this source, unless the server moves the stream there by itself within a moment; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a new view of the sound server brought."""
+
+    found: bool = False
+    """The selected source, which was missing before, is there."""
+    moved: bool = False
+    """A person has moved our stream in a mixer."""
+
+
+class SourceTracker:
+    """Follows the sound server's sources, the selection among them, and where the server has put our stream."""
+
+    def __init__(self, selection: str) -> None:
+        self.selection = selection
+        """`default`, or a name of a source."""
+        self._view: SoundView | None = None
+        self._known: Source | None = None
+        """The selected source as it was last seen."""
+        self._moved_to = ""
+        """The source to which a person moved our stream in a mixer, until another is selected."""
+        self._pursued = ""
+        """The source for which the stream was reopened, until the stream records it."""
+        self._misfit = False
+        """The stream was moved to a source with other channels, and has to be reopened."""
+
+    @property
+    def view(self) -> SoundView | None:
+        """The sound server's sources; None while there is no server."""
+        return self._view
+
+    @property
+    def target(self) -> Source | None:
+        """The selected source; None where the server does not have it."""
+        if self._view is None:
+            return None
+        try:
+            return find(self._view, self.selection)
+        except UnknownDevice:
+            return None
+
+    @property
+    def missing(self) -> str:
+        """Why the selected source can't be recorded, a sentence for people; empty where it can or there is no server."""
+        if self._view is None:
+            return ""
+        try:
+            find(self._view, self.selection)
+        except UnknownDevice as fault:
+            return str(fault)
+        return ""
+
+    def policy(self, wanted: Policy, *, bluetooth_always: bool) -> Policy:
+        """The policy in force for the selected source.
+
+        While the server is away the source counts as it was last seen, so that a headset is not opened at the moment of
+        the server's return.
+        """
+        return policy_in_force(wanted, self._known, bluetooth_always=bluetooth_always)
+
+    def source(self, *, is_open: bool) -> Source | None:
+        """The source that is recorded while the device `is_open`, otherwise the one that would be.
+
+        A view may still show a stream that was closed since.
+        """
+        recorded = self._view.source(self._view.heard) if self._view is not None and is_open else None
+        return recorded or self.target
+
+    def select(self, name: str) -> None:
+        """Record this source from now on."""
+        self.selection = name
+        self._known, self._moved_to, self._pursued = self.target, "", ""
+
+    def update(self, view: SoundView | None) -> Change:
+        """Take over a view of the sound server; None where there is none."""
+        was_missing = self.target is None
+        before, self._view = self._view or SoundView(), view
+        self._known = self.target or self._known
+        if view is None:
+            return Change()
+        moved = self._note_move(before, view)
+        self._note_channels(before, view)
+        return Change(was_missing and self.target is not None, moved)
+
+    def next_step(self) -> Step:
+        """How to get the selected source recorded; nothing to do where a person has moved the stream."""
+        if self._view is None or not self._view.heard or self._view.heard == self._moved_to:
+            return Step()
+        target = self.target
+        if target is None:
+            return Step(reopen=True)  # it has gone, and the server has moved us to another: the opening reports that
+        if target.name == self._view.heard:
+            self._pursued = ""
+            return Step()
+        return Step(reopen_on=target.name if target.name != self._pursued else "")
+
+    def pursue(self, name: str) -> None:
+        """The stream is reopened on that source: once, since a server may refuse it."""
+        self._pursued = name
+
+    def take_misfit(self) -> bool:
+        """Whether the stream must be reopened for the source's channels; the reopening counts as done."""
+        misfit, self._misfit = self._misfit, False
+        return misfit
+
+    def _note_move(self, before: SoundView, now: SoundView) -> bool:
+        """A move that nothing else explains was made by a person in a mixer, and is kept as a selection is."""
+        if not now.heard or now.default != before.default:
+            self._moved_to = ""
+            return False
+        moved = bool(before.heard) and now.heard != before.heard and now.source(before.heard) is not None
+        if moved:
+            self._moved_to = now.heard
+        return moved
+
+    def _note_channels(self, before: SoundView, now: SoundView) -> None:
+        """A server that moves our stream remixes its channels: only a new stream has the source's own.
+
+        Not where a person has moved it: a new stream would be where the settings want it.
+        """
+        was, recorded = before.source(before.heard), now.source(now.heard)
+        if now.heard == self._moved_to:
+            self._misfit = False
+        elif was is not None and recorded is not None and was.positions != recorded.positions:
+            self._misfit = True

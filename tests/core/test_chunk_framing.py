@@ -1,0 +1,109 @@
+"""Chunks become frames and gaps without a seam; the framer is given moments, so no test waits."""
+
+import numpy as np
+import pytest
+
+from coldvoxd.capture.framing import ChunkFramer
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk, Frame, Gap, GapReason
+
+LATENCY_S = 0.02
+START_S = 5_000.0
+
+
+class Device:
+    """A device that delivers frame-sized chunks in time."""
+
+    def __init__(self) -> None:
+        self.framer = ChunkFramer()
+        self.now_s = START_S
+        self.items: list[Frame | Gap] = []
+
+    def deliver(self, seconds: float, samples: int = FRAME_SAMPLES, *, overflow: bool = False) -> "Device":
+        for _ in range(round(seconds * SAMPLE_RATE / samples)):
+            self.now_s += samples / SAMPLE_RATE
+            chunk = Chunk(np.zeros(samples, np.int16), self.now_s, overflow)
+            self.items += self.framer.take(chunk, LATENCY_S)
+        return self
+
+    def pause(self, seconds: float) -> "Device":
+        self.now_s += seconds
+        return self
+
+    @property
+    def gaps(self) -> list[Gap]:
+        return [item for item in self.items if isinstance(item, Gap)]
+
+    def assert_seamless(self) -> None:
+        expected = 0
+        for item in self.items:
+            assert item.start_sample == expected
+            expected += len(item.samples) if isinstance(item, Frame) else item.samples
+
+
+@pytest.mark.parametrize("samples", [160, 512, 700, 4096])
+def test_chunks_of_any_length_become_frames_without_a_gap(samples: int) -> None:
+    device = Device().deliver(3, samples)
+    assert device.gaps == []
+    assert len(device.items) == round(3 * SAMPLE_RATE / samples) * samples // FRAME_SAMPLES
+    device.assert_seamless()
+
+
+def test_a_moment_is_mapped_to_its_sample_with_the_latency_taken_off() -> None:
+    device = Device().deliver(2)
+    assert device.framer.sample_at(START_S + 1 - LATENCY_S) == pytest.approx(SAMPLE_RATE, abs=1)
+
+
+def test_the_first_stream_begins_at_sample_0_and_a_reopened_one_after_a_gap() -> None:
+    device = Device().deliver(2)
+    device.framer.begin_stream()
+    device.pause(7).deliver(1)
+    (gap,) = device.gaps
+    assert gap.reason is GapReason.REOPENED
+    assert gap.samples == pytest.approx(7 * SAMPLE_RATE, abs=2)
+    device.assert_seamless()
+
+
+def test_a_stream_without_audio_leaves_no_gap() -> None:
+    device = Device()
+    device.framer.begin_stream()
+    device.framer.begin_stream()
+    device.deliver(1)
+    assert device.gaps == []
+
+
+def test_audio_that_the_device_lost_is_a_gap_as_long_as_the_clock_says() -> None:
+    device = Device().deliver(2).pause(0.5).deliver(FRAME_SAMPLES / SAMPLE_RATE, overflow=True)
+    (gap,) = device.gaps
+    assert gap.reason is GapReason.OVERRUN
+    assert gap.samples == pytest.approx(0.5 * SAMPLE_RATE, abs=2)
+    device.assert_seamless()
+
+
+def test_audio_that_the_stream_skipped_silently_is_found_after_a_second() -> None:
+    device = Device().deliver(20).pause(0.8).deliver(0.9)
+    assert device.gaps == []
+    device.deliver(1)
+    (gap,) = device.gaps
+    assert gap.reason is GapReason.STALLED
+    assert gap.samples == pytest.approx(0.8 * SAMPLE_RATE, abs=2)
+    device.assert_seamless()
+
+
+def test_dropped_audio_counts_together_with_the_frame_that_it_interrupts() -> None:
+    device = Device().deliver(0.1, samples=100)
+    whole = len([item for item in device.items if isinstance(item, Frame)]) * FRAME_SAMPLES
+    gap = device.framer.dropped(1000)
+    assert gap == Gap(whole, 1600 - whole + 1000, GapReason.OVERRUN)
+
+
+def test_the_number_of_channels_may_change_with_a_new_stream_but_not_within_one() -> None:
+    framer = ChunkFramer()
+    framer.take(Chunk(np.zeros(100, np.int16), START_S), LATENCY_S)
+    stereo = Chunk(np.zeros((FRAME_SAMPLES, 2), np.int16), START_S + 1)
+    with pytest.raises(ValueError, match="channels in a frame"):
+        framer.take(stereo, LATENCY_S)
+    framer.begin_stream()
+    gap, frame = framer.take(stereo, LATENCY_S)
+    assert isinstance(gap, Gap)
+    assert isinstance(frame, Frame)
+    assert frame.channels is not None
