@@ -13,7 +13,7 @@ from coldvoxd.core.errors import ModelInvalid, ProviderFault
 from coldvoxd.core.golden_verdict import agrees, fair
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
-from coldvoxd.golden.verdict_cache import recorded, write_record
+from coldvoxd.golden.verdict_cache import recorded, write_verdict
 from coldvoxd.models.layout import model_files
 from coldvoxd.native.providers import CPU
 
@@ -74,5 +74,5 @@ def _record(files: ModelFiles, threads: int) -> str:
     if (known := recorded(files)) is not None:
         return known
     text = hear(files, threads)
-    write_record(files, text)
+    write_verdict(files, text)
     return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.models.json_file import write_json
 
 FILE = "coldvoxd-model.json"
 _BLOCK = 4 << 20
@@ -49,7 +50,7 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """At once or not at all."""
+    """Raises OSError."""
     content = {
         "repository": manifest.repository,
         "revision": manifest.revision,
@@ -58,9 +59,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
             for name, identity in sorted(manifest.files.items())
         },
     }
-    new = directory / f"{FILE}.new"
-    new.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    new.replace(directory / FILE)
+    write_json(directory / FILE, content)
 
 
 def identify(path: Path, on_read: Callable[[int], None] = lambda _: None) -> FileIdentity:

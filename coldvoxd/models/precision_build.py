@@ -17,7 +17,14 @@ from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import bundled_directory, cache_directory
 from coldvoxd.models.file_names import DECODER_JOINT, ENCODER, graph_name
 from coldvoxd.models.manifest import identify
-from coldvoxd.models.precision_store import SourceFile, companions, files_of, find_converted, read_record, write_record
+from coldvoxd.models.precision_store import (
+    SourceFile,
+    companions,
+    files_of,
+    find_converted,
+    read_provenance,
+    write_provenance,
+)
 from coldvoxd.native.ort import VERSION
 from coldvoxd.onnx_graph.external_data import external_files
 
@@ -80,7 +87,7 @@ def _is_own(source: ModelFiles) -> bool:
 
 def _made_of(there: ModelFiles, source: ModelFiles) -> bool:
     """Whether these very files were made of the source, and not placed by hand or fetched."""
-    made_of = read_record(there.directory, there.precision)
+    made_of = read_provenance(there.directory, there.precision)
     return made_of is None or {Path(one.path) for one in made_of} == {path.resolve() for path in files_of(source)}
 
 
@@ -135,7 +142,7 @@ def _put_in_place(made: ModelFiles, source: ModelFiles, directory: Path, sources
         for path in reversed(files_of(made)):
             path.chmod(0o644)
             if path == made.encoder:
-                write_record(directory, made.precision, sources, f"onnxruntime {VERSION}")
+                write_provenance(directory, made.precision, sources, f"onnxruntime {VERSION}")
             path.replace(directory / path.name)
     except OSError as fault:
         raise ConversionFault(f"The converted files can't be put into {directory}: {fault.strerror}.") from fault

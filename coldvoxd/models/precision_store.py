@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import find_model
 from coldvoxd.models.file_names import CONFIGURATION, VOCABULARY
+from coldvoxd.models.json_file import write_json
 from coldvoxd.onnx_graph.external_data import external_files
 
 
@@ -32,24 +33,21 @@ class SourceFile:
         return (found.st_size, found.st_mtime_ns) == (self.size, self.changed_ns)
 
 
-def record_path(directory: Path, precision: Precision) -> Path:
-    """Beside the files that were made."""
+def provenance_path(directory: Path, precision: Precision) -> Path:
+    """The file that says of what a precision was made, beside the files that were made."""
     return directory / f"coldvoxd-{precision}.json"
 
 
-def write_record(directory: Path, precision: Precision, sources: Iterable[SourceFile], converter: str) -> None:
-    """At once or not at all. Raises OSError."""
-    told = [{"path": one.path, "size": one.size, "changed_ns": one.changed_ns, "sha256": one.sha256} for one in sources]
-    path = record_path(directory, precision)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps({"converter": converter, "sources": told}, indent=2) + "\n", "utf-8")
-    new.replace(path)
+def write_provenance(directory: Path, precision: Precision, sources: Iterable[SourceFile], converter: str) -> None:
+    """Raises OSError."""
+    entries = [asdict(source) for source in sources]
+    write_json(provenance_path(directory, precision), {"converter": converter, "sources": entries})
 
 
-def read_record(directory: Path, precision: Precision) -> tuple[SourceFile, ...] | None:
-    """Of what it was made; None where it was not made here, or that can't be read."""
+def read_provenance(directory: Path, precision: Precision) -> tuple[SourceFile, ...] | None:
+    """The files of which it was made; None where it was not made here, or the record can't be read."""
     try:
-        content = json.loads(record_path(directory, precision).read_text("utf-8"))
+        content = json.loads(provenance_path(directory, precision).read_text("utf-8"))
         return tuple(_source(entry) for entry in content["sources"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -61,8 +59,8 @@ def find_converted(name_or_path: str, precision: Precision) -> ModelFiles | None
         files = find_model(name_or_path, precision)
     except (ModelMissing, ModelInvalid):
         return None
-    sources = read_record(files.directory, precision)
-    if sources is None and record_path(files.directory, precision).exists():
+    sources = read_provenance(files.directory, precision)
+    if sources is None and provenance_path(files.directory, precision).exists():
         return None
     return files if all(source.is_same() for source in sources or ()) else None
 

@@ -104,7 +104,7 @@ def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
     return form if whole else None
 
 
-def write_record(partial: Path, files: ModelFiles, form: PreparedForm, provider: str = CPU) -> None:
+def complete_form(partial: Path, files: ModelFiles, form: PreparedForm, provider: str = CPU) -> None:
     """Complete a form that is being made in `partial`, and have all of it on the disk. Raises OSError."""
     written = [path for path in partial.iterdir() if path.is_file()]
     for path in written:

@@ -22,6 +22,7 @@ from coldvoxd.models.lock import alone
 from coldvoxd.models.prepared_store import (
     WORTH_BYTES,
     StoredForm,
+    complete_form,
     find_form,
     form_path,
     forms_directory,
@@ -29,7 +30,6 @@ from coldvoxd.models.prepared_store import (
     remove_unfit,
     source_bytes,
     stored_forms,
-    write_record,
 )
 from coldvoxd.native.opening import open_session, write_prepared
 from coldvoxd.onnx_graph.decoder_split import cut
@@ -117,7 +117,7 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
         else:
             tell("trying how many threads are fastest")
             encoder_threads, decoder_threads = fastest_threads(files, form, tell)
-        write_record(partial, files, replace(form, threads=encoder_threads, decoder_threads=decoder_threads))
+        complete_form(partial, files, replace(form, threads=encoder_threads, decoder_threads=decoder_threads))
         partial.rename(directory)
     found = find_form(files)
     if found is None:
@@ -189,8 +189,7 @@ def _ids(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
 
 def _given(files: ModelFiles, form: PreparedForm | None, threads: int, *, masks: bool = True) -> _Given:
     """Of all of the clip, and of as much as fills its frames: an empty column more makes a frame more of that."""
-    recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form)
-    recognizer.masks = recognizer.masks and masks
+    recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form, masks=None if masks else False)
     try:
         features = log_mel(clip(), recognizer.features_size)
         filling = features.shape[1] // FRAME_COLUMNS * FRAME_COLUMNS

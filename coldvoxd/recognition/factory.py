@@ -1,31 +1,30 @@
-"""The recognizers that the settings ask for and this machine has: which there are, and how each is opened."""
+"""The recognizers that the settings ask for and this machine has, and how each is opened."""
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ProviderUnavailable, ResourcesExhausted
+from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ProviderUnavailable, ResourcesExhausted
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.shortage import shortage
-from coldvoxd.core.values import AUTO_PRECISION, EngineStatus, ModelFiles, Precision
+from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet import padding
 from coldvoxd.engines.parakeet.cuda_options import room_wanted
+from coldvoxd.engines.parakeet.opening import ResolvedModel, Wrap
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
 from coldvoxd.golden.clip import believed, clip
-from coldvoxd.golden.verdict_cache import recorded, truths
 from coldvoxd.models import find_model
 from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened
-from coldvoxd.models.precision_store import find_converted
-from coldvoxd.models.prepared_store import find_form
 from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerator, short_name
 from coldvoxd.native.session import OrtSession
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
+from coldvoxd.recognition.model_resolver import resolve_files, resolve_on_accelerator, resolve_on_cpu
 from coldvoxd.recognition.worker import hush
 from coldvoxd.virtual.accelerator import VirtualAccelerator
 
@@ -33,11 +32,26 @@ log = logging.getLogger(__name__)
 
 VIRTUAL = "virtual:"
 
-Wrap = Callable[[OrtSession], OrtSession]
-
 
 def as_it_is(session: OrtSession) -> OrtSession:
     return session
+
+
+class AcceleratorModel:
+    """The model on an accelerator, resolved at each opening, and with what it was resolved to. Any thread."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self.settings = settings
+        self._model: ResolvedModel | None = None
+
+    def resolve(self) -> ResolvedModel:
+        """The model for an opening that begins now. Raises ModelMissing or ModelInvalid."""
+        self._model = resolve_on_accelerator(self.settings)
+        return self._model
+
+    def truths(self) -> tuple[str, ...]:
+        """Accepted texts of the golden clip for the weights that were opened last."""
+        return self._model.truths if self._model is not None else ()
 
 
 def ladder(
@@ -57,55 +71,55 @@ def ladder(
         return Backends(lambda: open_staged(settings, precision))
     standing_by = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
     readiness = Readiness(settings.standby)
-    golden = Golden(clip(), lambda: _truths(settings))
 
     def mapped() -> Recognizer:
         return open_on_cpu(settings, standing_by, packed=False)
 
     if name.startswith(VIRTUAL):
-        stand_in = virtual_accelerator(settings)
+        stand_in, model = _virtual(settings)
+        golden = Golden(clip(), model.truths)
         return Backends(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
+    model = AcceleratorModel(settings)
     return Backends(
         lambda: open_staged(settings, standing_by),
-        lambda: open_on_accelerator(settings, name, free_bytes),
+        lambda: open_on_accelerator(model, name, free_bytes),
         name,
-        golden,
+        Golden(clip(), model.truths),
         readiness,
         mapped,
         padding.SECONDS,
     )
 
 
-@cache
 def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
     """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
+    return _virtual(settings)[0]
+
+
+@cache
+def _virtual(settings: ModelSettings) -> tuple[VirtualAccelerator, AcceleratorModel]:
     wanted = settings.precision if settings.standby_precision == SAME else settings.standby_precision
     standing_by = Precision.on_cpu(wanted)
-    return VirtualAccelerator(
+    model = AcceleratorModel(settings)
+    stand_in = VirtualAccelerator(
         Path(settings.provider.removeprefix(VIRTUAL)),
-        lambda wrap: ParakeetRecognizer.open(files_on_accelerator(settings), CPU, settings.threads, wrap=wrap),
+        lambda wrap: ParakeetRecognizer.open(model.resolve().files, CPU, settings.threads, wrap=wrap),
         lambda wrap: open_on_cpu(settings, standing_by, wrap=wrap),
     )
+    return stand_in, model
 
 
 def open_on_accelerator(
-    settings: ModelSettings, provider: str, free_bytes: Callable[[], int | None] = lambda: None
+    model: AcceleratorModel, provider: str, free_bytes: Callable[[], int | None] = lambda: None
 ) -> Recognizer:
-    """Find and load the model. `free_bytes` says how much of the accelerator is free, None where nobody can tell.
+    """Find and load the model. `free_bytes` returns the accelerator's free memory, None where it is unknown.
 
     Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable.
     """
-    files = files_on_accelerator(settings)
+    files = model.resolve().files
     if short_name(provider) == CUDA and (reason := room_wanted(files.precision, free_bytes())):
         raise ProviderUnavailable(reason)
-    return ParakeetRecognizer.open(files, provider, settings.threads)
-
-
-def files_on_accelerator(settings: ModelSettings) -> ModelFiles:
-    """In the precision of the settings; where they leave it open in fp16, if that is there, otherwise in fp32."""
-    if settings.precision != AUTO_PRECISION:
-        return find_model(settings.name, Precision(settings.precision))
-    return find_converted(settings.name, Precision.FP16) or find_model(settings.name, Precision.FP32)
+    return ParakeetRecognizer.open(files, provider, model.settings.threads)
 
 
 @contextmanager
@@ -129,76 +143,68 @@ def open_on_cpu(
 ) -> Recognizer:
     """The model on the CPU in this precision, or else in the settings' or fp32.
 
-    There is no next rung, so a precision that the golden clip speaks against is left only where there is another. Blocks
-    for seconds; raises ModelMissing, ModelInvalid or ResourcesExhausted.
+    A precision that fails on the golden clip is replaced by fp32 where the model has it: there is no other recognizer to
+    fall back on. Blocks for seconds; raises ModelMissing, ModelInvalid or ResourcesExhausted.
     """
-    files = _files(settings.name, (precision, Precision.on_cpu(settings.precision)))
-    recognizer = _opened(files, settings, packed=packed, wrap=wrap)
-    if files.precision is Precision.FP32 or believed(recognizer, truths(files)):
-        return recognizer
-    try:
-        in_fp32 = find_model(settings.name, Precision.FP32)
-    except ModelInvalid:
-        log.warning("%s hears too little of the golden clip in %s", settings.name, files.precision)
-        return recognizer
-    log.warning("%s hears too little of the golden clip in %s; fp32 takes its place", settings.name, files.precision)
-    recognizer.close()
-    return _opened(in_fp32, settings, packed=packed, wrap=wrap)
+    return _open_judged(resolve_on_cpu(settings, precision), settings, packed=packed, wrap=wrap)
 
 
 @_faults_explained()
 def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
     """As `open_on_cpu`; where the model is prepared it serves within moments, slower at first.
 
-    In a precision other than fp32 only where the golden clip is known to speak for it.
+    In a precision other than fp32 only where the golden clip is on record for it.
     """
-    files = _files(settings.name, (precision, Precision.on_cpu(settings.precision)))
-    judged = files.precision is Precision.FP32 or recorded(files) in truths(files)
-    if not judged or find_form(files) is None:
-        return open_on_cpu(settings, precision)
+    model = resolve_on_cpu(settings, precision)
+    if not model.is_trusted or model.form is None:
+        return _open_judged(model, settings)
 
+    @_faults_explained()
     def open_packed() -> Recognizer:
-        recognizer = open_on_cpu(settings, precision)
+        recognizer = _open_judged(model, settings)
         recognizer.recognize(hush())
         return recognizer
 
-    return StagedRecognizer(_opened(files, settings, packed=False), open_packed)
+    return StagedRecognizer(_open(model, settings, packed=False), open_packed)
 
 
-def _opened(files: ModelFiles, settings: ModelSettings, *, packed: bool, wrap: Wrap = as_it_is) -> ParakeetRecognizer:
-    """On the CPU, from the model's prepared form where there is one that can be opened."""
-    form = find_form(files)
+def _open_judged(
+    model: ResolvedModel, settings: ModelSettings, *, packed: bool = True, wrap: Wrap = as_it_is
+) -> Recognizer:
+    """On the CPU, and in fp32 where the golden clip shows that the model's precision recognizes too little."""
+    name, precision = settings.name, model.files.precision
+    recognizer = _open(model, settings, packed=packed, wrap=wrap)
+    if precision is Precision.FP32 or believed(recognizer, model.truths):
+        return recognizer
+    try:
+        in_fp32 = resolve_files(find_model(name, Precision.FP32))
+    except ModelInvalid:
+        log.warning("%s hears too little of the golden clip in %s", name, precision)
+        return recognizer
+    log.warning("%s hears too little of the golden clip in %s; fp32 takes its place", name, precision)
+    recognizer.close()
+    return _open(in_fp32, settings, packed=packed, wrap=wrap)
+
+
+def _open(model: ResolvedModel, settings: ModelSettings, *, packed: bool, wrap: Wrap = as_it_is) -> ParakeetRecognizer:
+    """On the CPU, from the model's prepared form where it has one that can be opened."""
+    files, form = model.files, model.form
     if form is not None:
         try:
             recognizer = ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, prepared=form, wrap=wrap)
-            log.debug("%s is mapped from %s", files.name, form.directory)
-            return recognizer  # noqa: TRY300 - what else could go wrong is told alike
         except ModelInvalid as fault:
             log.warning("the prepared form of %s can't be used, its own files are: %s", files.name, fault)
+        else:
+            log.debug("%s is mapped from %s", files.name, form.directory)
+            return recognizer
     return ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, wrap=wrap)
 
 
 def engine_at_start(settings: ModelSettings) -> EngineStatus:
-    """What is known of the engine before anything is loaded."""
+    """The engine's status before anything is loaded."""
     return EngineStatus(
         model=shortened(settings.name),
         precision=Precision.on_cpu(settings.precision),
         available_providers=available_providers(),
         loading=True,
     )
-
-
-def _truths(settings: ModelSettings) -> tuple[str, ...]:
-    try:
-        return truths(files_on_accelerator(settings))
-    except (ModelMissing, ModelInvalid):  # gone since it was loaded
-        return ()
-
-
-def _files(name: str, precisions: tuple[Precision, ...]) -> ModelFiles:
-    """The model's in the first precision that it has."""
-    *wishes, last = precisions
-    for wish in wishes:
-        with suppress(ModelInvalid):
-            return find_model(name, wish)
-    return find_model(name, last)

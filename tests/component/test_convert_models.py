@@ -17,7 +17,7 @@ from coldvoxd.models.directories import bundled_directory, cache_directory
 from coldvoxd.models.fp16 import write_half
 from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.precision_build import _check_disk, _check_memory, convert, target_directory
-from coldvoxd.models.precision_store import find_converted, record_path
+from coldvoxd.models.precision_store import find_converted, provenance_path
 from coldvoxd.native.opening import open_session
 from tests.support.environment import environment
 from tests.support.speech import variations
@@ -73,7 +73,7 @@ def test_what_is_current_is_not_made_again_and_what_is_not_is(model: ModelFiles)
         convert(model, Precision.FP16, refuse)
     assert convert(model, Precision.FP16, hear) == made
     assert find_converted(str(model.directory), Precision.FP16) == made
-    record_path(model.directory, Precision.FP16).write_text("{")
+    provenance_path(model.directory, Precision.FP16).write_text("{")
     assert find_converted(str(model.directory), Precision.FP16) is None
 
 

@@ -13,7 +13,7 @@ from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EngineStatus, ModelFiles, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden import clip as golden
-from coldvoxd.golden.verdict_cache import record_path, recorded, truths, write_record
+from coldvoxd.golden.verdict_cache import recorded, verdict, verdict_path, write_verdict
 from coldvoxd.models import find_model
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.supervisor import Supervisor
@@ -50,11 +50,11 @@ def test_what_the_cpu_said_is_recorded_and_found_again(model: Path) -> None:
     assert recorded(files(model)) is None
     assert golden.record(files(model)) == TRUTH
     assert recorded(files(model)) == TRUTH
-    assert truths(files(model)) == (TRUTH,)
+    assert verdict(files(model)).truths == (TRUTH,)
 
 
 def test_what_is_on_record_is_not_asked_again(model: Path) -> None:
-    write_record(files(model), "Something else.")
+    write_verdict(files(model), "Something else.")
     assert golden.record(files(model)) == "Something else."
 
 
@@ -71,7 +71,7 @@ def test_weights_in_a_file_of_their_own_count_too(model: Path) -> None:
     """Pins that exchanging the 2.4 GB beside the published encoder makes another model of it."""
     encoder, weights = model / "encoder-model.onnx", model / "encoder-model.onnx.data"
     onnx.save(onnx.load(encoder), encoder, save_as_external_data=True, location=weights.name)
-    write_record(files(model), TRUTH)
+    write_verdict(files(model), TRUTH)
     assert recorded(files(model)) == TRUTH
     os.utime(weights, ns=(1, 1))
     assert recorded(files(model)) is None
@@ -80,28 +80,28 @@ def test_weights_in_a_file_of_their_own_count_too(model: Path) -> None:
 def test_int8_is_judged_by_what_fp32_says(model: Path) -> None:
     assert golden.record(files(model, Precision.INT8)) == TRUTH
     assert recorded(files(model)) == TRUTH, "both were asked"
-    write_record(files(model, Precision.INT8), "Hello Hannah, send the message to Peter.")
-    assert truths(files(model, Precision.INT8)) == (TRUTH, "Hello Hannah, send the message to Peter.")
-    assert truths(files(model)) == (TRUTH,), "the difference is int8's own"
+    write_verdict(files(model, Precision.INT8), "Hello Hannah, send the message to Peter.")
+    assert verdict(files(model, Precision.INT8)).truths == (TRUTH, "Hello Hannah, send the message to Peter.")
+    assert verdict(files(model)).truths == (TRUTH,), "the difference is int8's own"
 
 
 @pytest.mark.parametrize("own", ["", "Nothing of the kind."])
 def test_int8_weights_that_hear_something_else_on_the_cpu_are_believed_nowhere(model: Path, own: str) -> None:
-    write_record(files(model), TRUTH)
-    write_record(files(model, Precision.INT8), own)
-    assert truths(files(model, Precision.INT8)) == (TRUTH,)
+    write_verdict(files(model), TRUTH)
+    write_verdict(files(model, Precision.INT8), own)
+    assert verdict(files(model, Precision.INT8)).truths == (TRUTH,)
 
 
 def test_int8_alone_is_its_own_truth(model: Path) -> None:
     (model / "encoder-model.onnx").unlink()
     assert golden.record(files(model, Precision.INT8)) == TRUTH
-    assert truths(files(model, Precision.INT8)) == (TRUTH,)
+    assert verdict(files(model, Precision.INT8)).truths == (TRUTH,)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"text"', b"\xff"])
 def test_a_damaged_record_is_none(model: Path, content: bytes) -> None:
     golden.record(files(model))
-    record_path(files(model)).write_bytes(content)
+    verdict_path(files(model)).write_bytes(content)
     assert recorded(files(model)) is None
     assert golden.record(files(model)) == TRUTH
 
@@ -109,11 +109,11 @@ def test_a_damaged_record_is_none(model: Path, content: bytes) -> None:
 def test_records_of_models_that_are_gone_go(model: Path, tmp_path: Path, cache: Path) -> None:
     other = shutil.copytree(model, tmp_path / "other")
     golden.record(files(model))
-    stale = record_path(files(model))
+    stale = verdict_path(files(model))
     shutil.rmtree(model)
     golden.record(files(other))
     assert not stale.exists()
-    assert list((cache / "coldvoxd/golden").iterdir()) == [record_path(files(other))]
+    assert list((cache / "coldvoxd/golden").iterdir()) == [verdict_path(files(other))]
 
 
 @asynccontextmanager

@@ -16,12 +16,13 @@ from tests.support.speech import variations
 
 def test_padding_changes_no_token() -> None:
     """On every fourth of the 216 clips."""
-    recognizer = ParakeetRecognizer.open(find_model("mini", Precision.FP32), threads=1)
+    files = find_model("mini", Precision.FP32)
+    recognizer = ParakeetRecognizer.open(files, threads=1)
     assert not recognizer.pads, "the CPU has no use for it"
+    padding = ParakeetRecognizer.open(files, threads=1, pads=True)
     clips = [wave for _, wave in variations()][::4]
     plain = [recognizer.recognize_samples(clip).tokens for clip in clips]
-    recognizer.pads = True
-    padded = [recognizer.recognize_samples(clip).tokens for clip in clips]
+    padded = [padding.recognize_samples(clip).tokens for clip in clips]
     ids = [[(token.id, token.encoder_frame, token.duration_frames) for token in tokens] for tokens in plain]
     assert [[(token.id, token.encoder_frame, token.duration_frames) for token in tokens] for tokens in padded] == ids
 

@@ -20,7 +20,7 @@ from coldvoxd.golden.clip import hear
 from coldvoxd.models import find_model
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.precision_build import convert
-from coldvoxd.recognition.factory import ladder, open_on_accelerator, virtual_accelerator
+from coldvoxd.recognition.factory import AcceleratorModel, ladder, open_on_accelerator, virtual_accelerator
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.virtual.accelerator import PROVIDER
 
@@ -79,12 +79,12 @@ async def test_a_precision_that_is_named_runs_everywhere(settings: ModelSettings
 
 def test_fp16_that_is_named_and_not_there_says_how_it_is_made(settings: ModelSettings) -> None:
     with pytest.raises(ModelInvalid, match=r"coldvoxctl model prepare .* --precision fp16"):
-        open_on_accelerator(replace(settings, precision="fp16"), "cuda")
+        open_on_accelerator(AcceleratorModel(replace(settings, precision="fp16")), "cuda")
 
 
 def test_fp32_on_a_full_card_is_not_begun(settings: ModelSettings) -> None:
     with pytest.raises(ProviderUnavailable, match="GiB are free") as refusal:
-        open_on_accelerator(settings, "cuda", lambda: 3 << 30)
+        open_on_accelerator(AcceleratorModel(settings), "cuda", lambda: 3 << 30)
     assert classify(str(refusal.value))[1] is Reason.GPU_OUT_OF_MEMORY
 
 

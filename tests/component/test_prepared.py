@@ -322,7 +322,7 @@ def test_what_was_fastest_is_recorded_and_used(files: ModelFiles, monkeypatch: p
         return real(threads, **options)
 
     monkeypatch.setattr(opening, "session_options", watched)
-    monkeypatch.setattr("coldvoxd.engines.parakeet.recognizer.physical_cores", lambda: 2)
+    monkeypatch.setattr("coldvoxd.engines.parakeet.opening.physical_cores", lambda: 2)
     ParakeetRecognizer.open(files, prepared=form)
     assert opened == [2, 1, 1]
     opened.clear()

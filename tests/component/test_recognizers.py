@@ -8,7 +8,7 @@ import pytest
 
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
-from coldvoxd.golden.verdict_cache import write_record
+from coldvoxd.golden.verdict_cache import write_verdict
 from coldvoxd.models import find_model
 from coldvoxd.recognition.factory import ladder
 from coldvoxd.recognition.supervisor import Supervisor
@@ -39,7 +39,7 @@ def test_it_stands_by_in_the_precision_that_there_is(settings: ModelSettings) ->
 def test_a_precision_that_hears_too_little_of_the_golden_clip_is_left_for_fp32(
     settings: ModelSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_record(find_model(settings.name, Precision.FP32), "Hello Hannah, send the messages to Paul.")
+    write_verdict(find_model(settings.name, Precision.FP32), "Hello Hannah, send the messages to Paul.")
     assert ladder(settings).cpu().precision is Precision.FP32
     assert "hears too little of the golden clip in int8; fp32 takes its place" in caplog.text
 
@@ -47,7 +47,7 @@ def test_a_precision_that_hears_too_little_of_the_golden_clip_is_left_for_fp32(
 def test_where_there_is_no_other_precision_it_is_used_and_that_told(
     settings: ModelSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_record(find_model(settings.name, Precision.INT8), "Hello Hannah, send the messages to Paul.")
+    write_verdict(find_model(settings.name, Precision.INT8), "Hello Hannah, send the messages to Paul.")
     (Path(settings.name) / "encoder-model.onnx").unlink()
     cpu_only = ModelSettings(name=settings.name, precision="int8", provider="cpu")
     assert ladder(cpu_only).cpu().precision is Precision.INT8

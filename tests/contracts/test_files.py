@@ -68,7 +68,7 @@ def test_the_manifest_of_a_fetched_model_is_read(frozen: Frozen, tmp_path: Path)
 
 def test_the_record_of_a_converted_model_is_read(frozen: Frozen, tmp_path: Path) -> None:
     written = _copied(frozen, "coldvoxd-int8.json", tmp_path)
-    found = precision_store.read_record(tmp_path, Precision.INT8)
+    found = precision_store.read_provenance(tmp_path, Precision.INT8)
     assert found is not None
     assert [dataclasses.asdict(source) for source in found] == written["sources"]
 
@@ -106,7 +106,7 @@ def test_the_manifest_of_a_prepared_model_is_read(frozen: Frozen, tmp_path: Path
 def test_the_record_of_the_golden_clip_is_read(frozen: Frozen, tmp_path: Path) -> None:
     with environment({"XDG_CACHE_HOME": str(tmp_path)}):
         files = find_model(str(mini()), Precision.FP32)
-        record = verdict_cache.record_path(files)
+        record = verdict_cache.verdict_path(files)
         record.parent.mkdir(parents=True)
         record.write_text(frozen.text("golden.json"))
         assert verdict_cache.recorded(files) == frozen.table("golden.json")["text"] != ""

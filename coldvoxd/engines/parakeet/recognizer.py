@@ -1,8 +1,6 @@
 """Parakeet TDT on ONNX Runtime: an utterance in, a hypothesis out."""
 
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,19 +22,15 @@ from coldvoxd.core.values import (
 )
 from coldvoxd.engines.parakeet import padding
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
-from coldvoxd.engines.parakeet.cuda_options import cuda_options
-from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, open_prepared
+from coldvoxd.engines.parakeet.decoder import Decoder
+from coldvoxd.engines.parakeet.opening import DURATIONS, Opening, Wrap
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
 from coldvoxd.native.malloc import give_back
-from coldvoxd.native.opening import open_chain, open_session
-from coldvoxd.native.processor import physical_cores
-from coldvoxd.native.providers import CPU, CUDA, short_name
+from coldvoxd.native.providers import CPU, short_name
 from coldvoxd.native.session import OrtSession
 
-DURATIONS = 5
-"""Parakeet's durations are 0 to 4 encoder frames."""
 MAX_SECONDS = 400
 """The positional table of the published exports ends here."""
 MIN_SAMPLES = 2 * HOP_SAMPLES
@@ -46,22 +40,30 @@ MIN_SAMPLES = 2 * HOP_SAMPLES
 class ParakeetRecognizer:
     """Implements core.ports.Recognizer. Blocks; one thread at a time."""
 
-    precision = Precision.FP32
-    """Of the files that it was opened from."""
-    pads = False
-    """Whether audio is padded to one of a few lengths: see core.lengths."""
-    masks = True
-    """Whether the encoder hides what stands after the audio."""
-
     def __init__(
-        self, encoder: OrtSession, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
+        self,
+        encoder: OrtSession,
+        decoder: Decoder,
+        vocabulary: Vocabulary,
+        configuration: ParakeetConfiguration,
+        *,
+        precision: Precision = Precision.FP32,
+        pads: bool = False,
+        masks: bool = True,
     ) -> None:
-        """Use `open`. Raises ModelInvalid where the parts don't fit together."""
+        """Use `open`. Raises ModelInvalid where the parts don't fit together.
+
+        `pads` pads audio to one of the lengths in `padding`. `masks` says that the encoder masks what follows the given
+        length, so that a column may follow.
+        """
         _check_fit(encoder, decoder, vocabulary, configuration)
         self._encoder = encoder
         self._decoder = decoder
         self._vocabulary = vocabulary
         self._configuration = configuration
+        self.precision = precision
+        self.pads = pads
+        self.masks = masks
 
     @classmethod
     def open(
@@ -72,61 +74,34 @@ class ParakeetRecognizer:
         *,
         packed: bool = True,
         prepared: PreparedForm | None = None,
-        wrap: Callable[[OrtSession], OrtSession] = lambda session: session,
+        masks: bool | None = None,
+        pads: bool | None = None,
+        wrap: Wrap = lambda session: session,
     ) -> "ParakeetRecognizer":
-        """Load a model directory; seconds for a large one.
+        """Load a model; takes seconds for a large one.
 
-        `provider` is ONNX Runtime's name or its short form, `threads` 0 means one for each physical core, `packed` is
-        `open_session`'s, `prepared` a form of these very files for the CPU, which also
-        knows how many threads were fastest. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
+        `provider` is ONNX Runtime's name or its short form. `threads` 0 means one for each physical core, or as many as
+        were fastest when the prepared form was tried. `packed` is `open_session`'s. `prepared` is a form of exactly these
+        files for the CPU. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
+        `masks` and `pads` are the constructor's, for trials; by default they follow from the form and the provider.
         Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
-        classes = len(vocabulary) + DURATIONS
-        options = cuda_options(files.precision) if short_name(provider) == CUDA else None
-
-        def open_piece(path: Path) -> OrtSession:
-            fastest = prepared.threads if prepared is not None else 0
-            weights = prepared.weights if prepared is not None else None
-            chosen = threads or min(fastest, physical_cores())
-            return open_session(path, provider, threads=chosen, packed=packed, prepared=True, weights=weights)
-
-        def open_part(path: Path) -> OrtSession:
-            fastest = prepared.decoder_threads if prepared is not None else 0
-            chosen = threads or min(fastest, physical_cores())
-            return open_session(path, provider, threads=chosen, packed=packed, prepared=True)
-
-        def open_plain(where: str) -> Decoder:
-            def open_content(content: bytes | None) -> OrtSession:
-                return open_session(
-                    files.decoder_joint,
-                    where,
-                    threads=threads,
-                    packed=packed,
-                    provider_options=options if where == provider else None,
-                    content=content,
-                )
-
-            return open_decoder(files.decoder_joint, vocabulary.blank, classes, open_content, wrap)
-
-        if prepared is not None:
-            encoder = wrap(open_chain(prepared.encoder, open_piece))
-            decoder = open_prepared(prepared, vocabulary.blank, classes, open_part, wrap)
-        else:
-            encoder = wrap(
-                open_session(files.encoder, provider, threads=threads, packed=packed, provider_options=options)
-            )
-            decoder = open_plain(provider)
-            if short_name(provider) != CPU and files.precision is not Precision.FP16:  # which the CPU computes slowly
-                decoder = faster(decoder, open_plain(CPU))
+        opening = Opening(files, provider, threads, packed, wrap)
+        encoder, decoder = opening.open(vocabulary) if prepared is None else opening.open_form(prepared, vocabulary)
         if packed:
             give_back()  # packing leaves hundreds of megabytes behind
-        opened = cls(encoder, decoder, vocabulary, configuration)
-        opened.precision = files.precision
-        opened.masks = prepared is None or prepared.masks
-        opened.pads = short_name(provider) != CPU and files.precision is not Precision.INT8
-        return opened
+        is_tuned_by_length = short_name(provider) != CPU and files.precision is not Precision.INT8
+        return cls(
+            encoder,
+            decoder,
+            vocabulary,
+            configuration,
+            precision=files.precision,
+            pads=is_tuned_by_length if pads is None else pads,
+            masks=(prepared is None or prepared.masks) if masks is None else masks,
+        )
 
     @property
     def provider(self) -> str:
@@ -188,8 +163,8 @@ class ParakeetRecognizer:
         self, features: npt.NDArray[np.float32], stop: CancellationToken | None = None
     ) -> npt.NDArray[np.float32]:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
-        # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model has always
-        # seen it, masked, and the ranges of an int8 graph take it in. Convolutions at the edge see zeros without it too.
+        # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model was trained with it,
+        # masked, and the ranges of an int8 graph include it. Convolutions at the edge see zeros without it too.
         bins, columns = features.shape
         width = (padding.padded(columns) if self.pads else columns) + self.masks
         padded = np.zeros((1, bins, width), dtype=np.float32)
@@ -218,7 +193,7 @@ class ParakeetRecognizer:
         )
 
     def close(self) -> None:
-        """Let go of the sessions and their memory. Whoever recognizes afterwards gets ProviderFault."""
+        """Release the sessions and their memory. Recognizing afterwards raises ProviderFault."""
         self._encoder.close()
         self._decoder.close()
 

@@ -19,7 +19,7 @@ import pytest
 
 from coldvoxd.core.golden_verdict import words
 from coldvoxd.core.values import Precision
-from coldvoxd.golden.verdict_cache import record_path, recorded
+from coldvoxd.golden.verdict_cache import recorded, verdict_path
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.hub import BLOCK, RemoteFile
 from coldvoxd.models.layout import model_files, precisions
@@ -154,9 +154,9 @@ def test_a_pulled_model_is_tried_on_the_cpu_once_and_what_it_heard_kept(
     heard = recorded(model)
     assert heard
     assert words(heard) == ["hello", "anna", "send", "the", "message", "to", "peter"]
-    before = record_path(model).stat().st_mtime_ns
+    before = verdict_path(model).stat().st_mtime_ns
     assert person.pull().exit == 0
-    assert record_path(model).stat().st_mtime_ns == before
+    assert verdict_path(model).stat().st_mtime_ns == before
 
 
 def test_nothing_else_is_asked_of_the_network_and_the_token_goes_to_the_hub_alone(person: Person) -> None:
