@@ -27,7 +27,7 @@ def main() -> None:
     try:
         code = run(arguments)
     except Exception:
-        log.critical("coldvoxd met a fault of its own; please report it", exc_info=True)
+        log.critical("Internal error; please report it with `coldvoxctl doctor --report FILE`", exc_info=True)
         code = EXIT_FAILED
     logging.shutdown()
     sys.stdout.flush()
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         replace_process(handover)
     except OSError as fault:
-        log.critical("coldvoxd can't put a new process in its place: %s", fault)
+        log.critical("coldvoxd cannot re-execute itself: %s", fault)
         return EXIT_FAILED
 
 

@@ -7,10 +7,10 @@ from coldvoxd import __version__
 
 _EPILOG = """\
 Usually systemd starts it: systemctl --user start coldvoxd
-Settings: ~/.config/coldvoxd/coldvoxd.toml, and environment variables such as COLDVOXD_MODEL_NAME over it.
-To speak with it: coldvoxctl --help
+Settings: ~/.config/coldvoxd/coldvoxd.toml; environment variables such as COLDVOXD_MODEL_NAME override it.
+To control it, see coldvoxctl --help
 
-exit codes: 0 stopped by a signal, 1 failed, 2 wrong arguments, 69 another coldvoxd has the bus name, 78 wrong settings
+exit codes: 0 stopped by a signal, 1 failed, 2 invalid arguments, 69 another coldvoxd has the bus name, 78 invalid settings
 """
 
 
@@ -18,7 +18,7 @@ def command_line() -> argparse.ArgumentParser:
     """The one source of --help and the manual page."""
     parser = argparse.ArgumentParser(
         prog="coldvoxd",
-        description="Dictation daemon: listens, and writes what is said to the session bus.",
+        description="Dictation daemon: recognizes speech and sends the text to the session bus.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

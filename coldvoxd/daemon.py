@@ -279,7 +279,7 @@ class Daemon:
 
     async def _end(self, service: BusService, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""
-        log.info("making way for a new process" if self._renewing else "stopping")
+        log.info("stopping for the re-execution" if self._renewing else "stopping")
         if not self._renewing:
             self._notifier.stopping()
         self._engine.close()
@@ -345,7 +345,7 @@ class Daemon:
     def _tell_of_renewal(self, now_s: float) -> None:
         heard_s = self._past.last_frame_s
         blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
-        log.info("in the place of an earlier process, number %d in a row: %s", self._past.replacements, blind)
+        log.info("re-executed, consecutive number %d: %s", self._past.replacements, blind)
 
     def _on_capture(self, state: CaptureState) -> None:
         if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
@@ -492,12 +492,12 @@ def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
     if runtime is None:
         if base_directories.RUNTIME in base_directories.ignored():
             tell(
-                f"{base_directories.RUNTIME} is no absolute path and is ignored: dictation goes on, but a crash would lose what is "
-                "not yet text."
+                f"{base_directories.RUNTIME} is not an absolute path and is ignored: dictation works, but a crash loses "
+                "audio that has not been recognized."
             )
         else:
             log.info(
-                "no runtime directory is given ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses what is being said"
+                "there is no runtime directory ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses audio that has not been recognized"
             )
         return None
     try:
@@ -505,8 +505,8 @@ def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
     except OSError as error:
         reason = "another coldvoxd uses it" if isinstance(error, BlockingIOError) else error.strerror
         tell(
-            f"What is said can't be kept in {error.filename or runtime} ({reason}): dictation goes on, but a crash would "
-            "lose what is not yet text."
+            f"Audio cannot be kept in {error.filename or runtime} ({reason}): dictation works, but a crash loses audio "
+            "that has not been recognized."
         )
         return None
 

@@ -62,7 +62,7 @@ def example() -> str:
     """A settings file with every key at its default, commented out."""
     lines = [
         "# Settings of coldvoxd: copy to ~/.config/coldvoxd/coldvoxd.toml and change what you need.",
-        "# Every key stands here with its default. An environment variable goes over the file:",
+        "# Every key is listed with its default. An environment variable overrides the file:",
         "# COLDVOXD_MODEL_NAME for `name` under [model], and so on. `coldvoxctl config example` prints this.",
     ]
     section = ""
@@ -96,7 +96,7 @@ def exists(source: Path) -> bool:
         return source.exists()
     except OSError as fault:
         raise SettingsError(
-            f"{source} can't be read: {fault.strerror}. Check the permissions of its directory."
+            f"{source} cannot be read: {fault.strerror}. Check the permissions of its directory."
         ) from fault
 
 
@@ -114,7 +114,7 @@ def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:
     for section, table in tables.items():
         where = f"{source}, line {lines.get((section, ''), lines.get(('', section), 1))}"
         if section not in sections:
-            raise SettingsError(f"{where}: there is no section [{section}]; there are {_listed(sections)}.")
+            raise SettingsError(f"{where}: there is no section [{section}]; the sections are {_listed(sections)}.")
         if not isinstance(table, dict):
             raise SettingsError(f"{where}: `{section}` is a section; write [{section}] on a line of its own.")
         for key, value in table.items():
@@ -133,7 +133,9 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, dict[str
             continue
         doc = docs.get(variable)
         if doc is None:
-            raise SettingsError(f"Environment: there is no setting {variable}; unset it. There are {_listed(docs)}.")
+            raise SettingsError(
+                f"Environment: there is no setting {variable}; unset it. The settings are {_listed(docs)}."
+            )
         values[doc.section][doc.key] = _checked(doc, _parsed(doc, text), f"Environment, {variable}")
 
 
@@ -158,13 +160,13 @@ def _checked(doc: SettingDoc, value: object, where: str) -> object:
             raise SettingsError(f"{where}: `{doc.key}` {fault}.") from fault
     fits = type(value) is doc.type or (doc.type is float and type(value) is int)
     if not fits:
-        wanted = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
+        wanted = {str: "a string in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
         raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {value!r}.")
     choices = metadata.get("choices")
     if choices and value not in choices:
         raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {value!r}.")
     if "min" in metadata and not metadata["min"] <= value <= metadata["max"]:
-        raise SettingsError(f"{where}: `{doc.key}` must lie {_limits(metadata)}, not at {value}.")
+        raise SettingsError(f"{where}: `{doc.key}` must be {_limits(metadata)}, not {value}.")
     return float(value) if doc.type is float and isinstance(value, int) else value
 
 

@@ -1,33 +1,33 @@
 #!/bin/bash
-# The benchmarks: this project beside onnx-asr and sherpa-onnx, in one run, on the same weights (contrib/bench).
+# Benchmarks: this project, onnx-asr and sherpa-onnx, in one run and on the same weights (contrib/bench).
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/bench.sh [--json] [--model mini|random|PATH] [--out DIR] [OPTION...]
 
-Sets this checkout up (saying what it will install and why), then measures coldvoxd, onnx-asr and sherpa-onnx in turn on the same
-recordings and weights, each in a process of its own, and the daemon over a private session bus with a virtual microphone.
-Figures are medians; nothing is asserted, so exit code 0 only says that all was measured. Your own sound and session are
-not touched. Leave the machine alone meanwhile.
+Sets this checkout up (it prints what it installs and why), then measures coldvoxd, onnx-asr and sherpa-onnx in turn on the
+same recordings and weights, each in its own process, and the daemon on a private session bus with a virtual microphone.
+Figures are medians. Nothing is asserted: exit code 0 means only that the measurement is complete. Your own sound and
+session are not used. Do not use the machine during the measurement.
 
-  --model NAME      mini, the bundled model (default); random, of the real one's size, as contrib/random-parakeet/build.sh
-                    makes it; or the path of a model directory
-  --json            one JSON object a figure on standard output: figure, ours, peer, peer_name, ratio (ours to the peer's, so
-                    less is better), goal (the highest ratio wanted, or value where nothing is compared), unit, times.
-                    Null where there is none; goals of memory and load for models of full size alone
-  --out DIR         write MODEL.json, MODEL.md and MODEL.svg there; figures that MODEL.json has already and that are not
-                    measured anew stay in it, so that a long run can be made in portions
+  --model NAME      mini, the bundled model (default); random, a model of the real one's size built by
+                    contrib/random-parakeet/build.sh; or the path of a model directory
+  --json            one JSON object per figure on standard output: figure, ours, peer, peer_name, ratio (ours to the peer's,
+                    so less is better), goal (the maximum ratio, or the maximum value if nothing is compared), unit, times.
+                    Null if there is no value; goals for memory and load apply to models of full size only
+  --out DIR         write MODEL.json, MODEL.md and MODEL.svg there; figures already in MODEL.json that are not measured
+                    again are kept, so that a long measurement can be split
   --parts PART...   of: recognition (1, 3, 10, 30 s of audio; decoder), long (300 s), load (seconds and memory, files in
                     the page cache), cold (without), dictation (over the bus), idle (CPU time)
   --precision P...  fp32, int8; both by default
   --threads N...    all (the physical cores), 1; both by default
   --peers P...      onnx-asr, sherpa-onnx; both by default
   --times N         measurements to each median, 5 by default
-  --quick           about a minute with the small model; its figures say little
-  --profile DIR     instead of figures, profiles of our own recognition: ONNX Runtime's by kind of node, and py-spy's stacks
+  --quick           about a minute with the small model; its figures are rough
+  --profile DIR     write profiles of coldvoxd's recognition instead of figures: ONNX Runtime's by node type, and py-spy's stacks
 
-exit codes: 0 measured, 64 wrong arguments, 66 there is no such model, 69 something is missing that can't be installed
+exit codes: 0 measured, 64 usage error, 66 there is no such model, 69 a requirement cannot be installed
 TEXT
 }
 

@@ -1,29 +1,29 @@
 #!/bin/bash
-# Random faults of everything around the daemon, from a seed. Sets up, then runs tests/support/chaos.
+# Injects random faults around the daemon, generated from a seed. Sets up, then runs tests/support/chaos.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/chaos.sh [--seed 1] [--steps 200] [--bus dbus-daemon|dbus-broker] [--list] [--log FILE]
 
-Plays random steps around the real daemon, which hears a private sound server or a virtual microphone and recognizes with
-the bundled model on a virtual accelerator: the sound server ends, is stopped and comes back, the microphone is unplugged or
-muted, the accelerator fails, the daemon gets SIGSTOP and SIGKILL, the bus ends, broken settings are loaded, a subscriber
-does not read, the runtime directory is full. Every 20 steps all faults are mended; then everything must be as at the
-beginning, and every sentence that was spoken must have been published exactly once, or be part of a loss that the daemon
-reported. Your own sound and session are not touched. 200 steps take six minutes, ten on a busy machine.
+Runs random steps around the real daemon, which records from a private sound server or a virtual microphone and recognizes
+with the bundled model on a virtual accelerator: the sound server exits, stalls and returns, the microphone is unplugged or
+muted, the accelerator fails, the daemon gets SIGSTOP and SIGKILL, the bus exits, invalid settings are loaded, a subscriber
+does not read, the runtime directory is full. Every 20 steps all faults are cleared; then the state must be as at the
+start, and every spoken sentence must have been published exactly once, or be part of a loss that the daemon reported. Your
+own sound and session are not used. 200 steps take six minutes, or ten on a busy machine.
 
-A seed always gives the same steps. A run that fails prints them, with the daemon's log and the command that plays them again.
+A seed always gives the same steps. A run that fails prints them, with the daemon's log and the command that repeats them.
 
-  --seed N   where the steps come from
-  --steps N  how many
-  --bus BUS  which implementation of the message bus
-  --list     print the steps and carry out none
-  --log FILE write the daemon's whole log to FILE
+  --seed N   seed of the steps
+  --steps N  number of steps
+  --bus BUS  implementation of the message bus
+  --list     print the steps without running them
+  --log FILE write the daemon's log to FILE
 
-Prints one JSON object. As root, for the small file system that fills up.
-exit codes: 0 every sentence was accounted for, 1 something was wrong, 64 wrong arguments, 69 something is missing that can't
-be installed, or you are not root
+Prints one JSON object. Requires root, for a small file system that is filled up.
+exit codes: 0 every sentence was accounted for, 1 otherwise, 64 usage error, 69 a requirement cannot be installed, or you
+are not root
 TEXT
 }
 

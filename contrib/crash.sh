@@ -1,5 +1,5 @@
 #!/bin/bash
-# Kills the service at random moments, and counts what is lost (contrib/trial.py crashing).
+# Kills the service at random moments, and counts lost texts (contrib/trial.py crashing).
 set -euo pipefail
 
 usage() {
@@ -7,12 +7,12 @@ usage() {
 usage: contrib/crash.sh [--times 100] [--seed 1]
 
 Kills the real service with SIGKILL and SIGABRT at random moments of dictation, under a real `systemd --user` of a
-throw-away user, and counts what its clients lose: sentences that were heard whole and gave no text (`lost`), came more than
-once with different pairs (`doubled`) or in the wrong order, and sessions that were cancelled or private and came back
-(`resurfaced`).
+temporary user, and counts what its clients lose: sentences that were recorded completely and returned no text (`lost`),
+were sent more than once with different pairs (`doubled`) or in the wrong order, and cancelled or private sessions that
+were published after the crash (`resurfaced`).
 
-Prints one JSON object. As root, or where sudo asks for no password.
-exit codes: 0 nothing was lost, 1 something was, 64 wrong arguments, 69 something is missing that can't be installed
+Prints one JSON object. Requires root, or sudo without a password.
+exit codes: 0 nothing was lost, 1 otherwise, 64 usage error, 69 a requirement cannot be installed
 TEXT
 }
 

@@ -1,20 +1,20 @@
 #!/bin/bash
-# From a fresh machine to speech that becomes signals on the bus: sets up, then runs contrib/demo.py.
+# Sets this checkout up on a fresh machine, then runs contrib/demo.py.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/demo.sh [--json] [--virtual] [--all]
 
-Sets this checkout up (saying what it will install and why), then starts the real daemon with the bundled model `mini`
-under a private session bus and a private sound server, speaks sample recordings into a virtual microphone, and shows the
-daemon's signals and a table of what was said and heard. Your own sound and session are not touched.
+Sets this checkout up (it prints what it installs and why), then starts the real daemon with the bundled model `mini` on a
+private session bus and a private sound server, plays sample recordings into a virtual microphone, and shows the daemon's
+signals and a table of the spoken and recognized texts. Your own sound and session are not used.
 
-  --json     one JSON object a line on standard output: said, heard, latency_s, provider; all else on standard error
-  --virtual  use the daemon's own virtual microphone instead of a sound server
-  --all      speak all sample recordings, not just the first six
+  --json     one JSON object per line on standard output: said, heard, latency_s, provider; all else on standard error
+  --virtual  use the daemon's virtual microphone instead of a sound server
+  --all      play all sample recordings, not only the first six
 
-exit codes: 0 all was heard, 1 something was not, 69 something is missing that can't be installed (the message has it)
+exit codes: 0 all texts were recognized, 1 at least one was not, 69 a requirement cannot be installed (the message names it)
 TEXT
 }
 

@@ -1,24 +1,24 @@
 #!/bin/bash
-# Dictates into a window of a real desktop: presses the shortcut, speaks a sample, finds the words.
+# Dictates into a window of a real desktop: presses the shortcut, plays a sample, and checks the text.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/desktop-check.sh gnome|plasma|sway|x11 [--json]
 
-In a real session of that desktop, private to this run: presses the shortcut, speaks samples into the daemon's virtual
-microphone, finds the words in a window, and prints how long it took from the end of speech to the text there.
+Starts a real, private session of that desktop, presses the shortcut, plays samples into the daemon's virtual microphone,
+compares the text in a window, and prints the time from the end of speech to that text.
 
-gnome and plasma run in a Debian 13 tree of their own, made at the first run (some minutes, 2 GB each) in COLDVOX_DESKTOP_DIR,
-/var/tmp/coldvoxd-desktop where that isn't set; they need root. Of the machine itself only mmdebstrap is installed, where
-it is missing, and your own desktop takes no part.
+gnome and plasma run in a Debian 13 tree, which the first run creates (some minutes, 2 GB each) in COLDVOX_DESKTOP_DIR,
+by default /var/tmp/coldvoxd-desktop; they need root. On the machine itself only mmdebstrap is installed if it is missing.
+Your own desktop is not used.
 
-sway and x11 run with this machine's sway, foot, wtype and wl-clipboard, or Xvfb, xterm, xdotool and xclip, without
-a screen; the words go through coldvox-type. A bare X server has no shortcuts: there `coldvoxctl toggle` stands for the key.
+sway and x11 run without a screen, with this machine's sway, foot, wtype and wl-clipboard, or Xvfb, xterm, xdotool and
+xclip; coldvox-type delivers the text. A bare X server has no shortcuts: `coldvoxctl toggle` replaces the key there.
 
-  --json  an object a line: desktop, said, found, right, seconds
+  --json  one object per line: desktop, said, found, right, seconds
 
-exit codes: 0 all words were found, 1 some were not, 69 something is missing here
+exit codes: 0 all words were found, 1 some were not, 69 a requirement is missing
 TEXT
 }
 

@@ -1,24 +1,24 @@
 #!/bin/bash
-# The fault matrix: what becomes of utterances when the accelerator fails. Sets up, then runs contrib/faults.py.
+# The fault matrix: whether utterances survive faults of the accelerator. Sets up, then runs contrib/faults.py.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/faults.sh [--json] [--rows PATTERN] [--list] [--jobs N]
 
-Sets this checkout up (saying what it will install and why), then plays each row of the fault matrix: the real daemon with
-the bundled model `mini` under a private session bus, a virtual microphone that speaks, and a virtual accelerator whose
-real ONNX Runtime sessions fail as the row says. No GPU takes part, and your own sound and session are not touched.
+Sets this checkout up (it prints what it installs and why), then runs each row of the fault matrix: the real daemon with
+the bundled model `mini` on a private session bus, a virtual microphone, and a virtual accelerator whose real ONNX Runtime
+sessions fail as the row defines. No GPU is used, and your own sound and session are not used.
 
-  --json          one JSON object a row on standard output: row, moment, utterances, lost, doubled, wrong and
-                  recovery_ratio: from detection to text, against a plain CPU recognition of the same speech in the same
-                  run (null where the row has none), and how many plays it took: a row over 1.3 is played thrice at most
-  --rows PATTERN  only rows whose "NAME (MOMENT)" is like the pattern (*, ?), such as `decoder` or `hang*Stop`
-  --list          name the rows and play nothing
-  --jobs N        so many rows at the same time: faster, but the ratios then tell of the contention
+  --json          one JSON object per row on standard output: row, moment, utterances, lost, doubled, wrong and
+                  recovery_ratio: the time from detection to text, relative to a plain CPU recognition of the same speech in
+                  the same run (null if the row has none), and the number of runs: a row over 1.3 is run at most three times
+  --rows PATTERN  only rows whose "NAME (MOMENT)" matches the pattern (*, ?), such as `decoder` or `hang*Stop`
+  --list          list the rows without running them
+  --jobs N        number of concurrent rows: faster, but the ratios then include the contention
 
-exit codes: 0 in every row all was heard, once, in order and right, with a recovery ratio of 1.3 at most; 1 not so;
-69 something is missing that can't be installed (the message has it)
+exit codes: 0 in every row all texts were sent once, in order and correct, with a recovery ratio of at most 1.3; 1 otherwise;
+69 a requirement cannot be installed (the message names it)
 TEXT
 }
 

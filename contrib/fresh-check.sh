@@ -1,29 +1,29 @@
 #!/bin/bash
-# Runs what README.md gives a newcomer, in a Debian 12 tree that nothing has prepared.
+# Runs the commands that README.md gives a new user, in an unprepared Debian 12 tree.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/fresh-check.sh [--bare] [--keep] [--results FOLDER] [COMMAND...]
 
-Makes a minimal Debian 12 tree, clones this checkout's HEAD into it at /root/coldvoxd, and runs there, in a chroot as root
+Creates a minimal Debian 12 tree, clones this checkout's HEAD into it at /root/coldvoxd, and runs there, in a chroot as root
 with an otherwise empty HOME=/root, `./contrib/demo.sh` and `./contrib/test.sh`, or the given shell commands instead, each one
-argument. It stops at the first that fails. Needs root and mmdebstrap.
+argument. It stops at the first failure. Requires root and mmdebstrap.
 
-The tree has apt, git and systemd's programs, with systemd not running. Of this machine it takes apt's sources, apt's and
-pip's settings, the CA bundle, and variables that name proxies and certificates. Nothing is shared but pip's download cache.
-Mounts and processes are in namespaces of their own, so they end with this script, however it ends.
+The tree has apt, git and systemd's programs; systemd is not running. It gets this machine's apt sources, the settings of
+apt and pip, the CA bundle, and the variables that name proxies and certificates. Only pip's download cache is shared.
+Mounts and processes are in separate namespaces, so they end with this script in any case.
 
   --bare  without git, systemd, a machine ID and the name `localhost`
-  --keep  leave the tree for a look; its path is printed
+  --keep  keep the tree; its path is printed
   --results FOLDER
-          copy the records of the tests there: lane-*.json, and second-tries where tests were tried twice
+          copy the records of the tests there: lane-*.json, and second-tries if tests were repeated
 
 environment:
   COLDVOX_CHECK_DIR  where the tree and pip's cache are stored: /var/tmp/coldvoxd-check
   COLDVOX_TEST_JOBS  passed on; see contrib/test.sh --help
 
-exit codes: 0 all passed, 69 the tree could not be made, otherwise that of the command that failed
+exit codes: 0 all passed, 69 the tree could not be created, otherwise that of the command that failed
 TEXT
 }
 
@@ -78,7 +78,7 @@ while (($#)); do
     shift
 done
 (($#)) || set -- ./contrib/demo.sh ./contrib/test.sh
-((EUID == 0)) || give_up "this makes a Debian tree and runs programs in it with chroot: run it as root"
+((EUID == 0)) || give_up "this creates a Debian tree and runs programs in it with chroot: run it as root"
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 place=${COLDVOX_CHECK_DIR:-/var/tmp/coldvoxd-check}

@@ -1,26 +1,26 @@
 #!/bin/bash
-# Installs coldvoxd for the user who runs it, starts it, and says what was found. contrib/uninstall.sh undoes all of it.
+# Installs coldvoxd for the user who runs it, starts it, and prints what the doctor finds. contrib/uninstall.sh removes it.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--no-start]
 
-Installs this checkout for you alone, as an ordinary user; run again, it upgrades and keeps your settings:
-  ~/.local/share/coldvoxd/venv        Python environment with the daemon and all it needs
+Installs this checkout for the current user only. Run it again to upgrade; your settings are kept:
+  ~/.local/share/coldvoxd/venv        Python environment with the daemon and its dependencies
   ~/.local/bin/coldvoxd, coldvoxctl, coldvox-type   links into it
   ~/.config/systemd/user/             the user service
-  ~/.local/share/dbus-1/services/     the file by which a first call starts it
+  ~/.local/share/dbus-1/services/     bus activation: the first call starts the service
   completions for bash, zsh and fish, and manual pages, below ~/.local/share
-Then it starts the service, now and at each login, and shows what `coldvoxctl doctor` finds. Debian packages that are
-missing are named with their reasons and installed with sudo; where that can't be, you get the command to type.
+Then it starts the service, now and at each login, and shows what `coldvoxctl doctor` finds. Missing Debian packages are
+listed with their reasons and installed with sudo; if sudo cannot be used, the command to run is printed.
 
-  --model NAME  write this model into the settings; `mini`, which is bundled, is for trials
-  --cuda        install NVIDIA's CUDA libraries too; without being asked where an NVIDIA driver runs
-  --cpu         don't, and add the locks for machines without a GPU to the service
-  --no-start    put everything in place, and start nothing
+  --model NAME  write this model into the settings; `mini` is bundled and meant for testing
+  --cuda        also install NVIDIA's CUDA libraries; the default if an NVIDIA driver is loaded
+  --cpu         do not install them, and add the sandboxing for machines without a GPU to the service
+  --no-start    install everything, but start nothing
 
-exit codes: 0 installed, 64 wrong usage, 69 something is missing that can't be installed, 77 run as root
+exit codes: 0 installed, 64 usage error, 69 a requirement cannot be installed, 77 run as root
 TEXT
 }
 
@@ -41,31 +41,31 @@ done
 # shellcheck source=contrib/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 if ((EUID == 0)); then
-    tell "$0: dictation belongs to a login: run this as the user who will dictate, not as root"
+    tell "$0: the service belongs to a user: run this as the user who dictates, not as root"
     exit 77
 fi
 if [[ $model && ! $model =~ ^[A-Za-z0-9._/~-]+$ ]]; then
-    tell "$0: $model is no model's name"
+    tell "$0: $model is not a model's name"
     exit 64
 fi
 
-absolute() { # absolute PATH DEFAULT: the path, or the default where it is not absolute and so to be ignored (XDG base directories)
+absolute() { # absolute PATH DEFAULT: the path, or the default if it is not absolute (to be ignored by the XDG specification)
     if [[ $1 == /* ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi
 }
 
 data=$(absolute "${XDG_DATA_HOME:-}" "$HOME/.local/share")
 config=$(absolute "${XDG_CONFIG_HOME:-}" "$HOME/.config")
 bin=$HOME/.local/bin
-home=$data/coldvoxd # of all that belongs to the installation itself
+home=$data/coldvoxd # the installation itself
 venv=$home/venv
 work=$home/install # logs, while this runs
-installed=$home/installed # every file and directory that was made outside, for uninstall.sh
+installed=$home/installed # every file and directory created outside of it, for uninstall.sh
 
 remember() { # remember KIND PATH, once
     grep -qxF -- "$1 $2" "$installed" 2>/dev/null || printf '%s %s\n' "$1" "$2" >>"$installed"
 }
 
-make_directory() { # make_directory PATH: and what is above it, remembering what was not there
+make_directory() { # make_directory PATH: and its parents, remembering those that did not exist
     [[ -d $1 ]] && return
     make_directory "$(dirname -- "$1")"
     mkdir -- "$1"
@@ -82,24 +82,24 @@ install_packages() {
 
 install_environment() {
     if [[ -e $venv ]] && ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python"; }; then
-        rm -rf -- "$venv" # half made, or of a Python that is gone
+        rm -rf -- "$venv" # incomplete, or of a Python that was removed
     fi
     local what="$root" extras=()
     grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
     if [[ $cuda == yes ]]; then
         extras+=(cuda)
-        tell "with NVIDIA's CUDA libraries, about 2 GB, for the GPU of this machine"
+        tell "including NVIDIA's CUDA libraries, about 2 GB, for this machine's GPU"
     fi
     ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
-    [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "can't make $venv"
-    tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time this takes minutes"
-    # uninstall.sh leaves nothing, so nothing is kept elsewhere, unless a cache was named; not by the pip that pip starts either.
+    [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "cannot create $venv"
+    tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time takes some minutes"
+    # uninstall.sh removes everything, so pip must not keep a cache elsewhere unless one was named. pip starts pip: exported.
     [[ ${PIP_CACHE_DIR:-} ]] || export PIP_NO_CACHE_DIR=1
     export PIP_DISABLE_PIP_VERSION_CHECK=1
     "$venv/bin/python" -m pip --no-input install --quiet --progress-bar off \
         --upgrade "$what" >"$work/pip.log" 2>&1 || {
         tail -n 30 "$work/pip.log" >&2
-        give_up "pip failed; its whole output is in $work/pip.log. Run $0 again to go on where it ended."
+        give_up "pip failed; its output is in $work/pip.log. Run $0 again to resume."
     }
 }
 
@@ -108,7 +108,7 @@ install_links() {
     for name in coldvoxd coldvoxctl coldvox-type; do
         link=$bin/$name
         if [[ -e $link && ! $(readlink -f -- "$link") -ef $venv/bin/$name ]]; then
-            give_up "$link is there already, and not from here: remove it (pipx uninstall coldvoxd?) and run $0 again"
+            give_up "$link already exists and belongs to another installation: remove it (pipx uninstall coldvoxd?) and run $0 again"
         fi
     done
     make_directory "$bin"
@@ -124,31 +124,31 @@ set_model() {
     if [[ $("$venv/bin/coldvoxctl" config get model.name) == "$model" ]]; then
         return
     elif grep -qE '^[[:space:]]*\[?[[:space:]]*model[].[:space:]]' "$file" 2>/dev/null; then
-        tell "$file has a section [model] of your own, which is kept: to use $model, write   name = \"$model\"   there"
+        tell "$file already has a section [model], which is kept: to use $model, write   name = \"$model\"   there"
         return
     fi
     make_directory "$config/coldvoxd"
     printf '[model]\nname = "%s"\n' "$model" >>"$file"
-    "$venv/bin/coldvoxctl" config check >/dev/null || give_up "the settings can't be used; see above"
+    "$venv/bin/coldvoxctl" config check >/dev/null || give_up "the settings are invalid; see above"
     tell "wrote model $model into $file"
 }
 
-set_up_service() { # units, bus activation, completions and manual pages, all remembered; then it is started
+set_up_service() { # units, bus activation, completions and manual pages, all remembered; then start it
     local options=(--bin "$bin" "${cpu[@]}")
     [[ $start == yes ]] || options+=(--no-start)
-    "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || tell "the service is not set up: see above"
+    "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || tell "the service was not installed: see above"
     grep -v '^installed ' "$work/setup.log" >&2 || true
 }
 
 summary() {
     tell
-    tell "What was found (coldvoxctl doctor shows it again):"
+    tell "Findings of coldvoxctl doctor:"
     "$venv/bin/coldvoxctl" doctor >&2 || true
     tell
-    tell "Dictate: coldvoxctl toggle; what you say is printed by coldvoxctl listen. Settings: coldvoxctl config example"
-    tell "Remove all of it: $home/uninstall.sh"
-    [[ :$PATH: == *":$bin:"* ]] || tell "$bin is not in your PATH in this shell; log in again, or add it"
-    [[ ${SHELL:-} != */zsh ]] || tell "for zsh, put into ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
+    tell "To dictate: coldvoxctl toggle; to print the texts: coldvoxctl listen. Settings: coldvoxctl config example"
+    tell "To uninstall: $home/uninstall.sh"
+    [[ :$PATH: == *":$bin:"* ]] || tell "$bin is not in the PATH of this shell; log in again, or add it"
+    [[ ${SHELL:-} != */zsh ]] || tell "for zsh, add to ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
 }
 
 made=()

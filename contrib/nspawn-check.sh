@@ -1,26 +1,27 @@
 #!/bin/bash
-# Installs coldvoxd in a whole Debian of its own, as an ordinary user would, dictates there, and removes it again.
+# Installs coldvoxd in a separate Debian system, as an ordinary user would, dictates there, and removes it again.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/nspawn-check.sh [bookworm|trixie] [--keep]
 
-Makes a Debian tree (once), boots it with systemd-nspawn (systemd as PID 1, logind, lingering user) on a throw-away layer,
-and in it, as an ordinary user without sudo, with a clone of this checkout's HEAD: contrib/install.sh --model mini,
-StartDictation by busctl, a recording played into a virtual microphone, its text from the Transcribed signal and from
-StopDictation, restart, crash, a sleep of the machine (logind's and systemd's own, all but the sleep itself), start at login,
-bus activation, upgrade, contrib/uninstall.sh; and compares the home directory before and after. bookworm has PulseAudio, trixie PipeWire. Needs root, mmdebstrap and systemd-container.
+Creates a Debian tree (once), boots it with systemd-nspawn (systemd as PID 1, logind, lingering user) on a temporary layer,
+and runs there, as an ordinary user without sudo and with a clone of this checkout's HEAD: contrib/install.sh --model mini,
+StartDictation with busctl, a recording played into a virtual microphone, its text from the Transcribed signal and from
+StopDictation, restart, crash, suspend (by the real logind and systemd, except for the suspend itself), start at login, bus
+activation, upgrade, contrib/uninstall.sh. It compares the home directory before and after. bookworm has PulseAudio, trixie
+has PipeWire. Requires root, mmdebstrap and systemd-container.
 
-  --keep  leave the layer of this run for looking at
+  --keep  keep the layer of this run
 
 environment:
-  COLDVOX_CHECK_DIR     where trees and layers live: /var/tmp/coldvoxd-check
+  COLDVOX_CHECK_DIR     where trees and layers are stored: /var/tmp/coldvoxd-check
   COLDVOX_CHECK_MIRROR  Debian mirror: http://deb.debian.org/debian
-  COLDVOX_CHECK_BIND    files or folders of this machine to be seen inside, read-only, with spaces between
-  COLDVOX_CHECK_ENV     NAME=VALUE for the logins inside, with spaces between
+  COLDVOX_CHECK_BIND    files or directories of this machine to mount inside, read-only, separated by spaces
+  COLDVOX_CHECK_ENV     NAME=VALUE for the logins inside, separated by spaces
 
-exit codes: 0 all went well, 1 something did not (the journal is printed), 69 something is missing here
+exit codes: 0 all passed, 1 a step failed (the journal is printed), 69 a requirement is missing
 TEXT
 }
 
@@ -46,7 +47,7 @@ eventually() { # eventually SECONDS COMMAND...
     local deadline=$((SECONDS + $1))
     shift
     until "$@"; do
-        ((SECONDS < deadline)) || die "did not come to pass: $*"
+        ((SECONDS < deadline)) || die "timed out: $*"
         sleep 0.2
     done
 }

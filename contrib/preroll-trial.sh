@@ -1,5 +1,5 @@
 #!/bin/bash
-# Starts dictations in the middle of speech, many times and with ten daemons at once (contrib/preroll-trial.py).
+# Starts dictations during speech, many times and with ten concurrent daemons (contrib/preroll-trial.py).
 set -euo pipefail
 
 usage() {
@@ -7,11 +7,11 @@ usage() {
 usage: contrib/preroll-trial.sh [--starts 1000] [--daemons 10] [--seed 1] [--report FILE]
 
 Starts dictations at random moments of continuous speech, through a private PulseAudio server and with several real
-daemons at once, which also makes the machine busy. Compares each session with the audio that was captured, sample by
-sample: every frame from where the session reaches back must be heard, once and in order. Takes some ten minutes.
+daemons at the same time, which also makes the machine busy. Compares each session with the captured audio, sample by
+sample: every frame from the start of the pre-roll must be in the session, once and in order. Takes about ten minutes.
 
-Prints the report as Markdown, and writes it to FILE where that is given.
-exit codes: 0 every start kept its pre-roll, 1 not so, 64 wrong arguments, 69 something is missing that can't be installed
+Prints the report as Markdown, and writes it to FILE if that is given.
+exit codes: 0 every start kept its pre-roll, 1 otherwise, 64 usage error, 69 a requirement cannot be installed
 TEXT
 }
 

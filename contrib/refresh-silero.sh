@@ -1,5 +1,5 @@
 #!/bin/bash
-# Takes Silero's voice activity model out of the wheel that pyproject pins in the dependency group `vad-model`.
+# Extracts Silero's voice activity model from the wheel that pyproject pins in the dependency group `vad-model`.
 #
 #   contrib/refresh-silero.sh            unpack it; fails if the file differs from the recorded hash
 #   contrib/refresh-silero.sh --accept   the same, and record the new hash (after reading upstream's changes)
@@ -38,7 +38,7 @@ found=$(sha256sum "$model" | cut -d' ' -f1)
 if [ "$accept" = no ] && [ -f "$into/$name.sha256" ]; then
   recorded=$(cut -d' ' -f1 "$into/$name.sha256")
   if [ "$found" != "$recorded" ]; then
-    echo "$requirement has a $name with SHA-256 $found; recorded is $recorded. To take it: $0 --accept" >&2
+    echo "$requirement has a $name with SHA-256 $found; recorded is $recorded. To accept it: $0 --accept" >&2
     exit 1
   fi
 fi

@@ -1,17 +1,17 @@
 #!/bin/bash
-# Has the service replace its own process, and counts what clients notice (contrib/trial.py renewing).
+# Makes the service re-execute itself, and counts what clients notice (contrib/trial.py renewing).
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/replace.sh [--times 50] [--seed 1]
 
-Has the real service put a new process in its own place again and again, under a real `systemd --user` of a throw-away
-user, after faults of the virtual accelerator that stay with a process. A client calls all the time; it counts calls that
-fail, numbers that don't go on, texts that are wrong, and how long the microphone went unheard.
+Makes the real service re-execute itself repeatedly, under a real `systemd --user` of a temporary user, after faults of the
+virtual accelerator that last as long as the process. A client calls continuously; it counts calls that fail, numbers that
+are not consecutive, wrong texts, and the time for which no audio was recorded.
 
-Prints one JSON object. As root, or where sudo asks for no password.
-exit codes: 0 nothing was lost, 1 something was, 64 wrong arguments, 69 something is missing that can't be installed
+Prints one JSON object. Requires root, or sudo without a password.
+exit codes: 0 nothing was lost, 1 otherwise, 64 usage error, 69 a requirement cannot be installed
 TEXT
 }
 

@@ -6,18 +6,17 @@
 #   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server, a second
 #            execution provider
 #
-# A good guest: says what it will install and why before it does, installs nothing that is there, removes nothing, uses
-# sudo only for apt-get, leaves the system's Python alone, and never touches the audio or the session of the person who
-# runs it. A second run finds everything in place, needs no network and takes a moment; a run that was interrupted is
-# taken up where it ended.
+# It prints what it will install and why before it does, installs nothing that is already there, removes nothing, uses sudo
+# only for apt-get, does not change the system's Python, and never uses the audio or the session of the user who runs it.
+# A second run finds everything installed, needs no network and takes a moment. An interrupted run is resumed.
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 work=$root/.work
 venv=$root/.venv
 wanted=()      # Debian packages to install
 reasons=()     # why, for each
-left_out=()    # what will not be had, and why
-python=        # the Python that .venv is made with
+left_out=()    # what is unavailable, and why
+python=        # the Python that .venv is created with
 sound_server=  # pulseaudio, pipewire or none: what private sound servers are made of
 
 tell() { printf '%s\n' "$*" >&2; }
@@ -31,7 +30,7 @@ set_up() { # set_up LEVEL
     local level=$1
     mkdir -p "$work"
     exec {setup_lock}>"$work/setup.lock"
-    flock "$setup_lock" # two at once would write the same .venv
+    flock "$setup_lock" # concurrent runs would write the same .venv
     unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV
 
     find_python
@@ -83,8 +82,8 @@ find_python() {
             dpkg --compare-versions "$(candidate_version python3)" ge 3.11 || continue
             dpkg --compare-versions "$(candidate_version python3)" lt 3.15 || continue
         fi
-        want "$candidate" "Python 3.11 or later, beside what is there"
-        want "$candidate-venv" "makes the environment .venv"
+        want "$candidate" "Python 3.11 or later, in addition to the installed one"
+        want "$candidate-venv" "creates the environment .venv"
         want "$candidate-dev" "Python's C headers, for building PyAudio"
         python=/usr/bin/$candidate
         return
@@ -97,7 +96,7 @@ need_for_python() {
     local base
     base=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-        want_for_python "$base-venv" "makes the environment .venv"
+        want_for_python "$base-venv" "creates the environment .venv"
     fi
     if ! "$python" -c 'import sys, sysconfig
 from pathlib import Path
@@ -108,7 +107,7 @@ sys.exit(not Path(sysconfig.get_path("include"), "Python.h").exists())'; then
 
 want_for_python() { # want_for_python PACKAGE REASON: only the distribution's Python is completed by its packages
     [[ $(realpath "$python") == /usr/bin/* ]] ||
-        give_up "$python lacks venv or its C headers; complete it, or put another Python 3.11 to 3.14 before it in PATH"
+        give_up "$python lacks venv or its C headers; install them, or put another Python 3.11 to 3.14 before it in PATH"
     want "$1" "$2"
 }
 
@@ -118,9 +117,9 @@ need_for_daemon() {
     if ! "$venv/bin/python" -c 'import pyaudio' 2>/dev/null; then # built already: no compiler is needed any more
         if ! printf '#include <stdio.h>\n' | gcc -x c -fsyntax-only - 2>/dev/null; then
             want gcc "PyAudio is published as source only: its C part is compiled here"
-            want libc6-dev "the C library's headers, for the same"
+            want libc6-dev "the C library's headers, for the same purpose"
         fi
-        [[ -e /usr/include/portaudio.h ]] || want portaudio19-dev "PortAudio and its headers: the microphone, and building PyAudio"
+        [[ -e /usr/include/portaudio.h ]] || want portaudio19-dev "PortAudio and its headers: for the microphone, and for building PyAudio"
     fi
     compgen -G '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so' >/dev/null ||
         want libasound2-plugins "lets PortAudio reach the sound server (no default device is changed)"
@@ -129,19 +128,19 @@ need_for_daemon() {
 need_for_private_bus() {
     if ! have dbus-daemon; then
         want "$(if package_exists dbus-daemon; then echo dbus-daemon; else echo dbus; fi)" \
-            "a private message bus; the one of your session is not used"
+            "a private message bus; your session's bus is not used"
     fi
 }
 
 need_for_private_logind() {
     if ! /usr/bin/python3 -c 'import dbusmock' 2>/dev/null; then # the system's Python: it stands on its D-Bus and GLib
-        want python3-dbusmock "a logind on a private bus, to test sleep and wake by"
+        want python3-dbusmock "a simulated logind on a private bus, to test suspend and resume"
     fi
 }
 
 need_for_sound() { # need_for_sound LEVEL: the tests ask for PulseAudio itself; the demo takes what there is
     if ! have paplay || ! have pactl; then
-        want pulseaudio-utils "paplay and pactl: speak recordings into a private sound server (clients, no server)"
+        want pulseaudio-utils "paplay and pactl: play recordings into a private sound server (clients only)"
     fi
     if have pulseaudio; then
         sound_server=pulseaudio
@@ -164,24 +163,24 @@ need_for_system_tests() {
     if ! [[ -e /usr/lib/systemd/user/dbus.socket || -e /etc/systemd/user/dbus.socket ]]; then
         want dbus-user-session "the session bus of systemd --user"
     fi
-    have dbus-broker || want dbus-broker "the message bus of Fedora and Arch Linux: the bus tests run on it too (it does not replace yours)"
+    have dbus-broker || want dbus-broker "the message bus of Fedora and Arch Linux: the bus tests also run on it (it does not replace yours)"
     if ! [[ -e /usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service ]]; then
         want "$(if package_exists polkitd; then echo polkitd; else echo policykit-1; fi)" \
-            "allows a real logind to let the service delay a sleep, as on a desktop"
+            "lets a real logind allow the service to delay suspend, as on a desktop"
     fi
     if ! type -P kill >/dev/null || ! have pkill; then
         want procps "kill and pkill"
     fi
     have mount || want mount "mounts in private namespaces"
     have shellcheck || want shellcheck "checks these scripts"
-    have zsh || want zsh "tries its completions"
-    have fish || want fish "tries its completions"
-    have gjs || want gjs "runs the part of GNOME's extension that watches the daemon"
+    have zsh || want zsh "tests its completions"
+    have fish || want fish "tests its completions"
+    have gjs || want gjs "runs the part of the GNOME extension that monitors the daemon"
     have groff || want groff-base "checks the manual pages"
     need_for_desktops
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this person's next login
-            left_out+=("PipeWire: not installed, since it would take part in your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")
+            left_out+=("PipeWire: not installed, because it would be started at your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")
         else
             want pipewire "a second sound server, for the tests with PipeWire"
             want pipewire-bin "its tools"
@@ -191,31 +190,31 @@ need_for_system_tests() {
     fi
 }
 
-need_for_desktops() { # 20 MB, and nothing that starts by itself
-    have Xvfb || want xvfb "an X server without a screen: coldvox-type is tried in it"
+need_for_desktops() { # 20 MB, and nothing that starts automatically
+    have Xvfb || want xvfb "an X server without a screen, to test coldvox-type"
     have xterm || want xterm "a window to type into"
-    have xdotool || want xdotool "types in X11"
+    have xdotool || want xdotool "types on X11"
     have xclip || want xclip "X11's clipboard"
-    have openbox || want openbox "an X11 window manager: what it does with the focus"
+    have openbox || want openbox "an X11 window manager, to test focus changes"
     if ! /usr/bin/python3 -c 'import tkinter' 2>/dev/null; then
         want python3-tk "another kind of window to type into"
     fi
-    have sway || want sway "a Wayland desktop without a screen: coldvox-type is tried in it"
+    have sway || want sway "a Wayland desktop without a screen, to test coldvox-type"
     have foot || want foot "a window in it to type into"
     have jq || want jq "reads JSON in the examples' scripts"
-    have desktop-file-validate || want desktop-file-utils "checks the entry for desktops' menus"
-    have gsettings || want libglib2.0-bin "GNOME's settings, which a shortcut key is put into"
+    have desktop-file-validate || want desktop-file-utils "checks the desktop entry"
+    have gsettings || want libglib2.0-bin "GNOME's settings, to test shortcuts"
     [[ -e /usr/share/glib-2.0/schemas/org.gnome.settings-daemon.plugins.media-keys.gschema.xml ]] ||
-        want gnome-settings-daemon-common "which keys GNOME has"
-    have wtype || want wtype "types in Wayland"
+        want gnome-settings-daemon-common "GNOME's default shortcuts"
+    have wtype || want wtype "types on Wayland"
     have wl-copy || want wl-clipboard "Wayland's clipboard"
 }
 
 refresh_package_lists() {
     [[ ${package_lists_fresh:-} ]] && return
     package_lists_fresh=yes
-    tell "fetching the package lists: apt-get update"
-    run_as_root apt-get -o DPkg::Lock::Timeout=300 -qq update >&2 || tell "apt-get update failed; going on with the lists that are there"
+    tell "updating the package lists: apt-get update"
+    run_as_root apt-get -o DPkg::Lock::Timeout=300 -qq update >&2 || tell "apt-get update failed; continuing with the existing lists"
 }
 
 candidate_version() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" { print $2 }'; }
@@ -241,36 +240,36 @@ run_as_root() {
 install_wanted() {
     ((${#wanted[@]})) || return 0
     local i package command missing=()
-    have apt-get || give_up "needs ${wanted[*]} (Debian's names), and there is no apt-get here: install them by your system's means"
+    have apt-get || give_up "needs ${wanted[*]} (Debian package names), and there is no apt-get here: install them with your system's package manager"
     for package in "${wanted[@]}"; do
         package_exists "$package" || missing+=("$package")
     done
     if ((${#missing[@]})); then
         refresh_package_lists
     fi
-    tell "Debian packages that are missing here:"
+    tell "missing Debian packages:"
     for i in "${!wanted[@]}"; do
         tell "$(printf '  %-20s %s' "${wanted[i]}" "${reasons[i]}")"
     done
     command=(apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends --no-remove "${wanted[@]}")
     if ((EUID != 0)) && ! have sudo; then
-        give_up "they take root to install, and there is no sudo. As root type this, then run $0 again:
+        give_up "installing them requires root, and there is no sudo. Run this as root, then run $0 again:
     ${command[*]}"
     fi
     tell "installing them: $( ((EUID == 0)) || echo 'sudo ')${command[*]}"
     local status=0
     run_as_root env DEBIAN_FRONTEND=noninteractive "${command[@]}" </dev/null >"$work/apt.log" 2>&1 || status=$?
     if ((status == 77 && EUID != 0)); then
-        give_up "sudo asks for a password, and there is no terminal here. Type this, then run $0 again:
+        give_up "sudo asks for a password, and there is no terminal. Run this, then run $0 again:
     sudo ${command[*]}"
-    elif ((status)) && [[ -z ${package_lists_fresh:-} ]]; then # lists of last month name files that are gone
+    elif ((status)) && [[ -z ${package_lists_fresh:-} ]]; then # outdated lists name files that no longer exist
         refresh_package_lists
         status=0
         run_as_root env DEBIAN_FRONTEND=noninteractive "${command[@]}" </dev/null >"$work/apt.log" 2>&1 || status=$?
     fi
     if ((status)); then
         tail -n 20 "$work/apt.log" >&2
-        give_up "apt-get failed; its whole output is in $work/apt.log"
+        give_up "apt-get failed; its output is in $work/apt.log"
     fi
     wanted=() reasons=()
 }
@@ -278,15 +277,15 @@ install_wanted() {
 # ----------------------------------------------------------------------------------------------------- sound server
 
 private_pulseaudio() {
-    # PulseAudio is unpacked below .work and never installed: its package would be started at every login from then on,
-    # become the default device, and stand in PipeWire's way.
+    # PulseAudio is unpacked below .work and never installed: the installed package would start at every login, become the
+    # default device, and conflict with PipeWire.
     [[ $sound_server == private ]] || return 0
     local tree=$work/pulseaudio
     if [[ ! -e $tree/complete ]]; then
-        tell "this machine has no PulseAudio: unpacking one into $tree, for private use; nothing is installed"
+        tell "this machine has no PulseAudio: unpacking it into $tree for private use; nothing is installed"
         if ! unpack_pulseaudio "$tree" >"$work/pulseaudio.log" 2>&1; then
-            tell "that failed ($work/pulseaudio.log has why); the shipped virtual microphone takes its place"
-            left_out+=("PulseAudio: it is not here and could not be unpacked ($work/pulseaudio.log)")
+            tell "that failed (see $work/pulseaudio.log); using the daemon's virtual microphone instead"
+            left_out+=("PulseAudio: it is not installed and could not be unpacked ($work/pulseaudio.log)")
             sound_server=none
             return 0
         fi
@@ -301,7 +300,7 @@ unpack_pulseaudio() { # unpack_pulseaudio TREE: the package and what of its libr
     mkdir -p "$tree/archives/partial" "$tree/bin"
     apt-get -o Debug::NoLocking=1 -o Dir::Cache::archives="$tree/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
         -o APT::Sandbox::User= -o APT::Keep-Downloaded-Packages=true \
-        install -y --no-install-recommends --download-only pulseaudio || return # nothing is removed either
+        install -y --no-install-recommends --download-only pulseaudio || return # removes nothing
     for file in "$tree"/archives/*.deb; do
         dpkg-deb --extract "$file" "$tree/root" || return
     done
@@ -335,14 +334,14 @@ make_environment() { # make_environment LEVEL: .venv as pyproject.toml asks for
     if [[ -x $venv/bin/python && $(cat "$stamp" 2>/dev/null) == "$state" ]] && "$venv/bin/python" -c '' 2>/dev/null; then
         return 0
     fi
-    tell "setting up $venv with $("$python" -V): the daemon${groups[0]:+ and the tools of: ${groups[*]}}, from the package index"
+    tell "creating $venv with $("$python" -V): the daemon${groups[0]:+ and the tools of: ${groups[*]}}, from the package index"
     if ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python" && [[ $(sed -n 's/^#!//p;q' "$venv/bin/pip") == "$venv/bin/"* ]]; }; then
-        # Not there, half made, of a Python that is gone, or of a checkout that was moved.
+        # Missing, incomplete, of a Python that was removed, or of a checkout that was moved.
         rm -rf "$venv"
-        "$python" -m venv "$venv" || give_up "can't make $venv"
+        "$python" -m venv "$venv" || give_up "cannot create $venv"
     fi
     rm -f "$venv"/coldvoxd-{demo,test,bench}
-    "$venv/bin/python" - "$root/pyproject.toml" "${groups[@]}" >"$work/requirements.txt" <<'PYTHON' || give_up "can't read pyproject.toml"
+    "$venv/bin/python" - "$root/pyproject.toml" "${groups[@]}" >"$work/requirements.txt" <<'PYTHON' || give_up "cannot read pyproject.toml"
 import sys, tomllib
 with open(sys.argv[1], "rb") as file:
     groups = tomllib.load(file)["dependency-groups"]
@@ -352,15 +351,15 @@ PYTHON
     "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off \
         -e "$root" -r "$work/requirements.txt" >"$work/pip.log" 2>&1 || {
         tail -n 30 "$work/pip.log" >&2
-        give_up "pip failed; its whole output is in $work/pip.log. Run $0 again to go on where it ended."
+        give_up "pip failed; its output is in $work/pip.log. Run $0 again to resume."
     }
     echo "$state" >"$venv/coldvoxd-demo"
     [[ $level == bench ]] && echo "$state" >"$venv/coldvoxd-test"
     echo "$state" >"$stamp"
 }
 
-second_provider() { # ONNX Runtime's build with OpenVINO, in a place of its own: two builds can't share an environment
-    local place=$work/openvino build="onnxruntime-openvino==1.24.1" # the newest that is published
+second_provider() { # ONNX Runtime's build with OpenVINO, in its own directory: two builds cannot share an environment
+    local place=$work/openvino build="onnxruntime-openvino==1.24.1" # the latest release
     [[ $(cat "$place/complete" 2>/dev/null) == "$build" ]] && return 0
     tell "unpacking $build into $place: a second real execution provider, for one test"
     rm -rf "$place"
@@ -368,6 +367,6 @@ second_provider() { # ONNX Runtime's build with OpenVINO, in a place of its own:
         --only-binary :all: --target "$place" "$build" >"$work/openvino.log" 2>&1; then
         echo "$build" >"$place/complete"
     else
-        left_out+=("the swap between two real execution providers: $build can't be had here ($work/openvino.log)")
+        left_out+=("the switch between two real execution providers: $build is not available here ($work/openvino.log)")
     fi
 }

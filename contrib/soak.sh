@@ -1,19 +1,19 @@
 #!/bin/bash
-# Uses one daemon for a long time and watches what it holds. Sets up, then runs tests/support/soak.py.
+# Uses one daemon for a long time and monitors its resources. Sets up, then runs tests/support/soak.py.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/soak.sh [--minutes 10 | --hours N]
 
-Uses the real daemon with the bundled model on a private bus and a private sound server, in cycles of 20 s: a dictation, and in
-turn a recording, a subscriber, another execution provider, another opening of the microphone, a reload, a cancelled and a
-private session. After each cycle the daemon's descriptors, threads and memory are read; they must stay flat, which the help
-of `python -m tests.support.soak` and its source define. Your own sound and session are not touched.
+Uses the real daemon with the bundled model on a private bus and a private sound server, in cycles of 20 s: a dictation, and
+in turn a recording, a subscriber, another execution provider, reopening the microphone, a reload, a cancelled and a private
+session. After each cycle the daemon's descriptors, threads and memory are read; they must stay flat, as defined in the help
+of `python -m tests.support.soak` and in its source. Your own sound and session are not used.
 
-Prints one JSON object. As root, for a small file system.
-exit codes: 0 flat, and every text right, 1 not so, 64 wrong arguments, 69 something is missing that can't be installed, or you
-are not root
+Prints one JSON object. Requires root, for a small file system.
+exit codes: 0 flat, and every text is correct, 1 otherwise, 64 usage error, 69 a requirement cannot be installed, or you are
+not root
 TEXT
 }
 

@@ -1,28 +1,28 @@
 #!/bin/bash
-# The checks and tests of this checkout, after the same set-up as the demo.
+# Runs the checks and tests of this checkout, after the same setup as the demo.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/test.sh [--system] [--again N] [PYTEST ARGUMENT...]
 
-Sets this checkout up (saying what it will install and why), then runs ruff, mypy --strict, the layer contract, the check
-that generated files are up to date, and the tests of the plain lane: all that need no more than the daemon, a private bus
+Sets this checkout up (it prints what it installs and why), then runs ruff, mypy --strict, the layer contract, the check
+that generated files are up to date, and the tests of the plain lane: those that need only the daemon, a private bus
 and a private sound server, and take less than 20 s each. contrib/lanes.md describes the lanes.
 
   --system   install what the other tests need (a user's systemd, a second sound server, desktops), and run only those, and
              shellcheck
-  --again N  run only the tests that failed in the last run of this lane, one after the other, if there were N at most and
+  --again N  run only the tests that failed in the last run of this lane, one after the other, if there were at most N and
              nothing else failed. CI uses this; the tests are added to .work/second-tries
   PYTEST ARGUMENT...
-             run pytest with these arguments, on whichever lane's tests they select
+             run pytest with these arguments, on the tests that they select, of any lane
 
-COLDVOX_TEST_JOBS, 3 where it isn't set and 4 with --system, is how many files of tests run at once; 0 runs them one after the
-other.
+COLDVOX_TEST_JOBS is the number of test files that run concurrently: by default 3, or 4 with --system; 0 runs them one after
+the other.
 
-At the end, what was left out is listed with its reason, and the lane's time with its budget. With CI=true and --system
-anything left out that does not need a GPU is a failure.
-exit codes: 0 all passed, 1 something failed, 69 something is missing that can't be installed
+At the end, tests that were left out are listed with their reasons, and the lane's time with its budget. With CI=true and
+--system, any test that was left out and does not need a GPU is a failure.
+exit codes: 0 all passed, 1 at least one check failed, 69 a requirement cannot be installed
 TEXT
 }
 

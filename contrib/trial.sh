@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What the long trials have in common: sourced by crash.sh and replace.sh, which define `usage` and call `try`.
+# Common parts of the long trials: sourced by crash.sh and replace.sh, which define `usage` and call `try`.
 
-try() { # try TRIAL [--times N] [--seed N]: sets up, then plays it in a login of a throw-away user (contrib/trial.py)
+try() { # try TRIAL [--times N] [--seed N]: sets up, then runs it in a login of a temporary user (contrib/trial.py)
     local trial=$1 arguments=()
     shift
     while (($#)); do

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Takes away what contrib/install.sh put in place, for the user who runs it, and leaves nothing behind.
+# Removes what contrib/install.sh installed for the user who runs it.
 set -euo pipefail
 
 usage() {
@@ -7,13 +7,13 @@ usage() {
 usage: uninstall.sh [--yes] [--keep-settings] [--keep-models]
 
 Stops the service and removes it with its environment, links, units, activation file, completions, manual pages, settings
-and models, and the directories that the installation made and that are empty now. It says first what goes, and asks.
+and models, and the directories that the installation created if they are empty. It lists everything first, and asks.
 
-  --yes            don't ask; needed where there is no terminal
-  --keep-settings  leave ~/.config/coldvoxd
-  --keep-models    leave models in ~/.cache/coldvoxd and ~/.local/share/coldvoxd
+  --yes            do not ask; required without a terminal
+  --keep-settings  keep ~/.config/coldvoxd
+  --keep-models    keep the models in ~/.cache/coldvoxd and ~/.local/share/coldvoxd
 
-exit codes: 0 removed, 1 not wanted, 64 wrong usage
+exit codes: 0 removed, 1 declined, 64 usage error
 TEXT
 }
 
@@ -29,11 +29,11 @@ while (($#)); do
     shift
 done
 
-absolute() { # absolute PATH DEFAULT: the path, or the default where it is not absolute and so to be ignored (XDG base directories)
+absolute() { # absolute PATH DEFAULT: the path, or the default if it is not absolute (to be ignored by the XDG specification)
     if [[ $1 == /* ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi
 }
 
-main() { # in a function, so that bash has read it all before this very file goes
+main() { # a function, so that bash has read all of it before this file is deleted
     local data config cache state runtime
     data=$(absolute "${XDG_DATA_HOME:-}" "$HOME/.local/share")
     config=$(absolute "${XDG_CONFIG_HOME:-}" "$HOME/.config")
@@ -47,11 +47,11 @@ main() { # in a function, so that bash has read it all before this very file goe
         while read -r kind path; do
             case $kind in
             file) files+=("$path") ;;
-            directory) directories=("$path" "${directories[@]}") ;; # the deepest first
+            directory) directories=("$path" "${directories[@]}") ;; # deepest first
             esac
         done <"$home/installed"
     fi
-    # Known from the start, so that an installation whose list is lost can be removed too.
+    # Listed here as well, so that an installation without its list can be removed.
     files+=("$config"/systemd/user/{coldvoxd,coldvoxd-model,coldvoxd-prepare,coldvoxd-keys,coldvox-type}.service "$config/systemd/user/coldvoxd.service.d/cpu.conf"
         "$config/systemd/user/default.target.wants/coldvoxd.service"
         "$config/systemd/user/graphical-session.target.wants/coldvoxd-keys.service"
@@ -78,11 +78,11 @@ main() { # in a function, so that bash has read it all before this very file goe
         echo "  nothing: coldvoxd is not installed for $(id -un)"
         return 0
     fi
-    [[ $keep_settings == yes ]] || echo "Your settings go with it; --keep-settings leaves them."
-    [[ $keep_models == yes ]] || echo "Models go with it; --keep-models leaves them."
+    [[ $keep_settings == yes ]] || echo "Your settings are removed as well; --keep-settings keeps them."
+    [[ $keep_models == yes ]] || echo "Models are removed as well; --keep-models keeps them."
     if [[ $yes == no ]]; then
         if [[ ! -t 0 ]]; then
-            echo "There is no terminal to ask at: run it with --yes." >&2
+            echo "There is no terminal: run this with --yes." >&2
             return 1
         fi
         local answer
@@ -107,7 +107,7 @@ main() { # in a function, so that bash has read it all before this very file goe
     for path in "${directories[@]}" "$home"; do
         [[ ! -d $path ]] || rmdir --ignore-fail-on-non-empty -- "$path"
     done
-    for path in "${directories[@]}"; do # `home` may have stood in the way of those above it
+    for path in "${directories[@]}"; do # the parents of `home` may be empty only now
         [[ ! -d $path ]] || rmdir --ignore-fail-on-non-empty -- "$path"
     done
     if [[ $managed == yes ]]; then
@@ -115,7 +115,7 @@ main() { # in a function, so that bash has read it all before this very file goe
         systemctl --user reset-failed coldvoxd.service coldvoxd-model.service coldvoxd-prepare.service coldvoxd-keys.service coldvox-type.service 2>/dev/null || true
         busctl --user --quiet call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig || true
     fi
-    echo "coldvoxd is removed. Debian packages that were installed for it stay; others may use them."
+    echo "coldvoxd was removed. Debian packages that were installed for it are kept, because others may use them."
 }
 
 main

@@ -99,7 +99,7 @@ def _look_at_streams(file: Opened, part: Part, name: str) -> tuple[int, int, flo
             return found
         with decoded(file.whole()) as sound:  # which knows the length of a first link
             return _described(sound, name)
-    raise fault or FileFault(f"{name} holds no sound: it is an audio file without a single sample; record it again")
+    raise fault or FileFault(f"{name} has no audio: the file has no samples; record it again")
 
 
 def _described(sound: SequentialSound, name: str, seconds: float | None = None) -> tuple[int, int, float]:
@@ -122,5 +122,5 @@ def _check_head(content: Content, part: Part, name: str) -> None:
     """Raises FileFault for recordings without the head that they need."""
     if part.kind is None and ogg.holds_pages(content, MOST_JUNK_BYTES):
         raise FileFault(
-            f"{name} lacks its beginning, without which an OGG file can't be decoded: copy it again from where it came from"
+            f"{name} lacks its beginning, without which an OGG file cannot be decoded: copy it again from the original"
         )

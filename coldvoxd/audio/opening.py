@@ -53,20 +53,22 @@ def opened(source: Path | int, name: str) -> Iterator[Opened]:
             _check_kind(os.fstat(descriptor), name)
             yield Opened(Content(descriptor), _handle(descriptor, stack))
     except soundfile.LibsndfileError as error:
-        raise FileFault(f"{name} is not audio that can be read ({error.error_string}): {CONVERT}") from error
+        raise FileFault(f"{name} is not audio in a readable format ({error.error_string}): {CONVERT}") from error
     except FileNotFoundError as error:
-        raise FileFault(f"there is no file {name}: check its name") from error
+        raise FileFault(f"there is no file {name}: check the name") from error
     except OSError as error:
-        raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
+        raise FileFault(f"{name} cannot be read: {error.strerror or error}") from error
 
 
 def _check_kind(state: os.stat_result, name: str) -> None:
     if stat.S_ISDIR(state.st_mode):
-        raise FileFault(f"{name} is a directory: name the audio files in it")
+        raise FileFault(f"{name} is a directory: give the names of the audio files in it")
     if not stat.S_ISREG(state.st_mode):
-        raise FileFault(f"{name} is {kind_of(state.st_mode)}: name a file, or pipe its content to `transcribe -`")
+        raise FileFault(
+            f"{name} is {kind_of(state.st_mode)}: give the name of a file, or pipe the content to `transcribe -`"
+        )
     if state.st_size == 0:
-        raise FileFault(f"{name} is empty: record it again, or copy it again from where it came from")
+        raise FileFault(f"{name} is empty: record it again, or copy it again from the original")
 
 
 def kind_of(mode: int) -> str:

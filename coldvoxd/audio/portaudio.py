@@ -210,8 +210,8 @@ class PortAudioMicrophone:
             self._stream = stream
             return OpenedMicrophone(device.name, float(stream.get_input_latency()), channels=len(order))
         if device.name in SERVER_DEVICES:
-            raise CaptureFault(f"the sound server has no microphone that it can open ({'; '.join(refusals)})")
-        raise CaptureFault(f"the microphone “{device.name}” can't be opened: {'; '.join(refusals)}")
+            raise CaptureFault(f"the sound server has no microphone that can be opened ({'; '.join(refusals)})")
+        raise CaptureFault(f"the microphone “{device.name}” cannot be opened: {'; '.join(refusals)}")
 
 
 def list_devices() -> list[Device]:
@@ -229,7 +229,7 @@ def _initialized() -> pyaudio.PyAudio:
     try:
         return pyaudio.PyAudio()
     except OSError as error:
-        raise CaptureFault(f"PortAudio can't be started: {error}") from error
+        raise CaptureFault(f"PortAudio cannot be initialized: {error}") from error
 
 
 def _devices(audio: pyaudio.PyAudio) -> list[Device]:
@@ -260,7 +260,7 @@ def _callback(
             if len(samples) or overflow:
                 deliver(Chunk(samples=samples, arrived_s=arrived_s, overflow=overflow))
         except Exception:  # a lane ends here: PyAudio would raise it in some other thread
-            log.exception("a buffer from the microphone could not be taken; the stream ends")
+            log.exception("an audio buffer could not be processed; closing the stream")
             return None, pyaudio.paAbort
         return None, pyaudio.paContinue
 

@@ -78,16 +78,16 @@ class Reading:
             self._fault = self._fault or FileFault(
                 f"{self._name} is damaged after {self._passed_s:.1f} s ({error.error_string}): {CONVERT}, which may mend it"
             )
-            self._report(f"The file is damaged at {clock(self._passed_s)}: what follows there can't be decoded.")
+            self._report(
+                f"The file is damaged at {clock(self._passed_s)}: the rest of the audio there cannot be decoded."
+            )
         self._is_unfinished = stream.unfinished
 
     def finish(self) -> None:
         """After the last stream. Raises FileFault where none held sound."""
         self._compare()
         if self._is_silent:
-            raise self._fault or FileFault(
-                f"{self._name} holds no sound: it is an audio file without a single sample; record it again"
-            )
+            raise self._fault or FileFault(f"{self._name} has no audio: the file has no samples; record it again")
 
     def _sound(self, stream: Stream) -> Iterator[Block]:
         if stream.flac is not None:
@@ -206,18 +206,18 @@ class Reading:
 
     def _report_missing(self, gap_s: float) -> None:
         if gap_s < SHORTEST_DAMAGE_S and self._passed_s == 0:
-            self._report("The beginning of the file is damaged or missing: what was said there may be missing.")
+            self._report("The beginning of the file is damaged or missing: words may be missing there.")
         elif gap_s < SHORTEST_DAMAGE_S:
             self._report(f"The file is damaged at {clock(self._passed_s)}: a word may be missing there.")
         else:
             self._report(
-                f"The file is damaged from {clock(self._passed_s)} to about {clock(self._passed_s + gap_s)}: what was said "
-                "there is missing."
+                f"The file is damaged from {clock(self._passed_s)} to about {clock(self._passed_s + gap_s)}: the audio in "
+                "between is missing."
             )
 
     def _report_foreign(self, count: int) -> None:
         self._report(
-            f"At {clock(self._passed_s)} the file holds {count} bytes that are neither sound nor a tag: they were not read."
+            f"At {clock(self._passed_s)} the file holds {count} bytes that are neither audio nor a tag: they were skipped."
         )
 
     def _report_cut(self, held_s: float, promised_s: float) -> None:
@@ -236,7 +236,7 @@ class Reading:
             return True
         if promised_s is not None and held_s > promised_s + SHORTEST_DAMAGE_S:
             self._report(
-                f"The file goes on to {clock(self._passed_s)}, though its header says "
+                f"The file continues to {clock(self._passed_s)}, though its header says "
                 f"{clock(self._begin_s + promised_s)}: all of it was read."
             )
         elif self._is_unfinished:
@@ -245,7 +245,7 @@ class Reading:
         return False
 
     def _report_breaking_off(self) -> None:
-        self._report(f"The file breaks off at {clock(self._passed_s)}: something may be missing there.")
+        self._report(f"The file is truncated at {clock(self._passed_s)}: words may be missing there.")
 
 
 def _trimmed(blocks: Iterator[Block], stream: Stream) -> Iterator[Block]:

@@ -27,7 +27,7 @@ def _import_pulsectl() -> Any | None:
     try:
         import pulsectl
     except OSError as error:
-        log.info("no microphones by name: libpulse can't be loaded (%s)", error)
+        log.info("microphones cannot be selected by name: libpulse cannot be loaded (%s)", error)
         return None
     finally:
         ctypes.util.find_library = search
@@ -58,7 +58,7 @@ def _connected() -> Iterator[Any]:
         server.connect()
         yield server
     except (_pulsectl.PulseError, _pulsectl.PulseDisconnected) as error:
-        raise ConnectionError(f"the sound server went away: {error}") from error
+        raise ConnectionError(f"the connection to the sound server was lost: {error}") from error
     finally:
         server.close()
 
@@ -92,7 +92,9 @@ def hold_to(name: str) -> SoundView | None:
             target = next((source for source in server.source_list() if source.name == name), None)
             for stream in _ours(server):
                 if target is not None and stream.source != target.index:
-                    log.info("moving our stream to %s, where the server had it elsewhere", name)
+                    log.info(
+                        "moving the capture stream to %s; the sound server had connected it to another source", name
+                    )
                     server.source_output_move(stream.index, target.index)
             return _view(server)
     except ConnectionError:

@@ -44,7 +44,7 @@ class Calls:
 
     async def _start_bound(self, caller: Caller, parsed: SessionOptions) -> int:
         if not await self._callers.watch(caller.name):
-            raise ColdvoxError("The caller has left the bus already: no session was begun.")
+            raise ColdvoxError("The caller has already left the bus: no session was started.")
         try:
             session = self._control.start(caller.name, parsed, caller.called_s)
         except BaseException:
@@ -118,5 +118,5 @@ class Calls:
 
     def _caller_left(self, name: str) -> None:
         if name in self._bound.values():
-            logger.debug("caller %s of a bound session has left", name)
+            logger.debug("caller %s of a bound session has left the bus", name)
             self._control.caller_left(name)

@@ -321,8 +321,8 @@ def _translated(error: DBusError) -> errors.ColdvoxError:
     if name.endswith((".ServiceUnknown", ".NameHasNoOwner")):
         return errors.DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
     if ".Error.Unknown" in name:
-        return errors.NotSupported(f"The running coldvoxd doesn't know this call ({text}): update and restart it.")
-    return errors.DaemonUnreachable(f"coldvoxd can't be reached ({text or name}): {_SEE_UNIT}.")
+        return errors.NotSupported(f"The running coldvoxd does not have this method ({text}): update and restart it.")
+    return errors.DaemonUnreachable(f"coldvoxd is unreachable ({text or name}): {_SEE_UNIT}.")
 
 
 def _named(name: str, text: str) -> errors.ColdvoxError:

@@ -67,14 +67,14 @@ class Connection(ReceivingBus):
             connection = cls(address)
         except (OSError, ValueError) as error:
             raise BusUnavailable(
-                f"The bus at {address} can't be reached: {error}. Is the session bus running?"
+                f"Cannot connect to the bus at {address}: {error}. Is the session bus running?"
             ) from error
         try:
             async with asyncio.timeout(CONNECT_LIMIT_S):
                 await connection.connect()
         except Exception as error:
             connection._release()
-            raise BusUnavailable(f"The bus at {address} lets nobody in: {error or type(error).__name__}.") from error
+            raise BusUnavailable(f"Cannot connect to the bus at {address}: {error or type(error).__name__}.") from error
         return connection
 
     @contextmanager
@@ -102,7 +102,7 @@ class Connection(ReceivingBus):
         """
         reply = await self._answer(call)
         if not reply.unix_fds:
-            raise DBusError(f"{BUS}.Error.InvalidArgs", "the answer holds no file descriptor", reply)
+            raise DBusError(f"{BUS}.Error.InvalidArgs", "the reply has no file descriptor", reply)
         return fcntl.fcntl(reply.unix_fds[0], fcntl.F_DUPFD_CLOEXEC, 0)
 
     def ask_then(self, call: Message, then: Callable[[Message | None], None]) -> None:
@@ -122,7 +122,7 @@ class Connection(ReceivingBus):
         except BusUnavailable:
             raise
         except (OSError, EOFError) as error:
-            raise BusUnavailable("The bus has gone.") from error
+            raise BusUnavailable("The connection to the bus was lost.") from error
         finally:
             if followed:
                 self.signals.unfollow(name)
@@ -155,7 +155,7 @@ class Connection(ReceivingBus):
         try:
             await asyncio.shield(self._disconnect_future)
         except Exception as error:
-            raise BusUnavailable(f"The session bus has gone ({type(error).__name__}).") from error
+            raise BusUnavailable(f"The connection to the session bus was lost ({type(error).__name__}).") from error
 
     async def aclose(self) -> None:
         """Let what was sent go out, for a second at most, then leave the bus."""
@@ -170,7 +170,7 @@ class Connection(ReceivingBus):
         """Queue a message; the future ends when the socket has taken all of its bytes."""
         if not self.usable:
             if msg.message_type is MessageType.METHOD_CALL:
-                raise BusUnavailable("The session bus has gone.")
+                raise BusUnavailable("The connection to the session bus was lost.")
             dropped: asyncio.Future[Any] = self._loop.create_future()
             dropped.set_result(None)
             return dropped

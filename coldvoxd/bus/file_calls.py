@@ -26,13 +26,13 @@ class FileCalls:
 
     async def transcribe(self, descriptor: int | None, options: Mapping[str, Variant]) -> int:
         if descriptor is None:
-            raise InvalidOption("No file descriptor came with the call.")
+            raise InvalidOption("The call has no file descriptor: pass one of an open file.")
         caller = current_caller()
         parsed = parse_file_options(options)
         try:
             ours = os.dup(descriptor)  # before anything is waited for: the connection closes what came with a call
         except OSError as error:
-            raise ColdvoxError(f"The daemon can't open another file ({error.strerror}): try again later.") from error
+            raise ColdvoxError(f"The daemon cannot open another file ({error.strerror}): try again later.") from error
         try:
             is_there = await self._callers.watch(caller.name)
         except BaseException:
@@ -40,7 +40,7 @@ class FileCalls:
             raise
         if not is_there:
             os.close(ours)
-            raise ColdvoxError("The caller has left the bus already: no file is transcribed.")
+            raise ColdvoxError("The caller has already left the bus: no file is transcribed.")
         try:
             job = await self._control.transcribe(caller.name, ours, parsed)
         except BaseException:

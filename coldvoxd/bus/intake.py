@@ -13,7 +13,7 @@ DECODED_BYTES_A_TURN = 64 * 1024
 LARGEST_CALL_BYTES = 256 * 1024
 """A longer call is refused unread. The longest honest one, a few options, has less than 1 KiB."""
 TOO_LONG = f"The call is longer than {LARGEST_CALL_BYTES} bytes."
-TOO_MANY = "This client has too many calls waiting: wait for answers before sending more."
+TOO_MANY = "This client has too many pending calls: wait for replies before sending more."
 
 
 class Receiver(Protocol):

@@ -26,7 +26,9 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
     values = {key: value.value for key, value in options.items()}
     max_seconds = values.get("max-seconds")
     if max_seconds == 0:
-        raise InvalidOption("The option 'max-seconds' must be greater than 0; leave it out for the setting's limit.")
+        raise InvalidOption(
+            "The option 'max-seconds' must be greater than 0; omit it to use the limit in the settings."
+        )
     private = values.get("private", False)
     return SessionOptions(
         private=private,
@@ -51,7 +53,7 @@ def parse_file_options(options: Mapping[str, Variant]) -> FileOptions:
 def _check(options: Mapping[str, Variant], types: Mapping[str, str], planned: frozenset[str]) -> None:
     for key, value in options.items():
         if key in planned:
-            raise NotSupported(f"The option '{key}' is not built yet in this version: leave it out.")
+            raise NotSupported(f"The option '{key}' is not supported by this version yet: omit it.")
         wanted = types.get(key)
         if wanted is None:
             raise InvalidOption(f"There is no option '{shown(key)}'. Known are: {', '.join(types)}.")

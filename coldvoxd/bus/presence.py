@@ -33,7 +33,7 @@ async def look() -> BusPresence:
             except DBusError:
                 pid = None
     except TimeoutError as error:
-        raise BusUnavailable(f"The bus at {address} did not answer within {LIMIT_S:g} s.") from error
+        raise BusUnavailable(f"The bus at {address} did not reply within {LIMIT_S:g} s.") from error
     finally:
         await connection.aclose()
     return BusPresence(address, BUS_NAME in names, pid)

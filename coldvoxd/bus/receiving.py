@@ -80,7 +80,7 @@ class ReceivingBus(MessageBus):
             message = message_of(frame)
             message.body = body_of(frame)
         except Exception as error:  # noqa: BLE001 - what a service sends is not ours to trust
-            log.warning("a message of %s can't be decoded: %s", frame.fields.sender, error)
+            log.warning("a message of %s cannot be decoded: %s", frame.fields.sender, error)
             close_all(frame.descriptors)
             if frame.lengths.type == Type.SIGNAL:
                 return
@@ -97,7 +97,7 @@ class ReceivingBus(MessageBus):
         frame, self.arrived_s = call.frame, call.arrived_s
         if not frame.complete:
             close_all(frame.descriptors)
-            self._refuse(frame, "LimitsExceeded", "This process can't open more files: try again later.")
+            self._refuse(frame, "LimitsExceeded", "The daemon cannot open more files: try again later.")
             return
         try:
             message = message_of(frame)
@@ -105,7 +105,7 @@ class ReceivingBus(MessageBus):
             message.body = body_of(frame) if known else []
         except Exception as error:  # noqa: BLE001 - as above
             close_all(frame.descriptors)
-            self._refuse(frame, "InvalidArgs", f"The call can't be decoded ({type(error).__name__}).")
+            self._refuse(frame, "InvalidArgs", f"The call cannot be decoded ({type(error).__name__}).")
             return
         if known:
             self._on_message(message)
@@ -174,5 +174,5 @@ def _undecodable(frame: Frame) -> Message:
         reply_serial=int(frame.fields.reply_serial or 0),
         error_name=f"{BUS}.Error.InvalidArgs",
         signature="s",
-        body=["the answer can't be decoded"],
+        body=["the reply cannot be decoded"],
     )

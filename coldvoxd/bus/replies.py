@@ -47,18 +47,18 @@ class Reply:
 
 
 def error_reply(call: Message, error: BaseException) -> Message:
-    """The one place where errors get their names on the bus; faults of the daemon's own are logged."""
+    """The error reply to a call, with the error's name on the bus. Internal errors are logged."""
     if isinstance(error, DBusError):
         return Message.new_error(call, error.type, bus_text(str(error)[:LONGEST_TEXT]))
     if isinstance(error, ColdvoxError):
         name, text = error.dbus_name, str(error) or type(error).__name__
     elif isinstance(error, asyncio.CancelledError):
-        name, text = ColdvoxError.dbus_name, "The daemon is ending: call again in a moment."
+        name, text = ColdvoxError.dbus_name, "The daemon is stopping: call again in a moment."
     else:
         logger.error("%s failed", call.member, exc_info=error)
         name = ColdvoxError.dbus_name
         text = (
-            f"{call.member} failed by a fault of the daemon ({type(error).__name__}): "
-            "see `journalctl --user -u coldvoxd`, and please report it."
+            f"Internal error in {call.member} ({type(error).__name__}): see `journalctl --user -u coldvoxd`, "
+            "and please report it with `coldvoxctl doctor --report FILE`."
         )
     return Message.new_error(call, ERROR_PREFIX + name, bus_text(text[:LONGEST_TEXT]))

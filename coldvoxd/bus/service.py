@@ -203,7 +203,7 @@ class BusService:
 
     async def _name_taken(self) -> NameTaken:
         return NameTaken(
-            f"{BUS_NAME} belongs to {await self._name_owner()} already: another coldvoxd runs in this session. "
+            f"{BUS_NAME} is already owned by {await self._name_owner()}: another coldvoxd runs in this session. "
             "Stop it first (`systemctl --user stop coldvoxd`), or use it."
         )
 
@@ -213,7 +213,7 @@ class BusService:
             owner = await self._connection.ask_bus("GetNameOwner", "s", BUS_NAME)
             pid = await self._connection.ask_bus("GetConnectionUnixProcessID", "s", owner)
         except DBusError:
-            return "somebody who has just left"
+            return "a process that has just left the bus"
         return f"process {pid} ({owner})"
 
 

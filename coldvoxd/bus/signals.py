@@ -259,7 +259,7 @@ def _fail(known: "asyncio.Future[None]", reply: Message | None) -> None:
     if known.done():
         return
     if reply is None:
-        known.set_exception(BusUnavailable("The bus has gone."))
+        known.set_exception(BusUnavailable("The connection to the bus was lost."))
     else:
         known.set_exception(DBusError(reply.error_name, str(reply.body[0]) if reply.body else "", reply))
 
@@ -274,4 +274,4 @@ def _run(handler: Callable[..., None], *arguments: object) -> None:
     try:
         handler(*arguments)
     except Exception:
-        log.exception("a handler of a signal failed")
+        log.exception("a signal handler failed")

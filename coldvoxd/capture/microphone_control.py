@@ -113,7 +113,7 @@ class MicrophoneController:
         if self._capture.state.condition is not CaptureCondition.OPEN:
             return ""
         missing = channels.parse(self._settings.channel).missing_in(self._capture.channels)
-        return f"The microphone “{self.device}” {missing}. Until then it is heard as with auto." if missing else ""
+        return f"The microphone “{self.device}” {missing}. Until then, auto is used." if missing else ""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -152,7 +152,7 @@ class MicrophoneController:
         """The sound server's sources have changed; None where there is no server."""
         change = self._tracker.update(view)
         if change.moved:
-            log.info("our stream was moved to the microphone “%s”", self.device)
+            log.info("the capture stream was moved to the microphone “%s”", self.device)
         self._fit()
         if change.found and self._capture.state.condition is CaptureCondition.LOST:
             self._capture.renew()
@@ -203,11 +203,11 @@ class MicrophoneController:
         for known in listed:
             if name and name.casefold() in known.casefold():
                 return known
-        raise UnknownDevice(f"There is no microphone “{shown(name)}”. There are: {', '.join(listed) or 'none'}.")
+        raise UnknownDevice(f"There is no microphone “{shown(name)}”. Available: {', '.join(listed) or 'none'}.")
 
     def _choose(self, name: str) -> None:
         self._tracker.select(name)
-        log.info("microphone chosen: %s", name)
+        log.info("microphone selected: %s", name)
         if self._device is not None:
             self._device.wanted = name
             self._capture.renew()
@@ -263,7 +263,7 @@ class MicrophoneController:
     def _fit(self) -> None:
         """Reopen a stream whose source has other channels, once no session listens."""
         if self._conditions.use is not Use.SESSION and self._tracker.take_misfit():
-            log.info("the microphone “%s” has other channels: reopening it", self.device)
+            log.info("the channels of the microphone “%s” have changed: reopening it", self.device)
             self._capture.renew()
 
     def _follow(self) -> None:

@@ -30,7 +30,7 @@ FIRST_CHUNK_S = 4.0
 """The same for the first chunk: a sound server that was idle may take 2 s to begin."""
 CALL_PATIENCE_S = 1.5
 """A device call that takes longer is reported as hanging, and still waited for."""
-NO_ANSWER = "neither the sound server nor the microphone's driver answers; `coldvoxctl doctor` shows which part hangs"
+NO_ANSWER = "neither the sound server nor the microphone's driver responds; `coldvoxctl doctor` shows which part hangs"
 STEADY_S = 2.0
 """A stream that delivered for this long is reopened at once after its loss; one that did not, after the back-off."""
 FIRST_BACKOFF_S = 0.1
@@ -215,9 +215,9 @@ class CaptureStream:
             limit_s = FIRST_CHUNK_S if self._first_chunk_s is None else STALLED_S
             silent_s = time.monotonic() - max(opened_s, inbox.last_offer_s)
             if silent_s >= limit_s:
-                return f"the microphone “{name}” delivers nothing: suspended, or the sound server hangs"
+                return f"the microphone “{name}” delivers no audio: it is suspended, or the sound server hangs"
             if not await self._call(self._device.is_delivering()):
-                return f"the microphone “{name}” is gone: unplugged, or the sound server has ended"
+                return f"the microphone “{name}” is missing: it was unplugged, or the sound server has stopped"
             await self._pause(min(OVERDUE_S, limit_s - silent_s))
         return ""
 
@@ -308,4 +308,4 @@ def _log_gap(gap: Gap) -> None:
 def _log_failure(task: asyncio.Task[None]) -> None:
     """After an internal error nothing keeps the promise, so the watchdog ends the process; the log says why."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("capture has failed", exc_info=error)
+        log.critical("audio capture failed", exc_info=error)

@@ -13,213 +13,219 @@ _EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for cod
 _MAIN = f"""\
 examples:
   coldvoxctl toggle --from-key            start or stop; for a shortcut key
-  coldvoxctl listen                       print what is dictated, as it is recognized
-  coldvoxctl listen --start --private     dictate here, readable by nobody else
+  coldvoxctl listen                       print each text as it is recognized
+  coldvoxctl listen --start --private     dictate to this terminal only
   coldvoxctl transcribe talk.ogg          recognize a recording
-  coldvoxctl model pull                   fetch the model that the settings name
+  coldvoxctl model pull                   download the model named in the settings
 
 {_EXIT_CODES}
 
-Errors are told in one sentence on stderr; with --json as {{"error": NAME, "message": ...}} there.
+Errors are printed to stderr in one sentence; with --json as {{"error": NAME, "message": ...}}.
 """
 
 _START = """\
-Begin to dictate. Anybody in this session may stop it; the texts come to `coldvoxctl listen` and to every other client.
-The daemon is started where it isn't running.
+Start a dictation session. Any program of this login may stop it. Its texts are sent to `coldvoxctl listen` and to every
+other client. Starts the daemon if it is not running.
 
-For a session of your own, which ends with the command, see `coldvoxctl listen --start`.
+For a session that ends with the command, see `coldvoxctl listen --start`.
 """
 
 _STOP = """\
-Finish what is being said, wait for its text and print the text of the whole session.
+Stop the session, wait for its last text, and print the text of the whole session.
 
-Where no words were recognized, stdout stays empty, stderr says why as far as that is known, and the exit code is 0: the
-session has ended as it was told to.
+If no words were recognized, stdout is empty, stderr gives the reason if it is known, and the exit code is 0, because the
+session was stopped as requested.
 """
 
 _EMPTY_JSON = """\
-With --json: {"transcript": TEXT}. Where TEXT is empty, empty_reason says why, and message is a sentence for a person:
+With --json: {"transcript": TEXT}. If TEXT is empty, empty_reason is one of the following codes, and message is a sentence:
   no-words          speech was heard, and no words were recognized in it
   no-speech         no speech was heard
   microphone-muted, microphone-lost, microphone-quiet
-                    the problem of the microphone, as in `problems` of `coldvoxctl status --json`
-  unknown           the daemon did not say
+                    a problem of the microphone, as in `problems` of `coldvoxctl status --json`
+  unknown           the daemon gave no reason
 """
 
 _PROBLEM_JSON = """\
-Where nothing can be heard, problem (microphone-muted or microphone-lost) and message say why; without --json, stderr does.
+If no audio can be received, problem (microphone-muted or microphone-lost) and message give the reason; without --json,
+stderr does.
 """
 
 _LISTEN = """\
-Print each text as it is recognized, one a line, until interrupted with Ctrl-C. Where a session gave no text, stderr says
-why as far as that is known.
+Print each text as it is recognized, one per line, until interrupted with Ctrl-C. If a session returns no text, stderr
+gives the reason if it is known.
 
-With --start begin a session, print its texts and end with it; Ctrl-C finishes it and prints the last text, a second
-Ctrl-C throws it away. The session is bound to this command: it ends when the command ends, however that comes.
+With --start, start a session, print its texts and exit when it ends. Ctrl-C stops the session and prints the last text; a
+second Ctrl-C discards it. The session is bound to this command: it is cancelled if the command exits or is killed.
 """
 
 _LISTEN_JSON = """\
-With --json one object a line, with `event` and, where it belongs to a session, `session`:
-  listening            first of all without --start: nothing that happens from now on is missed
+With --json, one object per line, with `event` and, if the event belongs to a session, `session`:
+  listening            the first event without --start: no later event is missed
   transcribed          utterance, text, start, end, confidence, provider, latency, retried; words with --words
   started
-  stopped              reason, transcript; empty_reason and message where the session gave no text, as with `stop --json`
+  stopped              reason, transcript; empty_reason and message if the session returned no text, as with `stop --json`
   speech-started
   speech-ended
-  daemon-disconnected  coldvoxd has left the bus; without --start and --once it is waited for
-  daemon-connected     it is back
+  daemon-disconnected  coldvoxd has left the bus; without --start and --once the command waits for it
+  daemon-connected     coldvoxd is back
 
-With --start or --once the exit code is 4 where the microphone was lost, 3 where coldvoxd ended, 1 where the session
-was cancelled by somebody.
+With --start or --once, the exit code is 4 if the microphone was lost, 3 if coldvoxd exited, and 1 if another program
+cancelled the session.
 """
 
 _TRANSCRIBE = """\
-Recognize recordings: WAV, FLAC, OGG (Vorbis, Opus) or MP3, at any sample rate and with any number of channels. Channels
-are averaged; where their average is far below a channel that holds the speech, that channel is taken. --channel decides
-otherwise. Other formats go through ffmpeg: `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`.
+Transcribe recordings: WAV, FLAC, OGG (Vorbis, Opus) or MP3, at any sample rate and with any number of channels. Channels
+are averaged; if the average is much quieter than a channel that carries the speech, that channel is used instead.
+--channel overrides this. Convert other formats with ffmpeg: `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`.
 
-FILE is a file, a pipe such as <(...), or `-` for standard input. What comes through a pipe is held in memory, 2 GiB at
-most, until its end, and then recognized. A FIFO that no program has open for writing is refused.
+FILE is a file, a pipe such as <(...), or `-` for standard input. The content of a pipe is read into memory until its end,
+up to 2 GiB, and then transcribed. A FIFO that no program has open for writing is rejected.
 
-The daemon does it, with the model that it has loaded, and is started where it isn't running; dictation goes first.
-Several commands at once wait for their turn. Ctrl-C ends it. With --local no daemon is needed.
+The daemon transcribes with the model that it has loaded; it is started if it is not running. Dictation has priority.
+Concurrent commands are queued. Ctrl-C cancels. With --local, no daemon is needed.
 
-A file that is damaged, cut off or not as long as its header says is recognized as far as it can be decoded, and a
-warning on stderr says where something is missing.
+A file that is damaged, truncated or not as long as its header says is transcribed as far as it can be decoded, and a
+warning on stderr says where audio is missing.
 """
 
 _RETRY = """\
-Recognize the last utterance of dictation again and print its text: after an error, or after `coldvoxctl provider`.
-Where no words were recognized, stdout stays empty, stderr says so, and the exit code is 0.
+Recognize the last dictated utterance again and print its text, for example after an error or after `coldvoxctl provider`.
+If no words were recognized, stdout is empty, stderr says so, and the exit code is 0.
 """
 
 _RELOAD = """\
-Let the daemon read its settings and load its model again, without a pause in dictation. Where something is wrong with
-them the old ones stay, and the error says what.
+Make the daemon reload its settings and its model without interrupting dictation. If the settings or the model are invalid,
+the current ones stay in force and the error gives the reason.
 """
 
 _PROVIDER = """\
-Let the daemon recognize on another ONNX Runtime execution provider, until the next reload or start: `auto`, or one of
-those that `coldvoxctl status` shows as available. Where it can't be had the old one stays, and the error says why.
+Switch to another ONNX Runtime execution provider until the next reload or restart: `auto`, or one that
+`coldvoxctl status` lists as available. If the provider cannot be used, the current one stays in use and the error gives
+the reason.
 """
 
 _METRICS = """\
-Show what the daemon has counted and timed since its start, none of which tells what was said. Doesn't start the daemon.
+Show counters and timings since the daemon was started. They reveal nothing of what was said. Does not start the daemon.
 """
 
 _METRICS_JSON = """\
-With --json one object, whose names are those of the bus method GetMetrics: uptime, memory, model-load, utterances, ...;
-gaps and sessions hold a number for each reason; stages hold for each stage count, p50, p95 and p99 (seconds),
-stages-by-provider the same for each execution provider; distributions hold for each stage how many runs fell into each
-class of distribution-edges (seconds); faults and fault-reasons count by class and code; gpu has memory and temperature.
+With --json, one object with the keys of the bus method GetMetrics: uptime, memory, model-load, utterances, ...;
+gaps and sessions hold a number per reason; stages hold count, p50, p95 and p99 (seconds) per stage, and
+stages-by-provider the same per execution provider; distributions hold a histogram per stage, with the bin edges in
+distribution-edges (seconds); faults and fault-reasons count by class and code; gpu has memory and temperature.
 """
 
 _TRANSCRIBE_JSON = """\
-With --json one object a line for each file, in the order given:
+With --json, one object per line and file, in the order given:
   file, text, duration (seconds), confidence (0..1),
   words: a list of word, start, end (seconds), confidence (0..1)
-  warnings: a list of sentences: where the file is damaged, and where its length is not what its header says
-A file that can't be transcribed has file, error and message instead; the others go on, and the exit code is 1.
+  warnings: a list of sentences: where the file is damaged, and where its length differs from its header
+A file that cannot be transcribed has file, error and message instead; the other files are still transcribed, and the exit
+code is 1.
 
-The bundled model `mini` is small and knows just a few words: it is for trials (`--model mini`).
+The bundled model `mini` is small, recognizes only a few words, and is meant for testing (`--model mini`).
 """
 
 _MODEL = """\
-Fetch models, and see which are there. Without NAME, the model that the settings name.
+Download, list and check models. NAME defaults to the model named in the settings.
 
-Models are looked for in ~/.cache/coldvoxd/models, where `pull` puts them, in ~/.local/share/coldvoxd/models, and below
-XDG_DATA_DIRS (/usr/local/share, /usr/share); directories placed there by hand work without any network.
+Models are searched for in ~/.cache/coldvoxd/models, which is where `pull` stores them, in ~/.local/share/coldvoxd/models,
+and below XDG_DATA_DIRS (/usr/local/share, /usr/share). A directory that you copy there works without any network access.
 """
 
 _PULL = """\
-Fetch a published model from its hub into ~/.cache/coldvoxd/models. Does nothing, and asks no network, where it is there.
+Download a published model from its hub into ~/.cache/coldvoxd/models. If the model is already there, do nothing and do not
+access the network.
 
-A fetch that was cut, interrupted or killed is taken up where it ended. Every file's size and hash is checked, and the
-model appears complete or not at all. A hub that is busy or out of reach is tried again, less and less often.
+An interrupted download is resumed. The size and hash of every file are checked, and the model becomes visible only when it
+is complete. If the hub is busy or unreachable, the download is retried at growing intervals.
 
-HF_ENDPOINT names another hub, a mirror for example.
+HF_ENDPOINT selects another hub, for example a mirror.
 """
 
 _PULL_JSON = """\
-With --json one object a line, with `event`:
+With --json, one object per line, with `event`:
   progress  model, precision, state (starting, fetching, waiting, checking), fraction (0..1), bytes, total_bytes, message
   done      model, precision, path, fetched_bytes
 """
 
 _PREPARE = """\
-Write a form of a model that this machine's CPU maps instead of loading: its graphs optimized, its weights packed. It is
-loaded in a fraction of the time and of the memory, and gives the same text, which is tried before the form counts.
+Build a prepared form of a model, which this machine's CPU maps instead of loading: optimized graphs and packed weights. It
+opens in a fraction of the time and memory. It returns the same text; this is checked before it is used.
 
-It takes up to twice as much of the disk as the model, in ~/.cache/coldvoxd/prepared, within `prepared_gb` under [model],
-and the memory of the loaded model while it is made. It fits the model's very files, this version of ONNX Runtime and this
-CPU; where one of them changes the files themselves are loaded, until it is prepared again. Does nothing where it is there.
-coldvoxd-prepare.service does this by itself after a first start, unless `prepare` under [model] is off.
+The prepared form takes up to twice the disk space of the model, in ~/.cache/coldvoxd/prepared and within `prepared_gb`
+under [model]. Building it takes as much memory as the loaded model. It is valid for exactly these model files, this
+version of ONNX Runtime and this CPU; if one of them changes, the model's own files are loaded until it is prepared again.
+If the prepared form already exists, the command does nothing. coldvoxd-prepare.service builds it automatically after the
+first start, unless `prepare` under [model] is false.
 
-With `--precision fp16`, which is what a GPU wants, or `int8` where that isn't there, the model is first made in it of its fp32
-files, and tried with a recording before it counts. For a model of 2.5 GB that takes a minute and some 5 GB of memory for
-fp16, 8 GB for int8, and the extra `prepare`: pip install 'coldvoxd[prepare]'.
+With `--precision fp16`, the precision for a GPU, or `int8`, if the model lacks that precision, it is first converted from
+the fp32 files and checked with a recording. For a model of 2.5 GB this takes about a minute, 5 GB of memory for fp16 or
+8 GB for int8, and the extra `prepare`: pip install 'coldvoxd[prepare]'.
 """
 
 _LIST_JSON = """\
-With --json one object a line for each model: name, path (null where it is published and not here), precisions, bytes,
+With --json, one object per line and model: name, path (null if it is published but not downloaded), precisions, bytes,
 location (cache, data, system, bundled, or null), selected (whether the settings name it), prepared (a list of precision,
-provider, bytes, up_to_date: whether it is for the files as they are, this ONNX Runtime and this CPU).
+provider, bytes, up_to_date: whether it is valid for the current files, this ONNX Runtime and this CPU).
 """
 
 _VERIFY_JSON = """\
-With --json one object: name, path, precisions, checked (files read and compared with what was fetched),
-hashes_known (false where the directory was placed by hand: then its structure alone is checked), problems.
-Exit code 1 where there are problems.
+With --json, one object: name, path, precisions, checked (number of files compared with the download),
+hashes_known (false if you copied the directory there yourself: then only its structure is checked), problems.
+The exit code is 1 if there are problems.
 """
 
 _STATUS_JSON = """\
-With --json the fields state, session, model, precision, execution_provider, available_providers, usable_providers,
-problems, degraded, progress, last_error and version, and of the microphone: device, selection, open, policy, muted and problem; their meanings are those of
-the bus properties.
+With --json, the fields state, session, model, precision, execution_provider, available_providers, usable_providers,
+problems, degraded, progress, last_error and version, and for the microphone device, selection, open, policy, muted and
+problem. They have the meaning of the bus properties.
 """
 
 _DEVICES = """\
-List the microphones there are, by the names that the sound settings show; the one in use is marked.
+List the available microphones by the names that the sound settings show. The one in use is marked.
 """
 
 _DEVICES_JSON = """\
-With --json one object: devices, a list of name, description and current; and device, selection, open, policy, muted, problem.
+With --json, one object: devices (a list of name, description and current), device, selection, open, policy, muted, problem.
 """
 
 _DEVICE = """\
-Use another microphone from now on, until the daemon ends: its name as `coldvoxctl devices` shows it, or a part of it;
+Switch to another microphone until the daemon exits: its name as `coldvoxctl devices` shows it, or part of that name.
 `default` follows the desktop's default source. To keep a choice, set `device` under [microphone] in the settings.
 """
 
 
 _DOCTOR = """\
-Look at everything that dictation needs, and say how to mend what is wrong: Python and packages, ONNX Runtime and the
-provider that a session really gets, GPU, sound server and microphone (it listens for a second), session bus, activation
-file, unit, settings, model, disk. Works without a running daemon; a part that hangs is given up after its time limit.
+Check everything that dictation needs, and report how to fix what is wrong: Python and packages, ONNX Runtime and the
+provider that a session really gets, GPU, sound server and microphone (it records for one second), session bus, activation
+file, unit, settings, model, disk. Works without a running daemon. A check that hangs is ended after its time limit.
 
-Exit code 0 where nothing is broken, 1 otherwise; warnings don't count.
+The exit code is 0 if nothing is broken, otherwise 1. Warnings do not count.
 """
 
 _DOCTOR_JSON = """\
-With --json one object a line for each finding: part, verdict (ok, warn, fail), text, remedy.
+With --json, one object per line and finding: part, verdict (ok, warn, fail), text, remedy.
 
-The file of --report is for a bug report: the findings, the settings that differ from the defaults, and the unit's journal,
-without spoken text, home, user and host names, addresses and keys. Read it before you attach it.
+The file written by --report is for a bug report: it has the findings, the settings that differ from their defaults, and
+the unit's journal. Spoken text, home, user and host names, addresses and keys are removed. Read it before you attach it.
 """
 
 _COMPLETION = """\
-Print completions for a shell, to be kept where it looks for them:
+Print the completion script for a shell. Save it where the shell searches:
   coldvoxctl completion bash > ~/.local/share/bash-completion/completions/coldvoxctl
   coldvoxctl completion zsh > ~/.local/share/zsh/site-functions/_coldvoxctl    (a folder of $fpath)
   coldvoxctl completion fish > ~/.config/fish/completions/coldvoxctl.fish
 """
 
 _SETUP = """\
-Make this installation a service of yours: put the systemd user units, the bus activation, completions for bash, zsh and
-fish, and manual pages into your home, and start the service, now and at each login. Run it again after an upgrade.
+Install the user service for this account: put the systemd user units, the bus activation, completions for bash, zsh and
+fish, and the manual pages into your home directory, and start the service, now and at each login. Run this again after an
+upgrade.
 
-Not needed after contrib/install.sh, which does it. With --remove all of that is taken away; settings and models stay,
-unless --purge is given, and so does the package: `pipx uninstall coldvoxd` removes that afterwards.
+Not needed after contrib/install.sh, which runs it. --remove removes all of these; settings and models are kept unless
+--purge is given. The package stays as well: remove it afterwards with `pipx uninstall coldvoxd`.
 """
 
 _SETUP_JSON = """\
@@ -228,19 +234,19 @@ With --json: installed (paths) and started; with --remove: removed and kept (pat
 
 
 _SHORTCUT = """\
-A key of the desktop that dictates. `install` says what it changes, touches nothing else, and refuses a key that is taken;
-`remove` takes back exactly that. --desktop is found by itself where XDG_CURRENT_DESKTOP tells it.
+Set up a desktop shortcut for dictation. `install` prints what it changes, changes nothing else, and refuses a key that is
+already in use; `remove` reverts exactly those changes. --desktop defaults to the desktop named in XDG_CURRENT_DESKTOP.
 
-  gnome      a custom shortcut in GNOME's settings (the extension of coldvoxd has a key of its own)
+  gnome      a custom shortcut in GNOME's settings (the coldvoxd extension has its own key)
   kde        a service file that Plasma 6 reads at the next login
-  sway       a file that one line of ~/.config/sway/config includes; --hold too, which ends when another key is pressed
+  sway       a file included by one line in ~/.config/sway/config; with --hold, dictation also ends when another key is pressed
   hyprland   the same for ~/.config/hypr/hyprland.conf
-  portal     GNOME 48 and Plasma 6: runs until it is stopped; the desktop asks you for the keys. One starts and stops; the
-             other dictates while it is held, and tapped it starts and stops too
+  portal     GNOME 48 and Plasma 6: runs until it is stopped; the desktop asks you for two keys. One starts and stops
+             dictation. The other dictates while it is held; a short press starts and stops dictation too
 """
 
 _SHORTCUT_JSON = """\
-With --json one object: desktop, and installed, changes and applied, or removed (lists of lines); of portal: event, keys.
+With --json, one object: desktop, and installed, changes and applied, or removed (lists of lines); for portal: event, keys.
 """
 
 
@@ -264,120 +270,126 @@ def command_line() -> argparse.ArgumentParser:
     """The one source of --help, completions and manual page."""
     parser = _Parser(
         prog="coldvoxctl",
-        description="Dictate with coldvoxd, and see what it does.",
+        description="Dictate with coldvoxd, and see what it is doing.",
         epilog=_MAIN,
         formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line; for every command")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line; valid for every command")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
 
     start = _command(
-        commands, "start", "begin to dictate", _START, f'With --json: {{"session": NUMBER}}.\n{_PROBLEM_JSON}'
+        commands, "start", "start dictating", _START, f'With --json: {{"session": NUMBER}}.\n{_PROBLEM_JSON}'
     )
     _session_options(start)
     _from_key(start)
     start.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
     start.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
 
-    stop = _command(commands, "stop", "finish, and print the text", _STOP, _EMPTY_JSON)
+    stop = _command(commands, "stop", "stop dictating and print the text", _STOP, _EMPTY_JSON)
     _from_key(stop)
     toggle = _command(
         commands,
         "toggle",
         "start or stop",
-        "Start where no session is active, otherwise stop it without waiting for its text, which goes to listeners.\n",
-        f'With --json: {{"active": true or false}}, whether a session has begun.\n{_PROBLEM_JSON}',
+        "Start a session, or stop the active one without waiting for its text, which is sent to the listeners.\n",
+        f'With --json: {{"active": true or false}}, whether a session was started.\n{_PROBLEM_JSON}',
     )
     _from_key(toggle)
     _command(
         commands,
         "cancel",
-        "throw the session away",
-        "End the session; nothing more is told of it, and nothing of it is kept.\n",
+        "discard the session",
+        "End the session and discard its audio and text. No further text of it is sent.\n",
         'With --json: {"cancelled": true}.',
     )
     _command(commands, "retry", "recognize the last utterance again", _RETRY, _EMPTY_JSON)
     _command(
         commands,
         "status",
-        "show what the daemon does and what it runs on",
-        "Show state, model, execution provider and the last error. Doesn't start the daemon.\n",
+        "show what the daemon is doing and what it runs on",
+        "Show state, model, execution provider and the last error. Does not start the daemon.\n",
         _STATUS_JSON,
     )
 
-    _command(commands, "metrics", "show counters and times", _METRICS, _METRICS_JSON)
+    _command(commands, "metrics", "show counters and timings", _METRICS, _METRICS_JSON)
     _command(
         commands,
         "reload",
-        "read settings and model again",
+        "reload settings and model",
         _RELOAD,
         'With --json: {"reloaded": true, "awaiting_restart": []}.',
     )
     provider = _command(
         commands,
         "provider",
-        "recognize on another execution provider",
+        "switch the execution provider",
         _PROVIDER,
-        'With --json: {"execution_provider": NAME}, what runs now.',
+        'With --json: {"execution_provider": NAME}, the provider now in use.',
     )
     provider.add_argument("provider", metavar="NAME", help="auto, cpu, cuda, ...")
     _command(commands, "devices", "list microphones", _DEVICES, _DEVICES_JSON)
-    device = _command(commands, "device", "use another microphone", _DEVICE, 'With --json: {"device": DESCRIPTION}.')
+    device = _command(
+        commands, "device", "switch to another microphone", _DEVICE, 'With --json: {"device": DESCRIPTION}.'
+    )
     device.add_argument("name", metavar="NAME", help="a microphone's name or part of it, or `default`")
 
-    listen = _command(commands, "listen", "print texts as they come", _LISTEN, _LISTEN_JSON)
-    listen.add_argument("--once", action="store_true", help="end when a session has ended")
-    listen.add_argument("--start", action="store_true", help="begin a session, and end with it")
-    _session_options(listen.add_argument_group("options of the session that --start begins"))
+    listen = _command(commands, "listen", "print texts as they are recognized", _LISTEN, _LISTEN_JSON)
+    listen.add_argument("--once", action="store_true", help="exit when a session has ended")
+    listen.add_argument("--start", action="store_true", help="start a session, and exit when it ends")
+    _session_options(listen.add_argument_group("options for the session that --start starts"))
     listen.add_argument(
-        "--private", action="store_true", help="with --start: only this command gets the texts and can stop the session"
+        "--private",
+        action="store_true",
+        help="with --start: only this command receives the texts and can stop the session",
     )
 
-    transcribe = _command(commands, "transcribe", "recognize recordings", _TRANSCRIBE, _TRANSCRIBE_JSON)
+    transcribe = _command(commands, "transcribe", "transcribe recordings", _TRANSCRIBE, _TRANSCRIBE_JSON)
     transcribe.add_argument("files", nargs="+", metavar="FILE")
     transcribe.add_argument(
         "--channel",
         type=_channel,
         default="auto",
         metavar="C",
-        help="auto, mix, left, right, or a channel's number from 1 (auto where it isn't given)",
+        help="auto, mix, left, right, or a channel number from 1 (default: auto)",
     )
     transcribe.add_argument("--local", action="store_true", help="recognize in this process, without the daemon")
     transcribe.add_argument("--model", metavar="NAME|PATH", help="with --local: a model's name or directory")
     transcribe.add_argument(
-        "--precision", choices=("fp32", "fp16", "int8"), help="with --local: which of the model's files"
+        "--precision", choices=("fp32", "fp16", "int8"), help="with --local: which precision of the model"
     )
     _model_commands(commands)
 
-    doctor = _command(commands, "doctor", "find what is wrong, and how to mend it", _DOCTOR, _DOCTOR_JSON)
+    doctor = _command(commands, "doctor", "check the installation, and report how to fix it", _DOCTOR, _DOCTOR_JSON)
     doctor.add_argument(
-        "--report", type=Path, metavar="FILE", help="also write a file for a bug report, with no names in it"
+        "--report", type=Path, metavar="FILE", help="also write a file for a bug report, without personal data"
     )
 
-    _shortcut(_command(commands, "shortcut", "a key of the desktop that dictates", _SHORTCUT, _SHORTCUT_JSON))
+    _shortcut(_command(commands, "shortcut", "set up a desktop shortcut for dictation", _SHORTCUT, _SHORTCUT_JSON))
 
-    setup = _command(commands, "setup", "make this installation a service of yours", _SETUP, _SETUP_JSON)
-    setup.add_argument("--cpu", action="store_true", help="add the locks for machines without a GPU to the service")
+    setup = _command(commands, "setup", "install the user service for this account", _SETUP, _SETUP_JSON)
+    setup.add_argument(
+        "--cpu", action="store_true", help="add the sandboxing for machines without a GPU to the service"
+    )
     setup.add_argument(
         "--typing",
         action="store_true",
-        help="also type what is dictated into the window that has the focus (coldvox-type)",
+        help="also type dictated text into the focused window (coldvox-type)",
     )
-    setup.add_argument("--no-start", action="store_true", help="put everything in place, and start nothing")
-    setup.add_argument("--bin", type=Path, metavar="DIR", help="where coldvoxd is; found by itself as a rule")
-    setup.add_argument("--remove", action="store_true", help="take all of it away")
-    setup.add_argument("--purge", action="store_true", help="with --remove: settings and models too")
+    setup.add_argument("--no-start", action="store_true", help="install everything, but start nothing")
+    setup.add_argument("--bin", type=Path, metavar="DIR", help="directory of the coldvoxd program; normally detected")
+    setup.add_argument("--remove", action="store_true", help="remove everything that setup installed")
+    setup.add_argument("--purge", action="store_true", help="with --remove: also remove settings and models")
 
     _config(_command(commands, "config", "show and check the settings", "Without an action: show.\n", ""))
 
     completion = _command(
         commands,
         "completion",
-        "print completions for a shell",
+        "print the completion script for a shell",
         _COMPLETION,
-        "With --json the fields shell and script.\n",
+        "With --json, the fields shell and script.\n",
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
@@ -387,7 +399,7 @@ def _from_key(command: _Parser) -> None:
     command.add_argument(
         "--from-key",
         action="store_true",
-        help="for a shortcut key: show an error as a notification; wait for the text of the last session before starting",
+        help="for a shortcut key: show errors as notifications; wait for the last session's text before starting",
     )
 
 
@@ -395,16 +407,16 @@ def _shortcut(shortcut: _Parser) -> None:
     actions = shortcut.add_subparsers(
         dest="shortcut_command", metavar="ACTION", title="actions", parser_class=_Parser, required=True
     )
-    install = _command(actions, "install", "put a key in place", "Say what is changed, and change it.\n", "")
-    install.add_argument("--key", default="Super+Alt+D", metavar="KEY", help="Super+Alt+D where it isn't given")
+    install = _command(actions, "install", "install a shortcut", "Print what is changed, and change it.\n", "")
+    install.add_argument("--key", default="Super+Alt+D", metavar="KEY", help="the key; default Super+Alt+D")
     install.add_argument("--hold", action="store_true", help="dictate while the key is held (sway, hyprland)")
-    install.add_argument("--dry-run", action="store_true", help="say what would be changed, and change nothing")
-    remove = _command(actions, "remove", "take it back", "What was put in place goes, and nothing else.\n", "")
-    show = _command(actions, "show", "print which key is in place", "As the desktop's settings have it.\n", "")
+    install.add_argument("--dry-run", action="store_true", help="print the changes without making them")
+    remove = _command(actions, "remove", "remove the shortcut", "Remove exactly what `install` added.\n", "")
+    show = _command(actions, "show", "print the installed shortcut", "Read from the desktop's settings.\n", "")
     for action in (install, remove, show):
-        action.add_argument("--desktop", choices=("gnome", "kde", "sway", "hyprland"), help="which desktop's keys")
+        action.add_argument("--desktop", choices=("gnome", "kde", "sway", "hyprland"), help="the desktop to configure")
     _command(actions, "held", "dictate until sway's key is released", "Run by the binding of `install --hold`.\n", "")
-    _command(actions, "portal", "have keys by the desktop's portal", "Runs until it is stopped.\n", "")
+    _command(actions, "portal", "use shortcuts through the desktop's portal", "Runs until it is stopped.\n", "")
 
 
 def _config(config: _Parser) -> None:
@@ -413,56 +425,56 @@ def _config(config: _Parser) -> None:
         actions,
         "show",
         "print the settings in force",
-        "Print every setting as TOML, and where it comes from unless that is the default.\n",
-        'With --json one object, with keys such as "model.name".\n',
+        "Print every setting as TOML, and its source if it is not the default.\n",
+        'With --json, one object with keys such as "model.name".\n',
     )
-    _command(actions, "path", "print where the settings file is", "The file need not exist.\n", "")
+    _command(actions, "path", "print the path of the settings file", "The file need not exist.\n", "")
     check = _command(
-        actions, "check", "check the settings file and the environment", "A mistake is told with its line.\n", ""
+        actions, "check", "check the settings file and the environment", "Errors are reported with their line.\n", ""
     )
-    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="another file than the usual")
-    _command(actions, "example", "print a settings file with every key", "Each key stands at its default.\n", "")
-    get = _command(actions, "get", "print one setting in force", "The value alone, for scripts.\n", "")
+    check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="check this file instead of the default one")
+    _command(actions, "example", "print a settings file with every key", "Each key has its default value.\n", "")
+    get = _command(actions, "get", "print one setting in force", "Print only the value, for scripts.\n", "")
     get.add_argument("key", metavar="KEY", help="such as model.name")
 
 
 def _model_commands(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    model = _command(commands, "model", "fetch models, and see which are there", _MODEL, _EXIT_CODES)
+    model = _command(commands, "model", "download, list and check models", _MODEL, _EXIT_CODES)
     actions = model.add_subparsers(dest="action", metavar="COMMAND", title="commands", parser_class=_Parser)
-    pull = _command(actions, "pull", "fetch a model", _PULL, _PULL_JSON)
+    pull = _command(actions, "pull", "download a model", _PULL, _PULL_JSON)
     pull.add_argument("name", nargs="?", metavar="NAME", help="a published model, such as parakeet-tdt-0.6b-v3")
     pull.add_argument("--precision", choices=("fp32", "int8"), help="fp32, or int8: a quarter of the size")
     pull.add_argument(
-        "--tries", type=_count, metavar="N", help="give up after N failures in a row that brought nothing (6)"
+        "--tries", type=_count, metavar="N", help="give up after N consecutive failures without progress (default: 6)"
     )
     pull.add_argument("--progress-file", metavar="FILE", help=argparse.SUPPRESS)
     prepare = _command(
         actions,
         "prepare",
-        "write a form of a model that is mapped instead of loaded",
+        "build a form of a model that is mapped instead of loaded",
         _PREPARE,
         'With --json: {"model": ..., "precision": ..., "path": ..., "bytes": NUMBER}.',
     )
     prepare.add_argument("name", nargs="?", metavar="NAME")
     prepare.add_argument(
-        "--precision", choices=("fp32", "fp16", "int8"), help="the one that the settings name, otherwise fp32"
+        "--precision", choices=("fp32", "fp16", "int8"), help="default: the precision in the settings, otherwise fp32"
     )
-    _command(actions, "list", "show which models are there, and where", "", _LIST_JSON)
+    _command(actions, "list", "list models and their locations", "", _LIST_JSON)
     path = _command(actions, "path", "print a model's directory", "", 'With --json: {"name": ..., "path": ...}.')
     path.add_argument("name", nargs="?", metavar="NAME")
     verify = _command(
         actions,
         "verify",
         "check a model's files",
-        "Read all files of a model and compare them with what was fetched.\n",
+        "Read all files of a model and compare them with the hashes of the download.\n",
         _VERIFY_JSON,
     )
     verify.add_argument("name", nargs="?", metavar="NAME")
     remove = _command(
         actions,
         "remove",
-        "delete a fetched model",
-        "Delete a model from ~/.cache/coldvoxd/models, and what an unfinished fetch left of it. Others are left alone.\n",
+        "delete a downloaded model",
+        "Delete a model, and partial downloads of it, from ~/.cache/coldvoxd/models. Other models are not affected.\n",
         'With --json: {"removed": NAME, "bytes": NUMBER}.',
     )
     remove.add_argument("name", metavar="NAME")
@@ -479,14 +491,14 @@ def _command(
         formatter_class=_Help,
         allow_abbrev=False,
     )
-    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object per line")
     return parser
 
 
 def _session_options(parser: "argparse._ActionsContainer") -> None:
-    parser.add_argument("--words", action="store_true", help="texts carry word times (seen with listen --json)")
-    parser.add_argument("--single-utterance", action="store_true", help="stop by itself when the speaker pauses")
-    parser.add_argument("--max-seconds", type=_seconds, metavar="N", help="stop by itself after N seconds")
+    parser.add_argument("--words", action="store_true", help="add word times to the texts (shown by listen --json)")
+    parser.add_argument("--single-utterance", action="store_true", help="stop automatically when the speaker pauses")
+    parser.add_argument("--max-seconds", type=_seconds, metavar="N", help="stop automatically after N seconds")
 
 
 def _channel(text: str) -> str:

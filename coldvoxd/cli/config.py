@@ -23,7 +23,7 @@ def config(arguments: Namespace, output: Output) -> Exit:
             settings_file.load(arguments.file)
             checked = arguments.file or path
             there = arguments.file is not None or settings_file.exists(path)
-            text = f"{checked} can be used" if there else f"there is no {path}; the defaults are used"
+            text = f"{checked} can be used" if there else f"{path} does not exist; the defaults are used"
             output.result({"path": str(checked), "exists": there, "valid": True}, text)
         case "get":
             doc = _named(arguments.key)

@@ -6,8 +6,8 @@ NAME = "org.coldvox.coldvoxd.desktop"
 """Also the id by which portals know our programs, without its ending."""
 ACTIONS = {
     "start": "Start dictating",
-    "stop": "CancellationToken, and have the text",
-    "cancel": "Throw away what was said",
+    "stop": "Stop, and get the text",
+    "cancel": "Discard what was said",
     "retry": "Recognize the last utterance again",
 }
 FROM_KEY = ("start", "stop")

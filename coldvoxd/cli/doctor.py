@@ -31,4 +31,4 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
-        raise UsageFault(f"{path} can't be written: {error.strerror or error}") from error
+        raise UsageFault(f"{path} cannot be written: {error.strerror or error}") from error

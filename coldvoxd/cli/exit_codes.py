@@ -20,14 +20,14 @@ class Exit(IntEnum):
 
 MEANINGS = {
     Exit.DONE: "done",
-    Exit.FAILED: "failed; of several files, at least one could not be transcribed; a model is damaged",
-    Exit.USAGE: "wrong usage: an unknown command, option or value",
-    Exit.UNREACHABLE: "no session bus, or coldvoxd doesn't run and can't be started",
+    Exit.FAILED: "failed; at least one of several files could not be transcribed; a model is damaged",
+    Exit.USAGE: "usage error: an unknown command, option or value",
+    Exit.UNREACHABLE: "no session bus, or coldvoxd is not running and cannot be started",
     Exit.NOT_READY: "no model is present, or there is no microphone",
-    Exit.NOT_NOW: "a session is active already, none is active, or it is somebody else's",
-    Exit.TIMEOUT: "it took longer than 20 s; what comes of it is told by signal",
-    Exit.NOT_SUPPORTED: "this version doesn't have that yet",
-    Exit.TRY_LATER: "the model hub can't be reached or is busy; what was fetched is kept, try again",
+    Exit.NOT_NOW: "a session is already active, none is active, or it belongs to another program",
+    Exit.TIMEOUT: "the call took longer than 20 s; its result is sent as a signal",
+    Exit.NOT_SUPPORTED: "not supported by this version",
+    Exit.TRY_LATER: "the model hub is unreachable or busy; downloaded data is kept, try again",
     Exit.INTERRUPTED: "interrupted",
 }
 """For `coldvoxctl --help`."""

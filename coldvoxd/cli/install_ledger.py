@@ -105,11 +105,9 @@ def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool
     `cpu` adds the locks for machines without a GPU. Raises NotInstallable where the service could not run them.
     """
     if not os.access(programs / PROGRAM, os.X_OK):
-        raise NotInstallable(f"there is no {PROGRAM} in {programs}: give the folder that holds it")
+        raise NotInstallable(f"there is no {PROGRAM} in {programs}: give the directory that has it")
     if any(programs.is_relative_to(private) for private in _PRIVATE):
-        raise NotInstallable(
-            f"the service has a /tmp of its own and will not see {programs}: install coldvoxd elsewhere"
-        )
+        raise NotInstallable(f"the service has a private /tmp and cannot see {programs}: install coldvoxd elsewhere")
     for unit in units():
         installer.put(places.units / unit, with_programs(_shipped("systemd", unit), programs))
     if cpu:

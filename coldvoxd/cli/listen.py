@@ -19,7 +19,7 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
     """Print texts until interrupted, or until the session has ended. Raises ColdvoxError."""
     options = session_options(arguments)
     if not arguments.start and (options or arguments.private):
-        raise UsageFault("--private, --words, --single-utterance and --max-seconds are for --start.")
+        raise UsageFault("--private, --words, --single-utterance and --max-seconds require --start.")
     async with DaemonClient.connected() as daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)
@@ -27,7 +27,7 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
         if arguments.start:
             options["private" if arguments.private else "bind-to-caller"] = True
             session = await daemon.start(options)
-            output.note(f"Speak: session {session}. Ctrl-C finishes it.")
+            output.note(f"Speak: session {session}. Ctrl-C stops it.")
             return await _follow_own(daemon, session, output)
         if not present:
             raise DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
@@ -48,7 +48,7 @@ async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
         if once and event.name in _ENDS:
             return _verdict(event)
         if event.name == "daemon-disconnected":
-            output.note("coldvoxd has gone; waiting for it.")
+            output.note("coldvoxd has left the bus; waiting for it.")
     return Exit.DONE
 
 
@@ -77,7 +77,7 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
         elif event.session in (session, 0):
             await _report(event, sessions, output, is_own=True)
             if event.name == "daemon-disconnected":
-                output.note("coldvoxd has gone; waiting for it to come back with what was said.")
+                output.note("coldvoxd has left the bus; waiting for it to return with the pending texts.")
                 deadline_s = asyncio.get_running_loop().time() + COMES_BACK_S
             elif event.name == "stopped":
                 if stopping is not None:
@@ -86,7 +86,7 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
 
 
 _ENDS = ("stopped", "daemon-disconnected")
-_LOST = "The microphone was lost, and the session ended: plug it in and start again."
+_LOST = "The microphone was lost, and the session has ended: plug it in and start again."
 _THROWN_AWAY = {"cancelled", "caller-left", "microphone-lost", "restarted", "shutdown"}
 """Reasons of ends that have an error of their own, or of which no text is expected."""
 
@@ -104,7 +104,7 @@ async def _report(event: Event, sessions: WordlessSessions, output: Output, *, i
         return
     reason = await sessions.reason(may_be_private=not is_own)
     _print(Event(event.name, {**event.fields, **reason.fields}), output)
-    output.warning(reason.sentence if is_own else f"Session {event.session} gave no text here. {reason.sentence}")
+    output.warning(reason.sentence if is_own else f"Session {event.session} returned no text here. {reason.sentence}")
 
 
 def _verdict(end: Event) -> Exit:
@@ -112,11 +112,15 @@ def _verdict(end: Event) -> Exit:
         case "microphone-lost":
             raise NoMicrophone(_LOST)
         case "restarted":
-            raise DaemonUnreachable("coldvoxd died and was restarted; what it had heard is written. Start again.")
+            raise DaemonUnreachable(
+                "coldvoxd crashed and was restarted; the text of its recorded audio is printed. Start again."
+            )
         case "shutdown" | None:
-            raise DaemonUnreachable("coldvoxd has ended, and the session with it: see `journalctl --user -u coldvoxd`.")
+            raise DaemonUnreachable(
+                "coldvoxd has exited, and the session has ended: see `journalctl --user -u coldvoxd`."
+            )
         case "cancelled" | "caller-left":
-            raise ColdvoxError("The session was cancelled, and its texts are gone.")
+            raise ColdvoxError("The session was cancelled, and its texts were discarded.")
         case _:
             return Exit.DONE
 

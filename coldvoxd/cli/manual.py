@@ -17,7 +17,7 @@ _WIDTH = re.compile(r"^ {2,}\S")
 def coldvoxctl() -> str:
     """Of section 1, for people who dictate."""
     parser = command_line()
-    lines = [*_head("coldvoxctl", 1, "dictate with coldvoxd, and see what it does"), *_command_line(parser)]
+    lines = [*_head("coldvoxctl", 1, "dictate with coldvoxd, and see what it is doing"), *_command_line(parser)]
     return _page([*lines, *_see_also("coldvoxd(1)", "coldvoxd.toml(5)")])
 
 
@@ -32,7 +32,7 @@ def coldvoxd_toml() -> str:
     lines = _head("coldvoxd.toml", 5, "settings of coldvoxd")
     lines += [".SH SYNOPSIS", _text("~/.config/coldvoxd/coldvoxd.toml"), ".SH DESCRIPTION"]
     lines += _prose(
-        "A TOML file; none is needed. `coldvoxctl config example` prints one with every key, `coldvoxctl config check` "
+        "A TOML file. It is optional. `coldvoxctl config example` prints one with every key, `coldvoxctl config check` "
         "tells the line of a mistake, `coldvoxctl config show` what is in force.\n\n"
         "An environment variable goes over the file; each is named below."
     )

@@ -89,7 +89,7 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
             "path": directory,
             "fetched_bytes": fetched.fetched_bytes,
         },
-        f"{name} ({precision}) is in {directory}" + ("" if fetched.fetched_bytes else "; it was there already"),
+        f"{name} ({precision}) is in {directory}" + ("" if fetched.fetched_bytes else "; it was already there"),
     )
     return Exit.DONE
 
@@ -123,7 +123,7 @@ def _list(output: Output) -> Exit:
             fields, f"{mark} {found.name:<24} {holds:<12} {_megabytes(size):>9}  {place:<8} {found.directory}"
         )
         for form in prepared:
-            note = "" if form.up_to_date else ", outdated: the next `coldvoxctl model prepare` removes it"
+            note = "" if form.up_to_date else ", outdated: removed by the next `coldvoxctl model prepare`"
             output.note(f"  prepared in {form.precision} for {form.provider}: {_megabytes(form.bytes)}{note}")
     for name in sorted(known_models().keys() - {found.name for found in installed}):
         fields = {
@@ -137,7 +137,7 @@ def _list(output: Output) -> Exit:
         }
         mark = "*" if name == chosen else " "
         output.result(fields, f"{mark} {name:<24} not here: coldvoxctl model pull {name}")
-    output.note(f"Prepared forms take {_megabytes(prepared_bytes)} of at most {settings.prepared_gb:g} GB.")
+    output.note(f"Prepared forms use {_megabytes(prepared_bytes)} of at most {settings.prepared_gb:g} GB.")
     return Exit.DONE
 
 
@@ -181,11 +181,11 @@ def _verify(arguments: Namespace, output: Output) -> Exit:
 def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, placed_by_hand: bool) -> str:
     if problems:
         return "\n".join(
-            [f"{found.name} is damaged:", *problems, f"`coldvoxctl model pull {found.name}` mends what it fetched."]
+            [f"{found.name} is damaged:", *problems, f"`coldvoxctl model pull {found.name}` repairs downloaded files."]
         )
     if placed_by_hand:
-        return f"{found.name}: the files fit together. They were placed by hand, so their hashes are not known."
-    return f"{found.name}: all {checked} files are what was fetched."
+        return f"{found.name}: the files belong together. They were copied here by hand, so their hashes are unknown."
+    return f"{found.name}: all {checked} files match the download."
 
 
 def _remove(arguments: Namespace, output: Output) -> Exit:
@@ -195,19 +195,19 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
 
     name, cache = arguments.name, cache_directory()
     if name == BUNDLED and not (cache / BUNDLED).exists():
-        raise UsageFault("`mini` is part of coldvoxd and stays with it.")
+        raise UsageFault("`mini` is part of coldvoxd and cannot be removed.")
     if "/" in name or name.startswith("."):
-        raise UsageFault(f"{name!r} is no model's name; a directory that you placed yourself you can delete yourself.")
+        raise UsageFault(f"{name!r} is not a model's name; delete a directory that you copied there yourself.")
     directories = [directory for directory in (cache / name, cache / f"{name}-onnx") if directory.is_dir()][:1]
     directories += cache.glob(f".{name}-*.partial")
     if not directories:
         found = _find(arguments)  # or ModelMissing
-        raise UsageFault(f"{found.name} is in {found.directory}, which coldvoxctl did not make: delete it yourself.")
+        raise UsageFault(f"{found.name} is in {found.directory}, which coldvoxctl did not create: delete it yourself.")
     size = sum(_bytes(directory) for directory in directories)
 
     def refuse() -> None:
         raise FetchFault(
-            f"{name} is being fetched: stop that first (`systemctl --user stop coldvoxd-model`, or Ctrl-C)."
+            f"{name} is being downloaded: stop that first (`systemctl --user stop coldvoxd-model`, or Ctrl-C)."
         )
 
     with alone(cache, name, refuse):
@@ -293,7 +293,7 @@ class _Meter:
             self._shown = [text]
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
         elif not self._terminal and progress.state in {"fetching", "waiting"}:
-            news = text.partition("; trying again in ")[0]
+            news = text.partition("; retrying in ")[0]
             if news not in self._shown:
                 self._shown.append(news)
                 print(text, file=sys.stderr, flush=True)
@@ -329,7 +329,7 @@ def _line(progress: "FetchProgress", *, with_bytes: bool) -> str:
     match progress.state:
         case "fetching":
             if not with_bytes:
-                return f"fetching {progress.model}, {_megabytes(progress.total_bytes)}"
+                return f"downloading {progress.model}, {_megabytes(progress.total_bytes)}"
             amount = f"{_megabytes(progress.done_bytes)} of {_megabytes(progress.total_bytes)}"
             return f"fetching {progress.model}: {progress.fraction:4.0%}, {amount}"
         case "waiting":

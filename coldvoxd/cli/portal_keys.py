@@ -42,9 +42,9 @@ SHORTCUTS = (
 )
 TAP_S = 0.4
 """A key for holding that is released sooner was tapped: dictation goes on until the next press."""
-NO_KEY = "no key; choose one in the desktop's settings"
+NO_KEY = "no key; set one in the desktop's settings"
 NO_KEYS = (
-    "The desktop bound no key to dictation. Choose one in its settings (GNOME: Apps; Plasma: Keyboard, Shortcuts), then run "
+    "The desktop assigned no key to dictation. Set one in its settings (GNOME: Apps; Plasma: Keyboard, Shortcuts), then run "
     "`systemctl --user restart coldvoxd-keys`, or `coldvoxctl shortcut portal` to be asked again."
 )
 
@@ -223,9 +223,9 @@ class _Following:
                 case Occasion.INTERRUPTED:
                     return
                 case Occasion.PORTAL_GONE:
-                    raise DaemonUnreachable("The desktop's portal has ended, and the keys with it.")
+                    raise DaemonUnreachable("The desktop's portal has exited; the keys no longer work.")
                 case Occasion.BUS_GONE:
-                    raise BusUnavailable("The session bus has gone, and the keys with it.")
+                    raise BusUnavailable("The connection to the session bus was lost; the keys no longer work.")
                 case Occasion.DAEMON_HERE:
                     await self._do(self._keys.daemon_is_here())
                 case Signal(name, down, at_s, received_s) if name in self._presses:

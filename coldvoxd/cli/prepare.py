@@ -52,7 +52,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
         try:
             _converted(name, Precision.FP16, output)
         except ConversionFault as fault:
-            output.note(f"There is no fp16 for the GPU: {fault}")
+            output.note(f"fp16 for the GPU could not be built: {fault}")
 
     def in_use(form: StoredForm) -> bool:
         return form.fits and (form.model, form.precision) == (chosen.name, str(cpu_precision(chosen)))
@@ -112,9 +112,7 @@ def record_golden(name: str, precision: "Precision", output: Output) -> None:
     try:
         record(find_model(name, precision))
     except (ModelMissing, ModelInvalid, ProviderFault, OSError) as fault:
-        output.note(
-            f"The model could not be tried on the CPU ({fault}). The daemon will try it itself where it needs to know."
-        )
+        output.note(f"The model could not be tried on the CPU ({fault}). The daemon tests it itself when necessary.")
 
 
 def prepared_of(model: str) -> list[Told]:

@@ -58,23 +58,23 @@ def _open(name: str) -> int:
     try:
         return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise FileFault(f"there is no file {name}: check its name") from error
+        raise FileFault(f"there is no file {name}: check the name") from error
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise FileFault(
-                f"{name} is a socket: name a file, or pipe a recording into `coldvoxctl transcribe -`"
+                f"{name} is a socket: give the name of a file, or pipe a recording into `coldvoxctl transcribe -`"
             ) from error
         raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise FileFault(f"there is no file {name!r}: a name can't hold a NUL character") from error
+        raise FileFault(f"there is no file {name!r}: a name cannot have a NUL character") from error
 
 
 def _complaint(name: str, descriptor: int, mode: int) -> str:
     if stat.S_ISDIR(mode):
-        return f"{shown(name)} is a directory: name the audio files in it"
+        return f"{shown(name)} is a directory: give the names of the audio files in it"
     if os.isatty(descriptor):
         return f"{shown(name)} is a terminal: pipe a recording into it, as in `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`"
-    return f"{shown(name)} is a device: name a file, or pipe a recording into `coldvoxctl transcribe -`"
+    return f"{shown(name)} is a device: give the name of a file, or pipe a recording into `coldvoxctl transcribe -`"
 
 
 def _receive(
@@ -87,16 +87,14 @@ def _receive(
             received += len(piece)
             if received > most_bytes:
                 raise FileFault(
-                    f"more than {most_bytes / (1 << 30):g} GiB came through {name}: save it as a file, and name that"
+                    f"more than {most_bytes / (1 << 30):g} GiB came through {name}: save it as a file, and give the name of that file"
                 )
             while piece:
                 piece = piece[os.write(memory, piece) :]
     except OSError as error:
         raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
     if received == 0:
-        raise FileFault(
-            f"nothing came through {name}: no program writes to it, or the one that did ended without output"
-        )
+        raise FileFault(f"{name} delivered nothing: no program writes to it, or the program exited without output")
 
 
 def _next_piece(descriptor: int, is_stopped: Callable[[], bool], *, wait: bool) -> bytes:

@@ -18,7 +18,7 @@ async def control(arguments: Namespace, output: Output) -> Exit:
     """Carry one of them out. Raises ColdvoxError."""
     if arguments.command == "start" and (arguments.private or arguments.bind):
         raise UsageFault(
-            "A private or bound session ends when its caller leaves, and `coldvoxctl start` leaves at once: "
+            "A private or bound session ends when its caller leaves the bus, which `coldvoxctl start` does immediately: "
             "use `coldvoxctl listen --start --private`."
         )
     async with DaemonClient.connected() as daemon:

@@ -23,18 +23,18 @@ COMPLETIONS = {
 """By shell, below the data directory."""
 BUS = "org.freedesktop.DBus"
 TYPING = "coldvox-type.service"
-_TYPES = "what you dictate is typed where the focus is; what could not be: coldvox-type --last"
-_TYPES_NOT = "to have it typed where the focus is: systemctl --user enable --now coldvox-type"
+_TYPES = "dictated text is typed into the focused window; to type what could not be delivered: coldvox-type --last"
+_TYPES_NOT = "to type dictated text into the focused window: systemctl --user enable --now coldvox-type"
 
 
 def setup(arguments: Namespace, output: Output) -> Exit:
     """Put in place what belongs to a user's installation and start the service, or take it away. Raises ColdvoxError."""
     if os.geteuid() == 0:
-        raise UsageFault("Dictation belongs to a login: run this as the user who will dictate, not as root.")
+        raise UsageFault("The service belongs to a user: run this as the user who dictates, not as root.")
     if arguments.remove:
         return _remove(arguments, output)
     if arguments.purge:
-        raise UsageFault("--purge goes with --remove.")
+        raise UsageFault("--purge requires --remove.")
     programs = _programs(arguments.bin)
     places = Places.of_user()
     installer = Installer(places.ledger)
@@ -64,17 +64,17 @@ def _start(installer: Installer, places: Places, *, start: bool, typing: bool) -
             installer.remember("file", with_daemon)
             with_daemon.unlink(missing_ok=True)
             with_daemon.symlink_to(places.units / TYPING)
-        return "no systemd --user runs here: the service starts at your next login", False
+        return "systemd --user is not running: the service starts at your next login", False
     if typing:
         _systemctl("enable", TYPING)
     if not start:
-        return "start it when you like: systemctl --user enable --now coldvoxd", False
+        return "to start it: systemctl --user enable --now coldvoxd", False
     _systemctl("enable", SERVICE)
     if _systemctl("restart", SERVICE).returncode:
-        raise ColdvoxError("the service is in place but did not start; see: journalctl --user -u coldvoxd -b")
-    told = "the service runs, and starts with each login; `coldvoxctl doctor` looks at everything it needs"
+        raise ColdvoxError("the service is installed but did not start; see: journalctl --user -u coldvoxd -b")
+    told = "the service is running, and starts at each login; `coldvoxctl doctor` checks everything it needs"
     if typing and _systemctl("restart", TYPING).returncode:
-        raise ColdvoxError(f"{TYPING} is in place but did not start; see: journalctl --user -u coldvox-type -b")
+        raise ColdvoxError(f"{TYPING} is installed but did not start; see: journalctl --user -u coldvox-type -b")
     return f"{told}\n{_TYPES if typing else _TYPES_NOT}", True
 
 
@@ -82,7 +82,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
     places = Places.of_user()
     by_script = places.data / PROGRAM / "uninstall.sh"
     if by_script.exists():
-        raise NotInstallable(f"this was installed by contrib/install.sh, environment and all: run {by_script}")
+        raise NotInstallable(f"this was installed by contrib/install.sh, including its environment: run {by_script}")
     for unit in units():
         _systemctl("disable", "--now", unit)
     removed = take_away(places)
@@ -95,7 +95,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
     if _reload():
         _systemctl("reset-failed", *units())
     kept = [path for path in places.own if path.exists()]
-    lines = [f"removed {path}" for path in removed] + [f"kept {path}; --purge takes it too" for path in kept]
+    lines = [f"removed {path}" for path in removed] + [f"kept {path}; --purge removes it as well" for path in kept]
     fields = {"removed": [str(path) for path in removed], "kept": [str(path) for path in kept]}
     output.result(fields, "\n".join(lines or ["there was nothing to remove"]))
     return Exit.DONE

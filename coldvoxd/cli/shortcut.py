@@ -38,7 +38,9 @@ class Key:
         *modifiers, name = (part.strip() for part in text.split("+"))
         found = {_NAMES.get(modifier.lower()) for modifier in modifiers}
         if None in found or not re.fullmatch(r"\w+", name) or name.lower() in _NAMES:
-            raise UsageFault(f"{text} is no key: modifiers ({', '.join(MODIFIERS)}) and a key, as in Super+Alt+D.")
+            raise UsageFault(
+                f"{text} is not a key: give modifiers ({', '.join(MODIFIERS)}) and a key, as in Super+Alt+D."
+            )
         return cls(tuple(modifier for modifier in MODIFIERS if modifier in found), name)
 
     def same_as(self, other: "Key") -> bool:
@@ -92,15 +94,17 @@ def shortcut(arguments: Namespace, output: Output) -> Exit:
     match arguments.shortcut_command:
         case "show":
             present = desktop.present()
-            output.result(fields | {"installed": present}, "\n".join(present or ["no key of coldvoxd is in place"]))
+            output.result(
+                fields | {"installed": present}, "\n".join(present or ["no shortcut of coldvoxd is installed"])
+            )
         case "remove":
             removed = desktop.remove()
-            output.result(fields | {"removed": removed}, "\n".join(removed or ["there was nothing to take back"]))
+            output.result(fields | {"removed": removed}, "\n".join(removed or ["there was nothing to remove"]))
         case _:
             wanted = Wanted(Key.parsed(arguments.key), arguments.hold, _program())
             changes = desktop.changes(wanted)
             if by := desktop.taken(wanted.key):
-                raise ColdvoxError(f"{wanted.key} is taken already, by {by}: choose another with --key.")
+                raise ColdvoxError(f"{wanted.key} is already in use by {by}: choose another with --key.")
             if not arguments.dry_run:
                 desktop.remove()
                 desktop.install(wanted)
@@ -114,7 +118,7 @@ def _guessed(environment: Mapping[str, str]) -> str:
     names = environment.get("XDG_CURRENT_DESKTOP", "").lower().split(":")
     found = next((name for name in _DESKTOPS if name in names), None)
     if found is None:
-        raise UsageFault(f"Which desktop is this? Say it with --desktop: {', '.join(_DESKTOPS)}.")
+        raise UsageFault(f"The desktop is unknown. Name it with --desktop: {', '.join(_DESKTOPS)}.")
     return found
 
 
@@ -129,7 +133,9 @@ def _run(*command: str) -> str:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)  # noqa: S603
     except FileNotFoundError:
-        raise ColdvoxError(f"{command[0]} is not installed, which this desktop's keys are set with.") from None
+        raise ColdvoxError(
+            f"{command[0]} is not installed; this desktop's shortcuts are set with it. Install it."
+        ) from None
     if done.returncode:
         raise ColdvoxError(f"{' '.join(command[:3])} failed: {done.stderr.strip() or done.returncode}")
     return done.stdout.strip()
@@ -138,7 +144,7 @@ def _run(*command: str) -> str:
 class Gnome:
     """A custom shortcut, as GNOME's settings make it."""
 
-    note = "the key works from now on"
+    note = "the key works now"
     SCHEMA = "org.gnome.settings-daemon.plugins.media-keys"
     OWN = f"{SCHEMA}.custom-keybinding"
     BASE = "/org/gnome/settings-daemon/plugins/media-keys/custom-keybindings/"
@@ -168,13 +174,13 @@ class Gnome:
                 if _is_in(key, value):
                     return f"{name} of {schema}"
         if key.same_as(Key.parsed("Super+Alt+D")) and EXTENSION in self._extensions():
-            return "the GNOME extension of coldvoxd, which has this key by itself"
+            return "the coldvoxd extension for GNOME, which has its own shortcut"
         return ""
 
     def changes(self, wanted: Wanted) -> list[str]:
         if wanted.hold:
             raise ColdvoxError(
-                "GNOME's own shortcuts know no release of a key: leave --hold out. Holding works by the portal: "
+                "GNOME's own shortcuts do not report the release of a key: omit --hold. To dictate while a key is held, use the portal: "
                 "`coldvoxctl shortcut portal`."
             )
         return [f"GNOME's settings get a custom shortcut “Dictate”: {wanted.key} runs `{wanted.program} {TOGGLE}`"]
@@ -192,7 +198,7 @@ class Gnome:
             return []
         self._set_paths([path for path in paths if path != self.PATH])
         _run("gsettings", "reset-recursively", f"{self.OWN}:{self.PATH}")
-        return ["GNOME's custom shortcut “Dictate” is taken away"]
+        return ["GNOME's custom shortcut “Dictate” is removed"]
 
     def _own(self, name: str) -> str:
         return _run("gsettings", "get", f"{self.OWN}:{self.PATH}", name).strip("'")
@@ -224,7 +230,7 @@ def _is_in(key: Key, value: str) -> bool:
 class Kde:
     """A service file with a shortcut, as kglobalacceld reads it."""
 
-    note = "the key works from your next login on; System Settings shows and changes it under Keyboard, Shortcuts"
+    note = "the key works from your next login on; change it in System Settings under Keyboard, Shortcuts"
     NAME = "org.coldvox.dictate.desktop"
 
     def __init__(self) -> None:
@@ -253,8 +259,8 @@ class Kde:
     def changes(self, wanted: Wanted) -> list[str]:
         if wanted.hold:
             raise ColdvoxError(
-                "Plasma's shortcuts for programs know no release of a key: leave --hold out. Holding works by the "
-                "portal: `coldvoxctl shortcut portal`."
+                "Plasma's shortcuts for programs do not report the release of a key: omit --hold. To dictate while a key "
+                "is held, use the portal: `coldvoxctl shortcut portal`."
             )
         return [f"{self._file} is written: {wanted.key} runs `{wanted.program} {TOGGLE}`"]
 
@@ -289,7 +295,7 @@ class _Included:
     RELOAD: tuple[str, ...]
     SOCKET: str
     """The variable by which a running compositor is known."""
-    note = "the key works from now on, or from the compositor's next start on"
+    note = "the key works now, or after the next start of the compositor"
 
     def __init__(self) -> None:
         self._directory = Places.of_user().config / self.DIRECTORY
@@ -319,14 +325,16 @@ class _Included:
 
     def changes(self, wanted: Wanted) -> list[str]:
         if not self._config.exists():
-            raise ColdvoxError(f"there is no {self._config} to add a line to: make one first, of the one below /etc.")
+            raise ColdvoxError(
+                f"there is no {self._config} to add a line to: create it first, as a copy of the one below /etc."
+            )
         lines = [f"{self._file} is written: {line}" for line in self.bindings(wanted)]
         if self.line() not in self._lines(self._config):
             lines.append(f"{self._config} gets the line: {self.line()}")
         return lines
 
     def install(self, wanted: Wanted) -> None:
-        head = "# Of `coldvoxctl shortcut install`; `coldvoxctl shortcut remove` takes it away."
+        head = "# Written by `coldvoxctl shortcut install`; removed by `coldvoxctl shortcut remove`."
         self._file.write_text("\n".join((head, *self.bindings(wanted), "")), "utf-8")
         text = self._config.read_text("utf-8")
         if self.line() not in text.splitlines():
@@ -339,7 +347,7 @@ class _Included:
         if self.line() in self._lines(self._config):
             text = self._config.read_text("utf-8")
             self._replace("".join(line for line in text.splitlines(keepends=True) if line.rstrip("\n") != self.line()))
-            told.append(f"{self._config} has no longer the line: {self.line()}")
+            told.append(f"{self._config} no longer has the line: {self.line()}")
         if self._file.exists():
             self._file.unlink()
             told.append(f"{self._file} is removed")
@@ -382,7 +390,9 @@ class Sway(_Included):
         program = f'exec "{wanted.program}"'
         if wanted.hold:
             if not shutil.which("flock"):
-                raise ColdvoxError("flock is not installed, which holding a key in sway needs (package util-linux).")
+                raise ColdvoxError(
+                    "flock is not installed (package util-linux); sway needs it to dictate while a key is held."
+                )
             once = f'exec flock --nonblock "${{XDG_RUNTIME_DIR}}/{LOCK}"'
             return [f"bindsym {key} {once} {shlex.quote(wanted.program)} {HELD}", f"bindsym --release {key} {RELEASED}"]
         return [f"bindsym --no-repeat {key} {program} {TOGGLE}"]

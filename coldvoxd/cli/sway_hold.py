@@ -73,7 +73,7 @@ class Sway:
             reader, writer = await asyncio.open_unix_connection(os.environ["SWAYSOCK"])
         except (KeyError, OSError) as error:
             raise ColdvoxError(
-                f"sway cannot be reached ($SWAYSOCK): {error}. Only a binding of sway runs this."
+                f"Cannot connect to sway ($SWAYSOCK): {error}. This command is for a key binding in sway."
             ) from error
         try:
             yield cls(reader, writer)
@@ -91,7 +91,7 @@ class Sway:
             _, length, _ = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
             return json.loads(await self._reader.readexactly(length))
         except (asyncio.IncompleteReadError, OSError, ValueError) as error:
-            raise ColdvoxError(f"sway has ended: {error}") from error
+            raise ColdvoxError(f"sway has exited: {error}") from error
 
     async def release(self, repetition: Repetition) -> None:
         """Return when the key was let go of, or another one was pressed. For a connection that subscribed to `binding`."""

@@ -37,7 +37,7 @@ def transcribe(arguments: Namespace, output: Output) -> Exit:
     if arguments.local:
         return _locally(arguments, output)
     if arguments.model or arguments.precision:
-        raise UsageFault("--model and --precision are for --local; the daemon's are in its settings.")
+        raise UsageFault("--model and --precision require --local; the daemon's are in its settings.")
     return asyncio.run(_through_the_daemon(arguments.files, arguments.channel, output))
 
 
@@ -119,7 +119,7 @@ async def _outcome(
                 return event
             case "daemon-disconnected":
                 raise DaemonUnreachable(
-                    "coldvoxd has ended, and the file with it: see `journalctl --user -u coldvoxd`."
+                    "coldvoxd has exited, and the transcription has ended: see `journalctl --user -u coldvoxd`."
                 )
 
 
@@ -136,7 +136,7 @@ async def _begun(
             return await daemon.transcribe_file(descriptor, words=output.as_json, channel=channel)
         except AlreadyActive:
             if not is_noted:
-                output.note(f"{shown(file)}: waiting for its turn, since the daemon has as many files as it takes")
+                output.note(f"{shown(file)}: queued, because the daemon already has its maximum number of files")
                 is_noted = True
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(interrupted.wait(), _ASK_AGAIN_S)
@@ -192,7 +192,7 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     try:
         return ParakeetRecognizer.open(files, likely_accelerator() or CPU, model.threads)
     except ProviderUnavailable as fault:
-        print(f"coldvoxctl: on the CPU, since {fault}", file=sys.stderr)
+        print(f"coldvoxctl: using the CPU: {fault}", file=sys.stderr)
         return ParakeetRecognizer.open(files, CPU, model.threads)
 
 

@@ -14,7 +14,9 @@ LIMIT_S = 5.0
 NO_SPEECH = "no-speech"
 UNKNOWN = "unknown"
 MUTED = "The microphone is muted, or its volume is zero: unmute it in the sound settings."
-_NO_WORDS = "Speech was heard, but no words were recognized in it. `coldvoxctl retry` tries the last utterance again."
+_NO_WORDS = (
+    "Speech was heard, but no words were recognized in it. `coldvoxctl retry` recognizes the last utterance again."
+)
 _NO_WORDS_IN_LAST = "No words were recognized in the last utterance."
 _NO_SPEECH = "No speech was heard. `coldvoxctl devices` shows which microphone is in use."
 _NO_SPEECH_OR_PRIVATE = "No speech was heard, or the session was private to another program."

@@ -32,7 +32,7 @@ class CancellationToken:
     def check(self) -> None:
         """Raise Stopped where it was asked."""
         if self._asked:
-            raise Stopped("Nobody waits for this recognition any more.")
+            raise Stopped("The recognition was cancelled.")
 
     @contextlib.contextmanager
     def heard_by(self, listener: Callable[[], None]) -> Iterator[None]:

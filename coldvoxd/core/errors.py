@@ -1,4 +1,4 @@
-"""What can go wrong, each with what to do about it; `dbus_name` is its name on the bus."""
+"""Errors of coldvoxd. Each message says what to do; `dbus_name` is the error's name on the bus."""
 
 from typing import ClassVar
 
@@ -6,25 +6,25 @@ ERROR_PREFIX = "org.coldvox.Error."
 
 
 class ColdvoxError(Exception):
-    """Root of the family. The message names the thing and the remedy, for a person to read."""
+    """Base class. The message names the subject and the remedy, for a person to read."""
 
     dbus_name: ClassVar[str] = "Failed"
 
 
 class AlreadyActive(ColdvoxError):
-    """A session runs already, or too many files are being transcribed; wait, stop or cancel first."""
+    """A session is already active, or too many files are being transcribed. Wait, stop or cancel first."""
 
     dbus_name = "AlreadyActive"
 
 
 class NotActive(ColdvoxError):
-    """No session runs, or there is nothing to retry or to cancel."""
+    """No session is active, or there is nothing to retry or to cancel."""
 
     dbus_name = "NotActive"
 
 
 class NotOwner(ColdvoxError):
-    """The session is private to somebody else, or the file is somebody else's."""
+    """The session is private to another client, or the file belongs to another client."""
 
     dbus_name = "NotOwner"
 
@@ -42,142 +42,142 @@ class NoMicrophone(ColdvoxError):
 
 
 class CallTimeout(ColdvoxError, TimeoutError):
-    """It takes longer than a caller waits; the message says how the outcome is told."""
+    """The call takes longer than its time limit. The message says how the result is reported."""
 
     dbus_name = "Timeout"
 
 
 class TextTimeout(CallTimeout):
-    """The text takes longer than a caller waits."""
+    """The text takes longer than the time limit of a call."""
 
 
 class LoadTimeout(CallTimeout):
-    """The model takes longer to load than a caller waits."""
+    """Loading the model takes longer than the time limit of a call."""
 
 
 class InvalidOption(ColdvoxError, ValueError):
-    """An option, provider, setting or file that doesn't exist, has the wrong type or can't be used."""
+    """An option, provider, setting or file does not exist, has the wrong type or cannot be used."""
 
     dbus_name = "InvalidOption"
 
 
 class UnknownDevice(InvalidOption):
-    """No microphone of that name; the message lists those there are."""
+    """There is no microphone of that name. The message lists the available ones."""
 
 
 class NotSupported(ColdvoxError):
-    """An option or method that this version does not have yet."""
+    """An option or method that this version does not support yet."""
 
     dbus_name = "NotSupported"
 
 
 class RecognitionFailed(ColdvoxError):
-    """An utterance could not be recognized, or the daemon met a fault of its own; the message says why."""
+    """An utterance could not be recognized, or there was an internal error. The message gives the reason."""
 
     dbus_name = "Failed"
 
 
 class InputFault(ColdvoxError, ValueError):
-    """Audio that no model could take: wrong rate, type, shape, or not finite."""
+    """Audio that no model accepts: wrong rate, type or shape, or not finite."""
 
 
 class ProviderFault(ColdvoxError, RuntimeError):
-    """The execution provider failed; the same audio may succeed on another."""
+    """The execution provider failed. The same audio may succeed on another one."""
 
 
 class Stopped(ColdvoxError):
-    """A recognition was asked to end early, and did."""
+    """A recognition was cancelled."""
 
 
 class ProviderUnavailable(ColdvoxError):
-    """The execution provider asked for is not what a session would really run on."""
+    """A session would not run on the requested execution provider."""
 
 
 class ModelMissing(NotReady, FileNotFoundError):
-    """No directory of that model; the message has the command that fetches it."""
+    """There is no directory of that model. The message has the command that downloads it."""
 
 
 class ModelInvalid(NotReady):
-    """A model directory whose files don't fit together."""
+    """The files of a model directory do not belong together."""
 
 
 class ResourcesExhausted(NotReady):
-    """There is too little memory, or there are too few threads, to load the model; the message says which."""
+    """There is too little memory, or there are too few threads, to load the model. The message says which."""
 
 
 class LibraryUnusable(ColdvoxError):
-    """A library that coldvoxd is built on cannot be loaded; the message names it and the remedy."""
+    """A library that coldvoxd needs cannot be loaded. The message names it and the remedy."""
 
     @classmethod
     def because(cls, error: Exception) -> "LibraryUnusable":
-        """From what an import raised: ImportError, or OSError where a package loads a C library itself."""
+        """From the exception of an import: ImportError, or OSError if a package loads a C library itself."""
         return cls(
-            f"A library that coldvoxd needs cannot be loaded: {error}. Install coldvoxd again, with the system's packages "
-            "that its installation names; `coldvoxctl doctor` checks each library."
+            f"A library that coldvoxd needs cannot be loaded: {error}. Reinstall coldvoxd and the system packages that the "
+            "installer lists; `coldvoxctl doctor` checks each library."
         )
 
 
 class FetchFault(ColdvoxError):
-    """A model could not be fetched, and trying again would change nothing; the message says what would."""
+    """A model could not be downloaded, and a retry would fail as well. The message says what to do."""
 
 
 class ConversionFault(ColdvoxError):
-    """A model could not be made in another precision; the message says what would help."""
+    """A model could not be converted to another precision. The message says what to do."""
 
 
 class HubUnreachable(FetchFault):
-    """The model hub can't be reached, is busy or broke off. What was fetched is kept."""
+    """The model hub is unreachable or busy, or the connection broke. Downloaded data is kept."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """How long the hub asks to be left alone, where it says so."""
+        """Seconds to wait before the next request, if the hub gave them (Retry-After)."""
 
 
 class PrepareFault(ColdvoxError):
-    """A model could not be prepared; it works as it is."""
+    """A model could not be prepared. It still works unprepared."""
 
 
 class CaptureFault(ColdvoxError, OSError):
-    """A microphone could not be opened or stopped delivering."""
+    """A microphone could not be opened, or stopped delivering audio."""
 
 
 class NotInstallable(ColdvoxError):
-    """Programs can't be made a service of, or were made one by other means; the message says what to do."""
+    """The service cannot be installed, or was installed by other means. The message says what to do."""
 
 
 class SettingsError(ColdvoxError, ValueError):
-    """The settings file or an environment variable holds something that can't be used; the message has the line."""
+    """The settings file or an environment variable has an invalid value. The message has the line."""
 
 
 class BusUnavailable(ColdvoxError, ConnectionError):
-    """The session bus can't be reached, or has gone."""
+    """The session bus is unreachable, or the connection was lost."""
 
 
 class NameTaken(ColdvoxError):
-    """Another process has the daemon's name on the bus; the message says which."""
+    """Another process owns the daemon's bus name. The message says which."""
 
 
 class UnitRefused(ColdvoxError):
-    """systemd could not be asked, or would not; the message completes a sentence that says for what."""
+    """systemd is unreachable, or rejected a request. The message completes a sentence of the caller."""
 
 
 class InhibitorRefused(ColdvoxError):
-    """logind would not let us delay a sleep; the message completes a sentence that says so."""
+    """logind rejected the sleep inhibitor. The message completes a sentence of the caller."""
 
 
 class DaemonUnreachable(ColdvoxError, ConnectionError):
-    """Nobody answers under the daemon's name."""
+    """The daemon does not answer on the bus."""
 
 
 class FileFault(ColdvoxError, ValueError):
-    """An audio file that can't be read."""
+    """An audio file cannot be read."""
 
 
 LONGEST_NAME = 200
-"""Characters of a name given by a caller that a message repeats."""
+"""Maximum number of characters of a caller's name for something that a message repeats."""
 
 
 def shown(name: str) -> str:
-    """A name that a caller gave, as messages repeat it: cut where it is too long to be one."""
+    """A name given by a caller, truncated to LONGEST_NAME for use in messages."""
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"

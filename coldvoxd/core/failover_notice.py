@@ -5,19 +5,19 @@ from dataclasses import dataclass, replace
 from coldvoxd.core.failover_state import CALM_S, Reason
 from coldvoxd.core.values import EngineStatus
 
-TITLE = "Dictation goes on, a little slower"
+TITLE = "Dictation continues, a little slower"
 CAUSES: dict[str, str] = {
-    Reason.GPU_LOST: "The graphics card stopped answering",
-    Reason.GPU_OUT_OF_MEMORY: "The graphics card has no memory left",
-    Reason.GPU_TIMEOUT: "The graphics card takes too long",
-    Reason.GPU_WRONG_OUTPUT: "The graphics card computes wrongly",
-    Reason.GPU_OVERHEATING: "The graphics card is too hot",
-    Reason.GPU_MEMORY_ERRORS: "The graphics card's memory has errors",
-    Reason.NO_GPU: "The graphics card has gone",
-    Reason.DRIVER_MISMATCH: "The graphics card's driver was replaced",
+    Reason.GPU_LOST: "The GPU stopped responding",
+    Reason.GPU_OUT_OF_MEMORY: "The GPU is out of memory",
+    Reason.GPU_TIMEOUT: "The GPU takes too long",
+    Reason.GPU_WRONG_OUTPUT: "The GPU returns wrong results",
+    Reason.GPU_OVERHEATING: "The GPU is too hot",
+    Reason.GPU_MEMORY_ERRORS: "The GPU's memory has errors",
+    Reason.NO_GPU: "The GPU is missing",
+    Reason.DRIVER_MISMATCH: "The GPU driver was replaced",
 }
-CAUSE = "The graphics card failed"
-REST = "so speech is recognized on the processor now. Nothing that you said is lost."
+CAUSE = "The GPU failed"
+REST = "so speech is now recognized on the CPU. Nothing that you said is lost."
 _CPU = "CPUExecutionProvider"
 _NO_NEWS = {"", Reason.SLEEP}
 

@@ -68,7 +68,7 @@ def find(view: SoundView, wanted: str) -> Source:
             return found
         if not microphones:
             raise UnknownDevice("The sound server has no microphone: plug one in, or enable it in the sound settings.")
-        raise UnknownDevice(f"The desktop's default source is no microphone. {_listed(microphones)}")
+        raise UnknownDevice(f"The desktop's default source is not a microphone. {_listed(microphones)}")
     folded = wanted.casefold()
     exact = [source for source in view.sources if source.name == wanted]
     exact += [source for source in microphones if source.description.casefold() == folded]
@@ -81,7 +81,7 @@ def find(view: SoundView, wanted: str) -> Source:
         return partial[0]
     if partial:
         raise UnknownDevice(
-            f"“{shown(wanted)}” fits several microphones; say more of the name. {_listed(tuple(partial))}"
+            f"“{shown(wanted)}” matches several microphones; give more of the name. {_listed(tuple(partial))}"
         )
     raise UnknownDevice(f"There is no microphone “{shown(wanted)}”. {_listed(microphones)}")
 
@@ -95,6 +95,6 @@ def policy_in_force(policy: Policy, source: Source | None, *, bluetooth_always: 
 
 def _listed(microphones: tuple[Source, ...]) -> str:
     if not microphones:
-        return "The sound server has none."
+        return "The sound server has no microphone."
     names = ", ".join(f"“{source.description}”" for source in microphones)
-    return f"There are {names}; or `{DEFAULT}`."
+    return f"Available: {names}; or `{DEFAULT}`."

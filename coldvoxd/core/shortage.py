@@ -7,11 +7,11 @@ _THREADS = ("pthread_create failed", "can't start new thread")
 """ONNX Runtime's and CPython's own words, as seen with RLIMIT_AS and RLIMIT_NPROC (onnxruntime-gpu 1.31.1)."""
 
 MEMORY = (
-    "There is not enough memory to load the model: free some, or set `precision` under [model] to `int8`, which takes a "
+    "There is not enough memory to load the model: free some memory, or set `precision` under [model] to `int8`, which takes a "
     "quarter of it. A limit of the service counts too (MemoryMax, LimitAS)."
 )
 THREADS = (
-    "No more threads can be started to load the model: raise the limit of the service or of this user (TasksMax, "
+    "No more threads can be started to load the model: raise the limit of the service or of the user (TasksMax, "
     "LimitNPROC, `ulimit -u`), or set `threads` under [model] lower."
 )
 

@@ -152,11 +152,11 @@ def settled(utterance: int) -> bytes:
 def read(content: bytes) -> Segment:
     """As much of a file as is whole. Raises SpoolDamaged where not even its head is."""
     if not content.startswith(MAGIC):
-        raise SpoolDamaged("not of this version's form")
+        raise SpoolDamaged("its format is not this version's")
     records = _records(content)
     kind, payload, end = next(records, (None, b"", 0))
     if kind != _Kind.HEAD:
-        raise SpoolDamaged("its head is missing or cut short")
+        raise SpoolDamaged("its header is missing or truncated")
     try:
         segment = _segment(json.loads(payload))
         segment.whole_bytes = end
@@ -164,7 +164,7 @@ def read(content: bytes) -> Segment:
             _take(segment, _Kind(kind), payload)
             segment.whole_bytes = end
     except (ValueError, TypeError, KeyError, struct.error) as error:
-        raise SpoolDamaged(f"it holds what can't be understood ({error!r})") from error
+        raise SpoolDamaged(f"it has data that cannot be decoded ({error!r})") from error
     return segment
 
 
@@ -213,4 +213,4 @@ def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
         case _Kind.SETTLED:
             segment.settled.add(int.from_bytes(payload, "little"))
         case _Kind.HEAD:
-            raise ValueError("it has two heads")
+            raise ValueError("it has two headers")

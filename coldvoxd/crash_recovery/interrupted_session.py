@@ -120,14 +120,14 @@ def read_segment(path: Path, delete: Callable[[Path, str], None]) -> Segment | N
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        delete(path, f"it can't be opened ({error.strerror})")
+        delete(path, f"it cannot be opened ({error.strerror})")
         return None
     with os.fdopen(fd, "rb") as file:
         try:
             content = file.read(READ_BYTES) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
             segment = spool_format.read(content)
             if segment.whole_bytes < len(content):
-                log.warning("%s ends in the middle of a write: the last %d bytes are left out",
+                log.warning("%s ends in an incomplete write: the last %d bytes are ignored",
                             path.name, len(content) - segment.whole_bytes)  # fmt: skip
                 os.ftruncate(fd, segment.whole_bytes)
         except (OSError, SpoolDamaged) as error:

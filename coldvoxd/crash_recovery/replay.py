@@ -71,18 +71,18 @@ class Replay:
             except BusUnavailable:
                 raise  # the next process finds them as they are
             except Exception as error:
-                log.exception("session %d can't be finished", leftover.number)
+                log.exception("session %d cannot be completed", leftover.number)
                 leftover.discard()
                 self._engine.tell_error(
-                    f"Session {leftover.number}, which the daemon's end interrupted, could not be finished "
-                    f"({type(error).__name__}); what was said in it last is lost."
+                    f"Session {leftover.number}, interrupted by the exit of the daemon, could not be completed "
+                    f"({type(error).__name__}); its last audio is lost."
                 )
             del self._leftovers[0]
 
     async def _finish(self, leftover: InterruptedSession) -> None:
         session = leftover.session
         owed = leftover.owed(self._next_number)
-        log.info("session %d was interrupted; %d utterance(s) of it are still owed", session.id, len(owed))
+        log.info("session %d was interrupted; %d utterance(s) of it are pending", session.id, len(owed))
         reader = session.caller if session.options.private else None
         texts: list[str] = []
         for one in owed:
@@ -107,7 +107,7 @@ class Replay:
         """What was said; None where that is given up."""
         utterance = one.utterance
         if one.attempts >= ATTEMPTS:
-            self._give_up(leftover, utterance, f"the daemon died of it {one.attempts} times")
+            self._give_up(leftover, utterance, f"the daemon crashed {one.attempts} times while recognizing it")
             return None
         while True:
             try:
@@ -137,7 +137,7 @@ class Replay:
     ) -> None:
         settled = partial(leftover.settled, one.utterance)
         if not hypothesis.text:
-            log.info("utterance %d held no words", one.utterance.id)
+            log.info("utterance %d has no words", one.utterance.id)
             settled()
             return
         now_s = asyncio.get_running_loop().time()

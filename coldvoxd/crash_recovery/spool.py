@@ -223,13 +223,15 @@ class Spool:
             if not self._told_full:
                 self._told_full = True
                 self._tell(
-                    f"What is said can't be kept in {self._directory} ({error.strerror}): dictation goes on, but a crash "
-                    "would lose what is not yet text. Make room there."
+                    f"Audio cannot be kept in {self._directory} ({error.strerror}): dictation works, but a crash loses "
+                    "audio that has not been recognized. Free some space there."
                 )
 
     def _delete(self, path: Path, why: str = "") -> None:
         """Without a reason to be told where that is in order."""
         if why:
-            self._tell(f"{path} was deleted: {why}. If somebody was dictating when the daemon ended, that is lost.")
+            self._tell(
+                f"{path} was deleted: {why}. If a session was active when the daemon exited, its pending audio is lost."
+            )
         with suppress(OSError):
             path.unlink()

@@ -73,7 +73,7 @@ class ChannelSelector:
         if not held or chosen > channels:
             self.number = chosen
         if self.number != before:
-            log.debug("channel %d instead of %d (0 is the mix) of %d", self.number, before, channels)
+            log.debug("using channel %d instead of %d (0 is the mix) of %d", self.number, before, channels)
         return self.number != before
 
     def heard(self, frame: Frame) -> Frame:

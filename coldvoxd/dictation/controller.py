@@ -163,7 +163,7 @@ class DictationController:
         try:
             utterance, reader = unpacked(carried["utterance"]), carried["reader"]
         except (ValueError, TypeError, KeyError) as error:
-            log.warning("the last utterance of the earlier process can't be read: %s", error)
+            log.warning("the last utterance of the previous process cannot be read: %s", error)
             return
         self._last.keep_unless_newer(utterance, GoneSession(utterance.session_id, reader))
 
@@ -281,7 +281,7 @@ class DictationController:
         except TimeoutError:
             raise TextTimeout(
                 f"The text of session {session.id} takes longer than {STOP_LIMIT_S:.0f} s; "
-                "it still comes by the signals Transcribed and DictationStopped."
+                "it is still sent with the signals Transcribed and DictationStopped."
             ) from None
 
     async def cancel(self, caller: str) -> None:
@@ -412,7 +412,9 @@ class DictationController:
         self._texts.send(session, utterance)
         if session.backlog_s > BACKLOG_LIMIT_S and self._dictation.phase is dictation.Phase.LISTENING:
             log.warning(
-                "session %d: %.0f s of audio wait for recognition; no more is taken", session.id, BACKLOG_LIMIT_S
+                "session %d: %.0f s of audio are queued for recognition; stopping the session",
+                session.id,
+                BACKLOG_LIMIT_S,
             )
             self._tell(dictation.Event.TIME_UP)
 
@@ -445,7 +447,9 @@ class DictationController:
     def _check_startable(self) -> None:
         """Raise NotReady where no session can begin for another reason than the microphone."""
         if self._closing:
-            raise NotReady("The daemon is stopping and begins no session. Try again once it has been started again.")
+            raise NotReady(
+                "The daemon is stopping and does not start a session. Try again after it has been restarted."
+            )
         if not self._dictation.active:
             self._keeper.check_ready()
 
@@ -557,12 +561,12 @@ class DictationController:
         if session.concluded.done():
             return
         if transcript is None:
-            session.concluded.set_exception(RecognitionFailed(f"Session {session.id} was thrown away ({reason})."))
+            session.concluded.set_exception(RecognitionFailed(f"Session {session.id} was discarded ({reason})."))
         elif session.failures:
             session.concluded.set_exception(
                 RecognitionFailed(
                     f"{len(session.failures)} utterance(s) of session {session.id} could not be recognized: "
-                    f"{session.failures[0]} The texts of the others came by signal."
+                    f"{session.failures[0]} The texts of the others were sent as signals."
                 )
             )
         else:

@@ -50,18 +50,18 @@ class LastUtterance:
         """Its text. Raises NotActive, NotOwner, TextTimeout, and what the recognizer raises."""
         kept = self._kept
         if kept is None:
-            raise NotActive("There is no utterance to recognize again: none was heard, or its session was cancelled.")
+            raise NotActive("There is no utterance to recognize again: there was none, or its session was cancelled.")
         if kept.session.text_reader not in {None, caller}:
-            raise NotOwner("The last utterance is private to another program; only that program can have it again.")
+            raise NotOwner("The last utterance is private to another program; only that program can retry it.")
         self._metrics.count(Count.RETRIES)
         try:
             hypothesis = await asyncio.wait_for(self._recognize(kept.utterance), limit_s)
         except TimeoutError:
             raise TextTimeout(
                 f"Recognizing utterance {kept.utterance.id} again takes longer than {limit_s:.0f} s; "
-                "try again when less is waiting."
+                "try again when fewer utterances are queued."
             ) from None
         self._metrics.recognized(hypothesis)
         if kept.session.thrown_away:
-            raise NotActive(f"Session {kept.session.id} was thrown away meanwhile, and its utterances with it.")
+            raise NotActive(f"Session {kept.session.id} was discarded in the meantime, including its utterances.")
         return hypothesis.text

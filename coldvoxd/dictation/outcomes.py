@@ -43,7 +43,7 @@ class Outcomes:
         """A session has ended, or its last utterance was recognized again."""
         if outcome in {Outcome.NO_WORDS, Outcome.FAILED}:
             self._metrics.count(Count.SESSIONS_WITHOUT_WORDS)
-            log.warning("the session held speech and gave no words (%s)", outcome)
+            log.warning("the session had speech and returned no words (%s)", outcome)
         if outcome is Outcome.SILENCE and self._is_muted():
             outcome = Outcome.MUTED
         self._state, notice = wordless.step(self._state, outcome, asyncio.get_running_loop().time())

@@ -166,7 +166,7 @@ class RecognitionQueue:
         self._outlets.journal.survived(job.session.id, job.utterance.id)
         self._budget = self._budget.wasted(took_s)
         self._outlets.metrics.took(Stage.SPECULATION_DISCARDED, took_s)
-        log.debug("utterance %d goes on; %.3f s of recognition were in vain", job.utterance.id, took_s)
+        log.debug("utterance %d continues; %.3f s of speculative recognition discarded", job.utterance.id, took_s)
 
     def _tell(self, job: _Job, hypothesis: Hypothesis) -> None:
         session, utterance = job.session, job.utterance
@@ -183,7 +183,7 @@ class RecognitionQueue:
         metrics.took(Stage.QUEUE, latency_s - hypothesis.inference_s, hypothesis.provider)
         metrics.took(Stage.ENDPOINT_TO_TEXT, latency_s, hypothesis.provider)
         if not hypothesis.text:
-            log.info("utterance %d held no words", utterance.id)
+            log.info("utterance %d has no words", utterance.id)
             metrics.count(Count.WITHOUT_WORDS)
             journal.settled(session.id, utterance.id)
             return
@@ -202,7 +202,7 @@ class RecognitionQueue:
 def _fault_of(recognition: "asyncio.Task[Hypothesis]") -> BaseException | None:
     """Why a recognition that has ended gave no hypothesis; None where it gave one."""
     if recognition.cancelled():  # by what it waited for, unless its job was dropped: the queue itself goes on
-        return RecognitionFailed("The recognizer was let go of while it worked.")
+        return RecognitionFailed("The recognizer was released while it was running.")
     return recognition.exception()
 
 

@@ -139,7 +139,7 @@ class Segmenter:
                 case Dropped():
                     session.speech_samples += effect.speech_samples
                     self._outlets.metrics.count(Count.SHORT_SPEECH)
-                    log.debug("session %d: %d samples of speech dropped as noise", session.id, effect.speech_samples)
+                    log.debug("session %d: %d samples of speech discarded as noise", session.id, effect.speech_samples)
                 case Paused():
                     self._hearer.on_pause(session, self._utterance(session, effect, EndReason.ENDPOINT))
                 case Resumed():

@@ -155,10 +155,10 @@ TABLE: dict[Phase, dict[Event, Row]] = {
 
 _REFUSALS: dict[tuple[Phase, Event], ColdvoxError] = {
     (Phase.UNAVAILABLE, Event.START): NoMicrophone(
-        "No microphone delivers sound. Plug one in or start the sound server; `coldvoxctl status` says what was tried."
+        "No microphone delivers audio. Plug one in or start the sound server; `coldvoxctl status` shows what was tried."
     ),
     (Phase.LISTENING, Event.START): AlreadyActive(
-        "A dictation session is active already. Stop it with StopDictation or throw it away with CancelDictation."
+        "A dictation session is already active. Stop it with StopDictation or discard it with CancelDictation."
     ),
     (Phase.DRAINING, Event.START): AlreadyActive(
         "The last session's text is still being recognized. Wait for DictationStopped, or call CancelDictation."
@@ -176,7 +176,7 @@ def step(state: DictationState, event: Event) -> tuple[DictationState, tuple[Eff
     row = TABLE[state.phase].get(event)
     if row is None:
         if event in {Event.STOP, Event.CANCEL} and not state.active:
-            raise NotActive("No dictation session is active. Begin one with StartDictation.")
+            raise NotActive("No dictation session is active. Start one with StartDictation.")
         refusal = _REFUSALS.get((state.phase, event))
         if refusal is not None:
             raise type(refusal)(*refusal.args)

@@ -10,11 +10,11 @@ AGAIN_S = 10.0
 NOTHING_RECOGNIZED = Notice(
     "No words were recognized",
     "Speech was heard, and no words were recognized in it. Please say it again, closer to the microphone. "
-    "“coldvoxctl retry” tries the last utterance once more.",
+    "“coldvoxctl retry” recognizes the last utterance again.",
 )
 NOTHING_WORKED = Notice(
     "Speech could not be recognized",
-    "Recognition failed, and the dictation gave no text. “coldvoxctl retry” tries the last utterance once more; "
+    "Recognition failed, and the dictation returned no text. “coldvoxctl retry” recognizes the last utterance again; "
     "“coldvoxctl status” shows the error.",
 )
 NOTHING_HEARD = Notice(

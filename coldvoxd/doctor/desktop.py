@@ -14,9 +14,9 @@ from coldvoxd.userdirs import base_directories
 
 UNIT = "coldvoxd.service"
 ACTIVATION_FILE = f"{BUS_NAME}.service"
-INSTALL_UNITS = "put it in place: coldvoxctl setup"
-RELOAD = "tell the bus: busctl --user call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig"
-RESTART = "systemctl --user restart coldvoxd; if it stays so: journalctl --user -u coldvoxd -b"
+INSTALL_UNITS = "install it: coldvoxctl setup"
+RELOAD = "make the bus reload it: busctl --user call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig"
+RESTART = "systemctl --user restart coldvoxd; if that does not help: journalctl --user -u coldvoxd -b"
 
 
 def check() -> Iterator[Finding | Doing]:
@@ -29,7 +29,7 @@ def check() -> Iterator[Finding | Doing]:
         yield fail("bus", str(error), "log in to a desktop or systemd user session; over ssh: loginctl enable-linger")
         yield from _file(files)
         return
-    yield ok("bus", f"the session bus answers at {view.address}")
+    yield ok("bus", f"the session bus replies at {view.address}")
     yield from _activation(files, view)
     yield from _daemon(view)
 
@@ -44,14 +44,16 @@ def activation_files() -> list[Path]:
 
 def _file(files: list[Path]) -> Iterator[Finding]:
     if not files:
-        yield fail("activation", f"there is no {ACTIVATION_FILE}: a first call can't start the daemon", INSTALL_UNITS)
+        yield fail(
+            "activation", f"there is no {ACTIVATION_FILE}: the first call cannot start the daemon", INSTALL_UNITS
+        )
         return
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(files[0].read_text("utf-8"))
         service = dict(parser["D-BUS Service"])
     except (OSError, ValueError, KeyError, configparser.Error) as error:
-        yield fail("activation", f"{files[0]} can't be used: {error}", INSTALL_UNITS)
+        yield fail("activation", f"{files[0]} cannot be used: {error}", INSTALL_UNITS)
         return
     if service.get("name") != BUS_NAME or service.get("systemdservice") != UNIT:
         told = f"{files[0]} starts {service.get('systemdservice') or service.get('exec')}, not {UNIT}"
@@ -63,9 +65,9 @@ def _file(files: list[Path]) -> Iterator[Finding]:
 def _activation(files: list[Path], view: BusPresence) -> Iterator[Finding]:
     yield from _file(files)
     if files and not view.activatable:
-        yield fail("activation", f"the bus hasn't read {files[0]}", RELOAD)
+        yield fail("activation", f"the bus has not read {files[0]}", RELOAD)
     elif view.activatable:
-        yield ok("activation", "the bus starts the daemon at a first call")
+        yield ok("activation", "the bus starts the daemon on the first call")
 
 
 def _daemon(view: BusPresence) -> Iterator[Finding | Doing]:

@@ -23,7 +23,7 @@ def check() -> Iterator[Finding | Doing]:
     try:
         from coldvoxd.native import providers
     except (ImportError, OSError) as error:
-        yield fail("engine", f"ONNX Runtime can't be loaded: {error}", INSTALL_AGAIN)
+        yield fail("engine", f"ONNX Runtime cannot be loaded: {error}", INSTALL_AGAIN)
         return
     offered = providers.available_providers()
     yield ok("engine", f"ONNX Runtime was built with {', '.join(offered)}")
@@ -33,7 +33,9 @@ def check() -> Iterator[Finding | Doing]:
         wanted = providers.CPU  # the settings' own check says it
     if wanted.startswith("virtual:"):
         yield warn(
-            "provider", f"the stand-in {wanted} is set", 'for real recognition set `provider = "auto"` under [model]'
+            "provider",
+            f"the simulated accelerator {wanted} is set",
+            'for real recognition set `provider = "auto"` under [model]',
         )
         wanted = providers.CPU
     elif wanted == AUTO:
@@ -47,7 +49,7 @@ def wheels(installed: dict[str, str]) -> Iterator[Finding]:
     if not installed:
         yield fail("engine", "ONNX Runtime is not installed", INSTALL_AGAIN)
     elif len(installed) > 1:
-        remedy = "keep one: pip uninstall onnxruntime onnxruntime-gpu, then install coldvoxd again"
+        remedy = "keep one: pip uninstall onnxruntime onnxruntime-gpu, then reinstall coldvoxd"
         yield fail("engine", f"{shown} are both installed and overwrite each other", remedy)
     elif any(_release(version) < LEAST for version in installed.values()):
         yield fail("engine", f"{shown} is too old: it stops capture while a model loads", INSTALL_AGAIN)
@@ -79,7 +81,7 @@ def _sessions(ladder: list[str]) -> Iterator[Finding | Doing]:
         try:
             session = open_session(GRAPH, name, threads=1)
         except ProviderUnavailable as error:
-            yield warn("provider", str(error), 'mend what it names, or set `provider = "cpu"` under [model]')
+            yield warn("provider", str(error), 'fix what it names, or set `provider = "cpu"` under [model]')
             continue
         except ColdvoxError as error:
             yield fail("provider", str(error), INSTALL_AGAIN)

@@ -80,9 +80,9 @@ def _in_a_process(name: str, limit_s: float) -> list[Finding]:
     if late:
         part, what = (doing.part, doing.text) if doing else (CHECKS[name].part, "looking")
         remedy = doing.remedy if doing else _REPORT
-        findings.append(fail(part, f"no answer within {limit_s:g} s while {what}", remedy))
+        findings.append(fail(part, f"no response within {limit_s:g} s while {what}", remedy))
     elif process.returncode:
-        last = (err.strip().splitlines() or ["it said nothing"])[-1]
+        last = (err.strip().splitlines() or ["it printed nothing"])[-1]
         how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
         part = doing.part if doing else CHECKS[name].part
         if last.startswith(("ImportError", "ModuleNotFoundError")):

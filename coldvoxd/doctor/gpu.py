@@ -15,7 +15,7 @@ DISPLAY = "0x03"
 DRIVER = "libcuda.so.1"
 NO_DEVICE = 100
 INSTALL_DRIVER = (
-    "install NVIDIA's driver (Debian: sudo apt-get install nvidia-driver) and restart; the CPU works meanwhile"
+    "install NVIDIA's driver (Debian: sudo apt-get install nvidia-driver) and restart; the CPU is used until then"
 )
 
 
@@ -64,11 +64,11 @@ def _driver(sysfs: Path, load: Callable[[str], Any]) -> Iterator[Finding | Doing
     try:
         library = load(DRIVER)
     except OSError as error:
-        yield fail("driver", f"kernel module {module}, but {DRIVER} can't be loaded: {error}", INSTALL_DRIVER)
+        yield fail("driver", f"kernel module {module}, but {DRIVER} cannot be loaded: {error}", INSTALL_DRIVER)
         return
     if failed := library.cuInit(0):
-        what = "it sees no device" if failed == NO_DEVICE else f"it fails with error {failed}"
-        remedy = "restart the machine: after an update the kernel module and the library differ until then"
+        what = "it finds no device" if failed == NO_DEVICE else f"it fails with error {failed}"
+        remedy = "restart the machine: after an update, the kernel module and the library do not match until then"
         yield fail("driver", f"kernel module {module}; {what}", remedy)
         return
     version = ctypes.c_int()
@@ -80,7 +80,7 @@ def _libraries(load: Callable[[str], Any]) -> Iterator[Finding | Doing]:
     installed = _nvidia_packages()
     found, missing = [], []
     for library in LIBRARIES:
-        yield Doing("cuda", f"loading {library.name}", "install NVIDIA's libraries again")
+        yield Doing("cuda", f"loading {library.name}", "reinstall NVIDIA's libraries")
         for file in library.files:
             try:
                 handle = load(file)

@@ -41,7 +41,7 @@ def check() -> Iterator[Finding | Doing]:
     except SettingsError:
         wanted = MicrophoneSettings()  # the settings' own check says it
     if wanted.device.startswith("virtual:"):
-        yield warn("microphone", f"the stand-in {wanted.device} is set; no real microphone is used")
+        yield warn("microphone", f"the simulated microphone {wanted.device} is set; no real microphone is used")
         return
     yield from _jack()
     yield from _server()
@@ -54,14 +54,14 @@ def check() -> Iterator[Finding | Doing]:
             yield problem
             return
     else:
-        yield Doing("devices", "looking for sound cards", "unplug what hangs")
+        yield Doing("devices", "looking for sound cards", "unplug the device that hangs")
         try:
             devices = [device.name for device in list_devices()]
         except CaptureFault as error:
             yield fail("devices", str(error), RESTART_SERVER)
             return
         if not devices:
-            yield fail("devices", "there is no input device", f"{PLUG}; `arecord -l` shows what ALSA has")
+            yield fail("devices", "there is no input device", f"{PLUG}; `arecord -l` lists ALSA's devices")
             return
         yield ok("devices", _listed(devices))
     yield from _listen(wanted)
@@ -99,7 +99,7 @@ def _jack() -> Iterator[Finding]:
     told = f"JACK's database {database} is damaged: a program that asks JACK hangs"
     remedy = f"end the programs that use JACK, then: rm -r {database}"
     if jack.keep_jack_out():
-        yield warn("jack", f"{told}; coldvoxd does not ask it", remedy)
+        yield warn("jack", f"{told}; coldvoxd does not use it", remedy)
     else:
         yield fail("jack", f"{told}, and coldvoxd cannot keep this build of PortAudio from it", remedy)
 
@@ -114,7 +114,7 @@ def _server() -> Iterator[Finding | Doing]:
         try:
             probe.connect(str(path))
         except OSError as error:
-            told = f"nobody listens at {path} ({error.strerror or error}): only bare sound cards can be used"
+            told = f"no sound server listens at {path} ({error.strerror or error}): only ALSA devices can be used"
             yield warn("sound server", told, RESTART_SERVER.replace("restart the", "start a", 1))
             return
     yield ok("sound server", f"listens at {path}")
@@ -160,10 +160,10 @@ def _listen(wanted: MicrophoneSettings) -> Iterator[Finding | Doing]:
 def hearing(name: str, samples: npt.NDArray[np.int16]) -> Finding:
     """What int16 (n,) of about a second tells of a microphone."""
     if len(samples) < LISTEN_S * SAMPLE_RATE:
-        told = f"“{name}” was opened and delivered {len(samples) / SAMPLE_RATE:.2f} s of sound in {PATIENCE_S:g} s"
-        return fail("microphone", told, f"it may be suspended, or gone; {RESTART_SERVER}")
+        told = f"“{name}” was opened and delivered {len(samples) / SAMPLE_RATE:.2f} s of audio in {PATIENCE_S:g} s"
+        return fail("microphone", told, f"it may be suspended or disconnected; {RESTART_SERVER}")
     if not samples.any():
-        told = f"“{name}” delivers perfect silence: it is muted, or nothing is connected"
+        told = f"“{name}” delivers digital silence: it is muted, or nothing is connected"
         return warn("microphone", told, UNMUTE)
     level = 20 * np.log10(np.sqrt(np.mean(np.square(samples / 32768))))
-    return ok("microphone", f"“{name}” delivers sound at {level:.0f} dBFS")
+    return ok("microphone", f"“{name}” delivers audio at {level:.0f} dBFS")

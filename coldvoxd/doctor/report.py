@@ -29,8 +29,8 @@ def report(findings: Iterable[Finding], person: Person) -> str:
     """Markdown. Blocks while the journal is read."""
     parts = [
         "# coldvoxd: report for a bug\n",
-        "Home, user and host names, addresses and keys were taken out, and spoken text is not in it.",
-        "Read it before you attach it: names in device names, for example, can't be told from other words.\n",
+        "Home, user and host names, addresses and keys were removed, and there is no spoken text in it.",
+        "Read it before you attach it: a person's name in a device name, for example, cannot be recognized as one.\n",
         *_system(),
         "\n## Checks\n\n```",
         *map(line, findings),
@@ -87,5 +87,5 @@ def _journal() -> str:
     except FileNotFoundError:
         return "(there is no journalctl)"
     except subprocess.TimeoutExpired:
-        return f"(journalctl did not answer within {JOURNAL_LIMIT_S} s)"
+        return f"(journalctl did not finish within {JOURNAL_LIMIT_S} s)"
     return read.stdout.strip() or f"(none: {read.stderr.strip() or 'it is empty'})"

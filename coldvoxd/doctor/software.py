@@ -24,7 +24,7 @@ _MODULES = MappingProxyType(
     }
 )
 _DEBIAN = MappingProxyType({"libportaudio": "libportaudio2", "libsndfile": "libsndfile1", "libpulse": "libpulse0"})
-INSTALL_AGAIN = "install coldvoxd again: ./contrib/install.sh"
+INSTALL_AGAIN = "reinstall coldvoxd: ./contrib/install.sh"
 
 
 def check() -> Iterator[Finding | Doing]:
@@ -38,7 +38,7 @@ def check() -> Iterator[Finding | Doing]:
             importlib.import_module(module)
             versions.append(f"{package} {importlib.metadata.version(package)}")
         except (ImportError, OSError) as error:
-            yield fail("packages", f"{package} can't be loaded: {error}", _remedy(str(error)))
+            yield fail("packages", f"{package} cannot be loaded: {error}", _remedy(str(error)))
     if versions:
         yield ok("packages", ", ".join(versions))
 

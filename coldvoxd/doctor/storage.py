@@ -21,7 +21,7 @@ def check() -> Iterator[Finding | Doing]:
     """Settings first: they name the model."""
     for name in base_directories.ignored():
         yield warn(
-            "settings", f"{name} is ignored: it holds a path that is not absolute", f"set {name} to absolute paths"
+            "settings", f"{name} is ignored: it has a path that is not absolute", f"set {name} to absolute paths"
         )
     path = settings_file.default_path()
     try:
@@ -29,22 +29,24 @@ def check() -> Iterator[Finding | Doing]:
         yield ok("settings", str(path) if settings_file.exists(path) else f"defaults; there is no {path}")
     except SettingsError as error:
         model = ModelSettings()
-        yield fail("settings", str(error), "mend that line; `coldvoxctl config example` shows every setting")
+        yield fail("settings", str(error), "fix that line; `coldvoxctl config example` shows every setting")
     yield Doing("model", "looking for the model", "is a network file system in the way?")
     there = False
     try:
         files = find_model(model.name, Precision.on_cpu(model.precision))
         there = True
         size = sum(file.stat().st_size for file in files.directory.iterdir() if file.is_file())
-        told = f"{files.name}, {files.precision}, whole; {size / 1e6:.0f} MB in {files.directory}"
+        told = f"{files.name}, {files.precision}, complete; {size / 1e6:.0f} MB in {files.directory}"
         if files.name == BUNDLED:
-            yield warn("model", told, "`mini` knows few words and is for trials: name a real one under [model]")
+            yield warn(
+                "model", told, "`mini` recognizes few words and is for testing: name another model under [model]"
+            )
         else:
             yield ok("model", told)
     except (ModelMissing, ModelInvalid) as error:
         first, *rest = str(error).splitlines()
         remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the places looked at
-        yield fail("model", first.removesuffix(" Looked in"), remedy or "fetch it again: coldvoxctl model pull")
+        yield fail("model", first.removesuffix(" Looked in"), remedy or "download it again: coldvoxctl model pull")
     yield from space(cache_directory(), model_there=there)
 
 

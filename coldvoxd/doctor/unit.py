@@ -21,7 +21,7 @@ SHOWN = (
     "ExecStart",
 )
 JOURNAL = "journalctl --user -u coldvoxd -b"
-INSTALL = "put it in place: coldvoxctl setup"
+INSTALL = "install it: coldvoxctl setup"
 
 
 def check() -> Iterator[Finding | Doing]:
@@ -32,7 +32,7 @@ def check() -> Iterator[Finding | Doing]:
     yield Doing("unit", "asking systemd --user", "log out and in again: the user's service manager hangs")
     unit = _show(UNIT)
     if isinstance(unit, str):
-        told = f"systemd --user can't be asked: {unit}"
+        told = f"systemd --user cannot be reached: {unit}"
         yield fail("unit", told, "log in to a session of systemd; over ssh or su: loginctl enable-linger $USER")
         return
     yield from findings(unit)
@@ -59,11 +59,13 @@ def fetching_findings(unit: Mapping[str, str]) -> Iterator[Finding]:
     """Of coldvoxd-model.service, where it does something or has failed to."""
     journal = "journalctl --user -u coldvoxd-model -b"
     if unit["LoadState"] != "loaded":
-        yield warn("fetching", f"{FETCHING} is {unit['LoadState']}: a missing model isn't fetched by itself", INSTALL)
+        yield warn(
+            "fetching", f"{FETCHING} is {unit['LoadState']}: a missing model is not downloaded automatically", INSTALL
+        )
     elif unit["ActiveState"] == "activating":
-        yield ok("fetching", "the model is being fetched; `coldvoxctl status` says how far it is")
+        yield ok("fetching", "the model is being downloaded; `coldvoxctl status` shows the progress")
     elif unit["ActiveState"] == "failed":
-        yield warn("fetching", f"the model could not be fetched ({unit['Result']})", f"see why: {journal}")
+        yield warn("fetching", f"the model could not be downloaded ({unit['Result']})", f"see why: {journal}")
 
 
 def findings(unit: Mapping[str, str]) -> Iterator[Finding]:
@@ -73,13 +75,13 @@ def findings(unit: Mapping[str, str]) -> Iterator[Finding]:
         return
     program = re.search(r"path=(\S.*?) ;", unit.get("ExecStart", ""))
     if program and not Path(program[1]).exists():
-        yield fail("unit", f"{UNIT} starts {program[1]}, which isn't there", INSTALL)
+        yield fail("unit", f"{UNIT} starts {program[1]}, which does not exist", INSTALL)
     if unit.get("NeedDaemonReload") == "yes":
-        yield warn("unit", f"{UNIT} has changed since it was read", "systemctl --user daemon-reload")
+        yield warn("unit", f"{UNIT} has changed since it was loaded", "systemctl --user daemon-reload")
     if unit["UnitFileState"] in {"enabled", "static", "linked", "generated"}:
         yield ok("unit", f"{UNIT} is installed and {unit['UnitFileState']}")
     else:
-        told = f"{UNIT} is installed, but {unit['UnitFileState'] or 'not enabled'}: it isn't started at login"
+        told = f"{UNIT} is installed, but {unit['UnitFileState'] or 'not enabled'}: it is not started at login"
         yield warn("unit", told, "systemctl --user enable coldvoxd")
     yield _activity(unit)
 
@@ -90,9 +92,9 @@ def _activity(unit: Mapping[str, str]) -> Finding:
         told = f"it failed ({unit['Result']}, {restarts} restarts)"
         return fail("unit", told, f"see why: {JOURNAL}; then: systemctl --user restart coldvoxd")
     if state == "activating" and unit["SubState"] == "auto-restart":
-        return fail("unit", f"it ends and is started again and again ({restarts} restarts)", f"see why: {JOURNAL}")
+        return fail("unit", f"it exits and is restarted repeatedly ({restarts} restarts)", f"see why: {JOURNAL}")
     if state != "active":
         return ok("unit", f"it is {state}; start it: systemctl --user start coldvoxd")
     if restarts:
         return warn("unit", f"it is active, and was restarted {restarts} times", f"see why: {JOURNAL}")
-    return ok("unit", "it is active, without a restart")
+    return ok("unit", "it is active, without restarts")

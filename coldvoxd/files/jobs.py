@@ -117,7 +117,7 @@ class FileJobs:
             raise
         if job.number not in self._jobs:
             self._end(job)
-            raise ColdvoxError("The caller has left the bus already: no file is transcribed.")
+            raise ColdvoxError("The caller has already left the bus: no file is transcribed.")
         self._metrics.count(Count.FILES)
         log.debug("file job %d started by %s, %.0f s of audio", job.number, caller, file.samples / SAMPLE_RATE)
         job.task = asyncio.get_running_loop().create_task(self._work(job, file), name=f"file job {job.number}")
@@ -126,7 +126,7 @@ class FileJobs:
     def cancel(self, caller: str, job: int) -> None:
         found = self._jobs.get(job)
         if found is None or found.task is None:
-            raise NotActive(f"There is no file job {job}: it has ended, or never was.")
+            raise NotActive(f"There is no file job {job}: it has ended, or never existed.")
         if found.caller != caller:
             raise NotOwner(f"File job {job} belongs to another program; only that program can cancel it.")
         self._throw_away(found)
@@ -148,7 +148,7 @@ class FileJobs:
             )
         if len(self._jobs) >= self._most_jobs:
             raise AlreadyActive(
-                f"{self._most_jobs} files of several programs are being transcribed or wait for their turn: try again later."
+                f"{self._most_jobs} files of several programs are being transcribed or queued: try again later."
             )
 
     async def _work(self, job: _Job, file: AudioFile) -> None:
@@ -163,8 +163,8 @@ class FileJobs:
         except Exception as bug:
             log.exception("file job %d failed", job.number)
             outcome = RecognitionFailed(
-                f"The file met a fault of the daemon's own ({type(bug).__name__}); please report it with "
-                "`journalctl --user -u coldvoxd`."
+                f"Internal error in the file job ({type(bug).__name__}); please report it with "
+                "`coldvoxctl doctor --report FILE`."
             )
         if isinstance(outcome, ColdvoxError):
             self._metrics.count(Count.FILES_FAILED)
@@ -208,7 +208,7 @@ class FileJobs:
             return await _in_time(job.lane.submit(call), self._step_limit_s)
 
     def _throw_away(self, job: _Job) -> None:
-        log.info("file job %d thrown away", job.number)
+        log.info("file job %d discarded", job.number)
         if job.task is not None:
             job.task.cancel()
             job.task.add_done_callback(lambda _: self._end(job))
@@ -237,10 +237,10 @@ def open_audio(descriptor: int, channel: Channel = AUTO) -> AudioFile:
     """What a client handed over, if it can be transcribed. Raises InvalidOption with what is wrong. May block."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     if flags & os.O_PATH or flags & os.O_ACCMODE == os.O_WRONLY:
-        raise InvalidOption("The file descriptor can't be read from: open the file for reading and pass that.")
+        raise InvalidOption("The file descriptor is not readable: open the file for reading.")
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
-        raise InvalidOption(f"The file descriptor is {kind_of(mode)}: pass that of a regular file or a memfd.")
+        raise InvalidOption(f"The file descriptor is {kind_of(mode)}: pass one of a regular file or a memfd.")
     try:
         file = AudioFile.open(descriptor)
     except FileFault as fault:

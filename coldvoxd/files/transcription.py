@@ -141,7 +141,7 @@ class Transcription:
                 yield Utterance(index, 0, start_sample, heard, EndReason.LENGTH)
             if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
                 at = clock(end_sample / SAMPLE_RATE)
-                self._warn(f"The file became shorter while it was read: what was said after {at} is missing.")
+                self._warn(f"The file was truncated while it was read: the audio after {at} is missing.")
                 break
             index += 1
             self.progress = LISTENING_SHARE + (1 - LISTENING_SHARE) * index / len(spans)
@@ -167,7 +167,7 @@ class Transcription:
         if not (self._texts or self._warnings):
             self._warn("No words were recognized." if self._wordless else "No speech was found.")
         confidence = math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
-        more = (f"{self._unnamed_warnings} more warnings are left out.",) if self._unnamed_warnings else ()
+        more = (f"{self._unnamed_warnings} more warnings are omitted.",) if self._unnamed_warnings else ()
         return FileTranscript(
             " ".join(self._texts),
             tuple(self._words),

@@ -45,7 +45,7 @@ def record(files: ModelFiles, threads: int = 0) -> str:
     truth = _record(in_fp32, threads)
     if not fair(own, truth):
         log.warning(
-            "%s hears too little of the golden clip in %s on the CPU: these weights are not trusted anywhere",
+            "%s in %s recognizes too little of the golden clip on the CPU: these weights are not used on any provider",
             files.name,
             files.precision,
         )

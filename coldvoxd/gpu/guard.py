@@ -162,10 +162,14 @@ class GpuGuard:
             self._measuring = False
             self._watch.look_soon()
         if before is None or self._kept_bytes is None:
-            log.info("nobody dictates: the accelerator rests")
+            log.info("no dictation: the accelerator was released")
         else:
             back, kept = (before - self._kept_bytes) // MIB, self._kept_bytes // MIB
-            log.info("nobody dictates: the accelerator rests; %d MiB of its memory came back, %d MiB stay", back, kept)
+            log.info(
+                "no dictation: the accelerator was released; %d MiB of its memory were freed, %d MiB are still in use",
+                back,
+                kept,
+            )
 
     async def _settled(self, before: int | None) -> int | None:
         """What this process holds of the card once that has fallen and falls no more."""

@@ -161,7 +161,7 @@ def refined(state: Health, fault_class: FaultClass, reason: Reason, now_s: float
 
 def _xid(state: Health, number: int, now_s: float) -> tuple[Health, tuple[Effect, ...]]:
     kind, words = meaning(number)
-    message = f"the graphics card reports Xid {number}: {words}"
+    message = f"the GPU reports Xid {number}: {words}"
     match kind:
         case XidKind.PROGRAM:
             return replace(state, program_xid=number, program_xid_s=now_s), (Noted(message),)
@@ -186,13 +186,11 @@ def _looked(state: Health, sight: Sight, now_s: float, settings: GpuSettings) ->
         replaced_told=state.replaced_told or sight.library_replaced,
     )
     if sight.uncorrected is not None and state.uncorrected is not None and sight.uncorrected > state.uncorrected:
-        message = "the graphics card's memory has an error that can't be corrected"
+        message = "the GPU's memory has an uncorrectable error"
         effects.append(Struck(Verdict(FaultClass.STICKY, Reason.GPU_MEMORY_ERRORS, message)))
     if sight.library_replaced and not state.replaced_told:
         effects.append(
-            Noted(
-                "the graphics driver was upgraded under the daemon: restart the machine before the new one can be used"
-            )
+            Noted("the GPU driver was upgraded while the daemon was running: restart the machine to use the new one")
         )
     found = _condition(seen, now_s, settings)
     told = state.condition
@@ -224,18 +222,18 @@ def _condition(state: Health, now_s: float, settings: GpuSettings) -> Verdict | 
 def _trouble(trouble: Trouble, seen: bool) -> Verdict:
     match trouble:
         case Trouble.NO_DRIVER if not seen:
-            return Verdict(FaultClass.UNHEALTHY, Reason.NO_GPU, "the graphics driver is not loaded, or has no card")
+            return Verdict(FaultClass.UNHEALTHY, Reason.NO_GPU, "the GPU driver is not loaded, or has no GPU")
         case Trouble.NO_DRIVER:
-            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the graphics driver or its card has gone")
+            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the GPU driver or its GPU is missing")
         case Trouble.MISMATCH:
-            message = "the graphics driver's library and kernel module are of different versions: restart the machine"
+            message = "the versions of the GPU driver's library and kernel module differ: restart the machine"
             return Verdict(FaultClass.STICKY, Reason.DRIVER_MISMATCH, message)
         case Trouble.LOST:
-            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the driver has lost the graphics card")
+            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the driver has lost the GPU")
         case Trouble.RESET:
-            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the graphics card must be reset: restart the machine")
+            return Verdict(FaultClass.STICKY, Reason.GPU_LOST, "the GPU must be reset: restart the machine")
         case Trouble.HUNG:
-            return Verdict(FaultClass.UNHEALTHY, Reason.GPU_TIMEOUT, "the graphics driver doesn't answer")
+            return Verdict(FaultClass.UNHEALTHY, Reason.GPU_TIMEOUT, "the GPU driver does not respond")
 
 
 def _heat(sight: Sight, told: bool, settings: GpuSettings) -> Verdict | None:
@@ -244,7 +242,7 @@ def _heat(sight: Sight, told: bool, settings: GpuSettings) -> Verdict | None:
         return None
     if sight.temperature_c < limit_c - (settings.cool_by_c if told else 0):
         return None
-    message = f"the graphics card has {sight.temperature_c} °C, its limit is {limit_c} °C"
+    message = f"the GPU is at {sight.temperature_c} °C, its limit is {limit_c} °C"
     return Verdict(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, message)
 
 
@@ -253,7 +251,7 @@ def _braked(state: Health, now_s: float, settings: GpuSettings) -> Verdict | Non
     told = state.condition is not None and state.condition.reason is Reason.GPU_OVERHEATING
     if since_s is None or (not told and now_s - since_s < settings.braked_s):
         return None
-    message = "the graphics card's hardware holds its clocks down, for heat or for power"
+    message = "the GPU is throttling (thermal or power)"
     return Verdict(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, message)
 
 
@@ -266,7 +264,7 @@ def _memory(state: Health, told: bool, settings: GpuSettings) -> Verdict | None:
         wanted += max(0, (state.needed_bytes or NEEDED_BYTES) - (state.last.own_bytes or 0))
     if free >= wanted:
         return None
-    message = f"the graphics card has {free // MIB} MiB of memory free, {wanted // MIB} MiB are wanted"
+    message = f"the GPU has {free // MIB} MiB of memory free, {wanted // MIB} MiB are required"
     return Verdict(FaultClass.UNHEALTHY, Reason.GPU_OUT_OF_MEMORY, message)
 
 

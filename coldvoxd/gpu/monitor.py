@@ -142,12 +142,12 @@ class GpuMonitor:
         try:
             sight = looking.result()
         except NoLibrary as reason:
-            log.debug("no graphics card is watched: %s", reason)
+            log.debug("no GPU is monitored: %s", reason)
             self.blind = True
             lane.close()
             return
         except Exception:
-            log.exception("the graphics card's watch met a fault of its own and ends")
+            log.exception("internal error in the GPU monitor; it has stopped")
             self.blind = True
             return
         self._hung = 0

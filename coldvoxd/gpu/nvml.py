@@ -60,7 +60,7 @@ class Card:
                 self._open()
             return self._sight(self._card)
         except nvml.NVMLError as error:
-            log.debug("the graphics card: %s", error)
+            log.debug("the GPU: %s", error)
             return Sight(trouble=_TROUBLES.get(error.value, Trouble.NO_DRIVER if self._card is None else None))
 
     @property
@@ -75,7 +75,7 @@ class Card:
             event = nvml.nvmlEventSetWait_v2(events, limit_ms)
         except nvml.NVMLError as error:
             if error.value != nvml.NVML_ERROR_TIMEOUT:
-                log.debug("the graphics card's events: %s", error)
+                log.debug("the GPU's events: %s", error)
                 self._events = None  # the next look tells what is wrong
             return None
         return int(event.eventData) if event.eventType == XID else None
@@ -91,7 +91,7 @@ class Card:
                 nvml.nvmlEventSetFree(events)
             nvml.nvmlShutdown()
         except nvml.NVMLError as error:
-            log.debug("letting go of the graphics driver: %s", error)
+            log.debug("releasing the GPU driver: %s", error)
 
     def _loaded(self) -> Any:
         if self._nvml is None:
@@ -180,7 +180,7 @@ class Card:
         try:
             return ask()
         except (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound, nvml.NVMLError_NoPermission) as error:
-            log.debug("the graphics card doesn't tell its %s: %s", what, error)
+            log.debug("the GPU does not report its %s: %s", what, error)
             self._without.add(what)
             return None
 

@@ -22,38 +22,38 @@ class XidKind(StrEnum):
 
 
 XIDS: dict[int, tuple[XidKind, str]] = {
-    8: (XidKind.PROGRAM, "a program's work on it stood still"),
+    8: (XidKind.PROGRAM, "a program's work on it stalled"),
     11: (XidKind.PROGRAM, "a program sent it an invalid command stream"),
     13: (XidKind.PROGRAM, "a program's computation raised an exception"),
-    31: (XidKind.PROGRAM, "a program touched memory that isn't its own"),
+    31: (XidKind.PROGRAM, "a program accessed memory that is not its own"),
     32: (XidKind.PROGRAM, "a program sent it an invalid command stream"),
     43: (XidKind.PROGRAM, "a program's work was stopped"),
     45: (XidKind.PROGRAM, "a program's work was cleaned up"),
     46: (XidKind.RESET, "it has stopped processing"),
-    48: (XidKind.MEMORY, "its memory has an error of two bits that can't be corrected"),
-    61: (XidKind.RESET, "its internal controller stumbled"),
+    48: (XidKind.MEMORY, "its memory has an uncorrectable two-bit error"),
+    61: (XidKind.RESET, "its internal controller had a fault"),
     62: (XidKind.RESET, "its internal controller has halted"),
     63: (XidKind.NOTE, "a row of its memory was replaced"),
-    64: (XidKind.RESET, "a row of its memory is bad and can't be replaced"),
+    64: (XidKind.RESET, "a row of its memory is bad and cannot be replaced"),
     68: (XidKind.PROGRAM, "a program's video decoding failed"),
-    69: (XidKind.PROGRAM, "a program sent it a command that its class doesn't know"),
-    74: (XidKind.NOTE, "a link to another card has errors"),
+    69: (XidKind.PROGRAM, "a program sent it a command that its class does not support"),
+    74: (XidKind.NOTE, "a link to another GPU has errors"),
     79: (XidKind.LOST, "it has fallen off the bus"),
-    92: (XidKind.NOTE, "its memory is corrected unusually often"),
-    94: (XidKind.MEMORY, "its memory has an error that was kept to one program"),
+    92: (XidKind.NOTE, "its memory has an unusually high rate of corrected errors"),
+    94: (XidKind.MEMORY, "its memory has an error that was contained to one program"),
     95: (XidKind.MEMORY, "its memory has an error that reached other programs"),
     109: (XidKind.PROGRAM, "a program's work could not be switched in time"),
     110: (XidKind.RESET, "its security processor has failed"),
-    119: (XidKind.RESET, "its firmware doesn't answer"),
+    119: (XidKind.RESET, "its firmware does not respond"),
     120: (XidKind.RESET, "its firmware has failed"),
     136: (XidKind.RESET, "its link training has failed"),
-    140: (XidKind.MEMORY, "its memory has an error that can't be corrected"),
-    143: (XidKind.RESET, "it could not be initialised"),
-    154: (XidKind.NOTE, "the driver changed its mind about what would mend it"),
+    140: (XidKind.MEMORY, "its memory has an uncorrectable error"),
+    143: (XidKind.RESET, "it could not be initialized"),
+    154: (XidKind.NOTE, "the driver changed the recommended recovery action"),
     158: (XidKind.RESET, "its firmware has failed fatally"),
 }
 
 
 def meaning(number: int) -> tuple[XidKind, str]:
-    """Its kind, and words that complete "the graphics card: ..."; what is not known is worth a note."""
-    return XIDS.get(number, (XidKind.NOTE, "something that coldvoxd doesn't know"))
+    """The kind of an Xid, and a text that completes "the GPU reports Xid N: ..."; NOTE for an unknown one."""
+    return XIDS.get(number, (XidKind.NOTE, "unknown to coldvoxd"))

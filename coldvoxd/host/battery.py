@@ -31,7 +31,7 @@ class BatteryWatch:
                 pause_s = FIRST_PAUSE_S
                 await upower.watch(self._note)
             except BusUnavailable as fault:
-                log.debug("nobody tells whether the machine runs on its battery: %s", fault)
+                log.debug("cannot determine whether the machine runs on battery power: %s", fault)
             finally:
                 if upower is not None:
                     await upower.close()

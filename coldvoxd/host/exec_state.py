@@ -55,7 +55,7 @@ class ExecState:
             version = fields.pop("version")
             handover = cls(**fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ExecStateDamaged(f"it can't be understood ({error!r})") from error
+            raise ExecStateDamaged(f"it cannot be decoded ({error!r})") from error
         if version != VERSION:
             raise ExecStateDamaged("another version of the daemon wrote it")
         return handover

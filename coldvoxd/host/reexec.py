@@ -86,8 +86,8 @@ class Reexec:
         if now_s - self._stuck_since_s >= STUCK_S and not self._told:
             self._told = True
             self._tell(
-                f"A driver holds {' and '.join(sleeping)} of the daemon, so it cannot renew itself: a GPU that failed, or a "
-                "microphone that hangs, stays unused. Restart the machine to use it again."
+                f"A driver holds {' and '.join(sleeping)} of the daemon, so it cannot re-execute itself: a GPU that failed, "
+                "or a microphone that hangs, stays unused. Restart the machine to use it again."
             )
         return False
 
@@ -116,7 +116,7 @@ def handed_over(environment: MutableMapping[str, str] = os.environ) -> ExecState
             file.seek(0)
             return ExecState.decoded(file.read(READ_BYTES))
     except (OSError, ValueError) as error:
-        log.warning("what the earlier process left can't be read: %s", error)
+        log.warning("the state of the previous process cannot be read: %s", error)
         return None
 
 

@@ -19,7 +19,7 @@ PUT_AWAY_S = 1.6
 LET_GO_S = 1.9
 """From the signal to the end of the inhibitor, whatever hangs: logind itself waits for five seconds at most."""
 WHO = "coldvoxd"
-WHY = "Dictation ends, microphone and GPU are let go of"
+WHY = "Dictation is stopped, microphone and GPU are released"
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 """Between two looks for a system bus, or for a logind that gives an inhibitor."""
@@ -57,11 +57,11 @@ class SleepWatch:
                     self._logind = await Logind.open(self._on_presence, self._on_sleep)
                     await self._logind.watch()
                     if not self._logind.is_there:
-                        self._tell("there is no logind: the machine's sleep comes unannounced")
+                        self._tell("there is no logind: suspend is not announced and cannot be delayed")
                     pause_s = FIRST_PAUSE_S
                     await self._logind.wait_until_lost()
                 except BusUnavailable as fault:
-                    self._tell(f"the machine's sleep comes unannounced: {fault}")
+                    self._tell(f"suspend is not announced: {fault}")
                 if self._logind is not None:
                     await self._logind.close()
                     self._on_presence(False)
@@ -105,9 +105,9 @@ class SleepWatch:
             async with asyncio.timeout(PUT_AWAY_S):
                 await self._put_away()
         except TimeoutError:
-            log.warning("not everything was put away within %.1f s; the machine sleeps all the same", PUT_AWAY_S)
+            log.warning("not everything was released within %.1f s; the machine suspends anyway", PUT_AWAY_S)
         except Exception:
-            log.exception("putting away failed; the machine sleeps all the same")
+            log.exception("releasing failed; the machine suspends anyway")
         if self._phase is Phase.SUSPENDING:
             self._step(Event.PUT_AWAY)
 
@@ -119,13 +119,13 @@ class SleepWatch:
             try:
                 fuse = _fused(await self._logind.inhibit(WHO, WHY))
             except InhibitorRefused as fault:
-                self._tell(f"the machine's sleep can't be made to wait: {fault}")
+                self._tell(f"suspend cannot be delayed: {fault}")
             else:
                 break
             await asyncio.sleep(pause_s)
             pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
         if self._told:
-            log.info("the machine's sleep waits for us from now on")
+            log.info("suspend is now delayed until the daemon is ready")
         self._told = ""
         if self._spent is not None:
             self._spent.forget()
@@ -162,4 +162,4 @@ def _fused(descriptor: int) -> SleepInhibitor:
         return SleepInhibitor(descriptor)
     except OSError as error:
         os.close(descriptor)
-        raise InhibitorRefused(f"this system has no timer left ({error.strerror})") from error
+        raise InhibitorRefused(f"no timer available ({error.strerror})") from error

@@ -21,7 +21,10 @@ class Notifier:
         try:
             self._socket = SystemdNotifier(debug=True)  # debug: errors are raised instead of lost
         except OSError as error:
-            log.warning("can't reach the service manager at NOTIFY_SOCKET: %s; it will end this process in time", error)
+            log.warning(
+                "cannot reach the service manager at NOTIFY_SOCKET: %s; it will stop this process after its timeout",
+                error,
+            )
             return
         self._socket.socket.setblocking(False)
 
@@ -52,7 +55,7 @@ class Notifier:
             # sdnotify writes Latin-1 where systemd reads UTF-8: hand it UTF-8's bytes as Latin-1 letters.
             self._socket.notify(state.encode().decode("latin-1"))
         except OSError as error:
-            log.warning("the service manager did not take %s: %s", state.partition("=")[0], error)
+            log.warning("the service manager did not accept %s: %s", state.partition("=")[0], error)
 
 
 def watchdog_interval_s() -> float | None:

@@ -27,9 +27,9 @@ class Watchdog:
         """Feed if all is well; say once what is not."""
         broken = frozenset(name for name, kept in self._promises.items() if not kept(now_s))
         if broken - self._broken:
-            log.error("%s stands still; the watchdog is not fed", " and ".join(sorted(broken)))
+            log.error("%s is stalled; the watchdog is no longer notified", " and ".join(sorted(broken)))
         elif self._broken and not broken:
-            log.warning("%s goes on", " and ".join(sorted(self._broken)))
+            log.warning("%s has resumed", " and ".join(sorted(self._broken)))
         self._broken = broken
         if not broken:
             self._feed()

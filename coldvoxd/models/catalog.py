@@ -46,14 +46,14 @@ def fetch_hint(name: str, precision: Precision) -> str:
     """What a person without that model can do. Raises SettingsError."""
     model = published(name)
     if precision is Precision.FP16:
-        return f"fp16 is made of fp32, on this machine:\n  coldvoxctl model prepare {name} --precision fp16"
+        return f"fp16 is converted from fp32 on this machine:\n  coldvoxctl model prepare {name} --precision fp16"
     if model is None or precision not in model.files:
         known = ", ".join(f"`{known}`" for known in known_models())
-        return f"Published models are {known}; `mini` is bundled, for trials; or give the path of a model directory."
+        return f"Published models are {known}; `mini` is bundled for testing; or give the path of a model directory."
     size = model.size(precision)
     return (
         f"Fetch it{f' ({size / 1e9:.1f} GB)' if size >= 0 else ''}:\n  {pull_command(name, precision)}\n"
-        "To try coldvoxd without it, use the model `mini`, which is bundled and knows few words."
+        "To try coldvoxd without it, use the bundled model `mini`, which recognizes few words."
     )
 
 
@@ -68,7 +68,7 @@ def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise SettingsError(f"{path} can't be read: {fault}") from fault
+        raise SettingsError(f"{path} cannot be read: {fault}") from fault
     for name, table in tables.items():
         try:
             yield name, _model(name, table)
@@ -78,16 +78,16 @@ def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:
 
 def _model(name: str, table: object) -> PublishedModel:
     if not _NAME.fullmatch(name):
-        raise ValueError("a model's name has letters, digits, `.`, `_` and `-`, and begins with a letter or digit.")
+        raise ValueError("a model's name has letters, digits, `.`, `_` and `-`, and starts with a letter or digit.")
     if not isinstance(table, dict):
-        raise ValueError(f"`{name}` is no section; write [{name}] on a line of its own.")  # noqa: TRY004 - one kind for all
+        raise ValueError(f"`{name}` is not a section; write [{name}] on a line of its own.")  # noqa: TRY004 - one kind for all
     if unknown := table.keys() - _KEYS:
         raise ValueError(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(sorted(_KEYS))}.")
     repository, revision = table.get("repository"), table.get("revision")
     if not isinstance(repository, str) or not _REPOSITORY.fullmatch(repository):
-        raise ValueError("`repository` must be a text such as `owner/name`.")
+        raise ValueError("`repository` must be a string such as `owner/name`.")
     if not isinstance(revision, str) or not _REVISION.fullmatch(revision):
-        raise ValueError("`revision` must be a commit's 40 hex digits, so that the weights stay the same.")
+        raise ValueError("`revision` must be the 40 hex digits of a commit, so that the weights never change.")
     external_data = table.get("external_data", False)
     if not isinstance(external_data, bool):
         raise ValueError("`external_data` must be true or false.")  # noqa: TRY004 - one kind for all

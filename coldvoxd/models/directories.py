@@ -118,7 +118,7 @@ def _expanded(path: str) -> Path:
     except RuntimeError as error:
         user = path.partition("/")[0]
         raise ModelMissing(
-            f"there is no home directory {shortened(user)}, as `name` under [model] wants it: check the path, or give a model's name"
+            f"there is no home directory {shortened(user)}, which `name` under [model] needs: check the path, or give a model's name"
         ) from error
 
 

@@ -99,7 +99,7 @@ class Fetch:
         model = published(self.name)
         if model is None or self.precision not in model.files:
             raise FetchFault(
-                f"There is no {self.precision} of {self.name!r} to fetch. {fetch_hint(self.name, self.precision)}"
+                f"There is no {self.precision} of {self.name!r} to download. {fetch_hint(self.name, self.precision)}"
             )
         self._tell(state=FetchState.STARTING)
         cache = cache_directory()
@@ -108,12 +108,12 @@ class Fetch:
             with alone(cache, self.name, self._wait_for_another):
                 directory = self._intact(model) or self._complete(model, cache)
         except OSError as fault:
-            raise FetchFault(f"The model can't be stored in {cache}: {fault}") from fault
+            raise FetchFault(f"The model cannot be stored in {cache}: {fault}") from fault
         self._tell(state=FetchState.DONE, message="")
         return Fetched(directory, self._fetched_bytes)
 
     def _wait_for_another(self) -> None:
-        self._tell(state=FetchState.WAITING, message="another coldvoxctl fetches this model")
+        self._tell(state=FetchState.WAITING, message="another coldvoxctl is downloading this model")
 
     def _intact(self, model: PublishedModel) -> Path | None:
         """The model's directory where it is there already, wherever that is. Files placed by hand are taken as they are."""
@@ -158,8 +158,8 @@ class Fetch:
                     break
             else:
                 raise FetchFault(
-                    f"{remote.name} of {model.repository} arrives damaged: its hash is not what it should be. Something "
-                    "on the way changes it: try another network, or place the model's directory by hand."
+                    f"{remote.name} of {model.repository} was damaged in transit: its hash is wrong. Try another network, "
+                    "or copy the model's directory here by hand."
                 )
         self._tell(state=FetchState.CHECKING)
         identities = {
@@ -185,7 +185,7 @@ class Fetch:
         self._tell(state=FetchState.CHECKING)
         if not remote.fits(part):
             part.unlink()
-            self._tell(state=FetchState.WAITING, message=f"{remote.name} arrived damaged; fetching it anew")
+            self._tell(state=FetchState.WAITING, message=f"{remote.name} was damaged in transit; downloading it again")
             return False
         part.replace(target)
         _sync(partial)
@@ -202,13 +202,13 @@ class Fetch:
                 attempt = 1 if self._fetched_bytes > arrived else attempt + 1
                 asked_s = fault.retry_after_s
                 if attempt >= self.tries or (asked_s is not None and asked_s > LONGEST_RETRY_AFTER_S):
-                    later = f" It asks to be left alone for {asked_s:.0f} s." if asked_s else ""
+                    later = f" It asks to wait {asked_s:.0f} s." if asked_s else ""
                     raise HubUnreachable(
-                        f"{fault}.{later} What was fetched is kept; try again later.", retry_after_s=asked_s
+                        f"{fault}.{later} Downloaded data is kept; try again later.", retry_after_s=asked_s
                     ) from fault
                 wait_s = max(asked_s or 0.0, backoff_s(attempt))
                 before = self._progress.state
-                self._tell(state=FetchState.WAITING, message=f"{fault}; trying again in {wait_s:.0f} s")
+                self._tell(state=FetchState.WAITING, message=f"{fault}; retrying in {wait_s:.0f} s")
                 time.sleep(wait_s)
                 self._tell(state=before, message="")
 
@@ -217,7 +217,7 @@ class Fetch:
         self._tell(state=FetchState.FETCHING, message="", done_bytes=self._progress.done_bytes + size)
 
     def _troubled(self) -> None:
-        self._tell(state=FetchState.WAITING, message="the connection broke; taking it up again")
+        self._tell(state=FetchState.WAITING, message="the connection broke; resuming")
 
     def _advance(self, size: int) -> None:
         self._tell(done_bytes=max(0, self._progress.done_bytes + size))
@@ -244,7 +244,7 @@ def _check_space(place: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if needed and free < needed + SPARE_BYTES:
         raise FetchFault(
-            f"The disk is too full: {needed / 1e6:.0f} MB are to be fetched and {SPARE_BYTES / 1e6:.0f} MB left free, "
+            f"The disk is too full: {needed / 1e6:.0f} MB are to be downloaded and {SPARE_BYTES / 1e6:.0f} MB kept free, "
             f"and {place} has {free / 1e6:.0f} MB. Make room, or set XDG_CACHE_HOME to a larger disk."
         )
 

@@ -63,12 +63,12 @@ class ModelFetching:
             self._outdated = self._read()
             try:
                 await self._manager.start(UNIT, anew=self._another_is_fetched())
-                log.info("model %s is missing: started %s to fetch it", self._settings.name, UNIT)
+                log.info("model %s is missing: started %s to download it", self._settings.name, UNIT)
             except UnitRefused as refusal:
                 self._refused = str(refusal)
-                log.warning("model %s can't be fetched by itself: %s", self._settings.name, refusal)
+                log.warning("model %s cannot be downloaded automatically: %s", self._settings.name, refusal)
         if self._refused:
-            told = f"{missing}\n(It could not be fetched by itself: {self._refused}.)"
+            told = f"{missing}\n(It could not be downloaded automatically: {self._refused}.)"
             return MissingModel(ModelMissing(told), told)
         try:
             state = await self._manager.state(UNIT)
@@ -101,12 +101,12 @@ class ModelFetching:
     def _running(self, state: State, told: ToldProgress | None) -> MissingModel:
         fraction = told.fraction if told else 0.0
         size = f" of {told.total_bytes / 1e9:.2g} GB" if told and told.total_bytes else ""
-        again = " It is tried again within a minute." if state.sub == "auto-restart" else ""
+        again = " The next attempt starts within a minute." if state.sub == "auto-restart" else ""
         obstacle = f"{told.message}.{again}" if told and told.message else ""
-        stable = f"The model {self._settings.name} is being fetched. {obstacle}".strip()
+        stable = f"The model {self._settings.name} is being downloaded. {obstacle}".strip()
         full = (
-            f"The model {self._settings.name} is being fetched: {fraction:.0%}{size}. {obstacle} "
-            "Try again when it is there; `coldvoxctl status` shows how far it is."
+            f"The model {self._settings.name} is being downloaded: {fraction:.0%}{size}. {obstacle} "
+            "Try again when it is complete; `coldvoxctl status` shows the progress."
         )
         return MissingModel(ModelMissing(" ".join(full.split())), stable, fraction)
 
@@ -115,8 +115,10 @@ class ModelFetching:
         if told is not None and told.state == "failed":
             reason = told.message
         elif told is not None and told.state == "done":
-            reason = "The fetch ended well and the model is not where it is looked for."
+            reason = "The download succeeded, but the model is not in any of the searched directories."
         else:
-            reason = "The fetch ended without a word; `journalctl --user -u coldvoxd-model` may have one."
-        text = f"The model {self._settings.name} could not be fetched: {reason}\nThen: {START_AGAIN}, or: {command}"
+            reason = "The download ended without a message; see `journalctl --user -u coldvoxd-model`."
+        text = (
+            f"The model {self._settings.name} could not be downloaded: {reason}\nTo retry: {START_AGAIN}, or: {command}"
+        )
         return MissingModel(ModelMissing(text), text)

@@ -85,7 +85,7 @@ class Hub:
             from huggingface_hub.file_download import http_get
         except ImportError as fault:
             raise FetchFault(
-                f"Fetching needs huggingface_hub, which is not installed ({fault}). Install coldvoxd with it: "
+                f"Downloading needs huggingface_hub, which is not installed ({fault}). Install it: "
                 f"`pipx inject coldvoxd 'huggingface_hub>=2.4,<3'`, or `{sys.executable} -m pip install "
                 "'huggingface_hub>=2.4,<3'`."
             ) from fault
@@ -94,7 +94,7 @@ class Hub:
         self.address = str(constants.ENDPOINT)
         constants.DOWNLOAD_CHUNK_SIZE = BLOCK
         if constants.is_offline_mode():
-            raise FetchFault("HF_HUB_OFFLINE is set, so the hub may not be asked: unset it.")
+            raise FetchFault("HF_HUB_OFFLINE is set, so the hub must not be accessed: unset it.")
         client_log = logging.getLogger("huggingface_hub")
         client_log.handlers[:] = [_Trouble(on_trouble)]  # its own writes to stderr
         client_log.setLevel(logging.WARNING)
@@ -113,7 +113,7 @@ class Hub:
                 "it is no faithful mirror; unset or change HF_ENDPOINT."
             )
         if found.size is None or not found.etag or len(found.etag) not in {_SHA256_DIGITS, _GIT_DIGITS}:
-            raise FetchFault(f"{self.address} tells neither size nor hash of {what}, so it could not be checked.")
+            raise FetchFault(f"{self.address} reports neither size nor hash of {what}, so it cannot be checked.")
         if file.size not in {-1, found.size}:
             raise FetchFault(f"{what} has {found.size} bytes on {self.address}; it should have {file.size}.")
         if len(found.etag) == _SHA256_DIGITS and not found.etag.startswith(file.sha256):
@@ -167,7 +167,7 @@ class Hub:
             raise self._refusal(fault.response.status_code, what, model) from fault
         except HTTPError as fault:
             raise HubUnreachable(
-                f"{self.address} can't be reached, or the connection broke ({_reason(fault)})"
+                f"{self.address} is unreachable, or the connection broke ({_reason(fault)})"
             ) from fault
         except OSError as fault:
             if fault.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -176,7 +176,7 @@ class Hub:
                     "what was fetched is kept."
                 ) from fault
             if fault.errno is None:  # the client's own check of the length
-                raise HubUnreachable(f"{self.address} sent another length of {what} than it told") from fault
+                raise HubUnreachable(f"{self.address} sent {what} with another length than it reported") from fault
             raise FetchFault(f"{what} could not be stored: {fault}") from fault
 
     def _refusal(self, status: int, what: str, model: PublishedModel) -> FetchFault:

@@ -45,7 +45,7 @@ def read_manifest(directory: Path) -> Manifest | None:
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
         raise ModelInvalid(
-            f"{path} can't be read ({fault}): remove it, and the files count as placed by hand"
+            f"{path} cannot be read ({fault}): remove it; the files then count as copied by hand"
         ) from fault
 
 
@@ -83,5 +83,5 @@ def damage(directory: Path, manifest: Manifest, name: str, on_read: Callable[[in
     if (size := path.stat().st_size) != wanted.size:
         return f"has {size} bytes instead of {wanted.size}"
     if identify(path, on_read).sha256 != wanted.sha256:
-        return "is not what was fetched: its sha256 differs"
+        return "differs from the download: its sha256 is wrong"
     return ""

@@ -49,7 +49,7 @@ def convert(
     done. Refused beforehand where memory or disk would not do. Raises ConversionFault, or what `hear` raises.
     """
     if precision not in MEMORY:
-        raise ConversionFault(f"fp16 and int8 are made of fp32; {precision} is not.")
+        raise ConversionFault(f"fp16 and int8 are converted from fp32; {precision} is not.")
     there = find_converted(str(source.directory) if _is_own(source) else source.name, precision)
     if there is not None and _made_of(there, source):
         return there
@@ -69,7 +69,7 @@ def convert(
         )
         report("trying it")
         _try(made, source, hear)
-        report("reading the fp32 files once more, to know them again")
+        report("hashing the fp32 files")
         sources = tuple(_identified(path) for path in files_of(source))
         return _put_in_place(made, source, directory, sources)
 
@@ -109,10 +109,10 @@ def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
                 shutil.copyfile(path, Path(copies) / path.name)
             quantize_dynamic(Path(copies) / graph.name, target, weight_type=kind)
     except (MemoryError, OSError) as fault:
-        raise ConversionFault(f"{target.name} could not be made: {fault or 'memory ran out'}.") from fault
+        raise ConversionFault(f"{target.name} could not be converted: {fault or 'out of memory'}.") from fault
     except Exception as fault:  # whatever a converter makes of a graph that it doesn't understand
         raise ConversionFault(
-            f"{target.name} could not be made: the converter of ONNX Runtime {VERSION} failed "
+            f"{target.name} could not be converted: the converter of ONNX Runtime {VERSION} failed "
             f"({type(fault).__name__}: {fault}). Please report it with the model's name."
         ) from fault
 
@@ -145,7 +145,7 @@ def _put_in_place(made: ModelFiles, source: ModelFiles, directory: Path, sources
                 write_provenance(directory, made.precision, sources, f"onnxruntime {VERSION}")
             path.replace(directory / path.name)
     except OSError as fault:
-        raise ConversionFault(f"The converted files can't be put into {directory}: {fault.strerror}.") from fault
+        raise ConversionFault(f"The converted files cannot be written to {directory}: {fault.strerror}.") from fault
     return replace(
         made,
         directory=directory,

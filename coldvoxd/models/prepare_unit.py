@@ -30,7 +30,11 @@ async def have_prepared(settings: ModelSettings, manager: Callable[[], Manager])
         await manager().start(UNIT)
         log.info("model %s is not prepared for this machine: started %s", settings.name, UNIT)
     except UnitRefused as refusal:
-        log.info("model %s can be prepared by `coldvoxctl model prepare`; not by itself: %s", settings.name, refusal)
+        log.info(
+            "model %s can be prepared with `coldvoxctl model prepare`, but not automatically: %s",
+            settings.name,
+            refusal,
+        )
 
 
 def _wanted(settings: ModelSettings) -> bool:

@@ -75,7 +75,7 @@ def open_session(
     if asked == CUDA_PROVIDER:
         preload_cuda()
     if not path.is_file():
-        raise ModelInvalid(f"{path} is missing: fetch the model again")
+        raise ModelInvalid(f"{path} is missing: download the model again")
     large = _bytes(path, weights) >= LARGE_BYTES
     # Spinning threads take a third of the time in which an unpacked graph is opened, and gain it nothing.
     options = session_options(threads, packed=packed, optimized=prepared, spinning=large and packed)
@@ -134,7 +134,7 @@ def write_prepared(
     try:
         onnxruntime.InferenceSession(source, options, providers=[CPU_PROVIDER], enable_fallback=False)
     except FAILURES as error:
-        raise ModelInvalid(f"{path} can't be prepared by ONNX Runtime {VERSION} ({first_line(error)})") from error
+        raise ModelInvalid(f"{path} cannot be prepared by ONNX Runtime {VERSION} ({first_line(error)})") from error
 
 
 def _providers(asked: str, options: Mapping[str, str] | None) -> list[Any]:
@@ -153,10 +153,10 @@ def _open_fault(path: Path, provider: str, error: Exception) -> Exception:
     """ONNX Runtime's failure to open a graph, in our terms."""
     if provider != CPU_PROVIDER:
         return ProviderUnavailable(
-            f"{path.name} can't be opened on {short_name(provider)} ({first_line(error)}): {remedy(provider)}"
+            f"{path.name} cannot be opened on {short_name(provider)} ({first_line(error)}): {remedy(provider)}"
         )
     if lack := shortage(error):
         return ResourcesExhausted(lack)
     return ModelInvalid(
-        f"{path} is not a graph that ONNX Runtime {VERSION} can load ({first_line(error)}): fetch the model again"
+        f"{path} is not a graph that ONNX Runtime {VERSION} can load ({first_line(error)}): download the model again"
     )

@@ -154,7 +154,7 @@ class SessionChain(OrtSession):
         self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]
     ) -> Callable[[], None]:
         """Raises NotImplementedError: arrays between two pieces have no fixed size to bind."""
-        raise NotImplementedError("arrays between two pieces have no fixed size")
+        raise NotImplementedError("the tensors between the parts have dynamic sizes")
 
     def close(self) -> None:
         for session in self._sessions:

@@ -19,7 +19,7 @@ ENTRY_KEY, ENTRY_VALUE = 1, 2
 def check_whole(path: Path) -> None:
     """Raise ValueError, completing a sentence that begins with the path, where the file is empty, cut off or no ONNX."""
     if not _graphs_of(path):
-        raise ValueError("holds no graph: it is cut off or not an ONNX file")
+        raise ValueError("has no graph: it is truncated or not an ONNX file")
 
 
 def external_files(path: Path) -> dict[str, int]:

@@ -41,7 +41,7 @@ def whole_fields(content: Buffer, position: int, end: int) -> Iterator[tuple[int
             case _:
                 raise ValueError("is not an ONNX file")
         if position > end:
-            raise ValueError(f"is cut off or damaged: {position - end} bytes are missing")
+            raise ValueError(f"is truncated or damaged: {position - end} bytes are missing")
         yield key >> 3, field, begin, position
 
 
@@ -79,7 +79,7 @@ def _varint(content: Buffer, position: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
         shift += 7
-    raise ValueError("is cut off or not an ONNX file")
+    raise ValueError("is truncated or not an ONNX file")
 
 
 def _written_varint(value: int) -> bytes:

@@ -54,7 +54,7 @@ def reshaped_encoder(files: ModelFiles, threads: int, tell: Tell) -> RewrittenEn
 def _unmasked(files: ModelFiles, model: bytes, threads: int, tell: Tell) -> bytes | None:
     found = masks.found_in(model)
     if found is None:
-        tell("the encoder hides padding in another way than is known: done with it")
+        tell("the encoder masks padding in an unknown way: keeping the masks")
         return None
     try:
         with closing(open_session(files.encoder, threads=threads, content=found.alone())) as session:
@@ -64,10 +64,10 @@ def _unmasked(files: ModelFiles, model: bytes, threads: int, tell: Tell) -> byte
                 if not found.let_all_through(_computed(session, list(found.passing), columns))
             ]
     except _NOT_ALONE as fault:
-        tell(f"the encoder's masks can't be computed alone ({fault}): done with them")
+        tell(f"the encoder's masks cannot be computed separately ({fault}): keeping the masks")
         return None
     if hides:
-        tell(f"the encoder hides something of audio that fills its {hides[0]} columns: done with masks")
+        tell(f"the encoder masks part of audio that fills its {hides[0]} columns: keeping the masks")
         return None
     return found.removed()
 
@@ -75,7 +75,7 @@ def _unmasked(files: ModelFiles, model: bytes, threads: int, tell: Tell) -> byte
 def _folded(files: ModelFiles, model: bytes, threads: int, tell: Tell) -> bytes | None:
     found = positions.found_in(model)
     if found is None:
-        tell("the encoder multiplies no positions that could be kept in a table")
+        tell("the encoder has no position products that could be kept in a table")
         return None
     try:
         with closing(open_session(files.encoder, threads=threads, content=found.alone())) as session:
@@ -87,10 +87,10 @@ def _folded(files: ModelFiles, model: bytes, threads: int, tell: Tell) -> bytes 
             )
             ranges = _computed(session, found.ranges, TABLE_COLUMNS) if found.ranges else {}
     except _NOT_ALONE as fault:
-        tell(f"the products of positions can't be computed alone ({fault}): done without a table")
+        tell(f"the position products cannot be computed separately ({fault}): no table is used")
         return None
     if tables is None:
-        tell("the products of positions of shorter audio are not in those of longer: done without a table")
+        tell("the position products of shorter audio are not contained in those of longer audio: no table is used")
         return None
     return found.folded(tables, ranges)
 

@@ -69,7 +69,7 @@ def prepare(
     root = forms_directory()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with alone(root, "prepare", lambda: tell("another coldvoxctl prepares a model")):
+        with alone(root, "prepare", lambda: tell("another coldvoxctl is preparing a model")):
             if (found := find_form(files)) is not None:
                 return found
             remove_unfit()
@@ -77,7 +77,7 @@ def prepare(
             return _made(form_path(files), files, threads, tell)
     except OSError as fault:
         raise PrepareFault(
-            f"The prepared form can't be stored in {root}: {fault}. The model works without it."
+            f"The prepared form cannot be stored in {root}: {fault}. The model works without it."
         ) from fault
 
 
@@ -99,23 +99,23 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             for target, content in zip(form.decoder, (halves.prediction, halves.joint), strict=True):
                 _write(files.decoder_joint, target, threads, content)
         form = replace(form, masks=reshaped.masks)
-        tell("comparing what it gives")
+        tell("comparing its results")
         # In int8 an empty column more may make a frame more, which widens the ranges of them all: compared is without it.
         plain = _given(files, None, threads, masks=reshaped.masks or files.precision is Precision.FP32)
         if reshaped.content is not None and not plain.is_close(_given(files, form, threads), CLOSE):
-            tell("without masks and with a table of positions it would give something else: left as it is")
+            tell("without masks and with a position table the results would differ: not used")
             weights.unlink(missing_ok=True)
             form = replace(form, masks=True, encoder=_write_encoder(files, encoder, threads, None))
             reshaped = RewrittenEncoder()
             plain = _given(files, None, threads)
         if reshaped.content is None and not plain.is_close(_given(files, form, threads), 0):
             raise PrepareFault(
-                f"Prepared, {files.name} ({files.precision}) would give something else than as it is: not used."
+                f"Prepared, {files.name} ({files.precision}) would return different results than unprepared: not used."
             )
         if source_bytes(files) < WORTH_BYTES:  # a small one is fast with any number
             encoder_threads = decoder_threads = 0
         else:
-            tell("trying how many threads are fastest")
+            tell("measuring the fastest number of threads")
             encoder_threads, decoder_threads = fastest_threads(files, form, tell)
         complete_form(partial, files, replace(form, threads=encoder_threads, decoder_threads=decoder_threads))
         partial.rename(directory)
@@ -230,7 +230,7 @@ def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Calla
     if memory < taken:
         raise PrepareFault(
             f"Preparing {files.name} ({files.precision}) takes {_gb(taken)} of memory, and "
-            f"{_gb(memory)} are free: close something and try again. The model works without it."
+            f"{_gb(memory)} are free: close other programs and try again. The model works without it."
         )
 
 

@@ -44,7 +44,7 @@ def fastest_threads(
         decoding[threads] = least_s(partial(recognizer.decode, encoded))
         recognizer.close()
     if None in (*encoding.values(), *decoding.values()):
-        tell("the machine was too busy to try how many threads are fastest: there will be as many as cores")
+        tell("the machine was too busy to measure the fastest number of threads: using the number of cores")
     return clearly_fastest(encoding), clearly_fastest(decoding)
 
 

@@ -43,8 +43,8 @@ class CpuFallback:
                 log.exception("recognition failed utterance=%d", utterance.id)
                 self._tell_error(f"utterance {utterance.id}: {type(bug).__name__}")
                 raise RecognitionFailed(
-                    f"Utterance {utterance.id} met a fault of the daemon's own ({type(bug).__name__}); "
-                    "please report it with `journalctl --user -u coldvoxd`."
+                    f"Utterance {utterance.id} caused an internal error ({type(bug).__name__}); "
+                    "please report it with `coldvoxctl doctor --report FILE`."
                 ) from bug
         raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {reason}") from last
 
@@ -68,9 +68,9 @@ class CpuFallback:
                 return hypothesis
             if run.begun_s is None and run.generation != rung.generation:
                 run.answer.cancel()
-                raise ProviderFault("the recognizer on the CPU was left behind before it took this up")
+                raise ProviderFault("the recognizer on the CPU was abandoned before it started this utterance")
             left_s = limit_s - (loop.time() - run.begun_s) if run.begun_s is not None else limit_s
-        log.warning("utterance %d takes longer than %.1f s on the CPU; trying it in pieces", utterance.id, limit_s)
+        log.warning("utterance %d takes longer than %.1f s on the CPU; splitting it", utterance.id, limit_s)
         self._metrics.count(Count.SPLITS)
         if rung.generation == run.generation:
             rung.abandon()

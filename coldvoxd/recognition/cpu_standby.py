@@ -101,18 +101,18 @@ class CpuStandby:
             try:
                 await work()
             except Exception as fault:  # noqa: BLE001 - a task ends here; who needs the rung opens it and is told
-                log.warning("the recognizer on the CPU can't be made ready: %s", fault)
+                log.warning("the CPU fallback cannot be prepared: %s", fault)
 
         self._task = asyncio.create_task(after(), name="standby")
 
     async def _load(self) -> None:
         if not self.packed.is_open:
             await self.packed.open()
-            log.info("the recognizer on the CPU is loaded")
+            log.info("the CPU fallback is loaded")
 
     async def _unload(self) -> None:
         if self._mapped is not None and not self._mapped.is_open:
             await self._mapped.open()
         self.packed.drop()
         await self.packed.let_go()
-        log.info("the recognizer on the CPU stands by, %s", self.readiness)
+        log.info("the CPU fallback is on standby, %s", self.readiness)

@@ -68,7 +68,7 @@ class Engine:
             fresh = self._load_settings()
         except SettingsError as fault:
             raise InvalidOption(f"{fault} The settings stay as they were.") from fault
-        await self._answered_in_time(self._change_all(fresh), "The settings count once the model is loaded.")
+        await self._answered_in_time(self._change_all(fresh), "The settings take effect once the model is loaded.")
 
     async def set_provider(self, provider: str) -> None:
         """Until the next change or start: the settings stay as they are."""
@@ -77,7 +77,7 @@ class Engine:
         except ProviderUnavailable as fault:
             if provider != self._settings.model.provider:  # which may be more than ONNX Runtime knows
                 raise InvalidOption(
-                    f"There is no execution provider {shown(provider)!r}. There are: "
+                    f"There is no execution provider {shown(provider)!r}. Available: "
                     f"{', '.join((AUTO, *available_providers()))}."
                 ) from fault
             name = ""
@@ -86,7 +86,7 @@ class Engine:
         status = self._recognition.status
         if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
             return
-        await self._answered_in_time(self._change_provider(provider), "ProviderChanged tells when it is there.")
+        await self._answered_in_time(self._change_provider(provider), "ProviderChanged is sent when it is in use.")
 
     def reload_soon(self) -> None:
         """The same for whoever can't be answered, as after SIGHUP: what is wrong is logged."""
@@ -138,7 +138,7 @@ class Engine:
         self._settings, self._provider = fresh, fresh.model.provider
         self.awaiting_restart = self._use_settings(fresh)
         if self.awaiting_restart:
-            log.warning("settings reloaded; these wait for a restart: %s", ", ".join(self.awaiting_restart))
+            log.warning("settings reloaded; these require a restart: %s", ", ".join(self.awaiting_restart))
         else:
             log.info("settings reloaded")
 
@@ -161,7 +161,7 @@ def _resolved(provider: str) -> str:
 
 def _log_failure(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (fault := task.exception()) is not None:
-        log.error("the engine stays as it was: %s", fault)
+        log.error("the engine is unchanged: %s", fault)
 
 
 def _resident_bytes() -> int:

@@ -179,9 +179,9 @@ def _open_judged(
     try:
         in_fp32 = resolve_files(find_model(name, Precision.FP32))
     except ModelInvalid:
-        log.warning("%s hears too little of the golden clip in %s", name, precision)
+        log.warning("%s recognizes too little of the golden clip in %s", name, precision)
         return recognizer
-    log.warning("%s hears too little of the golden clip in %s; fp32 takes its place", name, precision)
+    log.warning("%s recognizes too little of the golden clip in %s; using fp32 instead", name, precision)
     recognizer.close()
     return _open(in_fp32, settings, packed=packed, wrap=wrap)
 
@@ -193,7 +193,7 @@ def _open(model: ResolvedModel, settings: ModelSettings, *, packed: bool, wrap: 
         try:
             recognizer = ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, prepared=form, wrap=wrap)
         except ModelInvalid as fault:
-            log.warning("the prepared form of %s can't be used, its own files are: %s", files.name, fault)
+            log.warning("the prepared form of %s cannot be used, using the model's own files: %s", files.name, fault)
         else:
             log.debug("%s is mapped from %s", files.name, form.directory)
             return recognizer

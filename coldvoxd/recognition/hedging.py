@@ -94,7 +94,7 @@ class Hedging:
         except Exception as fault:  # noqa: BLE001 - whatever an accelerator's driver makes of it, the CPU answers
             return await self._judged(fault, utterance, run)
         log.info(
-            "utterance %d takes long on %s; the CPU begins it too after %.3f s",
+            "utterance %d takes long on %s; also starting it on the CPU after %.3f s",
             utterance.id, accelerator.name, hedge_s,
         )  # fmt: skip
         self._metrics.count(Count.HEDGES)
@@ -140,7 +140,7 @@ class Hedging:
         """The CPU failed on the same audio too."""
         self._metrics.count(Count.FAULTS_REPRODUCED)
         log.warning(
-            "utterance %d failed on %s and on the CPU alike: the audio is at fault, the accelerator stays in use (%s)",
+            "utterance %d failed on %s and on the CPU: the audio is the cause, the accelerator stays in use (%s)",
             utterance.id, self._accelerator.name, fault,
         )  # fmt: skip
 
@@ -157,7 +157,7 @@ class Hedging:
         """The CPU answered while the accelerator, though it had all the time that it needs, has not."""
         self._late_in_a_row += 1
         if self._late_in_a_row >= LATE_IN_A_ROW and self._serves():
-            message = f"{self._accelerator.name} was overtaken by the CPU {LATE_IN_A_ROW} times in a row"
+            message = f"{self._accelerator.name} was slower than the CPU {LATE_IN_A_ROW} times in a row"
             log.warning(message)
             self._tell_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
 
@@ -170,7 +170,7 @@ class Hedging:
             self._late_in_a_row = 0
             return
         self._metrics.count(Count.LATE_RESULTS)
-        log.debug("late answer of utterance=%d attempt=%d dropped", run.utterance.id, run.attempt)
+        log.debug("late result of utterance=%d attempt=%d discarded", run.utterance.id, run.attempt)
         if not isinstance(fault, Exception) or isinstance(fault, InputFault):
             return
         if repeated and class_of(fault)[0] is not FaultClass.STICKY:

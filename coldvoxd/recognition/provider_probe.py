@@ -59,14 +59,16 @@ class ProviderProbe:
         heard = run.answer.result()
         self._accelerator.learn(run)
         if not agrees(heard.text, truths):
-            raise WrongOutput(f"{name} hears something else in the golden clip than the CPU does")
+            raise WrongOutput(f"{name} recognizes other words in the golden clip than the CPU")
 
     async def _asked(self, clip: Utterance) -> str:
         if self._on_cpu_heard is None:
             try:
                 self._on_cpu_heard = (await self._on_cpu(clip)).text
             except RecognitionFailed as fault:
-                raise NoTruth(f"{self._accelerator.name} can't be judged: the CPU fails on the golden clip") from fault
+                raise NoTruth(
+                    f"{self._accelerator.name} cannot be verified: the CPU fails on the golden clip"
+                ) from fault
         return self._on_cpu_heard
 
 

@@ -118,7 +118,7 @@ class Supervisor:
                     continue
                 if told != found.last_error:
                     told, again_s = found.last_error, LOOK_AGAIN_S
-                    log.error("model %s can't be used: %s", self.status.model, told)  # noqa: TRY400 - it says all
+                    log.error("model %s cannot be used: %s", self.status.model, told)  # noqa: TRY400 - it says all
                 await asyncio.sleep(again_s)
                 if not missing:
                     again_s = min(LOOK_AGAIN_AT_MOST_S, 2 * again_s)
@@ -308,7 +308,7 @@ class Supervisor:
     async def _hear_again(self, utterance: Utterance, nothing: Hypothesis) -> Hypothesis:
         """Another hypothesis of speech in which no words were heard: with dither and more room, then on the CPU."""
         self._metrics.count(Count.NO_WORDS_RETRIES)
-        log.info("utterance %d holds speech and no words were heard in it; trying again", utterance.id)
+        log.info("utterance %d has speech but no words were recognized; retrying", utterance.id)
         again = await self._recognize(varied(utterance))
         if again.text:
             self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
@@ -319,7 +319,7 @@ class Supervisor:
         if on_cpu.text:
             self._metrics.count(Count.NO_WORDS_RETRIES_RECOVERED)
             if self.on_accelerator:
-                message = f"{self._name} heard nothing in utterance {utterance.id}, in which the CPU hears words"
+                message = f"{self._name} recognized no words in utterance {utterance.id}, but the CPU did"
                 log.warning(message)
                 self._fault(FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT, message)
         return on_cpu
@@ -390,7 +390,7 @@ class Supervisor:
         self._standby.rest()
 
     def _probe_after(self, pause_s: float) -> None:
-        log.info("%s will be tried again in %.0f s", self._name, pause_s)
+        log.info("%s will be retried in %.0f s", self._name, pause_s)
         if self._pause is not None:
             self._pause.cancel()
         self._pause = asyncio.get_running_loop().call_later(pause_s, self.tell, failover_state.ProbeDue())
@@ -413,7 +413,7 @@ class Supervisor:
         except Exception as fault:  # noqa: BLE001 - the trial ends here, and the table must learn how
             fault_class, reason = class_of_failure(fault)
             self._touched = before or fault_class is not FaultClass.ABSENT
-            log.warning("%s can't be used (%s): %s", self._name, reason or fault_class, fault)
+            log.warning("%s cannot be used (%s): %s", self._name, reason or fault_class, fault)
             accelerator.drop()
             self._note_unusable(fault_class, reason)
             if self._state.phase in {Phase.STARTING, Phase.PROBING} or fault_class is FaultClass.STICKY:

@@ -37,6 +37,6 @@ class Warmup:
             try:
                 await self._accelerator.warm(length_s)
             except ColdvoxError as fault:  # the next utterance meets it too, and tells
-                log.info("%s is not warmed for %g s of audio: %s", self._accelerator.name, length_s, fault)
+                log.info("%s could not be warmed up for %g s of audio: %s", self._accelerator.name, length_s, fault)
                 return
-        log.info("%s is warm for every length, after %.1f s", self._accelerator.name, loop.time() - began_s)
+        log.info("%s is warmed up for every length, after %.1f s", self._accelerator.name, loop.time() - began_s)

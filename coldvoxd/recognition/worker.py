@@ -153,7 +153,7 @@ class RecognizerWorker:
         recognizer = await opening
         if self.generation != wanted:
             recognizer.close()
-            raise ProviderFault(f"{self.name} was given up while it was being loaded")
+            raise ProviderFault(f"{self.name} was abandoned while it was loading")
         self.drop()
         self._recognizer = recognizer
         self.provider, self.precision = recognizer.provider, recognizer.precision
@@ -289,7 +289,7 @@ def class_of(fault: Exception) -> tuple[FaultClass, Reason]:
     """What kind of fault an accelerator's exception tells of."""
     if isinstance(fault, ColdvoxError):
         return classify(str(fault))
-    log.error("an exception that nobody translated", exc_info=fault)  # a driver's or a library's own
+    log.error("an untranslated exception", exc_info=fault)  # a driver's or a library's own
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
@@ -312,4 +312,4 @@ def _close_unwanted(done: "asyncio.Future[Recognizer]") -> None:
 
 def _forget(done: "asyncio.Future[None]") -> None:
     if not done.cancelled() and (fault := done.exception()) is not None and not isinstance(fault, ColdvoxError):
-        log.warning("letting go of a model: %s", fault)
+        log.warning("releasing a model: %s", fault)

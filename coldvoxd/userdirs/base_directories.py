@@ -89,7 +89,7 @@ def _user_home(environment: Mapping[str, str]) -> Path:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError as error:
         raise SettingsError(
-            f"There is no home directory: HOME is no absolute path, and no user has the number {os.getuid()}. Set HOME."
+            f"There is no home directory: HOME is not an absolute path, and there is no user with the ID {os.getuid()}. Set HOME."
         ) from error
 
 

@@ -23,7 +23,7 @@ def check_private(directory: Path) -> None:
     """Raise OSError, with a sentence as its `strerror`, where this is no directory of this user's with mode 0700."""
     found = os.lstat(directory)
     if stat.S_ISLNK(found.st_mode):
-        raise OSError(0, "it is a link: remove it", str(directory))
+        raise OSError(0, "it is a symbolic link: remove it", str(directory))
     if not stat.S_ISDIR(found.st_mode):
         raise OSError(0, "it is no directory: remove it", str(directory))
     if found.st_uid != os.geteuid():
@@ -37,7 +37,7 @@ def _check_surroundings(directory: Path) -> None:
     try:
         found = directory.stat()
     except FileNotFoundError as error:
-        raise OSError(0, "there is no such directory, and it is not made here", str(directory)) from error
+        raise OSError(0, "the directory does not exist, and it is not created here", str(directory)) from error
     if not stat.S_ISDIR(found.st_mode):
         raise OSError(0, "it is no directory", str(directory))
     if found.st_uid not in {0, os.geteuid()}:

@@ -74,9 +74,9 @@ def _verify(model: Path) -> None:
         recorded = record.read_text().split()[0]
         found = hashlib.sha256(model.read_bytes()).hexdigest()
     except (OSError, IndexError) as error:
-        raise ModelInvalid(f"the voice activity model can't be read ({error}): install coldvoxd again") from error
+        raise ModelInvalid(f"the voice activity model cannot be read ({error}): reinstall coldvoxd") from error
     if found != recorded:
         raise ModelInvalid(
-            f"{model} has the SHA-256 {found}, but {record.name} records {recorded}: install coldvoxd again, "
+            f"{model} has the SHA-256 {found}, but {record.name} records {recorded}: reinstall coldvoxd, "
             "or in a checkout run contrib/refresh-silero.sh"
         )

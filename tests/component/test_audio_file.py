@@ -98,8 +98,8 @@ def without_samples(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (nothing, "there is no file .*: check its name"),
-        (Path.mkdir, "is a directory: name the audio files in it"),
+        (nothing, "there is no file .*: check the name"),
+        (Path.mkdir, "is a directory: give the names of the audio files in it"),
         (Path.touch, "is empty: record it again"),
         (garbage, "is not audio that can be read .*: convert it"),
         (text, "is not audio that can be read .*: convert it"),

@@ -123,7 +123,7 @@ def test_too_little_memory_and_too_little_disk_are_told_beforehand(tmp_path: Pat
 
 
 def test_fp32_is_nothing_that_is_made(model: ModelFiles) -> None:
-    with pytest.raises(ConversionFault, match="made of fp32"):
+    with pytest.raises(ConversionFault, match="converted from fp32"):
         convert(model, Precision.FP32, hear)
 
 

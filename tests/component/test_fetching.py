@@ -80,7 +80,7 @@ async def test_the_daemon_says_what_to_type_and_works_when_that_was_typed(bus: P
                 told: list[str] = []
                 starting = asyncio.create_task(start_when_ready(client, told))
                 await eventually(lambda: any("coldvoxctl model pull" in text for text in told), what="what to type")
-                assert "there is no systemd on this bus" in told[-1]
+                assert "systemd is not on this bus" in told[-1]
                 assert await client.get(ENGINE, "Progress") == -1
                 assert await client.get(ENGINE, "Degraded") == "model-missing"
                 assert not hub.requests, "the daemon has no network"
@@ -99,7 +99,7 @@ async def test_the_daemon_says_what_to_type_and_works_when_that_was_typed(bus: P
 async def test_a_bus_without_systemd_is_told_as_such(bus: PrivateBus) -> None:
     connection = await Connection.open(bus.address)
     try:
-        with pytest.raises(UnitRefused, match="there is no systemd on this bus"):
+        with pytest.raises(UnitRefused, match="systemd is not on this bus"):
             await Units(connection).start(UNIT)
         fetching = ModelFetching(V2, lambda: Units(connection))
         found = await fetching.look(MISSING)

@@ -232,8 +232,8 @@ def zoo(directory: Path) -> dict[str, tuple[int, str]]:
         "a FIFO without a writer": (os.open(directory / "fifo", os.O_RDONLY | os.O_NONBLOCK), "is a pipe"),
         "a FIFO with a silent writer": (os.open(directory / "fifo", os.O_RDWR), "is a pipe"),
         "an endless device": (os.open("/dev/zero", os.O_RDONLY), "is a device"),
-        "only for writing": (os.open(directory / "garbage.wav", os.O_WRONLY), "can't be read from"),
-        "only a path": (os.open(directory / "garbage.wav", os.O_PATH), "can't be read from"),
+        "only for writing": (os.open(directory / "garbage.wav", os.O_WRONLY), "is not readable"),
+        "only a path": (os.open(directory / "garbage.wav", os.O_PATH), "is not readable"),
         "an empty file": (os.open(directory / "empty.wav", os.O_RDONLY), "is empty"),
         "garbage": (os.open(directory / "garbage.wav", os.O_RDONLY), "not audio"),
         "text": (os.open(directory / "letter.flac", os.O_RDONLY), "not audio"),
@@ -343,7 +343,7 @@ async def test_a_file_damaged_at_very_many_places_has_few_warnings(tmp_path: Pat
         outcome = await here.outcome(await here.hand_over(tmp_path / "talk.ogg"))
         assert isinstance(outcome, FileTranscript)
         assert len(outcome.warnings) == MOST_WARNINGS + 1
-        assert outcome.warnings[-1].endswith("more warnings are left out.")
+        assert outcome.warnings[-1].endswith("more warnings are omitted.")
 
 
 async def test_a_cancelled_job_says_nothing_more_and_only_its_owner_can_cancel(tmp_path: Path) -> None:

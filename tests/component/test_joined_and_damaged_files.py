@@ -80,7 +80,7 @@ class Row:
 
 
 FOREIGN = r"At 0:0{} the file holds 100 bytes that are neither sound nor a tag: they were not read\."
-BEGINNING = "The beginning of the file is damaged or missing: what was said there may be missing"
+BEGINNING = "The beginning of the file is damaged or missing: words may be missing there"
 ROWS = (
     Row("intact", file_of),
     Row("junk in front", lambda kind: JUNK + file_of(kind), warning=FOREIGN.format(r"0\.0"), others=(("MP3", BEGINNING),)),
@@ -196,7 +196,7 @@ def test_a_file_without_its_beginning_is_refused_with_what_to_do_where_that_has_
     tmp_path: Path, kind: str, cut: int
 ) -> None:
     content = file_of(kind)
-    lost = "lacks its beginning, .*: copy it again from where it came from"
+    lost = "lacks its beginning, .*: copy it again from the original"
     with pytest.raises(FileFault, match=lost if kind in {"OGG", "OPUS"} else "is not audio .*: convert it"):
         heard(tmp_path, content[min(cut, len(content) // 3) :])
 

@@ -146,8 +146,8 @@ def test_a_listed_model_cant_take_the_name_of_a_known_one(home: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ("[ours]\nrepository = 'us'", "`repository` must be a text such as `owner/name`"),
-        (OWN.replace("0123456789abcdef0123456789abcdef01234567", "main"), "a commit's 40 hex digits"),
+        ("[ours]\nrepository = 'us'", "`repository` must be a string such as `owner/name`"),
+        (OWN.replace("0123456789abcdef0123456789abcdef01234567", "main"), "the 40 hex digits of a commit"),
         (OWN + "weights = 1", "there is no weights"),
         (OWN.replace('"int8"', '"int4"'), "`precisions` must list some of"),
         ("ours = 1", "write .ours. on a line of its own"),

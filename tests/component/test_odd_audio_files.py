@@ -139,7 +139,7 @@ def test_of_a_flac_that_is_cut_off_all_of_its_first_part_is_read(tmp_path: Path,
     (report,) = heard(tmp_path, content)[1]
     end = rf"0:0{len(sound) / RATE:.1f}"
     assert report.startswith(
-        f"The file ends at {end}, though its header says 0:09.0" if known else "The file breaks off"
+        f"The file ends at {end}, though its header says 0:09.0" if known else "The file is truncated"
     )
     assert end in report
 
@@ -247,7 +247,7 @@ def test_a_file_that_is_cut_off_is_read_as_far_as_it_goes_and_reported(tmp_path:
     assert likeness(sound, talk()) > 0.9
     (report,) = reports
     assert f"0:0{len(sound) / RATE:.1f}" in report
-    assert report.startswith("The file breaks off" if kind in {"OGG", "OPUS"} else "The file ends")
+    assert report.startswith("The file is truncated" if kind in {"OGG", "OPUS"} else "The file ends")
 
 
 def test_an_mp3_goes_on_behind_damage(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
     path = tmp_path / "encoder-model.onnx"
     path.write_bytes((mini() / "encoder-model.onnx").read_bytes()[:100_000])
-    with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx.*fetch the model again"):
+    with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx.*download the model again"):
         open_session(path)
 
 

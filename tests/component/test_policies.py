@@ -75,7 +75,10 @@ async def test_the_default_is_followed_again_after_a_person_has_moved_the_stream
 
 async def test_an_unknown_or_ambiguous_name_is_refused_with_what_there_is(sound: SoundServer) -> None:
     async with dictating(sound) as daemon:
-        for name, said in (("Snowball", "There is no microphone “Snowball”. There are “Blue"), ("mic", "fits several")):
+        for name, said in (
+            ("Snowball", "There is no microphone “Snowball”. Available: “Blue"),
+            ("mic", "matches several"),
+        ):
             with pytest.raises(BusError, match=said) as refusal:
                 await daemon.client.call("SelectDevice", "s", name, interface=MICROPHONE)
             assert refusal.value.name == "org.coldvox.Error.InvalidOption"

@@ -157,7 +157,7 @@ async def test_a_suspended_source_is_told_and_recovered_from(pulse: SoundServer)
         await asyncio.to_thread(pulse.suspend)
         await eventually(watch.is_lost)
         assert watch.when(CaptureCondition.LOST) - suspended_s < NOTICED_S
-        assert "delivers nothing" in watch.keeper.state.reason
+        assert "delivers no audio" in watch.keeper.state.reason
         await asyncio.to_thread(functools.partial(pulse.suspend, suspended=False))
         await hear(watch, pulse)
         assert [gap.reason for gap in watch.gaps] == [GapReason.REOPENED]

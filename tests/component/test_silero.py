@@ -70,7 +70,7 @@ def test_a_changed_model_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelInvalid, match="SHA-256"):
         SileroDetector(model=model)
     model.unlink()
-    with pytest.raises(ModelInvalid, match="install coldvoxd again"):
+    with pytest.raises(ModelInvalid, match="reinstall coldvoxd"):
         SileroDetector(model=model)
 
 

@@ -23,7 +23,7 @@ def test_a_failover_is_told_in_plain_words() -> None:
 
 
 def test_a_reason_that_is_new_has_words_too() -> None:
-    assert told((0, GPU, ""), (1, CPU, "gpu-on-fire"))[0].body.startswith("The graphics card failed")
+    assert told((0, GPU, ""), (1, CPU, "gpu-on-fire"))[0].body.startswith("The GPU failed")
 
 
 def test_an_accelerator_that_never_worked_is_no_news() -> None:

@@ -70,7 +70,7 @@ def test_a_missing_model_arrives_by_itself_and_its_progress_is_told(newcomer: Lo
     eventually_blocking(lambda: progress(newcomer) > 0.5, what="half of the model")
     told = refusal(newcomer)
     assert f"The model {MODEL} is being fetched: 6" in told
-    assert "Try again when it is there" in told
+    assert "Try again when it is complete" in told
     assert newcomer.property("Degraded", ENGINE) == "model-missing"
     assert "is being fetched, 6" in newcomer.show(UNIT, "StatusText")
     assert "is being fetched" in newcomer.run(newcomer.ctl, "status").stdout
@@ -97,7 +97,7 @@ def test_a_killed_fetch_goes_on_where_it_ended(newcomer: Login, hub: LoopbackHub
 def test_a_refusal_is_told_with_what_to_do_and_works_once_that_was_done(newcomer: Login, hub: LoopbackHub) -> None:
     hub.answer("*", Status(401))
     newcomer.systemctl("start", UNIT)
-    failed = f"The model {MODEL} could not be fetched"  # until the unit has ended it is still being fetched
+    failed = f"The model {MODEL} could not be downloaded"  # until the unit has ended it is still being downloaded
     wanted = ("HTTP 401", failed)
     told = eventually_blocking(lambda: all(part in last_error(newcomer) for part in wanted) and last_error(newcomer))
     assert isinstance(told, str)
@@ -113,7 +113,7 @@ def test_a_refusal_is_told_with_what_to_do_and_works_once_that_was_done(newcomer
 def test_a_model_that_keeps_arriving_damaged_is_told(newcomer: Login, hub: LoopbackHub) -> None:
     hub.spoil(ENCODER, Corrupt(), Corrupt())
     newcomer.systemctl("start", UNIT)
-    eventually_blocking(lambda: "arrives damaged" in last_error(newcomer), what="the reason")
+    eventually_blocking(lambda: "was damaged in transit" in last_error(newcomer), what="the reason")
     assert newcomer.state() == "unavailable"
 
 
@@ -121,7 +121,7 @@ def test_a_machine_that_is_offline_is_told_so_and_goes_on_when_it_is_not(newcome
     lead_to(newcomer, hub.client_environment | {"HF_ENDPOINT": unreachable_address()})
     newcomer.systemctl("start", UNIT)
     eventually_blocking(lambda: "can't be reached" in last_error(newcomer), what="the reason")
-    assert "trying again in" in refusal(newcomer)
+    assert "retrying in" in refusal(newcomer)
     assert progress(newcomer) == 0
     lead_to(newcomer, hub.client_environment)
     newcomer.systemctl("restart", "--no-block", FETCH)
@@ -168,6 +168,6 @@ def test_without_the_unit_the_command_to_type_is_told(newcomer: Login, hub: Loop
     newcomer.run("rm", "-r", newcomer.home / f".config/systemd/user/{FETCH}.d")
     newcomer.systemctl("daemon-reload")
     newcomer.systemctl("start", UNIT)
-    eventually_blocking(lambda: "could not be fetched by itself" in last_error(newcomer), what="the reason")
+    eventually_blocking(lambda: "could not be downloaded automatically" in last_error(newcomer), what="the reason")
     assert f"coldvoxctl model pull {MODEL}" in refusal(newcomer)
     newcomer.run(ROOT / "contrib/install-units.sh")

@@ -56,9 +56,9 @@ class Logind:
             async with asyncio.timeout(LIMIT_S):
                 await self._watch()
         except TimeoutError as fault:
-            raise BusUnavailable(f"The system bus did not answer within {LIMIT_S:g} s.") from fault
+            raise BusUnavailable(f"The system bus did not reply within {LIMIT_S:g} s.") from fault
         except DBusError as fault:
-            raise BusUnavailable(f"The system bus says: {fault}") from fault
+            raise BusUnavailable(f"The system bus reports: {fault}") from fault
 
     async def inhibit(self, who: str, why: str) -> int:
         """A descriptor, the caller's to close, that makes a sleep wait as long as it is open. Raises InhibitorRefused."""
@@ -67,11 +67,11 @@ class Logind:
             async with asyncio.timeout(LIMIT_S):
                 return await self._connection.ask_descriptor(call)
         except TimeoutError as fault:
-            raise InhibitorRefused("logind does not answer") from fault
+            raise InhibitorRefused("logind does not reply") from fault
         except BusUnavailable as fault:
-            raise InhibitorRefused("the system bus has gone") from fault
+            raise InhibitorRefused("the connection to the system bus was lost") from fault
         except DBusError as fault:
-            raise InhibitorRefused(f"logind says: {fault}") from fault
+            raise InhibitorRefused(f"logind reports: {fault}") from fault
 
     async def wait_until_lost(self) -> None:
         """Return once `close` was called; raise BusUnavailable when the system bus goes away."""

@@ -109,11 +109,11 @@ class Portal:
             except TimeoutError:
                 with suppress(DBusError, BusUnavailable):
                     await self._connection.ask(_call(REQUEST, "Close", path=path))
-                raise PortalFault(f"nobody has answered the desktop's question within {limit_s:.0f} s") from None
+                raise PortalFault(f"the desktop's dialog was not answered within {limit_s:.0f} s") from None
         if code == CANCELLED:
-            raise PortalRefused("the desktop's question was answered with no")
+            raise PortalRefused("the request was denied in the desktop's dialog")
         if code != GRANTED and not results:  # GNOME 48 tells an end by other means, and the keys that it has bound
-            raise PortalFault("the desktop's portal gave up")
+            raise PortalFault("the desktop's portal cancelled the request")
         return {key: value.value for key, value in results.items()}
 
     async def create_session(self, interface: str) -> str:
@@ -160,7 +160,7 @@ class Portal:
             async with asyncio.timeout(CALL_LIMIT_S):
                 return await self._connection.ask(message)
         except TimeoutError:
-            raise PortalFault("the desktop's portal does not answer") from None
+            raise PortalFault("the desktop's portal does not reply") from None
         except DBusError as error:
             raise _fault(error) from error
         except BusUnavailable as error:

@@ -41,7 +41,7 @@ class UPower:
             await signals.follow(NAME, self._owner_changed)
             await signals.subscribe(source, self._note)
         except DBusError as fault:
-            raise BusUnavailable(f"The system bus says: {fault}") from fault
+            raise BusUnavailable(f"The system bus reports: {fault}") from fault
         await self._look()
         await self._connection.wait_until_lost()
 

@@ -64,13 +64,13 @@ class Units:
             async with asyncio.timeout(LIMIT_S):
                 answer: object = await self._connection.ask(call)
         except TimeoutError as fault:
-            raise UnitRefused("systemd doesn't answer") from fault
+            raise UnitRefused("systemd does not reply") from fault
         except BusUnavailable as fault:
-            raise UnitRefused("the session bus has gone") from fault
+            raise UnitRefused("the connection to the session bus was lost") from fault
         except DBusError as fault:
             if str(fault.type).endswith((".ServiceUnknown", ".NameHasNoOwner")):
-                raise UnitRefused("there is no systemd on this bus") from fault
-            raise UnitRefused(f"systemd says: {fault}") from fault
+                raise UnitRefused("systemd is not on this bus") from fault
+            raise UnitRefused(f"systemd reports: {fault}") from fault
         return answer
 
 

@@ -34,9 +34,9 @@ class ParakeetConfiguration:
         try:
             content: Any = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ModelInvalid(f"{path} can't be read ({error}): fetch the model again") from error
+            raise ModelInvalid(f"{path} cannot be read ({error}): download the model again") from error
         if not isinstance(content, dict):
-            raise ModelInvalid(f"{path} does not hold a JSON object: fetch the model again")
+            raise ModelInvalid(f"{path} is not a JSON object: download the model again")
         kind = content.get("model_type", MODEL_TYPE)
         if kind != MODEL_TYPE:
             raise ModelInvalid(f"{path} says model_type {kind!r}; coldvoxd runs {MODEL_TYPE!r} only")

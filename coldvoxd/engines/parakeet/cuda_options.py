@@ -40,5 +40,5 @@ def room_wanted(precision: Precision, free_bytes: int | None) -> str:
         return ""
     return (
         f"out of memory: fp32 takes {FREE_FOR_FP32 / GIB:.0f} GiB of the GPU, and {free_bytes / GIB:.1f} GiB are free. "
-        "Close what fills it, or make the half-sized form: coldvoxctl model prepare --precision fp16"
+        "Close programs that use it, or build the fp16 form, which takes half: coldvoxctl model prepare --precision fp16"
     )

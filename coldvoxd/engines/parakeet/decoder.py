@@ -181,7 +181,7 @@ def faster(one: Decoder, other: Decoder) -> Decoder:
     seconds = {id(decoder): _step_s(decoder) for decoder in (one, other)}
     first, second = sorted((one, other), key=lambda decoder: seconds[id(decoder)])
     log.info(
-        "the decoder runs on %s: %.2f ms a step, %.2f on %s",
+        "the decoder runs on %s: %.2f ms per step, %.2f on %s",
         short_name(first.joint.provider),
         1000 * seconds[id(first)],
         1000 * seconds[id(second)],

@@ -177,7 +177,7 @@ class ParakeetRecognizer:
         encoded = np.ascontiguousarray(outputs[0, :, : int(frames[0])].T, dtype=np.float32)
         if not np.isfinite(encoded).all():
             raise ProviderFault(
-                f"{self._encoder.path.name} gave values that are not finite on {self.provider}; "
+                f"{self._encoder.path.name} returned non-finite values on {self.provider}; "
                 "the same audio may succeed on another provider"
             )
         return encoded
@@ -211,10 +211,10 @@ def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
             f"{len(samples) / SAMPLE_RATE:.0f} s of audio at once: the model takes {MAX_SECONDS} s, cut it at pauses"
         )
     if not np.isfinite(samples).all():
-        raise InputFault("audio with NaN or infinite values: whatever made it is broken")
+        raise InputFault("audio with NaN or infinite values: its source is faulty")
     if len(samples) > 0 and (loudest := float(np.abs(samples).max())) > FULL_SCALES[-1]:
         raise InputFault(
-            f"audio with values of {loudest:.2g}: the model takes float32 in [-1, 1], whatever made it is broken"
+            f"audio with values of {loudest:.2g}: the model takes float32 in [-1, 1], its source is faulty"
         )
 
 
@@ -230,18 +230,18 @@ def _check_fit(
     if bins not in {None, configuration.features_size}:
         raise ModelInvalid(
             f"{encoder.path} takes {bins} features, but config.json beside it says {configuration.features_size} "
-            "(80 where it says nothing): the files don't belong together, fetch the model again"
+            "(80 if it has no value): the files do not belong together, download the model again"
         )
     joint = decoder.joint
     classes = joint.outputs["outputs"].shape[-1] if joint.outputs["outputs"].shape else None
     if classes not in {None, len(vocabulary) + DURATIONS}:
         raise ModelInvalid(
             f"{joint.path} scores {classes} classes, but vocab.txt has {len(vocabulary)} lines and there are "
-            f"{DURATIONS} durations: the files don't belong together, fetch the model again"
+            f"{DURATIONS} durations: the files do not belong together, download the model again"
         )
     encoder_size, joint_size = encoder.outputs["outputs"].shape[1], joint.inputs["encoder_outputs"].shape[1]
     if None not in {encoder_size, joint_size} and encoder_size != joint_size:
         raise ModelInvalid(
             f"{encoder.path} gives {encoder_size} values a frame, but {joint.path.name} takes {joint_size}: "
-            "the files don't belong together, fetch the model again"
+            "the files do not belong together, download the model again"
         )

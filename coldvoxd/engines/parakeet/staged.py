@@ -50,7 +50,7 @@ class StagedRecognizer:
         try:
             second = open_second()
         except ColdvoxError as fault:
-            log.warning("recognition stays slower than it could be: %s", fault)
+            log.warning("recognition is slower than it could be: %s", fault)
         else:
             with self._between:
                 left = second if self._closed else self._serving

@@ -31,16 +31,18 @@ class Vocabulary:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ModelInvalid(f"{path} can't be read ({error}): fetch the model again") from error
+            raise ModelInvalid(f"{path} cannot be read ({error}): download the model again") from error
         for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
             piece, _, index = line.rpartition(" ")
             if not piece or index != str(len(pieces)):
                 raise ModelInvalid(
-                    f"{path} line {number}: expected a piece and the id {len(pieces)}; fetch the model again"
+                    f"{path} line {number}: expected a piece and the id {len(pieces)}; download the model again"
                 )
             pieces.append(piece)
         if not pieces or pieces[-1] != BLANK:
-            raise ModelInvalid(f"{path} does not end with {BLANK}: it is cut off or not of this kind of model")
+            raise ModelInvalid(
+                f"{path} does not end with {BLANK}: it is truncated, or belongs to another kind of model"
+            )
         return cls(tuple(pieces))
 
     def __len__(self) -> int:

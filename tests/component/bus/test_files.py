@@ -94,7 +94,7 @@ async def test_what_is_no_file_is_answered_by_name(client: BusClient, tmp_path: 
             await client.call("TranscribeFile", "ha{sv}", 0, {}, descriptors=[descriptor])
         os.close(descriptor)
     its.close()
-    with pytest.raises(BusError, match=r"InvalidOption.*No file descriptor"):
+    with pytest.raises(BusError, match=r"InvalidOption.*no file descriptor"):
         await client.call("TranscribeFile", "ha{sv}", 3, {}, descriptors=[])
 
 

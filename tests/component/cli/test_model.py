@@ -197,7 +197,7 @@ def test_a_cut_costs_less_than_a_block_and_is_told(person: Person) -> None:
     person.hub.spoil(ENCODER, Cut(3_000_000), Cut(1_000_000))
     pulled = person.pull()
     assert pulled.exit == 0
-    assert "the connection broke; taking it up again" in pulled.waited_for
+    assert "the connection broke; resuming" in pulled.waited_for
     person.assert_whole()
     assert 0 <= person.hub.sent_twice() < 2 * BLOCK
 
@@ -245,7 +245,7 @@ def test_a_damaged_file_is_fetched_again(person: Person) -> None:
     person.hub.spoil(ENCODER, Corrupt())
     pulled = person.pull()
     assert pulled.exit == 0
-    assert f"{ENCODER} arrived damaged; fetching it anew" in pulled.waited_for
+    assert f"{ENCODER} was damaged in transit; downloading it again" in pulled.waited_for
     person.assert_whole()
     assert person.hub.sent_twice() == len(person.hub.files[ENCODER])
 
@@ -256,7 +256,7 @@ def test_a_file_that_keeps_arriving_damaged_is_refused(person: Person, file: str
     pulled = person.pull()
     assert pulled.exit == 1
     assert f"{file} of" in pulled.refusal
-    assert "arrives damaged" in pulled.refusal
+    assert "was damaged in transit" in pulled.refusal
     assert not person.directory.exists()
 
 
@@ -433,7 +433,7 @@ def test_what_damage_does_to_a_fetched_model_is_found_and_mended(person: Person)
     encoder.write_bytes(content)
     verified = person.ctl("verify")
     assert verified.exit == 1
-    assert verified.objects[0]["problems"] == [f"{encoder} is not what was fetched: its sha256 differs"]
+    assert verified.objects[0]["problems"] == [f"{encoder} differs from the download: its sha256 is wrong"]
     mended = person.pull().done
     assert mended["fetched_bytes"] == len(content), "this file alone"
     person.assert_whole()
@@ -504,7 +504,7 @@ def test_a_model_that_is_being_fetched_is_not_removed_under_it(person: Person) -
     person.hub.spoil(ENCODER, Stall(3_000_000))
     with person.begin("pull", HF_HUB_DOWNLOAD_TIMEOUT="60") as process:
         eventually_blocking(lambda: person.part.is_file() and person.part.stat().st_size > 2_000_000)
-        assert "is being fetched: stop that first" in person.ctl("remove", MODEL).refusal
+        assert "is being downloaded: stop that first" in person.ctl("remove", MODEL).refusal
         person.hub.release()
         process.communicate(timeout=60)
     person.assert_whole()

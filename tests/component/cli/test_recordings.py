@@ -101,7 +101,7 @@ async def test_a_fifo_is_read_where_a_program_writes_to_it_and_refused_where_non
     assert result.exit == Exit.FAILED
     assert result.out == f"{FILES[0]}: {TEXTS[0]}\n"
     assert result.err == (
-        f"coldvoxctl: nothing came through {fifo}: no program writes to it, or the one that did ended without output\n"
+        f"coldvoxctl: {fifo} delivered nothing: no program writes to it, or the program exited without output\n"
     )
     writing = asyncio.create_task(asyncio.to_thread(fifo.write_bytes, FILES[1].read_bytes()))
     assert (await transcribe(ctl, *options, str(fifo))).out == f"{TEXTS[1]}\n"
@@ -117,11 +117,11 @@ async def test_what_no_recording_comes_from_is_named_with_a_remedy_and_the_rest_
         server.bind(str(tmp_path / "socket"))
     faults = {
         "missing.wav": "there is no file",
-        "socket": "is a socket: name a file",
+        "socket": "is a socket: give the name of a file",
         "letter.wav": "is not audio that can be read",
         "empty.wav": "is empty",
-        ".": "is a directory: name the audio files in it",
-        "/dev/zero": "is a device: name a file",
+        ".": "is a directory: give the names of the audio files in it",
+        "/dev/zero": "is a device: give the name of a file",
         "a\nb": "there is no file",
     }
     names = [str(tmp_path / name) for name in faults]
@@ -233,7 +233,7 @@ async def test_an_interrupt_ends_the_waiting_for_a_turn(bus: PrivateBus, ctl: Ct
     async with transcribing(bus, most_jobs=0):
         command = await ctl("transcribe", str(FILES[0]), stderr=its)
         os.close(its)
-        assert "waiting for its turn" in (await asyncio.to_thread(os.read, ours, 1 << 12)).decode()
+        assert "queued" in (await asyncio.to_thread(os.read, ours, 1 << 12)).decode()
         command.process.send_signal(signal.SIGINT)
         assert (await command.ended()).exit == Exit.INTERRUPTED
     os.close(ours)

@@ -79,7 +79,7 @@ def test_programs_that_the_service_would_not_see_are_refused(places: Places, tmp
     hidden.mkdir()
     try:
         (hidden / "coldvoxd").touch(0o755)
-        with pytest.raises(NotInstallable, match="a /tmp of its own"):
+        with pytest.raises(NotInstallable, match="a private /tmp"):
             put_units(Installer(None), places, hidden, cpu=False)
     finally:
         (hidden / "coldvoxd").unlink()

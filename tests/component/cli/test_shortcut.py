@@ -74,7 +74,7 @@ async def test_a_line_includes_a_file_and_both_are_taken_back(
     config.write_text(config.read_text() + own)
     assert (await shortcut("remove", "--desktop", desktop)).exit == 0
     assert files(home) == {f".config/{name}": text + own}
-    assert (await shortcut("remove", "--desktop", desktop)).out == "there was nothing to take back\n"
+    assert (await shortcut("remove", "--desktop", desktop)).out == "there was nothing to remove\n"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ async def test_gnome_gets_a_custom_shortcut(shortcut: Shortcut, home: Path) -> N
     assert "screensaver of org.gnome.settings-daemon.plugins.media-keys" in taken.err
     assert "<Super><Alt>d runs" in (await shortcut("show", "--desktop", "gnome")).out
     assert (await shortcut("remove", "--desktop", "gnome")).exit == 0
-    assert (await shortcut("show", "--desktop", "gnome")).out == "no key of coldvoxd is in place\n"
+    assert (await shortcut("show", "--desktop", "gnome")).out == "no shortcut of coldvoxd is installed\n"
     assert "coldvoxctl" not in "".join(files(home).values())
 
 
@@ -171,7 +171,7 @@ async def test_wrong_usage_says_what_is_right(shortcut: Shortcut) -> None:
     no_key = await shortcut("install", "--desktop", "kde", "--key", "Hyper+")
     assert (no_key.exit, "as in Super+Alt+D" in no_key.err) == (2, True)
     no_config = await shortcut("install", "--desktop", "sway")
-    assert (no_config.exit, "make one first" in no_config.err) == (1, True)
+    assert (no_config.exit, "create it first" in no_config.err) == (1, True)
     no_action = await shortcut()
     assert no_action.exit == 2
 

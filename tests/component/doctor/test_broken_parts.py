@@ -81,7 +81,7 @@ def test_the_activation_file_must_be_there_and_be_read_by_the_bus(home: Path) ->
     services.mkdir(parents=True)
     with PrivateBus([services]) as bus, environment({"DBUS_SESSION_BUS_ADDRESS": bus.address}):
         [missing] = found("bus", "activation")
-        assert (missing.verdict, missing.remedy) == (Verdict.FAIL, "put it in place: coldvoxctl setup")
+        assert (missing.verdict, missing.remedy) == (Verdict.FAIL, "install it: coldvoxctl setup")
     other = home / "elsewhere"
     other.mkdir()
     shutil.copy(ROOT / "dbus" / ACTIVATION, services)
@@ -148,7 +148,7 @@ def test_the_microphone_is_heard_for_a_second_and_a_muted_one_is_seen(pulse: Pul
 
 def test_silence_to_the_last_bit_is_told_too() -> None:
     silent = hearing("mic", np.zeros(16_000, dtype=np.int16))
-    assert (silent.verdict, "perfect silence" in silent.text) == (Verdict.WARN, True)
+    assert (silent.verdict, "digital silence" in silent.text) == (Verdict.WARN, True)
 
 
 def test_a_machine_without_sound_server(home: Path) -> None:

@@ -20,10 +20,10 @@ WELL = {
 @pytest.mark.parametrize(
     ("changed", "verdict", "said"),
     [
-        ({}, Verdict.OK, "active, without a restart"),
+        ({}, Verdict.OK, "active, without restarts"),
         ({"ActiveState": "inactive"}, Verdict.OK, "start it: systemctl --user start"),
         ({"NRestarts": "3"}, Verdict.WARN, "restarted 3 times"),
-        ({"UnitFileState": "disabled"}, Verdict.WARN, "isn't started at login"),
+        ({"UnitFileState": "disabled"}, Verdict.WARN, "is not started at login"),
         ({"NeedDaemonReload": "yes"}, Verdict.WARN, "changed"),
         ({"LoadState": "not-found"}, Verdict.FAIL, "not-found"),
         ({"ActiveState": "failed", "Result": "exit-code"}, Verdict.FAIL, "exit-code"),
