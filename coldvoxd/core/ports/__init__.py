@@ -1,0 +1,30 @@
+"""The Protocols between coldvoxd's parts, and the values that only they use."""
+
+from coldvoxd.core.ports.adapters import Microphone, OpenedMicrophone, Recognizer, SpeechDetector
+from coldvoxd.core.ports.controls import (
+    Controls,
+    DictationControl,
+    EngineControl,
+    FileControl,
+    MicrophoneControl,
+    MissingModel,
+    ProblemSource,
+)
+from coldvoxd.core.ports.outputs import Announcer, FileAnnouncer, Journal
+
+__all__ = [
+    "Announcer",
+    "Controls",
+    "DictationControl",
+    "EngineControl",
+    "FileAnnouncer",
+    "FileControl",
+    "Journal",
+    "Microphone",
+    "MicrophoneControl",
+    "MissingModel",
+    "OpenedMicrophone",
+    "ProblemSource",
+    "Recognizer",
+    "SpeechDetector",
+]

@@ -1,0 +1,86 @@
+"""What recognition, capture and the segmenter expect of engines, sound libraries and the voice activity detector."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.cancellation import CancellationToken
+from coldvoxd.core.values import Chunk, Hypothesis, Precision, Utterance
+
+
+class Recognizer(Protocol):
+    """Turns an utterance into text."""
+
+    @property
+    def provider(self) -> str:
+        """First active execution provider of the encoder's session."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of the weights."""
+        ...
+
+    @property
+    def features_size(self) -> int:
+        """Number of mel bins that the model takes."""
+        ...
+
+    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
+        """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time.
+
+        Raises Stopped soon after `stop` is cancelled, which any thread may do; that does not affect the next utterance.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class SpeechDetector(Protocol):
+    """Scores consecutive frames; a score depends on the frames before."""
+
+    def score(self, samples: npt.NDArray[np.int16]) -> float:
+        """Speech probability 0..1 of int16 (512,). About 150 us; called on the event loop."""
+        ...
+
+    def follow_level(self, follow: bool) -> None:
+        """Switch adaptation to the level of speech on or off from the next frame on. A change discards the level.
+
+        On from construction; repeats have no effect. While it is off, a frame's probability depends on its own level alone and not on that of earlier speech.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Discard all state: at the start of a stream, after a gap, on a change of device or channel."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMicrophone:
+    """The microphone that was opened."""
+
+    name: str
+    """As the user knows it."""
+    latency_s: float
+    """Age of a sample when it arrives, as the driver reports it."""
+    channels: int = 1
+    """Number of channels, all of which are delivered."""
+
+
+class Microphone(Protocol):
+    """A source of 16 kHz audio with one or more channels. All methods block and are called on one thread."""
+
+    def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        """Start to deliver chunks, on any thread, or raise CaptureFault."""
+        ...
+
+    def is_delivering(self) -> bool:
+        """False once the stream is known to have ended. May be True for a stream that has stalled."""
+        ...
+
+    def close(self) -> None:
+        """Stop; never raises. Nothing is delivered after it returns."""
+        ...

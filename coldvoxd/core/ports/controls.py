@@ -1,0 +1,184 @@
+"""What the bus service expects of the daemon's parts whose methods and properties it offers."""
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from coldvoxd.core.errors import NotReady
+from coldvoxd.core.metrics import Figures
+from coldvoxd.core.microphone_rules import Policy
+from coldvoxd.core.problems import Problem
+from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State
+
+
+@dataclass(frozen=True, slots=True)
+class MissingModel:
+    """What the daemon reports about a model that cannot be loaded."""
+
+    refusal: NotReady
+    """The error for calls that need the model now."""
+    last_error: str
+    """For the property LastError, which must not change every second."""
+    progress: float = -1.0
+    """0..1 while the model is being downloaded, otherwise -1."""
+
+
+class ProblemSource(Protocol):
+    """A part of the daemon that knows what is wrong with its subject. Event loop only.
+
+    `Controls.problems` lists them all; the bus service merges and publishes their codes. A source that has changed
+    notifies the service with `Announcer.state_changed`, or with the daemon's `on_change`.
+    """
+
+    @property
+    def problems(self) -> Collection[Problem]:
+        """The codes that hold now, in any order."""
+        ...
+
+
+class DictationControl(Protocol):
+    """What bus clients may ask for. Event loop only. `caller` is a unique bus name such as `:1.42`."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def session(self) -> int:
+        """Number of the active session, 0 where none."""
+        ...
+
+    @property
+    def engine(self) -> EngineStatus: ...
+
+    def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
+        """Begin a session as of the monotonic time at which the call arrived.
+
+        Raises AlreadyActive, NotReady or NoMicrophone.
+        """
+        ...
+
+    def start_pending(self) -> AbstractContextManager[None]:
+        """Held while a call of `start` waits before `start` itself: audio that arrives meanwhile is kept for the session."""
+        ...
+
+    async def stop(self, caller: str, called_s: float) -> str:
+        """End the session, wait for its text and return all of it. Raises NotActive, NotOwner, TextTimeout, RecognitionFailed."""
+        ...
+
+    async def cancel(self, caller: str) -> None:
+        """End the session and discard it. Raises NotActive, NotOwner."""
+        ...
+
+    def toggle(self, caller: str, called_s: float) -> bool:
+        """Start a session, or stop it without waiting for its text. Returns whether a session listens now.
+
+        Raises AlreadyActive while the last session's text is still pending, NotOwner, NotReady, NoMicrophone.
+        """
+        ...
+
+    async def retry_last(self, caller: str) -> str:
+        """Recognize the last utterance again and return its text. Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed."""
+        ...
+
+    def caller_left(self, caller: str) -> None:
+        """A watched caller left the bus."""
+        ...
+
+
+class MicrophoneControl(Protocol):
+    """What bus clients may know of the microphone, and select. Event loop only."""
+
+    @property
+    def device(self) -> str:
+        """Name of the microphone in use, or of the one to be used, as the user knows it; empty where there is none."""
+        ...
+
+    @property
+    def selection(self) -> str:
+        """What was selected: `default` or a name."""
+        ...
+
+    @property
+    def devices(self) -> tuple[tuple[str, str], ...]:
+        """Name and description of each available microphone."""
+        ...
+
+    @property
+    def device_open(self) -> bool: ...
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force for the microphone in use."""
+        ...
+
+    @property
+    def muted(self) -> bool: ...
+
+    @property
+    def problem(self) -> str:
+        """Why no audio arrives although it should, a sentence for the user; empty where there is no problem."""
+        ...
+
+    @property
+    def channel_problem(self) -> str:
+        """Why another channel is used than the settings name, a sentence for the user; empty where there is no problem."""
+        ...
+
+    def select(self, name: str) -> None:
+        """Use another microphone: `default`, a name or part of one. Raises UnknownDevice."""
+        ...
+
+
+class FileControl(Protocol):
+    """Transcription of files for bus clients. Event loop only."""
+
+    async def transcribe(self, caller: str, descriptor: int, options: FileOptions) -> int:
+        """Start to transcribe an open file and return the job's number. The callee closes the descriptor in any case.
+
+        Raises InvalidOption, AlreadyActive or NotReady.
+        """
+        ...
+
+    def cancel(self, caller: str, job: int) -> None:
+        """End a job. Raises NotActive, NotOwner."""
+        ...
+
+    def caller_left(self, caller: str) -> None:
+        """End all jobs of a caller that left the bus."""
+        ...
+
+
+class EngineControl(Protocol):
+    """What bus clients may ask of the engine. Event loop only."""
+
+    @property
+    def awaiting_restart(self) -> tuple[str, ...]:
+        """Names of the settings whose value in the file waits for a restart of the daemon."""
+        ...
+
+    async def reload(self) -> None:
+        """Read the settings and load the model again. Raises InvalidOption, NotReady, LoadTimeout, ColdvoxError."""
+        ...
+
+    async def set_provider(self, provider: str) -> None:
+        """Recognize on another execution provider. Raises InvalidOption, NotReady, LoadTimeout, ProviderUnavailable."""
+        ...
+
+    def figures(self) -> Figures: ...
+
+    def delivered(self, seconds: float) -> None:
+        """Record the seconds in which the bus accepted a text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The objects whose methods and properties the bus service offers."""
+
+    dictation: DictationControl
+    engine: EngineControl
+    files: FileControl
+    microphone: MicrophoneControl
+    problems: tuple[ProblemSource, ...]
+    """Each part of the daemon that has problem codes of its own."""
