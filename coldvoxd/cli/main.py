@@ -78,7 +78,7 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
             asyncio.run(dictate_while_held(output))
             return Exit.DONE
         case "shortcut":
-            from coldvoxd.cli.shortcut import shortcut
+            from coldvoxd.cli.shortcuts.command import shortcut
 
             return shortcut(arguments, output)
         case "setup":

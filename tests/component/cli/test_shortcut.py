@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from coldvoxd.cli.exit_codes import UsageFault
-from coldvoxd.cli.shortcut import Gnome, Hyprland, Key, Sway
+from coldvoxd.cli.shortcuts.gnome import Gnome
+from coldvoxd.cli.shortcuts.hyprland import Hyprland
+from coldvoxd.cli.shortcuts.key import Key
+from coldvoxd.cli.shortcuts.sway import Sway
 from coldvoxd.cli.sway_hold import Repetition
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus import PrivateBus
