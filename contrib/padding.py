@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core import endpointing  # noqa: E402
+from coldvoxd.core.edit_distance import edit_distance  # noqa: E402
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Precision  # noqa: E402
@@ -76,7 +77,7 @@ def main() -> int:
             said = clip.said if clip.said is not None else recognized(recognizer, clip.wave, scored, GENEROUS)
             words += len(plain(said))
             for pair in pairs:
-                heard[pair] += distance(plain(said), plain(recognized(recognizer, clip.wave, scored, pair)))
+                heard[pair] += edit_distance(plain(recognized(recognizer, clip.wave, scored, pair)), plain(said))
         for pair in pairs:
             table[pair].append(f"{100 * heard[pair] / max(1, words):.2f}")
     counts = [f"{kind} ({len(clips)})" for kind, clips in kinds.items()]
@@ -155,16 +156,6 @@ def recognized(recognizer: ParakeetRecognizer, wave: Wave, scored: list[Scored],
 
 def plain(text: str) -> list[str]:
     return "".join(letter if letter.isalnum() or letter == "'" else " " for letter in text.casefold()).split()
-
-
-def distance(said: list[str], heard: list[str]) -> int:
-    """Words to insert, delete or replace."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
-        before, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (word != other))
-    return row[-1]
 
 
 if __name__ == "__main__":

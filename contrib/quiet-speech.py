@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core import endpointing  # noqa: E402
+from coldvoxd.core.edit_distance import edit_distance  # noqa: E402
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa: E402
 from coldvoxd.core.levels import level_db  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
@@ -123,7 +124,7 @@ def print_errors(model: ParakeetRecognizer, waves: list[npt.NDArray[np.float32]]
             texts = [recognizer.text(steps.astype(np.float32) / 32768)]
             texts += [file_text(recognizer, steps, leveled=leveled) for leveled in (False, True)]
             texts += [microphone_text(recognizer, steps, leveled=leveled) for leveled in (False, True)]
-            errors += [distance(words, plain(text)) for text in texts]
+            errors += [edit_distance(words, plain(text)) for text in texts]
         print(f"| {peak_dbfs} dBFS | {' | '.join(f'{100 * wrong / count:.1f}' for wrong in errors)} |", flush=True)
 
 
@@ -189,7 +190,7 @@ def print_played(model: ParakeetRecognizer, waves: list[npt.NDArray[np.float32]]
         alone = [model.recognize_samples(one.astype(np.float32) / 32768).text for one in steps]
         with contextlib.redirect_stdout(io.StringIO()):  # the daemons' logs
             virtual, pulse = asyncio.run(played(steps))
-        columns = [sum(map(distance, said, map(plain, texts))) for texts in (alone, virtual, pulse)]
+        columns = [sum(map(edit_distance, said, map(plain, texts))) for texts in (alone, virtual, pulse)]
         print(f"| {peak_dbfs} dBFS | {' | '.join(f'{100 * wrong / count:.1f}' for wrong in columns)} |", flush=True)
 
 
@@ -265,16 +266,6 @@ def in_frames(steps: Frames) -> Frames:
 
 def plain(text: str) -> list[str]:
     return "".join(letter if letter.isalnum() or letter == "'" else " " for letter in text.casefold()).split()
-
-
-def distance(said: list[str], heard: list[str]) -> int:
-    """Words to insert, delete or replace."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
-        before, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (word != other))
-    return row[-1]
 
 
 if __name__ == "__main__":
