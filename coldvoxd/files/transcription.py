@@ -72,6 +72,32 @@ def transcribe_file(
     return transcription.result()
 
 
+class _Text:
+    """The text of the pieces that were recognized so far."""
+
+    def __init__(self, *, keeps_words: bool) -> None:
+        self._keeps_words = keeps_words
+        self._logprobs = self._tokens = 0.0
+        self.texts: list[str] = []
+        self.words: list[Word] = []
+        """Times in seconds from the file's beginning."""
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the tokens' probabilities, 0..1; 0 without tokens."""
+        return math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
+
+    def add(self, hypothesis: Hypothesis, start_s: float) -> None:
+        """Append the text of a piece that begins at `start_s` seconds in the file."""
+        self.texts.append(hypothesis.text)
+        self._tokens += len(hypothesis.tokens)
+        self._logprobs += sum(token.logprob for token in hypothesis.tokens)
+        if self._keeps_words:
+            self.words += [
+                replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in hypothesis.words
+            ]
+
+
 class Transcription:
     """One file on its way to text: whoever takes the `steps` recognizes the pieces that they yield.
 
@@ -96,7 +122,6 @@ class Transcription:
         if missing := channel.missing_in(file.channels):
             raise FileFault(f"{file.name} {missing}")
         self._file = file
-        self._keep_words = words
         self._max_samples = max_seconds * SAMPLE_RATE
         several = channel.automatic and file.channels > 1
         self._mixdown = (
@@ -106,9 +131,7 @@ class Transcription:
         self._map = SpeechMap(detector, open_scout() if several else detector)
         self._samples = 0
         self._doubtful = False
-        self._texts: list[str] = []
-        self._words: list[Word] = []
-        self._logprobs = self._tokens = 0.0
+        self._text = _Text(keeps_words=words)
         self._warnings: list[str] = []
         self._unnamed_warnings = self._wordless = 0
         """The latter: pieces with speech that gave no words."""
@@ -153,26 +176,18 @@ class Transcription:
         if not hypothesis.text or (self._doubtful and hypothesis.confidence < MIN_CONFIDENCE):
             self._note_wordless(piece)
             return
-        self._texts.append(hypothesis.text)
-        self._tokens += len(hypothesis.tokens)
-        self._logprobs += sum(token.logprob for token in hypothesis.tokens)
-        if self._keep_words:
-            offset_s = piece.start_sample / SAMPLE_RATE
-            self._words += [
-                replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s) for word in hypothesis.words
-            ]
+        self._text.add(hypothesis, piece.start_sample / SAMPLE_RATE)
 
     def result(self) -> FileTranscript:
         """After the last step."""
-        if not (self._texts or self._warnings):
+        if not (self._text.texts or self._warnings):
             self._warn("No words were recognized." if self._wordless else "No speech was found.")
-        confidence = math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
         more = (f"{self._unnamed_warnings} more warnings are omitted.",) if self._unnamed_warnings else ()
         return FileTranscript(
-            " ".join(self._texts),
-            tuple(self._words),
+            " ".join(self._text.texts),
+            tuple(self._text.words),
             self._samples / SAMPLE_RATE,
-            confidence,
+            self._text.confidence,
             (*self._warnings, *more),
         )
 
