@@ -15,7 +15,7 @@ exit codes: 0 stopped by a signal, 1 failed, 2 invalid arguments, 69 another col
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The one source of --help and the manual page."""
+    """The source of --help and the manual page."""
     parser = argparse.ArgumentParser(
         prog="coldvoxd",
         description="Dictation daemon: recognizes speech and sends the text to the session bus.",

@@ -186,7 +186,7 @@ class Daemon:
                 tasks.create_task(self._power.run(), name="power"),
                 tasks.create_task(service.wait_for_disconnect(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
-                tasks.create_task(self._card.keep(self._recognition), name="card"),
+                tasks.create_task(self._card.keep(self._recognition), name="gpu"),
                 tasks.create_task(self._load(service), name="model"),
             ]
             if self._settings.microphone.release_on_lock:

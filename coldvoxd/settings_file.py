@@ -1,4 +1,4 @@
-"""Settings as people write them: a TOML file in the XDG config directory, and environment variables over it."""
+"""Reads settings from a TOML file in the XDG configuration directory, overridden by environment variables."""
 
 import ast
 import dataclasses
@@ -22,7 +22,7 @@ ENVIRONMENT_PREFIX = "COLDVOXD_"
 
 @dataclass(frozen=True, slots=True)
 class SettingDoc:
-    """One setting as the reference shows it."""
+    """The documentation of one setting, for the settings reference."""
 
     section: str
     key: str
@@ -33,17 +33,17 @@ class SettingDoc:
 
     @property
     def variable(self) -> str:
-        """The environment variable that overrides it."""
+        """The environment variable that overrides the setting."""
         return f"{ENVIRONMENT_PREFIX}{self.section}_{self.key}".upper()
 
 
 def default_path() -> Path:
-    """Where the file is looked for; it need not exist."""
+    """The default path of the settings file, which need not exist."""
     return base_directories.config_home() / base_directories.APPLICATION / "coldvoxd.toml"
 
 
 def describe() -> Iterator[SettingDoc]:
-    """Every setting, in the order of the file."""
+    """All settings, in the order of the file."""
     for section in dataclasses.fields(Settings):
         kind = _section_type(section)
         texts = _docstrings(kind)
@@ -54,7 +54,7 @@ def describe() -> Iterator[SettingDoc]:
 
 
 def toml_value(value: object) -> str:
-    """A setting's value as TOML writes it."""
+    """The TOML form of a setting's value."""
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -76,9 +76,9 @@ def example() -> str:
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from a file, where there is one, and the environment.
+    """Load settings from the file, if it exists, and from the environment.
 
-    Raises SettingsError that names the file, the line and what is wrong. A `path` that is given must exist.
+    Raises SettingsError with the file, the line and the reason. A `path` that is given must exist.
     """
     source = path or default_path()
     values: dict[str, dict[str, object]] = {field.name: {} for field in dataclasses.fields(Settings)}
@@ -91,7 +91,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
 
 
 def exists(source: Path) -> bool:
-    """Whether there is a settings file. Raises SettingsError where that can't be found out."""
+    """Whether the settings file exists. Raises SettingsError if that cannot be determined."""
     try:
         return source.exists()
     except OSError as fault:
@@ -151,7 +151,7 @@ def _parsed(doc: SettingDoc, text: str) -> object:
 
 
 def _checked(doc: SettingDoc, value: object, where: str) -> object:
-    """The value, if the setting can take it; a setting with a grammar of its own reads it by that, text or number."""
+    """Return the value if it is valid for the setting; a setting with a parser accepts text and numbers."""
     metadata = _metadata(doc)
     if "parse" in metadata:
         try:
@@ -198,7 +198,7 @@ def _listed(names: Iterator[str] | set[str] | tuple[str, ...] | Mapping[str, obj
 
 
 def _docstrings(kind: type) -> dict[str, str]:
-    """Attribute docstrings of a dataclass, by field: Python itself forgets them."""
+    """The attribute docstrings of a dataclass, by field; Python does not keep them."""
     tree = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(tree, ast.ClassDef)  # noqa: S101 - the source of a class
     texts: dict[str, str] = {}
@@ -215,7 +215,7 @@ _DOTTED = re.compile(r"\s*([\w-]+)\.([\w-]+)\s*=")
 
 
 def _line_numbers(text: str) -> dict[tuple[str, str], int]:
-    """Line of every (section, key), and of every section's head as (section, ""). tomllib tells no lines."""
+    """Line numbers of every (section, key), and of section headers as (section, ""); tomllib does not report them."""
     lines: dict[tuple[str, str], int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):

@@ -64,7 +64,7 @@ listing() { # of all but the clone and what the sound server keeps for itself
 
 inside_before() {
     eventually 30 has_microphone
-    pactl set-default-source mic1 # PulseAudio was told; PipeWire's session manager remembers it from now on
+    pactl set-default-source mic1 # for PulseAudio; PipeWire's session manager stores it
     tell "sound server: $(pactl info | sed -n 's/^Server Name: //p'), default source $(pactl get-default-source)"
     listing >/tmp/before
     tell "home before: $(wc -l </tmp/before) entries"
@@ -234,7 +234,7 @@ make_layer() {
     : >"$machine/etc/machine-id"
     printf '%s\n' LANG=C.UTF-8 "${variables[@]}" >>"$machine/etc/environment"
     git clone --quiet --no-hardlinks -- "file://$root" "$machine$home/coldvoxd"
-    mkdir -p "$place/pip-cache" && chown $uid:$uid "$place/pip-cache" # for the next run; pip inside is told of it
+    mkdir -p "$place/pip-cache" && chown $uid:$uid "$place/pip-cache" # for the next run; pip inside uses it
     echo PIP_CACHE_DIR=/var/cache/pip >>"$machine/etc/environment"
     chown -R $uid:$uid "$machine$home"
 }
@@ -282,7 +282,7 @@ step() { # step NAME
     login "$home/coldvoxd/contrib/nspawn-check.sh" --inside "$1"
 }
 
-install_as_a_guest() { # without sudo the user gets the command to type, and somebody with root types it
+install_as_a_guest() { # without sudo the installer prints the command, and root runs it
     local status=0 command
     step install 2>"$layer/install.log" || status=$?
     cat "$layer/install.log" >&2

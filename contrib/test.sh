@@ -6,9 +6,9 @@ usage() {
     cat <<'TEXT'
 usage: contrib/test.sh [--system] [--again N] [PYTEST ARGUMENT...]
 
-Sets this checkout up (it prints what it installs and why), then runs ruff, mypy --strict, the layer contract, the check
-that generated files are up to date, and the tests of the plain lane: those that need only the daemon, a private bus
-and a private sound server, and take less than 20 s each. contrib/lanes.md describes the lanes.
+Sets this checkout up (it prints what it installs and why), then runs ruff, mypy --strict, the layer contract, the
+checks of generated files and of the language, and the tests of the plain lane: those that need only the daemon, a private
+bus and a private sound server, and take less than 20 s each. contrib/lanes.md describes the lanes.
 
   --system   install what the other tests need (a user's systemd, a second sound server, desktops), and run only those, and
              shellcheck
@@ -76,6 +76,7 @@ if [[ $lane == plain ]]; then
     check "mypy --strict" mypy
     check "layers" lint-imports
     check "generated files" python contrib/generate.py --check
+    check "language" python contrib/language.py
 fi
 if have shellcheck; then
     mapfile -t scripts < <(find contrib tests .ci/run -name '*.sh' -o -path .ci/run)

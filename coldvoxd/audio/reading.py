@@ -76,7 +76,7 @@ class Reading:
             if stream.keep == 0:
                 return  # a header, and nothing to decode
             self._fault = self._fault or FileFault(
-                f"{self._name} is damaged after {self._passed_s:.1f} s ({error.error_string}): {CONVERT}, which may mend it"
+                f"{self._name} is damaged after {self._passed_s:.1f} s ({error.error_string}): {CONVERT}, which may repair it"
             )
             self._report(
                 f"The file is damaged at {clock(self._passed_s)}: the rest of the audio there cannot be decoded."

@@ -1,1 +1,1 @@
-"""coldvoxctl."""
+"""The command-line client coldvoxctl."""

@@ -13,7 +13,7 @@ from coldvoxd.core import channels
 class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=28)
-        self._action_max_length = 16  # argparse forgets that commands are indented
+        self._action_max_length = 16  # argparse does not account for the indentation of commands
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,12 +25,12 @@ _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001 - a
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """What was asked for: `command`, `json` and the command's own. Raises UsageFault; exits for --help."""
+    """Parse the arguments: `command`, `json` and the command's options. Raises UsageFault; exits for --help."""
     return command_line().parse_args(arguments)
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The one source of --help, completions and manual page."""
+    """The source of --help, the completions and the manual page."""
     parser = _Parser(
         prog="coldvoxctl",
         description="Dictate with coldvoxd, and see what it is doing.",

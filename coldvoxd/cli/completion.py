@@ -1,4 +1,4 @@
-"""The command completion: shell scripts made from the command line that --help shows."""
+"""The command completion: completion scripts generated from the parser of --help."""
 
 import argparse
 from argparse import Namespace
@@ -15,21 +15,21 @@ from coldvoxd.models.published_models import PUBLISHED
 
 
 def completion(arguments: Namespace, output: Output) -> Exit:
-    """Print the script for a shell."""
+    """Print the completion script for a shell."""
     script = script_for(arguments.shell)
     output.result({"shell": arguments.shell, "script": script}, script.rstrip())
     return Exit.DONE
 
 
 def script_for(shell: str) -> str:
-    """The completions of coldvoxctl, for one of shtab's shells."""
+    """The completion script of coldvoxctl for one of shtab's shells."""
     parser = command_line()
     _dress(parser)
     return str(shtab.complete(parser, shell))
 
 
 def _dress(parser: argparse.ArgumentParser) -> None:
-    """Give shtab what argparse need not know: short descriptions, and which values are files, models or settings."""
+    """Add what only shtab needs: short descriptions, and which values are files, models or settings."""
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask; shtab does the same
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for name, summary in _summaries(action):

@@ -12,7 +12,7 @@ from coldvoxd.settings_file import SettingDoc
 
 
 def config(arguments: Namespace, output: Output) -> Exit:
-    """Show settings, or check a file of them. Raises SettingsError or UsageFault."""
+    """Show settings, or check a settings file. Raises SettingsError or UsageFault."""
     path = settings_file.default_path()
     match arguments.action:
         case "path":
@@ -35,7 +35,7 @@ def config(arguments: Namespace, output: Output) -> Exit:
 
 
 def keys() -> list[str]:
-    """`microphone.device` and all others, in the order of the file."""
+    """All keys, such as `microphone.device`, in the order of the file."""
     return [_key(doc) for doc in settings_file.describe()]
 
 
@@ -45,7 +45,7 @@ def _show(output: Output) -> None:
 
 
 def _lines(chosen: Settings, docs: list[SettingDoc]) -> Iterator[str]:
-    """The settings in force as TOML, each with where it comes from unless that is the default."""
+    """The settings in force as TOML, each with its source if it is not the default."""
     written, section = settings_file.load(environment={}), ""
     for doc in docs:
         if doc.section != section:

@@ -1,9 +1,9 @@
-"""The entry by which desktops know coldvoxd: for their menus, their shortcut settings, and the portals."""
+"""The desktop entry of coldvoxd, for menus, shortcut settings and portals."""
 
 from pathlib import Path
 
 NAME = "org.coldvox.coldvoxd.desktop"
-"""Also the id by which portals know our programs, without its ending."""
+"""The file name; without its suffix, the application ID in portals."""
 ACTIONS = {
     "start": "Start dictating",
     "stop": "Stop, and get the text",
@@ -11,13 +11,13 @@ ACTIONS = {
     "retry": "Recognize the last utterance again",
 }
 FROM_KEY = ("start", "stop")
-"""Those that can show an error without a terminal."""
+"""The actions that can show an error without a terminal."""
 
 
 def desktop_entry(programs: Path) -> str:
-    """The file's content, for coldvoxctl in that directory.
+    """The content of the file, for coldvoxctl in that directory.
 
-    https://specifications.freedesktop.org/desktop-entry-spec/latest/ has the format.
+    Format: https://specifications.freedesktop.org/desktop-entry-spec/latest/.
     """
     program = _quoted(str(programs / "coldvoxctl"))
     lines = [
@@ -41,7 +41,7 @@ def desktop_entry(programs: Path) -> str:
 
 
 def _quoted(argument: str) -> str:
-    """As an argument of an Exec key: quoted, a percent sign doubled, and a backslash once more for the string it is in."""
+    """An argument of an Exec key: quoted, percent signs doubled, and backslashes escaped again for the string type."""
     for character in '\\"`$':
         argument = argument.replace(character, f"\\{character}")
     return '"' + argument.replace("\\", "\\\\").replace("%", "%%") + '"'

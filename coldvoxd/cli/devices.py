@@ -9,7 +9,7 @@ from coldvoxd.cli.output import Output
 
 
 async def devices(arguments: Namespace, output: Output) -> Exit:
-    """List the microphones, or choose one. Raises ColdvoxError."""
+    """List the microphones, or select one. Raises ColdvoxError."""
     async with DaemonClient.connected() as daemon:
         if arguments.command == "device":
             await daemon.select_device(arguments.name)

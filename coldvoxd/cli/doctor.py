@@ -13,9 +13,9 @@ from coldvoxd.doctor.report import line, report
 
 
 def doctor(arguments: Namespace, output: Output) -> Exit:
-    """Show every finding as it comes, and write the report where one is wanted. Raises UsageFault."""
+    """Print every finding as soon as it is available, and write the report if requested. Raises UsageFault."""
     if arguments.report is not None:
-        _write(arguments.report, "")  # before the examination, which takes seconds
+        _write(arguments.report, "")  # before the checks, which take seconds
     findings = []
     for finding in examine():
         findings.append(finding)

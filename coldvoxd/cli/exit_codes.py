@@ -1,4 +1,4 @@
-"""coldvoxctl's exit codes: what they mean, and which error ends with which."""
+"""The exit codes of coldvoxctl: their meanings, and the code for each error."""
 
 from enum import IntEnum
 
@@ -34,7 +34,7 @@ MEANINGS = {
 
 
 class UsageFault(errors.ColdvoxError):
-    """Arguments that make no sense; the message says which."""
+    """Invalid arguments. The message says which."""
 
 
 _EXITS: tuple[tuple[type[errors.ColdvoxError], Exit], ...] = (
@@ -54,12 +54,12 @@ _EXITS: tuple[tuple[type[errors.ColdvoxError], Exit], ...] = (
 
 
 def exit_for(error: errors.ColdvoxError) -> Exit:
-    """The exit code of a command that ended with this error."""
+    """The exit code for a command that failed with this error."""
     return next((code for kind, code in _EXITS if isinstance(error, kind)), Exit.FAILED)
 
 
 def error_name(error: errors.ColdvoxError) -> str:
-    """For `--json`: the error's name on the bus, its own name where it has none there."""
+    """The error's name in `--json` output: its bus name, or its class name if it has none."""
     if isinstance(error, UsageFault):
         return "Usage"
     general = errors.ColdvoxError.dbus_name

@@ -1,6 +1,6 @@
-"""What stands in a user's home for coldvoxd beside its programs: put there, remembered, and taken away again.
+"""The files in a user's home directory besides the programs: installs them, records them, and removes them.
 
-Needs nothing but the standard library, since contrib/install-units.sh runs it with whatever Python there is.
+Standard library only, because contrib/install-units.sh runs this with any installed Python.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things belong, by the XDG base directories."""
+    """The directories for installed files, by the XDG base directories."""
 
     config: Path
     data: Path
@@ -47,27 +47,27 @@ class Places:
 
     @property
     def wanted(self) -> Path:
-        """The link by which each login starts the service."""
+        """The symbolic link that enables the service at login."""
         return self.units / "default.target.wants" / SERVICE
 
     @property
     def ledger(self) -> Path:
-        """Every file and directory that was made, a line each: `file PATH` or `directory PATH`."""
+        """The record of every created file and directory, one per line: `file PATH` or `directory PATH`."""
         return self.data / PROGRAM / "installed"
 
     @property
     def own(self) -> tuple[Path, ...]:
-        """Settings, models and what the programs keep, which a removal leaves unless it is told not to."""
+        """Settings, models and state of the programs, which are removed only on request."""
         return (self.config / PROGRAM, self.cache / PROGRAM, self.data / PROGRAM / "models", self.state / PROGRAM)
 
 
 class Installer:
-    """Writes files, each at once or not at all, and remembers in `ledger` what was not there before."""
+    """Writes files atomically, and records in `ledger` those that did not exist before."""
 
     def __init__(self, ledger: Path | None) -> None:
         self._ledger = ledger
         self.files: list[Path] = []
-        """Written so far."""
+        """The files written in this run."""
         if ledger is not None:
             self.make_directory(ledger.parent)
 
@@ -78,7 +78,7 @@ class Installer:
             self.remember("directory", directory)
 
     def put(self, path: Path, text: str) -> None:
-        """A link stays: pipx, for one, has put it there."""
+        """Write a file. An existing symbolic link is kept: pipx may have created it."""
         self.make_directory(path.parent)
         if path.is_symlink():
             return
@@ -89,7 +89,7 @@ class Installer:
         self.files.append(path)
 
     def remember(self, kind: str, path: Path) -> None:
-        """Once, so that it is taken away again."""
+        """Record a path, once, so that it is removed later."""
         if self._ledger is None:
             return
         line = f"{kind} {path}\n"
@@ -100,9 +100,9 @@ class Installer:
 
 
 def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool) -> None:
-    """The service, the fetching of its model and the bus activation, for the programs in that directory.
+    """Install the service, the download unit and the bus activation, for the programs in that directory.
 
-    `cpu` adds the locks for machines without a GPU. Raises NotInstallable where the service could not run them.
+    `cpu` adds the sandboxing for machines without a GPU. Raises NotInstallable if the service cannot run the programs.
     """
     if not os.access(programs / PROGRAM, os.X_OK):
         raise NotInstallable(f"there is no {PROGRAM} in {programs}: give the directory that has it")
@@ -116,7 +116,7 @@ def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool
 
 
 def with_programs(unit: str, programs: Path) -> str:
-    """The text of a unit that starts its program from that directory; a percent sign means something there."""
+    """The text of a unit with the programs' directory filled in and percent signs escaped."""
 
     def line(text: str) -> str:
         if not text.startswith(_HOME_PROGRAMS):
@@ -128,7 +128,7 @@ def with_programs(unit: str, programs: Path) -> str:
 
 
 def installed(places: Places) -> Iterator[tuple[str, Path]]:
-    """What the ledger has, the last first; and what belongs to an installation whose ledger is lost."""
+    """The recorded paths, the newest first, and those that every installation has, in case the record is missing."""
     if places.ledger.exists():
         for line in reversed(places.ledger.read_text(encoding="utf-8").splitlines()):
             kind, _, name = line.partition(" ")
@@ -139,7 +139,7 @@ def installed(places: Places) -> Iterator[tuple[str, Path]]:
 
 
 def take_away(places: Places) -> list[Path]:
-    """Remove the files that were put here, and the directories that were made and are empty now; the files' paths."""
+    """Remove the installed files, and the created directories that are empty; returns the files' paths."""
     known = list(installed(places))
     removed = []
     for path in dict.fromkeys(path for kind, path in known if kind == "file"):
@@ -157,7 +157,7 @@ def take_away(places: Places) -> list[Path]:
 
 
 def units() -> tuple[str, ...]:
-    """The names of all units that come with the programs."""
+    """The names of all units that belong to the programs."""
     return tuple(sorted(path.name for path in _directory("systemd").glob("*.service")))
 
 
@@ -166,13 +166,13 @@ def _shipped(kind: str, name: str) -> str:
 
 
 def _directory(kind: str) -> Path:
-    """Of the installed package, or of the checkout."""
+    """The units' directory in the installed package or in the checkout."""
     packaged = _PACKAGE / "data" / kind
     return packaged if packaged.is_dir() else _PACKAGE.parent / kind
 
 
 def main() -> int:
-    """Units and bus activation alone, without a ledger: what contrib/install-units.sh asks for."""
+    """Install only units and bus activation, without a record: for contrib/install-units.sh."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("programs", type=Path)

@@ -1,4 +1,4 @@
-"""What a key's signals mean, and what a press of a key asks of the daemon."""
+"""Distinguishes presses of a key from auto-repeat, and turns them into calls of the daemon."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,57 +7,59 @@ from typing import Protocol
 from coldvoxd.core.errors import AlreadyActive
 
 REPEAT_GAP_S = 0.06
-"""A press this soon after a release is auto-repeat: X11 sends both at once for each repetition; a second tap takes longer."""
+"""A press within this many seconds after a release is auto-repeat: X11 sends both together for each repetition. A
+second tap takes longer."""
 REPEAT_DELAY_S = 2.0
-"""A press without a release is auto-repeat this long after the last one: the longest usual delay before the first
-repetition is 1 s. Later than that, the release was lost."""
+"""A press without a release is auto-repeat within this many seconds after the last one: the longest usual delay before
+the first repetition is 1 s. Later, the release was lost."""
 MAX_OFFSET_S = 5.0
-"""Between a signal's timestamp and its arrival, compared with the signals before: more than this is a clock that was set."""
+"""Maximum difference in seconds between the offsets of a signal's timestamp and of earlier ones; above it, the clock
+was set."""
 LAST_TEXT_LIMIT_S = 25.0
-"""StopDictation gives the text of a session 20 s."""
+"""Seconds to wait for the text of the last session. StopDictation itself allows 20 s."""
 LOOK_S = 0.1
-"""Between two looks at whether the last session has ended."""
+"""Seconds between two polls for the end of the last session."""
 FAILED = "Dictation does not work"
-"""Title of the notification for a person who pressed a key and sees no terminal."""
+"""Title of the notification for a user who pressed a key and has no terminal."""
 
 
 class Dictation(Protocol):
-    """What keys ask of the daemon. Methods raise ColdvoxError."""
+    """The calls of the daemon that keys need. Methods raise ColdvoxError."""
 
     async def start(self, options: Mapping[str, bool | int | str] | None = None) -> int:
-        """Begin a session with options as in the contract; its number."""
+        """Start a session with options of the bus interface; return its number."""
         ...
 
     async def stop(self) -> str:
-        """Finish the session; its text."""
+        """Stop the session; return its text."""
         ...
 
     async def begin_to_stop(self) -> None:
-        """Have the session finished, without waiting for its text."""
+        """Stop the session without waiting for its text."""
         ...
 
     async def toggle(self) -> bool:
-        """Start or stop; whether a session listens now."""
+        """Start or stop; return whether a session is listening now."""
         ...
 
     async def listening(self) -> int:
-        """Number of the session that listens; 0 where none does."""
+        """The number of the listening session; 0 if there is none."""
         ...
 
 
 class EventClock:
-    """Converts the portal's timestamps to times, in seconds, whose differences are those between the events.
+    """Converts the portal's timestamps to times in seconds with the same differences.
 
-    On a busy machine signals arrive late and close together; only their timestamps tell two presses from auto-repeat.
-    They are milliseconds with an undefined base (org.freedesktop.portal.GlobalShortcuts). The first one counts as
-    happening when it arrived; so does one that differs by more than MAX_OFFSET_S from what the ones before let expect.
+    On a busy machine signals arrive late and close together; only their timestamps distinguish two presses from
+    auto-repeat. They are milliseconds with an undefined base (org.freedesktop.portal.GlobalShortcuts). The first one is
+    mapped to its time of arrival, as is one that differs from the expected time by more than MAX_OFFSET_S.
     """
 
     def __init__(self) -> None:
         self._base_s: float | None = None
 
     def local(self, timestamp_ms: int, received_s: float) -> float:
-        """When the event happened; the time of arrival where there is no timestamp (0)."""
+        """The time of the event; the time of arrival if there is no timestamp (0)."""
         if not timestamp_ms:
             return received_s
         sent_s = timestamp_ms / 1000
@@ -67,38 +69,38 @@ class EventClock:
 
 
 class Presses:
-    """One key: tells presses and releases from auto-repeat. Times are those of one monotonic clock, in seconds."""
+    """The state of one key: distinguishes presses and releases from auto-repeat. Monotonic times in seconds."""
 
     def __init__(self) -> None:
         self._down = False
         self._last_press_s = float("-inf")
         self._released_s: float | None = None
-        """A release that is auto-repeat where a press follows at once."""
+        """The time of a release, which is auto-repeat if a press follows immediately."""
         self._due_s: float | None = None
 
     @property
     def due_s(self) -> float | None:
-        """When a release that has arrived becomes certain if no signal arrives until then; None where there is none."""
+        """When a received release becomes certain if no signal arrives until then; None if there is none."""
         return self._due_s
 
     def pressed(self, at_s: float) -> bool:
-        """A signal says that the key went down; returns whether it is a press. `released_before` comes first."""
+        """Record that the key went down; return whether it is a press. Call `released_before` first."""
         repeats = self._down and (self._released_s is not None or at_s - self._last_press_s < REPEAT_DELAY_S)
         self._down, self._last_press_s, self._released_s, self._due_s = True, at_s, None, None
         return not repeats
 
     def released(self, at_s: float, received_s: float) -> None:
-        """A signal that arrived at `received_s` says that the key went up. Without a press before it, it means nothing."""
+        """Record that the key went up, in a signal that arrived at `received_s`. Ignored without a press before it."""
         if self._down:
             self._released_s, self._due_s = at_s, received_s + REPEAT_GAP_S
 
     def released_before(self, at_s: float) -> float | None:
-        """When the key was let go of, where a signal of that time makes it certain; None otherwise, and the second time."""
+        """The time of a release that a signal at that time makes certain; None otherwise. Reported once."""
         certain = self._released_s is not None and at_s - self._released_s >= REPEAT_GAP_S
         return self._confirm() if certain else None
 
     def released_by(self, now_s: float) -> float | None:
-        """When the key was let go of, where no signal has arrived for long enough; None otherwise, and the second time."""
+        """The time of a release that is certain because no signal has followed; None otherwise. Reported once."""
         return self._confirm() if self._due_s is not None and now_s >= self._due_s else None
 
     def _confirm(self) -> float | None:
@@ -107,7 +109,7 @@ class Presses:
 
 
 async def start_after_last(daemon: Dictation, options: Mapping[str, bool | int | str] | None = None) -> int:
-    """Begin a session, once the text of the last one has come; its number, or that of one that listens already."""
+    """Start a session once the last one's text is complete; return its number, or that of a listening one."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + LAST_TEXT_LIMIT_S
     while True:
@@ -122,7 +124,7 @@ async def start_after_last(daemon: Dictation, options: Mapping[str, bool | int |
 
 
 async def toggle_after_last(daemon: Dictation) -> bool:
-    """Start or stop, and start once the text of the last session has come; whether a session listens now."""
+    """Stop, or start once the last session's text is complete; return whether a session is listening."""
     try:
         return await daemon.toggle()
     except AlreadyActive:

@@ -12,7 +12,7 @@ from coldvoxd.cli.wordless import WordlessSessions
 from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone
 
 COMES_BACK_S = 30.0
-"""How long a daemon that died in the middle of our session is waited for."""
+"""Seconds to wait for a daemon that crashed during our session."""
 
 
 async def listen(arguments: Namespace, output: Output) -> Exit:
@@ -53,9 +53,9 @@ async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
 
 
 async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exit:
-    """Print until the session has ended; an interrupt stops it, a second one leaves it, which ends it too.
+    """Print until the session has ended. An interrupt stops it; a second one exits, which cancels it.
 
-    A daemon that dies in it has a while to come back and finish it.
+    If the daemon crashes, it has COMES_BACK_S seconds to return and complete the session.
     """
     sessions = WordlessSessions(daemon)
     sessions.begin()
@@ -88,7 +88,7 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
 _ENDS = ("stopped", "daemon-disconnected")
 _LOST = "The microphone was lost, and the session has ended: plug it in and start again."
 _THROWN_AWAY = {"cancelled", "caller-left", "microphone-lost", "restarted", "shutdown"}
-"""Reasons of ends that have an error of their own, or of which no text is expected."""
+"""Reasons that have an error of their own, or for which no text is expected."""
 
 
 def _print(event: Event, output: Output) -> None:
@@ -97,7 +97,7 @@ def _print(event: Event, output: Output) -> None:
 
 
 async def _report(event: Event, sessions: WordlessSessions, output: Output, *, is_own: bool) -> None:
-    """Print the event; where a session has ended as it should and without text, stderr has the reason."""
+    """Print the event; if a session has ended regularly without text, print the reason on stderr."""
     is_wordless = event.name == "stopped" and not event.fields["transcript"]
     if not is_wordless or event.fields["reason"] in _THROWN_AWAY:
         _print(event, output)
@@ -126,6 +126,6 @@ def _verdict(end: Event) -> Exit:
 
 
 def _retrieve(stopping: "asyncio.Future[str]") -> None:
-    """How the session ended is told by its event; that it had ended by itself just before is no error."""
+    """Ignore the call's error if the session has ended: its event reports how, and it may have ended just before."""
     if not stopping.cancelled():
         stopping.exception()

@@ -1,4 +1,4 @@
-"""coldvoxctl: from arguments to an exit code."""
+"""The entry point of coldvoxctl: from arguments to an exit code."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from coldvoxd.core.errors import ColdvoxError, LibraryUnusable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, `sys.argv` by default; the exit code. Never raises for what a person can do wrong."""
+    """Run the command line, `sys.argv` by default, and return the exit code. Never raises for user errors."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     output = Output("--json" in given)
     try:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has had enough. Python would complain when it flushes at exit.
+        # The reader closed our output. Python would report an error when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
 

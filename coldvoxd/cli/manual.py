@@ -1,4 +1,4 @@
-"""The manual pages, made from the command lines that --help shows and from the settings: `python -m coldvoxd.cli.manual DIR`."""
+"""Generates the manual pages from the parsers of --help and from the settings: `python -m coldvoxd.cli.manual DIR`."""
 
 import argparse
 import re
@@ -15,26 +15,26 @@ _WIDTH = re.compile(r"^ {2,}\S")
 
 
 def coldvoxctl() -> str:
-    """Of section 1, for people who dictate."""
+    """The manual page of coldvoxctl, section 1."""
     parser = command_line()
     lines = [*_head("coldvoxctl", 1, "dictate with coldvoxd, and see what it is doing"), *_command_line(parser)]
     return _page([*lines, *_see_also("coldvoxd(1)", "coldvoxd.toml(5)")])
 
 
 def coldvoxd() -> str:
-    """Of section 1, for people who run it."""
+    """The manual page of coldvoxd, section 1."""
     lines = [*_head("coldvoxd", 1, "dictation daemon on the session bus"), *_command_line(daemon_command_line())]
     return _page([*lines, *_see_also("coldvoxctl(1)", "coldvoxd.toml(5)", "systemctl(1)", "busctl(1)")])
 
 
 def coldvoxd_toml() -> str:
-    """Of section 5, for people who change settings."""
+    """The manual page of the settings file, section 5."""
     lines = _head("coldvoxd.toml", 5, "settings of coldvoxd")
     lines += [".SH SYNOPSIS", _text("~/.config/coldvoxd/coldvoxd.toml"), ".SH DESCRIPTION"]
     lines += _prose(
         "A TOML file. It is optional. `coldvoxctl config example` prints one with every key, `coldvoxctl config check` "
-        "tells the line of a mistake, `coldvoxctl config show` what is in force.\n\n"
-        "An environment variable goes over the file; each is named below."
+        "reports the line of an error, and `coldvoxctl config show` prints the settings in force.\n\n"
+        "Environment variables override the file; each is listed below."
     )
     section = ""
     for doc in settings_file.describe():
@@ -50,11 +50,11 @@ def coldvoxd_toml() -> str:
 PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {"man1/coldvoxctl.1": coldvoxctl, "man1/coldvoxd.1": coldvoxd, "man5/coldvoxd.toml.5": coldvoxd_toml}
 )
-"""By their places below a man directory."""
+"""The pages by their paths below a man directory."""
 
 
 def write(directory: Path) -> list[Path]:
-    """Write all pages below a man directory, such as `~/.local/share/man`; their paths."""
+    """Write all pages below a man directory, such as `~/.local/share/man`; return their paths."""
     written = []
     for name, page in PAGES.items():
         path = directory / name
@@ -127,7 +127,7 @@ def _term(action: argparse.Action) -> str:
 
 
 def _prose(text: str) -> Iterator[str]:
-    """Paragraphs as paragraphs, indented lines as they stand."""
+    """Paragraphs as paragraphs, indented lines unchanged."""
     literal = False
     for line in text.strip("\n").splitlines():
         if bool(_WIDTH.match(line)) is not literal and line.strip():
@@ -144,7 +144,7 @@ def _text(line: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """As roff takes it: backslashes, dashes that are dashes, and no line that looks like a request."""
+    """Text escaped for roff: backslashes, hyphens, and lines that look like requests."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{text}" if text.startswith((".", "'")) else text
 

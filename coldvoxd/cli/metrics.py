@@ -1,4 +1,4 @@
-"""What the command metrics prints for people."""
+"""The text output of the command metrics."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from coldvoxd.cli.sparkline import bars, extent
 
 
 def metrics_for_people(found: Mapping[str, Any], *, ascii_only: bool = False) -> Iterator[str]:
-    """Line by line, what GetMetrics tells."""
+    """The lines that present the result of GetMetrics."""
     minutes = int(found["uptime"] // 60)
     yield _row("uptime", f"{minutes // 60} h {minutes % 60:02} min")
     yield _row("memory", f"{found['memory'] / 2**20:.0f} MiB")
@@ -32,7 +32,7 @@ def metrics_for_people(found: Mapping[str, Any], *, ascii_only: bool = False) ->
 
 
 def _stages(found: Mapping[str, Any], *, ascii_only: bool) -> Iterator[str]:
-    """With a plot beside each, all on one scale of times that doubles every two letters."""
+    """The stages with a histogram each, on one time scale that doubles every two characters."""
     distributions, edges = found.get("distributions", {}), found.get("distribution-edges", [])
     first, end = extent(list(distributions.values()))
     scale = f"  {_time(edges[max(first - 1, 0)])} to {_time(edges[min(end, len(edges)) - 1])}" if end else ""

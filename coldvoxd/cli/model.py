@@ -24,7 +24,7 @@ JSON_INTERVAL_S = 0.5
 
 
 def model(arguments: Namespace, output: Output) -> Exit:
-    """Carry one of them out. Raises ColdvoxError."""
+    """Run one of these commands. Raises ColdvoxError."""
     match arguments.action:
         case "pull":
             return _pull(arguments, output)
@@ -55,7 +55,7 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
 
     chosen = _settings()
     name = arguments.name or chosen.name
-    # A model named here has nothing to do with the precision that the settings want of theirs.
+    # The precision in the settings does not apply to a model that is named here.
     precision = Precision.on_cpu(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
     meter = _JsonMeter(output) if output.as_json else _Meter()
     tell: list[Callable[[FetchProgress], None]] = [meter]
@@ -215,7 +215,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
             if directory.is_symlink():
                 directory.unlink()
                 continue
-            hidden = cache / f".{name}-{time.monotonic_ns()}.removed"  # gone at once for whoever looks
+            hidden = cache / f".{name}-{time.monotonic_ns()}.removed"  # becomes invisible at once
             directory.rename(hidden)
             shutil.rmtree(hidden)
     remove_unfit()
@@ -224,7 +224,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
 
 
 def _find(arguments: Namespace) -> "InstalledModel":
-    """The model of that name, also where its files don't fit together. Raises ModelMissing."""
+    """The model of that name, even if its files do not belong together. Raises ModelMissing."""
     from coldvoxd.core.values import Precision
     from coldvoxd.models import find_model, list_models
     from coldvoxd.models.directories import InstalledModel
@@ -232,13 +232,13 @@ def _find(arguments: Namespace) -> "InstalledModel":
 
     name = arguments.name or _settings().name
     of_that_name = [installed for installed in list_models() if installed.name == name]
-    if of_that_name:  # rather what was fetched than what was made of it
+    if of_that_name:  # prefer the downloaded precision to a converted one
         return next((found for found in of_that_name if Precision.FP32 in found.precisions), of_that_name[0])
     try:
         directory = find_model(name, Precision.FP32).directory
     except ModelMissing:
         raise
-    except ModelInvalid:  # of that path; what is wrong is told by `verify`
+    except ModelInvalid:  # the model at that path; `verify` reports its problems
         directory = Path(name).expanduser().absolute()
     return InstalledModel(name, directory, precisions(directory))
 
@@ -281,7 +281,7 @@ def _told(progress: "FetchProgress") -> "ToldProgress":
 
 
 class _Meter:
-    """How far it is, on stderr: on a terminal one line that is overwritten, elsewhere what was begun and what is waited for."""
+    """Reports the progress on stderr: on a terminal one line that is overwritten, elsewhere starts and waits."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -299,13 +299,13 @@ class _Meter:
                 print(text, file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        """Leave an empty line behind."""
+        """Clear the line."""
         if self._terminal and self._shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 class _JsonMeter:
-    """The same as objects on stdout: for each hundredth and each change of state, and twice a second."""
+    """Reports the progress as objects on stdout: for each percent and change of state, and twice a second."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -322,7 +322,7 @@ class _JsonMeter:
         self._output.result({"event": "progress", **{name: getattr(told, name) for name in told.__slots__}})
 
     def clear(self) -> None:
-        """Nothing is left behind."""
+        """Nothing to clear."""
 
 
 def _line(progress: "FetchProgress", *, with_bytes: bool) -> str:

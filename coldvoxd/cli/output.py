@@ -1,4 +1,4 @@
-"""How coldvoxctl prints: for people, or one JSON object a line."""
+"""The output of coldvoxctl: text, or one JSON object per line."""
 
 import json
 import sys
@@ -10,20 +10,20 @@ from coldvoxd.core.errors import ColdvoxError
 
 
 class Output:
-    """Prints results on stdout and errors on stderr, at once."""
+    """Prints results to stdout and errors to stderr, unbuffered."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
 
     def result(self, fields: Mapping[str, Any], text: str | None = None) -> None:
-        """The fields as one line of JSON, or the text, nothing where None."""
+        """Print the fields as one line of JSON, or the text; nothing if it is None."""
         if self.as_json:
             _print(_json(fields), sys.stdout)
         elif text is not None:
             _print(text, sys.stdout)
 
     def error(self, error: ColdvoxError) -> None:
-        """One sentence on stderr, or one JSON object there."""
+        """Print one sentence, or one JSON object, to stderr."""
         if self.as_json:
             fields = {"error": error_name(error), "message": str(error)}
             _print(_json(fields), sys.stderr)
@@ -31,18 +31,18 @@ class Output:
             _print(f"coldvoxctl: {error}", sys.stderr)
 
     def warning(self, text: str) -> None:
-        """A sentence on stderr about a result that is there; nothing with --json, whose results carry it."""
+        """Print a warning about a result to stderr; nothing with --json, whose results include it."""
         if not self.as_json:
             _print(f"coldvoxctl: {text}", sys.stderr)
 
     def note(self, text: str) -> None:
-        """A remark on stderr for a person who watches; nothing with --json or without a terminal."""
+        """Print a remark to stderr for an interactive user; nothing with --json or without a terminal."""
         if not self.as_json and sys.stderr.isatty():
             _print(text, sys.stderr)
 
 
 def _json(fields: Mapping[str, Any]) -> str:
-    """One line; bytes of a file's name that are no text are escaped as the lone surrogates that Python makes of them."""
+    """One line; undecodable bytes of file names are escaped as Python's lone surrogates."""
     text = json.dumps(fields, ensure_ascii=False)
     return text if _is_text(text) else json.dumps(fields)
 
@@ -56,7 +56,7 @@ def _is_text(text: str) -> bool:
 
 
 def _print(text: str, stream: TextIO | None) -> None:
-    """At once. Bytes of a file's name that are no text are printed as they are, what the encoding lacks is escaped."""
+    """Print unbuffered. Undecodable bytes of file names are printed unchanged; other characters may be escaped."""
     if stream is None:  # closed by the caller, as by `>&-`
         return
     encoding = stream.encoding or "utf-8"

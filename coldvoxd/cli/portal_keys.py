@@ -1,19 +1,19 @@
-"""Keys by the desktop's portal, which can be held: dictation while one is down, and one that starts and stops.
+"""Shortcuts through the desktop's portal: one key dictates while it is held, the other starts and stops.
 
-org.freedesktop.portal.GlobalShortcuts. The desktop asks its user which keys they are, and keeps them.
+org.freedesktop.portal.GlobalShortcuts. The desktop asks the user for the keys, and stores them.
 
-| event | the daemon | what is done |
+| event | state of the daemon | action |
 |---|---|---|
-| hold pressed | no session listens | start, once the text of the last session has come |
-| hold pressed | a session listens, whoever began it | nothing: the release stops it |
-| hold released after less than TAP_S | the press began the session | nothing: it goes on until the next press |
-| hold released | the session of the press listens | stop |
-| hold released | that session has ended, or another one listens | nothing |
-| hold held, the daemon comes back | the press had begun a session | start; the release stops |
-| hold held, this program or the portal ends | the session of the press listens | stop: no release will come |
-| toggle pressed | any | start or stop, and start once the text of the last session has come |
+| hold pressed | no session is listening | start, once the text of the last session is complete |
+| hold pressed | any session is listening | nothing: the release stops it |
+| hold released after less than TAP_S | the press started the session | nothing: it continues until the next press |
+| hold released | the session of the press is listening | stop |
+| hold released | that session has ended, or another one is listening | nothing |
+| hold held, the daemon is restarted | the press had started a session | start; the release stops it |
+| hold held, this program or the portal exits | the session of the press is listening | stop: no release will be received |
+| toggle pressed | any | stop, or start once the text of the last session is complete |
 | auto-repeat, toggle released | any | nothing |
-| a press or release that fails | any | the error on stderr and as a notification; nothing is remembered of it |
+| a press or release that fails | any | the error on stderr and as a notification; the state is unchanged |
 """
 
 import asyncio
@@ -41,7 +41,7 @@ SHORTCUTS = (
     Shortcut(TOGGLE, "Start and stop dictation", "LOGO+ALT+t"),
 )
 TAP_S = 0.4
-"""A key for holding that is released sooner was tapped: dictation goes on until the next press."""
+"""A hold key that is released within this many seconds was tapped: dictation continues until the next press."""
 NO_KEY = "no key; set one in the desktop's settings"
 NO_KEYS = (
     "The desktop assigned no key to dictation. Set one in its settings (GNOME: Apps; Plasma: Keyboard, Shortcuts), then run "
@@ -51,7 +51,7 @@ NO_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A key went down or up; times of the event loop's clock, in seconds."""
+    """A key went down or up. Times in seconds of the event loop's clock."""
 
     name: str
     down: bool
@@ -60,7 +60,7 @@ class Signal:
 
 
 class Occasion(Enum):
-    """What else happens while keys are followed."""
+    """Other events while keys are followed."""
 
     INTERRUPTED = auto()
     PORTAL_GONE = auto()
@@ -69,16 +69,16 @@ class Occasion(Enum):
 
 
 class Keys:
-    """What presses and releases do, in the order in which they happen. Event loop only. Methods raise ColdvoxError."""
+    """What presses and releases do, in the order of the events. Event loop only. Methods raise ColdvoxError."""
 
     def __init__(self, daemon: Dictation) -> None:
         self._daemon = daemon
         self._down_s: float | None = None
-        """When the key for holding went down; None while it is up."""
+        """When the hold key went down; None while it is up."""
         self._session = 0
-        """What its release stops; 0 where that is nothing."""
+        """The session that the release stops; 0 for none."""
         self._began = False
-        """Whether this press began that session."""
+        """Whether this press started that session."""
 
     async def pressed(self, name: str, at_s: float) -> None:
         if name == TOGGLE:
@@ -95,17 +95,17 @@ class Keys:
         tapped = self._began and at_s - self._down_s < TAP_S
         session, self._session, self._down_s = self._session, 0, None
         if session and not tapped and await self._daemon.listening() == session:
-            with suppress(NotActive):  # it has ended in between
+            with suppress(NotActive):  # the session has already ended
                 await self._daemon.stop()
 
     async def abandon(self) -> None:
-        """No release will come any more: a key that is held counts as let go of. Doesn't wait for the text."""
+        """Treat a held key as released, because no release will be received. Does not wait for the text."""
         session, self._session, self._down_s = self._session, 0, None
         if session and await self._daemon.listening() == session:
             await self._daemon.begin_to_stop()
 
     async def daemon_is_here(self) -> None:
-        """The daemon is on the bus again: a key that is still held goes on to dictate."""
+        """Continue dictation for a held key after the daemon has returned to the bus."""
         if self._down_s is not None and self._began:
             await self._begin()
 
@@ -115,7 +115,7 @@ class Keys:
 
 
 async def follow_keys(output: Output) -> None:
-    """Bind the keys and do as they say, until interrupted. Raises ColdvoxError."""
+    """Bind the keys and follow them until interrupted. Raises ColdvoxError."""
     connection = await Connection.open()
     try:
         async with Portal.opened(connection) as portal, DaemonClient.connected() as daemon:
@@ -146,13 +146,13 @@ class _Following:
         self._presses = {shortcut.name: Presses() for shortcut in SHORTCUTS}
         self._happened: asyncio.Queue[Signal | Occasion] = asyncio.Queue()
         self._shown = 0
-        """The last notification, which the next one replaces."""
+        """The ID of the last notification, which the next one replaces."""
 
     async def run(self) -> None:
         portal, loop = self._portal, asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._happened.put_nowait, Occasion.INTERRUPTED)
-        with suppress(PortalFault):  # older portals know a program by its unit alone
+        with suppress(PortalFault):  # older portals identify a program by its unit only
             await portal.call(REGISTRY, "Register", "sa{sv}", APPLICATION, {})
         session = await portal.create_session(INTERFACE)
 
@@ -197,7 +197,7 @@ class _Following:
 
     @asynccontextmanager
     async def _watching_daemon(self) -> AsyncIterator[None]:
-        """Within, the daemon's coming to the bus is among what happens."""
+        """A context in which the daemon's appearance on the bus is one of the events."""
         await self._daemon.subscribe(sessions=False)
 
         async def watch() -> None:
@@ -215,7 +215,7 @@ class _Following:
             watching.cancel()
 
     async def _follow(self) -> None:
-        """Do as the keys say, until interrupted. Raises DaemonUnreachable or BusUnavailable where that can't go on."""
+        """Follow the keys until interrupted. Raises DaemonUnreachable or BusUnavailable if that is no longer possible."""
         while True:
             event = await self._next()
             await self._release(event)
@@ -235,7 +235,7 @@ class _Following:
                         await self._do(self._keys.pressed(name, at_s))
 
     async def _release(self, event: Signal | Occasion | None) -> None:
-        """Do what releases say that have become certain, by an event or as none has come."""
+        """Handle releases that have become certain, by an event or by a timeout."""
         now_s = asyncio.get_running_loop().time()
         for name, presses in self._presses.items():
             released_s = (
@@ -245,7 +245,7 @@ class _Following:
                 await self._do(self._keys.released(name, released_s))
 
     async def _next(self) -> Signal | Occasion | None:
-        """What happens next; None where a release becomes certain before that."""
+        """The next event; None if a release becomes certain before."""
         due_s = min((presses.due_s for presses in self._presses.values() if presses.due_s is not None), default=None)
         try:
             async with asyncio.timeout_at(due_s):
@@ -256,7 +256,7 @@ class _Following:
     async def _do(self, action: Coroutine[Any, Any, None]) -> None:
         try:
             await action
-        except ColdvoxError as error:  # no model yet, no microphone, no daemon: the next press tries again
+        except ColdvoxError as error:  # no model, no microphone or no daemon: the next press tries again
             self._output.error(error)
             await self._notify(error)
 

@@ -1,4 +1,4 @@
-"""The command model prepare, and what model list tells of prepared forms."""
+"""The command model prepare, and the prepared forms in the output of model list."""
 
 import contextlib
 import os
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 CONVERTED = ("fp16", "int8")
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
-"""There where the driver runs, and seen from the unit too, which is kept from devices."""
+"""Exists while the driver is loaded, and is visible in the unit, which has no access to device nodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One prepared form as model list tells it."""
+    """One prepared form, as listed by model list."""
 
     precision: str
     provider: str
     bytes: int
     up_to_date: bool
-    """Whether it is for the model's files as they are, this ONNX Runtime and this CPU."""
+    """Whether it is valid for the current model files, this ONNX Runtime and this CPU."""
 
 
 def prepare_model(arguments: Namespace, output: Output) -> Exit:
-    """Make the prepared form of a model, where there is none; before it the precision itself. Raises ColdvoxError."""
+    """Build the prepared form of a model if there is none, after building the precision if needed. Raises ColdvoxError."""
     from coldvoxd import settings_file
     from coldvoxd.core.values import AUTO_PRECISION, Precision
     from coldvoxd.models import find_model
@@ -39,14 +39,14 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.models.prepared_store import StoredForm
     from coldvoxd.preparation.prepare import prepare
 
-    os.nice(10)  # minutes of work that nobody waits for
+    os.nice(10)  # a background task of minutes
     chosen = settings_file.load().model
     name = arguments.name or chosen.name
     precision = Precision(arguments.precision or (cpu_precision(chosen) if name == chosen.name else Precision.FP32))
 
     if arguments.precision in CONVERTED and (precision is Precision.FP16 or not _is_there(name, precision)):
         made = _converted(name, precision, output)
-        if precision is Precision.FP16:  # for accelerators; a prepared form is the CPU's
+        if precision is Precision.FP16:  # fp16 is for accelerators; prepared forms are for the CPU
             return _tell(made, output)
     if arguments.precision is None and chosen.precision == AUTO_PRECISION and NVIDIA_DRIVER.exists():
         try:
@@ -87,7 +87,7 @@ def _converted(name: str, precision: "Precision", output: Output) -> "ModelFiles
     from coldvoxd.models.precision_build import convert
 
     made = convert(find_model(name, Precision.FP32), precision, hear, output.note)
-    with contextlib.suppress(ModelInvalid, ProviderFault, OSError):  # the daemon asks the CPU itself then
+    with contextlib.suppress(ModelInvalid, ProviderFault, OSError):  # the daemon then asks the CPU itself
         record(made)
     return made
 
@@ -104,7 +104,7 @@ def _tell(made: "ModelFiles", output: Output) -> Exit:
 
 
 def record_golden(name: str, precision: "Precision", output: Output) -> None:
-    """Keep what the CPU says of the golden clip, for the daemon's judgement of a GPU. The fetch counts without it."""
+    """Store the CPU's text for the golden clip, for verifying a GPU. The download succeeds without it."""
     from coldvoxd.core.errors import ProviderFault
     from coldvoxd.golden.clip import record
     from coldvoxd.models import find_model

@@ -1,4 +1,4 @@
-"""The recordings that a command line names: files, and what comes through standard input and other pipes."""
+"""The recordings on a command line: files, standard input and other pipes."""
 
 import errno
 import os
@@ -12,23 +12,24 @@ from coldvoxd.core.errors import FileFault, Stopped
 
 STANDARD_INPUT = "-"
 MOST_PIPED_BYTES = 2 << 30
-"""What comes through a pipe is kept in memory, since audio must not touch the disk: 18 hours of 16 kHz mono WAV."""
+"""Maximum size of piped audio, which is kept in memory because audio must not be written to disk: 18 hours of 16 kHz
+mono WAV."""
 _READ_BYTES = 1 << 20
 _LOOK_S = 0.2
-"""While nothing comes, a request to stop is looked for this often."""
+"""Seconds between two checks for cancellation while no data arrives."""
 
 
 def shown(name: str) -> str:
-    """What messages call it."""
+    """The name of a recording in messages."""
     return "standard input" if name == STANDARD_INPUT else name
 
 
 @contextmanager
 def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) -> Iterator[int]:
-    """A descriptor of the file of that name, or of memory that holds all that came through the pipe of that name.
+    """Open a recording: a descriptor of the file, or of a memory file with the content of a pipe.
 
-    `-` is standard input. Waits for the end of a pipe, until `is_stopped`, then raises Stopped; never for a program that
-    has yet to open a FIFO. Raises FileFault with what to do.
+    `-` is standard input. Reads a pipe to its end, unless `is_stopped`, which raises Stopped. Does not wait for a
+    program to open a FIFO. Raises FileFault with what to do.
     """
     descriptor = _standard_input() if name == STANDARD_INPUT else _open(name)
     try:
@@ -49,7 +50,7 @@ def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) 
 
 
 def _standard_input() -> int:
-    if sys.stdin is None:  # closed by the caller, as by `<&-`: its number may be that of anything now
+    if sys.stdin is None:  # closed by the caller, as by `<&-`: its number may belong to another file now
         raise FileFault(f"{shown(STANDARD_INPUT)} is closed: pipe a recording into it")
     return os.dup(0)
 
@@ -80,7 +81,7 @@ def _complaint(name: str, descriptor: int, mode: int) -> str:
 def _receive(
     descriptor: int, memory: int, name: str, is_stopped: Callable[[], bool], most_bytes: int = MOST_PIPED_BYTES
 ) -> None:
-    """Move what comes until its end into the memory."""
+    """Copy the pipe's data into memory until its end."""
     received = 0
     try:
         while piece := _next_piece(descriptor, is_stopped, wait=received > 0 or os.get_blocking(descriptor)):
@@ -98,12 +99,12 @@ def _receive(
 
 
 def _next_piece(descriptor: int, is_stopped: Callable[[], bool], *, wait: bool) -> bytes:
-    """What comes next; empty at the end, and, without `wait`, where no program has the pipe open for writing."""
+    """The next data; empty at the end and, without `wait`, if no program has the pipe open for writing."""
     if not wait:
         try:
             return os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
-            pass  # a program has it open, and has written nothing yet
+            pass  # a program has it open, but has not written anything yet
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     while not poll.poll(_LOOK_S * 1000):

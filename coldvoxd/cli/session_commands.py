@@ -15,7 +15,7 @@ from coldvoxd.core.errors import ColdvoxError, NotActive
 
 
 async def control(arguments: Namespace, output: Output) -> Exit:
-    """Carry one of them out. Raises ColdvoxError."""
+    """Run one of these commands. Raises ColdvoxError."""
     if arguments.command == "start" and (arguments.private or arguments.bind):
         raise UsageFault(
             "A private or bound session ends when its caller leaves the bus, which `coldvoxctl start` does immediately: "
@@ -25,7 +25,7 @@ async def control(arguments: Namespace, output: Output) -> Exit:
         try:
             await _carry_out(arguments, output, daemon)
         except NotActive:
-            raise  # the session that a key was to stop has ended by itself
+            raise  # the session that the key should stop has already ended
         except ColdvoxError as error:
             if getattr(arguments, "from_key", False):
                 await daemon.notify(FAILED, str(error))
@@ -70,14 +70,14 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
 
 
 def _transcript(transcript: str, reason: Reason | None, output: Output) -> None:
-    """The text, or on stderr why there is none: scripts read stdout."""
+    """Print the text, or the reason on stderr if there is none, because scripts read stdout."""
     output.result({"transcript": transcript} | (reason.fields if reason else {}), transcript or None)
     if reason is not None:
         output.warning(reason.sentence)
 
 
 async def _heard_or_warned(fields: dict[str, Any], text: str, output: Output, daemon: DaemonClient) -> None:
-    """The result, and on stderr why nothing can be heard now."""
+    """Print the result, and on stderr why no audio can be received now."""
     reason = await deaf(daemon)
     output.result(fields | ({"problem": reason.code, "message": reason.sentence} if reason else {}), text)
     if reason is not None:
@@ -85,7 +85,7 @@ async def _heard_or_warned(fields: dict[str, Any], text: str, output: Output, da
 
 
 def session_options(arguments: Namespace) -> dict[str, bool | int | str]:
-    """The options of the contract that the arguments ask for."""
+    """The options of the bus interface that the arguments request."""
     options: dict[str, bool | int | str] = {}
     if arguments.words:
         options["words"] = True
@@ -108,7 +108,7 @@ def _snake_case(name: str) -> str:
 
 def _for_people(status: dict[str, Any]) -> str:
     session, progress = status["Session"], status["Progress"]
-    problems = ", ".join(status.get("Problems", ())) or status["Degraded"]  # a daemon of an earlier version has none
+    problems = ", ".join(status.get("Problems", ())) or status["Degraded"]  # daemons of earlier versions do not have it
     rows = [
         ("state", status["State"] + (f", session {session}" if session else "")),
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),

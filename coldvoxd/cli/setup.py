@@ -1,4 +1,4 @@
-"""The command setup: an installed package becomes a service of this user's, or ceases to be one."""
+"""The command setup: installs the user service for an installed package, or removes it."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ COMPLETIONS = {
     "zsh": "zsh/site-functions/_coldvoxctl",
     "fish": "fish/vendor_completions.d/coldvoxctl.fish",
 }
-"""By shell, below the data directory."""
+"""The paths below the data directory, by shell."""
 BUS = "org.freedesktop.DBus"
 TYPING = "coldvox-type.service"
 _TYPES = "dictated text is typed into the focused window; to type what could not be delivered: coldvox-type --last"
@@ -28,7 +28,7 @@ _TYPES_NOT = "to type dictated text into the focused window: systemctl --user en
 
 
 def setup(arguments: Namespace, output: Output) -> Exit:
-    """Put in place what belongs to a user's installation and start the service, or take it away. Raises ColdvoxError."""
+    """Install the files and start the service, or remove both. Raises ColdvoxError."""
     if os.geteuid() == 0:
         raise UsageFault("The service belongs to a user: run this as the user who dictates, not as root.")
     if arguments.remove:
@@ -53,9 +53,9 @@ def setup(arguments: Namespace, output: Output) -> Exit:
 
 
 def _start(installer: Installer, places: Places, *, start: bool, typing: bool) -> tuple[str, bool]:
-    """What became of the service, for people, and whether it runs. Raises ColdvoxError where it should and doesn't."""
+    """A sentence on the state of the service, and whether it runs. Raises ColdvoxError if it should run and does not."""
     if not _reload():
-        # Nobody to ask: as `systemctl enable` does it.
+        # Without a manager: create the link that `systemctl enable` would create.
         places.wanted.unlink(missing_ok=True)
         places.wanted.symlink_to(places.units / SERVICE)
         if typing:
@@ -91,7 +91,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
             if path.is_dir():
                 shutil.rmtree(path)
                 removed.append(path)
-        take_away(places)  # directories that they stood in
+        take_away(places)  # the directories that contained them
     if _reload():
         _systemctl("reset-failed", *units())
     kept = [path for path in places.own if path.exists()]
@@ -102,7 +102,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
 
 
 def _programs(chosen: Path | None) -> Path:
-    """The directory of coldvoxd: the chosen one, or where this very command was found, or its environment's."""
+    """The directory of coldvoxd: the given one, this command's own, or that of its environment."""
     if chosen is not None:
         return chosen.expanduser().absolute()
     here = Path(sys.argv[0]).absolute().parent
@@ -111,7 +111,7 @@ def _programs(chosen: Path | None) -> Path:
 
 
 def _reload() -> bool:
-    """Have the service manager and the bus read their files anew; whether there is a manager."""
+    """Make the service manager and the bus reload their files; return whether there is a manager."""
     if _systemctl("daemon-reload").returncode:
         return False
     path = "/org/freedesktop/DBus"

@@ -1,4 +1,4 @@
-"""Small plots in a line of text: how often values fell into classes."""
+"""Small histograms in a line of text."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ ASCII = " .:-=+*%#"
 
 
 def bars(counts: Sequence[int], *, ascii_only: bool = False) -> str:
-    """A letter for each count, the higher the greater; what is not nought is never blank."""
+    """One character per count, higher for greater counts; only zero is blank."""
     letters = ASCII if ascii_only else BLOCKS
     most = max(counts, default=0)
     if not most:
@@ -17,6 +17,6 @@ def bars(counts: Sequence[int], *, ascii_only: bool = False) -> str:
 
 
 def extent(rows: Sequence[Sequence[int]]) -> tuple[int, int]:
-    """First class that holds something in any row, and one past the last; the same twice where nothing does."""
+    """The first bin that is not empty in every row, and one past the last; equal if all are empty."""
     filled = [index for row in rows for index, count in enumerate(row) if count]
     return (min(filled), max(filled) + 1) if filled else (0, 0)

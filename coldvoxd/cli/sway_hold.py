@@ -1,8 +1,8 @@
 """Dictation while a key is held in sway: run by the binding that `coldvoxctl shortcut install --hold` writes.
 
-sway reports the release of a key only where no other key was pressed in between. But it repeats the binding of a key
-that is held, and stops to when another key is pressed; and it announces each run of a binding to subscribers of its
-IPC (sway-ipc(7)). So the session ends with the binding of the release, or when the repetitions stop.
+sway reports the release of a key only if no other key was pressed in between. However, it repeats the binding of a held
+key until another key is pressed, and announces each run of a binding to subscribers of its IPC (sway-ipc(7)). The
+session therefore ends with the binding of the release, or when the repetitions stop.
 """
 
 import asyncio
@@ -24,31 +24,32 @@ from coldvoxd.core.errors import ColdvoxError
 HELD = "shortcut held"
 """Part of the command of the binding that sway repeats."""
 RELEASED = "nop coldvoxd-released"
-"""The command of the binding of the release."""
+"""The command of the binding for the release."""
 LOCK = "coldvoxd-held.lock"
-"""Below $XDG_RUNTIME_DIR: the binding takes it with flock(1), so that only the first repetition starts this program."""
+"""Lock file below $XDG_RUNTIME_DIR: the binding takes it with flock(1), so that only the first repetition starts this
+program."""
 SUBSCRIBE, GET_INPUTS = 2, 100
 """Message types of sway-ipc(7)."""
 _MAGIC = b"i3-ipc"
 _HEADER = struct.Struct("<6sII")
 DEFAULT_DELAY_MS, DEFAULT_RATE = 600, 25
-"""sway-input(5): repeat_delay, and repeat_rate in repetitions a second."""
+"""Defaults of sway-input(5): repeat_delay in ms, and repeat_rate in repetitions per second."""
 MISSED = 5
-"""Repetitions that must be missing."""
+"""Number of missing repetitions that count as a release."""
 SLACK_S = 0.6
-"""What a busy machine adds."""
+"""Seconds added for a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """How keys repeat: limits for the time until the first repetition, and between two; None where keys don't repeat."""
+    """How keys repeat: limits for the first repetition and between two; None if keys do not repeat."""
 
     first_s: float | None
     next_s: float | None
 
     @classmethod
     def of(cls, inputs: list[dict[str, Any]]) -> "Repetition":
-        """The slowest of the keyboards that GET_INPUTS lists."""
+        """The slowest of the keyboards in the reply to GET_INPUTS."""
         keyboards = [device for device in inputs if device.get("type") == "keyboard" and "repeat_rate" in device]
         rates = [device["repeat_rate"] for device in keyboards] or [DEFAULT_RATE]
         delays = [device["repeat_delay"] for device in keyboards] or [DEFAULT_DELAY_MS]
@@ -58,17 +59,17 @@ class Repetition:
 
 
 class Sway:
-    """A connection to sway's IPC. `connected` makes one. Event loop only; raises ColdvoxError where sway goes away."""
+    """A connection to sway's IPC, opened by `connected`. Event loop only; raises ColdvoxError if sway exits."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """For `connected`."""
+        """Use `connected` instead."""
         self._reader = reader
         self._writer = writer
 
     @classmethod
     @asynccontextmanager
     async def connected(cls) -> AsyncIterator["Sway"]:
-        """To the sway whose socket $SWAYSOCK names."""
+        """Connect to the sway whose socket $SWAYSOCK names."""
         try:
             reader, writer = await asyncio.open_unix_connection(os.environ["SWAYSOCK"])
         except (KeyError, OSError) as error:
@@ -81,12 +82,12 @@ class Sway:
             writer.close()
 
     async def ask(self, kind: int, payload: str = "") -> Any:
-        """Its answer to a message."""
+        """The reply to a message."""
         self._writer.write(_HEADER.pack(_MAGIC, len(payload), kind) + payload.encode())
         return await self.receive()
 
     async def receive(self) -> Any:
-        """The next answer or event."""
+        """The next reply or event."""
         try:
             _, length, _ = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
             return json.loads(await self._reader.readexactly(length))
@@ -94,7 +95,7 @@ class Sway:
             raise ColdvoxError(f"sway has exited: {error}") from error
 
     async def release(self, repetition: Repetition) -> None:
-        """Return when the key was let go of, or another one was pressed. For a connection that subscribed to `binding`."""
+        """Return when the key was released, or another one was pressed. Requires a subscription to `binding`."""
         limit_s = repetition.first_s
         try:
             while True:
@@ -109,12 +110,12 @@ class Sway:
                 raise
 
     async def _command(self) -> str:
-        """Of the next binding that runs."""
+        """The command of the next binding that runs."""
         return str((await self.receive()).get("binding", {}).get("command", ""))
 
 
 async def dictate_while_held(output: Output) -> None:
-    """Begin a session, and stop it when the key is let go of. Raises ColdvoxError."""
+    """Start a session, and stop it when the key is released. Raises ColdvoxError."""
     async with Sway.connected() as sway, DaemonClient.connected() as daemon:
         repetition = Repetition.of(await sway.ask(GET_INPUTS))
         await sway.ask(SUBSCRIBE, '["binding"]')
@@ -122,11 +123,11 @@ async def dictate_while_held(output: Output) -> None:
             session = await daemon.listening() or await start_after_last(daemon)
         except ColdvoxError as error:
             await daemon.notify(FAILED, str(error))
-            await sway.release(repetition)  # or the next repetition would try again
+            await sway.release(repetition)  # otherwise the next repetition would try again
             raise
         try:
             await sway.release(repetition)
-        finally:  # also where sway ends: no release will come
+        finally:  # also if sway exits, because no release will be received
             _unlock()
             if await daemon.listening() == session:
                 await daemon.begin_to_stop()
@@ -134,7 +135,7 @@ async def dictate_while_held(output: Output) -> None:
 
 
 def _unlock() -> None:
-    """Let the next press in at once: flock(1) holds the lock until this process has ended, and shares it with us."""
+    """Allow the next press immediately: flock(1) holds the lock until this process exits, and shares it with us."""
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if entry.readlink().name == LOCK:

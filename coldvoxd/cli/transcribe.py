@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 
 _ASK_AGAIN_S = 1.0
-"""Where the daemon has as many files as it takes, it is asked again after so long."""
+"""Seconds before the daemon is asked again if it has its maximum number of files."""
 
 
 def transcribe(arguments: Namespace, output: Output) -> Exit:
-    """Recognize each file in the order given; the faulty ones are told in their place. Raises ColdvoxError."""
+    """Transcribe each file in the given order; errors are reported in place of the text. Raises ColdvoxError."""
     if arguments.local:
         return _locally(arguments, output)
     if arguments.model or arguments.precision:
@@ -99,9 +99,9 @@ async def _outcome(
     *,
     channel: str,
 ) -> Event:
-    """The event that ends the file's job, or `interrupted`, which ends it too. Raises Stopped where none had begun."""
+    """The event that ends the file's job, or `interrupted`, which cancels it. Raises Stopped if no job was started."""
     with contextlib.ExitStack() as stack:
-        # On a thread, since a pipe may be slow; with `interrupted` it ends soon.
+        # On a thread, because a pipe may be slow; `interrupted` ends it soon.
         descriptor = await asyncio.to_thread(
             lambda: stack.enter_context(opened_recording(file, is_stopped=interrupted.is_set))
         )
@@ -114,7 +114,7 @@ async def _outcome(
             case "file-transcribed" if event.fields["job"] == job:
                 return event
             case "interrupted":
-                with contextlib.suppress(NotActive):  # it has just ended by itself
+                with contextlib.suppress(NotActive):  # the job has just ended
                     await daemon.cancel_file(job)
                 return event
             case "daemon-disconnected":
@@ -126,10 +126,10 @@ async def _outcome(
 async def _begun(
     daemon: DaemonClient, descriptor: int, file: str, output: Output, interrupted: asyncio.Event, *, channel: str
 ) -> int:
-    """The job, once the daemon has room for one more. Raises Stopped."""
+    """The job, once the daemon accepts one more. Raises Stopped."""
     is_noted = False
     while True:
-        daemon.forget_events()  # the daemon may have been renewed while a pipe was read
+        daemon.forget_events()  # the daemon may have been restarted while a pipe was read
         if interrupted.is_set():
             raise Stopped("interrupted")
         try:
@@ -221,7 +221,7 @@ def _word(word: "Word") -> dict[str, str | float]:
 
 
 class _Progress:
-    """`talk.ogg 42 %` on stderr, on one line that is overwritten; only where stderr is a terminal."""
+    """`talk.ogg 42 %` on one line of stderr that is overwritten; only if stderr is a terminal."""
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -229,13 +229,13 @@ class _Progress:
         self._wanted = sys.stderr.isatty()
 
     def __call__(self, fraction: float) -> None:
-        """`fraction` of the file is done, 0..1."""
+        """Show that this `fraction` of the file is done, 0 to 1."""
         percent = int(100 * fraction)
         if self._wanted and percent > self._shown:
             self._shown = percent
             print(f"\r{self._file} {percent} %", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        """Leave an empty line behind."""
+        """Clear the line."""
         if self._wanted and self._shown >= 0:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

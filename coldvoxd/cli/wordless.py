@@ -1,4 +1,4 @@
-"""What is known about why a session gave no text, for a person who spoke."""
+"""The reason why a session returned no text, for the person who spoke."""
 
 import asyncio
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.problems import Problem
 
 LIMIT_S = 5.0
-"""The command's own result waits for the reason no longer than this."""
+"""Seconds for which the command's result waits for the reason."""
 NO_SPEECH = "no-speech"
 UNKNOWN = "unknown"
 MUTED = "The microphone is muted, or its volume is zero: unmute it in the sound settings."
@@ -30,26 +30,26 @@ class Reason:
     """Why there is no text."""
 
     code: str
-    """One of the microphone's codes of `Problems`, `no-words`, `no-speech` or `unknown`."""
+    """One of the microphone's codes in `Problems`, `no-words`, `no-speech` or `unknown`."""
     sentence: str
-    """For a person; says what to do where something helps."""
+    """A sentence for a person, which says what to do if possible."""
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What --json adds."""
+        """The additional keys of --json output."""
         return {"empty_reason": self.code, "message": self.sentence}
 
 
 NO_WORDS_IN_LAST = Reason(Problem.NO_WORDS, _NO_WORDS_IN_LAST)
-"""After RetryLast."""
+"""The reason after RetryLast."""
 
 
 def reason_for(
     problems: Collection[str], microphone_problem: str, *, spoken: bool | None, may_be_private: bool = False
 ) -> Reason:
-    """The reason, by the codes that hold after the session and the sentence of Microphone1.Problem.
+    """The reason, from the problem codes after the session and the sentence in Microphone1.Problem.
 
-    `spoken` says whether the daemon counted the session as one whose speech gave no words; None where that is unknown.
+    `spoken` is whether the daemon counted the session as one with speech but without words; None if unknown.
     """
     is_quiet = Problem.MICROPHONE_QUIET in problems
     if spoken:
@@ -66,20 +66,20 @@ def reason_for(
 
 
 class WordlessSessions:
-    """Finds the reason, once a session has ended without text. Event loop only."""
+    """Determines the reason after a session has ended without text. Event loop only."""
 
     def __init__(self, daemon: DaemonClient) -> None:
         self._daemon = daemon
         self._counted: asyncio.Future[int | None] | None = None
 
     def begin(self) -> None:
-        """The session that counts from now on is active. Asks the daemon before any later call of this client."""
+        """Record the metrics at the start of a session. The daemon is asked before any later call of this client."""
         if self._counted is not None:
             self._counted.cancel()
         self._counted = asyncio.ensure_future(self._count())
 
     async def reason(self, *, may_be_private: bool = False) -> Reason:
-        """Why the session that has just ended gave no text."""
+        """Why the session that has just ended returned no text."""
         try:
             async with asyncio.timeout(LIMIT_S):
                 before = await self._counted if self._counted is not None else None
@@ -96,12 +96,12 @@ class WordlessSessions:
     async def _count(self) -> int | None:
         try:
             return await self._daemon.sessions_without_words()
-        except ColdvoxError:  # what the session's own call meets is the error that counts
+        except ColdvoxError:  # the error of the session's own call counts
             return None
 
 
 async def stopped(daemon: DaemonClient) -> tuple[str, Reason | None]:
-    """Finish the session; its text, and where that is empty the reason. Raises ColdvoxError."""
+    """Stop the session; return its text, and the reason if it is empty. Raises ColdvoxError."""
     sessions = WordlessSessions(daemon)
     sessions.begin()
     await asyncio.sleep(0)  # so that the daemon is asked for its count before the session ends
@@ -110,7 +110,7 @@ async def stopped(daemon: DaemonClient) -> tuple[str, Reason | None]:
 
 
 async def deaf(daemon: DaemonClient) -> Reason | None:
-    """Why nothing can be heard now; None where it can be, or where that is unknown."""
+    """Why no audio can be received now; None if it can be, or if that is unknown."""
     try:
         async with asyncio.timeout(LIMIT_S):
             problems = (await daemon.status()).get("Problems", ())

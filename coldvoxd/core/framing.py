@@ -35,7 +35,7 @@ class Reframer:
         frames: list[Frame] = []
         if samples.shape[1:] != self._begun.shape[1:]:
             if self._held:
-                raise ValueError(f"{samples.shape[1:]} channels in a frame that was begun with {self._begun.shape[1:]}")
+                raise ValueError(f"{samples.shape[1:]} channels in a frame that started with {self._begun.shape[1:]}")
             self._begun = np.empty((FRAME_SAMPLES, *samples.shape[1:]), dtype=np.int16)
         position = 0
         while position < len(samples):

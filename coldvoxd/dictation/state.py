@@ -47,12 +47,12 @@ class Event(StrEnum):
 
 
 class Effect(StrEnum):
-    BEGIN = "begin to listen"
+    BEGIN = "start listening"
     CLOSE_UTTERANCE = "close the open utterance"
     AWAIT_CAPTURE = "wait 10 s for the microphone"
     DRAIN = "await the last texts"
     CONCLUDE = "return the transcript"
-    DISCARD = "throw the session away"
+    DISCARD = "discard the session"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What `coldvoxctl doctor` looks at, without needing a daemon that runs."""
+"""The checks of `coldvoxctl doctor`, which work without a running daemon."""

@@ -1,4 +1,4 @@
-"""Checks the session bus, the activation file and the daemon that runs, if one does."""
+"""Checks the session bus, the activation file and the running daemon, if any."""
 
 import asyncio
 import configparser
@@ -20,7 +20,7 @@ RESTART = "systemctl --user restart coldvoxd; if that does not help: journalctl 
 
 
 def check() -> Iterator[Finding | Doing]:
-    """Reachable, activatable, answering."""
+    """Check whether the bus is reachable, the daemon can be activated, and it answers."""
     files = activation_files()
     yield Doing("bus", "asking the session bus for its names", "log out and in again: the session bus hangs")
     try:
@@ -35,7 +35,7 @@ def check() -> Iterator[Finding | Doing]:
 
 
 def activation_files() -> list[Path]:
-    """Those that name the daemon, the one that counts first."""
+    """The activation files for the daemon's name, the effective one first."""
     runtime = base_directories.runtime_directory()
     roots = [*([runtime] if runtime else []), base_directories.data_home(), *base_directories.data_dirs()]
     found = [root / "dbus-1/services" / ACTIVATION_FILE for root in roots]

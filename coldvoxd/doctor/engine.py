@@ -10,14 +10,14 @@ from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.doctor.software import INSTALL_AGAIN
 
 LEAST = (1, 31)
-"""Before it a loading session holds the GIL, and capture stops with it."""
+"""Older versions hold the GIL while a session loads, which stops audio capture."""
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
 GRAPH = Path(__file__).parents[1] / "data" / "silero" / "silero_vad_16k_op15.onnx"
 AUTO = "auto"
 
 
 def check() -> Iterator[Finding | Doing]:
-    """The wheel, then a session on the provider that the settings name."""
+    """Check the installed wheel, then a session on the provider in the settings."""
     yield from wheels(_installed())
     yield Doing("engine", "loading ONNX Runtime", INSTALL_AGAIN)
     try:
@@ -30,7 +30,7 @@ def check() -> Iterator[Finding | Doing]:
     try:
         wanted = settings_file.load().model.provider
     except SettingsError:
-        wanted = providers.CPU  # the settings' own check says it
+        wanted = providers.CPU  # the settings check reports it
     if wanted.startswith("virtual:"):
         yield warn(
             "provider",
@@ -44,7 +44,7 @@ def check() -> Iterator[Finding | Doing]:
 
 
 def wheels(installed: dict[str, str]) -> Iterator[Finding]:
-    """Exactly one build of ONNX Runtime, and new enough: two share a folder and overwrite each other."""
+    """Check that exactly one build of ONNX Runtime is installed, and a recent one: two builds overwrite each other."""
     shown = ", ".join(f"{name} {version}" for name, version in installed.items())
     if not installed:
         yield fail("engine", "ONNX Runtime is not installed", INSTALL_AGAIN)
@@ -72,7 +72,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def _sessions(ladder: list[str]) -> Iterator[Finding | Doing]:
-    """A real session on the first of them that gives one; the CPU comes last, as in the daemon."""
+    """Open a real session on the first provider that works; the CPU is last, as in the daemon."""
     from coldvoxd.native.opening import open_session
     from coldvoxd.native.providers import short_name
 

@@ -1,6 +1,7 @@
-"""The doctor's round: every check in a process of its own, all at once, each with a time limit.
+"""Runs every check in its own process, all concurrently, each with a time limit.
 
-A check may hang in native code (a frozen sound server, a dead driver) or bring its process down; the others don't notice.
+A check may hang in native code (a frozen sound server, a dead driver) or crash its process; the others are not
+affected.
 """
 
 import contextlib
@@ -19,13 +20,13 @@ from coldvoxd.doctor.finding import Doing, Finding, Verdict, fail
 from coldvoxd.doctor.software import INSTALL_AGAIN
 
 KILL_LIMIT_S = 2.0
-"""How long a killed check may take to go; one in uninterruptible sleep doesn't go at all and is left behind."""
+"""Seconds for a killed check to exit. A process in uninterruptible sleep does not exit, and is abandoned."""
 AT_ONCE = 4
 
 
 class Check(NamedTuple):
     part: str
-    """Of the finding where the check itself fails."""
+    """The part in the finding if the check itself fails."""
     module: str
     function: str
     limit_s: float
@@ -42,18 +43,18 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "storage": Check("settings", "coldvoxd.doctor.storage", "check", 30),
     }
 )
-"""In the order in which they are shown."""
+"""In display order."""
 
 
 def examine(names: Iterable[str] = CHECKS, limit_s: float | None = None) -> Iterator[Finding]:
-    """The findings of these checks, in their order. Blocks for seconds; `limit_s` replaces every check's own."""
+    """The findings of these checks, in their order. Blocks for seconds; `limit_s` replaces the limit of every check."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for findings in pool.map(lambda name: _in_a_process(name, limit_s or CHECKS[name].limit_s), names):
             yield from findings
 
 
 def _in_a_process(name: str, limit_s: float) -> list[Finding]:
-    """What one check found, and how it ended where that was not well."""
+    """The findings of one check, and how it ended if it failed."""
     package_root = str(Path(__file__).parents[2])
     paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
     process = subprocess.Popen(
@@ -97,7 +98,7 @@ _REPORT = "please report it, with `coldvoxctl doctor --report FILE`"
 
 
 def _read(lines: str) -> tuple[list[Finding], Doing | None]:
-    """The findings, and what was being done at the end."""
+    """The findings, and the last activity that the check announced."""
     findings: list[Finding] = []
     doing: Doing | None = None
     for line in lines.splitlines():
@@ -105,7 +106,7 @@ def _read(lines: str) -> tuple[list[Finding], Doing | None]:
             fields = json.loads(line)
             kind = fields.pop("kind")
         except (ValueError, TypeError, KeyError, AttributeError):
-            continue  # some library prints on stdout
+            continue  # some libraries print on stdout
         if kind == Doing.__name__:
             doing = Doing(**fields)
         else:

@@ -1,4 +1,4 @@
-"""What a check says: a finding, or what it is about to do."""
+"""The output of a check: findings, and announcements of what it is about to do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,9 +7,9 @@ from enum import StrEnum
 class Verdict(StrEnum):
     OK = "ok"
     WARN = "warn"
-    """Dictation works, or will, but not as it could."""
+    """Dictation works, but not as well as it could."""
     FAIL = "fail"
-    """Dictation can't work like this."""
+    """Dictation does not work until this is fixed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +20,29 @@ class Finding:
     verdict: Verdict
     text: str
     remedy: str = ""
-    """What to do, where something is to be done."""
+    """What to do, if anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """Said before something that may hang, so that a time limit can tell what hung."""
+    """Announces an operation that may hang, so that a time limit can report what hung."""
 
     part: str
     text: str
-    """Completes "no answer while ...": `opening the microphone`."""
+    """Completes "no response within N s while ...": `opening the microphone`."""
     remedy: str
 
 
 def ok(part: str, text: str) -> Finding:
-    """All is well there."""
+    """There is no problem."""
     return Finding(part, Verdict.OK, text)
 
 
 def warn(part: str, text: str, remedy: str = "") -> Finding:
-    """Works, but worth knowing."""
+    """It works, with a restriction."""
     return Finding(part, Verdict.WARN, text, remedy)
 
 
 def fail(part: str, text: str, remedy: str) -> Finding:
-    """Doesn't work; a remedy is owed."""
+    """It does not work; the remedy is required."""
     return Finding(part, Verdict.FAIL, text, remedy)

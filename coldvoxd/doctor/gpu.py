@@ -1,4 +1,4 @@
-"""Checks the NVIDIA driver and the CUDA libraries where there is NVIDIA hardware; says one word where there is none."""
+"""Checks the NVIDIA driver and the CUDA libraries if there is NVIDIA hardware; otherwise yields a single finding."""
 
 import ctypes
 import importlib.metadata
@@ -11,7 +11,7 @@ from coldvoxd.doctor.finding import Doing, Finding, fail, ok
 
 NVIDIA = "0x10de"
 DISPLAY = "0x03"
-"""PCI class of display controllers; 3D accelerators among them."""
+"""PCI class of display controllers, including 3D accelerators."""
 DRIVER = "libcuda.so.1"
 NO_DEVICE = 100
 INSTALL_DRIVER = (
@@ -24,7 +24,7 @@ class Library:
     name: str
     files: tuple[str, ...]
     version: str
-    """Its function that tells the version, where it has one."""
+    """The library's function that returns its version; empty if it has none."""
 
 
 LIBRARIES = (
@@ -36,7 +36,7 @@ LIBRARIES = (
 
 
 def check(sysfs: Path = Path("/sys"), load: Callable[[str], Any] = ctypes.CDLL) -> Iterator[Finding | Doing]:
-    """`load` opens a shared library by name, or raises OSError."""
+    """Check the hardware, driver and libraries. `load` opens a shared library by name, or raises OSError."""
     cards = hardware(sysfs)
     if not cards:
         yield ok("gpu", "no NVIDIA GPU; recognition runs on the CPU")
@@ -116,12 +116,12 @@ def _version(handle: Any, function: str) -> str:
 
 
 def _dotted(version: int) -> str:
-    """13010 -> 13.1, as CUDA counts."""
+    """CUDA's version number as text: 13010 -> 13.1."""
     return f"{version // 1000}.{version % 1000 // 10}"
 
 
 def _nvidia_packages() -> list[str]:
-    """CUDA's libraries; nvidia-ml-py, which is there everywhere, is none."""
+    """Installed Python packages with CUDA libraries; nvidia-ml-py is always installed and is not one."""
     return sorted(
         f"{name} {distribution.version}"
         for distribution in importlib.metadata.distributions()
@@ -130,7 +130,7 @@ def _nvidia_packages() -> list[str]:
 
 
 def _word(path: Path) -> str:
-    """A file of sysfs; empty where it isn't there."""
+    """The content of a sysfs file; empty if it does not exist."""
     try:
         return path.read_text().strip()
     except OSError:

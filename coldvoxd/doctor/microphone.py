@@ -1,4 +1,4 @@
-"""Checks the sound server and the microphone, by listening to it for a second."""
+"""Checks the sound server and the microphone by recording for one second."""
 
 import os
 import socket
@@ -22,9 +22,9 @@ from coldvoxd.userdirs import base_directories
 
 LISTEN_S = 1.0
 PATIENCE_S = 5.0
-"""For the first second of sound to arrive."""
+"""Seconds to wait for the first second of audio."""
 JACK_LIMIT_S = 4.0
-"""A JACK client is refused within 0.2 s where no server runs."""
+"""Seconds for the JACK check. Without a server, a JACK client is rejected within 0.2 s."""
 RESTART_SERVER = (
     "restart the sound server: systemctl --user restart pipewire pipewire-pulse wireplumber (or pulseaudio)"
 )
@@ -35,11 +35,11 @@ UNMUTE = "unmute it: its own switch, the desktop's sound settings, or `pactl set
 
 
 def check() -> Iterator[Finding | Doing]:
-    """The server, its devices, and a second of sound."""
+    """Check the server, its devices, and one second of audio."""
     try:
         wanted = settings_file.load().microphone
     except SettingsError:
-        wanted = MicrophoneSettings()  # the settings' own check says it
+        wanted = MicrophoneSettings()  # the settings check reports it
     if wanted.device.startswith("virtual:"):
         yield warn("microphone", f"the simulated microphone {wanted.device} is set; no real microphone is used")
         return
@@ -54,7 +54,7 @@ def check() -> Iterator[Finding | Doing]:
             yield problem
             return
     else:
-        yield Doing("devices", "looking for sound cards", "unplug the device that hangs")
+        yield Doing("devices", "listing audio devices", "unplug the device that hangs")
         try:
             devices = [device.name for device in list_devices()]
         except CaptureFault as error:
@@ -68,14 +68,14 @@ def check() -> Iterator[Finding | Doing]:
 
 
 def microphones(view: SoundView) -> Finding:
-    """Those that the sound server has, by the names that people know."""
+    """The microphones of the sound server, by the names that users see."""
     if not view.microphones:
         return fail("devices", "the sound server has no microphone", f"{PLUG}, or enable it in the sound settings")
     return ok("devices", _listed(source.description for source in view.microphones))
 
 
 def choice(view: SoundView, wanted: str) -> Finding | None:
-    """What is wrong with the one that the settings name; None where nothing is."""
+    """The problem of the microphone in the settings; None if there is none."""
     try:
         source = find(view, wanted)
     except UnknownDevice as error:
@@ -92,7 +92,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _jack() -> Iterator[Finding]:
-    """Nothing where JACK's database is absent or well."""
+    """Nothing if JACK's database is absent or intact."""
     database = jack.database()
     if not database.exists() or not jack.database_hangs(JACK_LIMIT_S):
         return
@@ -121,7 +121,7 @@ def _server() -> Iterator[Finding | Doing]:
 
 
 def _server_socket() -> Path | None:
-    """PulseAudio's socket, which PipeWire serves too; None where the server is named in a way that is no socket's path."""
+    """PulseAudio's socket, which PipeWire serves too; None if the server's address is not a socket path."""
     named = os.environ.get("PULSE_SERVER", "")
     if named.startswith(("unix:/", "/")):
         return Path(named.removeprefix("unix:"))
@@ -158,7 +158,7 @@ def _listen(wanted: MicrophoneSettings) -> Iterator[Finding | Doing]:
 
 
 def hearing(name: str, samples: npt.NDArray[np.int16]) -> Finding:
-    """What int16 (n,) of about a second tells of a microphone."""
+    """The finding from about one second of int16 (n,) samples."""
     if len(samples) < LISTEN_S * SAMPLE_RATE:
         told = f"“{name}” was opened and delivered {len(samples) / SAMPLE_RATE:.2f} s of audio in {PATIENCE_S:g} s"
         return fail("microphone", told, f"it may be suspended or disconnected; {RESTART_SERVER}")

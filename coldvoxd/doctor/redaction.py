@@ -1,4 +1,4 @@
-"""Takes out of a text what names a person or a machine."""
+"""Removes what identifies a person or a machine from a text."""
 
 import os
 import pwd
@@ -21,16 +21,16 @@ _PATTERNS = (
     (re.compile(r"(?i)\b(token|password|secret|authorization)(\s*[=:]\s*)\S+"), r"\1\2REDACTED"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
 )
-"""Addresses of people, devices and networks; keys; the ids of machines and boots."""
+"""Addresses of people, devices and networks; keys; the IDs of machines and boots."""
 _SPOKEN = re.compile(r"\butterance \d+: ['\"]")
-"""How the pipeline writes what was said, where `spoken_text` is on."""
+"""How the daemon logs spoken text if `spoken_text` is true."""
 LEAST_NAME = 2
-"""Shorter words of a person's name would be found everywhere."""
+"""Minimum length of a name to redact; shorter ones would match everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom the text shall not name."""
+    """The names to redact."""
 
     home: Path
     user: str
@@ -39,7 +39,7 @@ class Person:
 
     @classmethod
     def here(cls) -> "Person":
-        """Who runs this process, and where."""
+        """The user and the host of this process."""
         entry = pwd.getpwuid(os.getuid())
         hosts = {socket.gethostname(), socket.gethostname().partition(".")[0]} - {"", "localhost"}
         return cls(
@@ -51,7 +51,7 @@ class Person:
 
 
 def redacted(text: str, person: Person) -> str:
-    """The text without spoken words, paths into the home, names, addresses and keys."""
+    """The text without spoken text, home directories, names, addresses and keys."""
     lines = ["(a line with spoken text)" if _SPOKEN.search(line) else line for line in text.splitlines()]
     text = "\n".join(lines)
     for home in sorted({str(person.home), str(person.home.resolve())}, key=len, reverse=True):

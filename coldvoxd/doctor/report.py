@@ -1,4 +1,4 @@
-"""The file that goes with a bug report: findings, settings and journal, with nothing in it that names its sender."""
+"""The file for a bug report: findings, settings and journal, without data that identifies the sender."""
 
 import os
 import platform
@@ -22,11 +22,11 @@ JOURNAL = (
     "--no-pager",
 )
 UP_TO_INFO = "--priority=info"
-"""Spoken text is written at debug level only, and only where a setting says so."""
+"""Spoken text is logged at debug level only, and only if enabled in the settings."""
 
 
 def report(findings: Iterable[Finding], person: Person) -> str:
-    """Markdown. Blocks while the journal is read."""
+    """The report in Markdown. Blocks while the journal is read."""
     parts = [
         "# coldvoxd: report for a bug\n",
         "Home, user and host names, addresses and keys were removed, and there is no spoken text in it.",
@@ -44,7 +44,7 @@ def report(findings: Iterable[Finding], person: Person) -> str:
 
 
 def line(finding: Finding) -> str:
-    """One finding for a person, with its remedy below."""
+    """One finding as text, with its remedy in the next line."""
     shown = f"{finding.verdict:<5} {finding.part:<13} " + finding.text.replace("\n", "\n" + " " * 20)
     if finding.remedy:
         shown += "\n      -> " + finding.remedy.replace("\n", "\n         ")

@@ -1,4 +1,4 @@
-"""Checks Python and the packages that coldvoxd is made of."""
+"""Checks Python and the packages that coldvoxd depends on."""
 
 import importlib
 import importlib.metadata
@@ -28,7 +28,7 @@ INSTALL_AGAIN = "reinstall coldvoxd: ./contrib/install.sh"
 
 
 def check() -> Iterator[Finding | Doing]:
-    """Python, coldvoxd, and its packages: there, and loadable."""
+    """Check that Python, coldvoxd and its packages are installed and can be loaded."""
     yield python(sys.version_info[:2])
     yield ok("coldvoxd", f"{__version__} in {sys.prefix}")
     versions = []
@@ -44,7 +44,7 @@ def check() -> Iterator[Finding | Doing]:
 
 
 def python(version: tuple[int, int]) -> Finding:
-    """Whether coldvoxd runs on this version."""
+    """Whether coldvoxd supports this version of Python."""
     name = f"{platform.python_implementation()} {platform.python_version()}"
     if FIRST <= version < END:
         return ok("python", name)

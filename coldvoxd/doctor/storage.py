@@ -1,4 +1,4 @@
-"""Checks what lies on disk: settings file, model, free space."""
+"""Checks the settings file, the model and the free disk space."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
 from coldvoxd.userdirs import base_directories
 
 MODEL_BYTES = 3_000_000_000
-"""The largest published model, and some room."""
+"""The size of the largest published model, with a margin."""
 LEAST_BYTES = 200_000_000
 
 
 def check() -> Iterator[Finding | Doing]:
-    """Settings first: they name the model."""
+    """Check the settings first, because they name the model."""
     for name in base_directories.ignored():
         yield warn(
             "settings", f"{name} is ignored: it has a path that is not absolute", f"set {name} to absolute paths"
@@ -45,13 +45,13 @@ def check() -> Iterator[Finding | Doing]:
             yield ok("model", told)
     except (ModelMissing, ModelInvalid) as error:
         first, *rest = str(error).splitlines()
-        remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the places looked at
+        remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the searched directories
         yield fail("model", first.removesuffix(" Looked in"), remedy or "download it again: coldvoxctl model pull")
     yield from space(cache_directory(), model_there=there)
 
 
 def space(directory: Path, *, model_there: bool) -> Iterator[Finding]:
-    """Whether the file system of a directory, which needn't be there yet, has room."""
+    """Whether the file system of a directory, which need not exist yet, has enough space."""
     existing = next(place for place in (directory, *directory.parents) if place.is_dir())
     free = shutil.disk_usage(existing).free
     told = f"{free / 1e9:.1f} GB free at {existing}"

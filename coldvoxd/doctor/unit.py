@@ -25,7 +25,7 @@ INSTALL = "install it: coldvoxctl setup"
 
 
 def check() -> Iterator[Finding | Doing]:
-    """What systemd --user says of the daemon's unit, and of the one that fetches its model."""
+    """Check the state of the daemon's unit and of the download unit in systemd --user."""
     if shutil.which("systemctl") is None:
         yield warn("unit", "there is no systemctl: coldvoxd must be started by hand")
         return
@@ -42,7 +42,7 @@ def check() -> Iterator[Finding | Doing]:
 
 
 def _show(unit: str) -> dict[str, str] | str:
-    """Its properties, or why systemd can't be asked."""
+    """The properties of a unit, or why systemd cannot be reached."""
     shown = subprocess.run(
         ["systemctl", "--user", "show", unit, f"--property={','.join(SHOWN)}"],  # noqa: S607 - the one in PATH
         stdin=subprocess.DEVNULL,
@@ -56,7 +56,7 @@ def _show(unit: str) -> dict[str, str] | str:
 
 
 def fetching_findings(unit: Mapping[str, str]) -> Iterator[Finding]:
-    """Of coldvoxd-model.service, where it does something or has failed to."""
+    """Findings on coldvoxd-model.service, if it is running or has failed."""
     journal = "journalctl --user -u coldvoxd-model -b"
     if unit["LoadState"] != "loaded":
         yield warn(
@@ -69,7 +69,7 @@ def fetching_findings(unit: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def findings(unit: Mapping[str, str]) -> Iterator[Finding]:
-    """From the unit's properties, as `systemctl show` prints them."""
+    """Findings from a unit's properties as printed by `systemctl show`."""
     if unit["LoadState"] != "loaded":
         yield fail("unit", f"{UNIT} is {unit['LoadState']}", INSTALL)
         return

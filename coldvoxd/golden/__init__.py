@@ -1,1 +1,1 @@
-"""The recording by which an execution provider is judged."""
+"""The golden clip: the recording that verifies an execution provider, and the stored results of the CPU."""

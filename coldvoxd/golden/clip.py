@@ -1,4 +1,4 @@
-"""The golden clip: speech by which a provider and a precision are judged before they are trusted."""
+"""The golden clip: speech that verifies a provider and a precision before they are used."""
 
 import logging
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ def clip() -> npt.NDArray[np.float32]:
 
 
 def record(files: ModelFiles, threads: int = 0) -> str:
-    """What the CPU says of the clip with these weights, in fp32 where that is there, from now on kept as the truth.
+    """Store the CPU's text for the clip with these weights, and with the fp32 weights if present, as the reference.
 
-    For whoever prepares a model; the daemon only reads. What is on record is not asked again. Loads the model, in each of
-    the two precisions, on the CPU: takes seconds and its memory. Raises ModelInvalid, ProviderFault, or OSError where it
-    can't be stored.
+    Only used when a model is prepared; the daemon only reads the records. Existing records are kept. Loads the model on
+    the CPU in each of the two precisions, which takes seconds and the model's memory. Raises ModelInvalid,
+    ProviderFault, or OSError if a record cannot be stored.
     """
     own = _record(files, threads)
     if files.precision is Precision.FP32:
@@ -53,7 +53,7 @@ def record(files: ModelFiles, threads: int = 0) -> str:
 
 
 def hear(files: ModelFiles, threads: int = 0) -> str:
-    """What the CPU hears in the clip with these weights. Loads the model; raises ModelInvalid or ProviderFault."""
+    """The CPU's text for the clip with these weights. Loads the model; raises ModelInvalid or ProviderFault."""
     recognizer = ParakeetRecognizer.open(files, CPU, threads)
     try:
         return recognizer.recognize_samples(clip()).text
@@ -62,7 +62,7 @@ def hear(files: ModelFiles, threads: int = 0) -> str:
 
 
 def believed(recognizer: ParakeetRecognizer, truths: Sequence[str]) -> bool:
-    """Whether it hears in the clip what it should, or at all where that is not on record. Blocks."""
+    """Whether the recognizer returns the reference text for the clip, or any plausible one without a record. Blocks."""
     try:
         heard = recognizer.recognize_samples(clip()).text
     except ProviderFault:

@@ -1,4 +1,4 @@
-"""What the CPU recognized in the golden clip with a model's exact weights, kept in the cache."""
+"""The CPU's texts for the golden clip, stored in the cache by the exact weights of a model."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from coldvoxd.onnx_graph.external_data import external_files
 from coldvoxd.userdirs.base_directories import APPLICATION, cache_home
 
 VERSION = 1
-"""Changes with the shipped clip, and with whatever else changes the text that is recognized in it."""
+"""Must be raised with the shipped clip, and with anything else that changes its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,10 @@ class Verdict:
 
 
 def verdict_path(files: ModelFiles) -> Path:
-    """Where the text of exactly these files is kept; another path once one of them was replaced or changed.
+    """The path of the record for exactly these files; it changes when one of the files is replaced or modified.
 
-    Files are identified by path, size and time of change, since a daemon that starts can't read gigabytes for a hash.
-    Raises OSError where one is gone.
+    Files are identified by path, size and modification time, because hashing gigabytes would delay the daemon's start.
+    Raises OSError if one does not exist.
     """
     named = [files.encoder, files.decoder_joint, files.vocabulary, *([files.config] if files.config else [])]
     for graph in (files.encoder, files.decoder_joint):
@@ -44,7 +44,7 @@ def verdict_path(files: ModelFiles) -> Path:
 
 
 def recorded(files: ModelFiles) -> str | None:
-    """What the CPU recognized in the clip with exactly these weights; None where that is not on record."""
+    """The CPU's text for the clip with exactly these weights, in their precision; None without a record."""
     try:
         content = json.loads(verdict_path(files).read_text("utf-8"))
         return str(content["text"])
@@ -53,7 +53,7 @@ def recorded(files: ModelFiles) -> str | None:
 
 
 def write_verdict(files: ModelFiles, text: str) -> None:
-    """Put the text on record, and remove records of files that are gone or were changed. Raises OSError."""
+    """Write a record atomically, and delete records of files that were removed or modified. Raises OSError."""
     path = verdict_path(files)
     path.parent.mkdir(parents=True, exist_ok=True)
     for other in path.parent.glob("*.json"):
@@ -82,7 +82,7 @@ def _in_fp32(files: ModelFiles) -> str | None:
 
 
 def _current(record: Path) -> bool:
-    """Whether the files of a record are still there as they were."""
+    """Whether the files of a record still exist unchanged."""
     try:
         content = json.loads(record.read_text("utf-8"))
         files = model_files(str(content["model"]), Path(content["directory"]), Precision(content["precision"]))

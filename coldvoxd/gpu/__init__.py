@@ -1,1 +1,1 @@
-"""The graphics card's health, read through NVIDIA's management library."""
+"""The GPU's health, read through NVML, NVIDIA's management library."""

@@ -1,4 +1,4 @@
-"""The graphics card's keeper: carries what its watch tells to recognition, and lets the card sleep while nobody dictates."""
+"""Applies the GPU's health to recognition, and releases the GPU while there is no dictation."""
 
 import asyncio
 import logging
@@ -14,36 +14,36 @@ from coldvoxd.gpu.monitor import GpuMonitor
 log = logging.getLogger(__name__)
 
 NVIDIA = frozenset({"cuda", "tensorrt", "nvtensorrtrtx"})
-"""Execution providers that run on NVIDIA's cards."""
+"""Execution providers that run on NVIDIA GPUs."""
 LONGEST_LOOK_S = 1.0
-"""How often it is asked whether somebody dictates."""
+"""Maximum seconds between two checks for an active dictation."""
 NOTHING_TO_DO_S = 15.0
-"""How often it is asked whether there is a card, and whether the settings let it rest."""
+"""Seconds between two checks whether there is a GPU, and whether the settings allow releasing it."""
 GIVING_BACK_S = 5.0
-"""How long sessions may take to give their memory back."""
+"""Seconds for the sessions to free their memory."""
 
 
 class GuardedRecognition(Protocol):
-    """What the guard needs of recognition."""
+    """The parts of recognition that the guard needs."""
 
     @property
     def accelerator_name(self) -> str:
-        """As the settings call it; empty where nothing but the CPU is wanted."""
+        """The name in the settings; empty if only the CPU is to be used."""
         ...
 
     @property
     def on_accelerator(self) -> bool:
-        """Whether the accelerator serves."""
+        """Whether the accelerator is in use."""
         ...
 
     @property
     def on_accelerator_since_s(self) -> float:
-        """When it last came into use; loop time."""
+        """When the accelerator last came into use; time of the event loop."""
         ...
 
     @property
     def resting(self) -> bool:
-        """Whether the accelerator was released because nobody dictates."""
+        """Whether the accelerator was released because there was no dictation."""
         ...
 
     @property
@@ -55,16 +55,16 @@ class GuardedRecognition(Protocol):
         """Load an accelerator that was released."""
 
     def rest(self) -> None:
-        """Release the accelerator, if it serves."""
+        """Release the accelerator, if it is in use."""
 
     def on_health(self, effect: Effect) -> None:
-        """Move recognition as the card's health demands."""
+        """Move recognition as required by the GPU's health."""
 
 
 class GpuGuard:
-    """Owns the watch. Event loop only; a CardWatch, also before `keep`.
+    """Owns the GPU monitor. Event loop only; a GpuWatch, also before `keep`.
 
-    `busy_until_s` tells until when somebody dictated, infinity while somebody does.
+    `busy_until_s` returns the time of the last dictation, infinity during one.
     """
 
     def __init__(self, settings: GpuSettings, busy_until_s: Callable[[], float]) -> None:
@@ -74,17 +74,17 @@ class GpuGuard:
         self._watch = GpuMonitor(settings, self._on_health, worthwhile=self._worthwhile)
         self._measuring = False
         self._kept_bytes: int | None = 0
-        """Of the card's memory, what this process still had when its sessions had been let go of. None: nobody knows."""
+        """GPU memory in bytes that this process still held after its sessions were released. None if unknown."""
 
     def figures(self) -> GpuFigures:
-        """The last look, while the card is watched."""
+        """The last look, while the GPU is monitored."""
         if self._watch.blind or not self._worthwhile():
             return GpuFigures()
         seen = self._watch.sight
         return GpuFigures(seen.total_bytes, seen.free_bytes, seen.own_bytes, seen.temperature_c)
 
     def free_bytes(self) -> int | None:
-        """What the last look saw free of the card's memory; None where nobody can tell. Any thread: it reads one value."""
+        """Free GPU memory in bytes at the last look; None if unknown. Any thread: it reads one value."""
         return self._watch.sight.free_bytes
 
     @property
@@ -93,7 +93,7 @@ class GpuGuard:
 
     @property
     def wants_new_process(self) -> bool:
-        """Whether this process keeps some of a card that nobody needs now."""
+        """Whether this process holds part of a GPU that is currently not needed."""
         resting = self._recognition is not None and self._recognition.resting
         return resting and not self._measuring and self._settings.idle_renew and self._keeps_something()
 
@@ -104,14 +104,14 @@ class GpuGuard:
         return self._watch.refined(fault_class, reason)
 
     async def keep(self, recognition: GuardedRecognition) -> None:
-        """Watch, and put the card to rest when the time has come, until cancelled."""
+        """Monitor, and release the GPU when it is idle, until cancelled."""
         self._recognition = recognition
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch.run(), name="gpu watch")
             tasks.create_task(self._rest(recognition), name="gpu rest")
 
     def needed(self) -> None:
-        """Somebody begins to dictate."""
+        """A dictation starts."""
         if self._recognition is not None and self._recognition.resting:
             self._recognition.needed()
             self._watch.look_soon()
@@ -121,7 +121,7 @@ class GpuGuard:
         self._watch.look_soon()
 
     def close(self) -> None:
-        """The end. Doesn't wait."""
+        """Stop. Does not wait."""
         self._watch.close()
 
     def _worthwhile(self) -> bool:
@@ -148,14 +148,14 @@ class GpuGuard:
                 await self._give_back(recognition)
 
     async def _give_back(self, recognition: GuardedRecognition) -> None:
-        """Let go of the sessions, and see what of the card's memory stays with this process."""
+        """Release the sessions, and measure the GPU memory that this process still holds."""
         began_s = asyncio.get_running_loop().time()
         self._measuring = True
         try:
             await self._watch.look()
             if self._busy_until_s() > began_s:
-                return  # somebody dictates since
-            before = self._watch.sight.own_bytes or None  # it must hold something: nought is a driver that can't tell
+                return  # a dictation was started in the meantime
+            before = self._watch.sight.own_bytes or None  # zero means that the driver does not report it
             recognition.rest()
             self._kept_bytes = await self._settled(before)
         finally:
@@ -172,7 +172,7 @@ class GpuGuard:
             )
 
     async def _settled(self, before: int | None) -> int | None:
-        """What this process holds of the card once that has fallen and falls no more."""
+        """The GPU memory that this process holds once it has decreased and is stable."""
         loop = asyncio.get_running_loop()
         last, until_s = before, loop.time() + GIVING_BACK_S
         while last is not None and loop.time() < until_s:
@@ -185,7 +185,7 @@ class GpuGuard:
         return last
 
     def _keeps_something(self) -> bool:
-        """A CUDA context stays until its process ends; where the driver doesn't tell, there is one."""
+        """Whether a CUDA context remains; assumed if the driver does not report memory."""
         if self._kept_bytes is not None:
             return self._kept_bytes > 0
         return self._recognition is not None and self._recognition.accelerator_name in NVIDIA

@@ -1,11 +1,11 @@
-"""Health of the graphics card: from what its driver tells to whether recognition should be there, without flapping.
+"""The GPU's health: decides from the driver's reports whether recognition should run on the GPU, without flapping.
 
-Theory of operation. Looks at the card (`Looked`) come every few seconds and right before a run; Xid events (`XidSeen`)
-come when they happen. What is wrong is either a *condition*, which lasts until looks say otherwise (lost, hung, no
-memory free, too hot, driver and library that don't fit), or a *stroke*, which has happened (an uncorrectable memory
-error, an Xid that kills what runs on the card) and after which only a new process can use the card again. Conditions
-begin at one value and end at a better one, and only after `well_after_s` without any: so nothing flaps. The worst
-condition is the one told.
+Theory of operation. Looks at the GPU (`Looked`) arrive every few seconds and right before a run; Xid events (`XidSeen`)
+arrive when they occur. A problem is either a *condition*, which lasts until a look shows otherwise (lost, hung, out of
+memory, too hot, driver and library that do not match), or a *stroke*, an event (an uncorrectable memory error, an Xid
+that kills the running work) after which only a new process can use the GPU again. A condition starts at one threshold
+and ends at a better one, and only after `well_after_s` seconds without any condition, which prevents flapping. The worst
+condition is reported.
 
 `step` is pure; times are the caller's seconds.
 """
@@ -20,51 +20,51 @@ from coldvoxd.gpu.xids import XidKind, meaning
 
 MIB = 1 << 20
 NEEDED_BYTES = 2048 * MIB
-"""What coming back is thought to take where the driver never told what we used."""
+"""Memory assumed to be needed for a return to the GPU if the driver never reported our use."""
 SUSPICION_S = 30.0
-"""So long a fault of a program on the card lends weight to a run of ours that failed."""
+"""Seconds for which an Xid of a program makes a failed run of ours more severe."""
 
 
 class Trouble(StrEnum):
-    """What the driver answers in place of figures."""
+    """What the driver returns instead of values."""
 
     NO_DRIVER = "no-driver"
-    """It is not loaded, or has no device."""
+    """The driver is not loaded, or has no device."""
     MISMATCH = "mismatch"
-    """Its library and the kernel's module are of different versions."""
+    """The versions of its library and of the kernel module differ."""
     LOST = "lost"
-    """The card has fallen off the bus, or is inaccessible."""
+    """The GPU has fallen off the bus, or is inaccessible."""
     RESET = "reset"
-    """The card must be reset before it can be used."""
+    """The GPU must be reset before it can be used."""
     HUNG = "hung"
-    """It doesn't answer in time."""
+    """The driver does not respond in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One look at the card. None where the driver or the card doesn't tell."""
+    """One look at the GPU. None for values that the driver or the GPU does not report."""
 
     trouble: Trouble | None = None
     total_bytes: int | None = None
     free_bytes: int | None = None
     own_bytes: int | None = None
-    """Of the card's memory, what this process holds."""
+    """GPU memory in bytes that this process holds."""
     temperature_c: int | None = None
     slowdown_c: int | None = None
-    """From here on the card slows itself down."""
+    """Temperature from which the GPU throttles."""
     braked: bool = False
-    """The hardware holds the clocks down, for heat or for power."""
+    """The hardware throttles (thermal or power)."""
     slowed: bool = False
-    """The driver holds the clocks down, for heat."""
+    """The driver throttles (thermal)."""
     uncorrected: int | None = None
-    """Memory errors that could not be corrected, since the driver was loaded."""
+    """Uncorrected memory errors since the driver was loaded."""
     library_replaced: bool = False
-    """The driver's library on disk is not the one in use: it was upgraded."""
+    """The driver's library on disk is not the loaded one: the driver was upgraded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong, for the failover's table and for people."""
+    """The problem, for the failover table and for people."""
 
     fault_class: FaultClass
     reason: Reason
@@ -88,26 +88,26 @@ Event = Looked | XidSeen
 
 @dataclass(frozen=True, slots=True)
 class Unwell:
-    """A condition holds, or has got another cause."""
+    """There is a condition, or its cause has changed."""
 
     verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class WellAgain:
-    """No condition holds any more."""
+    """There is no condition any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """Something has happened that ends what runs on the card."""
+    """An event has invalidated all contexts on the GPU."""
 
     verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Worth a line in the log."""
+    """A line for the log."""
 
     message: str
 
@@ -117,26 +117,26 @@ Effect = Unwell | WellAgain | Struck | Noted
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What was seen and told so far."""
+    """What was seen and reported so far."""
 
     condition: Verdict | None = None
-    """As told."""
+    """The reported condition."""
     good_since_s: float | None = None
-    """No condition was seen since, though one is told."""
+    """The time since which no condition was seen, although one is still reported."""
     braked_since_s: float | None = None
     uncorrected: int | None = None
     needed_bytes: int = 0
-    """The most that we were seen to hold."""
+    """The maximum GPU memory that this process was seen to hold."""
     program_xid: int = 0
     program_xid_s: float = 0.0
     seen: bool = False
-    """The card has answered in this process."""
+    """Whether the GPU has answered in this process."""
     replaced_told: bool = False
     last: Sight = field(default_factory=Sight)
 
 
 def step(state: Health, event: Event, settings: GpuSettings) -> tuple[Health, tuple[Effect, ...]]:
-    """The next state and what is to be told."""
+    """The next state and its effects."""
     match event:
         case XidSeen(number, now_s):
             return _xid(state, number, now_s)
@@ -145,7 +145,7 @@ def step(state: Health, event: Event, settings: GpuSettings) -> tuple[Health, tu
 
 
 def refined(state: Health, fault_class: FaultClass, reason: Reason, now_s: float) -> tuple[FaultClass, Reason]:
-    """What a run's own fault means together with what is known of the card."""
+    """The class and reason of a failed run, given what is known about the GPU."""
     match state.last.trouble:
         case Trouble.LOST | Trouble.RESET:
             return FaultClass.STICKY, Reason.GPU_LOST
@@ -208,7 +208,7 @@ def _looked(state: Health, sight: Sight, now_s: float, settings: GpuSettings) ->
 
 
 def _condition(state: Health, now_s: float, settings: GpuSettings) -> Verdict | None:
-    """The worst that the last look shows; what is told already must get better than it had to be at first."""
+    """The worst condition of the last look; a reported one must improve further than where it began."""
     sight, told = state.last, state.condition.reason if state.condition else Reason.NONE
     if sight.trouble is not None:
         return _trouble(sight.trouble, state.seen)
@@ -269,17 +269,17 @@ def _memory(state: Health, told: bool, settings: GpuSettings) -> Verdict | None:
 
 
 class GpuWatch(Protocol):
-    """Knows the health of the graphics card that an accelerator is on. Event loop only."""
+    """Knows the health of the accelerator's GPU. Event loop only."""
 
     @property
     def condition(self) -> Verdict | None:
-        """What speaks against the card at present."""
+        """The current condition of the GPU."""
         ...
 
     async def fresh(self, limit_s: float) -> None:
-        """Wait for a look at it that is not old, but no longer than the limit. What it shows was told before this returns."""
+        """Wait for a recent look, but no longer than the limit. Its effects are applied before this returns."""
         ...
 
     def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
-        """What a run's own fault means together with what is known of the card."""
+        """The class and reason of a failed run, given what is known about the GPU."""
         ...

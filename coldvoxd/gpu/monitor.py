@@ -1,4 +1,4 @@
-"""Watches the graphics card: looks every few seconds and before runs, listens for Xids, and tells what that means."""
+"""Monitors the GPU: polls it periodically and before runs, listens for Xids, and reports changes of its health."""
 
 import asyncio
 import logging
@@ -10,24 +10,24 @@ from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu import health
 from coldvoxd.gpu.health import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
-from coldvoxd.gpu.nvml import Card, NoLibrary
+from coldvoxd.gpu.nvml import Gpu, NoLibrary
 from coldvoxd.native.call_thread import CallThread
 
 log = logging.getLogger(__name__)
 
 LOOK_LIMIT_S = 5.0
-"""A look that takes longer hangs in the driver. A card that sleeps takes a second or two to wake."""
+"""A look that takes more seconds hangs in the driver. A GPU in a low-power state takes one or two seconds to wake."""
 EVENT_WAIT_MS = 2000
-"""How long one call waits for an Xid; after so long at most the driver can be let go of."""
+"""Maximum milliseconds for which one call waits for an Xid, and for which releasing the driver is delayed."""
 EVENT_LIMIT_S = 10.0
 FRESH_S = 0.5
-"""A look so old is as good as a new one."""
+"""A look within this many seconds is recent."""
 LONGEST_PAUSE_S = 300.0
-"""Each look that hangs costs a thread for good, so they become fewer."""
+"""Maximum seconds between two looks that hang: each leaks a thread, so they become rarer."""
 
 
 class Looker(Protocol):
-    """What is watched; see `Card`."""
+    """The interface of the monitored GPU; see `Gpu` in nvml."""
 
     @property
     def tells_xids(self) -> bool: ...
@@ -40,10 +40,10 @@ class Looker(Protocol):
 
 
 class GpuMonitor:
-    """Two threads of its own, which may hang and are then left behind. Event loop only.
+    """Polls in two threads of its own, which are abandoned if they hang. Event loop only.
 
-    `tell` is given each change of the card's health. While it isn't `worthwhile` the driver is let go of: whoever asks a
-    card keeps it awake. Where there is no management library, `run` returns.
+    `tell` receives each change of the GPU's health. While it is not `worthwhile`, the driver is released, because
+    polling keeps the GPU awake. Without the management library, `run` returns.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class GpuMonitor:
         tell: Callable[[Effect], None],
         *,
         worthwhile: Callable[[], bool] = lambda: True,
-        open_card: Callable[[], Looker] = Card,
+        open_gpu: Callable[[], Looker] = Gpu,
     ) -> None:
         self.settings = settings
         self._worthwhile = worthwhile
         self._tell = tell
-        self._open_card = open_card
+        self._open_gpu = open_gpu
         self._health = Health()
         self._looks: CallThread | None = None
         self._events: CallThread | None = None
@@ -66,28 +66,28 @@ class GpuMonitor:
         self._listening: asyncio.Task[None] | None = None
         self._looked_s = float("-inf")
         self._hung = 0
-        """Looks in a row that were left behind."""
+        """Number of consecutive looks that were abandoned."""
         self._due = asyncio.Event()
         self.blind = False
-        """There is no management library."""
+        """Whether there is no management library."""
 
     @property
     def sight(self) -> Sight:
-        """What was seen last."""
+        """The last look."""
         return self._health.last
 
     @property
     def condition(self) -> Verdict | None:
-        """What speaks against the card at present."""
+        """The current condition of the GPU."""
         return self._health.condition
 
     def refined(self, fault_class: FaultClass, reason: Reason) -> tuple[FaultClass, Reason]:
-        """What a run's own fault means together with what is known of the card; it is looked at soon."""
+        """The class and reason of a failed run, given what is known about the GPU; a look follows soon."""
         self._due.set()
         return health.refined(self._health, fault_class, reason, asyncio.get_running_loop().time())
 
     async def run(self) -> None:
-        """Watch until cancelled, or return where there is nothing to watch with."""
+        """Monitor until cancelled, or return if there is no management library."""
         while not self.blind:
             self._due.clear()
             if self._worthwhile():
@@ -99,7 +99,7 @@ class GpuMonitor:
                     await self._due.wait()
 
     async def look(self) -> None:
-        """A look now, or the end of the one that is under way. None where it isn't worthwhile."""
+        """Look now, or wait for the look in progress. None if it is not worthwhile."""
         if self.blind or not self._worthwhile():
             return
         if self._looking is None or self._looking.done():
@@ -107,18 +107,18 @@ class GpuMonitor:
         await asyncio.wait({self._looking})
 
     async def fresh(self, limit_s: float) -> None:
-        """Wait for a look that is not old, but no longer than the limit: right before a run."""
+        """Wait for a recent look, but no longer than the limit: for use before a run."""
         if asyncio.get_running_loop().time() - self._looked_s <= FRESH_S:
             return
         looking = asyncio.create_task(self.look(), name="gpu look before a run")
         await asyncio.wait({looking}, timeout=limit_s)
 
     def look_soon(self) -> None:
-        """Look without waiting for the next time: something may have changed, or whether it is worthwhile."""
+        """Look before the next regular time, because the GPU or `worthwhile` may have changed."""
         self._due.set()
 
     def close(self) -> None:
-        """The end: what hangs in the driver is left to itself. Doesn't wait."""
+        """Stop, and abandon threads that hang in the driver. Does not wait."""
         for task in (self._looking, self._listening):
             if task is not None:
                 task.cancel()
@@ -131,7 +131,7 @@ class GpuMonitor:
         if self._looks is None:
             self._looks = CallThread("gpu")
         if self._card is None:
-            self._card = self._open_card()
+            self._card = self._open_gpu()
         card, lane = self._card, self._looks
         looking = lane.submit(card.look)
         if not (await asyncio.wait({looking}, timeout=LOOK_LIMIT_S))[0]:
@@ -154,7 +154,7 @@ class GpuMonitor:
         self._looked_s = loop.time()
         self._see(Looked(sight, self._looked_s))
         if sight.trouble is not None:
-            await self._let_go()  # the next look opens the driver anew: that is how a card comes back
+            await self._let_go()  # the next look opens the driver again, which is how a GPU recovers
         elif card.tells_xids and (self._listening is None or self._listening.done()):
             self._listening = asyncio.create_task(self._listen(card), name="gpu events")
 
@@ -167,7 +167,7 @@ class GpuMonitor:
                 waiting.cancel()
                 self._events.close()
                 self._events = None
-                self._leave_behind()  # with a thread inside it the library can't be closed any more
+                self._leave_behind()  # the library cannot be closed while a thread is inside
                 return
             if (number := waiting.result()) is not None:
                 self._see(XidSeen(number, asyncio.get_running_loop().time()))
@@ -175,14 +175,14 @@ class GpuMonitor:
         self._due.set()
 
     def _leave_behind(self) -> None:
-        """A thread that hangs in the driver can't be ended."""
+        """Abandon the threads: a thread that hangs in the driver cannot be ended."""
         if self._looks is not None:
             self._looks.close()
         self._looks = self._card = None
         self._hung += 1
 
     async def _let_go(self) -> None:
-        """Close the driver once nobody waits inside it."""
+        """Close the driver once no thread is waiting in it."""
         card, self._card = self._card, None
         if self._listening is not None and self._listening is not asyncio.current_task():
             await asyncio.wait({self._listening})

@@ -1,4 +1,4 @@
-"""Adapter of nvidia-ml-py: one graphics card, looked at through NVIDIA's management library."""
+"""Adapter of nvidia-ml-py: reads one GPU through NVML, NVIDIA's management library."""
 
 import ctypes
 import logging
@@ -18,7 +18,8 @@ XID = 8
 """nvmlEventTypeXidCriticalError."""
 HARDWARE_THERMAL = 0x40
 SOFTWARE_THERMAL = 0x20
-"""nvmlClocksEventReasonHwThermalSlowdown and ...SwThermalSlowdown. Limits of power are left out: they are a laptop's daily life."""
+"""nvmlClocksEventReasonHwThermalSlowdown and ...SwThermalSlowdown. Power limits are excluded: on laptops they are
+normal."""
 _TROUBLES: Mapping[int, Trouble] = {
     9: Trouble.NO_DRIVER,
     15: Trouble.LOST,
@@ -31,14 +32,14 @@ _TROUBLES: Mapping[int, Trouble] = {
 
 
 class NoLibrary(Exception):
-    """Where there is no management library, nothing can be told of its cards."""
+    """There is no management library, so no GPU can be monitored."""
 
 
-class Card:
-    """The card that recognition uses. Blocks, and may hang for ever; one thread at a time, but for `wait_for_xid`.
+class Gpu:
+    """The GPU that recognition uses. Blocks, and may hang; one thread at a time except for `wait_for_xid`.
 
-    The library is loaded, and nvidia-ml-py imported, at the first look. `close` lets go of the driver, so that the card
-    may sleep; the next look opens it again.
+    The first look loads the library and imports nvidia-ml-py. `close` releases the driver, so that the GPU can enter a
+    low-power state; the next look opens it again.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -47,13 +48,13 @@ class Card:
         self._card: Any = None
         self._events: Any = None
         self._without: set[str] = set()
-        """What this card or driver doesn't tell."""
+        """Names of the values that this GPU or driver does not report."""
         self._slowdown_c: int | None = None
         self._file: tuple[Path, int] | None = None
-        """The library in use, and its inode."""
+        """The loaded library's path and inode."""
 
     def look(self) -> Sight:
-        """All that is told of it. Raises NoLibrary."""
+        """All values that are reported. Raises NoLibrary."""
         nvml = self._loaded()
         try:
             if self._card is None:
@@ -65,23 +66,23 @@ class Card:
 
     @property
     def tells_xids(self) -> bool:
-        """Whether `wait_for_xid` would wait."""
+        """Whether `wait_for_xid` can wait."""
         return self._events is not None
 
     def wait_for_xid(self, limit_ms: int) -> int | None:
-        """The next Xid, None where none came within the limit. Only between a look that went well and `close`."""
+        """The next Xid, None if there was none within the limit. Only between a successful look and `close`."""
         nvml, events = self._nvml, self._events
         try:
             event = nvml.nvmlEventSetWait_v2(events, limit_ms)
         except nvml.NVMLError as error:
             if error.value != nvml.NVML_ERROR_TIMEOUT:
                 log.debug("the GPU's events: %s", error)
-                self._events = None  # the next look tells what is wrong
+                self._events = None  # the next look reports the cause
             return None
         return int(event.eventData) if event.eventType == XID else None
 
     def close(self) -> None:
-        """Let go of the card and of the driver. Never raises."""
+        """Release the GPU and the driver. Never raises."""
         nvml, opened = self._nvml, self._card is not None
         events, self._events, self._card = self._events, None, None
         if nvml is None or not opened:
@@ -96,7 +97,7 @@ class Card:
     def _loaded(self) -> Any:
         if self._nvml is None:
             try:
-                ctypes.CDLL(LIBRARY)  # nvidia-ml-py is large, and not imported where there is nothing for it to do
+                ctypes.CDLL(LIBRARY)  # nvidia-ml-py is large: import it only if there is a library
                 import pynvml
             except (OSError, ImportError) as error:
                 raise NoLibrary(str(error)) from error
@@ -120,7 +121,7 @@ class Card:
         self._events = self._told("events", self._listen)
 
     def _chosen(self) -> Any:
-        """The card that CUDA takes first, as far as the environment tells; the driver counts by bus address."""
+        """The GPU that CUDA uses first, as far as the environment defines it; the driver orders GPUs by bus address."""
         nvml = self._nvml
         first = self._environment.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
         if first.startswith("GPU-"):
@@ -159,12 +160,12 @@ class Card:
         try:
             return int(nvml.nvmlDeviceGetCurrentClocksEventReasons(card))
         except nvml.NVMLError_FunctionNotFound:
-            return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(card))  # drivers before 535
+            return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(card))  # drivers before version 535
 
     def _own_bytes(self, card: Any) -> int:
         running = self._nvml.nvmlDeviceGetComputeRunningProcesses_v3(
             card
-        )  # the plain name means this, and fails otherwise
+        )  # the plain name means this one, and otherwise fails
         return sum(int(process.usedGpuMemory or 0) for process in running if process.pid == os.getpid())
 
     def _uncorrected(self, card: Any) -> int:
@@ -173,7 +174,7 @@ class Card:
         return int(nvml.nvmlDeviceGetTotalEccErrors(card, kind, since))
 
     def _told(self, what: str, ask: Callable[[], T]) -> T | None:
-        """None where this card or driver doesn't tell; then it isn't asked again."""
+        """None for a value that this GPU or driver does not report; it is then not requested again."""
         if what in self._without:
             return None
         nvml = self._nvml
@@ -186,7 +187,7 @@ class Card:
 
 
 def _mapped(library: str, maps: Path = Path("/proc/self/maps")) -> tuple[Path, int] | None:
-    """The file behind a library that this process has mapped, and its inode; proc_pid_maps(5)."""
+    """The file of a library that this process has mapped, and its inode; proc_pid_maps(5)."""
     stem = library.removesuffix(".1")
     for line in maps.read_text(errors="replace").splitlines():
         fields = line.split(maxsplit=5)
@@ -196,7 +197,7 @@ def _mapped(library: str, maps: Path = Path("/proc/self/maps")) -> tuple[Path, i
 
 
 def _inode(path: Path) -> int:
-    """0 where there is no such file any more."""
+    """The inode; 0 if the file does not exist any more."""
     try:
         return path.stat().st_ino
     except OSError:

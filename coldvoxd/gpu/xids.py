@@ -1,8 +1,8 @@
-"""Xid events: what the NVIDIA driver's error numbers mean for a program that uses the card.
+"""Xid events: what the error numbers of the NVIDIA driver mean for a program that uses the GPU.
 
-The numbers and what they take to mend are in NVIDIA's "Xid Errors" (the catalogue's immediate actions). An event names
-no process, so what stops one program's work (an illegal access of a game's shader) says nothing of ours by itself: it
-only weighs when a run of ours fails at about the same time.
+The numbers and their recovery actions are from NVIDIA's "Xid Errors" catalogue (immediate actions). An event does not
+name a process. An error of one program, such as an illegal access in a game's shader, is therefore no evidence against
+this process unless one of our runs fails at about the same time.
 """
 
 from enum import StrEnum
@@ -10,15 +10,15 @@ from enum import StrEnum
 
 class XidKind(StrEnum):
     PROGRAM = "program"
-    """Some program's work on the card was stopped; the card is well."""
+    """The work of some program was stopped; the GPU is healthy."""
     MEMORY = "memory"
-    """The card's memory has returned wrong values to somebody: what is on the card can't be trusted any more."""
+    """The GPU's memory has returned wrong values to a program; contexts on the GPU cannot be trusted any more."""
     LOST = "lost"
-    """The card can't be reached."""
+    """The GPU is unreachable."""
     RESET = "reset"
-    """The card or its firmware stands still until it is reset; contexts on it are dead."""
+    """The GPU or its firmware is stalled until a reset; contexts on it are invalid."""
     NOTE = "note"
-    """Repaired, or another part's business; worth a line in the log."""
+    """Recovered, or in an unrelated part; only logged."""
 
 
 XIDS: dict[int, tuple[XidKind, str]] = {

@@ -1,4 +1,4 @@
-"""Decides whether the daemon deserves to be called alive: feeds systemd's watchdog while every owner keeps its promise."""
+"""Notifies systemd's watchdog as long as every part of the daemon is healthy."""
 
 import asyncio
 import logging
@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 log = logging.getLogger(__name__)
 
 BROKEN_S = 1.0
-"""Pause between two checks while a promise is broken. The usual interval is half of the watchdog's limit, so one check that
-fails would otherwise leave the next one too late, although the promise has been kept again for seconds."""
+"""Seconds between two checks while a part is not healthy. The usual interval is half of the watchdog's limit, so that
+after one failed check the next notification would be too late, even if the part has been healthy for seconds."""
 
 
 class Watchdog:
-    """Feeds the watchdog from the event loop, so a loop that stands still starves it by itself.
+    """Notifies the watchdog from the event loop; a stalled loop stops the notifications by itself.
 
-    `promises` are asked with the loop's time; each must be cheap and must not raise. A heartbeat alone would lie, and a
-    rule that demands audio would kill a healthy daemon on a machine without a microphone: see each owner's promise.
+    `promises` are called with the loop's time; each must be fast and must not raise. A heartbeat alone would prove
+    nothing, and requiring audio would kill a healthy daemon on a machine without a microphone: see the promise of each
+    part.
     """
 
     def __init__(self, promises: Mapping[str, Callable[[float], bool]], feed: Callable[[], None]) -> None:
@@ -24,7 +25,7 @@ class Watchdog:
         self._broken: frozenset[str] = frozenset()
 
     def check(self, now_s: float) -> bool:
-        """Feed if all is well; say once what is not."""
+        """Notify the watchdog if all parts are healthy; log changes once."""
         broken = frozenset(name for name, kept in self._promises.items() if not kept(now_s))
         if broken - self._broken:
             log.error("%s is stalled; the watchdog is no longer notified", " and ".join(sorted(broken)))
@@ -36,7 +37,7 @@ class Watchdog:
         return not broken
 
     async def run(self, interval_s: float) -> None:
-        """Check every `interval_s` seconds for ever, and more often while a promise is broken."""
+        """Check every `interval_s` seconds until cancelled, and more often while a part is not healthy."""
         loop = asyncio.get_running_loop()
         while True:
             kept = self.check(loop.time())

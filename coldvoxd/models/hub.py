@@ -184,7 +184,7 @@ class Hub:
             return FetchFault(
                 f"{self.address} refuses {what} (HTTP {status}): the repository is private or gone, or its terms must "
                 "be accepted first. Log in with an account that may read it (`hf auth login`), or, if you are logged "
-                f"in, log in anew; look at {self.address}/{model.repository}."
+                f"in, log in again; look at {self.address}/{model.repository}."
             )
         if status == 404:
             return FetchFault(

@@ -71,4 +71,4 @@ def _problems(graph: Path) -> Iterator[str]:
             continue
         _check_readable(data)
         if data.stat().st_size < size:
-            yield f"{data} is cut off: {data.stat().st_size} of at least {size} bytes are there"
+            yield f"{data} is truncated: {data.stat().st_size} of at least {size} bytes are there"

@@ -1,7 +1,7 @@
-"""The decoder_joint of a transducer, cut in its two networks.
+"""Splits the decoder_joint of a transducer into its two networks.
 
-One step of a transducer runs the prediction network and the joint network. The first depends on the tokens alone, so
-after a blank its answer is what it was; published models have both in one graph, which computes it again each time.
+One step of a transducer runs the prediction network and the joint network. The first depends only on the tokens, so its
+output is unchanged after a blank; published models have both in one graph, which computes it again in each step.
 """
 
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ from dataclasses import dataclass
 from coldvoxd.onnx_graph.graph import Graph, needed
 
 FRAME = "encoder_outputs"
-"""The one input on which the joint network alone depends."""
+"""The input on which only the joint network depends."""
 LOGITS = "outputs"
 STATES = ("output_states_1", "output_states_2")
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderSplit:
-    """Two models that are one where `link` is passed on; each a whole ONNX file."""
+    """Two models that together are the original one if `link` is passed on; each a complete ONNX file."""
 
     prediction: bytes
     joint: bytes
     link: str
-    """Output of the one and input of the other."""
+    """The tensor that is an output of the first and an input of the second."""
 
 
 def cut(model: bytes) -> DecoderSplit | None:
-    """The halves of a decoder_joint; None where it doesn't fall apart at one tensor, or its weights lie elsewhere.
+    """The parts of a decoder_joint; None if it cannot be split at one tensor, or its weights are in another file.
 
-    Every node goes over as it is, so each half computes what it computed in the whole. What no node reads is no input:
-    OpenVINO's provider fails to run a graph that has such an input. Raises ValueError where `model` is no ONNX file.
+    Every node is copied unchanged, so that each part computes the same as in the original. Tensors that no node reads
+    are not inputs: OpenVINO's provider fails with such inputs. Raises ValueError if `model` is not an ONNX file.
     """
     graph = Graph(model)
     if graph.weights_lie_beside:

@@ -1,4 +1,4 @@
-"""Just enough of the ONNX file format to tell whether a file is whole and which files of weights it needs.
+"""The part of the ONNX file format needed to check that a file is complete, and which weight files it needs.
 
 Field numbers are from onnx.proto.
 """
@@ -17,13 +17,13 @@ ENTRY_KEY, ENTRY_VALUE = 1, 2
 
 
 def check_whole(path: Path) -> None:
-    """Raise ValueError, completing a sentence that begins with the path, where the file is empty, cut off or no ONNX."""
+    """Raise ValueError, completing a sentence that starts with the path, for an empty, truncated or non-ONNX file."""
     if not _graphs_of(path):
         raise ValueError("has no graph: it is truncated or not an ONNX file")
 
 
 def external_files(path: Path) -> dict[str, int]:
-    """Files of weights beside the graph, by relative name, with the least size each must have."""
+    """The weight files beside the graph, by relative name, with the minimum size of each."""
     needed: dict[str, int] = {}
     for entries in _graphs_of(path):
         for entry in entries:
@@ -35,9 +35,9 @@ def external_files(path: Path) -> dict[str, int]:
 
 
 def packed_offsets(path: Path) -> list[int]:
-    """Where, in their files, the weights lie that ONNX Runtime has packed for one of its kernels.
+    """The offsets, by file, of weights that ONNX Runtime has packed for one of its kernels.
 
-    Their entries are `prepacked_N` with `KERNEL+NUMBER|OFFSET;LENGTH;HASH`, the latter perhaps several times.
+    Their entries are `prepacked_N` with `KERNEL+NUMBER|OFFSET;LENGTH;HASH`, the latter possibly repeated.
     """
     return [
         int(place.partition(";")[0])
@@ -50,12 +50,12 @@ def packed_offsets(path: Path) -> list[int]:
 
 
 def _graphs_of(path: Path) -> tuple[tuple[Mapping[str, str], ...], ...]:
-    """For each graph (there is one): the external-data entries of its initializers."""
+    """For each graph (there is one), the external-data entries of its initializers."""
     status = path.stat()
     return _read(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-@lru_cache(maxsize=4)  # a start asks three times for the same large file
+@lru_cache(maxsize=4)  # each start needs the same large file three times
 def _read(
     path: Path, _device: int, _inode: int, size: int, _changed_ns: int
 ) -> tuple[tuple[Mapping[str, str], ...], ...]:

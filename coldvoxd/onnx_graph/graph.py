@@ -1,4 +1,4 @@
-"""An ONNX graph: its nodes read, looked through, and written anew. Field numbers are from onnx.proto."""
+"""An ONNX graph: reads, analyzes and rewrites its nodes. Field numbers are from onnx.proto."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,24 +30,24 @@ class Node:
     content: bytes
     kind: str
     reads: tuple[str, ...]
-    """What the nodes of graphs within it read comes last."""
+    """Inputs of nodes in nested graphs come last."""
     gives: tuple[str, ...]
     nested: bool
-    """Whether there are graphs within it."""
+    """Whether it has nested graphs."""
 
     def reading(self, before: str, after: str) -> "Node":
-        """The same node, reading another tensor."""
+        """The same node with another input tensor."""
         reads = tuple(after if name == before else name for name in self.reads)
         return Node(_renamed(self.content, _NODE_INPUT, before, after), self.kind, reads, self.gives, self.nested)
 
     def giving(self, before: str, after: str) -> "Node":
-        """The same node with another name for what it gives."""
+        """The same node with another name for its output."""
         gives = tuple(after if name == before else name for name in self.gives)
         return Node(_renamed(self.content, _NODE_OUTPUT, before, after), self.kind, self.reads, gives, self.nested)
 
 
 class Graph:
-    """The graph of an ONNX file. Raises ValueError where it is none."""
+    """The graph of an ONNX file. Raises ValueError if it is not one."""
 
     def __init__(self, model: bytes) -> None:
         graph = next(spans(model, (0, len(model)), _GRAPH), None)
@@ -56,7 +56,7 @@ class Graph:
         self._model, self._graph = model, graph
         self._content = memoryview(model)
         self.nodes = [_node(model[slice(*span)]) for span in spans(model, graph, _NODE)]
-        """In the order in which they run."""
+        """In execution order."""
         self.weights = {texts(model, span, _TENSOR_NAME)[0] for span in spans(model, graph, _INITIALIZER)}
         self.inputs = {texts(model, span, _VALUE_NAME)[0] for span in spans(model, graph, _INPUT)} - self.weights
         self.outputs = {texts(model, span, _VALUE_NAME)[0] for span in spans(model, graph, _OUTPUT)}
@@ -65,7 +65,7 @@ class Graph:
             for number, begin, end in fields(model, *graph)
             if number in {_INPUT, _OUTPUT, _VALUE}
         }
-        """What is told of tensors: their types and shapes."""
+        """Declared types and shapes of tensors."""
 
     @property
     def weights_lie_beside(self) -> bool:
@@ -77,7 +77,7 @@ class Graph:
 
     @property
     def opset(self) -> int:
-        """Of ONNX's own operators; 0 where it isn't told."""
+        """Version of ONNX's own operator set; 0 if it is not declared."""
         model = self._model
         for span in spans(model, (0, len(model)), _OPSETS):
             if not any(texts(model, span, _OPSET_DOMAIN)):
@@ -85,9 +85,9 @@ class Graph:
         return 0
 
     def depending_on(self, names: Iterable[str], *, but: Iterable[str] = (), by_shape: bool = False) -> set[str]:
-        """These tensors and all whose values depend on theirs; without those of `but`.
+        """These tensors and all that depend on their values, without those that depend on `but`.
 
-        What depends on their shapes alone is among them only where `by_shape` says so.
+        Tensors that depend only on their shapes are included if `by_shape` is true.
         """
         left_out = set(but)
         reached = set(names)
@@ -97,9 +97,9 @@ class Graph:
         return reached
 
     def part(self, nodes: Sequence[Node], gives: Iterable[str], elements: Mapping[str, str]) -> bytes:
-        """An ONNX file of some of the nodes, which gives these tensors and takes what the nodes read and none of them gives.
+        """An ONNX file of some of the nodes, with these outputs; its inputs are what none of the nodes produces.
 
-        `elements` has the type (`float32`, ...) of each of both of which the graph itself tells nothing.
+        `elements` has the type (`float32`, ...) of inputs and outputs that the graph does not declare.
         """
         read = set().union(*(node.reads for node in nodes))
         takes = read.difference(self.weights, {""}, *(node.gives for node in nodes))
@@ -110,11 +110,11 @@ class Graph:
         return self._whole(parts)
 
     def alone(self, outputs: Mapping[str, str]) -> bytes:
-        """An ONNX file that gives these tensors, of these types (`float32`, ...), and computes nothing else."""
+        """An ONNX file that computes only these tensors, which have these types (`float32`, ...)."""
         return self.part(needed(self.nodes, outputs), outputs, outputs)
 
     def rewritten(self, nodes: Sequence[Node], weights: Mapping[str, npt.NDArray[Any]] | None = None) -> bytes:
-        """An ONNX file that has these nodes instead, and these weights as well as those that are still read."""
+        """An ONNX file with these nodes instead, and these weights in addition to those that are still read."""
         read = self.outputs.union(*(node.reads for node in nodes))
         parts: list[Part] = [written(_NODE, node.content) for node in nodes]
         parts += [
@@ -127,12 +127,12 @@ class Graph:
         return self._whole(parts)
 
     def live(self, place: int) -> set[str]:
-        """What the nodes before that place give, or the graph is given, and the others or the graph's outputs take."""
+        """The tensors that are produced before that position, or inputs, and used after it, or outputs."""
         return {name for name, (given, taken) in self._lives.items() if given <= place <= taken}
 
     @cached_property
     def _lives(self) -> dict[str, tuple[int, int]]:
-        """Of each tensor, the first place at which it is there and the last before which it is needed."""
+        """For each tensor, the first position at which it exists and the last one before which it is needed."""
         given = dict.fromkeys(self.inputs, 0)
         taken: dict[str, int] = {}
         for number, node in enumerate(self.nodes):
@@ -142,15 +142,15 @@ class Graph:
         return {name: (place, taken[name]) for name, place in given.items() if name in taken and name}
 
     def giving(self, names: Iterable[str]) -> bytes:
-        """An ONNX file that gives these tensors too, of whatever type they are."""
+        """An ONNX file that has these tensors of any type as additional outputs."""
         parts: list[Part] = [self._content[slice(*self._graph)]]
         parts += [written(_OUTPUT, written(_VALUE_NAME, name.encode())) for name in sorted(names)]
         return self._whole(parts)
 
     def piece(self, begin: int, end: int, elements: Mapping[str, str]) -> bytes:
-        """An ONNX file of the nodes from one place to another: takes what they need, gives what comes after them takes.
+        """An ONNX file of the nodes between two positions, with the tensors live at both as inputs and outputs.
 
-        `elements` has the type of each tensor that is `live` at either place.
+        `elements` has the type of each tensor that is `live` at either position.
         """
         nodes = self.nodes[begin:end]
         gives = self.live(end) & {name for node in nodes for name in node.gives}
@@ -164,7 +164,7 @@ class Graph:
         ]
 
     def _whole(self, graph: list[Part]) -> bytes:
-        """The file with another graph. Weights are gigabytes: they are copied once."""
+        """The file with another graph. Weights are gigabytes: they are copied only once."""
         before = [
             self._content[field:end]
             for number, field, _, end in whole_fields(self._model, 0, len(self._model))
@@ -174,7 +174,7 @@ class Graph:
 
 
 def needed(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:
-    """Those without which these tensors can't be had, in their order."""
+    """The nodes that are necessary for these tensors, in their order."""
     wanted = set(outputs)
     kept = []
     for node in reversed(nodes):
@@ -185,7 +185,7 @@ def needed(nodes: Sequence[Node], outputs: Iterable[str]) -> list[Node]:
 
 
 def made(kind: str, reads: tuple[str, ...], gives: tuple[str, ...], numbers: Mapping[str, int]) -> Node:
-    """A node whose attributes are whole numbers."""
+    """A node whose attributes are integers."""
     content = b"".join(written(_NODE_INPUT, name.encode()) for name in reads)
     content += b"".join(written(_NODE_OUTPUT, name.encode()) for name in gives)
     content += written(_NODE_NAME, gives[0].encode()) + written(_NODE_TYPE, kind.encode())

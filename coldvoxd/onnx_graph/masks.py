@@ -1,8 +1,8 @@
-"""What an encoder does to hide a batch's padding, left out where there is none.
+"""Removes the operations by which an encoder masks the padding of a batch, if there is no padding.
 
-An utterance is a batch of its own, so once its features are given at just their length, every mask lets everything through.
-Masked, a graph multiplies each feature map of its subsampling by ones (33 MB of them for 10 s of audio, and ONNX Runtime can't
-keep the maps in the layout of its convolutions meanwhile) and picks each attention score anew.
+An utterance is processed as a batch of one, so if its features have exactly their given length, every mask passes all
+values. A masked graph multiplies each feature map of its subsampling by ones (33 MB for 10 s of audio, which also
+prevents ONNX Runtime from keeping the maps in the layout of its convolutions) and selects each attention score again.
 """
 
 from collections.abc import Mapping
@@ -22,31 +22,31 @@ _MASKING: Mapping[tuple[str, tuple[str, ...]], tuple[int, int, bool | float]] = 
     ("Where", ("told", "", "heard")): (0, 2, False),
     ("Where", ("told", "heard", "")): (0, 1, True),
 }
-"""How a node masks: which input is the mask, which one is masked, and with what value of the mask that goes through."""
+"""How a node masks: the index of the mask input, that of the masked input, and the value of the mask that passes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """Where an encoder hides padding; `found_in` makes it."""
+    """The masks of an encoder; created by `found_in`."""
 
     graph: Graph
     passing: Mapping[str, bool | float]
-    """The masks, with the value that lets through what is masked: 1.0 of factors, False or True of choices."""
+    """The masks, with the value that passes the masked tensor: 1.0 for factors, False or True for selections."""
     masked: Mapping[str, str]
-    """What is masked: the tensor that the node gives, and the one that it lets through."""
+    """The masked tensors: the output of the node, and its input that passes."""
 
     def alone(self) -> bytes:
-        """An ONNX file that gives the masks and computes nothing else."""
+        """An ONNX file that computes only the masks."""
         return self.graph.alone(
             {name: "float32" if isinstance(value, float) else "bool" for name, value in self.passing.items()}
         )
 
     def let_all_through(self, masks: Mapping[str, npt.NDArray[Any]]) -> bool:
-        """Whether masks of some audio, as `alone` gives them, change nothing."""
+        """Whether masks, as computed by `alone` for some audio, change nothing."""
         return all(bool(np.all(masks[name] == value)) for name, value in self.passing.items())
 
     def removed(self) -> bytes:
-        """The ONNX file without masks, for features of just the length that is given with them."""
+        """The ONNX file without masks, for features that have exactly the given length."""
         nodes: list[Node] = []
         for node in self.graph.nodes:
             if any(name in self.masked for name in node.gives):
@@ -65,9 +65,9 @@ class Masks:
 
 
 def found_in(model: bytes) -> Masks | None:
-    """Where the audio is multiplied or chosen by what depends on its given length; None where it meets that in other ways.
+    """The masks that depend on the given length; None if the audio depends on it in any other way.
 
-    Raises ValueError where `model` is no ONNX file.
+    Raises ValueError if `model` is not an ONNX file.
     """
     graph = Graph(model)
     if not {AUDIO, LENGTH} <= graph.inputs:

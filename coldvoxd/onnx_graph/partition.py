@@ -1,6 +1,6 @@
-"""A graph cut in pieces that are opened side by side: ONNX Runtime's time to open one grows with the square of its nodes.
+"""Splits a graph into parts that are opened in parallel: ONNX Runtime opens a graph in quadratic time.
 
-Measured of 1,940 nodes that are mapped: 0.9 s as one graph, 0.09 s in six pieces of a sixth each.
+Measured for 1,940 nodes that are mapped: 0.9 s as one graph, 0.09 s in six equal parts.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,17 +9,17 @@ from itertools import pairwise
 from coldvoxd.onnx_graph.graph import ELEMENTS, Graph
 
 NODES = 330
-"""About so many make a piece; fewer would open no faster."""
+"""Approximate number of nodes per part; fewer would open no faster."""
 NEAR = 0.2
-"""By such a part of a piece a cut may be off, for fewer tensors to be handed on."""
+"""Maximum offset of a cut, relative to a part's size, to reduce the number of tensors between the parts."""
 
 
 def cut(model: bytes, types: Callable[[bytes], Mapping[str, str]], nodes: int = NODES) -> list[bytes]:
-    """The pieces of an ONNX file in the order in which they run, each a whole ONNX file beside the same weights.
+    """The parts of an ONNX file in execution order, each a complete ONNX file for the same weights.
 
-    `types` tells of an ONNX file what type (`float32`, ...) each of its inputs and outputs is. A graph of no more than one and
-    a half times `nodes` is one piece, as is one that would hand on tensors of unknown types. Raises ValueError where `model` is
-    no ONNX file.
+    `types` returns, for an ONNX file, the type (`float32`, ...) of each input and output. A graph of at most one and a
+    half times `nodes` is one part, as is one that would pass on tensors of unknown types. Raises ValueError if `model`
+    is not an ONNX file.
     """
     graph = Graph(model)
     count = round(len(graph.nodes) / nodes)
@@ -36,6 +36,6 @@ def cut(model: bytes, types: Callable[[bytes], Mapping[str, str]], nodes: int = 
 
 
 def _best_place(graph: Graph, about: int, near: int) -> int:
-    """Where least is handed on, and of such places the nearest."""
+    """The position with the fewest live tensors, and of several the nearest."""
     places = range(about - near, about + near)
     return min(places, key=lambda place: (len(graph.live(place)), abs(place - about)))

@@ -1,7 +1,7 @@
-"""What an encoder multiplies of positions alone, computed once: each layer reads it from a table instead.
+"""Precomputed relative-position projections for a Conformer encoder: each layer reads them from a table.
 
-With relative positions every layer of a Conformer (Transformer-XL's attention, arXiv:1901.02860, 3.3) multiplies the same
-2 T - 1 rows of positions by a matrix of its own, and the products depend on nothing but the number of frames T: those of fewer
+With relative positions every layer of a Conformer (Transformer-XL's attention, arXiv:1901.02860, 3.3) multiplies the
+same 2 T - 1 rows of positions by its own matrix. The products depend only on the number of frames T, and those of fewer
 frames are the middle rows of those of more. Rows beyond the table are multiplied as before.
 """
 
@@ -17,36 +17,36 @@ from coldvoxd.onnx_graph.graph import INT64, Graph, Node, made
 Computed = Mapping[str, npt.NDArray[np.float32]]
 
 _OLDEST = 13
-"""Opset from which Split takes its sizes as an input."""
+"""First opset in which Split takes its sizes as an input."""
 _PRODUCTS = {"MatMul": (), "MatMulInteger": ("Cast", "Mul")}
-"""With what each begins, and the nodes that follow."""
+"""The first node of a product, and the nodes that follow."""
 _NEW = "coldvoxd.positions"
-"""Begins the name of all that is added."""
+"""Prefix of all added names."""
 _ROWS = -2
-"""Axis of the positions, whether a batch stands before it or not."""
+"""Axis of the positions, with or without a batch axis before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Where an encoder multiplies positions; `found_in` makes it."""
+    """The position products of an encoder; created by `found_in`."""
 
     graph: Graph
     shared: str
     """The tensor of positions that all layers read."""
     products: Mapping[str, tuple[int, int]]
-    """The products, by name, with the numbers of the nodes that read the positions and give the product."""
+    """The products by name, with the indices of the nodes that read the positions and return the product."""
     ranges: tuple[str, ...]
-    """Scale and zero point of the positions where they are quantized; where these differ, so do the products."""
+    """Scale and zero point of quantized positions; the products depend on them."""
 
     def alone(self) -> bytes:
-        """An ONNX file that gives the products, float32 (..., 2 T - 1, size), and the ranges, and computes nothing else."""
+        """An ONNX file that computes only the products, float32 (..., 2 T - 1, size), and the ranges."""
         ranges = dict(zip(self.ranges, ("float32", "uint8"), strict=False))
         return self.graph.alone(dict.fromkeys(self.products, "float32") | ranges)
 
     def folded(self, tables: Computed, ranges: Mapping[str, npt.NDArray[Any]]) -> bytes:
-        """The ONNX file that takes the products from `tables`, (..., 2 T - 1, size) each, as far as these reach.
+        """The ONNX file that reads the products from `tables`, (..., 2 T - 1, size) each, as far as these reach.
 
-        And only where the positions' ranges are just `ranges`, with which the tables were computed.
+        The tables are used only if the positions' ranges equal `ranges`, for which the tables were computed.
         """
         (rows,) = {table.shape[_ROWS] for table in tables.values()}
         reading = {first for first, _ in self.products.values()}
@@ -70,10 +70,10 @@ class Positions:
 
 
 def found_in(model: bytes) -> Positions | None:
-    """Where layers multiply one tensor that depends on the length alone by weights; None where they don't just so.
+    """The products of weights and one tensor that depends only on the length; None if the graph differs.
 
-    They do it in fp32 (MatMul), or in int8 as ONNX Runtime's dynamic quantization writes it (MatMulInteger, Cast, Mul). Raises
-    ValueError where `model` is no ONNX file.
+    In fp32 they are a MatMul, in int8 as written by ONNX Runtime's dynamic quantization (MatMulInteger, Cast, Mul).
+    Raises ValueError if `model` is not an ONNX file.
     """
     graph = Graph(model)
     if graph.opset < _OLDEST:
@@ -104,7 +104,7 @@ def found_in(model: bytes) -> Positions | None:
 
 
 def _counted(graph: Graph, heard: set[str]) -> set[str]:
-    """What depends on the shape of the audio alone, not on what was heard or on the length that was given."""
+    """The tensors that depend only on the shape of the audio, not on its values or on the given length."""
     counted = set[str]()
     for node in graph.nodes:
         if (heard | counted).intersection(node.reads):
@@ -113,7 +113,7 @@ def _counted(graph: Graph, heard: set[str]) -> set[str]:
 
 
 def _last(number: int, nodes: list[Node], readers: Mapping[str, list[int]], heard: set[str]) -> int | None:
-    """The node that gives the product which this one begins; None where what follows is not just as expected."""
+    """The node that returns the product which this one starts; None if the following nodes differ."""
     for kind in _PRODUCTS[nodes[number].kind]:
         after = readers.get(nodes[number].gives[0], [])
         if len(after) != 1 or nodes[after[0]].kind != kind or heard.intersection(nodes[after[0]].reads):
@@ -125,9 +125,10 @@ def _last(number: int, nodes: list[Node], readers: Mapping[str, list[int]], hear
 def tables_of(
     compute: Callable[[int], Computed], columns: int, others: tuple[int, ...], tolerance: float
 ) -> Computed | None:
-    """The products of so many feature columns; None unless those of each of `others` are their middle rows.
+    """The products for this many feature columns; None unless those for each of `others` are their middle rows.
 
-    `compute` gives the products of a number of columns. They may differ by `tolerance` of the greatest in a table.
+    `compute` returns the products for a number of columns. They may differ by `tolerance` relative to the greatest
+    value of a table.
     """
     tables = compute(columns)
     if len({table.shape[_ROWS] for table in tables.values()}) != 1:
@@ -151,7 +152,7 @@ def _numbers(rows: int) -> dict[str, list[int]]:
 
 
 def _borders(shared: str, ranges: tuple[str, ...]) -> list[Node]:
-    """Nodes that tell which rows the table has, and that gather the positions outside it on both sides."""
+    """Nodes that compute which rows the table has, and gather the positions outside it on both sides."""
     reach, fitting = ".reach", list[tuple[str, tuple[str, ...], str, dict[str, int]]]()
     for name in ranges:
         known, less = f".{name}", f"{reach}.less"
@@ -184,7 +185,7 @@ def _borders(shared: str, ranges: tuple[str, ...]) -> list[Node]:
 
 
 def _looked_up(product: str) -> list[Node]:
-    """Nodes that put a product together: rows before the table, the table's, rows after it."""
+    """Nodes that assemble a product: rows before the table, the table's, rows after it."""
     own = f"{_NEW}.{product}"
     before, after = f"{own}.before", f"{own}.after"
     borders = (f"{_NEW}.begin", f"{_NEW}.end", f"{_NEW}.axis")

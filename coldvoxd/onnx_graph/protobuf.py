@@ -1,6 +1,6 @@
-"""Protobuf's wire format, of which ONNX files are made: fields of a number and a content.
+"""Protobuf's wire format, used by ONNX files: fields with a number and a content.
 
-Contents are skipped by their lengths, so a file of any size is read in milliseconds.
+Contents are skipped by their lengths, so that a file of any size is read in milliseconds.
 """
 
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ LENGTH_DELIMITED = 2
 
 
 class Buffer(Protocol):
-    """Bytes, or a file that is mapped."""
+    """Bytes, or a mapped file."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: slice, /) -> bytes: ...
 
 
 def fields(content: Buffer, position: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, begin and end of the content of each field; ValueError where one reaches past `end`."""
+    """Number, start and end of the content of each field; ValueError if one reaches past `end`."""
     for number, _, begin, after in whole_fields(content, position, end):
         yield number, begin, after
 
 
 def whole_fields(content: Buffer, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """The same with where the field itself begins: number, field, begin and end of its content."""
+    """The same with the start of the field itself: number, field, start and end of its content."""
     while position < end:
         field = position
         key, position = _varint(content, position, end)
@@ -46,27 +46,27 @@ def whole_fields(content: Buffer, position: int, end: int) -> Iterator[tuple[int
 
 
 def spans(content: Buffer, outer: tuple[int, int], wanted: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of the content of each field of that number."""
+    """Start and end of the content of each field with that number."""
     return ((begin, end) for number, begin, end in fields(content, *outer) if number == wanted)
 
 
 def texts(content: Buffer, outer: tuple[int, int], wanted: int) -> list[str]:
-    """The contents of the fields of that number, which are texts."""
+    """The contents of the text fields with that number."""
     return [content[begin:end].decode() for begin, end in spans(content, outer, wanted)]
 
 
 def written(number: int, content: bytes) -> bytes:
-    """A field whose content is a message, a text or bytes."""
+    """An encoded field with a message, a text or bytes."""
     return head(number, len(content)) + content
 
 
 def head(number: int, length: int) -> bytes:
-    """What stands before the content of such a field."""
+    """The header before the content of such a field."""
     return _written_varint(number << 3 | LENGTH_DELIMITED) + _written_varint(length)
 
 
 def written_number(number: int, value: int) -> bytes:
-    """A field whose content is a number of no sign."""
+    """An encoded field with an unsigned number."""
     return _written_varint(number << 3) + _written_varint(value)
 
 

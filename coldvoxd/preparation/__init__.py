@@ -1,1 +1,1 @@
-"""coldvoxctl only: rewrites a model into the form that the CPU maps instead of loading."""
+"""Rewrites a model into the prepared form that the CPU maps instead of loading. Used by coldvoxctl only."""

@@ -1,6 +1,6 @@
-"""An encoder's graph that computes the same in less time: without masks, and with a table of positions.
+"""Rewrites an encoder's graph to compute the same result faster: without masks, and with a table of positions.
 
-Whether a graph is made so that this can be done is tried on the graph itself; what can't be done is told.
+Whether a graph allows this is tested on the graph itself; rejected rewrites are reported.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,14 +18,15 @@ from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph import masks, positions
 
 TABLE_COLUMNS = 3200
-"""Feature columns, of 10 ms, for which the products of positions are kept: more than utterances have by default."""
+"""Number of feature columns, 10 ms each, covered by the table of position products: more than the longest utterance by
+default."""
 TRIED_COLUMNS = (104, 1000, 2000)
-"""Shorter audio, whose products must be the middle of the table's."""
+"""Lengths in columns of shorter audio, whose products must be the middle part of the table."""
 SAME_ROWS = {Precision.FP32: 1e-5, Precision.INT8: 2e-2}
-"""How far those may be off, as a part of the greatest. In int8 the range is taken from each utterance's own rows; where it is
-not just the table's, the table isn't used."""
+"""Maximum difference of those products, relative to the greatest value. In int8 the range depends on the rows of each
+utterance; if it differs from the table's, the table is not used."""
 MASKED_COLUMNS = (*range(2, 27), *TRIED_COLUMNS, TABLE_COLUMNS)
-"""Audio of which every mask must let all through, before masks are left out."""
+"""Lengths in columns at which every mask must let all values pass before the masks are removed."""
 
 Tell = Callable[[str], None]
 Values = dict[str, npt.NDArray[Any]]
@@ -34,19 +35,19 @@ Values = dict[str, npt.NDArray[Any]]
 @dataclass(frozen=True, slots=True)
 class RewrittenEncoder:
     content: bytes | None = None
-    """The encoder's ONNX file, beside the same weights; None where it stays as it is."""
+    """The encoder's ONNX file, for the same weights; None if it is unchanged."""
     masks: bool = True
-    """Whether it hides what stands after the features' given length."""
+    """Whether the encoder masks columns after the given length of the features."""
 
 
 def reshaped_encoder(files: ModelFiles, threads: int, tell: Tell) -> RewrittenEncoder:
-    """As far as the graph is made so. Loads parts of the model; blocks for seconds."""
+    """Rewrite the encoder as far as its graph allows. Loads parts of the model; blocks for seconds."""
     if files.precision not in SAME_ROWS:
         return RewrittenEncoder()
     model = files.encoder.read_bytes()
     unmasked = _unmasked(files, model, threads, tell)
     if unmasked is not None:
-        model = unmasked  # of which there may be gigabytes: the other is not needed any more
+        model = unmasked  # may be gigabytes: release the other one
     folded = _folded(files, model, threads, tell)
     return RewrittenEncoder(unmasked if folded is None else folded, masks=unmasked is None)
 
@@ -96,11 +97,11 @@ def _folded(files: ModelFiles, model: bytes, threads: int, tell: Tell) -> bytes 
 
 
 _NOT_ALONE = (ModelInvalid, ProviderFault, KeyError, TypeError, ValueError)
-"""What a graph that is made otherwise than was thought may meet."""
+"""Errors that an unexpected graph may cause."""
 
 
 def _computed(session: OrtSession, names: Sequence[str], columns: int) -> Values:
-    """What a part of the encoder gives of noise that fills so many columns, and no more."""
+    """The output of a part of the encoder for noise of exactly this many columns."""
     bins = session.inputs[masks.AUDIO].shape[1] or 0
     noise = np.random.default_rng(columns).normal(0, 1, (1, bins, columns)).astype(np.float32)
     feeds: Values = {masks.AUDIO: noise, masks.LENGTH: np.array([columns], np.int64)}

@@ -1,4 +1,4 @@
-"""Prepares a model for this machine: its graphs optimized, its weights packed, in files that are mapped instead of loaded.
+"""Prepares a model for this machine: optimized graphs and packed weights, in files that are mapped instead of loaded.
 
 Runs in coldvoxctl and its unit, never in the daemon.
 """
@@ -39,17 +39,18 @@ from coldvoxd.preparation.encoder_rewrite import RewrittenEncoder, reshaped_enco
 from coldvoxd.preparation.thread_tuning import fastest_threads
 
 ALIGNMENT = 64
-"""Bytes: what AVX-512 asks of an address."""
+"""Alignment in bytes that AVX-512 requires."""
 GROWTH = 2.0
-"""A form holds the weights as they were and as they are packed, and a table of positions."""
+"""Size of a form relative to the model: it has the original and the packed weights, and a table of positions."""
 CLOSE = 1e-4
-"""How far what an encoder gives may be off with such a table and without masks, as a part of the greatest. None was off yet."""
+"""Maximum difference of an encoder's output with such a table and without masks, relative to the greatest value. No
+difference has been observed yet."""
 FRAME_COLUMNS = 8
-"""Feature columns to one frame."""
+"""Feature columns per frame."""
 COPIES = 3
-"""In which an encoder's file, whose weights may be inside, is in memory while it is rewritten."""
+"""Number of copies of an encoder's file, possibly with its weights, in memory while it is rewritten."""
 SPARE_BYTES = 500_000_000
-"""Left free on the disk, and in memory beside the model."""
+"""Bytes kept free on the disk, and in memory in addition to the model."""
 
 
 def prepare(
@@ -60,11 +61,12 @@ def prepare(
     in_use: Callable[[StoredForm], bool] = lambda _form: False,
     tell: Callable[[str], None] = lambda _said: None,
 ) -> PreparedForm:
-    """The model's form for this machine's CPU, made where there is none; other forms go where the budget demands it.
+    """Build the model's form for this machine's CPU if there is none.
 
-    Those `in_use` stay. What is made gives the same tokens as the files themselves, of frames that are off by `CLOSE` at most,
-    or is thrown away; in int8, as the files give of the same columns. Needs the memory of the loaded model, and more for a
-    moment. Raises PrepareFault or ModelInvalid; blocks for many seconds.
+    Other forms are deleted to stay within the budget; those `in_use` are kept. The new form must return the same tokens as the model's files, from frames that
+    differ by at most `CLOSE`, otherwise it is discarded; in int8, the same as the files return for the same columns.
+    Needs the memory of the loaded model, and briefly more. Raises PrepareFault or ModelInvalid; blocks for many
+    seconds.
     """
     root = forms_directory()
     try:
@@ -100,7 +102,8 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
                 _write(files.decoder_joint, target, threads, content)
         form = replace(form, masks=reshaped.masks)
         tell("comparing its results")
-        # In int8 an empty column more may make a frame more, which widens the ranges of them all: compared is without it.
+        # In int8 an additional empty column may add a frame, which widens the ranges of all frames: compared without
+        # it.
         plain = _given(files, None, threads, masks=reshaped.masks or files.precision is Precision.FP32)
         if reshaped.content is not None and not plain.is_close(_given(files, form, threads), CLOSE):
             tell("without masks and with a position table the results would differ: not used")
@@ -112,7 +115,7 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
             raise PrepareFault(
                 f"Prepared, {files.name} ({files.precision}) would return different results than unprepared: not used."
             )
-        if source_bytes(files) < WORTH_BYTES:  # a small one is fast with any number
+        if source_bytes(files) < WORTH_BYTES:  # a small model is fast with any number
             encoder_threads = decoder_threads = 0
         else:
             tell("measuring the fastest number of threads")
@@ -126,7 +129,7 @@ def _made(directory: Path, files: ModelFiles, threads: int, tell: Callable[[str]
 
 
 def _write_encoder(files: ModelFiles, target: Path, threads: int, content: bytes | None) -> tuple[Path, ...]:
-    """As `_write`, and cut in pieces, which stand in the order in which they run."""
+    """Like `_write`, but split into parts, which are stored in the order in which they run."""
     _write(files.encoder, target, threads, content)
 
     def types(model: bytes) -> dict[str, str]:
@@ -142,7 +145,7 @@ def _write_encoder(files: ModelFiles, target: Path, threads: int, content: bytes
 
 
 def _write(source: Path, target: Path, threads: int, content: bytes | None = None) -> None:
-    """With packed weights, unless ONNX Runtime puts them where its kernels can't read them: then it dies of a signal."""
+    """Write a graph with packed weights, unless ONNX Runtime stores them where its kernels crash with a signal."""
     write_prepared(source, target, threads=threads, content=content)
     if any(offset % ALIGNMENT for offset in packed_offsets(target)):
         target.with_name(f"{target.name}.data").unlink()
@@ -151,7 +154,7 @@ def _write(source: Path, target: Path, threads: int, content: bytes | None = Non
 
 @contextlib.contextmanager
 def _partial(directory: Path) -> Iterator[Path]:
-    """A directory in which a form is made; it is gone afterwards, unless it became `directory`."""
+    """A temporary directory for a new form, removed at the end unless it was renamed to `directory`."""
     partial = directory.with_name(f".{directory.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -163,17 +166,17 @@ def _partial(directory: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """What is computed of the golden clip."""
+    """What a model computes for the golden clip."""
 
     encoded: tuple[npt.NDArray[np.float32], ...]
     tokens: tuple[tuple[Token, ...], ...]
     of_noise: tuple[Token, ...]
-    """Of frames that are the same however they would be encoded."""
+    """Tokens of synthetic frames, which do not depend on the encoder."""
 
     def is_close(self, other: "_Given", part: float) -> bool:
-        """Whether the frames are off by no more than that part of the greatest, and the tokens the same.
+        """Whether the frames differ by at most that share of the greatest value, and the tokens are the same.
 
-        Where `part` is 0 also the tokens' scores.
+        If `part` is 0, the scores of the tokens must be the same, too.
         """
         if self.of_noise != other.of_noise:
             return False
@@ -188,7 +191,7 @@ def _ids(tokens: tuple[Token, ...]) -> list[tuple[int, int]]:
 
 
 def _given(files: ModelFiles, form: PreparedForm | None, threads: int, *, masks: bool = True) -> _Given:
-    """Of all of the clip, and of as much as fills its frames: an empty column more makes a frame more of that."""
+    """Results for the whole clip, and for the part that fills its frames exactly: empty columns change int8 results."""
     recognizer = ParakeetRecognizer.open(files, threads=threads, prepared=form, masks=None if masks else False)
     try:
         features = log_mel(clip(), recognizer.features_size)
@@ -201,7 +204,7 @@ def _given(files: ModelFiles, form: PreparedForm | None, threads: int, *, masks:
 
 
 def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Callable[[StoredForm], bool]) -> None:
-    """Remove what must give way. Raises PrepareFault where that isn't enough."""
+    """Delete forms that must make room. Raises PrepareFault if that is not enough."""
     needed = GROWTH * source_bytes(files)
     forms = list(stored_forms())
     kept = [form for form in forms if in_use(form)]

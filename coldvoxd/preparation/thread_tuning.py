@@ -1,4 +1,4 @@
-"""How many threads are fastest for a prepared model on this machine; told by trials while it is quiet."""
+"""Measures the fastest number of threads for a prepared model on this machine, while it is idle."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -14,20 +14,20 @@ from coldvoxd.preparation.cpu_contention import CpuContention
 TRIES = 4
 PATIENCE = 4
 CLEARLY = 0.1
-"""By so much faster fewer threads must be."""
+"""Minimum relative advantage of a lower number of threads."""
 QUIET = 0.1
-"""Of all processors, what other programs may take meanwhile."""
+"""Maximum share of all processors that other programs may use during a measurement."""
 LONG_ENOUGH_S = 0.2
-"""For the kernel's count of who took what, which is in hundredths of a second."""
+"""Minimum seconds of a measurement, because the kernel counts CPU time in hundredths of a second."""
 
 
 def fastest_threads(
     files: ModelFiles, form: PreparedForm, tell: Callable[[str], None] = lambda _: None
 ) -> tuple[int, int]:
-    """With how many the encoder and the decoder are fastest, of as many as there are cores, and fewer by halves.
+    """The fastest numbers of threads for the encoder and the decoder, from the number of cores down by halves.
 
-    Fewer only where that is clearly faster. 0, which stands for as many as there are cores, on a machine that is busy all the
-    time: there fewer threads wait for less, and would be taken for good.
+    A lower number is chosen only if it is clearly faster. Returns 0, which stands for the number of cores, on a machine
+    that is always busy: there, fewer threads wait less for others and would seem better than they are.
     """
     candidates = [physical_cores()]
     while candidates[-1] > 1:
@@ -49,7 +49,7 @@ def fastest_threads(
 
 
 def clearly_fastest(seconds: Mapping[int, float | None]) -> int:
-    """The number of threads that takes least, the most threads unless another is faster by `CLEARLY`; 0 where one is unknown."""
+    """The fastest number of threads; the highest unless another is faster by `CLEARLY`; 0 if a time is unknown."""
     known = {threads: took for threads, took in seconds.items() if took is not None}
     if len(known) < len(seconds):
         return 0
@@ -59,9 +59,9 @@ def clearly_fastest(seconds: Mapping[int, float | None]) -> int:
 
 
 def least_s(work: Callable[[], object], patience: int = PATIENCE) -> float | None:
-    """Of `TRIES` measurements during which the machine did little else; None where it never was quiet for so long.
+    """The minimum of `TRIES` measurements on a mostly idle machine; None if it was never idle for long enough.
 
-    `patience` times as many are begun at most.
+    Starts at most `patience` times as many measurements.
     """
     took: list[float] = []
     for _ in range(patience * TRIES):

@@ -1,7 +1,7 @@
-"""The XDG base directories: a path there that is not absolute is invalid, and counts as if its variable were not set.
+"""The XDG base directories. A path that is not absolute is invalid, and ignored as if its variable were not set.
 
-https://specifications.freedesktop.org/basedir-spec/latest/ has them. Standard library only: `coldvoxctl setup` and the bus
-connection import this too.
+Specification: https://specifications.freedesktop.org/basedir-spec/latest/. Standard library only, because `coldvoxctl
+setup` and the bus connection import this module.
 """
 
 import os
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from coldvoxd.core.errors import SettingsError
 
 APPLICATION = "coldvoxd"
-"""The name of our directory in each of them."""
+"""The name of coldvoxd's directory in each of them."""
 RUNTIME = "XDG_RUNTIME_DIR"
 _HOMES = MappingProxyType(
     {
@@ -28,7 +28,7 @@ _ENVIRONMENT: Mapping[str, str] = os.environ
 
 
 def config_home(environment: Mapping[str, str] = _ENVIRONMENT) -> Path:
-    """`~/.config`; raises SettingsError where there is no home directory, as all of them do."""
+    """`~/.config`. All of these functions raise SettingsError if there is no home directory."""
     return _home("XDG_CONFIG_HOME", environment)
 
 
@@ -48,27 +48,27 @@ def state_home(environment: Mapping[str, str] = _ENVIRONMENT) -> Path:
 
 
 def data_dirs(environment: Mapping[str, str] = _ENVIRONMENT) -> tuple[Path, ...]:
-    """The system's data directories, the one that counts first; `/usr/local/share` and `/usr/share`."""
+    """The system's data directories in order of precedence; `/usr/local/share` and `/usr/share` by default."""
     return _list("XDG_DATA_DIRS", environment)
 
 
 def config_dirs(environment: Mapping[str, str] = _ENVIRONMENT) -> tuple[Path, ...]:
-    """The system's configuration directories, the one that counts first; `/etc/xdg`."""
+    """The system's configuration directories in order of precedence; `/etc/xdg` by default."""
     return _list("XDG_CONFIG_DIRS", environment)
 
 
 def runtime_directory(environment: Mapping[str, str] = _ENVIRONMENT) -> Path | None:
-    """The login's runtime directory, which need not exist; None where the environment names none."""
+    """The login's runtime directory, which need not exist; None if the environment does not name one."""
     return _absolute(environment.get(RUNTIME, ""))
 
 
 def usual_runtime_directory() -> Path:
-    """Where systemd-logind has the login's runtime directory, whether it exists or not."""
+    """The path that systemd-logind uses for the login's runtime directory, whether it exists or not."""
     return Path(f"/run/user/{os.getuid()}")
 
 
 def ignored(environment: Mapping[str, str] = _ENVIRONMENT) -> tuple[str, ...]:
-    """The names of variables that hold a path that is not absolute."""
+    """The names of the variables that have a path that is not absolute."""
     found = {name: [environment.get(name, "")] for name in (*_HOMES, RUNTIME)}
     found |= {name: environment.get(name, "").split(":") for name in _LISTS}
     return tuple(name for name, paths in found.items() if any(path and _absolute(path) is None for path in paths))

@@ -1,4 +1,4 @@
-"""Directories and files in the runtime directory, which no other user may read or replace."""
+"""Directories and files in the runtime directory that no other user can read or replace."""
 
 import os
 import stat
@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 def make_private(directory: Path) -> None:
-    """Make sure that this is a directory of this user's with mode 0700, made where there is none.
+    """Make sure that this is a directory of this user with mode 0700, and create it if necessary.
 
-    Raises OSError, with a sentence as its `strerror`, where it is something else: a link, another user's directory, or one
-    that others may enter; also where the directory that it stands in is missing, which is not made, or where another
-    user could replace it there. A link further up counts by what it leads to.
+    Raises OSError, with a sentence as its `strerror`, if it is something else: a symbolic link, another user's
+    directory, or one with a wider mode. Also raises if its parent directory is missing, which is not created, or if
+    another user could replace the directory there. Symbolic links further up in the path are followed.
     """
     _check_surroundings(directory.parent)
     with suppress(FileExistsError):
@@ -20,7 +20,7 @@ def make_private(directory: Path) -> None:
 
 
 def check_private(directory: Path) -> None:
-    """Raise OSError, with a sentence as its `strerror`, where this is no directory of this user's with mode 0700."""
+    """Raise OSError, with a sentence as its `strerror`, if this is not a directory of this user with mode 0700."""
     found = os.lstat(directory)
     if stat.S_ISLNK(found.st_mode):
         raise OSError(0, "it is a symbolic link: remove it", str(directory))
@@ -33,7 +33,7 @@ def check_private(directory: Path) -> None:
 
 
 def _check_surroundings(directory: Path) -> None:
-    """Raise OSError where this is no directory, or where a user other than this one and root can replace what is in it."""
+    """Raise OSError if this is not a directory, or if a user other than this one and root can replace its entries."""
     try:
         found = directory.stat()
     except FileNotFoundError as error:
@@ -47,7 +47,7 @@ def _check_surroundings(directory: Path) -> None:
 
 
 def create_private(path: Path, flags: int = 0) -> int:
-    """A new file of mode 0600 for writing; what had the name before is replaced, and a link never followed.
+    """Create a file with mode 0600 for writing, replacing an existing one; symbolic links are not followed.
 
     Raises OSError.
     """

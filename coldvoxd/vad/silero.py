@@ -13,25 +13,25 @@ from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 from coldvoxd.native.opening import open_session
 
 MODEL = Path(__file__).parents[1] / "data" / "silero" / "silero_vad_16k_op15.onnx"
-"""Package data, put there by contrib/refresh-silero.sh; the hash stands beside it in a file of `sha256sum`'s form."""
+"""Package data, written by contrib/refresh-silero.sh, with its hash in a file in the format of `sha256sum`."""
 
 CONTEXT_SAMPLES = 64
-"""The end of the frame before, which the model wants in front of each. Without it, it hears no speech at all."""
+"""Samples of the previous frame that the model needs before each frame. Without them it detects no speech at all."""
 
 
 class SileroDetector:
-    """The SpeechDetector port. Scores frames on the thread that calls, in about 150 us each.
+    """The SpeechDetector port. Scores frames on the calling thread, in about 150 us each.
 
-    The model hears each frame, and the context before it, at one gain (`coldvoxd.core.leveling`). Where `leveled` is False
-    it hears them as they were recorded, which only a comparison needs.
-    Raises ModelInvalid at construction where the model file is not the one that was shipped.
+    Each frame and its context are amplified by the same gain (`coldvoxd.core.leveling`). If `leveled` is False they are
+    scored as recorded, which only comparisons need. The constructor raises ModelInvalid if the model file is not the
+    shipped one.
     """
 
     def __init__(self, threads: int = 1, model: Path = MODEL, *, leveled: bool = True) -> None:
         _verify(model)
         self._session = open_session(model, threads=threads)
         self._recorded = np.zeros(CONTEXT_SAMPLES + FRAME_SAMPLES, dtype=np.float32)
-        """The context and the frame before amplification, so that the next gain applies to all of its own context."""
+        """The context and the frame before amplification, so that the next gain applies to the whole context."""
         self._input = np.zeros((1, CONTEXT_SAMPLES + FRAME_SAMPLES), dtype=np.float32)
         self._feeds: dict[str, npt.NDArray[np.generic]] = {
             "input": self._input,
@@ -42,7 +42,7 @@ class SileroDetector:
         self._follows_level = True
 
     def score(self, samples: npt.NDArray[np.int16]) -> float:
-        """Speech probability 0..1 of int16 (512,), given all frames since the last reset. Raises InputFault."""
+        """Speech probability, 0 to 1, of int16 (512,), given all frames since the last reset. Raises InputFault."""
         if samples.shape != (FRAME_SAMPLES,) or samples.dtype != np.int16:
             raise InputFault(f"a frame to score is int16 ({FRAME_SAMPLES},), not {samples.dtype} {samples.shape}")
         recorded = self._recorded

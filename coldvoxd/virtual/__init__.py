@@ -1,1 +1,1 @@
-"""Shipped stand-ins for hardware, commanded over a socket."""
+"""Simulated hardware for tests and demonstrations, controlled over a socket."""

@@ -1,4 +1,4 @@
-"""An accelerator that fails as it is told over a socket: a real recognizer on the CPU behind faults."""
+"""A simulated accelerator: a real recognizer on the CPU with faults that are injected over a socket."""
 
 import threading
 import time
@@ -19,27 +19,28 @@ REFUSALS = {
     "memory": "virtual can't be opened: CUDA failure 2: out of memory",
     "illegal": "virtual can't be opened: CUDA failure 700: an illegal memory access was encountered",
 }
-"""What ONNX Runtime says where a real GPU can't be used."""
+"""ONNX Runtime's messages for a real GPU that cannot be used."""
 
 
 class VirtualAccelerator:
-    """Opens recognizers that stand for a GPU's, and the one that stands by on the CPU. Any thread.
+    """Opens recognizers that simulate a GPU's, and the CPU fallback. Any thread.
 
-    The texts are a real recognizer's, so a swap to the CPU must give the same ones. Commands, a line each; those in a
-    file `SOCKET.script` are obeyed before anything is opened:
+    The texts are those of a real recognizer, so that failover to the CPU must return the same ones. Commands, one per
+    line; those in a file `SOCKET.script` are run before anything is opened:
 
-        FAULT KIND [N] [PART] [MS]   the next N runs (1) fail, in that part (encoder), after so much longer (0):
-                                     memory, illegal, lost, fault, nan, broken; `wrong` and `empty` answer wrongly
-        HANG MS [N] [PART]           the next N runs (1) take so much longer in that part
-        PASS N                       the next N runs are well
-        REFUSE KIND [N] [MS]         the next N openings (1) fail, after so long: absent, driver, memory, illegal
-        OPENING MS                   the next opening takes so much longer
+        FAULT KIND [N] [PART] [MS]   the next N runs (1) fail, in that part (encoder), after MS additional milliseconds
+                                     (0): memory, illegal, lost, fault, nan, broken; `wrong` and `empty` return wrong text
+        HANG MS [N] [PART]           the next N runs (1) take MS milliseconds longer in that part
+        PASS N                       the next N runs succeed
+        REFUSE KIND [N] [MS]         the next N openings (1) fail after MS milliseconds: absent, driver, memory, illegal
+        OPENING MS                   the next opening takes MS milliseconds longer
         CPU ...                      FAULT, HANG or PASS for the recognizer on the CPU
-        WELL                         forget all that was told and has not happened
-        STATUS                       `OK opened=1 runs=7 faults=2 pending=0 run_s=12.3 fault_s=12.4 cpu_runs=...`, where
-                                     the times are of the last run that was told of and of the last fault
+        WELL                         cancel all pending commands
+        STATUS                       `OK opened=1 runs=7 faults=2 pending=0 run_s=12.3 fault_s=12.4 cpu_runs=...`, with
+                                     the times of the last run with a command and of the last fault
 
-    A run is one recognition: each opening has one to warm up, and one of the golden clip. PART: start, encoder, decoder.
+    A run is one recognition: each opening has one for the warm-up, and one of the golden clip. PART: start, encoder,
+    decoder.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class VirtualAccelerator:
         open_recognizer: Callable[[Wrap], Recognizer],
         open_on_cpu: Callable[[Wrap], Recognizer] | None = None,
     ) -> None:
-        """The one that stands by is opened by the first function too where there is no second."""
+        """Without a second function, the first one also opens the CPU fallback."""
         self._open = open_recognizer
         self._open_on_cpu = open_on_cpu or open_recognizer
         self._lock = threading.Lock()
@@ -63,7 +64,7 @@ class VirtualAccelerator:
         self._server = CommandServer(socket_path, self._obey)
 
     def open(self) -> Recognizer:
-        """Open a recognizer, or raise ProviderUnavailable as told."""
+        """Open a recognizer, or raise ProviderUnavailable as commanded."""
         with self._lock:
             refusal, longer_s = self._openings.popleft() if self._openings else ("", 0.0)
         time.sleep(longer_s)
@@ -75,7 +76,7 @@ class VirtualAccelerator:
         return recognizer
 
     def open_on_cpu(self) -> Recognizer:
-        """Open the recognizer that stands by."""
+        """Open the CPU fallback."""
         return FaultyRecognizer(self._open_on_cpu, self._cpu_script)
 
     def close(self) -> None:

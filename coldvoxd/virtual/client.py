@@ -1,4 +1,4 @@
-"""The client of the stand-ins' command socket: `python -m coldvoxd.virtual.client SOCKET COMMAND [ARGUMENT...]`."""
+"""The client of the simulators' command socket: `python -m coldvoxd.virtual.client SOCKET COMMAND [ARGUMENT...]`."""
 
 import socket
 import sys
@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 class CommandRefused(ValueError):
-    """The stand-in answered ERROR; the message is its own."""
+    """The simulator answered ERROR; with its message."""
 
 
 def command(socket_path: Path, line: str, *, timeout_s: float = 600.0) -> str:
-    """Send one command and wait for its answer, without the `OK`.
+    """Send one command and return its answer without the `OK`.
 
-    Raises CommandRefused, or OSError where nobody listens or the answer doesn't come in time.
+    Raises CommandRefused, or OSError if nothing listens or the answer does not arrive in time.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)

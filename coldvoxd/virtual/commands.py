@@ -1,4 +1,4 @@
-"""The command socket of the stand-ins: a line in, a line out."""
+"""The command socket of the simulators: one line per command, one line per answer."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from coldvoxd.core.errors import CaptureFault
 
 
 class CommandServer:
-    """Listens on a Unix socket of mode 0600; each connection has a thread, so that one can wait while another acts.
+    """Listens on a Unix socket of mode 0600. Each connection has a thread, so that one can wait while another acts.
 
     `obey` receives the command and the rest of its line, returns the answer, and raises ValueError to answer ERROR.
     """
@@ -46,7 +46,7 @@ class CommandServer:
                     lines.write(self._answer(command, argument.strip()) + "\n")
                     lines.flush()
             except OSError:
-                return  # the client has gone
+                return  # the client has disconnected
 
     def _answer(self, command: str, argument: str) -> str:
         try:
@@ -58,7 +58,7 @@ class CommandServer:
 def _bound(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     try:
-        os.fchmod(listener.fileno(), 0o600)  # Linux gives the file the socket's own mode: never open to others
+        os.fchmod(listener.fileno(), 0o600)  # the file gets the socket's mode
         if path.is_socket() and not _answers(path):
             path.unlink()
         listener.bind(str(path))

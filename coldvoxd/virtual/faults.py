@@ -1,4 +1,4 @@
-"""Faults that happen where they are told: inside the encoder or the decoder of a real recognizer's run."""
+"""Injected faults inside the encoder or the decoder of a real recognizer's run."""
 
 import threading
 import time
@@ -21,41 +21,41 @@ MESSAGES = {
     "memory": "CUDA failure 2: out of memory",
     "illegal": "CUDA failure 700: an illegal memory access was encountered",
     "lost": "CUDA failure 999: unknown error",
-    "fault": "something that nobody knows",
+    "fault": "an unknown fault",
 }
-"""What ONNX Runtime says of such faults on a real GPU."""
+"""ONNX Runtime's messages for such faults on a real GPU."""
 ANSWERS = ("wrong", "empty")
-"""No fault, but an answer that isn't what was said."""
+"""Wrong results instead of faults."""
 AFTER_A_RUN = ("nan", *ANSWERS)
-"""What is made of a part's or a run's real output, so not of a run that was stopped before."""
+"""Applied to the real output of a part or a run, and therefore not to a cancelled run."""
 KINDS = (*MESSAGES, "nan", "broken", *ANSWERS)
-"""`nan`: the part's real output times NaN. `broken`: the part is run with inputs that ONNX Runtime itself refuses."""
+"""`nan`: the part's real output times NaN. `broken`: the part is run with inputs that ONNX Runtime rejects."""
 PARTS = ("start", "encoder", "decoder")
 """Where in a run: before it, or inside the run of a graph."""
 
 Wrap = Callable[[OrtSession], OrtSession]
-"""Puts something in the place of a recognizer's encoder session, then of its decoder's."""
+"""Wraps a recognizer's encoder session, then its decoder's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What becomes of one run. Nothing, by default."""
+    """The faults of one run; none by default."""
 
     kind: str = ""
     part: str = "encoder"
     longer_s: float = 0.0
-    """It takes so much longer, in that part, before anything else happens."""
+    """Seconds added to that part, before anything else happens."""
 
 
 class Script:
-    """What becomes of the next runs, and what became of those before. Any thread."""
+    """The faults of the next runs, and the results of earlier ones. Any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._plans: deque[Plan] = deque()
         self.runs = self.faults = 0
         self.run_s = self.fault_s = 0.0
-        """`time.monotonic()` when the last run that had a plan began, and when the last fault happened."""
+        """`time.monotonic()` at the start of the last run with a plan, and at the last fault."""
 
     @property
     def pending(self) -> int:
@@ -70,7 +70,7 @@ class Script:
             self._plans.clear()
 
     def begin(self) -> Plan:
-        """A run begins."""
+        """Start a run."""
         with self._lock:
             self.runs += 1
             plan = self._plans.popleft() if self._plans else Plan()
@@ -79,7 +79,7 @@ class Script:
             return plan
 
     def give_back(self, plan: Plan) -> None:
-        """It did not come to this: the next run meets it."""
+        """Return an unused fault, for the next run."""
         with self._lock:
             self._plans.appendleft(plan)
 
@@ -90,7 +90,7 @@ class Script:
 
 
 class FaultyRecognizer:
-    """A Recognizer whose runs go as a script says. `open_recognizer` lets its sessions be wrapped; blocks."""
+    """A Recognizer with the faults of a script. `open_recognizer` allows its sessions to be wrapped; blocks."""
 
     def __init__(self, open_recognizer: Callable[[Wrap], Recognizer], script: Script, provider: str = "") -> None:
         self._script = script
@@ -117,7 +117,7 @@ class FaultyRecognizer:
             self.meet(plan, self.provider)
         try:
             hypothesis = replace(self._real.recognize(utterance, stop), provider=self.provider)
-        except Stopped:  # as what was begun early is, where somebody speaks on
+        except Stopped:  # as a speculative run is, if speech continues
             if self._plan != Plan() or plan.kind in AFTER_A_RUN:
                 self._script.give_back(plan)
             raise
@@ -132,21 +132,21 @@ class FaultyRecognizer:
         self._real.close()
 
     def plan_for(self, part: str) -> Plan | None:
-        """What is told of this part of the run in hand, once."""
+        """The faults for this part of the current run, once."""
         if self._plan == Plan() or self._plan.part != part:
             return None
         plan, self._plan = self._plan, Plan()
         return plan
 
     def meet(self, plan: Plan, where: str) -> None:
-        """Wait as long as told, then raise what is told, if it is one of MESSAGES."""
+        """Wait as commanded, then raise the fault if it is one of MESSAGES."""
         time.sleep(plan.longer_s)
         if plan.kind in MESSAGES:
             self._script.happened()
             raise ProviderFault(f"{where} failed: {MESSAGES[plan.kind]}")
 
     def noted(self) -> None:
-        """A fault of ONNX Runtime's own happens now."""
+        """Record that a fault of ONNX Runtime itself happens now."""
         self._script.happened()
 
     def _wrapped(self, session: OrtSession) -> OrtSession:
@@ -154,10 +154,10 @@ class FaultyRecognizer:
 
 
 class FaultySession(OrtSession):
-    """A real session whose first run of an utterance may go wrong."""
+    """A real session whose first run for an utterance may fail."""
 
     def __init__(self, real: OrtSession, part: str, recognizer: FaultyRecognizer) -> None:
-        # Not the base's: there is one native session, the real one's.
+        # Not the base class's: the only native session is that of the wrapped one.
         self._real = real
         self._part = part
         self._recognizer = recognizer

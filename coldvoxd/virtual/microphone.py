@@ -1,4 +1,4 @@
-"""A microphone that speaks what it is told over a socket: for demonstrations, trials and tests without sound hardware."""
+"""A simulated microphone that plays what is commanded over a socket, for tests without sound hardware."""
 
 import threading
 import time
@@ -18,11 +18,12 @@ from coldvoxd.virtual.sound import SILENCE, noise, speech
 
 CHUNK_S = FRAME_SAMPLES / SAMPLE_RATE
 QUIET_CHUNKS = 2
-"""Delivered together while nothing is queued: 64 ms, as in PortAudio's buffers, since each delivery costs a wakeup."""
+"""Number of chunks delivered together while nothing is queued: 64 ms, as in PortAudio's buffers, because each delivery
+costs a wakeup."""
 _BACKGROUND = np.concatenate(SILENCE)
 _BACKGROUND.flags.writeable = False  # chunks are views of it
 LATE_S = 0.5
-"""A pace that falls behind by more than this (the process was stopped) is not caught up with but overrun."""
+"""If the pace falls behind by more seconds (the process was stopped), the missed audio is reported as an overrun."""
 
 
 @dataclass(slots=True)
@@ -33,21 +34,21 @@ class _Playing:
 
 
 class VirtualMicrophone:
-    """The Microphone port without a device: real time passes in chunks of 32 ms, or 64 ms of quiet, whether somebody listens or not.
+    """The Microphone port without a device: delivers chunks of 32 ms, or 64 ms of background noise, in real time.
 
-    Commands come a line each over a Unix socket of mode 0600 and are answered by a line that begins with OK or ERROR.
-    SPEAK, SILENCE, ZEROS and NOISE queue up and answer when they have been heard; the others act and answer at once:
+    Commands arrive over a Unix socket of mode 0600, one per line; the answer is a line that starts with OK or ERROR.
+    SPEAK, SILENCE, ZEROS and NOISE are queued, and answered when they have been played; the others act immediately:
 
         SPEAK FILE       an audio file of any rate and channel count
-        SILENCE MS       very low noise, as between commands: the same in each run, and never exact zeros
-        ZEROS MS         exact digital silence
+        SILENCE MS       very low noise, as between commands: the same in each run, and never digital silence
+        ZEROS MS         digital silence
         NOISE MS DBFS    white noise of that level
-        OVERRUN MS       so much audio is lost, and told by the overflow flag
-        STALL MS         the stream stands still; what would have been heard is lost
-        UNPLUG, PLUG     the stream ends and can't be opened, until
+        OVERRUN MS       this much audio is lost, and reported by the overflow flag
+        STALL MS         the stream stalls; its audio is lost
+        UNPLUG, PLUG     the stream ends and cannot be opened until PLUG
         STATUS           `OK open=yes plugged=yes stalled=no queued_s=0.000`
 
-    The socket is there from the first `open` to `shutdown` or the end of the process.
+    The socket exists from the first `open` to `shutdown` or the end of the process.
     """
 
     def __init__(self, socket_path: Path) -> None:
@@ -57,7 +58,7 @@ class VirtualMicrophone:
         self._deliver: Callable[[Chunk], None] | None = None
         self._queue: deque[_Playing] = deque()
         self._background = 0
-        """Where the quiet room goes on."""
+        """Current position in the background noise."""
         self._plugged = True
         self._overflowed = False
         self._stalled_until_s = float("-inf")
@@ -94,7 +95,7 @@ class VirtualMicrophone:
             due_s += chunks * CHUNK_S
             ahead_s = due_s - time.monotonic()
             if ahead_s > 0:
-                time.sleep(ahead_s)  # an Event's wait would take twice the processor time
+                time.sleep(ahead_s)  # an Event's wait would take twice the CPU time
             with self._lock:
                 if ahead_s < -LATE_S:
                     for _ in range(int(-ahead_s / CHUNK_S)):
@@ -104,7 +105,7 @@ class VirtualMicrophone:
                 self._tick(chunks * FRAME_SAMPLES)
 
     def _tick(self, count: int) -> None:
-        """So many samples' time passes. The lock is held, so that nothing is delivered once `close` has returned."""
+        """Advance by this many samples. Holds the lock, so that nothing is delivered after `close` has returned."""
         samples = self._next_samples(count)
         now_s = time.monotonic()
         if self._deliver is None or now_s < self._stalled_until_s:
@@ -113,7 +114,7 @@ class VirtualMicrophone:
         self._deliver(Chunk(samples=samples, arrived_s=now_s, overflow=overflow))
 
     def _next_samples(self, count: int) -> npt.NDArray[np.int16]:
-        """What is queued, and the background behind it: int16 (count,), which must not be written to."""
+        """The queued audio, followed by the background: int16 (count,), read-only."""
         if self._background + count > len(_BACKGROUND):
             self._background = 0
         samples = _BACKGROUND[self._background : self._background + count]
@@ -133,7 +134,7 @@ class VirtualMicrophone:
         return samples
 
     def _obey(self, command: str, argument: str) -> str:
-        """Carry out one line of a client, on its connection's thread; raises ValueError with what is wrong."""
+        """Run one command on its connection's thread; raises ValueError with the reason if it is invalid."""
         match command.upper():
             case "SPEAK":
                 return self._play(speech(Path(argument)))
@@ -188,7 +189,7 @@ class VirtualMicrophone:
 
 
 def _samples(milliseconds: str) -> int:
-    """Samples in so many milliseconds; raises ValueError where that is no number from 0 to an hour."""
+    """The number of samples in this many milliseconds; raises ValueError if it is not a number from 0 to an hour."""
     value = int(milliseconds)
     if not 0 <= value <= 3_600_000:
         raise ValueError(f"{value} ms is not between 0 and an hour")

@@ -9,21 +9,21 @@ import soxr
 
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 
-_SEED = 20_061  # any; fixed, so that each run hears the same
+_SEED = 20_061  # arbitrary; fixed, so that all runs use the same noise
 
 
 def _silence() -> list[npt.NDArray[np.int16]]:
-    """About 4 s of noise at -85 dBFS in chunks of 512: a quiet room has no exact zeros."""
+    """About 4 s of noise at -85 dBFS in chunks of 512 samples: a quiet room has no digital silence."""
     loudness = np.array([-3, -2, -1, 1, 2, 3], dtype=np.int16)
     return list(np.random.default_rng(_SEED).choice(loudness, size=(125, FRAME_SAMPLES)))
 
 
 SILENCE = _silence()
-"""To be repeated."""
+"""Background noise, to be repeated."""
 
 
 def noise(samples: int, dbfs: float) -> npt.NDArray[np.int16]:
-    """White noise whose RMS is so many decibels below a full-scale square wave; raises ValueError above 0."""
+    """White noise with this RMS in decibels below a full-scale square wave; raises ValueError above 0."""
     if not dbfs <= 0:
         raise ValueError(f"{dbfs:g} dBFS is above full scale")
     white = np.random.default_rng(_SEED).standard_normal(samples) * 32768 * 10 ** (dbfs / 20)
@@ -31,9 +31,9 @@ def noise(samples: int, dbfs: float) -> npt.NDArray[np.int16]:
 
 
 def speech(file: Path) -> npt.NDArray[np.int16]:
-    """A recording, mixed to mono and resampled where it must be; 16 kHz mono int16 files come out bit-exact.
+    """A recording as mono at 16 kHz, mixed and resampled if necessary; 16 kHz mono int16 files are kept bit-exact.
 
-    Raises ValueError where the file can't be read.
+    Raises ValueError if the file cannot be read.
     """
     try:
         samples, rate = soundfile.read(file, dtype="int16", always_2d=True)

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# A Debian tree of its own with a desktop of today in it, for desktop-check and the gallery. Sourced; needs root.
+# A separate Debian tree with a current desktop, for desktop-check and the gallery. Sourced; requires root.
 #
-# Says what it will do before it does; installs nothing on the machine and touches nobody's desktop: all of it lies in
-# COLDVOX_DESKTOP_DIR (/var/tmp/coldvoxd-desktop), can be deleted at any time, and is used again by the next run.
+# Prints what it will do before it does; installs nothing on the machine and uses no user's desktop. All files are in
+# COLDVOX_DESKTOP_DIR (/var/tmp/coldvoxd-desktop), can be deleted at any time, and are reused by the next run.
 
 desktops=${COLDVOX_DESKTOP_DIR:-/var/tmp/coldvoxd-desktop}
 tree=$desktops/trixie
@@ -18,7 +18,7 @@ base_packages=(
     gjs                # runs that window
     imagemagick        # pictures
     gsettings-desktop-schemas dconf-gsettings-backend # GNOME's settings
-    libgl1-mesa-dri    # drawing without a graphics card
+    libgl1-mesa-dri    # drawing without a GPU
     locales-all        # German, for a look at the translation
     wl-clipboard       # the clipboard of a Wayland desktop
 )
@@ -34,7 +34,7 @@ plasma_packages=(plasma-desktop plasma-workspace kwin-x11 kpackagetool6 libkirig
 
 need_for_root() {
     ((EUID == 0)) && return
-    tell "this makes a Debian tree and looks into it with chroot: run it as root"
+    tell "this creates a Debian tree and runs programs in it with chroot: run it as root"
     return 69
 }
 
@@ -44,7 +44,7 @@ make_tree() { # make_tree gnome|plasma: once; waits where another run is at it
     exec {lock}>"$desktops/lock"
     flock "$lock"
     if [[ ! -e $tree.base ]]; then
-        tell "making a tree of Debian 13 in $tree (0.5 GB); nothing is installed on this machine"
+        tell "creating a Debian 13 tree in $tree (0.5 GB); nothing is installed on this machine"
         rm -rf -- "$tree"
         mmdebstrap --quiet --variant=apt --skip=cleanup/apt/lists --include="ca-certificates,$(IFS=, && echo "${base_packages[*]}")" \
             --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' trixie "$tree" "$mirror" || return
@@ -66,7 +66,7 @@ make_tree() { # make_tree gnome|plasma: once; waits where another run is at it
                 apt-get install -y -qq --no-install-recommends "$@"' \
             - "$tree" "${packages[@]}" >"$desktops/$desktop.log" 2>&1 </dev/null || {
             tail -n 20 "$desktops/$desktop.log" >&2
-            tell "the tree of $desktop can't be made; all of it is in $desktops/$desktop.log"
+            tell "the tree of $desktop cannot be created; see $desktops/$desktop.log"
             return 69
         }
         touch "$tree.$desktop"

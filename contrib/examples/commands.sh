@@ -1,15 +1,15 @@
 #!/bin/bash
-# Does what is said: each line of a table has words and a command, as `open the window = foot`.
+# Runs commands by voice: each line of a table has words and a command, such as `open the window = foot`.
 #
 #     ./commands.sh TABLE      (try it with: 'yes please = notify-send Yes')
 #
-# Case and punctuation don't count, and what is in no line is left alone. What was said is never part of a command.
+# Case and punctuation are ignored, as is text that matches no line. Spoken text is never part of a command.
 # Needs coldvoxctl and jq. Ctrl-C ends it.
 set -euo pipefail
 
-table=${1:?which table? see the head of this file}
+table=${1:?which table? see the top of this file}
 
-plain() { # without case, punctuation and needless blanks
+plain() { # without case, punctuation and redundant blanks
     tr '[:upper:]' '[:lower:]' | tr -d '[:punct:]' | tr -s '[:blank:]' ' ' | sed 's/^ //; s/ $//'
 }
 

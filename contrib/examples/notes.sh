@@ -1,9 +1,9 @@
 #!/bin/bash
-# Appends what is dictated to a file of notes, a line each, with the time.
+# Appends each dictated text to a file of notes, one per line, with the time.
 #
 #     ./notes.sh [FILE]        (~/notes.txt)
 #
-# Needs coldvoxctl and jq. Private sessions are not heard here. Ctrl-C ends it.
+# Needs coldvoxctl and jq. Texts of private sessions are not received. Ctrl-C ends it.
 set -euo pipefail
 
 notes=${1:-$HOME/notes.txt}

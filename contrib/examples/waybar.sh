@@ -1,19 +1,19 @@
 #!/bin/bash
-# A waybar module: what coldvoxd is doing, as a JSON object a line. In ~/.config/waybar/config:
+# A waybar module: what coldvoxd is doing, one JSON object per line. In ~/.config/waybar/config:
 #
 #     "custom/coldvox": {
 #         "exec": "/path/to/waybar.sh", "return-type": "json", "restart-interval": 5,
 #         "on-click": "coldvoxctl toggle", "on-click-right": "coldvoxctl cancel"
 #     }
 #
-# `alt` and `class` are the state: loading, idle, listening, transcribing, unavailable, suspended, or away while there is no
-# daemon; the class `degraded` comes on top. Looking doesn't start the daemon. Needs busctl (systemd 248 and later) and jq.
+# `alt` and `class` are the state: loading, idle, listening, transcribing, unavailable, suspended, or away if there is no
+# daemon; the class `degraded` is added to it. This does not start the daemon. Needs busctl (systemd 248 and later) and jq.
 set -euo pipefail
 
 name=org.coldvox.Daemon1
 path=/org/coldvox/Daemon1
 
-get() { # get INTERFACE PROPERTY: empty where there is no daemon
+get() { # get INTERFACE PROPERTY: empty if there is no daemon
     busctl --user --auto-start=no --json=short get-property "$name" "$path" "org.coldvox.$1" "$2" 2>/dev/null | jq -r .data || true
 }
 

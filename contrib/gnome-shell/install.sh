@@ -1,18 +1,18 @@
 #!/bin/bash
-# Installs the GNOME Shell extension for the user who runs this, and removes it again.
+# Installs the GNOME Shell extension for the user who runs this, or removes it.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/gnome-shell/install.sh [--pack FOLDER | --remove]
 
-Packs the extension with gnome-extensions, installs it for this user alone (~/.local/share/gnome-shell/extensions) and
-switches it on. GNOME Shell 45 or later; a shell that runs already sees it from the next login on.
+Packs the extension with gnome-extensions, installs it for this user only (~/.local/share/gnome-shell/extensions) and
+enables it. Requires GNOME Shell 45 or later. A running shell loads it at the next login.
 
-  --pack FOLDER  only make the archive that can be uploaded or handed on, in FOLDER
-  --remove       take the extension and its settings away
+  --pack FOLDER  only create the archive for distribution, in FOLDER
+  --remove       remove the extension and its settings
 
-Its translations need msgfmt (Debian: gettext); without it the extension speaks English.
+The translations require msgfmt (Debian: gettext); without it the extension is in English.
 exit codes: 0 done, 69 gnome-extensions is missing
 TEXT
 }
@@ -21,7 +21,7 @@ uuid=coldvoxd@coldvox.org
 schema=org.gnome.shell.extensions.coldvoxd
 source=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)/$uuid
 data=$HOME/.local/share
-[[ ${XDG_DATA_HOME:-} != /* ]] || data=$XDG_DATA_HOME # one that is not absolute is to be ignored
+[[ ${XDG_DATA_HOME:-} != /* ]] || data=$XDG_DATA_HOME # a relative path is to be ignored
 place=$data/gnome-shell/extensions/$uuid
 
 tell() { printf '%s\n' "$*" >&2; }
@@ -37,13 +37,13 @@ pack() { # pack FOLDER
     if command -v msgfmt >/dev/null; then
         options+=(--podir=po)
     else
-        tell "msgfmt is not here (Debian: gettext): packing without translations"
+        tell "msgfmt is missing (Debian: gettext): packing without translations"
     fi
     gnome-extensions pack --force --out-dir="$1" "${options[@]}" "$source"
     tell "packed $1/$uuid.shell-extension.zip"
 }
 
-enabled() { # enabled yes|no: in the list of the extensions that the shell starts
+enabled() { # enabled yes|no: in the list of enabled extensions
     local list=() name before
     before=$(gsettings get org.gnome.shell enabled-extensions)
     while read -r name; do
@@ -82,7 +82,7 @@ case ${1:-} in
     pack "$folder"
     gnome-extensions install --force "$folder/$uuid.shell-extension.zip"
     enabled yes
-    tell "installed in $place and switched on"
-    tell "log out and in to see it; Super+Alt+D starts and stops dictating, and the preferences can change that"
+    tell "installed in $place and enabled"
+    tell "log out and in to load it; Super+Alt+D starts and stops dictating, and can be changed in the preferences"
     ;;
 esac

@@ -1,19 +1,19 @@
 #!/bin/bash
-# Installs the Plasma widget for the user who runs this, and removes it again.
+# Installs the Plasma widget for the user who runs this, or removes it.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
 usage: contrib/plasma/install.sh [--pack FOLDER | --remove]
 
-Installs the widget with kpackagetool6 for this user alone (~/.local/share/plasma/plasmoids); Plasma 6. Then it is among the
-widgets that can be added to a panel: right click there, “Add or Manage Widgets”, “ColdVox Dictation”. Its key is set
-under “Keyboard Shortcuts” in its settings.
+Installs the widget with kpackagetool6 for this user only (~/.local/share/plasma/plasmoids). Requires Plasma 6. To add it to
+a panel, right-click the panel and choose “Add or Manage Widgets”, “ColdVox Dictation”. Set its shortcut in its settings
+under “Keyboard Shortcuts”.
 
-  --pack FOLDER  only make the archive (.plasmoid) that can be handed on, in FOLDER
-  --remove       take the widget away
+  --pack FOLDER  only create the archive (.plasmoid) for distribution, in FOLDER
+  --remove       remove the widget
 
-Its translations need msgfmt (Debian: gettext); without it the widget speaks English.
+The translations require msgfmt (Debian: gettext); without it the widget is in English.
 exit codes: 0 done, 69 kpackagetool6 is missing
 TEXT
 }
@@ -27,7 +27,7 @@ prepare() { # prepare FOLDER: the widget with its translations compiled
     local file language
     cp -R -- "$here/$widget" "$1"
     command -v msgfmt >/dev/null || {
-        tell "msgfmt is not here (Debian: gettext): going on without translations"
+        tell "msgfmt is missing (Debian: gettext): continuing without translations"
         return
     }
     for file in "$here"/po/*.po; do
@@ -66,7 +66,7 @@ fi
 prepare "$folder"
 if kpackagetool6 --type Plasma/Applet --show "$widget" >/dev/null 2>&1; then
     kpackagetool6 --type Plasma/Applet --upgrade "$folder/$widget" >/dev/null
-    tell "upgraded $widget; a widget that is in a panel already shows it after the next login"
+    tell "upgraded $widget; a widget already in a panel is updated at the next login"
 else
     kpackagetool6 --type Plasma/Applet --install "$folder/$widget" >/dev/null
     tell "installed $widget: add 'ColdVox Dictation' to a panel"

@@ -101,8 +101,8 @@ def without_samples(path: Path) -> None:
         (nothing, "there is no file .*: check the name"),
         (Path.mkdir, "is a directory: give the names of the audio files in it"),
         (Path.touch, "is empty: record it again"),
-        (garbage, "is not audio that can be read .*: convert it"),
-        (text, "is not audio that can be read .*: convert it"),
+        (garbage, "is not audio in a readable format .*: convert it"),
+        (text, "is not audio in a readable format .*: convert it"),
         (not_a_number, r"holds NaN or infinite values after 0\.0 s: convert it"),
         (without_samples, "holds no sound"),
     ],
@@ -119,7 +119,7 @@ def test_what_is_not_audio_is_refused_with_a_remedy(
 def test_a_file_without_a_head_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "speech.raw"
     path.write_bytes(bytes(1000))
-    with pytest.raises(FileFault, match="is not audio that can be read"):
+    with pytest.raises(FileFault, match="is not audio in a readable format"):
         read(path)
 
 

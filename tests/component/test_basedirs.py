@@ -77,7 +77,7 @@ def test_a_user_without_any_home_directory_is_told_to_set_one() -> None:
         text=True,
         check=False,
     )
-    assert shown.stderr.splitlines()[-1].endswith("no user has the number 54321. Set HOME.")
+    assert shown.stderr.splitlines()[-1].endswith("there is no user with the ID 54321. Set HOME.")
 
 
 def test_all_that_reads_them_ignores_relative_ones(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ async def test_a_daemon_without_a_usable_runtime_directory_dictates_and_says_wha
 def test_texts_are_kept_in_no_directory_that_is_missing(tmp_path: Path) -> None:
     shown = type_last(tmp_path, str(tmp_path / "missing"))
     assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (78, "", 1)
-    assert f"{tmp_path}/missing: there is no such directory" in shown.stderr
+    assert f"{tmp_path}/missing: the directory does not exist" in shown.stderr
     assert list(tmp_path.iterdir()) == []
 
 

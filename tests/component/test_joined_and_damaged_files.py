@@ -79,7 +79,7 @@ class Row:
     """Containers, and what is reported for them instead."""
 
 
-FOREIGN = r"At 0:0{} the file holds 100 bytes that are neither sound nor a tag: they were not read\."
+FOREIGN = r"At 0:0{} the file holds 100 bytes that are neither audio nor a tag: they were skipped\."
 BEGINNING = "The beginning of the file is damaged or missing: words may be missing there"
 ROWS = (
     Row("intact", file_of),
@@ -101,8 +101,8 @@ ROWS = (
     Row("joined", lambda kind: file_of(kind) + file_of(kind, 1) + file_of(kind, 2), (0, 1, 2)),
     Row("joined with tags", lambda kind: (ID3V2 + file_of(kind) + ID3V1) * 2, (0, 0)),
     Row("joined with zeros", lambda kind: file_of(kind) + bytes(513) + file_of(kind, 1), (0, 1)),
-    Row("joined with an empty one", lambda kind: file_of(kind) + empty(kind) + file_of(kind, 1), (0, 1), others=(("OPUS", "breaks off at 0:03"),)),
-    Row("joined to an empty one", lambda kind: empty(kind) + file_of(kind, 1), (1,), others=(("OPUS", "breaks off at 0:00"),)),
+    Row("joined with an empty one", lambda kind: file_of(kind) + empty(kind) + file_of(kind, 1), (0, 1), others=(("OPUS", "is truncated at 0:03"),)),
+    Row("joined to an empty one", lambda kind: empty(kind) + file_of(kind, 1), (1,), others=(("OPUS", "is truncated at 0:00"),)),
     Row(
         "joined with junk",
         lambda kind: file_of(kind) + JUNK + file_of(kind, 1),
@@ -187,7 +187,7 @@ def test_a_file_that_is_cut_off_is_read_so_far_with_the_time_and_what_is_joined_
     if kind in LOSSLESS:
         np.testing.assert_allclose(sound[:read], talk(0, 9)[:read], atol=1e-4)
     assert len(reports) == 1, reports
-    assert re.match(rf"The file (ends|breaks off) at {re.escape(clock(read / RATE))}", reports[0]), reports
+    assert re.match(rf"The file (ends|is truncated) at {re.escape(clock(read / RATE))}", reports[0]), reports
 
 
 @pytest.mark.parametrize("cut", [10, 600, 3000])
@@ -226,7 +226,7 @@ def test_a_flac_without_its_beginning_has_the_rest_at_its_time(tmp_path: Path, c
 
 @pytest.mark.parametrize("container", [b"\0\0\0\x20ftypisom", b"\x1aE\xdf\xa3", b"RIFF\0\0\1\0AVI LIST"])
 def test_pieces_of_mp3_within_a_film_are_no_recording(tmp_path: Path, container: bytes) -> None:
-    with pytest.raises(FileFault, match=r"is not audio that can be read .*: convert it, for instance with `ffmpeg"):
+    with pytest.raises(FileFault, match=r"is not audio in a readable format .*: convert it, for instance with `ffmpeg"):
         heard(tmp_path, container + bytes(100) + JUNK + file_of("MP3"))
 
 
@@ -258,7 +258,7 @@ def sizes_of(kind: str, size: int | None) -> bytes:
     [
         (None, ""),
         (0.0, ""),
-        (0.5, r"goes on to 0:03\.0, though its header says 0:01\.5: all of it was read"),
+        (0.5, r"continues to 0:03\.0, though its header says 0:01\.5: all of it was read"),
         (2.0, r"ends at 0:03\.0, though its header says 0:06\.0"),
     ],
     ids=["unknown", "zero", "half", "double"],

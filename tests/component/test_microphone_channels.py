@@ -123,7 +123,7 @@ async def test_a_channel_is_named_reloaded_and_explained_where_it_is_missing(pul
         await daemon.client.call("Reload", interface=ENGINE)
         assert await daemon.get("Problem") == (
             "The microphone “Array9” has 2 channels, and channel is 5: set it to auto, mix or a number from 1 to 2. "
-            "Until then it is heard as with auto."
+            "Until then, auto is used."
         )
         assert await daemon.get("Degraded", ENGINE) == "microphone-channel"
         assert await daemon.get("State", DICTATION) == "idle"

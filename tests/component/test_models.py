@@ -88,7 +88,7 @@ def test_a_missing_model_is_told_with_where_it_was_looked_for_and_the_command_th
     for root in ("cache", "data", "local", "share"):
         assert str(home / root / "coldvoxd/models" / V2) in message
     assert f"Fetch it (2.5 GB):\n  coldvoxctl model pull {V2}\n" in message
-    assert "`mini`, which is bundled" in message
+    assert "the bundled model `mini`" in message
 
 
 def test_what_is_published_makes_a_whole_model(home: Path) -> None:
@@ -193,13 +193,13 @@ def test_a_graph_that_is_cut_off_is_named(home: Path, file: str, size: int) -> N
     shutil.copytree(bundled_directory(), home / "model")
     graph = home / "model" / file
     graph.write_bytes(graph.read_bytes()[:size])
-    with pytest.raises(ModelInvalid, match=rf"{file} (is empty|is cut off|holds no graph)"):
+    with pytest.raises(ModelInvalid, match=rf"{file} (is empty|is truncated|has no graph)"):
         find_model(str(home / "model"), Precision.FP32)
 
 
 def test_a_file_that_is_no_graph_is_named(home: Path) -> None:
     (write_tiny_parakeet(home / "model") / "encoder-model.onnx").write_text("<html>404 Not Found</html>")
-    with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx (is|holds).*not an ONNX file|is cut off"):
+    with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx (is|has).*not an ONNX file|is truncated"):
         find_model(str(home / "model"), Precision.FP32)
 
 
@@ -229,7 +229,7 @@ def test_missing_weights_beside_the_graph_are_named(outside: Path) -> None:
 def test_weights_beside_the_graph_that_are_cut_off_are_named(outside: Path) -> None:
     weights = outside / "encoder-model.onnx.data"
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx\.data is cut off: \d+ of at least \d+ bytes"):
+    with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx\.data is truncated: \d+ of at least \d+ bytes"):
         find_model(str(outside), Precision.FP32)
 
 

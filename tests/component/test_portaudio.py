@@ -271,7 +271,7 @@ def test_the_bare_sound_card_is_not_taken_while_the_server_that_was_used_is_away
 @pytest.mark.usefixtures("pulse")
 def test_a_device_that_refuses_every_format_is_a_fault_that_names_them() -> None:
     microphone = PortAudioMicrophone(MicrophoneSettings(), formats=lambda _: [(16_000, 99), (48_000, 98)])
-    with pytest.raises(CaptureFault, match=r"no microphone that it can open \(16000 Hz x 99: .*; 48000 Hz x 98: "):
+    with pytest.raises(CaptureFault, match=r"no microphone that can be opened \(16000 Hz x 99: .*; 48000 Hz x 98: "):
         microphone.open(lambda _: None)
     assert not microphone.is_delivering()
 

@@ -107,5 +107,5 @@ async def test_dictation_goes_on_without_the_spool_and_the_fault_is_logged(tmp_p
         bus.extra_environment = {"XDG_RUNTIME_DIR": str(runtime)}
         async with daemon(bus, tmp_path) as running, running.client() as client:
             assert await client.call("StartDictation") > 0
-            assert f"can't be kept in {runtime}/coldvoxd (its mode is 0755 instead of 0700" in running.log
+            assert f"cannot be kept in {runtime}/coldvoxd (its mode is 0755 instead of 0700" in running.log
             await client.call("CancelDictation")

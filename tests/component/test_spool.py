@@ -334,7 +334,7 @@ async def test_an_early_run_of_which_processes_die_is_given_up_after_two_attempt
     second.die()
     third = Life(tmp_path)
     assert texts(await third.recover()) == []
-    assert "died of it 2 times" in third.engine.told[0]
+    assert "crashed 2 times while recognizing it" in third.engine.told[0]
     given_up = third.spool.given_up()
     assert given_up is not None
     assert given_up[1].id == first.scene.engine.heard[0].id

@@ -212,5 +212,5 @@ def test_a_fault_on_a_lost_card_is_its_loss() -> None:
 
 def test_a_verdict_says_what_it_saw() -> None:
     (effect,) = told(*looks(replace(WELL, temperature_c=97)))[1]
-    expected = Verdict(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, "the graphics card has 97 °C, its limit is 90 °C")
+    expected = Verdict(FaultClass.UNHEALTHY, Reason.GPU_OVERHEATING, "the GPU is at 97 °C, its limit is 90 °C")
     assert effect == Unwell(expected)

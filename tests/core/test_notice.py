@@ -19,7 +19,7 @@ def told(*seen: tuple[float, str, str]) -> list[Notice]:
 
 def test_a_failover_is_told_in_plain_words() -> None:
     (notice,) = told((0, CPU, ""), (1, GPU, ""), (9, CPU, "gpu-out-of-memory"), (10, CPU, "gpu-out-of-memory"))
-    assert notice.body.startswith("The graphics card has no memory left, so speech is recognized on the processor now.")
+    assert notice.body.startswith("The GPU is out of memory, so speech is now recognized on the CPU.")
 
 
 def test_a_reason_that_is_new_has_words_too() -> None:

@@ -16,7 +16,7 @@ from tests.support.gjs import needs_gjs, watching
 from tests.support.speech import samples
 
 pytestmark = needs_gjs
-NOT_INSTALLED = "The service coldvoxd isn\N{RIGHT SINGLE QUOTATION MARK}t installed, or not for this user."
+NOT_INSTALLED = "The service coldvoxd is not installed for this user."
 COUNTING = next(sample for sample in samples() if sample.said == "One two three four five.")
 
 

@@ -11,7 +11,7 @@ from tests.support.gjs import EXTENSION, ROOT, needs_gjs, presented
 PRESENTATION = EXTENSION / "presentation.js"
 WIDGET = ROOT / "contrib/plasma/org.coldvox.dictation"
 MESSAGE = re.compile(r"""\b(?:(?:_|N_|this\._)\('([^']*)'\)|i18n\("([^"]*)"\))""")
-DOCTOR = "Type \N{LEFT DOUBLE QUOTATION MARK}coldvoxctl doctor\N{RIGHT DOUBLE QUOTATION MARK} in a terminal: it says how to mend it."
+DOCTOR = "Run \N{LEFT DOUBLE QUOTATION MARK}coldvoxctl doctor\N{RIGHT DOUBLE QUOTATION MARK} in a terminal: it reports how to fix this."
 ENTRY = re.compile(r'^msgid "(.+)"\nmsgstr "(.*)"$', re.MULTILINE)
 REASONS = re.compile(r"`([a-z-]+)`")
 
@@ -25,8 +25,8 @@ def test_each_state_has_its_picture_its_words_and_what_a_click_does() -> None:
         (here | {"State": "loading"}, ("loading", "waiting", "Loading the speech model…", "Start dictating")),
         (here | {"State": "idle"}, ("idle", "ready", "Ready to listen", "Start dictating")),
         (here | {"State": "listening"}, ("listening", "listening", "Listening…", "Stop dictating")),
-        (here | {"State": "transcribing"}, ("transcribing", "writing", "Writing it down…", "")),
-        (here | {"State": "suspended"}, ("unavailable", "off", "Asleep", "")),
+        (here | {"State": "transcribing"}, ("transcribing", "writing", "Recognizing…", "")),
+        (here | {"State": "suspended"}, ("unavailable", "off", "Suspended", "")),
         (here | {"State": "unavailable"}, ("unavailable", "off", "Dictation is unavailable", "")),
         (here | {"State": "humming"}, ("unknown", "ready", "humming", "Start dictating")),
     ]
@@ -55,9 +55,9 @@ def test_why_nothing_can_be_heard_or_recognized_is_said_in_words() -> None:
     assert [(shown["kind"], shown["title"], shown["detail"], shown["progress"]) for shown in found] == [
         ("unavailable", "No speech model", "There is no model.", -1),
         ("unavailable", "No speech model", "The speech model is missing.", -1),
-        ("fetching", "Fetching the speech model…", "42 % of it is here.", 0.425),
+        ("fetching", "Downloading the speech model…", "42 % downloaded.", 0.425),
         ("unavailable", "No microphone", "Nothing is plugged in.", -1),
-        ("unavailable", "No microphone", "There is no microphone to hear.", -1),
+        ("unavailable", "No microphone", "There is no microphone.", -1),
         ("unavailable", "No speech model", f"The speech model is missing. {DOCTOR}", -1),
         ("unavailable", "No microphone", "It is gone", -1),
     ]
@@ -81,8 +81,8 @@ def test_every_reason_of_the_contract_has_words_and_an_unknown_one_is_shown_as_i
     *known, unknown = presented([{"present": True, "State": "idle", "Degraded": code} for code in [*codes, "new-one"]])
     for code, shown in zip(codes, known, strict=True):
         assert shown["degraded"] is True
-        assert "Something" not in shown["detail"], code
-    assert unknown["detail"] == "Something is wrong (new-one)."
+        assert "There is a problem" not in shown["detail"], code
+    assert unknown["detail"] == "There is a problem (new-one)."
 
 
 @needs_gjs
@@ -90,7 +90,7 @@ def test_the_engine_is_told_in_a_line_and_the_level_fills_the_meter() -> None:
     engine = {"Model": "mini", "Precision": "int8", "ExecutionProvider": "CPUExecutionProvider"}
     strange = engine | {"ExecutionProvider": "OddExecutionProvider", "Precision": ""}
     found = presented([engine | {"level": -12}, strange | {"level": -36}, {"level": -60}])
-    assert [shown["engine"] for shown in found] == ["mini · int8 · Processor", "mini · odd", ""]
+    assert [shown["engine"] for shown in found] == ["mini · int8 · CPU", "mini · odd", ""]
     assert [shown["meter"] for shown in found] == [1, 0.5, 0]
 
 

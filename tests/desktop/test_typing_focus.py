@@ -13,7 +13,7 @@ from tests.support.windows import Window, XDesktop, x11
 
 TEXT = "Where does it go?"
 IN_CLIPBOARD = "failed session=1 utterance=1 method=clipboard{}: {}; it is in the clipboard"
-NO_APPLICATION = "the window that has the focus belongs to no application"
+NO_APPLICATION = "the focused window belongs to no application"
 
 # A window made with Xlib alone. Arguments: the file to create once the window has the focus, then any of bare (no WM_CLASS),
 # unmanaged (override-redirect), input-only, frame (contains an application's window), or root (the root window gets the
@@ -104,7 +104,7 @@ async def test_typing_stops_when_the_root_window_gets_the_focus(
         (["bare", "unmanaged"], NO_APPLICATION),
         (["bare", "frame"], NO_APPLICATION),
         (["bare", "input-only"], NO_APPLICATION),
-        (["input-only"], "the window that has the focus is not visible"),
+        (["input-only"], "the focused window is not visible"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else "",
 )

@@ -15,9 +15,7 @@ from tests.support.windows import SwayDesktop, Window, XDesktop
 
 PASTE = 'method = "paste"\n'
 DEAF = 'method = "paste"\nchord = "F9"\n'
-IN_CLIPBOARD = (
-    "a program reads the clipboard again and again, and nothing shows that the window did; it is in the clipboard"
-)
+IN_CLIPBOARD = "a program polls the clipboard, so it is unknown whether the window read it; it is in the clipboard"
 
 
 def over(fetched_s: list[float], *, period_s: float = 0.0) -> tuple[Finding, float]:

@@ -196,7 +196,7 @@ class Stage:
         assert details["provider"] == CPU, f"the struck utterance was recognized on {details['provider']}"
         status = dict(pair.split("=") for pair in (await self._tell("STATUS")).split())
         if self.row.hedged:
-            hedge = re.search(r"begins it too after ([0-9.]+) s", self._log.read_text(errors="replace"))
+            hedge = re.search(r"also starting it on the CPU after ([0-9.]+) s", self._log.read_text(errors="replace"))
             assert hedge is not None, "the journal tells of no hedge"
             detected_s = float(status["run_s"]) + float(hedge[1])
         else:

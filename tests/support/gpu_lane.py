@@ -23,7 +23,7 @@ from coldvoxd.core.failover_state import classify
 from coldvoxd.core.metrics import nearest_rank
 from coldvoxd.core.values import EndReason, Hypothesis, ModelFiles, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
-from coldvoxd.gpu.nvml import Card, NoLibrary
+from coldvoxd.gpu.nvml import Gpu, NoLibrary
 from coldvoxd.models import find_model
 from coldvoxd.native.opening import open_session
 from coldvoxd.native.providers import CPU
@@ -203,7 +203,7 @@ def _agreement(heard: Sequence[Hypothesis], plain: Sequence[Hypothesis]) -> str:
 
 def _card() -> dict[str, str]:
     try:
-        card = Card()
+        card = Gpu()
         sight = card.look()
         card.close()
     except NoLibrary:

@@ -69,7 +69,7 @@ def test_a_missing_model_arrives_by_itself_and_its_progress_is_told(newcomer: Lo
     newcomer.systemctl("start", UNIT)
     eventually_blocking(lambda: progress(newcomer) > 0.5, what="half of the model")
     told = refusal(newcomer)
-    assert f"The model {MODEL} is being fetched: 6" in told
+    assert f"The model {MODEL} is being downloaded: 6" in told
     assert "Try again when it is complete" in told
     assert newcomer.property("Degraded", ENGINE) == "model-missing"
     assert "is being fetched, 6" in newcomer.show(UNIT, "StatusText")
@@ -82,7 +82,7 @@ def test_a_missing_model_arrives_by_itself_and_its_progress_is_told(newcomer: Lo
     assert "message to Peter" in records, "the unit tried the model on the CPU"
     assert newcomer.show(UNIT, "NRestarts") == "0"
     listed = newcomer.run(newcomer.ctl, "model", "verify").stdout
-    assert "all 4 files are what was fetched" in listed
+    assert "all 4 files match the download" in listed
 
 
 def test_a_killed_fetch_goes_on_where_it_ended(newcomer: Login, hub: LoopbackHub) -> None:
@@ -120,7 +120,7 @@ def test_a_model_that_keeps_arriving_damaged_is_told(newcomer: Login, hub: Loopb
 def test_a_machine_that_is_offline_is_told_so_and_goes_on_when_it_is_not(newcomer: Login, hub: LoopbackHub) -> None:
     lead_to(newcomer, hub.client_environment | {"HF_ENDPOINT": unreachable_address()})
     newcomer.systemctl("start", UNIT)
-    eventually_blocking(lambda: "can't be reached" in last_error(newcomer), what="the reason")
+    eventually_blocking(lambda: "is unreachable" in last_error(newcomer), what="the reason")
     assert "retrying in" in refusal(newcomer)
     assert progress(newcomer) == 0
     lead_to(newcomer, hub.client_environment)

@@ -1,1 +1,1 @@
-"""Shortcuts of the desktop that dictate: one module for each desktop, and the command that sets them up."""
+"""Desktop shortcuts for dictation: one module for each desktop, and the command that sets them up."""

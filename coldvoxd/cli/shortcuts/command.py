@@ -1,4 +1,4 @@
-"""The command shortcut: installs, shows and removes a key of the desktop that dictates."""
+"""The command shortcut: installs, shows and removes a desktop shortcut for dictation."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ DESKTOPS: Mapping[str, Callable[[], Desktop]] = {
 
 
 def shortcut(arguments: Namespace, output: Output) -> Exit:
-    """Install, show or remove the key. Raises ColdvoxError."""
+    """Show, install or remove the shortcut. Raises ColdvoxError."""
     name = arguments.desktop or _guessed(os.environ)
     desktop = DESKTOPS[name]()
     fields: dict[str, object] = {"desktop": name}

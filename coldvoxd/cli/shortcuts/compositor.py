@@ -20,7 +20,7 @@ class Compositor(ABC):
     CONFIG: str
     RELOAD: tuple[str, ...]
     SOCKET: str
-    """The environment variable that a running compositor sets."""
+    """The environment variable by which a running compositor is detected."""
     note = "the key works now, or after the next start of the compositor"
 
     def __init__(self) -> None:

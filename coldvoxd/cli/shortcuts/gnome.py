@@ -10,7 +10,7 @@ EXTENSION = "coldvoxd@coldvox.org"
 
 
 class Gnome:
-    """A custom shortcut, as GNOME's settings make it."""
+    """Implements Desktop by a custom shortcut in GNOME's settings."""
 
     note = "the key works now"
     SCHEMA = "org.gnome.settings-daemon.plugins.media-keys"
@@ -86,7 +86,7 @@ class Gnome:
 
 
 def _is_in(key: Key, value: str) -> bool:
-    """Whether one of the accelerators in a setting's value is that key."""
+    """Whether a setting's value, a list of accelerators, has the key."""
     for accelerator in re.findall(r"'([^']*)'", value):
         *modifiers, name = re.split(r"[<>]+", accelerator.lstrip("<"))
         found = {NAMES.get(modifier.lower()) for modifier in modifiers}

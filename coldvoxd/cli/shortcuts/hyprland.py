@@ -8,7 +8,7 @@ from coldvoxd.cli.shortcuts.key import START, STOP, TOGGLE, Key, Shortcut
 
 
 class Hyprland(Compositor):
-    """https://wiki.hypr.land/Configuring/Binds/: bind, bindr, source."""
+    """Hyprland's bind, bindr and source."""
 
     DIRECTORY, CONFIG, SOCKET = "hypr", "hyprland.conf", "HYPRLAND_INSTANCE_SIGNATURE"
     RELOAD = ("hyprctl", "reload")

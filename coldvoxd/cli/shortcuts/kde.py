@@ -9,7 +9,7 @@ from coldvoxd.core.errors import ColdvoxError
 
 
 class Kde:
-    """A service file with a shortcut, as kglobalacceld reads it."""
+    """Implements Desktop by a service file with a shortcut, which kglobalacceld reads."""
 
     note = "the key works from your next login on; change it in System Settings under Keyboard, Shortcuts"
     NAME = "org.coldvox.dictate.desktop"

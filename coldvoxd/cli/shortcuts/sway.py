@@ -12,7 +12,7 @@ from coldvoxd.core.errors import ColdvoxError
 
 
 class Sway(Compositor):
-    """https://man.archlinux.org/man/sway.5: bindsym, include."""
+    """sway's bindsym and include."""
 
     DIRECTORY, CONFIG, SOCKET = "sway", "config", "SWAYSOCK"
     RELOAD = ("swaymsg", "reload")

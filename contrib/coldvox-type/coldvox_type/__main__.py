@@ -46,7 +46,7 @@ def main() -> int:
         reporter.line(str(error))
         return UNREACHABLE
     if outcome is None:
-        reporter.line("nothing was dictated in this login")
+        reporter.line("there is no dictated text in this login")
         return FAILED
     return FAILED if outcome.result is Result.FAILED else 0
 
@@ -56,38 +56,40 @@ def _memory() -> Memory:
         return Memory.in_runtime_directory()
     except OSError as error:
         remedy = (
-            f" {base_directories.RUNTIME} is ignored: it is no absolute path."
+            f" {base_directories.RUNTIME} is ignored: it is not an absolute path."
             if base_directories.RUNTIME in base_directories.ignored()
             else ""
         )
-        raise RuntimeDirectoryUnusable(f"texts can't be kept in {error.filename}: {error.strerror}.{remedy}") from error
+        raise RuntimeDirectoryUnusable(
+            f"texts cannot be kept in {error.filename}: {error.strerror}.{remedy}"
+        ) from error
 
 
 def command_line() -> argparse.ArgumentParser:
     """The one source of --help."""
     parser = argparse.ArgumentParser(
         prog="coldvox-type",
-        description="Puts what coldvoxd transcribes into the window that has the focus: typed, pasted, or at least "
-        "left in the clipboard. Runs until it is stopped, and reports each text on standard error as delivered, unsure or "
-        "failed, without its words.",
-        epilog="exit codes: 0 delivered or unsure, 1 not delivered or nothing to deliver, 2 wrong usage or settings, "
-        "3 no session bus, 78 no runtime directory of this user alone, such as XDG_RUNTIME_DIR should name",
+        description="Types dictated text into the focused window, pastes it, or leaves it in the clipboard. Runs until it "
+        "is stopped, and reports each text on standard error as delivered, unsure or failed, without its words.",
+        epilog="exit codes: 0 delivered or unsure, 1 not delivered or nothing to deliver, 2 usage error or invalid "
+        "settings, 3 no session bus, 78 no private runtime directory, as named by XDG_RUNTIME_DIR",
     )
     parser.add_argument(
         "--last",
         action="store_true",
-        help="put into the window that has the focus now what reached none, or else the last text once more",
+        help="deliver the undelivered texts to the window that is focused now, or else the last text again",
     )
     parser.add_argument(
         "--allow",
         action="store_true",
-        help="have the desktop ask you whether keys may be pressed for you, where it wants to be asked (GNOME, KDE), also "
-        "after you said no",
+        help="make the desktop ask for the permission to press keys (GNOME, KDE), even if you denied it before",
     )
     parser.add_argument(
-        "--json", action="store_true", help="report each text as an object, one a line, on standard output"
+        "--json", action="store_true", help="report each text as one JSON object per line on standard output"
     )
-    parser.add_argument("--config", type=_existing, metavar="FILE", help="instead of ~/.config/coldvoxd/type.toml")
+    parser.add_argument(
+        "--config", type=_existing, metavar="FILE", help="settings file instead of ~/.config/coldvoxd/type.toml"
+    )
     return parser
 
 

@@ -44,7 +44,7 @@ class _Chord:
         modifiers = [now.keymap.modifier_key(modifier) for modifier in self.modifiers]
         known = [code for code in modifiers if code is not None]
         if len(known) < len(modifiers):
-            raise Refused("the keyboard has no keys for the chord that pastes")
+            raise Refused("the keyboard has no keys for the paste shortcut")
         return tuple(dict.fromkeys((*known, *self._plain(now, group))))
 
     def key_to_lend(self, now: Ready) -> int | None:
@@ -86,7 +86,7 @@ async def _press(server: XServer, known: _Chord, window: str) -> None:
     now = await ready_in(server, window)
     group = known.group(now)
     if group is None:
-        raise Refused("the keyboard layout has no key for the chord that pastes")
+        raise Refused("the keyboard layout has no key for the paste shortcut")
     stroke = known.stroke(now, group)
     # Sent in one go, so that no key of the user comes between them.
     if group != now.keyboard.group:
@@ -102,7 +102,7 @@ async def _lent_key(server: XServer, known: _Chord, now: Ready) -> AsyncIterator
     """Map a key to the chord's keysym for the time of the context, as no layout has one."""
     code = known.key_to_lend(now)
     if code is None or known.keysym > ord("~"):
-        raise Refused("the keyboard layout has no key for the chord that pastes")
+        raise Refused("the keyboard layout has no key for the paste shortcut")
     own, lent = now.keymap.key(code), Key.of_character(known.keysym)
     await server.map_key(code, lent)
     started_s = _now_s()

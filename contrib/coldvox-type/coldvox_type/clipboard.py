@@ -163,7 +163,7 @@ async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
     else:
         content = await run("xclip", "-o", "-selection", selection, "-t", kind, environment=environment)
     if len(content) > LARGEST_BYTES:
-        raise Refused(f"the clipboard holds more than {LARGEST_BYTES >> 20} MB, which can't be put back")
+        raise Refused(f"the clipboard holds more than {LARGEST_BYTES >> 20} MB, which cannot be restored")
     return Saved(kind, content)
 
 
@@ -205,7 +205,7 @@ async def _hold(saved: Saved, environment: Mapping[str, str], selection: Selecti
     except TimeoutError:  # wl-copy waits for the focus where the desktop gives the clipboard to nobody else
         process.kill()
         await process.wait()
-        raise Refused(f"{command[0]} did not get the clipboard within {LIMIT_S:g} s") from None
+        raise Refused(f"{command[0]} did not take over the clipboard within {LIMIT_S:g} s") from None
     if process.returncode != 0:
         raise Refused(f"{command[0]} failed: exit code {process.returncode}")
 

@@ -72,9 +72,9 @@ class Attempt:
 
 _REASONS = {
     Taken.BY_WINDOW: "",
-    Taken.BY_NONE: "something newer came into the clipboard before anything fetched it",
-    Taken.BY_READER: "a program reads the clipboard again and again, and nothing shows that the window did; it is in the clipboard",
-    Taken.UNCLEAR: "it was fetched late, so that may not have been the window",
+    Taken.BY_NONE: "the clipboard was replaced before it was read",
+    Taken.BY_READER: "a program polls the clipboard, so it is unknown whether the window read it; it is in the clipboard",
+    Taken.UNCLEAR: "it was read late, possibly by another program than the window",
 }
 
 
@@ -125,5 +125,5 @@ async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Past
     await rungs.leave_in_clipboard(target, text)
     asked = target.rule.method is Method.CLIPBOARD
     result = Result.UNSURE if asked else Result.FAILED
-    reason = "it is left in the clipboard, as type.toml has it" if asked else "it is in the clipboard"
+    reason = "it is in the clipboard, as set in type.toml" if asked else "it is in the clipboard"
     return Outcome(result, method, application, reason, text, in_clipboard=True), None

@@ -58,9 +58,9 @@ async def _of_server(server: XServer) -> Focus:
         raise Refused(_NO_WINDOW)
     client = await _client(server, window)
     if client is None:  # a frame, or the window that a window manager focuses when no application has the focus
-        raise Refused("the window that has the focus belongs to no application")
+        raise Refused("the focused window belongs to no application")
     if await server.window_class(client) == INPUT_ONLY:
-        raise Refused("the window that has the focus is not visible")
+        raise Refused("the focused window is not visible")
     if await server.root_property("_NET_SUPPORTING_WM_CHECK") == client.to_bytes(4, "little"):
         raise Refused("the window manager has the focus")
     types = await server.window_property(client, "_NET_WM_WINDOW_TYPE")

@@ -148,7 +148,7 @@ class Loan(Generic[S]):
             if _now_s() - lent.pressed_s > TAKEN_LIMIT_S:
                 if finding.taken is Taken.BY_READER:
                     return
-                raise Refused("the window did not take what was pasted")
+                raise Refused("the window did not read the pasted text")
             await asyncio.sleep(LOOK_S)
 
     async def _watch(self, lent: _Lent[S]) -> None:
@@ -161,7 +161,7 @@ class Loan(Generic[S]):
         try:
             await (self._leave(lent) if taken is Taken.BY_READER else self._give_back(lent))
         except Refused as fault:
-            lent.verdict.set_result(Verdict(taken, f"the clipboard could not be put back: {fault}"))
+            lent.verdict.set_result(Verdict(taken, f"the clipboard could not be restored: {fault}"))
         finally:
             if not lent.verdict.done():
                 lent.verdict.set_result(Verdict(taken))

@@ -46,7 +46,7 @@ async def run(
         async with asyncio.timeout(limit_s):
             printed, complaint = await process.communicate(given)
     except TimeoutError:
-        raise Refused(f"{program} did not end within {limit_s:g} s") from None
+        raise Refused(f"{program} did not exit within {limit_s:g} s") from None
     finally:
         if process.returncode is None:
             process.kill()

@@ -37,7 +37,7 @@ KEPT_LIMIT_S = 0.5
 """How long a desktop may take to copy what was put back."""
 FOCUS_RETURNS_S = 0.4
 """The desktop's question had the focus; the window that is dictated into gets it back."""
-AGAIN = "`coldvox-type --allow` asks for it again"
+AGAIN = "run `coldvox-type --allow` to be asked again"
 
 TEXT_KINDS = ("text/plain;charset=utf-8", "text/plain", "UTF8_STRING")
 SECRET_KIND = "x-kde-passwordManagerHint"
@@ -137,7 +137,7 @@ class Remote:
     async def _begin(self) -> "OpenSession":
         self._permission.read()
         if self._permission.refused:
-            raise Refused(f"the desktop was told not to let it press keys; {AGAIN}")
+            raise Refused(f"the permission to press keys was denied; {AGAIN}")
         known = bool(self._permission.token)
         stack = AsyncExitStack()
         try:
@@ -150,7 +150,7 @@ class Remote:
             if isinstance(fault, PortalRefused):
                 self._permission.keep(refused=True)
                 await asyncio.sleep(FOCUS_RETURNS_S)
-                raise Refused(f"you did not allow it to press keys; {AGAIN}") from fault
+                raise Refused(f"you denied the permission to press keys; {AGAIN}") from fault
             if isinstance(fault, PortalFault):
                 raise Refused(f"the desktop's portal failed: {fault}") from fault
             raise
@@ -210,7 +210,7 @@ class OpenSession:
         unknown = [name for name in names if name not in KEYCODES]
         if unknown:
             raise Refused(
-                f"{unknown[0]} is no key that can be pressed by the portal: use another chord, as shift+Insert"
+                f"{unknown[0]} is not a key that the portal can press: use another chord, such as shift+Insert"
             )
         codes = [KEYCODES[name] for name in names]
         try:
@@ -230,7 +230,7 @@ class OpenSession:
             await self._hold(offer)
         except PortalFault as fault:
             self.gone = True
-            raise SessionGone(f"the clipboard can't be used: {fault}") from fault
+            raise SessionGone(f"the clipboard cannot be used: {fault}") from fault
         return offer
 
     async def put_back(self, saved: Mapping[str, bytes]) -> None:
@@ -256,9 +256,9 @@ class OpenSession:
             if content is not None:
                 saved[kind] = content
             if sum(map(len, saved.values())) > LARGEST_BYTES:
-                raise Refused(f"the clipboard holds more than {LARGEST_BYTES >> 20} MB, which can't be put back")
+                raise Refused(f"the clipboard holds more than {LARGEST_BYTES >> 20} MB, which cannot be restored")
         if self._kinds and not saved:
-            raise Refused("what is in the clipboard can't be read, so it could not be put back")
+            raise Refused("the content of the clipboard cannot be read, so it could not be restored")
         return saved
 
     async def _read(self, kind: str) -> bytes | None:

@@ -96,7 +96,7 @@ async def _by_wtype(target: Target, text: str) -> str:
                 raise
             raise Interrupted(str(fault), rest) from fault
     if not target.focus.window:
-        return "this desktop does not report which window has the focus"
+        return "this desktop does not report which window is focused"
     return "" if await _still_there(target, "") else x11_keys.MOVED_AFTER
 
 
@@ -134,7 +134,7 @@ def _wtype_chord(modifiers: list[str], key: str) -> Iterator[str]:
     names = []
     for modifier in modifiers:
         if modifier.lower() not in _WTYPE_MODIFIERS:
-            raise Refused(f"{modifier} is no modifier key; there are {', '.join(_WTYPE_MODIFIERS)}")
+            raise Refused(f"{modifier} is not a modifier key; the modifiers are {', '.join(_WTYPE_MODIFIERS)}")
         names.append(_WTYPE_MODIFIERS[modifier.lower()])
     yield from ("-s", str(WTYPE_SETTLE_MS))
     for name in names:

@@ -20,7 +20,7 @@ from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.notifications import NAME as NOTIFICATIONS
 
-REMEDY = "`coldvox-type --last` types it into the window that has the focus then."
+REMEDY = "Run `coldvox-type --last` to type it into the window that is focused then."
 CLIPBOARD_LOCK = "clipboard"
 
 
@@ -93,7 +93,7 @@ class Typist:
         try:
             rules = settings.load(self._settings_file)
         except SettingsFault as fault:
-            self._reporter.line(f"{fault}; going on as if the file were not there")
+            self._reporter.line(f"{fault}; using the defaults")
             rules = settings.load(Path("/dev/null"))
 
         async def joint(focus: Focus) -> str:

@@ -86,7 +86,7 @@ def _rule(changes: Mapping[str, Any], before: Rule, place: str) -> Rule:
     made: dict[str, Any] = {}
     for key, value in changes.items():
         if key not in known:
-            raise SettingsFault(f"{place}: {key} is not known; there are {', '.join(sorted(known))}")
+            raise SettingsFault(f"{place}: {key} is unknown; the keys are {', '.join(sorted(known))}")
         made[key] = _value(key, value, place)
     return replace(before, **made)
 

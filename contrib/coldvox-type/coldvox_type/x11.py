@@ -226,7 +226,7 @@ class XServer:
         """The major opcode and the first event code."""
         reply = await self._ask(_QUERY_EXTENSION, 0, struct.pack("<Hxx", len(name)) + _padded(name))
         if not reply[8]:
-            raise ConnectionRefusedError(f"it has no extension {name.decode()}")
+            raise ConnectionRefusedError(f"it lacks the extension {name.decode()}")
         return reply[9], reply[10]
 
     async def _ask(self, opcode: int, minor: int, body: bytes = b"") -> bytes:
@@ -245,7 +245,7 @@ class XServer:
                         raise ConnectionAbortedError(f"error {packet[1]} to request {packet[10]}")
                     self._note(kind, packet)
         except (OSError, EOFError, TimeoutError) as error:
-            raise Refused(f"the X server does not answer: {error or type(error).__name__}") from error
+            raise Refused(f"the X server does not respond: {error or type(error).__name__}") from error
 
     def _send(self, opcode: int, minor: int, body: bytes = b"") -> None:
         self._sent += 1

@@ -8,9 +8,9 @@ from coldvox_type.held_keys import Ready, ready, ready_in
 from coldvox_type.keymap import Keymap, Stroke
 from coldvox_type.x11 import XServer
 
-MOVED = "another window got the focus in the middle of it"
-MOVED_AFTER = "the focus moved at the end of it"
-_LAYOUT_CHANGED = "the keyboard layout changed in the middle of it"
+MOVED = "another window was focused while it was typed"
+MOVED_AFTER = "the focus moved when it had been typed"
+_LAYOUT_CHANGED = "the keyboard layout changed while it was typed"
 _LACKING = "the keyboard layout has no keys for some of its characters"
 _KEYSYMS = {"\n": 0xFF0D, "\t": 0xFF09}
 

@@ -169,7 +169,7 @@ export function sentence(error, _) {
     const gone = [Gio.DBusError.SERVICE_UNKNOWN, Gio.DBusError.NAME_HAS_NO_OWNER]
         .some(code => error.matches?.(Gio.DBusError, code));
     if (gone && error.message.includes(NAME))
-        return _('The service coldvoxd isn’t installed, or not for this user.');
+        return _('The service coldvoxd is not installed for this user.');
     Gio.DBusError.strip_remote_error(error);
     return error.message;
 }

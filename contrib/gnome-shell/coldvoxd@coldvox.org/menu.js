@@ -23,7 +23,7 @@ export class Menu {
         menu.addMenuItem(lines(this._title, this._detail, this._engine));
         menu.addMenuItem(new PopupMenu.PopupSeparatorMenuItem());
         this._toggle = menu.addAction('', wishes.toggle);
-        this._cancel = menu.addAction(_('Stop and throw it away'), wishes.cancel);
+        this._cancel = menu.addAction(_('Stop and discard'), wishes.cancel);
         menu.addMenuItem(new PopupMenu.PopupSeparatorMenuItem());
         this._microphones = new PopupMenu.PopupSubMenuMenuItem('', true);
         this._microphones.icon.iconName = 'audio-input-microphone-symbolic';

@@ -26,17 +26,17 @@ export default class ColdvoxPreferences extends ExtensionPreferences {
 
 function dictating(settings, window, _) {
     const group = new Adw.PreferencesGroup({title: _('Dictating')});
-    group.add(new ShortcutRow(settings, 'toggle-dictation', _('Key that starts and stops'), window, _));
-    group.add(toggle(settings, 'click-toggles', _('A click on the indicator starts and stops'),
-        _('The other button opens the menu. Off, both do.')));
+    group.add(new ShortcutRow(settings, 'toggle-dictation', _('Shortcut to start and stop'), window, _));
+    group.add(toggle(settings, 'click-toggles', _('Click the indicator to start and stop'),
+        _('The other mouse button opens the menu. If off, both buttons open it.')));
     return group;
 }
 
 function bubble(settings, _) {
     const group = new Adw.PreferencesGroup({title: _('Bubble')});
     group.add(toggle(settings, 'show-bubble', _('Show a bubble while dictating'), _('With the level of your voice.')));
-    const words = toggle(settings, 'show-text', _('Show what is understood'),
-        _('Whoever looks at your screen can read it.'));
+    const words = toggle(settings, 'show-text', _('Show the recognized text'),
+        _('Anyone who can see your screen can read it.'));
     settings.bind('show-bubble', words, 'sensitive', Gio.SettingsBindFlags.GET);
     group.add(words);
     return group;
@@ -45,7 +45,7 @@ function bubble(settings, _) {
 function service(window, _) {
     const group = new Adw.PreferencesGroup({
         title: _('The service'),
-        description: _('Model, microphone and everything else are settings of the service itself.'),
+        description: _('The model, the microphone and everything else are set in the service’s own settings file.'),
     });
     const path = GLib.build_filenamev([GLib.get_user_config_dir(), ...SERVICE_FILE]);
     const row = new Adw.ActionRow({title: _('Settings file'), subtitle: path});
@@ -55,7 +55,7 @@ function service(window, _) {
             try {
                 launcher.launch_finish(result);
             } catch (error) {
-                window.add_toast(new Adw.Toast({title: _('There is no settings file yet, or nothing to open it with.')}));
+                window.add_toast(new Adw.Toast({title: _('There is no settings file yet, or no application to open it.')}));
             }
         });
     });

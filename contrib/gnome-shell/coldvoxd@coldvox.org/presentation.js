@@ -28,31 +28,31 @@ export const NOTHING = Object.freeze({
 /** Reason codes of Engine1.Degraded, for a sentence about why recognition is slower or impossible. */
 const REASONS = {
     'model-missing': N_('The speech model is missing.'),
-    'model-invalid': N_('The speech model can’t be used.'),
+    'model-invalid': N_('The speech model cannot be used.'),
     'resources-exhausted': N_('There is too little memory to load the speech model.'),
-    'gpu-out-of-memory': N_('The graphics card has no memory left; the processor recognizes instead.'),
-    'gpu-timeout': N_('The graphics card takes too long; the processor recognizes instead.'),
-    'gpu-wrong-output': N_('The graphics card computes wrongly; the processor recognizes instead.'),
-    'gpu-fault': N_('The graphics card failed; the processor recognizes instead.'),
-    'gpu-lost': N_('The graphics card stopped answering; the processor recognizes instead.'),
-    'gpu-overheating': N_('The graphics card is too hot; the processor recognizes instead.'),
-    'gpu-memory-errors': N_('The graphics card’s memory is faulty; the processor recognizes instead.'),
-    'no-gpu': N_('There is no graphics card that can be used; the processor recognizes instead.'),
-    'driver-mismatch': N_('The graphics card’s driver doesn’t fit; the processor recognizes instead.'),
-    'microphone-lost': N_('There is no microphone to hear.'),
+    'gpu-out-of-memory': N_('The GPU is out of memory; using the CPU instead.'),
+    'gpu-timeout': N_('The GPU takes too long; using the CPU instead.'),
+    'gpu-wrong-output': N_('The GPU returns wrong results; using the CPU instead.'),
+    'gpu-fault': N_('The GPU failed; using the CPU instead.'),
+    'gpu-lost': N_('The GPU stopped responding; using the CPU instead.'),
+    'gpu-overheating': N_('The GPU is too hot; using the CPU instead.'),
+    'gpu-memory-errors': N_('The GPU’s memory has errors; using the CPU instead.'),
+    'no-gpu': N_('There is no usable GPU; using the CPU instead.'),
+    'driver-mismatch': N_('The GPU driver does not match its libraries; using the CPU instead.'),
+    'microphone-lost': N_('There is no microphone.'),
     'microphone-muted': N_('The microphone is muted.'),
-    'no-words': N_('No words were recognized in what was said last.'),
-    'sleep': N_('The machine slept; the processor recognizes until the graphics card is back.'),
-    'microphone-channel': N_('The microphone has no such channel; check “channel” in the settings.'),
-    'microphone-quiet': N_('Speech is too quiet; turn the microphone up or move closer.'),
+    'no-words': N_('No words were recognized in the last dictation.'),
+    'sleep': N_('The machine was suspended; using the CPU until the GPU is ready.'),
+    'microphone-channel': N_('The microphone does not have this channel; check “channel” in the settings.'),
+    'microphone-quiet': N_('Speech is too quiet; raise the microphone’s volume or move closer.'),
 };
-const UNKNOWN_REASON = N_('Something is wrong (%s).');
+const UNKNOWN_REASON = N_('There is a problem (%s).');
 
 const PROVIDERS = {
     auto: N_('Automatic'),
-    cpu: N_('Processor'),
-    cuda: N_('Graphics card (CUDA)'),
-    tensorrt: N_('Graphics card (TensorRT)'),
+    cpu: N_('CPU'),
+    cuda: N_('GPU (CUDA)'),
+    tensorrt: N_('GPU (TensorRT)'),
 };
 
 /** Loudness that fills the meter, and that leaves it empty, in dBFS: speech at a desk lies between. */
@@ -111,7 +111,7 @@ export function present(facts, _) {
     const warned = facts.Degraded !== '';
     if (!facts.present) {
         return shown('gone', 'off', _('Dictation is off'), _('Start dictating'),
-            _('The service coldvoxd isn’t running.'));
+            _('The service coldvoxd is not running.'));
     }
     switch (facts.State) {
     case 'unavailable':
@@ -122,15 +122,15 @@ export function present(facts, _) {
     case 'idle':
         if (facts.Degraded === 'microphone-muted') {
             return shown('idle', 'ready', _('Microphone muted'), _('Start dictating'),
-                _('Nothing can be heard until you unmute it in the sound settings.'), true);
+                _('Unmute the microphone in the sound settings.'), true);
         }
         return shown('idle', 'ready', _('Ready to listen'), _('Start dictating'), why, warned);
     case 'listening':
         return shown('listening', 'listening', _('Listening…'), _('Stop dictating'), why, warned);
     case 'transcribing':
-        return shown('transcribing', 'writing', _('Writing it down…'), '', why, warned);
+        return shown('transcribing', 'writing', _('Recognizing…'), '', why, warned);
     case 'suspended':
-        return shown('unavailable', 'off', _('Asleep'), '', why, warned);
+        return shown('unavailable', 'off', _('Suspended'), '', why, warned);
     case '': // the name is owned, and the properties are on their way
         return shown('loading', 'waiting', _('Starting…'), '');
     }
@@ -139,8 +139,8 @@ export function present(facts, _) {
 
 function unavailable(facts, why, shown, _) {
     if (facts.Progress >= 0) {
-        return shown('fetching', 'waiting', _('Fetching the speech model…'), '',
-            _('%d % of it is here.').replace('%d', Math.floor(facts.Progress * 100)), false, facts.Progress);
+        return shown('fetching', 'waiting', _('Downloading the speech model…'), '',
+            _('%d % downloaded.').replace('%d', Math.floor(facts.Progress * 100)), false, facts.Progress);
     }
     if (facts.Degraded === 'microphone-lost')
         return shown('unavailable', 'off', _('No microphone'), '', sentence(facts.Problem, why, _), true);
@@ -153,6 +153,6 @@ function sentence(said, why, _) {
     if (!said)
         return why;
     if (said.includes('\n') || said.length > LONGEST)
-        return [why, _('Type “coldvoxctl doctor” in a terminal: it says how to mend it.')].filter(part => part).join(' ');
+        return [why, _('Run “coldvoxctl doctor” in a terminal: it reports how to fix this.')].filter(part => part).join(' ');
     return said[0].toUpperCase() + said.slice(1);
 }

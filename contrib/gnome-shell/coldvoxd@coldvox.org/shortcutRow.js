@@ -31,8 +31,8 @@ class ColdvoxShortcutRow extends Adw.ActionRow {
         const _ = this._;
         const page = new Adw.StatusPage({
             iconName: 'preferences-desktop-keyboard-shortcuts-symbolic',
-            title: _('Press the new keys'),
-            description: _('Escape leaves it as it is, Backspace takes the key away.'),
+            title: _('Press the new shortcut'),
+            description: _('Escape cancels, Backspace removes the shortcut.'),
         });
         const dialog = new Adw.Window({
             transientFor: this._window, modal: true, hideOnClose: false,

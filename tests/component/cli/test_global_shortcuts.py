@@ -270,7 +270,7 @@ async def test_a_desktop_that_binds_no_key_is_reported(
     async with NotificationService(bus.address) as shown:
         ended = await (await ctl("shortcut", "portal")).ended()
     assert (ended.exit, ended.out) == (1, "")
-    assert "bound no key" in ended.err
+    assert "assigned no key" in ended.err
     assert "systemctl --user restart coldvoxd-keys" in ended.err
     assert [body[3] for body in shown.shown] == [FAILED]
 

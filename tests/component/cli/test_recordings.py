@@ -118,7 +118,7 @@ async def test_what_no_recording_comes_from_is_named_with_a_remedy_and_the_rest_
     faults = {
         "missing.wav": "there is no file",
         "socket": "is a socket: give the name of a file",
-        "letter.wav": "is not audio that can be read",
+        "letter.wav": "is not audio in a readable format",
         "empty.wav": "is empty",
         ".": "is a directory: give the names of the audio files in it",
         "/dev/zero": "is a device: give the name of a file",
@@ -215,8 +215,8 @@ async def test_the_words_of_joined_recordings_are_all_there(ctl: Ctl, options: t
     assert result.out == "".join(f"{tmp_path / name}: {TEXTS[0]} {TEXTS[1]}\n" for name in files)
     at = clock((len(one) + len(other)) / rate)
     assert result.err == (
-        f"coldvoxctl: {tmp_path / 'behind.wav'}: At {at} the file holds 98 bytes that are neither sound nor a tag: "
-        "they were not read.\n"
+        f"coldvoxctl: {tmp_path / 'behind.wav'}: At {at} the file holds 98 bytes that are neither audio nor a tag: "
+        "they were skipped.\n"
     )
 
 

@@ -73,7 +73,7 @@ def test_a_bus_that_hangs_is_given_up() -> None:
         with environment({"DBUS_SESSION_BUS_ADDRESS": bus.address}):
             [finding] = found("bus", "bus", limit_s=8)
     assert finding.verdict is Verdict.FAIL
-    assert finding.text == "no answer within 8 s while asking the session bus for its names"
+    assert finding.text == "no response within 8 s while asking the session bus for its names"
 
 
 def test_the_activation_file_must_be_there_and_be_read_by_the_bus(home: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_frozen_sound_server_costs_its_time_limit_and_no_more(pulse: PulseServ
     with pulse.adopted():
         *_, last = found("microphone", "sound server", limit_s=10)
     assert last.verdict is Verdict.FAIL
-    assert last.text.startswith("no answer within 10 s while")
+    assert last.text.startswith("no response within 10 s while")
     assert "restart the sound server" in last.remedy
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.gpu.health import MIB, Sight, Trouble
-from coldvoxd.gpu.nvml import Card
+from coldvoxd.gpu.nvml import Gpu
 from tests.support.virtual_nvml import VirtualCard
 
 ROOT = Path(__file__).parents[3]
@@ -18,18 +18,18 @@ ROOT = Path(__file__).parents[3]
 def test_a_look_reads_what_the_card_tells(card: VirtualCard) -> None:
     card.be(total=1000 * MIB, used=100 * MIB, process=f"{os.getpid()} {300 * MIB}", temperature=61, slowdown=95)
     card.be(reasons="0x60", uncorrected=2)
-    assert Card().look() == Sight(None, 1000 * MIB, 600 * MIB, 300 * MIB, 61, 95, True, True, 2, False)
+    assert Gpu().look() == Sight(None, 1000 * MIB, 600 * MIB, 300 * MIB, 61, 95, True, True, 2, False)
 
 
 def test_limits_of_power_are_no_heat(card: VirtualCard) -> None:
     card.be(reasons=hex(0x4 | 0x8 | 0x80))
-    sight = Card().look()
+    sight = Gpu().look()
     assert (sight.braked, sight.slowed) == (False, False)
 
 
 def test_another_programs_memory_is_not_ours(card: VirtualCard) -> None:
     card.be(process=f"1 {300 * MIB}")
-    assert Card().look().own_bytes == 0
+    assert Gpu().look().own_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_another_programs_memory_is_not_ours(card: VirtualCard) -> None:
 @pytest.mark.parametrize("how", ["lacks", "unsupported"])
 def test_what_a_card_or_driver_does_not_tell_is_none(card: VirtualCard, how: str, function: str, figure: str) -> None:
     card.be(**{how: function})
-    sight = Card().look()
+    sight = Gpu().look()
     assert getattr(sight, figure) is None
     assert (sight.trouble, sight.free_bytes is None) == (None, False), "the rest is told all the same"
 
 
 def test_an_older_driver_tells_its_brakes_under_another_name(card: VirtualCard) -> None:
     card.be(reasons="0x40", lacks="nvmlDeviceGetCurrentClocksEventReasons")
-    assert Card().look().braked
+    assert Gpu().look().braked
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_driver_that_can_not_be_opened_says_why_and_may_come_back(
     card: VirtualCard, code: int, trouble: Trouble
 ) -> None:
     card.be(init=code)
-    looker = Card()
+    looker = Gpu()
     assert looker.look() == Sight(trouble)
     card.be(init=0)
     assert looker.look().trouble is None
@@ -69,14 +69,14 @@ def test_a_driver_that_can_not_be_opened_says_why_and_may_come_back(
 
 @pytest.mark.parametrize(("code", "trouble"), [(15, Trouble.LOST), (16, Trouble.RESET), (999, Trouble.LOST)])
 def test_a_card_that_goes_says_how(card: VirtualCard, code: int, trouble: Trouble) -> None:
-    looker = Card()
+    looker = Gpu()
     assert looker.look().trouble is None
     card.be(trouble=code)
     assert looker.look() == Sight(trouble)
 
 
 def test_an_error_that_is_not_about_the_card_tells_nothing(card: VirtualCard) -> None:
-    looker = Card()
+    looker = Gpu()
     looker.look()
     card.be(trouble=23)  # NVML_ERROR_INSUFFICIENT_RESOURCES
     assert looker.look() == Sight()
@@ -84,7 +84,7 @@ def test_an_error_that_is_not_about_the_card_tells_nothing(card: VirtualCard) ->
 
 def test_xids_are_told_once_in_order_and_none_of_before(card: VirtualCard) -> None:
     card.report_xid(13)
-    looker = Card()
+    looker = Gpu()
     looker.look()
     assert looker.tells_xids
     assert looker.wait_for_xid(1) is None
@@ -97,13 +97,13 @@ def test_xids_are_told_once_in_order_and_none_of_before(card: VirtualCard) -> No
 
 def test_a_card_without_events_is_watched_by_looks(card: VirtualCard) -> None:
     card.be(unsupported="nvmlDeviceGetSupportedEventTypes")
-    looker = Card()
+    looker = Gpu()
     assert looker.look().trouble is None
     assert not looker.tells_xids
 
 
 def test_a_lost_card_ends_the_waiting_for_events(card: VirtualCard) -> None:
-    looker = Card()
+    looker = Gpu()
     looker.look()
     threading.Timer(0.05, lambda: card.be(trouble=15)).start()
     assert looker.wait_for_xid(10_000) is None
@@ -112,7 +112,7 @@ def test_a_lost_card_ends_the_waiting_for_events(card: VirtualCard) -> None:
 
 @pytest.mark.usefixtures("card")
 def test_what_was_closed_is_opened_by_the_next_look() -> None:
-    looker = Card()
+    looker = Gpu()
     looker.close()
     looker.look()
     looker.close()
@@ -123,19 +123,19 @@ def test_what_was_closed_is_opened_by_the_next_look() -> None:
 @pytest.mark.parametrize(("visible", "there"), [("0", 1), ("1", 2), ("GPU-stand-in-1", 2), ("7", 1), ("", 1)])
 def test_the_card_that_cuda_would_take_is_looked_at(card: VirtualCard, visible: str, there: int) -> None:
     card.be(cards=there, process=f"{os.getpid()} {MIB}")  # on the first
-    own = Card({"CUDA_VISIBLE_DEVICES": visible}).look().own_bytes
+    own = Gpu({"CUDA_VISIBLE_DEVICES": visible}).look().own_bytes
     assert own == (0 if there == 2 else MIB)
 
 
 @pytest.mark.usefixtures("card")
 def test_a_hidden_card_is_no_card() -> None:
-    assert Card({"CUDA_VISIBLE_DEVICES": "GPU-of-somebody-else"}).look() == Sight(Trouble.NO_DRIVER)
+    assert Gpu({"CUDA_VISIBLE_DEVICES": "GPU-of-somebody-else"}).look() == Sight(Trouble.NO_DRIVER)
 
 
 def test_an_upgraded_library_is_noticed(tmp_path: Path) -> None:
     card = VirtualCard(tmp_path)
     program = (
-        "from coldvoxd.gpu.nvml import Card; card = Card(); print(card.look().library_replaced, flush=True); input(); "
+        "from coldvoxd.gpu.nvml import Gpu; card = Gpu(); print(card.look().library_replaced, flush=True); input(); "
         "print(card.look().library_replaced)"
     )
     with subprocess.Popen(
@@ -160,7 +160,7 @@ def test_without_the_library_there_is_no_word_and_nothing_is_imported() -> None:
         "import sys, ctypes\n"
         "from coldvoxd.gpu import nvml\n"
         "nvml.LIBRARY = 'libnvidia-ml.so.1.of-nobody'\n"
-        "try: nvml.Card().look()\n"
+        "try: nvml.Gpu().look()\n"
         "except nvml.NoLibrary: print('pynvml' in sys.modules)"
     )
     done = subprocess.run(

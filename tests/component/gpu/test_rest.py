@@ -66,7 +66,9 @@ async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_
         await changed(client, CPU, "idle")
         assert await client.get(ENGINE, "Degraded") == ""
         card.be(process=None)  # all of it came back: this accelerator keeps no context
-        await eventually(lambda: "1900 MiB of its memory came back, 0 MiB stay" in running.log, what="what came back")
+        await eventually(
+            lambda: "1900 MiB of its memory were freed, 0 MiB are still in use" in running.log, what="what came back"
+        )
         accelerator = running.bus.directory / "gpu"
         await asyncio.to_thread(command, accelerator, "OPENING 20000")
         client.signals.clear()
@@ -87,7 +89,9 @@ async def test_what_a_context_keeps_goes_with_the_process_and_the_next_one_leave
         card.be(process=f"{running.process.pid} {1900 * MIB}")
         await changed(client, CPU, "idle")
         card.be(process=f"{running.process.pid} {300 * MIB}")
-        await eventually(lambda: "1600 MiB of its memory came back, 300 MiB stay" in running.log, what="what stays")
+        await eventually(
+            lambda: "1600 MiB of its memory were freed, 300 MiB are still in use" in running.log, what="what stays"
+        )
         await eventually(lambda: "re-executed, consecutive number" in running.log, what="a new process")
         card.be(process=None)
         await until(client, "ExecutionProvider", CPU)

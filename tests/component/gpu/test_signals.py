@@ -61,4 +61,4 @@ async def test_a_machine_without_the_library_uses_its_accelerator_and_says_nothi
             while await client.get(ENGINE, "ExecutionProvider") != ACCELERATOR:
                 await asyncio.sleep(0.05)
             assert await client.get(ENGINE, "Degraded") == ""
-            assert "graphics card" not in running.log
+            assert "GPU" not in running.log

@@ -12,7 +12,7 @@ KCM.SimpleKCM {
     Kirigami.FormLayout {
         Controls.CheckBox {
             id: clickToggles
-            text: i18n("A click on the widget starts and stops")
+            text: i18n("Click the widget to start and stop")
         }
     }
 }

@@ -97,7 +97,7 @@ ColumnLayout {
 
         PlasmaComponents.Button {
             visible: popup.listening
-            text: i18n("Throw it away")
+            text: i18n("Discard")
             onClicked: popup.daemon.cancel()
         }
     }

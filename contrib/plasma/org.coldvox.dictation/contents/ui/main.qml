@@ -51,7 +51,7 @@ PlasmoidItem {
             onTriggered: watched.toggle()
         },
         PlasmaCore.Action {
-            text: i18n("Stop and throw it away")
+            text: i18n("Stop and discard")
             icon.name: "edit-delete-symbolic"
             visible: root.shown.kind === "listening"
             onTriggered: watched.cancel()
