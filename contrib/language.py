@@ -75,7 +75,6 @@ NOT_YET = (
 
 MESSAGES_ONLY = (
     "coldvoxd/__main__.py",
-    "coldvoxd/audio/*",
     "coldvoxd/bus/*",
     "coldvoxd/capture/*",
     "coldvoxd/core/*",
