@@ -83,6 +83,7 @@ MESSAGES_ONLY = (
     "coldvoxd/dictation/*",
     "coldvoxd/engines/*",
     "coldvoxd/files/*",
+    "coldvoxd/host/*",
     "coldvoxd/models/*",
     "coldvoxd/native/*",
     "coldvoxd/recognition/*",
