@@ -75,7 +75,6 @@ NOT_YET = (
 
 MESSAGES_ONLY = (
     "coldvoxd/__main__.py",
-    "coldvoxd/audio/*",
     "coldvoxd/bus/*",
     "coldvoxd/capture/*",
     "coldvoxd/core/*",
@@ -84,6 +83,7 @@ MESSAGES_ONLY = (
     "coldvoxd/dictation/*",
     "coldvoxd/engines/*",
     "coldvoxd/files/*",
+    "coldvoxd/host/*",
     "coldvoxd/models/*",
     "coldvoxd/native/*",
     "coldvoxd/recognition/*",

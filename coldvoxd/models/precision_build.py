@@ -127,7 +127,7 @@ def _try(made: ModelFiles, source: ModelFiles, hear: Callable[[ModelFiles], str]
     sound = agrees(heard, [truth]) if made.precision is Precision.FP16 else fair(heard, truth)
     if not sound:
         raise ConversionFault(
-            f"{made.name} hears something else in the golden clip in {made.precision} than in fp32, so it is not used. "
+            f"{made.name} recognizes other words in the golden clip in {made.precision} than in fp32, so it is not used. "
             "Stay with fp32, and please report this with the model's name."
         )
 

@@ -41,7 +41,7 @@ def test_a_precision_that_hears_too_little_of_the_golden_clip_is_left_for_fp32(
 ) -> None:
     write_verdict(find_model(settings.name, Precision.FP32), "Hello Hannah, send the messages to Paul.")
     assert ladder(settings).cpu().precision is Precision.FP32
-    assert "hears too little of the golden clip in int8; fp32 takes its place" in caplog.text
+    assert "recognizes too little of the golden clip in int8; using fp32 instead" in caplog.text
 
 
 def test_where_there_is_no_other_precision_it_is_used_and_that_told(
