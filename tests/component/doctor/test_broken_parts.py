@@ -178,7 +178,7 @@ def test_the_bundled_model_works_but_is_for_trials() -> None:
     with environment({"COLDVOXD_MODEL_NAME": "mini"}):
         [finding] = found("storage", "model")
     assert finding.verdict is Verdict.WARN
-    assert "whole" in finding.text
+    assert "complete" in finding.text
 
 
 def test_a_model_that_is_nowhere_comes_with_the_command_that_gets_it() -> None:
