@@ -1,1 +1,1 @@
-"""Sound in: microphones and files."""
+"""Audio input: microphones and files."""

@@ -19,22 +19,22 @@ _AIFF_PACKETS = {
     **dict.fromkeys((b"ulaw", b"ULAW", b"alaw", b"ALAW"), (1, 1, 1)),
 }
 """Bytes and samples in a packet of one channel, and how many the header counts for it, by AIFF-C's name of the codec.
-Others have samples of some bits."""
+Other codecs have samples of a fixed number of bits."""
 _SOUGHT_IN = {b"GSM "}
-"""Codecs that libsndfile decodes from no pipe."""
+"""Codecs that libsndfile cannot decode from a pipe."""
 _AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
-"""Bytes in a sample, by AU's number of the encoding: u-law, whole numbers of 8 to 32 bits, floats, A-law."""
+"""Bytes in a sample, by AU's number of the encoding: u-law, integers of 8 to 32 bits, floats, A-law."""
 _AU_FLOATS = {32: 6, 64: 7}
 _AU_WHOLE_NUMBERS = {8: 2, 16: 3, 24: 4, 32: 5}
 """AU's number of the encoding, by bits."""
 _CAF_CODECS = {b"lpcm": 0, b"ulaw": 1, b"alaw": 27}
-"""Those that are read, by AU's number of the encoding; that of plain samples depends on their bits."""
+"""The supported ones, by AU's number of the encoding; that of plain samples depends on their bits."""
 _CAF_FLOAT, _CAF_LITTLE_ENDIAN = 1, 2
 _EDIT_COUNT_BYTES = 4
 
 
 def region(content: Content, kind: Kind) -> Region | None:
-    """The sound of an AIFF, AU or CAF file; None where its header can't be read, or has another coding."""
+    """The audio of an AIFF, AU or CAF file; None if its header cannot be read, or has another encoding."""
     match kind:
         case Kind.AIFF:
             return _in_aiff(content)
@@ -78,7 +78,7 @@ def _aiff_head(form: bytes, comm: bytes, align: int, counted: int, size: int) ->
 
 
 def _extended(number: bytes) -> int:
-    """A rate as 80 bits of IEEE 754 extended precision; 0 for what is no rate."""
+    """A rate as 80 bits of IEEE 754 extended precision; 0 if it is not a valid rate."""
     exponent, mantissa = struct.unpack(">HQ", number)
     shift = 16383 + 63 - exponent
     return mantissa >> shift if 0 <= shift < 64 else 0
@@ -90,7 +90,7 @@ def _in_au(content: Content) -> Region | None:
 
 
 def _au_region(coding: Sequence[int], begin: int, promised: int | None) -> Region | None:
-    """The sound that an AU file would hold with this coding: the encoding's number, the rate and the channels."""
+    """The audio of an equivalent AU file: the number of the encoding, the rate and the channels."""
     encoding, rate, channels = coding
     align = _AU_BYTES.get(encoding, 0) * channels
     head: Callable[[int], bytes] = partial(_au_head, coding)

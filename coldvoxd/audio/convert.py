@@ -1,4 +1,4 @@
-"""Converting what a device delivers to 16 kHz, as a stream."""
+"""Converts audio from a device to 16 kHz, as a stream."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from coldvoxd.core.values import SAMPLE_RATE
 
 
 class StreamConverter:
-    """Puts interleaved int16 in order, removes constant offsets, then resamples; keeps the filter's memory."""
+    """Reorders interleaved int16, removes constant offsets, and resamples; keeps the state of the filter."""
 
     def __init__(self, rate: int, channels: int, order: Sequence[int] | None = None) -> None:
-        """`order` says where each channel that is wanted stands in the stream, from 0: all as they come by default."""
+        """`order` has the position of each wanted channel in the stream, from 0; by default all, unchanged."""
         self._rate = rate
         self._channels = channels
         self._order = None if order is None or list(order) == list(range(channels)) else list(order)
@@ -30,7 +30,7 @@ class StreamConverter:
     def convert(self, raw: bytes) -> npt.NDArray[np.int16]:
         """16 kHz, int16 (m,) of one channel or (m, channels), from interleaved int16 bytes. One thread.
 
-        m may be 0 while the filter fills. What is at 16 kHz and without an offset passes bit-exact.
+        m may be 0 while the filter fills. Audio at 16 kHz without an offset is passed bit-exact.
         """
         samples = np.frombuffer(raw, dtype=np.int16).reshape(-1, self._channels)
         if self._order is not None:
@@ -45,10 +45,10 @@ class StreamConverter:
         return samples[:, 0] if self._wanted == 1 else samples
 
     def _has_offset(self, samples: npt.NDArray[np.int16]) -> bool:
-        """Whether a channel may have one, by the means of half a second each.
+        """Whether a channel may have an offset, by its means over half a second each.
 
-        Most microphones have none, and their buffers are only kept until half a second is there: a sum of one buffer takes as
-        long as all else that is done with it on PortAudio's thread.
+        Most microphones have none, so their buffers are only collected for half a second: the sum of one buffer takes
+        as long as all other work for it on PortAudio's thread.
         """
         if self._offset_found:
             return True

@@ -1,4 +1,4 @@
-"""libsndfile, given a file or the bytes of a stream."""
+"""libsndfile decoders for files and for the bytes of a stream."""
 
 import errno
 import os
@@ -13,10 +13,10 @@ from coldvoxd.audio.streams import Stream
 
 
 class SequentialSound(soundfile.SoundFile):  # type: ignore[misc]  # it has no types
-    """A sound file that is read from its beginning to its end.
+    """An audio file that is read sequentially.
 
-    soundfile seeks after each read where a file can be sought in: libsndfile can't do that in a FLAC of unknown length,
-    and in a damaged OGG it jumps over the damage by a guess.
+    soundfile seeks after each read if the file is seekable. libsndfile cannot seek in a FLAC of unknown length, and in
+    a damaged OGG it skips the damage by guessing.
     """
 
     def seekable(self) -> bool:
@@ -24,13 +24,13 @@ class SequentialSound(soundfile.SoundFile):  # type: ignore[misc]  # it has no t
 
 
 def decoded(content: int | BufferedIOBase) -> SequentialSound:
-    """A decoder of a whole file, of which a descriptor is read with its own position. Raises LibsndfileError."""
+    """A decoder of a whole file, which reads a descriptor with its own offset. Raises LibsndfileError."""
     return SequentialSound(content, closefd=False)
 
 
 @contextmanager
 def decoded_stream(stream: Stream) -> Iterator[SequentialSound]:
-    """A decoder of a stream that is not the file itself. Raises LibsndfileError, OSError."""
+    """A decoder of a stream inside a file. Raises LibsndfileError, OSError."""
     pieces = stream.content or ()
     with decoded_bytes(b"".join(pieces)) if stream.is_sought_in else _piped(pieces) as sound:
         yield sound
@@ -38,11 +38,11 @@ def decoded_stream(stream: Stream) -> Iterator[SequentialSound]:
 
 @contextmanager
 def _piped(pieces: Iterable[bytes]) -> Iterator[SequentialSound]:
-    """A decoder of bytes which a thread writes into a pipe.
+    """A decoder of bytes that a thread writes into a pipe.
 
-    On a pipe libsndfile guesses no length. The pieces have been taken to the last one, or to where the decoder gave
-    up, when this has ended. Nothing is written to a disk, and no memory need be executable, as it must for libsndfile's
-    calls into Python.
+    libsndfile does not guess a length for a pipe. When this has ended, the pieces have been consumed to the last one,
+    or to where the decoder stopped. Nothing is written to a disk, and no memory must be executable, as libsndfile's
+    calls into Python would require.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
     faults: list[Exception] = []
@@ -53,7 +53,7 @@ def _piped(pieces: Iterable[bytes]) -> Iterator[SequentialSound]:
                 for piece in pieces:
                     pipe.write(piece)
             except BrokenPipeError:
-                raise  # the decoder has had enough
+                raise  # the decoder has stopped reading
             except Exception as fault:  # noqa: BLE001 - the thread ends here; the reader raises it
                 faults.append(fault)
 

@@ -1,7 +1,7 @@
-"""The outlook: whether it is worth asking PortAudio again for a microphone that was not there.
+"""Decides whether PortAudio should search again for a microphone that was missing.
 
-Each search of PortAudio's costs 25 ms of CPU and, in 19.6, loses 12 KiB for good. On a machine without a microphone
-that would be half a gigabyte a day; so where nothing has changed that could bring one, searches become rarer.
+Each search costs 25 ms of CPU time and, in PortAudio 19.6, leaks 12 KiB, which would be half a gigabyte a day on a
+machine without a microphone. Searches therefore become rarer as long as nothing has changed that could add one.
 """
 
 import contextlib
@@ -11,15 +11,15 @@ from pathlib import Path
 from coldvoxd.userdirs import base_directories
 
 SHARE = 0.1
-"""A search is due when so much of the time since the first vain one has gone by since the last one."""
+"""The interval to the next search, relative to the time since the first failed one."""
 LONGEST_S = 30.0
-"""It is due after so long at the latest: not everything that brings a microphone (a headset by radio) can be seen here."""
+"""Maximum interval in seconds: some new microphones, such as Bluetooth headsets, cannot be detected here."""
 
 Surroundings = tuple[tuple[str, int, int], ...]
 
 
 def surroundings() -> Surroundings:
-    """Name, inode and change time of what comes with a sound server or a sound card. Any thread; takes microseconds."""
+    """Name, inode and change time of files that belong to sound servers and sound devices. Any thread, microseconds."""
     environment = os.environ
     runtime = base_directories.runtime_directory() or base_directories.usual_runtime_directory()
     places = [
@@ -37,7 +37,7 @@ def surroundings() -> Surroundings:
 
 
 class DeviceRetry:
-    """Remembers vain searches. One thread."""
+    """Records failed searches. Not thread-safe."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
@@ -46,12 +46,12 @@ class DeviceRetry:
         self._last_s = 0.0
 
     def in_vain(self, seen: Surroundings, now_s: float) -> str | None:
-        """Why a search would fail again; None where it is worth trying."""
+        """Why a search would fail again; None if it should be tried."""
         waits = now_s - self._last_s < min(LONGEST_S, SHARE * (self._last_s - self._first_s))
         return self._reason if waits and seen == self._seen else None
 
     def failed(self, reason: str, seen: Surroundings, now_s: float) -> None:
-        """A search that began with these surroundings found nothing."""
+        """Record that a search that started with these surroundings found nothing."""
         if self._reason is None or seen != self._seen:
             self._first_s = now_s
         self._reason, self._seen, self._last_s = reason, seen, now_s

@@ -1,4 +1,4 @@
-"""Audio files of any rate and channel count, read at 16 kHz, as one channel or several."""
+"""Reads audio files of any rate and channel count at 16 kHz, as one channel or several."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,24 +24,25 @@ def _no_report(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AudioFile:
-    """An audio file that can be read, from the beginning and as often as wanted."""
+    """A readable audio file, which can be read repeatedly from the start."""
 
     source: Path | int
-    """Its path, or an open descriptor of a regular file, whose own position is left alone."""
+    """Its path, or an open descriptor of a regular file, whose offset is not changed."""
     sample_rate: int
     channels: int
     samples: int
-    """About what `blocks` yields in all, at 16 kHz; the file's own word for it, which for damaged ones is wrong.
+    """Approximate number of samples that `blocks` yields at 16 kHz, from the header; wrong for damaged files.
 
-    0 where the file doesn't say, as of recordings that were streamed."""
+    0 if the header has no length, as in streamed recordings.
+    """
     name: str = "the file"
-    """What messages call it."""
+    """The file's name in messages."""
     first: Part = field(default=Part(0, None), repr=False)
-    """The first recording in it."""
+    """The first recording in the file."""
 
     @classmethod
     def open(cls, source: Path | int, name: str | None = None) -> "AudioFile":
-        """Look at the file's head. Raises FileFault with what to do for whatever is not audio that can be read."""
+        """Read the file's header. Raises FileFault with what to do if it is not audio in a readable format."""
         name = name or ("the file" if isinstance(source, int) else str(source))
         with opened(source, name) as file:
             part = parts.first_part(file.content)
@@ -53,13 +54,13 @@ class AudioFile:
             return cls(source, rate, channels, round(seconds * SAMPLE_RATE), name, part)
 
     def blocks(self, report: Report = _no_report, mixdown: Callable[[Block], Block] = mixed) -> Iterator[Block]:
-        """The file's sound, float32 (n,) in [-1, 1] at 16 kHz, channels averaged, some seconds at a time.
+        """The audio of the file, float32 (n,) in [-1, 1] at 16 kHz, channels averaged, some seconds per block.
 
-        `mixdown` makes of the channels, float32 (n, channels), what is to be had: one, (n,), or several, (n, some).
+        `mixdown` converts the channels, float32 (n, channels), to one, (n,), or several, (n, some).
 
-        All of it that can be decoded; about as much silence stands in for what can't. `report` hears of each such
-        place, and of a length that is not what the file says. Raises FileFault where nothing can be decoded, and where
-        the file holds no sound at all or values that are not finite.
+        Yields all audio that can be decoded, and silence of about the same length for the rest. `report` receives a
+        sentence for each damaged place, and for a length that differs from the header. Raises FileFault if nothing can
+        be decoded, the file has no audio, or has values that are not finite.
         """
         with opened(self.source, self.name) as file:
             reading = Reading(self.name, file, report, mixdown)
@@ -69,7 +70,7 @@ class AudioFile:
 
 
 def _look_at(file: Opened, part: Part, name: str) -> tuple[int, int, float]:
-    """Rate, channels and, as its header says it, length in seconds of a recording. Raises LibsndfileError, FileFault."""
+    """Rate, channels and length in seconds from the header of a recording. Raises LibsndfileError, FileFault."""
     if part.flac is not None:
         check_sound(part.flac.rate, part.flac.channels, name)
         return part.flac.rate, part.flac.channels, part.flac.samples / part.flac.rate
@@ -85,7 +86,7 @@ def _look_at(file: Opened, part: Part, name: str) -> tuple[int, int, float]:
 
 
 def _look_at_streams(file: Opened, part: Part, name: str) -> tuple[int, int, float]:
-    """The same of OGG and MPEG audio, by its first stream that can be decoded."""
+    """The same for OGG and MPEG audio, from its first stream that can be decoded."""
     fault: soundfile.LibsndfileError | None = None
     for stream in part.streams(file.content):
         try:
@@ -111,7 +112,7 @@ def _described(sound: SequentialSound, name: str, seconds: float | None = None) 
 
 
 def _is_of_another_format(file: Opened) -> bool:
-    """Whether libsndfile reads the file, which begins with nothing that is known here. Of MP3 it may lose the beginning."""
+    """Whether libsndfile reads a file with an unknown signature. It may lose the beginning of an MP3."""
     try:
         with decoded(file.whole()) as sound:
             return bool(sound.format != "MP3")
@@ -126,7 +127,7 @@ def _check_codec(content: Content, name: str) -> None:
 
 
 def _check_head(content: Content, part: Part, name: str) -> None:
-    """Raises FileFault for recordings without the head that they need."""
+    """Raise FileFault for recordings without a required header."""
     if part.kind is None and ogg.holds_pages(content, MOST_JUNK_BYTES):
         raise FileFault(
             f"{name} lacks its beginning, without which an OGG file cannot be decoded: copy it again from the original"

@@ -1,4 +1,4 @@
-"""FLAC's frames, to go on behind a damaged one: libFLAC gives up there."""
+"""FLAC frames, to continue after a damaged one, at which libFLAC stops."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from itertools import pairwise
 from coldvoxd.audio.streams import Content, Window
 
 _BLOCK_SIZES = {1: 192, **{code: 576 << code - 2 for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
-"""RFC 9639, section 9.1.1, by code; codes 6 and 7 stand before an explicit size."""
+"""RFC 9639, section 9.1.1, by code; codes 6 and 7 precede an explicit size."""
 _STREAM_INFO_BYTES = 34
 _RATES = (88_200, 176_400, 192_000, 8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
-"""RFC 9639, section 9.1.2, by code from 1 on; 0 means that only the head of the file has it."""
+"""RFC 9639, section 9.1.2, by code from 1 on; for 0 only the file's header has it."""
 _BITS = {1: 8, 2: 12, 4: 16, 5: 20, 6: 24, 7: 32}
 """RFC 9639, section 9.1.4, by code."""
 _HEADLESS = -1
@@ -20,18 +20,18 @@ MOST_FRAME_BYTES = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What the first metadata block says (RFC 9639, section 8.2)."""
+    """The first metadata block (RFC 9639, section 8.2)."""
 
     body: bytes
     """The block itself, 34 bytes."""
     offset: int
-    """Of the FLAC file in the file; less than 0 where its head is missing."""
+    """Offset of the FLAC file in the file; negative if its header is missing."""
     begin: int
     """Offset of the first audio frame in the file."""
 
     @property
     def block_size(self) -> int:
-        """Samples in a frame where all have as many."""
+        """Samples per frame if it is the same for all."""
         return int.from_bytes(self.body[2:4], "big")
 
     @property
@@ -44,15 +44,15 @@ class StreamInfo:
 
     @property
     def samples(self) -> int:
-        """Of each channel; 0 where the file doesn't say."""
+        """Samples per channel; 0 if the header has no number."""
         return int.from_bytes(self.body[13:18], "big") & (1 << 36) - 1
 
     def as_file(self, frame: "Frame") -> bytes:
-        """A FLAC file that holds this frame alone."""
+        """A FLAC file that has only this frame."""
         body = bytearray(self.body)
-        body[4:10] = bytes(6)  # its smallest and largest frame are not known
+        body[4:10] = bytes(6)  # its smallest and largest frame are unknown
         body[13:18] = (body[13] >> 4 << 36 | frame.samples).to_bytes(5, "big")
-        body[18:] = bytes(16)  # nor is its checksum
+        body[18:] = bytes(16)  # and so is its checksum
         return b"fLaC\x80" + _STREAM_INFO_BYTES.to_bytes(3, "big") + body + frame.data
 
 
@@ -65,7 +65,7 @@ class Frame:
 
 
 def stream_info(content: Content, offset: int) -> StreamInfo | None:
-    """Of the FLAC file that begins at `offset`; None where its head is damaged. Raises OSError."""
+    """The block of the FLAC file at `offset`; None if its header is damaged. Raises OSError."""
     mark = content.at(offset, 8)
     if mark[:4] != b"fLaC" or mark[5:] != _STREAM_INFO_BYTES.to_bytes(3, "big") or mark[4] & ~_LAST_BLOCK:
         return None
@@ -79,12 +79,12 @@ def stream_info(content: Content, offset: int) -> StreamInfo | None:
 
 
 def headless(content: Content, offset: int, most_bytes: int) -> StreamInfo | None:
-    """What the frames say of themselves, of a file that begins within them: from its first whole frame on.
+    """The parameters in the frame headers of a file without a header, from its first complete frame on.
 
-    It begins within `most_bytes` from `offset` on, and the next one continues it; None where there is none such.
-    Raises OSError.
+    The frame starts within `most_bytes` from `offset` on, and the next one continues it; None if there is none. Raises
+    OSError.
     """
-    unknown = StreamInfo(b"\0\1" * (_STREAM_INFO_BYTES // 2), _HEADLESS, offset)  # frames count as themselves
+    unknown = StreamInfo(b"\0\1" * (_STREAM_INFO_BYTES // 2), _HEADLESS, offset)  # frames count in frames
     for (begin, first, samples), (_, following, _) in pairwise(_candidates(content, unknown, offset + 2 * most_bytes)):
         if begin >= offset + most_bytes:
             return None
@@ -100,11 +100,9 @@ def headless(content: Content, offset: int, most_bytes: int) -> StreamInfo | Non
 
 
 def frames(content: Content, info: StreamInfo, end: int) -> Iterator[Frame]:
-    """The frames before the offset `end` in their order, each up to where the next one begins; some may be damaged.
+    """The frames before the offset `end` in order, each up to the start of the next; some may be damaged.
 
-    Raises OSError.
-
-    What looks like a frame counts where it continues the one before, or where the next one continues it.
+    A candidate counts as a frame if it continues the previous one, or the next one continues it. Raises OSError.
     """
     expected = 0
     for (offset, first, samples), (behind, following, _) in pairwise(_candidates(content, info, end)):
@@ -114,7 +112,7 @@ def frames(content: Content, info: StreamInfo, end: int) -> Iterator[Frame]:
 
 
 def _candidates(content: Content, info: StreamInfo, end: int) -> Iterator[tuple[int, int, int]]:
-    """Offset, first sample and samples of what looks like a frame; last of all `end` as one of no samples."""
+    """Offset, first sample and samples of everything that looks like a frame; `end` is the last, with no samples."""
     window = Window(content)
     window.skip(info.begin)
     while window.offset < end and (head := window.peek(16)):
@@ -126,7 +124,7 @@ def _candidates(content: Content, info: StreamInfo, end: int) -> Iterator[tuple[
 
 
 def _parse(head: bytes, info: StreamInfo) -> tuple[int, int] | None:
-    """First sample and samples of the frame that begins so; None where none does."""
+    """First sample and number of samples of the frame that starts with these bytes; None if none does."""
     if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
         return None
     coded = _number(head[4:])
@@ -147,7 +145,7 @@ def _parse(head: bytes, info: StreamInfo) -> tuple[int, int] | None:
 
 
 def _number(coded: bytes) -> tuple[int, int] | None:
-    """The number coded as UTF-8 codes characters, though longer, and how many bytes it takes."""
+    """A number in FLAC's extension of UTF-8, and its length in bytes."""
     lead = coded[0]
     ones = 8 - (lead ^ 0xFF).bit_length()
     if ones == 1 or ones > 7 or len(coded) < max(ones, 1):

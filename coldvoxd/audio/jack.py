@@ -36,11 +36,11 @@ _WORD = ctypes.sizeof(ctypes.c_void_p)
 
 
 def keep_jack_out() -> bool:
-    """Remove JACK from what the next `Pa_Initialize` asks for devices; return whether that could be done.
+    """Remove JACK from the audio systems of the next `Pa_Initialize`; return whether that was possible.
 
-    Call before each `Pa_Initialize`, on its thread. Takes about 1 ms where ALSA's configuration is read already.
+    Call before each `Pa_Initialize`, on its thread. Takes about 1 ms if ALSA's configuration is already loaded.
     """
-    library = ctypes.CDLL(pyaudio.pa.__file__)  # finds the functions of the libraries that it is linked with, too
+    library = ctypes.CDLL(pyaudio.pa.__file__)  # also finds the functions of the libraries that it is linked with
     return all((_remove_from_portaudio(), _remove_from_alsa(library)))
 
 
@@ -50,7 +50,7 @@ def database() -> Path:
 
 
 def database_hangs(limit_s: float) -> bool:
-    """Whether a program that asks JACK hangs: one is started, and killed after `limit_s`. Blocks."""
+    """Whether a program that uses JACK hangs: starts one, and kills it after `limit_s`. Blocks."""
     try:
         subprocess.run(  # noqa: S603 - our own
             [sys.executable, "-c", CLIENT], timeout=limit_s, stdin=subprocess.DEVNULL, capture_output=True, check=False
@@ -80,9 +80,9 @@ class _Mapping(NamedTuple):
 
 @functools.cache
 def _remove_from_portaudio() -> bool:
-    """Take JACK out of `paHostApiInitializers`: a writable array of functions that ends with NULL, for the whole process.
+    """Remove JACK from `paHostApiInitializers`, a writable, NULL-terminated array of functions, for the whole process.
 
-    See src/os/unix/pa_unix_hostapis.c. Many builds hide the array's name, so it is found by what it holds.
+    See src/os/unix/pa_unix_hostapis.c. Many builds hide the name of the array, so it is found by its content.
     """
     library = ctypes.CDLL(pyaudio.pa.__file__)
     jack, alsa = _address(library, JACK), _address(library, ALSA)
@@ -108,7 +108,7 @@ def _address(library: ctypes.CDLL, name: str) -> int | None:
 
 
 def _table(jack: int, alsa: int) -> "ctypes.Array[ctypes.c_void_p] | None":
-    """PortAudio's table without the NULL at its end; None where no array looks like it. Raises OSError."""
+    """PortAudio's table without the NULL at its end; None if no array looks like it. Raises OSError."""
     mappings = [_Mapping.parsed(line) for line in MAPS.read_text().splitlines()]
     file = next(mapping.file for mapping in mappings if mapping.holds(jack))
     own = [mapping for mapping in mappings if mapping.file == file]
@@ -124,7 +124,7 @@ def _table(jack: int, alsa: int) -> "ctypes.Array[ctypes.c_void_p] | None":
 
 
 def _arrays(mapping: _Mapping) -> Iterator[tuple[int, list[int]]]:
-    """Address and words of each array in a mapping that ends with a word of zero."""
+    """Address and words of each array in a mapping that ends with a zero word."""
     words = (ctypes.c_size_t * ((mapping.end - mapping.start) // _WORD)).from_address(mapping.start)
     array: list[int] = []
     for index, word in enumerate(words):

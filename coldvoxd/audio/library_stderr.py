@@ -1,8 +1,8 @@
-"""The silence of ALSA and PortAudio: what a search for devices sets off must not flood the journal.
+"""Suppresses the messages of ALSA and PortAudio about device searches, which would flood the journal.
 
-ALSA has a handler to be replaced for just this; its lines go to our log. PortAudio 19.6 has none and prints
-to C's `stderr`: for the length of a device call that pointer is bent to /dev/null, which glibc allows. File descriptor
-2 is left alone, so what other threads log meanwhile is kept, however long a frozen sound server holds the call up.
+ALSA's error handler can be replaced; its messages go to our log. PortAudio 19.6 has no handler and prints to C's
+`stderr`; during a device call that pointer is redirected to /dev/null, which glibc allows. File descriptor 2 is not
+changed, so messages of other threads are not lost, even if a frozen sound server blocks the call.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-# The variadic tail of ALSA's handler is left alone: on Linux's calling conventions the named arguments come first.
+# The variadic arguments of ALSA's handler are not accessed: in Linux's calling conventions the named ones come first.
 _ALSA_HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
 
 
@@ -27,12 +27,12 @@ def _alsa_error(file: bytes, line: int, function: bytes, error: int, message: by
     log.debug("ALSA %s:%d %s error=%d: %s", _text(file), line, _text(function), error, _text(message))
 
 
-# Kept for the life of the process: the library holds no reference that Python knows of.
+# Kept for the life of the process, because the library's reference is unknown to Python.
 _ON_ALSA_ERROR = _ALSA_HANDLER(_alsa_error)
 
 
 def _library(name: str) -> Any | None:
-    """A shared library that this process has loaded already, or could; None where the machine has none."""
+    """A shared library that this process has loaded or can load; None if it is not installed."""
     try:
         return ctypes.CDLL(name)
     except OSError:
@@ -41,14 +41,14 @@ def _library(name: str) -> Any | None:
 
 @functools.cache
 def quieten() -> None:
-    """Send what ALSA prints on standard error to the log, at debug level. Once a process; never raises."""
+    """Send ALSA's messages from standard error to the log, at debug level. Once per process; never raises."""
     if (alsa := _library("libasound.so.2")) is not None:
         alsa.snd_lib_error_set_handler(_ON_ALSA_ERROR)
 
 
 @functools.cache
 def _null() -> int:
-    """A FILE that is never closed: another thread may be writing to it."""
+    """A FILE that is never closed, because another thread may be writing to it."""
     c = ctypes.CDLL(None)
     c.fopen.restype = ctypes.c_void_p
     return int(c.fopen(b"/dev/null", b"w") or 0)
@@ -56,7 +56,7 @@ def _null() -> int:
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """What C code prints to `stderr` is dropped meanwhile, unless our log is at debug level. The device lane only."""
+    """Discard what C code prints to `stderr` in this context, unless our log is at debug level. Device thread only."""
     quieten()
     if log.isEnabledFor(logging.DEBUG) or platform.libc_ver()[0] != "glibc" or not _null():
         yield

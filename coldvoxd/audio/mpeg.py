@@ -1,7 +1,7 @@
-"""MPEG audio's frames (MP3 and its elder layers), counted instead of guessed.
+"""MPEG audio frames (MP3 and its older layers), counted instead of estimated.
 
-libsndfile decodes as many samples as a file's header counts, or as its size and its first frames let it guess; of
-joined files, and of files with a variable bit rate and no count, that is a part.
+libsndfile decodes as many samples as the header counts, or as it estimates from the size and the first frames; for
+joined files, and for files with a variable bit rate and no count, that is only a part.
 """
 
 import re
@@ -22,31 +22,31 @@ _KBPS = {
 }
 """ISO/IEC 11172-3 and 13818-3, by version (1; 2 and 2.5) and layer: kbit/s of bit rate indices 1 to 14."""
 _DECODER_DELAY = 529
-"""Samples by which every decoder of layer III is late, as LAME's header counts it."""
+"""Delay in samples of every layer III decoder, as counted in LAME's header."""
 _MONO = 3
 _LAYER_WITH_RESERVOIR = 3
 _CANDIDATE = re.compile(rb"\xff|ID3|TAG|APE|LYRICS|RIFF|RF64|BW64|riff|FORM|\.snd|caff|fLaC|OggS")
 _FRAME = re.compile(rb"\xff[\xe2-\xff]")
 _SURE_FRAMES = 4
-"""Bytes of anything else look like so many frames in a row less than once in 2^60 places."""
+"""Fewer than one in 2^60 places in arbitrary bytes look like this many consecutive frames."""
 _MOST_FRAME_BYTES = 2881
 _SURE_BYTES = _SURE_FRAMES * _MOST_FRAME_BYTES + 4
 _HEADER = re.compile(rb"Xing|Info")
 _HEADER_OFFSETS = (4 + 9, 4 + 17, 4 + 32)
-"""Where in its frame an encoder's header stands, by version and channels."""
+"""Offset of an encoder's header in its frame, by version and channels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a frame's first four bytes say."""
+    """A frame header: the first four bytes."""
 
     size: int
-    """Bytes."""
+    """In bytes."""
     rate: int
     samples: int
     channels: int
     side_bytes: int
-    """Where an encoder's header stands in the place of sound: so many bytes after the first four."""
+    """Number of bytes between the frame header and an encoder's header."""
     layer: int
 
     @property
@@ -54,12 +54,12 @@ class Frame:
         return self.samples / self.rate
 
     def continues(self, other: "Frame") -> bool:
-        """Whether one decoder takes both."""
+        """Whether the same decoder can decode both."""
         return (self.rate, self.channels, self.layer) == (other.rate, other.channels, other.layer)
 
 
 def parse_frame(head: bytes) -> Frame | None:
-    """The frame that begins with these bytes; None where none does, or one without a bit rate ("free format")."""
+    """The frame that starts with these bytes; None if none does, or if it has no bit rate ("free format")."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -80,10 +80,10 @@ def parse_frame(head: bytes) -> Frame | None:
 
 
 def streams(content: Content) -> Generator[Stream, None, int]:
-    """The streams of an MPEG audio file in their order: a new one at each encoder's header and after each gap.
+    """The streams of an MPEG audio file in order: a new one at each encoder's header and after each gap.
 
-    A stream must be read to its end, or given up, before the next one is asked for. Returns the offset at which the
-    file ends or one of another kind begins. Raises OSError.
+    A stream must be read to its end, or abandoned, before the next one is requested. Returns the offset at which the
+    file ends or one of another kind starts. Raises OSError.
     """
     window = Window(content)
     scanner = _Scanner(window)
@@ -93,7 +93,7 @@ def streams(content: Content) -> Generator[Stream, None, int]:
 
 
 def begins(content: Content) -> bool:
-    """Whether the file is MPEG audio from its first byte behind any tags on. Raises OSError."""
+    """Whether the file is MPEG audio from its first byte after any tags. Raises OSError."""
     window = Window(content)
     while _skip_tag(window):
         pass
@@ -101,7 +101,7 @@ def begins(content: Content) -> bool:
 
 
 def find(content: Content, offset: int, end: int) -> int | None:
-    """Where frames begin to follow each other, from some place in [offset, end) on. Raises OSError."""
+    """The first offset in [offset, end) from which frames are consecutive. Raises OSError."""
     seen = content.at(offset, end - offset + _SURE_BYTES)
     is_last = offset + len(seen) >= content.size
     for found in _FRAME.finditer(seen, 0, min(end - offset + 1, len(seen))):
@@ -111,7 +111,7 @@ def find(content: Content, offset: int, end: int) -> int | None:
 
 
 def find_header(content: Content, offset: int, end: int) -> int | None:
-    """Where a frame with an encoder's header begins in [offset, end). Raises OSError."""
+    """The offset in [offset, end) of a frame with an encoder's header. Raises OSError."""
     while offset < end:
         seen = content.at(offset, min(READ_BYTES, end - offset) + _SURE_BYTES)
         for found in _HEADER.finditer(seen):
@@ -124,7 +124,7 @@ def find_header(content: Content, offset: int, end: int) -> int | None:
 
 
 def _frames_follow(seen: bytes, at: int, *, is_last: bool) -> bool:
-    """Whether frames stand here without a gap: _SURE_FRAMES, or fewer that end with the file or before a tag."""
+    """Whether there are consecutive frames here: _SURE_FRAMES, or fewer before the end of the file or a tag."""
     first = frame = parse_frame(seen[at : at + 4])
     count = 0
     while count < _SURE_FRAMES and first is not None and frame is not None and frame.continues(first):
@@ -140,14 +140,14 @@ class _Scanner:
     def __init__(self, window: Window) -> None:
         self._window = window
         self._bytes_per_s = 0.0
-        """Of the stream before; 0 before the first one."""
+        """Rate of the previous stream; 0 before the first one."""
         self._is_complete = False
-        """The stream before had as many frames as its header said."""
+        """Whether the previous stream had as many frames as its header counts."""
         self.end = 0
-        """Behind the last frame and the tags there, once there are no more."""
+        """The offset after the last frame and the tags there, once all frames have been read."""
 
     def next_stream(self) -> Stream | None:
-        """The next stream; one of no content for damage at the file's end; None after the last."""
+        """The next stream; an empty one for damage at the file's end; None after the last."""
         window, lost, silent = self._window, 0, True
         self.end = window.offset
         while (frame := self._frame_here()) is None:
@@ -180,7 +180,7 @@ class _Scanner:
         return stream
 
     def at_frame(self) -> bool:
-        """Whether a frame begins here."""
+        """Whether a frame starts here."""
         return self._frame_here() is not None
 
     def _damaged_end(self, lost: int) -> Stream | None:
@@ -190,7 +190,7 @@ class _Scanner:
         return Stream((), continues=True, gap_s=seconds, damaged=True)
 
     def _frame_here(self) -> Frame | None:
-        """The frame that begins here: one that is followed by its like, by a tag or by the file's end."""
+        """The frame that starts here, followed by a similar one, by a tag or by the end of the file."""
         frame = parse_frame(self._window.peek(4))
         if frame is None:
             return None
@@ -226,7 +226,7 @@ class _Scanner:
             stream.keep = frames * first.samples - header.delay - header.padding
 
     def _is_cut(self, frame: Frame) -> bool:
-        """Whether another file begins within the frame that begins here."""
+        """Whether another file starts within the frame that starts here."""
         if parse_frame(self._window.peek(frame.size + 4)[frame.size :]) is not None:
             return False
         seen = self._window.peek(frame.size + _SURE_BYTES)
@@ -238,7 +238,7 @@ class _Scanner:
 
 
 def _needs_frames_before(head: bytes, frame: Frame) -> bool:
-    """Whether a frame that begins with these 8 bytes has a part of its sound in the frames before it."""
+    """Whether a frame that starts with these 8 bytes has part of its audio in the previous frames."""
     if frame.layer != _LAYER_WITH_RESERVOIR or len(head) < 8:
         return False
     side = int.from_bytes(head[4 if head[1] & 1 else 6 :][:2], "big")
@@ -248,14 +248,14 @@ def _needs_frames_before(head: bytes, frame: Frame) -> bool:
 @dataclass(frozen=True, slots=True)
 class _EncoderHeader:
     frames: int
-    """How many frames follow; 0 where it doesn't say."""
+    """Number of frames that follow; 0 if it is not given."""
     delay: int = 0
     padding: int = 0
-    """Samples before and after the sound, which the encoder added."""
+    """Samples that the encoder added before and after the audio."""
 
 
 def _encoder_header(data: bytes, frame: Frame) -> _EncoderHeader | None:
-    """The header that LAME, Xing, Fraunhofer and others put into a first frame in the place of sound."""
+    """The header that LAME, Xing, Fraunhofer and others store in a first frame instead of audio."""
     if frame.layer != 3:
         return None
     if data[36:40] == b"VBRI":
@@ -273,14 +273,14 @@ def _encoder_header(data: bytes, frame: Frame) -> _EncoderHeader | None:
 
 
 def _skip_tag(window: Window) -> bool:
-    """Pass a tag, which players put before, behind and, in joined files, between the frames."""
+    """Skip a tag, which players write before, after and, in joined files, between the frames."""
     size = tag_bytes(window.peek(32))
     window.skip(size)
     return size > 0
 
 
 def _to_next_candidate(window: Window) -> bytes:
-    """Pass one byte, and what follows it up to where a frame or a tag may begin; what was passed."""
+    """Skip one byte, and the following ones up to a possible frame or tag; return what was skipped."""
     seen = window.peek(4096)
     found = _CANDIDATE.search(seen, 1)
     passed = seen[: found.start() if found else len(seen)]

@@ -1,6 +1,6 @@
-"""OGG's pages: a chained file's links, and where pages are damaged or missing.
+"""OGG pages: the links of a chained file, and where pages are damaged or missing.
 
-libsndfile decodes the first link of a chain and ignores the others, and it drops damaged pages without a word.
+libsndfile decodes the first link of a chain and ignores the others, and it drops damaged pages without an error.
 """
 
 import struct
@@ -31,11 +31,11 @@ class Page:
     data: bytes
     flags: int
     granule: int
-    """Of the last packet that ends on it, in samples of the codec's rate; -1 where none does."""
+    """Position after the last packet that ends on the page, in samples of the codec's rate; -1 if none does."""
     serial: int
     sequence: int
     after_damage: bool
-    """Bytes that are no page stood before it."""
+    """Whether bytes that are not a page precede it."""
 
     @property
     def body(self) -> bytes:
@@ -43,7 +43,7 @@ class Page:
 
 
 def is_decoded(content: Content) -> bool:
-    """Whether one of the streams that begin together at the file's beginning is Vorbis or Opus. Raises OSError."""
+    """Whether one of the streams that start together at the beginning of the file is Vorbis or Opus. Raises OSError."""
     for page in _walk(content):
         if not page.flags & _FIRST:
             return False
@@ -61,7 +61,7 @@ def undecoded(content: Content) -> str:
 
 
 def holds_pages(content: Content, most_bytes: int) -> bool:
-    """Whether an intact page stands within the first bytes of the file. Raises OSError."""
+    """Whether there is an intact page in the first bytes of the file. Raises OSError."""
     window = Window(content)
     window.skip_to(b"OggS", most_bytes)
     while window.offset < most_bytes and (head := window.peek(_HEAD.size)):
@@ -73,10 +73,10 @@ def holds_pages(content: Content, most_bytes: int) -> bool:
 
 
 def streams(content: Content) -> Generator[Stream, None, int]:
-    """The audio streams of an OGG file in their order: a link each, and one more after each gap.
+    """The audio streams of an OGG file in order: one per link, and one more after each gap.
 
-    A stream must be read to its end, or given up, before the next one is asked for. Returns the offset at which the
-    file ends or something else follows. Raises OSError.
+    A stream must be read to its end, or abandoned, before the next one is requested. Returns the offset at which the
+    file ends or other data follows. Raises OSError.
     """
     pages = _Pages(content)
     while (first := pages.next_link()) is not None:
@@ -90,13 +90,13 @@ def streams(content: Content) -> Generator[Stream, None, int]:
 
 
 class _Pages:
-    """The file's intact pages, one ahead."""
+    """The intact pages of a file, with one page of lookahead."""
 
     def __init__(self, content: Content) -> None:
         self._walk = _walk(content)
         self._ahead: Page | None = None
         self.end = 0
-        """Behind the last page, once that has been passed."""
+        """The offset after the last page, once all have been read."""
         self.advance()
 
     @property
@@ -111,7 +111,7 @@ class _Pages:
             self.end = self.end if stop.value is None else stop.value
 
     def next_link(self) -> "tuple[Page, int] | None":
-        """The first page of the next audio stream, and its rate. Pages of other streams are passed."""
+        """The first page of the next audio stream, and its rate. Pages of other streams are skipped."""
         while (page := self._ahead) is not None:
             if page.flags & _FIRST and (rate := _audio_rate(page.body)):
                 return page, rate
@@ -129,20 +129,20 @@ class _Link:
         self._header_bytes = 0
         self._in_headers = True
         self._beginning = True
-        """Among the first pages of all streams that begin together."""
+        """Whether this page is among the first pages of streams that start together."""
         self._others: set[int] = set()
         self._sequence: int | None = None
         self._granule = 0
         self._page_samples = rate
-        """How long a page is: that of the last one, and a second before there is one."""
+        """Length of a page: that of the last one, and one second before there is one."""
         self._over = False
         self.has_strays = False
-        """Pages of a stream whose beginning is lost stood behind it."""
+        """Whether pages of a stream without a beginning followed it."""
         self.stream = Stream(None, damaged=first.after_damage)
         self.stream.content = self._read(self.stream)
 
     def after_gap(self) -> Stream | None:
-        """What follows the gap at which the stream before this one ended; None at the link's end."""
+        """The stream after the gap at which the previous one ended; None at the end of the link."""
         if self._over or (page := self._pages.ahead) is None:
             return None
         begin = max(self._granule, page.granule - self._page_samples) if page.granule >= 0 else self._granule
@@ -178,7 +178,7 @@ class _Link:
 
     def _lacks_pages_before(self, page: Page) -> bool:
         if self._in_headers:
-            return False  # without them nothing can be decoded anyway
+            return False  # without them nothing can be decoded
         return page.after_damage or (self._sequence is not None and page.sequence != self._sequence + 1)
 
     def _note(self, page: Page) -> None:
@@ -197,7 +197,7 @@ class _Link:
 def _walk(content: Content) -> Generator[Page, None, int]:
     """All intact pages, up to the next file of another kind. Returns the offset at which they end.
 
-    Bytes behind a stream's last page are left to the caller; behind any other they are pages that were cut or damaged.
+    Bytes after a stream's last page are left to the caller; after any other page they are truncated or damaged pages.
     """
     window = Window(content)
     end, is_finished, damaged = 0, False, False
@@ -226,7 +226,7 @@ def _walk(content: Content) -> Generator[Page, None, int]:
 
 
 def _without_end(page: Page) -> bytes:
-    """The page, not marked as a stream's last one: of Opus libsndfile refuses a last page right behind the headers."""
+    """The page without the end-of-stream flag: libsndfile rejects an Opus stream whose last page follows the headers."""
     data = bytearray(page.data)
     data[_FLAGS_OFFSET] &= ~_LAST
     data[_CHECKSUM] = bytes(4)
@@ -247,13 +247,13 @@ def _page(head: bytes, peek: Callable[[int], bytes], after_damage: bool) -> Page
 
 
 def _checksum(data: bytes) -> int:
-    """OGG's CRC-32 has zlib's polynomial, with the bits the other way round, and begins and ends with 0."""
+    """OGG's CRC-32 has zlib's polynomial with reversed bits, and starts and ends with 0."""
     reflected = zlib.crc32(data.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int.from_bytes(reflected.to_bytes(4, "little").translate(_MIRRORED), "big")
 
 
 def _audio_rate(header: bytes) -> int:
-    """Samples a second that granule positions count, from a stream's first packet; 0 for what is not audio."""
+    """The rate in Hz of granule positions, from the first packet of a stream; 0 if it is not audio."""
     if header.startswith(b"\x01vorbis") and len(header) >= 16:
         return int.from_bytes(header[12:16], "little")
     if header.startswith(b"OpusHead"):

@@ -1,4 +1,4 @@
-"""An audio file's bytes: opened without waiting, and read without moving the position of its descriptor."""
+"""Opens audio files without blocking, and reads them without changing the offset of their descriptor."""
 
 import io
 import os
@@ -26,10 +26,10 @@ class Opened:
 
     content: Content
     _handle: int | io.BufferedIOBase
-    """For libsndfile: a descriptor with a position of its own, or what reads through Python."""
+    """For libsndfile: a descriptor with its own offset, or a Python file."""
 
     def whole(self) -> int | io.BufferedIOBase:
-        """What libsndfile reads the file from, at its beginning. For one decoder at a time."""
+        """The file at its beginning, for libsndfile. One decoder at a time."""
         if isinstance(self._handle, int):
             os.lseek(self._handle, 0, os.SEEK_SET)
         else:
@@ -37,13 +37,13 @@ class Opened:
         return self._handle
 
     def position(self) -> int:
-        """How far the decoder of `whole` has read; at most some pieces further than it has decoded."""
+        """How far the decoder of `whole` has read; slightly further than it has decoded."""
         return os.lseek(self._handle, 0, os.SEEK_CUR) if isinstance(self._handle, int) else self._handle.tell()
 
 
 @contextmanager
 def opened(source: Path | int, name: str) -> Iterator[Opened]:
-    """The file at a path, or of a descriptor. Raises FileFault with what to do; also for libsndfile's errors inside."""
+    """The file at a path, or of a descriptor. Raises FileFault; also for libsndfile's errors in the context."""
     try:
         with ExitStack() as stack:
             descriptor = source
@@ -72,7 +72,7 @@ def _check_kind(state: os.stat_result, name: str) -> None:
 
 
 def kind_of(mode: int) -> str:
-    """What a file is that is no regular one, for messages: `a directory`."""
+    """The kind of a file that is not regular, for messages: `a directory`."""
     kinds = {
         stat.S_ISDIR: "a directory",
         stat.S_ISSOCK: "a socket",
@@ -84,10 +84,10 @@ def kind_of(mode: int) -> str:
 
 
 def _handle(descriptor: int, stack: ExitStack) -> int | io.BufferedIOBase:
-    """What libsndfile reads. Raises OSError.
+    """The file that libsndfile reads. Raises OSError.
 
-    Only a file that can't be opened once more, since it is another user's, is read through Python, for which memory
-    must be writable and executable: coldvoxd-cpu.conf and the model's unit deny that.
+    Only a file that cannot be opened again, because it belongs to another user, is read through Python, which requires
+    memory that is both writable and executable: coldvoxd-cpu.conf and the download unit deny that.
     """
     try:
         again = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
@@ -98,7 +98,7 @@ def _handle(descriptor: int, stack: ExitStack) -> int | io.BufferedIOBase:
 
 
 class _Descriptor(io.RawIOBase):
-    """Reads an open file by its descriptor with a position of its own: its owner may go on using theirs."""
+    """Reads an open file by its descriptor with an offset of its own, so that its owner can keep using theirs."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()

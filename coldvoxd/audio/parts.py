@@ -1,4 +1,4 @@
-"""The recordings that one file holds, one after the other, with tags, padding or anything else around them."""
+"""The recordings in one file, with tags, padding or other data around them."""
 
 import re
 from collections.abc import Generator, Iterator
@@ -11,11 +11,11 @@ from coldvoxd.audio.signatures import HEAD_BYTES, Kind
 from coldvoxd.audio.streams import Content, Stream
 
 MOST_JUNK_BYTES = 1 << 16
-"""Anything else that may stand before the first recording of a file, and before MPEG audio that follows another one."""
+"""Maximum number of other bytes before the first recording of a file, and before MPEG audio that follows another one."""
 MOST_ZEROS = 1 << 24
-"""So many bytes of zeros may stand before the first recording: a file of nothing but zeros is refused at once."""
+"""Maximum number of zero bytes before the first recording: a file of zeros is rejected quickly."""
 _OTHER_MEDIA = re.compile(rb"\x1aE\xdf\xa3|0&\xb2u|FLV\x01|RIFF....AVI |\0\0\x01\xba|....ftyp|G.{187}G", re.DOTALL)
-"""Matroska, ASF, Flash, AVI, MPEG program streams, MP4 and MPEG transport streams: MPEG audio in them is in pieces."""
+"""Matroska, ASF, Flash, AVI, MPEG program streams, MP4 and MPEG transport streams: MPEG audio in them is fragmented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +25,18 @@ class Part:
     begin: int
     """Its offset."""
     kind: Kind | None
-    """None for a format that libsndfile alone knows; such a part is the file from its beginning to its end."""
+    """None for a format that only libsndfile knows; such a part is the whole file."""
     region: Region | None = None
-    """Of a format whose header gives the place of the sound."""
+    """For a format whose header gives the position of the audio."""
     flac: StreamInfo | None = None
-    """Of a FLAC file."""
+    """For a FLAC file."""
     foreign_bytes: int = 0
-    """So many bytes that are neither sound nor a tag stand before it."""
+    """Number of bytes before it that are neither audio nor a tag."""
 
     def streams(self, content: Content) -> Generator[Stream, None, int]:
-        """Its streams; returns the offset behind it. Raises OSError.
+        """Its streams; returns the offset after it. Raises OSError.
 
-        A stream must be read to its end, or given up, before the next one is asked for.
+        A stream must be read to its end, or abandoned, before the next one is requested.
         """
         rest = content.rest(self.begin)
         match self.kind:
@@ -57,7 +57,7 @@ class Part:
 
 
 def first_part(content: Content) -> Part:
-    """The first recording in a file; of no kind where none is found. Raises OSError."""
+    """The first recording in a file; without a kind if none is found. Raises OSError."""
     begin = signatures.behind_padding(content, 0, MOST_ZEROS)
     part = _part_at(content, begin)
     if part is not None:
@@ -68,7 +68,7 @@ def first_part(content: Content) -> Part:
 
 
 def part_behind_damage(content: Content) -> Part | None:
-    """The first recording in a file that begins with something else, or in the middle of MPEG audio or FLAC.
+    """The first recording in a file that starts with other data, or in the middle of MPEG audio or FLAC.
 
     Raises OSError.
     """
@@ -81,9 +81,9 @@ def part_behind_damage(content: Content) -> Part | None:
 
 
 def streams(content: Content, part: Part) -> Iterator[Stream]:
-    """The streams of a file whose first recording is `part`, in their order.
+    """The streams of a file whose first recording is `part`, in order.
 
-    A stream must be read to its end, or given up, before the next one is asked for. Raises OSError.
+    A stream must be read to its end, or abandoned, before the next one is requested. Raises OSError.
     """
     while True:
         end = yield from _behind_others(part, part.streams(content))
@@ -98,7 +98,7 @@ def streams(content: Content, part: Part) -> Iterator[Stream]:
 
 
 def _behind_others(part: Part, found: Generator[Stream, None, int]) -> Generator[Stream, None, int]:
-    """The streams of a part, the first of them with what stands before the part."""
+    """The streams of a part, the first of them with the foreign bytes before the part."""
     foreign_bytes = part.foreign_bytes
     while True:
         try:
@@ -114,7 +114,7 @@ def _behind_others(part: Part, found: Generator[Stream, None, int]) -> Generator
 
 
 def _part_at(content: Content, begin: int) -> Part | None:
-    """The recording with a signature that begins here."""
+    """The recording with a signature that starts here."""
     rest = content.rest(begin)
     kind = signatures.kind_of(rest.at(0, HEAD_BYTES))
     region: Region | None = None
@@ -134,7 +134,7 @@ def _part_at(content: Content, begin: int) -> Part | None:
 
 
 def _next_part(content: Content, begin: int, end: int) -> Part | None:
-    """The next recording that begins in [begin, end); MPEG audio only within the first MOST_JUNK_BYTES."""
+    """The next recording that starts in [begin, end); MPEG audio only within the first MOST_JUNK_BYTES."""
     found = begin
     part: Part | None = None
     while part is None and (place := signatures.find(content, found, end)) is not None:

@@ -1,8 +1,8 @@
-"""Microphones through PyAudio: the sound server's ALSA device, steered to a source; bare ALSA where there is no server.
+"""Microphones through PyAudio: the sound server's ALSA device with a chosen source, or ALSA devices without a server.
 
 PyAudio 0.2.14 releases the GIL in every call used here (initialize, open, start, is_active, stop, close, terminate), so
-a frozen sound server holds up the device lane alone. It keeps the GIL in `is_format_supported`, which opens the
-device: that call must never be made; a format is tried by opening the stream with it.
+that a frozen sound server blocks only the device thread. It holds the GIL in `is_format_supported`, which opens the
+device: that call must never be made; a format is tested by opening the stream with it.
 """
 
 import logging
@@ -28,19 +28,19 @@ from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk
 log = logging.getLogger(__name__)
 
 BUFFER_SAMPLES = 2 * FRAME_SAMPLES
-"""Of 16 kHz, in each call of PortAudio's. One frame would come 16 ms sooner on the average, and cost a third more of the
-processor at rest: waking for a buffer costs more than all that is done with it."""
+"""Samples at 16 kHz in each of PortAudio's buffers. Single frames would arrive 16 ms sooner on average, but cost a
+third more CPU time when idle: waking for a buffer costs more than processing it."""
 SERVER_DEVICES = ("pulse", "pipewire")
-"""ALSA's names for a sound server, in the order of preference; then `default`."""
+"""ALSA's names for a sound server, in order of preference; then `default`."""
 
 
 CONVERTING_DEVICES = ("default", "sysdefault")
-"""ALSA's names for devices that take any number of channels, whatever the sound card has."""
+"""ALSA's names for devices that accept any number of channels, independent of the hardware."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An input device as PortAudio lists it."""
+    """An input device in PortAudio's list."""
 
     index: int
     name: str
@@ -50,9 +50,9 @@ class Device:
 
 
 def formats(device: Device) -> Iterator[tuple[int, int]]:
-    """(rate, channels) to try on a device: all its channels, so that the choice among them is ours; then fewer.
+    """The (rate, channels) to try on a device: first all channels, so that coldvoxd selects among them; then fewer.
 
-    A sound server converts rates by itself.
+    A sound server converts rates itself.
     """
     if device.name in SERVER_DEVICES:
         yield SAMPLE_RATE, device.channels
@@ -69,9 +69,9 @@ def formats(device: Device) -> Iterator[tuple[int, int]]:
 
 
 class PortAudioMicrophone:
-    """The Microphone port on PortAudio in callback mode. One thread, the device lane: PortAudio's state is global.
+    """The Microphone port on PortAudio in callback mode. Device thread only, because PortAudio's state is global.
 
-    Construct while the daemon is put together: it sets environment variables.
+    Must be constructed at startup, because it sets environment variables.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class PortAudioMicrophone:
         formats: Callable[[Device], Iterable[tuple[int, int]]] = formats,
     ) -> None:
         self.wanted = settings.device
-        """What the next opening opens: `default`, a name, or part of one. Any thread may set it."""
+        """The microphone for the next opening: `default`, a name, or part of one. Any thread may set it."""
         self.bare: tuple[str, ...] = ()
-        """Names of PortAudio's devices where the last search found no sound server. Any thread may read it."""
+        """Names of PortAudio's devices if the last search found no sound server. Any thread may read it."""
         self._formats = formats
         self._served = False
         self._outlook = DeviceRetry()
@@ -91,9 +91,9 @@ class PortAudioMicrophone:
         soundserver.steer(DEFAULT)
 
     def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
-        """Find the device anew and start it: a server that was not there before is found by a new PyAudio only.
+        """Find the device and start it, with a new PyAudio, which is needed to find a server that was started later.
 
-        Raises CaptureFault, and the same one again without a search while there is no prospect of a better result.
+        Raises CaptureFault, and the same one again without a search if a search would fail again.
         """
         self.close()
         wanted = self.wanted
@@ -132,7 +132,7 @@ class PortAudioMicrophone:
     def _end(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            # Stopped first: closing a running stream cancels PortAudio's thread, which may be waiting for the GIL then.
+            # Stopped first: closing a running stream cancels PortAudio's thread, which may be waiting for the GIL.
             for end in (stream.stop_stream, stream.close):
                 try:
                     end()
@@ -170,7 +170,7 @@ class PortAudioMicrophone:
     def _choose(self, wanted: str, devices: list[Device]) -> Device:
         if wanted == DEFAULT:
             by_name = {device.name: device for device in devices}
-            # `default` may be the bare sound card. Where a server was used before, it is coming back and needs the card.
+            # `default` may be the ALSA device. If a server was used before, it will return and needs the device.
             for name in SERVER_DEVICES if self._served else (*SERVER_DEVICES, "default"):
                 if name in by_name:
                     return by_name[name]
@@ -218,7 +218,7 @@ class PortAudioMicrophone:
 
 
 def list_devices() -> list[Device]:
-    """The input devices there are now. Blocks, may hang with the sound server; the device lane's business."""
+    """The available input devices. Blocks, and may hang with the sound server; device thread only."""
     with hushed():
         audio = _initialized()
         try:
@@ -253,7 +253,7 @@ def _devices(audio: pyaudio.PyAudio) -> list[Device]:
 def _callback(
     converter: StreamConverter, deliver: Callable[[Chunk], None]
 ) -> Callable[[bytes | None, int, Mapping[str, float], int], tuple[None, int]]:
-    """What PortAudio's thread calls for each buffer: converts, posts, returns."""
+    """Called by PortAudio's thread for each buffer: converts it, posts it, returns."""
 
     def on_buffer(raw: bytes | None, _frames: int, _times: Mapping[str, float], flags: int) -> tuple[None, Any]:
         arrived_s = time.monotonic()
@@ -262,7 +262,7 @@ def _callback(
             overflow = bool(flags & pyaudio.paInputOverflow)
             if len(samples) or overflow:
                 deliver(Chunk(samples=samples, arrived_s=arrived_s, overflow=overflow))
-        except Exception:  # a lane ends here: PyAudio would raise it in some other thread
+        except Exception:  # a thread's boundary: PyAudio would raise it in another thread
             log.exception("an audio buffer could not be processed; closing the stream")
             return None, pyaudio.paAbort
         return None, pyaudio.paContinue

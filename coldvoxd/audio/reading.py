@@ -1,4 +1,4 @@
-"""One pass over a recording: its streams decoded, brought to one scale and one rate, and what is missing reported."""
+"""One pass over a recording: decodes its streams, converts them to one scale and rate, and reports missing audio."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,23 +17,23 @@ from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.values import SAMPLE_RATE
 
 BLOCK_S = 5
-"""Files are read so much at a time, so that their length doesn't matter."""
+"""Seconds of audio per read, so that memory use does not depend on the file's length."""
 BLOCK_VALUES = 2_000_000
-"""And no more than so many values of all channels together."""
+"""Maximum number of values of all channels per read."""
 LOWEST_RATE, HIGHEST_RATE, MOST_CHANNELS = 1_000, 768_000, 32
-"""What else a head claims is damage or malice, and would need memory beyond reason."""
+"""Limits for values in headers; others are damaged or malicious, and would need excessive memory."""
 UNKNOWN_FRAMES = 1 << 60
-"""libsndfile's word for a length that is not known is at least this."""
+"""libsndfile reports at least this for an unknown length."""
 MOST_PADDING = 4096
-"""An MP3 encoder's header counts fewer samples than this behind the sound."""
+"""An MP3 encoder's header counts fewer padding samples than this after the audio."""
 READ_AHEAD_BYTES = 1 << 17
-"""libFLAC reads no further ahead than this."""
+"""Maximum read-ahead of libFLAC in bytes."""
 MOST_GAP_S = 600.0
-"""No more silence than this stands in for what is missing at one place."""
+"""Maximum seconds of silence that replace missing audio at one place."""
 
 Block = npt.NDArray[np.float32]
 Report = Callable[[str], None]
-"""Receives a sentence about a place where the recording is damaged or is not as long as it says, without its name."""
+"""Receives a sentence, without the file's name, about a damaged place or a length that differs from the header."""
 
 
 class Reading:
@@ -45,18 +45,19 @@ class Reading:
         self._report = report
         self._mixdown = mixdown
         self._columns: int | None = None
-        """What the first block was mixed down to; None for one channel. Streams of other channels are brought to it."""
+        """Number of columns of the first block after the mixdown; None for one channel. Later streams are converted to
+        it."""
         self._passed_s = 0.0
-        """How much of the recording has been read, or is missing."""
+        """Seconds of the recording that were read or are missing."""
         self._begin_s = 0.0
-        """Where what the last header describes began."""
+        """Start in seconds of the recording that the last header describes."""
         self._header = Stream(())
         self._is_unfinished = False
         self._is_silent = True
         self._fault: FileFault | None = None
 
     def stream(self, stream: Stream) -> Iterator[Block]:
-        """The sound of the next stream, with silence before it for what is missing there."""
+        """The audio of the next stream, after silence for what is missing before it."""
         broke_off = False
         if not stream.continues:
             broke_off = self._compare()
@@ -71,10 +72,10 @@ class Reading:
             yield from self._sound(stream)
         except soundfile.LibsndfileError as error:
             for _ in stream.content or ():
-                pass  # the next stream begins behind it
+                pass  # the next stream starts after it
             self._is_unfinished = stream.unfinished
             if stream.keep == 0:
-                return  # a header, and nothing to decode
+                return  # a header without audio
             self._fault = self._fault or FileFault(
                 f"{self._name} is damaged after {self._passed_s:.1f} s ({error.error_string}): {CONVERT}, which may repair it"
             )
@@ -84,7 +85,7 @@ class Reading:
         self._is_unfinished = stream.unfinished
 
     def finish(self) -> None:
-        """After the last stream. Raises FileFault where none held sound."""
+        """End the pass after the last stream. Raises FileFault if none had audio."""
         self._compare()
         if self._is_silent:
             raise self._fault or FileFault(f"{self._name} has no audio: the file has no samples; record it again")
@@ -100,7 +101,7 @@ class Reading:
                 yield from self._mono(sound.samplerate, self._decoded(sound))
 
     def _mono(self, rate: int, blocks: Iterator[Block]) -> Iterator[Block]:
-        """Blocks of (frames, channels) at `rate`, brought to scale, mixed down and resampled."""
+        """Blocks of (frames, channels) at `rate`, converted to scale, mixed down and resampled."""
         condition = Conditioning(rate)
         resampler: soxr.ResampleStream | None = None
         for block in blocks:
@@ -130,11 +131,11 @@ class Reading:
         return self._shaped(mixed(block))
 
     def _shaped(self, mono: Block) -> Block:
-        """One channel as what the first block was mixed down to."""
+        """One channel in the shape of the first block's mixdown."""
         return mono if self._columns is None else np.tile(mono[:, None], self._columns)
 
     def _decoded(self, sound: SequentialSound) -> Iterator[Block]:
-        """What libsndfile decodes, float32 (frames, channels). Raises LibsndfileError."""
+        """The output of libsndfile, float32 (frames, channels). Raises LibsndfileError."""
         check_sound(sound.samplerate, sound.channels, self._name)
         count = min(BLOCK_S * sound.samplerate, BLOCK_VALUES // sound.channels)
         while len(block := sound.read(count, dtype="float32", always_2d=True)) > 0:
@@ -143,9 +144,9 @@ class Reading:
             yield block
 
     def _flac(self, stream: Stream, info: flac.StreamInfo) -> Iterator[Block]:
-        """The same of a FLAC file. libsndfile reads the one at the beginning of a file, up to a damaged frame.
+        """The same for a FLAC file. libsndfile reads the one at the beginning of a file, up to a damaged frame.
 
-        Each frame behind it, and of others, is decoded by itself.
+        Each frame after it, and those of other FLAC files, are decoded one by one.
         """
         check_sound(info.rate, info.channels, self._name)
         read, is_whole = 0, False
@@ -164,7 +165,7 @@ class Reading:
             yield from self._single_frames(info, read, stream.end)
 
     def _flac_end(self, offset: int) -> int:
-        """Where another file begins, which may be MPEG audio without a header if not far behind `offset`; or the end."""
+        """The offset of another file, possibly MPEG audio without a header if it is near `offset`; or the end."""
         content = self._file.content
         end = signatures.find(content, offset)
         end = content.size if end is None else end
@@ -173,7 +174,7 @@ class Reading:
         return min(place for place in (end, frames, header) if place is not None)
 
     def _single_frames(self, info: flac.StreamInfo, begin: int, end: int) -> Iterator[Block]:
-        """The samples of one FLAC file from `begin` on, and silence in the place of frames that can't be decoded."""
+        """The samples of one FLAC file from `begin` on, with silence for frames that cannot be decoded."""
         position, breaks_off = begin, False
         for frame in flac.frames(self._file.content, info, end):
             if frame.first + frame.samples <= begin:
@@ -227,7 +228,7 @@ class Reading:
         )
 
     def _compare(self) -> bool:
-        """Report where what has been read since the last header is not as long as that says; whether it is too short."""
+        """Report a difference between the audio and the length in its header; return whether the audio is too short."""
         promised_s, held_s = self._header.promised_s, self._passed_s - self._begin_s
         if self._header.promised_share is not None:
             promised_s = held_s * self._header.promised_share
@@ -249,7 +250,7 @@ class Reading:
 
 
 def _trimmed(blocks: Iterator[Block], stream: Stream) -> Iterator[Block]:
-    """Without the delay and the padding of the encoder."""
+    """The blocks without the delay and the padding of the encoder."""
     skip, kept = stream.skip, 0
     held: Block | None = None
     for block in blocks:
@@ -275,7 +276,7 @@ def _silence(seconds: float, rate: int) -> Iterator[Block]:
 
 
 def check_sound(rate: int, channels: int, name: str) -> None:
-    """Raises FileFault for a rate or a number of channels that no recording of speech has."""
+    """Raise FileFault for a rate or a number of channels that no recording of speech has."""
     if not (LOWEST_RATE <= rate <= HIGHEST_RATE and 1 <= channels <= MOST_CHANNELS):
         raise FileFault(
             f"{name} says it has {channels} channels at {rate} Hz, which nothing that is spoken has: {CONVERT}"

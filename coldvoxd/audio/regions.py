@@ -1,7 +1,7 @@
-"""The sound of a file whose header gives its place: where it really ends, and how a decoder is given it alone.
+"""The audio of a file whose header gives its position: where it really ends, and how to decode only the audio.
 
-Recorders that were killed and programs that write into a pipe leave sizes of 0, of all ones, or of an earlier moment;
-other files, tags and anything else may stand behind the sound. libsndfile then reads nothing, a part, or refuses the file.
+Recorders that were killed, and programs that write into a pipe, leave sizes of 0, of all ones, or of an earlier moment;
+other files, tags or any other data may follow the audio. libsndfile then reads nothing, a part, or rejects the file.
 """
 
 import struct
@@ -12,29 +12,29 @@ from coldvoxd.audio import mpeg, signatures
 from coldvoxd.audio.streams import SHORTEST_DAMAGE_S, Content, Stream
 
 MOST_STREAM_BYTES = 1 << 30
-"""Sound is passed on in streams of at most this size, since headers count to 2 or 4 GiB."""
+"""Maximum size of a stream: headers are limited to 2 or 4 GiB."""
 MOST_CHUNKS = 1000
 _UNKNOWN_IN_4_BYTES = 0x7EFF_FFFF
 _UNKNOWN_IN_8_BYTES = 1 << 62
 
 
 def known_size(size: int, size_bytes: int = 4) -> int | None:
-    """A size that a header gives; None for those that programs write where they know none.
+    """A size from a header; None for placeholders of an unknown size.
 
-    They are 0, and the most that fits in 4 or 8 bytes, with or without a sign, rounded down (sox, arecord, ffmpeg).
+    These are 0, and the maximum of 4 or 8 bytes, signed or unsigned, rounded down (sox, arecord, ffmpeg).
     """
     return size if 0 < size < (_UNKNOWN_IN_4_BYTES if size_bytes == 4 else _UNKNOWN_IN_8_BYTES) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """How the chunks of a format are laid out."""
+    """The layout of the chunks of a format."""
 
     head: struct.Struct
     """Name and size."""
     aligned_to: int
     counts_head: bool = False
-    """The size is that of the head too."""
+    """Whether the size includes the header."""
 
     def at(self, content: Content, offset: int) -> tuple[bytes, int] | None:
         """Name of the chunk at `offset` and size of its body; None at the end of the file."""
@@ -45,7 +45,7 @@ class Chunks:
         return name, max(size - self.head.size, 0) if self.counts_head else size
 
     def walk(self, content: Content, offset: int) -> Iterator[tuple[bytes, int, int]]:
-        """Name, offset and size of the bodies of the chunks from `offset` on, as far as there are any."""
+        """Name, offset and size of the bodies of the chunks from `offset` on."""
         for _ in range(MOST_CHUNKS):
             found = self.at(content, offset)
             if found is None:
@@ -55,7 +55,7 @@ class Chunks:
             offset += self.head.size + size + -size % self.aligned_to
 
     def is_one(self, content: Content, offset: int) -> bool:
-        """Whether a whole chunk stands at `offset`, and not another file."""
+        """Whether there is a complete chunk at `offset`, and not another file."""
         found = self.at(content, offset)
         if found is None or signatures.kind_of(content.at(offset, signatures.HEAD_BYTES)) is not None:
             return False
@@ -64,7 +64,7 @@ class Chunks:
         return is_name and offset + self.head.size + size <= content.size + 1
 
     def behind(self, content: Content, offset: int) -> int:
-        """The offset behind the chunks that stand at `offset`, with or without the bytes that pad them."""
+        """The offset after the chunks at `offset`, with or without padding bytes."""
         for _ in range(MOST_CHUNKS):
             padding = -offset % self.aligned_to
             places = [offset + padding, offset] if padding else [offset]
@@ -78,38 +78,38 @@ class Chunks:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The sound of one file."""
+    """The audio of one file."""
 
     rate: int
     channels: int
     begin: int
     """Offset of its first byte."""
     promised: int | None
-    """How many bytes its header says there are; None where it doesn't say."""
+    """Number of bytes according to the header; None if it does not say."""
     align: int
-    """Bytes that can't be divided."""
+    """Size in bytes of an indivisible unit."""
     bytes_per_s: int
     head: Callable[[int], bytes]
-    """What makes a file of so many bytes of sound, if it stands before them."""
+    """A header for a file with this many bytes of audio."""
     chunks: Chunks | None
-    """How chunks behind the sound are laid out; None for a format that has none."""
+    """The layout of the chunks after the audio; None for a format without chunks."""
     is_sought_in: bool = False
-    """Its codec is one that libsndfile decodes from no pipe."""
+    """Whether libsndfile cannot decode its codec from a pipe."""
     is_regular: bool = True
-    """libsndfile finds the sound by itself, if its size is right and nothing else stands in the file."""
+    """Whether libsndfile finds the audio itself, if its size is correct and there is no other data in the file."""
 
     def seconds(self, content: Content) -> float:
-        """What its header says, about; where it doesn't, what the rest of the file is at most. Raises OSError."""
+        """Approximate length from the header; otherwise the maximum length of the rest of the file. Raises OSError."""
         held = max(content.size - self.begin, 0)
         return (held if self.promised is None else self.promised) / max(self.bytes_per_s, 1)
 
     def first_stream(self, content: Content) -> Stream:
-        """Some of its first sound, to look at. Raises OSError."""
+        """The beginning of its audio. Raises OSError."""
         end = min(self.begin + self.align * 4096, content.size)
         return Stream(self._as_file(content, self.begin, end), is_sought_in=self.is_sought_in)
 
     def streams(self, content: Content) -> Generator[Stream, None, int]:
-        """Its sound. Returns the offset at which something else may follow. Raises OSError."""
+        """Its audio. Returns the offset at which other data may follow. Raises OSError."""
         end, behind = self._ends(content)
         held = max(end - self.begin, 0)
         share = self.promised / held if self.promised is not None and held else None
@@ -130,13 +130,13 @@ class Region:
         return behind
 
     def _is_readable_whole(self, content: Content, end: int, behind: int) -> bool:
-        """Whether libsndfile, given the file, reads this sound and nothing else."""
+        """Whether libsndfile, given the file, reads exactly this audio."""
         if self.promised is None or not self.is_regular or not content.is_whole_file or behind < content.size:
             return False
         return end == min(self.begin + self.promised, content.size)
 
     def _ends(self, content: Content) -> tuple[int, int]:
-        """The offset behind the sound, and that at which something else may follow."""
+        """The offset after the audio, and the one at which other data may follow."""
         size = content.size
         if self.promised is None:
             if self._behind_chunks(content, self.begin) > self.begin:
@@ -154,7 +154,7 @@ class Region:
         return (end, behind) if following - end < SHORTEST_DAMAGE_S * self.bytes_per_s else (following, following)
 
     def _next(self, content: Content, begin: int, end: int) -> int | None:
-        """Where another file begins within bytes that might be sound."""
+        """The offset of another file within bytes that may be audio."""
         found = signatures.find(content, begin, end)
         header = mpeg.find_header(content, begin, end if found is None else found)
         return found if header is None else header
@@ -168,7 +168,7 @@ class Region:
 
 
 def _is_end(content: Content, offset: int) -> bool:
-    """Whether nothing stands from here on but tags and padding, up to the file's end or to another file."""
+    """Whether only tags and padding follow, up to the end of the file or to another file."""
     behind = signatures.behind_padding(content, offset)
     if behind >= content.size:
         return True

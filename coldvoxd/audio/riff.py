@@ -11,12 +11,12 @@ _RIFF = Chunks(struct.Struct("<4sI"), aligned_to=2)
 _WAVE64 = Chunks(struct.Struct("<4s12xQ"), aligned_to=8, counts_head=True)
 _FMT_BYTES = range(16, 1 << 16)
 _SOUGHT_IN = {0x31, 0x40, 0x42, 0x45, 0x50, 0x55, 0x64, 0xA106}
-"""Codecs (GSM 6.10 and others, all of a low bit rate) that libsndfile decodes from no pipe."""
+"""Codecs (GSM 6.10 and others with a low bit rate) that libsndfile cannot decode from a pipe."""
 _IN_DS64 = 0xFFFF_FFFF
 
 
 def region(content: Content, kind: Kind) -> Region | None:
-    """The sound of a WAV file; None where its header has no format or no sound. Raises OSError."""
+    """The audio of a WAV file; None if its header has no format or no audio. Raises OSError."""
     return _in_wave64(content) if kind is Kind.WAVE64 else _in_riff(content)
 
 
@@ -70,7 +70,7 @@ def _region(fmt: bytes, begin: int, promised: int | None, chunks: Chunks, *, is_
 
 
 def wav_head(fmt: bytes, size: int) -> bytes:
-    """What stands before so many bytes of sound in a WAV file with this body of its format chunk."""
+    """The header of a WAV file with this many bytes of audio and this body of its format chunk."""
     chunk = b"fmt " + struct.pack("<I", len(fmt)) + fmt + bytes(len(fmt) % 2)
     return b"RIFF" + struct.pack("<I", 4 + len(chunk) + 8 + size) + b"WAVE" + chunk + b"data" + struct.pack("<I", size)
 

@@ -1,4 +1,4 @@
-"""What files of each kind begin with, and the tags and padding that stand before, between and behind recordings."""
+"""The signatures of files, and the tags and padding before, between and after recordings."""
 
 from collections.abc import Iterator
 from enum import Enum, auto
@@ -6,7 +6,7 @@ from enum import Enum, auto
 from coldvoxd.audio.streams import READ_BYTES, Content
 
 HEAD_BYTES = 40
-"""A signature and what proves it, at most."""
+"""Maximum number of bytes that are needed to identify a file."""
 _WAVE64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _WAVE64_WAVE = bytes.fromhex("77617665f3acd3118cd100c04f8edb8a")
 _OGG_FIRST = 2
@@ -19,7 +19,7 @@ _MARKS = (
     (b"fLaC", 0),
     (b"OggS\0", 0),
 )
-"""A part of each signature that is rare in sound, and how far behind the file's beginning it stands."""
+"""A part of each signature that is rare in audio, and its offset from the beginning of the file."""
 _LOUDEST_AU_ENCODING = 27
 _TAG_BYTES = 128
 _ENHANCED_TAG_BYTES = 227
@@ -43,7 +43,7 @@ class Kind(Enum):
 
 
 def kind_of(head: bytes) -> Kind | None:
-    """The kind of file that begins with these bytes, of which HEAD_BYTES are enough. MPEG audio has no signature."""
+    """The kind of file that starts with these bytes (at least HEAD_BYTES). MPEG audio has no signature."""
     match head[:4]:
         case b"RIFF" | b"RF64" | b"BW64":
             return Kind.WAVE if head[8:12] == b"WAVE" else None
@@ -64,7 +64,7 @@ def kind_of(head: bytes) -> Kind | None:
 
 
 def find(content: Content, offset: int, end: int | None = None) -> int | None:
-    """Where the next file with a signature begins in [offset, end), or up to the end of the file. Raises OSError."""
+    """The offset of the next file with a signature in [offset, end), or to the end of the file. Raises OSError."""
     for begin, seen in _windows(content, offset, end):
         places = sorted(
             place
@@ -78,7 +78,7 @@ def find(content: Content, offset: int, end: int | None = None) -> int | None:
 
 
 def behind_padding(content: Content, offset: int, most_zeros: int | None = None) -> int:
-    """The offset behind the tags and zeros that stand here; `offset` where there are none. Raises OSError.
+    """The offset after the tags and zeros that start here; `offset` if there are none. Raises OSError.
 
     Within longer runs of zeros than `most_zeros` bytes, the offset is that of the next zero.
     """
@@ -93,7 +93,7 @@ def behind_padding(content: Content, offset: int, most_zeros: int | None = None)
 
 
 def behind_zeros(content: Content, offset: int, end: int | None = None) -> int:
-    """The offset of the next byte that is not zero; `end`, or the end of the file, where all are. Raises OSError."""
+    """The offset of the next byte that is not zero; otherwise `end`, or the end of the file. Raises OSError."""
     for piece in content.from_offset(offset, end):
         if piece != _ZEROS[: len(piece)]:
             return offset + len(piece) - len(piece.lstrip(b"\0"))
@@ -102,7 +102,7 @@ def behind_zeros(content: Content, offset: int, end: int | None = None) -> int:
 
 
 def tag_bytes(head: bytes) -> int:
-    """The size of the tag that begins with these 32 bytes: ID3 1 and 2, APE or Lyrics3; 0 where none does."""
+    """The size of the tag that starts with these 32 bytes: ID3 1 and 2, APE or Lyrics3; 0 if none does."""
     if head.startswith(b"ID3") and len(head) >= 10 and max(head[6:10]) < 0x80:
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
         return 10 + size + (10 if head[5] & 0x10 else 0)
@@ -119,7 +119,7 @@ def tag_bytes(head: bytes) -> int:
 
 
 def _windows(content: Content, offset: int, end: int | None) -> Iterator[tuple[int, bytes]]:
-    """Pieces of [offset, end), each with its offset; they overlap, so that each signature is whole in one of them."""
+    """Overlapping pieces of [offset, end) with their offsets, so that each signature is complete in one of them."""
     while end is None or offset < end:
         seen = content.at(offset, READ_BYTES + HEAD_BYTES)
         if not seen:

@@ -1,7 +1,7 @@
-"""The sound server's own names for microphones, and which of them our stream hears.
+"""The sound server's names for microphones, and the source that our capture stream records.
 
-PulseAudio and PipeWire both speak PulseAudio's protocol. Every call here blocks, and hangs for as long as the server is
-frozen: `look` and `hold_to` belong to the device lane; `SoundWatch` has a thread of its own.
+PulseAudio and PipeWire both implement PulseAudio's protocol. Every call here blocks, and hangs while the server is
+frozen: `look` and `hold_to` run on the device thread; `SoundWatch` has its own thread.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def _import_pulsectl() -> Any | None:
-    """The binding; None where the machine has no libpulse. It would search the library by running ldconfig and gcc."""
+    """The binding; None without libpulse. By default it would search for the library by running ldconfig and gcc."""
     search, ctypes.util.find_library = ctypes.util.find_library, lambda name: None  # noqa: ARG005
     try:
         import pulsectl
@@ -37,20 +37,20 @@ def _import_pulsectl() -> Any | None:
 _pulsectl = _import_pulsectl()
 _TAG = "coldvoxd.instance"
 _INSTANCE = uuid.uuid4().hex
-"""Marks this process's streams on the server: process numbers are not unique across containers."""
+"""Marks this process's streams on the server: PIDs are not unique across containers."""
 FOLLOW = "@DEFAULT_SOURCE@"
-"""The server's name for its default source. Named like this our stream follows it, whatever was remembered of us."""
+"""The server's name for its default source. With it, our stream follows the default, whatever the server has stored."""
 SETTLE_S = 0.05
-"""Changes come in bursts: so long after the first of them the server is looked at."""
+"""Changes come in bursts: seconds to wait after the first one before the server is read."""
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 10.0
 POLL_S = 0.5
-"""How often the server's socket is looked for while there is none: a few stat calls."""
+"""Seconds between two checks for the server's socket while there is none: a few stat calls."""
 
 
 @contextlib.contextmanager
 def _connected() -> Iterator[Any]:
-    """A connection of the moment; raises ConnectionError where no server answers or it goes away meanwhile."""
+    """A temporary connection; raises ConnectionError if no server answers or it exits."""
     if _pulsectl is None:
         raise ConnectionError("libpulse is missing")
     server = _pulsectl.Pulse("coldvoxd", connect=False)
@@ -64,7 +64,7 @@ def _connected() -> Iterator[Any]:
 
 
 def look() -> SoundView | None:
-    """The server as it is now; None where there is none."""
+    """The current state of the server; None if there is none."""
     try:
         with _connected() as server:
             return _view(server)
@@ -73,12 +73,12 @@ def look() -> SoundView | None:
 
 
 def steer(wanted: str, *, unmixed: bool = False) -> None:
-    """What the next stream of this process asks the server for: a source's name, or `default`.
+    """Set the source for the next stream of this process: a source's name, or `default`.
 
-    `unmixed`: the source's channels without any remixing; PipeWire alone knows this.
+    `unmixed`: the source's channels without remixing, which only PipeWire supports.
 
-    Through libpulse's environment: the ALSA device can't be told otherwise. First set while the daemon is put together, and
-    only overwritten later, so that no other thread reads a list that moves.
+    Uses libpulse's environment variables, the only way to configure the ALSA device. They are first set at startup and
+    only overwritten later, so that no other thread reads an environment block that is being moved.
     """
     os.environ["PULSE_SOURCE"] = FOLLOW if wanted == DEFAULT else wanted
     remix = " stream.dont-remix=true" if unmixed else ""
@@ -86,7 +86,7 @@ def steer(wanted: str, *, unmixed: bool = False) -> None:
 
 
 def hold_to(name: str) -> SoundView | None:
-    """See that our own new stream, and nobody else's, records that source; the server as it is then."""
+    """Make sure that our own new stream records that source; return the state of the server."""
     try:
         with _connected() as server:
             target = next((source for source in server.source_list() if source.name == name), None)
@@ -134,10 +134,10 @@ def _source(source: Any) -> Source:
 
 
 class SoundWatch:
-    """Tells what the sound server shows, now and whenever it changes; None while there is no server.
+    """Reports the state of the sound server, now and after each change; None while there is no server.
 
-    Costs nothing while nothing changes. `on_view` is called on the event loop. A frozen server holds this thread up and
-    nothing else: capture notices by itself that no audio comes.
+    Uses no CPU time while nothing changes. `on_view` is called on the event loop. A frozen server blocks only this
+    thread; capture detects missing audio by itself.
     """
 
     def __init__(self, on_view: Callable[[SoundView | None], None]) -> None:
@@ -150,10 +150,10 @@ class SoundWatch:
         threading.Thread(target=self._run, name="sound-server", daemon=True).start()
 
     def close(self) -> None:
-        """Nothing is told any more; the thread ends with the server's next change."""
+        """Stop reporting; the thread ends with the server's next change."""
         self._ended.set()
         if self._server is not None:
-            with contextlib.suppress(Exception):  # it may be just going away
+            with contextlib.suppress(Exception):  # it may have just ended
                 self._server.event_listen_stop()
 
     def _run(self) -> None:
@@ -199,7 +199,7 @@ class SoundWatch:
 
     def _tell(self, view: SoundView | None) -> None:
         if not self._ended.is_set():
-            with contextlib.suppress(RuntimeError):  # the loop has closed: the process is on its way out
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the process is exiting
                 self._loop.call_soon_threadsafe(self._hand_over, view)
 
     def _hand_over(self, view: SoundView | None) -> None:

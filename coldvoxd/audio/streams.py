@@ -1,4 +1,4 @@
-"""What a recording is made of: encoded streams, one after the other, each for a decoder of its own."""
+"""The parts of a recording: consecutive encoded streams, each for its own decoder."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,37 +9,37 @@ if TYPE_CHECKING:
     from coldvoxd.audio.flac import StreamInfo
 
 SHORTEST_DAMAGE_S = 0.1
-"""What is shorter is not reported: encoders and editors round to their frames."""
+"""Shorter damage, in seconds, is not reported, because encoders and editors round to their frames."""
 READ_BYTES = 1 << 20
-"""A file is read in pieces of this size."""
+"""Size in bytes of the pieces in which a file is read."""
 
 
 def clock(seconds: float) -> str:
-    """`1:02:03.4`, as players show it, and `2:03.4` below an hour."""
+    """A time as players show it: `1:02:03.4`, and `2:03.4` below an hour."""
     tenths = round(seconds * 10)
     hours, minutes = tenths // 36_000, tenths // 600 % 60
     return f"{hours}:{minutes:02}:{tenths % 600 / 10:04.1f}" if hours else f"{minutes}:{tenths % 600 / 10:04.1f}"
 
 
 class Content:
-    """The bytes of an open regular file, or of its rest from some place on, by their offset.
+    """The bytes of an open regular file, or of its rest from an offset on.
 
-    The descriptor's own position is left alone.
+    The offset of the descriptor is not changed.
     """
 
     def __init__(self, descriptor: int, begin: int = 0) -> None:
-        """`begin` is the offset in the file of what has the offset 0 here."""
+        """`begin` is the offset in the file at which this content starts."""
         self.descriptor = descriptor
         self._begin = begin
 
     @property
     def size(self) -> int:
-        """Bytes that there are now. Raises OSError."""
+        """Current number of bytes. Raises OSError."""
         return max(os.fstat(self.descriptor).st_size - self._begin, 0)
 
     @property
     def is_whole_file(self) -> bool:
-        """Whether offsets count from the beginning of the file."""
+        """Whether the content starts at the beginning of the file."""
         return self._begin == 0
 
     def rest(self, offset: int) -> "Content":
@@ -48,7 +48,7 @@ class Content:
 
     def at(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset` on; fewer at the end of the file. Raises OSError."""
-        count = min(count, max(self.size - offset, 0))  # a damaged header may say any number
+        count = min(count, max(self.size - offset, 0))  # a damaged header may have any number
         offset += self._begin
         parts: list[bytes] = []
         while count > 0 and (part := os.pread(self.descriptor, count, offset)):
@@ -67,17 +67,17 @@ class Content:
 
 
 class Window:
-    """Bytes of a file that a scanner looks at one position after the other, never back. Raises OSError."""
+    """Bytes of a file for a scanner that never goes back. Raises OSError."""
 
     def __init__(self, content: Content) -> None:
         self._content = content
         self._held = b""
         self._held_from = 0
         self.offset = 0
-        """Of the next byte."""
+        """The offset of the next byte."""
 
     def peek(self, count: int) -> bytes:
-        """The next `count` bytes, fewer at the end of the file."""
+        """The next `count` bytes, fewer at the end of the file, without consuming them."""
         begin = self.offset - self._held_from
         if begin + count > len(self._held):
             rest = self._held[begin:]
@@ -86,19 +86,19 @@ class Window:
         return self._held[begin : begin + count]
 
     def take(self, count: int) -> bytes:
-        """The next `count` bytes, which are passed."""
+        """Consume the next `count` bytes."""
         taken = self.peek(count)
         self.offset += len(taken)
         return taken
 
     def skip(self, count: int) -> None:
-        """Pass `count` bytes, which need not be there."""
+        """Skip `count` bytes, which need not exist."""
         self.offset += count
 
     def skip_to(self, pattern: bytes, end: int | None = None) -> None:
-        """Pass everything before the next `pattern`, or the rest of the file where there is none.
+        """Skip to the next `pattern`, or to the end of the file if there is none.
 
-        From the offset `end` on, which may be passed, there is no need to find one.
+        Behind the offset `end`, which may be passed, no pattern need be found.
         """
         while len(self.peek(len(pattern))) == len(pattern):
             if end is not None and self.offset >= end:
@@ -113,34 +113,34 @@ class Window:
 
 @dataclass(slots=True)
 class Stream:
-    """One encoded stream of a recording, in itself a file that libsndfile can decode.
+    """One encoded stream of a recording, which is itself a file that libsndfile can decode.
 
-    `keep` and `unfinished` are known once `content` has been read to its end.
+    `keep` and `unfinished` are valid after `content` has been read to its end.
     """
 
     content: Iterable[bytes] | None
-    """Its bytes, in order; none where only damage is left to report; None: the file itself, as it is."""
+    """Its bytes, in order; empty if there is only damage to report; None for the file itself."""
     flac: "StreamInfo | None" = None
-    """Of a FLAC file, whose frames are decoded from the file; `end` is then known once they have been."""
+    """For a FLAC file, whose frames are decoded from the file; `end` is valid after that."""
     end: int | None = None
-    """The offset behind them."""
+    """The offset after the frames."""
     is_sought_in: bool = False
-    """Its decoder goes back and forth in it, so that it must be there as a whole. For small ones."""
+    """Whether its decoder must seek, so that it must be in memory as a whole. For small streams."""
     continues: bool = False
-    """It goes on with the recording of the stream before, and that one's promise holds for both."""
+    """Whether it continues the recording of the previous stream, whose promised length includes it."""
     gap_s: float = 0.0
-    """About how much of the recording is missing before it, in seconds."""
+    """Approximate seconds of the recording that are missing before it."""
     damaged: bool = False
-    """Bytes that can't be decoded stood before it."""
+    """Whether bytes before it could not be decoded."""
     foreign_bytes: int = 0
-    """So many bytes stood before it that are neither sound nor a tag."""
+    """Number of bytes before it that are neither audio nor a tag."""
     skip: int = 0
-    """So many decoded frames at its start are the encoder's delay, and not part of the recording."""
+    """Number of decoded frames at its start that are the encoder's delay."""
     keep: int | None = None
-    """How many frames it holds after those; None for all that are decoded."""
+    """Number of frames after those; None for all that are decoded."""
     promised_s: float | None = None
-    """Seconds that its header says it holds; None where the header doesn't say."""
+    """Length in seconds according to its header; None if it does not say."""
     promised_share: float | None = None
-    """The same by bytes, where those are known: how many its header says by how many are there."""
+    """The same in bytes: the number in the header divided by the actual number."""
     unfinished: bool = False
-    """It stops without the mark that its format puts at the end, or within a frame."""
+    """Whether it stops without the end mark of its format, or within a frame."""

@@ -1,4 +1,4 @@
-"""The inbox: bounded storage between a microphone's thread and the event loop."""
+"""A bounded queue between a microphone's thread and the event loop."""
 
 import asyncio
 import threading
@@ -15,18 +15,18 @@ LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the inbox held."""
+    """The content of the queue at one moment."""
 
     dropped_samples: int
-    """Samples thrown away before the first chunk because nobody took them in time."""
+    """Samples that were discarded before the first chunk because the event loop did not take them in time."""
     chunks: tuple[Chunk, ...]
 
 
 class ChunkQueue:
     """Takes chunks on any thread and hands them over on the event loop, in order; full, it drops the oldest.
 
-    Construct on the loop, and `release` there once the receiver knows what it is to receive. One belongs to one opening of the microphone, so that what an old stream still delivers
-    after its end goes nowhere.
+    Construct on the loop, and call `release` there once the receiver is ready. Each opening of the microphone has a queue
+    of its own, so that late chunks of an old stream are ignored.
     """
 
     def __init__(self, on_delivery: Callable[[Delivery], None], limit_s: float) -> None:
@@ -50,14 +50,14 @@ class ChunkQueue:
 
     @property
     def last_offer_s(self) -> float:
-        """Monotonic time of the last chunk, or of the inbox's making."""
+        """Monotonic time of the last chunk, or of the queue's construction."""
         return self._last_offer_s
 
     async def until_silent(self, limit_s: float, opened_s: float) -> None:
-        """Return once no chunk has come for `limit_s` seconds, counted from `opened_s` (monotonic) at the earliest. On the event loop.
+        """Return once no chunk has come for `limit_s` seconds, counted from `opened_s` (monotonic) at the earliest.
 
-        A timer checks, and the waiting task is resumed only at the end: a callback costs a tenth of a task's wakeup with a
-        timeout.
+        On the event loop. A timer checks, and the waiting task resumes only at the end: a callback costs a tenth of a task's
+        wakeup with a timeout.
         """
         silent = self._loop.create_future()
 
@@ -90,7 +90,7 @@ class ChunkQueue:
         await heard
 
     def gather(self, samples: int) -> None:
-        """From now on hand over only once so many have come; 0 for each chunk as it comes. On the event loop."""
+        """Deliver only once this many samples have come; 0 delivers each chunk as it comes. On the event loop."""
         with self._lock:
             self._gather_samples = samples
 
@@ -112,20 +112,20 @@ class ChunkQueue:
             try:
                 self._loop.call_soon_threadsafe(self._hand_over)
             except RuntimeError:
-                self.close()  # the loop has closed: the process is on its way out
+                self.close()  # the loop has closed: the process is ending
 
     def release(self) -> None:
-        """Hand over what has come and what will. On the event loop."""
+        """Deliver what has come, and from now on what comes. On the event loop."""
         self._hand_over()
 
     def close(self) -> None:
-        """Throw away what is held and whatever comes. Any thread."""
+        """Discard the content and all later chunks. Any thread."""
         with self._lock:
             self._closed = True
             self._chunks.clear()
 
     def _hand_over(self) -> None:
-        """One delivery at a time: what a receiver asks for from within one comes after it, or samples would swap places."""
+        """One delivery at a time: a delivery requested during another follows it, so that samples keep their order."""
         self._asked_again = self._delivering
         if self._delivering:
             return
@@ -140,7 +140,7 @@ class ChunkQueue:
             self._delivering = False
 
     def _taken(self) -> Delivery | None:
-        """What is held; None where that is nothing."""
+        """Take the content; None where the queue is empty."""
         with self._lock:
             self._wakened = False
             if self._closed or not self._chunks:

@@ -29,7 +29,7 @@ class ChunkFramer:
         self._is_new_stream = True
 
     def dropped(self, samples: int) -> Gap:
-        """Account for audio that was delivered and thrown away before the next chunk."""
+        """Account for audio that was delivered and discarded before the next chunk."""
         return self._reframer.skip(samples, GapReason.OVERRUN)
 
     def stalled(self, chunks: Sequence[Chunk], latency_s: float) -> list[Gap]:

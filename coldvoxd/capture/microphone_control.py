@@ -189,7 +189,7 @@ class MicrophoneController:
         self._meet(replace(self._conditions, asleep=asleep))
 
     async def released(self) -> None:
-        """Return once every closing has ended, or goes on in the background."""
+        """Return once every closing has ended or was left to the background."""
         while self._releasing:
             await asyncio.wait(self._releasing)
 

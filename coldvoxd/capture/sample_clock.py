@@ -3,11 +3,11 @@
 from coldvoxd.core.values import SAMPLE_RATE
 
 LOST_S = 0.3
-"""Audio behind the clock by more than this, and staying so, was lost rather than late."""
+"""Audio that stays behind the clock by more than this was lost rather than late."""
 PERSIST_S = 1.0
-"""So long it must stay behind: a burst that was merely late has caught up by then."""
+"""Seconds for which it must stay behind: a burst that was only late has caught up by then."""
 WINDOW_S = 10.0
-"""How long the earliest arrival stands as the anchor: 200 ppm between the two clocks drift 2 ms in it."""
+"""Seconds for which the earliest arrival is the anchor: a drift of 200 ppm between the clocks makes 2 ms in that time."""
 
 
 class SampleClock:
@@ -32,10 +32,10 @@ class SampleClock:
         return max(0, round((moment_s - self._anchor_s) * SAMPLE_RATE))
 
     def missing_at_reopening(self, spoken_s: float, next_sample: int) -> int:
-        """Samples that went by before a new stream whose first sample was spoken at `spoken_s`; restarts the window.
+        """Samples that were missed before a new stream whose first sample was spoken at `spoken_s`; restarts the window.
 
-        The anchor stays, so the count goes on as if the microphone had been open. Where the new stream is so much
-        quicker that the difference would be negative, the count just goes on.
+        The anchor stays, so the count continues as if the microphone had been open. Where the new stream has so much
+        less latency that the difference would be negative, nothing is missing.
         """
         if self._anchor_s is None:
             self._start_window(spoken_s - next_sample / SAMPLE_RATE, spoken_s)
@@ -45,13 +45,13 @@ class SampleClock:
         return missing
 
     def behind(self, spoken_s: float, end_sample: int) -> int:
-        """Samples by which a chunk is behind the anchor just now; lost where the device says so, otherwise maybe late."""
+        """Samples by which a chunk is behind the anchor; they are lost if the device reports so, otherwise possibly late."""
         if self._anchor_s is None:
             return 0
         return max(0, round((spoken_s - self._anchor_s) * SAMPLE_RATE) - end_sample)
 
     def arrived(self, spoken_s: float, end_sample: int) -> int:
-        """Note a chunk whose last sample was spoken at `spoken_s`; returns samples found lost before it, mostly 0."""
+        """Record a chunk whose last sample was spoken at `spoken_s`; returns the samples lost before it, mostly 0."""
         lag_s = spoken_s - end_sample / SAMPLE_RATE
         if self._anchor_s is None:
             self._start_window(lag_s, spoken_s)

@@ -161,7 +161,7 @@ class CaptureStream:
         self._renewal.set()
 
     async def release(self, timeout_s: float = 2.0) -> None:
-        """Close the microphone, by policy, until `start`. After `timeout_s` closing goes on in the background."""
+        """Close the microphone, by policy, until `start`. After `timeout_s` closing continues in the background."""
         self.catch_up()
         task, self._task = self._task, None
         if task is None:

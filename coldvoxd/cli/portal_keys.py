@@ -127,7 +127,7 @@ async def follow_keys(output: Output) -> None:
         ) from fault
     except PortalRefused as fault:
         raise ColdvoxError(
-            "The desktop's question was answered with no, so there is no key; run this again."
+            "The request was denied in the desktop's dialog, so there is no key; run this again."
         ) from fault
     except PortalFault as fault:
         raise ColdvoxError(

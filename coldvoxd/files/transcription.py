@@ -1,4 +1,4 @@
-"""An audio file to text, step by step."""
+"""Transcribes an audio file step by step."""
 
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -29,22 +29,22 @@ from coldvoxd.dictation.recording import SpeechMap
 from coldvoxd.vad.silero import SileroDetector
 
 SHORT_S = 3.0
-"""In files shorter than this a detector without room to warm up is not believed that there is no speech ..."""
+"""In files shorter than this the detector has no time to adapt, so its finding of no speech is not trusted ..."""
 AUDIBLE_DBFS = -50.0
-"""... where any 32 ms of it are louder than this ..."""
+"""... if any 32 ms are louder than this ..."""
 FAINT_DBFS, CONTRAST_DB = -80.0, 12.0
-"""... or than this, if they are so much louder than the quietest 32 ms: noise alone has no such contrast ..."""
+"""... or louder than this, and by this much louder than the quietest 32 ms, a contrast that noise alone lacks ..."""
 MIN_CONFIDENCE = 0.6
-"""... and what is then recognized counts from this confidence on."""
+"""... and the recognized text has at least this confidence."""
 MOST_WARNINGS = 20
-"""A file with more warnings than this has the number of the others as its last one."""
+"""Maximum number of warnings of a file; the last one gives the number of those omitted."""
 SURE_PIECE_S = 1.0
 """A piece of at least this length without words is reported with its times; the detector takes shorter noises for speech."""
 LISTENING_SHARE = 0.1
-"""Of the progress told, what finding the speech makes up."""
+"""Share of the progress that finding the speech takes."""
 
 Progress = Callable[[float], None]
-"""Is told the share that is done, 0..1, from time to time."""
+"""Called repeatedly with the share that is done, 0..1."""
 
 
 def transcribe_file(
@@ -99,7 +99,7 @@ class _Text:
 
 
 class Transcription:
-    """One file on its way to text: whoever takes the `steps` recognizes the pieces that they yield.
+    """The transcription of one file: the caller runs the `steps` and recognizes the pieces that they yield.
 
     Holds one block and one piece of the audio, and 6 bytes for each 32 ms of it.
     """
@@ -134,7 +134,7 @@ class Transcription:
         self._text = _Text(keeps_words=words)
         self._warnings: list[str] = []
         self._unnamed_warnings = self._wordless = 0
-        """The latter: pieces with speech that gave no words."""
+        """`_wordless`: number of pieces with speech in which no words were recognized."""
         self.progress = 0.0
         """The share that is done, 0..1."""
 
@@ -172,7 +172,7 @@ class Transcription:
         yield None
 
     def take(self, piece: Utterance, hypothesis: Hypothesis) -> None:
-        """What was recognized in the piece that came last."""
+        """Take over the recognized text of the last piece."""
         if not hypothesis.text or (self._doubtful and hypothesis.confidence < MIN_CONFIDENCE):
             self._note_wordless(piece)
             return

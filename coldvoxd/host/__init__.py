@@ -1,1 +1,1 @@
-"""The machine around the daemon: systemd, suspend, battery, and re-executing the process."""
+"""The machine around the daemon: systemd, suspend, battery, replacing the process."""

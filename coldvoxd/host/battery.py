@@ -1,4 +1,4 @@
-"""Monitors whether the machine runs on battery power."""
+"""Power: tells whether the machine runs on its battery."""
 
 import asyncio
 import logging
@@ -11,18 +11,18 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
-"""Maximum seconds between two attempts to reach the system bus."""
+"""Between two looks for a system bus."""
 
 
 class BatteryWatch:
-    """Calls `on_battery` with each change; the machine counts as on mains power at first. Event loop only."""
+    """Event loop only. `on_battery` is told when that changes, on mains at first."""
 
     def __init__(self, on_battery: Callable[[bool], None]) -> None:
         self._on_battery = on_battery
         self._discharging = False
 
     async def run(self) -> None:
-        """Monitor until cancelled. Without a system bus or UPower the machine counts as on mains power."""
+        """Watch for ever; ends by cancellation. Without a system bus or UPower the machine counts as one on mains."""
         pause_s = FIRST_PAUSE_S
         while True:
             upower: UPower | None = None

@@ -1,4 +1,4 @@
-"""The state that a re-executed daemon inherits, and when the daemon may re-execute itself."""
+"""Replacing: when the daemon may put a new process in its own place, and what that one must know."""
 
 import json
 from dataclasses import asdict, dataclass, field, replace
@@ -7,29 +7,29 @@ from typing import Any
 GROWTH = 3.0
 LONGEST_COOL_DOWN_S = 6 * 3600.0
 CALM_S = 6 * 3600.0
-"""Seconds without a re-execution after which the pause starts at its minimum again."""
+"""After so long without a replacement the next one counts as the first again."""
 VERSION = 1
 
 
 class ExecStateDamaged(ValueError):
-    """The inherited state cannot be read."""
+    """What was handed over can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecState:
-    """The inherited state. Times are of the monotonic clock, which all processes share."""
+    """What goes across. Times are those of the monotonic clock, which all processes share."""
 
     replacements: int = 0
-    """Number of consecutive re-executions."""
+    """In a row."""
     replaced_s: float = 0.0
-    """Time of the last re-execution; undefined if there was none."""
+    """When the last one happened; meaningless where there was none."""
     last_frame_s: float | None = None
-    """Time of the last frame from the microphone."""
+    """When the microphone was heard last."""
     carried: dict[str, Any] = field(default_factory=dict)
-    """State of the daemon's parts, by part, as JSON values."""
+    """What parts of the daemon want to find again, by the part: what JSON can hold."""
 
     def allowed_s(self, cool_down_s: float) -> float:
-        """The earliest time of the next re-execution: the pause grows with each consecutive one."""
+        """The earliest time of the next replacement: the pause grows with each in a row."""
         if not self.replacements:
             return float("-inf")
         longest_s = max(cool_down_s, LONGEST_COOL_DOWN_S)
@@ -38,7 +38,7 @@ class ExecState:
     def next(
         self, now_s: float, last_frame_s: float | None, carried: dict[str, Any], *, counted: bool = True
     ) -> "ExecState":
-        """The state to hand over; a re-execution that is not `counted` does not delay later ones."""
+        """What to hand over at a replacement; one that isn't `counted` makes no later one wait."""
         if not counted:
             return replace(self, last_frame_s=last_frame_s, carried=carried)
         calm = bool(self.replacements) and now_s - self.replaced_s > CALM_S
@@ -49,7 +49,7 @@ class ExecState:
 
     @classmethod
     def decoded(cls, content: bytes) -> "ExecState":
-        """Decode the state. Raises ExecStateDamaged."""
+        """Raises HandoverDamaged."""
         try:
             fields = json.loads(content)
             version = fields.pop("version")

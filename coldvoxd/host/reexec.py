@@ -1,4 +1,4 @@
-"""Re-executes the daemon, for an accelerator that only a new process can use."""
+"""Replacement: the daemon puts a new process in its own place, for an accelerator that only a new process can use."""
 
 import asyncio
 import fcntl
@@ -16,22 +16,22 @@ from coldvoxd.host.exec_state import ExecState, ExecStateDamaged
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""Seconds between two checks whether the daemon may re-execute itself."""
+"""How often it is asked whether the moment has come."""
 STUCK_S = 60.0
-"""A thread in uninterruptible sleep for this many seconds counts as stuck in a driver."""
+"""A thread that sleeps uninterruptibly for so long counts as stuck in a driver."""
 VARIABLE = "_COLDVOXD_HANDOVER"
-"""Environment variable with the descriptor's number. Not COLDVOXD_..., which are settings."""
+"""Names the descriptor. Not COLDVOXD_...: those are settings."""
 STANDARD_ERROR = 2
 READ_BYTES = 16 * 1024 * 1024
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 class Reexec:
-    """Finds the moment for a re-execution that no user notices. Event loop only.
+    """Finds the moment at which nobody notices. Event loop only.
 
-    `wanted` returns whether a new process would help; `busy_until_s` the time of the last activity, infinity during
-    one; `tell` receives one message if a re-execution is impossible; `slept` returns whether the machine's suspend is
-    the reason, which is not a fault and needs no pause between re-executions.
+    `wanted` says whether a new process would be better; `busy_until_s` until when something was going on, infinity
+    while it is; `tell` is told once where it can't be done; `slept` says whether it is wanted because the machine slept, which
+    no pause between replacements is kept for: a sleep is no fault.
     """
 
     def __init__(
@@ -56,17 +56,17 @@ class Reexec:
         self._told = False
 
     def use_settings(self, settings: ReplacementSettings) -> None:
-        """Use the pauses in these settings from now on."""
+        """Pauses that count from now on."""
         self._settings = settings
 
     async def moment(self) -> None:
-        """Return when a new process is wanted and nothing prevents it. May be awaited again."""
+        """Return when a new process is wanted and nothing speaks against it. May be waited for again."""
         loop = asyncio.get_running_loop()
         while not self.possible(loop.time()):  # noqa: ASYNC110 - silence and time are no events
             await asyncio.sleep(min(LOOK_S, self._settings.quiet_s / 4))
 
     def possible(self, now_s: float) -> bool:
-        """Whether the daemon may re-execute itself now."""
+        """Whether this is the moment."""
         if not self._wanted():
             return False
         if not self._slept() and now_s < self._past.allowed_s(self._settings.cool_down_s):
@@ -76,7 +76,7 @@ class Reexec:
         return self._nothing_stuck(now_s)
 
     def _nothing_stuck(self, now_s: float) -> bool:
-        """Whether no thread is stuck; one that cannot be ended would block exec, and the daemon, indefinitely."""
+        """A thread that can't be ended would hold the exec for ever, and the daemon with it."""
         sleeping = uninterruptible(self._tasks)
         if not sleeping:
             self._stuck_since_s = None
@@ -96,7 +96,7 @@ def uninterruptible(tasks: Path) -> list[str]:
     """Threads in uninterruptible sleep, from /proc/PID/task."""
     found = []
     for stat in tasks.glob("*/stat"):
-        with suppress(OSError):  # the thread has exited
+        with suppress(OSError):  # it has ended meanwhile
             name, _, rest = stat.read_text(errors="replace").partition(" (")[2].rpartition(")")
             if rest.split()[0] == "D":
                 found.append(f"thread {stat.parent.name} ({name})")
@@ -104,7 +104,7 @@ def uninterruptible(tasks: Path) -> list[str]:
 
 
 def handed_over(environment: MutableMapping[str, str] = os.environ) -> ExecState | None:
-    """The state left by the previous process, once; None if there was none."""
+    """What the process before this one in its place left; None where there was none. Once."""
     given = environment.pop(VARIABLE, None)
     if given is None:
         return None
@@ -121,7 +121,7 @@ def handed_over(environment: MutableMapping[str, str] = os.environ) -> ExecState
 
 
 def replace_process(handover: ExecState, environment: Mapping[str, str] = os.environ) -> NoReturn:
-    """Re-execute with the same PID, program and arguments. Raises OSError if that is impossible."""
+    """Become a new process with the same number, program and arguments. Raises OSError where that can't be."""
     fd = os.memfd_create("coldvoxd-handover", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
     with os.fdopen(os.dup(fd), "wb") as file:
         file.write(handover.encoded())
@@ -132,7 +132,7 @@ def replace_process(handover: ExecState, environment: Mapping[str, str] = os.env
 
 
 def close_on_exec() -> None:
-    """Set close-on-exec on all descriptors above standard error: native libraries leak some otherwise."""
+    """Mark every descriptor past standard error: native libraries open some that would pile up otherwise."""
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if int(entry.name) > STANDARD_ERROR:

@@ -1,7 +1,7 @@
-"""Closes a sleep inhibitor's file descriptor after a time limit, even if the interpreter hangs.
+"""A fuse: a file descriptor that is closed in time, whatever hangs.
 
-The closing thread belongs to the C library and runs no Python code. A driver call that hangs while holding the GIL
-stops every Python thread, including any that could close the descriptor.
+The thread that closes it is the C library's own and runs no Python. A driver that hangs while it is called with the
+interpreter's lock held stops every thread of Python, and with them whatever Python could do about it.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Notification(ctypes.Structure):
-    """`struct sigevent`: 64 bytes, padded at the end."""
+    """`struct sigevent`: 64 bytes, of which the last are padding."""
 
     _fields_ = (
         ("value", ctypes.c_void_p),
@@ -37,10 +37,10 @@ class _Times(ctypes.Structure):
 
 
 class SleepInhibitor:
-    """Owns a descriptor. Not thread-safe."""
+    """Owns a descriptor. One thread at a time."""
 
     def __init__(self, descriptor: int) -> None:
-        """Raises OSError if no timer is available; the caller then still owns the descriptor."""
+        """Raises OSError where the system has no timer left; then the descriptor is the caller's still."""
         self._descriptor = descriptor
         self._lit = self._closed = False
         self._timer = ctypes.c_void_p()
@@ -50,31 +50,31 @@ class SleepInhibitor:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def light(self, seconds: float) -> None:
-        """Close the descriptor after `seconds`. Later calls have no effect."""
+        """Have it closed after so long. Once: what burns stays lit."""
         if not self._lit and not self._closed:
             self._lit = True
             self._set(seconds)
 
     def close(self) -> None:
-        """Close it now, unless it is already closed."""
+        """Close it now, unless that was done."""
         if self._closed:
             return
         self._closed = True
-        # A second close could hit a file that another thread has just opened under the same number. Stopping the timer
-        # decides atomically who closes the descriptor: a timer that has expired has no time left.
+        # A second closing could hit a file that another thread has just opened under the same number. Stopping the timer
+        # tells, at one stroke, who is to close it: whoever stops one that has run out finds no time left on it.
         left = self._set(0)
         if not self._lit or left:
             os.close(self._descriptor)
 
     def forget(self) -> None:
-        """Close it and delete the timer, well after it was started: deleting it cancels a close that is about to run."""
+        """Close it and give the timer back, a good while after it was lit: with it goes a closing that is just coming."""
         self.close()
         if self._timer.value is not None:
             _libc.timer_delete(self._timer)
             self._timer = ctypes.c_void_p()
 
     def _set(self, seconds: float) -> bool:
-        """Set the timer, or stop it with 0; return whether it had time left."""
+        """Set the timer, or with 0 stop it; whether it had time left."""
         whole, part = divmod(round(seconds * 1e9), 10**9)
         times, before = _Times(value_s=whole, value_ns=part), _Times()
         _libc.timer_settime(self._timer, 0, ctypes.byref(times), ctypes.byref(before))

@@ -1,14 +1,14 @@
-"""Suspend: when devices are released before the machine suspends, and when the sleep inhibitor is released.
+"""Sleeping: what is put away before the machine sleeps, and when the sleep that waits for it is let go on.
 
-    AWAKE       normal operation; with logind, an inhibitor is held, so that a suspend is always announced
-    SUSPENDING  the machine is about to suspend, and devices are being released
-    SUSPENDED   the inhibitor is released; the machine is suspended, or will be in a moment
+    AWAKE       all works; an inhibitor is held where there is a logind, so that no sleep begins unseen
+    SUSPENDING  the machine is about to sleep, and what must not sleep open is being put away
+    SUSPENDED   the inhibitor is let go; the machine sleeps, or does in a moment
 
-Theory of operation. A `delay` inhibitor makes logind announce a suspend (PrepareForSleep, true) and then wait until the
-inhibitor is released, for at most 5 s. It cannot be taken after a suspend has started, so it is held from the start and
-taken again after each suspend. A logind that exits during a suspend never announces the wake-up: its exit counts as one.
+Theory of operation. A `delay` inhibitor makes logind tell of a sleep (PrepareForSleep, true) and then wait until it is
+let go, for five seconds at most. It can't be taken once a sleep has begun, so it is held from the start and taken again
+after each. A logind that goes away while we sleep will never tell that the machine woke: who notices that is awake.
 
-`step` is pure: an undefined event raises and changes nothing.
+`step` is pure: an event with no row raises and changes nothing.
 """
 
 from enum import StrEnum
@@ -26,9 +26,9 @@ class Event(StrEnum):
     PREPARING = "Preparing"
     """The machine is about to sleep."""
     PUT_AWAY = "PutAway"
-    """All devices are released, or the time limit has passed."""
+    """Everything is, or there is no more time for it."""
     WOKEN = "Woken"
-    """The machine woke up, or the suspend was cancelled."""
+    """The machine woke up, or does not sleep after all."""
 
 
 class Effect(StrEnum):
@@ -60,11 +60,11 @@ TABLE: dict[Phase, dict[Event, tuple[Phase, tuple[Effect, ...]]]] = {
 
 
 class UnexpectedEvent(RuntimeError):
-    """An event that is not defined in this phase."""
+    """An event that has no row in this phase."""
 
 
 def step(phase: Phase, event: Event) -> tuple[Phase, tuple[Effect, ...]]:
-    """The next phase and its effects. Raises UnexpectedEvent, and changes nothing, for an undefined event."""
+    """The next phase and what is to be done. Raises UnexpectedEvent, and changes nothing, where there is no row."""
     row = TABLE[phase].get(event)
     if row is None:
         raise UnexpectedEvent(f"{event} has no meaning while {phase}")

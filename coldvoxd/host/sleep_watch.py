@@ -1,4 +1,4 @@
-"""Delays the machine's suspend until all devices are released, and resumes afterwards."""
+"""Sleep: makes the machine's sleep wait until everything is put away, and takes it up again afterwards."""
 
 import asyncio
 import logging
@@ -15,20 +15,20 @@ from coldvoxd.host.sleep_state import Effect, Event, Phase
 log = logging.getLogger(__name__)
 
 PUT_AWAY_S = 1.6
-"""Maximum seconds for releasing devices; after that the machine suspends anyway."""
+"""What is not put away by then sleeps as it is."""
 LET_GO_S = 1.9
-"""Seconds from the signal to the release of the inhibitor in any case; logind itself waits for at most 5 s."""
+"""From the signal to the end of the inhibitor, whatever hangs: logind itself waits for five seconds at most."""
 WHO = "coldvoxd"
 WHY = "Dictation is stopped, microphone and GPU are released"
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-"""Maximum seconds between two attempts to reach the system bus or to get an inhibitor."""
+"""Between two looks for a system bus, or for a logind that gives an inhibitor."""
 
 
 class SleepWatch:
     """Holds a `delay` inhibitor while the machine is awake. Event loop only.
 
-    `put_away` is awaited before a suspend, for at most `PUT_AWAY_S` seconds; `resume` is called after it.
+    `put_away` is awaited when the machine is about to sleep, for `PUT_AWAY_S` at most; `resume` is called when it woke.
     """
 
     def __init__(self, put_away: Callable[[], Awaitable[None]], resume: Callable[[], None]) -> None:
@@ -37,9 +37,9 @@ class SleepWatch:
         self._phase = Phase.AWAKE
         self._logind: Logind | None = None
         self._fuse: SleepInhibitor | None = None
-        """The current inhibitor."""
+        """The inhibitor."""
         self._spent: SleepInhibitor | None = None
-        """The previous inhibitor."""
+        """The one before."""
         self._taking: asyncio.Task[None] | None = None
         self._putting_away: asyncio.Task[None] | None = None
         self._told = ""
@@ -49,7 +49,7 @@ class SleepWatch:
         return self._phase is Phase.AWAKE
 
     async def run(self) -> None:
-        """Monitor until cancelled. Without a system bus or logind, wait until there is one."""
+        """Watch for ever; ends by cancellation. Without a system bus or a logind nothing is watched, until there is one."""
         pause_s = FIRST_PAUSE_S
         try:
             while True:
@@ -112,7 +112,7 @@ class SleepWatch:
             self._step(Event.PUT_AWAY)
 
     async def _take(self) -> None:
-        """Get an inhibitor to replace the previous one; retry if logind rejects it."""
+        """Take an inhibitor in place of the one before; again and again where logind won't."""
         assert self._logind is not None  # noqa: S101 - it told of logind
         pause_s = FIRST_PAUSE_S
         while True:
@@ -133,7 +133,7 @@ class SleepWatch:
         if self._spent is not None:
             self._spent.close()
         if self._phase is not Phase.AWAKE:
-            fuse.light(LET_GO_S)  # it was granted only during the suspend that it should delay
+            fuse.light(LET_GO_S)  # it came with the very sleep that it was to delay
 
     def _begin(self, work: Coroutine[Any, Any, None], before: "asyncio.Task[None] | None") -> "asyncio.Task[None]":
         if before is not None:
@@ -141,7 +141,7 @@ class SleepWatch:
         return asyncio.get_running_loop().create_task(work, name="sleep")
 
     def _tell(self, message: str) -> None:
-        """Log once, until an inhibitor was granted: many machines have no logind, or never suspend."""
+        """Once, until an inhibitor was had: many machines have no logind, or never sleep."""
         if not self._told:
             log.info("%s", message)
         self._told = message

@@ -1,4 +1,4 @@
-"""Notifications to the service manager, and its watchdog: sd_notify(3) and sd_watchdog_enabled(3)."""
+"""What the service manager is told, and what it asks for: sd_notify(3) and sd_watchdog_enabled(3)."""
 
 import logging
 import os
@@ -9,9 +9,9 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Sends to `NOTIFY_SOCKET`; without one every call does nothing, so that the daemon also runs by hand.
+    """Sends to `NOTIFY_SOCKET`; without one every call does nothing, so the daemon also runs by hand.
 
-    Never raises and never blocks: a manager that does not read must not stop the event loop. Any thread.
+    Never raises and never blocks: a manager that doesn't read must not stop the event loop. Any thread.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Notifier:
         if not os.environ.get("NOTIFY_SOCKET"):
             return
         try:
-            self._socket = SystemdNotifier(debug=True)  # debug: errors are raised instead of ignored
+            self._socket = SystemdNotifier(debug=True)  # debug: errors are raised instead of lost
         except OSError as error:
             log.warning(
                 "cannot reach the service manager at NOTIFY_SOCKET: %s; it will stop this process after its timeout",
@@ -29,15 +29,15 @@ class Notifier:
         self._socket.socket.setblocking(False)
 
     def ready(self) -> None:
-        """Report that the name is owned, calls are served and capture was started."""
+        """The name is owned, calls are served and capture was tried."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """Set the line for `systemctl status`. Never has spoken text."""
+        """One line for `systemctl status`. Never spoken text."""
         self._send("STATUS=" + " ".join(text.split()))
 
     def watchdog(self) -> None:
-        """Report that the daemon is alive; due every `watchdog_interval_s`."""
+        """The daemon keeps its promises; due every `watchdog_interval_s`."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
@@ -52,16 +52,16 @@ class Notifier:
         if self._socket is None:
             return
         try:
-            # sdnotify writes Latin-1, but systemd reads UTF-8: pass the UTF-8 bytes as Latin-1 characters.
+            # sdnotify writes Latin-1 where systemd reads UTF-8: hand it UTF-8's bytes as Latin-1 letters.
             self._socket.notify(state.encode().decode("latin-1"))
         except OSError as error:
             log.warning("the service manager did not accept %s: %s", state.partition("=")[0], error)
 
 
 def watchdog_interval_s() -> float | None:
-    """Seconds between two WATCHDOG=1: half of the unit's WatchdogSec=. None without a watchdog.
+    """Seconds between two WATCHDOG=1: half of what the unit's WatchdogSec= allows. None where nobody watches.
 
-    Raises ValueError if `WATCHDOG_USEC` or `WATCHDOG_PID` is not a number.
+    Raises ValueError where `WATCHDOG_USEC` or `WATCHDOG_PID` is no number.
     """
     limit = os.environ.get("WATCHDOG_USEC")
     watched = os.environ.get("WATCHDOG_PID")

@@ -1,4 +1,4 @@
-"""Notifies systemd's watchdog as long as every part of the daemon is healthy."""
+"""Decides whether the daemon deserves to be called alive: feeds systemd's watchdog while every owner keeps its promise."""
 
 import asyncio
 import logging
@@ -7,16 +7,15 @@ from collections.abc import Callable, Mapping
 log = logging.getLogger(__name__)
 
 BROKEN_S = 1.0
-"""Seconds between two checks while a part is not healthy. The usual interval is half of the watchdog's limit, so that
-after one failed check the next notification would be too late, even if the part has been healthy for seconds."""
+"""Pause between two checks while a promise is broken. The usual interval is half of the watchdog's limit, so one check that
+fails would otherwise leave the next one too late, although the promise has been kept again for seconds."""
 
 
 class Watchdog:
-    """Notifies the watchdog from the event loop; a stalled loop stops the notifications by itself.
+    """Feeds the watchdog from the event loop, so a loop that stands still starves it by itself.
 
-    `promises` are called with the loop's time; each must be fast and must not raise. A heartbeat alone would prove
-    nothing, and requiring audio would kill a healthy daemon on a machine without a microphone: see the promise of each
-    part.
+    `promises` are asked with the loop's time; each must be cheap and must not raise. A heartbeat alone would lie, and a
+    rule that demands audio would kill a healthy daemon on a machine without a microphone: see each owner's promise.
     """
 
     def __init__(self, promises: Mapping[str, Callable[[float], bool]], feed: Callable[[], None]) -> None:
@@ -25,7 +24,7 @@ class Watchdog:
         self._broken: frozenset[str] = frozenset()
 
     def check(self, now_s: float) -> bool:
-        """Notify the watchdog if all parts are healthy; log changes once."""
+        """Feed if all is well; say once what is not."""
         broken = frozenset(name for name, kept in self._promises.items() if not kept(now_s))
         if broken - self._broken:
             log.error("%s is stalled; the watchdog is no longer notified", " and ".join(sorted(broken)))
@@ -37,7 +36,7 @@ class Watchdog:
         return not broken
 
     async def run(self, interval_s: float) -> None:
-        """Check every `interval_s` seconds until cancelled, and more often while a part is not healthy."""
+        """Check every `interval_s` seconds for ever, and more often while a promise is broken."""
         loop = asyncio.get_running_loop()
         while True:
             kept = self.check(loop.time())

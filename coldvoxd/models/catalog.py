@@ -1,4 +1,4 @@
-"""Which models can be fetched by name: those that coldvoxd knows, and those listed in a `models.toml`.
+"""The models that can be downloaded by name: those that coldvoxd knows, and those listed in a `models.toml`.
 
 A model of one's own in the same layout is listed in ~/.config/coldvoxd/models.toml or /etc/xdg/coldvoxd/models.toml:
 
@@ -30,12 +30,12 @@ _KEYS = {"repository", "revision", "precisions", "external_data"}
 
 
 def published(name: str) -> PublishedModel | None:
-    """The model of that name; None where nobody publishes it. Raises SettingsError that names a wrong list."""
+    """The model of that name; None if it is not published. Raises SettingsError, which names the faulty list."""
     return PUBLISHED.get(name) or known_models().get(name)
 
 
 def known_models() -> Mapping[str, PublishedModel]:
-    """By name. Raises SettingsError."""
+    """All published models by name. Raises SettingsError."""
     found = dict(PUBLISHED)
     for path in _files():
         for name, model in _read(path):
@@ -44,7 +44,7 @@ def known_models() -> Mapping[str, PublishedModel]:
 
 
 def fetch_hint(name: str, precision: Precision) -> str:
-    """What a person without that model can do. Raises SettingsError."""
+    """How a user can get the missing model. Raises SettingsError."""
     model = published(name)
     if precision is Precision.FP16:
         return f"fp16 is converted from fp32 on this machine:\n  coldvoxctl model prepare {name} --precision fp16"

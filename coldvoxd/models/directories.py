@@ -1,4 +1,4 @@
-"""Where model directories are looked for."""
+"""Finds model directories, by name or by path."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +15,9 @@ from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.base_directories import APPLICATION
 
 BUNDLED = "mini"
-"""The small model inside the package; used where it is asked for by this name, never in another's place."""
+"""The small model inside the package; used only if it is named, never in place of another."""
 LONGEST_SHOWN = 200
-"""Characters of a path in a message."""
+"""Maximum number of characters of a path in a message."""
 _SUFFIX = "-onnx"  # directories copied whole are often named after the repository
 
 
@@ -26,17 +26,16 @@ class InstalledModel:
     name: str
     directory: Path
     precisions: tuple[Precision, ...]
-    """Those whose graphs are there; empty where the directory holds no complete model."""
+    """The precisions whose graphs exist; empty if the directory has no complete model."""
 
 
 def find_model(name_or_path: str, precision: Precision) -> ModelFiles:
     """The files of a model, by name or by the path of its directory.
 
-    Anything with a slash in it or a leading `~` or `.` is a path. A name is looked for in the cache, the user's data
-    directory, the system's data directories and, for `mini`, the package; the first directory of that name which has the
-    precision is it, and where none has, the first.
-    Raises ModelMissing, whose message has the command that fetches the model, ModelInvalid naming the file, also where
-    it cannot be read, or ResourcesExhausted.
+    A text with a slash or a leading `~` or `.` is a path. A name is searched in the cache, the user's data directory, the
+    system's data directories and, for `mini`, the package; the first directory of that name that has the precision is used,
+    or the first if none has. Raises ModelMissing, whose message has the command that downloads the model, ModelInvalid,
+    which names the missing, damaged or unreadable file, or ResourcesExhausted.
     """
     with _faults_explained(name_or_path):
         return _found(name_or_path, precision)
@@ -61,10 +60,10 @@ def _found(name_or_path: str, precision: Precision) -> ModelFiles:
 
 
 def list_models() -> tuple[InstalledModel, ...]:
-    """All directories in which `find_model` would find something by name, in its order, and those that hold nothing yet.
+    """All directories that `find_model` finds by name, in its order, and those without a complete model.
 
-    A model is listed again for what only a further directory of its name holds, as where one precision was made of another
-    that nobody may write beside. Raises ModelInvalid where a directory cannot be read.
+    A model is listed again if a further directory of its name has another precision, as when one was converted from files
+    whose directory is read-only. Raises ModelInvalid if a directory cannot be read.
     """
     with _faults_explained("the models"):
         return _listed()
@@ -82,18 +81,18 @@ def _listed() -> tuple[InstalledModel, ...]:
 
 
 def cache_directory() -> Path:
-    """Where fetched models go: `~/.cache/coldvoxd/models`."""
+    """The directory of downloaded models, `~/.cache/coldvoxd/models`."""
     return base_directories.cache_home() / APPLICATION / "models"
 
 
 def bundled_directory() -> Path:
-    """Of the model `mini`, its manifest and its sample recordings."""
+    """The directory of the model `mini`, with its manifest and sample recordings."""
     return Path(str(files("coldvoxd") / "data" / BUNDLED))
 
 
 @contextmanager
 def _faults_explained(name: str) -> Iterator[None]:
-    """What the file system raises, as ModelInvalid or ResourcesExhausted with the path."""
+    """Raise errors of the file system as ModelInvalid or ResourcesExhausted, with the path."""
     try:
         yield
     except ColdvoxError:
@@ -107,12 +106,12 @@ def _faults_explained(name: str) -> Iterator[None]:
 
 
 def shortened(path: str) -> str:
-    """For a message: a path longer than any that makes sense is cut."""
+    """A path for a message, truncated if it is excessively long."""
     return path if len(path) <= LONGEST_SHOWN else f"{path[:LONGEST_SHOWN]}…"
 
 
 def _expanded(path: str) -> Path:
-    """With `~` and `~user` as that user's home. Raises ModelMissing where there is no such user."""
+    """Replace `~` and `~user` by the home directory. Raises ModelMissing if there is no such user."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -130,7 +129,7 @@ def _roots() -> Iterator[Path]:
 
 
 def _directories() -> Iterator[tuple[str, Path]]:
-    """Every model's name and directory."""
+    """Name and directory of each model."""
     for root in _roots():
         if root.is_dir():
             for directory in sorted(entry for entry in root.iterdir() if entry.is_dir() and entry.name[0] != "."):

@@ -1,4 +1,4 @@
-"""Fetches a published model into the cache: once, checked, and complete or not at all.
+"""Downloads a published model into the cache, verified, and complete or not at all.
 
 Files come into a hidden directory beside the model's, one after the other, and stay there whatever ends the fetch; the
 next one asks for the rest. When all have been checked the directory gets the model's name. The daemon never does this: it
@@ -28,21 +28,21 @@ from coldvoxd.models.published_models import PublishedModel
 T = TypeVar("T")
 
 SPARE_BYTES = 64 << 20
-"""Left free on the disk beside the model."""
+"""Bytes kept free on the disk in addition to the model."""
 TRIES = 6
-"""In a row without a single byte, before a fetch gives up."""
+"""Failures in a row, without a byte received, after which a download gives up."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 LONGEST_RETRY_AFTER_S = 600.0
-"""A hub that asks for more patience than this is given up for now."""
+"""A download gives up if the hub asks for a longer wait than this."""
 CORRUPT_TRIES = 2
-"""How often a file whose hash is wrong is fetched."""
+"""How often a file is downloaded while its hash is wrong."""
 
 
 class FetchState(StrEnum):
     STARTING = "starting"
     FETCHING = "fetching"
     WAITING = "waiting"
-    """For the hub, the network, or another fetch of the same model; `message` says which."""
+    """For the hub, the network, or another download of the same model; `message` says which."""
     CHECKING = "checking"
     DONE = "done"
     FAILED = "failed"
@@ -50,17 +50,17 @@ class FetchState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FetchProgress:
-    """How far a fetch is."""
+    """The progress of a download."""
 
     model: str
     precision: str
     state: FetchState = FetchState.STARTING
     done_bytes: int = 0
-    """Of `total_bytes`; those that an earlier fetch left count."""
+    """Part of `total_bytes`, with the bytes that an earlier download left."""
     total_bytes: int = 0
-    """0 while it isn't known."""
+    """0 while it is unknown."""
     message: str = ""
-    """What is waited for, or what failed."""
+    """What the download waits for, or what failed."""
 
     @property
     def fraction(self) -> float:
@@ -70,16 +70,16 @@ class FetchProgress:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A model that is there now."""
+    """A model that is complete now."""
 
     directory: Path
     fetched_bytes: int
-    """By this call; 0 where all was there."""
+    """Bytes received by this call; 0 if the model was complete before."""
 
 
 @dataclass(slots=True)
 class Fetch:
-    """One fetch, on the calling thread; `run` it once. `report` is told of each change, many times a second."""
+    """One download, on the calling thread; `run` it once. `report` is called for each change, many times a second."""
 
     name: str
     precision: Precision
@@ -92,7 +92,7 @@ class Fetch:
         self._progress = FetchProgress(self.name, self.precision)
 
     def run(self) -> Fetched:
-        """Blocks until the model is there.
+        """Blocks until the model is complete.
 
         Raises HubUnreachable where trying again later may help, FetchFault where something must be done first.
         """
@@ -116,7 +116,7 @@ class Fetch:
         self._tell(state=FetchState.WAITING, message="another coldvoxctl is downloading this model")
 
     def _intact(self, model: PublishedModel) -> Path | None:
-        """The model's directory where it is there already, wherever that is. Files placed by hand are taken as they are."""
+        """The directory of the model if it is complete already, anywhere. Files placed by hand are not verified."""
         try:
             directory = find_model(self.name, self.precision).directory
             manifest = read_manifest(directory)
@@ -132,7 +132,7 @@ class Fetch:
         return directory if whole else None
 
     def _complete(self, model: PublishedModel, cache: Path) -> Path:
-        """Fetch what is missing or damaged."""
+        """Download the files that are missing or damaged."""
         hub = Hub(self._troubled)
         directory = cache / self.name
         partial = cache / f".{self.name}-{model.revision[:12]}.partial"
@@ -177,7 +177,7 @@ class Fetch:
         return path.is_file() and remote.fits(path)
 
     def _fetch_file(self, hub: Hub, model: PublishedModel, remote: RemoteFile, partial: Path) -> bool:
-        """Into `partial`, under its name once it has been checked; False where its hash is wrong, and nothing is kept."""
+        """Download a file into `partial`, renamed once it is verified; False if its hash is wrong, after deleting it."""
         target, part = partial / remote.name, partial / f"{remote.name}.part"
         if target.is_file() and target.stat().st_size == remote.size:
             return True  # checked by an earlier fetch of this revision
@@ -192,7 +192,7 @@ class Fetch:
         return True
 
     def _patiently(self, step: Callable[[], T]) -> T:
-        """What `step` returns, tried again while the hub is out of reach."""
+        """The result of `step`, repeated while the hub is unreachable."""
         attempt = 0
         while True:
             arrived = self._fetched_bytes
@@ -228,12 +228,12 @@ class Fetch:
 
 
 def backoff_s(attempt: int) -> float:
-    """How long to wait after that many failures in a row: doubling, with jitter, so that many clients spread out."""
+    """Seconds to wait after this many failures in a row: doubling, with jitter, so that clients do not retry together."""
     return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
 
 
 def _size(partial: Path, remote: RemoteFile) -> int:
-    """Bytes of the file that are there."""
+    """Size of the file in bytes, 0 if it is missing."""
     for path in (partial / remote.name, partial / f"{remote.name}.part"):
         if path.is_file() and path.stat().st_size <= remote.size:
             return path.stat().st_size
@@ -250,7 +250,7 @@ def _check_space(place: Path, needed: int) -> None:
 
 
 def _put_in_place(partial: Path, directory: Path, manifest: Manifest, names: list[str]) -> None:
-    """Show the files: a new directory all at once, files of one that is there in an order that makes the last one tell."""
+    """Put the files in place: a new directory at once, files of an existing one with the file last that completes it."""
     if not directory.exists():
         write_manifest(partial, manifest)
         _sync(partial)
@@ -269,7 +269,7 @@ def _put_in_place(partial: Path, directory: Path, manifest: Manifest, names: lis
 
 
 def _sync(directory: Path) -> None:
-    """Names and contents survive a power cut."""
+    """Flush names and contents, so that they survive a power failure."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

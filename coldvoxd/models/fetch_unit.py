@@ -1,4 +1,4 @@
-"""Has a missing model fetched by the unit coldvoxd-model.service, and tells how far it is: the daemon has no network."""
+"""Starts the unit coldvoxd-model.service for a missing model and reports its progress: the daemon has no network."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ START_AGAIN = "systemctl --user start coldvoxd-model"
 
 
 class State(Protocol):
-    """How a unit is."""
+    """The state of a unit."""
 
     @property
     def running(self) -> bool: ...
@@ -30,7 +30,7 @@ class State(Protocol):
 
 
 class Manager(Protocol):
-    """Who starts units; raises UnitRefused."""
+    """Starts units; raises UnitRefused."""
 
     async def start(self, unit: str, /, *, anew: bool = False) -> None: ...
 
@@ -38,13 +38,13 @@ class Manager(Protocol):
 
 
 class ModelFetching:
-    """Asks once, when the model is first missed; watches from then on. Event loop only.
+    """Starts the unit once, when the model is first missing, and watches it from then on. Event loop only.
 
     What the unit makes of it stands in a file of the unit's own runtime directory.
     """
 
     def __init__(self, settings: ModelSettings, manager: Callable[[], Manager], progress: Path | None = None) -> None:
-        """`manager` is called when it is first needed."""
+        """`manager` is called at the first use."""
         self._settings = settings
         self._precision = Precision.on_cpu(settings.precision)
         self._make_manager = manager
@@ -52,10 +52,10 @@ class ModelFetching:
         self._file = progress or progress_file()
         self._refused = ""
         self._outdated: ToldProgress | None = None
-        """What an earlier run of the unit left in the file."""
+        """The progress that an earlier run of the unit left in the file."""
 
     async def look(self, missing: ModelMissing) -> MissingModel:
-        """What a person is told of the missing model now."""
+        """What the daemon reports about the missing model now."""
         if not self._settings.fetch or not self._can_be_fetched():
             return MissingModel(missing, str(missing))
         if self._manager is None:
@@ -87,7 +87,7 @@ class ModelFetching:
         return model is not None and self._precision in model.files
 
     def _another_is_fetched(self) -> bool:
-        """Whether the unit is at a model that the settings no longer name. What came of it is kept."""
+        """Whether the unit downloads a model that the settings no longer name. Its files are kept."""
         told = read_progress(self._file) if self._file else None
         return told is not None and told.state not in {"done", "failed"} and not self._is_mine(told)
 

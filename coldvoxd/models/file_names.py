@@ -1,4 +1,4 @@
-"""How the files of a Parakeet model directory are called."""
+"""The names of the files of a Parakeet model directory."""
 
 from coldvoxd.core.values import Precision
 

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
-import coldvoxd.native.ort  # noqa: F401 - before ONNX Runtime itself, whose reports it turns off
+import coldvoxd.native.ort  # noqa: F401 - before ONNX Runtime itself, to turn off its telemetry
 
 # isort: split
 import onnx
@@ -13,7 +13,7 @@ from onnx import TensorProto
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
 BOUNDED = frozenset({"Sin", "Cos", "Tanh", "Sigmoid", "Softmax"})
-"""Whatever goes in, what comes out fits."""
+"""Operators whose output fits into float16 for any input."""
 _INTEGERS = frozenset({TensorProto.INT32, TensorProto.INT64})
 
 
@@ -40,7 +40,7 @@ def write_half(source: Path, target: Path) -> None:
 
 
 def _counting_nodes(graph: Any) -> AbstractSet[str]:
-    """Names of the nodes that count: they make numbers of integers and of nothing that is heard."""
+    """Names of the nodes that compute counts, that is floats derived from integers and not from the audio."""
     types = {value.name: value.type.tensor_type.elem_type for value in _values(graph)}
     heard = {value.name for value in graph.input if types[value.name] == TensorProto.FLOAT}
     counted: set[str] = set()
@@ -63,10 +63,10 @@ def _counting_nodes(graph: Any) -> AbstractSet[str]:
 
 
 def _keep_apart(graph: Any, counting: AbstractSet[str]) -> AbstractSet[str]:
-    """Have what was counted go to those who count in fp32, and to all others by a node of its own; all that counts now.
+    """Keep counts in fp32 between the counting nodes, and lead them to all others through an Identity node each.
 
-    The converter casts whatever the graph's notes tell of, also on the way from one counting node to another: so they tell
-    only of what leaves.
+    Returns the names of all nodes that stay in fp32. The converter casts each tensor that `graph.value_info` lists, also
+    between two counting nodes, so only tensors that leave them are listed.
     """
     readers = _readers(graph)
     notes = {value.name: value for value in graph.value_info}
@@ -101,7 +101,7 @@ def _read_instead(graph: Any, nodes: AbstractSet[str], before: str, after: str) 
 
 
 def _readers(graph: Any) -> dict[str, set[str]]:
-    """The nodes that read each tensor."""
+    """The nodes that read each tensor, by its name."""
     found: dict[str, set[str]] = {}
     for node in graph.node:
         for name in node.input:
@@ -110,13 +110,13 @@ def _readers(graph: Any) -> dict[str, set[str]]:
 
 
 def _name_all(graph: Any) -> None:
-    """Each node has a name, and no two the same: the converter tells them apart by it."""
+    """Give each node a unique name, by which the converter distinguishes them."""
     for number, node in enumerate(graph.node):
         node.name = f"{node.op_type}_{number}"
 
 
 def _drop_doubles(graph: Any) -> None:
-    """The converter makes a cast for each reader of a tensor, all under one name: the first is enough."""
+    """Keep the first of the casts that the converter makes for each reader of a tensor under the same name."""
     seen: set[str] = set()
     kept = []
     for node in graph.node:

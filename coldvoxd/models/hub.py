@@ -1,4 +1,4 @@
-"""The model hub, through huggingface_hub's client: what a file must be, and its bytes.
+"""The model hub, by huggingface_hub's client: descriptions of files, and their content.
 
 Never imported by the daemon, which has no network. The client is an extra, `coldvoxd[fetch]`. It finds the hub by its own
 variable HF_ENDPOINT and an account by its own means; its telemetry is off.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from httpx2 import Response
 
 BLOCK = 256 << 10
-"""What a cut may cost, in bytes: the client hands over whole blocks, of 10 MB where nobody asks for less."""
+"""Bytes that an interruption may lose: the client delivers whole blocks, of 10 MB by default."""
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _REFUSED = {401, 403}
 _SHA256_DIGITS, _GIT_DIGITS = 64, 40
@@ -44,15 +44,15 @@ class RemoteFile:
     etag: str
     """sha256 of the content of a large file, git's name of the blob of a small one, in hex."""
     pinned_sha256: str = ""
-    """The beginning of what coldvoxd knows it to be, in hex; empty where it knows nothing."""
+    """The hash or its beginning that coldvoxd knows, in hex; empty if it knows none."""
 
     @property
     def sha256(self) -> str:
-        """Whole, in hex, where the hub tells it; empty for small files."""
+        """The complete hash, in hex, if the hub reports it; empty for small files."""
         return self.etag if len(self.etag) == _SHA256_DIGITS else ""
 
     def fits(self, path: Path) -> bool:
-        """Whether a file is this one, byte for byte. Reads all of it."""
+        """Whether a file has this content. Reads all of it."""
         if path.stat().st_size != self.size:
             return False
         sha256 = hashlib.sha256()
@@ -70,7 +70,7 @@ class Hub:
     """The client. Blocks; one thread."""
 
     def __init__(self, on_trouble: Callable[[], None] = lambda: None) -> None:
-        """`on_trouble` is called where a download breaks off and the client takes it up by itself, a few times a second apart.
+        """`on_trouble` is called when a download is interrupted and the client resumes it, which it tries a few times.
 
         Raises FetchFault where the client isn't installed.
         """
@@ -103,7 +103,7 @@ class Hub:
         )
 
     def describe(self, model: PublishedModel, file: PublishedFile) -> RemoteFile:
-        """What the hub says of a file. Raises FetchFault where that is not what coldvoxd knows of it, or HubUnreachable."""
+        """The hub's description of a file. Raises FetchFault if it contradicts what coldvoxd knows, or HubUnreachable."""
         with self._translated(model, file.name):
             found = self._client.get_hf_file_metadata(self._url(model, file.name), headers=self._headers())
         what = f"{file.name} of {model.repository}"
@@ -121,7 +121,7 @@ class Hub:
         return RemoteFile(file.name, found.size, found.etag, file.sha256)
 
     def download(self, model: PublishedModel, file: RemoteFile, part: Path, on_bytes: Callable[[int], None]) -> None:
-        """Append to `part` what it lacks of the file, telling the bytes of each block as it is on disk.
+        """Append the missing rest of the file to `part`, reporting the size of each block once it is on disk.
 
         Whatever ends it, `part` holds what came. Raises HubUnreachable or FetchFault.
         """
@@ -195,20 +195,20 @@ class Hub:
 
 
 class _Trouble(logging.Handler):
-    """The client warns of broken connections and of little else; what it gives up on it raises."""
+    """The client logs broken connections and little else; final failures are raised."""
 
     def __init__(self, on_trouble: Callable[[], None]) -> None:
         super().__init__(logging.WARNING)
         self._on_trouble = on_trouble
 
     def emit(self, record: logging.LogRecord) -> None:
-        """The record's text has addresses with signatures in them, so it is dropped."""
+        """Drop the record: its text has addresses with signatures."""
         del record
         self._on_trouble()
 
 
 class _Busy(Exception):
-    """A busy hub. The client would wait by itself, for minutes and without a word."""
+    """Raise for a busy hub. The client would wait silently for minutes."""
 
     def __init__(self, status: int, retry_after_s: float | None) -> None:
         super().__init__(status)
@@ -223,7 +223,7 @@ def _raise_where_busy(response: "Response") -> None:
 
 
 class _Metered(io.FileIO):
-    """A file, unbuffered, that tells what has been written. A kill loses nothing of that."""
+    """An unbuffered file that reports what was written, so that a kill loses none of it."""
 
     def __init__(self, path: Path, on_bytes: Callable[[int], None]) -> None:
         super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+")

@@ -1,4 +1,4 @@
-"""What a Parakeet model directory must hold."""
+"""The files that a Parakeet model directory must have."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from coldvoxd.onnx_graph.external_data import check_whole, external_files
 
 
 def precisions(directory: Path) -> tuple[Precision, ...]:
-    """Those whose graphs and vocabulary are in the directory; nothing is opened."""
+    """The precisions whose graphs and vocabulary are in the directory; no file is opened."""
     if not (directory / VOCABULARY).is_file():
         return ()
     return tuple(
@@ -23,7 +23,7 @@ def precisions(directory: Path) -> tuple[Precision, ...]:
 
 
 def model_files(name: str, directory: Path, precision: Precision) -> ModelFiles:
-    """The directory's files, each there and whole. Raises ModelInvalid naming what is missing or cut off."""
+    """The files of a complete model. Raises ModelInvalid, which names a missing or truncated file."""
     configuration = directory / CONFIGURATION
     found = ModelFiles(
         name=name,
@@ -50,7 +50,7 @@ def model_files(name: str, directory: Path, precision: Precision) -> ModelFiles:
 
 
 def _check_readable(*paths: Path) -> None:
-    """Raise ModelInvalid naming the first file that this user may not read."""
+    """Raise ModelInvalid, which names the first file that this user may not read."""
     for path in paths:
         if not os.access(path, os.R_OK):
             raise ModelInvalid(f"{path} cannot be read by this user: change its permissions or its owner")

@@ -1,4 +1,4 @@
-"""One process at a time changes what is in the cache."""
+"""A lock between processes, so that one at a time changes the cache."""
 
 import contextlib
 import fcntl
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def alone(directory: Path, name: str, if_taken: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of that name; where another process has it, call `if_taken`, which may raise, and wait."""
+    """Hold the lock `name`. If another process holds it, call `if_taken`, which may raise, and wait."""
     with (directory / f".{name}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""What a fetched model's files must be: a list beside them, written when they were fetched."""
+"""The manifest of a downloaded model: sizes and hashes of its files, stored beside them."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _BLOCK = 4 << 20
 class FileIdentity:
     size: int
     sha256: str
-    """In hex, whole."""
+    """Complete, in hex."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Manifest:
     repository: str
     revision: str
     files: dict[str, FileIdentity]
-    """By name."""
+    """By file name."""
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """The directory's list, None where it has none: placed by hand. Raises ModelInvalid where it can't be read."""
+    """The directory's manifest; None if it has none, as with files placed by hand. Raises ModelInvalid if it is unreadable."""
     path = directory / FILE
     if not path.is_file():
         return None
@@ -50,7 +50,7 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Raises OSError."""
+    """Write the manifest. Raises OSError."""
     content = {
         "repository": manifest.repository,
         "revision": manifest.revision,
@@ -63,7 +63,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
 
 
 def identify(path: Path, on_read: Callable[[int], None] = lambda _: None) -> FileIdentity:
-    """Read the whole file, calling `on_read` with the bytes of each block. Blocks; raises OSError."""
+    """Read the whole file, calling `on_read` with the size of each block. Blocks; raises OSError."""
     digest = hashlib.sha256()
     size = 0
     with path.open("rb", buffering=0) as file:
@@ -75,7 +75,7 @@ def identify(path: Path, on_read: Callable[[int], None] = lambda _: None) -> Fil
 
 
 def damage(directory: Path, manifest: Manifest, name: str, on_read: Callable[[int], None] = lambda _: None) -> str:
-    """What is wrong with a file of the list, completing a sentence that begins with its name; empty where nothing is."""
+    """What is wrong with a file of the manifest, to follow its name in a sentence; empty if it is intact."""
     wanted = manifest.files[name]
     path = directory / name
     if not path.is_file():

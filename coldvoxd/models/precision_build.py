@@ -1,4 +1,4 @@
-"""Makes a model's fp16 and int8 forms of its fp32 files, with ONNX Runtime's own converters, and tries them before they count.
+"""Converts a model's fp32 files to fp16 and int8 with ONNX Runtime's own converters, and tests the result.
 
 Only coldvoxctl imports this: it takes the extra `prepare`, minutes, and gigabytes of memory.
 """
@@ -29,11 +29,11 @@ from coldvoxd.native.ort import VERSION
 from coldvoxd.onnx_graph.external_data import external_files
 
 MEMORY = {Precision.FP16: 2.0, Precision.INT8: 3.3}
-"""Times the size of the fp32 files: 3.9 GB were seen for fp16 with 2.5 GB of files; 7.4 GB is what others report for int8."""
+"""Memory, as a multiple of the size of the fp32 files: fp16 took 3.9 GB with 2.5 GB of files; 7.4 GB are reported for int8."""
 DISK = {Precision.FP16: 0.6, Precision.INT8: 1.4}
-"""The same, with what is needed on the way."""
+"""Disk space, as a multiple of the size of the fp32 files, with the temporary files."""
 LITTLE_BYTES = 300_000_000
-"""Python and the converters themselves."""
+"""Bytes for Python and the converters."""
 EXTRA = "Install them with `pip install 'coldvoxd[prepare]'`, into the environment of coldvoxctl."
 
 
@@ -43,10 +43,10 @@ def convert(
     hear: Callable[[ModelFiles], str],
     report: Callable[[str], None] = lambda _: None,
 ) -> ModelFiles:
-    """The model in that precision: what is there already and is current, or newly made, tried and put in place.
+    """The model in that precision: the existing files if they are current, otherwise converted, tested and installed.
 
-    `source` is fp32. `hear` says what the CPU hears in the golden clip with a model's files. `report` is told what is being
-    done. Refused beforehand where memory or disk would not do. Raises ConversionFault, or what `hear` raises.
+    `source` is fp32. `hear` returns the CPU's text for the golden clip with a model's files. `report` is called with each
+    step. Refused before it starts if memory or disk space is lacking. Raises ConversionFault, or what `hear` raises.
     """
     if precision not in MEMORY:
         raise ConversionFault(f"fp16 and int8 are converted from fp32; {precision} is not.")
@@ -75,7 +75,7 @@ def convert(
 
 
 def target_directory(source: ModelFiles) -> Path:
-    """Beside the fp32 files where those are the user's; otherwise, or in the package, in the cache under the model's name."""
+    """Beside the fp32 files if the user may write there; otherwise, or for the package, in the cache under the model's name."""
     if _is_own(source):
         return source.directory
     return cache_directory() / source.name
@@ -86,7 +86,7 @@ def _is_own(source: ModelFiles) -> bool:
 
 
 def _made_of(there: ModelFiles, source: ModelFiles) -> bool:
-    """Whether these very files were made of the source, and not placed by hand or fetched."""
+    """Whether these files were converted from the source, and not placed by hand or downloaded."""
     made_of = read_provenance(there.directory, there.precision)
     return made_of is None or {Path(one.path) for one in made_of} == {path.resolve() for path in files_of(source)}
 
@@ -118,7 +118,7 @@ def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
 
 
 def _files_of_graph(graph: Path) -> tuple[Path, ...]:
-    """The graph, and the weights beside it."""
+    """The graph and its file of weights."""
     return (graph, *(graph.parent / name for name in sorted(external_files(graph))))
 
 
@@ -127,13 +127,13 @@ def _try(made: ModelFiles, source: ModelFiles, hear: Callable[[ModelFiles], str]
     sound = agrees(heard, [truth]) if made.precision is Precision.FP16 else fair(heard, truth)
     if not sound:
         raise ConversionFault(
-            f"{made.name} hears something else in the golden clip in {made.precision} than in fp32, so it is not used. "
+            f"{made.name} recognizes other words in the golden clip in {made.precision} than in fp32, so it is not used. "
             "Stay with fp32, and please report this with the model's name."
         )
 
 
 def _put_in_place(made: ModelFiles, source: ModelFiles, directory: Path, sources: tuple[SourceFile, ...]) -> ModelFiles:
-    """The encoder's graph comes last: a directory without it is seen as one without that precision."""
+    """Install the files, the encoder's graph last: without it a directory counts as one without that precision."""
     try:
         for name, path in companions(source).items():
             if not (directory / name).exists():
@@ -158,7 +158,7 @@ def _put_in_place(made: ModelFiles, source: ModelFiles, directory: Path, sources
 
 @contextlib.contextmanager
 def _workplace(directory: Path, precision: Precision) -> Iterator[Path]:
-    """A directory on the same file system, gone afterwards; what the converters put elsewhere goes there too."""
+    """A temporary directory on the same file system, also for the converters' own temporary files."""
     before = tempfile.tempdir
     try:
         with tempfile.TemporaryDirectory(prefix=f".{precision}-", dir=directory) as work:

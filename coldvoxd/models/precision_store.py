@@ -1,4 +1,4 @@
-"""Forms of a model that were made on this machine: which there are, and of what they were made."""
+"""Precisions of a model that were converted on this machine, and the files they were converted from."""
 
 import json
 import os
@@ -16,16 +16,16 @@ from coldvoxd.onnx_graph.external_data import external_files
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file as it was when something was made of it."""
+    """A source file as it was at the conversion."""
 
     path: str
     size: int
     changed_ns: int
     sha256: str
-    """In hex, whole."""
+    """Complete, in hex."""
 
     def is_same(self) -> bool:
-        """Whether it is there as it was, as far as can be seen without reading gigabytes."""
+        """Whether the file is unchanged, judged by size and time of change: hashing takes too long."""
         try:
             found = os.stat(self.path)  # noqa: PTH116 - it may be anything
         except OSError:
@@ -34,18 +34,18 @@ class SourceFile:
 
 
 def provenance_path(directory: Path, precision: Precision) -> Path:
-    """The file that says of what a precision was made, beside the files that were made."""
+    """The record of the sources, stored beside the converted files."""
     return directory / f"coldvoxd-{precision}.json"
 
 
 def write_provenance(directory: Path, precision: Precision, sources: Iterable[SourceFile], converter: str) -> None:
-    """Raises OSError."""
+    """Record the sources of a precision. Raises OSError."""
     entries = [asdict(source) for source in sources]
     write_json(provenance_path(directory, precision), {"converter": converter, "sources": entries})
 
 
 def read_provenance(directory: Path, precision: Precision) -> tuple[SourceFile, ...] | None:
-    """The files of which it was made; None where it was not made here, or the record can't be read."""
+    """The sources of a precision; None if it was not converted here or the record is unreadable."""
     try:
         content = json.loads(provenance_path(directory, precision).read_text("utf-8"))
         return tuple(_source(entry) for entry in content["sources"])
@@ -54,7 +54,7 @@ def read_provenance(directory: Path, precision: Precision) -> tuple[SourceFile, 
 
 
 def find_converted(name_or_path: str, precision: Precision) -> ModelFiles | None:
-    """The model's files in a precision that may be made here, where they are there, whole, and made of what is there now."""
+    """The model's files in a precision; None if they are missing, incomplete or converted from files that have changed."""
     try:
         files = find_model(name_or_path, precision)
     except (ModelMissing, ModelInvalid):
@@ -66,14 +66,14 @@ def find_converted(name_or_path: str, precision: Precision) -> ModelFiles | None
 
 
 def files_of(files: ModelFiles) -> tuple[Path, ...]:
-    """All that a model's precision is read from, weights beside the graphs included. Raises OSError."""
+    """The graphs of a model and their files of weights. Raises OSError."""
     graphs = (files.encoder, files.decoder_joint)
     weights = (graph.parent / name for graph in graphs for name in sorted(external_files(graph)))
     return (*graphs, *weights)
 
 
 def companions(files: ModelFiles) -> Mapping[str, Path]:
-    """What a directory needs beside the graphs, by its name there."""
+    """The files that a directory needs in addition to the graphs, by their names there."""
     found = {VOCABULARY: files.vocabulary}
     return found | {CONFIGURATION: files.config} if files.config is not None else found
 

@@ -1,4 +1,4 @@
-"""Has the model prepared by the unit coldvoxd-prepare.service, where that was never done: it isn't the daemon's work."""
+"""Starts the unit coldvoxd-prepare.service for a model without a prepared form: the daemon itself does not prepare."""
 
 import asyncio
 import logging
@@ -17,13 +17,13 @@ UNIT = "coldvoxd-prepare.service"
 
 
 class Manager(Protocol):
-    """Who starts units; raises UnitRefused."""
+    """Starts units; raises UnitRefused."""
 
     async def start(self, unit: str, /) -> None: ...
 
 
 async def have_prepared(settings: ModelSettings, manager: Callable[[], Manager]) -> None:
-    """Once the model is loaded: what is made counts from the next start on. Never raises."""
+    """Call once the model is loaded; the form is used from the next start on. Never raises."""
     if not settings.prepare or not await asyncio.to_thread(_wanted, settings):
         return
     try:
@@ -40,5 +40,5 @@ async def have_prepared(settings: ModelSettings, manager: Callable[[], Manager])
 def _wanted(settings: ModelSettings) -> bool:
     try:
         return is_wanted(find_model(settings.name, cpu_precision(settings)))
-    except (ColdvoxError, OSError):  # gone or changed since it was loaded
+    except (ColdvoxError, OSError):  # removed or changed since it was loaded
         return False

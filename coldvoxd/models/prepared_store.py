@@ -1,7 +1,7 @@
-"""Prepared forms in the cache: which there are, whether one fits, and what they take of the disk.
+"""Prepared forms in the cache: finding, listing and removing them.
 
-A form is bound to the model's very files, to ONNX Runtime's build, to the CPU's features and to the provider; all of them
-are in its directory's name, so what doesn't fit is not found.
+A form is bound to the exact files of the model, to ONNX Runtime's build, to the CPU's features and to the provider. The
+name of its directory is a hash of all of them, so a form that does not fit is not found.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from coldvoxd.onnx_graph.external_data import external_files
 from coldvoxd.userdirs.base_directories import APPLICATION, cache_home
 
 FORMAT = 4
-"""Changes with what is written in a form."""
+"""Must be raised when the content of a form changes."""
 RECORD = "form.json"
 WORTH_BYTES = 100_000_000
-"""A smaller model is loaded in no time as it is."""
+"""A smaller model loads fast without a form."""
 SAMPLES, SAMPLE_BYTES = 32, 4096
-"""Of each file so many pieces are read to tell it from another of the same size: gigabytes can't be hashed at each start."""
+"""Number and size of the pieces that are hashed of each file: hashing gigabytes would delay each start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,18 @@ class StoredForm:
     precision: str
     provider: str
     size: int
-    """Bytes on disk."""
+    """Size on disk in bytes."""
     fits: bool
-    """Whether it is for these files, this ONNX Runtime and this CPU."""
+    """Whether it fits the model's files, this ONNX Runtime and this CPU."""
 
 
 def forms_directory() -> Path:
-    """Where the forms are: `~/.cache/coldvoxd/prepared`."""
+    """The directory of the forms, `~/.cache/coldvoxd/prepared`."""
     return cache_home() / APPLICATION / "prepared"
 
 
 def form_path(files: ModelFiles, provider: str = CPU) -> Path:
-    """Where the form of exactly these files for this machine belongs. Raises OSError where one of them is gone."""
+    """The path of the form of exactly these files for this machine. Raises OSError if one of them is missing."""
     identity = hashlib.sha256(f"{FORMAT}\0{provider}\0{bound_to()}".encode())
     for path in sources(files):
         found = path.stat()
@@ -57,23 +57,23 @@ def form_path(files: ModelFiles, provider: str = CPU) -> Path:
 
 
 def sources(files: ModelFiles) -> list[Path]:
-    """The graphs and the files of their weights."""
+    """The graphs and their files of weights."""
     graphs = [files.encoder, files.decoder_joint]
     return graphs + [graph.parent / location for graph in graphs for location in sorted(external_files(graph))]
 
 
 def source_bytes(files: ModelFiles) -> int:
-    """How much a model's graphs and weights take."""
+    """Size in bytes of a model's graphs and weights."""
     return sum(path.stat().st_size for path in sources(files))
 
 
 def is_wanted(files: ModelFiles) -> bool:
-    """Whether there is no form of these files and one would be felt."""
+    """Whether these files have no form, and are large enough to need one."""
     return source_bytes(files) >= WORTH_BYTES and find_form(files) is None
 
 
 def fingerprint(path: Path) -> str:
-    """Of a file's size and of pieces spread evenly over it."""
+    """A hash of a file's size and of pieces spread evenly over it."""
     size = path.stat().st_size
     found = hashlib.sha256(str(size).encode())
     with path.open("rb", buffering=0) as file:
@@ -84,7 +84,7 @@ def fingerprint(path: Path) -> str:
 
 
 def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
-    """The form of these files for this machine; None where there is none or it isn't whole."""
+    """The form of these files for this machine; None if it is missing or incomplete."""
     try:
         directory = form_path(files, provider)
         record = json.loads((directory / RECORD).read_text("utf-8"))
@@ -105,7 +105,7 @@ def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
 
 
 def complete_form(partial: Path, files: ModelFiles, form: PreparedForm, provider: str = CPU) -> None:
-    """Complete a form that is being made in `partial`, and have all of it on the disk. Raises OSError."""
+    """Flush the files of a new form in `partial` to the disk and add its record. Raises OSError."""
     written = [path for path in partial.iterdir() if path.is_file()]
     for path in written:
         with path.open("rb") as file:
@@ -128,14 +128,14 @@ def complete_form(partial: Path, files: ModelFiles, form: PreparedForm, provider
 
 
 def stored_forms() -> tuple[StoredForm, ...]:
-    """All that are in the cache, whole or not, the oldest first. What was not finished has no model."""
+    """All forms in the cache, the oldest first; an incomplete one has no model."""
     root = forms_directory()
     directories = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     return tuple(_stored(path) for path in sorted(directories, key=lambda path: path.stat().st_mtime_ns))
 
 
 def remove_form(form: StoredForm) -> None:
-    """At once for whoever looks; who has it mapped keeps it until they let go. Raises OSError."""
+    """Remove a form atomically; processes that have mapped it keep their mapping. Raises OSError."""
     hidden = form.directory.with_name(f".{form.directory.name}.removed")
     shutil.rmtree(hidden, ignore_errors=True)
     form.directory.rename(hidden)
@@ -143,7 +143,7 @@ def remove_form(form: StoredForm) -> None:
 
 
 def remove_unfit() -> None:
-    """Remove the forms of files that are gone or were changed, of another ONNX Runtime or CPU, and what was left unfinished."""
+    """Remove incomplete forms, and those of missing or changed files, another ONNX Runtime or another CPU."""
     for form in stored_forms():
         if not form.fits:
             remove_form(form)

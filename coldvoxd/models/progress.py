@@ -1,4 +1,4 @@
-"""The file in which a fetch tells the daemon how far it is: written by coldvoxctl in its unit, read by the daemon."""
+"""The file with the progress of a download: written by coldvoxctl in its unit, read by the daemon."""
 
 import json
 import os
@@ -16,7 +16,7 @@ INTERVAL_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class ToldProgress:
-    """What stands in the file."""
+    """The content of the file."""
 
     model: str
     precision: str
@@ -26,17 +26,17 @@ class ToldProgress:
     bytes: int
     total_bytes: int
     message: str
-    """What is waited for, or what failed."""
+    """What the download waits for, or what failed."""
 
 
 def progress_file() -> Path | None:
-    """Where the unit's fetch tells how far it is; None without a runtime directory."""
+    """The path of the file; None without a runtime directory."""
     runtime = base_directories.runtime_directory()
     return runtime / RUNTIME_DIRECTORY / FILE if runtime else None
 
 
 def read_progress(path: Path) -> ToldProgress | None:
-    """What was last told; None where nothing was, or where it can't be read."""
+    """The last progress; None if the file is missing or unreadable."""
     try:
         content = json.loads(path.read_text("utf-8"))
         return ToldProgress(
@@ -53,7 +53,7 @@ def read_progress(path: Path) -> ToldProgress | None:
 
 
 class ProgressWriter:
-    """Writes the file, each time whole: for each hundredth and each change of state, and four times a second. Never raises."""
+    """Replaces the file for each hundredth, each change of state, and four times a second. Never raises."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,7 +61,7 @@ class ProgressWriter:
         self._due_s = 0.0
 
     def __call__(self, told: ToldProgress) -> None:
-        """Write it, unless it differs from the last by few bytes alone and that was just now."""
+        """Write the progress, unless only the bytes have changed and the last write was just before."""
         now_s = time.monotonic()
         kind = (told.state, told.message, round(100 * told.fraction))
         if kind == self._last and now_s < self._due_s:
@@ -74,4 +74,4 @@ class ProgressWriter:
                 file.write(json.dumps(fields) + "\n")
             new.replace(self._path)
         except OSError:
-            return  # the fetch goes on; the daemon shows none
+            return  # the download continues; the daemon shows no progress

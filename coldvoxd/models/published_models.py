@@ -1,4 +1,4 @@
-"""The models that are published for coldvoxd: where, which revision, and what their files must be."""
+"""The models that are published for coldvoxd: repository, revision, and sizes and hashes of their files."""
 
 import shlex
 from collections.abc import Mapping
@@ -12,27 +12,27 @@ from coldvoxd.models.file_names import CONFIGURATION, DECODER_JOINT, ENCODER, VO
 class PublishedFile:
     name: str
     size: int = -1
-    """Bytes; -1 where only the hub knows."""
+    """Bytes; -1 if only the hub knows."""
     sha256: str = ""
-    """In hex, or its beginning; empty where only the hub knows."""
+    """The hash or its beginning, in hex; empty if only the hub knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedModel:
     repository: str
     revision: str
-    """Pinned, so that everybody runs the same weights."""
+    """A pinned commit, so that all installations run the same weights."""
     files: Mapping[Precision, tuple[PublishedFile, ...]]
-    """All that a precision needs, the encoder's graph last: a directory without it is seen as one without the model."""
+    """The files of each precision, the encoder's graph last: without it a directory counts as one without the model."""
 
     def size(self, precision: Precision) -> int:
-        """Bytes to fetch, -1 where they aren't known."""
+        """Bytes to download, -1 if unknown."""
         sizes = [file.size for file in self.files[precision]]
         return -1 if -1 in sizes else sum(sizes)
 
 
 def file_names(precision: Precision, *, external_data: bool) -> tuple[str, ...]:
-    """What a precision needs in the layout's names, in the order in which it is to appear in its directory."""
+    """The names of the files of a precision, in the order in which they are put in place."""
     encoder = graph_name(ENCODER, precision)
     weights = (f"{encoder}.data",) if external_data else ()
     return (CONFIGURATION, VOCABULARY, graph_name(DECODER_JOINT, precision), *weights, encoder)
@@ -84,10 +84,10 @@ PUBLISHED: Mapping[str, PublishedModel] = {
         },
     ),
 }
-"""Those that ship with coldvoxd's knowledge of them; `catalog` adds what a person or an administrator lists."""
+"""The models that coldvoxd knows; `catalog` adds those that a user or an administrator lists."""
 
 
 def pull_command(name: str, precision: Precision | None = None) -> str:
-    """What a person types to have a model fetched; of fp32 where no precision is named."""
+    """The command that downloads a model, in fp32 if no precision is given."""
     chosen = () if precision in {None, Precision.FP32} else ("--precision", str(precision))
     return shlex.join(("coldvoxctl", "model", "pull", name, *chosen))

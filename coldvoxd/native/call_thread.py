@@ -1,4 +1,4 @@
-"""A lane: one daemon thread for native calls that block, may hang, and can be abandoned."""
+"""One daemon thread for native calls that block, may hang, and can be abandoned."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ T = TypeVar("T")
 class CallThread:
     """Runs blocking calls one after the other, off the event loop.
 
-    Native code that hangs can't be killed, so a lane never holds up the process: its thread is a daemon thread, a
-    caller that no longer waits cancels its future and the late result is dropped, and `busy_since_s` tells the watchdog.
-    Construct and use on the event loop.
+    Native code that hangs cannot be killed, so it must not block the process: the thread is a daemon thread, a caller that
+    no longer waits cancels its future and the late result is dropped, and the watchdog reads `busy_since_s`. Construct and
+    use on the event loop.
     """
 
     def __init__(self, name: str) -> None:
@@ -27,35 +27,35 @@ class CallThread:
 
     @property
     def busy_since_s(self) -> float | None:
-        """Loop time since which the call in hand runs, None where the lane is free."""
+        """Loop time at which the current call started, None while no call runs."""
         return self._busy_since_s
 
     def submit(self, call: Callable[[], T]) -> "asyncio.Future[T]":
-        """Queue a call; its result or exception comes as the future's."""
+        """Queue a call; the future gets its result or exception."""
         future: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put((call, future))
         return future
 
     def close(self) -> None:
-        """End the thread once the calls before this one have ended; doesn't wait."""
+        """End the thread after the calls that were submitted before. Does not wait."""
         self._jobs.put(None)
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
             call, future = job
-            if future.cancelled():  # nobody waits for it any more: the lane is for those who do
+            if future.cancelled():  # its caller no longer waits: run the next call
                 self._notify(future, None, None)
                 continue
             self._busy_since_s = self._loop.time()
             try:
                 result, error = call(), None
-            except BaseException as exception:  # noqa: BLE001 - a lane ends here; the future carries it on
+            except BaseException as exception:  # noqa: BLE001 - the future carries it to the caller
                 result, error = None, exception
             self._busy_since_s = None
             self._notify(future, result, error)
 
     def _notify(self, future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has closed: the process is on its way out
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the process is ending
             self._loop.call_soon_threadsafe(self._settle, future, result, error)
 
     def _settle(self, future: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:

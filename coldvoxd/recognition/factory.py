@@ -59,9 +59,9 @@ def find_backends(
     likely: Callable[[], str | None] = likely_accelerator,
     free_bytes: Callable[[], int | None] = lambda: None,
 ) -> Backends:
-    """What recognizes here: the accelerator that the settings name or this machine has, and the CPU.
+    """The accelerator that the settings name or this machine has, if any, and the CPU.
 
-    `free_bytes` is `open_on_accelerator`'s, called on the accelerator's lane.
+    `free_bytes` is passed to `open_on_accelerator`, on the accelerator's call thread.
     """
     precision = Precision.on_cpu(settings.precision)
     name = settings.provider
@@ -124,7 +124,7 @@ def open_on_accelerator(
 
 @contextmanager
 def _errors_translated() -> Iterator[None]:
-    """What the machine lacks and what cannot be read on the way, as ResourcesExhausted and ModelInvalid."""
+    """Raise a lack of memory or threads as ResourcesExhausted, and a model that cannot be read as ModelInvalid."""
     try:
         yield
     except ColdvoxError:

@@ -74,17 +74,13 @@ NOT_YET = (
 
 MESSAGES_ONLY = (
     "coldvoxd/__main__.py",
-    "coldvoxd/audio/*",
     "coldvoxd/bus/*",
-    "coldvoxd/capture/*",
     "coldvoxd/core/*",
     "coldvoxd/crash_recovery/*",
     "coldvoxd/daemon.py",
     "coldvoxd/dictation/*",
-    "coldvoxd/engines/*",
     "coldvoxd/files/*",
-    "coldvoxd/models/*",
-    "coldvoxd/native/*",
+    "coldvoxd/host/*",
     "coldvoxd/recognition/*",
     "coldvoxd/typist/*",
     "contrib/examples/*.js",

@@ -30,12 +30,14 @@ def test_a_name_or_a_part_of_it_is_enough_in_any_case(wanted: str, source: Sourc
 
 
 def test_what_a_loudspeaker_plays_is_never_meant_by_a_part_of_its_name() -> None:
-    with pytest.raises(UnknownDevice, match=r"no microphone “Monitor”. There are .*“Blue Yeti”.*; or `default`"):
+    with pytest.raises(UnknownDevice, match=r"no microphone “Monitor”. Available: .*“Blue Yeti”.*; or `default`"):
         find(ALL, "Monitor")
 
 
 def test_a_name_that_fits_several_is_refused_with_those() -> None:
-    with pytest.raises(UnknownDevice, match=r"“alsa” fits several .*“Built-in Audio Analog Stereo”, “Blue Yeti”; or"):
+    with pytest.raises(
+        UnknownDevice, match=r"“alsa” matches several .*“Built-in Audio Analog Stereo”, “Blue Yeti”; or"
+    ):
         find(ALL, "alsa")
 
 
@@ -53,7 +55,7 @@ def test_an_unknown_name_is_an_invalid_option(wanted: str) -> None:
 def test_a_default_that_is_no_microphone_is_never_listened_to() -> None:
     with pytest.raises(UnknownDevice, match="The sound server has no microphone"):
         find(SoundView((SPEAKER,), default=SPEAKER.name), "default")
-    with pytest.raises(UnknownDevice, match=r"default source is no microphone\. There are “Blue Yeti”"):
+    with pytest.raises(UnknownDevice, match=r"default source is not a microphone\. Available: “Blue Yeti”"):
         find(SoundView((SPEAKER, YETI), default=SPEAKER.name), "default")
 
 

@@ -1,4 +1,4 @@
-"""The prediction and joint networks on ONNX Runtime, in one graph or in two; both implement core.tdt.Transducer."""
+"""The prediction and joint networks on ONNX Runtime, in one graph or in two; both implement tdt.Transducer."""
 
 import logging
 import time
@@ -22,16 +22,16 @@ INPUT_STATES = ("input_states_1", "input_states_2")
 TOKENS = "targets"
 COUNT = "target_length"
 TRIES = 30
-"""Steps; the first ones are slower, and don't count in the middle."""
+"""Measured steps; the first ones are slower, which the median ignores."""
 
 States = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
 class WholeDecoder:
-    """`decoder_joint` as it is published: every score computes both networks."""
+    """`decoder_joint` as published: each score computes both networks."""
 
     def __init__(self, decoder_joint: OrtSession, blank: int, classes: int) -> None:
-        """`classes` are scored: the vocabulary and the durations. Raises ModelInvalid."""
+        """`classes` is the number of scores: the vocabulary and the durations. Raises ModelInvalid."""
         _check((decoder_joint,), decoder_joint)
         self._session = decoder_joint
         self._blank = blank
@@ -42,7 +42,7 @@ class WholeDecoder:
         self._logits = np.zeros((1, 1, 1, classes), np.float32)
         self._runs = tuple(
             decoder_joint.bound(
-                {FRAME: self._frame} | _told(decoder_joint, self._token, self._states[before]),
+                {FRAME: self._frame} | _feeds(decoder_joint, self._token, self._states[before]),
                 {LOGITS: self._logits} | dict(zip(STATES, self._states[1 - before], strict=True)),
             )
             for before in (0, 1)
@@ -50,7 +50,7 @@ class WholeDecoder:
 
     @property
     def joint(self) -> OrtSession:
-        """The session that takes encoder frames and gives scores."""
+        """The session that takes encoder frames and returns scores."""
         return self._session
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class WholeDecoder:
             state[:] = 0
 
     def read(self, token: int) -> None:
-        # The state of the last run counts, since its token does: what that run wrote is what the next one reads.
+        # The token of the last run is accepted, and with it the state that the run wrote: the next run reads it.
         self._before = 1 - self._before
         self._token[0, 0] = token
 
@@ -73,7 +73,7 @@ class WholeDecoder:
 
 
 class CutDecoder:
-    """The same in two graphs: a score runs the joint network, and the prediction network only after a new token."""
+    """`decoder_joint` in two graphs: a score runs the joint network, and the prediction network only after a new token."""
 
     def __init__(self, prediction: OrtSession, joint: OrtSession, link: str, blank: int, classes: int) -> None:
         """`link` is the output of `prediction` that `joint` reads. Raises ModelInvalid."""
@@ -85,13 +85,13 @@ class CutDecoder:
         self._states: tuple[States, States] = (_zeros(prediction), _zeros(prediction))
         self._logits = np.zeros((1, 1, 1, classes), np.float32)
         self._after = 0
-        """Which of the states belongs to the tokens that the prediction network has read."""
+        """Index of the state after the tokens that the prediction network has read."""
         self._stale = False
         self._bound: _Bound | None = None
 
     @property
     def joint(self) -> OrtSession:
-        """The session that takes encoder frames and gives scores."""
+        """The session that takes encoder frames and returns scores."""
         return self._joint
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class CutDecoder:
         self._stale = True
 
     def score(self, encoder_frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        assert self._bound is not None  # noqa: S101 - whoever scores has begun
+        assert self._bound is not None  # noqa: S101 - `begin` precedes `score`
         if self._stale:
             self._bound.predict[self._after]()
             self._after = 1 - self._after
@@ -120,15 +120,15 @@ class CutDecoder:
         return self._logits.reshape(-1)
 
     def _bind(self) -> "_Bound":
-        """Run the prediction network once: its answer to blank begins every sentence, and has the size to bind."""
+        """Run the prediction network once: its output for blank starts every utterance, and has the size to bind."""
         start = self._prediction.run(
-            (self._link, *STATES), _told(self._prediction, self._token, _zeros(self._prediction))
+            (self._link, *STATES), _feeds(self._prediction, self._token, _zeros(self._prediction))
         )
         predicted = start[0].copy()
 
         def predict(after: int) -> Callable[[], None]:
             return self._prediction.bound(
-                _told(self._prediction, self._token, self._states[after]),
+                _feeds(self._prediction, self._token, self._states[after]),
                 {self._link: predicted} | dict(zip(STATES, self._states[1 - after], strict=True)),
             )
 
@@ -138,15 +138,15 @@ class CutDecoder:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """The runs of a decoder in two graphs, over arrays that stay where they are."""
+    """The bound runs of a decoder in two graphs, with the arrays that they read and write."""
 
     predicted: npt.NDArray[np.float32]
-    """What the joint network reads of the prediction network."""
+    """The prediction network's output that the joint network reads."""
     start: tuple[npt.NDArray[np.float32], ...]
-    """That and both states at the start of a sentence."""
+    """That output and both states at the start of an utterance."""
     join: Callable[[], None]
     predict: tuple[Callable[[], None], Callable[[], None]]
-    """From the first states to the second, and back."""
+    """Reads the first states and writes the second, and the reverse."""
 
 
 Decoder = WholeDecoder | CutDecoder
@@ -161,12 +161,12 @@ def open_decoder(
 ) -> Decoder:
     """The decoder in two graphs where `decoder_joint` can be cut, otherwise in one.
 
-    `open_graph` opens these contents, or the file itself; `wrap` may put something in the place of the session that
-    scores. Raises what opening raises, and ModelInvalid.
+    `open_graph` opens a graph from its content, or the file itself for None; `wrap` may replace the session that scores.
+    Raises what opening raises, and ModelInvalid.
     """
     try:
         halves = cut(path.read_bytes())
-    except (OSError, ValueError):  # whatever it is, opening tells
+    except (OSError, ValueError):  # opening the file reports the fault
         halves = None
     if halves is None:
         return WholeDecoder(wrap(open_graph(None)), blank, classes)
@@ -174,9 +174,9 @@ def open_decoder(
 
 
 def faster(one: Decoder, other: Decoder) -> Decoder:
-    """The one whose steps take less here, by a short trial; the other is closed. Raises ProviderFault.
+    """Measure both decoders, return the faster one and close the other. Raises ProviderFault.
 
-    A step is so little work that an accelerator may take longer to be asked than the CPU takes to do it.
+    A step is so little work that starting it on an accelerator may take longer than computing it on the CPU.
     """
     seconds = {id(decoder): _step_s(decoder) for decoder in (one, other)}
     first, second = sorted((one, other), key=lambda decoder: seconds[id(decoder)])
@@ -192,7 +192,7 @@ def faster(one: Decoder, other: Decoder) -> Decoder:
 
 
 def _step_s(decoder: Decoder) -> float:
-    """Seconds for a score and the reading of a token, as half of the tries have it."""
+    """Median time in seconds of a score and the reading of a token."""
     frame = np.zeros(decoder.joint.inputs[FRAME].shape[1] or 1, np.float32)
     took = []
     decoder.begin()
@@ -211,7 +211,7 @@ def open_prepared(
     open_graph: Callable[[Path], OrtSession],
     wrap: Callable[[OrtSession], OrtSession],
 ) -> Decoder:
-    """The decoder of a prepared form. As `open_decoder`."""
+    """The decoder of a prepared form; otherwise as `open_decoder`."""
     if len(form.decoder) == 1:
         return WholeDecoder(wrap(open_graph(form.decoder[0])), blank, classes)
     prediction, joint = form.decoder
@@ -234,7 +234,7 @@ def _frame(joint: OrtSession) -> npt.NDArray[np.float32]:
     return np.zeros((1, size, 1), np.float32)
 
 
-def _told(session: OrtSession, token: npt.NDArray[Any], states: States) -> dict[str, npt.NDArray[Any]]:
+def _feeds(session: OrtSession, token: npt.NDArray[Any], states: States) -> dict[str, npt.NDArray[Any]]:
     feeds = {TOKENS: token} | dict(zip(INPUT_STATES, states, strict=True))
     if COUNT in session.inputs:
         feeds[COUNT] = np.ones(1, session.inputs[COUNT].dtype)

@@ -1,4 +1,4 @@
-"""Parakeet TDT on ONNX Runtime: an utterance in, a hypothesis out."""
+"""Parakeet TDT on ONNX Runtime: recognizes an utterance."""
 
 import time
 from typing import Any
@@ -34,7 +34,7 @@ from coldvoxd.native.session import OrtSession
 MAX_SECONDS = 400
 """The positional table of the published exports ends here."""
 MIN_SAMPLES = 2 * HOP_SAMPLES
-"""Less has fewer than two feature columns, and features are normalized by their deviation over columns."""
+"""Shorter audio has fewer than two feature columns, and features are normalized by their deviation over columns."""
 
 
 class ParakeetRecognizer:
@@ -114,11 +114,11 @@ class ParakeetRecognizer:
 
     @property
     def features_size(self) -> int:
-        """Mel bins that the encoder takes."""
+        """Number of mel bins that the encoder takes."""
         return self._configuration.features_size
 
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
-        """Transcribe, or raise ProviderFault, InputFault, or Stopped where `stop` is asked."""
+        """Transcribe, or raise ProviderFault, InputFault, or Stopped once `stop` is cancelled."""
         return self.recognize_samples(utterance.samples, early=utterance.early, stop=stop)
 
     def recognize_samples(
@@ -129,7 +129,7 @@ class ParakeetRecognizer:
         early: npt.NDArray[np.float32] | None = None,
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
-        """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is what `core.features.log_mel` takes under that name.
+        """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is that of `core.features.log_mel`.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that

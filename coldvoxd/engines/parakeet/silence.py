@@ -1,24 +1,24 @@
-"""Exact digital silence, which Parakeet can't stand.
+"""Dither in place of exact digital silence, with which Parakeet fails.
 
-Muted microphones, noise gates and audio editors give runs of samples that are exactly zero. No room sounds like that,
-and none of the training data did: whole utterances come out empty or lose words beside such runs (field.md, pain 5).
-So runs of 10 ms and more get noise far under anything audible, the same noise every time; audio without such runs,
-which is everything a microphone hears, stays exactly as it is. In quiet speech the pauses of 16-bit audio are such runs too; there the
-noise is quieter, so that it stays under the speech.
+Muted microphones, noise gates and audio editors produce runs of samples that are exactly zero. No room sounds like that,
+and no training data did: whole utterances are recognized as empty or lose words beside such runs. So runs of 10 ms and
+more get noise far below anything audible, the same noise every time; audio without such runs, which includes everything
+that a microphone records, is not changed. In quiet speech the pauses of 16-bit audio are such runs too; there the noise is
+quieter, so that it stays below the speech.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 MIN_RUN_SAMPLES = 160
-"""Shorter runs of zeros are what quiet 16-bit audio looks like."""
+"""Shorter runs of zeros are common in quiet 16-bit audio."""
 DITHER_RMS = 1e-4
 """-80 dBFS: about three steps of 16-bit audio."""
 FAINTEST_DITHER_RMS = 1e-5
-"""-100 dBFS: what NeMo adds to all that its models are trained on."""
+"""-100 dBFS: the dither that NeMo adds to all training data."""
 DITHER_SHARE = 0.005
-"""Of the level that 1 % of the other samples exceed, which a click does not move. From peaks of about -25 dBFS on it makes no difference.
-Of 139 spoken commands with peaks of -51 dBFS in 16 bit the bundled model loses 7.3 % of the words with noise at -80 dBFS, 3.0 % with this."""
+"""Share of the level that 1 % of the other samples exceed, on which a click has no effect. Has an effect for peaks below
+about -25 dBFS. Of 139 spoken commands with peaks of -51 dBFS in 16 bit the bundled model loses 7.3 % of the words with noise at -80 dBFS, 3.0 % with this."""
 
 
 def has_sound(samples: npt.NDArray[np.float32]) -> bool:
@@ -39,7 +39,7 @@ def without_exact_silence(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
 
 
 def dither_rms(samples: npt.NDArray[np.float32]) -> float:
-    """How loud the noise is that takes the place of exact silence in these samples, at most `DITHER_RMS`."""
+    """The level of the noise that replaces exact silence in these samples, `DITHER_RMS` or less."""
     sound = np.abs(samples[samples != 0.0])
     if len(sound) == 0:
         return DITHER_RMS

@@ -1,4 +1,4 @@
-"""A recognizer that serves at once from mapped weights, and faster as soon as the packed ones have been loaded."""
+"""A recognizer that serves from mapped weights, and from faster, packed ones once they are loaded."""
 
 import logging
 import threading
@@ -13,16 +13,16 @@ log = logging.getLogger(__name__)
 
 
 class StagedRecognizer:
-    """Implements core.ports.Recognizer: one thread at a time, beside its own, which loads and then ends."""
+    """Implements core.ports.Recognizer. One thread at a time; a thread of its own loads the second stage and ends."""
 
     def __init__(self, first: Recognizer, open_second: Callable[[], Recognizer]) -> None:
-        """`open_second` blocks and opens, and warms up, what takes over between two utterances."""
+        """`open_second` opens and warms up the recognizer that replaces the first between two utterances. It blocks."""
         self._serving = first
         self._closed = False
         self._between = threading.Lock()
-        """Held while an utterance is recognized and while one recognizer takes the place of the other."""
+        """Held during a recognition and during the replacement."""
         self.second_stage = threading.Event()
-        """Set once the second has taken over, or never will."""
+        """Set once the second recognizer serves, or could not be opened."""
         threading.Thread(target=self._load, args=(open_second,), name="packing", daemon=True).start()
 
     @property

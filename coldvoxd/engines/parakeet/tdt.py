@@ -11,24 +11,24 @@ from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.values import Token
 
 MAX_TOKENS_PER_STEP = 10
-"""Tokens emitted at one encoder frame before the decoder moves on regardless: NeMo's `max_symbols`."""
+"""Maximum number of tokens at one encoder frame, after which the decoder advances: NeMo's `max_symbols`."""
 
 
 class Transducer(Protocol):
     """The prediction network, which reads tokens, and the joint network, which scores what comes next."""
 
     def begin(self) -> None:
-        """A sentence begins: no token has been read."""
+        """Start an utterance: no token has been read."""
         ...
 
     def read(self, token: int) -> None:
-        """The sentence goes on with this token."""
+        """Append this token."""
         ...
 
     def score(self, encoder_frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Logits after the tokens read, float32 (vocabulary + durations,), of float32 (encoder size,).
 
-        They hold until the next call.
+        They are valid until the next call.
         """
         ...
 
@@ -59,7 +59,7 @@ def decode_greedy(
         scores, duration_scores = logits[: blank + 1], logits[blank + 1 :]
         token = int(scores.argmax())
         duration = int(duration_scores.argmax())
-        # argmax stops at the first NaN and finds any +inf, so these two tell of all that matters.
+        # argmax stops at the first NaN and finds any +inf, so these two values show any that matters.
         if not (math.isfinite(scores[token]) and math.isfinite(duration_scores[duration])):
             raise ProviderFault(
                 f"the decoder's output at encoder frame {frame} is not finite; the same audio may succeed on another provider"

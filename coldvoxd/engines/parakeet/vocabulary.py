@@ -1,4 +1,4 @@
-"""The pieces a Parakeet model writes with, and how they become text and words."""
+"""The vocabulary of a Parakeet model, and how its pieces become text and words."""
 
 import math
 import re
@@ -14,7 +14,7 @@ WORD_START = "\u2581"
 """SentencePiece's mark for the space before a word."""
 
 _CONTROL = re.compile(r"<\|.*\|>|</?[a-z]+>")
-# Kept are the spaces that a word follows; the very first is not.
+# Spaces before a word are kept, except the first of the text.
 _DROPPED_SPACE = re.compile(r"\A\s|\s(?!\w)")
 
 
@@ -26,7 +26,7 @@ class Vocabulary:
 
     @classmethod
     def read(cls, path: Path) -> "Vocabulary":
-        """From `vocab.txt`: `piece id` a line, in order, `<blk>` last. Raises ModelInvalid with the line that is wrong."""
+        """From `vocab.txt`: `piece id` on each line, in order, `<blk>` last. Raises ModelInvalid, which names the wrong line."""
         pieces: list[str] = []
         try:
             text = path.read_text(encoding="utf-8")
@@ -50,11 +50,11 @@ class Vocabulary:
 
     @property
     def blank(self) -> int:
-        """Id of the piece that stands for nothing; also the start of a sentence."""
+        """Id of the blank piece, which has no text; also the start of an utterance."""
         return len(self.pieces) - 1
 
     def shown(self, token: int) -> str:
-        """The piece as text; empty for control pieces such as `<|startoftranscript|>`, which no user is to see."""
+        """The piece as text; empty for control pieces such as `<|startoftranscript|>`."""
         piece = self.pieces[token]
         return "" if _CONTROL.fullmatch(piece) else piece.replace(WORD_START, " ")
 
@@ -66,7 +66,7 @@ class Vocabulary:
     ) -> tuple[Word, ...]:
         """The words of `text(tokens)` with their times, none later than `duration_s`.
 
-        A word reaches from its first token to the end of its last; punctuation belongs to the word it stands at.
+        A word lasts from its first token to the end of its last; punctuation belongs to the word that it follows or precedes.
         """
         pieces = [self.shown(token.id) for token in tokens]
         joined = "".join(pieces)

@@ -104,7 +104,7 @@ def without_samples(path: Path) -> None:
         (garbage, "is not audio in a readable format .*: convert it"),
         (text, "is not audio in a readable format .*: convert it"),
         (not_a_number, r"holds NaN or infinite values after 0\.0 s: convert it"),
-        (without_samples, "holds no sound"),
+        (without_samples, "has no audio"),
     ],
 )
 def test_what_is_not_audio_is_refused_with_a_remedy(

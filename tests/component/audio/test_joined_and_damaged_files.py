@@ -320,7 +320,7 @@ def test_an_ogg_that_begins_in_the_middle_and_has_another_one_behind_is_read_fro
     sound, reports = heard(tmp_path, b"".join(pages[2:])[-9000:] + file_of("OGG", 1))
     check_sound("OGG", sound, talk(1))
     assert len(reports) == 1
-    assert "At 0:00.0 the file holds 9000 bytes that are neither sound nor a tag" in reports[0]
+    assert "At 0:00.0 the file holds 9000 bytes that are neither audio nor a tag" in reports[0]
 
 
 @pytest.mark.parametrize("kind", ["OGG", "OPUS"])

@@ -168,7 +168,7 @@ def test_behind_damage_in_a_flac_the_rest_stands_at_its_time(tmp_path: Path, kno
         (lambda wave: wav(wave, riff_size=0x7FFF_FFFF, data_size=0x7FFF_FFFF - 36), None),
         (lambda wave: wav(wave, riff_size=36, data_size=0, after=LIST), None),
         (lambda wave: wav(wave, data_size=4 * len(wave)), r"ends at 0:09\.0, though its header says 0:18\.0"),
-        (lambda wave: wav(wave, data_size=len(wave)), r"goes on to 0:09\.0, though its header says 0:04\.5"),
+        (lambda wave: wav(wave, data_size=len(wave)), r"continues to 0:09\.0, though its header says 0:04\.5"),
         (lambda wave: wav(wave, before=LIST), None),
         (lambda wave: wav(wave, before=LIST + b"\0"), None),
         (lambda wave: wav(wave, after=LIST), None),

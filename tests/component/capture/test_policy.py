@@ -89,8 +89,8 @@ async def test_a_microphone_of_the_settings_that_is_not_there_is_waited_for(soun
     sound.unplug(2)
     async with dictating(sound, device="Built-in") as daemon:
         await daemon.state("unavailable")
-        assert "no microphone “Built-in”. There are “Blue Yeti”" in await daemon.get("Problem")
-        with pytest.raises(BusError, match="There are “Blue Yeti”") as refusal:
+        assert "no microphone “Built-in”. Available: “Blue Yeti”" in await daemon.get("Problem")
+        with pytest.raises(BusError, match="Available: “Blue Yeti”") as refusal:
             await daemon.client.call("StartDictation")
         assert refusal.value.name == "org.coldvox.Error.NoMicrophone"
         await asyncio.to_thread(sound.plug, 2)

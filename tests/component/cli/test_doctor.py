@@ -27,4 +27,4 @@ async def test_broken_parts_make_the_exit_code_and_a_report(ctl: Ctl, bus: Priva
 async def test_a_report_that_cannot_be_written_is_told_at_once(ctl: Ctl, tmp_path: Path) -> None:
     done = await (await ctl("doctor", "--report", str(tmp_path / "no/report.md"))).ended()
     assert (done.exit, done.out) == (Exit.USAGE, "")
-    assert "can't be written" in done.err
+    assert "cannot be written" in done.err

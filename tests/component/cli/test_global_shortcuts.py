@@ -291,7 +291,7 @@ async def test_a_portal_that_ends_takes_the_keys_along(ctl: Ctl, desktop: Portal
         if ended is not None:
             await ended
         result = await follower.ended()
-        assert (result.exit, "portal has ended" in result.err) == (3, True)
+        assert (result.exit, "portal has exited" in result.err) == (3, True)
 
 
 @pytest.mark.usefixtures("desktop")
@@ -321,7 +321,7 @@ async def test_a_key_that_is_held_when_keys_end_is_let_go_of(
 async def test_a_refusal_and_a_missing_portal_are_told(ctl: Ctl, desktop: PortalDesktop) -> None:
     desktop.answers = [NO]
     refused = await (await ctl("shortcut", "portal")).ended()
-    assert (refused.exit, "answered with no" in refused.err) == (1, True)
+    assert (refused.exit, "denied in the desktop" in refused.err) == (1, True)
     await desktop.end()
     missing = await (await ctl("shortcut", "portal")).ended()
     assert (missing.exit, "coldvoxctl shortcut install" in missing.err) == (1, True)

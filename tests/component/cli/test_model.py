@@ -357,7 +357,7 @@ def test_two_pulls_at_once_fetch_once(person: Person) -> None:
         with person.begin("pull") as second:
             assert second.stdout is not None
             told = iter(second.stdout.readline, "")
-            assert any("another coldvoxctl fetches this model" in line for line in told)
+            assert any("another coldvoxctl is downloading this model" in line for line in told)
             person.hub.release()
             assert first.wait(60) == 0
             out, _ = second.communicate(timeout=60)

@@ -101,7 +101,7 @@ async def test_a_key_that_is_taken_is_refused_and_nothing_changed(
     before = files(home)
     refused = await shortcut("install", "--desktop", desktop, "--key", key)
     assert refused.exit == 1
-    assert "is taken already" in refused.err
+    assert "is already in use" in refused.err
     assert by in refused.err
     assert files(home) == before
 

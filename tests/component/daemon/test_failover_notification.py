@@ -32,5 +32,5 @@ async def test_the_desktop_shows_one_notification_of_a_failover(wanted: str, tim
     assert len(desktop.shown) == times
     for body in desktop.shown:
         assert body[0] == "coldvoxd"
-        assert "no memory left" in str(body[4])
+        assert "out of memory" in str(body[4])
         assert "Open the file" not in str(body)

@@ -632,7 +632,7 @@ async def test_a_retry_under_way_when_its_session_is_cancelled_is_told_and_gives
         await eventually(lambda: len(scene.engine.heard) == 2)
         await scene.pipeline.cancel(":1.1")
         scene.engine.gate.set()
-        with pytest.raises(NotActive, match="thrown away"):
+        with pytest.raises(NotActive, match="was discarded"):
             await retrying
 
 

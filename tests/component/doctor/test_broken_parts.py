@@ -97,7 +97,7 @@ def test_the_activation_file_must_be_there_and_be_read_by_the_bus(home: Path) ->
     (services / ACTIVATION).write_text("[D-BUS Service\n")
     with PrivateBus([other]) as bus, environment({"DBUS_SESSION_BUS_ADDRESS": bus.address}):
         damaged, _ = found("bus", "activation")
-        assert (damaged.verdict, "can't be used" in damaged.text) == (Verdict.FAIL, True)
+        assert (damaged.verdict, "cannot be used" in damaged.text) == (Verdict.FAIL, True)
 
 
 async def test_a_running_daemon_tells_its_trouble() -> None:
@@ -178,7 +178,7 @@ def test_the_bundled_model_works_but_is_for_trials() -> None:
     with environment({"COLDVOXD_MODEL_NAME": "mini"}):
         [finding] = found("storage", "model")
     assert finding.verdict is Verdict.WARN
-    assert "whole" in finding.text
+    assert "complete" in finding.text
 
 
 def test_a_model_that_is_nowhere_comes_with_the_command_that_gets_it() -> None:

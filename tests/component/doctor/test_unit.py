@@ -27,7 +27,7 @@ WELL = {
         ({"NeedDaemonReload": "yes"}, Verdict.WARN, "changed"),
         ({"LoadState": "not-found"}, Verdict.FAIL, "not-found"),
         ({"ActiveState": "failed", "Result": "exit-code"}, Verdict.FAIL, "exit-code"),
-        ({"ActiveState": "activating", "SubState": "auto-restart"}, Verdict.FAIL, "again and again"),
+        ({"ActiveState": "activating", "SubState": "auto-restart"}, Verdict.FAIL, "restarted repeatedly"),
         ({"ExecStart": "{ path=/no/such/coldvoxd ; argv[]=x ; }"}, Verdict.FAIL, "/no/such/coldvoxd"),
     ],
 )

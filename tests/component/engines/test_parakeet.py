@@ -172,7 +172,7 @@ def test_graphs_of_another_layout_are_noticed(tiny: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "can't be read"),
+        ("{", "cannot be read"),
         ("[]", "JSON object"),
         ('{"model_type": "whisper"}', "model_type 'whisper'; coldvoxd runs 'nemo-conformer-tdt' only"),
         ('{"features_size": "80"}', "features_size is '80'"),

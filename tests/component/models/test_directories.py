@@ -152,7 +152,7 @@ def test_a_listed_model_cant_take_the_name_of_a_known_one(home: Path) -> None:
         (OWN.replace('"int8"', '"int4"'), "`precisions` must list some of"),
         ("ours = 1", "write .ours. on a line of its own"),
         ("['../ours']", "a model's name has letters"),
-        ("[ours", "can't be read"),
+        ("[ours", "cannot be read"),
     ],
 )
 def test_a_wrong_list_is_named_with_what_is_wrong(home: Path, wrong: str, told: str) -> None:

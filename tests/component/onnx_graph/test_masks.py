@@ -163,5 +163,5 @@ def test_a_graph_that_is_told_no_length_is_left_alone() -> None:
 
 
 def test_what_is_no_onnx_is_told() -> None:
-    with pytest.raises(ValueError, match="cut off"):
+    with pytest.raises(ValueError, match="truncated"):
         found_in(FP32.read_bytes()[:1000])

@@ -146,5 +146,5 @@ def test_two_tensors_of_positions_are_left_alone() -> None:
 
 
 def test_what_is_no_onnx_is_told() -> None:
-    with pytest.raises(ValueError, match="cut off"):
+    with pytest.raises(ValueError, match="truncated"):
         found_in(FP32.read_bytes()[:1000])
