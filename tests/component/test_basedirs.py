@@ -68,7 +68,7 @@ def test_a_home_directory_that_is_not_absolute_is_that_of_the_user_database() ->
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user that the database does not know")
 def test_a_user_without_any_home_directory_is_told_to_set_one() -> None:
-    program = "import os; from coldvoxd import settings; os.setuid(54321); settings_file.load()"
+    program = "import os; from coldvoxd import settings_file; os.setuid(54321); settings_file.load()"
     shown = subprocess.run(
         [sys.executable, "-c", program],
         env={"PATH": os.environ["PATH"]},
