@@ -72,7 +72,7 @@ def test_a_missing_model_arrives_by_itself_and_its_progress_is_told(newcomer: Lo
     assert f"The model {MODEL} is being downloaded: 6" in told
     assert "Try again when it is complete" in told
     assert newcomer.property("Degraded", ENGINE) == "model-missing"
-    assert "is being fetched, 6" in newcomer.show(UNIT, "StatusText")
+    assert "is being downloaded, 6" in newcomer.show(UNIT, "StatusText")
     assert "is being downloaded" in newcomer.run(newcomer.ctl, "status").stdout
     assert newcomer.show(FETCH, "ActiveState") == "activating"
     hub.release()
