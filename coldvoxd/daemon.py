@@ -20,6 +20,7 @@ from coldvoxd.core import channels, failover_notice
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone
+from coldvoxd.core.recipients import is_readable_on
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, State
@@ -302,7 +303,7 @@ class Daemon:
             return session.bus == bus and await service.is_connected(session.caller)
 
         given_up = spool.given_up()
-        if given_up is not None and (given_up[0].bus == bus or not given_up[0].options.private):
+        if given_up is not None and is_readable_on(bus, given_up[0].bus, given_up[0].options):
             self._pipeline.keep_for_retry(*given_up)
         return Replay(
             spool.leftovers(),

@@ -83,7 +83,7 @@ class Replay:
         session = leftover.session
         owed = leftover.owed(self._next_number)
         log.info("session %d was interrupted; %d utterance(s) of it are still owed", session.id, len(owed))
-        reader = session.caller if session.options.private else None
+        reader = session.recipient
         texts: list[str] = []
         for one in owed:
             if not await self._may_go_on(session):

@@ -18,6 +18,7 @@ from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.problems import Problem
+from coldvoxd.core.recipients import ends_with_caller, may_read
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import (
@@ -151,8 +152,7 @@ class DictationController:
 
     def keep_for_retry(self, session: SpooledSession, utterance: Utterance) -> None:
         """An utterance of an earlier process that was given up: RetryLast may have it, unless there is a newer one."""
-        reader = session.caller if session.options.private else None
-        self._last.keep_unless_newer(utterance, GoneSession(session.id, reader))
+        self._last.keep_unless_newer(utterance, GoneSession(session.id, session.recipient))
 
     def last_carried(self) -> dict[str, Any] | None:
         """The last utterance, for the process that takes this one's place."""
@@ -305,7 +305,7 @@ class DictationController:
 
     def caller_left(self, caller: str) -> None:
         session = self._session
-        if session and session.caller == caller and (session.options.bind_to_caller or session.options.private):
+        if session and session.caller == caller and ends_with_caller(session.options):
             self._tell(dictation.Event.CALLER_LEFT)
 
     # What the capture delivers.
@@ -573,7 +573,7 @@ class DictationController:
         if session is None:
             dictation.step(self._dictation, dictation.Event.STOP)  # raises NotActive
             raise AssertionError("a session is active and unknown")
-        if session.options.private and session.caller != caller:
+        if not may_read(caller, session.text_reader):
             raise NotOwner(f"Session {session.id} is private to another program; only that program can end it.")
         return session
 

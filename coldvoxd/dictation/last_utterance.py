@@ -7,6 +7,7 @@ from typing import Any
 
 from coldvoxd.core.errors import NotActive, NotOwner, TextTimeout
 from coldvoxd.core.metrics import Count, Metrics
+from coldvoxd.core.recipients import may_read
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.dictation.session import GoneSession, Session
 from coldvoxd.dictation.utterance_handover import packed
@@ -51,7 +52,7 @@ class LastUtterance:
         kept = self._kept
         if kept is None:
             raise NotActive("There is no utterance to recognize again: none was heard, or its session was cancelled.")
-        if kept.session.text_reader not in {None, caller}:
+        if not may_read(caller, kept.session.text_reader):
             raise NotOwner("The last utterance is private to another program; only that program can have it again.")
         self._metrics.count(Count.RETRIES)
         try:

@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from coldvoxd.core.endpointing import EndpointState
+from coldvoxd.core.recipients import recipient_of
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import Frame, SessionOptions
 
@@ -46,7 +47,7 @@ class Session:
     @property
     def text_reader(self) -> str | None:
         """The one client that may read texts, None for everyone."""
-        return self.caller if self.options.private else None
+        return recipient_of(self.caller, self.options)
 
 
 @dataclass(frozen=True, slots=True)
