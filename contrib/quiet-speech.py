@@ -43,8 +43,8 @@ from coldvoxd.core.levels import level_db  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Hypothesis, Precision, Utterance  # noqa: E402
 from coldvoxd.dictation.quiet_gate import QuietGate  # noqa: E402
-from coldvoxd.dictation.recording import SPEECH_PROBABILITY  # noqa: E402
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - the checkout's own
+from coldvoxd.files.speech_map import SPEECH_PROBABILITY  # noqa: E402
 from coldvoxd.files.transcription import transcribe_file  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.vad.silero import SileroDetector  # noqa: E402
