@@ -306,7 +306,7 @@ class Daemon:
         if given_up is not None and is_readable_on(bus, given_up[0].bus, given_up[0].options):
             self._pipeline.keep_for_retry(*given_up)
         return Replay(
-            spool.leftovers(),
+            spool.interrupted_sessions(),
             self._recognition,
             service,
             is_here=is_here,

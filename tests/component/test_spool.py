@@ -91,13 +91,13 @@ class Life:
             return session.bus == self.bus and session.caller in self.present
 
         return Replay(
-            self.spool.leftovers(),
+            self.spool.interrupted_sessions(),
             self.engine,
             self.announced,
             is_here=is_here,
             next_number=self.scene.pipeline.next_utterance,
             keep=self.scene.pipeline.keep_for_retry,
-            look_again_s=0.01,
+            model_retry_s=0.01,
         )
 
     async def recover(self) -> list[tuple[object, ...]]:
