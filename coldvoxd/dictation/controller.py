@@ -36,6 +36,7 @@ from coldvoxd.core.values import (
 from coldvoxd.dictation import state as dictation
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.last_utterance import LastUtterance
+from coldvoxd.dictation.no_words_notice import Outcome, outcome_of
 from coldvoxd.dictation.preroll import PreRoll
 from coldvoxd.dictation.quiet_gate import QuietGate
 from coldvoxd.dictation.quiet_speech import QuietSpeech
@@ -45,7 +46,6 @@ from coldvoxd.dictation.session import GoneSession, Session
 from coldvoxd.dictation.sinks import Sinks
 from coldvoxd.dictation.state import DictationState
 from coldvoxd.dictation.utterance_handover import unpacked
-from coldvoxd.dictation.wordless import Outcome, outcome_of
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from coldvoxd.core.failover_notice import Notice
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.problems import Problem
-from coldvoxd.dictation import wordless
-from coldvoxd.dictation.wordless import Outcome, WordlessState
+from coldvoxd.dictation import no_words_notice
+from coldvoxd.dictation.no_words_notice import NoWordsState, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Outcomes:
         self._metrics = metrics
         self._notify = notify
         self._is_muted = is_muted
-        self._state = WordlessState(holds=without_words)
+        self._state = NoWordsState(holds=without_words)
 
     @property
     def without_words(self) -> bool:
@@ -46,6 +46,6 @@ class Outcomes:
             log.warning("the session held speech and gave no words (%s)", outcome)
         if outcome is Outcome.SILENCE and self._is_muted():
             outcome = Outcome.MUTED
-        self._state, notice = wordless.step(self._state, outcome, asyncio.get_running_loop().time())
+        self._state, notice = no_words_notice.step(self._state, outcome, asyncio.get_running_loop().time())
         if notice is not None:
             self._notify(notice)

@@ -10,8 +10,8 @@ from coldvoxd.core.errors import RecognitionFailed
 from coldvoxd.core.failover_notice import Notice
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.problems import Problem
+from coldvoxd.dictation.no_words_notice import NOTHING_HEARD, NOTHING_RECOGNIZED, NOTHING_WORKED
 from coldvoxd.dictation.outcomes import Outcomes
-from coldvoxd.dictation.wordless import NOTHING_HEARD, NOTHING_RECOGNIZED, NOTHING_WORKED
 from coldvoxd.virtual.client import command
 from tests.component.test_pipeline import Scene, playing
 from tests.support.bus import BusClient, PrivateBus

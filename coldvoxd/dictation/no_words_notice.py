@@ -46,7 +46,7 @@ _NOTICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class WordlessState:
+class NoWordsState:
     """What is known between two sessions."""
 
     holds: bool = False
@@ -63,7 +63,7 @@ def outcome_of(text: str, speech_samples: int, least_samples: int, *, failed: bo
     return Outcome.FAILED if failed else Outcome.NO_WORDS
 
 
-def step(state: WordlessState, outcome: Outcome, now_s: float) -> tuple[WordlessState, Notice | None]:
+def step(state: NoWordsState, outcome: Outcome, now_s: float) -> tuple[NoWordsState, Notice | None]:
     """The next state, and what is to be shown. Silence, and a muted microphone, prove nothing about recognition."""
     match outcome:
         case Outcome.WORDS:
