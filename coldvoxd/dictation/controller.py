@@ -14,7 +14,6 @@ from coldvoxd.core.channels import MIX
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.endpointing import Phase as EndpointPhase
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, NotReady, RecognitionFailed, TextTimeout
-from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Metrics, Stage
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.problems import Problem
@@ -368,7 +367,7 @@ class DictationController:
             if self._channels.note(item, held=self._in_utterance):
                 self._hear_again()
             frame = self._channels.heard(item)
-            heard = ScoredFrame(frame, self._gate.score(frame.samples, at_rest=self._session is None))
+            heard = self._gate.score(frame, at_rest=self._session is None)
             if heard.speech_probability >= self._endpoint_settings.threshold:
                 self._busy_until_s = self._loop.time()
             if self._session is not None:
@@ -378,7 +377,7 @@ class DictationController:
             self._hearing.hear(self._session, heard)
 
     def _note_level(self, heard: ScoredFrame) -> None:
-        if self._quiet_speech.hear(heard.speech_probability, level_db(heard.frame.samples)):
+        if self._quiet_speech.hear(heard.speech_probability, heard.level_db):
             log.info("speech %s", "is very quiet" if self._quiet_speech.holds else "is loud enough again")
             self._outlets.announcer.state_changed()
 
@@ -468,7 +467,7 @@ class DictationController:
                 again.append(item)
                 continue
             frame = self._channels.heard_again(item.frame)
-            again.append(ScoredFrame(frame, self._gate.score(frame.samples, at_rest=False)))
+            again.append(self._gate.score(frame, at_rest=False))
         self._pre_roll.replace(again)
         if self._session is not None:
             self._hearing.hear_again(self._session, again)

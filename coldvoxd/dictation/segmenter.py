@@ -9,7 +9,6 @@ from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, Dropped, Finish, Lost, Paused, Resumed, Scored, SpeechBegan, SpeechEnded
 from coldvoxd.core.features import BLOCK_SAMPLES, EarlyColumns
 from coldvoxd.core.framing import joined
-from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.values import EndReason, Gap, ScoredFrame, Utterance, samples_in
 from coldvoxd.dictation.session import Session
@@ -98,11 +97,10 @@ class Segmenter:
             return None
         session.audio.append(frame)
         session.fed_sample = frame.end_sample
-        loudness_db = level_db(frame.samples)
-        self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, loudness_db))
+        self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, item.level_db))
         self._compute_early(session)
         self._forget_old_audio(session)
-        return loudness_db
+        return item.level_db
 
     def hear_again(self, session: Session, items: Sequence[ScoredFrame | Gap]) -> None:
         """What was heard last, as it sounds on another channel. Only while no utterance is open."""
