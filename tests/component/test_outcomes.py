@@ -40,7 +40,7 @@ class Told:
         self.metrics = Metrics()
         self.muted = False
         self.outcomes = Outcomes(self.metrics, self.notices.append, is_muted=lambda: self.muted)
-        self.scene.pipeline._on_outcome = self.outcomes.note
+        self.scene.sinks.on_outcome = self.outcomes.note
         self.scene.engine.wordless = {"2000"}
 
     def codes(self) -> tuple[Problem, ...]:
@@ -123,10 +123,10 @@ async def test_a_retry_that_finds_words_ends_the_problem() -> None:
         scene.start()
         scene.hear(2000, 10)
         await scene.stop()
-        assert await scene.pipeline.retry_last(":1.1") == ""
+        assert await scene.last.retry_last(":1.1") == ""
         assert told.codes() == (Problem.NO_WORDS,)
         scene.engine.wordless = set()
-        assert await scene.pipeline.retry_last(":1.1") == "2000"
+        assert await scene.last.retry_last(":1.1") == "2000"
         assert told.codes() == ()
 
 

@@ -78,11 +78,11 @@ async def test_audio_is_kept_no_longer_than_the_pre_roll_once_no_call_waits() ->
     scene = Scene()
     with scene.pipeline.start_pending():
         scene.hear(2000, 150)
-        assert len(tuple(scene.pipeline._pre_roll)) == 150
-    assert len(tuple(scene.pipeline._pre_roll)) < 100
+        assert len(scene.pipeline._listening.pre_roll) == 150
+    assert len(scene.pipeline._listening.pre_roll) < 100
     with scene.pipeline.start_pending():
         scene.hear(2000, 2000)
-    assert len(tuple(scene.pipeline._pre_roll)) < 100
+    assert len(scene.pipeline._listening.pre_roll) < 100
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_who_hears_of_a_sessions_end_finds_it_ended_and_told() -> None:
             if not hearing and not scene.pipeline.session:
                 seen_at_end.append(scene.announced.seen[-1][0])
 
-        scene.pipeline._on_hearing = on_hearing
+        scene.pipeline._runner._on_hearing = on_hearing
         assert await scene.stop() == "2000"
         assert seen_at_end == ["stopped"]
 
