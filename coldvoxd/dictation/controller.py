@@ -255,7 +255,9 @@ class DictationController:
             features_size=lambda: self.engine.features_size,
         )
         concluded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        concluded.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may await it
+        concluded.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # read, in case no caller waits for it
         return Session(head.id, caller, options, called_s, start_sample, segmenter, concluded)
 
     def _owned_session(self, caller: str) -> Session:
