@@ -20,6 +20,7 @@ from coldvoxd.core import channels, failover_notice
 from coldvoxd.core.errors import BusUnavailable
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Controls, Microphone
+from coldvoxd.core.recipients import is_readable_on
 from coldvoxd.core.recognition_state import ProvidersFound, StartReleased, SystemResumed
 from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
 from coldvoxd.core.spool_format import SpooledSession
@@ -28,7 +29,10 @@ from coldvoxd.crash_recovery.replay import Replay
 from coldvoxd.crash_recovery.spool import Spool, runtime_directory
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.controller import DictationController
+from coldvoxd.dictation.last_utterance import LastUtterance
+from coldvoxd.dictation.no_words_notice import Outcome
 from coldvoxd.dictation.outcomes import Outcomes
+from coldvoxd.dictation.sinks import Sinks
 from coldvoxd.files.jobs import FileJobs
 from coldvoxd.gpu.guard import GpuGuard
 from coldvoxd.host.battery import BatteryWatch
@@ -137,20 +141,19 @@ class Daemon:
             self._microphone.resume(device)
         self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
         self._channels = ChannelSelector(SileroDetector(), channels.parse(settings.microphone.channel))
+        self._last_utterance = LastUtterance(self._recognition.recognize, self._metrics, self._on_words_of_retry)
         self._pipeline = DictationController(
             SileroDetector(),
+            self._channels,
             self._recognition,
             self._capture,
+            Sinks(self._last_utterance, self._outcomes.note, metrics=self._metrics),
             endpoint=settings.endpoint,
             settings=settings.dictation,
             pre_roll_ms=settings.microphone.pre_roll_ms,
             first_number=first_number(),
             log_text=settings.log.spoken_text,
-            metrics=self._metrics,
             on_hearing=self._on_hearing,
-            on_outcome=self._outcomes.note,
-            catch_up=self._capture.catch_up,
-            channels=self._channels,
         )
         self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
         self._recovery: Replay | None = None
@@ -210,7 +213,7 @@ class Daemon:
             if spool is not None:
                 self._pipeline.keep_in(spool)
             if (last := self._past.carried.get(LAST)) and self._past.carried.get(BUS) == bus:
-                self._pipeline.resume_last(last)
+                self._last_utterance.resume(last)
             await service.own_name()
             self._tell()
             self._notifier.ready()
@@ -245,6 +248,7 @@ class Daemon:
     def _controls(self) -> Controls:
         return Controls(
             self._pipeline,
+            self._last_utterance,
             self._engine,
             self._files,
             self._microphone,
@@ -259,7 +263,7 @@ class Daemon:
             METRICS: self._metrics.carried(self._engine.uptime_s),
             NOTICE: asdict(self._noticed),
             BUS: bus,
-            LAST: self._pipeline.last_carried(),
+            LAST: self._last_utterance.carried(),
             RESTING: self._recognition.state.accelerator_released,
             NO_WORDS: self._outcomes.without_words,
             USABLE: self._recognition.status.usable_providers,
@@ -304,15 +308,15 @@ class Daemon:
             return session.bus == bus and await service.is_connected(session.caller)
 
         given_up = spool.given_up()
-        if given_up is not None and (given_up[0].bus == bus or not given_up[0].options.private):
-            self._pipeline.keep_for_retry(*given_up)
+        if given_up is not None and is_readable_on(bus, given_up[0].bus, given_up[0].options):
+            self._last_utterance.keep_given_up(*given_up)
         return Replay(
-            spool.leftovers(),
+            spool.interrupted_sessions(),
             self._recognition,
             service,
             is_here=is_here,
             next_number=self._pipeline.next_utterance,
-            keep=self._pipeline.keep_for_retry,
+            keep=self._last_utterance.keep_given_up,
         )
 
     def _busy_until_s(self) -> float:
@@ -414,6 +418,12 @@ class Daemon:
             self._card.needed()
         self._capture.attend(hearing)
         self._microphone.on_hearing(hearing)
+
+    def _on_words_of_retry(self) -> None:
+        """A retry has found words, which ends the problem of a session without words."""
+        self._outcomes.note(Outcome.WORDS)
+        if self._service is not None:
+            self._service.state_changed()
 
     def _on_rest(self, obstacle: str) -> None:
         """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""

@@ -24,6 +24,7 @@ class Calls:
 
     def __init__(self, connection: Connection, controls: Controls) -> None:
         self._control = controls.dictation
+        self._retry = controls.retry
         self._microphone = controls.microphone
         self._problem_sources = controls.problems
         self._callers = Callers(connection, self._caller_left)
@@ -68,7 +69,7 @@ class Calls:
         return self._control.toggle(caller.name, caller.called_s)
 
     async def retry_last(self) -> str:
-        return bus_text(await self._control.retry_last(current_caller().name))
+        return bus_text(await self._retry.retry_last(current_caller().name))
 
     def select_device(self, name: str) -> None:
         self._microphone.select(name)

@@ -19,6 +19,7 @@ import numpy as np
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.framing import joined
+from coldvoxd.core.recipients import ends_with_caller, recipient_of
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import EndReason, Frame, SessionOptions, Utterance
 
@@ -62,7 +63,13 @@ class SpooledSession:
 
     @property
     def bound(self) -> bool:
-        return self.options.private or self.options.bind_to_caller
+        """Whether the session ends when its caller leaves the bus."""
+        return ends_with_caller(self.options)
+
+    @property
+    def recipient(self) -> str | None:
+        """The only client that may read its text; None where every client may."""
+        return recipient_of(self.caller, self.options)
 
 
 @dataclass(frozen=True, slots=True)

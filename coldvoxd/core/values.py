@@ -70,9 +70,13 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class ScoredFrame:
+    """A frame and what was computed of it once, for all that use it."""
+
     frame: Frame
     speech_probability: float
     """0..1, by Silero."""
+    level_db: float
+    """Root mean square in dBFS: `core.levels.level_db`."""
 
 
 class EndReason(StrEnum):

@@ -1,1 +1,1 @@
-"""What outlives a crash: utterances on their way are kept in the runtime directory and recognized by the next process."""
+"""What outlives a crash: the audio of active sessions is kept in the runtime directory, and the next process recognizes it."""

@@ -1,4 +1,4 @@
-"""Recovery: finishes the sessions that an earlier process left in the spool."""
+"""Replay: finishes the sessions that an earlier process left in the spool."""
 
 import asyncio
 import logging
@@ -15,127 +15,136 @@ from coldvoxd.crash_recovery.interrupted_session import InterruptedSession, Pend
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 2
-"""Recognitions of one utterance that a process may die of, the one in the first process included."""
-LOOK_AGAIN_S = 3.0
-"""For a model that is missing."""
+MAX_ATTEMPTS = 2
+"""Recognitions of one utterance during which a process may die, that of the first process included."""
+MODEL_RETRY_S = 3.0
+"""Seconds between two checks for a missing model."""
 
 
 class CpuRecognizer(Protocol):
-    """What recovery needs of the supervisor."""
+    """What the replay needs of the recognition engine."""
 
-    async def wait_loaded(self) -> None: ...
+    async def wait_loaded(self) -> None:
+        """Return once the model is loaded. Raises NotReady if it is missing."""
+        ...
 
-    async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis: ...
+    async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
+        """Recognize without the accelerator, which the earlier process may have died of. Raises ColdvoxError."""
+        ...
 
-    def report_error(self, message: str) -> None: ...
+    def report_error(self, message: str) -> None:
+        """Publish a message in LastError."""
+        ...
 
 
 class Replay:
-    """Recognizes on the CPU what is owed and tells it with the numbers it had, session by session. Event loop only.
+    """Recognizes pending utterances on the CPU and publishes them under the numbers they had. Event loop only.
 
-    `is_here` says whether the one who began a session is still there to get what belongs to nobody else.
+    Sessions are finished one after the other. `is_here` returns whether the client that started a session is still on
+    the bus; a bound session is discarded without it.
     """
 
     def __init__(
         self,
-        leftovers: Iterable[InterruptedSession],
+        sessions: Iterable[InterruptedSession],
         engine: CpuRecognizer,
         announcer: Announcer,
         *,
         is_here: Callable[[SpooledSession], Awaitable[bool]],
         next_number: Callable[[], int],
         keep: Callable[[SpooledSession, Utterance], None],
-        look_again_s: float = LOOK_AGAIN_S,
+        model_retry_s: float = MODEL_RETRY_S,
     ) -> None:
-        """`keep` gets what was given up, for RetryLast."""
-        self._leftovers = list(leftovers)
+        """`next_number` returns an unused utterance number; `keep` receives utterances that are given up, for RetryLast."""
+        self._sessions = list(sessions)
         self._engine = engine
         self._announcer = announcer
         self._is_here = is_here
         self._next_number = next_number
         self._keep = keep
-        self._look_again_s = look_again_s
+        self._model_retry_s = model_retry_s
 
     @property
     def idle(self) -> bool:
-        """Nothing is owed any more."""
-        return not self._leftovers
+        """Whether every interrupted session is finished."""
+        return not self._sessions
 
     async def run(self) -> None:
-        """Finish them all; ends when that is done. Raises BusUnavailable."""
-        while self._leftovers:
-            leftover = self._leftovers[0]
+        """Finish all interrupted sessions, then return. Raises BusUnavailable."""
+        while self._sessions:
+            interrupted = self._sessions[0]
             try:
-                await self._finish(leftover)
+                await self._finish(interrupted)
             except BusUnavailable:
-                raise  # the next process finds them as they are
+                raise  # the next process finds the sessions unchanged
             except Exception as error:
-                log.exception("session %d cannot be completed", leftover.number)
-                leftover.discard()
+                log.exception("session %d cannot be completed", interrupted.number)
+                interrupted.discard()
                 self._engine.report_error(
-                    f"Session {leftover.number}, interrupted by the exit of the daemon, could not be completed "
+                    f"Session {interrupted.number}, interrupted by the exit of the daemon, could not be completed "
                     f"({type(error).__name__}); its last audio is lost."
                 )
-            del self._leftovers[0]
+            del self._sessions[0]
 
-    async def _finish(self, leftover: InterruptedSession) -> None:
-        session = leftover.session
-        owed = leftover.owed(self._next_number)
-        log.info("session %d was interrupted; %d utterance(s) of it are pending", session.id, len(owed))
-        reader = session.caller if session.options.private else None
+    async def _finish(self, interrupted: InterruptedSession) -> None:
+        session = interrupted.session
+        pending = interrupted.pending(self._next_number)
+        log.info("session %d was interrupted; %d utterance(s) of it are pending", session.id, len(pending))
         texts: list[str] = []
-        for one in owed:
-            if not await self._may_go_on(session):
+        for one in pending:
+            if not await self._may_continue(session):
                 break
-            hypothesis = await self._recognize(leftover, one)
-            if not await self._may_go_on(session):
+            hypothesis = await self._recognize(interrupted, one)
+            if not await self._may_continue(session):
                 break
             if hypothesis is not None:
-                self._tell(leftover, one, hypothesis, reader)
+                self._publish(interrupted, one, hypothesis)
                 texts.append(hypothesis.text)
-        if await self._may_go_on(session):
-            self._end(leftover, StopReason.RESTARTED, " ".join(filter(None, texts)), reader)
+        if await self._may_continue(session):
+            self._end(interrupted, StopReason.RESTARTED, " ".join(filter(None, texts)), session.recipient)
         else:
-            leftover.discard_all()
-            self._end(leftover, StopReason.CALLER_LEFT, "", None)
+            interrupted.discard_all()
+            self._end(interrupted, StopReason.CALLER_LEFT, "", None)
 
-    async def _may_go_on(self, session: SpooledSession) -> bool:
+    async def _may_continue(self, session: SpooledSession) -> bool:
         return not session.bound or await self._is_here(session)
 
-    async def _recognize(self, leftover: InterruptedSession, one: PendingUtterance) -> Hypothesis | None:
-        """What was said; None where that is given up."""
+    async def _recognize(self, interrupted: InterruptedSession, one: PendingUtterance) -> Hypothesis | None:
+        """The recognizer's answer; None if the utterance was given up."""
         utterance = one.utterance
-        if one.attempts >= ATTEMPTS:
-            self._give_up(leftover, utterance, f"the daemon crashed {one.attempts} times while recognizing it")
+        if one.attempts >= MAX_ATTEMPTS:
+            self._give_up(interrupted, utterance, f"the daemon crashed {one.attempts} times while recognizing it")
             return None
+        await self._wait_loaded()
+        interrupted.attempt(utterance)
+        try:
+            return await self._engine.recognize_on_cpu(utterance)
+        except ColdvoxError as error:
+            self._give_up(interrupted, utterance, str(error))
+            return None
+
+    async def _wait_loaded(self) -> None:
+        """Return once the model is loaded, however long it is missing."""
         while True:
             try:
                 await self._engine.wait_loaded()
             except NotReady:
-                await asyncio.sleep(self._look_again_s)
+                await asyncio.sleep(self._model_retry_s)
             else:
-                break
-        leftover.attempt(utterance)
-        try:
-            return await self._engine.recognize_on_cpu(utterance)
-        except ColdvoxError as fault:
-            self._give_up(leftover, utterance, str(fault))
-            return None
+                return
 
-    def _give_up(self, leftover: InterruptedSession, utterance: Utterance, why: str) -> None:
-        leftover.quarantine(utterance)
-        leftover.settled(utterance)
-        self._keep(leftover.session, utterance)
+    def _give_up(self, interrupted: InterruptedSession, utterance: Utterance, why: str) -> None:
+        interrupted.quarantine(utterance)
+        interrupted.settled(utterance)
+        self._keep(interrupted.session, utterance)
         self._engine.report_error(
             f"Utterance {utterance.id} of session {utterance.session_id} was given up: {why}. "
-            "RetryLast has it until there is a newer one or the daemon is stopped."
+            "RetryLast can recognize it until the next utterance, or until the daemon is stopped."
         )
 
-    def _tell(
-        self, leftover: InterruptedSession, one: PendingUtterance, hypothesis: Hypothesis, reader: str | None
-    ) -> None:
-        settled = partial(leftover.settled, one.utterance)
+    def _publish(self, interrupted: InterruptedSession, one: PendingUtterance, hypothesis: Hypothesis) -> None:
+        session = interrupted.session
+        settled = partial(interrupted.settled, one.utterance)
         if not hypothesis.text:
             log.info("utterance %d has no words", one.utterance.id)
             settled()
@@ -144,15 +153,15 @@ class Replay:
         transcript = transcript_of(
             one.utterance,
             hypothesis,
-            session_start_sample=leftover.session.start_sample,
-            with_words=leftover.session.options.words,
+            session_start_sample=session.start_sample,
+            with_words=session.options.words,
             latency_s=now_s - one.decided_s if one.decided_s is not None else hypothesis.inference_s,
             retried=True,
         )
-        self._announcer.transcribed(transcript, leftover.session.options.words, reader)
+        self._announcer.transcribed(transcript, session.options.words, session.recipient)
         self._announcer.when_accepted(settled)
 
-    def _end(self, leftover: InterruptedSession, reason: StopReason, transcript: str, reader: str | None) -> None:
-        log.info("session %d ended: %s", leftover.number, reason)
-        self._announcer.dictation_stopped(leftover.number, reason, transcript, reader)
-        self._announcer.when_accepted(leftover.discard)
+    def _end(self, interrupted: InterruptedSession, reason: StopReason, transcript: str, recipient: str | None) -> None:
+        log.info("session %d ended: %s", interrupted.number, reason)
+        self._announcer.dictation_stopped(interrupted.number, reason, transcript, recipient)
+        self._announcer.when_accepted(interrupted.discard)

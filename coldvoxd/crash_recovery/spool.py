@@ -1,4 +1,4 @@
-"""The spool: files in the runtime directory that keep what active sessions hear until their texts are accepted."""
+"""The spool: files in the runtime directory that hold the audio of active sessions until their texts are accepted."""
 
 import fcntl
 import logging
@@ -13,14 +13,15 @@ from coldvoxd.core import endpointing, spool_format
 from coldvoxd.core.endpointing import EndpointState, Lost, Scored
 from coldvoxd.core.spool_format import NumberedCut, SpooledSession
 from coldvoxd.core.values import Frame, Utterance
-from coldvoxd.crash_recovery.interrupted_session import (
+from coldvoxd.crash_recovery.interrupted_session import InterruptedSession
+from coldvoxd.crash_recovery.segment_file import (
     QUARANTINE,
     SEGMENTS,
-    InterruptedSession,
     append,
     create,
-    quarantined,
+    read_quarantined,
     read_segment,
+    segment_path,
     write,
 )
 from coldvoxd.userdirs import base_directories
@@ -29,14 +30,15 @@ from coldvoxd.userdirs.private import make_private
 log = logging.getLogger(__name__)
 
 SILENCE_BYTES = 512 * 1024
-"""A file that holds nothing but silence is begun anew from this size on: about 16 s."""
+"""A segment that holds only silence is replaced by a new one when it reaches this size: about 16 s."""
 LOCK = "lock"
+"""The file whose lock keeps other processes out."""
 OWN_NAMES = re.compile(rf"{QUARANTINE}|(\d+-\d+|{Path(QUARANTINE).stem})\.new")
-"""Beside segments, what the spool may delete: no other file is touched."""
+"""Names of the other files that the spool may delete; it touches no file of another name."""
 
 
 def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where this login's volatile files go, memory by its nature; None where the environment names no such place."""
+    """The directory for this login's volatile files, which is in memory; None if the environment names none."""
     if given := environment.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0])
     login = base_directories.runtime_directory(environment)
@@ -45,33 +47,36 @@ def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | Non
 
 @dataclass(slots=True)
 class _Open:
-    """A session's files."""
+    """The segment files of an active session."""
 
     session: SpooledSession
     path: Path
     fd: int | None
-    """Of `path`, for appending; None from a write that failed to the next cut."""
+    """Descriptor of `path`, for appending; None after a failed write, until the next cut."""
     sequence: int = 0
     bytes: int = 0
     closed: dict[int, Path] = field(default_factory=dict)
-    """By the utterance that was cut from it."""
+    """Earlier segments, by the number of the utterance that was cut from each."""
 
 
 class Spool:
-    """A Journal in files of mode 0600; one process at a time has it. Event loop only.
+    """A Journal in files of mode 0600, locked for one process at a time. Event loop only.
 
-    Writes go to memory and are not synced: they outlive the process, as they must, and not the machine. Where one fails
-    the session goes on unkept until its next utterance, and `tell` gets one message.
+    Writes go to memory and are not synced: they outlive the process, not the machine. After a failed write the session
+    continues without a journal until its next utterance, and `report` receives one message.
     """
 
-    def __init__(self, directory: Path, bus: str, tell: Callable[[str], None]) -> None:
-        """Make the directory, and lock it; it and its parent must be this user's alone. `bus` is the GUID of the bus of the sessions' callers. Raises OSError."""
+    def __init__(self, directory: Path, bus: str, report: Callable[[str], None]) -> None:
+        """Create the directory and lock it. `bus` is the GUID of the bus of the sessions' callers.
+
+        Raises OSError, also if the directory or its parent is accessible to other users.
+        """
         make_private(directory.parent)
         make_private(directory)
         self._directory = directory
         self._bus = bus
-        self._tell = tell
-        self._told_full = False
+        self._report = report
+        self._reported_full = False
         self._sessions: dict[int, _Open] = {}
         self._lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -80,11 +85,11 @@ class Spool:
             os.close(self._lock)
             raise
 
-    # What the pipeline tells.
+    # The Journal of active sessions.
 
     def begin(self, session: SpooledSession, state: EndpointState) -> None:
         session = replace(session, bus=self._bus)
-        self._sessions[session.id] = kept = _Open(session, self._path(session.id, 0), None)
+        self._sessions[session.id] = kept = _Open(session, segment_path(self._directory, session.id, 0), None)
         with self._trying(session.id):
             kept.fd, kept.bytes = create(kept.path, spool_format.head(session, state))
 
@@ -100,13 +105,13 @@ class Spool:
         if kept is None or kept.bytes < SILENCE_BYTES or state.phase is not endpointing.Phase.SILENCE:
             return
         with self._trying(session):
-            self._delete(self._begin_anew(kept, state, audio))
+            self._delete(self._next_segment(kept, state, audio))
 
     def rewind(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
         kept = self._sessions.get(session)
         if kept is not None and kept.fd is not None:
             with self._trying(session):
-                self._delete(self._begin_anew(kept, state, audio))
+                self._delete(self._next_segment(kept, state, audio))
 
     def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None:
         kept = self._sessions.get(utterance.session_id)
@@ -118,9 +123,9 @@ class Spool:
                 numbered = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, decided_s)
                 write(kept.fd, spool_format.cut(numbered))
                 kept.closed[utterance.id] = kept.path
-            # After a write that failed too: there may be room again.
-            self._begin_anew(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))
-        self._delete(self._directory / QUARANTINE)  # what RetryLast would take is replaced
+            # Also after a failed write: there may be room again.
+            self._next_segment(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))
+        self._delete(self._directory / QUARANTINE)  # RetryLast takes the new utterance from now on
 
     def attempt(self, session: int, utterance: int) -> None:
         self._note(session, utterance, spool_format.attempt(utterance))
@@ -139,14 +144,14 @@ class Spool:
         if kept is not None:
             if kept.fd is not None:
                 os.close(kept.fd)
-                self._told_full = False
+                self._reported_full = False
             for path in (kept.path, *kept.closed.values()):
                 self._delete(path)
 
-    # What an earlier process left.
+    # What an earlier process left behind.
 
-    def leftovers(self) -> Iterator[InterruptedSession]:
-        """The sessions that an earlier process did not finish, oldest first; what can't be read is deleted and told."""
+    def interrupted_sessions(self) -> Iterator[InterruptedSession]:
+        """The sessions that an earlier process did not finish, oldest first. Unreadable files are deleted and reported."""
         own = {path for kept in self._sessions.values() for path in (kept.path, *kept.closed.values())}
         found: dict[int, list[Path]] = {}
         for path in sorted(self._directory.iterdir()):
@@ -163,11 +168,11 @@ class Spool:
                 yield InterruptedSession(session, segments, self._directory / QUARANTINE)
 
     def given_up(self) -> tuple[SpooledSession, Utterance] | None:
-        """The utterance that is kept for RetryLast because recognizing it by itself was given up."""
-        return quarantined(self._directory / QUARANTINE, self._delete)
+        """The last utterance that was given up, with its session; it is kept for RetryLast. None if there is none."""
+        return read_quarantined(self._directory / QUARANTINE, self._delete)
 
     def clear(self) -> None:
-        """Nothing stays, neither of this process nor of an earlier one."""
+        """Delete all segments and quarantined audio, of this process and of earlier ones."""
         for session in tuple(self._sessions):
             self.end(session)
         for path in self._directory.iterdir():
@@ -175,13 +180,10 @@ class Spool:
                 self._delete(path)
 
     def close(self) -> None:
-        """Leave it to another process."""
+        """Release the lock, so that another process may open the spool."""
         os.close(self._lock)
 
-    # Inside.
-
-    def _path(self, session: int, sequence: int) -> Path:
-        return self._directory / f"{session}-{sequence:06}.spool"
+    # Internal.
 
     def _append(self, session: int, record: bytes) -> None:
         kept = self._sessions.get(session)
@@ -190,7 +192,7 @@ class Spool:
                 kept.bytes += write(kept.fd, record)
 
     def _note(self, session: int, utterance: int, record: bytes) -> None:
-        """Something of an utterance's recognition, in the file that has its audio."""
+        """Append a record about an utterance's recognition to the segment with its audio."""
         kept = self._sessions.get(session)
         path = kept.closed.get(utterance) if kept else None
         if path is None:
@@ -199,9 +201,9 @@ class Spool:
             with self._trying(session):
                 append(path, record)
 
-    def _begin_anew(self, kept: _Open, state: EndpointState, audio: Iterable[Frame]) -> Path:
-        """Close the session's file and go on in another; the path of the one that was closed."""
-        path = self._path(kept.session.id, kept.sequence + 1)
+    def _next_segment(self, kept: _Open, state: EndpointState, audio: Iterable[Frame]) -> Path:
+        """Close the session's segment and continue in a new one. Returns the path of the closed one."""
+        path = segment_path(self._directory, kept.session.id, kept.sequence + 1)
         fd, size = create(path, spool_format.head(kept.session, state, audio))
         if kept.fd is not None:
             os.close(kept.fd)
@@ -210,7 +212,7 @@ class Spool:
 
     @contextmanager
     def _trying(self, session: int) -> Iterator[None]:
-        """A write that fails ends the keeping of what this session says up to its next cut; what is cut already stays kept."""
+        """Handle a failed write: drop the session's open segment until its next cut, and report once. Closed segments stay."""
         try:
             yield
         except OSError as error:
@@ -220,17 +222,17 @@ class Spool:
                 kept.fd = None
                 if kept.path not in kept.closed.values():
                     self._delete(kept.path)
-            if not self._told_full:
-                self._told_full = True
-                self._tell(
+            if not self._reported_full:
+                self._reported_full = True
+                self._report(
                     f"Audio cannot be kept in {self._directory} ({error.strerror}): dictation works, but a crash loses "
                     "audio that has not been recognized. Free some space there."
                 )
 
     def _delete(self, path: Path, why: str = "") -> None:
-        """Without a reason to be told where that is in order."""
+        """Delete a file, and report the reason unless it is empty, which means that the deletion is expected."""
         if why:
-            self._tell(
+            self._report(
                 f"{path} was deleted: {why}. If a session was active when the daemon exited, its pending audio is lost."
             )
         with suppress(OSError):

@@ -1,1 +1,1 @@
-"""A session from key to text: what is listened to, cut into utterances, recognized and delivered."""
+"""Dictation sessions: from captured audio through utterances and their recognition to published texts."""

@@ -1,4 +1,4 @@
-"""The channel selector: by which of a microphone's channels it is heard, chosen while no utterance is open."""
+"""The channel selector: chooses which of a microphone's channels is heard, while no utterance is open."""
 
 import logging
 from collections import deque
@@ -12,55 +12,56 @@ from coldvoxd.core.values import Frame
 log = logging.getLogger(__name__)
 
 SPEECH_PROBABILITY = 0.5
-"""From which a frame of another channel holds speech: noise must not lead away from what is heard."""
+"""A frame of another channel at or above this holds speech. Noise must not change the channel."""
 RECENT_FRAMES = 16
-"""Frames, 0.5 s, by which another channel is judged: the detector is warm in half of them."""
+"""Frames by which another channel is judged: 0.5 s. The detector needs half of them to warm up."""
 JUDGED_FRAMES = 6
-"""The last of those, in which it must stand out ..."""
+"""The last of those, in which the channel must stand out ..."""
 STANDING_OUT_FRAMES = 2
-"""... so often, and hold speech once: by then no utterance has begun (`onset_ms` is at least a frame, two by default)."""
+"""... at least this often, and hold speech once. By then no utterance has begun: `onset_ms` is two frames by default."""
 LOOK_FRAMES = 8
-"""Where nothing becomes louder, levels are looked at once in so many frames."""
+"""While no channel becomes louder, levels are computed once in this many frames."""
 TURN_FRAMES = 8
-"""Frames for which the scout listens to one channel, while several stand out."""
+"""Frames for which the scout scores one channel before the next, while several stand out."""
 SUSPECTS = 3
-"""Channels that take turns, at most: those that stand out most."""
-NOBODY = -1
+"""Most channels that take turns: those that stand out most."""
+NO_CHANNEL = -1
+"""The scout scores no channel."""
 
 
 class ChannelSelector:
     """Chooses the channel of each frame by the setting. Event loop only.
 
-    With `auto` a steady room costs next to nothing, and the detector `scout` is asked only while something on a channel is
-    far above what is heard.
+    With `auto`, steady background noise costs next to nothing: the detector `scout` runs only while some channel is far
+    louder than the one that is heard.
     """
 
     def __init__(self, scout: SpeechDetector, setting: Channel = AUTO) -> None:
         self._scout = scout
         self._setting = setting
         self.number = THE_MIX
-        """The channel that is heard, from 1; 0 for the mix."""
+        """The channel that is heard, from 1; 0 for the mix of all channels."""
         self.reset()
 
     def use(self, setting: Channel) -> None:
-        """From now on, or from the end of the utterance that is open."""
+        """Use another setting from now on, or from the end of the open utterance."""
         self._setting = setting
 
     def reset(self) -> None:
-        """Audio was lost: what comes may be of another microphone. The choice stays, as the room may be the same."""
+        """Forget earlier levels: audio was lost, and another microphone may be open. The choice stays, the room may be the same."""
         self._noise = Noise()
         self._quiet = Quiet()
         self._passed_over = 0
         self._recent: deque[Frame] = deque(maxlen=RECENT_FRAMES)
         self._standing_out: deque[list[int]] = deque(maxlen=JUDGED_FRAMES)
-        self._scouted = NOBODY
+        self._scouted = NO_CHANNEL
         self._turn = 0
         self._channels = 0
 
     def note(self, frame: Frame, *, held: bool) -> bool:
-        """Look at the next frame, and choose unless the choice is `held`; whether it has changed. Frames in order."""
+        """Take the next frame, in order, and choose a channel unless the choice is `held`. Returns whether it has changed."""
         if frame.channels is None and self._channels == 1 and self.number == THE_MIX:
-            return False  # one channel after another: there is nothing to choose, whatever the setting
+            return False  # a microphone of one channel leaves no choice, whatever the setting
         channels = 1 if frame.channels is None else frame.channels.shape[1]
         if channels != self._channels:
             self.reset()
@@ -77,11 +78,11 @@ class ChannelSelector:
         return self.number != before
 
     def heard(self, frame: Frame) -> Frame:
-        """A frame that has just come, with its mix, as it sounds on the channel that is heard."""
+        """A new frame, which holds the mix, on the channel that is heard."""
         return frame if self.number == THE_MIX else self.heard_again(frame)
 
     def heard_again(self, frame: Frame) -> Frame:
-        """A frame that may have been heard on another channel, as it sounds on this one."""
+        """An earlier frame, which may hold another channel, on the channel that is heard."""
         if frame.channels is None or self.number > frame.channels.shape[1]:
             return frame
         return replace(frame, samples=taken(frame.channels, self.number))
@@ -103,22 +104,22 @@ class ChannelSelector:
         self._standing_out.append(better(levels, noise_db, number)[:SUSPECTS])
         suspects = self._suspects()
         if not suspects:
-            self._scouted = NOBODY
+            self._scouted = NO_CHANNEL
             return number
         other = self._scouting(suspects)
         if max(self._scores(other)) < SPEECH_PROBABILITY:
             return number
         self._standing_out.clear()
-        self._scouted = NOBODY
-        return THE_MIX if THE_MIX in suspects else other  # the mix is not far below any that stands out
+        self._scouted = NO_CHANNEL
+        return THE_MIX if THE_MIX in suspects else other  # the mix is not far below any channel that stands out
 
     def _suspects(self) -> list[int]:
-        """What stands out, the clearest first."""
+        """Channels that stand out, the clearest first."""
         votes = [other for others in reversed(self._standing_out) for other in others]
         return [other for other in dict.fromkeys(votes) if votes.count(other) >= STANDING_OUT_FRAMES]
 
     def _scouting(self, suspects: list[int]) -> int:
-        """The one that the scout listens to now: each has its turn while it stands out, the clearest first."""
+        """The channel for the scout: each has its turn while it stands out, the clearest first."""
         self._turn += 1
         if self._scouted in suspects and (self._turn < TURN_FRAMES or len(suspects) == 1):
             return self._scouted
@@ -126,7 +127,7 @@ class ChannelSelector:
         return suspects[following % len(suspects)]
 
     def _scores(self, number: int) -> list[float]:
-        """Speech probabilities of the last frame on that channel, or of the last few where the scout is new to it."""
+        """Speech probabilities on that channel: of the last frame, or of the last few if the scout has just turned to it."""
         frames = [frame.channels for frame in self._recent if frame.channels is not None]
         if number == self._scouted:
             return [self._scout.score(taken(frames[-1], number))]

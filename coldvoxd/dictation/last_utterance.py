@@ -1,67 +1,121 @@
-"""The last utterance, kept for RetryLast: in memory, until the next one or until its session is thrown away."""
+"""The last utterance, which RetryLast recognizes again. Kept in memory until the next one, or until its session is discarded."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from coldvoxd.core.errors import NotActive, NotOwner, TextTimeout
 from coldvoxd.core.metrics import Count, Metrics
+from coldvoxd.core.recipients import may_read
+from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import Hypothesis, Utterance
-from coldvoxd.dictation.session import GoneSession, Session
-from coldvoxd.dictation.utterance_handover import packed
+from coldvoxd.dictation.utterance_handover import packed, unpacked
+
+log = logging.getLogger(__name__)
+
+RETRY_LIMIT_S = 20.0
+"""Bus callers wait 25 s by default: RetryLast answers before."""
+
+
+class UtteranceSource(Protocol):
+    """The session of an utterance, as far as it is needed here."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def text_recipient(self) -> str | None:
+        """The only client that may read its text; None where every client may."""
+        ...
+
+    @property
+    def discarded(self) -> bool:
+        """Whether it was thrown away; may become true at any time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierSession:
+    """A session of an earlier process."""
+
+    id: int
+    text_recipient: str | None
+    discarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
     utterance: Utterance
-    session: Session | GoneSession
+    source: UtteranceSource
 
 
 class LastUtterance:
-    """One place; event loop only."""
+    """Keeps one utterance, and recognizes it again on request: a RetryControl. Event loop only."""
 
-    def __init__(self, recognize: Callable[[Utterance], Awaitable[Hypothesis]], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        recognize: Callable[[Utterance], Awaitable[Hypothesis]],
+        metrics: Metrics,
+        on_words: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_words` is called when a retry has found words."""
         self._recognize = recognize
         self._metrics = metrics
+        self._on_words = on_words
         self._kept: _Kept | None = None
 
-    def keep(self, utterance: Utterance, session: Session) -> None:
-        """It takes the place of any other."""
-        self._kept = _Kept(utterance, session)
+    def keep(self, utterance: Utterance, source: UtteranceSource) -> None:
+        """Keep an utterance in place of the one before it."""
+        self._kept = _Kept(utterance, source)
 
-    def keep_unless_newer(self, utterance: Utterance, session: GoneSession) -> None:
-        """One of an earlier process."""
-        if self._kept is None or self._kept.utterance.id < utterance.id:
-            self._kept = _Kept(utterance, session)
+    def keep_given_up(self, session: SpooledSession, utterance: Utterance) -> None:
+        """Keep an utterance of an earlier process that was given up, unless there is a newer one."""
+        self._keep_unless_newer(utterance, session.recipient)
 
     def carried(self) -> dict[str, Any] | None:
-        """It, for the process that takes this one's place; None where there is none."""
+        """The utterance as JSON, for the process that replaces this one; None if there is none."""
         if self._kept is None:
             return None
-        return {"utterance": packed(self._kept.utterance), "reader": self._kept.session.text_reader}
+        return {"utterance": packed(self._kept.utterance), "reader": self._kept.source.text_recipient}
 
-    def throw_away(self, session: Session) -> None:
-        """Nothing of that session may be had any more."""
-        if self._kept is not None and self._kept.session is session:
+    def resume(self, carried: dict[str, Any]) -> None:
+        """Keep what `carried` returned in an earlier process on the same bus, unless there is a newer one."""
+        try:
+            utterance, recipient = unpacked(carried["utterance"]), carried["reader"]
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning("cannot read the last utterance of the earlier process: %s", error)
+            return
+        self._keep_unless_newer(utterance, recipient)
+
+    def discard(self, source: UtteranceSource) -> None:
+        """Drop the utterance if it is of this session."""
+        if self._kept is not None and self._kept.source is source:
             self._kept = None
 
-    async def recognize_again(self, caller: str, limit_s: float) -> str:
-        """Its text. Raises NotActive, NotOwner, TextTimeout, and what the recognizer raises."""
+    async def retry_last(self, caller: str) -> str:
+        """Implements RetryControl."""
         kept = self._kept
         if kept is None:
             raise NotActive("There is no utterance to recognize again: there was none, or its session was cancelled.")
-        if kept.session.text_reader not in {None, caller}:
+        if not may_read(caller, kept.source.text_recipient):
             raise NotOwner("The last utterance is private to another program; only that program can retry it.")
         self._metrics.count(Count.RETRIES)
         try:
-            hypothesis = await asyncio.wait_for(self._recognize(kept.utterance), limit_s)
+            hypothesis = await asyncio.wait_for(self._recognize(kept.utterance), RETRY_LIMIT_S)
         except TimeoutError:
             raise TextTimeout(
-                f"Recognizing utterance {kept.utterance.id} again takes longer than {limit_s:.0f} s; "
+                f"Recognizing utterance {kept.utterance.id} again takes longer than {RETRY_LIMIT_S:.0f} s; "
                 "try again when fewer utterances are queued."
             ) from None
         self._metrics.recognized(hypothesis)
-        if kept.session.thrown_away:
-            raise NotActive(f"Session {kept.session.id} was discarded in the meantime, including its utterances.")
+        if kept.source.discarded:
+            raise NotActive(f"Session {kept.source.id} was discarded in the meantime, including its utterances.")
+        if hypothesis.text:
+            self._on_words()
         return hypothesis.text
+
+    def _keep_unless_newer(self, utterance: Utterance, recipient: str | None) -> None:
+        if self._kept is None or self._kept.utterance.id < utterance.id:
+            self._kept = _Kept(utterance, EarlierSession(utterance.session_id, recipient))

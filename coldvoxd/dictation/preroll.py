@@ -1,4 +1,4 @@
-"""What was heard last, and how far back a session that begins may reach in it."""
+"""The pre-roll: the last seconds of audio, and how far back in it a new session may reach."""
 
 import contextlib
 import math
@@ -10,15 +10,15 @@ from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import FRAME_SAMPLES, Gap, ScoredFrame, samples_in
 
 PAUSE_IN_SPEECH_MS = 200
-"""Pauses up to this belong to the speech in which a session's start reaches back."""
+"""Pauses up to this length do not end the speech that a session reaches back into."""
 SPARE_MS = 1000
-"""Kept beyond what the settings ask for: a call is served somewhat after the moment that it counts from."""
+"""Audio kept beyond what the settings ask for, because a call is served a little after its arrival."""
 HELD_MS = 10_000
-"""Kept on top of that while a call waits to be served, as one does that must first ask the bus something."""
+"""Audio kept on top of that while a call waits to be served, for an answer of the bus for example."""
 
 
 class PreRoll:
-    """Scored frames and gaps in order, the last few seconds of them."""
+    """The last scored frames and gaps, in order."""
 
     def __init__(self, settings: EndpointSettings, pre_roll_ms: int) -> None:
         self._heard: deque[ScoredFrame | Gap] = deque()
@@ -26,7 +26,7 @@ class PreRoll:
         self.use_settings(settings, pre_roll_ms)
 
     def use_settings(self, settings: EndpointSettings, pre_roll_ms: int) -> None:
-        """From the next session on."""
+        """Use settings from the next session on."""
         self._settings = settings
         self.pre_roll_ms = pre_roll_ms
         kept_samples = samples_in(pre_roll_ms + settings.lead_ms + SPARE_MS)
@@ -37,12 +37,13 @@ class PreRoll:
         return iter(tuple(self._heard))
 
     def append(self, item: ScoredFrame | Gap) -> None:
+        """Add what was heard, and drop what is too old."""
         self._heard.append(item)
         self._forget()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Inside, up to `HELD_MS` more is kept: a call has arrived, and cannot be served yet."""
+        """Keep up to `HELD_MS` more inside: a call has arrived, and cannot be served yet."""
         self._holds += 1
         try:
             yield
@@ -51,11 +52,11 @@ class PreRoll:
             self._forget()
 
     def replace(self, items: Iterable[ScoredFrame | Gap]) -> None:
-        """The same stretch of audio, as it sounds on another channel."""
+        """Replace the content by the same audio on another channel."""
         self._heard = deque(items)
 
     def clear(self) -> None:
-        """Nothing that was heard may be used any more."""
+        """Drop all audio."""
         self._heard.clear()
 
     def _forget(self) -> None:
@@ -64,10 +65,10 @@ class PreRoll:
             self._heard.popleft()
 
     def reach_back(self, start_sample: int) -> int:
-        """The earliest sample that a session may use.
+        """The earliest sample that a session which starts at `start_sample` may use.
 
-        Where speech had already begun, that is its beginning, at most the pre-roll away; the lead comes on top of it
-        for first consonants, within the pre-roll.
+        If speech had begun by then, that is the beginning of the speech, at most `pre_roll_ms` earlier. The lead, for first
+        consonants, comes on top of it within the pre-roll.
         """
         earliest = start_sample - samples_in(self.pre_roll_ms)
         begin = start_sample

@@ -1,29 +1,29 @@
-"""Quiet speech: whether what is dictated has long been too quiet to be recognized well."""
+"""Quiet speech: whether dictated speech has been too quiet for a long time to be recognized well."""
 
 from collections import deque
 
 from coldvoxd.core.leveling import KNOWN_FRAMES, LIKELY, WINDOW_FRAMES, percentile
 
 TOO_QUIET_DB = -70.0
-"""Level of likely speech, as the leveler measures it, below which words are lost: peaks of about -45 dBFS. Of 139 spoken commands
-the bundled recognizer alone misses 0.7 % of the words at peaks of -20 dBFS, 2.6 % at -46, 3.0 % at -51 and 4.8 % at -56."""
+"""Level of likely speech, as the leveler measures it, below which words are missed; it means peaks of about -45 dBFS. Measured on
+139 spoken commands: the bundled recognizer misses 0.7 % of the words at peaks of -20 dBFS, 2.6 % at -46, 3.0 % at -51, 4.8 % at -56."""
 FINE_DB = -66.0
-"""From this level on the problem is over: peaks of about -41 dBFS."""
+"""The problem ends at this level: peaks of about -41 dBFS."""
 LONG_FRAMES = 10 * 16_000 // 512
-"""10 s of likely speech, pauses not counted."""
+"""Frames of quiet speech before it is a problem: 10 s, pauses not counted."""
 
 
 class QuietSpeech:
-    """Fed with the frames of sessions. Has memory; one thread."""
+    """Judges the level of the frames of sessions. Has memory; use from one thread."""
 
     def __init__(self) -> None:
         self._levels_db: deque[float] = deque(maxlen=WINDOW_FRAMES)
         self._quiet_frames = 0
         self.holds = False
-        """Speech has been too quiet for `LONG_FRAMES`, and has not been fine since."""
+        """Whether speech has been too quiet for `LONG_FRAMES`, and not loud enough since."""
 
     def hear(self, probability: float, level_db: float) -> bool:
-        """A frame was scored; `level_db` is its root mean square in dBFS. Returns whether `holds` has changed."""
+        """Take a scored frame; `level_db` is its root mean square in dBFS. Returns whether `holds` has changed."""
         if probability < LIKELY:
             return False
         self._levels_db.append(level_db)
@@ -39,6 +39,6 @@ class QuietSpeech:
         return self.holds != before
 
     def interrupt(self) -> None:
-        """Audio was lost, or comes from elsewhere now: earlier levels do not count. A problem holds until speech is fine."""
+        """Forget earlier levels: audio was lost, or another microphone is open. A problem holds until speech is loud enough."""
         self._levels_db.clear()
         self._quiet_frames = 0

@@ -1,4 +1,4 @@
-"""Texts: what sessions say is recognized in order, and told."""
+"""The recognition queue: utterances are recognized in order, and their texts published."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from typing import Any
 
 from coldvoxd.core.errors import ColdvoxError, RecognitionFailed
 from coldvoxd.core.metrics import Count, Stage
+from coldvoxd.core.settings import DictationSettings
 from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.dictation.session import Session
@@ -23,19 +24,19 @@ class _Job:
     session: Session
     utterance: Utterance
     decided_s: float | None = None
-    """When it was cut; None while more may still be said."""
+    """Loop time at which it was cut; None while speech may still continue."""
     decided: asyncio.Event = field(default_factory=asyncio.Event)
-    """It was cut, or is wanted no more."""
+    """Set once it was cut or dropped."""
     dropped: bool = False
     recognition: "asyncio.Task[Hypothesis] | None" = None
 
-    def cut(self, utterance: Utterance, now_s: float) -> None:
-        """That is what was said, and all of it."""
-        self.utterance, self.decided_s = utterance, now_s
+    def cut(self, utterance: Utterance, decided_s: float) -> None:
+        """The utterance is complete, and is the one given."""
+        self.utterance, self.decided_s = utterance, decided_s
         self.decided.set()
 
     def drop(self) -> None:
-        """Nobody wants to know any more."""
+        """Stop its recognition: the result is not wanted any more."""
         self.dropped = True
         self.decided.set()
         if self.recognition is not None:
@@ -43,76 +44,85 @@ class _Job:
 
 
 class RecognitionQueue:
-    """The queue before the recognizer. Event loop only.
+    """Recognizes one utterance at a time. Event loop only.
 
-    An utterance may be begun early, in a pause in which more may still be said: its text is told once it is cut, and its
-    recognition stopped where it is dropped. `on_answered` is told of each utterance of a session that still runs, once
-    its text was told or there is none. `recognize` is stopped by cancelling it.
+    Recognition of an utterance may begin speculatively, in a pause in which speech may still continue. Its text is published
+    once the utterance is cut; if speech continues, the run is dropped.
     """
 
     def __init__(
         self,
         recognize: Callable[[Utterance], Coroutine[Any, Any, Hypothesis]],
-        outlets: Sinks,
+        sinks: Sinks,
         on_answered: Callable[[Session], None],
+        settings: DictationSettings,
+        *,
+        log_text: bool,
     ) -> None:
-        self.log_text = False
-        self.share_in_vain = 0.0
-        """How much of the recognition may be in vain for being begun early; 0 for beginning none early."""
+        """`recognize` stops when it is cancelled. `on_answered` is called after each result of a session that is not over."""
+        self.log_text = log_text
         self._recognize = recognize
-        self._outlets = outlets
+        self._sinks = sinks
         self._on_answered = on_answered
+        self._settings = settings
+        self._on_battery = False
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._early: _Job | None = None
-        """What was begun early, while more may still be said; the last one in the queue or in hand."""
+        """The job that began speculatively and is not decided: the last in the queue, or the one in hand."""
         self._in_hand: _Job | None = None
         self._budget = Budget()
         self._loop = asyncio.get_running_loop()
 
     @property
     def idle(self) -> bool:
-        """Nothing is being recognized nor waits for it."""
+        """Whether nothing is being recognized or waits for it."""
         return self._jobs.empty() and self._in_hand is None
 
+    def use_settings(self, settings: DictationSettings, *, log_text: bool) -> None:
+        """Use settings from the next utterance on."""
+        self._settings, self.log_text = settings, log_text
+
+    def on_battery(self, discharging: bool) -> None:
+        """The machine has changed to battery power, or back: another share of recognition may be wasted."""
+        self._on_battery = discharging
+
     def begin_early(self, session: Session, utterance: Utterance) -> None:
-        """What was said may be over: recognize it, if the budget has room for that."""
+        """Speech paused: begin to recognize the utterance if the budget allows it."""
         self.drop_early()
-        if self._budget.allows(self.share_in_vain):
+        if self._budget.allows(self._speculation_share):
             self._early = _Job(session, utterance)
             self._jobs.put_nowait(self._early)
 
     def drop_early(self) -> None:
-        """More is said."""
+        """Speech continues: drop the speculative run."""
         early, self._early = self._early, None
         if early is not None:
             early.drop()
 
-    def send(self, session: Session, utterance: Utterance) -> None:
-        """An utterance that was cut just now."""
-        self._outlets.metrics.count(Count.UTTERANCES)
-        session.pending += 1
-        session.backlog_s += utterance.duration_s
-        now_s = self._loop.time()
-        self._outlets.journal.cut(utterance, now_s, session.endpoint, session.audio)
+    def send(self, session: Session, utterance: Utterance, decided_s: float) -> None:
+        """Recognize an utterance that was cut at this loop time. A speculative run of the same audio is used."""
+        self._sinks.metrics.count(Count.UTTERANCES)
+        session.results.pending += 1
+        session.results.backlog_s += utterance.duration_s
         early, self._early = self._early, None
         if early is not None and _same_audio(early.utterance, utterance):
-            early.cut(utterance, now_s)
+            early.cut(utterance, decided_s)
             return
         if early is not None:
             early.drop()
         job = _Job(session, utterance)
-        job.cut(utterance, now_s)
+        job.cut(utterance, decided_s)
         self._jobs.put_nowait(job)
 
     def forget(self, session: Session) -> None:
-        """The session is over: nobody wants to know what it said."""
+        """The session is over: drop its speculative run, and the recognition in hand. Queued jobs are skipped later."""
         if self._early is not None and self._early.session is session:
             self.drop_early()
         if self._in_hand is not None and self._in_hand.session is session:
             self._in_hand.drop()
 
     async def run(self) -> None:
-        """Recognize what sessions hear, in order; ends by cancellation."""
+        """Recognize utterances in order; ends by cancellation."""
         while True:
             job = await self._jobs.get()
             if job.dropped or job.session.over:
@@ -124,15 +134,22 @@ class RecognitionQueue:
                 self._in_hand = None
             if job.decided_s is None:
                 continue
-            job.session.pending -= 1
-            job.session.backlog_s -= job.utterance.duration_s
+            job.session.results.pending -= 1
+            job.session.results.backlog_s -= job.utterance.duration_s
             if not job.session.over:
                 self._on_answered(job.session)
 
+    @property
+    def _speculation_share(self) -> float:
+        """How much recognition may be wasted, as a share of the useful recognition; 0 for no speculation."""
+        if not self._settings.speculate:
+            return 0.0
+        return self._settings.speculate_share_on_battery if self._on_battery else self._settings.speculate_share
+
     async def _answer(self, job: _Job) -> None:
-        """Recognize it, and tell its text once it is cut."""
+        """Recognize an utterance, and publish its text once it is cut."""
         session, number, began_early = job.session, job.utterance.id, job.decided_s is None
-        journal, metrics = self._outlets.journal, self._outlets.metrics
+        journal, metrics = self._sinks.journal, self._sinks.metrics
         journal.attempt(session.id, number)
         if began_early:
             metrics.count(Count.SPECULATIVE)
@@ -149,10 +166,10 @@ class RecognitionQueue:
             raise fault
         if job.dropped:
             if began_early and job.decided_s is None:
-                self._in_vain(job, took_s)
+                self._note_wasted(job, took_s)
         elif fault is not None:
-            log.error("utterance %d is lost: %s", number, fault)
-            session.failures.append(str(fault))
+            log.error("recognition of utterance %d failed: %s", number, fault)
+            session.results.failures.append(str(fault))
             metrics.count(Count.FAILED)
             journal.settled(session.id, number)
         else:
@@ -160,15 +177,15 @@ class RecognitionQueue:
                 metrics.count(Count.SPECULATIVE_USED)
             hypothesis = recognition.result()
             self._budget = self._budget.used(hypothesis.inference_s)
-            self._tell(job, hypothesis)
+            self._publish(job, hypothesis)
 
-    def _in_vain(self, job: _Job, took_s: float) -> None:
-        self._outlets.journal.survived(job.session.id, job.utterance.id)
+    def _note_wasted(self, job: _Job, took_s: float) -> None:
+        self._sinks.journal.survived(job.session.id, job.utterance.id)
         self._budget = self._budget.wasted(took_s)
-        self._outlets.metrics.took(Stage.SPECULATION_DISCARDED, took_s)
+        self._sinks.metrics.took(Stage.SPECULATION_DISCARDED, took_s)
         log.debug("utterance %d continues; %.3f s of speculative recognition discarded", job.utterance.id, took_s)
 
-    def _tell(self, job: _Job, hypothesis: Hypothesis) -> None:
+    def _publish(self, job: _Job, hypothesis: Hypothesis) -> None:
         session, utterance = job.session, job.utterance
         if self.log_text:
             log.debug("utterance %d: %r", utterance.id, hypothesis.text)
@@ -178,7 +195,7 @@ class RecognitionQueue:
         )  # fmt: skip
         now_s = self._loop.time()
         latency_s = now_s - (now_s if job.decided_s is None else job.decided_s)
-        metrics, journal = self._outlets.metrics, self._outlets.journal
+        metrics, journal = self._sinks.metrics, self._sinks.journal
         metrics.recognized(hypothesis)
         metrics.took(Stage.QUEUE, latency_s - hypothesis.inference_s, hypothesis.provider)
         metrics.took(Stage.ENDPOINT_TO_TEXT, latency_s, hypothesis.provider)
@@ -187,7 +204,7 @@ class RecognitionQueue:
             metrics.count(Count.WITHOUT_WORDS)
             journal.settled(session.id, utterance.id)
             return
-        session.texts.append(hypothesis.text)
+        session.results.texts.append(hypothesis.text)
         transcript = transcript_of(
             utterance,
             hypothesis,
@@ -195,13 +212,13 @@ class RecognitionQueue:
             with_words=session.options.words,
             latency_s=latency_s,
         )
-        self._outlets.announcer.transcribed(transcript, session.options.words, session.text_reader)
-        self._outlets.announcer.when_accepted(partial(journal.settled, session.id, utterance.id))
+        self._sinks.announcer.transcribed(transcript, session.options.words, session.text_recipient)
+        self._sinks.announcer.when_accepted(partial(journal.settled, session.id, utterance.id))
 
 
 def _fault_of(recognition: "asyncio.Task[Hypothesis]") -> BaseException | None:
-    """Why a recognition that has ended gave no hypothesis; None where it gave one."""
-    if recognition.cancelled():  # by what it waited for, unless its job was dropped: the queue itself goes on
+    """The error of a recognition that has ended; None if it gave a hypothesis."""
+    if recognition.cancelled():  # from within, unless its job was dropped: the queue itself was not cancelled
         return RecognitionFailed("The recognizer was released while it was running.")
     return recognition.exception()
 

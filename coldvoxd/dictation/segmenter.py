@@ -1,188 +1,231 @@
-"""Hearing: how a session's frames become utterances."""
+"""The segmenter: a session's frames become utterances.
 
+Each call takes what was captured and returns what follows from it, as events in order. The segmenter writes the audio part of
+the journal itself, in the order that a replay needs: what the endpointer is about to be given, then the cut, then what may be
+forgotten. So a caller may handle the events at any pace, and may call the segmenter again from within.
+"""
+
+import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from coldvoxd.core import endpointing
-from coldvoxd.core.endpointing import Cut, Dropped, Finish, Lost, Paused, Resumed, Scored, SpeechBegan, SpeechEnded
-from coldvoxd.core.features import BLOCK_SAMPLES, EarlyColumns
+from coldvoxd.core.endpointing import (
+    Cut,
+    Dropped,
+    EndpointState,
+    Finish,
+    Lost,
+    Paused,
+    Phase,
+    Resumed,
+    Scored,
+    SpeechBegan,
+    SpeechEnded,
+)
 from coldvoxd.core.framing import joined
-from coldvoxd.core.levels import level_db
 from coldvoxd.core.metrics import Count
-from coldvoxd.core.values import EndReason, Gap, ScoredFrame, Utterance, samples_in
-from coldvoxd.dictation.session import Session
+from coldvoxd.core.spool_format import SpooledSession
+from coldvoxd.core.values import EndReason, Frame, Gap, ScoredFrame, Utterance, samples_in
+from coldvoxd.dictation.early_features import EarlyFeatures
 from coldvoxd.dictation.sinks import Sinks
 
 log = logging.getLogger(__name__)
 
 LEVEL_EVERY_FRAMES = 3
-"""One level in 96 ms: about ten a second."""
+"""Every third frame has its level published: one level in 96 ms."""
 
 
-class SegmenterListener(Protocol):
-    """Who makes something of what a session hears."""
+@dataclass(frozen=True, slots=True)
+class UtterancePaused:
+    """Speech paused. If no more follows, an `UtteranceCut` with the same number and samples comes next."""
 
-    @property
-    def features_size(self) -> int:
-        """Mel bins that the recognizer takes; 0 where that isn't known."""
-        ...
+    utterance: Utterance
 
-    def next_utterance(self) -> int:
-        """A number that no other utterance has."""
-        ...
 
-    def on_utterance(self, session: Session, utterance: Utterance) -> None:
-        """It is complete."""
-        ...
+@dataclass(frozen=True, slots=True)
+class UtteranceCut:
+    """An utterance is complete."""
 
-    def on_pause(self, session: Session, utterance: Utterance) -> None:
-        """If no more is said, that is the utterance: one with the same number and samples will then be told as complete."""
-        ...
+    utterance: Utterance
+    decided_s: float
+    """Loop time of the decision."""
+    speech_continues: bool
+    """It was cut because of its length, and the next utterance is already open."""
 
-    def on_resumed(self) -> None:
-        """More is said."""
-        ...
 
-    def on_endpoint(self, session: Session) -> None:
-        """What was said has come to an end by itself."""
-        ...
+@dataclass(frozen=True, slots=True)
+class FrameHeard:
+    """A frame was taken; always the last event of its call."""
 
-    def on_frame(self, session: Session, first_after_call: bool, level_db: float | None) -> None:
-        """A frame was heard; with its level where that is to be told."""
-        ...
+    is_first_after_call: bool
+    """It is the first that reaches past the moment of the call that started the session."""
+    level_db: float | None
+    """Its level in dBFS if that is to be published."""
+
+
+SegmenterEvent = SpeechBegan | SpeechEnded | UtterancePaused | Resumed | UtteranceCut | FrameHeard
 
 
 class Segmenter:
-    """Runs a session's endpointer, and keeps the audio that it may still ask for. Event loop only."""
+    """Runs the endpointer of one session, and keeps the audio that an utterance may still need. Event loop only."""
 
-    def __init__(self, hearer: SegmenterListener, outlets: Sinks) -> None:
-        self._hearer = hearer
-        self._outlets = outlets
+    def __init__(
+        self,
+        session: SpooledSession,
+        floor_sample: int,
+        sinks: Sinks,
+        *,
+        numbers: Iterator[int],
+        features_size: Callable[[], int],
+    ) -> None:
+        """`floor_sample`: no utterance reaches back before it. `numbers` are those of utterances; `features_size` as in EarlyFeatures."""
+        self.session = session
+        self.endpoint = EndpointState(floor_sample)
+        self.fed_sample = 0
+        """End of the last frame that the endpointer was given."""
+        self.speech_samples = 0
+        """Speech in the session's utterances and in what was dropped as too short to be one."""
+        self.finished = False
+        """No more audio is taken."""
+        self._audio: deque[Frame] = deque()
+        self._sinks = sinks
+        self._numbers = numbers
+        self._early = EarlyFeatures(features_size)
         self._next_number: int | None = None
-        """Of the utterance that is open, once it was told of."""
-        self._early: EarlyColumns | None = None
-        self._early_start_sample = 0
-        """Of the utterance that is open, or was last."""
+        """Number of the open utterance, from its first pause on."""
+        self._frames = 0
+
+    @property
+    def utterance_open(self) -> bool:
+        """Whether the endpointer has confirmed speech and no end of it."""
+        return self.endpoint.phase not in {Phase.SILENCE, Phase.ONSET}
+
+    @property
+    def held_frames(self) -> int:
+        """Frames of audio that are kept."""
+        return len(self._audio)
 
     def begin(self) -> None:
-        """A session begins: nothing of the one before is left, however that ended."""
-        self._next_number = self._early = None
+        """Write the beginning of the session to the journal."""
+        self._sinks.journal.begin(self.session, self.endpoint)
 
-    def hear(self, session: Session, item: ScoredFrame | Gap) -> None:
-        """A frame or a gap, unless the session hears no more."""
-        first_after_call = session.fed_sample <= session.start_sample
-        loudness_db = self._hear(session, item)
-        if loudness_db is None:
-            return
-        session.frames += 1
-        told = session.frames % LEVEL_EVERY_FRAMES == 0
-        first_after_call = first_after_call and session.start_sample < session.fed_sample
-        self._hearer.on_frame(session, first_after_call, loudness_db if told else None)
+    def hear(self, item: ScoredFrame | Gap) -> tuple[SegmenterEvent, ...]:
+        """Take a frame or a gap. Frames before the floor, or out of order, are ignored; so is everything once finished."""
+        was_before_call = self.fed_sample <= self.session.start_sample
+        events = self._take(item)
+        if events is None or isinstance(item, Gap):
+            return tuple(events or ())
+        self._frames += 1
+        level_db = item.level_db if self._frames % LEVEL_EVERY_FRAMES == 0 else None
+        return (*events, FrameHeard(was_before_call and self.session.start_sample < self.fed_sample, level_db))
 
-    def _hear(self, session: Session, item: ScoredFrame | Gap) -> float | None:
-        """The level of a frame that was heard, in dBFS; None where nothing was."""
-        if session.flushed:
+    def rewind(self, items: Sequence[ScoredFrame | Gap]) -> bool:
+        """Forget what was heard last, which is to be heard again on another channel: `items`, to be given to `hear_again`.
+
+        Only while no utterance is open. Returns False if there is nothing to be heard again.
+        """
+        frames = [item.frame for item in items if isinstance(item, ScoredFrame)]
+        if self.finished or not frames:
+            return False
+        first_sample = max(frames[0].start_sample, self.endpoint.floor_sample)
+        while self._audio and self._audio[-1].end_sample > first_sample:
+            self._audio.pop()
+        self.fed_sample = min(self.fed_sample, frames[0].start_sample)
+        self.endpoint = replace(self.endpoint, phase=Phase.SILENCE, speech_samples=0)
+        self._sinks.journal.rewind(self.session.id, self.endpoint, self._audio)
+        return True
+
+    def hear_again(self, item: ScoredFrame | Gap) -> tuple[SegmenterEvent, ...]:
+        """Take a frame or a gap after `rewind`. Gives no `FrameHeard`: the frame was reported when it was new."""
+        return tuple(self._take(item) or ())
+
+    def interrupt(self) -> tuple[SegmenterEvent, ...]:
+        """The microphone was lost: end the open utterance."""
+        return self._step(Lost(self.fed_sample, self.fed_sample))
+
+    def finish(self) -> tuple[SegmenterEvent, ...]:
+        """Take no more audio, and end the open utterance."""
+        self.finished = True
+        return self._step(Finish(self.fed_sample))
+
+    def close(self) -> None:
+        """Take no more audio, and drop what is kept."""
+        self.finished = True
+        self._audio.clear()
+
+    def _take(self, item: ScoredFrame | Gap) -> tuple[SegmenterEvent, ...] | None:
+        """What follows from a frame or a gap; None if it was ignored."""
+        if self.finished:
             return None
         if isinstance(item, Gap):
-            if item.start_sample >= session.endpoint.floor_sample:
-                self._step(session, Lost(item.start_sample, item.start_sample + item.samples))
-            return None
+            if item.start_sample < self.endpoint.floor_sample:
+                return None
+            return self._step(Lost(item.start_sample, item.start_sample + item.samples))
         frame = item.frame
-        if frame.end_sample <= session.endpoint.floor_sample:
+        if frame.end_sample <= self.endpoint.floor_sample:
             return None
-        if frame.start_sample < session.fed_sample:
-            self._outlets.metrics.count(Count.FRAMES_DROPPED)
-            log.debug("session %d: a frame came out of order, at sample %d", session.id, frame.start_sample)
+        if frame.start_sample < self.fed_sample:
+            self._sinks.metrics.count(Count.FRAMES_DROPPED)
+            log.debug("session %d: a frame came out of order, at sample %d", self.session.id, frame.start_sample)
             return None
-        session.audio.append(frame)
-        session.fed_sample = frame.end_sample
-        loudness_db = level_db(frame.samples)
-        self._step(session, Scored(frame.start_sample, frame.end_sample, item.speech_probability, loudness_db))
-        self._compute_early(session)
-        self._forget_old_audio(session)
-        return loudness_db
+        self._audio.append(frame)
+        self.fed_sample = frame.end_sample
+        events = self._step(Scored(frame.start_sample, frame.end_sample, item.speech_probability, item.level_db))
+        self._early.update(self.endpoint, self._audio, self.fed_sample)
+        self._forget_old_audio()
+        return events
 
-    def hear_again(self, session: Session, items: Sequence[ScoredFrame | Gap]) -> None:
-        """What was heard last, as it sounds on another channel. Only while no utterance is open."""
-        frames = [item.frame for item in items if isinstance(item, ScoredFrame)]
-        if session.flushed or not frames:
-            return
-        first_sample = max(frames[0].start_sample, session.endpoint.floor_sample)
-        while session.audio and session.audio[-1].end_sample > first_sample:
-            session.audio.pop()
-        session.fed_sample = min(session.fed_sample, frames[0].start_sample)
-        session.endpoint = replace(session.endpoint, phase=endpointing.Phase.SILENCE, speech_samples=0)
-        self._outlets.journal.rewind(session.id, session.endpoint, session.audio)
-        for item in items:
-            self._hear(session, item)
-
-    def interrupt(self, session: Session) -> None:
-        """The microphone is away: close what is open."""
-        self._step(session, Lost(session.fed_sample, session.fed_sample))
-
-    def finish(self, session: Session) -> None:
-        """The session hears no more: close what is open."""
-        session.flushed = True
-        self._step(session, Finish(session.fed_sample))
-
-    def _step(self, session: Session, event: endpointing.Event) -> None:
-        self._outlets.journal.heard(session.id, event, session.audio[-1] if isinstance(event, Scored) else None)
-        session.endpoint, effects = endpointing.step(session.endpoint, event, session.endpoint_settings)
+    def _step(self, event: endpointing.Event) -> tuple[SegmenterEvent, ...]:
+        """Give the endpointer an event."""
+        self._sinks.journal.heard(self.session.id, event, self._audio[-1] if isinstance(event, Scored) else None)
+        self.endpoint, effects = endpointing.step(self.endpoint, event, self.session.endpoint)
+        events: list[SegmenterEvent] = []
         for effect in effects:
             match effect:
-                case SpeechBegan():
-                    self._outlets.announcer.speech_started(session.id)
-                case SpeechEnded():
-                    self._outlets.announcer.speech_ended(session.id)
-                case Dropped():
-                    session.speech_samples += effect.speech_samples
-                    self._outlets.metrics.count(Count.SHORT_SPEECH)
-                    log.debug("session %d: %d samples of speech discarded as noise", session.id, effect.speech_samples)
+                case SpeechBegan() | SpeechEnded() | Resumed():
+                    events.append(effect)
                 case Paused():
-                    self._hearer.on_pause(session, self._utterance(session, effect, EndReason.ENDPOINT))
-                case Resumed():
-                    self._hearer.on_resumed()
+                    events.append(UtterancePaused(self._utterance(effect, EndReason.ENDPOINT)))
+                case Dropped():
+                    self.speech_samples += effect.speech_samples
+                    self._sinks.metrics.count(Count.SHORT_SPEECH)
+                    log.debug(
+                        "session %d: %d samples of speech discarded as noise", self.session.id, effect.speech_samples
+                    )
                 case Cut():
-                    session.speech_samples += effect.speech_samples
-                    utterance = self._utterance(session, effect, effect.reason)
-                    self._next_number = None
-                    self._hearer.on_utterance(session, utterance)
-                    if session.endpoint.phase is endpointing.Phase.SILENCE:
-                        self._hearer.on_endpoint(session)
+                    events.append(self._cut(effect))
+        return tuple(events)
 
-    def _utterance(self, session: Session, cut: Cut | Paused, reason: EndReason) -> Utterance:
+    def _cut(self, cut: Cut) -> UtteranceCut:
+        self.speech_samples += cut.speech_samples
+        utterance = self._utterance(cut, cut.reason)
+        self._next_number = None
+        decided_s = asyncio.get_running_loop().time()
+        self._sinks.journal.cut(utterance, decided_s, self.endpoint, self._audio)
+        return UtteranceCut(utterance, decided_s, speech_continues=self.endpoint.phase is not Phase.SILENCE)
+
+    def _utterance(self, cut: Cut | Paused, reason: EndReason) -> Utterance:
         if self._next_number is None:
-            self._next_number = self._hearer.next_utterance()
-        known = self._early is not None and self._early_start_sample == cut.start_sample
+            self._next_number = next(self._numbers)
         return Utterance(
             id=self._next_number,
-            session_id=session.id,
+            session_id=self.session.id,
             start_sample=cut.start_sample,
-            early=self._early.columns if self._early is not None and known else None,
-            samples=joined(session.audio, cut.start_sample, cut.end_sample),
+            early=self._early.of(cut.start_sample),
+            samples=joined(self._audio, cut.start_sample, cut.end_sample),
             end_reason=reason,
             speech_samples=cut.speech_samples,
         )
 
-    def _compute_early(self, session: Session) -> None:
-        """Features of an utterance that is open, each time that a block of them can be had: at its end little is left to do."""
-        state = session.endpoint
-        if state.phase is endpointing.Phase.SILENCE or not self._hearer.features_size:
-            self._early = None
-            return
-        if self._early is None or self._early_start_sample != state.start_sample:
-            self._early, self._early_start_sample = EarlyColumns(self._hearer.features_size), state.start_sample
-        known_sample = state.start_sample + self._early.samples
-        if session.fed_sample - known_sample >= BLOCK_SAMPLES:
-            self._early.extend(joined(session.audio, known_sample, session.fed_sample))
-
-    def _forget_old_audio(self, session: Session) -> None:
-        lead = samples_in(session.endpoint_settings.lead_ms)
-        keep = session.endpoint.keep_from_sample
-        if session.endpoint.phase is endpointing.Phase.SILENCE:
-            keep = max(keep, session.fed_sample - lead - 2 * len(session.audio[-1].samples))
-        while session.audio and session.audio[0].end_sample <= keep:
-            session.audio.popleft()
-        self._outlets.journal.forget(session.id, session.endpoint, session.audio)
+    def _forget_old_audio(self) -> None:
+        """Drop frames that no utterance can reach back to."""
+        keep = self.endpoint.keep_from_sample
+        if self.endpoint.phase is Phase.SILENCE:
+            lead = samples_in(self.session.endpoint.lead_ms)
+            keep = max(keep, self.fed_sample - lead - 2 * len(self._audio[-1].samples))
+        while self._audio and self._audio[0].end_sample <= keep:
+            self._audio.popleft()
+        self._sinks.journal.forget(self.session.id, self.endpoint, self._audio)

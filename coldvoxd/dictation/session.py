@@ -1,58 +1,83 @@
-"""What is known of one dictation session, from Start to its last text."""
+"""One dictation session, from StartDictation to its last text."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass, field
 
-from coldvoxd.core.endpointing import EndpointState
-from coldvoxd.core.settings import EndpointSettings
-from coldvoxd.core.values import Frame, SessionOptions
+from coldvoxd.core.errors import RecognitionFailed
+from coldvoxd.core.recipients import recipient_of
+from coldvoxd.core.values import SessionOptions, StopReason
+from coldvoxd.dictation.segmenter import Segmenter
+
+
+@dataclass(slots=True, eq=False)
+class Results:
+    """What recognition has given for a session, and what it still has to give."""
+
+    texts: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """Messages of the utterances that could not be recognized."""
+    pending: int = 0
+    """Utterances that were sent to recognition and have no result yet."""
+    backlog_s: float = 0.0
+    """Audio of those utterances, in seconds."""
+
+    @property
+    def text(self) -> str:
+        """All texts so far."""
+        return " ".join(self.texts)
 
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One session from Start to its last text."""
+    """What is known of one session. Event loop only."""
 
     id: int
     caller: str
     options: SessionOptions
-    endpoint_settings: EndpointSettings
-    """Those of its beginning: settings that change meanwhile count from the next session on."""
     called_s: float
+    """Monotonic time of the call that started it."""
     start_sample: int
-    endpoint: EndpointState
+    segmenter: Segmenter
     concluded: "asyncio.Future[str]"
-    audio: deque[Frame] = field(default_factory=deque)
-    fed_sample: int = 0
-    """End of the last frame that the endpointer has seen."""
+    """The whole text, or the error that callers of StopDictation get."""
+    results: Results = field(default_factory=Results)
     end_sample: int | None = None
-    """Once the session drains: where it stops listening."""
-    flushed: bool = False
+    """Where it stops listening, once it drains."""
     over: bool = False
-    """Its end was told; texts that still come are nobody's."""
-    thrown_away: bool = False
+    """Its end was published; results that still come are dropped."""
+    discarded: bool = False
     """It was cancelled, or its caller left: nothing of it is kept."""
-    pending: int = 0
-    """Utterances sent to recognition and not yet answered."""
-    backlog_s: float = 0.0
-    texts: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    speech_samples: int = 0
-    """Speech that its utterances held, and what was dropped as too short to be one."""
-    frames: int = 0
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     blind_timer: asyncio.TimerHandle | None = None
+    """Ends the session if the microphone does not come back."""
 
     @property
-    def text_reader(self) -> str | None:
-        """The one client that may read texts, None for everyone."""
-        return self.caller if self.options.private else None
+    def text_recipient(self) -> str | None:
+        """The only client that may read its text; None where every client may."""
+        return recipient_of(self.caller, self.options)
 
+    def close(self, *, discarded: bool) -> None:
+        """End all activity of the session: timers, listening, texts."""
+        for timer in self.timers:
+            timer.cancel()
+        self.segmenter.close()
+        self.over = True
+        self.discarded = discarded
+        self.results.texts.clear()
 
-@dataclass(frozen=True, slots=True)
-class GoneSession:
-    """A session of an earlier process, as far as RetryLast asks for it."""
-
-    id: int
-    text_reader: str | None
-    thrown_away: bool = False
+    def answer(self, reason: StopReason, transcript: str | None) -> None:
+        """Answer the callers that wait for the text; `transcript` is None if the session was discarded."""
+        if self.concluded.done():
+            return
+        failures = self.results.failures
+        if transcript is None:
+            self.concluded.set_exception(RecognitionFailed(f"Session {self.id} was discarded ({reason})."))
+        elif failures:
+            self.concluded.set_exception(
+                RecognitionFailed(
+                    f"{len(failures)} utterance(s) of session {self.id} could not be recognized: {failures[0]} "
+                    "The texts of the others were sent as signals."
+                )
+            )
+        else:
+            self.concluded.set_result(transcript)

@@ -1,4 +1,4 @@
-"""Where goes what sessions hear and say: to clients, into the journal, into the figures."""
+"""Where the output of sessions goes: to clients, to the journal, to the metrics, to RetryLast."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -9,10 +9,12 @@ from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.ports import Announcer, Journal
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import Frame, StopReason, Transcript, Utterance
+from coldvoxd.dictation.last_utterance import LastUtterance
+from coldvoxd.dictation.no_words_notice import Outcome
 
 
 class NullAnnouncer:
-    """An Announcer without clients, for the time before the bus is there."""
+    """An Announcer without clients, until the bus is connected."""
 
     def dictation_started(self, session: int) -> None: ...
 
@@ -33,7 +35,7 @@ class NullAnnouncer:
 
 
 class NullJournal:
-    """A Journal that keeps nothing: a crash loses what was being said."""
+    """A Journal that keeps nothing: a crash loses the open utterance."""
 
     def begin(self, session: SpooledSession, state: EndpointState) -> None: ...
 
@@ -56,8 +58,11 @@ class NullJournal:
 
 @dataclass(slots=True)
 class Sinks:
-    """Shared by all who tell something; clients and journal come once the bus is there."""
+    """Shared by all parts of dictation. Announcer and journal are replaced once the bus is connected."""
 
+    last_utterance: LastUtterance
+    on_outcome: Callable[[Outcome], None] = lambda _: None
+    """Called with the outcome of each session that was not discarded and whose utterances all have a result."""
     announcer: Announcer = field(default_factory=NullAnnouncer)
     journal: Journal = field(default_factory=NullJournal)
     metrics: Metrics = field(default_factory=Metrics)

@@ -1,36 +1,36 @@
-"""The budget of speculation: whether recognition may begin before it is certain that the utterance is over.
+"""The budget of speculative recognition: whether it may begin before the end of the utterance is certain.
 
-Theory of operation. A recognition that was begun early and then was in vain is a waste of processor time, and of the
-battery. What was useful and what was wasted are added up in seconds; recognition may begin early while the waste is
-within its share of what was useful, plus a little to begin with. What is long past counts less and less: once both
-together exceed `MEMORY_S`, they are halved. Speakers who pause often in the middle of their sentences so come to wait
-somewhat longer, and nobody's machine works more than the share allows.
+A recognition that began in a pause is wasted if speech continues. Useful and wasted recognition are added up in seconds. A
+speculative run may begin while the waste is within its share of the useful time, plus an initial allowance. Old figures count
+less and less: once both together exceed `MEMORY_S`, they are halved. So a speaker who often pauses within sentences waits
+somewhat longer for each text, and no machine does more extra work than the share allows.
 """
 
 from dataclasses import dataclass
 
-BEGIN_WITH_S = 2.0
-"""Of waste, for a share of 1, before anything useful was done."""
+INITIAL_ALLOWANCE_S = 2.0
+"""Seconds of waste that a share of 1 allows before anything useful was done."""
 MEMORY_S = 120.0
+"""Seconds of recognition after which the figures are halved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What recognition was worth so far, in seconds."""
+    """Useful and wasted recognition so far, in seconds."""
 
     used_s: float = 0.0
     wasted_s: float = 0.0
 
     def allows(self, share: float) -> bool:
-        """Whether another may begin early, where at most such a share may be in vain."""
-        return share > 0 and self.wasted_s <= share * (BEGIN_WITH_S + self.used_s)
+        """Whether a speculative run may begin if at most this share of the useful time may be wasted."""
+        return share > 0 and self.wasted_s <= share * (INITIAL_ALLOWANCE_S + self.used_s)
 
     def used(self, seconds: float) -> "Budget":
-        """A recognition gave its text."""
+        """The budget after a recognition whose text was used."""
         return _faded(self.used_s + seconds, self.wasted_s)
 
     def wasted(self, seconds: float) -> "Budget":
-        """A recognition was in vain."""
+        """The budget after a recognition that was discarded."""
         return _faded(self.used_s, self.wasted_s + seconds)
 
 

@@ -1,13 +1,13 @@
-"""Dictation: which session runs, and what ends it. Knows sessions and capture, never the engine.
+"""The state machine of dictation: which session runs, and what ends it. Knows sessions and capture, not the engine.
 
     UNAVAILABLE  no session, no microphone
-    RESTING      no session, the microphone is closed by policy and will be opened for one
+    RESTING      no session, the microphone is closed by policy and opens for a session
     IDLE         no session
-    LISTENING    a session hears
-    BLIND        a session runs, the microphone is away or just being opened; it has ten seconds to come
-    DRAINING     a session hears no more, its last texts are awaited
+    LISTENING    a session runs and the microphone delivers
+    BLIND        a session runs, the microphone is lost or still opening; the session waits ten seconds for it
+    DRAINING     a session has stopped listening, its last texts are awaited
 
-`step` is pure: an event with no row raises what the caller may be told, and changes nothing.
+`step` is pure: an event without a row raises the error for the caller, and changes nothing.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from coldvoxd.core.errors import AlreadyActive, ColdvoxError, NoMicrophone, NotA
 from coldvoxd.core.values import StopReason
 
 BLIND_LIMIT_S = 10.0
-"""How long a session waits for a lost microphone."""
+"""Seconds for which a session waits for a lost microphone."""
 
 
 class Phase(StrEnum):
@@ -61,23 +61,26 @@ class DictationState:
     capture: bool = False
     """Whether the microphone delivers."""
     at_rest: bool = False
-    """Where it doesn't: whether it was closed by policy, so that it can be opened."""
+    """If it does not deliver: whether it was closed by policy, so that a session can open it."""
     reason: StopReason | None = None
-    """Why the session ends or ended last."""
+    """Why the session is ending, or why the last one ended."""
 
     @property
     def active(self) -> bool:
+        """Whether a session runs."""
         return self.phase in {Phase.LISTENING, Phase.BLIND, Phase.DRAINING}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """What an event leads to in one phase."""
+
     to: Phase
     effects: tuple[Effect, ...] = ()
     reason: StopReason | None = None
     capture: bool | None = None
     at_rest: bool = False
-    """Where `capture` is set: whether the microphone rests."""
+    """If `capture` is set: whether the microphone was closed by policy."""
 
 
 _LOST, _FOUND = False, True
@@ -168,11 +171,11 @@ _REFUSALS[Phase.BLIND, Event.START] = _REFUSALS[Phase.LISTENING, Event.START]
 
 
 class UnexpectedEvent(ColdvoxError, RuntimeError):
-    """An event that has no row in this phase."""
+    """An event that has no row in the phase; a programming error."""
 
 
 def step(state: DictationState, event: Event) -> tuple[DictationState, tuple[Effect, ...]]:
-    """The next state and what is to be done; raises AlreadyActive, NotActive, NoMicrophone or UnexpectedEvent."""
+    """The next state, and its effects in order. Raises AlreadyActive, NotActive, NoMicrophone or UnexpectedEvent."""
     row = TABLE[state.phase].get(event)
     if row is None:
         if event in {Event.STOP, Event.CANCEL} and not state.active:

@@ -1,1 +1,1 @@
-"""Recordings beside dictation: jobs, their order, and their transcription."""
+"""Recordings beside dictation: jobs, their order, where they hold speech, and their transcription."""

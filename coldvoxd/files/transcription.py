@@ -15,7 +15,6 @@ from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.mixdown import mixed, taken
 from coldvoxd.core.ports import Recognizer, SpeechDetector
-from coldvoxd.core.recording_split import Span, cut
 from coldvoxd.core.values import (
     FRAME_SAMPLES,
     SAMPLE_RATE,
@@ -25,7 +24,8 @@ from coldvoxd.core.values import (
     Utterance,
     Word,
 )
-from coldvoxd.dictation.recording import SpeechMap
+from coldvoxd.files.recording_split import Span, cut
+from coldvoxd.files.speech_map import SpeechMap
 from coldvoxd.vad.silero import SileroDetector
 
 SHORT_S = 3.0

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Frame
 from coldvoxd.dictation.quiet_gate import QuietGate
 from coldvoxd.vad.silero import SileroDetector
 
@@ -41,7 +41,8 @@ def main() -> int:
         detector.follow_level(False)  # as at rest
         for number, file in enumerate(files):
             for frame in heard(file, ratio_db, number):
-                ours, theirs = gate.score(frame, at_rest=True), detector.score(frame)
+                ours = gate.score(Frame(0, frame), at_rest=True).speech_probability
+                theirs = detector.score(frame)
                 frames += 1
                 parted += any((ours >= threshold) != (theirs >= threshold) for threshold in THRESHOLDS)
         passed_over, otherwise = gate.passed_over, otherwise + parted

@@ -42,10 +42,10 @@ from coldvoxd.core.edit_distance import edit_distance  # noqa: E402
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Scored  # noqa: E402
 from coldvoxd.core.levels import level_db  # noqa: E402
 from coldvoxd.core.settings import EndpointSettings  # noqa: E402
-from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Precision, Utterance  # noqa: E402
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Frame, Hypothesis, Precision, Utterance  # noqa: E402
 from coldvoxd.dictation.quiet_gate import QuietGate  # noqa: E402
-from coldvoxd.dictation.recording import SPEECH_PROBABILITY  # noqa: E402
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - the checkout's own
+from coldvoxd.files.speech_map import SPEECH_PROBABILITY  # noqa: E402
 from coldvoxd.files.transcription import transcribe_file  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.vad.silero import SileroDetector  # noqa: E402
@@ -165,7 +165,7 @@ def microphone_text(recognizer: Recognizer, steps: Frames, *, leveled: bool) -> 
 
 def scores(frames: Frames, *, leveled: bool) -> list[float]:
     gate = QuietGate(SileroDetector(leveled=leveled))
-    return [gate.score(frame, at_rest=False) for frame in frames]
+    return [gate.score(Frame(0, frame), at_rest=False).speech_probability for frame in frames]
 
 
 def cuts(frames: Frames, probabilities: list[float]) -> list[Cut]:

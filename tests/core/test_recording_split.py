@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coldvoxd.core.recording_split import MAX_FRAMES, PAD_FRAMES, Span, cut
+from coldvoxd.files.recording_split import MAX_FRAMES, PAD_FRAMES, Span, cut
 
 
 def spans(pattern: str, max_frames: int = 10, pad_frames: int = 2, quiet: int | None = None) -> list[Span]:

@@ -9,6 +9,7 @@ from coldvoxd.core.ports.controls import (
     MicrophoneControl,
     MissingModel,
     ProblemSource,
+    RetryControl,
 )
 from coldvoxd.core.ports.outputs import Announcer, FileAnnouncer, Journal
 
@@ -26,5 +27,6 @@ __all__ = [
     "OpenedMicrophone",
     "ProblemSource",
     "Recognizer",
+    "RetryControl",
     "SpeechDetector",
 ]

@@ -77,12 +77,16 @@ class DictationControl(Protocol):
         """
         ...
 
-    async def retry_last(self, caller: str) -> str:
-        """Recognize the last utterance again and return its text. Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed."""
-        ...
-
     def caller_left(self, caller: str) -> None:
         """A watched caller left the bus."""
+        ...
+
+
+class RetryControl(Protocol):
+    """Recognition of the last utterance again. Event loop only."""
+
+    async def retry_last(self, caller: str) -> str:
+        """The text of the last utterance. Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed."""
         ...
 
 
@@ -177,6 +181,7 @@ class Controls:
     """The objects whose methods and properties the bus service offers."""
 
     dictation: DictationControl
+    retry: RetryControl
     engine: EngineControl
     files: FileControl
     microphone: MicrophoneControl

@@ -14,7 +14,7 @@ import soundfile
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
 from coldvoxd.cli.wordless import MUTED
 from coldvoxd.core.values import SAMPLE_RATE
-from coldvoxd.dictation.wordless import NOTHING_HEARD
+from coldvoxd.dictation.no_words_notice import NOTHING_HEARD
 from tests.support.bus.notifications import NotificationService
 from tests.support.bus.private_bus import BusError, PrivateBus
 from tests.support.bus.screensaver import screen_saver

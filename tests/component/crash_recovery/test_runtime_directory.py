@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.crash_recovery.interrupted_session import create
+from coldvoxd.crash_recovery.segment_file import create
 from coldvoxd.crash_recovery.spool import Spool
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.daemon.process import daemon
@@ -82,7 +82,7 @@ def test_foreign_files_stay(tmp_path: Path) -> None:
     (directory / "notes.txt").write_text("not ours")
     (directory / "7-000000.new").write_text("ours, half written")
     (directory / "7-000001.spool").write_text("ours, damaged")
-    assert list(opened.leftovers()) == []
+    assert list(opened.interrupted_sessions()) == []
     opened.clear()
     opened.close()
     assert {path.name for path in directory.iterdir()} == {"notes.txt", "lock"}

@@ -91,13 +91,13 @@ class Life:
             return session.bus == self.bus and session.caller in self.present
 
         return Replay(
-            self.spool.leftovers(),
+            self.spool.interrupted_sessions(),
             self.engine,
             self.announced,
             is_here=is_here,
             next_number=self.scene.pipeline.next_utterance,
-            keep=self.scene.pipeline.keep_for_retry,
-            look_again_s=0.01,
+            keep=self.scene.last.keep_given_up,
+            model_retry_s=0.01,
         )
 
     async def recover(self) -> list[tuple[object, ...]]:
@@ -306,7 +306,7 @@ async def test_an_utterance_of_which_processes_die_is_given_up_after_two_attempt
     assert seen == [("text", session, "3000"), ("stopped", session, StopReason.RESTARTED, "3000")]
     assert len(third.engine.told) == 1
     third.scene.engine.gate.set()
-    assert await third.scene.pipeline.retry_last("anybody") == "2000"
+    assert await third.scene.last.retry_last("anybody") == "2000"
     assert "given up" in third.engine.told[0]
     assert files(tmp_path) == ["quarantined"]
     third.die()
@@ -376,8 +376,8 @@ async def test_a_private_utterance_that_was_given_up_is_its_owners(tmp_path: Pat
     second.engine.failing = {"2000"}
     await second.recover()
     with pytest.raises(NotOwner):
-        await second.scene.pipeline.retry_last("anybody")
-    assert await second.scene.pipeline.retry_last(CALLER) == "2000"
+        await second.scene.last.retry_last("anybody")
+    assert await second.scene.last.retry_last(CALLER) == "2000"
 
 
 async def test_a_private_utterance_that_was_given_up_goes_with_its_owner(tmp_path: Path) -> None:

@@ -26,11 +26,11 @@ from tests.support.sound.speech import samples
 IN_FORCE: dict[str, Callable[[Daemon], object]] = {
     "microphone": lambda daemon: replace(
         daemon._microphone._settings,
-        pre_roll_ms=daemon._pipeline._pre_roll.pre_roll_ms,
+        pre_roll_ms=daemon._pipeline._listening._pre_roll.pre_roll_ms,
         channel=str(daemon._channels._setting),
     ),
-    "endpoint": lambda daemon: daemon._pipeline._endpoint_settings,
-    "dictation": lambda daemon: daemon._pipeline._settings,
+    "endpoint": lambda daemon: daemon._pipeline._listening.endpoint,
+    "dictation": lambda daemon: daemon._pipeline._runner._settings,
     "model": lambda daemon: daemon._recognition._place.settings,
     "gpu": lambda daemon: daemon._card._watch.settings,
     "replacement": lambda daemon: daemon._replacement._settings,
@@ -38,7 +38,7 @@ IN_FORCE: dict[str, Callable[[Daemon], object]] = {
     "log": lambda daemon: replace(
         daemon._settings.log,
         level=logging.getLevelName(logging.getLogger().level).lower(),
-        spoken_text=daemon._pipeline._texts.log_text,
+        spoken_text=daemon._pipeline._runner.queue.log_text,
     ),
 }
 """The part of the daemon that uses a section, as its settings."""
@@ -238,7 +238,7 @@ async def test_settings_count_while_no_model_is_there_to_be_kept(tmp_path: Path)
             file.write_text(written({**device, "model": {"name": str(place)}, "dictation": {"max_seconds": 7}}))
             with pytest.raises(NotReady, match=str(place)):
                 await daemon._engine.reload()
-            assert daemon._pipeline._settings.max_seconds == 7
+            assert daemon._pipeline._runner._settings.max_seconds == 7
             place.symlink_to(settings_of_mini())
             await eventually(lambda: daemon._recognition.status.ready, what="the model that the settings name now")
         finally:

@@ -14,6 +14,7 @@ from coldvoxd.core import spool_format
 from coldvoxd.core.channels import AUTO, Channel, parse
 from coldvoxd.core.endpointing import EndpointState, Scored
 from coldvoxd.core.framing import Reframer
+from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.ports import SpeechDetector
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
@@ -31,7 +32,10 @@ from coldvoxd.core.values import (
 from coldvoxd.crash_recovery.spool import Spool
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.controller import DictationController
+from coldvoxd.dictation.last_utterance import LastUtterance
+from coldvoxd.dictation.sinks import Sinks
 from coldvoxd.vad.silero import SileroDetector
+from tests.component.dictation.test_controller import ScriptedCapture
 from tests.component.files.test_channels import ANNA, REPORT, bangs, channels_of, noise
 from tests.support.sound.speech import Wave
 
@@ -52,11 +56,6 @@ class Engine:
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         self.heard.append(utterance)
         return Hypothesis("heard", (), (), 0.9, "CPUExecutionProvider", 0.01)
-
-
-class Clock:
-    def sample_at(self, monotonic_s: float) -> int:
-        return round(monotonic_s * SAMPLE_RATE)
 
 
 class Counting:
@@ -87,12 +86,13 @@ class Room:
         self.frames = Reframer()
         self.pipeline = DictationController(
             SileroDetector(),
+            self.selector,
             self.engine,
-            Clock(),
+            ScriptedCapture(),
+            Sinks(LastUtterance(self.engine.recognize, Metrics())),
             endpoint=EndpointSettings(),
             settings=DictationSettings(speculate=False),
             pre_roll_ms=1500,
-            channels=self.selector,
         )
         self.pipeline.on_capture(True)
 

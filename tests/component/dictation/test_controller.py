@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from coldvoxd.core.channels import MIX
 from coldvoxd.core.errors import (
     AlreadyActive,
     NoMicrophone,
@@ -37,7 +38,11 @@ from coldvoxd.core.values import (
     Utterance,
     Word,
 )
+from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.controller import DictationController
+from coldvoxd.dictation.last_utterance import LastUtterance
+from coldvoxd.dictation.no_words_notice import Outcome
+from coldvoxd.dictation.sinks import Sinks
 from tests.support.eventually import eventually
 
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
@@ -94,8 +99,11 @@ class CountingEngine:
         return Hypothesis(text, (), (Word(text, 0.1, 0.2, 0.9),), 0.9, "CPUExecutionProvider", 0.01)
 
 
-class Clock:
+@dataclass
+class ScriptedCapture:
     """The moment t is the sample t * 16000."""
+
+    catch_up: Callable[[], None] = lambda: None
 
     def sample_at(self, monotonic_s: float) -> int:
         return round(monotonic_s * SAMPLE_RATE)
@@ -160,17 +168,20 @@ class Scene:
         """What the microphone has delivered, and the capture tells once it is asked: a value a frame."""
         self.arriving: list[list[int]] = []
         """The same, once it is asked another time, and so on."""
+        detector = detector or LoudnessDetector()
+        self.last = LastUtterance(self.engine.recognize, self.metrics, lambda: self.sinks.on_outcome(Outcome.WORDS))
+        self.sinks = Sinks(self.last, metrics=self.metrics)
         self.pipeline = DictationController(
-            detector or LoudnessDetector(),
+            detector,
+            ChannelSelector(detector, MIX),
             self.engine,
-            Clock(),
+            ScriptedCapture(self._catch_up),
+            self.sinks,
             endpoint=endpoint or EndpointSettings(hangover_ms=320),
             settings=settings or DictationSettings(stop_tail_ms=96),
             pre_roll_ms=pre_roll_ms,
             first_number=100,
-            metrics=self.metrics,
             on_hearing=self._on_hearing,
-            catch_up=self._catch_up,
         )
         self.pipeline.announce_to(self.announced)
         self.pipeline.on_capture(True)
@@ -267,12 +278,12 @@ async def test_the_features_of_an_utterance_are_computed_while_it_is_spoken() ->
 async def test_a_room_that_goes_on_is_not_scored_until_a_session_begins() -> None:
     scene = Scene()
     scene.hush(400)
-    resting = scene.pipeline._gate.passed_over
+    resting = scene.pipeline._listening._gate.passed_over
     assert resting > 80
     async with playing(scene):
         scene.start()
         scene.hush(400)
-        assert scene.pipeline._gate.passed_over == resting
+        assert scene.pipeline._listening._gate.passed_over == resting
         await scene.stop()
 
 
@@ -572,9 +583,9 @@ async def test_hours_of_silence_in_a_session_keep_no_audio() -> None:
     async with playing(Scene()) as scene:
         scene.start()
         scene.hush(20_000)
-        session = scene.pipeline._session
+        session = scene.pipeline._runner.session
         assert session is not None
-        assert len(session.audio) < 20
+        assert session.segmenter.held_frames < 20
 
 
 async def test_the_last_utterance_can_be_recognized_again_and_nothing_else_comes_of_it() -> None:
@@ -585,8 +596,8 @@ async def test_the_last_utterance_can_be_recognized_again_and_nothing_else_comes
         scene.hear(3000, 10)
         assert await scene.stop() == "2000 3000"
         told = list(scene.announced.seen)
-        assert await scene.pipeline.retry_last(":1.9") == "3000"
-        assert await scene.pipeline.retry_last(":1.1") == "3000"
+        assert await scene.last.retry_last(":1.9") == "3000"
+        assert await scene.last.retry_last(":1.1") == "3000"
         assert scene.announced.seen == told
         assert scene.metrics.figures().counts[Count.RETRIES] == 2
 
@@ -599,26 +610,26 @@ async def test_an_utterance_that_failed_can_be_had_after_all() -> None:
         with pytest.raises(RecognitionFailed):
             await scene.stop()
         with pytest.raises(RecognitionFailed):
-            await scene.pipeline.retry_last(":1.1")
+            await scene.last.retry_last(":1.1")
         scene.engine.failing = set()
-        assert await scene.pipeline.retry_last(":1.1") == "2000"
+        assert await scene.last.retry_last(":1.1") == "2000"
 
 
 async def test_there_is_nothing_to_retry_at_first_and_nothing_of_a_session_that_was_thrown_away() -> None:
     async with playing(Scene()) as scene:
         with pytest.raises(NotActive, match="no utterance"):
-            await scene.pipeline.retry_last(":1.1")
+            await scene.last.retry_last(":1.1")
         scene.start()
         scene.hear(2000, 10)
         await scene.stop()
         scene.start(bind_to_caller=True)
-        assert await scene.pipeline.retry_last(":1.1") == "2000"
+        assert await scene.last.retry_last(":1.1") == "2000"
         scene.hear(3000, 10)
         scene.hush()
         await eventually(lambda: len(scene.announced.transcripts) == 2)
         scene.pipeline.caller_left(":1.1")
         with pytest.raises(NotActive):
-            await scene.pipeline.retry_last(":1.1")
+            await scene.last.retry_last(":1.1")
 
 
 async def test_a_retry_under_way_when_its_session_is_cancelled_is_told_and_gives_no_text() -> None:
@@ -628,7 +639,7 @@ async def test_a_retry_under_way_when_its_session_is_cancelled_is_told_and_gives
         scene.hush()
         await eventually(scene.saw("text"))
         scene.engine.gate.clear()
-        retrying = asyncio.create_task(scene.pipeline.retry_last(":1.1"))
+        retrying = asyncio.create_task(scene.last.retry_last(":1.1"))
         await eventually(lambda: len(scene.engine.heard) == 2)
         await scene.pipeline.cancel(":1.1")
         scene.engine.gate.set()
@@ -642,8 +653,8 @@ async def test_what_was_said_in_private_is_retried_by_its_owner_alone() -> None:
         scene.hear(2000, 10)
         assert await scene.stop(":1.1") == "2000"
         with pytest.raises(NotOwner):
-            await scene.pipeline.retry_last(":1.2")
-        assert await scene.pipeline.retry_last(":1.1") == "2000"
+            await scene.last.retry_last(":1.2")
+        assert await scene.last.retry_last(":1.1") == "2000"
 
 
 async def test_settings_that_change_count_from_the_next_session_on() -> None:

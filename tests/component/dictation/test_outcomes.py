@@ -10,8 +10,8 @@ from coldvoxd.core.errors import RecognitionFailed
 from coldvoxd.core.failover_notice import Notice
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.problems import Problem
+from coldvoxd.dictation.no_words_notice import NOTHING_HEARD, NOTHING_RECOGNIZED, NOTHING_WORKED
 from coldvoxd.dictation.outcomes import Outcomes
-from coldvoxd.dictation.wordless import NOTHING_HEARD, NOTHING_RECOGNIZED, NOTHING_WORKED
 from coldvoxd.virtual.client import command
 from tests.component.dictation.test_controller import Scene, playing
 from tests.support.bus.notifications import NotificationService
@@ -40,7 +40,7 @@ class Told:
         self.metrics = Metrics()
         self.muted = False
         self.outcomes = Outcomes(self.metrics, self.notices.append, is_muted=lambda: self.muted)
-        self.scene.pipeline._on_outcome = self.outcomes.note
+        self.scene.sinks.on_outcome = self.outcomes.note
         self.scene.engine.wordless = {"2000"}
 
     def codes(self) -> tuple[Problem, ...]:
@@ -123,10 +123,10 @@ async def test_a_retry_that_finds_words_ends_the_problem() -> None:
         scene.start()
         scene.hear(2000, 10)
         await scene.stop()
-        assert await scene.pipeline.retry_last(":1.1") == ""
+        assert await scene.last.retry_last(":1.1") == ""
         assert told.codes() == (Problem.NO_WORDS,)
         scene.engine.wordless = set()
-        assert await scene.pipeline.retry_last(":1.1") == "2000"
+        assert await scene.last.retry_last(":1.1") == "2000"
         assert told.codes() == ()
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.core.values import FRAME_SAMPLES
+from coldvoxd.core.levels import level_db
+from coldvoxd.core.values import FRAME_SAMPLES, Frame
 from coldvoxd.dictation.quiet_gate import SETTLED_FRAMES, QuietGate
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.sound.speech import samples
@@ -46,8 +47,9 @@ def ungated(frames: Iterable[npt.NDArray[np.int16]]) -> npt.NDArray[np.float64]:
     return np.array([detector.score(frame) for frame in frames])
 
 
-def gated(gate: QuietGate, frames: Iterable[npt.NDArray[np.int16]]) -> npt.NDArray[np.float64]:
-    return np.array([gate.score(frame, at_rest=True) for frame in frames])
+def gated(gate: QuietGate, frames: Iterable[npt.NDArray[np.int16]], *, at_rest: bool = True) -> npt.NDArray[np.float64]:
+    scored = [gate.score(Frame(0, frame), at_rest=at_rest) for frame in frames]
+    return np.array([one.speech_probability for one in scored])
 
 
 @pytest.mark.parametrize("noise_rms", [0.0, 3e-5, 1e-3, 1e-2], ids=["silence", "-90", "-60", "-40"])
@@ -83,7 +85,7 @@ def test_a_room_that_grows_quieter_or_louder_is_looked_at_again() -> None:
 def test_in_a_session_every_frame_is_scored() -> None:
     frames = frames_of(room(12, 1e-3))
     gate = QuietGate(SileroDetector())
-    assert np.array_equal(np.array([gate.score(frame, at_rest=False) for frame in frames]), ungated(frames))
+    assert np.array_equal(gated(gate, frames, at_rest=False), ungated(frames))
     assert gate.passed_over == 0
 
 
@@ -98,3 +100,14 @@ def test_nothing_is_passed_over_before_ten_seconds_of_quiet_nor_after_a_gap() ->
     gate.reset()
     gated(gate, frames[:SETTLED_FRAMES])
     assert gate.passed_over == passed_over
+
+
+@pytest.mark.parametrize("at_rest", [True, False], ids=["at rest", "in a session"])
+def test_a_frame_has_its_own_level_whether_or_not_the_detector_scored_it(at_rest: bool) -> None:
+    gate = QuietGate(SileroDetector())
+    frames = frames_of(room(14, 1e-3))
+    for number, samples_ in enumerate(frames):
+        scored = gate.score(Frame(number * FRAME_SAMPLES, samples_), at_rest=at_rest)
+        assert scored.frame.start_sample == number * FRAME_SAMPLES
+        assert scored.level_db == level_db(samples_)
+    assert (gate.passed_over > 0) is at_rest

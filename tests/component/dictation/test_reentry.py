@@ -1,5 +1,8 @@
 """Callbacks and waits that re-enter a session's change of state find it whole, before or after."""
 
+import asyncio
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -36,6 +39,30 @@ async def test_a_single_utterance_that_ends_within_the_pre_roll_lets_the_microph
         assert scene.hearing[-1] is False
 
 
+@pytest.mark.parametrize(
+    ("pause", "after_the_stop"),
+    [
+        (9, lambda scene: scene.hush(6)),
+        (0, lambda scene: scene.lose(2)),
+        (0, lambda scene: scene.pipeline.on_capture(False, "gone")),
+    ],
+    ids=["hangover", "gap", "microphone lost"],
+)
+async def test_a_single_utterance_whose_end_comes_after_the_stop_ends_by_the_stop(
+    pause: int, after_the_stop: Callable[[Scene], None]
+) -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start(single_utterance=True)
+        scene.hear(2000, 10)
+        scene.hush(pause)
+        stopping = asyncio.create_task(scene.pipeline.stop(":1.1", scene.now_s))
+        await asyncio.sleep(0)
+        after_the_stop(scene)
+        assert await stopping == "2000"
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.STOPPED, "2000")
+        assert scene.hearing[-1] is False
+
+
 async def test_a_call_that_waits_for_the_bus_finds_what_was_said_when_it_arrived() -> None:
     async with playing(Scene()) as scene:
         scene.hush()
@@ -51,11 +78,11 @@ async def test_audio_is_kept_no_longer_than_the_pre_roll_once_no_call_waits() ->
     scene = Scene()
     with scene.pipeline.start_pending():
         scene.hear(2000, 150)
-        assert len(tuple(scene.pipeline._pre_roll)) == 150
-    assert len(tuple(scene.pipeline._pre_roll)) < 100
+        assert len(scene.pipeline._listening.pre_roll) == 150
+    assert len(scene.pipeline._listening.pre_roll) < 100
     with scene.pipeline.start_pending():
         scene.hear(2000, 2000)
-    assert len(tuple(scene.pipeline._pre_roll)) < 100
+    assert len(scene.pipeline._listening.pre_roll) < 100
 
 
 @pytest.mark.parametrize(
@@ -132,7 +159,7 @@ async def test_who_hears_of_a_sessions_end_finds_it_ended_and_told() -> None:
             if not hearing and not scene.pipeline.session:
                 seen_at_end.append(scene.announced.seen[-1][0])
 
-        scene.pipeline._on_hearing = on_hearing
+        scene.pipeline._runner._on_hearing = on_hearing
         assert await scene.stop() == "2000"
         assert seen_at_end == ["stopped"]
 

@@ -1,6 +1,6 @@
 """How much recognition may be in vain."""
 
-from coldvoxd.dictation.speculation import BEGIN_WITH_S, MEMORY_S, Budget
+from coldvoxd.dictation.speculation import INITIAL_ALLOWANCE_S, MEMORY_S, Budget
 
 
 def test_nothing_may_be_in_vain_for_a_share_of_nothing() -> None:
@@ -9,7 +9,7 @@ def test_nothing_may_be_in_vain_for_a_share_of_nothing() -> None:
 
 def test_some_waste_is_allowed_before_anything_was_useful() -> None:
     assert Budget().allows(0.1)
-    assert not Budget(wasted_s=BEGIN_WITH_S * 1.1).allows(1.0)
+    assert not Budget(wasted_s=INITIAL_ALLOWANCE_S * 1.1).allows(1.0)
 
 
 def test_the_waste_stays_within_its_share() -> None:

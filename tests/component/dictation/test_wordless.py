@@ -3,13 +3,13 @@
 import pytest
 
 from coldvoxd.core.failover_notice import Notice
-from coldvoxd.dictation.wordless import (
+from coldvoxd.dictation.no_words_notice import (
     AGAIN_S,
     NOTHING_HEARD,
     NOTHING_RECOGNIZED,
     NOTHING_WORKED,
+    NoWordsState,
     Outcome,
-    WordlessState,
     outcome_of,
     step,
 )
@@ -33,7 +33,7 @@ def test_a_session_with_as_much_speech_as_an_utterance_needs_has_spoken(
 
 
 def after(*seen: tuple[float, Outcome]) -> tuple[bool, list[Notice]]:
-    state, notices = WordlessState(), []
+    state, notices = NoWordsState(), []
     for now_s, outcome in seen:
         state, notice = step(state, outcome, now_s)
         notices += [notice] if notice else []

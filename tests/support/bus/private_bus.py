@@ -361,7 +361,7 @@ class ScriptedControl:
 
     @property
     def controls(self) -> Controls:
-        return Controls(self, self, _Files(self), self.microphone, problems=(self, self.microphone))
+        return Controls(self, self, self, _Files(self), self.microphone, problems=(self, self.microphone))
 
     @property
     def problems(self) -> tuple[Problem, ...]:

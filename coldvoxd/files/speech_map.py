@@ -1,4 +1,4 @@
-"""Where a recording holds speech, and on which of its channels."""
+"""Where a recording holds speech, and on which of its channels. Pure: the detectors are given."""
 
 from array import array
 from collections.abc import Sequence
@@ -9,35 +9,35 @@ import numpy.typing as npt
 from coldvoxd.core.channels import THE_MIX
 from coldvoxd.core.mixdown import Levels, Noise, band_levels, better, elected, mixed, taken
 from coldvoxd.core.ports import SpeechDetector
-from coldvoxd.core.recording_split import Span
 from coldvoxd.core.values import FRAME_SAMPLES
+from coldvoxd.files.recording_split import Span
 
 SPEECH_PROBABILITY = 0.25
-"""From which a frame may hold speech: half of what dictation asks for, since a longer piece does no harm.
-Of 500 isolated digits of four people, cut tightly, all but 2 have such a frame; at 0.5, all but 7."""
+"""Frames at or above it may hold speech. Half of dictation's threshold, because a piece that is too long does no harm.
+Measured on 500 isolated digits of four speakers, cut tightly: all but 2 have such a frame; at 0.5, all but 7."""
 CHANNEL_PROBABILITY = 0.5
-"""From which a single channel holds speech that the mix has lost: noise must not lead away from the mix."""
+"""A single channel at or above it holds speech that the mix has lost. Higher, so that noise does not lead away from the mix."""
 SUSPECTS = 3
-"""Channels that are listened to in one stretch, at most: those that stand out most."""
+"""Most channels that are scored in one block of frames: those that stand out in most of its frames."""
 SUSPECT_FRAMES = 2
-"""A channel is listened to where the mix is far below it in so many frames of a stretch."""
+"""A channel is scored if the mix is far below it in this many frames of a block."""
 WARM_FRAMES = 16
-"""Frames that the detector hears of a channel before the first that counts: 0.5 s."""
+"""Frames of a channel that the detector scores before the first one that counts: 0.5 s."""
 MIX_SHARE = 0.25
-"""The mix holds the speech of a span where it holds so much of its frames."""
+"""The mix holds the speech of a span if it holds this share of the span's speech frames."""
 _UNHEARD = 64
-"""Added to a channel's number in a vote: it stands out, and no speech was found in it."""
+"""Added to a channel's number in a vote: the channel stands out, but no speech was found in it."""
 _NO_VOTE = 255
 
 
 class SpeechMap:
-    """Speech, level and channel of each frame of a recording, from its beginning to its end. One thread.
+    """Speech, level and channel of each frame of a recording, in order. Use from one thread.
 
-    Holds 6 bytes for each frame, of 32 ms.
+    Holds 6 bytes per frame of 32 ms.
     """
 
     def __init__(self, detector: SpeechDetector, scout: SpeechDetector) -> None:
-        """`detector` hears the mix, frame by frame; `scout` the channels in which the mix may have lost speech."""
+        """`detector` scores the mix, frame by frame; `scout` scores single channels whose speech the mix may have lost."""
         self._detector = detector
         self._scout = scout
         self._noise = Noise()
@@ -49,16 +49,16 @@ class SpeechMap:
 
     @property
     def speech(self) -> npt.NDArray[np.bool_]:
-        """Whether each frame may hold speech, on whatever channel; bool (frames,)."""
+        """Whether each frame may hold speech on any channel; bool (frames,)."""
         return np.frombuffer(self._speech, np.bool_)
 
     @property
     def level_db(self) -> npt.NDArray[np.float32]:
-        """Root mean square of each frame in dBFS, on its loudest channel where that stands out; float32 (frames,)."""
+        """Root mean square of each frame in dBFS, float32 (frames,); of its loudest channel if that stands out, else of the mix."""
         return np.frombuffer(self._level_db, np.float32)
 
     def note(self, frames: npt.NDArray[np.float32]) -> None:
-        """The next frames, float32 (frames, 512) of one channel, or (frames, 512, channels)."""
+        """Score the next frames, float32 (frames, 512) of one channel, or (frames, 512, channels)."""
         if frames.ndim < 3 or frames.shape[2] == 1:
             for frame in frames.reshape(len(frames), FRAME_SAMPLES):
                 self._append(self._hears(frame), _level_db(frame), THE_MIX)
@@ -73,7 +73,7 @@ class SpeechMap:
             self._append(in_mix[index], _level_db(taken(frame, heard)), vote)
 
     def channel_of(self, span: Span) -> int:
-        """The channel by which a span of frames is to be recognized; 0 for the mix."""
+        """The channel on which to recognize a span of frames, from 1; 0 for the mix."""
         begin, end = span
         votes = np.frombuffer(self._votes, np.uint8)[begin:end]
         if not (votes < _UNHEARD).any():
@@ -93,7 +93,7 @@ class SpeechMap:
         return self._detector.score(as_int16(frame)) >= SPEECH_PROBABILITY
 
     def _suspected(self, frames: npt.NDArray[np.float32]) -> list[list[int]]:
-        """Of each frame, the channels that the mix is far below."""
+        """For each frame, the channels that the mix is far below."""
         found = []
         for frame in frames:
             levels: Levels = band_levels(frame)
@@ -108,7 +108,7 @@ class SpeechMap:
 
 
 def as_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """float32 (n,) in [-1, 1] as detectors take it; what lies beyond is clipped."""
+    """float32 (n,) in [-1, 1] as int16 (n,), which detectors take; values beyond are clipped."""
     scaled: npt.NDArray[np.float32] = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767)
     return scaled.astype(np.int16)
 
@@ -118,7 +118,7 @@ def _level_db(samples: npt.NDArray[np.float32]) -> float:
 
 
 def _most(suspected: Sequence[Sequence[int]]) -> list[int]:
-    """The channels that stand out in most frames."""
+    """The channels that stand out in most frames, at most `SUSPECTS` of them."""
     counts: dict[int, int] = {}
     for channels in suspected:
         for channel in channels:
@@ -128,7 +128,7 @@ def _most(suspected: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _vote(in_mix: bool, suspected: Sequence[int], probabilities: dict[int, float]) -> int:
-    """A frame's vote for the channel of its stretch."""
+    """A frame's vote for the channel of the span that it lies in."""
     heard = [channel for channel, probability in probabilities.items() if probability >= CHANNEL_PROBABILITY]
     clear = [channel for channel in suspected if channel in heard]
     if clear:

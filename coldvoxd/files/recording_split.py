@@ -1,4 +1,4 @@
-"""Where a recording is cut into pieces that a recognizer can take, from the scores of its frames."""
+"""Where a recording is cut into pieces that a recognizer can take. Pure: computed from the scores of its frames."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,9 +6,9 @@ import numpy.typing as npt
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 
 MAX_FRAMES = 20 * SAMPLE_RATE // FRAME_SAMPLES
-"""A piece is at most 20 s: v3 in int8 loses accuracy beyond, and memory grows with it."""
+"""Longest piece, 20 s: Parakeet v3 in int8 loses accuracy in longer ones, and memory grows with the length."""
 PAD_FRAMES = -(-SAMPLE_RATE // 2 // FRAME_SAMPLES)
-"""Half a second and a little of what is not speech stays at both ends of a piece, where the recording has it."""
+"""Frames without speech that are kept at both ends of a piece where the recording has them: 0.5 s, rounded up."""
 
 Span = tuple[int, int]
 """Begin and end, in frames."""
@@ -23,9 +23,9 @@ def cut(
 ) -> list[Span]:
     """The pieces of a recording, in order and not overlapping, that hold all of its speech.
 
-    `speech` says of each frame whether it may hold speech, bool (n,); `level_db` how loud it is, float32 (n,). What
-    fits in one piece stays one. A longer recording is cut in the middle of the longest pause in the second half of
-    each piece, or at its quietest frame where there is no pause.
+    `speech` is bool (n,), whether each frame may hold speech; `level_db` is float32 (n,), the level of each frame in
+    dBFS. A recording whose speech fits in one piece is not cut. A longer one is cut in the middle of the longest pause
+    in the second half of each piece, or at the quietest frame of that half if it has no pause.
     """
     spoken = np.flatnonzero(speech)
     spans: list[Span] = []
@@ -35,7 +35,7 @@ def cut(
         end = min(int(spoken[-1]) + 1 + pad_frames, len(speech))
         if end - begin > max_frames:
             if int(spoken[-1]) < begin + max_frames:
-                floor = begin + max_frames  # all the speech fits; less padding will do
+                floor = begin + max_frames  # all the speech fits if the padding is shortened
             else:
                 floor = _place(speech, level_db, begin + max_frames // 2, begin + max_frames)
             end = min(int(spoken[spoken < floor][-1]) + 1 + pad_frames, floor)

@@ -1,4 +1,4 @@
-"""What a session came to, and what a person learns where speech gave no words."""
+"""The outcome of a session, and when a person is notified that no words were recognized."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 from coldvoxd.core.failover_notice import Notice
 
 AGAIN_S = 10.0
-"""Notifications of sessions without words are at least this far apart: about as long as a desktop shows one."""
+"""Shortest time between two notifications, in seconds: about as long as a desktop shows one."""
 NOTHING_RECOGNIZED = Notice(
     "No words were recognized",
     "Speech was heard, and no words were recognized in it. Please say it again, closer to the microphone. "
@@ -25,7 +25,7 @@ NOTHING_HEARD = Notice(
 
 
 class Outcome(StrEnum):
-    """What a session that was not thrown away came to."""
+    """The outcome of a session that was not discarded."""
 
     WORDS = "words"
     SILENCE = "silence"
@@ -33,9 +33,9 @@ class Outcome(StrEnum):
     MUTED = "muted"
     """The detector found no speech, and the microphone is muted."""
     NO_WORDS = "no words"
-    """Speech was heard, and the recognizer found no words in it."""
+    """Speech was detected, and the recognizer found no words in it."""
     FAILED = "failed"
-    """Speech was heard, and recognizing it failed."""
+    """Speech was detected, and its recognition failed."""
 
 
 _NOTICES = {
@@ -46,16 +46,17 @@ _NOTICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class WordlessState:
-    """What is known between two sessions."""
+class NoWordsState:
+    """What is kept from one session to the next."""
 
     holds: bool = False
-    """The last session with speech gave no words."""
+    """No words were recognized in the last session with speech."""
     notified_s: float = float("-inf")
+    """Loop time of the last notification."""
 
 
 def outcome_of(text: str, speech_samples: int, least_samples: int, *, failed: bool) -> Outcome:
-    """What came of a session with this text, in which so much speech was heard; less than the least is noise."""
+    """The outcome of a session with this text and this much speech; less than `least_samples` of speech is noise."""
     if text:
         return Outcome.WORDS
     if speech_samples < least_samples:
@@ -63,8 +64,8 @@ def outcome_of(text: str, speech_samples: int, least_samples: int, *, failed: bo
     return Outcome.FAILED if failed else Outcome.NO_WORDS
 
 
-def step(state: WordlessState, outcome: Outcome, now_s: float) -> tuple[WordlessState, Notice | None]:
-    """The next state, and what is to be shown. Silence, and a muted microphone, prove nothing about recognition."""
+def step(state: NoWordsState, outcome: Outcome, now_s: float) -> tuple[NoWordsState, Notice | None]:
+    """The next state, and the notification to show. Silence and a muted microphone say nothing about recognition."""
     match outcome:
         case Outcome.WORDS:
             return replace(state, holds=False), None

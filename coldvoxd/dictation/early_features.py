@@ -1,0 +1,39 @@
+"""Features of the open utterance, computed while it is spoken, so that little is left to compute at its end."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from coldvoxd.core.endpointing import EndpointState, Phase
+from coldvoxd.core.features import BLOCK_SAMPLES, EarlyColumns
+from coldvoxd.core.framing import joined
+from coldvoxd.core.values import Frame
+
+
+class EarlyFeatures:
+    """Computes feature columns block by block. Use from one thread."""
+
+    def __init__(self, features_size: Callable[[], int]) -> None:
+        """`features_size` returns the mel bins that the recognizer takes, 0 while that is unknown."""
+        self._features_size = features_size
+        self._columns: EarlyColumns | None = None
+        self._start_sample = 0
+        """Start of the utterance that the columns belong to."""
+
+    def update(self, state: EndpointState, audio: Iterable[Frame], end_sample: int) -> None:
+        """Compute the blocks that the audio up to `end_sample` completes; discard all columns if no utterance is open."""
+        size = self._features_size()
+        if state.phase is Phase.SILENCE or not size:
+            self._columns = None
+            return
+        if self._columns is None or self._start_sample != state.start_sample:
+            self._columns, self._start_sample = EarlyColumns(size), state.start_sample
+        known_sample = state.start_sample + self._columns.samples
+        if end_sample - known_sample >= BLOCK_SAMPLES:
+            self._columns.extend(joined(audio, known_sample, end_sample))
+
+    def of(self, start_sample: int) -> npt.NDArray[np.float32] | None:
+        """Columns of the utterance that starts there, float32 (bins, whole blocks); None if there are none."""
+        known = self._columns is not None and self._start_sample == start_sample
+        return self._columns.columns if self._columns is not None and known else None

@@ -1,0 +1,226 @@
+"""The session runner: takes one session at a time through its phases, from its first frame to its published end."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from coldvoxd.core.endpointing import Resumed, SpeechBegan, SpeechEnded
+from coldvoxd.core.metrics import Stage
+from coldvoxd.core.settings import DictationSettings
+from coldvoxd.core.values import Frame, Gap, StopReason, samples_in
+from coldvoxd.dictation import state as dictation
+from coldvoxd.dictation.listening import Listening
+from coldvoxd.dictation.no_words_notice import outcome_of
+from coldvoxd.dictation.ports import Capture, RecognitionEngine
+from coldvoxd.dictation.recognition_queue import RecognitionQueue
+from coldvoxd.dictation.segmenter import FrameHeard, SegmenterEvent, UtteranceCut, UtterancePaused
+from coldvoxd.dictation.session import Session
+from coldvoxd.dictation.sinks import Sinks
+from coldvoxd.dictation.state import DictationState, Effect, Event, Phase
+
+log = logging.getLogger(__name__)
+
+LATE_FRAMES_S = 1.0
+"""Seconds after the end of a session for which its last frames are awaited."""
+MAX_BACKLOG_S = 900.0
+"""Seconds of audio that may wait for recognition; a session with more stops listening."""
+
+
+class SessionRunner:
+    """Owns the state machine and the running session. Event loop only.
+
+    `on_hearing`, and everything that has the capture catch up, may deliver frames from within. So each of these calls comes
+    after the change of state that precedes it is complete.
+    """
+
+    def __init__(
+        self,
+        engine: RecognitionEngine,
+        capture: Capture,
+        listening: Listening,
+        sinks: Sinks,
+        *,
+        settings: DictationSettings,
+        log_text: bool,
+        on_hearing: Callable[[bool], None],
+    ) -> None:
+        self.state = DictationState()
+        self.session: Session | None = None
+        self.queue = RecognitionQueue(engine.recognize, sinks, self._conclude_if_drained, settings, log_text=log_text)
+        self._engine = engine
+        self._capture = capture
+        self._listening = listening
+        self._sinks = sinks
+        self._settings = settings
+        self._on_hearing = on_hearing
+
+    def use_settings(self, settings: DictationSettings, *, log_text: bool) -> None:
+        """Use settings from the next session on."""
+        self._settings = settings
+        self.queue.use_settings(settings, log_text=log_text)
+
+    def begin(self, session: Session, state: DictationState, effects: tuple[Effect, ...]) -> None:
+        """Begin a session; `state` and `effects` are those of the event START."""
+        self.session, self.state = session, state
+        session.segmenter.begin()
+        self._sinks.announcer.dictation_started(session.id)
+        self._carry_out(effects)
+        if limit_s := session.options.max_seconds or self._settings.max_seconds:
+            self._advance_later(session, limit_s, Event.TIME_UP)
+        private = " (private)" if session.options.private else ""
+        log.info("session %d started by %s%s", session.id, session.caller, private)
+        for item in self._listening.pre_roll:
+            self._handle(session, session.segmenter.hear(item))
+        # Not before the pre-roll: the daemon has the capture catch up, and a newer frame would shut the pre-roll out.
+        if not session.segmenter.finished:
+            self._on_hearing(True)
+
+    def hear(self, item: Frame | Gap) -> None:
+        """Take what the capture delivers, whether or not a session runs."""
+        session = self.session
+        heard = self._listening.hear(
+            item,
+            in_session=session is not None,
+            utterance_open=session is not None and session.segmenter.utterance_open,
+        )
+        if session is None:
+            return
+        if heard.again and session.segmenter.rewind(heard.again):
+            for again in heard.again:
+                self._handle(session, session.segmenter.hear_again(again))
+        if heard.is_level_problem_changed:
+            self._sinks.announcer.state_changed()
+        self._handle(session, session.segmenter.hear(heard.item))
+
+    def stop(self, session: Session, called_s: float) -> None:
+        """End a session that listens, with what is said up to a little after this monotonic time."""
+        session.end_sample = self._capture.sample_at(called_s) + samples_in(self._settings.stop_tail_ms)
+        self.advance(Event.STOP)
+
+    def finish_listening(self, session: Session) -> None:
+        """The session hears no more: end the open utterance, and conclude once its texts are there."""
+        if not session.segmenter.finished:
+            self._handle(session, session.segmenter.finish())
+        self._on_hearing(False)
+        self._conclude_if_drained(session)
+
+    def advance(self, event: Event) -> None:
+        """Give the state machine an event, and carry out its effects. Raises what `state.step` raises."""
+        self.state, effects = dictation.step(self.state, event)
+        self._carry_out(effects)
+
+    def end(self, session: Session, reason: StopReason, transcript: str | None) -> None:
+        """Publish the end of the session; `transcript` is None if it is discarded."""
+        self.session = None
+        if self.state.active:  # only at shutdown, with texts missing
+            phase = Phase.IDLE if self.state.capture else Phase.UNAVAILABLE
+            self.state = replace(self.state, phase=phase)
+        session.close(discarded=transcript is None)
+        self._listening.end_session(session.segmenter.fed_sample)
+        self.queue.forget(session)
+        self._sinks.metrics.session_ended(reason)
+        log.info("session %d ended: %s", session.id, reason)
+        if transcript is None:
+            self._sinks.last_utterance.discard(session)
+            self._sinks.journal.end(session.id)
+        self._sinks.announcer.dictation_stopped(session.id, reason, transcript or "", session.text_recipient)
+        self._sinks.announcer.when_accepted(partial(self._sinks.journal.end, session.id))
+        session.answer(reason, transcript)
+        if transcript is not None and not session.results.pending:  # otherwise its outcome is unknown
+            least_samples = samples_in(session.segmenter.session.endpoint.min_speech_ms)
+            spoken, failed = session.segmenter.speech_samples, bool(session.results.failures)
+            self._sinks.on_outcome(outcome_of(transcript, spoken, least_samples, failed=failed))
+        self._on_hearing(False)  # last: frames that come with it must find no session
+
+    def _handle(self, session: Session, events: tuple[SegmenterEvent, ...]) -> None:
+        """Act on what the segmenter made of the audio: the one place that does."""
+        for event in events:
+            match event:
+                case SpeechBegan():
+                    self._sinks.announcer.speech_started(session.id)
+                case SpeechEnded():
+                    self._sinks.announcer.speech_ended(session.id)
+                case UtterancePaused():
+                    if self._engine.status.ready:
+                        self.queue.begin_early(session, event.utterance)
+                case Resumed():
+                    self.queue.drop_early()
+                case UtteranceCut():
+                    self._recognize(session, event)
+                case FrameHeard():
+                    self._note_frame(session, event)
+
+    def _recognize(self, session: Session, cut: UtteranceCut) -> None:
+        self._sinks.last_utterance.keep(cut.utterance, session)
+        self.queue.send(session, cut.utterance, cut.decided_s)
+        if session.results.backlog_s > MAX_BACKLOG_S and self.state.phase is Phase.LISTENING:
+            log.warning(
+                "session %d: %.0f s of audio are queued for recognition; stopping the session",
+                session.id,
+                MAX_BACKLOG_S,
+            )
+            self.advance(Event.TIME_UP)
+        if not cut.speech_continues and session.options.single_utterance and not session.segmenter.finished:
+            self._handle(session, session.segmenter.finish())
+            if self.state.phase is Phase.DRAINING:  # it was stopped before, and the endpoint lies in the tail
+                self.finish_listening(session)
+            else:
+                self.advance(Event.ENDPOINT_OF_SINGLE)
+
+    def _note_frame(self, session: Session, heard: FrameHeard) -> None:
+        """Publish the level, and finish listening at the end of the session."""
+        if heard.is_first_after_call:
+            took_s = asyncio.get_running_loop().time() - session.called_s
+            self._sinks.metrics.took(Stage.KEY_TO_FIRST_SAMPLE, took_s)
+        if heard.level_db is not None and self.state.phase is Phase.LISTENING:
+            self._sinks.announcer.level(heard.level_db)
+        if session.end_sample is not None and session.segmenter.fed_sample >= session.end_sample:
+            self.finish_listening(session)
+
+    def _advance_later(self, session: Session, delay_s: float, event: Event) -> asyncio.TimerHandle:
+        """Give the state machine an event later, if the session still runs and the event still has a meaning."""
+
+        def advance() -> None:
+            self._capture.catch_up()
+            if session is self.session and event in dictation.TABLE[self.state.phase]:
+                self.advance(event)
+
+        timer = asyncio.get_running_loop().call_later(delay_s, advance)
+        session.timers.append(timer)
+        return timer
+
+    def _carry_out(self, effects: tuple[Effect, ...]) -> None:
+        session, reason = self.session, self.state.reason
+        for effect in effects:
+            if session is None or session.over:  # an effect may end it
+                break
+            match effect:
+                case Effect.BEGIN:
+                    pass
+                case Effect.CLOSE_UTTERANCE:
+                    self._handle(session, session.segmenter.interrupt())
+                    if session.end_sample is not None:
+                        self.finish_listening(session)
+                case Effect.AWAIT_CAPTURE:
+                    session.blind_timer = self._advance_later(session, dictation.BLIND_LIMIT_S, Event.BLIND_TOO_LONG)
+                case Effect.DRAIN:
+                    self._drain(session)
+                case Effect.CONCLUDE:
+                    self.end(session, reason or StopReason.STOPPED, session.results.text)
+                case Effect.DISCARD:
+                    self.end(session, reason or StopReason.CANCELLED, None)
+        self._sinks.announcer.state_changed()
+
+    def _drain(self, session: Session) -> None:
+        """Wait for the frames up to the end of the session if more are to come, and for the texts."""
+        if session.segmenter.finished or session.end_sample is None or not self.state.capture:
+            self.finish_listening(session)
+        else:
+            late_s = LATE_FRAMES_S + self._settings.stop_tail_ms / 1000
+            session.timers.append(asyncio.get_running_loop().call_later(late_s, self.finish_listening, session))
+
+    def _conclude_if_drained(self, session: Session) -> None:
+        if session.segmenter.finished and not session.results.pending and self.state.phase is Phase.DRAINING:
+            self.advance(Event.DRAINED)
