@@ -13,7 +13,11 @@ from typing import Any
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
-from coldvoxd.bus.service import BusService
+from coldvoxd.bus.announcer import BusAnnouncer
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.peers.screen_lock import ScreenLock
+from coldvoxd.bus.peers.user_units import Units
+from coldvoxd.bus.service import BusService, check_name_free
 from coldvoxd.capture.policy import MicrophonePolicy
 from coldvoxd.capture.stream import CaptureCondition, CaptureState, CaptureStream
 from coldvoxd.core import channels, failover_notice
@@ -95,7 +99,7 @@ class Daemon:
         self._locked = False
         if settings.microphone.release_on_lock:
             self._lock_wanted.set()
-        self._service: BusService | None = None
+        self._announcer: BusAnnouncer | None = None
         self._noticed = failover_notice.NoticeState(**self._past.carried.get(NOTICE, {}))
         self._metrics = Metrics()
         self._metrics.resume(self._past.carried.get(METRICS, {}))
@@ -177,22 +181,25 @@ class Daemon:
         Raises NameTaken, or BusUnavailable when the bus goes away.
         """
         self._notifier.status("starting")
-        service = await BusService.connect(self._controls())
-        await service.check_name_free()
-        self._recognition.look_for_missing = lambda model: ModelFetching(model, service.units).look
+        connection = await Connection.open()
+        announcer = BusAnnouncer(connection, self._metrics)
+        service = BusService(connection, announcer, self._controls())
+        await check_name_free(connection)
+        units = Units(connection)
+        self._recognition.look_for_missing = lambda model: ModelFetching(model, lambda: units).look
         async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
             serving = [
                 tasks.create_task(self._sleep.run(), name="sleep"),
                 tasks.create_task(self._power.run(), name="power"),
-                tasks.create_task(service.wait_for_disconnect(), name="bus"),
+                tasks.create_task(connection.wait_until_lost(), name="bus"),
                 tasks.create_task(self._pipeline.run(), name="recognition"),
                 tasks.create_task(self._card.keep(self._recognition), name="card"),
-                tasks.create_task(self._load(service), name="model"),
+                tasks.create_task(self._load(units), name="model"),
             ]
             if self._settings.microphone.release_on_lock:
-                await self._watch_lock(service)
+                await self._watch_lock(connection)
             else:
-                serving.append(tasks.create_task(self._watch_lock(service), name="screen lock"))
+                serving.append(tasks.create_task(self._watch_lock(connection), name="screen lock"))
             if self._sound is not None:
                 self._sound.start()
             self._microphone.start(awaiting_view=self._sound is not None)
@@ -201,10 +208,10 @@ class Daemon:
                 serving.append(tasks.create_task(self._vitals.run(interval_s), name="vitals"))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._capture_tried.wait(), CAPTURE_TRIED_S)
-            self._service = service
-            self._pipeline.announce_to(service)
-            self._files.announce_to(service)
-            bus = await service.bus_id()
+            self._announcer = announcer
+            self._pipeline.announce_to(announcer)
+            self._files.announce_to(announcer)
+            bus = await connection.bus_id()
             spool = open_spool(bus, self._recognition.tell_error)
             if spool is not None:
                 self._pipeline.keep_in(spool)
@@ -215,13 +222,13 @@ class Daemon:
             self._notifier.ready()
             log.info("ready")
             if spool is not None:
-                self._recovery = self._finish_what_was_left(spool, bus, service)
+                self._recovery = self._finish_what_was_left(spool, bus, connection, announcer)
                 serving.append(tasks.create_task(self._recovery.run(), name="recovery"))
             serving.append(tasks.create_task(self._renew(service), name="replacement"))
 
             await self._stop.wait()
 
-            await self._end(service, spool)
+            await self._end(connection, spool)
             for task in serving:
                 task.cancel()
         if not self._renewing:
@@ -263,21 +270,21 @@ class Daemon:
             USABLE: self._recognition.status.usable_providers,
         }
 
-    async def _load(self, service: BusService) -> None:
+    async def _load(self, units: Units) -> None:
         await self._recognition.load()
-        await have_prepared(self._settings.model, service.units)
+        await have_prepared(self._settings.model, lambda: units)
         while True:
             await self._model_changed.wait()
             self._model_changed.clear()
-            await have_prepared(self._settings.model, service.units)
+            await have_prepared(self._settings.model, lambda: units)
 
-    async def _watch_lock(self, service: BusService) -> None:
+    async def _watch_lock(self, connection: Connection) -> None:
         """Follow the screen lock from the moment at which a setting asks for it."""
         await self._lock_wanted.wait()
         with contextlib.suppress(BusUnavailable):  # wait_for_disconnect reports it
-            await service.watch_screen_lock(self._on_lock)
+            await ScreenLock(connection, self._on_lock).watch()
 
-    async def _end(self, service: BusService, spool: Spool | None) -> None:
+    async def _end(self, connection: Connection, spool: Spool | None) -> None:
         """Everything that was opened is closed; for a new process only what it could not take over."""
         log.info("making way for a new process" if self._renewing else "stopping")
         if not self._renewing:
@@ -291,15 +298,15 @@ class Daemon:
         await self._capture.close(CAPTURE_AT_STOP_S)
         self._recognition.close()
         self._card.close()
-        await service.close()
+        await connection.aclose()
         if spool is not None:
             if not self._renewing:
                 spool.clear()
             spool.close()
 
-    def _finish_what_was_left(self, spool: Spool, bus: str, service: BusService) -> Replay:
+    def _finish_what_was_left(self, spool: Spool, bus: str, connection: Connection, announcer: BusAnnouncer) -> Replay:
         async def is_here(session: SpooledSession) -> bool:
-            return session.bus == bus and await service.is_connected(session.caller)
+            return session.bus == bus and await connection.is_connected(session.caller)
 
         given_up = spool.given_up()
         if given_up is not None and (given_up[0].bus == bus or not given_up[0].options.private):
@@ -307,7 +314,7 @@ class Daemon:
         return Replay(
             spool.leftovers(),
             self._recognition,
-            service,
+            announcer,
             is_here=is_here,
             next_number=self._pipeline.next_utterance,
             keep=self._pipeline.keep_for_retry,
@@ -365,8 +372,8 @@ class Daemon:
         )
 
     def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
-        if self._service is not None:
-            self._service.provider_changed(before, after, reason)
+        if self._announcer is not None:
+            self._announcer.provider_changed(before, after, reason)
 
     def _use_settings(self, fresh: Settings) -> tuple[str, ...]:
         """Put all but the model in force, which is there already. Returns the names of those that wait for a restart."""
@@ -450,21 +457,21 @@ class Daemon:
 
     def _tell(self) -> None:
         """Something that clients or `systemctl status` show may have changed."""
-        if self._service is not None:
-            self._service.state_changed()
-            self._notify(self._service)
+        if self._announcer is not None:
+            self._announcer.state_changed()
+            self._notify(self._announcer)
         self._notifier.status(status_line(self._pipeline.state, self._recognition.status, self._capture.state))
 
-    def _notify(self, service: BusService) -> None:
+    def _notify(self, announcer: BusAnnouncer) -> None:
         """Tell people on their desktop what has become slower."""
         now_s = asyncio.get_running_loop().time()
         self._noticed, notice_ = failover_notice.step(self._noticed, self._recognition.status, now_s)
         if notice_ is not None and self._settings.notifications.provider:
-            service.notify(notice_)
+            announcer.notify(notice_)
 
     def _notify_of_session(self, shown: failover_notice.Notice) -> None:
-        if self._service is not None and self._settings.notifications.no_words:
-            self._service.notify(shown)
+        if self._announcer is not None and self._settings.notifications.no_words:
+            self._announcer.notify(shown)
 
 
 def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:

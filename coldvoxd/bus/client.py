@@ -14,7 +14,7 @@ from typing import Any
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH, PROPERTIES
 from coldvoxd.bus.peers.notifications import show
 from coldvoxd.bus.signals import Source
 from coldvoxd.core import errors
@@ -25,7 +25,6 @@ DOUBLES = 256
 """Texts that are remembered to drop their doubles; a session's backlog is far smaller."""
 LISTENING = "listening"
 """The value of the property State while a session hears."""
-PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _OPTION_TYPES = {bool: "b", int: "u", str: "s"}
 _NAMED_ERRORS: Mapping[str, type[errors.ColdvoxError]] = MappingProxyType(

@@ -3,8 +3,8 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from dbus_next import DBusError, Message, MessageFlag, MessageType
@@ -43,7 +43,6 @@ class Connection(ReceivingBus):
 
     - messages are received as `receiving` says;
     - a full socket makes the writer wait; the library takes EAGAIN for the end of the connection;
-    - `addressed_to` sends signals to one client; the library only broadcasts;
     - our object is introspected from the contract's XML; the library's own has no names of signal and out arguments;
     - an error that a method raises is answered and not logged besides, with the names of `replies`;
     - no ObjectManager, whose signals would tell the object's properties to nobody in particular;
@@ -56,7 +55,6 @@ class Connection(ReceivingBus):
         super().__init__(address)
         self._writer.sock = PatientSocket(self._sock)
         self.signals = Signals(self)
-        self._recipient: str | None = None
         self._last_sent: asyncio.Future[Any] | None = None
 
     @classmethod
@@ -77,14 +75,13 @@ class Connection(ReceivingBus):
             raise BusUnavailable(f"The bus at {address} lets nobody in: {error or type(error).__name__}.") from error
         return connection
 
-    @contextmanager
-    def addressed_to(self, client: str | None) -> Iterator[None]:
-        """Signals sent inside go to this client alone; to everybody where None."""
-        self._recipient = client
-        try:
-            yield
-        finally:
-            self._recipient = None
+    async def bus_id(self) -> str:
+        """The GUID of the bus, on which alone its clients' unique names are valid. Raises BusUnavailable."""
+        return str(await self.ask_bus("GetId"))
+
+    async def is_connected(self, name: str) -> bool:
+        """Whether a name, unique or well-known, has an owner. Raises BusUnavailable."""
+        return bool(await self.ask_bus("NameHasOwner", "s", name))
 
     async def ask_bus(self, member: str, signature: str = "", *body: object) -> Any:
         """Call the bus itself; the first value of its answer. Raises DBusError or BusUnavailable."""
@@ -246,21 +243,6 @@ class Connection(ReceivingBus):
     def _emit_interface_added(self, path: str, interface: ServiceInterface) -> None: ...
 
     def _emit_interface_removed(self, path: str, removed_interfaces: list[str]) -> None: ...
-
-    def _interface_signal_notify(  # noqa: PLR0917 - the library's
-        self,
-        interface: ServiceInterface,
-        interface_name: str,
-        member: str,
-        signature: str,
-        body: list[Any],
-        unix_fds: Iterable[int] = (),
-    ) -> None:
-        del interface, unix_fds
-        message = Message.new_signal(OBJECT_PATH, interface_name, member, signature, body)
-        if self._recipient is not None:
-            message.destination = self._recipient
-        self.send(message)
 
 
 def bus_call(member: str, signature: str, *body: object) -> Message:

@@ -262,10 +262,6 @@ class EngineControl(Protocol):
 
     def figures(self) -> Figures: ...
 
-    def delivered(self, seconds: float) -> None:
-        """The bus took so long to take a text."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Controls:
