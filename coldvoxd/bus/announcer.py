@@ -42,7 +42,7 @@ class Observer:
 class BusAnnouncer:
     """Sends signals. Implements Announcer and FileAnnouncer. Event loop only; never raises, never blocks.
 
-    Sends nothing before `begin`: until the daemon owns its name, nobody can be listening. Observers are called at all times.
+    Sends nothing before `begin`: until the daemon owns its name, no client can expect signals. Observers are called at all times.
     """
 
     def __init__(self, connection: Connection, metrics: Metrics) -> None:
@@ -70,7 +70,7 @@ class BusAnnouncer:
             observer.session_started(session)
 
     def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
-        """Send the text of a private session to its owner first; then everybody learns that it ended."""
+        """Send the text of a private session to its owner first; then all clients learn that it ended."""
         for observer in self._observers:
             observer.session_ended(session)
         text = bus_text(transcript)

@@ -79,5 +79,5 @@ class Calls:
 
     def _caller_left(self, name: str) -> None:
         if name in self._bound.values():
-            log.debug("caller %s of a bound session left the bus", name)
+            log.debug("caller %s of a bound session has left the bus", name)
             self._control.caller_left(name)

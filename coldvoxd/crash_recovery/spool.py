@@ -29,14 +29,14 @@ from coldvoxd.userdirs.private import make_private
 log = logging.getLogger(__name__)
 
 SILENCE_BYTES = 512 * 1024
-"""A file that holds nothing but silence is begun anew from this size on: about 16 s."""
+"""A file of this size (about 16 s) that holds nothing but silence is replaced by an empty one."""
 LOCK = "lock"
 OWN_NAMES = re.compile(rf"{QUARANTINE}|(\d+-\d+|{Path(QUARANTINE).stem})\.new")
-"""Beside segments, what the spool may delete: no other file is touched."""
+"""Files beside segments that the spool may delete; it touches no others."""
 
 
 def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Where this login's volatile files go, memory by its nature; None where the environment names no such place."""
+    """Directory for volatile files of this login, which is in memory; None where the environment names none."""
     if given := environment.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0])
     login = base_directories.runtime_directory(environment)
@@ -50,11 +50,11 @@ class _Open:
     session: SpooledSession
     path: Path
     fd: int | None
-    """Of `path`, for appending; None from a write that failed to the next cut."""
+    """Descriptor of `path`, for appending; None between a failed write and the next cut."""
     sequence: int = 0
     bytes: int = 0
     closed: dict[int, Path] = field(default_factory=dict)
-    """By the utterance that was cut from it."""
+    """Closed files, by the utterance that was cut from each."""
 
 
 class Spool:
@@ -80,7 +80,7 @@ class Spool:
             os.close(self._lock)
             raise
 
-    # What the pipeline tells.
+    # Implements Journal.
 
     def begin(self, session: SpooledSession, state: EndpointState) -> None:
         session = replace(session, bus=self._bus)
@@ -118,9 +118,9 @@ class Spool:
                 numbered = NumberedCut(utterance.id, *span, utterance.end_reason, utterance.speech_samples, decided_s)
                 write(kept.fd, spool_format.cut(numbered))
                 kept.closed[utterance.id] = kept.path
-            # After a write that failed too: there may be room again.
+            # Also after a failed write: there may be space again.
             self._begin_anew(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))
-        self._delete(self._directory / QUARANTINE)  # what RetryLast would take is replaced
+        self._delete(self._directory / QUARANTINE)  # RetryLast now takes this utterance
 
     def attempt(self, session: int, utterance: int) -> None:
         self._note(session, utterance, spool_format.attempt(utterance))
@@ -146,7 +146,7 @@ class Spool:
     # What an earlier process left.
 
     def leftovers(self) -> Iterator[InterruptedSession]:
-        """The sessions that an earlier process did not finish, oldest first; what can't be read is deleted and told."""
+        """Sessions that an earlier process did not finish, oldest first. Unreadable files are deleted and reported."""
         own = {path for kept in self._sessions.values() for path in (kept.path, *kept.closed.values())}
         found: dict[int, list[Path]] = {}
         for path in sorted(self._directory.iterdir()):
@@ -163,11 +163,11 @@ class Spool:
                 yield InterruptedSession(session, segments, self._directory / QUARANTINE)
 
     def given_up(self) -> tuple[SpooledSession, Utterance] | None:
-        """The utterance that is kept for RetryLast because recognizing it by itself was given up."""
+        """The utterance kept for RetryLast because the daemon gave up recognizing it automatically."""
         return quarantined(self._directory / QUARANTINE, self._delete)
 
     def clear(self) -> None:
-        """Nothing stays, neither of this process nor of an earlier one."""
+        """Delete all files, those of an earlier process included."""
         for session in tuple(self._sessions):
             self.end(session)
         for path in self._directory.iterdir():
@@ -175,7 +175,7 @@ class Spool:
                 self._delete(path)
 
     def close(self) -> None:
-        """Leave it to another process."""
+        """Release the lock, so that another process can use the spool."""
         os.close(self._lock)
 
     # Inside.
@@ -190,7 +190,7 @@ class Spool:
                 kept.bytes += write(kept.fd, record)
 
     def _note(self, session: int, utterance: int, record: bytes) -> None:
-        """Something of an utterance's recognition, in the file that has its audio."""
+        """Append a record about an utterance's recognition to the file that has its audio."""
         kept = self._sessions.get(session)
         path = kept.closed.get(utterance) if kept else None
         if path is None:
@@ -200,7 +200,7 @@ class Spool:
                 append(path, record)
 
     def _begin_anew(self, kept: _Open, state: EndpointState, audio: Iterable[Frame]) -> Path:
-        """Close the session's file and go on in another; the path of the one that was closed."""
+        """Continue the session in a new file, and return the path of the old one."""
         path = self._path(kept.session.id, kept.sequence + 1)
         fd, size = create(path, spool_format.head(kept.session, state, audio))
         if kept.fd is not None:
@@ -210,7 +210,7 @@ class Spool:
 
     @contextmanager
     def _trying(self, session: int) -> Iterator[None]:
-        """A write that fails ends the keeping of what this session says up to its next cut; what is cut already stays kept."""
+        """After a failed write, keep nothing of the session until its next cut; utterances already cut stay kept."""
         try:
             yield
         except OSError as error:
@@ -228,8 +228,34 @@ class Spool:
                 )
 
     def _delete(self, path: Path, why: str = "") -> None:
-        """Without a reason to be told where that is in order."""
+        """Delete a file; report it where there is a reason `why`."""
         if why:
             self._tell(f"{path} was deleted: {why}. If somebody was dictating when the daemon ended, that is lost.")
         with suppress(OSError):
             path.unlink()
+
+
+def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
+    """The spool of this login; None, with the reason reported by `tell` or logged, where sessions cannot be kept."""
+    runtime = runtime_directory()
+    if runtime is None:
+        if base_directories.RUNTIME in base_directories.ignored():
+            tell(
+                f"{base_directories.RUNTIME} is not an absolute path and is ignored: dictation works, but a crash loses "
+                "audio that has not been recognized."
+            )
+        else:
+            log.info(
+                "there is no runtime directory ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses audio that has not been "
+                "recognized"
+            )
+        return None
+    try:
+        return Spool(runtime / "spool", bus, tell)
+    except OSError as error:
+        reason = "another coldvoxd uses it" if isinstance(error, BlockingIOError) else error.strerror
+        tell(
+            f"Audio cannot be kept in {error.filename or runtime} ({reason}): dictation works, but a crash loses audio "
+            "that has not been recognized."
+        )
+        return None

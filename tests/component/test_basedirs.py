@@ -128,7 +128,7 @@ async def test_a_daemon_without_a_usable_runtime_directory_dictates_and_says_wha
         async with daemon(bus, tmp_path) as running, running.client() as client:
             assert await client.call("StartDictation") > 0
             await client.call("CancelDictation")
-            assert "a crash would lose what is not yet text" in running.log
+            assert "a crash loses audio that has not been recognized" in running.log
         assert not (ROOT / runtime).exists()
 
 

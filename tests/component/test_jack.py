@@ -105,8 +105,8 @@ async def test_a_device_call_that_hangs_for_long_leads_to_one_new_process(
     async with daemon(bus, tmp_path, settings) as running:
         await eventually(lambda: "microphone open: Blue Yeti" in running.log)
         pulse.freeze()
-        await eventually(lambda: "making way for a new process" in running.log)
+        await eventually(lambda: "stopping for the re-execution" in running.log)
         await eventually(lambda: running.log.count(NO_ANSWER) == 2, what="the hang, logged by the new process")
         pulse.thaw()
         await eventually(lambda: running.log.count("microphone open: Blue Yeti") == 2)
-        assert running.log.count("making way for a new process") == 1
+        assert running.log.count("stopping for the re-execution") == 1

@@ -151,7 +151,7 @@ async def _watch(signal: GpuSignal, card: VirtualCard, running: RunningDaemon, c
     await until(client, "ExecutionProvider", ACCELERATOR)
     back_s = time.monotonic() - better_s
     await until(client, "Degraded", "")
-    renewed = "in the place of an earlier process" in running.log
+    renewed = "re-executed, consecutive number" in running.log
     return Seen(signal.name, told, provider, after_s, signal.back, back_s, renewed)
 
 

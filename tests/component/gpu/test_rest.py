@@ -75,7 +75,7 @@ async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_
         assert details["provider"].value == CPU
         await changed(client, ACCELERATOR, "accelerator-ready")
         await changed(client, CPU, "idle")
-        assert "in the place of an earlier process" not in running.log
+        assert "re-executed, consecutive number" not in running.log
 
 
 @pytest.mark.heavy
@@ -88,7 +88,7 @@ async def test_what_a_context_keeps_goes_with_the_process_and_the_next_one_leave
         await changed(client, CPU, "idle")
         card.be(process=f"{running.process.pid} {300 * MIB}")
         await eventually(lambda: "1600 MiB of its memory came back, 300 MiB stay" in running.log, what="what stays")
-        await eventually(lambda: "in the place of an earlier process" in running.log, what="a new process")
+        await eventually(lambda: "re-executed, consecutive number" in running.log, what="a new process")
         card.be(process=None)
         await until(client, "ExecutionProvider", CPU)
         accelerator = running.bus.directory / "gpu"

@@ -84,7 +84,7 @@ async def handover_after_a_fault(directory: Path) -> bytes:
             await asyncio.to_thread(command, bus.directory / "gpu", "FAULT illegal")
             await _dictate(running, second)
             await eventually(lambda: running.log.count(" INFO ready\n") == 2, what="the next process")
-            assert "in the place of an earlier process" in running.log
+            assert "re-executed, consecutive number" in running.log
             return copy.read_bytes()
 
 
@@ -153,7 +153,7 @@ async def resumed(directory: Path, handover: bytes) -> dict[str, Any]:
             try:
                 bus.extra_environment[VARIABLE] = str(descriptor)
                 async with daemon(bus, directory, pass_fds=(descriptor,)) as running:
-                    assert "in the place of an earlier process" in running.log
+                    assert "re-executed, consecutive number" in running.log
                     last = await client.call("RetryLast")
                     metrics = await client.call("GetMetrics", interface=ENGINE)
                     providers = await client.get(ENGINE, "UsableProviders")
