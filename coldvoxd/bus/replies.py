@@ -1,4 +1,4 @@
-"""How an answer, or the error in its place, goes back to a caller."""
+"""Replies to callers: results, and errors with their names on the bus."""
 
 import asyncio
 import logging
@@ -11,16 +11,16 @@ from dbus_next import DBusError, Message, MessageFlag
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 4000
-"""Characters of an error's text; a longer one is cut. What a caller sent may be part of it."""
+"""Longest text of an error, in characters; a longer one is cut. It may repeat what a caller sent."""
 
 
 class Reply:
-    """The reply to one call. What is raised inside `with reply` is answered, and ends here.
+    """The reply to one call. An exception raised inside `with reply` is returned to the caller and suppressed.
 
-    Stands in for the library's own, which answers and lets the exception go on into the log, traceback and all.
+    Replaces the library's own class, which also logs the exception with its traceback.
     """
 
     def __init__(self, send: Callable[[Message], Any], call: Message) -> None:
@@ -47,7 +47,7 @@ class Reply:
 
 
 def error_reply(call: Message, error: BaseException) -> Message:
-    """The one place where errors get their names on the bus; faults of the daemon's own are logged."""
+    """The error reply to a call, with the error's name on the bus. Internal errors are logged."""
     if isinstance(error, DBusError):
         return Message.new_error(call, error.type, bus_text(str(error)[:LONGEST_TEXT]))
     if isinstance(error, ColdvoxError):
@@ -55,7 +55,7 @@ def error_reply(call: Message, error: BaseException) -> Message:
     elif isinstance(error, asyncio.CancelledError):
         name, text = ColdvoxError.dbus_name, "The daemon is ending: call again in a moment."
     else:
-        logger.error("%s failed", call.member, exc_info=error)
+        log.error("%s failed", call.member, exc_info=error)
         name = ColdvoxError.dbus_name
         text = (
             f"{call.member} failed by a fault of the daemon ({type(error).__name__}): "

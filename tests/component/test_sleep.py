@@ -249,12 +249,12 @@ async def test_without_a_system_bus_nothing_is_said_but_once_and_it_is_found_whe
         bus.extra_environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={later.directory}/link"
         async with daemon(bus, tmp_path) as running:
             await asyncio.sleep(2.5)  # for a second look
-            (line,) = [line for line in running.log.splitlines() if "comes unannounced" in line]
+            (line,) = [line for line in running.log.splitlines() if "suspend is not announced" in line]
             assert " INFO " in line
             (later.directory / "link").symlink_to(later.directory / "bus")
             async with logind(later) as there:
                 await there.until_held()
-                await eventually(lambda: "waits for us from now on" in running.log, what="the log's line")
+                await eventually(lambda: "suspend is now delayed" in running.log, what="the log's line")
 
 
 async def test_an_inhibitor_that_is_refused_is_told_once_and_the_sleep_is_seen_all_the_same(
@@ -268,7 +268,7 @@ async def test_an_inhibitor_that_is_refused_is_told_once_and_the_sleep_is_seen_a
             await machine.until(DICTATION, "State", "suspended")
             await there.prepare(False)
             await machine.until(DICTATION, "State", "idle")
-            assert running.log.count("can't be made to wait") == 1
+            assert running.log.count("suspend cannot be delayed") == 1
 
 
 async def test_nobody_but_logind_puts_the_daemon_to_sleep(system: PrivateBus, bus: PrivateBus, tmp_path: Path) -> None:
