@@ -1,4 +1,4 @@
-"""`coldvoxd`: logging, and the exit code."""
+"""The command `coldvoxd`: sets up logging and returns the exit code."""
 
 import argparse
 import asyncio
@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from coldvoxd import settings_file
 from coldvoxd.arguments import command_line
 from coldvoxd.core.errors import ColdvoxError, LibraryUnusable, NameTaken, SettingsError
-from coldvoxd.host.exec_state import ExecState
 
 log = logging.getLogger("coldvoxd")
 
 EXIT_FAILED = 1
 EXIT_NAME_TAKEN = 69
 EXIT_SETTINGS = 78
-"""sysexits.h's EX_UNAVAILABLE and EX_CONFIG, the latter also for a library that cannot be loaded. The unit doesn't restart
-after these: it would find the same again."""
+"""EX_UNAVAILABLE and EX_CONFIG of sysexits.h, the latter also for a library that cannot be loaded. The unit does not restart
+after these, since the cause would still be there."""
 
 
 def main() -> None:
@@ -32,7 +31,7 @@ def main() -> None:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    # A thread that hangs in a driver would hold the interpreter's own way out for ever.
+    # The interpreter's own exit would wait for a thread that hangs in a driver.
     os._exit(code)
 
 
@@ -45,24 +44,20 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_SETTINGS
     set_up_logging(chosen.log.level)
     try:
-        from coldvoxd.daemon import Daemon
+        from coldvoxd import daemon
         from coldvoxd.host.reexec import handed_over, replace_process
     except (ImportError, OSError) as error:
         log.critical("%s", LibraryUnusable.because(error))
         return EXIT_SETTINGS
-
-    async def serve() -> ExecState | None:
-        return await Daemon(chosen, lambda: settings_file.load(arguments.config), handed_over()).serve()
-
     try:
-        handover = asyncio.run(serve())
+        handover = asyncio.run(daemon.run(chosen, lambda: settings_file.load(arguments.config), handed_over()))
     except ColdvoxError as fault:
-        return _told(fault)
+        return _log_failure(fault)
     except ExceptionGroup as group:
         known, unknown = group.split(ColdvoxError)
         if unknown is not None or known is None:
             raise
-        return max(_told(fault) for fault in _leaves(known))
+        return max(_log_failure(fault) for fault in _leaves(known))
     if handover is None:
         return 0
     try:
@@ -72,8 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_FAILED
 
 
-def _told(fault: BaseException) -> int:
-    """Say what ended the daemon; the exit code."""
+def _log_failure(fault: BaseException) -> int:
+    """Log what ended the daemon and return the exit code."""
     log.critical("%s", fault)
     return EXIT_NAME_TAKEN if isinstance(fault, NameTaken) else EXIT_FAILED
 
@@ -87,7 +82,7 @@ def _leaves(group: BaseExceptionGroup[ColdvoxError]) -> Iterator[ColdvoxError]:
 
 
 class _JournalFormatter(logging.Formatter):
-    """Lines with the priority in front that the journal understands, see sd-daemon(3)."""
+    """Puts the priority in front of each line, as the journal reads it: see sd-daemon(3)."""
 
     def format(self, record: logging.LogRecord) -> str:
         priority = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}.get(record.levelno, 2)
@@ -95,7 +90,7 @@ class _JournalFormatter(logging.Formatter):
 
 
 def set_up_logging(level: str) -> None:
-    """To stderr: the journal where systemd reads it, otherwise a terminal."""
+    """Log to stderr, in the journal's format where systemd reads it. `level` is that of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_JournalFormatter("%(message)s"))

@@ -1,541 +1,212 @@
-"""The composition root: what the daemon is made of, in the order in which it starts, serves and stops."""
+"""The life of the daemon: what is started, in which order, and how it ends. `assembly` builds the parts."""
 
 import asyncio
 import contextlib
 import logging
-import math
 import signal
-import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict
 
-from coldvoxd.audio.portaudio import PortAudioMicrophone
-from coldvoxd.audio.soundserver import SoundWatch
-from coldvoxd.bus.service import BusService
-from coldvoxd.capture.microphone_control import MicrophoneController
-from coldvoxd.capture.stream import CaptureCondition, CaptureState, CaptureStream
-from coldvoxd.core import channels, failover_notice
-from coldvoxd.core.errors import BusUnavailable
-from coldvoxd.core.metrics import Metrics
-from coldvoxd.core.ports import Controls, Microphone
+from coldvoxd.assembly import Parts, build
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.service import check_name_free
 from coldvoxd.core.recipients import is_readable_on
-from coldvoxd.core.recognition_state import ProvidersFound, StartReleased, SystemResumed
-from coldvoxd.core.settings import MicrophoneSettings, ModelSettings, Settings
+from coldvoxd.core.settings import Settings
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import EngineStatus, Frame, Gap, State
 from coldvoxd.crash_recovery.replay import Replay
-from coldvoxd.crash_recovery.spool import Spool, runtime_directory
-from coldvoxd.dictation.channel_selector import ChannelSelector
-from coldvoxd.dictation.controller import DictationController
-from coldvoxd.dictation.last_utterance import LastUtterance
-from coldvoxd.dictation.no_words_notice import Outcome
-from coldvoxd.dictation.outcomes import Outcomes
-from coldvoxd.dictation.sinks import Sinks
-from coldvoxd.files.jobs import FileJobs
-from coldvoxd.gpu.guard import GpuGuard
-from coldvoxd.host.battery import BatteryWatch
-from coldvoxd.host.exec_state import ExecState
-from coldvoxd.host.reexec import Reexec
-from coldvoxd.host.sleep_watch import SleepWatch
-from coldvoxd.host.systemd import Notifier, watchdog_interval_s
-from coldvoxd.host.watchdog import Watchdog
-from coldvoxd.models.fetch_unit import ModelFetching
-from coldvoxd.models.prepare_unit import have_prepared
-from coldvoxd.recognition.dispatcher import Dispatcher
-from coldvoxd.recognition.engine_control import Engine
-from coldvoxd.recognition.factory import VIRTUAL, engine_at_start, find_backends
-from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.userdirs import base_directories
-from coldvoxd.vad.silero import SileroDetector
-from coldvoxd.virtual.microphone import VirtualMicrophone
+from coldvoxd.crash_recovery.spool import Spool, open_spool
+from coldvoxd.host.exec_state import Carried, ExecState
+from coldvoxd.host.systemd import watchdog_interval_s
 
 log = logging.getLogger(__name__)
 
 CAPTURE_TRIED_S = 3.0
-"""How long the bus name waits for the microphone's first opening, so that a call which activates us finds it open."""
+"""How long the bus name waits for the microphone's first opening, so that a call that activates the daemon finds it open."""
 TEXTS_AT_STOP_S = 2.5
 CAPTURE_AT_STOP_S = 1.0
-"""Together under the five seconds in which the unit must have stopped."""
-TEXTS_AT_SLEEP_S = 1.0
-"""What is not text by then is recognized after the wake: memory outlives a sleep."""
-NUMBERS_A_SECOND = 8
-"""More sessions or utterances than can begin in a second for long."""
-DEVICE, METRICS, NOTICE, BUS, LAST = "device", "metrics", "notice", "bus", "last-utterance"
-"""What is handed over to a new process: the chosen microphone, figures, what people were told, the bus, RetryLast's audio."""
-HANGING_QUIETS = 2.0
-"""A device call that has hung for this multiple of [replacement] quiet_s is given a new process."""
-RESTING = "resting"
-"""And that nobody has dictated for long, so that the accelerator rests."""
-NO_WORDS = "without-words"
-"""Whether the last session with speech gave no words."""
-USABLE = "usable-providers"
-"""Execution providers that were found usable on this machine."""
+"""Together less than the five seconds in which the unit must have stopped."""
+
+
+async def run(
+    settings: Settings, load_settings: Callable[[], Settings], past: ExecState | None = None
+) -> ExecState | None:
+    """Connect to the session bus, build the daemon and serve; arguments as of `build`, result and errors as of `Daemon.serve`."""
+    connection = await Connection.open()
+    return await Daemon(build(settings, connection, load_settings, past)).serve()
 
 
 class Daemon:
-    """One dictation daemon. Construct and run on an event loop; `serve` once.
+    """Starts, serves and stops one daemon. Event loop only; `serve` once."""
 
-    `load_settings` reads them again, and may raise SettingsError. Raises ModelInvalid where the bundled voice activity
-    model is damaged.
-    """
-
-    def __init__(
-        self, settings: Settings, load_settings: Callable[[], Settings], past: ExecState | None = None
-    ) -> None:
-        """`past` is what the process left whose place this one has taken."""
-        self._settings = settings
-        self._past = past or ExecState()
-        self._unheard = past is not None
-        """Nothing has been heard yet in the place of another process."""
-        self._last_frame_s: float | None = None
-        self._heard_to_the_end = False
-        self._renewing = False
-        self._notifier = Notifier()
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._stop = asyncio.Event()
-        self._capture_tried = asyncio.Event()
-        self._model_changed = asyncio.Event()
-        self._lock_wanted = asyncio.Event()
-        self._locked = False
-        if settings.microphone.release_on_lock:
-            self._lock_wanted.set()
-        self._service: BusService | None = None
-        self._noticed = failover_notice.NoticeState(**self._past.carried.get(NOTICE, {}))
-        self._metrics = Metrics()
-        self._metrics.resume(self._past.carried.get(METRICS, {}))
-        self._outcomes = Outcomes(
-            self._metrics,
-            self._notify_of_session,
-            is_muted=lambda: self._microphone.muted,
-            without_words=bool(self._past.carried.get(NO_WORDS)),
-        )
-        self._card = GpuGuard(settings.gpu, self._busy_until_s)
-        self._recognition = Dispatcher(
-            self._supervise,
-            settings.model,
-            on_change=self._tell,
-            on_provider_changed=self._on_provider_changed,
-            metrics=self._metrics,
-        )
-        self._engine = Engine(
-            self._recognition,
-            self._metrics,
-            settings,
-            load_settings=load_settings,
-            use_settings=self._use_settings,
-            gpu_figures=self._card.figures,
-        )
-        if self._past.carried.get(RESTING):
-            self._recognition.handle(StartReleased())
-        microphone = open_microphone(settings.microphone)
-        self._capture = CaptureStream(microphone, self._on_item, self._on_capture, on_device=lambda _open: self._tell())
-        self._capture.attend(False)
-        self._device = settings.microphone.device
-        """Of the settings, as far as it is in force."""
-        on_server = microphone if isinstance(microphone, PortAudioMicrophone) else None
-        self._microphone = MicrophoneController(
-            settings.microphone, self._capture, on_server, on_rest=self._on_rest, on_change=self._tell
-        )
-        if device := self._past.carried.get(DEVICE):
-            self._microphone.resume(device)
-        self._sound = SoundWatch(self._microphone.on_view) if on_server is not None else None
-        self._channels = ChannelSelector(SileroDetector(), channels.parse(settings.microphone.channel))
-        self._last_utterance = LastUtterance(self._recognition.recognize, self._metrics, self._on_words_of_retry)
-        self._pipeline = DictationController(
-            SileroDetector(),
-            self._channels,
-            self._recognition,
-            self._capture,
-            Sinks(self._last_utterance, self._outcomes.note, metrics=self._metrics),
-            endpoint=settings.endpoint,
-            settings=settings.dictation,
-            pre_roll_ms=settings.microphone.pre_roll_ms,
-            first_number=first_number(),
-            log_text=settings.log.spoken_text,
-            on_hearing=self._on_hearing,
-        )
-        self._files = FileJobs(self._recognition, SileroDetector, first_number=first_number(), metrics=self._metrics)
-        self._recovery: Replay | None = None
-        self._replacement = Reexec(
-            settings.replacement,
-            self._past,
-            wanted=lambda: (
-                self._recognition.state.wants_new_process or self._card.wants_new_process or self._microphone_hangs()
-            ),
-            busy_until_s=self._busy_until_s,
-            tell=self._recognition.report_error,
-            slept=self._is_replaced_for_rest,
-        )
-        self._power = BatteryWatch(self._pipeline.on_battery)
-        self._sleep = SleepWatch(self._put_away, self._resume)
-        self._vitals = Watchdog(
-            {"microphone": self._capture.promise_kept, "recognizer": self._recognition.promise_kept},
-            self._notifier.watchdog,
-        )
-        self._recognition.handle(ProvidersFound(tuple(self._past.carried.get(USABLE, ()))))
+        self._renewing = False
+        """Whether the daemon stops for a new process."""
+        self._open_at_stop = False
+        """Whether the microphone was open when the daemon stopped."""
 
     async def serve(self) -> ExecState | None:
-        """Serve dictation until SIGTERM or SIGINT, or until a new process is to go on with what is returned.
+        """Serve until SIGTERM or SIGINT, or until a new process is to take over, which the returned state is for.
 
         Raises NameTaken, or BusUnavailable when the bus goes away.
         """
-        self._notifier.status("starting")
-        service = await BusService.connect(self._controls())
-        await service.check_name_free()
-        self._recognition.look_for_missing = lambda model: ModelFetching(model, service.units).look
-        async with _signals_handled(self._end_for_good, self._engine.reload_soon), asyncio.TaskGroup() as tasks:
-            serving = [
-                tasks.create_task(self._sleep.run(), name="sleep"),
-                tasks.create_task(self._power.run(), name="power"),
-                tasks.create_task(service.wait_for_disconnect(), name="bus"),
-                tasks.create_task(self._pipeline.run(), name="recognition"),
-                tasks.create_task(self._card.keep(self._recognition), name="gpu"),
-                tasks.create_task(self._load(service), name="model"),
-            ]
-            if self._settings.microphone.release_on_lock:
-                await self._watch_lock(service)
-            else:
-                serving.append(tasks.create_task(self._watch_lock(service), name="screen lock"))
-            if self._sound is not None:
-                self._sound.start()
-            self._microphone.start(awaiting_view=self._sound is not None)
-            interval_s = watchdog_interval_s()
-            if interval_s is not None:
-                serving.append(tasks.create_task(self._vitals.run(interval_s), name="vitals"))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._capture_tried.wait(), CAPTURE_TRIED_S)
-            self._service = service
-            self._pipeline.announce_to(service)
-            self._files.announce_to(service)
-            bus = await service.bus_id()
-            spool = open_spool(bus, self._recognition.report_error)
-            if spool is not None:
-                self._pipeline.keep_in(spool)
-            if (last := self._past.carried.get(LAST)) and self._past.carried.get(BUS) == bus:
-                self._last_utterance.resume(last)
-            await service.own_name()
-            self._tell()
-            self._notifier.ready()
+        parts = self._parts
+        parts.host.notifier.status("starting")
+        await check_name_free(parts.bus.connection)
+        async with _signals_handled(self.stop, parts.engine.reload_soon), asyncio.TaskGroup() as tasks:
+            serving = self._begin_work(tasks)
+            serving += await self._open_microphone(tasks)
+            bus = await parts.bus.connection.bus_id()
+            spool = self._open_spool(bus)
+            await parts.bus.service.own_name()
+            parts.host.notifier.ready()
             log.info("ready")
             if spool is not None:
-                self._recovery = self._finish_what_was_left(spool, bus, service)
-                serving.append(tasks.create_task(self._recovery.run(), name="recovery"))
-            serving.append(tasks.create_task(self._renew(service), name="replacement"))
+                serving.append(tasks.create_task(self._replay(spool, bus).run(), name="recovery"))
+            serving.append(tasks.create_task(self._renew(), name="replacement"))
 
             await self._stop.wait()
 
-            await self._end(service, spool)
+            await self._end(spool)
             for task in serving:
                 task.cancel()
-        if not self._renewing:
-            return None
-        self._notifier.watchdog()
-        heard_s = self._last_frame_s if self._heard_to_the_end else None
-        now_s = asyncio.get_running_loop().time()
-        return self._past.next(now_s, heard_s, self._carried(bus), counted=not self._is_replaced_for_rest())
+        return self._state(bus) if self._renewing else None
 
-    def _microphone_hangs(self) -> bool:
-        """Whether a device call has hung for so long that only a new process can open the microphone again."""
-        hanging_s = self._capture.hanging_s(asyncio.get_running_loop().time())
-        return hanging_s >= HANGING_QUIETS * self._settings.replacement.quiet_s
+    def stop(self) -> None:
+        """End the daemon for good, also where it is about to be replaced."""
+        self._renewing = False
+        self._stop.set()
 
-    def _is_replaced_for_rest(self) -> bool:
-        """Whether a new process is wanted after a sleep or a rest alone, which is no fault and needs no pause."""
-        state = self._recognition.state
-        return (state.degraded_by_suspend or state.accelerator_released) and not self._microphone_hangs()
+    # Start.
 
-    def _controls(self) -> Controls:
-        return Controls(
-            self._pipeline,
-            self._last_utterance,
-            self._engine,
-            self._files,
-            self._microphone,
-            problems=(self._recognition, self._microphone, self._outcomes, self._pipeline),
-        )
-
-    def _carried(self, bus: str) -> dict[str, Any]:
-        """What a new process in our place goes on with."""
-        chosen = self._microphone.selection
-        return {
-            **({DEVICE: chosen} if chosen != self._device else {}),
-            METRICS: self._metrics.carried(self._engine.uptime_s),
-            NOTICE: asdict(self._noticed),
-            BUS: bus,
-            LAST: self._last_utterance.carried(),
-            RESTING: self._recognition.state.accelerator_released,
-            NO_WORDS: self._outcomes.without_words,
-            USABLE: self._recognition.status.usable_providers,
+    def _begin_work(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        parts = self._parts
+        dispatcher, gpu = parts.recognition.dispatcher, parts.recognition.gpu
+        works = {
+            "sleep": parts.host.sleep.run(),
+            "power": parts.host.battery.run(),
+            "bus": parts.bus.connection.wait_until_lost(),
+            "recognition": parts.dictation.run(),
+            "gpu": gpu.keep(dispatcher),
+            "model": self._load(),
         }
+        return [tasks.create_task(work, name=name) for name, work in works.items()]
 
-    async def _load(self, service: BusService) -> None:
-        await self._recognition.load()
-        await have_prepared(self._settings.model, service.units)
-        while True:
-            await self._model_changed.wait()
-            self._model_changed.clear()
-            await have_prepared(self._settings.model, service.units)
+    async def _load(self) -> None:
+        await self._parts.recognition.dispatcher.load()
+        await self._parts.recognition.preparation.run()
 
-    async def _watch_lock(self, service: BusService) -> None:
-        """Follow the screen lock from the moment at which a setting asks for it."""
-        await self._lock_wanted.wait()
-        with contextlib.suppress(BusUnavailable):  # wait_for_disconnect reports it
-            await service.watch_screen_lock(self._on_lock)
+    async def _open_microphone(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Open the microphone as far as its policy wants it open, and wait for the outcome for a limited time."""
+        audio, host = self._parts.audio, self._parts.host
+        serving = []
+        if host.lock.wanted:
+            await host.lock.begin()  # first: while the screen is locked the microphone must not be opened
+        else:
+            serving.append(tasks.create_task(host.lock.begin(), name="screen lock"))
+        if self._parts.past is not None:
+            serving.append(tasks.create_task(self._log_takeover(self._parts.past), name="takeover"))
+        if audio.sound is not None:
+            audio.sound.start()
+        audio.policy.start(awaiting_view=audio.sound is not None)
+        interval_s = watchdog_interval_s()
+        if interval_s is not None:
+            serving.append(tasks.create_task(host.watchdog.run(interval_s), name="watchdog"))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(audio.tried.wait(), CAPTURE_TRIED_S)
+        return serving
 
-    async def _end(self, service: BusService, spool: Spool | None) -> None:
-        """Everything that was opened is closed; for a new process only what it could not take over."""
-        log.info("stopping for the re-execution" if self._renewing else "stopping")
-        if not self._renewing:
-            self._notifier.stopping()
-        self._engine.close()
-        self._files.close()
-        await self._pipeline.shutdown(TEXTS_AT_STOP_S)
-        if self._sound is not None:
-            self._sound.close()
-        self._heard_to_the_end = self._microphone.device_open
-        await self._capture.close(CAPTURE_AT_STOP_S)
-        self._recognition.close()
-        self._card.close()
-        await service.close()
+    async def _log_takeover(self, past: ExecState) -> None:
+        await self._parts.audio.opened.wait()
+        log.info("%s", past.takeover(asyncio.get_running_loop().time()))
+
+    def _open_spool(self, bus: str) -> Spool | None:
+        """Keep sessions in the spool from now on, and take over the last utterance of an earlier process."""
+        dictation = self._parts.dictation
+        spool = open_spool(bus, self._parts.recognition.dispatcher.report_error)
         if spool is not None:
-            if not self._renewing:
-                spool.clear()
-            spool.close()
+            dictation.keep_in(spool)
+        carried = self._parts.carried
+        if carried.last_utterance and carried.bus == bus:
+            self._parts.last_utterance.resume(carried.last_utterance)
+        return spool
 
-    def _finish_what_was_left(self, spool: Spool, bus: str, service: BusService) -> Replay:
+    def _replay(self, spool: Spool, bus: str) -> Replay:
+        """What finishes the sessions that an earlier process left in the spool."""
+        parts = self._parts
+
         async def is_here(session: SpooledSession) -> bool:
-            return session.bus == bus and await service.is_connected(session.caller)
+            return session.bus == bus and await parts.bus.connection.is_connected(session.caller)
 
         given_up = spool.given_up()
         if given_up is not None and is_readable_on(bus, given_up[0].bus, given_up[0].options):
-            self._last_utterance.keep_given_up(*given_up)
-        return Replay(
+            parts.last_utterance.keep_given_up(*given_up)
+        replay = Replay(
             spool.interrupted_sessions(),
-            self._recognition,
-            service,
+            parts.recognition.dispatcher,
+            parts.bus.announcer,
             is_here=is_here,
-            next_number=self._pipeline.next_utterance,
-            keep=self._last_utterance.keep_given_up,
+            next_number=parts.dictation.next_utterance,
+            keep=parts.last_utterance.keep_given_up,
         )
+        parts.host.activity.follow_idle(lambda: replay.idle)
+        return replay
 
-    def _busy_until_s(self) -> float:
-        recovered = self._recovery is None or self._recovery.idle
-        idle = recovered and self._recognition.idle and self._files.idle and self._sleep.awake
-        return self._pipeline.busy_until_s if idle else math.inf
+    # Stop.
 
-    async def _renew(self, service: BusService) -> None:
-        """End this process for a new one, at a moment at which no call is lost by it."""
+    async def _renew(self) -> None:
+        """Stop for a new process, at a moment at which no call is lost."""
+        service, reexec = self._parts.bus.service, self._parts.host.reexec
         while True:
-            await self._replacement.moment()
+            await reexec.moment()
             await service.release_name()
-            if self._replacement.possible(asyncio.get_running_loop().time()):
+            if reexec.possible(asyncio.get_running_loop().time()):
                 break
             await service.own_name()  # one of the last calls began a session
         self._renewing = True
         self._stop.set()
 
-    def _end_for_good(self) -> None:
-        """Also where a new process was about to take our place."""
-        self._renewing = False
-        self._stop.set()
+    async def _end(self, spool: Spool | None) -> None:
+        """Close everything that was opened; for a new process, all but the spool's files."""
+        parts = self._parts
+        log.info("stopping for the re-execution" if self._renewing else "stopping")
+        if not self._renewing:
+            parts.host.notifier.stopping()
+        parts.engine.close()
+        parts.files.close()
+        await parts.dictation.shutdown(TEXTS_AT_STOP_S)
+        if parts.audio.sound is not None:
+            parts.audio.sound.close()
+        self._open_at_stop = parts.audio.policy.device_open
+        await parts.audio.capture.close(CAPTURE_AT_STOP_S)
+        parts.recognition.dispatcher.close()
+        parts.recognition.gpu.close()
+        await parts.bus.connection.aclose()
+        if spool is not None:
+            if not self._renewing:
+                spool.clear()
+            spool.close()
 
-    def _on_item(self, item: Frame | Gap) -> None:
-        if isinstance(item, Frame):
-            self._last_frame_s = asyncio.get_running_loop().time()
-            if self._unheard:
-                self._unheard = False
-                self._tell_of_renewal(self._last_frame_s)
-        self._pipeline.on_item(item)
-
-    def _tell_of_renewal(self, now_s: float) -> None:
-        heard_s = self._past.last_frame_s
-        blind = f"the microphone went unheard for {now_s - heard_s:.2f} s" if heard_s else "the microphone was closed"
-        log.info("re-executed, consecutive number %d: %s", self._past.replacements, blind)
-
-    def _on_capture(self, state: CaptureState) -> None:
-        if state.condition in {CaptureCondition.OPEN, CaptureCondition.LOST}:
-            self._capture_tried.set()
-            self._pipeline.on_capture(state.condition is CaptureCondition.OPEN, state.reason)
-        elif state.condition is CaptureCondition.CLOSED:
-            self._pipeline.on_closed()
-        self._tell()
-
-    def _supervise(self, settings: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-        return Supervisor(
-            find_backends(settings, free_bytes=self._card.free_bytes),
-            engine_at_start(settings),
-            on_change,
-            self._metrics,
-            self._card,
+    def _state(self, bus: str) -> ExecState:
+        """The state for the next process."""
+        parts = self._parts
+        parts.host.notifier.watchdog()
+        dispatcher, policy = parts.recognition.dispatcher, parts.audio.policy
+        carried = Carried(
+            device=policy.selection if policy.selection != parts.audio.device.in_force else None,
+            metrics=parts.metrics.carried(parts.engine.uptime_s),
+            notice=asdict(parts.notices.state),
+            bus=bus,
+            last_utterance=parts.last_utterance.carried(),
+            resting=dispatcher.state.accelerator_released,
+            without_words=parts.outcomes.without_words,
+            usable_providers=tuple(dispatcher.status.usable_providers),
         )
-
-    def _on_provider_changed(self, before: str, after: str, reason: str) -> None:
-        if self._service is not None:
-            self._service.provider_changed(before, after, reason)
-
-    def _use_settings(self, fresh: Settings) -> tuple[str, ...]:
-        """Put all but the model in force, which is there already. Returns the names of those that wait for a restart."""
-        before, self._settings = self._settings, fresh
-        self._pipeline.use_settings(
-            endpoint=fresh.endpoint,
-            settings=fresh.dictation,
-            pre_roll_ms=fresh.microphone.pre_roll_ms,
-            log_text=fresh.log.spoken_text,
-        )
-        in_force = self._use_device(fresh.microphone)
-        self._microphone.use_settings(replace(fresh.microphone, device=self._device))
-        self._use_lock(fresh.microphone.release_on_lock)
-        self._channels.use(channels.parse(fresh.microphone.channel))
-        self._card.use_settings(fresh.gpu)
-        self._replacement.use_settings(fresh.replacement)
-        if fresh.model != before.model:
-            self._model_changed.set()
-        logging.getLogger().setLevel(fresh.log.level.upper())
-        self._tell()
-        return () if in_force else ("microphone.device",)
-
-    def _use_device(self, fresh: MicrophoneSettings) -> bool:
-        """Take over the device of the settings, unless that takes a restart: then return False."""
-        before, virtual = self._device, fresh.device.startswith(VIRTUAL)
-        if virtual != before.startswith(VIRTUAL):
-            return False
-        self._device = fresh.device
-        if virtual and fresh.device != before:
-            self._capture.use(open_microphone(fresh))
-        return True
-
-    def _use_lock(self, release: bool) -> None:
-        """Release the microphone while the screen is locked, or no longer; a lock that holds now counts."""
-        if release:
-            self._lock_wanted.set()
-        if self._locked:
-            self._release_for_lock(release)
-
-    def _on_hearing(self, hearing: bool) -> None:
-        """A session begins to need the microphone, or has heard all."""
-        if hearing:
-            self._card.needed()
-        self._capture.attend(hearing)
-        self._microphone.on_hearing(hearing)
-
-    def _on_words_of_retry(self) -> None:
-        """A retry has found words, which ends the problem of a session without words."""
-        self._outcomes.note(Outcome.WORDS)
-        if self._service is not None:
-            self._service.state_changed()
-
-    def _on_rest(self, obstacle: str) -> None:
-        """The microphone is closed by policy; the obstacle says why it can't be opened for a session either."""
-        self._capture_tried.set()
-        if obstacle:
-            self._pipeline.on_capture(False, obstacle)
-        else:
-            self._pipeline.on_release()
-
-    def _on_lock(self, locked: bool) -> None:
-        self._locked = locked
-        if self._settings.microphone.release_on_lock:
-            log.info("screen %s", "locked" if locked else "unlocked")
-            self._release_for_lock(locked)
-
-    def _release_for_lock(self, locked: bool) -> None:
-        if locked:
-            self._pipeline.on_screen_lock()
-        self._microphone.on_lock(locked)
-
-    async def _put_away(self) -> None:
-        """The machine is about to sleep: what is under way gets a moment to end; what doesn't comes after the wake."""
-        self._pipeline.on_suspend()
-        self._microphone.on_sleep(True)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TEXTS_AT_SLEEP_S):
-                await self._pipeline.drained()
-        await self._recognition.suspend()
-        await self._microphone.released()
-
-    def _resume(self) -> None:
-        self._recognition.handle(SystemResumed())
-        self._pipeline.on_wake()
-        self._microphone.on_sleep(False)
-        self._tell()
-
-    def _tell(self) -> None:
-        """Something that clients or `systemctl status` show may have changed."""
-        if self._service is not None:
-            self._service.state_changed()
-            self._notify(self._service)
-        self._notifier.status(status_line(self._pipeline.state, self._recognition.status, self._capture.state))
-
-    def _notify(self, service: BusService) -> None:
-        """Tell people on their desktop what has become slower."""
         now_s = asyncio.get_running_loop().time()
-        self._noticed, notice_ = failover_notice.step(self._noticed, self._recognition.status, now_s)
-        if notice_ is not None and self._settings.notifications.provider:
-            service.notify(notice_)
-
-    def _notify_of_session(self, shown: failover_notice.Notice) -> None:
-        if self._service is not None and self._settings.notifications.no_words:
-            self._service.notify(shown)
-
-
-def status_line(state: State, engine: EngineStatus, capture: CaptureState) -> str:
-    """What `systemctl --user status` shows. Never spoken text."""
-    if capture.condition is CaptureCondition.CLOSED:
-        microphone = "microphone closed"
-    else:
-        microphone = f"microphone {capture.microphone}" if capture.microphone else "no microphone"
-    if capture.reason:
-        microphone += f" ({capture.reason})"
-    if engine.ready:
-        model = f"{engine.model} {engine.precision} on {engine.provider.removesuffix('ExecutionProvider').lower()}"
-    elif engine.loading:
-        model = f"{engine.model} is being loaded"
-    elif engine.progress >= 0:
-        model = f"{engine.model} is being downloaded, {engine.progress:.0%}"
-    else:
-        model = f"no model: {engine.last_error}"
-    return f"{state}; {microphone}; {model}"
-
-
-def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
-    """Where sessions are kept for the case of a crash; None, told, where that can't be."""
-    runtime = runtime_directory()
-    if runtime is None:
-        if base_directories.RUNTIME in base_directories.ignored():
-            tell(
-                f"{base_directories.RUNTIME} is not an absolute path and is ignored: dictation works, but a crash loses "
-                "audio that has not been recognized."
-            )
-        else:
-            log.info(
-                "there is no runtime directory ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses audio that has not been recognized"
-            )
-        return None
-    try:
-        return Spool(runtime / "spool", bus, tell)
-    except OSError as error:
-        reason = "another coldvoxd uses it" if isinstance(error, BlockingIOError) else error.strerror
-        tell(
-            f"Audio cannot be kept in {error.filename or runtime} ({reason}): dictation works, but a crash loses audio "
-            "that has not been recognized."
-        )
-        return None
-
-
-def open_microphone(settings: MicrophoneSettings) -> Microphone:
-    """The microphone that the settings name, not yet opened."""
-    if settings.device.startswith(VIRTUAL):
-        return VirtualMicrophone(Path(settings.device.removeprefix(VIRTUAL)))
-    return PortAudioMicrophone(settings)
-
-
-def first_number() -> int:
-    """Where session and utterance numbers begin: past all that an earlier process of this login gave out.
-
-    Taken from the clock that neither stands still nor goes back between two boots, so nothing has to be stored.
-    """
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * NUMBERS_A_SECOND) + 1
+        heard_s = parts.audio.capture.last_frame_s if self._open_at_stop else None
+        for_rest = parts.host.reexec.is_for_rest(now_s)
+        return (parts.past or ExecState()).next(now_s, heard_s, carried.written(), counted=not for_rest)
 
 
 @contextlib.asynccontextmanager

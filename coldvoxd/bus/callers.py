@@ -1,4 +1,4 @@
-"""Who calls: the caller of the method being served, and callers that are watched until they leave the bus."""
+"""Callers: the one whose call is being served, and those that are watched until they leave the bus."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -11,7 +11,7 @@ from coldvoxd.bus.connection import Connection
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who called a method, and when."""
+    """The client that called a method, and when."""
 
     name: str
     """Unique bus name, such as `:1.42`."""
@@ -23,12 +23,12 @@ _caller: ContextVar[Caller] = ContextVar("caller")
 
 
 def current_caller() -> Caller:
-    """The caller of the method that is being served: right in synchronous and in interleaved asynchronous methods."""
+    """The caller of the method that is being served; correct also where asynchronous methods interleave."""
     return _caller.get()
 
 
 class Callers:
-    """Notes the caller of each call, and reports when a watched one leaves. Event loop only."""
+    """Records the caller of each call, and reports when a watched caller leaves the bus. Event loop only."""
 
     def __init__(self, connection: Connection, left: Callable[[str], None]) -> None:
         """`left` is called once with the name of each watched caller that leaves."""
@@ -38,7 +38,7 @@ class Callers:
         connection.add_message_handler(self._handle)
 
     async def watch(self, name: str) -> bool:
-        """Watch this caller; false where it has left already, and then it isn't watched."""
+        """Watch a caller. Returns False, and does not watch it, where it has left the bus already."""
         self._watches[name] = self._watches.get(name, 0) + 1
         try:
             owner = await self._connection.signals.follow(name, self._changed)
@@ -53,19 +53,19 @@ class Callers:
         return name in self._watches
 
     def unwatch(self, name: str) -> None:
-        """Undo one `watch`; nothing where the caller has left."""
+        """Undo one `watch`. Has no effect where the caller has left."""
         if self._forget_one(name):
             self._connection.signals.unfollow(name, self._changed)
 
     def _forget_one(self, name: str) -> bool:
-        """Whether it was watched."""
+        """Remove one watch and return whether there was one."""
         count = self._watches.pop(name, 0)
         if count > 1:
             self._watches[name] = count - 1
         return count > 0
 
     def _changed(self, name: str, _after: str) -> None:
-        """A unique name changes its owner only once: it is never given again."""
+        """The caller has left: a unique name loses its owner once and is never assigned again."""
         if count := self._watches.pop(name, 0):
             for _ in range(count):
                 self._connection.signals.unfollow(name, self._changed)

@@ -1,6 +1,6 @@
-"""The daemon as its clients see it: calls, properties and events over the session bus.
+"""A client of the daemon: calls, properties and events over the session bus.
 
-Imports nothing heavy: a shortcut key starts a process that uses this.
+Imports nothing heavy, since each press of a shortcut key starts a process that uses this module.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
+from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH, PROPERTIES
 from coldvoxd.bus.peers.notifications import show
 from coldvoxd.bus.signals import Source
 from coldvoxd.core import errors
@@ -22,10 +22,9 @@ from coldvoxd.core import errors
 CALL_LIMIT_S = 25.0
 """StopDictation answers within 20 s."""
 DOUBLES = 256
-"""Texts that are remembered to drop their doubles; a session's backlog is far smaller."""
+"""How many of the last texts are remembered to drop duplicates; a session's backlog is far smaller."""
 LISTENING = "listening"
-"""The value of the property State while a session hears."""
-PROPERTIES = "org.freedesktop.DBus.Properties"
+"""Value of the property State while a session is listening."""
 
 _OPTION_TYPES = {bool: "b", int: "u", str: "s"}
 _NAMED_ERRORS: Mapping[str, type[errors.ColdvoxError]] = MappingProxyType(
@@ -48,22 +47,22 @@ _SEE_UNIT = "see `systemctl --user status coldvoxd`"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something the daemon told, as plain values that JSON knows."""
+    """An event of the daemon, in values that JSON can hold."""
 
     name: str
     """`transcribed`, `started`, `stopped`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
     `daemon-disconnected`, `daemon-connected` or `interrupted`."""
     fields: Mapping[str, Any]
-    """`session` or `job`, and what the signal of the contract carries, under the same names, details included."""
+    """`session` or `job`, and the arguments of the contract's signal under the same names, details included."""
 
     @property
     def session(self) -> int:
-        """0 where the event belongs to none."""
+        """The session's number; 0 where the event belongs to none."""
         return int(self.fields.get("session", 0))
 
     @property
     def fault(self) -> errors.ColdvoxError | None:
-        """Why a file could not be transcribed; None where it could."""
+        """The error of a file that could not be transcribed; None for any other event."""
         if "error" not in self.fields:
             return None
         return _named(self.fields["error"], self.fields["message"])
@@ -72,24 +71,24 @@ class Event:
 class DaemonClient:
     """A connection to the daemon. Event loop only.
 
-    Methods raise the ColdvoxError that the daemon answered with; DaemonUnreachable where none answers.
+    Methods raise the ColdvoxError that the daemon returned, or DaemonUnreachable where it does not reply.
     """
 
     def __init__(self, connection: Connection) -> None:
         """For `connected`."""
         self._connection = connection
         self._daemon = ""
-        """The daemon's unique name while events are listened to; empty while it isn't there."""
+        """The daemon's unique name while events are received; empty while it is not running."""
         self._last_stopped = 0
         self._transcribed: deque[tuple[int, int]] = deque(maxlen=DOUBLES)
-        """The pairs of the last texts: after a crash of the daemon one may come again."""
+        """Session and utterance of the last texts: after a crash of the daemon one may be sent again."""
         self._events: asyncio.Queue[Event | errors.BusUnavailable] = asyncio.Queue()
         self._watching: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
     async def connected(cls, address: str | None = None) -> AsyncIterator["DaemonClient"]:
-        """To the bus at `address`, by default the session bus; BusUnavailable where there is none."""
+        """Connect to the bus at `address`, by default the session bus. Raises BusUnavailable."""
         client = cls(await Connection.open(address))
         try:
             yield client
@@ -97,47 +96,47 @@ class DaemonClient:
             await client._close()
 
     async def start(self, options: Mapping[str, bool | int | str] | None = None) -> int:
-        """Begin a session, with options named as in the contract; its number. Starts the daemon where it can be."""
+        """Begin a session with the contract's options and return its number. Starts the daemon where activation is set up."""
         if not options:
             return int(await self._call("StartDictation"))
         variants = {key: Variant(_OPTION_TYPES[type(value)], value) for key, value in options.items()}
         return int(await self._call("StartDictationWithOptions", "a{sv}", variants))
 
     async def stop(self) -> str:
-        """Finish the session; its text."""
+        """Finish the session and return its text."""
         return str(await self._call("StopDictation", activate=False))
 
     async def begin_to_stop(self) -> None:
-        """Have the session finished, without waiting for its text or for an error."""
+        """Finish the session without waiting for its text or an error."""
         call = _call_of("StopDictation", activate=False)
         call.flags |= MessageFlag.NO_REPLY_EXPECTED
         await self._connection.send(call)
 
     async def cancel(self) -> None:
-        """Throw the session away."""
+        """Discard the session."""
         await self._call("CancelDictation", activate=False)
 
     async def toggle(self) -> bool:
-        """Start or stop; whether a session listens now. Starts the daemon where it can be."""
+        """Start or stop, and return whether a session is listening now. Starts the daemon where activation is set up."""
         return bool(await self._call("ToggleDictation"))
 
     async def listening(self) -> int:
-        """Number of the session that listens; 0 where none does, or the daemon isn't there. Doesn't start it."""
+        """Number of the session that is listening; 0 where none is or the daemon is not running. Does not start it."""
         if not await self._connection.ask_bus("NameHasOwner", "s", BUS_NAME):
             return 0
         dictation = await self._properties(DICTATION)
         return int(dictation["Session"]) if dictation["State"] == LISTENING else 0
 
     async def notify(self, title: str, body: str, replaces: int = 0) -> int:
-        """Show a notification on the desktop; its number, 0 where the desktop shows none."""
+        """Show a notification on the desktop and return its number, 0 where the desktop shows none."""
         return await show(self._connection, title, body, replaces)
 
     async def retry_last(self) -> str:
-        """Recognize the last utterance again; its text."""
+        """Recognize the last utterance again and return its text."""
         return str(await self._call("RetryLast", activate=False))
 
     async def reload(self) -> None:
-        """Settings and model again."""
+        """Load settings and model again."""
         await self._call("Reload", interface=ENGINE, activate=False)
 
     async def set_provider(self, provider: str) -> None:
@@ -145,49 +144,52 @@ class DaemonClient:
         await self._call("SetProvider", "s", provider, interface=ENGINE, activate=False)
 
     async def metrics(self) -> dict[str, Any]:
-        """What GetMetrics tells, as plain values; of a stage `count`, `p50`, `p95`, `p99`. Doesn't start the daemon."""
+        """The result of GetMetrics in plain values, each stage with `count`, `p50`, `p95`, `p99`. Does not start the daemon."""
         found = await self._figures()
         keys = ("count", "p50", "p95", "p99")
 
         def named(stages: dict[str, list[float]]) -> dict[str, dict[str, float]]:
             return {stage: dict(zip(keys, figures, strict=True)) for stage, figures in stages.items()}
 
-        by_provider = found.get("stages-by-provider", {})  # an older daemon has none
+        by_provider = found.get("stages-by-provider", {})  # older daemons have none
         return found | {
             "stages": named(found["stages"]),
             "stages-by-provider": {provider: named(stages) for provider, stages in by_provider.items()},
         }
 
     async def sessions_without_words(self) -> int | None:
-        """How many sessions held speech and gave no text; None where the daemon doesn't count that."""
+        """Number of sessions that held speech and gave no text; None where the daemon is too old to count them."""
         count: int | None = (await self._figures()).get("sessions-without-words")
         return count
 
     async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto") -> int:
-        """Begin to transcribe an open file; the job, whose events come to who has subscribed. Starts the daemon."""
+        """Begin to transcribe an open file and return the job; `subscribe` first to get its events. Starts the daemon."""
         options = {"words": Variant("b", True)} if words else {}
-        if channel != "auto":  # which is the default, and an option that older daemons lack
+        if channel != "auto":  # the default, in an option that older daemons lack
             options["channel"] = Variant("s", channel)
         return int(await self._call("TranscribeFile", "ha{sv}", 0, options, descriptors=(descriptor,)))
 
     async def cancel_file(self, job: int) -> None:
-        """End a job."""
+        """Cancel a job."""
         await self._call("CancelFile", "u", job, activate=False)
 
     async def status(self) -> dict[str, Any]:
-        """All properties of Dictation1 and Engine1, by their names in the contract. Doesn't start the daemon."""
+        """All properties of Dictation1 and Engine1, by their names in the contract. Does not start the daemon."""
         return await self._properties(DICTATION) | await self._properties(ENGINE)
 
     async def microphone(self) -> dict[str, Any]:
-        """All properties of Microphone1, by their names in the contract. Doesn't start the daemon."""
+        """All properties of Microphone1, by their names in the contract. Does not start the daemon."""
         return await self._properties(MICROPHONE)
 
     async def select_device(self, name: str) -> None:
-        """Use another microphone from now on. Starts the daemon where it can be."""
+        """Use another microphone from now on. Starts the daemon where activation is set up."""
         await self._call("SelectDevice", "s", name, interface=MICROPHONE)
 
     async def subscribe(self, *, sessions: bool = True) -> bool:
-        """From now on events are kept for `next_event`; whether the daemon is there. Of files only our own have any."""
+        """Queue events for `next_event` from now on; return whether the daemon is running.
+
+        Events of files are those of our own jobs. Without `sessions`, only these are queued.
+        """
         self._watching = asyncio.ensure_future(self._watch_bus())
         signals = self._connection.signals
         self._daemon = await signals.follow(BUS_NAME, self._owner_changed)
@@ -197,14 +199,14 @@ class DaemonClient:
         return bool(self._daemon)
 
     async def next_event(self) -> Event:
-        """The next event after those already taken, waiting for it. Raises BusUnavailable when the bus has gone."""
+        """Wait for the next event. Raises BusUnavailable when the bus has gone."""
         event = await self._events.get()
         if isinstance(event, errors.BusUnavailable):
             raise event
         return event
 
     def forget_events(self) -> None:
-        """Drop the events that have come. Raises BusUnavailable when the bus has gone."""
+        """Drop the queued events. Raises BusUnavailable when the bus has gone."""
         while not self._events.empty():
             event = self._events.get_nowait()
             if isinstance(event, errors.BusUnavailable):
@@ -212,7 +214,7 @@ class DaemonClient:
                 raise event
 
     def interrupt(self) -> None:
-        """Put an event `interrupted` behind those that have come."""
+        """Append an event `interrupted` to the queue."""
         self._events.put_nowait(Event("interrupted", {}))
 
     async def _figures(self) -> dict[str, Any]:
@@ -246,7 +248,7 @@ class DaemonClient:
         event = _event(message)
         if event.name == "stopped":
             if event.session == self._last_stopped:
-                return  # the public one, after the one to us as the owner of a private session
+                return  # the broadcast, after the signal to us as the owner of a private session
             self._last_stopped = event.session
         elif event.name == "transcribed":
             pair = (event.session, int(event.fields["utterance"]))
@@ -314,7 +316,7 @@ def _event(message: Message) -> Event:
 
 
 def _translated(error: DBusError) -> errors.ColdvoxError:
-    """The error of ours that an error of the bus stands for."""
+    """The ColdvoxError for an error of the bus."""
     text, name = str(error), str(error.type)
     if name.startswith(errors.ERROR_PREFIX):
         return _named(name, text)

@@ -1,10 +1,10 @@
-"""A connection to a message bus: dbus-next's, with the faults mended that would take the daemon down."""
+"""A connection to a message bus: that of dbus-next, without the faults that would end the daemon."""
 
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from dbus_next import DBusError, Message, MessageFlag, MessageType
@@ -23,9 +23,9 @@ FLUSH_LIMIT_S = 1.0
 
 
 def session_address() -> str:
-    """Where the session bus is, or BusUnavailable.
+    """The address of the session bus. Raises BusUnavailable.
 
-    The systemd user bus stands in where the variable is missing, as in a login over ssh or from cron.
+    Without DBUS_SESSION_BUS_ADDRESS, as in a login over ssh or in a cron job, it is that of the systemd user bus.
     """
     if address := os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
         return address
@@ -39,29 +39,27 @@ def session_address() -> str:
 
 
 class Connection(ReceivingBus):
-    """The library's connection and what is different about it. Event loop only.
+    """The library's connection, which differs from its base class as follows. Event loop only.
 
-    - messages are received as `receiving` says;
-    - a full socket makes the writer wait; the library takes EAGAIN for the end of the connection;
-    - `addressed_to` sends signals to one client; the library only broadcasts;
-    - our object is introspected from the contract's XML; the library's own has no names of signal and out arguments;
-    - an error that a method raises is answered and not logged besides, with the names of `replies`;
-    - no ObjectManager, whose signals would tell the object's properties to nobody in particular;
-    - file descriptors are sent whole through a full socket;
+    - `receiving` describes how messages are received;
+    - a full socket makes the writer wait; the library treats EAGAIN as the end of the connection;
+    - Introspect returns the contract's XML; that of the library lacks the names of signal and out arguments;
+    - an error that a method raises is returned with a name from `replies`, and not logged as well;
+    - there is no ObjectManager, whose signals would broadcast the object's properties;
+    - file descriptors survive a full socket;
     - after the end, messages are dropped and calls raise, where the library would wait forever;
-    - a bus that goes away while we connect is an error, where the library would spin.
+    - a bus that goes away during the connection setup is an error, where the library would loop.
     """
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self._writer.sock = PatientSocket(self._sock)
         self.signals = Signals(self)
-        self._recipient: str | None = None
         self._last_sent: asyncio.Future[Any] | None = None
 
     @classmethod
     async def open(cls, address: str | None = None) -> "Connection":
-        """Connect to `address`, by default the session bus, or raise BusUnavailable."""
+        """Connect to `address`, by default the session bus. Raises BusUnavailable."""
         address = address or session_address()
         try:
             connection = cls(address)
@@ -77,28 +75,27 @@ class Connection(ReceivingBus):
             raise BusUnavailable(f"Cannot connect to the bus at {address}: {error or type(error).__name__}.") from error
         return connection
 
-    @contextmanager
-    def addressed_to(self, client: str | None) -> Iterator[None]:
-        """Signals sent inside go to this client alone; to everybody where None."""
-        self._recipient = client
-        try:
-            yield
-        finally:
-            self._recipient = None
+    async def bus_id(self) -> str:
+        """The GUID of the bus, on which alone its clients' unique names are valid. Raises BusUnavailable."""
+        return str(await self.ask_bus("GetId"))
+
+    async def is_connected(self, name: str) -> bool:
+        """Whether a name, unique or well-known, has an owner. Raises BusUnavailable."""
+        return bool(await self.ask_bus("NameHasOwner", "s", name))
 
     async def ask_bus(self, member: str, signature: str = "", *body: object) -> Any:
-        """Call the bus itself; the first value of its answer. Raises DBusError or BusUnavailable."""
+        """Call the bus itself and return the first value of its reply. Raises DBusError or BusUnavailable."""
         return await self.ask(bus_call(member, signature, *body))
 
     async def ask(self, call: Message) -> Any:
-        """The first value of the answer, None where there is none. Raises DBusError or BusUnavailable."""
+        """Call and return the first value of the reply, None where it is empty. Raises DBusError or BusUnavailable."""
         reply = await self._answer(call)
         return reply.body[0] if reply.body else None
 
     async def ask_descriptor(self, call: Message) -> int:
-        """The file descriptor that is the answer, the caller's to close. Raises DBusError or BusUnavailable.
+        """Call and return the file descriptor of the reply, which the caller closes. Raises DBusError or BusUnavailable.
 
-        Not to be wrapped in a task: what was received is closed right after the step in which this goes on.
+        Await it directly, not in a task: the received descriptor is closed right after the step in which this resumes.
         """
         reply = await self._answer(call)
         if not reply.unix_fds:
@@ -106,7 +103,7 @@ class Connection(ReceivingBus):
         return fcntl.fcntl(reply.unix_fds[0], fcntl.F_DUPFD_CLOEXEC, 0)
 
     def ask_then(self, call: Message, then: Callable[[Message | None], None]) -> None:
-        """Send a call; `then` gets the answer in its place among the messages, None when the bus has gone."""
+        """Send a call. `then` gets the reply in order with other messages, or None when the bus has gone."""
         if self.usable:
             self._call(call, lambda reply, _: then(reply))
         else:
@@ -133,15 +130,15 @@ class Connection(ReceivingBus):
             raise DBusError(reply.error_name, text, reply)
         return reply
 
-    def tell_bus(self, member: str, signature: str = "", *body: object) -> None:
-        """Call the bus itself and want no answer."""
+    def send_to_bus(self, member: str, signature: str = "", *body: object) -> None:
+        """Call the bus itself without waiting for a reply."""
         call = bus_call(member, signature, *body)
         call.flags |= MessageFlag.NO_REPLY_EXPECTED
         if self.usable:
             self.send(call)
 
     def when_sent(self, then: Callable[[], None]) -> None:
-        """Call `then` once the socket has taken all bytes of what was sent last; not where the bus goes away."""
+        """Call `then` once the socket has accepted all bytes of the last message; never where the bus goes away."""
 
         def call(sent: "asyncio.Future[Any]") -> None:
             if not sent.cancelled() and sent.exception() is None:
@@ -151,14 +148,14 @@ class Connection(ReceivingBus):
             self._last_sent.add_done_callback(call)
 
     async def wait_until_lost(self) -> None:
-        """Return when the connection was closed by us; raise BusUnavailable when the bus has gone."""
+        """Return once `aclose` was called. Raises BusUnavailable when the bus has gone."""
         try:
             await asyncio.shield(self._disconnect_future)
         except Exception as error:
             raise BusUnavailable(f"The connection to the session bus was lost ({type(error).__name__}).") from error
 
     async def aclose(self) -> None:
-        """Let what was sent go out, for a second at most, then leave the bus."""
+        """Wait up to a second until everything was sent, then leave the bus. Never raises."""
         if self.usable and self._last_sent is not None:
             await asyncio.wait([self._last_sent], timeout=FLUSH_LIMIT_S)
         if self.usable:
@@ -167,7 +164,7 @@ class Connection(ReceivingBus):
         self._release()
 
     def send(self, msg: Message) -> "asyncio.Future[Any]":  # type: ignore[override]  # as aio's own does
-        """Queue a message; the future ends when the socket has taken all of its bytes."""
+        """Queue a message; the future is done once the socket has accepted all of its bytes."""
         if not self.usable:
             if msg.message_type is MessageType.METHOD_CALL:
                 raise BusUnavailable("The connection to the session bus was lost.")
@@ -180,7 +177,7 @@ class Connection(ReceivingBus):
         return sent
 
     def _release(self) -> None:
-        """Give the socket back; the library leaves that to the garbage collector."""
+        """Close the socket, which the library leaves to the garbage collector."""
         self._user_disconnect = True
         self._stop_receiving()
         with suppress(OSError, ValueError):
@@ -226,7 +223,7 @@ class Connection(ReceivingBus):
         super()._default_properties_handler(msg, send_reply)
 
     def _default_get_machine_id_handler(self, msg: Message, send_reply: Any) -> None:
-        """The bus's answer, its error included; the library sends neither an error nor its second answer."""
+        """Forward the reply of the bus, errors included; the library forwards no error, and replies only once."""
 
         def answer(reply: Message | None, fault: BaseException | None) -> None:
             if reply is None or fault is not None:
@@ -247,24 +244,9 @@ class Connection(ReceivingBus):
 
     def _emit_interface_removed(self, path: str, removed_interfaces: list[str]) -> None: ...
 
-    def _interface_signal_notify(  # noqa: PLR0917 - the library's
-        self,
-        interface: ServiceInterface,
-        interface_name: str,
-        member: str,
-        signature: str,
-        body: list[Any],
-        unix_fds: Iterable[int] = (),
-    ) -> None:
-        del interface, unix_fds
-        message = Message.new_signal(OBJECT_PATH, interface_name, member, signature, body)
-        if self._recipient is not None:
-            message.destination = self._recipient
-        self.send(message)
-
 
 def bus_call(member: str, signature: str, *body: object) -> Message:
-    """A call of the bus itself."""
+    """A message that calls the bus itself."""
     return Message(
         destination=BUS,
         path="/org/freedesktop/DBus",
@@ -276,6 +258,6 @@ def bus_call(member: str, signature: str, *body: object) -> Message:
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:
-    """Whoever needs to know that the bus has gone awaits `wait_until_lost`."""
+    """Mark the exception as retrieved: `wait_until_lost` is what reports that the bus has gone."""
     if not future.cancelled():
         future.exception()

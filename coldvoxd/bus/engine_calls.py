@@ -1,4 +1,4 @@
-"""What Engine1 answers when it is called."""
+"""Calls of Engine1."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -22,16 +22,12 @@ class EngineCalls:
     async def set_provider(self, provider: str) -> None:
         await self._control.set_provider(provider)
 
-    def properties(self) -> dict[str, Any]:
-        """Values of those of Engine1's properties that the EngineControl knows, by name."""
-        return {"AwaitingRestart": list(self._control.awaiting_restart)}
-
     def metrics(self) -> dict[str, Variant]:
         return figures_body(self._control.figures())
 
 
 def figures_body(figures: Figures) -> dict[str, Variant]:
-    """The answer of GetMetrics."""
+    """The body of GetMetrics' answer."""
     return {
         "uptime": Variant("d", figures.uptime_s),
         "memory": Variant("t", figures.resident_bytes),

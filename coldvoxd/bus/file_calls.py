@@ -1,4 +1,4 @@
-"""What the service answers when it is called about files."""
+"""Calls about files, and the body of FileTranscribed."""
 
 import os
 from collections.abc import Mapping
@@ -16,13 +16,16 @@ from coldvoxd.core.values import FileTranscript
 
 
 class FileCalls:
-    """Turns bus calls into calls of the FileControl. Event loop only, inside the serving of a call."""
+    """Turns bus calls into calls of the FileControl. Event loop only.
+
+    `transcribe` and `cancel` are called while a bus call is being served.
+    """
 
     def __init__(self, connection: Connection, control: FileControl) -> None:
         self._control = control
         self._callers = Callers(connection, control.caller_left)
         self._owners: dict[int, str] = {}
-        """Unique name of the caller by the number of its job."""
+        """Unique name of the caller, by job number."""
 
     async def transcribe(self, descriptor: int | None, options: Mapping[str, Variant]) -> int:
         if descriptor is None:
@@ -30,7 +33,7 @@ class FileCalls:
         caller = current_caller()
         parsed = parse_file_options(options)
         try:
-            ours = os.dup(descriptor)  # before anything is waited for: the connection closes what came with a call
+            ours = os.dup(descriptor)  # before the first await: the connection closes the descriptors of a call
         except OSError as error:
             raise ColdvoxError(f"The daemon cannot open another file ({error.strerror}): try again later.") from error
         try:
@@ -53,7 +56,7 @@ class FileCalls:
         self._control.cancel(current_caller().name, job)
 
     def ended(self, job: int) -> None:
-        """Its caller need not be watched for it any more."""
+        """Stop watching the job's caller for it."""
         if owner := self._owners.pop(job, None):
             self._callers.unwatch(owner)
 

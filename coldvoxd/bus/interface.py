@@ -1,14 +1,18 @@
-"""The D-Bus signatures of the service's members; what they do is in `calls` and `service`."""
+"""Methods and properties of the service with their D-Bus signatures; signals are in `announcer`.
+
+The work is in `calls`, `engine_calls`, `file_calls` and `properties`.
+"""
 
 from typing import Any
 
-from dbus_next import PropertyAccess, Variant
-from dbus_next.service import ServiceInterface, dbus_property, method, signal
+from dbus_next import PropertyAccess
+from dbus_next.service import ServiceInterface, dbus_property, method
 
 from coldvoxd.bus.calls import Calls
 from coldvoxd.bus.engine_calls import EngineCalls
 from coldvoxd.bus.file_calls import FileCalls
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
+from coldvoxd.bus.properties import Properties
 
 _READ = PropertyAccess.READ
 
@@ -16,10 +20,11 @@ _READ = PropertyAccess.READ
 class Dictation1(ServiceInterface):
     """org.coldvox.Dictation1, documented in dbus/org.coldvox.Daemon1.xml."""
 
-    def __init__(self, calls: Calls, files: FileCalls) -> None:
+    def __init__(self, calls: Calls, files: FileCalls, properties: Properties) -> None:
         super().__init__(DICTATION)
         self._calls = calls
         self._files = files
+        self._properties = properties
 
     @method()
     def StartDictation(self) -> "u":
@@ -53,38 +58,6 @@ class Dictation1(ServiceInterface):
     def CancelFile(self, job: "u"):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
         self._files.cancel(job)
 
-    @signal()
-    def FileProgress(self, job: int, share: float) -> "ud":
-        return [job, share]
-
-    @signal()
-    def FileTranscribed(self, job: int, text: str, details: dict[str, Variant]) -> "usa{sv}":
-        return [job, text, details]
-
-    @signal()
-    def Transcribed(self, session: int, utterance: int, text: str, details: dict[str, Variant]) -> "uusa{sv}":
-        return [session, utterance, text, details]
-
-    @signal()
-    def DictationStarted(self, session: int) -> "u":
-        return session
-
-    @signal()
-    def DictationStopped(self, session: int, reason: str, transcript: str) -> "uss":
-        return [session, reason, transcript]
-
-    @signal()
-    def SpeechStarted(self, session: int) -> "u":
-        return session
-
-    @signal()
-    def SpeechEnded(self, session: int) -> "u":
-        return session
-
-    @signal()
-    def Level(self, dbfs: float) -> "d":
-        return dbfs
-
     @dbus_property(access=_READ)
     def State(self) -> "s":
         return self._property("State")
@@ -94,16 +67,16 @@ class Dictation1(ServiceInterface):
         return self._property("Session")
 
     def _property(self, name: str) -> Any:
-        return self._calls.dictation_properties()[name]
+        return self._properties.dictation()[name]
 
 
 class Engine1(ServiceInterface):
     """org.coldvox.Engine1, documented in dbus/org.coldvox.Daemon1.xml."""
 
-    def __init__(self, calls: Calls, engine: EngineCalls) -> None:
+    def __init__(self, engine: EngineCalls, properties: Properties) -> None:
         super().__init__(ENGINE)
-        self._calls = calls
         self._engine = engine
+        self._properties = properties
 
     @method()
     async def Reload(self):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
@@ -116,10 +89,6 @@ class Engine1(ServiceInterface):
     @method()
     def GetMetrics(self) -> "a{sv}":
         return self._engine.metrics()
-
-    @signal()
-    def ProviderChanged(self, before: str, after: str, reason: str) -> "sss":
-        return [before, after, reason]
 
     @dbus_property(access=_READ)
     def Model(self) -> "s":
@@ -159,22 +128,23 @@ class Engine1(ServiceInterface):
 
     @dbus_property(access=_READ)
     def AwaitingRestart(self) -> "as":
-        return self._engine.properties()["AwaitingRestart"]
+        return self._property("AwaitingRestart")
 
     @dbus_property(access=_READ)
     def Version(self) -> "s":
         return self._property("Version")
 
     def _property(self, name: str) -> Any:
-        return self._calls.engine_properties()[name]
+        return self._properties.engine()[name]
 
 
 class Microphone1(ServiceInterface):
     """org.coldvox.Microphone1, documented in dbus/org.coldvox.Daemon1.xml."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, properties: Properties) -> None:
         super().__init__(MICROPHONE)
         self._calls = calls
+        self._properties = properties
 
     @method()
     def SelectDevice(self, name: "s"):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
@@ -209,4 +179,4 @@ class Microphone1(ServiceInterface):
         return self._property("Problem")
 
     def _property(self, name: str) -> Any:
-        return self._calls.microphone_properties()[name]
+        return self._properties.microphone()[name]

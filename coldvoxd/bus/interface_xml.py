@@ -1,6 +1,7 @@
-"""The public contract on the bus: its names, and the interface XML that the service is held to."""
+"""The public contract on the bus: its names, and the interface XML that the service implements."""
 
 import xml.etree.ElementTree as ET  # the project's own file
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -10,6 +11,7 @@ OBJECT_PATH = "/org/coldvox/Daemon1"
 DICTATION = "org.coldvox.Dictation1"
 ENGINE = "org.coldvox.Engine1"
 MICROPHONE = "org.coldvox.Microphone1"
+PROPERTIES = "org.freedesktop.DBus.Properties"
 
 XML_NAME = "org.coldvox.Daemon1.xml"
 
@@ -48,7 +50,7 @@ _STANDARD_INTERFACES = """
 
 
 def interface_xml() -> str:
-    """The contract as it stands in `dbus/` of a checkout, or in the installed package, prose included."""
+    """The contract's XML with its prose, from the installed package or from `dbus/` of a checkout."""
     packaged = resources.files("coldvoxd").joinpath("data", "dbus", XML_NAME)
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
@@ -57,12 +59,34 @@ def interface_xml() -> str:
 
 @cache
 def introspection() -> str:
-    """What Introspect answers for the object: the contract without its prose, and the standard interfaces."""
-    root = ET.fromstring(interface_xml())
-    root.extend(ET.fromstring(_STANDARD_INTERFACES))
+    """The answer of Introspect for the object: the contract without its prose, and the standard interfaces."""
+    root = _served()
     ET.indent(root)
     doctype = (
         '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
         '  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'
     )
     return doctype + ET.tostring(root, encoding="unicode")
+
+
+def signature_of(interface: str, member: str) -> str:
+    """The D-Bus signature of a signal's arguments, or of a property. Raises KeyError where the contract has no such member."""
+    return _signatures()[interface, member]
+
+
+@cache
+def _signatures() -> Mapping[tuple[str, str], str]:
+    found = {}
+    for interface in _served().iter("interface"):
+        for signal in interface.iter("signal"):
+            found[interface.attrib["name"], signal.attrib["name"]] = "".join(arg.attrib["type"] for arg in signal)
+        for prop in interface.iter("property"):
+            found[interface.attrib["name"], prop.attrib["name"]] = prop.attrib["type"]
+    return found
+
+
+def _served() -> ET.Element:
+    """The contract and the standard interfaces."""
+    root = ET.fromstring(interface_xml())
+    root.extend(ET.fromstring(_STANDARD_INTERFACES))
+    return root

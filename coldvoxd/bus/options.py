@@ -1,4 +1,4 @@
-"""The options of sessions and of files: their types on the bus, and what is wrong with the others."""
+"""Options of sessions and files: their types on the bus, and errors for unknown or wrong ones."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ OPTION_TYPES: Mapping[str, str] = MappingProxyType(
     {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u"}
 )
 PLANNED_OPTIONS = frozenset({"partials", "language", "vocabulary"})
-"""Keys of the contract that come with a later version."""
+"""Keys of the contract that a later version will support."""
 FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b", "channel": "s"})
 PLANNED_FILE_OPTIONS = frozenset({"language", "vocabulary"})
 
@@ -21,7 +21,7 @@ _TYPE_NAMES = {"b": "a boolean (b)", "u": "an unsigned number (u)", "s": "a text
 
 
 def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
-    """What the options of a session ask for, or InvalidOption or NotSupported for the first key at fault."""
+    """The options of a session. Raises InvalidOption or NotSupported for the first wrong key."""
     _check(options, OPTION_TYPES, PLANNED_OPTIONS)
     values = {key: value.value for key, value in options.items()}
     max_seconds = values.get("max-seconds")
@@ -40,7 +40,7 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
 
 
 def parse_file_options(options: Mapping[str, Variant]) -> FileOptions:
-    """The same for TranscribeFile."""
+    """The options of TranscribeFile; raises as `parse_options`."""
     _check(options, FILE_OPTION_TYPES, PLANNED_FILE_OPTIONS)
     values = {key: value.value for key, value in options.items()}
     try:

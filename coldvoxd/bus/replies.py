@@ -1,4 +1,4 @@
-"""How an answer, or the error in its place, goes back to a caller."""
+"""Replies to callers: results, and errors with their names on the bus."""
 
 import asyncio
 import logging
@@ -11,16 +11,16 @@ from dbus_next import DBusError, Message, MessageFlag
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 4000
-"""Characters of an error's text; a longer one is cut. What a caller sent may be part of it."""
+"""Longest text of an error, in characters; a longer one is cut. It may repeat what a caller sent."""
 
 
 class Reply:
-    """The reply to one call. What is raised inside `with reply` is answered, and ends here.
+    """The reply to one call. An exception raised inside `with reply` is returned to the caller and suppressed.
 
-    Stands in for the library's own, which answers and lets the exception go on into the log, traceback and all.
+    Replaces the library's own class, which also logs the exception with its traceback.
     """
 
     def __init__(self, send: Callable[[Message], Any], call: Message) -> None:
@@ -55,7 +55,7 @@ def error_reply(call: Message, error: BaseException) -> Message:
     elif isinstance(error, asyncio.CancelledError):
         name, text = ColdvoxError.dbus_name, "The daemon is stopping: call again in a moment."
     else:
-        logger.error("%s failed", call.member, exc_info=error)
+        log.error("%s failed", call.member, exc_info=error)
         name = ColdvoxError.dbus_name
         text = (
             f"Internal error in {call.member} ({type(error).__name__}): see `journalctl --user -u coldvoxd`, "

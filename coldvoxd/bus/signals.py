@@ -1,4 +1,4 @@
-"""Signals of other services, taken from the owners of their names alone.
+"""Signals of other services, accepted only from the owners of their names.
 
 Every client of a bus can send every other one a signal that looks like anybody's; the bus guarantees nothing but the
 sender's unique name. So the owner of each name is followed, by what the bus itself says, and what others send is dropped.
@@ -21,26 +21,26 @@ log = logging.getLogger(__name__)
 BUS = "org.freedesktop.DBus"
 
 FORMER = 4
-"""Earlier owners of a name that are remembered."""
+"""How many earlier owners of a name are remembered."""
 
 Handler = Callable[[Message], None]
 OwnerChanged = Callable[[str, str], None]
-"""Called with the unique names of the owner before and of the new one; empty where there is none."""
+"""Called with the unique names of the previous and the new owner, either empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Which signals; what is empty may be anything."""
+    """Which signals to receive. An empty field matches anything."""
 
     name: str
-    """Of the service on the bus, well-known or unique."""
+    """Bus name of the sender, well-known or unique."""
     interface: str = ""
     member: str = ""
     path: str = ""
     below: str = ""
-    """Path that the object's path is or begins with."""
+    """Path of the object, or of an object above it."""
     signature: str = ""
-    """Of the values; what has another one is dropped."""
+    """Signature of the values; a signal with another one is dropped."""
 
     @property
     def rule(self) -> str:
@@ -55,7 +55,7 @@ class Source:
         return "type='signal'" + "".join(f",{key}='{value}'" for key, value in parts.items() if value)
 
     def fits(self, fields: Fields) -> bool:
-        """Whether it is such a signal, regardless of its sender."""
+        """Whether a signal matches, regardless of its sender."""
         return (
             self.interface in ("", fields.interface)
             and self.member in ("", fields.member)
@@ -67,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subscription:
-    """What `unsubscribe` takes."""
+    """A subscription, for `unsubscribe`."""
 
     source: Source
     handler: Handler
@@ -79,25 +79,25 @@ class _Followed:
     """A name whose owner is followed."""
 
     known: "asyncio.Future[None]"
-    """Done once the owner is known."""
+    """Resolved once the owner is known."""
     owner: str = ""
     former: deque[str] = field(default_factory=lambda: deque(maxlen=FORMER))
-    """Its owners before: they may still answer calls that were made while they were."""
+    """Earlier owners, which may still reply to calls that were sent to them."""
     users: int = 0
     changed: list[OwnerChanged] = field(default_factory=list)
 
 
 class Calling(Protocol):
-    """Of the connection."""
+    """The connection's own unique name."""
 
     def ask_then(self, call: Message, then: Callable[[Message | None], None]) -> None:
-        """Send a call; `then` gets the answer in its place among the messages, None when the bus has gone."""
+        """Send a call. `then` gets the reply in order with other messages, or None when the bus has gone."""
 
     async def ask_bus(self, member: str, signature: str = "", *body: object) -> object:
-        """The first value of the bus's answer. Raises DBusError or BusUnavailable."""
+        """Call the bus itself and return the first value of its reply. Raises DBusError or BusUnavailable."""
 
-    def tell_bus(self, member: str, signature: str = "", *body: object) -> None:
-        """Call the bus without wanting an answer."""
+    def send_to_bus(self, member: str, signature: str = "", *body: object) -> None:
+        """Call the bus itself without waiting for a reply."""
 
 
 class Signals:
@@ -109,11 +109,11 @@ class Signals:
         self._subscriptions: list[Subscription] = []
 
     def owner(self, name: str) -> str:
-        """Unique name of the owner of a name that is followed; empty where there is none."""
+        """Unique name of the current owner of a followed name; empty where it has none."""
         return BUS if name == BUS else self._followed[name].owner if name in self._followed else ""
 
     async def follow(self, name: str, changed: OwnerChanged | None = None) -> str:
-        """Follow the owner of this name until `unfollow`; the one of now. Starts no service.
+        """Follow the owner of a name until `unfollow`, and return the current one. Starts no service.
 
         `changed` is called with each change from then on. Raises DBusError and BusUnavailable.
         """
@@ -126,7 +126,7 @@ class Signals:
         return self.owner(name)
 
     def begin_to_follow(self, name: str, changed: OwnerChanged | None = None) -> "asyncio.Future[None]":
-        """`follow` without waiting. The owner is known before the answer to whatever is sent after this."""
+        """`follow` without waiting. The owner is known before the reply to any message that is sent after this."""
         followed = self._followed.get(name)
         if followed is None:
             followed = self._followed[name] = _Followed(asyncio.get_running_loop().create_future())
@@ -146,10 +146,10 @@ class Signals:
         followed.users -= 1
         if not followed.users:
             del self._followed[name]
-            self._connection.tell_bus("RemoveMatch", "s", _owner_rule(name))
+            self._connection.send_to_bus("RemoveMatch", "s", _owner_rule(name))
 
     async def subscribe(self, source: Source, handler: Handler, *, broadcast: bool = True) -> Subscription:
-        """Hand these signals of the source's owner to `handler` from now on.
+        """Pass signals of the source's owner to `handler` from now on.
 
         Without `broadcast` only those that are addressed to this connection. Raises DBusError and BusUnavailable.
         """
@@ -169,23 +169,23 @@ class Signals:
         """Undo `subscribe`."""
         self._remove(subscription)
         if subscription.broadcast:
-            self._connection.tell_bus("RemoveMatch", "s", subscription.source.rule)
+            self._connection.send_to_bus("RemoveMatch", "s", subscription.source.rule)
 
     def may_answer(self, sender: str, name: str) -> bool:
-        """Whether an answer to a call to this name may come from this client."""
-        if sender in {BUS, name}:  # the bus itself answers where there is nobody, and what is sent to it
+        """Whether a reply to a call to `name` may come from the client `sender`."""
+        if sender in {BUS, name}:  # the bus replies for a name without an owner, and to calls of its own
             return True
         followed = self._followed.get(name)
         return followed is not None and (sender == followed.owner or sender in followed.former)
 
     def wants(self, fields: Fields) -> bool:
-        """Whether a signal is subscribed to and comes from whom it should."""
+        """Whether a signal is subscribed to and comes from the owner of the subscribed name."""
         if self._followed and _tells_owner(fields):
             return True
         return any(self._accepts(one, fields) for one in self._subscriptions)
 
     def deliver(self, fields: Fields, message: Message) -> None:
-        """Hand a signal to its handlers; what they raise is logged."""
+        """Pass a signal to its handlers. Exceptions that they raise are logged."""
         if _tells_owner(fields):
             self._note_owner(*message.body)
         for subscription in tuple(self._subscriptions):
@@ -202,7 +202,7 @@ class Signals:
             self.unfollow(subscription.source.name)
 
     def _begin(self, name: str, followed: _Followed) -> None:
-        """First the rule, then the question: no change between them is missed."""
+        """Add the match rule before asking for the owner, so that no change between the two is missed."""
         known = followed.known
         known.add_done_callback(_retrieve)
 
@@ -265,7 +265,7 @@ def _fail(known: "asyncio.Future[None]", reply: Message | None) -> None:
 
 
 def _retrieve(known: "asyncio.Future[None]") -> None:
-    """Those that wait for it get the exception."""
+    """Mark the exception as retrieved: it is raised in those that wait for the owner."""
     if not known.cancelled():
         known.exception()
 

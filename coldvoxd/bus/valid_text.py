@@ -1,9 +1,9 @@
-"""Text that the bus carries."""
+"""Text in the form that the bus accepts."""
 
 
 def bus_text(text: str) -> str:
-    """The text without NUL and with `?` for lone surrogates, since D-Bus allows neither.
+    """The text without NUL, and with `?` for lone surrogates; D-Bus allows neither.
 
-    The bus throws out whoever sends NUL; names of files and devices may hold anything.
+    The bus disconnects a client that sends NUL. Names of files and devices may contain both.
     """
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

@@ -62,6 +62,11 @@ class CaptureState:
     reason: str = ""
     """Where it is lost: why, as a sentence for people."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether the microphone is closed by policy."""
+        return self.condition is CaptureCondition.CLOSED
+
 
 class CaptureStream:
     """Keeps a microphone open, reopens it after a loss, and publishes its audio in order.
@@ -103,6 +108,11 @@ class CaptureStream:
     def device_open(self) -> bool:
         """From the end of the device's opening to the end of its closing, however long that hangs."""
         return self._device.is_open
+
+    @property
+    def last_frame_s(self) -> float | None:
+        """Monotonic time at which the last frame came; None before the first."""
+        return self._last_frame_s if self._last_frame_s > float("-inf") else None
 
     @property
     def channels(self) -> int:

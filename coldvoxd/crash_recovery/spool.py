@@ -237,3 +237,29 @@ class Spool:
             )
         with suppress(OSError):
             path.unlink()
+
+
+def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
+    """The spool of this login; None, with the reason reported by `tell` or logged, where sessions cannot be kept."""
+    runtime = runtime_directory()
+    if runtime is None:
+        if base_directories.RUNTIME in base_directories.ignored():
+            tell(
+                f"{base_directories.RUNTIME} is not an absolute path and is ignored: dictation works, but a crash loses "
+                "audio that has not been recognized."
+            )
+        else:
+            log.info(
+                "there is no runtime directory ($RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR): a crash loses audio that has not been "
+                "recognized"
+            )
+        return None
+    try:
+        return Spool(runtime / "spool", bus, tell)
+    except OSError as error:
+        reason = "another coldvoxd uses it" if isinstance(error, BlockingIOError) else error.strerror
+        tell(
+            f"Audio cannot be kept in {error.filename or runtime} ({reason}): dictation works, but a crash loses audio "
+            "that has not been recognized."
+        )
+        return None

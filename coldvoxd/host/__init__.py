@@ -1,1 +1,1 @@
-"""The machine around the daemon: systemd, suspend, battery, replacing the process."""
+"""The machine around the daemon: systemd, suspend, battery, screen lock, replacing the process."""

@@ -1,4 +1,4 @@
-"""Power: tells whether the machine runs on its battery."""
+"""Battery: whether the machine runs on its battery, as UPower reports it."""
 
 import asyncio
 import logging
@@ -11,18 +11,18 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
-"""Between two looks for a system bus."""
+"""Between two attempts to connect to the system bus."""
 
 
 class BatteryWatch:
-    """Event loop only. `on_battery` is told when that changes, on mains at first."""
+    """Calls `on_battery` with each change; initially the machine counts as on mains power. Event loop only."""
 
     def __init__(self, on_battery: Callable[[bool], None]) -> None:
         self._on_battery = on_battery
         self._discharging = False
 
     async def run(self) -> None:
-        """Watch for ever; ends by cancellation. Without a system bus or UPower the machine counts as one on mains."""
+        """Run until cancelled. Without a system bus or UPower the machine counts as on mains power."""
         pause_s = FIRST_PAUSE_S
         while True:
             upower: UPower | None = None

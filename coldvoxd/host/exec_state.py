@@ -1,35 +1,70 @@
-"""Replacing: when the daemon may put a new process in its own place, and what that one must know."""
+"""The state that one process of the daemon hands over to the next, and when the next may take its place."""
 
 import json
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self
 
 GROWTH = 3.0
 LONGEST_COOL_DOWN_S = 6 * 3600.0
 CALM_S = 6 * 3600.0
-"""After so long without a replacement the next one counts as the first again."""
+"""After this time without a replacement, the next one counts as the first again."""
 VERSION = 1
 
 
 class ExecStateDamaged(ValueError):
-    """What was handed over can't be read."""
+    """The state of the earlier process cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """State of the daemon's parts, each in a form that JSON can hold. A part that finds nothing of its own starts afresh."""
+
+    device: str | None = None
+    """The microphone chosen by SelectDevice, where it differs from that of the settings."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    notice: dict[str, Any] = field(default_factory=dict)
+    """Which notifications about execution providers were shown."""
+    bus: str = ""
+    """The GUID of the bus, on which alone `last_utterance` may be used: it may belong to a client of that bus."""
+    last_utterance: dict[str, Any] | None = None
+    """For RetryLast."""
+    resting: bool = False
+    """The accelerator was released because it had not been used for long."""
+    without_words: bool = False
+    """The last session that held speech gave no words."""
+    usable_providers: tuple[str, ...] = ()
+    """Execution providers that were found usable on this machine."""
+
+    @classmethod
+    def read(cls, carried: Mapping[str, Any]) -> Self:
+        """From `ExecState.carried`; keys of another version are ignored."""
+        return cls(**{one.name: carried[_key(one.name)] for one in fields(cls) if _key(one.name) in carried})
+
+    def written(self) -> dict[str, Any]:
+        """For `ExecState.carried`."""
+        return {_key(name): value for name, value in asdict(self).items() if value is not None}
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
 class ExecState:
-    """What goes across. Times are those of the monotonic clock, which all processes share."""
+    """What one process hands over to the next. Times are of the monotonic clock, in seconds, which all processes share."""
 
     replacements: int = 0
-    """In a row."""
+    """How many replacements followed on each other."""
     replaced_s: float = 0.0
-    """When the last one happened; meaningless where there was none."""
+    """When the last replacement happened; meaningless where there was none."""
     last_frame_s: float | None = None
-    """When the microphone was heard last."""
+    """When the microphone last delivered audio; None where it was closed."""
     carried: dict[str, Any] = field(default_factory=dict)
-    """What parts of the daemon want to find again, by the part: what JSON can hold."""
+    """`Carried.written`."""
 
     def allowed_s(self, cool_down_s: float) -> float:
-        """The earliest time of the next replacement: the pause grows with each in a row."""
+        """The earliest time of the next replacement: the pause grows with each that follows on another."""
         if not self.replacements:
             return float("-inf")
         longest_s = max(cool_down_s, LONGEST_COOL_DOWN_S)
@@ -38,18 +73,27 @@ class ExecState:
     def next(
         self, now_s: float, last_frame_s: float | None, carried: dict[str, Any], *, counted: bool = True
     ) -> "ExecState":
-        """What to hand over at a replacement; one that isn't `counted` makes no later one wait."""
+        """The state for the next process; a replacement that isn't `counted` does not delay later ones."""
         if not counted:
             return replace(self, last_frame_s=last_frame_s, carried=carried)
         calm = bool(self.replacements) and now_s - self.replaced_s > CALM_S
         return ExecState(1 if calm else self.replacements + 1, now_s, last_frame_s, carried)
 
+    def takeover(self, now_s: float) -> str:
+        """For the log of the next process, when its microphone delivers audio again."""
+        if self.last_frame_s is None:
+            silence = "the microphone was closed"
+        else:
+            silence = f"the microphone went unheard for {now_s - self.last_frame_s:.2f} s"
+        return f"re-executed, consecutive number {self.replacements}: {silence}"
+
     def encoded(self) -> bytes:
+        """JSON, in UTF-8."""
         return json.dumps({"version": VERSION, **asdict(self)}).encode()
 
     @classmethod
     def decoded(cls, content: bytes) -> "ExecState":
-        """Raises HandoverDamaged."""
+        """The reverse of `encoded`. Raises ExecStateDamaged."""
         try:
             fields = json.loads(content)
             version = fields.pop("version")

@@ -1,4 +1,4 @@
-"""Replacement: the daemon puts a new process in its own place, for an accelerator that only a new process can use."""
+"""Re-exec: the daemon replaces itself with a new process, where only that can use an accelerator or a microphone again."""
 
 import asyncio
 import fcntl
@@ -16,22 +16,25 @@ from coldvoxd.host.exec_state import ExecState, ExecStateDamaged
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""How often it is asked whether the moment has come."""
+"""Longest pause between two checks whether the moment has come."""
 STUCK_S = 60.0
-"""A thread that sleeps uninterruptibly for so long counts as stuck in a driver."""
+"""A thread in uninterruptible sleep for this long counts as stuck in a driver."""
+HANGING_QUIETS = 2.0
+"""A device call that has hung for this multiple of [replacement] quiet_s justifies a new process."""
 VARIABLE = "_COLDVOXD_HANDOVER"
-"""Names the descriptor. Not COLDVOXD_...: those are settings."""
+"""Environment variable with the descriptor's number. Not COLDVOXD_...: those are settings."""
 STANDARD_ERROR = 2
 READ_BYTES = 16 * 1024 * 1024
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 class Reexec:
-    """Finds the moment at which nobody notices. Event loop only.
+    """Finds a moment at which no client notices the replacement. Event loop only.
 
-    `wanted` says whether a new process would be better; `busy_until_s` until when something was going on, infinity
-    while it is; `tell` is told once where it can't be done; `slept` says whether it is wanted because the machine slept, which
-    no pause between replacements is kept for: a sleep is no fault.
+    `wanted` returns whether a new process would be better; `busy_until_s` the loop time at which the daemon was busy last,
+    infinity while it is; `hanging_s` for how many seconds a device call has hung at a loop time, which is a reason of its
+    own; `slept` whether the machine's sleep, or a rest of the accelerator, is the reason: that is no fault, and needs no
+    pause after an earlier replacement. `report` gets one sentence for people where the process cannot be replaced.
     """
 
     def __init__(
@@ -41,51 +44,61 @@ class Reexec:
         *,
         wanted: Callable[[], bool],
         busy_until_s: Callable[[], float],
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         slept: Callable[[], bool] = lambda: False,
+        hanging_s: Callable[[float], float] = lambda _: 0.0,
         tasks: Path = Path("/proc/self/task"),
     ) -> None:
         self._settings = settings
         self._past = past
         self._wanted = wanted
         self._busy_until_s = busy_until_s
-        self._tell = tell
+        self._report = report
         self._slept = slept
+        self._hanging_s = hanging_s
         self._tasks = tasks
         self._stuck_since_s: float | None = None
-        self._told = False
+        self._reported = False
 
     def use_settings(self, settings: ReplacementSettings) -> None:
-        """Pauses that count from now on."""
+        """Use other pauses from now on."""
         self._settings = settings
 
     async def moment(self) -> None:
-        """Return when a new process is wanted and nothing speaks against it. May be waited for again."""
+        """Return when a new process is wanted and nothing speaks against it. May be called again."""
         loop = asyncio.get_running_loop()
         while not self.possible(loop.time()):  # noqa: ASYNC110 - silence and time are no events
             await asyncio.sleep(min(LOOK_S, self._settings.quiet_s / 4))
 
     def possible(self, now_s: float) -> bool:
-        """Whether this is the moment."""
-        if not self._wanted():
+        """Whether a new process is wanted and nothing speaks against it at this loop time."""
+        if not self._wanted() and not self._hangs(now_s):
             return False
-        if not self._slept() and now_s < self._past.allowed_s(self._settings.cool_down_s):
+        if not self.is_for_rest(now_s) and now_s < self._past.allowed_s(self._settings.cool_down_s):
             return False
         if now_s - self._busy_until_s() < self._settings.quiet_s:
             return False
         return self._nothing_stuck(now_s)
 
+    def is_for_rest(self, now_s: float) -> bool:
+        """Whether a sleep of the machine or a rest of the accelerator is the only reason for a new process."""
+        return self._slept() and not self._hangs(now_s)
+
+    def _hangs(self, now_s: float) -> bool:
+        """Whether a device call has hung so that only a new process can open the microphone again."""
+        return self._hanging_s(now_s) >= HANGING_QUIETS * self._settings.quiet_s
+
     def _nothing_stuck(self, now_s: float) -> bool:
-        """A thread that can't be ended would hold the exec for ever, and the daemon with it."""
+        """Whether every thread can be ended: one that cannot would block execve(2), and the daemon with it."""
         sleeping = uninterruptible(self._tasks)
         if not sleeping:
             self._stuck_since_s = None
             return True
         if self._stuck_since_s is None:
             self._stuck_since_s = now_s
-        if now_s - self._stuck_since_s >= STUCK_S and not self._told:
-            self._told = True
-            self._tell(
+        if now_s - self._stuck_since_s >= STUCK_S and not self._reported:
+            self._reported = True
+            self._report(
                 f"A driver holds {' and '.join(sleeping)} of the daemon, so it cannot re-execute itself: a GPU that failed, "
                 "or a microphone that hangs, stays unused. Restart the machine to use it again."
             )
@@ -93,10 +106,10 @@ class Reexec:
 
 
 def uninterruptible(tasks: Path) -> list[str]:
-    """Threads in uninterruptible sleep, from /proc/PID/task."""
+    """Threads in uninterruptible sleep, from the directory /proc/PID/task."""
     found = []
     for stat in tasks.glob("*/stat"):
-        with suppress(OSError):  # it has ended meanwhile
+        with suppress(OSError):  # the thread has ended
             name, _, rest = stat.read_text(errors="replace").partition(" (")[2].rpartition(")")
             if rest.split()[0] == "D":
                 found.append(f"thread {stat.parent.name} ({name})")
@@ -104,7 +117,7 @@ def uninterruptible(tasks: Path) -> list[str]:
 
 
 def handed_over(environment: MutableMapping[str, str] = os.environ) -> ExecState | None:
-    """What the process before this one in its place left; None where there was none. Once."""
+    """The state that the process before this one handed over; None where there was none. Returns it once."""
     given = environment.pop(VARIABLE, None)
     if given is None:
         return None
@@ -121,7 +134,7 @@ def handed_over(environment: MutableMapping[str, str] = os.environ) -> ExecState
 
 
 def replace_process(handover: ExecState, environment: Mapping[str, str] = os.environ) -> NoReturn:
-    """Become a new process with the same number, program and arguments. Raises OSError where that can't be."""
+    """Execute the daemon again, with the same PID, program and arguments. Raises OSError where the system refuses."""
     fd = os.memfd_create("coldvoxd-handover", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
     with os.fdopen(os.dup(fd), "wb") as file:
         file.write(handover.encoded())
@@ -132,7 +145,7 @@ def replace_process(handover: ExecState, environment: Mapping[str, str] = os.env
 
 
 def close_on_exec() -> None:
-    """Mark every descriptor past standard error: native libraries open some that would pile up otherwise."""
+    """Set FD_CLOEXEC on every descriptor above standard error: native libraries leave some open, which would pile up."""
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if int(entry.name) > STANDARD_ERROR:

@@ -1,7 +1,7 @@
-"""A fuse: a file descriptor that is closed in time, whatever hangs.
+"""An inhibitor of suspend: a file descriptor that is closed in time, whatever hangs.
 
-The thread that closes it is the C library's own and runs no Python. A driver that hangs while it is called with the
-interpreter's lock held stops every thread of Python, and with them whatever Python could do about it.
+A thread of the C library closes it, which runs no Python. A driver that hangs while the interpreter's lock is held stops
+every Python thread, so that Python could not close the descriptor.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Notification(ctypes.Structure):
-    """`struct sigevent`: 64 bytes, of which the last are padding."""
+    """`struct sigevent`, 64 bytes with padding at the end."""
 
     _fields_ = (
         ("value", ctypes.c_void_p),
@@ -40,41 +40,41 @@ class SleepInhibitor:
     """Owns a descriptor. One thread at a time."""
 
     def __init__(self, descriptor: int) -> None:
-        """Raises OSError where the system has no timer left; then the descriptor is the caller's still."""
+        """Raises OSError where the system has no timer left; the descriptor still belongs to the caller then."""
         self._descriptor = descriptor
-        self._lit = self._closed = False
+        self._started = self._closed = False
         self._timer = ctypes.c_void_p()
         close = ctypes.cast(_libc.close, ctypes.c_void_p)
         notification = _Notification(value=descriptor, how=_NOTIFY_BY_THREAD, function=close)
         if _libc.timer_create(_CLOCK_MONOTONIC, ctypes.byref(notification), ctypes.byref(self._timer)):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
-    def light(self, seconds: float) -> None:
-        """Have it closed after so long. Once: what burns stays lit."""
-        if not self._lit and not self._closed:
-            self._lit = True
+    def close_after(self, seconds: float) -> None:
+        """Close the descriptor after `seconds`. Later calls have no effect."""
+        if not self._started and not self._closed:
+            self._started = True
             self._set(seconds)
 
     def close(self) -> None:
-        """Close it now, unless that was done."""
+        """Close the descriptor now. Later calls have no effect."""
         if self._closed:
             return
         self._closed = True
-        # A second closing could hit a file that another thread has just opened under the same number. Stopping the timer
-        # tells, at one stroke, who is to close it: whoever stops one that has run out finds no time left on it.
+        # Closing twice could close a file that another thread has just opened under the same number. Stopping the timer
+        # decides atomically who closes it: a timer that has expired has no time left.
         left = self._set(0)
-        if not self._lit or left:
+        if not self._started or left:
             os.close(self._descriptor)
 
     def forget(self) -> None:
-        """Close it and give the timer back, a good while after it was lit: with it goes a closing that is just coming."""
+        """Close the descriptor and delete the timer, long after it was started: deleting cancels an expiry that is pending."""
         self.close()
         if self._timer.value is not None:
             _libc.timer_delete(self._timer)
             self._timer = ctypes.c_void_p()
 
     def _set(self, seconds: float) -> bool:
-        """Set the timer, or with 0 stop it; whether it had time left."""
+        """Start the timer, or stop it with 0. Return whether it had time left."""
         whole, part = divmod(round(seconds * 1e9), 10**9)
         times, before = _Times(value_s=whole, value_ns=part), _Times()
         _libc.timer_settime(self._timer, 0, ctypes.byref(times), ctypes.byref(before))

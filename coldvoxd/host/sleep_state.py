@@ -1,12 +1,13 @@
-"""Sleeping: what is put away before the machine sleeps, and when the sleep that waits for it is let go on.
+"""State machine of the machine's sleep: when to release the hardware, and when to let the sleep proceed.
 
-    AWAKE       all works; an inhibitor is held where there is a logind, so that no sleep begins unseen
-    SUSPENDING  the machine is about to sleep, and what must not sleep open is being put away
-    SUSPENDED   the inhibitor is let go; the machine sleeps, or does in a moment
+    AWAKE       normal operation; an inhibitor is held where there is a logind, so that no sleep begins unnoticed
+    SUSPENDING  the machine is about to sleep, and the hardware is being released
+    SUSPENDED   the inhibitor is released; the machine sleeps, or will in a moment
 
-Theory of operation. A `delay` inhibitor makes logind tell of a sleep (PrepareForSleep, true) and then wait until it is
-let go, for five seconds at most. It can't be taken once a sleep has begun, so it is held from the start and taken again
-after each. A logind that goes away while we sleep will never tell that the machine woke: who notices that is awake.
+Theory of operation. A `delay` inhibitor makes logind announce a sleep (PrepareForSleep, true) and then wait until the
+inhibitor is released, for five seconds at most. It cannot be taken once a sleep has begun, so it is held from the start
+and taken again after each sleep. A logind that goes away during the sleep will never announce the wake, so its absence
+counts as one.
 
 `step` is pure: an event with no row raises and changes nothing.
 """
@@ -24,11 +25,11 @@ class Event(StrEnum):
     LOGIND_CAME = "LogindCame"
     LOGIND_LEFT = "LogindLeft"
     PREPARING = "Preparing"
-    """The machine is about to sleep."""
+    """logind announced a sleep."""
     PUT_AWAY = "PutAway"
-    """Everything is, or there is no more time for it."""
+    """The hardware is released, or there is no more time for that."""
     WOKEN = "Woken"
-    """The machine woke up, or does not sleep after all."""
+    """The machine has woken up, or does not sleep after all."""
 
 
 class Effect(StrEnum):
@@ -60,11 +61,11 @@ TABLE: dict[Phase, dict[Event, tuple[Phase, tuple[Effect, ...]]]] = {
 
 
 class UnexpectedEvent(RuntimeError):
-    """An event that has no row in this phase."""
+    """An event without a row in this phase."""
 
 
 def step(phase: Phase, event: Event) -> tuple[Phase, tuple[Effect, ...]]:
-    """The next phase and what is to be done. Raises UnexpectedEvent, and changes nothing, where there is no row."""
+    """The next phase, and the effects to carry out in order. Raises UnexpectedEvent where there is no row."""
     row = TABLE[phase].get(event)
     if row is None:
         raise UnexpectedEvent(f"{event} has no meaning while {phase}")

@@ -1,4 +1,4 @@
-"""Sleep: makes the machine's sleep wait until everything is put away, and takes it up again afterwards."""
+"""The machine's sleep: delays it until the hardware is released, and resumes after the wake."""
 
 import asyncio
 import logging
@@ -15,20 +15,20 @@ from coldvoxd.host.sleep_state import Effect, Event, Phase
 log = logging.getLogger(__name__)
 
 PUT_AWAY_S = 1.6
-"""What is not put away by then sleeps as it is."""
+"""Seconds for `put_away`; the machine sleeps afterwards, whether or not it has finished."""
 LET_GO_S = 1.9
-"""From the signal to the end of the inhibitor, whatever hangs: logind itself waits for five seconds at most."""
+"""Seconds from logind's signal to the end of the inhibitor, whatever hangs. logind waits for five at most."""
 WHO = "coldvoxd"
 WHY = "Dictation is stopped, microphone and GPU are released"
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-"""Between two looks for a system bus, or for a logind that gives an inhibitor."""
+"""Between two attempts to connect to the system bus, or to get an inhibitor from logind."""
 
 
 class SleepWatch:
     """Holds a `delay` inhibitor while the machine is awake. Event loop only.
 
-    `put_away` is awaited when the machine is about to sleep, for `PUT_AWAY_S` at most; `resume` is called when it woke.
+    `put_away` is awaited when the machine is about to sleep, for `PUT_AWAY_S` at most; `resume` is called after the wake.
     """
 
     def __init__(self, put_away: Callable[[], Awaitable[None]], resume: Callable[[], None]) -> None:
@@ -36,20 +36,20 @@ class SleepWatch:
         self._resume = resume
         self._phase = Phase.AWAKE
         self._logind: Logind | None = None
-        self._fuse: SleepInhibitor | None = None
+        self._inhibitor: SleepInhibitor | None = None
         """The inhibitor."""
         self._spent: SleepInhibitor | None = None
         """The one before."""
         self._taking: asyncio.Task[None] | None = None
         self._putting_away: asyncio.Task[None] | None = None
-        self._told = ""
+        self._logged = ""
 
     @property
     def awake(self) -> bool:
         return self._phase is Phase.AWAKE
 
     async def run(self) -> None:
-        """Watch for ever; ends by cancellation. Without a system bus or a logind nothing is watched, until there is one."""
+        """Run until cancelled. Without a system bus or a logind, sleeps go unnoticed until there is one."""
         pause_s = FIRST_PAUSE_S
         try:
             while True:
@@ -57,11 +57,11 @@ class SleepWatch:
                     self._logind = await Logind.open(self._on_presence, self._on_sleep)
                     await self._logind.watch()
                     if not self._logind.is_there:
-                        self._tell("there is no logind: suspend is not announced and cannot be delayed")
+                        self._log_once("there is no logind: suspend is not announced and cannot be delayed")
                     pause_s = FIRST_PAUSE_S
                     await self._logind.wait_until_lost()
                 except BusUnavailable as fault:
-                    self._tell(f"suspend is not announced: {fault}")
+                    self._log_once(f"suspend is not announced: {fault}")
                 if self._logind is not None:
                     await self._logind.close()
                     self._on_presence(False)
@@ -89,12 +89,12 @@ class SleepWatch:
                 case Effect.TAKE:
                     self._taking = self._begin(self._take(), self._taking)
                 case Effect.PUT_AWAY:
-                    if self._fuse is not None:
-                        self._fuse.light(LET_GO_S)
+                    if self._inhibitor is not None:
+                        self._inhibitor.close_after(LET_GO_S)
                     self._putting_away = self._begin(self._put_all_away(), self._putting_away)
                 case Effect.LET_GO:
-                    if self._fuse is not None:
-                        self._fuse.close()
+                    if self._inhibitor is not None:
+                        self._inhibitor.close()
                 case Effect.RESUME:
                     if self._putting_away is not None:
                         self._putting_away.cancel()
@@ -112,52 +112,52 @@ class SleepWatch:
             self._step(Event.PUT_AWAY)
 
     async def _take(self) -> None:
-        """Take an inhibitor in place of the one before; again and again where logind won't."""
-        assert self._logind is not None  # noqa: S101 - it told of logind
+        """Take an inhibitor in place of the one before; try again where logind refuses."""
+        assert self._logind is not None  # noqa: S101 - it reported that logind is there
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                fuse = _fused(await self._logind.inhibit(WHO, WHY))
+                inhibitor = _inhibitor_of(await self._logind.inhibit(WHO, WHY))
             except InhibitorRefused as fault:
-                self._tell(f"suspend cannot be delayed: {fault}")
+                self._log_once(f"suspend cannot be delayed: {fault}")
             else:
                 break
             await asyncio.sleep(pause_s)
             pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
-        if self._told:
+        if self._logged:
             log.info("suspend is now delayed until the daemon is ready")
-        self._told = ""
+        self._logged = ""
         if self._spent is not None:
             self._spent.forget()
-        self._spent, self._fuse = self._fuse, fuse
+        self._spent, self._inhibitor = self._inhibitor, inhibitor
         if self._spent is not None:
             self._spent.close()
         if self._phase is not Phase.AWAKE:
-            fuse.light(LET_GO_S)  # it came with the very sleep that it was to delay
+            inhibitor.close_after(LET_GO_S)  # it came too late to delay the sleep that has begun
 
     def _begin(self, work: Coroutine[Any, Any, None], before: "asyncio.Task[None] | None") -> "asyncio.Task[None]":
         if before is not None:
             before.cancel()
         return asyncio.get_running_loop().create_task(work, name="sleep")
 
-    def _tell(self, message: str) -> None:
-        """Once, until an inhibitor was had: many machines have no logind, or never sleep."""
-        if not self._told:
+    def _log_once(self, message: str) -> None:
+        """Log one message until an inhibitor is held: many machines have no logind, or never sleep."""
+        if not self._logged:
             log.info("%s", message)
-        self._told = message
+        self._logged = message
 
     async def _close(self) -> None:
         for task in (self._taking, self._putting_away):
             if task is not None:
                 task.cancel()
-        for fuse in (self._fuse, self._spent):
-            if fuse is not None:
-                fuse.close()
+        for inhibitor in (self._inhibitor, self._spent):
+            if inhibitor is not None:
+                inhibitor.close()
         if self._logind is not None:
             await self._logind.close()
 
 
-def _fused(descriptor: int) -> SleepInhibitor:
+def _inhibitor_of(descriptor: int) -> SleepInhibitor:
     try:
         return SleepInhibitor(descriptor)
     except OSError as error:

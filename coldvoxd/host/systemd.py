@@ -1,4 +1,4 @@
-"""What the service manager is told, and what it asks for: sd_notify(3) and sd_watchdog_enabled(3)."""
+"""Notifications to the service manager: sd_notify(3) and sd_watchdog_enabled(3)."""
 
 import logging
 import os
@@ -9,9 +9,9 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Sends to `NOTIFY_SOCKET`; without one every call does nothing, so the daemon also runs by hand.
+    """Sends to `NOTIFY_SOCKET`. Without that variable, as in a terminal, every call does nothing.
 
-    Never raises and never blocks: a manager that doesn't read must not stop the event loop. Any thread.
+    Never raises and never blocks: a manager that does not read must not stop the event loop. Any thread.
     """
 
     def __init__(self) -> None:
@@ -29,15 +29,15 @@ class Notifier:
         self._socket.socket.setblocking(False)
 
     def ready(self) -> None:
-        """The name is owned, calls are served and capture was tried."""
+        """Report that the name is owned, calls are served and the microphone was tried."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """One line for `systemctl status`. Never spoken text."""
+        """Set the line that `systemctl status` shows. Never spoken text."""
         self._send("STATUS=" + " ".join(text.split()))
 
     def watchdog(self) -> None:
-        """The daemon keeps its promises; due every `watchdog_interval_s`."""
+        """Feed the watchdog; due every `watchdog_interval_s`."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
@@ -52,16 +52,16 @@ class Notifier:
         if self._socket is None:
             return
         try:
-            # sdnotify writes Latin-1 where systemd reads UTF-8: hand it UTF-8's bytes as Latin-1 letters.
+            # sdnotify encodes as Latin-1 and systemd decodes UTF-8, so it gets the bytes of UTF-8 as Latin-1 characters.
             self._socket.notify(state.encode().decode("latin-1"))
         except OSError as error:
             log.warning("the service manager did not accept %s: %s", state.partition("=")[0], error)
 
 
 def watchdog_interval_s() -> float | None:
-    """Seconds between two WATCHDOG=1: half of what the unit's WatchdogSec= allows. None where nobody watches.
+    """Seconds between two WATCHDOG=1: half of the unit's WatchdogSec=. None where the unit has no watchdog.
 
-    Raises ValueError where `WATCHDOG_USEC` or `WATCHDOG_PID` is no number.
+    Raises ValueError where `WATCHDOG_USEC` or `WATCHDOG_PID` is not a number.
     """
     limit = os.environ.get("WATCHDOG_USEC")
     watched = os.environ.get("WATCHDOG_PID")

@@ -1,4 +1,4 @@
-"""Decides whether the daemon deserves to be called alive: feeds systemd's watchdog while every owner keeps its promise."""
+"""systemd's watchdog: fed while every part of the daemon keeps its promise to respond."""
 
 import asyncio
 import logging
@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 log = logging.getLogger(__name__)
 
 BROKEN_S = 1.0
-"""Pause between two checks while a promise is broken. The usual interval is half of the watchdog's limit, so one check that
-fails would otherwise leave the next one too late, although the promise has been kept again for seconds."""
+"""Seconds between two checks while a promise is broken. The usual interval is half of the watchdog's limit, so after one
+failed check the next would come too late, even if the promise had been kept again for seconds."""
 
 
 class Watchdog:
-    """Feeds the watchdog from the event loop, so a loop that stands still starves it by itself.
+    """Feeds the watchdog from the event loop, so that a blocked loop stops feeding it.
 
-    `promises` are asked with the loop's time; each must be cheap and must not raise. A heartbeat alone would lie, and a
-    rule that demands audio would kill a healthy daemon on a machine without a microphone: see each owner's promise.
+    Each of `promises` is called with the loop's time and returns whether the part responds; it must be cheap and must not
+    raise. A heartbeat of the loop alone would miss a part that hangs, and a rule that demands audio would kill a healthy
+    daemon on a machine without a microphone, so each part defines its own promise.
     """
 
     def __init__(self, promises: Mapping[str, Callable[[float], bool]], feed: Callable[[], None]) -> None:
@@ -24,7 +25,7 @@ class Watchdog:
         self._broken: frozenset[str] = frozenset()
 
     def check(self, now_s: float) -> bool:
-        """Feed if all is well; say once what is not."""
+        """Feed the watchdog if all promises are kept, and return whether they are; log each change."""
         broken = frozenset(name for name, kept in self._promises.items() if not kept(now_s))
         if broken - self._broken:
             log.error("%s is stalled; the watchdog is no longer notified", " and ".join(sorted(broken)))
@@ -36,7 +37,7 @@ class Watchdog:
         return not broken
 
     async def run(self, interval_s: float) -> None:
-        """Check every `interval_s` seconds for ever, and more often while a promise is broken."""
+        """Check every `interval_s` seconds, and more often while a promise is broken, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             kept = self.check(loop.time())

@@ -37,6 +37,28 @@ async def have_prepared(settings: ModelSettings, manager: Callable[[], Manager])
         )
 
 
+class Preparation:
+    """Has the model in use prepared, and each one that a reload puts in its place. Event loop only."""
+
+    def __init__(self, settings: ModelSettings, manager: Manager) -> None:
+        self._settings = settings
+        self._manager = manager
+        self._changed = asyncio.Event()
+
+    def use_settings(self, settings: ModelSettings) -> None:
+        """Another model may be in use now."""
+        if settings != self._settings:
+            self._settings = settings
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Start the unit where it is needed; ends by cancellation. Call it once the first model is loaded."""
+        while True:
+            await have_prepared(self._settings, lambda: self._manager)
+            await self._changed.wait()
+            self._changed.clear()
+
+
 def _wanted(settings: ModelSettings) -> bool:
     try:
         return is_wanted(find_model(settings.name, cpu_precision(settings)))

@@ -18,7 +18,7 @@ from coldvoxd.core.errors import (
     SettingsError,
     shown,
 )
-from coldvoxd.core.metrics import Figures, GpuFigures, Metrics, Stage
+from coldvoxd.core.metrics import Figures, GpuFigures, Metrics
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.values import ChangeReason
 from coldvoxd.native.providers import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
@@ -101,9 +101,6 @@ class Engine:
 
     def figures(self) -> Figures:
         return self._metrics.figures(uptime_s=self.uptime_s, resident_bytes=_resident_bytes(), card=self._gpu_figures())
-
-    def delivered(self, seconds: float) -> None:
-        self._metrics.took(Stage.DELIVERY, seconds)
 
     def close(self) -> None:
         """Cancel reloads and changes in progress."""

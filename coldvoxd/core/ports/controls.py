@@ -171,10 +171,6 @@ class EngineControl(Protocol):
 
     def figures(self) -> Figures: ...
 
-    def delivered(self, seconds: float) -> None:
-        """Record the seconds in which the bus accepted a text."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Controls:

@@ -184,7 +184,7 @@ async def test_calls_that_stay_pending_delay_no_other_client(running: RunningSer
     await client.settle()
     running.control.text_pending.set()
     running.control.text_pending = None
-    intake = running.service._connection._intake
+    intake = running.connection._intake
     await eventually(
         lambda: not intake.waiting and len(asyncio.all_tasks()) <= tasks, what="the end of the pending calls"
     )
@@ -194,7 +194,7 @@ async def test_calls_that_stay_pending_delay_no_other_client(running: RunningSer
 async def test_clients_that_call_and_disconnect_leave_no_resources(
     running: RunningService, client: BusClient, tmp_path: Path
 ) -> None:
-    connection = running.service._connection
+    connection = running.connection
     file = tmp_path / "file"
     file.touch()
     await client.settle()
@@ -218,7 +218,7 @@ async def test_clients_that_call_and_disconnect_leave_no_resources(
     for job, (_, descriptor, _) in list(running.control.files.items()):
         os.close(descriptor)
         del running.control.files[job]
-        running.service.file_ended(job)
+        running.announcer.file_ended(job)
     await client.settle()
     await eventually(lambda: open_files() == before, what="the closing of the files")
     await eventually(lambda: not connection.signals._followed, what="the end of all watches")
@@ -229,7 +229,7 @@ async def test_clients_that_call_and_disconnect_leave_no_resources(
 
 async def test_replies_to_calls_of_others_are_dropped(running: RunningService, client: BusClient) -> None:
     """Sent for every serial number that the daemon may use next. dbus-broker passes none of them on."""
-    connection = running.service._connection
+    connection = running.connection
     to = str(connection.unique_name)
     replies = b"".join(
         message("Any", to=to, kind=kind, serial=n, more=[(5, "u", n), (4, "s", "org.example.Error")])
@@ -239,8 +239,8 @@ async def test_replies_to_calls_of_others_are_dropped(running: RunningService, c
     async with RawClient(running.bus.address) as raw:
         sending = asyncio.create_task(raw.send(replies))
         for _ in range(50):
-            assert len(await running.service.bus_id()) == 32
-            assert await running.service.is_connected(to)
+            assert len(await running.connection.bus_id()) == 32
+            assert await running.connection.is_connected(to)
         await sending
     await serves(client)
 
@@ -255,4 +255,4 @@ async def test_a_client_that_never_reads_delays_no_other_client(running: Running
         await eventually(lambda: len(client.bodies("Transcribed")) == 200, what="all words")
         running.control.toggle(":1.1", 0.0)
         await serves(client)
-    await eventually(lambda: running.service._connection.backlog == 0, what="an empty queue")
+    await eventually(lambda: running.connection.backlog == 0, what="an empty queue")

@@ -7,14 +7,12 @@ from tests.support.bus.private_bus import BusClient, PrivateBus
 
 PROGRAM = """
 import asyncio
-from coldvoxd.bus.service import BusService
-from tests.support.bus.private_bus import ScriptedControl, ScriptedMicrophone
+from tests.support.bus.private_bus import ScriptedControl, serve
 
 async def main():
-    control = ScriptedControl()
-    service = control.announcer = await BusService.connect(control.controls)
+    connection, _, service = await serve(ScriptedControl())
     await service.own_name()
-    await service.wait_for_disconnect()
+    await connection.wait_until_lost()
 
 asyncio.run(main())
 """

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from coldvoxd.bus.service import BusService
+from coldvoxd.bus.connection import Connection
 from coldvoxd.core.errors import BusUnavailable, NameTaken
 from coldvoxd.core.values import EngineStatus, SessionOptions
 from tests.support.bus.private_bus import (
@@ -15,6 +15,7 @@ from tests.support.bus.private_bus import (
     RunningService,
     ScriptedControl,
     running_service,
+    serve,
 )
 from tests.support.eventually import eventually
 
@@ -22,10 +23,10 @@ BURST = 2000
 
 
 async def test_a_second_daemon_is_told_who_has_the_name(running: RunningService, client: BusClient) -> None:
-    second = await BusService.connect(ScriptedControl().controls, running.bus.address)
+    connection, _, second = await serve(ScriptedControl(), running.bus.address)
     with pytest.raises(NameTaken, match=rf"process {os.getpid()} \(:1\.\d+\)"):
         await second.own_name()
-    await second.close()
+    await connection.aclose()
     assert await client.call("StartDictation") == 1
 
 
@@ -41,22 +42,22 @@ async def test_what_was_sent_before_close_arrives(running: RunningService, clien
         for _ in range(200):
             running.control.say("words")
         running.control.say("the last words")
-        await running.service.close()
-    await running.service.wait_for_disconnect()
+        await running.connection.aclose()
+    await running.connection.wait_until_lost()
 
 
 async def test_after_close_the_announcer_does_nothing_and_raises_nothing(running: RunningService) -> None:
     async with running.client() as client:
         await client.call("StartDictation")
-    await running.service.close()
+    await running.connection.aclose()
     running.control.say("nobody hears this")
-    running.service.level(-20.0)
+    running.announcer.level(-20.0)
     running.control.toggle(":1.1", 0.0)
-    await running.service.close()
+    await running.connection.aclose()
 
 
 async def test_a_bus_that_goes_away_is_noticed(running: RunningService) -> None:
-    watching = asyncio.ensure_future(running.service.wait_for_disconnect())
+    watching = asyncio.ensure_future(running.connection.wait_until_lost())
     await asyncio.sleep(0)
     running.bus.kill()
     with pytest.raises(BusUnavailable, match="was lost"):
@@ -69,9 +70,9 @@ async def test_a_bus_that_goes_away_is_noticed(running: RunningService) -> None:
 
 async def test_no_bus_is_an_error_that_says_so(bus: PrivateBus) -> None:
     with pytest.raises(BusUnavailable, match="Cannot connect to the bus"):
-        await BusService.connect(ScriptedControl().controls, f"unix:path={bus.directory}/nowhere")
+        await Connection.open(f"unix:path={bus.directory}/nowhere")
     with pytest.raises(BusUnavailable):
-        await BusService.connect(ScriptedControl().controls, "no address at all")
+        await Connection.open("no address at all")
 
 
 async def test_a_bus_that_hangs_up_while_we_connect_is_an_error(bus: PrivateBus) -> None:
@@ -82,7 +83,7 @@ async def test_a_bus_that_hangs_up_while_we_connect_is_an_error(bus: PrivateBus)
     path = f"{bus.directory}/rude"
     async with await asyncio.start_unix_server(hang_up, path):
         with pytest.raises(BusUnavailable, match="Cannot connect to the bus"):
-            await BusService.connect(ScriptedControl().controls, f"unix:path={path}")
+            await Connection.open(f"unix:path={path}")
 
 
 async def test_a_burst_survives_a_bus_that_stands_still(running: RunningService, client: BusClient) -> None:
@@ -92,12 +93,12 @@ async def test_a_burst_survives_a_bus_that_stands_still(running: RunningService,
     for _ in range(BURST):
         running.control.say(text)
     # The socket's buffer is full long before the end; the loop must go on turning all the same.
-    await eventually(lambda: running.service._connection.backlog > BURST // 4, what="a full socket")
+    await eventually(lambda: running.connection.backlog > BURST // 4, what="a full socket")
     turns = 0
     while turns < 100:
         await asyncio.sleep(0)
         turns += 1
-    assert running.service._connection.backlog > 0
+    assert running.connection.backlog > 0
     running.bus.thaw()
     await eventually(lambda: len(client.bodies("Transcribed")) == BURST, what="all signals of the burst")
     assert [body[1] for body in client.bodies("Transcribed")] == list(range(1, BURST + 1))
@@ -120,7 +121,7 @@ async def test_levels_come_at_most_15_a_second(running: RunningService, client: 
     began_s = time.monotonic()
     deadline_s = began_s + 0.5
     while time.monotonic() < deadline_s:
-        running.service.level(-20.0)
+        running.announcer.level(-20.0)
         await asyncio.sleep(0.002)
     await client.settle()
     levels = client.bodies("Level")
@@ -133,8 +134,8 @@ async def test_levels_are_left_out_while_the_bus_is_behind(running: RunningServi
     running.bus.freeze()
     for _ in range(BURST):
         running.control.say("words " * 50)
-    await eventually(lambda: running.service._connection.backlog > BURST // 4, what="a full socket")
-    running.service.level(-20.0)
+    await eventually(lambda: running.connection.backlog > BURST // 4, what="a full socket")
+    running.announcer.level(-20.0)
     running.bus.thaw()
     await client.settle()
     assert client.bodies("Level") == []
@@ -142,12 +143,12 @@ async def test_levels_are_left_out_while_the_bus_is_behind(running: RunningServi
 
 async def test_properties_are_told_when_they_change_and_only_then(running: RunningService, client: BusClient) -> None:
     control = running.control
-    running.service.state_changed()
+    running.announcer.state_changed()
     await client.settle()
     assert client.bodies("PropertiesChanged") == []
     control.engine = EngineStatus(model="mini", precision="int8", provider="CPUExecutionProvider", ready=True)
-    running.service.state_changed()
-    running.service.state_changed()
+    running.announcer.state_changed()
+    running.announcer.state_changed()
     await client.settle()
     [[interface, changed, invalidated]] = client.bodies("PropertiesChanged")
     assert interface == "org.coldvox.Engine1"

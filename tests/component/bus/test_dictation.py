@@ -46,8 +46,8 @@ async def test_numbers_of_numpy_are_sent_like_any_others(running: RunningService
     word = Word("x", quarter, quarter, quarter)  # type: ignore[arg-type]  # what a slip upstream would hand over
     transcript = Transcript(1, 1, "x", quarter, quarter, quarter, "P", quarter, words=(word,))  # type: ignore[arg-type]
     async with client.expect_signal("Level"):
-        running.service.transcribed(transcript, with_words=True, to=None)
-        running.service.level(quarter)  # type: ignore[arg-type]
+        running.announcer.transcribed(transcript, with_words=True, to=None)
+        running.announcer.level(quarter)  # type: ignore[arg-type]
     assert client.bodies("Transcribed")[0][3]["words"].value == [["x", 0.25, 0.25, 0.25]]
 
 
@@ -205,8 +205,8 @@ async def test_speech_signals_and_the_reasons_of_an_end(running: RunningService,
     for reason in StopReason:
         session = await client.call("StartDictation")
         async with client.expect_signal("SpeechEnded") as ended:
-            running.service.speech_started(session)
-            running.service.speech_ended(session)
+            running.announcer.speech_started(session)
+            running.announcer.speech_ended(session)
         assert client.bodies("SpeechStarted")[-1] == ended.body == [session]
         async with client.expect_signal("DictationStopped") as stopped:
             running.control.finish(reason)

@@ -34,7 +34,7 @@ async def test_reload_and_set_provider_are_passed_on_and_their_errors_named(
 async def test_a_provider_change_is_told_to_everybody(
     running: RunningService, client: BusClient, stranger: BusClient
 ) -> None:
-    running.service.provider_changed("CUDAExecutionProvider", "CPUExecutionProvider", "gpu-lost")
+    running.announcer.provider_changed("CUDAExecutionProvider", "CPUExecutionProvider", "gpu-lost")
     for listener in (client, stranger):
         await listener.settle()
         assert listener.bodies("ProviderChanged") == [["CUDAExecutionProvider", "CPUExecutionProvider", "gpu-lost"]]

@@ -173,8 +173,8 @@ async def test_a_damaged_file_comes_with_warnings(client: BusClient, tmp_path: P
 
 
 async def test_a_failed_job_tells_its_error(running: RunningService, client: BusClient) -> None:
-    running.service.file_transcribed(7, errors.FileFault("The file is \0 damaged."), with_words=True, to=client.name)
-    running.service.file_transcribed(8, FileTranscript("x", (), 2.0, 0.5), with_words=False, to=client.name)
+    running.announcer.file_transcribed(7, errors.FileFault("The file is \0 damaged."), with_words=True, to=client.name)
+    running.announcer.file_transcribed(8, FileTranscript("x", (), 2.0, 0.5), with_words=False, to=client.name)
     await client.settle()
     failed, done = client.bodies("FileTranscribed")
     assert failed[:2] == [7, ""]

@@ -60,7 +60,7 @@ async def test_a_script_that_calls_200_times_is_served_whether_or_not_it_waits(
 
 
 async def test_calls_that_wait_for_their_turn_are_served_before_the_name_is_given_up(running: RunningService) -> None:
-    served, intake = running.control.providers, running.service._connection._intake
+    served, intake = running.control.providers, running.connection._intake
     async with RawClient(running.bus.address) as raw:
         await raw.send(flood_of(HONEST))
         await eventually(lambda: len(served) == HONEST, what="the calls that need not wait")
@@ -72,7 +72,7 @@ async def test_calls_that_wait_for_their_turn_are_served_before_the_name_is_give
 
 
 async def test_a_flood_of_signals_is_dropped(running: RunningService, client: BusClient) -> None:
-    connection = running.service._connection
+    connection = running.connection
     signal = message("Spam", interface="org.example.Spam", kind=4, to=str(connection.unique_name), serial=1)
     async with RawClient(running.bus.address) as raw:
         await raw.send(signal * FLOOD)

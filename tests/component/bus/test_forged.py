@@ -13,6 +13,7 @@ from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION
 from coldvoxd.bus.peers.portal import NAME, PATH, SESSION, Portal
+from coldvoxd.bus.peers.screen_lock import ScreenLock
 from tests.support.bus.private_bus import BusClient, PrivateBus, RunningService
 from tests.support.bus.raw import BUS, SIGNAL, RawClient, message, text
 from tests.support.bus.screensaver import screen_saver
@@ -74,8 +75,8 @@ async def test_only_the_screen_saver_locks_and_unlocks(
     running: RunningService, bus: PrivateBus, forger: RawClient, saver: str
 ) -> None:
     told: list[bool] = []
-    connection, path = running.service._connection, f"/{saver.replace('.', '/')}"
-    await running.service.watch_screen_lock(told.append)
+    connection, path = running.connection, f"/{saver.replace('.', '/')}"
+    await ScreenLock(connection, told.append).watch()
     await sent_to(forger, connection, to(connection, "ActiveChanged", saver, path, "b", TRUE))
     assert told == []  # there is no screen saver at all
     for _ in range(2):  # one that comes later, and one that is started again
@@ -93,7 +94,7 @@ async def test_a_caller_that_is_said_to_have_left_has_not(
     running: RunningService, client: BusClient, forger: RawClient
 ) -> None:
     await client.call("StartDictationWithOptions", "a{sv}", PRIVATE)
-    connection = running.service._connection
+    connection = running.connection
     await sent_to(forger, connection, owner_changed(connection, client.name, client.name, ""))
     assert running.control.left == []
     assert await client.get(DICTATION, "State") == "listening"
@@ -129,7 +130,7 @@ async def test_only_the_daemon_tells_a_client_what_was_said(
         await daemon.subscribe()
         connection = daemon._connection
         await sent_to(forger, connection, to(connection, "SpeechStarted", DICTATION, "/org/coldvox/Daemon1", "u", TRUE))
-        name = str(running.service._connection.unique_name)
+        name = str(running.connection.unique_name)
         await sent_to(forger, connection, owner_changed(connection, BUS_NAME, name, ""))
         await client.call("StartDictation")
         assert (await daemon.next_event()).name == "started"

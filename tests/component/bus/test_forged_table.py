@@ -241,9 +241,9 @@ async def test_a_persons_answer_is_taken_from_the_portal_alone(bus: PrivateBus) 
 
 def test_every_signal_of_the_client_stands_in_the_table() -> None:
     """So that a signal that is subscribed to later is forged too."""
-    source = Path(logind.__file__).parent
-    subscribing = {file.name for file in source.glob("*.py") if "signals.subscribe(" in file.read_text("utf-8")}
-    assert subscribing == {"client.py", "logind.py", "portal.py", "screenlock.py", "upower.py"}
+    source = Path(logind.__file__).parents[1]
+    subscribing = {file.name for file in source.rglob("*.py") if "signals.subscribe(" in file.read_text("utf-8")}
+    assert subscribing == {"client.py", "logind.py", "portal.py", "screen_lock.py", "upower.py"}
     from coldvoxd.bus.client import _EVENTS
 
     assert set(_EVENTS) == {told.member for name, _, told in ROWS if name == BUS_NAME}

@@ -29,7 +29,7 @@ async def test_a_call_with_an_unknown_header_field_is_served(running: RunningSer
 
 
 async def test_a_message_of_an_unknown_type_is_ignored(running: RunningService, client: BusClient) -> None:
-    name = running.service._connection.unique_name
+    name = running.connection.unique_name
     async with RawClient(running.bus.address) as raw:
         await raw.send(message("Ping", kind=9, to=str(name)))
         await raw.send(message("Ping", serial=7))
@@ -161,7 +161,7 @@ async def test_the_text_of_three_hours_arrives_whole(running: RunningService) ->
     whole = FileTranscript(" ".join(word.text for word in words), words, 10_800.0, 0.9)
     async with DaemonClient.connected(running.bus.address) as daemon:
         await daemon.subscribe(sessions=False)
-        running.service.file_transcribed(1, whole, True, str(daemon._connection.unique_name))
+        running.announcer.file_transcribed(1, whole, True, str(daemon._connection.unique_name))
         event = await daemon.next_event()
     assert event.fields["text"] == whole.text
     assert [(word["word"], word["start"]) for word in event.fields["words"]] == [(w.text, w.start_s) for w in words]

@@ -31,7 +31,7 @@ async def test_an_unknown_microphone_is_an_invalid_option(client: BusClient) -> 
 async def test_open_and_policy_are_told(running: RunningService, client: BusClient) -> None:
     running.microphone.device_open, running.microphone.policy = False, Policy.IDLE_RELEASE
     async with client.expect_signal("PropertiesChanged", lambda body: body[0] == MICROPHONE) as told:
-        running.service.state_changed()
+        running.announcer.state_changed()
     assert {name: value.value for name, value in told.body[1].items()} == {"Open": False, "Policy": "idle-release"}
 
 
@@ -44,6 +44,6 @@ async def test_mute_is_told_when_it_comes_and_again_with_each_session(
 
     running.microphone.muted = True
     async with client.expect_signal("PropertiesChanged", says_muted):
-        running.service.state_changed()
+        running.announcer.state_changed()
     async with client.expect_signal("PropertiesChanged", says_muted):
         await client.call("StartDictation")

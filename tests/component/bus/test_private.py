@@ -116,7 +116,7 @@ async def test_a_caller_that_leaves_at_once_leaves_no_session_behind(
 async def test_no_session_begins_for_a_caller_that_had_left_before_it_was_watched(
     running: RunningService, stranger: BusClient
 ) -> None:
-    loop, connection = asyncio.get_running_loop(), running.service._connection
+    loop, connection = asyncio.get_running_loop(), running.connection
     loop.remove_reader(connection._fd)  # the daemon is busy elsewhere ...
     async with running.client() as caller:
         caller.call_and_forget("StartDictationWithOptions", "a{sv}", BOUND)

@@ -21,11 +21,11 @@ async def test_a_less_severe_problem_is_published_without_a_change_of_degraded(
     running: RunningService, client: BusClient
 ) -> None:
     running.microphone.muted = True
-    running.service.state_changed()
+    running.announcer.state_changed()
     await client.settle()
     running.control.engine = EngineStatus(degraded="gpu-fault", ready=True)
     async with client.expect_signal("PropertiesChanged", lambda body: "Problems" in body[1]) as told:
-        running.service.state_changed()
+        running.announcer.state_changed()
     assert told.body[0] == ENGINE
     assert {name: value.value for name, value in told.body[1].items()} == {
         "Problems": ["microphone-muted", "gpu-fault"]
@@ -34,7 +34,7 @@ async def test_a_less_severe_problem_is_published_without_a_change_of_degraded(
 
 async def test_a_session_start_repeats_the_problems_that_hold(running: RunningService, client: BusClient) -> None:
     running.microphone.muted = True
-    running.service.state_changed()
+    running.announcer.state_changed()
     await client.settle()
     seen = len(client.signals)
     await client.call("StartDictation")

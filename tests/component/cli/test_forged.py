@@ -36,7 +36,7 @@ async def forge(stranger: Client, pid: int, *signals: Told) -> None:
 
 async def test_a_listener_prints_no_strangers_text(running: RunningService, ctl: Ctl) -> None:
     command = await listening(ctl)
-    daemons_name = str(running.service._connection.unique_name)
+    daemons_name = str(running.connection.unique_name)
     async with on_the_bus(running.bus.address) as stranger:
         await forge(
             stranger,

@@ -147,7 +147,7 @@ async def test_a_session_of_a_daemon_that_has_gone_is_over_when_the_user_says_so
     running: RunningService, ctl: Ctl
 ) -> None:
     command = await begin(ctl, running, "--json")
-    await running.service.close()
+    await running.connection.aclose()
     await next_of(command, "daemon-disconnected")
     command.process.send_signal(signal.SIGINT)
     assert (await command.ended()).exit == Exit.UNREACHABLE
@@ -162,9 +162,9 @@ async def test_a_daemon_that_died_may_come_back_and_finish_the_session(bus: Priv
     await next_of(command, "daemon-disconnected")
     async with running_service(bus) as second:
         await next_of(command, "daemon-connected")
-        second.service.transcribed(retried(1, "before"), False, None)
-        second.service.transcribed(retried(2, "after"), False, None)
-        second.service.dictation_stopped(1, StopReason.RESTARTED, "after", None)
+        second.announcer.transcribed(retried(1, "before"), False, None)
+        second.announcer.transcribed(retried(2, "after"), False, None)
+        second.announcer.dictation_stopped(1, StopReason.RESTARTED, "after", None)
         ended = await command.ended()
     texts = [event["text"] for event in ended.objects if event["event"] == "transcribed"]
     assert (texts, ended.exit) == (["after"], Exit.UNREACHABLE)

@@ -185,7 +185,7 @@ async def test_a_daemon_that_ends_before_it_answers(running: RunningService, bus
     await run(ctl, "start")
     stopping = await ctl("stop", "--json")
     await eventually(lambda: running.control.state == "transcribing", what="StopDictation")
-    await running.service.close()
+    await running.connection.aclose()
     result = await stopping.ended()
     assert result.exit == Exit.UNREACHABLE
     assert result.error["error"] == "DaemonUnreachable"

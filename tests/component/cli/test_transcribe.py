@@ -202,7 +202,7 @@ async def test_a_daemon_that_ends_is_told(daemon: RunningService, ctl: Ctl, tmp_
     soundfile.write(long, np.zeros(3600 * 16_000, np.int16), 16_000)
     command = await ctl("transcribe", "--json", str(long))
     await eventually(lambda: daemon.service._file_calls._owners, what="the job")
-    await daemon.service.close()
+    await daemon.connection.aclose()
     result = await command.ended()
     assert (result.exit, result.error["error"]) == (Exit.UNREACHABLE, "DaemonUnreachable")
 

@@ -4,15 +4,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coldvoxd import settings_file
+from coldvoxd.assembly import SETTINGS_TABLE, Parts, build
+from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from coldvoxd.core.errors import NotReady
+from coldvoxd.core.settings import LogSettings, Settings
+from coldvoxd.core.values import EngineStatus
 from coldvoxd.daemon import Daemon
 from coldvoxd.settings_file import SettingDoc
 from tests.support.bus.private_bus import PrivateBus
@@ -23,22 +27,21 @@ from tests.support.eventually import eventually
 from tests.support.sound.servers import SoundServer
 from tests.support.sound.speech import samples
 
-IN_FORCE: dict[str, Callable[[Daemon], object]] = {
-    "microphone": lambda daemon: replace(
-        daemon._microphone._settings,
-        pre_roll_ms=daemon._pipeline._listening._pre_roll.pre_roll_ms,
-        channel=str(daemon._channels._setting),
+IN_FORCE: dict[str, Callable[[Parts], object]] = {
+    "microphone": lambda parts: replace(
+        parts.audio.policy._settings,
+        pre_roll_ms=parts.dictation._listening._pre_roll.pre_roll_ms,
+        channel=str(parts.audio.channels._setting),
     ),
-    "endpoint": lambda daemon: daemon._pipeline._listening.endpoint,
-    "dictation": lambda daemon: daemon._pipeline._runner._settings,
-    "model": lambda daemon: daemon._recognition._place.settings,
-    "gpu": lambda daemon: daemon._card._watch.settings,
-    "replacement": lambda daemon: daemon._replacement._settings,
-    "notifications": lambda daemon: daemon._settings.notifications,
-    "log": lambda daemon: replace(
-        daemon._settings.log,
+    "endpoint": lambda parts: parts.dictation._listening.endpoint,
+    "dictation": lambda parts: parts.dictation._runner._settings,
+    "model": lambda parts: parts.recognition.dispatcher._place.settings,
+    "gpu": lambda parts: parts.recognition.gpu._watch.settings,
+    "replacement": lambda parts: parts.host.reexec._settings,
+    "notifications": lambda parts: parts.notices._settings,
+    "log": lambda parts: LogSettings(
         level=logging.getLevelName(logging.getLogger().level).lower(),
-        spoken_text=daemon._pipeline._runner.queue.log_text,
+        spoken_text=parts.dictation._runner.queue.log_text,
     ),
 }
 """The part of the daemon that uses a section, as its settings."""
@@ -74,23 +77,29 @@ def written(values: Mapping[str, Mapping[str, object]]) -> str:
 
 
 @asynccontextmanager
-async def serving(bus: PrivateBus, file: Path) -> AsyncIterator[Daemon]:
-    """The daemon in this process, to look into."""
+async def serving(bus: PrivateBus, file: Path, until: Callable[[EngineStatus], object]) -> AsyncIterator[Parts]:
+    """The daemon in this process, to look into, once its recognition is in the state `until`."""
     patch = pytest.MonkeyPatch()
     patch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
     patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={bus.directory}/no-system-bus")
     patch.delenv("XDG_RUNTIME_DIR", raising=False)
     level = logging.getLogger().level
-    daemon = Daemon(settings_file.load(file), lambda: settings_file.load(file))
+    parts = build(settings_file.load(file), await Connection.open(), lambda: settings_file.load(file))
+    daemon = Daemon(parts)
     task = asyncio.create_task(daemon.serve())
     try:
-        await eventually(lambda: task.done() or daemon._recognition.status.ready, what="the model")
-        yield daemon
+        await eventually(lambda: task.done() or until(parts.recognition.dispatcher.status), what="the model's state")
+        yield parts
     finally:
-        daemon._end_for_good()
+        daemon.stop()
         await task
         logging.getLogger().setLevel(level)
         patch.undo()
+
+
+def test_every_section_goes_to_a_part_at_a_reload() -> None:
+    named = {section for sections, _ in SETTINGS_TABLE for section in sections.split()}
+    assert named == {field.name for field in fields(Settings)}
 
 
 async def test_every_setting_is_in_force_after_a_reload(tmp_path: Path) -> None:
@@ -102,14 +111,14 @@ async def test_every_setting_is_in_force_after_a_reload(tmp_path: Path) -> None:
         fresh: dict[str, dict[str, Any]] = {}
         for doc in docs:
             fresh.setdefault(doc.section, {})[doc.key] = another(doc, tmp_path)
-        async with serving(bus, file) as daemon:
+        async with serving(bus, file, lambda status: status.ready) as parts:
             file.write_text(written(fresh))
-            await daemon._engine.reload()
+            await parts.engine.reload()
             for doc in docs:
-                value = getattr(IN_FORCE[doc.section](daemon), doc.key)
+                value = getattr(IN_FORCE[doc.section](parts), doc.key)
                 assert value == fresh[doc.section][doc.key], f"{doc.section}.{doc.key}"
-            assert daemon._engine.awaiting_restart == ()
-            assert daemon._lock_wanted.is_set()
+            assert parts.engine.awaiting_restart == ()
+            assert parts.host.lock.wanted
 
 
 @asynccontextmanager
@@ -229,22 +238,15 @@ async def test_settings_count_while_no_model_is_there_to_be_kept(tmp_path: Path)
         file, place = tmp_path / "coldvoxd.toml", tmp_path / "placed"
         device = {"microphone": {"device": f"virtual:{bus.directory}/mic"}}
         file.write_text(written({**device, "model": {"name": "nowhere"}}))
-        patch = pytest.MonkeyPatch()
-        patch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
-        daemon = Daemon(settings_file.load(file), lambda: settings_file.load(file))
-        task = asyncio.create_task(daemon.serve())
-        try:
-            await eventually(lambda: daemon._recognition.status.degraded, what="a missing model")
+        async with serving(bus, file, lambda status: status.degraded) as parts:
             file.write_text(written({**device, "model": {"name": str(place)}, "dictation": {"max_seconds": 7}}))
             with pytest.raises(NotReady, match=str(place)):
-                await daemon._engine.reload()
-            assert daemon._pipeline._runner._settings.max_seconds == 7
+                await parts.engine.reload()
+            assert parts.dictation._runner._settings.max_seconds == 7
             place.symlink_to(settings_of_mini())
-            await eventually(lambda: daemon._recognition.status.ready, what="the model that the settings name now")
-        finally:
-            daemon._end_for_good()
-            await task
-            patch.undo()
+            await eventually(
+                lambda: parts.recognition.dispatcher.status.ready, what="the model that the settings name now"
+            )
 
 
 def settings_of_mini() -> Path:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldvoxd.host.exec_state import CALM_S, LONGEST_COOL_DOWN_S, ExecState, ExecStateDamaged
+from coldvoxd.host.exec_state import CALM_S, LONGEST_COOL_DOWN_S, Carried, ExecState, ExecStateDamaged
 
 
 def test_the_first_replacement_waits_for_nothing() -> None:
@@ -35,6 +35,25 @@ def test_one_for_a_sleep_makes_no_later_one_wait() -> None:
 def test_what_is_handed_over_comes_out_again() -> None:
     handover = ExecState(3, 12.25, 11.5, {"metrics": {"utterances": 4}})
     assert ExecState.decoded(handover.encoded()) == handover
+
+
+def test_what_parts_hand_over_keeps_the_keys_of_the_format() -> None:
+    carried = Carried("mic", {"uptime_s": 1.0}, {"told": True}, "guid", {"reader": None}, True, True, ("cuda",))
+    written = carried.written()
+    assert set(written) == {
+        *("device", "metrics", "notice", "bus", "last-utterance", "resting", "without-words", "usable-providers"),
+    }
+    assert Carried.read(written) == carried
+    assert Carried.read({**written, "of-a-later-version": 1}) == carried
+    assert Carried.read({}) == Carried()
+    assert "device" not in Carried().written()
+
+
+def test_the_log_says_for_how_long_nothing_was_heard() -> None:
+    assert (
+        ExecState(2, 0.0, 10.0).takeover(11.5).endswith("consecutive number 2: the microphone went unheard for 1.50 s")
+    )
+    assert ExecState(1, 0.0, None).takeover(11.5).endswith("the microphone was closed")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"version": 0}', b'{"version": 1, "unknown": 2}', b"\xff"])

@@ -29,6 +29,7 @@ class Circumstances:
     tasks: Path = Path("/proc/self/task")
     told: list[str] = field(default_factory=list)
     slept: bool = False
+    hanging_s: float = 0.0
 
     def replacement(self) -> Reexec:
         return Reexec(
@@ -36,8 +37,9 @@ class Circumstances:
             self.past,
             wanted=lambda: self.wanted,
             busy_until_s=lambda: self.busy_until_s,
-            tell=self.told.append,
+            report=self.told.append,
             slept=lambda: self.slept,
+            hanging_s=lambda _: self.hanging_s,
             tasks=self.tasks,
         )
 
@@ -64,6 +66,14 @@ def test_the_moment_is_silence_with_a_fault_that_only_a_new_process_mends() -> N
 )
 def test_it_is_not_the_moment(but: Circumstances) -> None:
     assert not but.replacement().possible(1000.0)
+
+
+def test_a_device_call_that_hangs_is_a_reason_of_its_own_and_a_fault() -> None:
+    assert not Circumstances(wanted=False, hanging_s=59.0).replacement().possible(1000.0)
+    assert Circumstances(wanted=False, hanging_s=60.0).replacement().possible(1000.0)
+    after_another = Circumstances(past=ExecState(1, 500.0), slept=True, hanging_s=60.0).replacement()
+    assert not after_another.possible(1000.0)
+    assert not after_another.is_for_rest(1000.0)
 
 
 def test_after_a_sleep_no_earlier_replacement_is_waited_for() -> None:
@@ -114,7 +124,7 @@ async def test_the_moment_is_waited_for() -> None:
         circumstances.past,
         wanted=lambda: circumstances.wanted,
         busy_until_s=lambda: circumstances.busy_until_s,
-        tell=circumstances.told.append,
+        report=circumstances.told.append,
     )
     waiting = asyncio.create_task(replacement.moment())
     await asyncio.sleep(0.1)

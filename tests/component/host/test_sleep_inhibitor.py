@@ -29,7 +29,7 @@ def closed(reading: int, patience_s: float) -> bool:
 def test_it_burns_down_by_itself(ends: tuple[int, int]) -> None:
     fuse = SleepInhibitor(ends[1])
     assert not closed(ends[0], 0)
-    fuse.light(0.2)
+    fuse.close_after(0.2)
     assert not closed(ends[0], 0)
     assert closed(ends[0], 30)
     fuse.forget()
@@ -37,7 +37,7 @@ def test_it_burns_down_by_itself(ends: tuple[int, int]) -> None:
 
 def test_it_can_be_closed_before_its_time(ends: tuple[int, int]) -> None:
     fuse = SleepInhibitor(ends[1])
-    fuse.light(3600)
+    fuse.close_after(3600)
     fuse.close()
     assert closed(ends[0], 0)
     fuse.forget()
@@ -59,7 +59,7 @@ def test_it_burns_while_native_code_holds_the_interpreter(ends: tuple[int, int])
         assert other.stdout is not None
         assert other.stdout.readline() == "watching\n"
         fuse = SleepInhibitor(writing)
-        fuse.light(0.2)
+        fuse.close_after(0.2)
         ctypes.PyDLL(None).usleep(999_999)  # PyDLL keeps the lock
         free_s = time.monotonic()
         assert float(other.stdout.readline()) < free_s
@@ -70,14 +70,14 @@ def test_it_burns_while_native_code_holds_the_interpreter(ends: tuple[int, int])
 def test_the_descriptor_is_closed_exactly_once(ends: tuple[int, int], burns: bool) -> None:
     fuse = SleepInhibitor(ends[1])
     if burns:
-        fuse.light(0.01)
+        fuse.close_after(0.01)
     else:
         fuse.close()
     assert closed(ends[0], 30)
     again = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     assert again == ends[1], "the lowest free number"
     fuse.close()
-    fuse.light(0.001)
+    fuse.close_after(0.001)
     fuse.forget()
     time.sleep(0.05)  # a second closing would come in this time
     assert os.fstat(again)

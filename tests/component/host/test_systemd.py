@@ -73,7 +73,7 @@ def test_a_manager_that_does_not_read_never_blocks_the_daemon(tmp_path: Path) ->
     """The socket's queue fills after some hundred datagrams; a blocking send would then hang."""
     with manager(str(tmp_path / "notify")):
         said = run("for _ in range(5000): notifier.watchdog()", NOTIFY_SOCKET=str(tmp_path / "notify"))
-    assert "did not take WATCHDOG" in said
+    assert "did not accept WATCHDOG" in said
 
 
 def test_the_watchdog_is_fed_twice_as_often_as_the_unit_asks() -> None:

@@ -26,7 +26,9 @@ def test_one_broken_promise_starves_it_and_is_named_once(caplog: pytest.LogCaptu
         assert not vitals.check(1.0)
         assert not vitals.check(2.0)
     assert fed == []
-    assert [record.getMessage() for record in caplog.records] == ["recognizer stands still; the watchdog is not fed"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "recognizer is stalled; the watchdog is no longer notified"
+    ]
     kept = True
     assert vitals.check(3.0)
     assert fed == ["fed"]

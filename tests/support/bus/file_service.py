@@ -23,7 +23,7 @@ async def transcribing(bus: PrivateBus, *, most_jobs: int = JOBS_IN_ALL) -> Asyn
     await switch.load()
     jobs = FileJobs(switch, SileroDetector, most_jobs=most_jobs)
     async with running_service(bus, files=jobs) as running:
-        jobs.announce_to(running.service)
+        jobs.announce_to(running.announcer)
         yield running
         jobs.close()
         await eventually(lambda: not running.service._file_calls._owners, what="the end of all jobs")

@@ -18,10 +18,12 @@ import pytest
 from dbus_next import Message, MessageType
 from dbus_next.aio import MessageBus
 
+from coldvoxd.bus.announcer import BusAnnouncer
+from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
-from coldvoxd.core.metrics import Figures, Metrics, Stage
+from coldvoxd.core.metrics import Figures, Metrics
 from coldvoxd.core.microphone_rules import Policy
 from coldvoxd.core.ports import Announcer, Controls, FileControl
 from coldvoxd.core.problems import Problem
@@ -335,7 +337,7 @@ class ScriptedMicrophone:
 class ScriptedControl:
     """All controls, whose microphone and recognizer are the test: it says what was spoken, with `say`."""
 
-    announcer: BusService | None = None
+    announcer: BusAnnouncer | None = None
     state: State = State.IDLE
     session: int = 0
     engine: EngineStatus = field(default_factory=EngineStatus)
@@ -460,9 +462,6 @@ class ScriptedControl:
         self.metrics_read += 1
         return self.metrics.figures(uptime_s=1.5, resident_bytes=1 << 33)
 
-    def delivered(self, seconds: float) -> None:
-        self.metrics.took(Stage.DELIVERY, seconds)
-
     def say(self, text: str, words: tuple[Word, ...] = ()) -> None:
         """Speech has been recognized."""
         self._texts.append(text)
@@ -496,7 +495,7 @@ class ScriptedControl:
         if self.fault is not None:
             raise self.fault
 
-    def _tell(self) -> BusService:
+    def _tell(self) -> BusAnnouncer:
         assert self.announcer is not None
         return self.announcer
 
@@ -515,7 +514,9 @@ class RunningService:
     """A service that has its name on a private bus."""
 
     bus: PrivateBus
+    connection: Connection
     service: BusService
+    announcer: BusAnnouncer
     control: ScriptedControl
     microphone: ScriptedMicrophone
 
@@ -527,13 +528,21 @@ class RunningService:
 async def running_service(bus: PrivateBus, files: FileControl | None = None) -> AsyncIterator[RunningService]:
     """The service on this bus, obeying a ScriptedControl; files go to `files` where given."""
     control = ScriptedControl()
-    microphone, controls = control.microphone, control.controls
-    service = await BusService.connect(replace(controls, files=files or controls.files), bus.address)
-    control.announcer = microphone.announcer = service
+    connection, announcer, service = await serve(control, bus.address, files)
     await service.own_name()
     try:
-        yield RunningService(bus, service, control, microphone)
+        yield RunningService(bus, connection, service, announcer, control, control.microphone)
     finally:
-        await service.close()
+        await connection.aclose()
         for _, descriptor, _ in control.files.values():
             os.close(descriptor)
+
+
+async def serve(
+    control: ScriptedControl, address: str | None = None, files: FileControl | None = None
+) -> tuple[Connection, BusAnnouncer, BusService]:
+    """The service on the bus at `address`, by default the session bus, as yet without its name."""
+    connection = await Connection.open(address)
+    announcer = control.announcer = control.microphone.announcer = BusAnnouncer(connection, control.metrics)
+    controls = control.controls
+    return connection, announcer, BusService(connection, announcer, replace(controls, files=files or controls.files))

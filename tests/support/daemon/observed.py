@@ -8,12 +8,13 @@ import os
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from coldvoxd import settings_file
 from coldvoxd.__main__ import set_up_logging
+from coldvoxd.assembly import Parts, build
+from coldvoxd.bus.connection import Connection
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.framing import joined
@@ -26,20 +27,19 @@ from tests.support.daemon.preroll import FILE_VARIABLE, Observation
 KEPT_FRAMES = 120 * SAMPLE_RATE // FRAME_SAMPLES
 
 
-class Observed(Daemon):
-    """Compares at the two seams where audio passes: out of the capture, and into a session's journal."""
+def observe(parts: Parts, file: Path) -> None:
+    """Compare at the two places where audio passes: out of the capture, and into a session's journal."""
+    captured: deque[Frame] = deque(maxlen=KEPT_FRAMES)
+    observing = _Observing(captured, file)
+    on_item, keep_in = parts.audio.capture._on_item, parts.dictation.keep_in
 
-    def __init__(self, *arguments: Any) -> None:
-        self.captured: deque[Frame] = deque(maxlen=KEPT_FRAMES)
-        super().__init__(*arguments)
-        keep_in = self._pipeline.keep_in
-        observing = _Observing(self.captured, Path(os.environ[FILE_VARIABLE]))
-        self._pipeline.keep_in = lambda journal: keep_in(observing.over(journal))  # type: ignore[method-assign]
-
-    def _on_item(self, item: Frame | Gap) -> None:
+    def note_item(item: Frame | Gap) -> None:
         if isinstance(item, Frame):
-            self.captured.append(item)
-        super()._on_item(item)
+            captured.append(item)
+        on_item(item)
+
+    parts.audio.capture._on_item = note_item
+    parts.dictation.keep_in = lambda journal: keep_in(observing.over(journal))  # type: ignore[method-assign]
 
 
 class _Observing:
@@ -107,7 +107,9 @@ class _Observing:
 async def serve() -> None:
     chosen = settings_file.load(None)
     set_up_logging(chosen.log.level)
-    await Observed(chosen, lambda: settings_file.load(None)).serve()
+    parts = build(chosen, await Connection.open(), lambda: settings_file.load(None))
+    observe(parts, Path(os.environ[FILE_VARIABLE]))
+    await Daemon(parts).serve()
 
 
 if __name__ == "__main__":

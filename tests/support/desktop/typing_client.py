@@ -100,7 +100,7 @@ class TypingClient:
     def again(self, session: int, utterance: int, text: str) -> None:
         """What a daemon that came back tells once more."""
         known = Transcript(session, utterance, text, 0.0, 1.0, 0.5, "CPUExecutionProvider", 1.0, retried=True)
-        self.running.service.transcribed(known, with_words=False, to=None)
+        self.running.announcer.transcribed(known, with_words=False, to=None)
 
     async def _until_told(self, lines: int) -> None:
         await eventually(lambda: len(self.told) >= lines, what="what became of the text")

@@ -13,6 +13,8 @@ from typing import Any
 
 from coldvoxd import settings_file
 from coldvoxd.__main__ import set_up_logging
+from coldvoxd.assembly import Parts, build
+from coldvoxd.bus.connection import Connection
 from coldvoxd.core.ports import Announcer
 from coldvoxd.core.values import Transcript
 from coldvoxd.daemon import Daemon
@@ -30,16 +32,11 @@ class Fault(StrEnum):
     LEAKS_MEMORY = "each session leaves 1 MiB behind"
 
 
-class Broken(Daemon):
-    """Fails at the seam between the pipeline and its clients."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        fault = Fault(os.environ[VARIABLE])
-        announce_to = self._pipeline.announce_to
-        self._pipeline.announce_to = lambda announcer: announce_to(_Announcer(announcer, fault))  # type: ignore[method-assign]
-        if fault is Fault.SWALLOWS_GAPS:
-            self._metrics.gap = lambda reason: None  # type: ignore[method-assign] # noqa: ARG005 - the name is the caller's
+def break_parts(parts: Parts, fault: Fault) -> None:
+    """Fail between the dictation controller and its clients."""
+    parts.dictation.announce_to(_Announcer(parts.bus.announcer, fault))
+    if fault is Fault.SWALLOWS_GAPS:
+        parts.metrics.gap = lambda reason: None  # type: ignore[method-assign] # noqa: ARG005 - the name is the caller's
 
 
 class _Announcer:
@@ -80,7 +77,9 @@ async def serve() -> None:
     config = parser.parse_args().config
     chosen = settings_file.load(config)
     set_up_logging(chosen.log.level)
-    await Broken(chosen, lambda: settings_file.load(config)).serve()
+    parts = build(chosen, await Connection.open(), lambda: settings_file.load(config))
+    break_parts(parts, Fault(os.environ[VARIABLE]))
+    await Daemon(parts).serve()
 
 
 if __name__ == "__main__":

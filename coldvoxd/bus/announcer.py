@@ -1,0 +1,190 @@
+"""What the daemon sends to its clients: the signals of the contract, and changes of its properties."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dbus_next import Message, Variant
+
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.file_calls import outcome_body
+from coldvoxd.bus.interface_xml import DICTATION, ENGINE, OBJECT_PATH, PROPERTIES, signature_of
+from coldvoxd.bus.peers.notifications import notification
+from coldvoxd.bus.properties import Properties
+from coldvoxd.bus.valid_text import bus_text
+from coldvoxd.bus.word_details import words_body
+from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.failover_notice import Notice
+from coldvoxd.core.metrics import Metrics, Stage
+from coldvoxd.core.values import FileTranscript, StopReason, Transcript
+
+LEVEL_INTERVAL_S = 1 / 15
+LEVEL_BACKLOG = 32
+"""Messages waiting for the bus above which levels are dropped: a late level is worthless."""
+
+
+class Observer:
+    """A part that follows what the daemon announces. The methods of this class do nothing."""
+
+    def state_changed(self) -> None:
+        """A value that clients can read may have changed."""
+
+    def session_started(self, session: int) -> None:
+        """DictationStarted was sent."""
+
+    def session_ended(self, session: int) -> None:
+        """DictationStopped is about to be sent."""
+
+    def file_ended(self, job: int) -> None:
+        """Nothing more will be sent about a file job."""
+
+
+class BusAnnouncer:
+    """Sends signals. Implements Announcer and FileAnnouncer. Event loop only; never raises, never blocks.
+
+    Sends nothing before `begin`: until the daemon owns its name, no client can expect signals. Observers are called at all times.
+    """
+
+    def __init__(self, connection: Connection, metrics: Metrics) -> None:
+        """`metrics` gets the time that the bus takes for a text."""
+        self._connection = connection
+        self._metrics = metrics
+        self._observers: list[Observer] = []
+        self._level_sent_s = float("-inf")
+        self.begun = False
+        """Whether `begin` was called."""
+
+    def begin(self) -> None:
+        """Send signals from now on. Later calls have no effect."""
+        self.begun = True
+
+    def observe(self, observer: Observer) -> None:
+        """Call the methods of `observer` from now on, after those of earlier observers."""
+        self._observers.append(observer)
+
+    # Implements Announcer.
+
+    def dictation_started(self, session: int) -> None:
+        self._send(DICTATION, "DictationStarted", session)
+        for observer in self._observers:
+            observer.session_started(session)
+
+    def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
+        """Send the text of a private session to its owner first; then all clients learn that it ended."""
+        for observer in self._observers:
+            observer.session_ended(session)
+        text = bus_text(transcript)
+        if to is not None:
+            self._send(DICTATION, "DictationStopped", session, reason.value, text, to=to)
+            text = ""
+        self._send(DICTATION, "DictationStopped", session, reason.value, text)
+
+    def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None:
+        if not self._sending:
+            return
+        began_s = time.monotonic()
+        text, details = bus_text(transcript.text), _details(transcript, with_words)
+        self._send(DICTATION, "Transcribed", transcript.session_id, transcript.utterance_id, text, details, to=to)
+        self._connection.when_sent(lambda: self._metrics.took(Stage.DELIVERY, time.monotonic() - began_s))
+
+    def speech_started(self, session: int) -> None:
+        self._send(DICTATION, "SpeechStarted", session)
+
+    def speech_ended(self, session: int) -> None:
+        self._send(DICTATION, "SpeechEnded", session)
+
+    def level(self, dbfs: float) -> None:
+        """At most 15 a second, and none while messages pile up."""
+        now_s = time.monotonic()
+        if now_s - self._level_sent_s < LEVEL_INTERVAL_S or self._connection.backlog > LEVEL_BACKLOG:
+            return
+        self._level_sent_s = now_s
+        self._send(DICTATION, "Level", float(dbfs))
+
+    def state_changed(self) -> None:
+        for observer in self._observers:
+            observer.state_changed()
+
+    def when_accepted(self, then: Callable[[], None]) -> None:
+        if not self.begun:
+            then()  # as there was nothing to accept
+        elif self._connection.usable:
+            self._connection.when_sent(then)
+
+    # Implements FileAnnouncer.
+
+    def file_progress(self, job: int, share: float, to: str) -> None:
+        self._send(DICTATION, "FileProgress", job, float(share), to=to)
+
+    def file_transcribed(self, job: int, outcome: FileTranscript | ColdvoxError, with_words: bool, to: str) -> None:
+        self._send(DICTATION, "FileTranscribed", job, *outcome_body(outcome, with_words), to=to)
+
+    def file_ended(self, job: int) -> None:
+        for observer in self._observers:
+            observer.file_ended(job)
+
+    # Beside the two protocols.
+
+    def provider_changed(self, before: str, after: str, reason: str) -> None:
+        """Recognition moved from one execution provider to another."""
+        self._send(ENGINE, "ProviderChanged", before, after, reason)
+
+    def properties_changed(self, interface: str, values: dict[str, Any]) -> None:
+        """Send PropertiesChanged with these values of an interface's properties."""
+        variants = {name: Variant(signature_of(interface, name), value) for name, value in values.items()}
+        self._send(PROPERTIES, "PropertiesChanged", interface, variants, [])
+
+    def notify(self, notice: Notice) -> None:
+        """Show a notification, if the desktop has a notification service."""
+        if self._sending:
+            self._connection.send(notification(notice.title, notice.body))
+
+    @property
+    def _sending(self) -> bool:
+        return self.begun and self._connection.usable
+
+    def _send(self, interface: str, member: str, *body: object, to: str | None = None) -> None:
+        """Send a signal to the client `to` alone, or to all where that is None."""
+        if not self._sending:
+            return
+        message = Message.new_signal(OBJECT_PATH, interface, member, signature_of(interface, member), list(body))
+        if to is not None:
+            message.destination = to
+        self._connection.send(message)
+
+
+class PropertyChanges(Observer):
+    """Publishes the properties whose values differ from those that were published last."""
+
+    def __init__(self, announcer: BusAnnouncer, properties: Properties) -> None:
+        self._announcer = announcer
+        self._properties = properties
+        self._published = properties.by_interface()
+
+    def state_changed(self) -> None:
+        if not self._announcer.begun:
+            return
+        before, self._published = self._published, self._properties.by_interface()
+        for interface, values in self._published.items():
+            if changed := {name: value for name, value in values.items() if value != before[interface][name]}:
+                self._announcer.properties_changed(interface, changed)
+
+    def session_started(self, session: int) -> None:  # noqa: ARG002 - Observer's
+        """Repeat the problems, if there are any: a program that starts dictation shows them."""
+        if (problems := self._properties.problems())["Problems"]:
+            self._announcer.properties_changed(ENGINE, problems)
+
+
+def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
+    # dbus-next refuses NumPy's float32, hence float().
+    details = {
+        "start": Variant("d", float(transcript.start_s)),
+        "end": Variant("d", float(transcript.end_s)),
+        "confidence": Variant("d", float(transcript.confidence)),
+        "provider": Variant("s", transcript.provider),
+        "latency": Variant("d", float(transcript.latency_s)),
+        "retried": Variant("b", transcript.retried),
+    }
+    if with_words:
+        details["words"] = words_body(transcript.words)
+    return details

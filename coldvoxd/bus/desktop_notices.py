@@ -1,0 +1,45 @@
+"""Desktop notifications of the daemon: recognition left the accelerator, or a session gave no words."""
+
+import asyncio
+from collections.abc import Callable
+
+from coldvoxd.bus.announcer import BusAnnouncer, Observer
+from coldvoxd.core import failover_notice
+from coldvoxd.core.failover_notice import Notice, NoticeState
+from coldvoxd.core.settings import NotificationSettings
+from coldvoxd.core.values import EngineStatus
+
+
+class DesktopNotices(Observer):
+    """Shows notifications as far as the settings allow them. They never contain spoken text. Event loop only."""
+
+    def __init__(
+        self,
+        settings: NotificationSettings,
+        announcer: BusAnnouncer,
+        status: Callable[[], EngineStatus],
+        state: NoticeState,
+    ) -> None:
+        """`status` returns the current state of recognition; `state` is that of the earlier process, if there was one."""
+        self._settings = settings
+        self._announcer = announcer
+        self._status = status
+        self.state = state
+        """What has been shown about execution providers."""
+
+    def use_settings(self, settings: NotificationSettings) -> None:
+        self._settings = settings
+
+    def state_changed(self) -> None:
+        """Show that recognition moved from the accelerator to the CPU."""
+        if not self._announcer.begun:
+            return
+        now_s = asyncio.get_running_loop().time()
+        self.state, notice = failover_notice.step(self.state, self._status(), now_s)
+        if notice is not None and self._settings.provider:
+            self._announcer.notify(notice)
+
+    def show_session(self, notice: Notice) -> None:
+        """Show why a session gave no words."""
+        if self._settings.no_words:
+            self._announcer.notify(notice)

@@ -1,0 +1,43 @@
+"""The setting `[microphone] device`, as far as a reload can apply it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from coldvoxd.capture.microphone_control import MicrophoneController
+from coldvoxd.capture.stream import CaptureStream
+from coldvoxd.core.ports import Microphone
+from coldvoxd.core.settings import MicrophoneSettings
+
+VIRTUAL = "virtual:"
+"""Prefix of the name of a stand-in."""
+
+
+class DeviceSetting:
+    """Applies the section `[microphone]` to the policy. A change between a real microphone and a stand-in takes a restart.
+
+    Event loop only. `open_microphone` makes the microphone that settings name.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        capture: CaptureStream,
+        policy: MicrophoneController,
+        open_microphone: Callable[[MicrophoneSettings], Microphone],
+    ) -> None:
+        self._capture = capture
+        self._policy = policy
+        self._open_microphone = open_microphone
+        self.in_force = device
+        """The name in force, which may be that of older settings."""
+        self.awaits_restart = False
+        """Whether the last settings name a device that takes a restart."""
+
+    def use_settings(self, settings: MicrophoneSettings) -> None:
+        virtual = settings.device.startswith(VIRTUAL)
+        self.awaits_restart = virtual != self.in_force.startswith(VIRTUAL)
+        if not self.awaits_restart:
+            before, self.in_force = self.in_force, settings.device
+            if virtual and self.in_force != before:
+                self._capture.use(self._open_microphone(settings))
+        self._policy.use_settings(replace(settings, device=self.in_force))
