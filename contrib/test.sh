@@ -8,7 +8,7 @@ usage: contrib/test.sh [--system] [--again N] [PYTEST ARGUMENT...]
 
 Sets this checkout up (saying what it will install and why), then runs ruff, mypy --strict, the layer contract, the check
 that generated files are up to date, and the tests of the plain lane: all that need no more than the daemon, a private bus
-and a private sound server, and take less than 20 s each. contrib/lanes.md describes the lanes.
+and a private sound server, and take less than 20 s each. contrib/docs/contributing.md describes the lanes.
 
   --system   install what the other tests need (a user's systemd, a second sound server, desktops), and run only those, and
              shellcheck
