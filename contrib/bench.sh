@@ -11,7 +11,7 @@ recordings and weights, each in a process of its own, and the daemon over a priv
 Figures are medians; nothing is asserted, so exit code 0 only says that all was measured. Your own sound and session are
 not touched. Leave the machine alone meanwhile.
 
-  --model NAME      mini, the bundled model (default); random, of the real one's size, as contrib/random-parakeet/build.sh
+  --model NAME      mini, the bundled model (default); random, of the real one's size, as contrib/bench/random-parakeet/build.sh
                     makes it; or the path of a model directory
   --json            one JSON object a figure on standard output: figure, ours, peer, peer_name, ratio (ours to the peer's, so
                     less is better), goal (the highest ratio wanted, or value where nothing is compared), unit, times.
@@ -37,8 +37,8 @@ for argument; do
     esac
 done
 
-# shellcheck source=contrib/setup.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=contrib/dev/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
 set_up bench
 export PYTHONPATH=$root ORT_DISABLE_TELEMETRY=1
 status=0

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Random faults of everything around the daemon, from a seed. Sets up, then runs tests/support/chaos.
+# Random faults of everything around the daemon, from a seed. Sets up, then runs tests/support/faults/chaos.
 set -euo pipefail
 
 usage() {
@@ -33,8 +33,8 @@ for argument; do
     esac
 done
 
-# shellcheck source=contrib/setup.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=contrib/dev/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
 set_up test
 ((EUID == 0)) || {
     tell "the chaos run mounts a small file system, which needs root"
@@ -45,4 +45,4 @@ set_up test
     exit 69
 }
 cd "$root"
-exec "$venv/bin/python" -m tests.support.chaos.run "$@"
+exec "$venv/bin/python" -m tests.support.faults.chaos.run "$@"

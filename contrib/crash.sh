@@ -1,5 +1,5 @@
 #!/bin/bash
-# Kills the service at random moments, and counts what is lost (contrib/trial.py crashing).
+# Kills the service at random moments, and counts what is lost (contrib/trials/in_login.py crashing).
 set -euo pipefail
 
 usage() {
@@ -16,6 +16,6 @@ exit codes: 0 nothing was lost, 1 something was, 64 wrong arguments, 69 somethin
 TEXT
 }
 
-# shellcheck source=contrib/trial.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/trial.sh"
+# shellcheck source=contrib/trials/in_login.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/trials/in_login.sh"
 try crashing "$@"

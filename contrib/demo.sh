@@ -1,5 +1,5 @@
 #!/bin/bash
-# From a fresh machine to speech that becomes signals on the bus: sets up, then runs contrib/demo.py.
+# From a fresh machine to speech that becomes signals on the bus: sets up, then runs contrib/dev/demo.py.
 set -euo pipefail
 
 usage() {
@@ -27,10 +27,10 @@ for argument; do
     esac
 done
 
-# shellcheck source=contrib/setup.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=contrib/dev/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
 set_up demo
 for reason in "${left_out[@]}"; do
     tell "left out: $reason"
 done
-exec "$venv/bin/python" "$root/contrib/demo.py" --sound "$sound_server" "${arguments[@]}"
+exec "$venv/bin/python" "$root/contrib/dev/demo.py" --sound "$sound_server" "${arguments[@]}"

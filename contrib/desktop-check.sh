@@ -27,7 +27,7 @@ case ${1:-} in
 -h | --help) usage && exit 0 ;;
 "" | -* | */*) usage >&2 && exit 64 ;;
 esac
-check=$here/desktop/check-$1.sh
+check=$here/trials/desktop/check-$1.sh
 [[ -x $check ]] || { usage >&2 && exit 64; }
 shift
 exec "$check" "$@"

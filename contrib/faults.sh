@@ -1,5 +1,5 @@
 #!/bin/bash
-# The fault matrix: what becomes of utterances when the accelerator fails. Sets up, then runs contrib/faults.py.
+# The fault matrix: what becomes of utterances when the accelerator fails. Sets up, then runs contrib/trials/faults.py.
 set -euo pipefail
 
 usage() {
@@ -28,7 +28,7 @@ for argument; do
     esac
 done
 
-# shellcheck source=contrib/setup.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=contrib/dev/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
 set_up demo
-exec "$venv/bin/python" "$root/contrib/faults.py" "$@"
+exec "$venv/bin/python" "$root/contrib/trials/faults.py" "$@"

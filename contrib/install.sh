@@ -38,8 +38,8 @@ while (($#)); do
     shift
 done
 
-# shellcheck source=contrib/setup.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=contrib/dev/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
 if ((EUID == 0)); then
     tell "$0: dictation belongs to a login: run this as the user who will dictate, not as root"
     exit 77

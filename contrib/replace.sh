@@ -1,5 +1,5 @@
 #!/bin/bash
-# Has the service replace its own process, and counts what clients notice (contrib/trial.py renewing).
+# Has the service replace its own process, and counts what clients notice (contrib/trials/in_login.py renewing).
 set -euo pipefail
 
 usage() {
@@ -15,6 +15,6 @@ exit codes: 0 nothing was lost, 1 something was, 64 wrong arguments, 69 somethin
 TEXT
 }
 
-# shellcheck source=contrib/trial.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/trial.sh"
+# shellcheck source=contrib/trials/in_login.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/trials/in_login.sh"
 try renewing "$@"

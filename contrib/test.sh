@@ -37,14 +37,14 @@ while (($#)); do
     shift
 done
 
-# shellcheck source=contrib/setup.sh
-source "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=contrib/dev/setup.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
 set_up "$level"
 cd "$root"
 export PATH=$venv/bin:$PATH
 export ORT_DISABLE_TELEMETRY=1 # for those that load ONNX Runtime past coldvoxd.native.ort, such as the peer library
 
-# How long the tests' sound server is gone or frozen; see tests/support/login.py.
+# How long the tests' sound server is gone or frozen; see tests/support/login/login.py.
 [[ $level == system ]] && export COLDVOX_TEST_FAULT_S=${COLDVOX_TEST_FAULT_S:-60}
 
 record=$work/lane-$lane.json   # of the tests
@@ -52,7 +52,7 @@ faults=$work/lane-$lane.faults # checks other than tests that failed
 
 if [[ $again ]]; then
     [[ -s $faults ]] && give_up_again="more than tests failed"
-    tests=$(python contrib/lanes.py failed "$record" "$again") || give_up_again="not 1 to $again tests failed"
+    tests=$(python contrib/dev/lanes.py failed "$record" "$again") || give_up_again="not 1 to $again tests failed"
     [[ ${give_up_again:-} ]] && tell "no second try: $give_up_again" && exit 1
     mapfile -t tests <<<"$tests"
     tell "== pytest, a second try, alone"
@@ -75,7 +75,7 @@ if [[ $lane == plain ]]; then
     check "ruff format" ruff format --check
     check "mypy --strict" mypy
     check "layers" lint-imports
-    check "generated files" python contrib/generate.py --check
+    check "generated files" python contrib/dev/generate.py --check
 fi
 if have shellcheck; then
     mapfile -t scripts < <(find contrib tests .ci/run -name '*.sh' -o -path .ci/run)
@@ -95,7 +95,7 @@ options=(--numprocesses "${COLDVOX_TEST_JOBS:-$jobs}" --dist loadfile --record "
 check "pytest" python -m pytest "${options[@]}" "$@"
 
 if [[ -e $record ]]; then
-    python contrib/lanes.py left-out "$record" "${left_out[@]}" ||
+    python contrib/dev/lanes.py left-out "$record" "${left_out[@]}" ||
         { [[ ${CI:-} == true && $lane == ci ]] && failed+=("something was left out") && echo "left out" >>"$faults"; }
 fi
 tell "$lane lane: $((SECONDS / 60)) min $((SECONDS % 60)) s of its budget of $budget_min min"

@@ -1,6 +1,6 @@
 """What stands in a user's home for coldvoxd beside its programs: put there, remembered, and taken away again.
 
-Needs nothing but the standard library, since contrib/install-units.sh runs it with whatever Python there is.
+Needs nothing but the standard library, since contrib/dev/install-units.sh runs it with whatever Python there is.
 """
 
 import argparse
@@ -174,7 +174,7 @@ def _directory(kind: str) -> Path:
 
 
 def main() -> int:
-    """Units and bus activation alone, without a ledger: what contrib/install-units.sh asks for."""
+    """Units and bus activation alone, without a ledger: what contrib/dev/install-units.sh asks for."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("programs", type=Path)

@@ -1,7 +1,7 @@
 """Leveling: the gain at which a voice activity detector hears a frame, so that a quiet voice is as clear to it as a loud one.
 
 Theory of operation. Silero reports speech less and less often below peaks of -40 dBFS, while amplified room noise does not count as
-speech to it: measured up to 30 dB, on every kind of noise in tests/support/noise.py. A leveler therefore begins at `START_GAIN_DB`,
+speech to it: measured up to 30 dB, on every kind of noise in tests/support/sound/noise.py. A leveler therefore begins at `START_GAIN_DB`,
 at which quiet speech is detected from its first sound. Frames that the detector then takes for speech are measured; once there are
 enough, the gain is what brings the lower third of their levels to `TARGET_DB`, between `MIN_GAIN_DB` and `MAX_GAIN_DB`. Only likely
 speech is measured, so no amount of noise moves the gain; and no frame is amplified past `PEAK_LIMIT`, so a click does not become a

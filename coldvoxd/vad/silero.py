@@ -13,7 +13,7 @@ from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 from coldvoxd.native.ort import open_session
 
 MODEL = Path(__file__).parents[1] / "data" / "silero" / "silero_vad_16k_op15.onnx"
-"""Package data, put there by contrib/refresh-silero.sh; the hash stands beside it in a file of `sha256sum`'s form."""
+"""Package data, put there by contrib/dev/refresh-silero.sh; the hash stands beside it in a file of `sha256sum`'s form."""
 
 CONTEXT_SAMPLES = 64
 """The end of the frame before, which the model wants in front of each. Without it, it hears no speech at all."""
@@ -78,5 +78,5 @@ def _verify(model: Path) -> None:
     if found != recorded:
         raise ModelInvalid(
             f"{model} has the SHA-256 {found}, but {record.name} records {recorded}: install coldvoxd again, "
-            "or in a checkout run contrib/refresh-silero.sh"
+            "or in a checkout run contrib/dev/refresh-silero.sh"
         )

@@ -32,7 +32,9 @@ def main() -> int:
     arguments = _arguments()
     model = {"mini": bundled_directory(), "random": RANDOM}.get(arguments.model, Path(arguments.model))
     if not (model / "vocab.txt").is_file():
-        what = "build it with contrib/random-parakeet/build.sh" if arguments.model == "random" else "check the path"
+        what = (
+            "build it with contrib/bench/random-parakeet/build.sh" if arguments.model == "random" else "check the path"
+        )
         print(f"bench: there is no model in {model}: {what}", file=sys.stderr)
         return 66
     WORK.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,8 @@ from contrib.bench.machine import cpu_s
 from contrib.bench.plan import Plan
 from contrib.bench.recordings import room, utterances
 from contrib.bench.workers import FORMS
-from tests.support.bus import BusClient, PrivateBus
-from tests.support.daemon import RunningDaemon, daemon
+from tests.support.bus.private_bus import BusClient, PrivateBus
+from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually
 
 T = TypeVar("T")

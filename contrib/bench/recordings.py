@@ -7,7 +7,7 @@ import numpy.typing as npt
 import soundfile
 
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
-from tests.support.speech import Wave, samples
+from tests.support.sound.speech import Wave, samples
 
 LOUD = 0.02
 """Of the highest sample: less is the room."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.audio import PipeWireServer, PulseServer, SoundServer, running
+from tests.support.sound.servers import PipeWireServer, PulseServer, SoundServer, running
 
 PIPEWIRE = pytest.param(
     PipeWireServer,

@@ -10,7 +10,7 @@ from tests.support.contracts import releases
 
 
 class Frozen:
-    """A release's fixtures: see contrib/contracts.py."""
+    """A release's fixtures: see contrib/dev/freeze_contracts.py."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

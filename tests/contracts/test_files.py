@@ -5,8 +5,6 @@ import json
 import tomllib
 from pathlib import Path
 
-from coldvox_type import settings as typing_settings
-
 from coldvoxd import settings_file
 from coldvoxd.core.spool_format import _Kind, _records, read
 from coldvoxd.core.values import Precision
@@ -14,9 +12,10 @@ from coldvoxd.golden import verdict_cache
 from coldvoxd.models import manifest, precision_store, prepared_store
 from coldvoxd.models.catalog import known_models
 from coldvoxd.models.directories import find_model
+from coldvoxd.typist import settings as typing_settings
 from tests.contracts.conftest import Frozen
 from tests.support.environment import environment
-from tests.support.speech import mini
+from tests.support.sound.speech import mini
 
 
 def test_every_setting_of_the_file_is_loaded(frozen: Frozen) -> None:

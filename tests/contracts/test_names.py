@@ -17,8 +17,8 @@ def test_there_is_a_frozen_release() -> None:
 
 def test_every_part_has_the_version_of_the_package() -> None:
     """The manual pages, `--version` and the bus take it from the package itself."""
-    extension = next((names.ROOT / "contrib/gnome-shell").glob("*/metadata.json"))
-    widget = next((names.ROOT / "contrib/plasma").glob("*/metadata.json"))
+    extension = next((names.ROOT / "contrib/desktop/gnome-shell").glob("*/metadata.json"))
+    widget = next((names.ROOT / "contrib/desktop/plasma").glob("*/metadata.json"))
     assert json.loads(extension.read_text("utf-8"))["version-name"] == __version__
     assert json.loads(widget.read_text("utf-8"))["KPlugin"]["Version"] == __version__
     versions = re.findall(r"^## \[(.+?)\]", (names.ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)

@@ -6,7 +6,7 @@ import pytest
 
 from coldvoxd.core.conditioning import Conditioning
 from coldvoxd.core.errors import InputFault
-from tests.support.speech import samples
+from tests.support.sound.speech import samples
 
 RATE = 16_000
 VOICE = samples()[2].wave()[:, None]

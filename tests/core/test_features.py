@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from coldvoxd.core.features import EarlyColumns, log_mel, mel_filterbank
-from tests.support.exact import exact_log_mel
+from tests.support.models.exact import exact_log_mel
 
 TOLERANCE = 1e-3
 

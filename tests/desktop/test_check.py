@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.windows import SWAY_PROGRAMS, X11_PROGRAMS
+from tests.support.desktop.windows import SWAY_PROGRAMS, X11_PROGRAMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 )
 def test_what_is_said_stands_in_a_window_after_a_key(desktop: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "contrib/desktop/typed.py", desktop, "--json"],
+        [sys.executable, ROOT / "contrib/trials/desktop/typed.py", desktop, "--json"],
         capture_output=True,
         text=True,
         timeout=120,

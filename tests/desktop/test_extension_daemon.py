@@ -9,11 +9,11 @@ from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.virtual.client import command
-from tests.support.bus import PrivateBus
-from tests.support.daemon import daemon
-from tests.support.forger import BUS, Told, on_the_bus, owner_changed, settled
-from tests.support.gjs import needs_gjs, watching
-from tests.support.speech import samples
+from tests.support.bus.forger import BUS, Told, on_the_bus, owner_changed, settled
+from tests.support.bus.private_bus import PrivateBus
+from tests.support.daemon.process import daemon
+from tests.support.desktop.gjs import needs_gjs, watching
+from tests.support.sound.speech import samples
 
 pytestmark = needs_gjs
 NOT_INSTALLED = "The service coldvoxd isn\N{RIGHT SINGLE QUOTATION MARK}t installed, or not for this user."

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gjs import EXTENSION, ROOT, needs_gjs, presented
+from tests.support.desktop.gjs import EXTENSION, ROOT, needs_gjs, presented
 
 PRESENTATION = EXTENSION / "presentation.js"
-WIDGET = ROOT / "contrib/plasma/org.coldvox.dictation"
+WIDGET = ROOT / "contrib/desktop/plasma/org.coldvox.dictation"
 MESSAGE = re.compile(r"""\b(?:(?:_|N_|this\._)\('([^']*)'\)|i18n\("([^"]*)"\))""")
 DOCTOR = "Type \N{LEFT DOUBLE QUOTATION MARK}coldvoxctl doctor\N{RIGHT DOUBLE QUOTATION MARK} in a terminal: it says how to mend it."
 ENTRY = re.compile(r'^msgid "(.+)"\nmsgstr "(.*)"$', re.MULTILINE)

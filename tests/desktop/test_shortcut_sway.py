@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from tests.support.daemon import ROOT
-from tests.support.sway_keys import command
-from tests.support.windows import SWAY_PROGRAMS
+from tests.support.daemon.process import ROOT
+from tests.support.desktop.sway_keys import command
+from tests.support.desktop.windows import SWAY_PROGRAMS
 
 LIMIT_S = 240.0
 

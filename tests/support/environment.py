@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 OWN_HOME = "COLDVOX_TEST_OWN_HOME"
-"""The variable with the home of whoever runs the tests: tests of a real card look there for models (see tests/gpu)."""
+"""The variable with the home of whoever runs the tests: tests of a real card look there for models (see tests/hardware)."""
 
 
 @contextmanager

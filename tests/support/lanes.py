@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.windows import lacking
+from tests.support.desktop.windows import lacking
 
 IN_CI = ("heavy", "system", "pipewire", "programs")
 """Markers of tests that the plain lane leaves to the CI lane. A test counts under the first that it has."""

@@ -5,8 +5,8 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.support.login import PIPEWIRE_PROGRAMS, UNIT, Login, login
-from tests.support.user_manager import why_not
+from tests.support.login.login import PIPEWIRE_PROGRAMS, UNIT, Login, login
+from tests.support.login.user_manager import why_not
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,8 +2,8 @@
 
 import json
 
-from tests.support.login import UNIT, Login, Output, samples
-from tests.support.user_manager import NAME
+from tests.support.login.login import UNIT, Login, Output, samples
+from tests.support.login.user_manager import NAME
 
 OPEN, CLOSE, HELLO = samples()[:3]
 

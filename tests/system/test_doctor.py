@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.support.login import SETTINGS, UNIT, Login, samples
+from tests.support.login.login import SETTINGS, UNIT, Login, samples
 
 OPEN = samples()[0]
 

@@ -1,11 +1,11 @@
-"""The commands of systemd in README and manual, in a real login. tests/component/test_documentation.py has all others."""
+"""The commands of systemd in README and manual, in a real login. tests/contrib/test_documentation.py has all others."""
 
 import subprocess
 
 import pytest
 
 from tests.support.documentation import Command, block_commands, inline_commands
-from tests.support.login import UNIT, Login
+from tests.support.login.login import UNIT, Login
 
 NOT_RUN = {
     "systemctl --user enable --now coldvox-type": "needs a desktop: contrib/desktop-check.sh",

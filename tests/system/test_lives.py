@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.eventually import eventually_blocking
-from tests.support.inside import Trial, trial
-from tests.support.login import UNIT
+from tests.support.login.inside import Trial, trial
+from tests.support.login.login import UNIT
 
 
 @pytest.fixture(scope="module")

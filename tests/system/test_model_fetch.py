@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.eventually import eventually_blocking
-from tests.support.hub import CATALOG, MODEL, Corrupt, LoopbackHub, Stall, Status, unreachable_address
-from tests.support.login import UNIT, Login, login, samples
-from tests.support.user_manager import ROOT
+from tests.support.login.login import UNIT, Login, login, samples
+from tests.support.login.user_manager import ROOT
+from tests.support.models.hub import CATALOG, MODEL, Corrupt, LoopbackHub, Stall, Status, unreachable_address
 
 OPEN = samples()[0]
 FETCH = "coldvoxd-model.service"
@@ -170,4 +170,4 @@ def test_without_the_unit_the_command_to_type_is_told(newcomer: Login, hub: Loop
     newcomer.systemctl("start", UNIT)
     eventually_blocking(lambda: "could not be fetched by itself" in last_error(newcomer), what="the reason")
     assert f"coldvoxctl model pull {MODEL}" in refusal(newcomer)
-    newcomer.run(ROOT / "contrib/install-units.sh")
+    newcomer.run(ROOT / "contrib/dev/install-units.sh")

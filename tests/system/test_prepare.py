@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.login import MINI, UNIT, Login, login, samples
+from tests.support.login.login import MINI, UNIT, Login, login, samples
 
 PREPARE = "coldvoxd-prepare.service"
 OPEN = samples()[0]

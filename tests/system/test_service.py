@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.eventually import eventually_blocking
-from tests.support.login import UNIT, Login, fault_s, samples
+from tests.support.login.login import UNIT, Login, fault_s, samples
 
 OPEN, CLOSE, HELLO = samples()[:3]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.eventually import eventually_blocking
-from tests.support.login import UNIT
-from tests.support.speech import samples
-from tests.support.user_manager import ROOT, UserManager, let_units_see_checkout, user_manager, wait_until_active
+from tests.support.login.login import UNIT
+from tests.support.login.user_manager import ROOT, UserManager, let_units_see_checkout, user_manager, wait_until_active
+from tests.support.sound.speech import samples
 
 SETTINGS = """\
 [model]

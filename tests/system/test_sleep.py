@@ -6,8 +6,8 @@ import pytest
 
 from coldvoxd.host.sleep_watch import WHO
 from tests.support.eventually import eventually_blocking
-from tests.support.login import UNIT, Login, samples
-from tests.support.sleeping_machine import SleepingMachine, sleeping_machine
+from tests.support.login.login import UNIT, Login, samples
+from tests.support.login.sleeping_machine import SleepingMachine, sleeping_machine
 
 OPEN = samples()[0]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.eventually import eventually_blocking
-from tests.support.login import UNIT, Login, samples
-from tests.support.user_manager import ROOT, wait_until_active
+from tests.support.login.login import UNIT, Login, samples
+from tests.support.login.user_manager import ROOT, wait_until_active
 
 TYPING = "coldvox-type.service"
 OPEN = samples()[0]
@@ -18,10 +18,10 @@ OPEN = samples()[0]
 def typing(dictation: Login) -> Iterator[Login]:
     """It listens. There is no desktop here, so its texts are kept for `--last`."""
     program = dictation.ctl.with_name("coldvox-type")
-    start = "import sys; from coldvox_type.__main__ import main; sys.exit(main())"
+    start = "import sys; from coldvoxd.typist.__main__ import main; sys.exit(main())"
     dictation.write(
         program,
-        f"#!/bin/sh\nexport PYTHONPATH='{ROOT}:{ROOT}/contrib/coldvox-type' PYTHONDONTWRITEBYTECODE=1\n"
+        f"#!/bin/sh\nexport PYTHONPATH='{ROOT}' PYTHONDONTWRITEBYTECODE=1\n"
         f'exec \'{sys.executable}\' -c "{start}" "$@"\n',
         executable=True,
     )

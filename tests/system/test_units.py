@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.user_manager import ROOT, UserManager, install_daemon, user_manager
+from tests.support.login.user_manager import ROOT, UserManager, install_daemon, user_manager
 
 UNIT = "coldvoxd.service"
 FETCH = "coldvoxd-model.service"
@@ -46,7 +46,7 @@ def manager() -> Iterator[UserManager]:
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(manager: UserManager) -> None:
-    manager.run(ROOT / "contrib/install-units.sh", "--cpu")
+    manager.run(ROOT / "contrib/dev/install-units.sh", "--cpu")
     for unit in (UNIT, FETCH, PREPARE):
         said = manager.run("systemd-analyze", "--user", "verify", f"{manager.home}/.config/systemd/user/{unit}")
         assert (said.stdout + said.stderr).strip() == ""
@@ -75,16 +75,16 @@ def test_the_bus_knows_the_service_from_its_installation_on(manager: UserManager
 def test_a_folder_with_a_space_and_a_percent_sign_is_understood(manager: UserManager) -> None:
     odd = manager.home / "my %h programs"
     manager.write(odd / "coldvoxd", "#!/bin/sh\n", executable=True)
-    manager.run(ROOT / "contrib/install-units.sh", odd)
+    manager.run(ROOT / "contrib/dev/install-units.sh", odd)
     assert f"path={odd}/coldvoxd ;" in manager.show(UNIT, "ExecStart")
     fetch = manager.show(FETCH, "ExecStart")
     assert f"path={odd}/coldvoxctl ;" in fetch
     assert f"model pull --tries 1000 --progress-file {manager.runtime}/coldvoxd-model/progress.json ;" in fetch
-    manager.run(ROOT / "contrib/install-units.sh")
+    manager.run(ROOT / "contrib/dev/install-units.sh")
 
 
 def test_installing_from_a_folder_without_the_daemon_changes_nothing(manager: UserManager) -> None:
-    refused = manager.run(ROOT / "contrib/install-units.sh", "/usr/games", check=False)
+    refused = manager.run(ROOT / "contrib/dev/install-units.sh", "/usr/games", check=False)
     assert refused.returncode == 66
     assert "there is no coldvoxd in /usr/games" in refused.stderr
 

@@ -15,8 +15,22 @@ DEFAULT_TIME_MS = -1
 """As long as the desktop likes."""
 
 
-def notification(title: str, body: str, replaces: int = 0) -> Message:
-    """The call that shows it, in place of the notification `replaces` where that is not 0; no answer is wanted."""
+def notification(
+    title: str,
+    body: str,
+    replaces: int = 0,
+    *,
+    application: str = "coldvoxd",
+    icon: str = "audio-input-microphone",
+    category: str = "device",
+) -> Message:
+    """A call of Notify that wants no answer. It replaces the notification `replaces` unless that is 0.
+
+    `category` is one of the Desktop Notifications Specification; empty for none.
+    """
+    hints = {"urgency": Variant("y", 1)}
+    if category:
+        hints["category"] = Variant("s", category)
     return Message(
         destination=NAME,
         path="/org/freedesktop/Notifications",
@@ -25,13 +39,13 @@ def notification(title: str, body: str, replaces: int = 0) -> Message:
         flags=MessageFlag.NO_REPLY_EXPECTED,
         signature="susssasa{sv}i",
         body=[
-            "coldvoxd",
+            application,
             replaces,
-            "audio-input-microphone",
+            icon,
             bus_text(title),
             bus_text(body),
             [],
-            {"urgency": Variant("y", 1), "category": Variant("s", "device")},
+            hints,
             DEFAULT_TIME_MS,
         ],
     )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support.bus import BUSES, BusClient, PrivateBus, RunningService, running_service
+from tests.support.bus.private_bus import BUSES, BusClient, PrivateBus, RunningService, running_service
 
 
 @pytest.fixture(params=BUSES)

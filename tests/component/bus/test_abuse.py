@@ -13,9 +13,9 @@ from dbus_next import Variant
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE, OBJECT_PATH
 from coldvoxd.bus.quota import SENDERS_KEPT
 from coldvoxd.bus.replies import LONGEST_TEXT
-from tests.support.bus import BusClient, BusError, RunningService
+from tests.support.bus.private_bus import BusClient, BusError, RunningService
+from tests.support.bus.raw import NO_REPLY, RawClient, message, text
 from tests.support.eventually import eventually
-from tests.support.raw import NO_REPLY, RawClient, message, text
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"

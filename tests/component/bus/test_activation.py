@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from tests.support.bus import BusClient, PrivateBus
+from tests.support.bus.private_bus import BusClient, PrivateBus
 
 PROGRAM = """
 import asyncio
 from coldvoxd.bus.service import BusService
-from tests.support.bus import ScriptedControl, ScriptedMicrophone
+from tests.support.bus.private_bus import ScriptedControl, ScriptedMicrophone
 
 async def main():
     control = ScriptedControl()

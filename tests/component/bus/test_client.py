@@ -4,7 +4,7 @@ import pytest
 
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.core.errors import InvalidOption, NotSupported
-from tests.support.bus import RunningService
+from tests.support.bus.private_bus import RunningService
 
 
 async def test_the_owner_of_a_private_session_sees_one_end_of_it_the_one_with_the_text(running: RunningService) -> None:

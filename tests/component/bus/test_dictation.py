@@ -10,7 +10,7 @@ from dbus_next import Variant
 
 from coldvoxd.core import errors
 from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
-from tests.support.bus import BusClient, BusError, RunningService
+from tests.support.bus.private_bus import BusClient, BusError, RunningService
 
 
 async def test_a_session_from_start_to_stop(running: RunningService, client: BusClient) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import broker
-from tests.support.bus import BROKER, BusClient, PrivateBus
-from tests.support.daemon import daemon, default_settings
+from tests.support.bus import broker
+from tests.support.bus.private_bus import BROKER, BusClient, PrivateBus
+from tests.support.bus.raw import NO_REPLY, RawClient, message
+from tests.support.daemon.process import daemon, default_settings
 from tests.support.eventually import eventually
-from tests.support.raw import NO_REPLY, RawClient, message
-from tests.support.speech import samples
+from tests.support.sound.speech import samples
 
 pytestmark = [
     pytest.mark.heavy,

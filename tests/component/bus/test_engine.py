@@ -8,7 +8,7 @@ from coldvoxd.core import errors
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.values import GapReason, StopReason
-from tests.support.bus import BusClient, BusError, RunningService
+from tests.support.bus.private_bus import BusClient, BusError, RunningService
 from tests.support.eventually import eventually
 
 

@@ -13,10 +13,10 @@ from dbus_next import Variant
 from coldvoxd.bus.sending import PatientSocket
 from coldvoxd.core import errors
 from coldvoxd.core.values import FileTranscript
-from tests.support.bus import BusClient, BusError, PrivateBus, RunningService
+from tests.support.bus.file_service import transcribing
+from tests.support.bus.private_bus import BusClient, BusError, PrivateBus, RunningService
 from tests.support.eventually import eventually
-from tests.support.files import transcribing
-from tests.support.speech import samples
+from tests.support.sound.speech import samples
 
 WORDS = {"words": Variant("b", True)}
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.bus.interface_xml import ENGINE
-from tests.support.bus import BusClient, PrivateBus, RunningService
-from tests.support.daemon import RunningDaemon, daemon
+from tests.support.bus.private_bus import BusClient, PrivateBus, RunningService
+from tests.support.bus.raw import NO_REPLY, RawClient, message, text
+from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually
-from tests.support.raw import NO_REPLY, RawClient, message, text
-from tests.support.speech import samples
+from tests.support.sound.speech import samples
 
 FLOOD = 20_000
 FURTHER = 1000

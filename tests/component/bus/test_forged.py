@@ -13,10 +13,10 @@ from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION
 from coldvoxd.bus.peers.portal import NAME, PATH, SESSION, Portal
-from tests.support.bus import BusClient, PrivateBus, RunningService
+from tests.support.bus.private_bus import BusClient, PrivateBus, RunningService
+from tests.support.bus.raw import BUS, SIGNAL, RawClient, message, text
+from tests.support.bus.screensaver import screen_saver
 from tests.support.eventually import eventually
-from tests.support.raw import BUS, SIGNAL, RawClient, message, text
-from tests.support.screensaver import screen_saver
 
 TRUE, FALSE = b"\1\0\0\0", b"\0\0\0\0"
 PRIVATE = {"private": Variant("b", True)}

@@ -22,11 +22,11 @@ from coldvoxd.bus.peers.logind import Logind
 from coldvoxd.bus.peers.portal import GRANTED, NAME, PATH, PROPERTIES, REQUEST, SESSION, Portal
 from coldvoxd.bus.peers.screen_lock import SCREEN_SAVERS, ScreenLock
 from coldvoxd.bus.peers.upower import UPower
-from tests.support.bus import PrivateBus
+from tests.support.bus.forger import Told, on_the_bus, owner_changed
+from tests.support.bus.portal import PortalDesktop
+from tests.support.bus.private_bus import PrivateBus
 from tests.support.environment import environment
 from tests.support.eventually import eventually
-from tests.support.forger import Told, on_the_bus, owner_changed
-from tests.support.portal import PortalDesktop
 
 PORTAL_SESSION = f"{PATH}/session/1_1/one"
 PREFIX = "org.freedesktop.portal."

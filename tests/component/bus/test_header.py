@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from coldvoxd.bus import header
 from coldvoxd.bus.header import LARGEST_MESSAGE_BYTES, MAX_FIELDS, Fields, Lengths, Malformed
-from tests.support.wire import (
+from tests.support.bus.wire import (
     CALL,
     DESTINATION,
     ERROR,

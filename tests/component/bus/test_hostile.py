@@ -11,9 +11,9 @@ from dbus_next import Variant
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.interface_xml import DICTATION
 from coldvoxd.core.values import FileTranscript, Word
-from tests.support.bus import BROKER, BusClient, BusError, RunningService
+from tests.support.bus.private_bus import BROKER, BusClient, BusError, RunningService
+from tests.support.bus.raw import NO_REPLY, SIGNAL, UNKNOWN_FIELD, RawClient, message, text, variants
 from tests.support.eventually import eventually
-from tests.support.raw import NO_REPLY, SIGNAL, UNKNOWN_FIELD, RawClient, message, text, variants
 
 HUGE = variants(1_000_000)
 """8 MB that a decoder in Python needs some 10 s for."""

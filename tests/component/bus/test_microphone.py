@@ -4,7 +4,7 @@ import pytest
 
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from coldvoxd.core.microphone_rules import Policy
-from tests.support.bus import BusClient, BusError, RunningService
+from tests.support.bus.private_bus import BusClient, BusError, RunningService
 
 
 async def test_microphones_have_the_names_that_people_know(client: BusClient) -> None:

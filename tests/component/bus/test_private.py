@@ -6,7 +6,7 @@ import pytest
 from dbus_next import Variant
 
 from coldvoxd.core.values import State, StopReason
-from tests.support.bus import BusClient, BusError, RunningService
+from tests.support.bus.private_bus import BusClient, BusError, RunningService
 from tests.support.eventually import eventually
 
 PRIVATE = {"private": Variant("b", True)}

@@ -2,7 +2,7 @@
 
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core.values import EngineStatus
-from tests.support.bus import BusClient, RunningService
+from tests.support.bus.private_bus import BusClient, RunningService
 
 
 async def test_all_problems_that_hold_are_listed_most_severe_first(running: RunningService, client: BusClient) -> None:

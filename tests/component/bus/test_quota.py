@@ -24,7 +24,7 @@ from coldvoxd.bus.quota import (
     CallQueue,
 )
 from coldvoxd.bus.reader import Frame
-from tests.support.wire import EXACT
+from tests.support.bus.wire import EXACT
 
 
 def call(sender: str, number: int = 0, *, size: int = 100, descriptors: int = 0, now_s: float = 0.0) -> Call:

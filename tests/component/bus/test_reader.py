@@ -18,7 +18,7 @@ from coldvoxd.bus.header import LARGEST_MESSAGE_BYTES, Malformed, Type
 from coldvoxd.bus.intake import LARGEST_CALL_BYTES, MESSAGES_A_TURN, TOO_LONG, TOO_MANY, Intake
 from coldvoxd.bus.quota import BURST, WAITING, Call
 from coldvoxd.bus.reader import LARGEST_HEADER_BYTES, READ_BYTES, Frame, Head, Reader, close_all
-from tests.support.wire import EXACT, MEMBER, PATH, SIGNAL, big_endian, encoded, flood_call, messages
+from tests.support.bus.wire import EXACT, MEMBER, PATH, SIGNAL, big_endian, encoded, flood_call, messages
 
 UNKNOWN = encoded([(PATH, "o", "/"), (200, "a{sv}", {})], kind=77, body=b"of a later version")
 MIXED = [

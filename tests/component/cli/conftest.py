@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.support.bus import BUSES, PrivateBus, RunningService, running_service
+from tests.support.bus.private_bus import BUSES, PrivateBus, RunningService, running_service
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,7 +10,7 @@ import pytest
 from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl, Result
-from tests.support.bus import PrivateBus
+from tests.support.bus.private_bus import PrivateBus
 
 Run = Callable[..., Awaitable[Result]]
 

@@ -2,7 +2,7 @@
 
 from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl, Result
-from tests.support.bus import RunningService
+from tests.support.bus.private_bus import RunningService
 
 
 async def run(ctl: Ctl, *arguments: str) -> Result:

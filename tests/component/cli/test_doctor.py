@@ -4,7 +4,7 @@ from pathlib import Path
 
 from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl
-from tests.support.bus import PrivateBus
+from tests.support.bus.private_bus import PrivateBus
 
 
 async def test_broken_parts_make_the_exit_code_and_a_report(ctl: Ctl, bus: PrivateBus, tmp_path: Path) -> None:

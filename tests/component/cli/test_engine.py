@@ -7,7 +7,7 @@ from coldvoxd.core import errors
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.values import EngineStatus, GapReason, SessionOptions
 from tests.component.cli.conftest import Ctl, Result
-from tests.support.bus import RunningService
+from tests.support.bus.private_bus import RunningService
 
 MINE = ":1.0"
 

@@ -16,12 +16,12 @@ from coldvoxd.core.values import SessionOptions
 from tests.component.cli.conftest import Ctl
 from tests.component.cli.test_global_shortcuts import keys, tap
 from tests.component.cli.test_listen import MINE, listening, next_object
-from tests.support.bus import PrivateBus, RunningService
-from tests.support.daemon import daemon, default_settings
+from tests.support.bus.forger import Client, Told, on_the_bus, owner_changed, settled
+from tests.support.bus.portal import PortalDesktop
+from tests.support.bus.private_bus import PrivateBus, RunningService
+from tests.support.bus.screensaver import screen_saver
+from tests.support.daemon.process import daemon, default_settings
 from tests.support.eventually import eventually
-from tests.support.forger import Client, Told, on_the_bus, owner_changed, settled
-from tests.support.portal import PortalDesktop
-from tests.support.screensaver import screen_saver
 
 SAVER = "org.gnome.ScreenSaver"
 

@@ -13,11 +13,11 @@ from coldvoxd.cli.key_presses import FAILED, REPEAT_DELAY_S, REPEAT_GAP_S, Event
 from coldvoxd.cli.portal_keys import HOLD, NO_KEY, TAP_S, TOGGLE
 from coldvoxd.core.errors import NoMicrophone
 from tests.component.cli.conftest import Ctl, Running
-from tests.support.bus import BusClient, PrivateBus, RunningService, running_service
-from tests.support.daemon import RunningDaemon, daemon, default_settings
+from tests.support.bus.notifications import NotificationService
+from tests.support.bus.portal import NO, PortalDesktop
+from tests.support.bus.private_bus import BusClient, PrivateBus, RunningService, running_service
+from tests.support.daemon.process import RunningDaemon, daemon, default_settings
 from tests.support.eventually import eventually
-from tests.support.notifications import NotificationService
-from tests.support.portal import NO, PortalDesktop
 
 
 @pytest.fixture

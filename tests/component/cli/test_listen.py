@@ -9,7 +9,7 @@ import pytest
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
 from tests.component.cli.conftest import Ctl, Running
-from tests.support.bus import PrivateBus, RunningService, running_service
+from tests.support.bus.private_bus import PrivateBus, RunningService, running_service
 from tests.support.eventually import eventually
 
 MINE = ":1.0"

@@ -26,7 +26,7 @@ from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.progress import read_progress
 from coldvoxd.models.published_models import PUBLISHED
 from tests.support.eventually import eventually_blocking
-from tests.support.hub import (
+from tests.support.models.hub import (
     CONTENT_HOST,
     FP32,
     HOST,

@@ -17,8 +17,8 @@ import soundfile
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import Ctl
-from tests.support.bus import PrivateBus
-from tests.support.files import transcribing
+from tests.support.bus.file_service import transcribing
+from tests.support.bus.private_bus import PrivateBus
 
 SAMPLE = json.loads((bundled_directory() / "manifest.json").read_text())["samples"][0]
 FILE = bundled_directory() / SAMPLE["file"]

@@ -21,9 +21,9 @@ from coldvoxd.cli.recordings import _receive
 from coldvoxd.core.errors import FileFault, Stopped
 from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import ROOT, Ctl, Result
-from tests.support.bus import PrivateBus
-from tests.support.files import transcribing
-from tests.support.odd_audio import encoded
+from tests.support.bus.file_service import transcribing
+from tests.support.bus.private_bus import PrivateBus
+from tests.support.sound.odd_audio import encoded
 
 SAMPLES = json.loads((bundled_directory() / "manifest.json").read_text())["samples"][:3]
 FILES = [bundled_directory() / sample["file"] for sample in SAMPLES]

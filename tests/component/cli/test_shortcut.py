@@ -12,7 +12,7 @@ from coldvoxd.cli.exit_codes import UsageFault
 from coldvoxd.cli.shortcut import Gnome, Hyprland, Key, Sway
 from coldvoxd.cli.sway_hold import Repetition
 from tests.component.cli.conftest import Ctl, Result
-from tests.support.bus import PrivateBus
+from tests.support.bus.private_bus import PrivateBus
 
 Shortcut = Callable[..., Coroutine[Any, Any, Result]]
 SWAY = "set $mod Mod4\nbindsym $mod+Return exec foot\nbindsym --no-repeat $mod+Mod1+x exec xterm\n"

@@ -13,9 +13,9 @@ import soundfile
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import Ctl, Result
-from tests.support.bus import PrivateBus, RunningService
+from tests.support.bus.file_service import transcribing
+from tests.support.bus.private_bus import PrivateBus, RunningService
 from tests.support.eventually import eventually
-from tests.support.files import transcribing
 
 MINI = ("--local", "--model", "mini", "--precision", "int8")
 SAMPLES = json.loads((bundled_directory() / "manifest.json").read_text())["samples"][:3]

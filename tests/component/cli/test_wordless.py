@@ -14,7 +14,7 @@ from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason
 from tests.component.cli.conftest import Ctl, Result
 from tests.component.cli.test_listen import begin, listening, next_object
-from tests.support.bus import RunningService
+from tests.support.bus.private_bus import RunningService
 from tests.support.eventually import eventually
 
 MINE = ":1.0"

@@ -13,9 +13,9 @@ from coldvoxd.doctor.examination import examine
 from coldvoxd.doctor.finding import Finding, Verdict
 from coldvoxd.doctor.microphone import hearing
 from coldvoxd.models.directories import bundled_directory
-from tests.support.audio import PulseServer, running
-from tests.support.bus import PrivateBus, running_service
+from tests.support.bus.private_bus import PrivateBus, running_service
 from tests.support.environment import environment
+from tests.support.sound.servers import PulseServer, running
 
 ROOT = Path(__file__).parents[3]
 ACTIVATION = "org.coldvox.Daemon1.service"

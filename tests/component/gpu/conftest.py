@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.virtual_nvml import VirtualCard
+from tests.support.gpu.virtual_nvml import VirtualCard
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from coldvoxd.gpu.health import MIB, Sight, Trouble
 from coldvoxd.gpu.nvml import Card
-from tests.support.virtual_nvml import VirtualCard
+from tests.support.gpu.virtual_nvml import VirtualCard
 
 ROOT = Path(__file__).parents[3]
 

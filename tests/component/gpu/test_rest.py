@@ -14,12 +14,12 @@ import pytest
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.gpu.health import MIB
 from coldvoxd.virtual.client import command
-from tests.support.bus import BusClient, PrivateBus
-from tests.support.daemon import RunningDaemon, daemon
+from tests.support.bus.private_bus import BusClient, PrivateBus
+from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually
-from tests.support.gpu_signals import ACCELERATOR, CPU, SETTINGS, until
-from tests.support.speech import samples
-from tests.support.virtual_nvml import VirtualCard
+from tests.support.gpu.signals import ACCELERATOR, CPU, SETTINGS, until
+from tests.support.gpu.virtual_nvml import VirtualCard
+from tests.support.sound.speech import samples
 
 PATIENCE_S = 60.0
 SAMPLE = samples()[0]

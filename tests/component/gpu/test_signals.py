@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.bus.interface_xml import ENGINE
-from tests.support.bus import PrivateBus
-from tests.support.daemon import daemon
-from tests.support.gpu_signals import ACCELERATOR, CPU, SETTINGS, SIGNALS, GpuSignal, Seen, play
+from tests.support.bus.private_bus import PrivateBus
+from tests.support.daemon.process import daemon
+from tests.support.gpu.signals import ACCELERATOR, CPU, SETTINGS, SIGNALS, GpuSignal, Seen, play
 
 AT_ONCE = 4
 """A signal's way back mostly waits for a probe's pause."""

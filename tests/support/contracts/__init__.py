@@ -1,6 +1,6 @@
 """The contracts of a release: what leaves the process or outlives it, as values that can be frozen and compared.
 
-`names` are read from the code, `outputs` and `leftovers` come from running the real programs. `contrib/contracts.py`
+`names` are read from the code, `outputs` and `leftovers` come from running the real programs. `contrib/dev/freeze_contracts.py`
 writes them under tests/contracts/VERSION; the tests in that directory hold the current code to every version.
 """
 

@@ -13,10 +13,10 @@ from typing import Any
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.host.reexec import _SEALS, VARIABLE
 from coldvoxd.virtual.client import command
-from tests.support.bus import BusClient, PrivateBus
-from tests.support.daemon import RunningDaemon, daemon
+from tests.support.bus.private_bus import BusClient, PrivateBus
+from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually, eventually_answered
-from tests.support.speech import Sample, samples
+from tests.support.sound.speech import Sample, samples
 
 SPOOL = "coldvoxd/spool"
 """Below XDG_RUNTIME_DIR."""

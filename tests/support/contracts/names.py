@@ -8,10 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from coldvox_type import __main__ as typing_client
-from coldvox_type.delivery import Result
-from coldvox_type.settings import Method, Selection
-
 from coldvoxd import __main__ as daemon_main
 from coldvoxd import arguments as daemon_arguments
 from coldvoxd import settings_file
@@ -30,6 +26,9 @@ from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import ChangeReason, GapReason, Precision, State, StopReason
 from coldvoxd.doctor.finding import Verdict
 from coldvoxd.models.fetch import FetchState
+from coldvoxd.typist import __main__ as typing_client
+from coldvoxd.typist.delivery import Result
+from coldvoxd.typist.settings import Method, Selection
 from tests.support.contracts.comparison import breaches
 
 ROOT = Path(__file__).parents[3]
@@ -149,8 +148,8 @@ def typing_settings() -> dict[str, list[str]]:
 
 def installed() -> dict[str, Any]:
     """Names by which desktops, systemd and the bus know the parts."""
-    extension = next((ROOT / "contrib/gnome-shell").glob("*/metadata.json"))
-    widget = next((ROOT / "contrib/plasma").glob("*/metadata.json"))
+    extension = next((ROOT / "contrib/desktop/gnome-shell").glob("*/metadata.json"))
+    widget = next((ROOT / "contrib/desktop/plasma").glob("*/metadata.json"))
     return {
         "units": sorted(units()),
         "activation": ACTIVATION,

@@ -20,21 +20,21 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from coldvox_type.delivery import Outcome, Result
-from coldvox_type.reports import Reporter
-from coldvox_type.settings import Method
 from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.models.file_names import VOCABULARY
-from tests.support.audio import PulseServer, running
-from tests.support.bus import BusClient, PrivateBus
+from coldvoxd.typist.delivery import Outcome, Result
+from coldvoxd.typist.reports import Reporter
+from coldvoxd.typist.settings import Method
+from tests.support.bus.portal import PortalDesktop
+from tests.support.bus.private_bus import BusClient, PrivateBus
 from tests.support.contracts.comparison import Shape, merged, shape_of
-from tests.support.daemon import RunningDaemon, daemon
-from tests.support.hub import MODEL, LoopbackHub
-from tests.support.portal import PortalDesktop
-from tests.support.speech import samples
+from tests.support.daemon.process import RunningDaemon, daemon
+from tests.support.models.hub import MODEL, LoopbackHub
+from tests.support.sound.servers import PulseServer, running
+from tests.support.sound.speech import samples
 
 ROOT = Path(__file__).parents[3]
 _CAPABILITIES = "+dac_override,+fowner"

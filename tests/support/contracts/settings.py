@@ -4,9 +4,8 @@ import dataclasses
 import tomllib
 from typing import Any
 
-from coldvox_type import settings as typing_settings
-
 from coldvoxd import settings_file
+from coldvoxd.typist import settings as typing_settings
 
 OTHERS: dict[str, object] = {
     "microphone.device": "Blue Yeti",

@@ -1,0 +1,120 @@
+"""Chords such as Ctrl+V on X11, pressed so that they work in any keyboard layout."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from coldvoxd.typist.clipboard_loan import Press
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.held_keys import Ready, ready_in
+from coldvoxd.typist.keymap import ALT, CONTROL, LEVEL3, SHIFT, SUPER, Key, Stroke
+from coldvoxd.typist.portal import KEYCODES
+from coldvoxd.typist.programs import run
+from coldvoxd.typist.x11 import XServer
+
+MEANING_S = 0.6
+"""Shortest time in seconds that a temporary key mapping stays: a window looks up a key when it handles its event."""
+_EVDEV = 8
+"""An X11 key code is the evdev code plus this."""
+_NAMED_KEYS = {"Insert": 0xFF63, "XF86Paste": 0x1008FF6D} | {f"F{number}": 0xFFBD + number for number in range(1, 36)}
+_MODIFIERS = {"ctrl": CONTROL, "control": CONTROL, "shift": SHIFT, "alt": ALT, "super": SUPER}
+
+
+@dataclass(frozen=True, slots=True)
+class _Chord:
+    keysym: int
+    modifiers: tuple[int, ...]
+
+    @classmethod
+    def parsed(cls, names: str) -> "_Chord | None":
+        """None for a key that is not listed here; xdotool presses those."""
+        *modifiers, name = names.split("+")
+        keysym = _NAMED_KEYS.get(name) or (ord(name) if len(name) == 1 and "!" <= name <= "~" else 0)
+        bits = tuple(_MODIFIERS.get(modifier.lower(), 0) for modifier in modifiers)
+        return cls(keysym, bits) if keysym and all(bits) else None
+
+    def group(self, now: Ready) -> int | None:
+        """The layout that has a key for the chord, preferably the active one; None if no layout has."""
+        groups = sorted(now.keymap.groups, key=lambda group: group != now.keyboard.group)
+        return next((group for group in groups if self._plain(now, group)), None)
+
+    def stroke(self, now: Ready, group: int) -> Stroke:
+        """The keys to press in this layout. Raises Refused if a modifier has no key."""
+        modifiers = [now.keymap.modifier_key(modifier) for modifier in self.modifiers]
+        known = [code for code in modifiers if code is not None]
+        if len(known) < len(modifiers):
+            raise Refused("the keyboard has no keys for the chord that pastes")
+        return tuple(dict.fromkeys((*known, *self._plain(now, group))))
+
+    def key_to_lend(self, now: Ready) -> int | None:
+        """The code of the key to remap: the letter's place on a US keyboard, which some toolkits go by, or else an unused key."""
+        place = KEYCODES.get(chr(self.keysym).lower())
+        return place + _EVDEV if place else now.keymap.unused_key()
+
+    def _plain(self, now: Ready, group: int) -> Stroke:
+        """The stroke for the key; empty if there is none without AltGr, which a window would take as part of the chord."""
+        stroke = now.keymap.stroke(self.keysym, group, 0)
+        return () if stroke is None or now.keymap.modifier_key(LEVEL3) in stroke else stroke
+
+
+@asynccontextmanager
+async def chord(names: str, environment: Mapping[str, str], window: str) -> AsyncIterator[Press]:
+    """Yield a function that presses keys such as `ctrl+v` in `window`.
+
+    A temporary key mapping that the chord needs is removed when the context ends. Raises Refused.
+    """
+    known = _Chord.parsed(names)
+    async with XServer.connected(environment) as server:
+        if known is None:
+
+            async def press() -> None:
+                await ready_in(server, window)
+                await run("xdotool", "key", names, environment=environment)
+
+            yield press
+            return
+        now = await ready_in(server, window)
+        if known.group(now) is not None:
+            yield lambda: _press(server, known, window)
+            return
+        async with _lent_key(server, known, now):
+            yield lambda: _press(server, known, window)
+
+
+async def _press(server: XServer, known: _Chord, window: str) -> None:
+    now = await ready_in(server, window)
+    group = known.group(now)
+    if group is None:
+        raise Refused("the keyboard layout has no key for the chord that pastes")
+    stroke = known.stroke(now, group)
+    # Sent in one go, so that no key of the user comes between them.
+    if group != now.keyboard.group:
+        server.lock_group(group)
+    server.tap(*stroke)
+    if group != now.keyboard.group:
+        server.lock_group(now.keyboard.locked_group)
+    await server.input_focus()  # the server has pressed the keys once it answers
+
+
+@asynccontextmanager
+async def _lent_key(server: XServer, known: _Chord, now: Ready) -> AsyncIterator[None]:
+    """Map a key to the chord's keysym for the time of the context, as no layout has one."""
+    code = known.key_to_lend(now)
+    if code is None or known.keysym > ord("~"):
+        raise Refused("the keyboard layout has no key for the chord that pastes")
+    own, lent = now.keymap.key(code), Key.of_character(known.keysym)
+    await server.map_key(code, lent)
+    started_s = _now_s()
+    try:
+        yield
+        await asyncio.sleep(started_s + MEANING_S - _now_s())
+    finally:
+        with suppress(Refused):  # the server has ended, and its map with it
+            await server.input_focus()
+            if (await server.keymap()).key(code) == lent:
+                await server.map_key(code, own)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

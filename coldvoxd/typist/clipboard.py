@@ -1,0 +1,218 @@
+"""The selections of X11 and Wayland, by the desktop's programs: saved, offered to a paste, and put back."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldvoxd.typist.clipboard_loan import Loan
+from coldvoxd.typist.environment import on_wayland
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.polling import until
+from coldvoxd.typist.programs import LIMIT_S, run, start
+from coldvoxd.typist.settings import Selection
+
+LARGEST_BYTES = 64 << 20
+ENDING_S = 0.5
+"""How long the program may take to see that it was replaced."""
+_WISHED = (
+    "x-special/gnome-copied-files",
+    "image/png",
+    "text/uri-list",
+    "UTF8_STRING",
+    "text/plain;charset=utf-8",
+    "text/plain",
+    "STRING",
+)
+"""The kinds by which content is saved, the one that tells most first. The programs can put back only one."""
+_ABOUT = {"TARGETS", "TIMESTAMP", "MULTIPLE", "SAVE_TARGETS", "DELETE", "INCR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was in a selection; an empty kind where nothing was."""
+
+    kind: str = ""
+    content: bytes = b""
+
+
+class ProgramOffer:
+    """Text that is in the selection while the program that holds it runs."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, *, held: re.Pattern[bytes], served: re.Pattern[bytes]
+    ) -> None:
+        """`held` and `served` are what the program prints once it has the selection, and for each fetch."""
+        self.fetched_s: list[float] = []
+        self._process = process
+        self._held = held
+        self._served = served
+        self._has_selection = asyncio.Event()
+        self._reading = asyncio.ensure_future(self._read())
+
+    @property
+    def replaced(self) -> bool:
+        """Something newer is in the selection."""
+        return self._process.returncode is not None
+
+    async def until_held(self) -> None:
+        """Return when the program has the selection; Refused where it does not get it."""
+        waiting = asyncio.ensure_future(self._has_selection.wait())
+        await asyncio.wait([waiting, self._reading], timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not self._has_selection.is_set():
+            await self.end()
+            raise Refused(f"the clipboard could not be set within {LIMIT_S:g} s")
+
+    async def end(self) -> None:
+        """End the program; the selection is empty then, unless something newer is in it."""
+        # Where it was replaced it ends by itself. asyncio loses the exit code of a process that is signalled as it ends.
+        if not await until(lambda: self.replaced, ENDING_S):
+            self._process.terminate()
+        await self._process.wait()
+        await self._reading
+
+    async def _read(self) -> None:
+        """The programs report on standard error whenever they have handed the text out."""
+        assert self._process.stderr is not None  # noqa: S101 - `start` makes pipes
+        async for line in self._process.stderr:
+            if self._served.search(line):
+                self.fetched_s.append(asyncio.get_running_loop().time())
+            elif self._held.search(line):
+                self._has_selection.set()
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramBoard:
+    """A selection, by xclip in X11 and wl-clipboard in Wayland."""
+
+    environment: Mapping[str, str]
+    selection: Selection
+
+    async def save(self) -> Saved:
+        """What is in it, in the kind that says most; Refused where it cannot be read: it would be lost."""
+        return await _save(self.environment, self.selection)
+
+    async def offer(self, text: str) -> ProgramOffer:
+        """The selection holds `text` when this returns."""
+        offer = await _offer(text, self.environment, self.selection)
+        await offer.until_held()
+        return offer
+
+    async def put_back(self, saved: Saved) -> None:
+        """Nothing is done where nothing was in it: the end of the offer empties it."""
+        if saved.kind:
+            await _hold(saved, self.environment, self.selection)
+        elif on_wayland(self.environment):
+            await run("wl-copy", "--clear", *_primary(self.selection), environment=self.environment)
+
+    async def leave(self, text: str, saved: Saved) -> None:
+        """The clipboard keeps `text`. The primary selection holds what you last marked, so that comes back."""
+        if self.selection is Selection.PRIMARY:
+            await self.put_back(saved)
+        await put(text, self.environment)
+
+
+class Clipboards:
+    """The loans of this process. Event loop only."""
+
+    def __init__(self, locks: Callable[[str], Path]) -> None:
+        """`locks` names the file of a lock."""
+        self._locks = locks
+        self._loans: dict[tuple[str, str, Selection], Loan[Saved]] = {}
+
+    def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan[Saved]:
+        """Of this desktop's selection."""
+        key = environment.get("WAYLAND_DISPLAY", ""), environment.get("DISPLAY", ""), selection
+        if key not in self._loans:
+            self._loans[key] = Loan(ProgramBoard(environment, selection), self._locks(selection))
+        return self._loans[key]
+
+    async def close(self) -> None:
+        """Return when all have their own content again."""
+        for loan in self._loans.values():
+            await loan.close()
+
+
+async def put(text: str, environment: Mapping[str, str], selection: Selection = Selection.CLIPBOARD) -> None:
+    """Leave `text` in the selection."""
+    await _hold(Saved(_text_kind(environment), text.encode()), environment, selection)
+
+
+async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
+    """Refused where there is something that can't be saved: it would be lost."""
+    wayland = on_wayland(environment)
+    try:
+        if wayland:
+            listed = await run("wl-paste", "--list-types", *_primary(selection), environment=environment)
+        else:
+            listed = await run(
+                "xclip", "-o", "-selection", selection, "-t", "TARGETS", environment=environment, limit_s=1
+            )
+    except Refused as error:
+        if "not installed" in str(error) or "display" in str(error):
+            raise
+        return Saved()  # both programs fail where there is nothing
+    kinds = [kind for kind in listed.decode(errors="replace").split("\n") if kind and kind not in _ABOUT]
+    kind = next((kind for kind in _WISHED if kind in kinds), kinds[0] if kinds else "")
+    if not kind:
+        return Saved()
+    if wayland:
+        content = await run("wl-paste", "--no-newline", "--type", kind, *_primary(selection), environment=environment)
+    else:
+        content = await run("xclip", "-o", "-selection", selection, "-t", kind, environment=environment)
+    if len(content) > LARGEST_BYTES:
+        raise Refused(f"the clipboard holds more than {LARGEST_BYTES >> 20} MB, which can't be put back")
+    return Saved(kind, content)
+
+
+async def _offer(text: str, environment: Mapping[str, str], selection: Selection) -> ProgramOffer:
+    if on_wayland(environment):
+        # Each message of the protocol is printed to standard error; `send` is somebody's request for the content.
+        debugging = {**environment, "WAYLAND_DEBUG": "client"}
+        arguments = ["--foreground", "--type", "text/plain;charset=utf-8", *_primary(selection)]
+        arguments += await _sensitive(environment)
+        process = await start("wl-copy", *arguments, environment=debugging)
+        held, served = rb"set_(primary_)?selection\(", rb"source[a-z0-9_]*[@#]\d+\.send\("
+    else:
+        process = await start("xclip", "-i", "-verbose", "-selection", selection, environment=environment)
+        waiting = rb"Waiting for selection request number "  # the first one comes before anybody has asked
+        held, served = waiting + rb"1\b", waiting + rb"(?!1\b)\d+"
+    offer = ProgramOffer(process, held=re.compile(held), served=re.compile(served))
+    assert process.stdin is not None  # noqa: S101 - `start` makes pipes
+    process.stdin.write(text.encode())
+    process.stdin.close()
+    return offer
+
+
+async def _sensitive(environment: Mapping[str, str]) -> list[str]:
+    """What keeps clipboard managers from remembering it, where this wl-copy can say so."""
+    usage = await run("wl-copy", "--help", environment=environment)
+    return ["--sensitive"] if b"--sensitive" in usage else []
+
+
+async def _hold(saved: Saved, environment: Mapping[str, str], selection: Selection) -> None:
+    """Both programs go on in the background for as long as theirs is the newest content."""
+    if on_wayland(environment):
+        command = ["wl-copy", "--type", saved.kind, *_primary(selection)]
+    else:
+        command = ["xclip", "-i", "-selection", selection, "-t", saved.kind]
+    process = await start(*command, environment=environment, output=asyncio.subprocess.DEVNULL)
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            await process.communicate(saved.content)
+    except TimeoutError:  # wl-copy waits for the focus where the desktop gives the clipboard to nobody else
+        process.kill()
+        await process.wait()
+        raise Refused(f"{command[0]} did not get the clipboard within {LIMIT_S:g} s") from None
+    if process.returncode != 0:
+        raise Refused(f"{command[0]} failed: exit code {process.returncode}")
+
+
+def _text_kind(environment: Mapping[str, str]) -> str:
+    return "text/plain;charset=utf-8" if on_wayland(environment) else "UTF8_STRING"
+
+
+def _primary(selection: Selection) -> list[str]:
+    return ["--primary"] if selection is Selection.PRIMARY else []

@@ -1,0 +1,219 @@
+"""A clipboard lent to pastes: it gets its own content back in the background, once the last paste is over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.file_lock import FileLock
+from coldvoxd.typist.paste_readers import TAKEN_LIMIT_S, Finding, Paste, Taken, examine
+from coldvoxd.typist.polling import LOOK_S, until
+
+SETTLE_S = 0.1
+"""Clipboard managers fetch new content at once. They get this long before the chord is pressed."""
+BETWEEN_S = 0.5
+"""A window may fetch twice, in Chromium up to a turn of the page's main thread apart: for this long after a fetch the
+content is not replaced by the next text."""
+
+S = TypeVar("S")
+
+Press = Callable[[], Awaitable[None]]
+"""Presses the chord that pastes and returns once its keys are released."""
+Chord = Callable[[], AbstractAsyncContextManager[Press]]
+"""Prepares the keyboard and yields `Press`; the context is left once the text was fetched or the wait ended."""
+
+
+class Offer(Protocol):
+    """A text in the clipboard."""
+
+    fetched_s: list[float]
+    """The loop's time of each fetch."""
+
+    @property
+    def replaced(self) -> bool:
+        """Something newer is in the clipboard."""
+
+    async def end(self) -> None:
+        """Stop offering; the clipboard is empty then unless something newer is in it."""
+
+
+class Board(Protocol[S]):
+    """A clipboard: what it holds can be saved, replaced by a text, and put back. Methods raise Refused."""
+
+    async def save(self) -> S:
+        """What it holds; Refused where that could not be put back."""
+
+    async def offer(self, text: str) -> Offer:
+        """It holds `text` when this returns."""
+
+    async def put_back(self, saved: S) -> None:
+        """It holds what was saved."""
+
+    async def leave(self, text: str, saved: S) -> None:
+        """No window took `text`: the clipboard keeps it, also after the end of this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a paste."""
+
+    taken: Taken
+    error: str = ""
+    """Why the clipboard does not hold what it held before; empty where it does."""
+
+
+@dataclass(slots=True)
+class _Lent(Generic[S]):
+    """The paste that has the clipboard now."""
+
+    text: str
+    before: S
+    offer: Offer
+    offered_s: float
+    pressed_s: float = 0.0
+    released_s: float = 0.0
+    verdict: "asyncio.Future[Verdict]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Loan(Generic[S]):
+    """One clipboard, lent to one paste after the other. Event loop only."""
+
+    def __init__(self, board: Board[S], lock: Path) -> None:
+        """`lock` is a file: while this process has the clipboard on loan, no other of ours borrows it."""
+        self._board = board
+        self._lock = FileLock(lock)
+        self._lent: _Lent[S] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._returning: asyncio.Task[None] | None = None
+        self._period_s = 0.0
+
+    async def paste(self, text: str, chord: Chord) -> "asyncio.Future[Verdict]":
+        """Offer `text`, press the chord, and return once something has fetched it; who did is known later.
+
+        Raises what `chord` raises, and Refused where nothing fetches within `TAKEN_LIMIT_S`; the text is still in the
+        clipboard then.
+        """
+        await self._stop_watching()
+        lent = await self._lend(text)
+        async with AsyncExitStack() as keys:
+            try:
+                await asyncio.sleep(SETTLE_S)
+                press = await keys.enter_async_context(chord())
+                lent.pressed_s = _now_s()
+                await press()
+                lent.released_s = _now_s()
+            except BaseException:
+                await self._give_back(lent)
+                raise
+            try:
+                await self._until_fetched(lent)
+            except BaseException:
+                await self._leave(lent)
+                raise
+        self._watching = asyncio.create_task(self._watch(lent), name="paste")
+        return lent.verdict
+
+    async def close(self) -> None:
+        """Return when the clipboard has its own content again."""
+        if self._watching:
+            await asyncio.wait([self._watching])
+        if self._returning:
+            await asyncio.wait([self._returning])
+
+    async def _lend(self, text: str) -> _Lent[S]:
+        await self._lock.acquire()
+        previous, self._lent = self._lent, None
+        try:
+            before = previous.before if previous and not previous.offer.replaced else await self._board.save()
+            offered_s = _now_s()
+            offer = await self._board.offer(text)
+        except BaseException:
+            if previous:
+                await self._give_back(previous)
+            self._lock.release()
+            raise
+        if previous:
+            await previous.offer.end()
+        self._lent = _Lent(text, before, offer, offered_s)
+        return self._lent
+
+    async def _until_fetched(self, lent: _Lent[S]) -> None:
+        """Past the fetches of a reader that is known already; at once where something newer is in the clipboard."""
+        while (finding := self._examine(lent)).taken in {Taken.BY_NONE, Taken.BY_READER}:
+            if lent.offer.replaced:
+                return
+            if _now_s() - lent.pressed_s > TAKEN_LIMIT_S:
+                if finding.taken is Taken.BY_READER:
+                    return
+                raise Refused("the window did not take what was pasted")
+            await asyncio.sleep(LOOK_S)
+
+    async def _watch(self, lent: _Lent[S]) -> None:
+        """Until the paste is over; then the clipboard gets its content back."""
+        await until(lambda: lent.offer.replaced or self._examine(lent).over(self._paste(lent), _now_s()))
+        self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
+
+    async def _return(self, lent: _Lent[S]) -> None:
+        taken = self._judge(lent)
+        try:
+            await (self._leave(lent) if taken is Taken.BY_READER else self._give_back(lent))
+        except Refused as error:
+            lent.verdict.set_result(Verdict(taken, f"the clipboard could not be put back: {error}"))
+        finally:
+            if not lent.verdict.done():
+                lent.verdict.set_result(Verdict(taken))
+
+    async def _stop_watching(self) -> None:
+        """The next paste keeps what was saved, and the one before is judged by what was seen of it."""
+        watching, lent = self._watching, self._lent
+        if watching and lent:
+            await until(lambda: watching.done() or lent.offer.replaced or not self._is_busy(lent))
+            watching.cancel()
+            await asyncio.wait([watching])
+            if watching.cancelled() and not lent.verdict.done():
+                lent.verdict.set_result(Verdict(self._judge(lent)))
+        if self._returning:
+            await asyncio.wait([self._returning])
+
+    def _is_busy(self, lent: _Lent[S]) -> bool:
+        return _now_s() - self._examine(lent).last_s < BETWEEN_S
+
+    def _judge(self, lent: _Lent[S]) -> Taken:
+        finding = self._examine(lent)
+        self._period_s = finding.period_s
+        return finding.taken
+
+    def _examine(self, lent: _Lent[S]) -> Finding:
+        return examine(self._paste(lent), _now_s())
+
+    def _paste(self, lent: _Lent[S]) -> Paste:
+        return Paste(lent.offered_s, lent.pressed_s, lent.offer.fetched_s, lent.released_s, self._period_s)
+
+    async def _give_back(self, lent: _Lent[S]) -> None:
+        """Unless something newer is in the clipboard."""
+        try:
+            if not lent.offer.replaced:
+                await self._board.put_back(lent.before)
+        finally:
+            await self._end(lent)
+
+    async def _leave(self, lent: _Lent[S]) -> None:
+        """A window that took nothing yet may do so later."""
+        try:
+            if not lent.offer.replaced:
+                await self._board.leave(lent.text, lent.before)
+        finally:
+            await self._end(lent)
+
+    async def _end(self, lent: _Lent[S]) -> None:
+        await lent.offer.end()
+        if self._lent is lent:
+            self._lent = None
+            self._lock.release()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

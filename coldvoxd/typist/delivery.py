@@ -1,0 +1,131 @@
+"""One text on its way into the window that has the focus, and what became of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from coldvoxd.typist import methods
+from coldvoxd.typist.clipboard import Clipboards
+from coldvoxd.typist.environment import graphical_environment, on_wayland
+from coldvoxd.typist.errors import Interrupted, Refused
+from coldvoxd.typist.focus import UNKNOWN, Focus, focused
+from coldvoxd.typist.held_keys import until_released
+from coldvoxd.typist.methods import Pasted, Target
+from coldvoxd.typist.paste_readers import Taken
+from coldvoxd.typist.portal import RemoteDesktop
+from coldvoxd.typist.settings import Method, Settings
+
+_KEPT = {"\n", "\t"}
+_PASTES = {Method.PASTE: methods.paste, Method.PORTAL: methods.paste_by_portal}
+
+Joint = Callable[[Focus], Awaitable[str]]
+"""What goes before a text in this window."""
+
+
+class Result(StrEnum):
+    """Whether a text arrived in a window."""
+
+    DELIVERED = "delivered"
+    UNSURE = "unsure"
+    """It was typed or pasted, and may not have arrived."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a text."""
+
+    result: Result
+    method: Method | None = None
+    """The last way that was tried; None where none was."""
+    application: str = ""
+    reason: str = ""
+    """Why it is not certain, or was not the first way that was tried."""
+    undelivered: str = ""
+    """What is not in a window."""
+    in_clipboard: bool = False
+    """The text was left in the clipboard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A text that was put into a window or not; of a paste it is known later which."""
+
+    outcome: Outcome
+    """As it looks now."""
+    focus: Focus = UNKNOWN
+    environment: Mapping[str, str] = field(default_factory=dict)
+    pasted: Pasted | None = None
+
+    async def settled(self) -> Outcome:
+        """What became of it."""
+        if self.pasted is None:
+            return self.outcome
+        verdict = await self.pasted
+        reasons = [reason for reason in (self.outcome.reason, _REASONS[verdict.taken], verdict.error) if reason]
+        outcome = replace(self.outcome, reason="; ".join(reasons))
+        if verdict.taken is Taken.BY_WINDOW:
+            return outcome
+        in_clipboard = verdict.taken is Taken.BY_READER and not verdict.error
+        return replace(outcome, result=Result.UNSURE, in_clipboard=in_clipboard)
+
+
+_REASONS = {
+    Taken.BY_WINDOW: "",
+    Taken.BY_NONE: "something newer came into the clipboard before anything fetched it",
+    Taken.BY_READER: "a program reads the clipboard again and again, and nothing shows that the window did; it is in the clipboard",
+    Taken.UNCLEAR: "it was fetched late, so that may not have been the window",
+}
+
+
+def plain(text: str) -> str:
+    """Without control characters: what is said must not steer a terminal."""
+    return "".join(character for character in text if character.isprintable() or character in _KEPT)
+
+
+async def deliver(
+    text: str, settings: Settings, remote: RemoteDesktop, clipboards: Clipboards, joint: Joint
+) -> Attempt:
+    """Type, paste or leave `text`; never raises for what desktops do."""
+    environment = await graphical_environment()
+    reasons: list[str] = []
+    try:
+        if not on_wayland(environment) and environment.get("DISPLAY"):
+            await until_released(environment)
+        focus = await focused(environment)
+        rule = settings.rule_for(focus.application)
+        chosen = methods.ways(rule, text, environment)
+        text = await joint(focus) + text
+    except Refused as error:
+        reasons.append(str(error))
+        focus, rule, chosen = UNKNOWN, settings.rule, [Method.CLIPBOARD]
+    target = Target(environment, focus, rule, remote, clipboards)
+    for method in chosen:
+        try:
+            outcome, pasted = await _try(method, target, text)
+        except Interrupted as error:
+            outcome = Outcome(Result.FAILED, method, focus.application, str(error), error.rest)
+            return Attempt(outcome, focus, environment)
+        except Refused as error:
+            if str(error) not in reasons:
+                reasons.append(str(error))
+            continue
+        reason = "; ".join([*reasons, outcome.reason] if outcome.reason else reasons)
+        return Attempt(replace(outcome, reason=reason), focus, environment, pasted)
+    outcome = Outcome(Result.FAILED, None, focus.application, "; ".join(reasons), text)
+    return Attempt(outcome, focus, environment)
+
+
+async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Pasted | None]:
+    """Raises Refused and Interrupted."""
+    application = target.focus.application
+    if method in _PASTES:
+        return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, text)
+    if method is Method.TYPE:
+        doubt = await methods.type_text(target, text)
+        return Outcome(Result.UNSURE if doubt else Result.DELIVERED, method, application, doubt), None
+    await methods.leave_in_clipboard(target, text)
+    asked = target.rule.method is Method.CLIPBOARD
+    result = Result.UNSURE if asked else Result.FAILED
+    reason = "it is left in the clipboard, as type.toml has it" if asked else "it is in the clipboard"
+    return Outcome(result, method, application, reason, text, in_clipboard=True), None

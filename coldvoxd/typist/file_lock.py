@@ -1,0 +1,41 @@
+"""Locks between processes of one login."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from coldvoxd.typist.polling import until
+
+
+class FileLock:
+    """An exclusive lock on a file; the kernel releases it when the process ends. Event loop only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    async def acquire(self) -> None:
+        """Wait until no other process holds it. Has no effect while this object holds it."""
+        if self._descriptor is not None:
+            return
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        try:
+            await until(lambda: _locked(descriptor))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let others have it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+"""Which window has the focus, where the desktop tells."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coldvoxd.typist.environment import on_wayland
+from coldvoxd.typist.errors import Refused, WindowGone
+from coldvoxd.typist.programs import run
+from coldvoxd.typist.x11 import INPUT_ONLY, XServer
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    window: str
+    """A name of the window that no other has; empty where the desktop doesn't tell."""
+    application: str
+    """Its application in lower case, WM_CLASS or app_id; empty where it isn't known."""
+
+
+UNKNOWN = Focus("", "")
+_NO_WINDOW = "no window has the focus"
+_TRIES = 5
+_WITHOUT_TEXT = {"_NET_WM_WINDOW_TYPE_DESKTOP": "the desktop", "_NET_WM_WINDOW_TYPE_DOCK": "a panel"}
+"""Window types of the EWMH specification that take no text."""
+
+
+async def focused(environment: Mapping[str, str]) -> Focus:
+    """Refused where no window has it."""
+    if not on_wayland(environment):
+        return await _on_x11(environment)
+    if environment.get("SWAYSOCK"):
+        return await _in_sway(environment)
+    return UNKNOWN
+
+
+async def of_server(server: XServer) -> Focus:
+    """The application window that has the focus. Raises Refused if there is none: typed text would be lost."""
+    for _ in range(_TRIES):
+        try:
+            return await _of_server(server)
+        except WindowGone:  # the focus has moved on
+            continue
+    raise Refused(_NO_WINDOW)
+
+
+async def _on_x11(environment: Mapping[str, str]) -> Focus:
+    if not environment.get("DISPLAY"):
+        raise Refused("there is no desktop: neither DISPLAY nor WAYLAND_DISPLAY is set")
+    async with XServer.connected(environment) as server:
+        return await of_server(server)
+
+
+async def _of_server(server: XServer) -> Focus:
+    window = await server.input_focus()
+    if not window:
+        raise Refused(_NO_WINDOW)
+    client = await _client(server, window)
+    if client is None:  # a frame, or the window that a window manager focuses when no application has the focus
+        raise Refused("the window that has the focus belongs to no application")
+    if await server.window_class(client) == INPUT_ONLY:
+        raise Refused("the window that has the focus is not visible")
+    if await server.root_property("_NET_SUPPORTING_WM_CHECK") == client.to_bytes(4, "little"):
+        raise Refused("the window manager has the focus")
+    types = await server.window_property(client, "_NET_WM_WINDOW_TYPE")
+    for name, words in _WITHOUT_TEXT.items():
+        if (await server.atom(name)).to_bytes(4, "little") in {types[at : at + 4] for at in range(0, len(types), 4)}:
+            raise Refused(f"{words} has the focus")
+    classes = (await server.window_property(client, "WM_CLASS")).decode(errors="replace").split("\0")
+    return Focus(str(client), classes[1].lower() if len(classes) > 1 else "")
+
+
+async def _client(server: XServer, window: int) -> int | None:
+    """The application window that is or contains `window`: window managers set WM_STATE on it."""
+    lineage = await server.lineage(window)
+    for mark in ("WM_STATE", "WM_CLASS"):
+        for candidate in lineage:
+            if await server.window_property(candidate, mark):
+                return candidate
+    return None
+
+
+async def _in_sway(environment: Mapping[str, str]) -> Focus:
+    tree = json.loads(await run("swaymsg", "--raw", "--type", "get_tree", environment=environment))
+    for node in _nodes(tree):
+        if node.get("focused") and node.get("pid"):  # workspaces can have the focus too, and have no process
+            names = node.get("app_id") or (node.get("window_properties") or {}).get("class") or ""
+            return Focus(str(node["id"]), names.lower())
+    raise Refused(_NO_WINDOW)
+
+
+def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield node
+    for kind in ("nodes", "floating_nodes"):
+        for inner in node.get(kind, ()):
+            yield from _nodes(inner)

@@ -1,0 +1,57 @@
+"""Running the desktop's small programs: never with text among their arguments, which every user can read."""
+
+import asyncio
+from collections.abc import Mapping
+
+from coldvoxd.typist.errors import Refused
+
+LIMIT_S = 5.0
+PACKAGES = {
+    "swaymsg": "sway",
+    "wl-copy": "wl-clipboard",
+    "wl-paste": "wl-clipboard",
+}
+"""Debian's packages where they are not named like the program."""
+
+
+def missing(program: str) -> Refused:
+    return Refused(f"{program} is not installed: sudo apt install {PACKAGES.get(program, program)}")
+
+
+async def start(
+    program: str, *arguments: str, environment: Mapping[str, str], output: int = asyncio.subprocess.PIPE
+) -> asyncio.subprocess.Process:
+    """`program` with a pipe to it; Refused where it isn't installed."""
+    try:
+        return await asyncio.create_subprocess_exec(
+            program,
+            *arguments,
+            env=dict(environment),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            # What holds the clipboard reports on a pipe to us, and must outlive us: SIGPIPE stays ignored.
+            restore_signals=False,
+        )
+    except FileNotFoundError:
+        raise missing(program) from None
+
+
+async def run(
+    program: str, *arguments: str, environment: Mapping[str, str], given: bytes = b"", limit_s: float = LIMIT_S
+) -> bytes:
+    """What `program` prints; Refused where it isn't installed, fails, or takes too long."""
+    process = await start(program, *arguments, environment=environment)
+    try:
+        async with asyncio.timeout(limit_s):
+            printed, complaint = await process.communicate(given)
+    except TimeoutError:
+        raise Refused(f"{program} did not end within {limit_s:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        words = complaint.decode(errors="replace").strip().splitlines()
+        raise Refused(f"{program} failed: {words[0] if words else f'exit code {process.returncode}'}")
+    return printed

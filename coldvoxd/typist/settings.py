@@ -1,0 +1,107 @@
+"""How text is put into which application: ~/.config/coldvoxd/type.toml."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from coldvoxd.typist.errors import TypeSettingsError
+
+
+class Method(StrEnum):
+    AUTO = "auto"
+    """Typed where that is exact, otherwise pasted."""
+    TYPE = "type"
+    PASTE = "paste"
+    PORTAL = "portal"
+    """Pasted, by the keyboard of the desktop's portal; what GNOME and KDE have in Wayland."""
+    CLIPBOARD = "clipboard"
+    """Left in the clipboard for you to paste."""
+
+
+class Selection(StrEnum):
+    CLIPBOARD = "clipboard"
+    PRIMARY = "primary"
+    """What the middle mouse button pastes; xterm's Shift+Insert too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    method: Method = Method.AUTO
+    chord: str = "ctrl+v"
+    """The keys that paste."""
+    selection: Selection = Selection.CLIPBOARD
+    """Where the chord pastes from."""
+    delay_ms: int = 2
+    """Between two typed keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    rule: Rule = Rule()
+    applications: Mapping[str, Rule] = field(default_factory=dict)
+    """By WM_CLASS (X11) or app_id (Wayland) in lower case."""
+
+    def rule_for(self, application: str) -> Rule:
+        return self.applications.get(application, self.rule)
+
+
+_TERMINAL = {"chord": "ctrl+shift+v"}
+_TERMINALS = (
+    "alacritty com.mitchellh.ghostty foot footclient gnome-terminal-server kgx kitty konsole org.gnome.console "
+    "org.gnome.ptyxis org.gnome.terminal org.kde.konsole org.wezfurlong.wezterm tilix xfce4-terminal"
+)
+BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _TERMINAL) | {
+    "xterm": {"chord": "shift+Insert", "selection": "primary"},
+    "uxterm": {"chord": "shift+Insert", "selection": "primary"},
+}
+"""Applications that paste by other keys."""
+
+
+def load(path: Path) -> Settings:
+    """What `path` says, over what is built in; TypeSettingsError where it makes no sense. No file is no error."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        content = {}
+    except (OSError, ValueError) as error:
+        raise TypeSettingsError(f"{path}: {error}") from error
+    own = content.pop("applications", {})
+    rule = _rule(content, Rule(), str(path))
+    if not isinstance(own, dict):
+        raise TypeSettingsError(f"{path}: applications must be tables, as in [applications.firefox]")
+    applications = {name: _rule(changes, rule, "") for name, changes in BUILT_IN.items()}
+    for name, changes in own.items():
+        if not isinstance(changes, dict):
+            raise TypeSettingsError(f"{path}: applications.{name} must be a table, as in [applications.{name}]")
+        before = applications.get(name.lower(), rule)
+        applications[name.lower()] = _rule(changes, before, f"{path}: applications.{name}")
+    return Settings(rule, applications)
+
+
+def _rule(changes: Mapping[str, Any], before: Rule, place: str) -> Rule:
+    known = {item.name for item in fields(Rule)}
+    made: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key not in known:
+            raise TypeSettingsError(f"{place}: {key} is not known; there are {', '.join(sorted(known))}")
+        made[key] = _value(key, value, place)
+    return replace(before, **made)
+
+
+def _value(key: str, value: Any, place: str) -> Any:
+    if key == "delay_ms":
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
+            raise TypeSettingsError(f"{place}: delay_ms must be a whole number from 0 to 1000, not {value!r}")
+        return value
+    if not isinstance(value, str) or not value:
+        raise TypeSettingsError(f"{place}: {key} must be a word in quotes, not {value!r}")
+    choices: Mapping[str, type[StrEnum]] = {"method": Method, "selection": Selection}
+    if key not in choices:
+        return value
+    try:
+        return choices[key](value)
+    except ValueError:
+        raise TypeSettingsError(f"{place}: {key} must be one of {', '.join(choices[key])}, not {value!r}") from None

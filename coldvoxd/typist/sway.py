@@ -1,0 +1,65 @@
+"""Changes of the focus in sway, by its IPC socket (sway-ipc(7))."""
+
+import asyncio
+import json
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from coldvoxd.typist.errors import Refused
+
+LIMIT_S = 5.0
+_MAGIC = b"i3-ipc"
+_SUBSCRIBE = 2
+_KINDS = ("window", "workspace")
+
+
+class FocusEvents:
+    """Whether the focus left the window that has it. Event loop only."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """For `watch`."""
+        self._reader = reader
+        self._writer = writer
+        self._moved = False
+        self._reading: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def watch(cls, environment: Mapping[str, str]) -> "FocusEvents":
+        """From now on; the caller closes it. Raises Refused."""
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                events = cls(*await asyncio.open_unix_connection(environment["SWAYSOCK"]))
+                kinds = json.dumps(_KINDS).encode()
+                events._writer.write(_MAGIC + struct.pack("=II", len(kinds), _SUBSCRIBE) + kinds)
+                await events._next()
+        except (OSError, EOFError, TimeoutError, ValueError) as error:
+            raise Refused(f"cannot listen to sway: {error or type(error).__name__}") from error
+        events._reading = asyncio.create_task(events._read(), name="sway's focus")
+        return events
+
+    @property
+    def moved(self) -> bool:
+        """Whether another window or workspace got the focus since, and be it for a moment."""
+        return self._moved
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._reading:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+        self._writer.close()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                if (await self._next()).get("change") == "focus":
+                    self._moved = True
+        except (OSError, EOFError, ValueError):
+            self._moved = True  # it can't be known any more
+
+    async def _next(self) -> Mapping[str, Any]:
+        head = await self._reader.readexactly(len(_MAGIC) + 8)
+        length, _ = struct.unpack("=II", head[len(_MAGIC) :])
+        message = json.loads(await self._reader.readexactly(length))
+        return message if isinstance(message, dict) else {}

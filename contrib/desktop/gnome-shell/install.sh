@@ -1,0 +1,88 @@
+#!/bin/bash
+# Installs the GNOME Shell extension for the user who runs this, and removes it again.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: contrib/desktop/gnome-shell/install.sh [--pack FOLDER | --remove]
+
+Packs the extension with gnome-extensions, installs it for this user alone (~/.local/share/gnome-shell/extensions) and
+switches it on. GNOME Shell 45 or later; a shell that runs already sees it from the next login on.
+
+  --pack FOLDER  only make the archive that can be uploaded or handed on, in FOLDER
+  --remove       take the extension and its settings away
+
+Its translations need msgfmt (Debian: gettext); without it the extension speaks English.
+exit codes: 0 done, 69 gnome-extensions is missing
+TEXT
+}
+
+uuid=coldvoxd@coldvox.org
+schema=org.gnome.shell.extensions.coldvoxd
+source=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)/$uuid
+data=$HOME/.local/share
+[[ ${XDG_DATA_HOME:-} != /* ]] || data=$XDG_DATA_HOME # one that is not absolute is to be ignored
+place=$data/gnome-shell/extensions/$uuid
+
+tell() { printf '%s\n' "$*" >&2; }
+
+pack() { # pack FOLDER
+    local options=() file
+    for file in "$source"/*.js; do
+        case ${file##*/} in
+        extension.js | prefs.js) ;;
+        *) options+=("--extra-source=${file##*/}") ;;
+        esac
+    done
+    if command -v msgfmt >/dev/null; then
+        options+=(--podir=po)
+    else
+        tell "msgfmt is not here (Debian: gettext): packing without translations"
+    fi
+    gnome-extensions pack --force --out-dir="$1" "${options[@]}" "$source"
+    tell "packed $1/$uuid.shell-extension.zip"
+}
+
+enabled() { # enabled yes|no: in the list of the extensions that the shell starts
+    local list=() name before
+    before=$(gsettings get org.gnome.shell enabled-extensions)
+    while read -r name; do
+        [[ $name && $name != "'$uuid'" ]] && list+=("$name")
+    done < <(grep -o "'[^']*'" <<<"$before" || true)
+    [[ $1 == no ]] || list+=("'$uuid'")
+    gsettings set org.gnome.shell enabled-extensions "[$(IFS=, && echo "${list[*]}")]"
+}
+
+case ${1:-} in
+-h | --help) usage && exit 0 ;;
+"" | --remove) (($# <= 1)) || { usage >&2 && exit 64; } ;;
+--pack) (($# == 2)) || { usage >&2 && exit 64; } ;;
+*) usage >&2 && exit 64 ;;
+esac
+command -v gnome-extensions >/dev/null || {
+    tell "gnome-extensions is missing: it comes with GNOME Shell (Debian: gnome-shell)"
+    exit 69
+}
+case ${1:-} in
+--pack)
+    mkdir -p "$2"
+    pack "$2"
+    ;;
+--remove)
+    enabled no
+    if [[ -d $place/schemas ]]; then
+        gsettings --schemadir "$place/schemas" reset-recursively "$schema" || true
+    fi
+    rm -rf -- "$place"
+    tell "removed $place and its settings"
+    ;;
+*)
+    folder=$(mktemp -d)
+    trap 'rm -rf -- "$folder"' EXIT
+    pack "$folder"
+    gnome-extensions install --force "$folder/$uuid.shell-extension.zip"
+    enabled yes
+    tell "installed in $place and switched on"
+    tell "log out and in to see it; Super+Alt+D starts and stops dictating, and the preferences can change that"
+    ;;
+esac

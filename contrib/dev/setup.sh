@@ -1,0 +1,373 @@
+# shellcheck shell=bash
+# Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh, test.sh and others, which call `set_up LEVEL`:
+#   demo     what the daemon needs, a sound server to speak into, and .venv with the daemon and nothing else
+#   test     the tests' Python packages too
+#   bench    those and what the benchmarks measure against and look inside with
+#   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server, a second
+#            execution provider
+#
+# A good guest: says what it will install and why before it does, installs nothing that is there, removes nothing, uses
+# sudo only for apt-get, leaves the system's Python alone, and never touches the audio or the session of the person who
+# runs it. A second run finds everything in place, needs no network and takes a moment; a run that was interrupted is
+# taken up where it ended.
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd -P)
+work=$root/.work
+venv=$root/.venv
+wanted=()      # Debian packages to install
+reasons=()     # why, for each
+left_out=()    # what will not be had, and why
+python=        # the Python that .venv is made with
+sound_server=  # pulseaudio, pipewire or none: what private sound servers are made of
+
+tell() { printf '%s\n' "$*" >&2; }
+
+give_up() {
+    tell "$0: $*"
+    exit 69 # EX_UNAVAILABLE
+}
+
+set_up() { # set_up LEVEL
+    local level=$1
+    mkdir -p "$work"
+    exec {setup_lock}>"$work/setup.lock"
+    flock "$setup_lock" # two at once would write the same .venv
+    unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV
+
+    find_python
+    need_for_python
+    need_for_daemon
+    need_for_private_bus
+    need_for_sound "$level"
+    [[ $level == demo ]] || need_for_private_logind
+    [[ $level == system ]] && need_for_system_tests
+    install_wanted
+    private_pulseaudio
+    make_environment "$level"
+    [[ $level == system ]] && second_provider
+    exec {setup_lock}>&-
+}
+
+want() { # want PACKAGE REASON...
+    local package=$1 known
+    shift
+    for known in "${wanted[@]}"; do
+        [[ $known == "$package" ]] && return
+    done
+    wanted+=("$package")
+    reasons+=("$*")
+}
+
+have() { command -v "$1" >/dev/null; }
+
+# ------------------------------------------------------------------------------------------------------------- Python
+
+fits() { # fits PROGRAM: CPython of a version that coldvoxd runs on (dbus-next can't be imported from 3.15 on)
+    have "$1" && "$1" -c 'import sys
+sys.exit(sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null
+}
+
+find_python() {
+    local candidate
+    for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.14; do
+        if fits "$candidate"; then
+            python=$("$candidate" -c 'import sys; print(sys.executable)') # past pyenv's slow shims
+            return
+        fi
+    done
+    have apt-get || give_up "needs Python 3.11, 3.12, 3.13 or 3.14; install one of them"
+    refresh_package_lists
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        package_exists "$candidate" || continue
+        if [[ $candidate == python3 ]]; then # is the distribution's own new enough?
+            dpkg --compare-versions "$(candidate_version python3)" ge 3.11 || continue
+            dpkg --compare-versions "$(candidate_version python3)" lt 3.15 || continue
+        fi
+        want "$candidate" "Python 3.11 or later, beside what is there"
+        want "$candidate-venv" "makes the environment .venv"
+        want "$candidate-dev" "Python's C headers, for building PyAudio"
+        python=/usr/bin/$candidate
+        return
+    done
+    give_up "needs Python 3.11, 3.12, 3.13 or 3.14, and this release has none of them; install one and run this again"
+}
+
+need_for_python() {
+    have "$python" || return 0 # to be installed, with all that belongs to it
+    local base
+    base=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        want_for_python "$base-venv" "makes the environment .venv"
+    fi
+    if ! "$python" -c 'import sys, sysconfig
+from pathlib import Path
+sys.exit(not Path(sysconfig.get_path("include"), "Python.h").exists())'; then
+        want_for_python "$base-dev" "Python's C headers, for building PyAudio"
+    fi
+}
+
+want_for_python() { # want_for_python PACKAGE REASON: only the distribution's Python is completed by its packages
+    [[ $(realpath "$python") == /usr/bin/* ]] ||
+        give_up "$python lacks venv or its C headers; complete it, or put another Python 3.11 to 3.14 before it in PATH"
+    want "$1" "$2"
+}
+
+# ------------------------------------------------------------------------------------------------- Debian's packages
+
+need_for_daemon() {
+    if ! "$venv/bin/python" -c 'import pyaudio' 2>/dev/null; then # built already: no compiler is needed any more
+        if ! printf '#include <stdio.h>\n' | gcc -x c -fsyntax-only - 2>/dev/null; then
+            want gcc "PyAudio is published as source only: its C part is compiled here"
+            want libc6-dev "the C library's headers, for the same"
+        fi
+        [[ -e /usr/include/portaudio.h ]] || want portaudio19-dev "PortAudio and its headers: the microphone, and building PyAudio"
+    fi
+    compgen -G '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so' >/dev/null ||
+        want libasound2-plugins "lets PortAudio reach the sound server (no default device is changed)"
+}
+
+need_for_private_bus() {
+    if ! have dbus-daemon; then
+        want "$(if package_exists dbus-daemon; then echo dbus-daemon; else echo dbus; fi)" \
+            "a private message bus; the one of your session is not used"
+    fi
+}
+
+need_for_private_logind() {
+    if ! /usr/bin/python3 -c 'import dbusmock' 2>/dev/null; then # the system's Python: it stands on its D-Bus and GLib
+        want python3-dbusmock "a logind on a private bus, to test sleep and wake by"
+    fi
+}
+
+need_for_sound() { # need_for_sound LEVEL: the tests ask for PulseAudio itself; the demo takes what there is
+    if ! have paplay || ! have pactl; then
+        want pulseaudio-utils "paplay and pactl: speak recordings into a private sound server (clients, no server)"
+    fi
+    if have pulseaudio; then
+        sound_server=pulseaudio
+    elif [[ $1 == demo ]] && have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata; then
+        sound_server=pipewire
+    else
+        sound_server=private
+    fi
+}
+
+booted_with_systemd() { [[ -d /run/systemd/system ]]; }
+
+need_for_system_tests() {
+    if ! have unshare || ! have nsenter || ! have setpriv; then
+        want util-linux "namespaces for a private systemd --user"
+    fi
+    if ! [[ -x /usr/lib/systemd/systemd || -x /lib/systemd/systemd ]]; then
+        want systemd "a real systemd --user to test the service in"
+    fi
+    if ! [[ -e /usr/lib/systemd/user/dbus.socket || -e /etc/systemd/user/dbus.socket ]]; then
+        want dbus-user-session "the session bus of systemd --user"
+    fi
+    have dbus-broker || want dbus-broker "the message bus of Fedora and Arch Linux: the bus tests run on it too (it does not replace yours)"
+    if ! [[ -e /usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service ]]; then
+        want "$(if package_exists polkitd; then echo polkitd; else echo policykit-1; fi)" \
+            "allows a real logind to let the service delay a sleep, as on a desktop"
+    fi
+    if ! type -P kill >/dev/null || ! have pkill; then
+        want procps "kill and pkill"
+    fi
+    have mount || want mount "mounts in private namespaces"
+    have shellcheck || want shellcheck "checks these scripts"
+    have zsh || want zsh "tries its completions"
+    have fish || want fish "tries its completions"
+    have gjs || want gjs "runs the part of GNOME's extension that watches the daemon"
+    have groff || want groff-base "checks the manual pages"
+    need_for_desktops
+    if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
+        if booted_with_systemd; then # its units would start at this person's next login
+            left_out+=("PipeWire: not installed, since it would take part in your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")
+        else
+            want pipewire "a second sound server, for the tests with PipeWire"
+            want pipewire-bin "its tools"
+            want pipewire-pulse "its PulseAudio socket"
+            want wireplumber "its session manager"
+        fi
+    fi
+}
+
+need_for_desktops() { # 20 MB, and nothing that starts by itself
+    have Xvfb || want xvfb "an X server without a screen: coldvox-type is tried in it"
+    have xterm || want xterm "a window to type into"
+    have xdotool || want xdotool "types in X11"
+    have xclip || want xclip "X11's clipboard"
+    have openbox || want openbox "an X11 window manager: what it does with the focus"
+    if ! /usr/bin/python3 -c 'import tkinter' 2>/dev/null; then
+        want python3-tk "another kind of window to type into"
+    fi
+    have sway || want sway "a Wayland desktop without a screen: coldvox-type is tried in it"
+    have foot || want foot "a window in it to type into"
+    have jq || want jq "reads JSON in the examples' scripts"
+    have desktop-file-validate || want desktop-file-utils "checks the entry for desktops' menus"
+    have gsettings || want libglib2.0-bin "GNOME's settings, which a shortcut key is put into"
+    [[ -e /usr/share/glib-2.0/schemas/org.gnome.settings-daemon.plugins.media-keys.gschema.xml ]] ||
+        want gnome-settings-daemon-common "which keys GNOME has"
+    have wtype || want wtype "types in Wayland"
+    have wl-copy || want wl-clipboard "Wayland's clipboard"
+}
+
+refresh_package_lists() {
+    [[ ${package_lists_fresh:-} ]] && return
+    package_lists_fresh=yes
+    tell "fetching the package lists: apt-get update"
+    run_as_root apt-get -o DPkg::Lock::Timeout=300 -qq update >&2 || tell "apt-get update failed; going on with the lists that are there"
+}
+
+candidate_version() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" { print $2 }'; }
+
+package_exists() {
+    local version
+    version=$(candidate_version "$1")
+    [[ $version && $version != "(none)" ]]
+}
+
+run_as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif have sudo && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    elif have sudo && [[ -t 2 && -r /dev/tty ]]; then
+        sudo "$@"
+    else
+        return 77 # EX_NOPERM
+    fi
+}
+
+install_wanted() {
+    ((${#wanted[@]})) || return 0
+    local i package command missing=()
+    have apt-get || give_up "needs ${wanted[*]} (Debian's names), and there is no apt-get here: install them by your system's means"
+    for package in "${wanted[@]}"; do
+        package_exists "$package" || missing+=("$package")
+    done
+    if ((${#missing[@]})); then
+        refresh_package_lists
+    fi
+    tell "Debian packages that are missing here:"
+    for i in "${!wanted[@]}"; do
+        tell "$(printf '  %-20s %s' "${wanted[i]}" "${reasons[i]}")"
+    done
+    command=(apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends --no-remove "${wanted[@]}")
+    if ((EUID != 0)) && ! have sudo; then
+        give_up "they take root to install, and there is no sudo. As root type this, then run $0 again:
+    ${command[*]}"
+    fi
+    tell "installing them: $( ((EUID == 0)) || echo 'sudo ')${command[*]}"
+    local status=0
+    run_as_root env DEBIAN_FRONTEND=noninteractive "${command[@]}" </dev/null >"$work/apt.log" 2>&1 || status=$?
+    if ((status == 77 && EUID != 0)); then
+        give_up "sudo asks for a password, and there is no terminal here. Type this, then run $0 again:
+    sudo ${command[*]}"
+    elif ((status)) && [[ -z ${package_lists_fresh:-} ]]; then # lists of last month name files that are gone
+        refresh_package_lists
+        status=0
+        run_as_root env DEBIAN_FRONTEND=noninteractive "${command[@]}" </dev/null >"$work/apt.log" 2>&1 || status=$?
+    fi
+    if ((status)); then
+        tail -n 20 "$work/apt.log" >&2
+        give_up "apt-get failed; its whole output is in $work/apt.log"
+    fi
+    wanted=() reasons=()
+}
+
+# ----------------------------------------------------------------------------------------------------- sound server
+
+private_pulseaudio() {
+    # PulseAudio is unpacked below .work and never installed: its package would be started at every login from then on,
+    # become the default device, and stand in PipeWire's way.
+    [[ $sound_server == private ]] || return 0
+    local tree=$work/pulseaudio
+    if [[ ! -e $tree/complete ]]; then
+        tell "this machine has no PulseAudio: unpacking one into $tree, for private use; nothing is installed"
+        if ! unpack_pulseaudio "$tree" >"$work/pulseaudio.log" 2>&1; then
+            tell "that failed ($work/pulseaudio.log has why); the shipped virtual microphone takes its place"
+            left_out+=("PulseAudio: it is not here and could not be unpacked ($work/pulseaudio.log)")
+            sound_server=none
+            return 0
+        fi
+    fi
+    PATH=$tree/bin:$PATH
+    sound_server=pulseaudio
+}
+
+unpack_pulseaudio() { # unpack_pulseaudio TREE: the package and what of its libraries is not installed
+    local tree=$1 file libraries
+    rm -rf "$tree"
+    mkdir -p "$tree/archives/partial" "$tree/bin"
+    apt-get -o Debug::NoLocking=1 -o Dir::Cache::archives="$tree/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
+        -o APT::Sandbox::User= -o APT::Keep-Downloaded-Packages=true \
+        install -y --no-install-recommends --download-only pulseaudio || return # nothing is removed either
+    for file in "$tree"/archives/*.deb; do
+        dpkg-deb --extract "$file" "$tree/root" || return
+    done
+    rm -rf "$tree/archives"
+    libraries=$(find "$tree/root" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd:)
+    cat >"$tree/bin/pulseaudio" <<WRAPPER
+#!/bin/sh
+LD_LIBRARY_PATH='$libraries'\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+exec '$tree/root/usr/bin/pulseaudio' --dl-search-path='$(echo "$tree"/root/usr/lib/pulse*/modules "$tree"/root/usr/lib/*/pulseaudio/modules | tr ' ' '\n' | while read -r place; do [ -d "$place" ] && echo "$place" && break; done)' "\$@"
+WRAPPER
+    chmod +x "$tree/bin/pulseaudio"
+    "$tree/bin/pulseaudio" --version || return
+    touch "$tree/complete"
+}
+
+# ------------------------------------------------------------------------------------------------------ environment
+
+make_environment() { # make_environment LEVEL: .venv as pyproject.toml asks for
+    local level=$1 stamp=$venv/coldvoxd-demo groups=()
+    if [[ $level != demo ]]; then
+        stamp=$venv/coldvoxd-test
+        groups=(test)
+    fi
+    if [[ $level == bench ]]; then
+        stamp=$venv/coldvoxd-bench
+        groups=(test bench)
+    fi
+    local state
+    state=$({ cat "$root/pyproject.toml" && echo "$root" && "$python" -VV; } | sha256sum)
+    if [[ -x $venv/bin/python && $(cat "$stamp" 2>/dev/null) == "$state" ]] && "$venv/bin/python" -c '' 2>/dev/null; then
+        return 0
+    fi
+    tell "setting up $venv with $("$python" -V): the daemon${groups[0]:+ and the tools of: ${groups[*]}}, from the package index"
+    if ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python" && [[ $(sed -n 's/^#!//p;q' "$venv/bin/pip") == "$venv/bin/"* ]]; }; then
+        # Not there, half made, of a Python that is gone, or of a checkout that was moved.
+        rm -rf "$venv"
+        "$python" -m venv "$venv" || give_up "can't make $venv"
+    fi
+    rm -f "$venv"/coldvoxd-{demo,test,bench}
+    "$venv/bin/python" - "$root/pyproject.toml" "${groups[@]}" >"$work/requirements.txt" <<'PYTHON' || give_up "can't read pyproject.toml"
+import sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    groups = tomllib.load(file)["dependency-groups"]
+for name in sys.argv[2:]:
+    print(*groups[name], sep="\n")
+PYTHON
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off \
+        -e "$root" -r "$work/requirements.txt" >"$work/pip.log" 2>&1 || {
+        tail -n 30 "$work/pip.log" >&2
+        give_up "pip failed; its whole output is in $work/pip.log. Run $0 again to go on where it ended."
+    }
+    echo "$state" >"$venv/coldvoxd-demo"
+    [[ $level == bench ]] && echo "$state" >"$venv/coldvoxd-test"
+    echo "$state" >"$stamp"
+}
+
+second_provider() { # ONNX Runtime's build with OpenVINO, in a place of its own: two builds can't share an environment
+    local place=$work/openvino build="onnxruntime-openvino==1.24.1" # the newest that is published
+    [[ $(cat "$place/complete" 2>/dev/null) == "$build" ]] && return 0
+    tell "unpacking $build into $place: a second real execution provider, for one test"
+    rm -rf "$place"
+    if "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --progress-bar off --no-deps \
+        --only-binary :all: --target "$place" "$build" >"$work/openvino.log" 2>&1; then
+        echo "$build" >"$place/complete"
+    else
+        left_out+=("the swap between two real execution providers: $build can't be had here ($work/openvino.log)")
+    fi
+}

@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Synthesizes the sample recordings of the model `mini`: short sentences within its vocabulary, in several voices.
+
+    .venv/bin/python contrib/training/make_samples.py
+
+Needs the program espeak-ng, for the making only. For each sentence the voices are tried in turn, and the first in which
+the model hears exactly what was said, in every precision, is taken; so run it again for new weights, and then
+contrib/training/make_manifest.py. Each file's title tag is what was said in it. What is written depends on nothing but this file, espeak-ng's version and the weights.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from coldvoxd.core.values import SAMPLE_RATE  # noqa: E402
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - found beside this script, installed or not
+from coldvoxd.models import find_model  # noqa: E402
+from coldvoxd.models.directories import bundled_directory  # noqa: E402
+from coldvoxd.models.layout import precisions  # noqa: E402
+
+SAMPLES = ROOT / "coldvoxd/data/mini/samples"
+
+SENTENCES = (
+    "Open the file.",
+    "Please close the window.",
+    "Hello Anna, send the message to Peter.",
+    "Where is the old report?",
+    "What is in the red list?",
+    "One two three four five.",
+    "I need twelve new pages.",
+    "The meeting is on Monday morning.",
+    "Call Maria tomorrow.",
+    "We will read this report on Friday.",
+    "I have three messages from John.",
+    "Copy my text and delete that line.",
+    "The blue door is not small.",
+    "The pictures are not big.",
+    "Alpha bravo seven nine.",
+    "You can save it with David.",
+    "When is the next meeting?",
+    "Can you print the page?",
+    "Who will check the code?",
+    "Yes, show your note tonight.",
+    "Thank you, Maria.",
+    "Good morning, John.",
+    "Find the last mail at ten.",
+    "Write a message on Wednesday evening.",
+)
+VOICES = (
+    "en-us",
+    "en-gb",
+    "en-us+f2",
+    "en-gb+m3",
+    "en-us+steph",
+    "en-us+m7",
+    "en-gb+Annie",
+    "en-us+max",
+    "en-gb-scotland+robert",
+    "en-us+belinda",
+)
+"""Of espeak-ng: accent and variant."""
+WORDS_PER_MINUTE = (150, 165, 140)
+PEAK = 0.5
+BORDER_S = 0.3
+"""Of room before and after, so that a detector of speech has something to tell it from."""
+ROOM_RMS = 10 ** (-62 / 20)
+"""Low noise throughout: no room is exactly silent, and Parakeet doesn't take exact silence well."""
+
+
+def synthesize(sentence: str, voice: str, words_per_minute: int, seed: int) -> npt.NDArray[np.int16]:
+    """The sentence in a quiet room, int16 (n,), 16 kHz."""
+    spoken = subprocess.run(
+        ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "--stdout", sentence], check=True, capture_output=True
+    ).stdout
+    rate = int.from_bytes(spoken[24:28], "little")
+    # The header of a stream is 44 bytes and does not know the length of what follows.
+    wave = np.frombuffer(spoken[44:], dtype="<i2").astype(np.float32)
+    wave = soxr.resample(wave, rate, SAMPLE_RATE).astype(np.float32)
+    loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max())
+    wave = wave[loud[0] : loud[-1] + 1]
+    wave = np.pad(wave * (PEAK / np.abs(wave).max()), round(BORDER_S * SAMPLE_RATE))
+    wave += np.random.default_rng(seed).normal(0.0, ROOM_RMS, len(wave)).astype(np.float32)
+    return np.round(wave * 32767).clip(-32768, 32767).astype(np.int16)
+
+
+def renderings(sentence: str, number: int) -> Iterator[tuple[str, npt.NDArray[np.int16]]]:
+    """Each sentence begins with another voice."""
+    for turn in range(len(VOICES) * len(WORDS_PER_MINUTE)):
+        voice = VOICES[(number + turn) % len(VOICES)]
+        pace = WORDS_PER_MINUTE[(number + turn // len(VOICES)) % len(WORDS_PER_MINUTE)]
+        yield f"{voice} at {pace}", synthesize(sentence, voice, pace, seed=number)
+
+
+def main() -> int:
+    bundled = bundled_directory()
+    recognizers = [ParakeetRecognizer.open(find_model(str(bundled), precision)) for precision in precisions(bundled)]
+    SAMPLES.mkdir(parents=True, exist_ok=True)
+    for old in SAMPLES.glob("*.flac"):
+        old.unlink()
+    unheard = []
+    for number, sentence in enumerate(SENTENCES):
+        name = "-".join("".join(c for c in word.lower() if c.isalpha()) for word in sentence.split())
+        for voice, wave in renderings(sentence, number):
+            samples = wave.astype(np.float32) / np.float32(32768)
+            if all(recognizer.recognize_samples(samples).text == sentence for recognizer in recognizers):
+                path = SAMPLES / f"{number:02d}-{name}.flac"
+                with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
+                    file.title, file.comment = sentence, f"espeak-ng {voice}"
+                    file.write(wave)
+                print(f"{path.name}: {voice}, {len(wave) / SAMPLE_RATE:.1f} s")
+                break
+        else:
+            unheard.append(sentence)
+    for sentence in unheard:
+        print(f"no voice in which the model hears: {sentence}", file=sys.stderr)
+    return 1 if unheard else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

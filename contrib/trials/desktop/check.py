@@ -1,0 +1,233 @@
+"""Presses the shortcut of a real desktop, and clicks its light, speaks, and finds the words in a window there."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gnome import Gnome
+from plasma import Plasma
+from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, settled, until
+
+SAID = {
+    "one two three four five": "05-one-two-three-four-five.flac",
+    "the pictures are not big": "13-the-pictures-are-not-big.flac",
+}
+"""What the reference hears in recordings of the bundled model's manifest with its weights, and the recordings."""
+LONG = ("Grüße an Zoë — 5 €, жить, 日本語, ok 😀. " * 400)[:9_999] + " "
+LETTER = f"{RUNTIME}/letter.txt"
+
+
+class Desktop(Protocol):
+    """A real desktop on a stage."""
+
+    name: str
+    installer: str
+    """The script that installs our part, below contrib."""
+    place: str
+    """Where it installs that."""
+
+    async def start(self, language: str = ...) -> None: ...
+
+    async def take_keyboard(self) -> None: ...
+
+    async def press_shortcut(self) -> None: ...
+
+    async def click_light(self) -> None: ...
+
+    async def disable_and_enable(self) -> None: ...
+
+    def complaints(self) -> str: ...
+
+    async def focused(self) -> str: ...
+
+    async def screenshot(self, name: str) -> Path: ...
+
+
+DESKTOPS: dict[str, type[Gnome | Plasma]] = {"gnome": Gnome, "plasma": Plasma}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a sentence."""
+
+    desktop: str
+    said: str
+    found: str
+    right: bool
+    seconds: float
+    """From the end of speech, as the microphone gave it, to the text in the window."""
+
+
+async def check(name: str, tree: Path, *, quiet: bool) -> bool:
+    """Whether all was found. Raises StageError."""
+    async with Stage.set_up(tree) as stage:
+        desktop: Desktop = DESKTOPS[name](stage)
+        try:
+            await desktop.start()
+            stage.launch_daemon()
+            await stage.state_is("idle")
+            await desktop.disable_and_enable()
+            stage.start("letter", "gjs", "-m", f"{CHECKOUT}/contrib/trials/desktop/window.js", LETTER)
+            await until(stage.inside(LETTER).exists, "the window")
+            await until(desktop.focused, "the focus in the window")
+            await desktop.take_keyboard()
+            if isinstance(desktop, Gnome):
+                await ask_for_keys(desktop, stage)
+                await use_own_keys(desktop, stage)
+            stage.start_typing()
+            before = letter(stage)
+            right = True
+            for said, switch in zip(SAID, (desktop.press_shortcut, desktop.click_light), strict=True):
+                found = await dictate(desktop, stage, said, before, switch)
+                before = letter(stage)
+                right = right and found.right
+                tell(found, quiet=quiet)
+            if complaints := desktop.complaints():
+                print(complaints, file=sys.stderr)
+                keep(stage)
+                return False
+            await stage.run(f"{CHECKOUT}/contrib/{desktop.installer}", "--remove")
+            if stage.inside(desktop.place).exists():
+                print(f"{desktop.place} is still there", file=sys.stderr)
+                return False
+        except (StageError, BusError):
+            with contextlib.suppress(StageError, BusError):
+                await desktop.screenshot("failed")
+            keep(stage)
+            raise
+        return right
+
+
+async def ask_for_keys(desktop: Gnome, stage: Stage) -> None:
+    """What the portal's question leads to: no, yes, and no question any more; and a long text goes in exactly.
+
+    Raises StageError.
+    """
+
+    def expect(what: str, told: str, wanted: str) -> None:
+        if not told.startswith(wanted):
+            raise StageError(f"{what}: “{told}” where “{wanted}” was expected")
+
+    refused = await stage.type_last("Refused.", desktop.answer_question(allow=False))
+    expect("refused", refused, "failed earlier=undelivered method=clipboard: you did not allow it to press keys")
+    expect("the clipboard", await desktop.clipboard(), "Refused.")
+    await until(lambda: letter(stage) == "", "nothing in the window")
+    again = await stage.type_last("Refused.")
+    expect(
+        "refused before",
+        again,
+        "failed earlier=undelivered method=clipboard: the desktop was told not to let it press keys",
+    )
+    await until(desktop.is_in_letter, "the focus in the window")
+    allowed = await stage.finish(stage.start_typing("--allow"), desktop.answer_question(allow=True))
+    expect("allowed", allowed, "allowed")
+    await until(desktop.is_in_letter, "the focus in the window")
+    await desktop.copy("précieux")
+    expect("a long text", await stage.type_last(LONG), "delivered earlier=undelivered method=portal")
+    await until(lambda: letter(stage) == LONG, "10,000 characters in the window, exactly")
+    expect("the clipboard as it was", await desktop.clipboard(), "précieux")
+
+
+async def use_own_keys(desktop: Gnome, stage: Stage) -> None:
+    """`coldvoxctl shortcut` puts a key into GNOME's settings, and has keys by the portal that can be held. Raises StageError."""
+    stage.install_coldvoxctl()
+    await stage.run("dbus-update-activation-environment", "PATH")
+    stage.start("media-keys", "/usr/libexec/gsd-media-keys")
+    await stage.run("coldvoxctl", "shortcut", "install", "--key", "Super+Alt+J")
+    await settled()
+    await desktop.press("j")
+    await stage.state_is("listening")
+    await desktop.press("j")
+    await stage.state_is("idle")
+    await stage.run("coldvoxctl", "shortcut", "remove")
+
+    following = stage.start("keys", "coldvoxctl", "shortcut", "portal")
+    await desktop.add_keys()
+    await until(lambda: "Start and stop dictation: " in stage.log("keys").read_text(), "the portal's keys")
+    await settled()
+    await desktop.hold("h", down=True)
+    await stage.state_is("listening")
+    await settled()
+    await desktop.hold("h", down=False)
+    await stage.state_is("idle")
+    for wanted in ("listening", "idle"):
+        await desktop.press("t")
+        await stage.state_is(wanted)
+    following.terminate()
+    await until(lambda: following.poll() is not None, "the end of coldvoxctl")
+
+
+async def dictate(
+    desktop: Desktop, stage: Stage, said: str, before: str, switch: Callable[[], Awaitable[None]]
+) -> Found:
+    """Switch it on, speak, wait for the words, switch it off."""
+    await switch()
+    await stage.state_is("listening")
+    await stage.tell(stage.microphone, f"SPEAK {SAMPLES / SAID[said]}")
+    ended_s = time.monotonic()
+    told = asyncio.create_task(stage.tell(stage.microphone, "SILENCE 1500"))
+    await until(lambda: words(letter(stage)) == words(f"{before} {said}"), f"“{said}” in the window", 20)
+    seconds = time.monotonic() - ended_s
+    await told
+    await switch()
+    await stage.state_is("idle")
+    found = words(letter(stage).removeprefix(before))
+    return Found(desktop.name, said, found, found == said, round(seconds, 3))
+
+
+def letter(stage: Stage) -> str:
+    """What stands in the window."""
+    return stage.inside(LETTER).read_text("utf-8")
+
+
+def words(text: str) -> str:
+    """Without case and punctuation."""
+    return " ".join(re.findall(r"[a-z']+", text.lower()))
+
+
+def tell(found: Found, *, quiet: bool) -> None:
+    if quiet:
+        print(json.dumps(asdict(found)), flush=True)
+    else:
+        print(
+            f"{found.desktop}: said “{found.said}”, in the window after {found.seconds:.2f} s: “{found.found}”",
+            flush=True,
+        )
+
+
+def keep(stage: Stage) -> None:
+    """The logs of a run that failed, for looking at."""
+    place = Path(os.environ["COLDVOX_DESKTOP_TREE"] + ".failed")
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for file in stage.inside(RUNTIME).iterdir():
+        if file.suffix in {".log", ".png", ".txt"}:
+            shutil.copy(file, place)
+    print(f"the logs are in {place}", file=sys.stderr)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("desktop", choices=DESKTOPS)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    tree = Path(os.environ["COLDVOX_DESKTOP_TREE"])
+    try:
+        return 0 if asyncio.run(check(arguments.desktop, tree, quiet=arguments.json)) else 1
+    except (StageError, BusError) as failure:
+        print(f"desktop-check {arguments.desktop}: {failure}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

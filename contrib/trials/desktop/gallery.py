@@ -1,0 +1,165 @@
+"""Takes pictures of a real desktop while the real daemon is in each of its states (see gallery.sh)."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from gnome import Gnome
+from plasma import Plasma
+from stage import CHECKOUT, ROOT, RUNTIME, SAMPLES, Stage, StageError, settled, until
+
+from coldvoxd.bus.interface_xml import ENGINE
+from tests.support.sound.servers import SoundServer, running
+
+GALLERY = ROOT / "contrib/desktop/gallery"
+SIZE = (800, 560)
+SAID = SAMPLES / "07-the-meeting-is-on-monday-morning.flac"
+LOADING_MS, RECOGNIZING_MS = 12_000, 5_000
+"""How long a step takes while a picture is taken of it."""
+COLORS = 96
+"""Of a picture: they are to be small."""
+LARGEST = 60_000
+"""Bytes."""
+
+
+class Gallery:
+    """A desktop, and a daemon on a private sound server that is brought into one state after the other."""
+
+    def __init__(self, stage: Stage, desktop: Gnome | Plasma, sound: SoundServer) -> None:
+        self.stage = stage
+        self.desktop = desktop
+        self.sound = sound
+
+    async def take_all(self) -> None:
+        await self.menu("gone")
+        await self.launch(f"OPENING {LOADING_MS}\nCPU HANG {LOADING_MS}")
+        await self.stage.state_is("loading")
+        await self.menu("loading")
+        await self.stage.state_is("idle")
+        await self.menu("idle", microphones=True)
+        await self.listening()
+        await self.transcribing()
+        await self.degraded()
+        await self.end()
+        await self.launch()
+        await self.stage.state_is("idle")
+        self.sound.mute()
+        await until(lambda: self.is_degraded("microphone-muted"), "the muted microphone")
+        await self.menu("muted")
+        self.sound.mute(muted=False)
+        self.sound.kill()
+        await until(lambda: self.is_degraded("microphone-lost"), "the lost microphone")
+        await self.menu("no-microphone")
+        await self.end()
+        self.launch_daemon(model="parakeet-tdt-0.6b-v2")
+        await until(lambda: self.is_degraded("model-missing"), "the missing model")
+        await self.menu("no-model")
+        if isinstance(self.desktop, Gnome):
+            await self.desktop.show_preferences()
+            await self.keep("preferences")
+
+    async def listening(self) -> None:
+        """With a window that is dictated into."""
+        letter = f"{RUNTIME}/letter.txt"
+        window = self.stage.start(
+            "letter", "gjs", "-m", f"{CHECKOUT}/contrib/trials/desktop/window.js", letter, "--listen"
+        )
+        await until(self.stage.inside(letter).exists, "the window")
+        await self.stage.bus.call("StartDictation")
+        await asyncio.to_thread(self.sound.play, SAID)
+        await until(lambda: self.stage.inside(letter).read_text("utf-8"), "the words in the window")
+        speaking = self.sound.play_in_background(SAID)
+        await self.keep_soon("listening")
+        await asyncio.to_thread(speaking.wait)
+        await self.stage.bus.call("StopDictation")
+        window.terminate()
+
+    async def transcribing(self) -> None:
+        """Both the accelerator and the CPU take their time."""
+        await self.stage.tell(self.stage.accelerator, f"HANG {RECOGNIZING_MS}")
+        await self.stage.tell(self.stage.accelerator, f"CPU HANG {RECOGNIZING_MS}")
+        await self.stage.bus.call("StartDictation")
+        await asyncio.to_thread(self.sound.play, SAID)
+        await self.stage.bus.call("ToggleDictation")
+        await self.stage.state_is("transcribing")
+        await self.menu("transcribing") if isinstance(self.desktop, Plasma) else await self.keep_soon("transcribing")
+        await self.stage.state_is("idle")
+
+    async def degraded(self) -> None:
+        """The accelerator has no memory left, again and again."""
+        await self.stage.tell(self.stage.accelerator, "WELL")
+        await self.stage.tell(self.stage.accelerator, "FAULT memory 20")
+        await self.stage.bus.call("StartDictation")
+        await asyncio.to_thread(self.sound.play, SAID)
+        await self.stage.bus.call("StopDictation")
+        await until(lambda: self.is_degraded("gpu-out-of-memory"), "the accelerator without memory")
+        await self.menu("degraded")
+
+    async def is_degraded(self, code: str) -> bool:
+        return bool(await self.stage.bus.get(ENGINE, "Degraded") == code) if await self.stage.state() else False
+
+    async def launch(self, script: str = "") -> None:
+        """The daemon on an accelerator that does as it is told."""
+        self.stage.accelerator.with_name("gpu.script").write_text(script)
+        self.launch_daemon(provider=f"virtual:{self.stage.accelerator}")
+        await until(self.stage.state, "the daemon")
+
+    def launch_daemon(self, *, model: str = "mini", provider: str = "cpu") -> None:
+        sound = {key: value for key, value in self.sound.environment().items() if key.startswith("PULSE_")}
+        self.stage.launch_daemon(device="default", model=model, provider=provider, environment=sound)
+
+    async def end(self) -> None:
+        await self.stage.end_daemon()
+        await until(self.is_gone, "the daemon's end")
+
+    async def is_gone(self) -> bool:
+        return not await self.stage.state()
+
+    async def menu(self, name: str, *, microphones: bool = False) -> None:
+        """A picture of the open menu."""
+        await settled()
+        await self.desktop.show_menu(microphones=microphones)
+        await self.keep(name, await self.desktop.menu_area())
+        await self.desktop.hide_menu()
+
+    async def keep_soon(self, name: str) -> None:
+        await settled()
+        await self.keep(name)
+
+    async def keep(self, name: str, area: tuple[int, int, int, int] | None = None) -> None:
+        """A picture of that part of the screen, or of all of it."""
+        picture = await self.desktop.screenshot(name)
+        inside = f"{RUNTIME}/{picture.name}"
+        left, top, width, height = area or (0, 0, *SIZE)
+        crop = f"{width}x{height}+{max(0, left)}+{max(0, top)}"
+        small = f"PNG8:{inside}"
+        await self.stage.run(
+            "convert", inside, "-crop", crop, "+repage", "+dither", "-colors", str(COLORS), "-strip", small
+        )
+        if (size := picture.stat().st_size) > LARGEST:
+            raise StageError(f"{name}: the picture has {size} bytes")
+        (GALLERY / f"{self.desktop.name}-{name}.png").write_bytes(picture.read_bytes())
+        print(f"contrib/desktop/gallery/{self.desktop.name}-{name}.png: {size} bytes", flush=True)
+
+
+async def take(name: str, tree: Path) -> None:
+    """All pictures of a desktop."""
+    GALLERY.mkdir(exist_ok=True)
+    async with Stage.set_up(tree) as stage:
+        desktop = {"gnome": Gnome, "plasma": Plasma}[name](stage, *SIZE)
+        with contextlib.ExitStack() as stack:
+            sound = stack.enter_context(running())
+            try:
+                await desktop.start()
+                await desktop.make_plain()
+                await Gallery(stage, desktop, sound).take_all()
+            except BaseException:
+                for file in (stage.log("coldvoxd"), stage.log("letter")):
+                    print(file.read_text(errors="replace")[-3000:] if file.exists() else "", file=sys.stderr)
+                raise
+
+
+if __name__ == "__main__":
+    asyncio.run(take(sys.argv[1], Path(os.environ["COLDVOX_DESKTOP_TREE"])))

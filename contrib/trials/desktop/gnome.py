@@ -1,0 +1,254 @@
+"""GNOME Shell, headless, with the extension installed as a person does it; its keys are pressed through the compositor."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, settled, until
+
+SHELL = "org.gnome.Shell"
+REMOTE = "org.gnome.Mutter.RemoteDesktop"
+UUID = "coldvoxd@coldvox.org"
+KEYSYMS = {"shift": 0xFFE1, "super": 0xFFEB, "alt": 0xFFE9}
+INDICATOR = f"Main.panel.statusArea['{UUID}']"
+LEFT = 0x110
+FAR = 10_000.0
+HAND_S = 0.2
+"""Between a movement, a press and letting go: what comes faster a busy shell may lose."""
+PLAIN = "#3d5a73"
+ACTIVE, INACTIVE = 1, 2
+BROKEN = {3, 4}
+"""Of the shell's ExtensionState; 3 is an error, 4 out of date."""
+TRACES = f"""[
+    '{UUID}' in Main.panel.statusArea,
+    Main.layoutManager.uiGroup.get_children().filter(one => one.constructor.name === 'ColdvoxBubble').length,
+    Boolean(Main.wm._allowedKeybindings['toggle-dictation']),
+]"""
+"""What the extension puts into the shell: its indicator, its bubble, its key."""
+
+
+class Gnome:
+    """A running shell."""
+
+    name = "gnome"
+    installer = "desktop/gnome-shell/install.sh"
+    place = f"{HOME}/.local/share/gnome-shell/extensions/{UUID}"
+
+    def __init__(self, stage: Stage, width: int = 1024, height: int = 640) -> None:
+        self.stage = stage
+        self.width, self.height = width, height
+        self._remote = ""
+        stage.environment |= {
+            "XDG_SESSION_TYPE": "wayland",
+            "XDG_CURRENT_DESKTOP": "GNOME",
+            "XDG_SESSION_CLASS": "user",
+        }
+
+    async def start(self, language: str = "C.UTF-8") -> None:
+        """With the extension enabled, and the overview closed."""
+        stage = self.stage
+        await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
+        await stage.run("gsettings", "set", "org.gnome.shell", "welcome-dialog-last-shown-version", "999")
+        await stage.run("gsettings", "set", "org.gnome.desktop.interface", "enable-animations", "false")
+        await stage.run("gsettings", "set", "org.gnome.desktop.interface", "clock-format", "24h")
+        stage.start(
+            "gnome-shell", "gnome-shell", "--headless", "--virtual-monitor", f"{self.width}x{self.height}", "--unsafe-mode", "--no-x11",
+            LANG=language,
+        )  # fmt: skip
+        await until(self._is_up, "GNOME Shell")
+        stage.environment["WAYLAND_DISPLAY"] = "wayland-0"
+        # As a login does, for services that the bus starts, the portals among them.
+        await stage.run(
+            "dbus-update-activation-environment", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE",
+            "XDG_RUNTIME_DIR",
+        )  # fmt: skip
+        await self.evaluate("Main.overview.hide()")
+        await until(self._is_enabled, "the extension, enabled")
+        await self.evaluate("Main.messageTray.getSources().forEach(source => source.destroy())")  # "logged in as root"
+
+    async def take_keyboard(self) -> None:
+        """From now on keys can be pressed; the panel shows that somebody controls this desktop."""
+        self._remote = await self.stage.ask(REMOTE, "/org/gnome/Mutter/RemoteDesktop", REMOTE, "CreateSession")
+        await self._do("Start")
+        await self._key(KEYSYMS["shift"])  # the first key of such a session is lost
+
+    async def evaluate(self, expression: str) -> Any:
+        """What the shell itself makes of JavaScript."""
+        done, answer = await self.stage.ask_all(SHELL, "/org/gnome/Shell", SHELL, "Eval", "s", expression)
+        if not done:
+            raise StageError(f"{expression}: {answer}")
+        return json.loads(answer) if answer else None
+
+    async def disable_and_enable(self) -> None:
+        """As a locked screen does to the extension: nothing may be left of it meanwhile, and all of it be back after."""
+        there = await self.evaluate(TRACES)
+        await self.stage.run("gnome-extensions", "disable", UUID)
+        await until(self._is_disabled, "the extension, disabled")
+        left = await self.evaluate(TRACES)
+        await self.stage.run("gnome-extensions", "enable", UUID)
+        await until(self._is_enabled, "the extension, enabled again")
+        again = await self.evaluate(TRACES)
+        if [there, left, again] != [[True, 1, True], [False, 0, False], [True, 1, True]]:
+            raise StageError(f"indicator, bubbles and keys before, without, and after: {there}, {left}, {again}")
+
+    def complaints(self) -> str:
+        """What the shell's log says against the extension."""
+        lines = self.stage.log("gnome-shell").read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if "JS ERROR" in line or "coldvox" in line)
+
+    async def press_shortcut(self) -> None:
+        """Super+Alt+D."""
+        await self.press("d")
+
+    async def press(self, letter: str) -> None:
+        """That letter with Super and Alt, at the speed of a hand: a press within 60 ms of a release is auto-repeat."""
+        await self.hold(letter, down=True)
+        await asyncio.sleep(HAND_S)
+        await self.hold(letter, down=False)
+        await asyncio.sleep(HAND_S)
+
+    async def hold(self, letter: str, *, down: bool) -> None:
+        """Press it with Super and Alt, or let go of all three."""
+        keys = [KEYSYMS["super"], KEYSYMS["alt"], ord(letter)]
+        for key in keys if down else reversed(keys):
+            await self._do("NotifyKeyboardKeysym", "ub", key, down)
+
+    async def click_light(self) -> None:
+        """The indicator, with the left button."""
+        x, y = await self.evaluate(
+            f"(extents => [extents.get_x() + extents.get_width() / 2, extents.get_y() + extents.get_height() / 2])"
+            f"({INDICATOR}.get_transformed_extents())"
+        )
+        await self._click(x, y)
+
+    async def answer_question(self, *, allow: bool) -> None:
+        """The portal's, whether a program may press keys."""
+        await until(self._is_asked, "the portal's question")
+        await settled()
+        left, top, right = await self.evaluate(
+            "(area => [area.x, area.y, area.x + area.width])(global.display.focus_window.get_frame_rect())"
+        )
+        if allow:
+            await self._click(right - 85, top + 157)  # Allow Remote Interaction
+        end = right - 48 if allow else left + 50  # Share, or Cancel
+        while await self._is_asked():
+            await self._click(end, top + 23)
+            await settled()
+
+    async def add_keys(self) -> None:
+        """Answer the portal's question about shortcuts with yes."""
+        await until(self._offers_keys, "the portal's question about keys")
+        await settled()
+        top, right = await self.evaluate(
+            "(area => [area.y, area.x + area.width])(global.display.focus_window.get_frame_rect())"
+        )
+        while await self._offers_keys():
+            await self._click(right - 34, top + 23)
+            await settled()
+
+    async def copy(self, text: str) -> None:
+        await self.evaluate(
+            f"imports.gi.St.Clipboard.get_default().set_text(imports.gi.St.ClipboardType.CLIPBOARD, {json.dumps(text)})"
+        )
+
+    async def clipboard(self) -> str:
+        """The text in it, or none."""
+        await self.evaluate("global.found = undefined")
+        await self.evaluate(
+            "imports.gi.St.Clipboard.get_default().get_text(imports.gi.St.ClipboardType.CLIPBOARD, (_, text) => { global.found = text ?? ''; })"
+        )
+        await until(self._has_found, "the clipboard's content")
+        return str(await self.evaluate("global.found"))
+
+    async def make_plain(self) -> None:
+        """A background that doesn't distract."""
+        background = "org.gnome.desktop.background"
+        for key, value in {"picture-uri": "", "picture-uri-dark": "", "primary-color": PLAIN}.items():
+            await self.stage.run("gsettings", "set", background, key, value)
+
+    async def show_menu(self, *, microphones: bool = False) -> None:
+        """The indicator's, with the list of microphones unfolded where that is asked for."""
+        await self.evaluate(f"{INDICATOR}.menu.open()")
+        if microphones:
+            await self.evaluate(f"{INDICATOR}.menu._getMenuItems().find(item => item.menu).menu.open()")
+        await settled()
+
+    async def hide_menu(self) -> None:
+        await self.evaluate(f"{INDICATOR}.menu.close()")
+        await settled()
+
+    async def menu_area(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height of the open menu with the panel above it."""
+        left, bottom = await self.evaluate(
+            f"(actor => [actor.get_transformed_extents().get_x(), actor.get_transformed_extents().get_bottom_right().y])"
+            f"({INDICATOR}.menu.actor)"
+        )
+        return int(left) - 12, 0, self.width - int(left) + 12, int(bottom) + 8
+
+    async def show_preferences(self) -> None:
+        await self.stage.run("gnome-extensions", "prefs", UUID)
+        await until(self._has_preferences, "the preferences")
+        await settled()
+
+    async def screenshot(self, name: str) -> Path:
+        """Of the whole screen; the file."""
+        file = f"{RUNTIME}/{name}.png"
+        path = "/org/gnome/Shell/Screenshot"
+        await self.stage.ask(
+            f"{SHELL}.Screenshot", path, f"{SHELL}.Screenshot", "Screenshot", "bbs", False, False, file
+        )
+        return self.stage.inside(file)
+
+    async def focused(self) -> str:
+        """The title of the window that has the focus."""
+        return str(await self.evaluate("global.display.focus_window?.get_title() ?? ''"))
+
+    async def _has_preferences(self) -> bool:
+        return await self.focused() == "ColdVox Dictation"
+
+    async def _click(self, x: float, y: float) -> None:
+        # Into the corner, wherever it was; not into the upper left one, which opens the overview.
+        await self._do("NotifyPointerMotionRelative", "dd", FAR, FAR)
+        await self._do("NotifyPointerMotionRelative", "dd", x - self.width, y - self.height)
+        await asyncio.sleep(HAND_S)
+        for down in (True, False):
+            await self._do("NotifyPointerButton", "ib", LEFT, down)
+            await asyncio.sleep(HAND_S)
+
+    async def is_in_letter(self) -> bool:
+        """The window that is dictated into has the focus."""
+        return await self.focused() == "Letter"
+
+    async def _is_asked(self) -> bool:
+        return await self.focused() == "Remote Desktop"
+
+    async def _offers_keys(self) -> bool:
+        return await self.focused() == "Add Keyboard Shortcuts"
+
+    async def _has_found(self) -> bool:
+        return bool(await self.evaluate("global.found !== undefined"))
+
+    async def _is_up(self) -> bool:
+        try:
+            return bool(await self.evaluate("Main.layoutManager._startingUp === false"))
+        except BusError:
+            return False
+
+    async def _is_enabled(self) -> bool:
+        found = await self.evaluate(
+            f"(e => e ? [e.state, String(e.error)] : null)(Main.extensionManager.lookup('{UUID}'))"
+        )
+        if found and found[0] in BROKEN:
+            raise StageError(f"the extension's state is {found}: {self.stage.log('gnome-shell').read_text()}")
+        return bool(found and found[0] == ACTIVE)
+
+    async def _is_disabled(self) -> bool:
+        return bool(await self.evaluate(f"Main.extensionManager.lookup('{UUID}').state") == INACTIVE)
+
+    async def _key(self, keysym: int) -> None:
+        for down in (True, False):
+            await self._do("NotifyKeyboardKeysym", "ub", keysym, down)
+
+    async def _do(self, member: str, signature: str = "", *body: Any) -> None:
+        await self.stage.ask(REMOTE, self._remote, f"{REMOTE}.Session", member, signature, *body)

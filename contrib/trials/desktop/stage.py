@@ -1,0 +1,286 @@
+"""A login in the Debian tree: its session bus, programs in it, and the real daemon with its stand-ins on that bus.
+
+Runs in mounts and processes of its own (see tree.sh), which end with it.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import dbus_next
+from dbus_next import Message, MessageType
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+
+from coldvoxd.bus.interface_xml import DICTATION  # noqa: E402 - the checkout's own
+from coldvoxd.cli import desktop_entry  # noqa: E402
+from coldvoxd.virtual.client import command  # noqa: E402
+from tests.support.bus.private_bus import BusClient, BusError  # noqa: E402
+
+PATIENCE_S = 90.0
+"""For a desktop's start on a busy machine."""
+RUNTIME = "/run/user/0"
+HOME = "/run/home"
+CHECKOUT = "/run/coldvoxd"
+"""Where the tree sees this checkout, read-only."""
+PYTHON = "/run/python"
+"""Where it sees the bus library, which is Python alone."""
+SAMPLES = ROOT / "coldvoxd/data/mini/samples"
+SETTINGS = """\
+[microphone]
+device = "{device}"
+[model]
+name = "{model}"
+provider = "{provider}"
+fetch = false
+[notifications]
+provider = false
+"""
+
+
+class StageError(Exception):
+    """Something on the stage did not come to pass; the message says what."""
+
+
+class Stage:
+    """The tree with a session bus in it. `async with Stage.set_up() as stage`."""
+
+    def __init__(self, tree: Path, stack: contextlib.AsyncExitStack) -> None:
+        self.tree = tree
+        self.environment: dict[str, str] = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": HOME,
+            "LANG": "C.UTF-8",
+            "XDG_RUNTIME_DIR": RUNTIME,
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={RUNTIME}/bus",
+            "LIBGL_ALWAYS_SOFTWARE": "1",
+            "NO_AT_BRIDGE": "1",
+            "GTK_A11Y": "none",
+        }
+        """Of programs in the tree."""
+        self._stack = stack
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._daemon_environment: Mapping[str, str] = {}
+        self.bus: BusClient
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def set_up(cls, tree: Path) -> AsyncIterator["Stage"]:
+        """Mounts and bus; everything that was started ends with the block."""
+        async with contextlib.AsyncExitStack() as stack:
+            stage = cls(tree, stack)
+            stage._mount()
+            stage.start("system-bus", "dbus-daemon", "--system", "--nofork", "--nopidfile", "--nosyslog")
+            stage.start(
+                "bus", "dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address=unix:path={RUNTIME}/bus"
+            )
+            await until(lambda: stage.inside(f"{RUNTIME}/bus").exists(), "the session bus")
+            stage.bus = await stack.enter_async_context(BusClient(stage.address))
+            yield stage
+
+    @property
+    def address(self) -> str:
+        """Of the session bus, for programs outside the tree."""
+        return f"unix:path={self.inside(RUNTIME)}/bus"
+
+    @property
+    def microphone(self) -> Path:
+        return self.inside(f"{RUNTIME}/mic")
+
+    @property
+    def accelerator(self) -> Path:
+        return self.inside(f"{RUNTIME}/gpu")
+
+    def inside(self, path: str) -> Path:
+        """A path of the tree, as it is seen from outside."""
+        return self.tree / path.lstrip("/")
+
+    def log(self, name: str) -> Path:
+        return self.inside(f"{RUNTIME}/{name}.log")
+
+    def start(self, name: str, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
+        """A program in the tree, with its log."""
+        with self.log(name).open("ab") as output:
+            process = subprocess.Popen(
+                ["chroot", str(self.tree), *arguments],
+                env=self.environment | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self._stack.callback(_end, process)
+        return process
+
+    def start_typing(self, *options: str) -> "subprocess.Popen[bytes]":
+        """The checkout's coldvox-type, which puts the words where the focus is."""
+        return self.start(
+            "coldvox-type", "python3", "-B", "-m", "coldvoxd.typist", *options, PYTHONPATH=f"{PYTHON}:{CHECKOUT}"
+        )
+
+    def install_coldvoxctl(self) -> None:
+        """The checkout's, with the entry that `coldvoxctl setup` puts in place."""
+        programs = self.inside(f"{HOME}/.local/bin")
+        programs.mkdir(parents=True)
+        program = programs / "coldvoxctl"
+        program.write_text(f'#!/bin/sh\nPYTHONPATH={PYTHON}:{CHECKOUT} exec python3 -B -m coldvoxd.cli.main "$@"\n')
+        program.chmod(0o755)
+        self.environment["PATH"] += f":{HOME}/.local/bin"
+        entries = self.inside(f"{HOME}/.local/share/applications")
+        entries.mkdir(parents=True, exist_ok=True)
+        (entries / desktop_entry.NAME).write_text(desktop_entry.desktop_entry(Path(f"{HOME}/.local/bin")))
+
+    async def type_last(self, text: str, meanwhile: Awaitable[None] | None = None) -> str:
+        """`coldvox-type --last` for a text that never reached a window; what it says became of it."""
+        memory = self.inside(f"{RUNTIME}/coldvox-type")
+        memory.mkdir(mode=0o700, exist_ok=True)
+        (memory / "undelivered").write_text(text, "utf-8")
+        return await self.finish(self.start_typing("--last"), meanwhile)
+
+    async def finish(self, typing: "subprocess.Popen[bytes]", meanwhile: Awaitable[None] | None = None) -> str:
+        """Wait for the end of a coldvox-type; the last line that it said."""
+        if meanwhile:
+            await meanwhile
+        await until(lambda: typing.poll() is not None, "the end of coldvox-type", 30)
+        return self.log("coldvox-type").read_text("utf-8").splitlines()[-1]
+
+    async def run(self, *arguments: str, **environment: str) -> str:
+        """A program in the tree to its end; what it says. Raises StageError where it fails."""
+        process = await asyncio.create_subprocess_exec(
+            "chroot",
+            str(self.tree),
+            *arguments,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        if process.returncode:
+            raise StageError(f"{' '.join(arguments)}: exit code {process.returncode}\n{(output + errors).decode()}")
+        return output.decode()
+
+    def launch_daemon(
+        self,
+        *,
+        model: str = "mini",
+        provider: str = "cpu",
+        device: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """The checkout's daemon, on the tree's session bus; not necessarily there yet when this returns."""
+        settings = self.inside(f"{RUNTIME}/coldvoxd.toml")
+        settings.write_text(
+            SETTINGS.format(device=device or f"virtual:{self.microphone}", model=model, provider=provider)
+        )
+        outside = {key: value for key, value in os.environ.items() if key not in {"DISPLAY", "WAYLAND_DISPLAY"}}
+        state = self.inside(f"{RUNTIME}/state")
+        state.mkdir(exist_ok=True)
+        directories = {name: str(state) for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "HOME")}
+        outside |= directories | dict(environment or {}) | {"DBUS_SESSION_BUS_ADDRESS": self.address}
+        with self.log("coldvoxd").open("ab") as output:
+            self._daemon = subprocess.Popen(
+                [sys.executable, "-m", "coldvoxd", "--config", str(settings)],
+                cwd=ROOT,
+                env=outside,
+                stdout=output,
+                stderr=output,
+            )
+        self._stack.callback(_end, self._daemon)
+
+    async def end_daemon(self) -> None:
+        """As `systemctl stop` does."""
+        if self._daemon is not None:
+            self._daemon.terminate()
+            await asyncio.to_thread(self._daemon.wait)
+            self._daemon = None
+
+    async def state(self) -> str:
+        """Of the daemon, empty where there is none."""
+        try:
+            return str(await self.bus.get(DICTATION, "State"))
+        except BusError:
+            return ""
+
+    async def state_is(self, wanted: str) -> None:
+        """Wait for it."""
+
+        async def is_there() -> bool:
+            if self._daemon is not None and self._daemon.poll() is not None:
+                raise StageError(f"the daemon has ended: {self.log('coldvoxd').read_text(errors='replace')}")
+            return await self.state() == wanted
+
+        await until(is_there, f"the daemon {wanted}")
+
+    async def tell(self, stand_in: Path, line: str) -> str:
+        """A command to a stand-in; its answer."""
+        return await asyncio.to_thread(command, stand_in, line)
+
+    async def ask(self, name: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Any:
+        """A call of anybody on the session bus. Raises BusError."""
+        return await self.bus.call(member, signature, *body, interface=interface, destination=name, path=path)
+
+    async def ask_all(self, name: str, path: str, interface: str, member: str, signature: str, *body: Any) -> list[Any]:
+        """The same; all values of the answer."""
+        message = Message(
+            destination=name, path=path, interface=interface, member=member, signature=signature, body=list(body)
+        )
+        reply = await self.bus._bus.call(message)  # noqa: SLF001 - one value is what tests want of it
+        assert reply is not None
+        if reply.message_type is MessageType.ERROR:
+            raise BusError(str(reply.error_name), str(reply.body[0]))
+        return list(reply.body)
+
+    def _mount(self) -> None:
+        shutil.copy("/etc/resolv.conf", self.tree / "etc/resolv.conf")
+        for place in ("run", "tmp"):
+            _call("mount", "-t", "tmpfs", "tmpfs", str(self.tree / place))
+        _call("mount", "-t", "proc", "proc", str(self.tree / "proc"))
+        _call("mount", "--rbind", "/dev", str(self.tree / "dev"))
+        for place in (RUNTIME, HOME, CHECKOUT, "/run/dbus", "/tmp/.X11-unix", "/tmp/.ICE-unix"):
+            self.inside(place).mkdir(parents=True)
+        for place in ("/tmp", "/tmp/.X11-unix", "/tmp/.ICE-unix"):
+            self.inside(place).chmod(0o1777)
+        self.inside(RUNTIME).chmod(0o700)
+        _call("mount", "--bind", "-o", "ro", str(ROOT), str(self.inside(CHECKOUT)))
+        library = f"{PYTHON}/dbus_next"
+        self.inside(library).mkdir(parents=True)
+        _call("mount", "--bind", "-o", "ro", str(Path(dbus_next.__file__).parent), str(self.inside(library)))
+
+
+async def until(probe: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+    """The first true answer of a function, or of a coroutine that it returns; StageError where none comes."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + patience_s
+    while True:
+        answer = probe()
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if answer:
+            return answer
+        if loop.time() > deadline_s:
+            raise StageError(f"did not come to pass within {patience_s:.0f} s: {what}")
+        await asyncio.sleep(0.02)
+
+
+async def settled() -> None:
+    """Time in which a desktop has drawn what it was told, for pictures: nothing tells when it has."""
+    await asyncio.sleep(1.5)
+
+
+def _call(*arguments: str) -> None:
+    subprocess.run(arguments, check=True)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(5)
+    process.kill()
+    process.wait()

@@ -1,0 +1,508 @@
+"""Sessions whose process dies, and the next process that finishes them: real files, scripted speech."""
+
+import asyncio
+import errno
+import fcntl
+import itertools
+import os
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.core.errors import NotOwner, NotReady, RecognitionFailed
+from coldvoxd.core.spool_format import SpooledSession
+from coldvoxd.core.values import EndReason, Hypothesis, StopReason, Utterance
+from coldvoxd.crash_recovery.replay import Replay
+from coldvoxd.crash_recovery.spool import SILENCE_BYTES, Spool, runtime_directory
+from tests.component.dictation.test_controller import Announced, CountingEngine, Scene
+from tests.support.eventually import eventually
+from tests.support.faults.filesystem import fill, make_room, small_file_system
+
+BUS, CALLER = "guid", ":1.1"
+
+
+_FIRST_NUMBERS = itertools.count(100, 100)
+
+
+class Taken(Announced):
+    """A bus that takes what it is told when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taking = True
+        self.waiting: list[Callable[[], None]] = []
+
+    def when_accepted(self, then: Callable[[], None]) -> None:
+        if self.taking:
+            then()
+        else:
+            self.waiting.append(then)
+
+
+@dataclass
+class CpuEngine(CountingEngine):
+    """The same recognizer, asked for by recovery."""
+
+    told: list[str] = field(default_factory=list)
+    deadly: bool = False
+    """Who recognizes on it dies."""
+
+    async def wait_loaded(self) -> None:
+        self.check_ready()
+
+    async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
+        if self.deadly:
+            raise Died
+        return await self.recognize(utterance)
+
+    def tell_error(self, message: str) -> None:
+        self.told.append(message)
+
+
+class Died(BaseException):
+    """SIGKILL's stand-in inside one process: nothing after it is carried out."""
+
+
+class Life:
+    """One process of the daemon, as far as the spool knows: ends by `die`, which tidies nothing up."""
+
+    def __init__(self, directory: Path, present: tuple[str, ...] = (CALLER,), bus: str = BUS) -> None:
+        self.told: list[str] = []
+        self.scene = Scene()
+        first_number = next(_FIRST_NUMBERS)  # as the clock gives them
+        self.scene.pipeline._session_numbers = itertools.count(first_number)
+        self.scene.pipeline._utterance_numbers = itertools.count(first_number)
+        self.scene.announced = Taken()
+        self.scene.pipeline.announce_to(self.scene.announced)
+        self.engine = CpuEngine()
+        self.engine.gate.set()
+        self.spool = Spool(directory, bus, self.told.append)
+        self.scene.pipeline.keep_in(self.spool)
+        self.present = present
+        self.bus = bus
+        self.announced = self.scene.announced
+
+    def recovery(self) -> Replay:
+        async def is_here(session: SpooledSession) -> bool:
+            return session.bus == self.bus and session.caller in self.present
+
+        return Replay(
+            self.spool.leftovers(),
+            self.engine,
+            self.announced,
+            is_here=is_here,
+            next_number=self.scene.pipeline.next_utterance,
+            keep=self.scene.pipeline.keep_for_retry,
+            look_again_s=0.01,
+        )
+
+    async def recover(self) -> list[tuple[object, ...]]:
+        """What clients are told of what the process before left."""
+        await self.recovery().run()
+        return self.announced.seen
+
+    def die(self) -> None:
+        self.spool.close()
+
+
+@asynccontextmanager
+async def life(directory: Path) -> AsyncIterator[Life]:
+    """A process that recognizes until it dies with the block."""
+    lived = Life(directory)
+    running = asyncio.create_task(lived.scene.pipeline.run())
+    try:
+        yield lived
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        lived.die()
+
+
+def files(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if path.name != "lock")
+
+
+def texts(seen: list[tuple[object, ...]]) -> list[object]:
+    return [event[2] for event in seen if event[0] == "text"]
+
+
+async def test_speech_without_an_endpoint_is_finished_by_the_next_process(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        session = first.scene.start()
+        first.scene.hush()
+        first.scene.hear(2000, 10)
+    second = Life(tmp_path)
+    seen = await second.recover()
+    assert seen == [("text", session, "2000"), ("stopped", session, StopReason.RESTARTED, "2000")]
+    assert second.announced.transcripts[0].retried
+    assert files(tmp_path) == []
+
+
+async def test_an_utterance_keeps_its_pair(tmp_path: Path) -> None:
+    """Accepted text does not come again; what was under way comes with the number it had; the rest with a new one."""
+    async with life(tmp_path) as first:
+        session = first.scene.start()
+        first.scene.hush()
+        first.scene.hear(2000, 10)
+        first.scene.hush()
+        await eventually(first.scene.saw("text"))
+        first.scene.engine.gate.clear()
+        first.scene.hear(3000, 10)
+        first.scene.hush()
+        await eventually(lambda: len(first.scene.engine.heard) == 2)
+        first.scene.hear(4000, 10)
+    second = Life(tmp_path)
+    seen = await second.recover()
+    assert texts(seen) == ["3000", "4000"]
+    known, new = [transcript.utterance_id for transcript in second.announced.transcripts]
+    assert known == first.scene.engine.heard[1].id
+    assert new == second.scene.pipeline.next_utterance() - 1, "a number of the new process"
+    assert seen[-1] == ("stopped", session, StopReason.RESTARTED, "3000 4000")
+    again = second.engine.heard[0]
+    assert (again.samples == first.scene.engine.heard[1].samples).all(), "the very same audio"
+
+
+async def test_text_that_the_bus_has_not_taken_comes_again_with_the_same_pair(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.announced.taking = False
+        first.scene.start()
+        first.scene.hear(2000, 10)
+        first.scene.hush()
+        await eventually(first.scene.saw("text"))
+    second = Life(tmp_path)
+    await second.recover()
+    (before,), (after,) = first.announced.transcripts, second.announced.transcripts
+    assert (before.session_id, before.utterance_id, before.text) == (after.session_id, after.utterance_id, after.text)
+    assert (before.retried, after.retried) == (False, True)
+    assert (after.start_s, after.end_s) == (before.start_s, before.end_s)
+
+
+async def test_a_crash_while_finishing_repeats_the_same_numbers(tmp_path: Path) -> None:
+    """Pins that a number is written down before the text that carries it goes out."""
+    async with life(tmp_path) as first:
+        first.scene.start()
+        first.scene.hear(2000, 10)
+    second = Life(tmp_path)
+    second.announced.taking = False
+    await second.recover()
+    second.die()
+    third = Life(tmp_path)
+    await third.recover()
+    assert third.announced.transcripts[0].utterance_id == second.announced.transcripts[0].utterance_id
+
+
+async def test_a_cancelled_session_leaves_nothing(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.scene.start()
+        first.scene.hear(2000, 10)
+        first.scene.hush()
+        first.scene.hear(2000, 10)
+        assert files(tmp_path)
+        await first.scene.pipeline.cancel(CALLER)
+        assert files(tmp_path) == []
+    assert await Life(tmp_path).recover() == []
+
+
+async def test_a_session_that_ended_leaves_nothing_once_the_bus_has_taken_its_end(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        session = first.scene.start()
+        first.scene.hear(2000, 10)
+        first.announced.taking = False
+        await first.scene.stop()
+        assert files(tmp_path)
+        for then in first.announced.waiting:
+            then()
+        assert files(tmp_path) == []
+        assert ("stopped", session, StopReason.STOPPED, "2000") in first.announced.seen
+
+
+async def test_audio_goes_as_soon_as_its_text_is_accepted(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.scene.start()
+        first.scene.hear(2000, 200)
+        first.scene.hush()
+        await eventually(first.scene.saw("text"))
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 40_000
+
+
+async def test_silence_does_not_pile_up(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.scene.start()
+        first.scene.hush(3000)
+        assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2 * SILENCE_BYTES
+        first.scene.hear(2000, 10)
+    assert texts(await Life(tmp_path).recover()) == ["2000"]
+
+
+async def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    async with life(tmp_path / "spool") as first:
+        first.scene.start()
+        first.scene.hear(2000, 10)
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "spool").iterdir()]
+        assert set(modes) == {0o600}
+        assert stat.S_IMODE((tmp_path / "spool").stat().st_mode) == 0o700
+
+
+async def speak_privately(directory: Path, **options: bool) -> int:
+    async with life(directory) as first:
+        session = first.scene.start(CALLER, **options)
+        first.scene.hear(2000, 10)
+    return session
+
+
+async def test_private_text_goes_back_to_its_owner_alone(tmp_path: Path) -> None:
+    session = await speak_privately(tmp_path, private=True)
+    second = Life(tmp_path)
+    seen = await second.recover()
+    assert seen == [("text", session, "2000"), ("stopped", session, StopReason.RESTARTED, "2000")]
+    assert second.announced.readers == [CALLER, CALLER]
+
+
+@pytest.mark.parametrize("options", [{"private": True}, {"bind_to_caller": True}])
+@pytest.mark.parametrize(("present", "bus"), [((), BUS), ((CALLER,), "another bus")])
+async def test_where_the_owner_has_gone_nobody_gets_it(
+    tmp_path: Path, present: tuple[str, ...], bus: str, options: dict[str, bool]
+) -> None:
+    """Pins that a unique name means somebody only on the bus that gave it."""
+    session = await speak_privately(tmp_path, **options)
+    second = Life(tmp_path, present, bus)
+    assert await second.recover() == [("stopped", session, StopReason.CALLER_LEFT, "")]
+    assert second.engine.heard == [], "nor is it recognized"
+    assert second.announced.readers == [None]
+    assert files(tmp_path) == []
+
+
+async def test_an_owner_that_leaves_while_it_is_recognized_gets_nothing(tmp_path: Path) -> None:
+    session = await speak_privately(tmp_path, private=True)
+    second = Life(tmp_path)
+    second.engine.gate.clear()
+    recovering = asyncio.create_task(second.recover())
+    await eventually(lambda: second.engine.heard)
+    second.present = ()
+    second.engine.gate.set()
+    assert await recovering == [("stopped", session, StopReason.CALLER_LEFT, "")]
+
+
+async def test_an_utterance_of_which_processes_die_is_given_up_after_two_attempts(tmp_path: Path) -> None:
+    """And the one after it is not."""
+    async with life(tmp_path) as first:
+        session = first.scene.start()
+        first.scene.engine.gate.clear()
+        first.scene.hear(2000, 10)
+        first.scene.hush()
+        await eventually(lambda: first.scene.engine.heard)
+        first.scene.hear(3000, 10)
+    second = Life(tmp_path)
+    second.engine.deadly = True
+    with pytest.raises(Died):
+        await second.recover()
+    second.die()
+    third = Life(tmp_path)
+    seen = await third.recover()
+    assert seen == [("text", session, "3000"), ("stopped", session, StopReason.RESTARTED, "3000")]
+    assert len(third.engine.told) == 1
+    third.scene.engine.gate.set()
+    assert await third.scene.pipeline.retry_last("anybody") == "2000"
+    assert "given up" in third.engine.told[0]
+    assert files(tmp_path) == ["quarantined"]
+    third.die()
+    fourth = Life(tmp_path)
+    assert await fourth.recover() == []
+    assert fourth.engine.told == [], "it is told once"
+    kept = fourth.spool.given_up()
+    assert kept is not None
+    assert kept[0].id == session
+    assert (kept[1].samples == first.scene.engine.heard[0].samples).all()
+
+
+async def test_an_early_run_of_which_processes_die_is_given_up_after_two_attempts_too(tmp_path: Path) -> None:
+    """Pins that the attempt is written down before there is a cut, under the number that the utterance then has."""
+    async with life(tmp_path) as first:
+        first.scene.engine.gate.clear()
+        first.scene.start()
+        first.scene.hear(2000, 10)
+        first.scene.hush(6)
+        await eventually(lambda: first.scene.engine.heard)
+    second = Life(tmp_path)
+    second.engine.deadly = True
+    with pytest.raises(Died):
+        await second.recover()
+    second.die()
+    third = Life(tmp_path)
+    assert texts(await third.recover()) == []
+    assert "died of it 2 times" in third.engine.told[0]
+    given_up = third.spool.given_up()
+    assert given_up is not None
+    assert given_up[1].id == first.scene.engine.heard[0].id
+
+
+async def test_early_runs_that_were_stopped_are_no_attempts(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.scene.engine.gate.clear()
+        first.scene.start()
+        for number in range(1, 4):
+            first.scene.hear(2000, 10)
+            first.scene.hush(6)
+            await eventually(lambda number=number: len(first.scene.engine.heard) == number)  # type: ignore[misc]
+            first.scene.hear(2000, 3)
+            await eventually(lambda number=number: len(first.scene.engine.stopped) == number)  # type: ignore[misc]
+    second = Life(tmp_path)
+    assert texts(await second.recover()) == ["2000"]
+    assert second.announced.transcripts[0].utterance_id == first.scene.engine.heard[0].id
+
+
+async def test_what_the_cpu_refuses_is_given_up_and_kept(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        session = first.scene.start()
+        first.scene.hear(2000, 10)
+    second = Life(tmp_path)
+    second.engine.failing = {"2000"}
+    assert await second.recover() == [("stopped", session, StopReason.RESTARTED, "")]
+    assert files(tmp_path) == ["quarantined"]
+    assert "scripted fault" in second.engine.told[0]
+    second.scene.start()
+    second.scene.hear(3000, 10)
+    second.scene.hush()
+    assert "quarantined" not in files(tmp_path), "the next utterance replaces it"
+
+
+async def test_a_private_utterance_that_was_given_up_is_its_owners(tmp_path: Path) -> None:
+    await speak_privately(tmp_path, private=True)
+    second = Life(tmp_path)
+    second.engine.failing = {"2000"}
+    await second.recover()
+    with pytest.raises(NotOwner):
+        await second.scene.pipeline.retry_last("anybody")
+    assert await second.scene.pipeline.retry_last(CALLER) == "2000"
+
+
+async def test_a_private_utterance_that_was_given_up_goes_with_its_owner(tmp_path: Path) -> None:
+    await speak_privately(tmp_path, private=True)
+    second = Life(tmp_path)
+
+    async def fail(_: Utterance) -> Hypothesis:
+        second.present = ()
+        raise RecognitionFailed("scripted")
+
+    second.engine.recognize_on_cpu = fail  # type: ignore[method-assign,assignment]
+    await second.recover()
+    assert files(tmp_path) == []
+
+
+async def test_recovery_waits_for_a_model_that_is_missing(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.scene.start()
+        first.scene.hear(2000, 10)
+    second = Life(tmp_path)
+    second.engine.refusal = NotReady("no model")
+    recovering = asyncio.create_task(second.recover())
+    await asyncio.sleep(0.05)
+    assert not recovering.done()
+    second.engine.refusal = None
+    assert texts(await recovering) == ["2000"]
+
+
+async def test_a_session_that_begins_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.scene.start()
+        first.scene.hear(2000, 10)
+    second = Life(tmp_path)
+    session = second.scene.start()
+    second.scene.hear(3000, 10)
+    assert texts(await second.recover()) == ["2000"]
+    assert files(tmp_path) == [f"{session}-000000.spool"]
+
+
+async def test_garbage_never_keeps_the_daemon_from_starting(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        session = first.scene.start()
+        first.scene.hear(2000, 10)
+        first.scene.hush(2)
+    (whole,) = (path for path in tmp_path.iterdir() if path.name != "lock")
+    with whole.open("ab") as file:
+        file.write(whole.read_bytes()[-700:-300])  # the crash came in the middle of a write
+    (tmp_path / "9-000000.spool").write_bytes(b"coldvoxd spool 99\nof another time")
+    (tmp_path / "10-000000.spool").write_bytes(os.urandom(5000))
+    (tmp_path / "11-000000.spool").touch()
+    (tmp_path / "12-000000.spool").symlink_to("/etc/passwd")
+    (tmp_path / "13-000000.new").write_bytes(b"half")
+    (tmp_path / "letter.txt").write_text("not ours")
+    os.mkfifo(tmp_path / "14-000000.spool")
+    second = Life(tmp_path)
+    assert texts(await second.recover()) == ["2000"]
+    assert second.announced.seen[-1] == ("stopped", session, StopReason.RESTARTED, "2000")
+    assert files(tmp_path) == ["letter.txt"]
+    assert len(second.told) == 5, second.told
+    assert Path("/etc/passwd").exists()
+
+
+async def test_a_full_spool_is_told_once_and_dictation_goes_on(tmp_path: Path) -> None:
+    """On a real file system of 64 KiB that is full."""
+    with small_file_system(tmp_path / "small", 64):
+        async with life(tmp_path / "small") as first:
+            first.scene.start()
+            for value in (2000, 3000):
+                first.scene.hear(value, 100)
+                first.scene.hush()
+            assert await first.scene.stop() == "2000 3000"
+            assert len(first.told) == 1
+            assert os.strerror(errno.ENOSPC) in first.told[0]
+            assert files(tmp_path / "small") == []
+
+
+@pytest.mark.parametrize("full_at", ["the start", "the first utterance"])
+async def test_a_session_is_kept_again_once_there_is_room(tmp_path: Path, full_at: str) -> None:
+    """On a real file system of 512 KiB that was full for a while."""
+    with small_file_system(tmp_path / "small", 512):
+        async with life(tmp_path / "small") as first:
+            if full_at == "the start":
+                fill(tmp_path / "small")
+            session = first.scene.start()
+            fill(tmp_path / "small")
+            first.scene.hear(2000, 60)
+            make_room(tmp_path / "small")
+            first.scene.hush()
+            await eventually(lambda: texts(first.announced.seen) == ["2000"], what="the text of the first utterance")
+            first.scene.hear(3000, 10)
+        assert len(first.told) == 1
+        second = Life(tmp_path / "small")
+        seen = await second.recover()
+        assert seen == [("text", session, "3000"), ("stopped", session, StopReason.RESTARTED, "3000")]
+        second.die()
+
+
+async def test_a_spool_belongs_to_one_process(tmp_path: Path) -> None:
+    first = Life(tmp_path)
+    with pytest.raises(BlockingIOError):
+        Spool(tmp_path, BUS, print)
+    first.die()
+    again = Spool(tmp_path, BUS, print)
+    assert os.get_inheritable(again._lock) is False
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(os.open(tmp_path / "lock", os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    again.close()
+
+
+async def test_a_clean_end_leaves_nothing(tmp_path: Path) -> None:
+    async with life(tmp_path) as first:
+        first.scene.start()
+        first.scene.hear(2000, 10)
+        first.scene.hush()
+        (tmp_path / "quarantined").write_bytes(b"")
+        first.spool.clear()
+        assert files(tmp_path) == []
+
+
+def test_the_runtime_directory_is_systemds_or_the_logins() -> None:
+    assert runtime_directory({"RUNTIME_DIRECTORY": "/run/a:/run/b", "XDG_RUNTIME_DIR": "/run/c"}) == Path("/run/a")
+    assert runtime_directory({"XDG_RUNTIME_DIR": "/run/c"}) == Path("/run/c/coldvoxd")
+    assert runtime_directory({}) is None
+
+
+def test_end_reasons_survive() -> None:
+    """Pins the words in the files: a value that is renamed needs another format number."""
+    assert [reason.value for reason in EndReason] == ["endpoint", "length", "stop", "gap"]

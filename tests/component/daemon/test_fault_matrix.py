@@ -1,0 +1,63 @@
+"""The fault matrix: the real daemon over the bus loses, doubles and garbles nothing, whatever fails and whenever.
+
+The rows are those of contrib/faults.sh; here several are played at the same time, and nobody looks at the clock.
+"""
+
+import asyncio
+
+import pytest
+
+from tests.support.faults.matrix_rows import Row, rows
+from tests.support.faults.matrix_stage import Outcome, play
+
+AT_ONCE = 8
+"""A row mostly waits for speech to be spoken."""
+ROWS = {f"{row.name} ({row.moment})": row for row in rows()}
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
+    """Of all rows that this run of the tests asks for."""
+    wanted = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.module is request.module and hasattr(item, "callspec")
+    }
+
+    async def play_all() -> dict[str, Outcome]:
+        turn = asyncio.Semaphore(AT_ONCE)
+
+        async def one(row: Row) -> Outcome:
+            async with turn:
+                return await play(row, timed=False)
+
+        names = [name for name in ROWS if name in wanted]
+        return dict(zip(names, await asyncio.gather(*(one(ROWS[name]) for name in names)), strict=True))
+
+    return asyncio.run(play_all())
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ROWS)
+def test_every_utterance_is_heard_once_in_order_and_right(name: str, outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes[name]
+    assert not outcome.problem
+    assert (outcome.lost, outcome.doubled, outcome.wrong) == (0, 0, 0)
+
+
+def test_the_matrix_has_what_was_promised() -> None:
+    moments = {row.moment for row in ROWS.values()}
+    assert len(ROWS) >= 30
+    assert len(ROWS) == len(rows()), "two rows with one name"
+    assert moments == {
+        "at load",
+        "at warm-up",
+        "while loading",
+        "between utterances",
+        "in the encoder",
+        "in the decoder",
+        "during Stop",
+        "during a burst of ten utterances",
+        "twice in a row",
+        "on the CPU too",
+    }

@@ -1,0 +1,254 @@
+"""Every setting counts after a reload, or the reload names it: from the file to the part that uses it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldvoxd import settings_file
+from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
+from coldvoxd.core.errors import NotReady
+from coldvoxd.daemon import Daemon
+from coldvoxd.settings_file import SettingDoc
+from tests.support.bus.private_bus import PrivateBus
+from tests.support.bus.screensaver import screen_saver
+from tests.support.daemon.dictating import Dictating, dictating, lost_words
+from tests.support.daemon.process import daemon as running_daemon
+from tests.support.eventually import eventually
+from tests.support.sound.servers import SoundServer
+from tests.support.sound.speech import samples
+
+IN_FORCE: dict[str, Callable[[Daemon], object]] = {
+    "microphone": lambda daemon: replace(
+        daemon._microphone._settings,
+        pre_roll_ms=daemon._pipeline._pre_roll.pre_roll_ms,
+        channel=str(daemon._channels._setting),
+    ),
+    "endpoint": lambda daemon: daemon._pipeline._endpoint_settings,
+    "dictation": lambda daemon: daemon._pipeline._settings,
+    "model": lambda daemon: daemon._recognition._place.settings,
+    "gpu": lambda daemon: daemon._card._watch.settings,
+    "replacement": lambda daemon: daemon._replacement._settings,
+    "notifications": lambda daemon: daemon._settings.notifications,
+    "log": lambda daemon: replace(
+        daemon._settings.log,
+        level=logging.getLevelName(logging.getLogger().level).lower(),
+        spoken_text=daemon._pipeline._texts.log_text,
+    ),
+}
+"""The part of the daemon that uses a section, as its settings."""
+
+
+def another(doc: SettingDoc, directory: Path) -> object:
+    """A value that the setting can take and that is not its default."""
+    named = {
+        "microphone.device": f"virtual:{directory}/second",
+        "microphone.channel": "right",
+        "model.name": "mini",
+        "model.provider": "cpu",
+        "model.precision": "int8",
+    }
+    metadata = settings_file._metadata(doc)
+    if (key := f"{doc.section}.{doc.key}") in named:
+        return named[key]
+    if isinstance(doc.default, bool):
+        return not doc.default
+    if "choices" in metadata:
+        return next(choice for choice in metadata["choices"] if choice != doc.default)
+    if isinstance(doc.default, int | float):
+        return metadata["min"] if doc.default != metadata["min"] else metadata["min"] + 1
+    raise AssertionError(f"{key} has no other value here: name one above")
+
+
+def written(values: Mapping[str, Mapping[str, object]]) -> str:
+    """A settings file."""
+    return "".join(
+        f"[{section}]\n" + "".join(f"{key} = {settings_file.toml_value(value)}\n" for key, value in table.items())
+        for section, table in values.items()
+    )
+
+
+@asynccontextmanager
+async def serving(bus: PrivateBus, file: Path) -> AsyncIterator[Daemon]:
+    """The daemon in this process, to look into."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
+    patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={bus.directory}/no-system-bus")
+    patch.delenv("XDG_RUNTIME_DIR", raising=False)
+    level = logging.getLogger().level
+    daemon = Daemon(settings_file.load(file), lambda: settings_file.load(file))
+    task = asyncio.create_task(daemon.serve())
+    try:
+        await eventually(lambda: task.done() or daemon._recognition.status.ready, what="the model")
+        yield daemon
+    finally:
+        daemon._end_for_good()
+        await task
+        logging.getLogger().setLevel(level)
+        patch.undo()
+
+
+async def test_every_setting_is_in_force_after_a_reload(tmp_path: Path) -> None:
+    with PrivateBus() as bus:
+        file = tmp_path / "coldvoxd.toml"
+        first = {"microphone": {"device": f"virtual:{bus.directory}/mic"}, "model": {"name": "mini"}}
+        file.write_text(written(first))
+        docs = list(settings_file.describe())
+        fresh: dict[str, dict[str, Any]] = {}
+        for doc in docs:
+            fresh.setdefault(doc.section, {})[doc.key] = another(doc, tmp_path)
+        async with serving(bus, file) as daemon:
+            file.write_text(written(fresh))
+            await daemon._engine.reload()
+            for doc in docs:
+                value = getattr(IN_FORCE[doc.section](daemon), doc.key)
+                assert value == fresh[doc.section][doc.key], f"{doc.section}.{doc.key}"
+            assert daemon._engine.awaiting_restart == ()
+            assert daemon._lock_wanted.is_set()
+
+
+@asynccontextmanager
+async def reloading(server: SoundServer, bus: PrivateBus, file: Path, microphone: str) -> AsyncIterator[Dictating]:
+    """A daemon with this settings file."""
+    file.write_text(f"[microphone]\n{microphone}\n")
+    async with dictating(server, bus, file) as daemon:
+        yield daemon
+
+
+async def reload(daemon: Dictating, file: Path, microphone: str) -> None:
+    file.write_text(f"[microphone]\n{microphone}\n")
+    await daemon.client.call("Reload", interface=ENGINE)
+
+
+async def test_a_policy_that_was_reloaded_closes_and_opens_the_microphone(pulse: SoundServer, tmp_path: Path) -> None:
+    """Pins privacy: what `coldvoxctl config` shows is what the microphone does."""
+    file, one = tmp_path / "coldvoxd.toml", samples()[0]
+    with PrivateBus() as bus:
+        async with reloading(pulse, bus, file, 'policy = "always"') as daemon:
+            await daemon.until("Open", True)
+            await reload(daemon, file, 'policy = "on-demand"')
+            assert await daemon.get("Policy") == "on-demand"
+            await daemon.until("Open", False)
+            assert pulse.streams() == {}
+            assert not lost_words(await daemon.dictate(pulse, one), one)
+            await daemon.until("Open", False)
+            await reload(daemon, file, 'policy = "idle-release"\nidle_release_s = 86400')
+            assert not lost_words(await daemon.dictate(pulse, one), one)
+            assert await daemon.get("Open") is True
+            await reload(daemon, file, 'policy = "idle-release"\nidle_release_s = 0.01')
+            await daemon.until("Open", False)
+            await reload(daemon, file, 'policy = "always"')
+            await daemon.until("Open", True)
+
+
+async def test_a_policy_that_was_reloaded_in_a_session_leaves_the_session_its_microphone(
+    pulse: SoundServer, tmp_path: Path
+) -> None:
+    file, one = tmp_path / "coldvoxd.toml", samples()[0]
+    with PrivateBus() as bus:
+        async with reloading(pulse, bus, file, 'policy = "always"') as daemon:
+            await daemon.until("Open", True)
+            await daemon.client.call("StartDictation")
+            await reload(daemon, file, 'policy = "on-demand"')
+            await asyncio.to_thread(pulse.play, one.path)
+            assert not lost_words(str(await daemon.client.call("StopDictation")), one)
+            await daemon.until("Open", False)
+
+
+async def test_a_headset_is_spared_or_kept_open_as_the_reloaded_settings_say(
+    pulse: SoundServer, tmp_path: Path
+) -> None:
+    pulse.unplug(2)
+    pulse.plug(2, "device.bus=bluetooth")
+    file = tmp_path / "coldvoxd.toml"
+    with PrivateBus() as bus:
+        async with reloading(pulse, bus, file, 'device = "Built-in"') as daemon:
+            await daemon.until("Open", False)
+            await reload(daemon, file, 'device = "Built-in"\nbluetooth_always = true')
+            await daemon.until("Open", True)
+            assert await daemon.get("Policy") == "always"
+            await reload(daemon, file, 'device = "Built-in"')
+            await daemon.until("Open", False)
+
+
+async def test_a_microphone_of_reloaded_settings_is_waited_for(pulse: SoundServer, tmp_path: Path) -> None:
+    pulse.unplug(2)
+    file, one = tmp_path / "coldvoxd.toml", samples()[0]
+    with PrivateBus() as bus:
+        async with reloading(pulse, bus, file, 'policy = "always"') as daemon:
+            await daemon.until("Open", True)
+            await reload(daemon, file, 'device = "Built-in"')
+            await daemon.state("unavailable")
+            assert "no microphone “Built-in”" in await daemon.get("Problem")
+            await asyncio.to_thread(pulse.plug, 2)
+            await daemon.state("idle")
+            assert not lost_words(await daemon.dictate(pulse, one, "speaker2"), one)
+
+
+async def test_the_screen_lock_counts_from_the_reload_that_asks_for_it(pulse: SoundServer, tmp_path: Path) -> None:
+    file = tmp_path / "coldvoxd.toml"
+    with PrivateBus() as bus:
+        async with (
+            screen_saver(bus.address, active=True) as saver,
+            reloading(pulse, bus, file, "release_on_lock = false") as daemon,
+        ):
+            await daemon.until("Open", True)
+            await reload(daemon, file, "release_on_lock = true")
+            await daemon.until("Open", False)
+            await reload(daemon, file, "release_on_lock = false")
+            await daemon.until("Open", True)
+            saver.unlock()
+            await reload(daemon, file, "release_on_lock = true")
+            assert await daemon.get("Open") is True
+            saver.lock()
+            await daemon.until("Open", False)
+
+
+async def test_what_waits_for_a_restart_is_named_until_it_no_longer_does(tmp_path: Path) -> None:
+    with PrivateBus() as bus:
+        async with running_daemon(bus, tmp_path) as running, running.client() as client:
+            before = running.settings.read_text()
+            running.settings.write_text(before.replace(f"virtual:{running.microphone}", "default"))
+            await client.call("Reload", interface=ENGINE)
+            assert await client.get(ENGINE, "AwaitingRestart") == ["microphone.device"]
+            assert "wait for a restart: microphone.device" in running.log
+            assert await client.get(MICROPHONE, "Device") == f"virtual:{running.microphone}"
+            running.settings.write_text(before)
+            await client.call("Reload", interface=ENGINE)
+            assert await client.get(ENGINE, "AwaitingRestart") == []
+
+
+async def test_settings_count_while_no_model_is_there_to_be_kept(tmp_path: Path) -> None:
+    """A reload has nothing to protect then: the next model is looked for, and the rest is in force."""
+    with PrivateBus() as bus:
+        file, place = tmp_path / "coldvoxd.toml", tmp_path / "placed"
+        device = {"microphone": {"device": f"virtual:{bus.directory}/mic"}}
+        file.write_text(written({**device, "model": {"name": "nowhere"}}))
+        patch = pytest.MonkeyPatch()
+        patch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
+        daemon = Daemon(settings_file.load(file), lambda: settings_file.load(file))
+        task = asyncio.create_task(daemon.serve())
+        try:
+            await eventually(lambda: daemon._recognition.status.degraded, what="a missing model")
+            file.write_text(written({**device, "model": {"name": str(place)}, "dictation": {"max_seconds": 7}}))
+            with pytest.raises(NotReady, match=str(place)):
+                await daemon._engine.reload()
+            assert daemon._pipeline._settings.max_seconds == 7
+            place.symlink_to(settings_of_mini())
+            await eventually(lambda: daemon._recognition.status.ready, what="the model that the settings name now")
+        finally:
+            daemon._end_for_good()
+            await task
+            patch.undo()
+
+
+def settings_of_mini() -> Path:
+    """The directory of the bundled model."""
+    from coldvoxd.models.directories import bundled_directory
+
+    return bundled_directory()

@@ -1,0 +1,100 @@
+"""Mains or battery: a UPower of python-dbusmock on a private system bus."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from dbus_next import Variant
+
+from coldvoxd.bus.peers.upower import NAME, PATH
+from coldvoxd.host.battery import BatteryWatch
+from tests.support.bus.logind import MOCK, PYTHON
+from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
+from tests.support.eventually import eventually
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateBus]:
+    with PrivateBus() as bus:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+        yield bus
+
+
+@asynccontextmanager
+async def upower(bus: PrivateBus, *, on_battery: bool) -> AsyncIterator[BusClient]:
+    """A machine whose plug can be pulled, for the length of the block."""
+    process = subprocess.Popen(
+        [PYTHON, "-m", "dbusmock", "--system", NAME, PATH, NAME],
+        env=os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": bus.address},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        async with BusClient(bus.address) as client:
+
+            async def answers() -> bool:
+                assert process.poll() is None, "python3-dbusmock is not installed: contrib/dev/setup.sh does that"
+                try:
+                    await plug(client, on_battery=on_battery, add=True)
+                except BusError:
+                    return False
+                return True
+
+            async with asyncio.timeout(30):
+                while not await answers():
+                    await asyncio.sleep(0.05)
+            yield client
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def plug(client: BusClient, *, on_battery: bool, add: bool = False) -> None:
+    if add:
+        body = (NAME, "OnBattery", Variant("b", on_battery))
+        await client.call("AddProperty", "ssv", *body, interface=MOCK, destination=NAME, path=PATH)
+    else:
+        changed = {"OnBattery": Variant("b", on_battery)}
+        await client.call("UpdateProperties", "sa{sv}", NAME, changed, interface=MOCK, destination=NAME, path=PATH)
+
+
+@asynccontextmanager
+async def watching() -> AsyncIterator[list[bool]]:
+    told: list[bool] = []
+    task = asyncio.create_task(BatteryWatch(told.append).run())
+    try:
+        yield told
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_machine_on_its_battery_is_known_and_each_change_of_it(system: PrivateBus) -> None:
+    async with upower(system, on_battery=True) as client, watching() as told:
+        await eventually(lambda: told == [True])
+        await plug(client, on_battery=False)
+        await eventually(lambda: told == [True, False])
+        await plug(client, on_battery=True)
+        await eventually(lambda: told == [True, False, True])
+
+
+async def test_a_upower_that_ends_leaves_a_machine_on_mains(system: PrivateBus) -> None:
+    async with watching() as told:
+        async with upower(system, on_battery=False) as client:
+            await plug(client, on_battery=True)
+            await eventually(lambda: told == [True])
+        await eventually(lambda: told == [True, False])
+
+
+async def test_without_a_system_bus_the_machine_runs_on_mains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/bus")
+    monkeypatch.setattr("coldvoxd.host.battery.FIRST_PAUSE_S", 0.01)
+    async with watching() as told:
+        await asyncio.sleep(0)
+        with PrivateBus() as bus:
+            monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+            async with upower(bus, on_battery=False) as client:
+                await plug(client, on_battery=True)
+                await eventually(lambda: told == [True], what="a bus that came later")

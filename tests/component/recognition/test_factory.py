@@ -1,0 +1,68 @@
+"""Which recognizers the settings ask for, and which of them are believed."""
+
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.values import EndReason, EngineStatus, Precision, Utterance
+from coldvoxd.golden.verdict_cache import write_record
+from coldvoxd.models import find_model
+from coldvoxd.recognition.factory import ladder
+from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.virtual.client import command
+from tests.support.eventually import eventually
+from tests.support.sound.speech import samples
+
+TRUTH = "Hello Anna, send the message to Peter."
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSettings:
+    """A copy of the bundled model that may be changed, behind an accelerator that stands in, with a cache of our own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = shutil.copytree(find_model("mini", Precision.FP32).directory, tmp_path / "model")
+    return ModelSettings(name=str(model), provider=f"virtual:{tmp_path / 'gpu'}", standby_precision="int8")
+
+
+def test_the_cpu_stands_by_in_the_precision_that_is_wanted(settings: ModelSettings) -> None:
+    assert ladder(settings).cpu().precision is Precision.INT8
+
+
+def test_it_stands_by_in_the_precision_that_there_is(settings: ModelSettings) -> None:
+    (Path(settings.name) / "encoder-model.int8.onnx").unlink()
+    assert ladder(settings).cpu().precision is Precision.FP32
+
+
+def test_a_precision_that_hears_too_little_of_the_golden_clip_is_left_for_fp32(
+    settings: ModelSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_record(find_model(settings.name, Precision.FP32), "Hello Hannah, send the messages to Paul.")
+    assert ladder(settings).cpu().precision is Precision.FP32
+    assert "hears too little of the golden clip in int8; fp32 takes its place" in caplog.text
+
+
+def test_where_there_is_no_other_precision_it_is_used_and_that_told(
+    settings: ModelSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_record(find_model(settings.name, Precision.INT8), "Hello Hannah, send the messages to Paul.")
+    (Path(settings.name) / "encoder-model.onnx").unlink()
+    cpu_only = ModelSettings(name=settings.name, precision="int8", provider="cpu")
+    assert ladder(cpu_only).cpu().precision is Precision.INT8
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+async def test_the_precision_told_is_that_of_the_recognizer_in_use(settings: ModelSettings) -> None:
+    supervisor = Supervisor(ladder(settings), EngineStatus(precision=settings.precision))
+    socket = Path(settings.provider.removeprefix("virtual:"))
+    await supervisor.load()
+    assert supervisor.status.precision == "int8"
+    await eventually(lambda: supervisor.on_accelerator)
+    assert supervisor.status.precision == "fp32"
+    command(socket, "FAULT memory")
+    clip = samples()[0].wave()
+    assert (await supervisor.recognize(Utterance(1, 1, 0, clip, EndReason.ENDPOINT))).text == samples()[0].heard["int8"]
+    assert supervisor.status.precision == "int8"
+    supervisor.close()

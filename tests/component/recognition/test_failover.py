@@ -1,0 +1,583 @@
+"""From the accelerator to the CPU and back, with real recognizers of the bundled model behind the shipped stand-in.
+
+No GPU takes part: the accelerator is a real ONNX Runtime session on the CPU whose faults are injected.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coldvoxd.core.cancellation import CancellationToken
+from coldvoxd.core.errors import ModelMissing, ProviderFault, RecognitionFailed, Stopped
+from coldvoxd.core.failover_state import FaultClass, Phase, Reason
+from coldvoxd.core.metrics import Count
+from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
+from coldvoxd.models import find_model
+from coldvoxd.native.ort import likely_accelerator
+from coldvoxd.recognition.backends import Backends, Golden
+from coldvoxd.recognition.cpu_standby import Readiness
+from coldvoxd.recognition.factory import ladder
+from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.recognition.worker import STANDARD, Limits, RecognizerWorker
+from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
+from coldvoxd.virtual.client import command
+from coldvoxd.virtual.faults import FaultyRecognizer, Plan, Script, Wrap
+from tests.support.eventually import eventually
+from tests.support.sound.speech import samples
+
+CPU = "CPUExecutionProvider"
+
+
+def open_mini(wrap: Wrap = lambda session: session) -> Recognizer:
+    return ParakeetRecognizer.open(find_model("mini", Precision.FP32), wrap=wrap)
+
+
+@dataclass
+class Stage:
+    """A supervisor with an accelerator that is told how to fail."""
+
+    socket: Path
+    supervisor: Supervisor
+    seen: list[EngineStatus] = field(default_factory=list)
+
+    async def tell(self, line: str) -> str:
+        return await asyncio.to_thread(command, self.socket, line)
+
+    async def hear(self, number: int) -> Hypothesis:
+        sample = samples()[number % len(samples())]
+        return await self.supervisor.recognize(
+            Utterance(number + 1, 1, 0, sample.wave(), EndReason.ENDPOINT, speech_samples=len(sample.wave()))
+        )
+
+    def probe_now(self) -> None:
+        """Don't wait for the pause."""
+        timer = self.supervisor._pause
+        assert timer is not None
+        timer.cancel()
+        from coldvoxd.core.failover_state import ProbeDue
+
+        self.supervisor.tell(ProbeDue())
+
+    def count(self, what: Count) -> int:
+        return self.supervisor._metrics.figures().counts[what]
+
+    @property
+    def degraded(self) -> str:
+        return self.supervisor.status.degraded
+
+
+async def fact(staged: Stage, name: str) -> int:
+    """A number of the stand-in's STATUS."""
+    facts = dict(pair.split("=") for pair in (await staged.tell("STATUS")).split()[1:])
+    return int(facts[name])
+
+
+def heard(number: int) -> str:
+    """What the reference hears in a sample."""
+    return samples()[number % len(samples())].heard["fp32"]
+
+
+@asynccontextmanager
+async def stage(
+    tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM, limits: Limits = STANDARD
+) -> AsyncIterator[Stage]:
+    socket = tmp_path / "gpu"
+    accelerator = VirtualAccelerator(socket, open_mini)
+    golden = samples()[2].wave()
+    seen: list[EngineStatus] = []
+    supervisor = Supervisor(
+        Backends(
+            accelerator.open_on_cpu,
+            accelerator.open,
+            "virtual",
+            Golden(golden),
+            readiness=readiness,
+            cpu_mapped=open_mini,
+            limits=limits,
+        ),
+        EngineStatus(model="mini", precision="fp32"),
+        lambda: seen.append(supervisor.status),
+    )
+    staged = Stage(socket, supervisor, seen)
+    for line in before:
+        await staged.tell(line)
+    await supervisor.load()
+    try:
+        yield staged
+    finally:
+        supervisor.close()
+        accelerator.close()
+
+
+async def on_accelerator(staged: Stage) -> None:
+    await eventually(lambda: staged.supervisor.status.provider == PROVIDER, what="the accelerator in use")
+
+
+async def test_the_cpu_serves_while_the_accelerator_loads_and_the_golden_clip_decides(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        assert staged.supervisor.status.provider == CPU
+        assert (await staged.hear(0)).text == heard(0)
+        await on_accelerator(staged)
+        hypothesis = await staged.hear(0)
+        assert (hypothesis.text, hypothesis.provider, staged.degraded) == (heard(0), PROVIDER, "")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "settled"),
+    [
+        ("memory", "gpu-out-of-memory", False),
+        ("fault", "gpu-fault", False),
+        ("nan", "gpu-wrong-output", False),
+        ("illegal", "gpu-fault", True),
+        ("lost", "gpu-lost", True),
+    ],
+)
+async def test_a_fault_in_a_run_costs_no_word_and_is_told(
+    tmp_path: Path, fault: str, reason: str, settled: bool
+) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell(f"FAULT {fault}")
+        hypothesis = await staged.hear(1)
+        assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
+        assert (staged.supervisor.status.provider, staged.degraded) == (CPU, reason)
+        assert staged.supervisor.wants_new_process is settled
+        assert (await staged.hear(2)).text == heard(2)
+
+
+async def test_a_provider_is_usable_once_it_passed_its_trial_and_stays_so_while_time_may_heal_it(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path) as staged:
+        assert staged.seen[0].usable_providers == ()
+        assert staged.supervisor.status.usable_providers == ("cpu",)
+        await on_accelerator(staged)
+        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+        await staged.tell("FAULT memory")
+        await staged.hear(1)
+        assert staged.degraded == "gpu-out-of-memory"
+        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+        await staged.tell("FAULT wrong 2")
+        staged.probe_now()
+        await eventually(lambda: staged.degraded == "gpu-wrong-output")
+        assert staged.supervisor.status.usable_providers == ("cpu",)
+        staged.probe_now()
+        await on_accelerator(staged)
+        assert set(staged.supervisor.status.usable_providers) == {"virtual", "cpu"}
+
+
+async def test_a_provider_that_is_compiled_in_and_absent_is_not_usable(tmp_path: Path) -> None:
+    async with stage(tmp_path, "REFUSE absent") as staged:
+        await eventually(lambda: staged.degraded == "no-gpu")
+        assert staged.supervisor.status.usable_providers == ("cpu",)
+
+
+async def test_a_burst_of_ten_with_a_fault_in_it_comes_out_whole_and_in_order(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("FAULT memory 3")
+        texts = [(await staged.hear(number)).text for number in range(10)]
+        assert texts == [heard(number) for number in range(10)]
+
+
+async def test_utterances_begun_together_all_survive_a_fault(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("FAULT fault 4")
+        hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(6)))
+        assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(6)]
+        assert staged.supervisor._state.faults == 1, "late faults of the same fall count once"
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_fault_of_a_run_that_was_dropped_is_the_accelerators_all_the_same(tmp_path: Path, late: bool) -> None:
+    """A run that began at a pause may fail after the speaker has gone on and before it ends."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        assert (await staged.hear(0)).provider == PROVIDER
+        runs = await fact(staged, "runs")
+        await staged.tell(f"FAULT memory 1 encoder {3000 if late else 300}")
+        dropped = asyncio.create_task(staged.hear(1))
+        while await fact(staged, "runs") == runs:
+            await asyncio.sleep(0.01)
+        if late:
+            await eventually(lambda: staged.count(Count.HEDGES) == 1, what="the CPU beginning it too")
+        dropped.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dropped
+        await eventually(lambda: staged.degraded == "gpu-out-of-memory", what="the fault reported")
+        assert staged.supervisor._state.faults == 1
+        hypothesis = await staged.hear(2)
+        assert (hypothesis.text, hypothesis.provider) == (heard(2), CPU)
+
+
+async def test_a_probe_that_passes_comes_back(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("FAULT memory")
+        await staged.hear(0)
+        staged.probe_now()
+        await on_accelerator(staged)
+        assert staged.degraded == ""
+        assert (await staged.hear(1)).provider == PROVIDER
+
+
+@pytest.mark.parametrize("line", ["FAULT wrong 2", "FAULT empty 2", "FAULT nan 2", "REFUSE memory"])
+async def test_a_probe_that_fails_stays_on_the_cpu(tmp_path: Path, line: str) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("FAULT memory")
+        await staged.hear(0)
+        await staged.tell(line)
+        staged.probe_now()
+        await eventually(lambda: staged.supervisor._state.faults == 2)
+        assert staged.supervisor.status.provider == CPU
+        assert staged.supervisor._state.phase is Phase.ON_CPU
+        hypothesis = await staged.hear(1)
+        assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("REFUSE absent", "no-gpu"),
+        ("REFUSE driver", "driver-mismatch"),
+        ("REFUSE memory", "gpu-out-of-memory"),
+        ("FAULT wrong 2", "gpu-wrong-output"),
+        ("FAULT empty 2", "gpu-wrong-output"),
+        ("FAULT nan 2", "gpu-wrong-output"),
+    ],
+)
+async def test_an_accelerator_that_fails_at_load_leaves_the_cpu_serving(tmp_path: Path, line: str, reason: str) -> None:
+    async with stage(tmp_path, line) as staged:
+        await eventually(lambda: staged.degraded == reason, what=reason)
+        hypothesis = await staged.hear(0)
+        assert (hypothesis.text, hypothesis.provider) == (heard(0), CPU)
+
+
+async def test_a_run_that_hangs_is_hedged_and_its_lane_left_behind(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 30000")
+        hypothesis = await staged.hear(1)
+        assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
+        await eventually(lambda: staged.degraded == "gpu-timeout")
+        loop = asyncio.get_running_loop()
+        assert staged.supervisor.promise_kept(loop.time() + 1), "an abandoned lane starves no watchdog"
+        assert (await staged.hear(2)).text == heard(2)
+
+
+async def test_a_run_that_is_only_slow_keeps_the_accelerator(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 1500")
+        assert (await staged.hear(1)).text == heard(1)
+        await eventually(
+            lambda: (
+                staged.supervisor._accelerator is not None and staged.supervisor._accelerator._lane.busy_since_s is None
+            )
+        )
+        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+        assert (await staged.hear(2)).provider == PROVIDER
+
+
+@pytest.mark.parametrize("kind", ["memory", "fault", "nan", "broken"])
+async def test_a_fault_that_the_cpu_repeats_acquits_the_accelerator(tmp_path: Path, kind: str) -> None:
+    """The utterance gets its own error; the accelerator stays in use, with no pause and no strike."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        staged.seen.clear()
+        for number in range(3):
+            await staged.tell(f"FAULT {kind}")
+            await staged.tell(f"CPU FAULT {kind} 2")
+            with pytest.raises(RecognitionFailed):
+                await staged.hear(number)
+        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+        assert {(status.provider, status.degraded) for status in staged.seen} <= {(PROVIDER, "")}
+        assert staged.supervisor._state.faults == 0
+        assert (staged.count(Count.FAULTS), staged.count(Count.FAULTS_REPRODUCED)) == (0, 3)
+        hypothesis = await staged.hear(3)
+        assert (hypothesis.text, hypothesis.provider) == (heard(3), PROVIDER)
+
+
+async def test_a_late_fault_that_the_cpu_repeats_acquits_the_accelerator_too(tmp_path: Path) -> None:
+    """The hedged run fails after the CPU has failed on the same audio."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("FAULT nan 1 encoder 2500")
+        await staged.tell("CPU FAULT nan 2")
+        with pytest.raises(RecognitionFailed):
+            await staged.hear(1)
+        assert staged.count(Count.HEDGES) == 1
+        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+        assert (staged.supervisor._state.faults, staged.count(Count.FAULTS_REPRODUCED)) == (0, 1)
+        assert (await staged.hear(2)).provider == PROVIDER
+
+
+async def test_a_broken_context_is_told_whatever_the_cpu_makes_of_the_audio(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("FAULT illegal")
+        await staged.tell("CPU FAULT fault 2")
+        with pytest.raises(RecognitionFailed):
+            await staged.hear(0)
+        assert (staged.supervisor.status.provider, staged.degraded) == (CPU, "gpu-fault")
+        assert staged.supervisor.wants_new_process
+
+
+async def test_a_cpu_that_cannot_run_acquits_nobody(tmp_path: Path) -> None:
+    """Its model is away: it never saw the audio, so the accelerator's fault stands."""
+    async with stage(tmp_path, readiness=Readiness.COLD) as staged:
+        await on_accelerator(staged)
+        standby = staged.supervisor._standby
+        await eventually(lambda: not standby.packed.is_open and standby.at_rest, what="the CPU's model let go of")
+
+        def refuse() -> Recognizer:
+            raise ModelMissing("the model's directory was removed")
+
+        standby.packed._open = refuse
+        await staged.tell("FAULT nan")
+        with pytest.raises(ModelMissing):
+            await staged.hear(0)
+        assert staged.degraded == "gpu-wrong-output"
+        assert staged.count(Count.FAULTS_REPRODUCED) == 0
+
+
+async def test_a_cpu_that_fails_on_the_golden_clip_leaves_the_accelerator_to_be_tried_again(tmp_path: Path) -> None:
+    async with stage(tmp_path, "CPU PASS 1", "CPU FAULT nan 2") as staged:
+        await eventually(lambda: staged.degraded, what="the end of the trial")
+        assert staged.degraded == "gpu-fault", "not no-gpu, which is final"
+        assert staged.supervisor._state.phase is Phase.ON_CPU
+        staged.probe_now()
+        await on_accelerator(staged)
+        assert staged.degraded == ""
+
+
+@pytest.mark.parametrize("part", ["start", "encoder", "decoder"])
+@pytest.mark.parametrize("kind", ["memory", "nan", "broken"])
+async def test_a_fault_inside_a_real_run_costs_no_word(tmp_path: Path, kind: str, part: str) -> None:
+    """`broken` is ONNX Runtime's own exception, `nan` the real output times NaN."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell(f"FAULT {kind} {part}")
+        hypothesis = await staged.hear(1)
+        assert hypothesis.text == heard(1)
+        assert "faults=1" in await staged.tell("STATUS") or part == "start"
+        assert (await staged.hear(2)).text == heard(2)
+
+
+async def test_an_accelerator_that_is_overtaken_three_times_in_a_row_is_left(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 2500 9")
+        for number in range(1, 4):
+            hypothesis = await staged.hear(number)
+            assert (hypothesis.text, hypothesis.provider) == (heard(number), CPU)
+            await eventually(lambda: not (staged.supervisor._hedging and staged.supervisor._hedging.occupied))
+        assert (staged.supervisor.status.provider, staged.degraded) == (CPU, "gpu-timeout")
+
+
+async def test_while_a_run_is_late_the_next_utterances_go_to_the_cpu_at_once(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 4000")
+        texts = [(await staged.hear(number)).text for number in (1, 2, 3)]
+        assert texts == [heard(number) for number in (1, 2, 3)]
+        assert staged.count(Count.HEDGES) == 1
+
+
+async def test_a_late_fault_is_news_and_never_an_answer(tmp_path: Path) -> None:
+    """The run that the CPU overtook turns out to have broken the accelerator for good."""
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("FAULT illegal 1 encoder 3000")
+        assert (await staged.hear(1)).text == heard(1)
+        await eventually(lambda: staged.supervisor.wants_new_process)
+        assert staged.degraded == "gpu-fault"
+        assert staged.count(Count.LATE_RESULTS) == 1
+
+
+async def test_speech_without_words_is_heard_again_and_the_accelerator_doubted(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("FAULT empty")
+        hypothesis = await staged.hear(1)
+        assert (hypothesis.text, hypothesis.provider, staged.degraded) == (heard(1), PROVIDER, "")
+        await staged.tell("FAULT empty 2")
+        hypothesis = await staged.hear(2)
+        assert (hypothesis.text, hypothesis.provider) == (heard(2), CPU)
+        assert staged.degraded == "gpu-wrong-output"
+        assert staged.count(Count.NO_WORDS_RETRIES_RECOVERED) == 2
+
+
+async def test_what_a_process_may_have_died_of_is_heard_again_on_the_cpu_and_counted(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.tell("CPU FAULT empty")
+        wave = samples()[1].wave()
+        speech = Utterance(1, 1, 0, wave, EndReason.ENDPOINT, speech_samples=len(wave))
+        hypothesis = await staged.supervisor.recognize_on_cpu(speech)
+        assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
+        assert staged.count(Count.NO_WORDS_RETRIES) == staged.count(Count.NO_WORDS_RETRIES_RECOVERED) == 1
+
+
+async def test_silence_stays_silence(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        quiet = np.random.default_rng(1).normal(0, 1e-4, 16_000).astype(np.float32)
+        hypothesis = await staged.supervisor.recognize(Utterance(1, 1, 0, quiet, EndReason.ENDPOINT))
+        assert hypothesis.text == ""
+        assert staged.count(Count.NO_WORDS_RETRIES) == 0
+
+
+async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(tmp_path: Path) -> None:
+    async with stage(tmp_path, "REFUSE absent", limits=Limits(cpu_run_s=1.0)) as staged:
+        await eventually(lambda: staged.degraded == "no-gpu")
+        await staged.tell("CPU HANG 30000")
+        together = np.concatenate((samples()[0].wave(), np.zeros(8000, np.float32), samples()[1].wave()))
+        hypothesis = await staged.supervisor.recognize(Utterance(1, 1, 0, together, EndReason.LENGTH))
+        assert hypothesis.text == f"{heard(0)} {heard(1)}"
+        starts = [word.start_s for word in hypothesis.words]
+        assert starts == sorted(starts)
+        assert staged.count(Count.SPLITS) == 1
+        assert staged.supervisor.promise_kept(asyncio.get_running_loop().time() + 1)
+
+
+@pytest.mark.parametrize("readiness", [Readiness.COLD, Readiness.MAPPED])
+async def test_a_cpu_that_is_not_loaded_takes_over_all_the_same(tmp_path: Path, readiness: Readiness) -> None:
+    async with stage(tmp_path, readiness=readiness) as staged:
+        await on_accelerator(staged)
+        standby = staged.supervisor._standby
+        await eventually(lambda: not standby.packed.is_open, what="the CPU's model let go of")
+        await staged.tell("FAULT memory")
+        hypothesis = await staged.hear(1)
+        assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
+        await eventually(lambda: standby.packed.is_open, what="the CPU's model loaded again")
+        assert (await staged.hear(2)).text == heard(2)
+
+
+async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        await staged.hear(0)
+        await staged.tell("HANG 300 9")
+        hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(1, 9)))
+        assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(1, 9)]
+        assert (staged.supervisor.status.provider, staged.degraded) == (PROVIDER, "")
+
+
+async def recognition_under_way(staged: Stage, number: int, rung: RecognizerWorker | None) -> asyncio.Task[Hypothesis]:
+    """One that this rung has in hand."""
+    task = asyncio.create_task(staged.hear(number))
+    await eventually(lambda: rung is not None and rung._lane.busy_since_s is not None, what="a run in hand")
+    return task
+
+
+async def given_up(task: asyncio.Task[Hypothesis]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_recognition_that_nobody_wants_any_more_is_stopped_and_is_no_fault(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        for number in range(5):
+            dropped = asyncio.create_task(staged.hear(number))
+            await asyncio.sleep(0.002 * number)  # before it begins, and ever later in it
+            await given_up(dropped)
+            assert (await staged.hear(number)).text == heard(number)
+        assert staged.count(Count.FAULTS) == staged.count(Count.LATE_RESULTS) == 0
+        assert staged.supervisor.status.provider == PROVIDER
+
+
+async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(tmp_path: Path) -> None:
+    async with stage(tmp_path, limits=Limits(accelerator_run_s=0.5)) as staged:
+        await on_accelerator(staged)
+        await staged.tell("HANG 30000")
+        await given_up(await recognition_under_way(staged, 1, staged.supervisor._accelerator))
+        await eventually(lambda: staged.degraded == "gpu-timeout", what="the lane that is left behind")
+        assert (await staged.hear(1)).text == heard(1)
+
+
+async def test_a_run_on_the_cpu_that_hangs_although_it_was_stopped_is_left_behind(tmp_path: Path) -> None:
+    async with stage(tmp_path, "REFUSE absent", limits=Limits(cpu_run_s=1.0)) as staged:
+        await eventually(lambda: staged.degraded, what="an accelerator that is not there")
+        await staged.tell("CPU HANG 30000")
+        await given_up(await recognition_under_way(staged, 1, staged.supervisor._standby.packed))
+        assert (await staged.hear(2)).text == heard(2)
+
+
+async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    without_driver = partial(likely_accelerator, ("/nonexistent",))
+    supervisor = Supervisor(
+        ladder(ModelSettings(name="mini"), without_driver), EngineStatus(model="mini", precision="fp32")
+    )
+    await supervisor.load()
+    assert (supervisor.status.provider, supervisor.status.degraded) == (CPU, "")
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []
+    supervisor.close()
+
+
+async def test_an_accelerator_that_hangs_while_it_loads_is_left_behind(tmp_path: Path) -> None:
+    async with stage(tmp_path, "OPENING 20000", limits=Limits(accelerator_load_s=0.5)) as staged:
+        assert (await staged.hear(0)).text == heard(0)
+        await eventually(lambda: staged.degraded == "gpu-timeout")
+        assert staged.supervisor.promise_kept(asyncio.get_running_loop().time() + 1000)
+
+
+async def test_a_failover_is_one_state_for_people(tmp_path: Path) -> None:
+    async with stage(tmp_path) as staged:
+        await on_accelerator(staged)
+        staged.seen.clear()
+        await staged.tell("FAULT memory")
+        await staged.hear(0)
+        told = [(status.provider, status.degraded) for status in staged.seen]
+        assert told[-1] == (CPU, "gpu-out-of-memory")
+        assert (CPU, "") not in told, "never healthy on the CPU in between"
+
+
+def test_reasons_and_classes_have_names_for_people() -> None:
+    assert all(reason.value == reason.value.lower() for reason in Reason)
+    assert {fault_class.value for fault_class in FaultClass} == {"transient", "sticky", "absent", "unhealthy"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), [("memory", "decoder"), ("nan", "decoder"), ("nan", "encoder"), ("wrong", "decoder")]
+)
+def test_a_fault_that_was_told_waits_for_a_run_that_is_not_dropped(kind: str, part: str) -> None:
+    """A run that began at a pause is dropped where the speaker goes on, perhaps before the part that was to fail."""
+    script = Script()
+    recognizer = FaultyRecognizer(open_mini, script)
+    utterance = Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT)
+    script.tell(Plan(kind, part))
+    dropped = CancellationToken()
+    dropped.ask()
+    with pytest.raises(Stopped):
+        recognizer.recognize(utterance, dropped)
+    assert (script.pending, script.faults) == (1, 0)
+    if kind == "wrong":
+        assert recognizer.recognize(utterance).text == "Something else entirely."
+    else:
+        with pytest.raises(ProviderFault):
+            recognizer.recognize(utterance)
+    assert (script.pending, script.faults) == (0, 1)
+    assert recognizer.recognize(utterance).text == samples()[0].heard["fp32"]
+    recognizer.close()

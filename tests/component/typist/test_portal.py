@@ -1,0 +1,151 @@
+"""coldvox-type where keys are pressed by the desktop's portal, as in GNOME and KDE's Wayland sessions."""
+
+import asyncio
+import json
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.bus.portal import NO, PortalDesktop
+from tests.support.desktop.typing_client import TypingClient, typing_client
+from tests.support.eventually import eventually
+
+LONG = ("Grüße an Zoë — 5 €, жить, 日本語, ok 😀. " * 400)[:10_000]
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[TypingClient]:
+    environment = {
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "WAYLAND_DISPLAY": "none",
+        "XDG_CURRENT_DESKTOP": "ubuntu:GNOME",
+        "PATH": f"{tmp_path}/bin",
+        "HOME": str(tmp_path),
+    }
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "wl-copy").write_text(f"#!/bin/sh\nexec /bin/cat >{tmp_path}/copied\n")
+    (programs / "wl-copy").chmod(0o755)
+    async with typing_client(environment, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def desktop(client: TypingClient) -> AsyncIterator[PortalDesktop]:
+    async with PortalDesktop(client.running.bus.address) as running:
+        yield running
+
+
+def kept(tmp_path: Path) -> Path:
+    return tmp_path / "state/coldvoxd/keyboard.json"
+
+
+async def test_what_is_said_is_pasted_and_the_person_is_asked_once(
+    client: TypingClient, desktop: PortalDesktop, tmp_path: Path
+) -> None:
+    assert await client.hear("One.", "Two ó.") == "delivered session=1 utterance=2 method=portal"
+    assert (desktop.window, desktop.questions) == ("One. Two ó.", 1)
+    assert stat.S_IMODE(kept(tmp_path).stat().st_mode) == 0o600
+    await asyncio.to_thread(client.end)
+    await eventually(lambda: not desktop.sessions, what="the session given back")
+    await client.begin()
+    await client.hear(" Three.")
+    assert (desktop.window, desktop.questions) == ("One. Two ó. Three.", 1)
+
+
+async def test_a_long_text_is_exact_and_the_clipboard_is_as_before(
+    client: TypingClient, desktop: PortalDesktop
+) -> None:
+    before = {"image/png": b"\x89PNG" * 50_000, "text/plain;charset=utf-8": "précieux".encode()}
+    desktop.clipboard = dict(before)
+    await client.hear(LONG)
+    assert desktop.window == LONG.strip()
+    await eventually(lambda: desktop.clipboard == {"image/png": before["image/png"]}, what="the clipboard as before")
+
+
+async def test_a_refusal_is_told_and_not_asked_again(
+    client: TypingClient, desktop: PortalDesktop, tmp_path: Path
+) -> None:
+    desktop.answers = [NO]
+    told = await client.hear("One.")
+    assert told == (
+        "failed session=1 utterance=1 method=clipboard: you did not allow it to press keys; `coldvox-type --allow` asks for it again; "
+        "it is in the clipboard"
+    )
+    assert (tmp_path / "copied").read_text() == "One."
+    assert (await client.hear("Two.")).startswith(
+        "failed session=2 utterance=1 method=clipboard: the desktop was told not to let it"
+    )
+    assert (desktop.window, desktop.questions, desktop.sessions) == ("", 1, {})
+    assert await client.allow() == (0, "allowed")
+    assert await client.hear("Three.") == "delivered session=3 utterance=1 method=portal"
+    assert (desktop.window, desktop.questions) == ("Three.", 2)
+
+
+async def test_a_session_that_the_desktop_ended_is_begun_again(client: TypingClient, desktop: PortalDesktop) -> None:
+    await client.hear("One.")
+    desktop.close_sessions()
+    assert await client.hear("Two.") == "delivered session=2 utterance=1 method=portal"
+    assert (desktop.window, desktop.questions) == ("One. Two.", 1)
+
+
+async def test_a_permission_that_was_revoked_is_asked_for_again(client: TypingClient, desktop: PortalDesktop) -> None:
+    await client.hear("One.")
+    desktop.close_sessions()
+    desktop.tokens.clear()
+    desktop.answers = [NO]
+    assert (await client.hear("Two.")).startswith("failed session=2 utterance=1 method=clipboard: you did not allow it")
+    assert (desktop.window, desktop.questions) == ("One.", 2)
+
+
+async def test_a_window_that_takes_nothing_is_told(
+    client: TypingClient, desktop: PortalDesktop, tmp_path: Path
+) -> None:
+    desktop.takes_pastes = False
+    assert (
+        await client.hear("One.")
+        == "failed session=1 utterance=1 method=clipboard: the window did not take what was pasted; it is in the clipboard"
+    )
+    assert (tmp_path / "copied").read_text() == "One."
+
+
+async def test_a_key_that_the_portal_does_not_know_is_told(client: TypingClient, desktop: PortalDesktop) -> None:
+    client.settings.write_text('chord = "ctrl+ß"\n')
+    assert (await client.hear("One.")).startswith(
+        "failed session=1 utterance=1 method=clipboard: ß is no key that can be pressed"
+    )
+    assert desktop.window == ""
+
+
+async def test_a_desktop_without_a_portal_leaves_it_in_the_clipboard(client: TypingClient, tmp_path: Path) -> None:
+    told = await client.hear("One.")
+    assert (
+        told
+        == "failed session=1 utterance=1 method=clipboard: this desktop has no portal for pressing keys (RemoteDesktop); it is in the clipboard"
+    )
+    assert (tmp_path / "copied").read_text() == "One."
+    assert await client.allow() == (1, "this desktop has no portal for pressing keys (RemoteDesktop)")
+
+
+async def test_a_portal_that_ends_in_the_middle_of_its_question_is_told(
+    client: TypingClient, desktop: PortalDesktop
+) -> None:
+    desktop.answers = [None]
+    hearing = asyncio.create_task(client.hear("One."))
+    await eventually(lambda: desktop.questions == 1, what="the question")
+    await desktop.end()
+    assert (await hearing).startswith("failed session=1 utterance=1 method=clipboard: the desktop's portal failed")
+
+
+async def test_what_is_kept_and_makes_no_sense_is_as_nothing(
+    client: TypingClient, desktop: PortalDesktop, tmp_path: Path
+) -> None:
+    kept(tmp_path).parent.mkdir(parents=True)
+    for nonsense in ("[]", "{", json.dumps({"token": 7})):
+        kept(tmp_path).write_text(nonsense)
+        desktop.close_sessions()
+        await client.hear("One.")
+    assert (desktop.window, desktop.questions) == ("One. One. One.", 3)

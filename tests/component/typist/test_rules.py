@@ -1,0 +1,155 @@
+"""What coldvox-type does with which text in which application."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.typist.delivery import plain
+from coldvoxd.typist.errors import TypeSettingsError
+from coldvoxd.typist.ledger import LONGEST, PAIRS, Ledger
+from coldvoxd.typist.methods import LONGEST_TYPED, ways
+from coldvoxd.typist.settings import Method, Rule, Selection, load
+from tests.support.desktop.typing_client import ROOT
+
+TYPED_FIRST = [Method.TYPE, Method.PASTE, Method.CLIPBOARD]
+PASTED_FIRST = [Method.PASTE, Method.CLIPBOARD]
+X11 = {"DISPLAY": ":0", "XDG_CURRENT_DESKTOP": "KDE"}
+SWAY = {"WAYLAND_DISPLAY": "wayland-1", "XDG_CURRENT_DESKTOP": "sway"}
+GNOME = {"WAYLAND_DISPLAY": "wayland-0", "DISPLAY": ":0", "XDG_CURRENT_DESKTOP": "ubuntu:GNOME"}
+
+
+@pytest.mark.parametrize(
+    ("text", "wayland", "expected"),
+    [
+        ("Plain.", False, TYPED_FIRST),
+        ("Zoë.", False, PASTED_FIRST),
+        ("Zoë.", True, TYPED_FIRST),
+        ("x" * (LONGEST_TYPED + 1), False, PASTED_FIRST),
+        ("x" * (LONGEST_TYPED + 1), True, PASTED_FIRST),
+    ],
+)
+def test_by_itself_it_types_what_is_short_and_typeable(text: str, wayland: bool, expected: list[Method]) -> None:
+    assert ways(Rule(), text, SWAY if wayland else X11) == expected
+
+
+def test_a_method_that_was_asked_for_is_followed_by_the_clipboard_only() -> None:
+    assert ways(Rule(Method.TYPE), "Zoë.", X11) == [Method.TYPE, Method.CLIPBOARD]
+    assert ways(Rule(Method.PASTE), "a", X11) == PASTED_FIRST
+    assert ways(Rule(Method.CLIPBOARD), "a", X11) == [Method.CLIPBOARD]
+
+
+def test_where_no_program_may_press_keys_the_portal_does() -> None:
+    by_portal = [Method.PORTAL, Method.CLIPBOARD]
+    assert ways(Rule(), "Short.", GNOME) == by_portal
+    assert ways(Rule(Method.PASTE), "Short.", GNOME) == by_portal
+    assert ways(Rule(Method.PORTAL), "Short.", SWAY) == by_portal
+    assert ways(Rule(Method.CLIPBOARD), "Short.", GNOME) == [Method.CLIPBOARD]
+
+
+def test_own_rules_stand_over_general_ones_and_those_over_what_is_built_in(tmp_path: Path) -> None:
+    file = tmp_path / "type.toml"
+    file.write_text('delay_ms = 7\n[applications.XTerm]\nmethod = "paste"\n[applications.firefox]\nchord = "ctrl+b"\n')
+    settings = load(file)
+    assert settings.rule_for("anything") == Rule(delay_ms=7)
+    assert settings.rule_for("xterm") == Rule(Method.PASTE, "shift+Insert", Selection.PRIMARY, 7)
+    assert settings.rule_for("firefox") == Rule(chord="ctrl+b", delay_ms=7)
+    assert settings.rule_for("kitty") == Rule(chord="ctrl+shift+v", delay_ms=7)
+
+
+def test_no_file_is_no_fault(tmp_path: Path) -> None:
+    assert load(tmp_path / "none.toml").rule_for("") == Rule()
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("none.toml", "No such file or directory"),
+        ("link.toml", "No such file or directory"),
+        ("file/type.toml", "Not a directory"),
+        ("", "Is a directory"),
+    ],
+)
+def test_a_settings_file_named_explicitly_must_exist(tmp_path: Path, place: str, reason: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link.toml").symlink_to("none.toml")
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "DBUS_SESSION_BUS_ADDRESS": f"unix:path={tmp_path}/none",
+    }
+    command = [sys.executable, "-m", "coldvoxd.typist", "--config", str(tmp_path / place)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert str(tmp_path / place) in ended.stderr
+    assert reason in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("method = 3", "method must be a word in quotes, not 3"),
+        ('method = "shout"', "method must be one of auto, type, paste, portal, clipboard, not 'shout'"),
+        ("delay_ms = -1", "delay_ms must be a whole number from 0 to 1000, not -1"),
+        ("speed = 1", "speed is not known; there are chord, delay_ms, method, selection"),
+        ("[applications]\nfoot = 1", "applications.foot must be a table, as in"),
+        ('[applications.foot]\nselection = "x"', "applications.foot: selection must be one of clipboard, primary"),
+        ("applications = 1", "applications must be tables, as in"),
+        ("method =", "type.toml: Invalid value"),
+    ],
+)
+def test_what_is_wrong_in_the_settings_is_named_with_its_place(tmp_path: Path, content: str, complaint: str) -> None:
+    file = tmp_path / "type.toml"
+    file.write_text(content)
+    with pytest.raises(TypeSettingsError, match=r"type\.toml") as raised:
+        load(file)
+    assert complaint in str(raised.value)
+
+
+def test_lines_and_tabs_stay_and_what_steers_terminals_goes() -> None:
+    assert plain("a\nb\tc\x1b[1m\r\x00\x9bd") == "a\nb\tc[1md"
+
+
+def test_the_memory_is_bounded_and_outlives_its_process(tmp_path: Path) -> None:
+    memory = Ledger(tmp_path / "memory")
+    for number in range(PAIRS + 1):
+        memory.note((7, number))
+    again = Ledger(tmp_path / "memory")
+    assert not again.knows((7, 0))
+    assert again.knows((7, 1))
+    assert again.knows((7, PAIRS))
+    again.keep("x" * (LONGEST + 1))
+    assert len(memory.undelivered()) == LONGEST
+
+
+def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
+    memory = Ledger(tmp_path / "memory")
+    (tmp_path / "memory" / "handled").write_text("half of i")
+    assert not memory.knows((1, 1))
+    memory.note((1, 1))
+    assert memory.knows((1, 1))
+
+
+def test_of_a_text_that_was_added_the_rest_stays_and_others_stay_too(tmp_path: Path) -> None:
+    memory = Ledger(tmp_path / "memory")
+    memory.add_undelivered("One.")
+    memory.add_undelivered("Two three.")
+    memory.add_undelivered("Four.")
+    memory.settle("Two three.", " three.")
+    assert memory.undelivered() == "One. three. Four."
+    memory.settle("One.", "")
+    memory.settle("Four.", "")
+    assert memory.undelivered() == "three."
+    memory.settle("Never added.", "Never added.")
+    assert memory.undelivered() == "three."
+    memory.settle("three.", "")
+    assert memory.undelivered() == ""
+
+
+def test_a_damaged_place_is_none(tmp_path: Path) -> None:
+    memory = Ledger(tmp_path / "memory")
+    for nonsense in ("half of i", "[]"):
+        (tmp_path / "memory" / "place").write_text(nonsense)
+        assert memory.place() == {}

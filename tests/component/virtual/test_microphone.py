@@ -1,0 +1,280 @@
+"""The shipped stand-in, commanded over its real socket, and the keeper that lives with its faults."""
+
+import asyncio
+import contextlib
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from coldvoxd.capture.stream import CaptureCondition
+from coldvoxd.core.errors import CaptureFault
+from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
+from coldvoxd.virtual import client
+from coldvoxd.virtual.client import CommandRefused
+from coldvoxd.virtual.microphone import VirtualMicrophone
+from tests.support.eventually import eventually, eventually_blocking
+from tests.support.sound.known_signal import heard_at, known_signal
+from tests.support.sound.observed_stream import Watched, watched
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="coldvox-") as directory:
+        yield Path(directory) / "microphone"
+
+
+@pytest.fixture
+def microphone(socket_path: Path) -> Iterator[VirtualMicrophone]:
+    microphone = VirtualMicrophone(socket_path)
+    yield microphone
+    microphone.shutdown()
+
+
+@pytest.fixture
+async def watch(microphone: VirtualMicrophone) -> AsyncIterator[Watched]:
+    async with watched(microphone) as watch:
+        await eventually(watch.is_open)
+        yield watch
+
+
+async def tell(socket_path: Path, line: str) -> str:
+    return await asyncio.to_thread(client.command, socket_path, line)
+
+
+def heard(chunks: list[Chunk]) -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
+    return np.concatenate([chunk.samples for chunk in chunks])
+
+
+def test_what_is_spoken_is_heard_bit_exact_between_silence_without_a_single_zero(
+    microphone: VirtualMicrophone, socket_path: Path
+) -> None:
+    signal = known_signal(1.0)
+    soundfile.write(socket_path.with_name("a b.wav"), signal, SAMPLE_RATE, subtype="PCM_16")
+    chunks: list[Chunk] = []
+    assert microphone.open(chunks.append).latency_s == 0.0
+    eventually_blocking(lambda: len(chunks) > 3)
+    assert client.command(socket_path, f"SPEAK {socket_path.with_name('a b.wav')}") == "1.000"
+    count = len(chunks)
+    eventually_blocking(lambda: len(chunks) > count + 3)
+    microphone.close()
+    samples = heard(chunks)
+    at = heard_at(samples, signal)
+    silence = np.concatenate([samples[:at], samples[at + len(signal) :]])
+    assert np.abs(silence).min() >= 1
+    assert np.abs(silence).max() <= 3
+
+
+def test_a_recording_of_another_rate_and_channel_count_is_converted(
+    microphone: VirtualMicrophone, socket_path: Path
+) -> None:
+    tone = np.sin(np.arange(44_100) / 44_100 * 2 * np.pi * 440) * 0.5
+    file = socket_path.with_name("tone.flac")
+    soundfile.write(file, np.stack([tone, tone], axis=1), 44_100)
+    chunks: list[Chunk] = []
+    microphone.open(chunks.append)
+    assert client.command(socket_path, f"SPEAK {file}") == "1.000"
+    microphone.close()
+    loud = heard(chunks).astype(float)
+    loud = loud[np.flatnonzero(np.abs(loud) > 100)[0] :][2000:14_000]
+    spectrum = np.abs(np.fft.rfft(loud * np.hanning(len(loud))))
+    assert spectrum.argmax() * SAMPLE_RATE / len(loud) == pytest.approx(440, abs=2)
+    assert np.abs(loud).max() == pytest.approx(16_384, rel=0.02)
+
+
+def test_zeros_are_exact_and_noise_has_the_level_asked_for(microphone: VirtualMicrophone, socket_path: Path) -> None:
+    chunks: list[Chunk] = []
+    microphone.open(chunks.append)
+    assert client.command(socket_path, "ZEROS 200") == "0.200"
+    assert client.command(socket_path, "NOISE 500 -20") == "0.500"
+    assert client.command(socket_path, "SILENCE 100") == "0.100"
+    microphone.close()
+    samples = heard(chunks)
+    assert int((samples == 0).sum()) >= 3200
+    start = np.flatnonzero(samples == 0)[3199] + 1
+    rms = np.sqrt(np.mean((samples[start : start + 8000] / 32768.0) ** 2))
+    assert 20 * np.log10(rms) == pytest.approx(-20, abs=0.5)
+
+
+def test_chunks_come_in_real_time_and_none_after_close(microphone: VirtualMicrophone, socket_path: Path) -> None:
+    chunks: list[Chunk] = []
+    microphone.open(chunks.append)
+    client.command(socket_path, "SILENCE 960")
+    microphone.close()
+    count = len(chunks)
+    assert 28 <= count <= 35
+    assert client.command(socket_path, "SILENCE 100") == "0.100", "time passes whether somebody listens or not"
+    assert len(chunks) == count
+    assert chunks[-1].arrived_s - chunks[0].arrived_s == pytest.approx((count - 1) * 0.032, abs=0.3)
+
+
+def test_unplugged_it_ends_and_cannot_be_opened_until_it_is_plugged_in(
+    microphone: VirtualMicrophone, socket_path: Path
+) -> None:
+    microphone.open(lambda _: None)
+    assert microphone.is_delivering()
+    client.command(socket_path, "UNPLUG")
+    assert not microphone.is_delivering()
+    with pytest.raises(CaptureFault, match="PLUG"):
+        microphone.open(lambda _: None)
+    assert client.command(socket_path, "STATUS") == "open=no plugged=no stalled=no queued_s=0.000"
+    client.command(socket_path, "PLUG")
+    microphone.open(lambda _: None)
+    assert client.command(socket_path, "STATUS") == "open=yes plugged=yes stalled=no queued_s=0.000"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("SING", "unknown command 'SING'; there are SPEAK FILE"),
+        ("SPEAK /nowhere.wav", "/nowhere.wav can't be played"),
+        ("SILENCE soon", "invalid literal"),
+        ("STALL -5", "-5 ms is not between 0 and an hour"),
+        ("NOISE 100 6", "6 dBFS is above full scale"),
+        ("", "unknown command"),
+    ],
+)
+def test_a_wrong_command_is_answered_with_what_is_wrong(
+    microphone: VirtualMicrophone, socket_path: Path, line: str, said: str
+) -> None:
+    microphone.open(lambda _: None)
+    with pytest.raises(CommandRefused, match=said):
+        client.command(socket_path, line)
+
+
+def test_the_socket_is_its_owners_alone_replaces_a_dead_one_and_respects_a_living_one(
+    microphone: VirtualMicrophone, socket_path: Path
+) -> None:
+    microphone.open(lambda _: None)
+    assert stat.S_IMODE(socket_path.stat().st_mode) == 0o600
+    with pytest.raises(CaptureFault, match="another daemon"):
+        VirtualMicrophone(socket_path).open(lambda _: None)
+    left_behind = socket_path.with_name("left-behind")
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as dead:
+        dead.bind(str(left_behind))
+    other = VirtualMicrophone(left_behind)
+    other.open(lambda _: None)
+    assert client.command(left_behind, "STATUS").startswith("open=yes")
+    other.shutdown()
+    assert not left_behind.exists()
+
+
+def test_the_client_program_prints_the_answer_and_tells_failure_by_its_exit_code(
+    microphone: VirtualMicrophone, socket_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    microphone.open(lambda _: None)
+    assert client.main([str(socket_path), "SILENCE", "50"]) == 0
+    assert capsys.readouterr().out == "0.050\n"
+    assert client.main([str(socket_path), "SING"]) == 1
+    assert "unknown command" in capsys.readouterr().err
+    assert client.main([str(socket_path.with_name("nobody")), "STATUS"]) == 1
+    assert client.main([]) == 2
+
+
+async def test_the_keeper_turns_chunks_into_the_frames_that_were_spoken(watch: Watched, socket_path: Path) -> None:
+    signal = known_signal(1.0)
+    file = socket_path.with_name("signal.wav")
+    soundfile.write(file, signal, SAMPLE_RATE, subtype="PCM_16")
+    began_s = time.monotonic()
+    await tell(socket_path, f"SPEAK {file}")
+    await tell(socket_path, "SILENCE 100")
+    at = heard_at(watch.samples, signal)
+    assert watch.gaps == []
+    assert watch.keeper.sample_at(began_s) == pytest.approx(at, abs=0.2 * SAMPLE_RATE)
+
+
+async def test_where_nobody_is_in_a_hurry_audio_is_told_in_portions(watch: Watched, socket_path: Path) -> None:
+    portions: list[int] = [0]
+    loop = asyncio.get_running_loop()
+
+    def count(_item: Frame | Gap) -> None:
+        if portions[-1] == 0:
+            loop.call_soon(portions.append, 0)
+        portions[-1] += 1
+
+    watch.keeper._on_item = count
+    watch.keeper.attend(False)
+    await tell(socket_path, "SILENCE 2500")
+    told = portions[1:-1]  # the first was begun before
+    assert told
+    assert min(told) >= 24
+
+
+async def test_unplugging_is_told_in_time_and_the_closed_time_counts(watch: Watched, socket_path: Path) -> None:
+    unplugged_s = time.monotonic()
+    await tell(socket_path, "UNPLUG")
+    await eventually(watch.is_lost)
+    assert watch.when(CaptureCondition.LOST) - unplugged_s < 2.0
+    assert "gone" in watch.states[-1][1].reason or "unplugged" in watch.states[-1][1].reason
+    await eventually(lambda: "send it PLUG" in watch.keeper.state.reason)
+    await eventually(lambda: time.monotonic() - unplugged_s > 3.0)
+    plugged_s = time.monotonic()
+    await tell(socket_path, "PLUG")
+    await eventually(watch.is_open)
+    (gap,) = watch.gaps
+    assert gap.reason is GapReason.REOPENED
+    assert gap.samples / SAMPLE_RATE == pytest.approx(plugged_s - unplugged_s, abs=2.5)
+    assert watch.keeper.sample_at(plugged_s) - watch.keeper.sample_at(unplugged_s) == pytest.approx(
+        (plugged_s - unplugged_s) * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE
+    )
+
+
+async def test_a_stream_that_stands_still_is_given_up_and_reopened(watch: Watched, socket_path: Path) -> None:
+    stalled_s = time.monotonic()
+    await tell(socket_path, "STALL 2500")
+    await eventually(watch.is_lost)
+    assert watch.when(CaptureCondition.LOST) - stalled_s < 2.0
+    await eventually(watch.is_open)
+    (gap,) = watch.gaps
+    assert gap.reason is GapReason.REOPENED
+    assert gap.samples / SAMPLE_RATE == pytest.approx(2.5, abs=0.5)
+
+
+async def test_a_short_stall_is_lost_audio_of_that_length(watch: Watched, socket_path: Path) -> None:
+    await tell(socket_path, "STALL 700")
+    await eventually(lambda: watch.gaps)
+    (gap,) = watch.gaps
+    assert gap.reason is GapReason.STALLED
+    assert gap.samples / SAMPLE_RATE == pytest.approx(0.7, abs=0.15)
+    assert watch.is_open()
+
+
+async def test_an_overrun_is_a_gap_at_once(watch: Watched, socket_path: Path) -> None:
+    await tell(socket_path, "OVERRUN 400")
+    await eventually(lambda: watch.gaps)
+    await tell(socket_path, "SILENCE 2000")
+    (gap,) = watch.gaps
+    assert gap.reason is GapReason.OVERRUN
+    assert gap.samples / SAMPLE_RATE == pytest.approx(0.4, abs=0.15)
+
+
+async def test_a_loop_that_stood_still_for_longer_than_the_inbox_loses_the_oldest_and_says_so(
+    microphone: VirtualMicrophone, socket_path: Path
+) -> None:
+    async with watched(microphone, inbox_s=0.5) as watch:
+        await eventually(watch.is_open)
+        client.command(socket_path, "SILENCE 1500")  # on the loop, which stands still: that is the fault
+        await eventually(lambda: watch.gaps)
+        await tell(socket_path, "SILENCE 500")
+        (gap,) = watch.gaps
+        assert gap.reason is GapReason.OVERRUN
+        assert gap.samples / SAMPLE_RATE == pytest.approx(1.0, abs=0.3)
+        assert watch.is_open()
+
+
+async def test_closing_is_told_and_nothing_is_heard_after_it(microphone: VirtualMicrophone, socket_path: Path) -> None:
+    async with watched(microphone) as watch:
+        await eventually(watch.is_open)
+        await watch.keeper.close()
+        count = len(watch.items)
+        assert watch.keeper.state.condition is CaptureCondition.CLOSED
+        assert (await tell(socket_path, "STATUS")).startswith("open=no")
+        await tell(socket_path, "SILENCE 200")
+        assert len(watch.items) == count
+        assert watch.keeper.promise_kept(time.monotonic() + 3600)

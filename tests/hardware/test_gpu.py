@@ -1,0 +1,61 @@
+"""A real card, where there is one: `./contrib/test.sh -m gpu`. Writes .work/gpu-report.md, which we would like to have.
+
+No time is asserted: what a card takes is the card's and its machine's, and goes into the report. The examination runs in
+a process of its own, so that what it leaves on the card is gone with it. COLDVOX_LANE_MODEL names another model than `mini`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.core.failover_state import FaultClass, Reason
+from coldvoxd.native.ort import likely_accelerator
+from tests.support.environment import OWN_HOME
+from tests.support.gpu.lane import Examination, report
+
+ROOT = Path(__file__).parents[2]
+REPORT = ROOT / ".work/gpu-report.md"
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(likely_accelerator() is None, reason="needs an NVIDIA GPU and its driver"),
+]
+
+
+@pytest.fixture(scope="module")
+def found() -> Examination:
+    model = os.environ.get("COLDVOX_LANE_MODEL", "mini")
+    command = [sys.executable, "-m", "tests.support.gpu.lane", "cuda", model]
+    owners = os.environ | {"HOME": os.environ[OWN_HOME]}  # with the models that were fetched
+    done = subprocess.run(command, cwd=ROOT, env=owners, capture_output=True, text=True, timeout=1800, check=False)
+    assert done.returncode == 0, done.stderr
+    examination = Examination(**json.loads(done.stdout.splitlines()[-1]))
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(report(examination))
+    print(f"please send {REPORT}")
+    return examination
+
+
+def test_the_session_runs_on_the_card(found: Examination) -> None:
+    assert found.active == "CUDAExecutionProvider"
+
+
+def test_the_card_hears_what_the_cpu_hears(found: Examination) -> None:
+    assert found.golden
+
+
+def test_a_session_with_hardly_any_memory_is_told_so(found: Examination) -> None:
+    assert found.small_memory.startswith(f"{FaultClass.TRANSIENT}, {Reason.GPU_OUT_OF_MEMORY}"), found.small_memory
+
+
+def test_a_hidden_card_is_no_card(found: Examination) -> None:
+    assert found.hidden != "opened"
+
+
+def test_the_report_is_written(found: Examination) -> None:
+    assert found.latency_s["3"]["p95"] > 0
+    assert "3 |" in REPORT.read_text()

@@ -1,0 +1,37 @@
+"""A service on a private bus that really transcribes files, with the bundled model."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.values import EngineStatus, Precision
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
+from coldvoxd.files.jobs import JOBS_IN_ALL, FileJobs
+from coldvoxd.models import find_model
+from coldvoxd.recognition.backends import Backends
+from coldvoxd.recognition.dispatcher import Dispatcher
+from coldvoxd.recognition.supervisor import Supervisor
+from coldvoxd.vad.silero import SileroDetector
+from tests.support.bus.private_bus import PrivateBus, RunningService, running_service
+from tests.support.eventually import eventually
+
+
+@asynccontextmanager
+async def transcribing(bus: PrivateBus, *, most_jobs: int = JOBS_IN_ALL) -> AsyncIterator[RunningService]:
+    """The service with real file jobs; no caller is watched any more at its end."""
+    switch = Dispatcher(_make, ModelSettings())
+    await switch.load()
+    jobs = FileJobs(switch, SileroDetector, most_jobs=most_jobs)
+    async with running_service(bus, files=jobs) as running:
+        jobs.announce_to(running.service)
+        yield running
+        jobs.close()
+        await eventually(lambda: not running.service._file_calls._owners, what="the end of all jobs")
+    switch.close()
+
+
+def _make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
+    def on_cpu() -> ParakeetRecognizer:
+        return ParakeetRecognizer.open(find_model("mini", Precision.FP32))
+
+    return Supervisor(Backends(on_cpu), EngineStatus(), on_change)

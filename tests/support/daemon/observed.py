@@ -1,0 +1,114 @@
+"""The daemon, observed: serves as coldvoxd does, and notes of each session what it heard of the audio that was captured.
+
+Run it as a module, with COLDVOX_TEST_OBSERVED naming the file that gets one JSON object a session: see `Observation`.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coldvoxd import settings_file
+from coldvoxd.__main__ import set_up_logging
+from coldvoxd.core import endpointing
+from coldvoxd.core.endpointing import EndpointState
+from coldvoxd.core.framing import joined
+from coldvoxd.core.ports import Journal
+from coldvoxd.core.spool_format import SpooledSession
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap, Utterance
+from coldvoxd.daemon import Daemon
+from tests.support.daemon.preroll import FILE_VARIABLE, Observation
+
+KEPT_FRAMES = 120 * SAMPLE_RATE // FRAME_SAMPLES
+
+
+class Observed(Daemon):
+    """Compares at the two seams where audio passes: out of the capture, and into a session's journal."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.captured: deque[Frame] = deque(maxlen=KEPT_FRAMES)
+        super().__init__(*arguments)
+        keep_in = self._pipeline.keep_in
+        observing = _Observing(self.captured, Path(os.environ[FILE_VARIABLE]))
+        self._pipeline.keep_in = lambda journal: keep_in(observing.over(journal))  # type: ignore[method-assign]
+
+    def _on_item(self, item: Frame | Gap) -> None:
+        if isinstance(item, Frame):
+            self.captured.append(item)
+        super()._on_item(item)
+
+
+class _Observing:
+    """A Journal over another one."""
+
+    def __init__(self, captured: deque[Frame], file: Path) -> None:
+        self._captured = captured
+        self._file = file
+        self._journal: Journal
+        self._open: dict[int, Observation] = {}
+        self._heard: dict[int, list[int]] = {}
+
+    def over(self, journal: Journal) -> "_Observing":
+        self._journal = journal
+        return self
+
+    def begin(self, session: SpooledSession, state: EndpointState) -> None:
+        self._open[session.id] = Observation(session.id, session.start_sample, state.floor_sample)
+        self._heard[session.id] = []
+        self._journal.begin(session, state)
+
+    def heard(self, session: int, event: endpointing.Event, frame: Frame | None) -> None:
+        if frame is not None and session in self._heard:
+            self._heard[session].append(frame.start_sample)
+        self._journal.heard(session, event, frame)
+
+    def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None:
+        end_sample = utterance.start_sample + len(utterance.samples)
+        captured = joined(self._captured, utterance.start_sample, end_sample)
+        observation = self._open[utterance.session_id]
+        observation.utterances.append(utterance.start_sample)
+        observation.altered += not np.array_equal(captured, utterance.samples)
+        self._journal.cut(utterance, decided_s, state, audio)
+
+    def end(self, session: int) -> None:
+        observation = self._open.pop(session, None)
+        if observation is not None:
+            heard = self._heard.pop(session)
+            until = heard[-1] if heard else observation.start_sample
+            due = [f.start_sample for f in self._captured if f.end_sample > observation.floor_sample]
+            observation.heard = len(heard)
+            observation.heard_before_start = sum(sample < observation.start_sample for sample in heard)
+            observation.missing = [sample for sample in due if sample <= until and sample not in heard]
+            observation.in_order = heard == sorted(heard)
+            with self._file.open("a") as file:
+                file.write(observation.encoded())
+        self._journal.end(session)
+
+    def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
+        self._journal.forget(session, state, audio)
+
+    def rewind(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
+        self._journal.rewind(session, state, audio)
+
+    def attempt(self, session: int, utterance: int) -> None:
+        self._journal.attempt(session, utterance)
+
+    def survived(self, session: int, utterance: int) -> None:
+        self._journal.survived(session, utterance)
+
+    def settled(self, session: int, utterance: int) -> None:
+        self._journal.settled(session, utterance)
+
+
+async def serve() -> None:
+    chosen = settings_file.load(None)
+    set_up_logging(chosen.log.level)
+    await Observed(chosen, lambda: settings_file.load(None)).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

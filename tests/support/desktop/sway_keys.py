@@ -1,0 +1,79 @@
+"""Holds the key that `coldvoxctl shortcut install --hold` binds, in a headless sway, and prints what came of it.
+
+A process of its own, since sway refuses to run as root: python -m tests.support.desktop.sway_keys.
+"""
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from coldvoxd.core.errors import NotReady
+from coldvoxd.core.values import State
+from tests.support.bus.notifications import NotificationService
+from tests.support.bus.private_bus import PrivateBus, running_service
+from tests.support.desktop.windows import as_somebody, sway
+from tests.support.eventually import eventually
+
+MODIFIERS_DOWN = ("-P", "Super_L", "-M", "logo", "-P", "Alt_L", "-M", "alt")
+MODIFIERS_UP = ("-p", "Super_L", "-m", "logo", "-p", "Alt_L", "-m", "alt")
+"""As a keyboard has it, the keys and what they mean; wtype's -M and -m alone are the meaning."""
+LONG = ("-s", "30000")
+HELD = {
+    "alone": (*MODIFIERS_DOWN, "-P", "d", "-s", "3000", "-p", "d", *MODIFIERS_UP),
+    "another key meanwhile": (*MODIFIERS_DOWN, "-P", "d", "-s", "1500", "-k", "x", *LONG, "-p", "d", *MODIFIERS_UP),
+    "modifiers let go of first": (*MODIFIERS_DOWN, "-P", "d", "-s", "1500", *MODIFIERS_UP, *LONG, "-p", "d"),
+    "tapped": (*MODIFIERS_DOWN, "-k", "d", *MODIFIERS_UP),
+}
+UNTIL_SWAY_ENDS = (*MODIFIERS_DOWN, "-P", "d", *LONG)
+"""Arguments of wtype(1). In the second and third the session has to end while the key is still down."""
+
+
+def command() -> list[str]:
+    """Runs this module as somebody whom sway accepts."""
+    return [*as_somebody(), sys.executable, "-m", "tests.support.desktop.sway_keys"]
+
+
+async def main(directory: Path) -> None:
+    """A line of JSON a way to hold the key: how many sessions began, and whether the key was still down at the end."""
+    config = directory / "config" / "sway" / "config"
+    config.parent.mkdir(parents=True)
+    config.write_text("# A person's own.\n")
+    with PrivateBus() as bus, sway(directory, f"include {config}", bus.address) as desktop:
+        install = [sys.executable, "-m", "coldvoxd.cli.main", "shortcut", "install", "--hold", "--desktop", "sway"]
+        async with running_service(bus) as service:
+            await asyncio.to_thread(desktop.run, "env", f"XDG_CONFIG_HOME={config.parents[1]}", *install)
+            control = service.control
+            for name, keys in HELD.items():
+                before = len(control.started)
+                holding = await asyncio.create_subprocess_exec("wtype", *keys, env=desktop.environment)
+                await eventually(lambda before=before: len(control.started) > before, what=name)  # type: ignore[misc]
+                await eventually(lambda: control.state is State.IDLE, what=name)
+                held = holding.returncode is None
+                if held:
+                    holding.terminate()
+                await holding.wait()
+                print(json.dumps([name, len(control.started) - before, held]), flush=True)
+            control.fault = NotReady("No model is present.")
+            async with NotificationService(bus.address) as shown:
+                await asyncio.to_thread(desktop.run, "wtype", *HELD["alone"])
+                await eventually(lambda: shown.shown)
+                print(json.dumps(["refused", *[body[4] for body in shown.shown]]), flush=True)
+            control.fault = None
+            holding = await asyncio.create_subprocess_exec("wtype", *UNTIL_SWAY_ENDS, env=desktop.environment)
+            await eventually(lambda: control.state is State.LISTENING, what="a key held")
+            await asyncio.create_subprocess_exec("swaymsg", "exit", env=desktop.environment)
+            await eventually(lambda: control.state is State.IDLE, what="the end of sway")
+            print(json.dumps(["sway has ended"]), flush=True)
+            holding.terminate()
+            await holding.wait()
+
+
+if __name__ == "__main__":
+    place = Path(tempfile.mkdtemp(prefix="coldvoxd-sway-"))
+    try:
+        asyncio.run(main(place))
+    finally:
+        shutil.rmtree(place)

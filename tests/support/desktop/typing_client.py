@@ -1,0 +1,130 @@
+"""coldvox-type as a real process, on a private bus where the test says what was transcribed."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from coldvoxd.core.values import SessionOptions, Transcript
+from tests.support.bus.notifications import NotificationService
+from tests.support.bus.private_bus import PrivateBus, RunningService, running_service
+from tests.support.eventually import PATIENCE_S, eventually
+
+ROOT = Path(__file__).parents[3]
+
+
+class TypingClient:
+    """One that runs; `told` is what it says of each text."""
+
+    def __init__(self, running: RunningService, environment: Mapping[str, str], directory: Path) -> None:
+        self.running = running
+        self.environment = {
+            **environment,
+            "DBUS_SESSION_BUS_ADDRESS": running.bus.address,
+            "PYTHONPATH": str(ROOT),
+            "XDG_CONFIG_HOME": str(directory / "config"),
+        }
+        self.settings = directory / "config" / "coldvoxd" / "type.toml"
+        self.settings.parent.mkdir(parents=True, exist_ok=True)
+        self.memory = Path(environment["XDG_RUNTIME_DIR"]) / "coldvox-type"
+        self._log = directory / "coldvox-type.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def told(self) -> list[str]:
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return [line for line in lines if line != "ready"]
+
+    async def begin(self) -> None:
+        """Start it; it listens when this returns."""
+        with self._log.open("ab") as log:
+            before = self._log.read_text().count("ready\n")
+            self._process = subprocess.Popen(self.command(), env=self.environment, stdout=log, stderr=log)
+        await eventually(lambda: self._log.read_text().count("ready\n") > before, what="coldvox-type")
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(PATIENCE_S)
+
+    def ask_to_end(self) -> None:
+        """SIGTERM, without waiting for its end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    async def has_ended(self) -> int:
+        """Its exit code, once it has."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, PATIENCE_S)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.end(signal.SIGKILL)
+
+    async def last(self) -> tuple[int, str]:
+        """`coldvox-type --last`: its exit code and what it says."""
+        return await self._run("--last")
+
+    async def allow(self) -> tuple[int, str]:
+        """`coldvox-type --allow`: its exit code and what it says."""
+        return await self._run("--allow")
+
+    async def _run(self, option: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *self.command(option), env=self.environment, stderr=asyncio.subprocess.PIPE
+        )
+        _, words = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        assert process.returncode is not None
+        return process.returncode, words.decode().strip()
+
+    async def hear(self, *texts: str) -> str:
+        """A session in which these are said, one by one; what is told of the last."""
+        self.running.control.start(":1.0", SessionOptions(), 0.0)
+        for text in texts:
+            expected = len(self.told) + 1
+            self.running.control.say(text)
+            await self._until_told(expected)
+        self.running.control.toggle(":1.0", 0.0)
+        return self.told[-1]
+
+    async def say_all(self, *texts: str) -> None:
+        """A session in which these are said at once; returns without waiting for what becomes of them."""
+        self.running.control.start(":1.0", SessionOptions(), 0.0)
+        for text in texts:
+            self.running.control.say(text)
+        self.running.control.toggle(":1.0", 0.0)
+
+    def again(self, session: int, utterance: int, text: str) -> None:
+        """What a daemon that came back tells once more."""
+        known = Transcript(session, utterance, text, 0.0, 1.0, 0.5, "CPUExecutionProvider", 1.0, retried=True)
+        self.running.service.transcribed(known, with_words=False, to=None)
+
+    async def _until_told(self, lines: int) -> None:
+        await eventually(lambda: len(self.told) >= lines, what="what became of the text")
+
+    def command(self, *arguments: str) -> list[str]:
+        """Its command line."""
+        return [sys.executable, "-m", "coldvoxd.typist", *arguments]
+
+
+@asynccontextmanager
+async def typing_client(environment: Mapping[str, str], directory: Path) -> AsyncIterator[TypingClient]:
+    """It listens, and a desktop's notification service is there: `client.shown`."""
+    with PrivateBus() as bus:
+        async with running_service(bus) as running:
+            client = TypingClient(running, environment, directory)
+            await client.begin()
+            try:
+                yield client
+            finally:
+                print("\n".join(client.told))
+                client.end(signal.SIGKILL)
+
+
+@asynccontextmanager
+async def notifications(client: TypingClient) -> AsyncIterator[NotificationService]:
+    async with NotificationService(client.running.bus.address) as desktop:
+        yield desktop

@@ -1,0 +1,179 @@
+"""The steps that befall the microphone and the sound server, and what the daemon must report of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tests.support.faults.chaos.ledger import Obstacle
+from tests.support.faults.chaos.plan import Source, Step
+from tests.support.faults.chaos.stage import Stage
+
+AWAY_S = 2.0
+"""An obstacle before the microphone that lasts longer must be reported, with or without speech. After less, audio may have
+been late and whole: the daemon gives a stream one second (STALLED_S of coldvoxd.capture.stream), and a server catches up."""
+RECOVERED_S = 90.0
+"""Patience for the way back to normal. The accelerator is tried again after 5, 10 and 20 s, each 20 % more at most."""
+
+
+class MicrophoneSteps:
+    """`acts` by the names of steps. What the daemon did wrong is added to `faults`."""
+
+    def __init__(self, stage: Stage, faults: list[str]) -> None:
+        self.stage = stage
+        self.faults = faults
+        self.reported = 0
+        """Obstacles that the daemon had to report, and did."""
+        self.away: set[str] = set()
+        """Faults that hold."""
+        self._watched: Watched | None = None
+        """The obstacle, as long as one of its faults holds."""
+        self.acts: dict[str, Callable[[Step], Awaitable[None]]] = {
+            "sound server gone": self._lose_server,
+            "sound server back": self._mend,
+            "sound server stopped": self._stop_server,
+            "sound server goes on": self._mend,
+            "microphone unplugged": self._unplug,
+            "microphone plugged in": self._mend,
+            "microphone muted": self._mute,
+            "microphone audible": self._mend,
+            "microphone stalls": self._stall,
+            "microphone overruns": self._stall,
+        }
+
+    async def watch(self, step: Step) -> "Watched":
+        """Begin to note what the daemon reports of an obstacle."""
+        return await Watched.begin(self, step)
+
+    async def _lose_server(self, step: Step) -> None:
+        await self._take_away(step)
+        await asyncio.to_thread(self.stage.sound.kill)
+
+    async def _stop_server(self, step: Step) -> None:
+        await self._take_away(step)
+        self.stage.sound.freeze()
+
+    async def _unplug(self, step: Step) -> None:
+        await self._take_away(step)
+        if self.stage.source is Source.SERVER:
+            await asyncio.to_thread(self.stage.sound.unplug, 1)
+        elif not await self.stage.tell("mic", "UNPLUG"):
+            self.away.discard(step.name)  # there is no daemon, and so no stand-in
+            await self._mended()
+
+    async def _mute(self, step: Step) -> None:
+        await self._take_away(step)
+        await asyncio.to_thread(self.stage.sound.mute)
+
+    async def _take_away(self, step: Step) -> None:
+        if self._watched is None:
+            self._watched = await self.watch(step)
+        self.away.add(step.name)
+
+    async def _mend(self, step: Step) -> None:
+        sound = self.stage.sound
+        match step.name:
+            case "sound server back" if "sound server gone" in self.away:
+                await asyncio.to_thread(sound.restart)
+                self.away.clear()  # a new server knows nothing of the old one's microphones
+            case "sound server goes on":
+                sound.thaw()
+                self.away.discard("sound server stopped")
+            case "microphone plugged in" if "microphone unplugged" in self.away:
+                if self.stage.source is Source.SERVER:
+                    await asyncio.to_thread(sound.plug, 1)
+                else:
+                    await self.stage.tell("mic", "PLUG")  # a new process has a new stand-in, which is plugged in
+                self.away.discard("microphone unplugged")
+            case "microphone audible" if "microphone muted" in self.away:
+                if "microphone unplugged" not in self.away:
+                    await asyncio.to_thread(lambda: sound.mute(muted=False))
+                self.away.discard("microphone muted")
+        await self._mended()
+
+    async def mend_all(self) -> None:
+        for name in ("sound server goes on", "sound server back", "microphone plugged in", "microphone audible"):
+            if self.away:
+                await self._mend(Step(name, 0.0))
+
+    async def _mended(self) -> None:
+        """Where no fault of the microphone is left, it must be heard again."""
+        if self.away or self._watched is None:
+            return
+        watched, self._watched = self._watched, None
+        await watched.end(must_report=True)
+
+    async def _stall(self, step: Step) -> None:
+        """The stream of the stand-in stands still, or overflows."""
+        if self._watched is not None:
+            return
+        watched = await self.watch(step)
+        command = "STALL" if step.name == "microphone stalls" else "OVERRUN"
+        done = await self.stage.tell("mic", f"{command} {round(step.lasts_s * 1000)}")
+        await asyncio.sleep(step.lasts_s)
+        await watched.end(must_report=done)
+
+
+class Watched:
+    """An obstacle before the microphone, with what the daemon reported of it."""
+
+    def __init__(self, steps: MicrophoneSteps, obstacle: Obstacle) -> None:
+        self._steps = steps
+        self._obstacle = obstacle
+        self._gaps: int | None = None
+        self._exits = 0
+        self._heard = False
+        self._pending: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def begin(cls, steps: MicrophoneSteps, step: Step) -> "Watched":
+        watched = cls(steps, steps.stage.ledger.open(step.name, now_s()))
+        stage = steps.stage
+        watched._exits, watched._gaps = len(stage.daemon.exits), await stage.gaps()
+        watched._heard = await stage.hears()
+        watched._pending = asyncio.create_task(watched._note_problems(), name="problems")
+        return watched
+
+    async def _note_problems(self) -> None:
+        while True:
+            if "microphone-muted" in (await self._steps.stage.problems() or ()):
+                self._obstacle.reported.add("muted")
+            await asyncio.sleep(0.1)
+
+    async def end(self, *, must_report: bool) -> None:
+        """Until audio arrives again; then the loss must have been reported, unless there was nothing to lose."""
+        steps, obstacle = self._steps, self._obstacle
+        lasted_s = now_s() - obstacle.begun_s
+        try:
+            if not steps.away:  # otherwise that obstacle covers this one, and is waited for
+                await steps.stage.until(self._hears_or_failed, "audio from the microphone", RECOVERED_S)
+                await self._until_counted()
+        finally:
+            assert self._pending is not None
+            self._pending.cancel()
+            obstacle.ended_s = now_s()
+        if len(steps.stage.daemon.exits) > self._exits or self._gaps is None:
+            obstacle.reported.add("restarted")
+        if must_report and lasted_s > AWAY_S and self._heard:
+            if obstacle.reported:
+                steps.reported += 1
+            else:
+                steps.faults.append(f"“{obstacle.step}” lasted {lasted_s:.1f} s, and no gap was counted")
+
+    async def _hears_or_failed(self) -> bool:
+        return (
+            self._steps.stage.settings_broken and self._steps.stage.daemon.failed
+        ) or await self._steps.stage.hears()
+
+    async def _until_counted(self) -> None:
+        """A gap is counted with the first audio after it, and a stream that only skipped is found out a second later."""
+        for _ in range(20):
+            now = await self._steps.stage.gaps()
+            if now is not None and self._gaps is not None and now > self._gaps:
+                self._obstacle.reported.add("gap")
+                return
+            if self._obstacle.reported or len(self._steps.stage.daemon.exits) > self._exits:
+                return
+            await asyncio.sleep(0.1)
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()

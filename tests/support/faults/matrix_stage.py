@@ -1,0 +1,262 @@
+"""The real daemon on a private bus, with the shipped microphone and accelerator, as a row of the fault matrix wants it."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dbus_next import Message
+
+from coldvoxd.bus.interface_xml import BUS_NAME, ENGINE
+from coldvoxd.virtual.client import command
+from tests.support.bus.private_bus import BusClient, PrivateBus
+from tests.support.daemon.published import plain
+from tests.support.eventually import eventually
+from tests.support.faults.matrix_rows import Row
+from tests.support.sound.speech import samples
+
+CPU = "CPUExecutionProvider"
+ACCELERATOR = "VirtualExecutionProvider"
+PATIENCE_S = 60.0
+PAUSE_MS = 500
+"""Spoken silence after each sample, so that the next is an utterance of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a bus client saw of a row."""
+
+    row: str
+    moment: str
+    utterances: int
+    lost: int
+    doubled: int
+    wrong: int
+    recovery_ratio: float | None
+    """From detection to text, against one plain CPU recognition in the same run; None where the row has no such."""
+    problem: str = ""
+    plays: int = 1
+    """How often the row was played for this."""
+
+    @property
+    def holds(self) -> bool:
+        return not (self.lost or self.doubled or self.wrong or self.problem)
+
+    def as_dict(self) -> dict[str, Any]:
+        fields = asdict(self)
+        if not self.problem:
+            del fields["problem"]
+        return fields
+
+
+async def play(row: Row, *, timed: bool = True) -> Outcome:
+    """Play a row against a daemon of its own. What breaks the row off is the outcome's `problem`.
+
+    The recovery ratio takes two more utterances; not `timed`, it is left out.
+    """
+    with PrivateBus() as bus:
+        directory = Path(tempfile.mkdtemp(prefix="coldvoxd-fault-"))
+        stage = Stage(row, bus, directory, timed=timed)
+        try:
+            async with TimedClient(bus.address) as client:
+                return await stage.play(client)
+        except Exception as error:  # noqa: BLE001 - told, with the daemon's log
+            print(f"== {row.name}: {error}\n{stage.log}", file=sys.stderr)
+            said = len(stage.said)
+            return Outcome(row.name, row.moment, said, said, 0, 0, None, f"{type(error).__name__}: {error}")
+        finally:
+            stage.stop()
+            shutil.rmtree(directory)
+
+
+class TimedClient(BusClient):
+    """Notes when each text came."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.texts: dict[tuple[int, int], tuple[str, float, dict[str, Any]]] = {}
+        """By (session, utterance), the first of each pair, in order: text, monotonic time, details."""
+        self.speech_ended_s: list[float] = []
+
+    def _note(self, message: Message) -> None:
+        super()._note(message)
+        if message.member == "SpeechEnded":
+            self.speech_ended_s.append(time.monotonic())
+        if message.member == "Transcribed" and message.sender != "org.freedesktop.DBus":
+            session, utterance, text, details = message.body
+            plain = {name: value.value for name, value in details.items()}
+            self.texts.setdefault((session, utterance), (text, time.monotonic(), plain))
+
+
+class Stage:
+    """One daemon; `stop` when done."""
+
+    def __init__(self, row: Row, bus: PrivateBus, directory: Path, *, timed: bool) -> None:
+        self.row = row
+        self._timed = timed
+        self.said: list[int] = []
+        self._gpu = directory / "gpu"
+        self._microphone = directory / "microphone"
+        self._log = directory / "log"
+        self._stopped: str | None = None
+        (directory / "gpu.script").write_text("".join(f"{line}\n" for line in row.before))
+        settings = {
+            "COLDVOXD_MODEL_NAME": "mini",
+            "COLDVOXD_MODEL_PROVIDER": f"virtual:{self._gpu}",
+            "COLDVOXD_MICROPHONE_DEVICE": f"virtual:{self._microphone}",
+            "XDG_RUNTIME_DIR": str(directory),
+            "XDG_CONFIG_HOME": str(directory),
+            "HOME": str(directory),
+        }
+        if timed:  # a recognition that begins before the endpoint would leave nothing to compare with
+            settings["COLDVOXD_DICTATION_SPECULATE"] = "false"
+        inherited = {
+            name: value for name, value in bus.environment.items() if not name.startswith(("COLDVOXD_", "NOTIFY_"))
+        }
+        with self._log.open("wb") as log:
+            self._daemon = subprocess.Popen(
+                [sys.executable, "-m", "coldvoxd"],
+                env=inherited | settings | dict(row.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[3],
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")[-6000:]
+
+    def stop(self) -> None:
+        self._daemon.terminate()
+        try:
+            self._daemon.wait(10)
+        except subprocess.TimeoutExpired:
+            self._daemon.kill()
+            self._daemon.wait()
+
+    async def play(self, client: TimedClient) -> Outcome:
+        await client.subscribe()
+        await self._until_served(client)
+        if not self.row.before:
+            await self._until(client, "ExecutionProvider", ACCELERATOR)
+        await client.call("StartDictation")
+        for act in self.row.acts.split("; "):
+            await self._act(client, act)
+        if self._stopped is None:
+            await self._stop_dictation(client)
+        return await self._judge(client)
+
+    async def _act(self, client: TimedClient, act: str) -> None:
+        match act.split():
+            case ["say", *numbers]:
+                for number in numbers:
+                    self.said.append(int(number))
+                    await self._speak(int(number))
+            case ["hear"]:
+                await eventually(
+                    lambda: len(client.texts) >= len(self.said),
+                    patience_s=PATIENCE_S,
+                    what="the texts of all utterances",
+                )
+            case ["on", place]:
+                await self._until(client, "ExecutionProvider", {"cpu": CPU, "gpu": ACCELERATOR}[place])
+            case ["degraded", code]:
+                await self._until(client, "Degraded", code)
+            case ["stop"]:
+                await self._stop_dictation(client)
+            case _:
+                await self._tell(act)
+
+    async def _judge(self, client: TimedClient) -> Outcome:
+        heard = [plain(text) for text, _, _ in client.texts.values()]
+        wanted = [plain(samples()[number].heard["fp32"]) for number in self.said]
+        missing, surplus = Counter(wanted) - Counter(heard), Counter(heard) - Counter(wanted)
+        doubled = sum(count for text, count in surplus.items() if text in wanted)
+        wrong = surplus.total() - doubled
+        if not missing and not surplus and heard != wanted:
+            wrong += 1  # out of order
+        if plain(self._stopped or "") != " ".join(heard):
+            wrong += 1  # StopDictation tells something else than the signals
+        ratio = None
+        if self._timed and self.row.on_cpu and heard == wanted:
+            ratio = await self._recovery_ratio(client)
+        return Outcome(self.row.name, self.row.moment, len(self.said), missing.total(), doubled, wrong, ratio)
+
+    async def _recovery_ratio(self, client: TimedClient) -> float:
+        """Detection to text of the struck utterance, against a plain recognition of it on the CPU."""
+        _, came_s, details = list(client.texts.values())[self.row.struck]
+        assert details["provider"] == CPU, f"the struck utterance was recognized on {details['provider']}"
+        status = dict(pair.split("=") for pair in (await self._tell("STATUS")).split())
+        if self.row.hedged:
+            hedge = re.search(r"begins it too after ([0-9.]+) s", self._log.read_text(errors="replace"))
+            assert hedge is not None, "the journal tells of no hedge"
+            detected_s = float(status["run_s"]) + float(hedge[1])
+        else:
+            detected_s = float(status["fault_s"])
+        plain_s = await self._plain_recognition_s(client)
+        return round((came_s - detected_s) / plain_s, 2)
+
+    async def _plain_recognition_s(self, client: TimedClient) -> float:
+        """The same speech twice more, well and on the CPU: from its endpoint to its text, on average."""
+        await self._tell("WELL")
+        await self._tell("REFUSE absent 9")  # it must not come back amid the comparison
+        before = len(client.texts)
+        client.speech_ended_s.clear()
+        await client.call("StartDictation")
+        for _ in range(2):
+            await self._speak(self.said[self.row.struck])
+        await eventually(lambda: len(client.texts) == before + 2, patience_s=PATIENCE_S, what="two plain recognitions")
+        await client.call("StopDictation")
+        took_s = [
+            came_s - ended_s
+            for (_, came_s, details), ended_s in zip(
+                list(client.texts.values())[before:], client.speech_ended_s, strict=True
+            )
+            if details["provider"] == CPU
+        ]
+        assert took_s, "nothing was recognized on the CPU to compare with"
+        return sum(took_s) / len(took_s)
+
+    async def _speak(self, number: int) -> None:
+        await asyncio.to_thread(command, self._microphone, f"SPEAK {samples()[number].path}", timeout_s=PATIENCE_S)
+        await asyncio.to_thread(command, self._microphone, f"SILENCE {PAUSE_MS}", timeout_s=PATIENCE_S)
+
+    async def _stop_dictation(self, client: TimedClient) -> None:
+        self._stopped = str(await client.call("StopDictation"))
+        await client.settle()
+
+    async def _tell(self, line: str) -> str:
+        return await asyncio.to_thread(command, self._gpu, line)
+
+    async def _until_served(self, client: TimedClient) -> None:
+        while True:
+            assert self._daemon.poll() is None, f"the daemon ended with {self._daemon.returncode}"
+            owned = await client.call(
+                "NameHasOwner",
+                "s",
+                BUS_NAME,
+                interface="org.freedesktop.DBus",
+                destination="org.freedesktop.DBus",
+                path="/org/freedesktop/DBus",
+            )
+            if owned:
+                return
+            await asyncio.sleep(0.05)
+
+    async def _until(self, client: TimedClient, name: str, wanted: str) -> None:
+        """Until a property of the engine has a value; `*` for any but the empty one."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            value = await client.get(ENGINE, name)
+            if value == wanted or (wanted == "*" and value):
+                return
+            assert time.monotonic() < deadline_s, f"{name} stays {value!r}, and {wanted!r} was to come"
+            await asyncio.sleep(0.05)

@@ -1,0 +1,169 @@
+"""What a graphics card may tell of itself, each with what the daemon must make of it on the bus, and its way back."""
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dbus_next import Message
+
+from coldvoxd.bus.interface_xml import ENGINE
+from coldvoxd.gpu.health import MIB
+from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
+from tests.support.daemon.process import RunningDaemon, daemon
+from tests.support.eventually import eventually
+from tests.support.gpu.virtual_nvml import VirtualCard
+
+CPU = "CPUExecutionProvider"
+ACCELERATOR = "VirtualExecutionProvider"
+PATIENCE_S = 90.0
+SETTINGS = """
+[microphone]
+device = "virtual:{microphone}"
+[model]
+name = "mini"
+provider = "virtual:{accelerator}"
+[gpu]
+watch = "always"
+look_s = {look_s}
+braked_s = 0.5
+well_after_s = 0.5
+[replacement]
+quiet_s = 0.2
+cool_down_s = 0.0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSignal:
+    """A change of the card, as keys of tests/support/gpu/virtual_nvml.c."""
+
+    name: str
+    code: str
+    """What Degraded tells; empty where recognition stays on the card."""
+    worse: Mapping[str, Any] = field(default_factory=dict)
+    better: Mapping[str, Any] = field(default_factory=dict)
+    xid: int = 0
+    at_start: bool = False
+    """It is so before the daemon starts."""
+    back: str = "a probe"
+    """What brings recognition back to the card: a probe, or a new process."""
+
+
+SIGNALS = (
+    GpuSignal("temperature over the limit", "gpu-overheating", {"temperature": 97}, {"temperature": 50}),
+    GpuSignal("clocks braked by the hardware, for heat", "gpu-overheating", {"reasons": "0x40"}, {"reasons": 0}),
+    GpuSignal("hardly any memory free", "gpu-out-of-memory", {"used": 8100 * MIB}, {"used": 512 * MIB}),
+    GpuSignal("the driver hangs", "gpu-timeout", {"hang": 3_600_000}, {"hang": None}),
+    GpuSignal("card lost", "gpu-lost", {"trouble": 15}, {"trouble": None}, back="a new process"),
+    GpuSignal("card must be reset", "gpu-lost", {"trouble": 16}, {"trouble": None}, back="a new process"),
+    GpuSignal("uncorrectable memory error", "gpu-memory-errors", {"uncorrected": 1}, back="a new process"),
+    GpuSignal("Xid 48, memory error", "gpu-memory-errors", xid=48, back="a new process"),
+    GpuSignal("Xid 79, fallen off the bus", "gpu-lost", xid=79, back="a new process"),
+    GpuSignal("Xid 119, firmware doesn't answer", "gpu-lost", xid=119, back="a new process"),
+    GpuSignal("Xid 31, another program's fault", "", xid=31, back="-"),
+    GpuSignal("driver and library differ at the start", "driver-mismatch", {"init": 18}, {"init": 0}, at_start=True),
+    GpuSignal("no driver at the start", "no-gpu", {"init": 9}, {"init": 0}, at_start=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a bus client saw of it."""
+
+    name: str
+    told: str
+    """Degraded, once it changed."""
+    provider: str
+    """ExecutionProvider then."""
+    after_s: float | None
+    """From the change of the card to the change on the bus; None where that was before anybody could look."""
+    back: str
+    back_s: float | None
+    """From the change for the better, or where that takes none from the first, to recognition on the card."""
+    renewed: bool
+    """A new process did it."""
+
+
+class TimedClient(BusClient):
+    """Notes when each change of the provider was told."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.changes: list[tuple[float, str, str]] = []
+        """Monotonic time, to which provider, and why."""
+
+    def _note(self, message: Message) -> None:
+        super()._note(message)
+        if message.member == "ProviderChanged":
+            self.changes.append((time.monotonic(), message.body[1], message.body[2]))
+
+
+async def play(signal: GpuSignal, *, look_s: float = 0.2) -> Seen:
+    """Against a real daemon of its own, on a private bus, whose accelerator is the shipped stand-in."""
+    directory = Path(tempfile.mkdtemp(prefix="coldvoxd-gpu-"))
+    card = VirtualCard(directory)
+    if signal.at_start:
+        card.be(**signal.worse)
+    try:
+        with PrivateBus() as bus:
+            bus.extra_environment = {**card.environment, "XDG_RUNTIME_DIR": str(directory)}
+            places = {"microphone": bus.directory / "mic", "accelerator": bus.directory / "gpu"}
+            settings = SETTINGS.format(look_s=look_s, **places)
+            async with daemon(bus, directory, settings) as running, TimedClient(bus.address) as client:
+                await client.subscribe("ProviderChanged")
+                return await _watch(signal, card, running, client)
+    finally:
+        shutil.rmtree(directory)
+
+
+async def _watch(signal: GpuSignal, card: VirtualCard, running: RunningDaemon, client: TimedClient) -> Seen:
+    worse_s = time.monotonic()
+    if not signal.at_start:
+        await until(client, "ExecutionProvider", ACCELERATOR)
+        client.changes.clear()
+        worse_s = time.monotonic()
+        card.be(**signal.worse)
+    if signal.xid:
+        card.report_xid(signal.xid)
+    if not signal.code:
+        await eventually(lambda: f"Xid {signal.xid}" in running.log, patience_s=PATIENCE_S, what="a line in the log")
+        provider = str(await client.get(ENGINE, "ExecutionProvider"))
+        return Seen(signal.name, str(await client.get(ENGINE, "Degraded")), provider, None, signal.back, None, False)
+    if signal.at_start:
+        await until(client, "Degraded", signal.code)
+        after_s = None
+    else:
+        await eventually(lambda: client.changes, patience_s=PATIENCE_S, what=f"the change told by {signal.code}")
+        told_s, _, reason = client.changes[0]
+        assert reason == signal.code, client.changes
+        after_s = told_s - worse_s
+    told = signal.code if after_s is not None else str(await client.get(ENGINE, "Degraded"))
+    provider = client.changes[0][1] if client.changes else str(await client.get(ENGINE, "ExecutionProvider"))
+    better_s = worse_s
+    if signal.better:
+        better_s = time.monotonic()
+        card.be(**signal.better)
+    await until(client, "ExecutionProvider", ACCELERATOR)
+    back_s = time.monotonic() - better_s
+    await until(client, "Degraded", "")
+    renewed = "in the place of an earlier process" in running.log
+    return Seen(signal.name, told, provider, after_s, signal.back, back_s, renewed)
+
+
+async def until(client: BusClient, name: str, wanted: str) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while await _asked(client, name) != wanted:
+            await asyncio.sleep(0.05)
+
+
+async def _asked(client: BusClient, name: str) -> str:
+    """A property; empty while one process makes way for the next."""
+    try:
+        return str(await client.get(ENGINE, name))
+    except BusError:
+        return ""

@@ -1,0 +1,1 @@
+"""A login of a throw-away user with a real systemd."""

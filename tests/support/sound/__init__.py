@@ -1,0 +1,1 @@
+"""Private sound servers, recorded speech and other sound."""
