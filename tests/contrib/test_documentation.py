@@ -96,6 +96,8 @@ NOT_RUN = {
 }
 """Commands in blocks that no test runs, each with its reason."""
 
+PATH = re.compile(r"`(?:\./|python )?((?:coldvoxd|contrib|dbus|systemd|tests|\.ci)/[\w./@-]*)")
+"""A path of the repository, at the beginning of a code span."""
 OF_SYSTEMD = {"systemctl", "journalctl"}
 STARTS = re.compile(r"coldvoxctl (start|toggle)$|busctl .* (StartDictation|ToggleDictation)$")
 """Each of these begins a session here, so the test speaks into it."""
@@ -127,6 +129,13 @@ def test_the_index_of_the_manual_names_each_page() -> None:
     index = (MANUAL / "README.md").read_text("utf-8")
     missing = [page for page in pages() if page.is_relative_to(MANUAL) and f"({page.relative_to(MANUAL)}" not in index]
     assert missing == [MANUAL / "README.md"]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_path_in_the_text_exists(page: Path) -> None:
+    for path in PATH.findall(page.read_text("utf-8")):
+        if "coldvoxd/models" not in path:  # of the data directories, not of the repository
+            assert (ROOT / path).exists(), path
 
 
 def toml_blocks() -> list[Block]:
