@@ -1,6 +1,8 @@
 """What a person is shown of the daemon on GNOME and Plasma."""
 
 import re
+import subprocess
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from tests.support.desktop.gjs import EXTENSION, ROOT, needs_gjs, presented
 
-PRESENTATION = EXTENSION / "presentation.js"
+PRESENTATION = ROOT / "contrib/desktop/presentation.js"
 WIDGET = ROOT / "contrib/desktop/plasma/org.coldvox.dictation"
 MESSAGE = re.compile(r"""\b(?:(?:_|N_|this\._)\('([^']*)'\)|i18n\("([^"]*)"\))""")
 DOCTOR = "Type \N{LEFT DOUBLE QUOTATION MARK}coldvoxctl doctor\N{RIGHT DOUBLE QUOTATION MARK} in a terminal: it says how to mend it."
@@ -94,8 +96,13 @@ def test_the_engine_is_told_in_a_line_and_the_level_fills_the_meter() -> None:
     assert [shown["meter"] for shown in found] == [1, 0.5, 0]
 
 
-def test_gnome_and_plasma_say_the_same() -> None:
-    assert (WIDGET / "contents/ui/presentation.mjs").read_text("utf-8") == PRESENTATION.read_text("utf-8")
+def test_gnome_and_plasma_share_the_presentation_and_have_it_in_what_they_install(tmp_path: Path) -> None:
+    """As a file: a link would lead nowhere once it is installed."""
+    pack = ROOT / "contrib/desktop/plasma/install.sh"
+    subprocess.run([pack, "--pack", tmp_path], check=True, capture_output=True)
+    with zipfile.ZipFile(tmp_path / "org.coldvox.dictation.plasmoid") as archive:
+        assert archive.read("contents/ui/presentation.mjs") == PRESENTATION.read_bytes()
+    assert (EXTENSION / "presentation.js").resolve() == PRESENTATION
 
 
 @pytest.mark.parametrize("language", ["de"])

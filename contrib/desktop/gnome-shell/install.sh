@@ -26,8 +26,10 @@ place=$data/gnome-shell/extensions/$uuid
 
 tell() { printf '%s\n' "$*" >&2; }
 
-pack() { # pack FOLDER
-    local options=() file
+pack() { # pack FOLDER: from a copy, in which the links to shared files are files
+    local options=() file copy
+    copy=$(mktemp -d)
+    cp -RL -- "$source" "$copy"
     for file in "$source"/*.js; do
         case ${file##*/} in
         extension.js | prefs.js) ;;
@@ -39,7 +41,8 @@ pack() { # pack FOLDER
     else
         tell "msgfmt is not here (Debian: gettext): packing without translations"
     fi
-    gnome-extensions pack --force --out-dir="$1" "${options[@]}" "$source"
+    gnome-extensions pack --force --out-dir="$1" "${options[@]}" "$copy/$uuid"
+    rm -rf -- "$copy"
     tell "packed $1/$uuid.shell-extension.zip"
 }
 

@@ -25,7 +25,7 @@ tell() { printf '%s\n' "$*" >&2; }
 
 prepare() { # prepare FOLDER: the widget with its translations compiled
     local file language
-    cp -R -- "$here/$widget" "$1"
+    cp -RL -- "$here/$widget" "$1" # the links to shared files become files
     command -v msgfmt >/dev/null || {
         tell "msgfmt is not here (Debian: gettext): going on without translations"
         return
