@@ -9,7 +9,7 @@ louder one.
 
 The gain is constant within a frame and the context before it: what the detector is shown never has a step inside. From frame to
 frame it moves by `RAMP_DB` at most, less than syllables do by themselves; only the limit of a loud frame acts at once, on that frame.
-The recognizer's audio is not touched. contrib/inside.md has the measurements.
+The recognizer's audio is not touched. contrib/docs/performance.md has the measurements.
 """
 
 import math

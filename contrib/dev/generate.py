@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Writes what has one source elsewhere: tables of the README, diagrams, the example settings, the bus reference.
+"""Writes what has its source elsewhere: tables and pictures of the manual, the example settings, the bus reference.
 
 contrib/dev/generate.py            write
-contrib/dev/generate.py --check    exit 1 and name the files that differ from their source
+contrib/dev/generate.py --check    exit 1 and show the files that differ from their source
 """
 
 import argparse
+import ast
 import difflib
 import inspect
 import re
 import sys
+import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,14 +19,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from coldvoxd.cli.exit_codes import MEANINGS  # noqa: E402
 from coldvoxd.core import endpointing, errors, failover_state  # noqa: E402
 from coldvoxd.dictation import state  # noqa: E402
 from coldvoxd.host import sleep_state  # noqa: E402 - the checkout's own
 from coldvoxd.settings_file import describe, example, toml_value  # noqa: E402
 
 XML = ROOT / "dbus/org.coldvox.Daemon1.xml"
-README = ROOT / "README.md"
-INSIDE = ROOT / "contrib/inside.md"
+MANUAL = ROOT / "contrib/docs"
+PACKAGE = ROOT / "coldvoxd"
 REFERENCE = ROOT / "dbus/reference.md"
 EXAMPLE = ROOT / "contrib/examples/coldvoxd.toml"
 
@@ -48,6 +51,76 @@ def error_table() -> str:
     for _, kind in inspect.getmembers(errors, inspect.isclass):
         if kind is not errors.ColdvoxError and issubclass(kind, errors.ColdvoxError) and "dbus_name" in vars(kind):
             lines.append(f"| `{errors.ERROR_PREFIX}{kind.dbus_name}` | {inspect.getdoc(kind)} |")
+    return "\n".join(lines)
+
+
+def exit_table() -> str:
+    """Markdown: the exit codes of coldvoxctl, with the words of its help."""
+    lines = ["| code | meaning |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {int(code)} | {meaning} |" for code, meaning in MEANINGS.items())])
+
+
+Imports = dict[str, set[str]]
+"""Which other parts of the package each part imports. A part is a folder or module at the top of the package."""
+
+
+def imports() -> str:
+    """Markdown: a picture of the package's parts by layer, and a table of them. The layers are those of pyproject.toml."""
+    layers = _layers()
+    found = _imports(layers)
+    return f"{_picture(layers, found)}\n\n{_parts_table(layers, found)}"
+
+
+def _layers() -> list[list[str]]:
+    """The parts of the package by layer, the highest first."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return [re.split(r" *[|:] *", layer) for layer in layers]
+
+
+def _imports(layers: list[list[str]]) -> Imports:
+    parts = [part for layer in layers for part in layer]
+    found: Imports = {part: set() for part in parts}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if part in found:
+            names = {name.split(".")[1] for name in _imported_names(path) if name.startswith("coldvoxd.")}
+            found[part] |= names & found.keys() - {part}
+    return found
+
+
+def _imported_names(path: Path) -> Iterator[str]:
+    """Absolute names, also of modules that a function imports; the project has no relative imports."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _picture(layers: list[list[str]], found: Imports) -> str:
+    lines = ["```mermaid", "flowchart TB"]
+    for number, layer in enumerate(layers):
+        lines += [f'    subgraph layer{number}[" "]', *(f"        {part}" for part in layer), "    end"]
+    for part, imported in found.items():
+        implied = {further for near in imported for further in _reachable(found, near)}
+        lines += [f"    {part} --> {other}" for other in sorted(imported - implied)]
+    return "\n".join([*lines, "```"])
+
+
+def _reachable(found: Imports, part: str) -> set[str]:
+    """Whatever a part imports, and what that imports; the layers keep it free of circles."""
+    return found[part] | {further for near in found[part] for further in _reachable(found, near)}
+
+
+def _parts_table(layers: list[list[str]], found: Imports) -> str:
+    lines = ["| part | what it is | imports |", "|---|---|---|"]
+    for part in (part for layer in layers for part in layer):
+        path = PACKAGE / part / "__init__.py"
+        name = f"{part}/" if path.exists() else f"{part}.py"
+        module = ast.parse((path if path.exists() else PACKAGE / name).read_text("utf-8"))
+        about = (ast.get_docstring(module) or "").partition("\n")[0]
+        lines.append(f"| `{name}` | {about} | {', '.join(sorted(found[part])) or 'nothing'} |")
     return "\n".join(lines)
 
 
@@ -185,8 +258,13 @@ def main() -> int:
     check = parser.parse_args().check
     drifted = False
     texts = {
-        README: renewed(README, {"settings": settings_table(), "errors": error_table()}),
-        INSIDE: renewed(INSIDE, {"diagrams": diagrams()}),
+        page: renewed(page, parts)
+        for page, parts in {
+            MANUAL / "settings.md": {"settings": settings_table()},
+            MANUAL / "command-line.md": {"exit-codes": exit_table()},
+            MANUAL / "architecture.md": {"imports": imports(), "diagrams": diagrams()},
+        }.items()
+    } | {
         REFERENCE: reference(),
         EXAMPLE: example(),
     }

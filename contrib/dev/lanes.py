@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a lane of tests did, from the record that tests/support/lanes.py wrote: see contrib/dev/lanes.md.
+"""What a lane of tests did, from the record that tests/support/lanes.py wrote: see contrib/docs/contributing.md.
 
 contrib/dev/lanes.py left-out RECORD [REASON...]   print what was left out and why, REASONs of the set-up included;
                                                exit 1 where that is more than tests that need a GPU or belong to CI

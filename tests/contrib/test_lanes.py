@@ -1,4 +1,4 @@
-"""The lanes of tests (contrib/dev/lanes.md): who runs what, what is recorded and printed, and which run gets a second try."""
+"""The lanes of tests (contrib/docs/contributing.md): who runs what, what is recorded, and which run gets a second try."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which lane runs which test, how long each may take, and a record of the run. A pytest plugin: see contrib/dev/lanes.md."""
+"""Which lane runs which test, and for how long; records the run. A pytest plugin: see contrib/docs/contributing.md."""
 
 import faulthandler
 import json
