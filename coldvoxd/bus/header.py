@@ -132,7 +132,7 @@ def _decoded(array: bytes, little_endian: bool) -> Fields:
     reader = _Fields(b"\0" * (FIXED_BYTES - 4) + array, little_endian=little_endian)
     try:
         return Fields(**reader.read())  # type: ignore[arg-type]  # the names and types are those of _FIELDS
-    except (struct.error, IndexError, UnicodeDecodeError) as error:
+    except (struct.error, LookupError, UnicodeDecodeError) as error:
         raise Malformed(f"a header that ends early or is no text ({error})") from error
 
 

@@ -164,7 +164,7 @@ def test_a_known_field_of_another_type_is_malformed(code: int, signature: str, v
 
 
 @pytest.mark.parametrize(
-    "signature", [b"", b"yy", b"a", b"(", b"()y", b"{sv}", b"(y", b"z", b"a" * 255, b"(" * 255, b"\xff", b"a{"]
+    "signature", [b"", b"yy", b"a", b"(", b"()y", b"{sv}", b"(y", b"z", b"az", b"a" * 255, b"(" * 255, b"\xff", b"a{"]
 )
 def test_a_field_whose_type_is_no_type_is_malformed_or_ignored(signature: bytes) -> None:
     array = bytes((50, len(signature))) + signature + b"\0" * 65
