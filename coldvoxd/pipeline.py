@@ -429,7 +429,10 @@ class Pipeline:
         """A session for a single utterance has had it."""
         if session.options.single_utterance and not session.flushed:
             session.flushed = True
-            self._tell(dictation.Event.ENDPOINT_OF_SINGLE)
+            if self._dictation.phase is dictation.Phase.DRAINING:  # it was stopped, and the endpoint lies in the tail
+                self._flush(session)
+            else:
+                self._tell(dictation.Event.ENDPOINT_OF_SINGLE)
 
     def on_frame(self, session: Session, first_after_call: bool, level_db: float | None) -> None:
         """Tell the level, and end the session where it has heard enough."""

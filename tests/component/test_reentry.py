@@ -1,5 +1,8 @@
 """Callbacks and waits that re-enter a session's change of state find it whole, before or after."""
 
+import asyncio
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -33,6 +36,30 @@ async def test_a_single_utterance_that_ends_within_the_pre_roll_lets_the_microph
         scene.pipeline.start(":1.1", SessionOptions(single_utterance=True), called_s)
         await eventually(scene.saw("stopped"))
         assert scene.announced.seen[-1][2:] == (StopReason.SINGLE_UTTERANCE, "2000")
+        assert scene.hearing[-1] is False
+
+
+@pytest.mark.parametrize(
+    ("pause", "after_the_stop"),
+    [
+        (9, lambda scene: scene.hush(6)),
+        (0, lambda scene: scene.lose(2)),
+        (0, lambda scene: scene.pipeline.on_capture(False, "gone")),
+    ],
+    ids=["hangover", "gap", "microphone lost"],
+)
+async def test_a_single_utterance_whose_end_comes_after_the_stop_ends_by_the_stop(
+    pause: int, after_the_stop: Callable[[Scene], None]
+) -> None:
+    async with playing(Scene()) as scene:
+        session = scene.start(single_utterance=True)
+        scene.hear(2000, 10)
+        scene.hush(pause)
+        stopping = asyncio.create_task(scene.pipeline.stop(":1.1", scene.now_s))
+        await asyncio.sleep(0)
+        after_the_stop(scene)
+        assert await stopping == "2000"
+        assert scene.announced.seen[-1] == ("stopped", session, StopReason.STOPPED, "2000")
         assert scene.hearing[-1] is False
 
 
