@@ -102,6 +102,8 @@ class CaptureKeeper:
         self._opened = OpenedMicrophone(name="", latency_s=0.0)
         self._state = CaptureState(CaptureCondition.CLOSED)
         self._ending = False
+        self._calling = False
+        """A device call is in hand: from its submission until its end is known on the event loop, not on the lane."""
         self._attentive = True
         self._heard = False
         self._resumed = False
@@ -144,7 +146,7 @@ class CaptureKeeper:
             return True
         if now_s - self._last_frame_s <= PROMISED_FRAME_S or now_s - self._last_attempt_s <= PROMISED_ATTEMPT_S:
             return True
-        return self._lane.busy_since_s is not None and self._state.condition is CaptureCondition.LOST
+        return self._calling and self._state.condition is CaptureCondition.LOST
 
     def hanging_s(self, now_s: float) -> float:
         """For how many seconds the device call in hand has been running; 0 where there is none.
@@ -289,12 +291,14 @@ class CaptureKeeper:
     async def _call(self, call: Callable[[], T]) -> T:
         """A device call on the lane, told when it hangs; the attempt counts as made when it has ended."""
         future = self._lane.submit(call)
+        self._calling = True
         _, hanging = await asyncio.wait({future}, timeout=CALL_PATIENCE_S)
         if hanging and self._state.condition is not CaptureCondition.LOST:
             self._tell(CaptureState(CaptureCondition.LOST, reason=NO_ANSWER))
         try:
             return await future
         finally:
+            self._calling = False
             self._last_attempt_s = time.monotonic()
 
     def _open_device(self, inbox: Inbox) -> OpenedMicrophone:
