@@ -18,7 +18,8 @@ from coldvoxd.bus.peers.user_units import Units
 from coldvoxd.bus.service import BusService
 from coldvoxd.capture.device_setting import VIRTUAL, DeviceSetting
 from coldvoxd.capture.microphone_control import MicrophoneController
-from coldvoxd.capture.stream import CaptureCondition, CaptureState, CaptureStream
+from coldvoxd.capture.state import CaptureCondition, CaptureState
+from coldvoxd.capture.stream import CaptureStream
 from coldvoxd.core import channels
 from coldvoxd.core.failover_notice import NoticeState
 from coldvoxd.core.metrics import Metrics

@@ -54,7 +54,7 @@ def is_decoded(content: Content) -> bool:
 
 def undecoded(content: Content) -> str:
     """The codec of a file that begins with OGG's pages, none of them Vorbis or Opus; empty for others. Raises OSError."""
-    page = next(_walk(content), None)
+    page = next(_walk(content), None) if content.at(0, 4) == b"OggS" else None
     if page is None or page.after_damage or not page.flags & _FIRST or is_decoded(content):
         return ""
     return next((name for mark, name in _OTHER_CODECS.items() if page.body.startswith(mark)), "another codec")

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from coldvoxd.capture.policy import Conditions, Use
 from coldvoxd.capture.source_tracking import SourceTracker
-from coldvoxd.capture.stream import CaptureCondition, CaptureStream
+from coldvoxd.capture.state import CaptureCondition
+from coldvoxd.capture.stream import CaptureStream
 from coldvoxd.core import channels
 from coldvoxd.core.errors import UnknownDevice, shown
 from coldvoxd.core.microphone_rules import DEFAULT, Policy, SoundView, find

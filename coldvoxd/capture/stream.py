@@ -4,13 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TypeVar
 
 from coldvoxd.capture.chunk_queue import ChunkQueue, Delivery
 from coldvoxd.capture.device import CaptureDevice
 from coldvoxd.capture.framing import ChunkFramer
+from coldvoxd.capture.state import CaptureCondition, CaptureState
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import Microphone
 from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, GapReason
@@ -43,31 +42,6 @@ PROMISED_FRAME_S = 2.0
 PROMISED_ATTEMPT_S = 5.0
 
 
-class CaptureCondition(StrEnum):
-    CLOSED = "closed"
-    """By policy: not started, or stopped."""
-    OPENING = "opening"
-    """For the first time, or again because another microphone is wanted; no audio has arrived yet."""
-    OPEN = "open"
-    """Audio arrives."""
-    LOST = "lost"
-    """No audio; the microphone is being reopened."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureState:
-    condition: CaptureCondition
-    microphone: str = ""
-    """Its name where one is open."""
-    reason: str = ""
-    """Where it is lost: why, as a sentence for people."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether the microphone is closed by policy."""
-        return self.condition is CaptureCondition.CLOSED
-
-
 class CaptureStream:
     """Keeps a microphone open, reopens it after a loss, and publishes its audio in order.
 
@@ -93,6 +67,8 @@ class CaptureStream:
         self._renewal = asyncio.Event()
         self._state = CaptureState(CaptureCondition.CLOSED)
         self._ending = False
+        self._is_calling = False
+        """A device call is running, as far as the event loop knows: its thread may have ended it already."""
         self._attentive = True
         self._is_resumed = False
         """The next delivery is the first after a stream that had stalled."""
@@ -134,7 +110,7 @@ class CaptureStream:
             return True
         if now_s - self._last_frame_s <= PROMISED_FRAME_S or now_s - self._last_attempt_s <= PROMISED_ATTEMPT_S:
             return True
-        return self._device.busy_since_s is not None and self._state.condition is CaptureCondition.LOST
+        return self._is_calling and self._state.condition is CaptureCondition.LOST
 
     def hanging_s(self, now_s: float) -> float:
         """Seconds for which the current device call has been running; 0 while none runs. `now_s` is loop time.
@@ -275,12 +251,14 @@ class CaptureStream:
 
     async def _call(self, call: "asyncio.Future[T]") -> T:
         """Wait for a device call and publish when it hangs; the attempt counts as made when it has ended."""
+        self._is_calling = True
         _, hanging = await asyncio.wait({call}, timeout=CALL_PATIENCE_S)
         if hanging and self._state.condition is not CaptureCondition.LOST:
             self._publish(CaptureState(CaptureCondition.LOST, reason=NO_ANSWER))
         try:
             return await call
         finally:
+            self._is_calling = False
             self._last_attempt_s = time.monotonic()
 
     def _pace(self) -> None:

@@ -14,7 +14,8 @@ import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.audio.soundserver import hold_to, look
-from coldvoxd.capture.stream import NO_ANSWER, CaptureCondition
+from coldvoxd.capture.state import CaptureCondition
+from coldvoxd.capture.stream import NO_ANSWER
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, GapReason
@@ -160,6 +161,17 @@ async def test_a_server_frozen_from_the_start_is_told(pulse: SoundServer) -> Non
         pulse.thaw()
         await hear(watch, pulse)
         assert watch.longest_beat_s < BEAT_LIMIT_S
+
+
+async def test_a_call_that_hung_is_running_until_the_event_loop_knows_of_its_end(pulse: SoundServer) -> None:
+    """Between its thread's end and the loop's next turn the promise would otherwise look broken."""
+    pulse.freeze()
+    async with capturing() as watch:
+        await eventually(watch.is_lost)
+        pulse.thaw()
+        while watch.keeper._device.busy_since_s is not None:
+            time.sleep(0.01)  # the loop stands still: that is the case
+        assert watch.keeper.promise_kept(time.monotonic() + 3600)
 
 
 async def test_a_suspended_source_is_told_and_recovered_from(pulse: SoundServer) -> None:

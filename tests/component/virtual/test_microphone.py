@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.capture.stream import CaptureCondition
+from coldvoxd.capture.state import CaptureCondition
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
 from coldvoxd.virtual import client

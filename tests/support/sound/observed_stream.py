@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.capture.stream import INBOX_S, CaptureCondition, CaptureState, CaptureStream
+from coldvoxd.capture.state import CaptureCondition, CaptureState
+from coldvoxd.capture.stream import INBOX_S, CaptureStream
 from coldvoxd.core.ports import Microphone
 from coldvoxd.core.values import Frame, Gap
 
