@@ -6,7 +6,7 @@ Standard library only, because contrib/dev/install-units.sh runs this with any i
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,14 +32,13 @@ class Places:
     state: Path
 
     @classmethod
-    def of_user(cls, environment: Mapping[str, str] = os.environ) -> "Places":
-        homes = (
-            base_directories.config_home,
-            base_directories.data_home,
-            base_directories.cache_home,
-            base_directories.state_home,
+    def of_user(cls) -> "Places":
+        return cls(
+            base_directories.config_home(),
+            base_directories.data_home(),
+            base_directories.cache_home(),
+            base_directories.state_home(),
         )
-        return cls(*(home(environment) for home in homes))
 
     @property
     def units(self) -> Path:

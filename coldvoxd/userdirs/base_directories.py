@@ -1,65 +1,60 @@
-"""The XDG base directories. A path that is not absolute is invalid, and ignored as if its variable were not set.
+"""The XDG base directories: platformdirs has them, and this module adds coldvoxd's rules.
 
-Specification: https://specifications.freedesktop.org/basedir-spec/latest/. Standard library only, because `coldvoxctl
-setup` and the bus connection import this module.
+Specification: https://specifications.freedesktop.org/basedir-spec/latest/. A path that is not absolute is invalid, and is
+ignored as if its variable were not set. From the first release that does so, platformdirs is required.
 """
 
 import os
-import pwd
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
+
+import platformdirs
 
 from coldvoxd.core.errors import SettingsError
 
 APPLICATION = "coldvoxd"
 """The name of coldvoxd's directory in each of them."""
 RUNTIME = "XDG_RUNTIME_DIR"
-_HOMES = MappingProxyType(
-    {
-        "XDG_CONFIG_HOME": ".config",
-        "XDG_DATA_HOME": ".local/share",
-        "XDG_CACHE_HOME": ".cache",
-        "XDG_STATE_HOME": ".local/state",
-    }
-)
-_LISTS = MappingProxyType({"XDG_DATA_DIRS": "/usr/local/share:/usr/share", "XDG_CONFIG_DIRS": "/etc/xdg"})
-_ENVIRONMENT: Mapping[str, str] = os.environ
+_HOMES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME")
+_LISTS = ("XDG_DATA_DIRS", "XDG_CONFIG_DIRS")
 
 
-def config_home(environment: Mapping[str, str] = _ENVIRONMENT) -> Path:
-    """`~/.config`. All of these functions raise SettingsError if there is no home directory."""
-    return _home("XDG_CONFIG_HOME", environment)
+def config_home() -> Path:
+    """`~/.config`. This function and the next three raise SettingsError if there is no home directory."""
+    return _home(platformdirs.user_config_path)
 
 
-def data_home(environment: Mapping[str, str] = _ENVIRONMENT) -> Path:
+def data_home() -> Path:
     """`~/.local/share`."""
-    return _home("XDG_DATA_HOME", environment)
+    return _home(platformdirs.user_data_path)
 
 
-def cache_home(environment: Mapping[str, str] = _ENVIRONMENT) -> Path:
+def cache_home() -> Path:
     """`~/.cache`."""
-    return _home("XDG_CACHE_HOME", environment)
+    return _home(platformdirs.user_cache_path)
 
 
-def state_home(environment: Mapping[str, str] = _ENVIRONMENT) -> Path:
+def state_home() -> Path:
     """`~/.local/state`."""
-    return _home("XDG_STATE_HOME", environment)
+    return _home(platformdirs.user_state_path)
 
 
-def data_dirs(environment: Mapping[str, str] = _ENVIRONMENT) -> tuple[Path, ...]:
+def data_dirs() -> tuple[Path, ...]:
     """The system's data directories in order of precedence; `/usr/local/share` and `/usr/share` by default."""
-    return _list("XDG_DATA_DIRS", environment)
+    return tuple(map(Path, platformdirs.site_data_dir(multipath=True).split(os.pathsep)))
 
 
-def config_dirs(environment: Mapping[str, str] = _ENVIRONMENT) -> tuple[Path, ...]:
+def config_dirs() -> tuple[Path, ...]:
     """The system's configuration directories in order of precedence; `/etc/xdg` by default."""
-    return _list("XDG_CONFIG_DIRS", environment)
+    return tuple(map(Path, platformdirs.site_config_dir(multipath=True).split(os.pathsep)))
 
 
-def runtime_directory(environment: Mapping[str, str] = _ENVIRONMENT) -> Path | None:
-    """The login's runtime directory, which need not exist; None if the environment does not name one."""
-    return _absolute(environment.get(RUNTIME, ""))
+def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The login's runtime directory, which need not exist; None if the environment does not name one.
+
+    Not platformdirs': it falls back to the temporary directory, which may be a disk, and spoken text must not reach one.
+    """
+    return path if (path := Path(environment.get(RUNTIME, ""))).is_absolute() else None
 
 
 def usual_runtime_directory() -> Path:
@@ -67,32 +62,17 @@ def usual_runtime_directory() -> Path:
     return Path(f"/run/user/{os.getuid()}")
 
 
-def ignored(environment: Mapping[str, str] = _ENVIRONMENT) -> tuple[str, ...]:
+def ignored(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The names of the variables that have a path that is not absolute."""
     found = {name: [environment.get(name, "")] for name in (*_HOMES, RUNTIME)}
-    found |= {name: environment.get(name, "").split(":") for name in _LISTS}
-    return tuple(name for name, paths in found.items() if any(path and _absolute(path) is None for path in paths))
+    found |= {name: environment.get(name, "").split(os.pathsep) for name in _LISTS}
+    return tuple(name for name, paths in found.items() if any(path and not Path(path).is_absolute() for path in paths))
 
 
-def _absolute(path: str) -> Path | None:
-    return found if (found := Path(path)).is_absolute() else None
-
-
-def _home(name: str, environment: Mapping[str, str]) -> Path:
-    return _absolute(environment.get(name, "")) or _user_home(environment) / _HOMES[name]
-
-
-def _user_home(environment: Mapping[str, str]) -> Path:
-    if home := _absolute(environment.get("HOME", "")):
-        return home
+def _home(directory: Callable[[], Path]) -> Path:
     try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError as error:
+        return directory()
+    except RuntimeError as error:
         raise SettingsError(
             f"There is no home directory: HOME is not an absolute path, and there is no user with the ID {os.getuid()}. Set HOME."
         ) from error
-
-
-def _list(name: str, environment: Mapping[str, str]) -> tuple[Path, ...]:
-    named = tuple(filter(None, map(_absolute, environment.get(name, "").split(":"))))
-    return named or tuple(map(Path, _LISTS[name].split(":")))

@@ -10,7 +10,8 @@ from coldvoxd.core.errors import NotInstallable
 
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
-    return Places.of_user({"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "elsewhere")})
+    homes = ("home/.local/share", "home/.cache", "home/.local/state")
+    return Places(tmp_path / "elsewhere", *(tmp_path / home for home in homes))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.support.environment import environment
 
 ROOT = Path(__file__).parents[3]
 HOME = Path("/home/ann")
-HOMES: list[tuple[str, Callable[[dict[str, str]], Path], str]] = [
+HOMES: list[tuple[str, Callable[[], Path], str]] = [
     ("XDG_CONFIG_HOME", base_directories.config_home, ".config"),
     ("XDG_DATA_HOME", base_directories.data_home, ".local/share"),
     ("XDG_CACHE_HOME", base_directories.cache_home, ".cache"),
@@ -37,19 +37,24 @@ NOT_ABSOLUTE = ["", "relative", "./relative", "../relative", "~/relative", " /bl
 @pytest.mark.parametrize(("name", "place", "usual"), HOMES)
 @pytest.mark.parametrize("value", NOT_ABSOLUTE)
 def test_a_home_that_is_not_absolute_is_the_usual_one(
-    name: str, place: Callable[[dict[str, str]], Path], usual: str, value: str
+    name: str, place: Callable[[], Path], usual: str, value: str
 ) -> None:
-    assert place({"HOME": str(HOME), name: value}) == HOME / usual
-    assert place({"HOME": str(HOME)}) == HOME / usual
-    assert place({"HOME": str(HOME), name: "/srv/ann"}) == Path("/srv/ann")
-    assert ignored({name: value}) == ((name,) if value else ())
+    with environment({"HOME": str(HOME), name: value}):
+        assert place() == HOME / usual
+        assert ignored() == ((name,) if value else ())
+    with environment({"HOME": str(HOME), name: None}):
+        assert place() == HOME / usual
+    with environment({"HOME": str(HOME), name: "/srv/ann"}):
+        assert place() == Path("/srv/ann")
 
 
 def test_of_a_list_the_absolute_paths_count() -> None:
-    assert base_directories.data_dirs({"XDG_DATA_DIRS": "rel:/a::/b:~/c"}) == (Path("/a"), Path("/b"))
-    assert base_directories.data_dirs({"XDG_DATA_DIRS": "rel"}) == (Path("/usr/local/share"), Path("/usr/share"))
-    assert base_directories.config_dirs({"XDG_CONFIG_DIRS": "rel:/etc/ann"}) == (Path("/etc/ann"),)
-    assert base_directories.config_dirs({}) == (Path("/etc/xdg"),)
+    with environment({"XDG_DATA_DIRS": "rel:/a::/b:~/c", "XDG_CONFIG_DIRS": "rel:/etc/ann"}):
+        assert base_directories.data_dirs() == (Path("/a"), Path("/b"))
+        assert base_directories.config_dirs() == (Path("/etc/ann"),)
+    with environment({"XDG_DATA_DIRS": "rel", "XDG_CONFIG_DIRS": None}):
+        assert base_directories.data_dirs() == (Path("/usr/local/share"), Path("/usr/share"))
+        assert base_directories.config_dirs() == (Path("/etc/xdg"),)
     assert ignored({"XDG_DATA_DIRS": "/a:rel", "XDG_CONFIG_DIRS": "/b:"}) == ("XDG_DATA_DIRS",)
 
 
@@ -62,8 +67,9 @@ def test_a_runtime_directory_that_is_not_absolute_is_none(value: str) -> None:
 
 
 def test_a_home_directory_that_is_not_absolute_is_that_of_the_user_database() -> None:
-    assert base_directories.config_home({"HOME": "relative"}).is_absolute()
-    assert base_directories.config_home({}).is_absolute()
+    for home in ("relative", None):
+        with environment({"HOME": home, "XDG_CONFIG_HOME": None}):
+            assert base_directories.config_home().is_absolute()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user that the database does not know")
