@@ -47,72 +47,13 @@ from coldvoxd.host.systemd import Notifier
 from coldvoxd.host.watchdog import Watchdog
 from coldvoxd.models.fetch_unit import ModelFetching
 from coldvoxd.models.prepare_unit import Preparation
+from coldvoxd.parts import Audio, Bus, Host, Parts, Recognition
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
 from coldvoxd.recognition.factory import engine_at_start, find_backends
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.vad.silero import SileroDetector
 from coldvoxd.virtual.microphone import VirtualMicrophone
-
-
-@dataclass(frozen=True, slots=True)
-class Bus:
-    connection: Connection
-    announcer: BusAnnouncer
-    service: BusService
-
-
-@dataclass(frozen=True, slots=True)
-class Recognition:
-    dispatcher: Dispatcher
-    gpu: GpuGuard
-    preparation: Preparation
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    capture: CaptureStream
-    policy: MicrophoneController
-    device: DeviceSetting
-    channels: ChannelSelector
-    sound: SoundWatch | None
-    """None for a stand-in, which is on no sound server."""
-    tried: asyncio.Event
-    """The microphone was opened, could not be opened, or stays closed by policy."""
-    opened: asyncio.Event
-    """The microphone has delivered audio."""
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    notifier: Notifier
-    sleep: SleepWatch
-    battery: BatteryWatch
-    lock: LockWatch
-    watchdog: Watchdog
-    reexec: Reexec
-    activity: Activity
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything that the daemon is made of. Nothing is opened or started yet."""
-
-    bus: Bus
-    recognition: Recognition
-    engine: Engine
-    audio: Audio
-    host: Host
-    dictation: DictationController
-    last_utterance: LastUtterance
-    files: FileJobs
-    metrics: Metrics
-    outcomes: Outcomes
-    notices: DesktopNotices
-    past: ExecState | None
-    """The state that the process before this one handed over; None where there was none."""
-    carried: Carried
-    """The part of `past` that belongs to other parts."""
 
 
 @dataclass(frozen=True, slots=True)

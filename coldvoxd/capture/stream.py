@@ -67,14 +67,13 @@ class CaptureStream:
         self._renewal = asyncio.Event()
         self._state = CaptureState(CaptureCondition.CLOSED)
         self._ending = False
-        self._is_calling = False
-        """A device call is running, as far as the event loop knows: its thread may have ended it already."""
         self._attentive = True
         self._is_resumed = False
         """The next delivery is the first after a stream that had stalled."""
         self._first_chunk_s: float | None = None
         self._last_frame_s = float("-inf")
         self._last_attempt_s = float("-inf")
+        """When the last device call ended, as far as the event loop knows; infinity while one runs."""
 
     @property
     def state(self) -> CaptureState:
@@ -103,14 +102,12 @@ class CaptureStream:
         """Whether capture works or is being repaired, at `now_s` of the monotonic clock.
 
         True where a frame came within 2 s, where it is closed by policy, and where an attempt to reopen ended and its
-        failure was published within 5 s. True too while a call hangs that was reported: the watchdog would restart the
-        daemon repeatedly without a pause, while `host.reexec`, which reads `hanging_s`, has growing pauses.
+        failure was published within 5 s. True too while a device call runs, which is reported when it hangs: the watchdog
+        would restart the daemon repeatedly without a pause, while `host.reexec`, which reads `hanging_s`, has growing pauses.
         """
         if self._state.condition is CaptureCondition.CLOSED:
             return True
-        if now_s - self._last_frame_s <= PROMISED_FRAME_S or now_s - self._last_attempt_s <= PROMISED_ATTEMPT_S:
-            return True
-        return self._is_calling and self._state.condition is CaptureCondition.LOST
+        return now_s - self._last_frame_s <= PROMISED_FRAME_S or now_s - self._last_attempt_s <= PROMISED_ATTEMPT_S
 
     def hanging_s(self, now_s: float) -> float:
         """Seconds for which the current device call has been running; 0 while none runs. `now_s` is loop time.
@@ -251,14 +248,13 @@ class CaptureStream:
 
     async def _call(self, call: "asyncio.Future[T]") -> T:
         """Wait for a device call and publish when it hangs; the attempt counts as made when it has ended."""
-        self._is_calling = True
+        self._last_attempt_s = float("inf")
         _, hanging = await asyncio.wait({call}, timeout=CALL_PATIENCE_S)
         if hanging and self._state.condition is not CaptureCondition.LOST:
             self._publish(CaptureState(CaptureCondition.LOST, reason=NO_ANSWER))
         try:
             return await call
         finally:
-            self._is_calling = False
             self._last_attempt_s = time.monotonic()
 
     def _pace(self) -> None:

@@ -9,7 +9,7 @@ from coldvoxd.typist.clipboard_loan import Press
 from coldvoxd.typist.errors import Refused
 from coldvoxd.typist.held_keys import Ready, ready_in
 from coldvoxd.typist.keymap import ALT, CONTROL, LEVEL3, SHIFT, SUPER, Key, Stroke
-from coldvoxd.typist.portal import KEYCODES
+from coldvoxd.typist.portal_session import KEYCODES
 from coldvoxd.typist.programs import run
 from coldvoxd.typist.x11 import XServer
 

@@ -11,7 +11,8 @@ from coldvoxd.typist.clipboard_loan import Press, Verdict
 from coldvoxd.typist.environment import on_wayland, presses_by_portal
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.focus import Focus, focused
-from coldvoxd.typist.portal import RemoteDesktop, SessionGone
+from coldvoxd.typist.portal import RemoteDesktop
+from coldvoxd.typist.portal_session import SessionGone
 from coldvoxd.typist.programs import run
 from coldvoxd.typist.settings import Method, Rule
 

@@ -1,0 +1,91 @@
+"""The parts of the daemon by name, as `assembly` builds them and `daemon` starts and stops them."""
+
+import asyncio
+from dataclasses import dataclass
+
+from coldvoxd.audio.soundserver import SoundWatch
+from coldvoxd.bus.announcer import BusAnnouncer
+from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.desktop_notices import DesktopNotices
+from coldvoxd.bus.service import BusService
+from coldvoxd.capture.device_setting import DeviceSetting
+from coldvoxd.capture.microphone_control import MicrophoneController
+from coldvoxd.capture.stream import CaptureStream
+from coldvoxd.core.metrics import Metrics
+from coldvoxd.dictation.channel_selector import ChannelSelector
+from coldvoxd.dictation.controller import DictationController
+from coldvoxd.dictation.last_utterance import LastUtterance
+from coldvoxd.dictation.outcomes import Outcomes
+from coldvoxd.files.jobs import FileJobs
+from coldvoxd.gpu.guard import GpuGuard
+from coldvoxd.host.activity import Activity
+from coldvoxd.host.battery import BatteryWatch
+from coldvoxd.host.exec_state import Carried, ExecState
+from coldvoxd.host.lock_watch import LockWatch
+from coldvoxd.host.reexec import Reexec
+from coldvoxd.host.sleep_watch import SleepWatch
+from coldvoxd.host.systemd import Notifier
+from coldvoxd.host.watchdog import Watchdog
+from coldvoxd.models.prepare_unit import Preparation
+from coldvoxd.recognition.dispatcher import Dispatcher
+from coldvoxd.recognition.engine_control import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    connection: Connection
+    announcer: BusAnnouncer
+    service: BusService
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    dispatcher: Dispatcher
+    gpu: GpuGuard
+    preparation: Preparation
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    capture: CaptureStream
+    policy: MicrophoneController
+    device: DeviceSetting
+    channels: ChannelSelector
+    sound: SoundWatch | None
+    """None for a stand-in, which is on no sound server."""
+    tried: asyncio.Event
+    """The microphone was opened, could not be opened, or stays closed by policy."""
+    opened: asyncio.Event
+    """The microphone has delivered audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    notifier: Notifier
+    sleep: SleepWatch
+    battery: BatteryWatch
+    lock: LockWatch
+    watchdog: Watchdog
+    reexec: Reexec
+    activity: Activity
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that the daemon is made of. Nothing is opened or started yet."""
+
+    bus: Bus
+    recognition: Recognition
+    engine: Engine
+    audio: Audio
+    host: Host
+    dictation: DictationController
+    last_utterance: LastUtterance
+    files: FileJobs
+    metrics: Metrics
+    outcomes: Outcomes
+    notices: DesktopNotices
+    past: ExecState | None
+    """The state that the process before this one handed over; None where there was none."""
+    carried: Carried
+    """The part of `past` that belongs to other parts."""
