@@ -7,7 +7,8 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 
-from coldvoxd.assembly import build
+from coldvoxd.assembly.build import build
+from coldvoxd.assembly.parts import Parts
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.service import check_name_free
 from coldvoxd.core.recipients import is_readable_on
@@ -17,7 +18,6 @@ from coldvoxd.crash_recovery.replay import Replay
 from coldvoxd.crash_recovery.spool import Spool, open_spool
 from coldvoxd.host.exec_state import Carried, ExecState
 from coldvoxd.host.systemd import watchdog_interval_s
-from coldvoxd.parts import Parts
 
 log = logging.getLogger(__name__)
 

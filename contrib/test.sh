@@ -77,6 +77,7 @@ if [[ $lane == plain ]]; then
     check "layers" lint-imports
     check "generated files" python contrib/dev/generate.py --check
     check "language" python contrib/dev/language.py
+    check "sizes of classes, modules and functions" python contrib/dev/figures.py
 fi
 if have shellcheck; then
     mapfile -t scripts < <(find contrib tests .ci/run -name '*.sh' -o -path .ci/run)

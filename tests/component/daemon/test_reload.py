@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from coldvoxd import settings_file
-from coldvoxd.assembly import SETTINGS_TABLE, build
+from coldvoxd.assembly.build import build
+from coldvoxd.assembly.parts import Parts
+from coldvoxd.assembly.reload import SETTINGS_TABLE
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from coldvoxd.core.errors import NotReady
 from coldvoxd.core.settings import LogSettings, Settings
 from coldvoxd.core.values import EngineStatus
 from coldvoxd.daemon import Daemon
-from coldvoxd.parts import Parts
 from coldvoxd.settings_file import SettingDoc
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.bus.screensaver import screen_saver

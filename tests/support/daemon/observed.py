@@ -13,7 +13,8 @@ import numpy as np
 
 from coldvoxd import settings_file
 from coldvoxd.__main__ import set_up_logging
-from coldvoxd.assembly import build
+from coldvoxd.assembly.build import build
+from coldvoxd.assembly.parts import Parts
 from coldvoxd.bus.connection import Connection
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import EndpointState
@@ -22,7 +23,6 @@ from coldvoxd.core.ports import Journal
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Frame, Gap, Utterance
 from coldvoxd.daemon import Daemon
-from coldvoxd.parts import Parts
 from tests.support.daemon.preroll import FILE_VARIABLE, Observation
 
 KEPT_FRAMES = 120 * SAMPLE_RATE // FRAME_SAMPLES

@@ -13,12 +13,12 @@ from typing import Any
 
 from coldvoxd import settings_file
 from coldvoxd.__main__ import set_up_logging
-from coldvoxd.assembly import build
+from coldvoxd.assembly.build import build
+from coldvoxd.assembly.parts import Parts
 from coldvoxd.bus.connection import Connection
 from coldvoxd.core.ports import Announcer
 from coldvoxd.core.values import Transcript
 from coldvoxd.daemon import Daemon
-from coldvoxd.parts import Parts
 
 VARIABLE = "COLDVOX_TEST_BROKEN"
 KEPT_BYTES = 1 << 20

@@ -1,4 +1,4 @@
-"""The parts of the daemon by name, as `assembly` builds them and `daemon` starts and stops them."""
+"""The parts of the daemon by name, as `build` makes them and `daemon` starts and stops them."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,14 +1,15 @@
-"""The composition root: builds every part of the daemon on a connected bus, and connects the parts to each other.
+"""Builds every part of the daemon on a connected bus, and connects the parts to each other.
 
 `daemon` starts and stops them. Members of a part that another part calls are named here and nowhere else.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd.assembly.parts import Audio, Bus, Host, Parts, Recognition
+from coldvoxd.assembly.reload import use_settings
 from coldvoxd.audio.portaudio import PortAudioMicrophone
 from coldvoxd.audio.soundserver import SoundWatch
 from coldvoxd.bus.announcer import BusAnnouncer
@@ -47,7 +48,6 @@ from coldvoxd.host.systemd import Notifier
 from coldvoxd.host.watchdog import Watchdog
 from coldvoxd.models.fetch_unit import ModelFetching
 from coldvoxd.models.prepare_unit import Preparation
-from coldvoxd.parts import Audio, Bus, Host, Parts, Recognition
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.engine_control import Engine
 from coldvoxd.recognition.factory import engine_at_start, find_backends
@@ -284,36 +284,3 @@ def open_microphone(settings: MicrophoneSettings) -> Microphone:
     if settings.device.startswith(VIRTUAL):
         return VirtualMicrophone(Path(settings.device.removeprefix(VIRTUAL)))
     return PortAudioMicrophone(settings)
-
-
-SETTINGS_TABLE: tuple[tuple[str, Callable[[Parts, Settings], None]], ...] = (
-    (
-        "endpoint dictation microphone log",
-        lambda parts, fresh: parts.dictation.use_settings(
-            endpoint=fresh.endpoint,
-            settings=fresh.dictation,
-            pre_roll_ms=fresh.microphone.pre_roll_ms,
-            log_text=fresh.log.spoken_text,
-        ),
-    ),
-    ("microphone", lambda parts, fresh: parts.audio.device.use_settings(fresh.microphone)),
-    ("microphone", lambda parts, fresh: parts.host.lock.use_settings(fresh.microphone.release_on_lock)),
-    ("microphone", lambda parts, fresh: parts.audio.channels.use(channels.parse(fresh.microphone.channel))),
-    ("gpu", lambda parts, fresh: parts.recognition.gpu.use_settings(fresh.gpu)),
-    ("replacement", lambda parts, fresh: parts.host.reexec.use_settings(fresh.replacement)),
-    ("notifications", lambda parts, fresh: parts.notices.use_settings(fresh.notifications)),
-    ("model", lambda parts, fresh: parts.recognition.preparation.use_settings(fresh.model)),
-    ("log", lambda _, fresh: logging.getLogger().setLevel(fresh.log.level.upper())),
-)
-"""Which part takes which sections of the settings at a reload, in this order."""
-
-
-def use_settings(parts: Parts, fresh: Settings) -> tuple[str, ...]:
-    """Apply settings whose model is loaded already, see Engine.reload.
-
-    Returns the names of the settings that wait for a restart, such as `microphone.device`.
-    """
-    for _, take in SETTINGS_TABLE:
-        take(parts, fresh)
-    parts.bus.announcer.state_changed()
-    return ("microphone.device",) if parts.audio.device.awaits_restart else ()
