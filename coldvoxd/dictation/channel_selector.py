@@ -32,8 +32,8 @@ NO_CHANNEL = -1
 class ChannelSelector:
     """Chooses the channel of each frame by the setting. Event loop only.
 
-    With `auto`, steady background noise costs almost no CPU time: the detector `scout` runs only while a channel is much
-    louder than the one in use.
+    With `auto`, steady background noise costs almost no CPU time: the detector `scout` runs only while a channel is
+    much louder than the one in use.
     """
 
     def __init__(self, scout: SpeechDetector, setting: Channel = AUTO) -> None:
@@ -130,7 +130,7 @@ class ChannelSelector:
         return suspects[following % len(suspects)]
 
     def _scores(self, number: int) -> list[float]:
-        """Return speech probabilities of a channel: of the last frame, or of the last few if the scout turns to it now."""
+        """Return the channel's speech probability in the last frame, or those in the last few if the scout turns to it."""
         frames = [frame.channels for frame in self._recent if frame.channels is not None]
         if number == self._scouted:
             return [self._scout.score(taken(frames[-1], number))]

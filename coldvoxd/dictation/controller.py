@@ -168,7 +168,7 @@ class DictationController:
         self._runner.hear(item)
 
     def on_capture(self, delivering: bool, problem: str = "") -> None:
-        """Handle that the microphone starts or stops delivering. `problem` is the reason, as a sentence for the user."""
+        """Handle that the microphone starts or stops delivering. `problem` is the reason, a sentence for the user."""
         self.microphone_problem = problem
         session, state = self._runner.session, self._runner.state
         if delivering and session and session.blind_timer:

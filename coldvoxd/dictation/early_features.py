@@ -22,7 +22,7 @@ class EarlyFeatures:
         """Start of the utterance that the columns belong to."""
 
     def update(self, state: EndpointState, audio: Iterable[Frame], end_sample: int) -> None:
-        """Compute the blocks that the audio up to `end_sample` completes. Without an open utterance discard all columns."""
+        """Compute the blocks that the audio up to `end_sample` completes; discard all if no utterance is open."""
         size = self._features_size()
         if state.phase is Phase.SILENCE or not size:
             self._columns = None
@@ -34,6 +34,6 @@ class EarlyFeatures:
             self._columns.extend(joined(audio, known_sample, end_sample))
 
     def of(self, start_sample: int) -> npt.NDArray[np.float32] | None:
-        """Return the columns of the utterance that starts there, float32 (bins, whole blocks); None if there are none."""
+        """Return the columns of the utterance that starts there, float32 (bins, whole blocks); None without any."""
         known = self._columns is not None and self._start_sample == start_sample
         return self._columns.columns if self._columns is not None and known else None

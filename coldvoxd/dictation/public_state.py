@@ -5,7 +5,7 @@ from coldvoxd.dictation.state import Phase
 
 
 def public_state(phase: Phase, engine: EngineStatus, *, is_asleep: bool) -> State:
-    """Return the value of the property State. Suspend takes precedence over a session, and a session over the engine."""
+    """Return the value of the property State. Suspend takes precedence over a session, a session over the engine."""
     if is_asleep:
         return State.SUSPENDED
     match phase:

@@ -1,9 +1,10 @@
 """A gate in front of the voice activity detector: unchanged background noise is not scored frame by frame.
 
-Between sessions, a microphone mostly picks up the same background noise for hours. Once the detector has found no speech
-in it for ten seconds, frames at the level of that noise are withheld from the detector. The first louder or quieter frame
-is scored after the last withheld frames, so that the detector's state is the same as without the gate. Exact silence, as
-of a muted microphone, affects that state for longer: it does not count as background noise and is always scored.
+Between sessions, a microphone mostly picks up the same background noise for hours. Once the detector has found no
+speech in it for ten seconds, frames at the level of that noise are withheld from the detector. The first louder or
+quieter frame is scored after the last withheld frames, so that the detector's state is the same as without the gate.
+Exact silence, as of a muted microphone, affects that state for longer: it does not count as background noise and is
+always scored.
 
 The detector adapts to the level of speech only during a session. Between sessions its gain is constant: frames that are
 scored late get the gain that they would have had, and each session starts with the same gain.
@@ -19,12 +20,12 @@ from coldvoxd.core.values import Frame, ScoredFrame
 NO_SPEECH_PROBABILITY = 0.05
 """Speech probability below which a frame counts as background noise: a tenth of the usual threshold."""
 SETTLED_FRAMES = 312
-"""Consecutive frames of background noise before the gate closes: 10 s. Earlier speech no longer affects the detector."""
+"""Consecutive frames of background noise before the gate closes: 10 s. Then earlier speech has no effect any more."""
 LOUDER_DB, QUIETER_DB = 1.5, 3.0
 """A frame this far above or below the median noise level is scored. Levels of 32 ms of white noise stay within 1 dB."""
 REPLAYED_FRAMES = 94
-"""Withheld frames, 3 s, that are scored before the frame that opens the gate. Measured: after 0.5 s of them one frame in
-500 is still classified differently; after 2 s no score above 0.3 differs by 0.001."""
+"""Withheld frames, 3 s, that are scored before the frame that opens the gate. Measured: after 0.5 s of them one frame
+in 500 is still classified differently; after 2 s no score above 0.3 differs by 0.001."""
 LEVELS = 64
 """Number of scored noise frames whose levels give the median: 2 s."""
 
@@ -81,5 +82,5 @@ class QuietGate:
         return probability
 
     def _is_unchanged(self, level: float) -> bool:
-        """Return whether a level is that of the noise. It never is for exact silence, which affects the detector longer."""
+        """Return whether a level is that of the noise. False for exact silence, which affects the detector longer."""
         return level > LOWEST_DB and self._median_db - QUIETER_DB <= level <= self._median_db + LOUDER_DB

@@ -5,9 +5,9 @@ from collections import deque
 from coldvoxd.core.leveling import KNOWN_FRAMES, LIKELY, WINDOW_FRAMES, percentile
 
 TOO_QUIET_DB = -70.0
-"""Level of likely speech, as the leveler measures it, below which words are missed: peaks of about -45 dBFS. Measured on
-139 spoken commands: the bundled recognizer misses 0.7 % of the words at peaks of -20 dBFS, 2.6 % at -46, 3.0 % at -51,
-4.8 % at -56."""
+"""Level of likely speech, as the leveler measures it, below which words are missed: peaks of about -45 dBFS. Measured
+on 139 spoken commands: the bundled recognizer misses 0.7 % of the words at peaks of -20 dBFS, 2.6 % at -46, 3.0 % at
+-51, 4.8 % at -56."""
 FINE_DB = -66.0
 """Level at which the problem ends: peaks of about -41 dBFS."""
 LONG_FRAMES = 10 * 16_000 // 512

@@ -59,7 +59,7 @@ class RecognitionQueue:
         *,
         log_text: bool,
     ) -> None:
-        """`recognize` stops when it is cancelled. `on_answered` is called after each result of a session not yet over."""
+        """`recognize` stops when cancelled. `on_answered` is called after each result of a session that is not over."""
         self.log_text = log_text
         self._recognize = recognize
         self._sinks = sinks

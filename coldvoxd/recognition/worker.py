@@ -226,7 +226,7 @@ class RecognizerWorker:
             self.abandon()
 
     def _open_and_warm_up(self) -> Recognizer:
-        """Open and run once, on the call thread: the first run allocates and optimizes, so no utterance waits for it."""
+        """Open and run once, on the call thread. The first run allocates and optimizes, so no utterance has it."""
         recognizer = self._open()
         try:
             recognizer.recognize(near_silence())
