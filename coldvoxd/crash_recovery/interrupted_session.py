@@ -78,7 +78,7 @@ class InterruptedSession:
             append(self._path_of[utterance.id], spool_format.settled(utterance.id))
 
     def quarantine(self, utterance: Utterance) -> None:
-        """Store the audio of this utterance for RetryLast, in a file that no later process replays. Raises OSError."""
+        """Store this utterance's audio alone for RetryLast, in a file that no later process replays. Raises OSError."""
         segment = self._segments[self._path_of[utterance.id]]
         end_sample = utterance.start_sample + len(utterance.samples)
         frames = [f for f in segment.frames if f.end_sample > utterance.start_sample and f.start_sample < end_sample]

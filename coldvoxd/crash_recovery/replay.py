@@ -55,7 +55,7 @@ class Replay:
         keep: Callable[[SpooledSession, Utterance], None],
         model_retry_s: float = MODEL_RETRY_S,
     ) -> None:
-        """`next_number` returns an unused utterance number. `keep` receives abandoned utterances for RetryLast."""
+        """`next_number` returns an unused utterance number. `keep` receives utterances that were given up."""
         self._sessions = list(sessions)
         self._engine = engine
         self._announcer = announcer

@@ -130,7 +130,7 @@ class ChannelSelector:
         return suspects[following % len(suspects)]
 
     def _scores(self, number: int) -> list[float]:
-        """Return the channel's speech probability in the last frame, or those in the last few if the scout turns to it."""
+        """Return a channel's speech probability in the last frame, or in the last few if the scout turns to it."""
         frames = [frame.channels for frame in self._recent if frame.channels is not None]
         if number == self._scouted:
             return [self._scout.score(taken(frames[-1], number))]

@@ -65,7 +65,7 @@ def outcome_of(text: str, speech_samples: int, least_samples: int, *, failed: bo
 
 
 def step(state: NoWordsState, outcome: Outcome, now_s: float) -> tuple[NoWordsState, Notice | None]:
-    """Return the next state and the notification to show. Silence and a muted microphone don't change the state."""
+    """Return the next state and the notification to show. Silence and a muted microphone don't change `holds`."""
     match outcome:
         case Outcome.WORDS:
             return replace(state, holds=False), None

@@ -79,7 +79,7 @@ class Supervisor:
             raise type(self._refusal)(*self._refusal.args)
 
     async def load(self) -> None:
-        """Load the model, once it can be loaded if it is missing or invalid. Then probe the accelerator."""
+        """Load the model, waiting while it is missing or invalid. Then probe the accelerator."""
         logged = ""
         pause_s = RELOAD_PAUSE_S
         while True:
