@@ -52,7 +52,7 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ExecState:
-    """State that one process passes to the next. Times are seconds of the monotonic clock, which all processes share."""
+    """State that one process passes to the next. Times are in seconds of the system-wide monotonic clock."""
 
     replacements: int = 0
     """Number of consecutive replacements."""
