@@ -16,9 +16,9 @@ SPEECH_PROBABILITY = 0.5
 RECENT_FRAMES = 16
 """Number of frames on which another channel is judged: 0.5 s. The detector needs half of them to warm up."""
 JUDGED_FRAMES = 6
-"""Number of the last of those frames. In them the channel must stand out ..."""
+"""Number of the most recent of those frames, in which the channel must stand out ..."""
 STANDING_OUT_FRAMES = 2
-"""... this often, and contain speech once. No utterance has begun by then: `onset_ms` is two frames by default."""
+"""... at least this often, with speech once. No utterance has begun by then: `onset_ms` is two frames by default."""
 LOOK_FRAMES = 8
 """While no channel becomes louder, levels are computed once per this many frames."""
 TURN_FRAMES = 8

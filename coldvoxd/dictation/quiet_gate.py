@@ -20,7 +20,7 @@ from coldvoxd.core.values import Frame, ScoredFrame
 NO_SPEECH_PROBABILITY = 0.05
 """Speech probability below which a frame counts as background noise: a tenth of the usual threshold."""
 SETTLED_FRAMES = 312
-"""Consecutive frames of background noise before the gate closes: 10 s. Then earlier speech has no effect any more."""
+"""Consecutive frames of background noise before the gate closes: 10 s. Earlier speech has no effect after that."""
 LOUDER_DB, QUIETER_DB = 1.5, 3.0
 """A frame this far above or below the median noise level is scored. Levels of 32 ms of white noise stay within 1 dB."""
 REPLAYED_FRAMES = 94

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
-"""Pause between two attempts to connect to the system bus, in seconds."""
+"""Bounds of the growing pause between two attempts to connect to the system bus, in seconds."""
 
 
 class BatteryWatch:

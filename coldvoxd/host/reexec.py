@@ -33,7 +33,7 @@ class Reexec:
 
     `wanted` returns whether a new process would be better. `busy_until_s` returns the loop time at which the daemon was
     last busy, infinity while it is. `hanging_s` returns the seconds for which a device call has hung at a loop time,
-    which is a separate reason. `slept` returns whether the reason is suspend or a release of the accelerator at rest:
+    which is a separate reason. `slept` returns whether the reason is suspend or an idle release of the accelerator:
     that is no fault, and needs no pause after an earlier replacement. `report` receives one sentence for the user if
     the process cannot be replaced.
     """
@@ -82,7 +82,7 @@ class Reexec:
         return self._nothing_stuck(now_s)
 
     def is_for_rest(self, now_s: float) -> bool:
-        """Return whether suspend or a release of the accelerator at rest is the only reason for a new process."""
+        """Return whether suspend or an idle release of the accelerator is the only reason for a new process."""
         return self._slept() and not self._hangs(now_s)
 
     def _hangs(self, now_s: float) -> bool:

@@ -22,7 +22,7 @@ WHO = "coldvoxd"
 WHY = "Dictation is stopped, microphone and GPU are released"
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-"""Pause between two attempts to connect to the system bus or to take an inhibitor, in seconds."""
+"""Bounds of the growing pause, in seconds, between two attempts to connect to the system bus or take an inhibitor."""
 
 
 class SleepWatch:
@@ -50,7 +50,7 @@ class SleepWatch:
         return self._phase is Phase.AWAKE
 
     async def run(self) -> None:
-        """Run until cancelled. Without a system bus or logind, a sleep goes unnoticed."""
+        """Run until cancelled. Sleeps go unnoticed while there is no system bus or no logind."""
         pause_s = FIRST_PAUSE_S
         try:
             while True:

@@ -151,7 +151,7 @@ def open_on_cpu(
 
 @_errors_translated()
 def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
-    """Open the model like `open_on_cpu`. If it is prepared, it serves within moments, and more slowly at first.
+    """Open the model like `open_on_cpu`. If it is prepared, it serves within moments, but more slowly at first.
 
     A precision other than fp32 is staged only if an accepted text of the golden clip is on record for it.
     """

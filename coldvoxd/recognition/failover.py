@@ -80,7 +80,7 @@ class Failover:
     async def start(self) -> None:
         """Start to probe the accelerator while the CPU serves.
 
-        There is no probe during suspend, after a release at rest, or while the GPU is unhealthy.
+        There is no probe during suspend, after an idle release, or while the GPU is unhealthy.
         """
         if self._accelerator is None:
             self._step(failover_state.CpuWanted())

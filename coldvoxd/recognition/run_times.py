@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 
 HEDGE_FLOOR_S = 0.4
 HEDGE_FACTOR = 10.0
-"""A run that takes this multiple of the 99th percentile is hedged."""
+"""A run that exceeds this multiple of the 99th percentile is hedged."""
 SPLIT_FACTOR = 4.0
-"""A run on the CPU that takes this multiple of the predicted time is repeated in two pieces."""
+"""A run on the CPU that exceeds this multiple of the predicted time is repeated in two pieces."""
 LONGEST_PREDICTED_S = 2.5
 """Maximum predicted time, in seconds, of recognizing an utterance on the CPU; it limits the utterance's length."""
 LENGTH_FLOOR_S = 8.0
-"""The length limit is never lower than this, however slow the CPU is: shorter utterances are recognized less well."""
+"""Lower bound of the length limit, however slow the CPU is: shorter utterances are recognized less accurately."""
 HISTORY = 64
 """Number of most recent runs that count."""
 

@@ -226,7 +226,7 @@ class RecognizerWorker:
             self.abandon()
 
     def _open_and_warm_up(self) -> Recognizer:
-        """Open and run once, on the call thread. The first run allocates and optimizes, so no utterance has it."""
+        """Open, and make the first run, which allocates and optimizes, before any utterance. On the call thread."""
         recognizer = self._open()
         try:
             recognizer.recognize(near_silence())
