@@ -1,1 +1,1 @@
-"""What outlives a crash: the audio of active sessions is kept in the runtime directory, and the next process recognizes it."""
+"""Crash recovery: the runtime directory holds the audio of active sessions, and the next process recognizes it."""

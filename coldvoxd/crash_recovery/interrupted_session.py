@@ -1,4 +1,4 @@
-"""A session that was interrupted by a crash: what the spool still holds of it, and its utterances without text."""
+"""A session that was interrupted by a crash: its audio in the spool, and its utterances without text."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from coldvoxd.core.values import Utterance
 from coldvoxd.crash_recovery.segment_file import append, create
 
 UNDECIDED_S = -1.0
-"""In the field `decided_s`, for an utterance that had no endpoint when the process died."""
+"""Value of `decided_s` for an utterance that had no endpoint when the process died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +22,32 @@ class PendingUtterance:
 
     utterance: Utterance
     attempts: int
-    """Recognitions that began and whose outcome is unknown: the process may have died of them."""
+    """Number of recognitions that started and whose outcome is unknown: they may have crashed the process."""
     decided_s: float | None
     """Monotonic time of the endpoint; None if the crash came before it."""
 
 
 class InterruptedSession:
-    """The segment files of one session. They are updated as the session is finished, so that a second crash loses nothing."""
+    """The segment files of one session. They are updated while it is finished, so that a second crash loses nothing."""
 
     def __init__(self, number: int, segments: Mapping[Path, Segment], quarantine: Path) -> None:
-        """`segments`: at least one, in the order in which they were written. `quarantine`: the file for an utterance that is given up."""
+        """`segments` holds at least one, in the order in which they were written.
+
+        `quarantine` is the path of the file for an utterance that is given up.
+        """
         self.number = number
         self.session: SpooledSession = next(iter(segments.values())).session
         self._segments = dict(segments)
         self._quarantine = quarantine
         self._quarantined = False
         self._path_of: dict[int, Path] = {}
-        """The segment file of each utterance, by its number."""
+        """Segment file of each utterance, by utterance number."""
 
     def pending(self, next_number: Callable[[], int]) -> list[PendingUtterance]:
-        """The utterances without accepted text, in order. Raises OSError.
+        """Return the utterances without accepted text, in order. Raises OSError.
 
-        Speech without an endpoint is cut here. It keeps the number under which a speculative recognition of it began, so
-        that attempts of which the process died are counted; otherwise it gets the next number.
+        Speech without an endpoint is cut here. It keeps the number under which a speculative recognition of it started,
+        so that attempts that crashed the process are counted. Otherwise it gets the next number.
         """
         last = max(self._segments)
         begun_early = self._segments[last].begun_early
@@ -66,16 +69,16 @@ class InterruptedSession:
         return sorted(pending, key=lambda one: one.utterance.id)
 
     def attempt(self, utterance: Utterance) -> None:
-        """Record that its recognition is about to begin. Raises OSError."""
+        """Record that the utterance's recognition is about to start. Raises OSError."""
         append(self._path_of[utterance.id], spool_format.attempt(utterance.id))
 
     def settled(self, utterance: Utterance) -> None:
-        """Record that its text was accepted, or that it has none."""
+        """Record that the utterance's text was accepted, or that it has none."""
         with suppress(OSError):  # at worst the text is published twice, and clients drop the duplicate by its numbers
             append(self._path_of[utterance.id], spool_format.settled(utterance.id))
 
     def quarantine(self, utterance: Utterance) -> None:
-        """Keep the audio of this utterance alone for RetryLast, in a file that no later process replays. Raises OSError."""
+        """Store this utterance's audio alone for RetryLast, in a file that no later process replays. Raises OSError."""
         segment = self._segments[self._path_of[utterance.id]]
         end_sample = utterance.start_sample + len(utterance.samples)
         frames = [f for f in segment.frames if f.end_sample > utterance.start_sample and f.start_sample < end_sample]
@@ -86,12 +89,12 @@ class InterruptedSession:
         self._quarantined = True
 
     def discard(self) -> None:
-        """Delete the segment files: the session is finished."""
+        """Delete the segment files, because the session is finished."""
         for path in self._segments:
             path.unlink(missing_ok=True)
 
     def discard_all(self) -> None:
-        """Delete everything of the session, an utterance that was given up included."""
+        """Delete all files of the session, including an utterance that was given up."""
         self.discard()
         if self._quarantined:
             self._quarantine.unlink(missing_ok=True)

@@ -16,20 +16,20 @@ from coldvoxd.crash_recovery.interrupted_session import InterruptedSession, Pend
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 2
-"""Recognitions of one utterance during which a process may die, that of the first process included."""
+"""Maximum number of recognitions of one utterance that may crash a process, including the first process."""
 MODEL_RETRY_S = 3.0
 """Seconds between two checks for a missing model."""
 
 
 class CpuRecognizer(Protocol):
-    """What the replay needs of the recognition engine."""
+    """Interface of the recognition engine that the replay requires."""
 
     async def wait_loaded(self) -> None:
         """Return once the model is loaded. Raises NotReady if it is missing."""
         ...
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
-        """Recognize without the accelerator, which the earlier process may have died of. Raises ColdvoxError."""
+        """Recognize without the accelerator, which may have crashed the earlier process. Raises ColdvoxError."""
         ...
 
     def report_error(self, message: str) -> None:
@@ -38,10 +38,10 @@ class CpuRecognizer(Protocol):
 
 
 class Replay:
-    """Recognizes pending utterances on the CPU and publishes them under the numbers they had. Event loop only.
+    """Recognizes pending utterances on the CPU and publishes them under their original numbers. Event loop only.
 
-    Sessions are finished one after the other. `is_here` returns whether the client that started a session is still on
-    the bus; a bound session is discarded without it.
+    Sessions are finished one after another. `is_here` returns whether the client that started a session is still on
+    the bus; without that client a bound session is discarded.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Replay:
         keep: Callable[[SpooledSession, Utterance], None],
         model_retry_s: float = MODEL_RETRY_S,
     ) -> None:
-        """`next_number` returns an unused utterance number; `keep` receives utterances that are given up, for RetryLast."""
+        """`next_number` returns an unused utterance number. `keep` receives utterances that were given up."""
         self._sessions = list(sessions)
         self._engine = engine
         self._announcer = announcer
@@ -110,7 +110,7 @@ class Replay:
         return not session.bound or await self._is_here(session)
 
     async def _recognize(self, interrupted: InterruptedSession, one: PendingUtterance) -> Hypothesis | None:
-        """The recognizer's answer; None if the utterance was given up."""
+        """Return the recognizer's answer; None if the utterance was given up."""
         utterance = one.utterance
         if one.attempts >= MAX_ATTEMPTS:
             self._give_up(interrupted, utterance, f"the daemon crashed {one.attempts} times while recognizing it")
@@ -124,7 +124,7 @@ class Replay:
             return None
 
     async def _wait_loaded(self) -> None:
-        """Return once the model is loaded, however long it is missing."""
+        """Return once the model is loaded, however long that takes."""
         while True:
             try:
                 await self._engine.wait_loaded()

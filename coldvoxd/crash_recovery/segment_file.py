@@ -15,20 +15,20 @@ from coldvoxd.userdirs.private import create_private
 log = logging.getLogger(__name__)
 
 SEGMENTS = re.compile(r"(?P<session>\d{1,10})-(?P<sequence>\d{6})\.spool")
-"""Names of segment files; a session's sequence numbers begin at 0."""
+"""Names of segment files. A session's sequence numbers start at 0."""
 QUARANTINE = "quarantined"
-"""Name of the file of the last utterance that was given up, kept for RetryLast."""
+"""Name of the file with the last utterance that was given up, kept for RetryLast."""
 READ_BYTES = 64 * 1024 * 1024
-"""Most bytes that are read of a file: more than a segment can have."""
+"""Maximum number of bytes that are read from a file: more than a segment can have."""
 
 
 def segment_path(directory: Path, session: int, sequence: int) -> Path:
-    """The path of a session's segment file; `sequence` counts its files from 0."""
+    """Return the path of a session's segment file; `sequence` counts its files from 0."""
     return directory / f"{session}-{sequence:06}.spool"
 
 
 def read_segment(path: Path, delete: Callable[[Path, str], None]) -> Segment | None:
-    """The content of a segment file. A record that was cut short by a crash is truncated off.
+    """Return the content of a segment file. A record that a crash left incomplete is truncated from the file.
 
     A file without readable content is passed to `delete` with the reason, and None is returned.
     """
@@ -52,7 +52,7 @@ def read_segment(path: Path, delete: Callable[[Path, str], None]) -> Segment | N
 
 
 def read_quarantined(path: Path, delete: Callable[[Path, str], None]) -> tuple[SpooledSession, Utterance] | None:
-    """The utterance that was given up last, with its session; None if no file keeps one."""
+    """Return the utterance that was given up last, with its session; None if there is no file with one."""
     segment = read_segment(path, delete) if path.exists() else None
     if segment is None or not segment.cuts:
         return None
@@ -60,9 +60,9 @@ def read_quarantined(path: Path, delete: Callable[[Path, str], None]) -> tuple[S
 
 
 def create(path: Path, content: bytes) -> tuple[int, int]:
-    """Create a file that appears with its whole content at once. Returns a descriptor for appending, and the size in bytes.
+    """Create a file atomically with its content. Returns a descriptor for appending, and the size in bytes.
 
-    Raises OSError, and leaves no file behind then.
+    Raises OSError, and then leaves no file behind.
     """
     new = path.with_suffix(".new")
     fd = create_private(new, os.O_APPEND)
@@ -86,7 +86,7 @@ def append(path: Path, record: bytes) -> None:
 
 
 def write(fd: int, content: bytes) -> int:
-    """Write all of the content; returns its length in bytes. Raises OSError."""
+    """Write all of the content, and return its length in bytes. Raises OSError."""
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(fd, rest) :]

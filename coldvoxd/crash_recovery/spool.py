@@ -30,15 +30,15 @@ from coldvoxd.userdirs.private import make_private
 log = logging.getLogger(__name__)
 
 SILENCE_BYTES = 512 * 1024
-"""A segment that holds only silence is replaced by a new one when it reaches this size: about 16 s."""
+"""Size in bytes at which a segment that holds only silence is replaced by a new one: about 16 s."""
 LOCK = "lock"
-"""The file whose lock keeps other processes out."""
+"""Name of the file whose lock excludes other processes."""
 OWN_NAMES = re.compile(rf"{QUARANTINE}|(\d+-\d+|{Path(QUARANTINE).stem})\.new")
-"""Names of the other files that the spool may delete; it touches no file of another name."""
+"""Names of the other files that the spool may delete. It touches no file with another name."""
 
 
 def runtime_directory(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The directory for this login's volatile files, which is in memory; None if the environment names none."""
+    """Return the directory for this login's volatile files, which is in memory; None if the environment names none."""
     if given := environment.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0])
     login = base_directories.runtime_directory(environment)
@@ -62,7 +62,7 @@ class _Open:
 class Spool:
     """A Journal in files of mode 0600, locked for one process at a time. Event loop only.
 
-    Writes go to memory and are not synced: they outlive the process, not the machine. After a failed write the session
+    Writes go to memory and are not synced: they survive the process, not the machine. After a failed write the session
     continues without a journal until its next utterance, and `report` receives one message.
     """
 
@@ -125,7 +125,7 @@ class Spool:
                 kept.closed[utterance.id] = kept.path
             # Also after a failed write: there may be room again.
             self._next_segment(kept, state, (frame for frame in audio if frame.end_sample > state.keep_from_sample))
-        self._delete(self._directory / QUARANTINE)  # RetryLast takes the new utterance from now on
+        self._delete(self._directory / QUARANTINE)  # RetryLast uses the new utterance from now on
 
     def attempt(self, session: int, utterance: int) -> None:
         self._note(session, utterance, spool_format.attempt(utterance))
@@ -148,10 +148,13 @@ class Spool:
             for path in (kept.path, *kept.closed.values()):
                 self._delete(path)
 
-    # What an earlier process left behind.
+    # Remains of earlier processes.
 
     def interrupted_sessions(self) -> Iterator[InterruptedSession]:
-        """The sessions that an earlier process did not finish, oldest first. Unreadable files are deleted and reported."""
+        """Yield the sessions that an earlier process did not finish, oldest first.
+
+        Unreadable files are deleted and reported.
+        """
         own = {path for kept in self._sessions.values() for path in (kept.path, *kept.closed.values())}
         found: dict[int, list[Path]] = {}
         for path in sorted(self._directory.iterdir()):
@@ -168,7 +171,7 @@ class Spool:
                 yield InterruptedSession(session, segments, self._directory / QUARANTINE)
 
     def given_up(self) -> tuple[SpooledSession, Utterance] | None:
-        """The last utterance that was given up, with its session; it is kept for RetryLast. None if there is none."""
+        """Return the last utterance that was given up, with its session, for RetryLast; None if there is none."""
         return read_quarantined(self._directory / QUARANTINE, self._delete)
 
     def clear(self) -> None:
@@ -180,7 +183,7 @@ class Spool:
                 self._delete(path)
 
     def close(self) -> None:
-        """Release the lock, so that another process may open the spool."""
+        """Release the lock, so that another process can open the spool."""
         os.close(self._lock)
 
     # Internal.
@@ -212,7 +215,10 @@ class Spool:
 
     @contextmanager
     def _trying(self, session: int) -> Iterator[None]:
-        """Handle a failed write: drop the session's open segment until its next cut, and report once. Closed segments stay."""
+        """Handle a failed write: drop the session's open segment until its next cut, and report once.
+
+        Closed segments stay.
+        """
         try:
             yield
         except OSError as error:
@@ -230,7 +236,7 @@ class Spool:
                 )
 
     def _delete(self, path: Path, why: str = "") -> None:
-        """Delete a file, and report the reason unless it is empty, which means that the deletion is expected."""
+        """Delete a file, and report the reason. An empty reason means that the deletion is expected."""
         if why:
             self._report(
                 f"{path} was deleted: {why}. If a session was active when the daemon exited, its pending audio is lost."
@@ -239,12 +245,12 @@ class Spool:
             path.unlink()
 
 
-def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
-    """The spool of this login; None, with the reason reported by `tell` or logged, where sessions cannot be kept."""
+def open_spool(bus: str, report: Callable[[str], None]) -> Spool | None:
+    """Open the spool of this login. If sessions cannot be kept, report or log the reason and return None."""
     runtime = runtime_directory()
     if runtime is None:
         if base_directories.RUNTIME in base_directories.ignored():
-            tell(
+            report(
                 f"{base_directories.RUNTIME} is not an absolute path and is ignored: dictation works, but a crash loses "
                 "audio that has not been recognized."
             )
@@ -255,10 +261,10 @@ def open_spool(bus: str, tell: Callable[[str], None]) -> Spool | None:
             )
         return None
     try:
-        return Spool(runtime / "spool", bus, tell)
+        return Spool(runtime / "spool", bus, report)
     except OSError as error:
         reason = "another coldvoxd uses it" if isinstance(error, BlockingIOError) else error.strerror
-        tell(
+        report(
             f"Audio cannot be kept in {error.filename or runtime} ({reason}): dictation works, but a crash loses audio "
             "that has not been recognized."
         )

@@ -1,4 +1,4 @@
-"""The channel selector: chooses which of a microphone's channels is heard, while no utterance is open."""
+"""Channel selector: chooses the microphone channel to use, while no utterance is open."""
 
 import logging
 from collections import deque
@@ -12,19 +12,19 @@ from coldvoxd.core.values import Frame
 log = logging.getLogger(__name__)
 
 SPEECH_PROBABILITY = 0.5
-"""A frame of another channel at or above this holds speech. Noise must not change the channel."""
+"""Speech probability from which a frame of another channel contains speech. Noise must not change the channel."""
 RECENT_FRAMES = 16
-"""Frames by which another channel is judged: 0.5 s. The detector needs half of them to warm up."""
+"""Number of frames on which another channel is judged: 0.5 s. The detector needs half of them to warm up."""
 JUDGED_FRAMES = 6
-"""The last of those, in which the channel must stand out ..."""
+"""Number of the most recent of those frames, in which the channel must stand out ..."""
 STANDING_OUT_FRAMES = 2
-"""... at least this often, and hold speech once. By then no utterance has begun: `onset_ms` is two frames by default."""
+"""... at least this often, with speech once. No utterance has begun by then: `onset_ms` is two frames by default."""
 LOOK_FRAMES = 8
-"""While no channel becomes louder, levels are computed once in this many frames."""
+"""While no channel becomes louder, levels are computed once per this many frames."""
 TURN_FRAMES = 8
-"""Frames for which the scout scores one channel before the next, while several stand out."""
+"""Number of frames that the scout scores of one channel before it turns to the next, while several stand out."""
 SUSPECTS = 3
-"""Most channels that take turns: those that stand out most."""
+"""Maximum number of channels that take turns: those that stand out most."""
 NO_CHANNEL = -1
 """The scout scores no channel."""
 
@@ -32,23 +32,26 @@ NO_CHANNEL = -1
 class ChannelSelector:
     """Chooses the channel of each frame by the setting. Event loop only.
 
-    With `auto`, steady background noise costs next to nothing: the detector `scout` runs only while some channel is far
-    louder than the one that is heard.
+    With `auto`, steady background noise costs almost no CPU time: the detector `scout` runs only while a channel is
+    much louder than the one in use.
     """
 
     def __init__(self, scout: SpeechDetector, setting: Channel = AUTO) -> None:
         self._scout = scout
         self._setting = setting
         self.number = THE_MIX
-        """The channel that is heard, from 1; 0 for the mix of all channels."""
+        """The channel in use, from 1; 0 for the mix of all channels."""
         self.reset()
 
     def use(self, setting: Channel) -> None:
-        """Use another setting from now on, or from the end of the open utterance."""
+        """Apply another setting from now on, or from the end of the open utterance."""
         self._setting = setting
 
     def reset(self) -> None:
-        """Forget earlier levels: audio was lost, and another microphone may be open. The choice stays, the room may be the same."""
+        """Discard earlier levels: audio was lost, and another microphone may be open.
+
+        The chosen channel stays, because the room may be the same.
+        """
         self._noise = Noise()
         self._quiet = Quiet()
         self._passed_over = 0
@@ -59,9 +62,9 @@ class ChannelSelector:
         self._channels = 0
 
     def note(self, frame: Frame, *, held: bool) -> bool:
-        """Take the next frame, in order, and choose a channel unless the choice is `held`. Returns whether it has changed."""
+        """Take the next frame, in order, and choose a channel unless it is `held`. Returns whether it has changed."""
         if frame.channels is None and self._channels == 1 and self.number == THE_MIX:
-            return False  # a microphone of one channel leaves no choice, whatever the setting
+            return False  # a single channel leaves no choice, whatever the setting
         channels = 1 if frame.channels is None else frame.channels.shape[1]
         if channels != self._channels:
             self.reset()
@@ -78,11 +81,11 @@ class ChannelSelector:
         return self.number != before
 
     def heard(self, frame: Frame) -> Frame:
-        """A new frame, which holds the mix, on the channel that is heard."""
+        """Return a new frame, which holds the mix, on the channel in use."""
         return frame if self.number == THE_MIX else self.heard_again(frame)
 
     def heard_again(self, frame: Frame) -> Frame:
-        """An earlier frame, which may hold another channel, on the channel that is heard."""
+        """Return an earlier frame, which may hold another channel, on the channel in use."""
         if frame.channels is None or self.number > frame.channels.shape[1]:
             return frame
         return replace(frame, samples=taken(frame.channels, self.number))
@@ -114,12 +117,12 @@ class ChannelSelector:
         return THE_MIX if THE_MIX in suspects else other  # the mix is not far below any channel that stands out
 
     def _suspects(self) -> list[int]:
-        """Channels that stand out, the clearest first."""
+        """Return the channels that stand out, the clearest first."""
         votes = [other for others in reversed(self._standing_out) for other in others]
         return [other for other in dict.fromkeys(votes) if votes.count(other) >= STANDING_OUT_FRAMES]
 
     def _scouting(self, suspects: list[int]) -> int:
-        """The channel for the scout: each has its turn while it stands out, the clearest first."""
+        """Return the channel for the scout: channels that stand out take turns, the clearest first."""
         self._turn += 1
         if self._scouted in suspects and (self._turn < TURN_FRAMES or len(suspects) == 1):
             return self._scouted
@@ -127,7 +130,7 @@ class ChannelSelector:
         return suspects[following % len(suspects)]
 
     def _scores(self, number: int) -> list[float]:
-        """Speech probabilities on that channel: of the last frame, or of the last few if the scout has just turned to it."""
+        """Return a channel's speech probability in the last frame, or in the last few if the scout turns to it."""
         frames = [frame.channels for frame in self._recent if frame.channels is not None]
         if number == self._scouted:
             return [self._scout.score(taken(frames[-1], number))]

@@ -1,4 +1,4 @@
-"""The controller: what clients, the capture and the machine ask of dictation."""
+"""Dictation controller: handles requests of clients, and events of the capture and the machine."""
 
 import asyncio
 import contextlib
@@ -29,11 +29,11 @@ from coldvoxd.dictation.state import Event, Phase
 log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 20.0
-"""Bus callers wait 25 s by default: StopDictation answers before."""
+"""Bus callers time out after 25 s by default; StopDictation answers before that."""
 
 
 class DictationController:
-    """Implements DictationControl, and takes what the capture delivers. Event loop only."""
+    """Implements DictationControl, and processes the captured audio. Event loop only."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class DictationController:
     ) -> None:
         """`first_number` must be greater than all session and utterance numbers of earlier processes of this login.
 
-        `on_hearing` is called when a session begins to need the microphone, and when it needs it no more.
+        `on_hearing` is called with True when a session starts to need the microphone, and with False when it stops.
         """
         self._engine = engine
         self._capture = capture
@@ -68,11 +68,11 @@ class DictationController:
         """Why there is no microphone, as a sentence for the message of NoMicrophone."""
 
     def announce_to(self, announcer: Announcer) -> None:
-        """Publish to clients from now on."""
+        """Publish events to this announcer from now on."""
         self._sinks.announcer = announcer
 
     def keep_in(self, journal: Journal) -> None:
-        """Keep the audio of sessions in a journal from now on."""
+        """Store the audio of sessions in this journal from now on."""
         self._sinks.journal = journal
 
     def use_settings(
@@ -83,16 +83,16 @@ class DictationController:
         self._runner.use_settings(settings, log_text=log_text)
 
     def on_battery(self, discharging: bool) -> None:
-        """The machine has changed to battery power, or back."""
+        """Handle a change to battery power, or back."""
         self._runner.queue.on_battery(discharging)
 
     def next_utterance(self) -> int:
-        """An unused utterance number."""
+        """Return an unused utterance number."""
         return next(self._utterance_numbers)
 
     @property
     def busy_until_s(self) -> float:
-        """Loop time at which a session last ended or speech was last heard; infinity while a session runs."""
+        """Loop time at which a session last ended or speech was last detected; infinity while a session runs."""
         idle = self._runner.session is None and self._runner.queue.idle
         return self._listening.busy_until_s if idle else math.inf
 
@@ -101,7 +101,7 @@ class DictationController:
         """Implements ProblemSource."""
         return self._listening.problems
 
-    # DictationControl: what bus clients ask for.
+    # DictationControl: requests of bus clients.
 
     @property
     def state(self) -> State:
@@ -161,14 +161,14 @@ class DictationController:
         if session and session.caller == caller and ends_with_caller(session.options):
             self._runner.advance(Event.CALLER_LEFT)
 
-    # What the capture and the machine report.
+    # Events of the capture and the machine.
 
     def on_item(self, item: Frame | Gap) -> None:
-        """The capture delivers a frame, or reports lost audio."""
+        """Process a captured frame, or a gap of lost audio."""
         self._runner.hear(item)
 
     def on_capture(self, delivering: bool, problem: str = "") -> None:
-        """The microphone began or ceased to deliver; `problem` is the reason as a sentence for people."""
+        """Handle that the microphone starts or stops delivering. `problem` is the reason, a sentence for the user."""
         self.microphone_problem = problem
         session, state = self._runner.session, self._runner.state
         if delivering and session and session.blind_timer:
@@ -177,24 +177,24 @@ class DictationController:
             self._runner.advance(Event.RECOVERED if delivering else Event.CAPTURE_LOST)
 
     def on_release(self) -> None:
-        """The microphone is being closed by policy: a session can still begin, without a pre-roll."""
+        """Handle that the microphone is being closed by policy: a session can still start, without a pre-roll."""
         self.microphone_problem = ""
         self._listening.forget()
         if self._runner.state.capture or not self._runner.state.at_rest:
             self._runner.advance(Event.RELEASED)
 
     def on_closed(self) -> None:
-        """The microphone has been closed by policy: forget what it delivered since `on_release` too."""
+        """Discard what the microphone has delivered since `on_release`: it is now closed by policy."""
         self._listening.forget()
 
     def on_screen_lock(self) -> None:
-        """The microphone is about to be closed for a screen lock: end the session with what it has heard."""
+        """End the session with the audio so far: the microphone is about to be closed for a screen lock."""
         self._capture.catch_up()
         if self._runner.state.active:
             self._runner.advance(Event.SCREEN_LOCKED)
 
     def on_suspend(self) -> None:
-        """The machine is about to sleep: end the session with what it has heard, and forget all other audio."""
+        """End the session with the audio so far, and discard all other audio: the machine is about to sleep."""
         self._capture.catch_up()
         self._asleep = True
         if self._runner.state.active:
@@ -203,22 +203,22 @@ class DictationController:
         self._sinks.announcer.state_changed()
 
     def on_wake(self) -> None:
-        """The machine woke up: a session can begin, and waits for the microphone if that is not open yet."""
+        """Allow sessions after the machine woke up. They wait for the microphone if it is not open yet."""
         self._asleep = False
         self.on_release()
         self._sinks.announcer.state_changed()
 
     async def drained(self) -> None:
-        """Return once the running session, if there is one, has all its texts."""
+        """Return once the running session, if any, has all its texts."""
         if self._runner.session is not None:
             await asyncio.wait({self._runner.session.concluded})
 
     async def run(self) -> None:
-        """Recognize utterances in order; ends by cancellation."""
+        """Recognize utterances in order until cancelled."""
         await self._runner.queue.run()
 
     async def shutdown(self, limit_s: float) -> None:
-        """End the running session, waiting up to `limit_s` for its texts. No session begins afterwards."""
+        """End the running session, waiting up to `limit_s` seconds for its texts. No session starts afterwards."""
         self._closing = True
         self._capture.catch_up()
         self._runner.advance(Event.SHUTDOWN)
@@ -236,7 +236,7 @@ class DictationController:
     # Internal.
 
     def _check_startable(self) -> None:
-        """Raise NotReady if no session can begin for another reason than the microphone."""
+        """Raise NotReady if no session can start for a reason other than the microphone."""
         if self._closing:
             raise NotReady(
                 "The daemon is stopping and does not start a session. Try again after it has been restarted."
@@ -259,11 +259,11 @@ class DictationController:
         concluded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         concluded.add_done_callback(
             lambda done: done.cancelled() or done.exception()
-        )  # read, in case no caller waits for it
+        )  # retrieve the error in case no caller waits
         return Session(head.id, caller, options, called_s, start_sample, segmenter, concluded)
 
     def _owned_session(self, caller: str) -> Session:
-        """The running session, if the caller may end it. Raises NotActive, NotOwner."""
+        """Return the running session if the caller may end it. Raises NotActive or NotOwner."""
         session = self._runner.session
         if session is None:
             dictation.step(self._runner.state, Event.STOP)  # raises NotActive

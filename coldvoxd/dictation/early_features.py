@@ -1,4 +1,4 @@
-"""Features of the open utterance, computed while it is spoken, so that little is left to compute at its end."""
+"""Features of the open utterance, computed during speech so that little is left to compute at its end."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,14 +15,14 @@ class EarlyFeatures:
     """Computes feature columns block by block. Use from one thread."""
 
     def __init__(self, features_size: Callable[[], int]) -> None:
-        """`features_size` returns the mel bins that the recognizer takes, 0 while that is unknown."""
+        """`features_size` returns the number of mel bins that the recognizer takes, 0 while unknown."""
         self._features_size = features_size
         self._columns: EarlyColumns | None = None
         self._start_sample = 0
         """Start of the utterance that the columns belong to."""
 
     def update(self, state: EndpointState, audio: Iterable[Frame], end_sample: int) -> None:
-        """Compute the blocks that the audio up to `end_sample` completes; discard all columns if no utterance is open."""
+        """Compute the blocks that the audio up to `end_sample` completes; discard all if no utterance is open."""
         size = self._features_size()
         if state.phase is Phase.SILENCE or not size:
             self._columns = None
@@ -34,6 +34,6 @@ class EarlyFeatures:
             self._columns.extend(joined(audio, known_sample, end_sample))
 
     def of(self, start_sample: int) -> npt.NDArray[np.float32] | None:
-        """Columns of the utterance that starts there, float32 (bins, whole blocks); None if there are none."""
+        """Return the columns of the utterance that starts there, float32 (bins, whole blocks); None without any."""
         known = self._columns is not None and self._start_sample == start_sample
         return self._columns.columns if self._columns is not None and known else None

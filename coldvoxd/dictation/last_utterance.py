@@ -1,4 +1,4 @@
-"""The last utterance, which RetryLast recognizes again. Kept in memory until the next one, or until its session is discarded."""
+"""Keeps the last utterance in memory for RetryLast, until the next one or until its session is discarded."""
 
 import asyncio
 import logging
@@ -16,23 +16,23 @@ from coldvoxd.dictation.utterance_handover import packed, unpacked
 log = logging.getLogger(__name__)
 
 RETRY_LIMIT_S = 20.0
-"""Bus callers wait 25 s by default: RetryLast answers before."""
+"""Bus callers time out after 25 s by default; RetryLast answers before that."""
 
 
 class UtteranceSource(Protocol):
-    """The session of an utterance, as far as it is needed here."""
+    """The session of an utterance, as far as needed here."""
 
     @property
     def id(self) -> int: ...
 
     @property
     def text_recipient(self) -> str | None:
-        """The only client that may read its text; None where every client may."""
+        """The only client that may read its text; None if every client may."""
         ...
 
     @property
     def discarded(self) -> bool:
-        """Whether it was thrown away; may become true at any time."""
+        """Whether the session was discarded; may become true at any time."""
         ...
 
 
@@ -52,7 +52,7 @@ class _Kept:
 
 
 class LastUtterance:
-    """Keeps one utterance, and recognizes it again on request: a RetryControl. Event loop only."""
+    """Keeps one utterance and recognizes it again on request. Implements RetryControl. Event loop only."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class LastUtterance:
         metrics: Metrics,
         on_words: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_words` is called when a retry has found words."""
+        """`on_words` is called when a retry has recognized words."""
         self._recognize = recognize
         self._metrics = metrics
         self._on_words = on_words
         self._kept: _Kept | None = None
 
     def keep(self, utterance: Utterance, source: UtteranceSource) -> None:
-        """Keep an utterance in place of the one before it."""
+        """Keep an utterance in place of the previous one."""
         self._kept = _Kept(utterance, source)
 
     def keep_given_up(self, session: SpooledSession, utterance: Utterance) -> None:
@@ -75,7 +75,7 @@ class LastUtterance:
         self._keep_unless_newer(utterance, session.recipient)
 
     def carried(self) -> dict[str, Any] | None:
-        """The utterance as JSON, for the process that replaces this one; None if there is none."""
+        """Return the utterance as JSON for the process that replaces this one; None if there is none."""
         if self._kept is None:
             return None
         return {"utterance": packed(self._kept.utterance), "reader": self._kept.source.text_recipient}
@@ -90,7 +90,7 @@ class LastUtterance:
         self._keep_unless_newer(utterance, recipient)
 
     def discard(self, source: UtteranceSource) -> None:
-        """Drop the utterance if it is of this session."""
+        """Discard the utterance if it belongs to this session."""
         if self._kept is not None and self._kept.source is source:
             self._kept = None
 

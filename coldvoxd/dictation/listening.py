@@ -1,4 +1,4 @@
-"""Listening: everything that is done with captured audio whether or not a session runs."""
+"""Listening: the processing of captured audio that does not depend on a running session."""
 
 import asyncio
 import contextlib
@@ -22,19 +22,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a session is to be given of a captured frame or gap."""
+    """Result of processing a captured frame or gap, for the session."""
 
     item: ScoredFrame | Gap
     again: tuple[ScoredFrame | Gap, ...] = ()
-    """What was heard last, to be heard again before `item`, because another channel was chosen; mostly empty."""
+    """The pre-roll on another channel that was chosen now, to be processed again before `item`; usually empty."""
     is_level_problem_changed: bool = False
-    """Dictated speech has become too quiet, or loud enough again."""
+    """Whether dictated speech has become too quiet, or loud enough again."""
 
 
 class Listening:
     """Chooses the channel, scores frames, and keeps the last seconds for the pre-roll of a session. Event loop only.
 
-    Frames that a session heard are not reused: the next session begins after them.
+    Frames that a session has used are not used again: the next session starts after them.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Listening:
         self.endpoint = endpoint
         """Settings for the next session."""
         self.busy_until_s = -math.inf
-        """Loop time at which speech was last heard, or a session ended."""
+        """Loop time at which speech was last detected, or a session ended."""
         self._gate = QuietGate(detector)
         self._channels = channels
         self._quiet_speech = QuietSpeech()
         self._metrics = metrics
         self._pre_roll = PreRoll(endpoint, pre_roll_ms)
         self._session_end_sample = 0
-        """End of what the sessions before have heard."""
+        """End of the audio that earlier sessions have used."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -64,7 +64,7 @@ class Listening:
 
     @property
     def pre_roll(self) -> tuple[ScoredFrame | Gap, ...]:
-        """What was heard last, in order."""
+        """The last frames and gaps, in order."""
         return tuple(self._pre_roll)
 
     def use_settings(self, endpoint: EndpointSettings, pre_roll_ms: int) -> None:
@@ -73,26 +73,26 @@ class Listening:
         self._pre_roll.use_settings(endpoint, pre_roll_ms)
 
     def floor_of(self, start_sample: int) -> int:
-        """The earliest sample that may belong to a session that starts there."""
+        """Return the earliest sample that may belong to a session that starts at `start_sample`."""
         return max(self._session_end_sample, self._pre_roll.reach_back(start_sample))
 
     def end_session(self, end_sample: int) -> None:
-        """A session that heard the audio up to there has ended."""
+        """Record the end of a session that has used the audio up to `end_sample`."""
         self._session_end_sample = max(self._session_end_sample, end_sample)
         self.busy_until_s = asyncio.get_running_loop().time()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep more of the pre-roll inside: a call of `start` has arrived, and cannot be served yet."""
+        """Keep a longer pre-roll inside the context: a call of `start` has arrived and cannot be served yet."""
         with self._pre_roll.held():
             yield
 
     def forget(self) -> None:
-        """Drop the pre-roll: no later session may use what was heard."""
+        """Discard the pre-roll: no later session may use this audio."""
         self._pre_roll.clear()
 
     def hear(self, item: Frame | Gap, *, in_session: bool, utterance_open: bool) -> Heard:
-        """Score a frame, or note a gap, and add it to the pre-roll. The channel does not change while an utterance is open."""
+        """Score a frame or handle a gap, and add it to the pre-roll. An open utterance keeps its channel."""
         if isinstance(item, Gap):
             self._metrics.gap(item.reason)
             self._gate.reset()
@@ -111,7 +111,7 @@ class Listening:
         return Heard(scored, again, changed)
 
     def _score_again(self) -> tuple[ScoredFrame | Gap, ...]:
-        """Replace the pre-roll by the same audio on the channel that was chosen, so that no first word is lost."""
+        """Replace the pre-roll with the same audio on the chosen channel, so that no first word is lost."""
         self._gate.reset()
         again: list[ScoredFrame | Gap] = []
         for item in self._pre_roll:

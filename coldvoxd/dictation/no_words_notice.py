@@ -1,4 +1,4 @@
-"""The outcome of a session, and when a person is notified that no words were recognized."""
+"""The outcome of a session, and when the user is notified that no words were recognized."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 from coldvoxd.core.failover_notice import Notice
 
 AGAIN_S = 10.0
-"""Shortest time between two notifications, in seconds: about as long as a desktop shows one."""
+"""Minimum time between two notifications, in seconds: about as long as a desktop shows one."""
 NOTHING_RECOGNIZED = Notice(
     "No words were recognized",
     "Speech was heard, and no words were recognized in it. Please say it again, closer to the microphone. "
@@ -47,16 +47,16 @@ _NOTICES = {
 
 @dataclass(frozen=True, slots=True)
 class NoWordsState:
-    """What is kept from one session to the next."""
+    """State that is kept from one session to the next."""
 
     holds: bool = False
-    """No words were recognized in the last session with speech."""
+    """Whether no words were recognized in the last session with speech."""
     notified_s: float = float("-inf")
     """Loop time of the last notification."""
 
 
 def outcome_of(text: str, speech_samples: int, least_samples: int, *, failed: bool) -> Outcome:
-    """The outcome of a session with this text and this much speech; less than `least_samples` of speech is noise."""
+    """Return the outcome of a session with this text and this much speech; less than `least_samples` of it is noise."""
     if text:
         return Outcome.WORDS
     if speech_samples < least_samples:
@@ -65,7 +65,7 @@ def outcome_of(text: str, speech_samples: int, least_samples: int, *, failed: bo
 
 
 def step(state: NoWordsState, outcome: Outcome, now_s: float) -> tuple[NoWordsState, Notice | None]:
-    """The next state, and the notification to show. Silence and a muted microphone say nothing about recognition."""
+    """Return the next state and the notification to show. Silence and a muted microphone don't change `holds`."""
     match outcome:
         case Outcome.WORDS:
             return replace(state, holds=False), None

@@ -1,4 +1,4 @@
-"""Outcomes of sessions: a problem code and a notification if a person spoke and no words were recognized."""
+"""Outcomes of sessions: a problem code and a notification if there was speech and no words were recognized."""
 
 import asyncio
 import logging
@@ -24,9 +24,10 @@ class Outcomes:
         is_muted: Callable[[], bool] = lambda: False,
         without_words: bool = False,
     ) -> None:
-        """`notify` shows a notification, which never holds spoken text. `is_muted` returns whether the microphone is muted now.
+        """`notify` shows a notification, which never contains spoken text.
 
-        `without_words` is the value of that property in the process that this one replaced.
+        `is_muted` returns whether the microphone is currently muted. `without_words` is the value of that property in
+        the process that this one replaced.
         """
         self._metrics = metrics
         self._notify = notify
@@ -44,7 +45,7 @@ class Outcomes:
         return (Problem.NO_WORDS,) if self._state.holds else ()
 
     def note(self, outcome: Outcome) -> None:
-        """Take the outcome of a session that has ended, or of a retry that has found words."""
+        """Record the outcome of a session that has ended, or of a retry that has recognized words."""
         if outcome in {Outcome.NO_WORDS, Outcome.FAILED}:
             self._metrics.count(Count.SESSIONS_WITHOUT_WORDS)
             log.warning("the session had speech and returned no words (%s)", outcome)

@@ -12,9 +12,9 @@ from coldvoxd.core.values import FRAME_SAMPLES, Gap, ScoredFrame, samples_in
 PAUSE_IN_SPEECH_MS = 200
 """Pauses up to this length do not end the speech that a session reaches back into."""
 SPARE_MS = 1000
-"""Audio kept beyond what the settings ask for, because a call is served a little after its arrival."""
+"""Audio kept in addition to the settings, because a call is served a little after its arrival."""
 HELD_MS = 10_000
-"""Audio kept on top of that while a call waits to be served, for an answer of the bus for example."""
+"""Audio kept in addition to that while a call waits to be served, for example for an answer of the bus."""
 
 
 class PreRoll:
@@ -37,13 +37,13 @@ class PreRoll:
         return iter(tuple(self._heard))
 
     def append(self, item: ScoredFrame | Gap) -> None:
-        """Add what was heard, and drop what is too old."""
+        """Add a frame or gap, and drop what is too old."""
         self._heard.append(item)
         self._forget()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep up to `HELD_MS` more inside: a call has arrived, and cannot be served yet."""
+        """Keep up to `HELD_MS` more inside the context: a call has arrived and cannot be served yet."""
         self._holds += 1
         try:
             yield
@@ -52,11 +52,11 @@ class PreRoll:
             self._forget()
 
     def replace(self, items: Iterable[ScoredFrame | Gap]) -> None:
-        """Replace the content by the same audio on another channel."""
+        """Replace the content with the same audio on another channel."""
         self._heard = deque(items)
 
     def clear(self) -> None:
-        """Drop all audio."""
+        """Discard all audio."""
         self._heard.clear()
 
     def _forget(self) -> None:
@@ -65,10 +65,10 @@ class PreRoll:
             self._heard.popleft()
 
     def reach_back(self, start_sample: int) -> int:
-        """The earliest sample that a session which starts at `start_sample` may use.
+        """Return the earliest sample that a session which starts at `start_sample` may use.
 
-        If speech had begun by then, that is the beginning of the speech, at most `pre_roll_ms` earlier. The lead, for first
-        consonants, comes on top of it within the pre-roll.
+        If speech had begun by then, that is the start of the speech, at most `pre_roll_ms` earlier. The lead, which
+        covers initial consonants, is added within the pre-roll.
         """
         earliest = start_sample - samples_in(self.pre_roll_ms)
         begin = start_sample

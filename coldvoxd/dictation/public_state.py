@@ -1,11 +1,11 @@
-"""The daemon's state as clients read it, from the session's phase, the engine and the machine's sleep."""
+"""The daemon's state as clients read it, derived from the session's phase, the engine and suspend."""
 
 from coldvoxd.core.values import EngineStatus, State
 from coldvoxd.dictation.state import Phase
 
 
 def public_state(phase: Phase, engine: EngineStatus, *, is_asleep: bool) -> State:
-    """The value of the property State. A session that runs counts more than the engine, and the sleep more than both."""
+    """Return the value of the property State. Suspend takes precedence over a session, a session over the engine."""
     if is_asleep:
         return State.SUSPENDED
     match phase:

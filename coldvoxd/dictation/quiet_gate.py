@@ -1,12 +1,13 @@
 """A gate in front of the voice activity detector: unchanged background noise is not scored frame by frame.
 
-While no session runs, most of what a microphone picks up is the same background noise for hours. Once the detector has found
-no speech in it for ten seconds, frames at the level of that noise are withheld from the detector. The first louder or quieter
-frame is scored, after the last frames before it, so that the detector's memory is what it would have been. Exact silence, as
-of a muted microphone, affects that memory for longer: it does not count as background noise and is always scored.
+Between sessions, a microphone mostly picks up the same background noise for hours. Once the detector has found no
+speech in it for ten seconds, frames at the level of that noise are withheld from the detector. The first louder or
+quieter frame is scored after the last withheld frames, so that the detector's state is the same as without the gate.
+Exact silence, as of a muted microphone, affects that state for longer: it does not count as background noise and is
+always scored.
 
-The detector adapts to the level of speech during a session only. Between sessions its gain is constant: frames that are scored
-late get the gain that they would have had, and each session begins with the same gain.
+The detector adapts to the level of speech only during a session. Between sessions its gain is constant: frames that are
+scored late get the gain that they would have had, and each session starts with the same gain.
 """
 
 from collections import deque
@@ -17,20 +18,20 @@ from coldvoxd.core.ports import SpeechDetector
 from coldvoxd.core.values import Frame, ScoredFrame
 
 NO_SPEECH_PROBABILITY = 0.05
-"""Speech probability under which a frame counts as background noise: a tenth of the usual threshold."""
+"""Speech probability below which a frame counts as background noise: a tenth of the usual threshold."""
 SETTLED_FRAMES = 312
-"""Consecutive frames of background noise before the gate closes: 10 s. The detector has forgotten earlier speech by then."""
+"""Consecutive frames of background noise before the gate closes: 10 s. Earlier speech has no effect after that."""
 LOUDER_DB, QUIETER_DB = 1.5, 3.0
-"""A frame this far above or below the median level of the noise is scored. Levels of 32 ms of white noise stay within 1 dB."""
+"""A frame this far above or below the median noise level is scored. Levels of 32 ms of white noise stay within 1 dB."""
 REPLAYED_FRAMES = 94
-"""Withheld frames, 3 s, that are scored before the one that opens the gate. Measured: after 0.5 s of them one frame in 500 is
-still decided differently; after 2 s no score above 0.3 differs by 0.001."""
+"""Withheld frames, 3 s, that are scored before the frame that opens the gate. Measured: after 0.5 s of them one frame
+in 500 is still classified differently; after 2 s no score above 0.3 differs by 0.001."""
 LEVELS = 64
-"""Scored frames of noise whose levels give the median: 2 s."""
+"""Number of scored noise frames whose levels give the median: 2 s."""
 
 
 class QuietGate:
-    """Scores frames with a detector, or takes its last score where that is enough. Has memory; use from one thread."""
+    """Scores frames with a detector, or reuses its last score if that is enough. Has state; use from one thread."""
 
     def __init__(self, detector: SpeechDetector) -> None:
         self._detector = detector
@@ -41,12 +42,13 @@ class QuietGate:
         self._probability = 0.0
         detector.follow_level(False)
         self.passed_over = 0
-        """Frames that were not scored when they came."""
+        """Number of frames that were not scored when they arrived."""
 
     def score(self, frame: Frame, *, at_rest: bool) -> ScoredFrame:
-        """The frame with its level and its speech probability, which is that of the noise before it while the gate is closed.
+        """Return the frame with its level and its speech probability. Raises InputFault.
 
-        The gate closes only `at_rest`, while no session runs. Raises InputFault.
+        While the gate is closed, the probability is that of the preceding noise. The gate closes only `at_rest`, while
+        no session runs.
         """
         level = level_db(frame.samples)
         if at_rest and self._quiet_frames >= SETTLED_FRAMES and self._is_unchanged(level):
@@ -61,7 +63,7 @@ class QuietGate:
         return ScoredFrame(frame, self._run_detector(frame, level), level)
 
     def reset(self) -> None:
-        """Forget everything: audio was lost, or another channel is heard."""
+        """Discard all state: audio was lost, or another channel is used."""
         self._detector.reset()
         self._withheld.clear()
         self._levels_db.clear()
@@ -80,5 +82,5 @@ class QuietGate:
         return probability
 
     def _is_unchanged(self, level: float) -> bool:
-        """Whether a level is that of the noise. Exact silence never is: it affects the detector's memory for much longer."""
+        """Return whether a level is that of the noise. False for exact silence, which affects the detector longer."""
         return level > LOWEST_DB and self._median_db - QUIETER_DB <= level <= self._median_db + LOUDER_DB

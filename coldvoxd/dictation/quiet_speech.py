@@ -5,16 +5,17 @@ from collections import deque
 from coldvoxd.core.leveling import KNOWN_FRAMES, LIKELY, WINDOW_FRAMES, percentile
 
 TOO_QUIET_DB = -70.0
-"""Level of likely speech, as the leveler measures it, below which words are missed; it means peaks of about -45 dBFS. Measured on
-139 spoken commands: the bundled recognizer misses 0.7 % of the words at peaks of -20 dBFS, 2.6 % at -46, 3.0 % at -51, 4.8 % at -56."""
+"""Level of likely speech, as the leveler measures it, below which words are missed: peaks of about -45 dBFS. Measured
+on 139 spoken commands: the bundled recognizer misses 0.7 % of the words at peaks of -20 dBFS, 2.6 % at -46, 3.0 % at
+-51, 4.8 % at -56."""
 FINE_DB = -66.0
-"""The problem ends at this level: peaks of about -41 dBFS."""
+"""Level at which the problem ends: peaks of about -41 dBFS."""
 LONG_FRAMES = 10 * 16_000 // 512
-"""Frames of quiet speech before it is a problem: 10 s, pauses not counted."""
+"""Number of frames of quiet speech before it is a problem: 10 s without pauses."""
 
 
 class QuietSpeech:
-    """Judges the level of the frames of sessions. Has memory; use from one thread."""
+    """Judges the level of the frames of sessions. Has state; use from one thread."""
 
     def __init__(self) -> None:
         self._levels_db: deque[float] = deque(maxlen=WINDOW_FRAMES)
@@ -39,6 +40,9 @@ class QuietSpeech:
         return self.holds != before
 
     def interrupt(self) -> None:
-        """Forget earlier levels: audio was lost, or another microphone is open. A problem holds until speech is loud enough."""
+        """Discard earlier levels: audio was lost, or another microphone is open.
+
+        A problem holds until speech is loud enough.
+        """
         self._levels_db.clear()
         self._quiet_frames = 0

@@ -1,4 +1,4 @@
-"""The recognition queue: utterances are recognized in order, and their texts published."""
+"""Recognition queue: recognizes utterances in order, and publishes their texts."""
 
 import asyncio
 import logging
@@ -24,19 +24,19 @@ class _Job:
     session: Session
     utterance: Utterance
     decided_s: float | None = None
-    """Loop time at which it was cut; None while speech may still continue."""
+    """Loop time at which the utterance was cut; None while speech may still continue."""
     decided: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once it was cut or dropped."""
+    """Set once the utterance was cut or dropped."""
     dropped: bool = False
     recognition: "asyncio.Task[Hypothesis] | None" = None
 
     def cut(self, utterance: Utterance, decided_s: float) -> None:
-        """The utterance is complete, and is the one given."""
+        """Set the complete utterance, and the loop time at which it was cut."""
         self.utterance, self.decided_s = utterance, decided_s
         self.decided.set()
 
     def drop(self) -> None:
-        """Stop its recognition: the result is not wanted any more."""
+        """Stop the recognition, because its result is no longer needed."""
         self.dropped = True
         self.decided.set()
         if self.recognition is not None:
@@ -46,8 +46,8 @@ class _Job:
 class RecognitionQueue:
     """Recognizes one utterance at a time. Event loop only.
 
-    Recognition of an utterance may begin speculatively, in a pause in which speech may still continue. Its text is published
-    once the utterance is cut; if speech continues, the run is dropped.
+    Recognition of an utterance may start speculatively, in a pause after which speech may still continue. The text is
+    published once the utterance is cut; if speech continues, the run is dropped.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RecognitionQueue:
         *,
         log_text: bool,
     ) -> None:
-        """`recognize` stops when it is cancelled. `on_answered` is called after each result of a session that is not over."""
+        """`recognize` stops when cancelled. `on_answered` is called after each result of a session that is not over."""
         self.log_text = log_text
         self._recognize = recognize
         self._sinks = sinks
@@ -68,14 +68,14 @@ class RecognitionQueue:
         self._on_battery = False
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._early: _Job | None = None
-        """The job that began speculatively and is not decided: the last in the queue, or the one in hand."""
+        """The speculative job that is not decided: the last in the queue, or the one in progress."""
         self._in_hand: _Job | None = None
         self._budget = Budget()
         self._loop = asyncio.get_running_loop()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being recognized or waits for it."""
+        """Whether no utterance is being recognized or is queued."""
         return self._jobs.empty() and self._in_hand is None
 
     def use_settings(self, settings: DictationSettings, *, log_text: bool) -> None:
@@ -83,24 +83,24 @@ class RecognitionQueue:
         self._settings, self.log_text = settings, log_text
 
     def on_battery(self, discharging: bool) -> None:
-        """The machine has changed to battery power, or back: another share of recognition may be wasted."""
+        """Apply the speculation share for battery power, or for mains power."""
         self._on_battery = discharging
 
     def begin_early(self, session: Session, utterance: Utterance) -> None:
-        """Speech paused: begin to recognize the utterance if the budget allows it."""
+        """Start to recognize an utterance speculatively in a pause of speech, if the budget allows it."""
         self.drop_early()
         if self._budget.allows(self._speculation_share):
             self._early = _Job(session, utterance)
             self._jobs.put_nowait(self._early)
 
     def drop_early(self) -> None:
-        """Speech continues: drop the speculative run."""
+        """Drop the speculative run, because speech continues."""
         early, self._early = self._early, None
         if early is not None:
             early.drop()
 
     def send(self, session: Session, utterance: Utterance, decided_s: float) -> None:
-        """Recognize an utterance that was cut at this loop time. A speculative run of the same audio is used."""
+        """Recognize an utterance that was cut at this loop time, or use a speculative run of the same audio."""
         self._sinks.metrics.count(Count.UTTERANCES)
         session.results.pending += 1
         session.results.backlog_s += utterance.duration_s
@@ -115,14 +115,14 @@ class RecognitionQueue:
         self._jobs.put_nowait(job)
 
     def forget(self, session: Session) -> None:
-        """The session is over: drop its speculative run, and the recognition in hand. Queued jobs are skipped later."""
+        """Drop the runs of a session that is over, speculative or in progress. Queued jobs are skipped later."""
         if self._early is not None and self._early.session is session:
             self.drop_early()
         if self._in_hand is not None and self._in_hand.session is session:
             self._in_hand.drop()
 
     async def run(self) -> None:
-        """Recognize utterances in order; ends by cancellation."""
+        """Recognize utterances in order until cancelled."""
         while True:
             job = await self._jobs.get()
             if job.dropped or job.session.over:
@@ -141,13 +141,13 @@ class RecognitionQueue:
 
     @property
     def _speculation_share(self) -> float:
-        """How much recognition may be wasted, as a share of the useful recognition; 0 for no speculation."""
+        """Recognition time that may be wasted, as a share of the useful recognition time; 0 for no speculation."""
         if not self._settings.speculate:
             return 0.0
         return self._settings.speculate_share_on_battery if self._on_battery else self._settings.speculate_share
 
     async def _answer(self, job: _Job) -> None:
-        """Recognize an utterance, and publish its text once it is cut."""
+        """Recognize an utterance, and publish its text once the utterance is cut."""
         session, number, began_early = job.session, job.utterance.id, job.decided_s is None
         journal, metrics = self._sinks.journal, self._sinks.metrics
         journal.attempt(session.id, number)
@@ -217,12 +217,12 @@ class RecognitionQueue:
 
 
 def _fault_of(recognition: "asyncio.Task[Hypothesis]") -> BaseException | None:
-    """The error of a recognition that has ended; None if it gave a hypothesis."""
-    if recognition.cancelled():  # from within, unless its job was dropped: the queue itself was not cancelled
+    """Return the error of a recognition that has ended; None if it returned a hypothesis."""
+    if recognition.cancelled():  # by the recognizer, unless the job was dropped: the queue itself was not cancelled
         return RecognitionFailed("The recognizer was released while it was running.")
     return recognition.exception()
 
 
 def _same_audio(one: Utterance, other: Utterance) -> bool:
-    """Whether two utterances of one session hold the same samples."""
+    """Return whether two utterances of one session hold the same samples."""
     return one.start_sample == other.start_sample and len(one.samples) == len(other.samples)

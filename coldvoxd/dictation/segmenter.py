@@ -1,8 +1,8 @@
-"""The segmenter: a session's frames become utterances.
+"""Segmenter: turns the frames of a session into utterances.
 
-Each call takes what was captured and returns what follows from it, as events in order. The segmenter writes the audio part of
-the journal itself, in the order that a replay needs: what the endpointer is about to be given, then the cut, then what may be
-forgotten. So a caller may handle the events at any pace, and may call the segmenter again from within.
+Each call takes captured audio and returns the resulting events in order. The segmenter writes the audio part of the
+journal itself, in the order that a replay needs: the next input of the endpointer, then the cut, then what may be
+discarded. So a caller may handle the events at any pace, and may call the segmenter again while handling them.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from coldvoxd.dictation.sinks import Sinks
 log = logging.getLogger(__name__)
 
 LEVEL_EVERY_FRAMES = 3
-"""Every third frame has its level published: one level in 96 ms."""
+"""The level of every third frame is published: one level per 96 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,19 @@ class UtteranceCut:
 
     utterance: Utterance
     decided_s: float
-    """Loop time of the decision."""
+    """Loop time at which it was cut."""
     speech_continues: bool
-    """It was cut because of its length, and the next utterance is already open."""
+    """Whether it was cut because of its length, so that the next utterance is already open."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameHeard:
-    """A frame was taken; always the last event of its call."""
+    """A frame was processed; always the last event of its call."""
 
     is_first_after_call: bool
-    """It is the first that reaches past the moment of the call that started the session."""
+    """Whether the frame is the first to extend past the time of the call that started the session."""
     level_db: float | None
-    """Its level in dBFS if that is to be published."""
+    """Level of the frame in dBFS if it is to be published."""
 
 
 SegmenterEvent = SpeechBegan | SpeechEnded | UtterancePaused | Resumed | UtteranceCut | FrameHeard
@@ -81,15 +81,18 @@ class Segmenter:
         numbers: Iterator[int],
         features_size: Callable[[], int],
     ) -> None:
-        """`floor_sample`: no utterance reaches back before it. `numbers` are those of utterances; `features_size` as in EarlyFeatures."""
+        """`floor_sample` is the earliest sample of any utterance. `numbers` yields utterance numbers.
+
+        `features_size` is as in EarlyFeatures.
+        """
         self.session = session
         self.endpoint = EndpointState(floor_sample)
         self.fed_sample = 0
-        """End of the last frame that the endpointer was given."""
+        """End of the last frame passed to the endpointer."""
         self.speech_samples = 0
-        """Speech in the session's utterances and in what was dropped as too short to be one."""
+        """Samples of speech in the session's utterances, and in speech that was dropped as too short for one."""
         self.finished = False
-        """No more audio is taken."""
+        """Whether further audio is ignored."""
         self._audio: deque[Frame] = deque()
         self._sinks = sinks
         self._numbers = numbers
@@ -100,20 +103,23 @@ class Segmenter:
 
     @property
     def utterance_open(self) -> bool:
-        """Whether the endpointer has confirmed speech and no end of it."""
+        """Whether the endpointer has confirmed the start of speech, but not its end."""
         return self.endpoint.phase not in {Phase.SILENCE, Phase.ONSET}
 
     @property
     def held_frames(self) -> int:
-        """Frames of audio that are kept."""
+        """Number of frames of audio that are kept."""
         return len(self._audio)
 
     def begin(self) -> None:
-        """Write the beginning of the session to the journal."""
+        """Write the start of the session to the journal."""
         self._sinks.journal.begin(self.session, self.endpoint)
 
     def hear(self, item: ScoredFrame | Gap) -> tuple[SegmenterEvent, ...]:
-        """Take a frame or a gap. Frames before the floor, or out of order, are ignored; so is everything once finished."""
+        """Process a frame or a gap.
+
+        Frames before the floor or out of order are ignored, and all audio once the segmenter is finished.
+        """
         was_before_call = self.fed_sample <= self.session.start_sample
         events = self._take(item)
         if events is None or isinstance(item, Gap):
@@ -123,9 +129,9 @@ class Segmenter:
         return (*events, FrameHeard(was_before_call and self.session.start_sample < self.fed_sample, level_db))
 
     def rewind(self, items: Sequence[ScoredFrame | Gap]) -> bool:
-        """Forget what was heard last, which is to be heard again on another channel: `items`, to be given to `hear_again`.
+        """Discard the latest audio. `items` is the same audio on another channel, to be passed to `hear_again`.
 
-        Only while no utterance is open. Returns False if there is nothing to be heard again.
+        Call only while no utterance is open. Returns False if there is nothing to process again.
         """
         frames = [item.frame for item in items if isinstance(item, ScoredFrame)]
         if self.finished or not frames:
@@ -139,25 +145,25 @@ class Segmenter:
         return True
 
     def hear_again(self, item: ScoredFrame | Gap) -> tuple[SegmenterEvent, ...]:
-        """Take a frame or a gap after `rewind`. Gives no `FrameHeard`: the frame was reported when it was new."""
+        """Process a frame or a gap after `rewind`. Returns no `FrameHeard`, because the frame was reported before."""
         return tuple(self._take(item) or ())
 
     def interrupt(self) -> tuple[SegmenterEvent, ...]:
-        """The microphone was lost: end the open utterance."""
+        """End the open utterance, because the microphone was lost."""
         return self._step(Lost(self.fed_sample, self.fed_sample))
 
     def finish(self) -> tuple[SegmenterEvent, ...]:
-        """Take no more audio, and end the open utterance."""
+        """Ignore further audio, and end the open utterance."""
         self.finished = True
         return self._step(Finish(self.fed_sample))
 
     def close(self) -> None:
-        """Take no more audio, and drop what is kept."""
+        """Ignore further audio, and discard the kept audio."""
         self.finished = True
         self._audio.clear()
 
     def _take(self, item: ScoredFrame | Gap) -> tuple[SegmenterEvent, ...] | None:
-        """What follows from a frame or a gap; None if it was ignored."""
+        """Process a frame or a gap, and return its events; None if it was ignored."""
         if self.finished:
             return None
         if isinstance(item, Gap):
@@ -179,7 +185,7 @@ class Segmenter:
         return events
 
     def _step(self, event: endpointing.Event) -> tuple[SegmenterEvent, ...]:
-        """Give the endpointer an event."""
+        """Pass an event to the endpointer, and return the resulting events."""
         self._sinks.journal.heard(self.session.id, event, self._audio[-1] if isinstance(event, Scored) else None)
         self.endpoint, effects = endpointing.step(self.endpoint, event, self.session.endpoint)
         events: list[SegmenterEvent] = []
@@ -221,7 +227,7 @@ class Segmenter:
         )
 
     def _forget_old_audio(self) -> None:
-        """Drop frames that no utterance can reach back to."""
+        """Discard frames that no utterance can reach back to."""
         keep = self.endpoint.keep_from_sample
         if self.endpoint.phase is Phase.SILENCE:
             lead = samples_in(self.session.endpoint.lead_ms)

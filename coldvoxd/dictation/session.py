@@ -11,53 +11,53 @@ from coldvoxd.dictation.segmenter import Segmenter
 
 @dataclass(slots=True, eq=False)
 class Results:
-    """What recognition has given for a session, and what it still has to give."""
+    """Results of recognition for a session, and the pending utterances."""
 
     texts: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    """Messages of the utterances that could not be recognized."""
+    """Error messages of the utterances that could not be recognized."""
     pending: int = 0
-    """Utterances that were sent to recognition and have no result yet."""
+    """Number of utterances that were sent to recognition and have no result yet."""
     backlog_s: float = 0.0
-    """Audio of those utterances, in seconds."""
+    """Total length of those utterances, in seconds."""
 
     @property
     def text(self) -> str:
-        """All texts so far."""
+        """All texts so far, joined by spaces."""
         return " ".join(self.texts)
 
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """What is known of one session. Event loop only."""
+    """State of one session. Event loop only."""
 
     id: int
     caller: str
     options: SessionOptions
     called_s: float
-    """Monotonic time of the call that started it."""
+    """Monotonic time of the call that started the session."""
     start_sample: int
     segmenter: Segmenter
     concluded: "asyncio.Future[str]"
-    """The whole text, or the error that callers of StopDictation get."""
+    """The whole text, or the error for callers of StopDictation."""
     results: Results = field(default_factory=Results)
     end_sample: int | None = None
-    """Where it stops listening, once it drains."""
+    """Sample at which the session stops listening, once it drains."""
     over: bool = False
-    """Its end was published; results that still come are dropped."""
+    """Whether the session's end was published; later results are dropped."""
     discarded: bool = False
-    """It was cancelled, or its caller left: nothing of it is kept."""
+    """Whether the session was cancelled or its caller left, so that nothing of it is kept."""
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
     blind_timer: asyncio.TimerHandle | None = None
     """Ends the session if the microphone does not come back."""
 
     @property
     def text_recipient(self) -> str | None:
-        """The only client that may read its text; None where every client may."""
+        """The only client that may read its text; None if every client may."""
         return recipient_of(self.caller, self.options)
 
     def close(self, *, discarded: bool) -> None:
-        """End all activity of the session: timers, listening, texts."""
+        """Cancel the timers, stop listening and discard the texts."""
         for timer in self.timers:
             timer.cancel()
         self.segmenter.close()
@@ -66,7 +66,7 @@ class Session:
         self.results.texts.clear()
 
     def answer(self, reason: StopReason, transcript: str | None) -> None:
-        """Answer the callers that wait for the text; `transcript` is None if the session was discarded."""
+        """Answer the callers that await the text; `transcript` is None if the session was discarded."""
         if self.concluded.done():
             return
         failures = self.results.failures

@@ -1,4 +1,4 @@
-"""The session runner: takes one session at a time through its phases, from its first frame to its published end."""
+"""Session runner: takes one session at a time through its phases, from its first frame to its published end."""
 
 import asyncio
 import logging
@@ -23,16 +23,16 @@ from coldvoxd.dictation.state import DictationState, Effect, Event, Phase
 log = logging.getLogger(__name__)
 
 LATE_FRAMES_S = 1.0
-"""Seconds after the end of a session for which its last frames are awaited."""
+"""Seconds to wait for the last frames after the end of a session."""
 MAX_BACKLOG_S = 900.0
-"""Seconds of audio that may wait for recognition; a session with more stops listening."""
+"""Seconds of audio that may be queued for recognition; a session with more stops listening."""
 
 
 class SessionRunner:
     """Owns the state machine and the running session. Event loop only.
 
-    `on_hearing`, and everything that has the capture catch up, may deliver frames from within. So each of these calls comes
-    after the change of state that precedes it is complete.
+    `on_hearing`, and every call that makes the capture catch up, may deliver frames before it returns. So each of these
+    calls is made only after the preceding change of state is complete.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class SessionRunner:
         self.queue.use_settings(settings, log_text=log_text)
 
     def begin(self, session: Session, state: DictationState, effects: tuple[Effect, ...]) -> None:
-        """Begin a session; `state` and `effects` are those of the event START."""
+        """Start a session; `state` and `effects` are those of the event START."""
         self.session, self.state = session, state
         session.segmenter.begin()
         self._sinks.announcer.dictation_started(session.id)
@@ -73,12 +73,12 @@ class SessionRunner:
         log.info("session %d started by %s%s", session.id, session.caller, private)
         for item in self._listening.pre_roll:
             self._handle(session, session.segmenter.hear(item))
-        # Not before the pre-roll: the daemon has the capture catch up, and a newer frame would shut the pre-roll out.
+        # After the pre-roll: the daemon makes the capture catch up, and a newer frame would exclude the pre-roll.
         if not session.segmenter.finished:
             self._on_hearing(True)
 
     def hear(self, item: Frame | Gap) -> None:
-        """Take what the capture delivers, whether or not a session runs."""
+        """Process a captured frame or gap, with or without a running session."""
         session = self.session
         heard = self._listening.hear(
             item,
@@ -95,19 +95,19 @@ class SessionRunner:
         self._handle(session, session.segmenter.hear(heard.item))
 
     def stop(self, session: Session, called_s: float) -> None:
-        """End a session that listens, with what is said up to a little after this monotonic time."""
+        """End a listening session with the audio up to `stop_tail_ms` after this monotonic time."""
         session.end_sample = self._capture.sample_at(called_s) + samples_in(self._settings.stop_tail_ms)
         self.advance(Event.STOP)
 
     def finish_listening(self, session: Session) -> None:
-        """The session hears no more: end the open utterance, and conclude once its texts are there."""
+        """Stop listening: end the open utterance, and conclude the session once it has all its texts."""
         if not session.segmenter.finished:
             self._handle(session, session.segmenter.finish())
         self._on_hearing(False)
         self._conclude_if_drained(session)
 
     def advance(self, event: Event) -> None:
-        """Give the state machine an event, and carry out its effects. Raises what `state.step` raises."""
+        """Pass an event to the state machine, and carry out its effects. Raises the errors of `state.step`."""
         self.state, effects = dictation.step(self.state, event)
         self._carry_out(effects)
 
@@ -132,10 +132,10 @@ class SessionRunner:
             least_samples = samples_in(session.segmenter.session.endpoint.min_speech_ms)
             spoken, failed = session.segmenter.speech_samples, bool(session.results.failures)
             self._sinks.on_outcome(outcome_of(transcript, spoken, least_samples, failed=failed))
-        self._on_hearing(False)  # last: frames that come with it must find no session
+        self._on_hearing(False)  # last: frames that it delivers must find no session
 
     def _handle(self, session: Session, events: tuple[SegmenterEvent, ...]) -> None:
-        """Act on what the segmenter made of the audio: the one place that does."""
+        """Act on events of the segmenter; all of them are handled here."""
         for event in events:
             match event:
                 case SpeechBegan():
@@ -180,7 +180,7 @@ class SessionRunner:
             self.finish_listening(session)
 
     def _advance_later(self, session: Session, delay_s: float, event: Event) -> asyncio.TimerHandle:
-        """Give the state machine an event later, if the session still runs and the event still has a meaning."""
+        """Pass an event to the state machine later, if the session still runs and the event is valid in its phase."""
 
         def advance() -> None:
             self._capture.catch_up()
@@ -214,7 +214,7 @@ class SessionRunner:
         self._sinks.announcer.state_changed()
 
     def _drain(self, session: Session) -> None:
-        """Wait for the frames up to the end of the session if more are to come, and for the texts."""
+        """Wait for the remaining frames up to the end of the session, if any, and for the texts."""
         if session.segmenter.finished or session.end_sample is None or not self.state.capture:
             self.finish_listening(session)
         else:

@@ -1,4 +1,4 @@
-"""Where the output of sessions goes: to clients, to the journal, to the metrics, to RetryLast."""
+"""Sinks for the output of sessions: clients, journal, metrics and RetryLast."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class NullAnnouncer:
 
 
 class NullJournal:
-    """A Journal that keeps nothing: a crash loses the open utterance."""
+    """A Journal that stores nothing: a crash loses the open utterance."""
 
     def begin(self, session: SpooledSession, state: EndpointState) -> None: ...
 

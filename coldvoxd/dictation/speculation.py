@@ -1,36 +1,36 @@
-"""The budget of speculative recognition: whether it may begin before the end of the utterance is certain.
+"""Budget of speculative recognition: whether a run may start before the end of the utterance is certain.
 
-A recognition that began in a pause is wasted if speech continues. Useful and wasted recognition are added up in seconds. A
-speculative run may begin while the waste is within its share of the useful time, plus an initial allowance. Old figures count
-less and less: once both together exceed `MEMORY_S`, they are halved. So a speaker who often pauses within sentences waits
-somewhat longer for each text, and no machine does more extra work than the share allows.
+A recognition that started in a pause is wasted if speech continues. Useful and wasted recognition times are summed in
+seconds. A speculative run may start while the waste is within its share of the useful time, plus an initial allowance.
+The weight of old figures decays: once both together exceed `MEMORY_S`, they are halved. So a speaker who often pauses
+within sentences waits somewhat longer for each text, and no machine does more extra work than the share allows.
 """
 
 from dataclasses import dataclass
 
 INITIAL_ALLOWANCE_S = 2.0
-"""Seconds of waste that a share of 1 allows before anything useful was done."""
+"""Seconds of waste that a share of 1 allows before any useful recognition."""
 MEMORY_S = 120.0
 """Seconds of recognition after which the figures are halved."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Useful and wasted recognition so far, in seconds."""
+    """Useful and wasted recognition time so far, in seconds."""
 
     used_s: float = 0.0
     wasted_s: float = 0.0
 
     def allows(self, share: float) -> bool:
-        """Whether a speculative run may begin if at most this share of the useful time may be wasted."""
+        """Return whether a speculative run may start if at most this share of the useful time may be wasted."""
         return share > 0 and self.wasted_s <= share * (INITIAL_ALLOWANCE_S + self.used_s)
 
     def used(self, seconds: float) -> "Budget":
-        """The budget after a recognition whose text was used."""
+        """Return the budget after a recognition of `seconds` whose text was used."""
         return _faded(self.used_s + seconds, self.wasted_s)
 
     def wasted(self, seconds: float) -> "Budget":
-        """The budget after a recognition that was discarded."""
+        """Return the budget after a recognition of `seconds` that was discarded."""
         return _faded(self.used_s, self.wasted_s + seconds)
 
 

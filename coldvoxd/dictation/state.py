@@ -1,13 +1,13 @@
-"""The state machine of dictation: which session runs, and what ends it. Knows sessions and capture, not the engine.
+"""State machine of dictation: which session runs, and what ends it. Knows sessions and capture, not the engine.
 
     UNAVAILABLE  no session, no microphone
     RESTING      no session, the microphone is closed by policy and opens for a session
     IDLE         no session
     LISTENING    a session runs and the microphone delivers
     BLIND        a session runs, the microphone is lost or still opening; the session waits ten seconds for it
-    DRAINING     a session has stopped listening, its last texts are awaited
+    DRAINING     a session has stopped listening; its last texts are pending
 
-`step` is pure: an event without a row raises the error for the caller, and changes nothing.
+`step` is pure: an event without a row raises the error for the caller and changes nothing.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class DictationState:
     capture: bool = False
     """Whether the microphone delivers."""
     at_rest: bool = False
-    """If it does not deliver: whether it was closed by policy, so that a session can open it."""
+    """If the microphone does not deliver: whether it was closed by policy, so that a session can open it."""
     reason: StopReason | None = None
     """Why the session is ending, or why the last one ended."""
 
@@ -73,7 +73,7 @@ class DictationState:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What an event leads to in one phase."""
+    """Transition of an event in one phase."""
 
     to: Phase
     effects: tuple[Effect, ...] = ()
@@ -91,7 +91,7 @@ def _ends(reason: StopReason) -> Row:
     return Row(Phase.DRAINING, _drain, reason)
 
 
-def _thrown_away(reason: StopReason) -> Row:
+def _discards(reason: StopReason) -> Row:
     return Row(Phase.IDLE, (Effect.DISCARD,), reason)
 
 
@@ -123,8 +123,8 @@ TABLE: dict[Phase, dict[Event, Row]] = {
         Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
         Event.SUSPENDING: _ends(StopReason.SUSPENDING),
         Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
-        Event.CANCEL: _thrown_away(StopReason.CANCELLED),
-        Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
+        Event.CANCEL: _discards(StopReason.CANCELLED),
+        Event.CALLER_LEFT: _discards(StopReason.CALLER_LEFT),
         Event.CAPTURE_LOST: Row(Phase.BLIND, (Effect.CLOSE_UTTERANCE, Effect.AWAIT_CAPTURE), capture=_LOST),
         Event.RECOVERED: Row(Phase.LISTENING, capture=_FOUND),
         Event.RELEASED: Row(Phase.BLIND, (Effect.CLOSE_UTTERANCE, Effect.AWAIT_CAPTURE), capture=_LOST, at_rest=True),
@@ -138,15 +138,15 @@ TABLE: dict[Phase, dict[Event, Row]] = {
         Event.SCREEN_LOCKED: _ends(StopReason.SCREEN_LOCKED),
         Event.SUSPENDING: _ends(StopReason.SUSPENDING),
         Event.SHUTDOWN: _ends(StopReason.SHUTDOWN),
-        Event.CANCEL: _thrown_away(StopReason.CANCELLED),
-        Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
+        Event.CANCEL: _discards(StopReason.CANCELLED),
+        Event.CALLER_LEFT: _discards(StopReason.CALLER_LEFT),
         Event.CAPTURE_LOST: Row(Phase.BLIND, capture=_LOST),
         Event.RELEASED: Row(Phase.BLIND, capture=_LOST, at_rest=True),
     },
     Phase.DRAINING: {
         Event.DRAINED: Row(Phase.IDLE, (Effect.CONCLUDE,)),
-        Event.CANCEL: _thrown_away(StopReason.CANCELLED),
-        Event.CALLER_LEFT: _thrown_away(StopReason.CALLER_LEFT),
+        Event.CANCEL: _discards(StopReason.CANCELLED),
+        Event.CALLER_LEFT: _discards(StopReason.CALLER_LEFT),
         Event.CAPTURE_LOST: Row(Phase.DRAINING, (Effect.CLOSE_UTTERANCE,), capture=_LOST),
         Event.RECOVERED: Row(Phase.DRAINING, capture=_FOUND),
         Event.RELEASED: Row(Phase.DRAINING, (Effect.CLOSE_UTTERANCE,), capture=_LOST, at_rest=True),
@@ -171,11 +171,14 @@ _REFUSALS[Phase.BLIND, Event.START] = _REFUSALS[Phase.LISTENING, Event.START]
 
 
 class UnexpectedEvent(ColdvoxError, RuntimeError):
-    """An event that has no row in the phase; a programming error."""
+    """An event that has no row in the current phase; a programming error."""
 
 
 def step(state: DictationState, event: Event) -> tuple[DictationState, tuple[Effect, ...]]:
-    """The next state, and its effects in order. Raises AlreadyActive, NotActive, NoMicrophone or UnexpectedEvent."""
+    """Return the next state and its effects in order.
+
+    Raises AlreadyActive, NotActive, NoMicrophone or UnexpectedEvent.
+    """
     row = TABLE[state.phase].get(event)
     if row is None:
         if event in {Event.STOP, Event.CANCEL} and not state.active:

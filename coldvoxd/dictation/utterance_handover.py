@@ -1,4 +1,4 @@
-"""An utterance as JSON: the form in which the last one goes to the process that replaces this one."""
+"""An utterance as JSON: the form in which the last utterance is passed to the process that replaces this one."""
 
 import base64
 from typing import Any
@@ -11,7 +11,7 @@ _FULL_SCALE = 32768
 
 
 def packed(utterance: Utterance) -> dict[str, Any]:
-    """The utterance as JSON. Lossless, because samples come from a 16-bit microphone."""
+    """Return the utterance as JSON. Lossless, because samples come from a 16-bit microphone."""
     samples = np.round(np.clip(utterance.samples * _FULL_SCALE, -_FULL_SCALE, _FULL_SCALE - 1)).astype("<i2")
     return {
         "id": utterance.id,
@@ -24,7 +24,7 @@ def packed(utterance: Utterance) -> dict[str, Any]:
 
 
 def unpacked(content: dict[str, Any]) -> Utterance:
-    """The utterance that `packed` returned. Raises ValueError, TypeError or KeyError if the content is not one."""
+    """Return the utterance from the result of `packed`. Raises ValueError, TypeError or KeyError if it is invalid."""
     samples = np.frombuffer(base64.b64decode(content["samples"], validate=True), "<i2")
     return Utterance(
         int(content["id"]),

@@ -1,1 +1,1 @@
-"""Recordings beside dictation: jobs, their order, where they hold speech, and their transcription."""
+"""Transcription of recordings: jobs and their order, speech detection, and cutting into pieces."""

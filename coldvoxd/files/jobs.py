@@ -1,4 +1,4 @@
-"""Transcribes the files that bus clients hand over: jobs beside dictation, which goes first."""
+"""Transcribes files that bus clients pass, as jobs. Dictation takes precedence."""
 
 import asyncio
 import fcntl
@@ -34,18 +34,18 @@ T = TypeVar("T")
 MAX_HOURS = 12
 JOBS_OF_ONE_CALLER = 4
 JOBS_AT_WORK = 8
-"""A job at work holds some megabytes for its speech detector and its sound."""
+"""Maximum number of running jobs. A running job holds some megabytes for its speech detector and its audio."""
 JOBS_IN_ALL = 64
-"""The others wait for their turn in the order in which they came; each holds an open file and an idle thread."""
+"""Maximum number of jobs. Waiting jobs are queued in order of arrival; each holds an open file and an idle thread."""
 HEAD_LIMIT_S = 10.0
 STEP_LIMIT_S = 30.0
-"""Storage that takes longer than these to deliver a few seconds of sound counts as dead."""
+"""Storage that takes longer than these limits to deliver a few seconds of audio counts as dead."""
 PROGRESS_STEP = 0.01
-"""Less progress than this is not told."""
+"""Less progress than this is not published."""
 
 
 class RecognizerKeeper(Protocol):
-    """What file jobs need of recognition."""
+    """Interface of recognition that file jobs require."""
 
     def check_ready(self) -> None: ...
 
@@ -60,15 +60,17 @@ class _Job:
     lane: CallThread
     options: FileOptions
     task: "asyncio.Task[None] | None" = None
-    """Once the file's head has been read."""
+    """Set once the file's head has been read."""
 
 
 class FileJobs:
     """Implements FileControl. Event loop only.
 
-    Each job reads, decodes and finds speech on a lane of its own, since storage may hang; one step of one job at a
-    time, and its pieces are recognized only while no live utterance waits.
-    `open_detector` is called on a lane; `first_number` lies past all that an earlier process of this login gave out.
+    Each job reads, decodes and detects speech on a call thread of its own, its lane, because storage may hang. Only one
+    step of one job runs at a time, and pieces are recognized only while no dictation utterance is pending.
+
+    `open_detector` is called on a lane. `first_number` must be greater than all numbers of earlier processes of this
+    login.
     """
 
     def __init__(
@@ -93,12 +95,12 @@ class FileJobs:
         self._announcer: FileAnnouncer | None = None
 
     def announce_to(self, announcer: FileAnnouncer) -> None:
-        """Whom to tell from now on."""
+        """Publish events to this announcer from now on."""
         self._announcer = announcer
 
     @property
     def idle(self) -> bool:
-        """No job runs."""
+        """Whether there is no job."""
         return not self._jobs
 
     async def transcribe(self, caller: str, descriptor: int, options: FileOptions) -> int:
@@ -129,16 +131,16 @@ class FileJobs:
             raise NotActive(f"There is no file job {job}: it has ended, or never existed.")
         if found.caller != caller:
             raise NotOwner(f"File job {job} belongs to another program; only that program can cancel it.")
-        self._throw_away(found)
+        self._discard(found)
 
     def caller_left(self, caller: str) -> None:
         for job in [job for job in self._jobs.values() if job.caller == caller]:
-            self._throw_away(job)
+            self._discard(job)
 
     def close(self) -> None:
-        """Throw all jobs away. Doesn't wait."""
+        """Discard all jobs. Doesn't wait."""
         for job in list(self._jobs.values()):
-            self._throw_away(job)
+            self._discard(job)
 
     def _check_room(self, caller: str) -> None:
         if sum(job.caller == caller for job in self._jobs.values()) >= JOBS_OF_ONE_CALLER:
@@ -186,7 +188,7 @@ class FileJobs:
             open_scout=self._open_detector,
         )
         steps = transcription.steps()
-        told = 0.0
+        published = 0.0
         try:
             while (step := await self._step(job, lambda: _next(steps))) is not None:
                 for piece in step:
@@ -195,19 +197,19 @@ class FileJobs:
                     self._metrics.count(Count.FILE_SEGMENTS)
                     if not hypothesis.text:
                         self._metrics.count(Count.FILE_SEGMENTS_WITHOUT_WORDS)
-                if transcription.progress >= min(1.0, told + PROGRESS_STEP) and self._announcer is not None:
-                    told = transcription.progress
-                    self._announcer.file_progress(job.number, told, job.caller)
+                if transcription.progress >= min(1.0, published + PROGRESS_STEP) and self._announcer is not None:
+                    published = transcription.progress
+                    self._announcer.file_progress(job.number, published, job.caller)
         finally:
             job.lane.submit(steps.close).add_done_callback(_retrieve)
         return transcription.result()
 
     async def _step(self, job: _Job, call: Callable[[], T]) -> T:
-        """Work of a job, when it is its turn."""
+        """Run a step of a job on its lane, when it is the job's turn."""
         async with self._one_step:
             return await _in_time(job.lane.submit(call), self._step_limit_s)
 
-    def _throw_away(self, job: _Job) -> None:
+    def _discard(self, job: _Job) -> None:
         log.info("file job %d discarded", job.number)
         if job.task is not None:
             job.task.cancel()
@@ -215,7 +217,7 @@ class FileJobs:
         self._jobs.pop(job.number, None)
 
     def _end(self, job: _Job) -> None:
-        """The job's thread closes the file when it is done with it, and ends."""
+        """End a job. Its thread closes the file after the last call, and ends."""
         self._jobs.pop(job.number, None)
         job.lane.submit(lambda: os.close(job.descriptor)).add_done_callback(_retrieve)
         job.lane.close()
@@ -224,7 +226,7 @@ class FileJobs:
 
 
 async def _in_time(future: "asyncio.Future[T]", limit_s: float) -> T:
-    """What a lane gives; FileFault where the file's storage does not answer. The lane stays with what hangs."""
+    """Return the result of a call on a lane. Raises FileFault if the file's storage hangs, which blocks the lane."""
     try:
         return await asyncio.wait_for(future, limit_s)
     except TimeoutError:
@@ -234,7 +236,7 @@ async def _in_time(future: "asyncio.Future[T]", limit_s: float) -> T:
 
 
 def open_audio(descriptor: int, channel: Channel = AUTO) -> AudioFile:
-    """What a client handed over, if it can be transcribed. Raises InvalidOption with what is wrong. May block."""
+    """Open a client's file, if it can be transcribed. Raises InvalidOption with the reason. May block."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     if flags & os.O_PATH or flags & os.O_ACCMODE == os.O_WRONLY:
         raise InvalidOption("The file descriptor is not readable: open the file for reading.")
@@ -253,13 +255,16 @@ def open_audio(descriptor: int, channel: Channel = AUTO) -> AudioFile:
 
 
 def _sentence(fault: FileFault) -> str:
-    """What is wrong with a file, which elsewhere stands behind its name."""
+    """Return the message of a fault as a sentence; elsewhere it follows the file's name."""
     text = str(fault)
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def _next(steps: Iterator[Utterance | None]) -> tuple[Utterance, ...] | None:
-    """What the next step yields, none or one piece; None after the last. StopIteration can't cross to the loop."""
+    """Return what the next step yields, none or one piece, and None after the last step.
+
+    StopIteration cannot be passed to the event loop.
+    """
     for piece in steps:
         return () if piece is None else (piece,)
     return None

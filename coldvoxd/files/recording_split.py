@@ -1,4 +1,4 @@
-"""Where a recording is cut into pieces that a recognizer can take. Pure: computed from the scores of its frames."""
+"""Cuts a recording into pieces that a recognizer can take. Pure: computed from the scores of its frames."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,12 +6,12 @@ import numpy.typing as npt
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 
 MAX_FRAMES = 20 * SAMPLE_RATE // FRAME_SAMPLES
-"""Longest piece, 20 s: Parakeet v3 in int8 loses accuracy in longer ones, and memory grows with the length."""
+"""Maximum length of a piece, 20 s: Parakeet v3 in int8 loses accuracy in longer ones, and memory grows with length."""
 PAD_FRAMES = -(-SAMPLE_RATE // 2 // FRAME_SAMPLES)
-"""Frames without speech that are kept at both ends of a piece where the recording has them: 0.5 s, rounded up."""
+"""Frames without speech that are kept at both ends of a piece if the recording has them: 0.5 s, rounded up."""
 
 Span = tuple[int, int]
-"""Begin and end, in frames."""
+"""Begin and end of a piece, in frames."""
 
 
 def cut(
@@ -21,9 +21,9 @@ def cut(
     max_frames: int = MAX_FRAMES,
     pad_frames: int = PAD_FRAMES,
 ) -> list[Span]:
-    """The pieces of a recording, in order and not overlapping, that hold all of its speech.
+    """Return the pieces of a recording, in order and not overlapping, that contain all of its speech.
 
-    `speech` is bool (n,), whether each frame may hold speech; `level_db` is float32 (n,), the level of each frame in
+    `speech` is bool (n,), whether each frame may contain speech; `level_db` is float32 (n,), the level of each frame in
     dBFS. A recording whose speech fits in one piece is not cut. A longer one is cut in the middle of the longest pause
     in the second half of each piece, or at the quietest frame of that half if it has no pause.
     """
@@ -46,7 +46,7 @@ def cut(
 
 
 def _place(speech: npt.NDArray[np.bool_], level_db: npt.NDArray[np.float32], begin: int, end: int) -> int:
-    """The frame before which to cut, in [begin, end)."""
+    """Return the frame before which to cut, in [begin, end)."""
     edges = np.flatnonzero(np.diff(np.concatenate(([True], speech[begin:end], [True])).astype(np.int8)))
     pauses = edges.reshape(-1, 2)
     if len(pauses) == 0:

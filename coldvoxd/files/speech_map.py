@@ -1,4 +1,4 @@
-"""Where a recording holds speech, and on which of its channels. Pure: the detectors are given."""
+"""Maps the speech of a recording to frames and channels. Pure: the detectors are arguments."""
 
 from array import array
 from collections.abc import Sequence
@@ -13,20 +13,22 @@ from coldvoxd.core.values import FRAME_SAMPLES
 from coldvoxd.files.recording_split import Span
 
 SPEECH_PROBABILITY = 0.25
-"""Frames at or above it may hold speech. Half of dictation's threshold, because a piece that is too long does no harm.
-Measured on 500 isolated digits of four speakers, cut tightly: all but 2 have such a frame; at 0.5, all but 7."""
+"""Probability from which a frame may contain speech. It is half of dictation's threshold, because a piece that is too
+long does no harm. Measured on 500 isolated digits of four speakers, cut tightly: all but 2 have such a frame; at 0.5,
+all but 7."""
 CHANNEL_PROBABILITY = 0.5
-"""A single channel at or above it holds speech that the mix has lost. Higher, so that noise does not lead away from the mix."""
+"""Probability from which a single channel contains speech that the mix has lost. It is higher, so that noise on a
+channel does not replace the mix."""
 SUSPECTS = 3
-"""Most channels that are scored in one block of frames: those that stand out in most of its frames."""
+"""Maximum number of channels that are scored in one block of frames: those that stand out in most of its frames."""
 SUSPECT_FRAMES = 2
 """A channel is scored if the mix is far below it in this many frames of a block."""
 WARM_FRAMES = 16
-"""Frames of a channel that the detector scores before the first one that counts: 0.5 s."""
+"""Number of frames of a channel that the detector scores before the first one that counts: 0.5 s."""
 MIX_SHARE = 0.25
-"""The mix holds the speech of a span if it holds this share of the span's speech frames."""
+"""The mix contains the speech of a span if it contains this share of the span's speech frames."""
 _UNHEARD = 64
-"""Added to a channel's number in a vote: the channel stands out, but no speech was found in it."""
+"""Added to a channel's number in a vote if the channel stands out, but no speech was found in it."""
 _NO_VOTE = 255
 
 
@@ -37,7 +39,7 @@ class SpeechMap:
     """
 
     def __init__(self, detector: SpeechDetector, scout: SpeechDetector) -> None:
-        """`detector` scores the mix, frame by frame; `scout` scores single channels whose speech the mix may have lost."""
+        """`detector` scores each frame of the mix; `scout` scores channels whose speech the mix may have lost."""
         self._detector = detector
         self._scout = scout
         self._noise = Noise()
@@ -49,21 +51,24 @@ class SpeechMap:
 
     @property
     def speech(self) -> npt.NDArray[np.bool_]:
-        """Whether each frame may hold speech on any channel; bool (frames,)."""
+        """Whether each frame may contain speech on any channel, bool (frames,)."""
         return np.frombuffer(self._speech, np.bool_)
 
     @property
     def level_db(self) -> npt.NDArray[np.float32]:
-        """Root mean square of each frame in dBFS, float32 (frames,); of its loudest channel if that stands out, else of the mix."""
+        """Root mean square of each frame in dBFS, float32 (frames,).
+
+        It is that of the channel that the frame votes for, or that of the mix if there is none.
+        """
         return np.frombuffer(self._level_db, np.float32)
 
     def note(self, frames: npt.NDArray[np.float32]) -> None:
         """Score the next frames, float32 (frames, 512) of one channel, or (frames, 512, channels)."""
         if frames.ndim < 3 or frames.shape[2] == 1:
             for frame in frames.reshape(len(frames), FRAME_SAMPLES):
-                self._append(self._hears(frame), _level_db(frame), THE_MIX)
+                self._append(self._has_speech(frame), _level_db(frame), THE_MIX)
             return
-        in_mix = [self._hears(mixed(frame)) for frame in frames]
+        in_mix = [self._has_speech(mixed(frame)) for frame in frames]
         suspected = self._suspected(frames)
         probabilities = {channel: self._probabilities(frames, channel) for channel in _most(suspected)}
         self._before = frames[-WARM_FRAMES:]
@@ -73,7 +78,7 @@ class SpeechMap:
             self._append(in_mix[index], _level_db(taken(frame, heard)), vote)
 
     def channel_of(self, span: Span) -> int:
-        """The channel on which to recognize a span of frames, from 1; 0 for the mix."""
+        """Return the channel on which to recognize a span of frames, from 1; 0 for the mix."""
         begin, end = span
         votes = np.frombuffer(self._votes, np.uint8)[begin:end]
         if not (votes < _UNHEARD).any():
@@ -89,11 +94,11 @@ class SpeechMap:
         self._level_db.append(level_db)
         self._votes.append(vote)
 
-    def _hears(self, frame: npt.NDArray[np.float32]) -> bool:
+    def _has_speech(self, frame: npt.NDArray[np.float32]) -> bool:
         return self._detector.score(as_int16(frame)) >= SPEECH_PROBABILITY
 
     def _suspected(self, frames: npt.NDArray[np.float32]) -> list[list[int]]:
-        """For each frame, the channels that the mix is far below."""
+        """Return, for each frame, the channels that the mix is far below."""
         found = []
         for frame in frames:
             levels: Levels = band_levels(frame)
@@ -108,7 +113,7 @@ class SpeechMap:
 
 
 def as_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """float32 (n,) in [-1, 1] as int16 (n,), which detectors take; values beyond are clipped."""
+    """Convert float32 (n,) in [-1, 1] to int16 (n,), which detectors take. Values beyond that range are clipped."""
     scaled: npt.NDArray[np.float32] = np.clip(np.rint(samples * np.float32(32768)), -32768, 32767)
     return scaled.astype(np.int16)
 
@@ -118,7 +123,7 @@ def _level_db(samples: npt.NDArray[np.float32]) -> float:
 
 
 def _most(suspected: Sequence[Sequence[int]]) -> list[int]:
-    """The channels that stand out in most frames, at most `SUSPECTS` of them."""
+    """Return the channels that stand out in most frames, at most `SUSPECTS` of them."""
     counts: dict[int, int] = {}
     for channels in suspected:
         for channel in channels:
@@ -128,7 +133,7 @@ def _most(suspected: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _vote(in_mix: bool, suspected: Sequence[int], probabilities: dict[int, float]) -> int:
-    """A frame's vote for the channel of the span that it lies in."""
+    """Return a frame's vote for the channel of the span that contains it."""
     heard = [channel for channel, probability in probabilities.items() if probability >= CHANNEL_PROBABILITY]
     clear = [channel for channel in suspected if channel in heard]
     if clear:

@@ -39,12 +39,13 @@ MIN_CONFIDENCE = 0.6
 MOST_WARNINGS = 20
 """Maximum number of warnings of a file; the last one gives the number of those omitted."""
 SURE_PIECE_S = 1.0
-"""A piece of at least this length without words is reported with its times; the detector takes shorter noises for speech."""
+"""A piece without words is reported with its times from this length on; shorter ones may be noise that the detector
+took for speech."""
 LISTENING_SHARE = 0.1
-"""Share of the progress that finding the speech takes."""
+"""Share of the progress for detecting the speech."""
 
 Progress = Callable[[float], None]
-"""Called repeatedly with the share that is done, 0..1."""
+"""Called repeatedly with the completed share, 0..1."""
 
 
 def transcribe_file(
@@ -56,12 +57,12 @@ def transcribe_file(
     name: str | None = None,
     channel: Channel = AUTO,
 ) -> FileTranscript:
-    """Recognize a file of any length, rate and channel count, in pieces cut at its pauses.
+    """Recognize a file of any length, sample rate and channel count, in pieces cut at its pauses.
 
-    `source` is its path or an open descriptor; messages call it `name`.
+    `source` is its path or an open descriptor; `name` is its name in messages.
 
-    Up to 20 s from the first speech to the last are recognized in one piece. Where there is no speech the text is
-    empty. The detector is reset first. Raises FileFault, ProviderFault or InputFault; blocks.
+    Up to 20 s from the first speech to the last are recognized in one piece. If there is no speech, the text is empty.
+    The detector is reset first. Blocks. Raises FileFault, ProviderFault or InputFault.
     """
     transcription = Transcription(AudioFile.open(source, name), detector, channel=channel)
     for piece in transcription.steps():
@@ -73,14 +74,14 @@ def transcribe_file(
 
 
 class _Text:
-    """The text of the pieces that were recognized so far."""
+    """The text of the pieces recognized so far."""
 
     def __init__(self, *, keeps_words: bool) -> None:
         self._keeps_words = keeps_words
         self._logprobs = self._tokens = 0.0
         self.texts: list[str] = []
         self.words: list[Word] = []
-        """Times in seconds from the file's beginning."""
+        """Words, with times in seconds from the start of the file."""
 
     @property
     def confidence(self) -> float:
@@ -101,7 +102,7 @@ class _Text:
 class Transcription:
     """The transcription of one file: the caller runs the `steps` and recognizes the pieces that they yield.
 
-    Holds one block and one piece of the audio, and 6 bytes for each 32 ms of it.
+    Holds one block and one piece of the audio, and 6 bytes per 32 ms of audio.
     """
 
     def __init__(
@@ -114,10 +115,10 @@ class Transcription:
         channel: Channel = AUTO,
         open_scout: Callable[[], SpeechDetector] = SileroDetector,
     ) -> None:
-        """`words`: whether to keep them. Longer files than `max_seconds` are refused when they turn out to be.
+        """`words`: whether to keep words. A file that turns out to be longer than `max_seconds` is refused.
 
-        With `channel` at `auto` each piece is recognized by the mix, or by a channel where the mix is far below it; the
-        detector that `open_scout` opens listens to single channels. Raises FileFault where the file has no such channel.
+        With `channel` at `auto`, each piece is recognized in the mix, or in a channel if the mix is far below it. The
+        detector that `open_scout` opens scores single channels. Raises FileFault if the file lacks the channel.
         """
         if missing := channel.missing_in(file.channels):
             raise FileFault(f"{file.name} {missing}")
@@ -136,13 +137,13 @@ class Transcription:
         self._unnamed_warnings = self._wordless = 0
         """`_wordless`: number of pieces with speech in which no words were recognized."""
         self.progress = 0.0
-        """The share that is done, 0..1."""
+        """Completed share, 0..1."""
 
     def steps(self) -> Generator[Utterance | None, None, None]:
-        """Reads the file twice, a few seconds of sound a step: to find its speech, then to cut it into pieces.
+        """Read the file twice, a few seconds of audio per step: first to find its speech, then to cut it into pieces.
 
-        Yields a piece that is to be recognized and given to `take` before the next step, or None where there is none
-        yet. Blocks for some hundredths of a second each; one thread. Raises FileFault.
+        Yields a piece to be recognized and passed to `take` before the next step, or None if there is none yet. Each
+        step blocks for some hundredths of a second. Use from one thread. Raises FileFault.
         """
         self._detector.reset()
         for _ in self._score():
@@ -172,14 +173,14 @@ class Transcription:
         yield None
 
     def take(self, piece: Utterance, hypothesis: Hypothesis) -> None:
-        """Take over the recognized text of the last piece."""
+        """Add the recognized text of the last piece."""
         if not hypothesis.text or (self._doubtful and hypothesis.confidence < MIN_CONFIDENCE):
             self._note_wordless(piece)
             return
         self._text.add(hypothesis, piece.start_sample / SAMPLE_RATE)
 
     def result(self) -> FileTranscript:
-        """After the last step."""
+        """Return the transcript. Call after the last step."""
         if not (self._text.texts or self._warnings):
             self._warn("No words were recognized." if self._wordless else "No speech was found.")
         more = (f"{self._unnamed_warnings} more warnings are omitted.",) if self._unnamed_warnings else ()
@@ -192,7 +193,7 @@ class Transcription:
         )
 
     def _note_wordless(self, piece: Utterance) -> None:
-        if self._doubtful:  # not speech, by what the recognizer makes of it
+        if self._doubtful:  # not speech, according to the recognizer
             return
         self._wordless += 1
         if piece.duration_s >= SURE_PIECE_S:
@@ -223,7 +224,7 @@ class Transcription:
 
 
 def _taken(channels: npt.NDArray[np.float32], number: int) -> npt.NDArray[np.float32]:
-    """One channel; the mix in a part of the recording that lacks it, as joined recordings may."""
+    """Return one channel, or the mix in a part of the recording that lacks it, as joined recordings may."""
     return taken(channels, number) if number <= channels.shape[1] else mixed(channels)
 
 
@@ -234,9 +235,9 @@ def _as_they_are(channels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _pieces(
     blocks: Iterable[npt.NDArray[np.float32]], spans: Iterable[Span]
 ) -> Iterator[tuple[int, npt.NDArray[np.float32] | None]]:
-    """First sample and samples of each span; no more of the file is held than one piece and one block.
+    """Yield the first sample and the samples of each span, and in between None for each block that was read.
 
-    In between None for each block that was read.
+    At most one piece and one block of the file are held.
     """
     source = iter(blocks)
     held: npt.NDArray[np.float32] | None = None
@@ -253,6 +254,6 @@ def _pieces(
 
 
 def _is_audible(level_db: npt.NDArray[np.float32]) -> bool:
-    """Whether frames of these levels may hold a voice."""
+    """Return whether frames of these levels may contain a voice."""
     loudest, quietest = float(level_db.max()), float(level_db.min())
     return loudest > AUDIBLE_DBFS or (loudest > FAINT_DBFS and loudest - quietest >= CONTRAST_DB)

@@ -1,1 +1,1 @@
-"""The machine around the daemon: systemd, suspend, battery, screen lock, replacing the process."""
+"""Host integration: systemd, suspend, battery, screen lock, and replacing the process."""

@@ -1,4 +1,4 @@
-"""Battery: whether the machine runs on its battery, as UPower reports it."""
+"""Battery: whether the machine runs on battery power, as UPower reports it."""
 
 import asyncio
 import logging
@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
-"""Between two attempts to connect to the system bus."""
+"""Bounds of the growing pause between two attempts to connect to the system bus, in seconds."""
 
 
 class BatteryWatch:
-    """Calls `on_battery` with each change; initially the machine counts as on mains power. Event loop only."""
+    """Calls `on_battery` on each change. Initially the machine counts as on mains power. Event loop only."""
 
     def __init__(self, on_battery: Callable[[bool], None]) -> None:
         self._on_battery = on_battery

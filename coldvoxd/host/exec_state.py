@@ -1,4 +1,4 @@
-"""The state that one process of the daemon hands over to the next, and when the next may take its place."""
+"""The state that one process of the daemon passes to the next, and the earliest time of the replacement."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any, Self
 GROWTH = 3.0
 LONGEST_COOL_DOWN_S = 6 * 3600.0
 CALM_S = 6 * 3600.0
-"""After this time without a replacement, the next one counts as the first again."""
+"""Seconds without a replacement after which the next one counts as the first again."""
 VERSION = 1
 
 
@@ -18,31 +18,31 @@ class ExecStateDamaged(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """State of the daemon's parts, each in a form that JSON can hold. A part that finds nothing of its own starts afresh."""
+    """State of the daemon's parts, each in a form that JSON can represent. A part without such state starts afresh."""
 
     device: str | None = None
-    """The microphone chosen by SelectDevice, where it differs from that of the settings."""
+    """The microphone chosen with SelectDevice, if it differs from that of the settings."""
     metrics: dict[str, Any] = field(default_factory=dict)
     notice: dict[str, Any] = field(default_factory=dict)
-    """Which notifications about execution providers were shown."""
+    """State of the notifications about execution providers: which ones were shown."""
     bus: str = ""
-    """The GUID of the bus, on which alone `last_utterance` may be used: it may belong to a client of that bus."""
+    """GUID of the bus. `last_utterance` may be used only on this bus, because it may belong to one of its clients."""
     last_utterance: dict[str, Any] | None = None
-    """For RetryLast."""
+    """The last utterance, for RetryLast."""
     resting: bool = False
-    """The accelerator was released because it had not been used for long."""
+    """Whether the accelerator was released because it had not been used for a long time."""
     without_words: bool = False
-    """The last session that held speech gave no words."""
+    """Whether the last session with speech gave no words."""
     usable_providers: tuple[str, ...] = ()
     """Execution providers that were found usable on this machine."""
 
     @classmethod
     def read(cls, carried: Mapping[str, Any]) -> Self:
-        """From `ExecState.carried`; keys of another version are ignored."""
+        """Construct from `ExecState.carried`. Keys of another version are ignored."""
         return cls(**{one.name: carried[_key(one.name)] for one in fields(cls) if _key(one.name) in carried})
 
     def written(self) -> dict[str, Any]:
-        """For `ExecState.carried`."""
+        """Return the value for `ExecState.carried`."""
         return {_key(name): value for name, value in asdict(self).items() if value is not None}
 
 
@@ -52,19 +52,19 @@ def _key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ExecState:
-    """What one process hands over to the next. Times are of the monotonic clock, in seconds, which all processes share."""
+    """State that one process passes to the next. Times are in seconds of the system-wide monotonic clock."""
 
     replacements: int = 0
-    """How many replacements followed on each other."""
+    """Number of consecutive replacements."""
     replaced_s: float = 0.0
-    """When the last replacement happened; meaningless where there was none."""
+    """Time of the last replacement; meaningless if there was none."""
     last_frame_s: float | None = None
-    """When the microphone last delivered audio; None where it was closed."""
+    """Time at which the microphone last delivered audio; None if it was closed."""
     carried: dict[str, Any] = field(default_factory=dict)
-    """`Carried.written`."""
+    """Result of `Carried.written`."""
 
     def allowed_s(self, cool_down_s: float) -> float:
-        """The earliest time of the next replacement: the pause grows with each that follows on another."""
+        """Return the earliest time of the next replacement: the pause grows with each consecutive replacement."""
         if not self.replacements:
             return float("-inf")
         longest_s = max(cool_down_s, LONGEST_COOL_DOWN_S)
@@ -73,14 +73,14 @@ class ExecState:
     def next(
         self, now_s: float, last_frame_s: float | None, carried: dict[str, Any], *, counted: bool = True
     ) -> "ExecState":
-        """The state for the next process; a replacement that isn't `counted` does not delay later ones."""
+        """Return the state for the next process. A replacement that isn't `counted` does not delay later ones."""
         if not counted:
             return replace(self, last_frame_s=last_frame_s, carried=carried)
         calm = bool(self.replacements) and now_s - self.replaced_s > CALM_S
         return ExecState(1 if calm else self.replacements + 1, now_s, last_frame_s, carried)
 
     def takeover(self, now_s: float) -> str:
-        """For the log of the next process, when its microphone delivers audio again."""
+        """Return a log message for the next process when its microphone delivers audio again."""
         if self.last_frame_s is None:
             silence = "the microphone was closed"
         else:
@@ -88,12 +88,12 @@ class ExecState:
         return f"re-executed, consecutive number {self.replacements}: {silence}"
 
     def encoded(self) -> bytes:
-        """JSON, in UTF-8."""
+        """Return the state as JSON in UTF-8."""
         return json.dumps({"version": VERSION, **asdict(self)}).encode()
 
     @classmethod
     def decoded(cls, content: bytes) -> "ExecState":
-        """The reverse of `encoded`. Raises ExecStateDamaged."""
+        """Return the state from the result of `encoded`. Raises ExecStateDamaged."""
         try:
             fields = json.loads(content)
             version = fields.pop("version")

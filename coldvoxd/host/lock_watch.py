@@ -1,4 +1,4 @@
-"""The screen lock, for a microphone that is released while the screen is locked."""
+"""Screen lock watch, for a microphone that is released while the screen is locked."""
 
 import asyncio
 import contextlib
@@ -13,10 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class LockWatch:
-    """Follows the desktop's screen lock once the setting `release_on_lock` asks for it. Event loop only.
+    """Follows the desktop's screen lock once the setting `release_on_lock` is on. Event loop only.
 
-    `on_lock` is called with whether the microphone must be released: on each change of the lock while the setting is on,
-    and when the setting changes while the screen is locked.
+    `on_lock` is called with whether the microphone must be released: on each change of the lock while the setting is
+    on, and when the setting changes while the screen is locked.
     """
 
     def __init__(self, connection: Connection, release_on_lock: bool, on_lock: Callable[[bool], None]) -> None:
@@ -34,13 +34,13 @@ class LockWatch:
         return self._wanted.is_set()
 
     async def begin(self) -> None:
-        """Wait until the setting is on, then subscribe to the screen lock and report one that is active already."""
+        """Wait until the setting is on, then subscribe to the screen lock, and report it if it is already active."""
         await self._wanted.wait()
         with contextlib.suppress(BusUnavailable):  # Connection.wait_until_lost reports it
             await ScreenLock(self._connection, self._note).watch()
 
     def use_settings(self, release_on_lock: bool) -> None:
-        """Apply a new value of the setting, also to a lock that is active now."""
+        """Apply a new value of the setting, also to an active lock."""
         self._release = release_on_lock
         if release_on_lock:
             self._wanted.set()

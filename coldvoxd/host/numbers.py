@@ -1,14 +1,14 @@
-"""Where the numbers of sessions, utterances and file jobs begin."""
+"""The first number of sessions, utterances and file jobs."""
 
 import time
 
 NUMBERS_PER_SECOND = 8
-"""More sessions or utterances per second than can begin for long."""
+"""Upper bound of the sessions or utterances that can start per second over a longer time."""
 
 
 def first_number() -> int:
-    """A number past all that an earlier process of this login gave out.
+    """Return a number greater than all numbers of earlier processes of this login.
 
-    Taken from the clock that neither stops nor goes back between two boots, so nothing has to be stored.
+    It is derived from the clock that neither stops nor goes back between two boots, so nothing has to be stored.
     """
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * NUMBERS_PER_SECOND) + 1

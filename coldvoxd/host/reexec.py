@@ -1,4 +1,4 @@
-"""Re-exec: the daemon replaces itself with a new process, where only that can use an accelerator or a microphone again."""
+"""Re-exec: the daemon replaces itself if only a new process can use an accelerator or a microphone again."""
 
 import asyncio
 import fcntl
@@ -16,13 +16,13 @@ from coldvoxd.host.exec_state import ExecState, ExecStateDamaged
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""Longest pause between two checks whether the moment has come."""
+"""Maximum pause, in seconds, between two checks for a suitable moment."""
 STUCK_S = 60.0
-"""A thread in uninterruptible sleep for this long counts as stuck in a driver."""
+"""Seconds in uninterruptible sleep after which a thread counts as stuck in a driver."""
 HANGING_QUIETS = 2.0
 """A device call that has hung for this multiple of [replacement] quiet_s justifies a new process."""
 VARIABLE = "_COLDVOXD_HANDOVER"
-"""Environment variable with the descriptor's number. Not COLDVOXD_...: those are settings."""
+"""Environment variable with the descriptor's number. Not COLDVOXD_..., because those are settings."""
 STANDARD_ERROR = 2
 READ_BYTES = 16 * 1024 * 1024
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -31,10 +31,11 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 class Reexec:
     """Finds a moment at which no client notices the replacement. Event loop only.
 
-    `wanted` returns whether a new process would be better; `busy_until_s` the loop time at which the daemon was busy last,
-    infinity while it is; `hanging_s` for how many seconds a device call has hung at a loop time, which is a reason of its
-    own; `slept` whether the machine's sleep, or a rest of the accelerator, is the reason: that is no fault, and needs no
-    pause after an earlier replacement. `report` gets one sentence for people where the process cannot be replaced.
+    `wanted` returns whether a new process would be better. `busy_until_s` returns the loop time at which the daemon was
+    last busy, infinity while it is. `hanging_s` returns the seconds for which a device call has hung at a loop time,
+    which is a separate reason. `slept` returns whether the reason is suspend or an idle release of the accelerator:
+    that is no fault, and needs no pause after an earlier replacement. `report` receives one sentence for the user if
+    the process cannot be replaced.
     """
 
     def __init__(
@@ -61,17 +62,17 @@ class Reexec:
         self._reported = False
 
     def use_settings(self, settings: ReplacementSettings) -> None:
-        """Use other pauses from now on."""
+        """Apply new settings from now on."""
         self._settings = settings
 
     async def moment(self) -> None:
-        """Return when a new process is wanted and nothing speaks against it. May be called again."""
+        """Return once a new process is wanted and nothing prevents it. May be called again."""
         loop = asyncio.get_running_loop()
         while not self.possible(loop.time()):  # noqa: ASYNC110 - silence and time are no events
             await asyncio.sleep(min(LOOK_S, self._settings.quiet_s / 4))
 
     def possible(self, now_s: float) -> bool:
-        """Whether a new process is wanted and nothing speaks against it at this loop time."""
+        """Return whether a new process is wanted and nothing prevents it at this loop time."""
         if not self._wanted() and not self._hangs(now_s):
             return False
         if not self.is_for_rest(now_s) and now_s < self._past.allowed_s(self._settings.cool_down_s):
@@ -81,15 +82,15 @@ class Reexec:
         return self._nothing_stuck(now_s)
 
     def is_for_rest(self, now_s: float) -> bool:
-        """Whether a sleep of the machine or a rest of the accelerator is the only reason for a new process."""
+        """Return whether suspend or an idle release of the accelerator is the only reason for a new process."""
         return self._slept() and not self._hangs(now_s)
 
     def _hangs(self, now_s: float) -> bool:
-        """Whether a device call has hung so that only a new process can open the microphone again."""
+        """Return whether a device call has hung, so that only a new process can open the microphone again."""
         return self._hanging_s(now_s) >= HANGING_QUIETS * self._settings.quiet_s
 
     def _nothing_stuck(self, now_s: float) -> bool:
-        """Whether every thread can be ended: one that cannot would block execve(2), and the daemon with it."""
+        """Return whether every thread can be ended. A thread that cannot would block execve(2), and so the daemon."""
         sleeping = uninterruptible(self._tasks)
         if not sleeping:
             self._stuck_since_s = None
@@ -106,7 +107,7 @@ class Reexec:
 
 
 def uninterruptible(tasks: Path) -> list[str]:
-    """Threads in uninterruptible sleep, from the directory /proc/PID/task."""
+    """Return the threads in uninterruptible sleep, from the directory /proc/PID/task."""
     found = []
     for stat in tasks.glob("*/stat"):
         with suppress(OSError):  # the thread has ended
@@ -117,7 +118,7 @@ def uninterruptible(tasks: Path) -> list[str]:
 
 
 def handed_over(environment: MutableMapping[str, str] = os.environ) -> ExecState | None:
-    """The state that the process before this one handed over; None where there was none. Returns it once."""
+    """Return the state that the previous process passed, None if there was none. Only the first call returns it."""
     given = environment.pop(VARIABLE, None)
     if given is None:
         return None
@@ -134,7 +135,7 @@ def handed_over(environment: MutableMapping[str, str] = os.environ) -> ExecState
 
 
 def replace_process(handover: ExecState, environment: Mapping[str, str] = os.environ) -> NoReturn:
-    """Execute the daemon again, with the same PID, program and arguments. Raises OSError where the system refuses."""
+    """Execute the daemon again with the same PID, program and arguments. Raises OSError if the system refuses."""
     fd = os.memfd_create("coldvoxd-handover", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
     with os.fdopen(os.dup(fd), "wb") as file:
         file.write(handover.encoded())
@@ -145,7 +146,7 @@ def replace_process(handover: ExecState, environment: Mapping[str, str] = os.env
 
 
 def close_on_exec() -> None:
-    """Set FD_CLOEXEC on every descriptor above standard error: native libraries leave some open, which would pile up."""
+    """Set FD_CLOEXEC on every descriptor above standard error: native libraries leave some open, which would leak."""
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
             if int(entry.name) > STANDARD_ERROR:

@@ -1,7 +1,7 @@
-"""An inhibitor of suspend: a file descriptor that is closed in time, whatever hangs.
+"""Suspend inhibitor: a file descriptor that is closed in time, whatever hangs.
 
-A thread of the C library closes it, which runs no Python. A driver that hangs while the interpreter's lock is held stops
-every Python thread, so that Python could not close the descriptor.
+A thread of the C library closes it, without running Python code. A driver that hangs while it holds the GIL stops every
+Python thread, so that Python could not close the descriptor.
 """
 
 import ctypes
@@ -37,10 +37,10 @@ class _Times(ctypes.Structure):
 
 
 class SleepInhibitor:
-    """Owns a descriptor. One thread at a time."""
+    """Owns a descriptor. Use from one thread at a time."""
 
     def __init__(self, descriptor: int) -> None:
-        """Raises OSError where the system has no timer left; the descriptor still belongs to the caller then."""
+        """Raises OSError if the system has no timer left; the caller then still owns the descriptor."""
         self._descriptor = descriptor
         self._started = self._closed = False
         self._timer = ctypes.c_void_p()
@@ -61,13 +61,16 @@ class SleepInhibitor:
             return
         self._closed = True
         # Closing twice could close a file that another thread has just opened under the same number. Stopping the timer
-        # decides atomically who closes it: a timer that has expired has no time left.
+        # decides atomically which thread closes it: a timer that has expired has no time left.
         left = self._set(0)
         if not self._started or left:
             os.close(self._descriptor)
 
     def forget(self) -> None:
-        """Close the descriptor and delete the timer, long after it was started: deleting cancels an expiry that is pending."""
+        """Close the descriptor and delete the timer.
+
+        Call only long after the timer was started, because deleting it cancels a pending expiry.
+        """
         self.close()
         if self._timer.value is not None:
             _libc.timer_delete(self._timer)

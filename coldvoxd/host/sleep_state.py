@@ -1,15 +1,15 @@
-"""State machine of the machine's sleep: when to release the hardware, and when to let the sleep proceed.
+"""State machine of the machine's sleep: when to release the hardware, and when to allow the sleep.
 
-    AWAKE       normal operation; an inhibitor is held where there is a logind, so that no sleep begins unnoticed
+    AWAKE       normal operation; an inhibitor is held if there is a logind, so that no sleep begins unnoticed
     SUSPENDING  the machine is about to sleep, and the hardware is being released
     SUSPENDED   the inhibitor is released; the machine sleeps, or will in a moment
 
 Theory of operation. A `delay` inhibitor makes logind announce a sleep (PrepareForSleep, true) and then wait until the
-inhibitor is released, for five seconds at most. It cannot be taken once a sleep has begun, so it is held from the start
-and taken again after each sleep. A logind that goes away during the sleep will never announce the wake, so its absence
-counts as one.
+inhibitor is released, for at most five seconds. It cannot be taken once a sleep has begun, so it is held from the start
+and taken again after each sleep. A logind that disappears during the sleep never announces the wake, so its absence
+counts as a wake.
 
-`step` is pure: an event with no row raises and changes nothing.
+`step` is pure: an event without a row raises and changes nothing.
 """
 
 from enum import StrEnum
@@ -27,9 +27,9 @@ class Event(StrEnum):
     PREPARING = "Preparing"
     """logind announced a sleep."""
     PUT_AWAY = "PutAway"
-    """The hardware is released, or there is no more time for that."""
+    """The hardware is released, or the time limit for that is exceeded."""
     WOKEN = "Woken"
-    """The machine has woken up, or does not sleep after all."""
+    """The machine has woken up, or the sleep was cancelled."""
 
 
 class Effect(StrEnum):
@@ -65,7 +65,7 @@ class UnexpectedEvent(RuntimeError):
 
 
 def step(phase: Phase, event: Event) -> tuple[Phase, tuple[Effect, ...]]:
-    """The next phase, and the effects to carry out in order. Raises UnexpectedEvent where there is no row."""
+    """Return the next phase and the effects to carry out in order. Raises UnexpectedEvent if there is no row."""
     row = TABLE[phase].get(event)
     if row is None:
         raise UnexpectedEvent(f"{event} has no meaning while {phase}")

@@ -1,4 +1,4 @@
-"""The machine's sleep: delays it until the hardware is released, and resumes after the wake."""
+"""Sleep watch: delays the machine's sleep until the hardware is released, and resumes after the wake."""
 
 import asyncio
 import logging
@@ -15,20 +15,21 @@ from coldvoxd.host.sleep_state import Effect, Event, Phase
 log = logging.getLogger(__name__)
 
 PUT_AWAY_S = 1.6
-"""Seconds for `put_away`; the machine sleeps afterwards, whether or not it has finished."""
+"""Time limit of `put_away` in seconds; after it the machine sleeps, whether or not `put_away` has finished."""
 LET_GO_S = 1.9
-"""Seconds from logind's signal to the end of the inhibitor, whatever hangs. logind waits for five at most."""
+"""Seconds from logind's signal to the release of the inhibitor, whatever hangs. logind waits for at most five."""
 WHO = "coldvoxd"
 WHY = "Dictation is stopped, microphone and GPU are released"
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-"""Between two attempts to connect to the system bus, or to get an inhibitor from logind."""
+"""Bounds of the growing pause, in seconds, between two attempts to connect to the system bus or take an inhibitor."""
 
 
 class SleepWatch:
     """Holds a `delay` inhibitor while the machine is awake. Event loop only.
 
-    `put_away` is awaited when the machine is about to sleep, for `PUT_AWAY_S` at most; `resume` is called after the wake.
+    `put_away` is awaited when the machine is about to sleep, for at most `PUT_AWAY_S`. `resume` is called after the
+    wake.
     """
 
     def __init__(self, put_away: Callable[[], Awaitable[None]], resume: Callable[[], None]) -> None:
@@ -37,11 +38,11 @@ class SleepWatch:
         self._phase = Phase.AWAKE
         self._logind: Logind | None = None
         self._inhibitor: SleepInhibitor | None = None
-        """The inhibitor."""
+        """The current inhibitor."""
         self._spent: SleepInhibitor | None = None
-        """The one before."""
+        """The previous inhibitor."""
         self._taking: asyncio.Task[None] | None = None
-        self._putting_away: asyncio.Task[None] | None = None
+        self._releasing: asyncio.Task[None] | None = None
         self._logged = ""
 
     @property
@@ -49,7 +50,7 @@ class SleepWatch:
         return self._phase is Phase.AWAKE
 
     async def run(self) -> None:
-        """Run until cancelled. Without a system bus or a logind, sleeps go unnoticed until there is one."""
+        """Run until cancelled. Sleeps go unnoticed while there is no system bus or no logind."""
         pause_s = FIRST_PAUSE_S
         try:
             while True:
@@ -91,16 +92,16 @@ class SleepWatch:
                 case Effect.PUT_AWAY:
                     if self._inhibitor is not None:
                         self._inhibitor.close_after(LET_GO_S)
-                    self._putting_away = self._begin(self._put_all_away(), self._putting_away)
+                    self._releasing = self._begin(self._release_all(), self._releasing)
                 case Effect.LET_GO:
                     if self._inhibitor is not None:
                         self._inhibitor.close()
                 case Effect.RESUME:
-                    if self._putting_away is not None:
-                        self._putting_away.cancel()
+                    if self._releasing is not None:
+                        self._releasing.cancel()
                     self._resume()
 
-    async def _put_all_away(self) -> None:
+    async def _release_all(self) -> None:
         try:
             async with asyncio.timeout(PUT_AWAY_S):
                 await self._put_away()
@@ -112,7 +113,7 @@ class SleepWatch:
             self._step(Event.PUT_AWAY)
 
     async def _take(self) -> None:
-        """Take an inhibitor in place of the one before; try again where logind refuses."""
+        """Take an inhibitor in place of the previous one. Retry if logind refuses."""
         assert self._logind is not None  # noqa: S101 - it reported that logind is there
         pause_s = FIRST_PAUSE_S
         while True:
@@ -133,7 +134,7 @@ class SleepWatch:
         if self._spent is not None:
             self._spent.close()
         if self._phase is not Phase.AWAKE:
-            inhibitor.close_after(LET_GO_S)  # it came too late to delay the sleep that has begun
+            inhibitor.close_after(LET_GO_S)  # too late to delay the sleep that has begun
 
     def _begin(self, work: Coroutine[Any, Any, None], before: "asyncio.Task[None] | None") -> "asyncio.Task[None]":
         if before is not None:
@@ -147,7 +148,7 @@ class SleepWatch:
         self._logged = message
 
     async def _close(self) -> None:
-        for task in (self._taking, self._putting_away):
+        for task in (self._taking, self._releasing):
             if task is not None:
                 task.cancel()
         for inhibitor in (self._inhibitor, self._spent):

@@ -1,4 +1,4 @@
-"""The status line of `systemctl --user status`."""
+"""The status line that `systemctl --user status` shows."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,21 +9,21 @@ from coldvoxd.host.systemd import Notifier
 
 
 class MicrophoneState(Protocol):
-    """What the line shows of the microphone."""
+    """State of the microphone that the line shows."""
 
     @property
     def closed(self) -> bool:
-        """Whether it is closed by policy."""
+        """Whether the microphone is closed by policy."""
         ...
 
     @property
     def microphone(self) -> str:
-        """Its name where one is open."""
+        """Name of the open microphone, empty if none is open."""
         ...
 
     @property
     def reason(self) -> str:
-        """Why there is none, where that is a fault."""
+        """Why no microphone is open, if that is a fault; otherwise empty."""
         ...
 
 
@@ -51,7 +51,7 @@ class StatusLine(Observer):
 
 
 def status_line(state: State, engine: EngineStatus, microphone: MicrophoneState) -> str:
-    """The line, which never contains spoken text."""
+    """Return the status line, which never contains spoken text."""
     if microphone.closed:
         source = "microphone closed"
     else:

@@ -1,4 +1,4 @@
-"""What the daemon does before the machine sleeps, and when it has woken up."""
+"""Suspension: what the daemon does before the machine sleeps and after it has woken up."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from typing import Protocol
 from coldvoxd.core.recognition_state import SystemResumed
 
 TEXTS_AT_SLEEP_S = 1.0
-"""How long texts are waited for before the machine sleeps. Later ones come after the wake: memory outlives a sleep."""
+"""Seconds to wait for texts before the machine sleeps. Later texts come after the wake: memory survives a sleep."""
 
 
 class Dictation(Protocol):
@@ -35,7 +35,7 @@ class Recognition(Protocol):
 
 
 class Suspension:
-    """Ends a session, then releases accelerator and microphone; takes all up again after the wake. Event loop only."""
+    """Ends a session, releases accelerator and microphone, and resumes both after the wake. Event loop only."""
 
     def __init__(
         self, dictation: Dictation, microphone: Microphone, recognition: Recognition, on_change: Callable[[], None]
@@ -47,7 +47,7 @@ class Suspension:
         self._on_change = on_change
 
     async def prepare(self) -> None:
-        """The machine is about to sleep. Return when it may."""
+        """End the session and release the hardware, then return: the machine may sleep."""
         self._dictation.on_suspend()
         self._microphone.on_sleep(True)
         with contextlib.suppress(TimeoutError):
@@ -57,7 +57,7 @@ class Suspension:
         await self._microphone.released()
 
     def resume(self) -> None:
-        """The machine has woken up."""
+        """Resume after the machine has woken up."""
         self._recognition.handle(SystemResumed())
         self._dictation.on_wake()
         self._microphone.on_sleep(False)

@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Sends to `NOTIFY_SOCKET`. Without that variable, as in a terminal, every call does nothing.
+    """Sends to `NOTIFY_SOCKET`. Without that variable, as in a terminal, calls have no effect.
 
     Never raises and never blocks: a manager that does not read must not stop the event loop. Any thread.
     """
@@ -29,15 +29,15 @@ class Notifier:
         self._socket.socket.setblocking(False)
 
     def ready(self) -> None:
-        """Report that the name is owned, calls are served and the microphone was tried."""
+        """Report readiness: the bus name is owned, calls are served and the microphone was tried."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """Set the line that `systemctl status` shows. Never spoken text."""
+        """Set the line that `systemctl status` shows. It must not contain spoken text."""
         self._send("STATUS=" + " ".join(text.split()))
 
     def watchdog(self) -> None:
-        """Feed the watchdog; due every `watchdog_interval_s`."""
+        """Feed the watchdog; due every `watchdog_interval_s` seconds."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
@@ -52,16 +52,16 @@ class Notifier:
         if self._socket is None:
             return
         try:
-            # sdnotify encodes as Latin-1 and systemd decodes UTF-8, so it gets the bytes of UTF-8 as Latin-1 characters.
+            # sdnotify encodes as Latin-1 and systemd decodes UTF-8, so pass the UTF-8 bytes as Latin-1 characters.
             self._socket.notify(state.encode().decode("latin-1"))
         except OSError as error:
             log.warning("the service manager did not accept %s: %s", state.partition("=")[0], error)
 
 
 def watchdog_interval_s() -> float | None:
-    """Seconds between two WATCHDOG=1: half of the unit's WatchdogSec=. None where the unit has no watchdog.
+    """Return the seconds between two WATCHDOG=1: half of the unit's WatchdogSec=, or None without a watchdog.
 
-    Raises ValueError where `WATCHDOG_USEC` or `WATCHDOG_PID` is not a number.
+    Raises ValueError if `WATCHDOG_USEC` or `WATCHDOG_PID` is not a number.
     """
     limit = os.environ.get("WATCHDOG_USEC")
     watched = os.environ.get("WATCHDOG_PID")

@@ -1,1 +1,1 @@
-"""Recognition that survives hardware faults: priorities, hot swap, failover to the CPU and back, hedging and standby."""
+"""Fault-tolerant recognition: priorities, hot swap, failover to the CPU and back, hedging and standby."""

@@ -1,4 +1,4 @@
-"""The recognizers that the settings ask for and this machine has: the CPU's, and an accelerator's."""
+"""The recognizers that the settings select and this machine provides: on the CPU and on an accelerator."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ from coldvoxd.recognition.run_times import STANDARD, RunLimits
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A recording of speech by which an accelerator is judged."""
+    """A recording of speech on which an accelerator is verified."""
 
     clip: npt.NDArray[np.float32]
     """float32 (n,), 16 kHz."""
     expected_texts: Callable[[], Sequence[str]] = tuple
-    """Texts of the clip that these weights may give, as far as they are on record. Where there are none, the CPU is
-    asked. Reads files."""
+    """Returns the texts of the clip on record that these weights may produce. If there are none, the text of the CPU is
+    used. Reads files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """How each recognizer is opened.
+    """Functions that open the recognizers, and their parameters.
 
-    The functions block and open a recognizer; they raise ModelMissing, ModelInvalid or ProviderUnavailable.
+    The functions block until the recognizer is open, and raise ModelMissing, ModelInvalid or ProviderUnavailable.
     """
 
     cpu: Callable[[], Recognizer]
     accelerator: Callable[[], Recognizer] | None = None
     accelerator_name: str = ""
-    """As the settings name it."""
+    """The accelerator's name in the settings."""
     golden: Golden | None = None
-    """Without it the accelerator is used without being judged."""
+    """If None, the accelerator is used without verification."""
     readiness: Readiness = Readiness.WARM
-    """The state of the CPU's recognizer while the accelerator serves."""
+    """State of the CPU recognizer while the accelerator serves."""
     cpu_mapped: Callable[[], Recognizer] | None = None
-    """Opens faster and in less memory than `cpu`, and is slower; for `mapped`."""
+    """Opens faster and in less memory than `cpu`, but recognizes more slowly. Used for `Readiness.MAPPED`."""
     lengths_s: Sequence[float] = ()
-    """Seconds of audio for each of which the accelerator tunes itself: it is warmed up for them, one by one."""
+    """Audio lengths in seconds that the accelerator is warmed up for, one by one, because it tunes itself for each."""
     limits: RunLimits = STANDARD

@@ -1,4 +1,4 @@
-"""Recognition on the CPU: repeated after a fault, and in two pieces where it takes too long."""
+"""Recognition on the CPU: repeated after a fault, and split into two pieces if it takes too long."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ ATTEMPTS = 2
 
 
 class CpuFallback:
-    """The last resort for an utterance. Event loop only; `report_error` gets a sentence without spoken text."""
+    """Last resort for an utterance. Event loop only. `report_error` receives a sentence without spoken text."""
 
     def __init__(self, cpu: CpuStandby, metrics: Metrics, report_error: Callable[[str], None]) -> None:
         self._cpu = cpu
@@ -25,7 +25,7 @@ class CpuFallback:
         self._report_error = report_error
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Raises RecognitionFailed once recognition failed twice on the same audio, or InputFault."""
+        """Recognize an utterance. Raises RecognitionFailed after two failures on the same audio, or InputFault."""
         for attempt in range(1, ATTEMPTS + 1):
             if attempt > 1:
                 self._metrics.count(Count.ATTEMPTS_AGAIN)
@@ -48,7 +48,7 @@ class CpuFallback:
         raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {reason}") from last
 
     async def _recognize_within_limit(self, utterance: Utterance) -> Hypothesis:
-        """Repeat an utterance that takes too long in two pieces; the first complete answer wins."""
+        """Recognize an utterance, and repeat it in two pieces if it takes too long. The first complete answer wins."""
         worker = await self._cpu.worker()
         run = worker.start(utterance)
         with worker.awaiting(run, worker.times.split_s(utterance.duration_s)):

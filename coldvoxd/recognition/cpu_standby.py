@@ -1,4 +1,4 @@
-"""The recognizer on the CPU while an accelerator serves: loaded, mapped or not loaded, and loaded again on demand."""
+"""The CPU recognizer while an accelerator serves: loaded, mapped or not loaded, and loaded again on demand."""
 
 import asyncio
 import logging
@@ -16,20 +16,20 @@ NAME = "cpu"
 
 
 class Readiness(StrEnum):
-    """The state of the CPU's recognizer while an accelerator serves."""
+    """State of the CPU recognizer while an accelerator serves."""
 
     WARM = "warm"
     """Loaded."""
     MAPPED = "mapped"
-    """Opened without optimizing the graph or packing its weights; the packed one is loaded when it is needed."""
+    """Opened without graph optimization or weight packing; the packed recognizer is loaded when needed."""
     COLD = "cold"
-    """Not loaded until it is needed."""
+    """Not loaded until needed."""
 
 
 class CpuStandby:
-    """The workers of the CPU: one with packed weights, and for `mapped` another without. Event loop only.
+    """The CPU workers: one with packed weights and, for `mapped`, another without. Event loop only.
 
-    `open_packed` and `open_mapped` block and open a recognizer; the second is called for `mapped` alone.
+    `open_packed` and `open_mapped` block until a recognizer is open. `open_mapped` is called only for `mapped`.
     """
 
     def __init__(
@@ -46,21 +46,21 @@ class CpuStandby:
 
     @property
     def provider(self) -> str:
-        """First active execution provider of the session that is or was open last."""
+        """First active execution provider of the session that was opened last."""
         return self.packed.provider
 
     @property
     def precision(self) -> str:
-        """Of the weights of the model that is or was open last."""
+        """Precision of the weights of the model that was opened last."""
         return self.packed.precision
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is being loaded or released."""
+        """Whether no load or release is in progress."""
         return self._task is None or self._task.done()
 
     async def worker(self) -> RecognizerWorker:
-        """A worker that is open, otherwise the packed one once it has been opened. Raises what opening raises."""
+        """Return an open worker; if there is none, open the packed one first. Raises what opening raises."""
         for worker in (self.packed, self._mapped):
             if worker is not None and worker.is_open:
                 return worker
@@ -72,12 +72,12 @@ class CpuStandby:
         return self.packed
 
     def load(self) -> None:
-        """The accelerator no longer serves: load the packed recognizer, if it isn't."""
+        """Load the packed recognizer unless it is loaded: the accelerator no longer serves."""
         if not self.packed.is_open:
             self._begin(self._load)
 
     def stand_by(self) -> None:
-        """The accelerator serves: release what `readiness` does not keep."""
+        """Release what `readiness` does not keep: the accelerator serves."""
         if self.readiness is not Readiness.WARM:
             self._begin(self._release)
 
@@ -86,7 +86,7 @@ class CpuStandby:
         return all(worker.promise_kept(now_s) for worker in (self.packed, self._mapped) if worker is not None)
 
     def close(self) -> None:
-        """Close the recognizers once their call threads are free. Doesn't wait."""
+        """Close the recognizers as soon as their call threads are free. Doesn't wait."""
         if self._task is not None:
             self._task.cancel()
         for worker in (self.packed, self._mapped):
@@ -101,7 +101,7 @@ class CpuStandby:
                 await asyncio.wait({before})
             try:
                 await work()
-            except Exception as error:  # noqa: BLE001 - a task ends here; `worker` opens it again and raises
+            except Exception as error:  # noqa: BLE001 - the task must not fail: `worker` retries and raises
                 log.warning("the CPU fallback cannot be prepared: %s", error)
 
         self._task = asyncio.create_task(after(), name="standby")

@@ -1,4 +1,4 @@
-"""Hands utterances to the supervisor in use, dictation's first, and replaces that supervisor while both work."""
+"""Passes utterances to the current supervisor, dictation first, and replaces that supervisor while both serve."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from coldvoxd.recognition.worker import LOAD_LIMIT_S
 log = logging.getLogger(__name__)
 
 MakeSupervisor = Callable[[ModelSettings, Callable[[], None]], Supervisor]
-"""Takes settings, and a function that is called on each change of the supervisor's state."""
+"""Constructs a supervisor from settings and a function to call on each change of its state."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,10 +39,11 @@ class _Place:
 
 
 class Dispatcher:
-    """Recognition, as dictation and file jobs use it. Event loop only.
+    """Recognition for dictation and file jobs. Event loop only.
 
-    `on_provider_changed` gets the execution provider before, the one after, and the reason of each change: a
-    `ChangeReason` or a problem code where the supervisor made the change, otherwise the reason given to `change`.
+    `on_provider_changed` receives the previous execution provider, the new one, and the reason of each change. The
+    reason is a `ChangeReason` or a problem code if the supervisor made the change, otherwise the one passed to
+    `change`.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Dispatcher:
         metrics: Metrics | None = None,
     ) -> None:
         self.look_for_missing: Callable[[ModelSettings], LookForMissing] | None = None
-        """Makes the function that is called each time the model of these settings is found missing."""
+        """Returns the function to call each time the model of these settings is found missing."""
         self._make = make
         self._on_change = on_change
         self._on_provider_changed = on_provider_changed
@@ -65,14 +66,14 @@ class Dispatcher:
         self._loading: asyncio.Task[None] | None = None
         self._reported_provider = ""
         self._urgent = 0
-        """Utterances of dictation that are being recognized or wait for it."""
+        """Number of dictation utterances that are being recognized or are queued."""
         self._none_urgent = asyncio.Event()
         self._one_piece = asyncio.Lock()
         self._place = self._make_place(settings)
 
     @property
     def state(self) -> RecognitionState:
-        """Of the supervisor in use."""
+        """State of the current supervisor."""
         return self._place.supervisor.state
 
     @property
@@ -86,20 +87,20 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being recognized, and no supervisor is being replaced."""
+        """Whether no utterance is being recognized and no supervisor is being replaced."""
         return not self._place.in_hand and not self._changing.locked()
 
     @property
     def longest_s(self) -> float:
-        """Longest utterance, in seconds, that the CPU recognizes in good time; infinity until that is known."""
+        """Maximum length in seconds of an utterance that the CPU recognizes quickly enough; infinity while unknown."""
         return self._place.supervisor.longest_s
 
     def check_ready(self) -> None:
-        """Raise NotReady where no utterance can be recognized as things are."""
+        """Raise NotReady if no utterance can be recognized at present."""
         self._place.supervisor.check_ready()
 
     async def load(self) -> None:
-        """Load the model; where it is missing or invalid, wait until it can be loaded or `change` found another."""
+        """Load the model. If it is missing or invalid, wait until it can be loaded or `change` has found another."""
         while True:
             place = self._place
             if self.look_for_missing is not None:
@@ -116,16 +117,17 @@ class Dispatcher:
                 return
 
     def look_for(self, settings: ModelSettings) -> None:
-        """Wait for the model of these settings instead of the one waited for so far. Only while no model is ready."""
+        """Wait for the model of these settings instead of the previous one. Call only while no model is ready."""
         self._put_in_use(self._make_place(settings), ChangeReason.RELOAD)
 
     async def change(self, settings: ModelSettings, reason: str, *, strictly: bool = False) -> None:
-        """Recognize as these settings say, from the next utterance on.
+        """Recognize with these settings, from the next utterance on.
 
-        The new recognizers are opened while the old ones still work. The old ones are closed once they have answered
-        the utterances they were given, so nothing waits and nothing is lost; for a while both are in memory. Raises
-        NotReady, ProviderUnavailable or what else opening raises, with `strictly` also where the CPU would have to
-        stand in for the accelerator; then nothing has changed.
+        The new recognizers are opened while the old ones still serve. The old ones are closed once they have answered
+        all their utterances, so no utterance waits or is lost. Until then both are in memory.
+
+        Raises NotReady, ProviderUnavailable or other errors of opening; with `strictly` also if the CPU would have to
+        replace the accelerator. After an error nothing has changed.
         """
         async with self._changing:
             await self._load_attempted.wait()  # otherwise utterances would wait for a model that is no longer loaded
@@ -146,8 +148,8 @@ class Dispatcher:
     async def recognize(self, utterance: Utterance, *, urgent: bool = True) -> Hypothesis:
         """Recognize an utterance, as `Supervisor.recognize` does.
 
-        An utterance that isn't `urgent`, a piece of a file, begins only while no urgent one waits, and only one at a
-        time. So dictation waits for one piece at most.
+        An utterance that isn't `urgent` is a piece of a file. It starts only while no urgent utterance is running or
+        queued, and one at a time, so that dictation waits for at most one piece.
         """
         if not urgent:
             async with self._one_piece:
@@ -164,15 +166,15 @@ class Dispatcher:
                 self._none_urgent.set()
 
     async def wait_loaded(self) -> None:
-        """Wait while the model loads. Raises NotReady where it can't be loaded."""
+        """Wait while the model loads. Raises NotReady if it can't be loaded."""
         await self._place.supervisor.wait_loaded()
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
-        """As `recognize`, but never on the accelerator."""
+        """Recognize an utterance like `recognize`, but never on the accelerator."""
         return await self._recognize(utterance, on_cpu=True)
 
     def handle(self, event: RecognitionEvent) -> None:
-        """Act on an event from outside, which may change `state`."""
+        """Act on an external event, which may change `state`."""
         self._place.supervisor.handle(event)
 
     async def suspend(self) -> None:
@@ -181,7 +183,7 @@ class Dispatcher:
         await self._place.supervisor.accelerator_freed()
 
     def report_error(self, message: str) -> None:
-        """Log and publish another part's error; a sentence without spoken text."""
+        """Log and publish an error of another part; `message` is a sentence without spoken text."""
         self._place.supervisor.report_error(message)
 
     def promise_kept(self, now_s: float) -> bool:
@@ -204,7 +206,7 @@ class Dispatcher:
             place.close_when_done()
 
     async def _open(self, place: _Place, *, strictly: bool) -> None:
-        """Open the recognizers of a supervisor that is to be put in use, and wait for the result of the probe."""
+        """Open the recognizers of a new supervisor, and wait for the result of the probe."""
         try:
             async with asyncio.timeout(LOAD_LIMIT_S):
                 await place.supervisor.open()
@@ -224,7 +226,7 @@ class Dispatcher:
         return place
 
     def _put_in_use(self, place: _Place, reason: str) -> None:
-        """Replace the supervisor in use; it is closed once its utterances have results."""
+        """Replace the current supervisor. The replaced one is closed once its utterances have results."""
         replaced, self._place = self._place, place
         if self._loading is not None:
             self._loading.cancel()

@@ -27,14 +27,14 @@ from coldvoxd.recognition.dispatcher import Dispatcher
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 20.0
-"""Callers time out after 25 s by default, so they get an answer before that."""
+"""Bus callers time out after 25 s by default; they are answered before that."""
 
 
 class Engine:
     """Implements EngineControl. Event loop only.
 
-    `load_settings` raises SettingsError; `use_settings` puts new settings other than the model in force once the model
-    is loaded, and returns the names of those that need a restart.
+    `load_settings` raises SettingsError. `use_settings` applies new settings other than the model's once the model is
+    loaded, and returns the names of those that require a restart.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Engine:
         self._metrics = metrics
         self._settings = settings
         self._provider = settings.model.provider
-        """The provider that was asked for last."""
+        """The provider that was requested last."""
         self._load_settings = load_settings
         self._use_settings = use_settings
         self._gpu_figures = gpu_figures
         self._began_s = time.monotonic()
         self.awaiting_restart: tuple[str, ...] = ()
-        """Names of the settings whose value in the file waits for a restart, such as `microphone.device`."""
+        """Names of the settings whose value in the file takes effect after a restart, such as `microphone.device`."""
         self._changes: set[asyncio.Task[None]] = set()
 
     async def reload(self) -> None:
-        """Read the settings and load the model again. Where that fails, the old settings and model stay."""
+        """Read the settings and load the model again. On failure the old settings and model stay in use."""
         try:
             fresh = self._load_settings()
         except SettingsError as error:
@@ -89,7 +89,7 @@ class Engine:
         await self._answered_in_time(self._change_provider(provider), "ProviderChanged is sent when it is in use.")
 
     def reload_soon(self) -> None:
-        """Reload without a caller to answer, as after SIGHUP: errors are logged."""
+        """Reload in the background, as after SIGHUP; errors are logged."""
         task = asyncio.get_running_loop().create_task(self._reload_logged(), name="reload")
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
@@ -111,7 +111,7 @@ class Engine:
         try:
             await self.reload()
         except ColdvoxError as error:
-            log.error("not reloaded: %s", error)  # noqa: TRY400 - the message says it
+            log.error("not reloaded: %s", error)  # noqa: TRY400 - the message is enough
 
     async def _change_provider(self, provider: str) -> None:
         model = replace(self._settings.model, provider=provider)
@@ -138,7 +138,7 @@ class Engine:
             log.info("settings reloaded")
 
     async def _answered_in_time(self, change: Coroutine[Any, Any, None], meanwhile: str) -> None:
-        """Make the change; where it takes longer than a caller waits, raise LoadTimeout and continue it."""
+        """Make the change. If it exceeds the answer limit, raise LoadTimeout and continue it in the background."""
         task = asyncio.get_running_loop().create_task(change, name="engine change")
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
@@ -150,7 +150,7 @@ class Engine:
 
 
 def _resolved(provider: str) -> str:
-    """The provider that `auto` selects on this machine; any other name unchanged."""
+    """Return the provider that `auto` selects on this machine, and any other name unchanged."""
     return (likely_accelerator() or CPU) if provider == AUTO else provider
 
 
@@ -160,5 +160,5 @@ def _log_failure(task: "asyncio.Task[None]") -> None:
 
 
 def _resident_bytes() -> int:
-    """Memory of this process, proc_pid_statm(5)."""
+    """Return the resident memory of this process in bytes, from proc_pid_statm(5)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

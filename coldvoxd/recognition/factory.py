@@ -1,4 +1,4 @@
-"""Finds the recognizers that the settings ask for and this machine has, and opens them."""
+"""Finds the recognizers that the settings select and this machine provides, and opens them."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -38,19 +38,19 @@ def as_it_is(session: OrtSession) -> OrtSession:
 
 
 class AcceleratorModel:
-    """The model on an accelerator, resolved at each opening, and with what it was resolved to. Any thread."""
+    """The model for an accelerator. It is resolved at each opening, and the last result is kept. Any thread."""
 
     def __init__(self, settings: ModelSettings) -> None:
         self.settings = settings
         self._model: ResolvedModel | None = None
 
     def resolve(self) -> ResolvedModel:
-        """The model for an opening that begins now. Raises ModelMissing or ModelInvalid."""
+        """Resolve the model for an opening that starts now. Raises ModelMissing or ModelInvalid."""
         self._model = resolve_on_accelerator(self.settings)
         return self._model
 
     def expected_texts(self) -> tuple[str, ...]:
-        """Accepted texts of the golden clip for the weights that were opened last."""
+        """Return the accepted texts of the golden clip for the weights that were opened last."""
         return self._model.truths if self._model is not None else ()
 
 
@@ -59,9 +59,9 @@ def find_backends(
     likely: Callable[[], str | None] = likely_accelerator,
     free_bytes: Callable[[], int | None] = lambda: None,
 ) -> Backends:
-    """The accelerator that the settings name or this machine has, if any, and the CPU.
+    """Return the CPU backend, and the accelerator that the settings name or this machine has, if any.
 
-    `free_bytes` is passed to `open_on_accelerator`, on the accelerator's call thread.
+    `free_bytes` is passed to `open_on_accelerator`, which runs on the accelerator's call thread.
     """
     precision = Precision.on_cpu(settings.precision)
     name = settings.provider
@@ -92,7 +92,7 @@ def find_backends(
 
 
 def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:
-    """The stand-in that the settings name; the same one each time, since its socket can be bound once."""
+    """Return the virtual accelerator that the settings name: always the same, since its socket is bound only once."""
     return _virtual(settings)[0]
 
 
@@ -112,9 +112,9 @@ def _virtual(settings: ModelSettings) -> tuple[VirtualAccelerator, AcceleratorMo
 def open_on_accelerator(
     model: AcceleratorModel, provider: str, free_bytes: Callable[[], int | None] = lambda: None
 ) -> Recognizer:
-    """Find and load the model. `free_bytes` returns the accelerator's free memory, None where it is unknown.
+    """Find and load the model. `free_bytes` returns the accelerator's free memory in bytes, None if unknown.
 
-    Blocks for seconds; raises ModelMissing, ModelInvalid or ProviderUnavailable.
+    Blocks for seconds. Raises ModelMissing, ModelInvalid or ProviderUnavailable.
     """
     files = model.resolve().files
     if short_name(provider) == CUDA and (reason := room_wanted(files.precision, free_bytes())):
@@ -124,7 +124,7 @@ def open_on_accelerator(
 
 @contextmanager
 def _errors_translated() -> Iterator[None]:
-    """Raise a lack of memory or threads as ResourcesExhausted, and a model that cannot be read as ModelInvalid."""
+    """Raise ResourcesExhausted for a lack of memory or threads, and ModelInvalid for an unreadable model."""
     try:
         yield
     except ColdvoxError:
@@ -141,19 +141,19 @@ def _errors_translated() -> Iterator[None]:
 def open_on_cpu(
     settings: ModelSettings, precision: Precision, *, packed: bool = True, wrap: Wrap = as_it_is
 ) -> Recognizer:
-    """The model on the CPU in this precision, or else in the settings' or fp32.
+    """Open the model on the CPU in this precision, otherwise in that of the settings or in fp32.
 
-    A precision that fails on the golden clip is replaced by fp32 where the model has it: there is no other recognizer to
-    fall back on. Blocks for seconds; raises ModelMissing, ModelInvalid or ResourcesExhausted.
+    A precision that fails on the golden clip is replaced by fp32 if the model has it, because the CPU has no other
+    fallback. Blocks for seconds. Raises ModelMissing, ModelInvalid or ResourcesExhausted.
     """
     return _open_judged(resolve_on_cpu(settings, precision), settings, packed=packed, wrap=wrap)
 
 
 @_errors_translated()
 def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
-    """As `open_on_cpu`; where the model is prepared it serves within moments, slower at first.
+    """Open the model like `open_on_cpu`. If it is prepared, it serves within moments, but more slowly at first.
 
-    In a precision other than fp32 only where the golden clip is on record for it.
+    A precision other than fp32 is staged only if an accepted text of the golden clip is on record for it.
     """
     model = resolve_on_cpu(settings, precision)
     if not model.is_trusted or model.form is None:
@@ -171,7 +171,7 @@ def open_staged(settings: ModelSettings, precision: Precision) -> Recognizer:
 def _open_judged(
     model: ResolvedModel, settings: ModelSettings, *, packed: bool = True, wrap: Wrap = as_it_is
 ) -> Recognizer:
-    """On the CPU, and in fp32 where the golden clip shows that the model's precision recognizes too little."""
+    """Open the model on the CPU, in fp32 if its own precision recognizes too little of the golden clip."""
     name, precision = settings.name, model.files.precision
     recognizer = _open(model, settings, packed=packed, wrap=wrap)
     if precision is Precision.FP32 or believed(recognizer, model.truths):
@@ -187,7 +187,7 @@ def _open_judged(
 
 
 def _open(model: ResolvedModel, settings: ModelSettings, *, packed: bool, wrap: Wrap = as_it_is) -> ParakeetRecognizer:
-    """On the CPU, from the model's prepared form where it has one that can be opened."""
+    """Open the model on the CPU, from its prepared form if there is one that can be opened."""
     files, form = model.files, model.form
     if form is not None:
         try:
@@ -201,7 +201,7 @@ def _open(model: ResolvedModel, settings: ModelSettings, *, packed: bool, wrap: 
 
 
 def engine_at_start(settings: ModelSettings) -> EngineStatus:
-    """The engine's status before anything is loaded."""
+    """Return the engine's status before anything is loaded."""
     return EngineStatus(
         model=shortened(settings.name),
         precision=Precision.on_cpu(settings.precision),

@@ -33,16 +33,16 @@ log = logging.getLogger(__name__)
 CONTEXT_PROVIDERS = frozenset({"cuda", "tensorrt", "nvtensorrtrtx", "rocm", "migraphx", "virtual"})
 """Accelerators that keep a context for the life of the process; a system suspend may discard its memory."""
 CHECK_AT_START_S = 2.0
-"""How long the first probe waits for a check of the GPU: one in a low-power state takes its time."""
+"""Seconds that the first probe waits for a GPU check. A GPU in a low-power state responds slowly."""
 CHECK_BEFORE_RUN_S = 0.03
-"""How long a run waits for a check of the GPU. It takes a millisecond where nothing is wrong."""
+"""Seconds that a run waits for a GPU check. The check of a healthy GPU takes a millisecond."""
 
 AcceleratorEvent = AcceleratorControl | health.Effect
 
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """What an accelerator consists of: its recognizer, the use of it, and the judgement of it."""
+    """An accelerator's recognizer, with its hedging and its probe."""
 
     worker: RecognizerWorker
     hedging: Hedging
@@ -52,7 +52,7 @@ class Accelerator:
 class Failover:
     """Decides for each utterance whether the accelerator or the CPU recognizes it. Event loop only.
 
-    Without an accelerator in `backends` everything goes to `recognize_on_cpu`.
+    If `backends` has no accelerator, every utterance goes to `recognize_on_cpu`.
     """
 
     def __init__(
@@ -74,11 +74,14 @@ class Failover:
         self._probing: asyncio.Task[None] | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._touched = False
-        """This process has used the accelerator, with or without success, or is loading it."""
+        """Whether this process has used the accelerator, with or without success, or is loading it."""
         self._start_released = False
 
     async def start(self) -> None:
-        """The CPU recognizes from now on: begin to probe the accelerator, unless something speaks against it."""
+        """Start to probe the accelerator while the CPU serves.
+
+        There is no probe during suspend, after an idle release, or while the GPU is unhealthy.
+        """
         if self._accelerator is None:
             self._step(failover_state.CpuWanted())
             return
@@ -96,12 +99,12 @@ class Failover:
             self._begin_probe()
 
     async def probe_ended(self) -> None:
-        """Return once the probe in progress has ended; at once where there is none. The state has the result."""
+        """Return once the probe in progress has ended, immediately if there is none. The state has the result."""
         if self._probing is not None:
             await asyncio.wait({self._probing})
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Recognize on the accelerator if it is in use and free, otherwise on the CPU. Raises what the CPU raises."""
+        """Recognize on the accelerator if it is in use and free, otherwise on the CPU. Raises the errors of the CPU."""
         self.handle(RecognitionNeeded())
         if self._watch is not None and self._publisher.state.on_accelerator:
             await self._watch.fresh(CHECK_BEFORE_RUN_S)
@@ -129,12 +132,12 @@ class Failover:
                 self._on_health(event)
 
     def consult_watch(self) -> None:
-        """Act on the GPU's present condition, which the watch reported before to the supervisor then in use."""
+        """Act on the current condition of the GPU, which the watch has reported to an earlier supervisor only."""
         if self._watch is not None and (verdict := self._watch.condition) is not None:
             self._on_health(health.Unwell(verdict))
 
     def report_fault(self, fault_class: FaultClass, reason: Reason, message: str) -> None:
-        """The accelerator failed; `message` contains no spoken text."""
+        """Handle a fault of the accelerator; `message` contains no spoken text."""
         if self._watch is not None:
             fault_class, reason = self._watch.refined(fault_class, reason)
         self._metrics.fault(fault_class, reason)
@@ -143,7 +146,7 @@ class Failover:
         self._step(Fault(fault_class, reason, asyncio.get_running_loop().time(), _jitter()))
 
     async def accelerator_freed(self) -> None:
-        """Return once the accelerator's call thread has finished its calls, including the closing of a dropped model."""
+        """Return once the accelerator's call thread has finished its calls, including closing a dropped model."""
         if self._accelerator is not None:
             await self._accelerator.worker.drained()
 
@@ -197,7 +200,7 @@ class Failover:
                 pass  # the monitor has logged it
 
     def _step(self, event: failover_state.Event) -> None:
-        """Take the table's next state, and carry out its effects."""
+        """Enter the next state of the table, and carry out its effects."""
         state, effects = failover_state.step(self._state, event)
         self._publisher.stage_failover(state)
         for effect in effects:
@@ -240,7 +243,7 @@ class Failover:
             log.log(level, "provider %s->%s reason=%s", before, worker.provider, reason)
 
     def _stop_using(self, verdict: health.Verdict) -> None:
-        """The GPU's condition forbids its use until `health.WellAgain`."""
+        """Take the GPU out of use until `health.WellAgain`, because of its condition."""
         self._metrics.fault(verdict.fault_class, verdict.reason)
         self._publisher.note_error(verdict.message)
         # A GPU that this process never used does not require a new process.
@@ -265,7 +268,7 @@ class Failover:
         self._pause = asyncio.get_running_loop().call_later(pause_s, self._step, failover_state.ProbeDue())
 
     def _begin_probe(self) -> None:
-        assert self._accelerator is not None  # noqa: S101 - the table probes only where there is one
+        assert self._accelerator is not None  # noqa: S101 - the table probes only if there is one
         self._probing = asyncio.create_task(self._probe(self._accelerator), name="accelerator")
 
     async def _probe(self, accelerator: Accelerator) -> None:
@@ -273,7 +276,7 @@ class Failover:
         began_s = asyncio.get_running_loop().time()
         try:
             await accelerator.probe.run()
-        except Exception as error:  # noqa: BLE001 - the probe ends here, and the table must learn how
+        except Exception as error:  # noqa: BLE001 - any failure becomes an event of the table
             fault_class, reason = class_of_failure(error)
             self._touched = before or fault_class is not FaultClass.ABSENT
             log.warning("%s cannot be used (%s): %s", self._name, reason or fault_class, error)
@@ -290,7 +293,7 @@ class Failover:
             accelerator.worker.drop()  # an event during the probe took the accelerator out of use
 
     def _note_unusable(self, fault_class: FaultClass, reason: Reason) -> None:
-        """After a fault that time does not heal the accelerator counts as unusable, until a probe succeeds."""
+        """Mark the accelerator unusable after a fault that time does not clear, until a probe succeeds."""
         if fault_class is FaultClass.ABSENT or reason is Reason.GPU_WRONG_OUTPUT:
             self._publisher.note_usable(self._name, usable=False)
 

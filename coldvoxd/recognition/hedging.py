@@ -1,4 +1,4 @@
-"""Hedging: an utterance goes to the accelerator, and also to the CPU where that takes long; the first valid answer wins."""
+"""Hedging: an utterance goes to the accelerator and, if that is slow, also to the CPU. The first valid answer wins."""
 
 import asyncio
 import logging
@@ -14,20 +14,20 @@ from coldvoxd.recognition.worker import RecognizerWorker, Run, class_of, first_v
 log = logging.getLogger(__name__)
 
 LATE_IN_A_ROW = 3
-"""An accelerator that the CPU overtakes this often in a row is taken out of use."""
+"""Number of consecutive utterances in which the CPU overtakes the accelerator before it is taken out of use."""
 CLOSE_AFTER_S = 1.0
-"""The CPU first recognizes what the accelerator could not."""
+"""Seconds before a model is closed, so that the CPU first recognizes what the accelerator could not."""
 REPEATED = (RecognitionFailed, InputFault)
-"""Errors that the CPU raises where it ran and failed on the same audio; others say nothing about the audio."""
+"""Errors that the CPU raises if it ran and failed on the same audio. Other errors say nothing about the audio."""
 
 
 class Hedging:
-    """Utterances on the accelerator. Event loop only.
+    """Runs utterances on the accelerator. Event loop only.
 
     `in_use` returns whether utterances go to the accelerator; `report_fault` is called for each of its faults.
 
-    The CPU judges: where it fails on the same audio as the accelerator, the audio is at fault, and no fault of the
-    accelerator is reported. Only a sticky fault is always reported: whatever broke the accelerator's context, it is broken.
+    If the CPU fails on the same audio as the accelerator, the audio is the cause, and no fault of the accelerator is
+    reported. Only a sticky fault is always reported, because the accelerator's context is broken in any case.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class Hedging:
 
     @property
     def occupied(self) -> bool:
-        """Whether a late run has the accelerator's call thread."""
+        """Whether a late run occupies the accelerator's call thread."""
         return bool(self._late)
 
     def begin(self) -> None:
-        """The accelerator is in use from now on."""
+        """Start to use the accelerator."""
         self._late_in_a_row = 0
         self._warmup.begin()
 
     def close_accelerator(self, *, at_once: bool = False) -> None:
-        """Close the accelerator's recognizer; where a late run still has its call thread, abandon both."""
+        """Close the accelerator's recognizer. If a late run still occupies its call thread, abandon both."""
         self._warmup.end()
         if self._late:
             self._accelerator.abandon()
@@ -70,7 +70,7 @@ class Hedging:
             self._accelerator.drop(0.0 if at_once else CLOSE_AFTER_S)
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Recognize on the accelerator, and after `hedge_s` also on the CPU. Raises InputFault, or what the CPU raises."""
+        """Recognize on the accelerator, and after `hedge_s` also on the CPU. Raises InputFault and the CPU's errors."""
         accelerator = self._accelerator
         hedge_s = accelerator.times.hedge_s
         run: Run | None = None
@@ -89,7 +89,7 @@ class Hedging:
             raise
         except InputFault:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever an accelerator's driver raises, the CPU recognizes
+        except Exception as error:  # noqa: BLE001 - the CPU recognizes after any error of a driver
             return await self._judge(error, utterance, run)
         log.info(
             "utterance %d takes long on %s; also starting it on the CPU after %.3f s",
@@ -99,7 +99,7 @@ class Hedging:
         return await self._race(run, hedge_s)
 
     async def _race(self, run: Run, hedge_s: float) -> Hypothesis:
-        """The first valid answer of a late run and the CPU."""
+        """Return the first valid answer of a late run and the CPU."""
         loop = asyncio.get_running_loop()
         give_up = loop.call_later(self._limit_s - hedge_s, self._abandon_if_over_limit, run)
         run.answer.add_done_callback(lambda _: give_up.cancel())
@@ -108,7 +108,7 @@ class Hedging:
         try:
             used = await first_valid(run, self._recognize_on_cpu(run.utterance))
         except asyncio.CancelledError:
-            run.stop.ask()  # neither answer is wanted any more, so neither run has overtaken the other
+            run.stop.ask()  # neither answer is needed any more, so neither run has overtaken the other
             self._report_fault_of_dropped(run)
             raise
         except Exception as error:
@@ -118,7 +118,7 @@ class Hedging:
         return used
 
     async def _judge(self, error: Exception, utterance: Utterance, run: Run | None) -> Hypothesis:
-        """The CPU's answer to audio on which the accelerator failed; whether it has one decides whose fault it was."""
+        """Recognize on the CPU after the accelerator failed; the result shows whether the audio was the cause."""
         fault_class, _ = class_of(error)
         if fault_class is FaultClass.STICKY:
             self._failed(error, utterance, run)
@@ -128,14 +128,14 @@ class Hedging:
         except REPEATED:
             self._acquit(error, utterance)
             raise
-        except BaseException:  # no judgement: the CPU could not run it, or the answer is no longer wanted
+        except BaseException:  # undecided: the CPU could not run it, or the answer is no longer needed
             self._failed(error, utterance, run)
             raise
         self._failed(error, utterance, run)
         return hypothesis
 
     def _acquit(self, error: Exception, utterance: Utterance) -> None:
-        """The CPU failed on the same audio too."""
+        """Log that the CPU failed on the same audio, so that the accelerator stays in use."""
         self._metrics.count(Count.FAULTS_REPRODUCED)
         log.warning(
             "utterance %d failed on %s and on the CPU: the audio is the cause, the accelerator stays in use (%s)",
@@ -143,7 +143,7 @@ class Hedging:
         )  # fmt: skip
 
     def _settle(self, run: Run, used: Hypothesis | None, hedge_s: float, *, repeated: bool = False) -> None:
-        """The race is decided: `used` won, or both failed; `repeated` where the CPU failed on the audio itself."""
+        """End a race that `used` won, or in which both failed. `repeated`: the CPU failed on the audio itself."""
         if run.answer.done():
             self._late_answer(run, used, repeated=repeated)
             return
@@ -152,7 +152,7 @@ class Hedging:
             self._overtaken()
 
     def _overtaken(self) -> None:
-        """The CPU answered first, although the accelerator had the time that its runs take."""
+        """Count that the CPU answered first although the accelerator had enough time for a usual run."""
         self._late_in_a_row += 1
         if self._late_in_a_row >= LATE_IN_A_ROW and self._in_use():
             message = f"{self._accelerator.name} was slower than the CPU {LATE_IN_A_ROW} times in a row"
@@ -160,7 +160,7 @@ class Hedging:
             self._report_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
 
     def _late_answer(self, run: Run, used: Hypothesis | None, *, repeated: bool = False) -> None:
-        """A late run has ended. Its text is dropped unless it was used; its fault is reported."""
+        """Handle the end of a late run. Its text is discarded unless it was used; its fault is reported."""
         if run.answer.cancelled():
             return
         error = run.answer.exception()
@@ -177,7 +177,7 @@ class Hedging:
             self._failed(error, run.utterance, run)
 
     def _report_fault_of_dropped(self, run: Run) -> None:
-        """Report the fault of a run whose answer is no longer wanted: it is still the accelerator's."""
+        """Report a later fault of a run whose answer is no longer needed."""
 
         def report(answer: "asyncio.Future[Hypothesis]") -> None:
             error = None if answer.cancelled() else answer.exception()
@@ -189,7 +189,7 @@ class Hedging:
     def _failed(self, error: Exception, utterance: Utterance, run: Run | None) -> None:
         """Report the fault of a run on the accelerator.
 
-        Where the run's recognizer has been replaced since, only a sticky fault counts.
+        If the run's recognizer has been replaced since, only a sticky fault counts.
         """
         self._metrics.count(Count.ATTEMPTS_AGAIN)
         fault_class, reason = class_of(error)
@@ -198,11 +198,11 @@ class Hedging:
             self._report_fault(fault_class, reason, str(error))
 
     def _abandon_if_over_limit(self, run: Run) -> None:
-        """A run that exceeded its limit can't be killed: abandon its call thread."""
+        """Abandon the call thread of a run that exceeded its limit, because the run can't be killed."""
         if run.answer.done():
             return
         if run.begun_s is None:
-            run.answer.cancel()  # it waits for another run, which has a limit of its own
+            run.answer.cancel()  # it is queued behind another run, which has its own limit
             return
         loop = asyncio.get_running_loop()
         left_s = self._limit_s - (loop.time() - run.begun_s)

@@ -1,6 +1,6 @@
-"""Looks up what an opening needs of a model on disk: files, prepared form, and accepted texts of the golden clip.
+"""Finds what opening a model requires on disk: files, prepared form, and accepted texts of the golden clip.
 
-This is recognition's part, since golden lies above engines and models, and engines does not import models.
+The module belongs to recognition because golden lies above engines and models, and engines does not import models.
 """
 
 from contextlib import suppress
@@ -16,12 +16,15 @@ from coldvoxd.models.prepared_store import find_form
 
 
 def resolve_on_cpu(settings: ModelSettings, precision: Precision) -> ResolvedModel:
-    """The model for the CPU, in this precision or else in the settings' or fp32. Raises ModelMissing or ModelInvalid."""
+    """Resolve the model for the CPU, in this precision, otherwise in that of the settings or in fp32.
+
+    Raises ModelMissing or ModelInvalid.
+    """
     return resolve_files(_files_on_cpu(settings, precision))
 
 
 def resolve_files(files: ModelFiles) -> ResolvedModel:
-    """These files for the CPU, whose fp32 is trusted: nothing else could judge it."""
+    """Resolve these files for the CPU. fp32 is trusted, because there is no reference to verify it against."""
     if files.precision is Precision.FP32:
         return ResolvedModel(files, find_form(files), is_trusted=True)
     known = verdict(files)
@@ -29,7 +32,7 @@ def resolve_files(files: ModelFiles) -> ResolvedModel:
 
 
 def resolve_on_accelerator(settings: ModelSettings) -> ResolvedModel:
-    """The model for an accelerator, in the settings' precision; where they leave it open in fp16 if present, else fp32.
+    """Resolve the model for an accelerator in the precision of the settings; for `auto` in fp16 if present, else fp32.
 
     Raises ModelMissing or ModelInvalid.
     """

@@ -1,4 +1,4 @@
-"""Probes an accelerator: it is loaded, and must recognize in the golden clip what is expected of it."""
+"""Probes an accelerator: loads it, and verifies the text that it recognizes in the golden clip."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ from coldvoxd.recognition.worker import LoadTooLong, RecognizerWorker, class_of
 
 
 class WrongOutput(ProviderFault):
-    """The accelerator's text of the golden clip differs from the expected ones."""
+    """The accelerator's text of the golden clip differs from the expected texts."""
 
 
 class RunTooLong(ProviderFault):
@@ -20,13 +20,13 @@ class RunTooLong(ProviderFault):
 
 
 class NoReference(ProviderFault):
-    """The CPU itself fails on the golden clip, so the accelerator cannot be judged."""
+    """The CPU itself fails on the golden clip, so the accelerator cannot be verified."""
 
 
 class ProviderProbe:
-    """Judges one accelerator. Event loop only.
+    """Verifies one accelerator. Event loop only.
 
-    Where no text of the golden clip is on record the CPU is asked for one, once.
+    If no text of the golden clip is on record, the CPU recognizes the clip once.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ProviderProbe:
         self._cpu_text: str | None = None
 
     async def run(self) -> None:
-        """Load the accelerator and judge it. Raises errors that `class_of_failure` classifies."""
+        """Load and verify the accelerator. Raises errors that `class_of_failure` classifies."""
         await self._accelerator.open(self._accelerator.limits.accelerator_load_s)
         if self._golden is not None:
             await self._judge(self._golden)
@@ -74,7 +74,7 @@ class ProviderProbe:
 
 
 def class_of_failure(error: Exception) -> tuple[FaultClass, Reason]:
-    """The class and the reason of the fault that a failed probe reports."""
+    """Return the fault class and the reason for the error of a failed probe."""
     match error:
         case WrongOutput():
             return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT

@@ -1,4 +1,4 @@
-"""Holds the state of one supervisor, and reports its changes."""
+"""Holds the state of one supervisor and publishes its changes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ from coldvoxd.native.providers import short_name
 
 
 class StatePublisher:
-    """The one place that replaces a `RecognitionState`. Event loop only; `on_change` is called after each change."""
+    """The only writer of a supervisor's `RecognitionState`. Event loop only. Calls `on_change` after each change."""
 
     def __init__(self, state: RecognitionState, on_change: Callable[[], None]) -> None:
         self._state = self._reported = state
@@ -20,7 +20,7 @@ class StatePublisher:
         return self._state
 
     def stage_failover(self, failover: FailoverState) -> None:
-        """Set the failover's state. The next change of the engine's status reports it, so that both change at once."""
+        """Set the failover state, which is published with the next change of the engine's status as one change."""
         self._state = replace(self._state, failover=failover)
 
     def update(self, **changed: object) -> None:
@@ -33,7 +33,7 @@ class StatePublisher:
         self._report(replace(self._state, engine=engine))
 
     def note_usable(self, provider: str, *, usable: bool) -> None:
-        """A provider was tried, with or without success."""
+        """Record whether a provider that was tried is usable."""
         self._report(replace(self._state, engine=self._state.engine.found(short_name(provider), usable=usable)))
 
     def note_error(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Owns the recognizers of one model: loads them, and has every utterance recognized whatever fails."""
+"""Owns the recognizers of one model: loads them, and recognizes every utterance whatever fails."""
 
 import asyncio
 import logging
@@ -23,25 +23,25 @@ from coldvoxd.recognition.utterance_split import moved_back, varied
 log = logging.getLogger(__name__)
 
 RecognitionEvent = ProvidersFound | AcceleratorEvent
-"""What the rest of the daemon reports to recognition."""
+"""Events that the rest of the daemon reports to recognition."""
 LookForMissing = Callable[[ModelMissing], Awaitable[MissingModel]]
-"""Called each time the model is found missing: it may be downloading."""
+"""Called each time the model is found missing, because it may be downloading."""
 
 RELOAD_PAUSE_S = 3.0
-"""Pause before a missing model is looked for again: its files may be copied there at any time, one after the other."""
+"""Seconds before a missing model is looked for again: its files may be copied one by one at any time."""
 RELOAD_PAUSE_WHILE_FETCHING_S = 1.0
 LONGEST_RELOAD_PAUSE_S = 60.0
-"""A model whose files are all there but invalid is tried less and less often."""
+"""Upper bound, in seconds, of the growing pause before a complete but invalid model is tried again."""
 SURE_SPEECH_S = 0.5
-"""An utterance with this much speech that gives no words was not understood."""
+"""An utterance with at least this many seconds of speech is recognized again if it gives no words."""
 
 
 class Supervisor:
     """Loads a model, and keeps each utterance until it has a result. Event loop only.
 
-    The CPU's recognizer is loaded first and serves while the accelerator loads. From then on every utterance goes to
-    the accelerator, and also to the CPU where the accelerator fails or takes too long. `on_change` is called after
-    each change of `state`.
+    The CPU recognizer is loaded first and serves while the accelerator loads. From then on every utterance goes to the
+    accelerator, and also to the CPU if the accelerator fails or takes too long. `on_change` is called after each
+    change of `state`.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class Supervisor:
 
     @property
     def longest_s(self) -> float:
-        """Longest utterance, in seconds, that the CPU recognizes in good time; infinity until that is known."""
+        """Maximum length in seconds of an utterance that the CPU recognizes quickly enough; infinity while unknown."""
         return self._cpu.packed.times.longest_s
 
     def check_ready(self) -> None:
-        """Raise NotReady where no utterance can be recognized as things are."""
+        """Raise NotReady if no utterance can be recognized at present."""
         if self._refusal is not None:
             raise type(self._refusal)(*self._refusal.args)
 
     async def load(self) -> None:
-        """Load the model; where it is missing or invalid, wait until it can be loaded. Then probe the accelerator."""
+        """Load the model, waiting while it is missing or invalid. Then probe the accelerator."""
         logged = ""
         pause_s = RELOAD_PAUSE_S
         while True:
@@ -88,12 +88,12 @@ class Supervisor:
             except ColdvoxError as error:
                 found = await self._explain(error)
                 self._refuse(found, _problem_of(error))
-                if found.progress >= 0:  # LastError says what is waited for; it changes often
+                if found.progress >= 0:  # LastError has the reason, which changes often
                     await asyncio.sleep(RELOAD_PAUSE_WHILE_FETCHING_S)
                     continue
                 if logged != found.last_error:
                     logged, pause_s = found.last_error, RELOAD_PAUSE_S
-                    log.error("model %s cannot be used: %s", self.state.engine.model, logged)  # noqa: TRY400 - it says all
+                    log.error("model %s cannot be used: %s", self.state.engine.model, logged)  # noqa: TRY400 - enough
                 await asyncio.sleep(pause_s)
                 if not isinstance(error, ModelMissing):
                     pause_s = min(LONGEST_RELOAD_PAUSE_S, 2 * pause_s)
@@ -101,7 +101,7 @@ class Supervisor:
                 return
 
     async def open(self) -> None:
-        """Load the model and begin to probe the accelerator. Raises ModelMissing, ModelInvalid or NotReady."""
+        """Load the model and start to probe the accelerator. Raises ModelMissing, ModelInvalid or NotReady."""
         began_s = asyncio.get_running_loop().time()
         await self._cpu.packed.open()
         self._metrics.model_load_s = asyncio.get_running_loop().time() - began_s
@@ -125,18 +125,18 @@ class Supervisor:
         await self._failover.start()
 
     async def probe_ended(self) -> None:
-        """Return once the accelerator's probe has ended; at once where none runs. `state` has the result."""
+        """Return once the accelerator's probe has ended, immediately if none runs. `state` has the result."""
         await self._failover.probe_ended()
 
     async def wait_loaded(self) -> None:
-        """Wait while the model loads. Raises NotReady where it can't be loaded."""
+        """Wait while the model loads. Raises NotReady if it can't be loaded."""
         await self._load_attempted.wait()
         self.check_ready()
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
-        """Recognize an utterance, after all utterances before it; waits while the model loads.
+        """Recognize an utterance after all earlier ones. Waits while the model loads.
 
-        Raises RecognitionFailed once the CPU failed twice on the same audio, InputFault, or NotReady.
+        Raises RecognitionFailed if the CPU fails twice on the same audio, InputFault, or NotReady.
         """
         await self.wait_loaded()
         hypothesis = await self._failover.recognize(utterance)
@@ -145,7 +145,7 @@ class Supervisor:
         return await self._retry_without_words(utterance, hypothesis)
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
-        """As `recognize`, but never on the accelerator: for audio that may have ended an earlier process."""
+        """Like `recognize`, but never on the accelerator: for audio that may have crashed an earlier process."""
         await self.wait_loaded()
         hypothesis = await self._fallback.recognize(utterance)
         if _is_answer(hypothesis, utterance):
@@ -154,22 +154,22 @@ class Supervisor:
         return again if again.text else hypothesis
 
     def handle(self, event: RecognitionEvent) -> None:
-        """Act on an event from outside, which may change `state`."""
+        """Act on an external event, which may change `state`."""
         if isinstance(event, ProvidersFound):
             self._publisher.update_engine(usable_providers=event.usable)
         else:
             self._failover.handle(event)
 
     def consult_watch(self) -> None:
-        """Act on the GPU's present condition: earlier reports went to the supervisor that was in use then."""
+        """Act on the current condition of the GPU, which has been reported to an earlier supervisor only."""
         self._failover.consult_watch()
 
     async def accelerator_freed(self) -> None:
-        """After `SystemSuspending`: return once the accelerator's memory is freed."""
+        """Return once the accelerator's memory is freed after `SystemSuspending`."""
         await self._failover.accelerator_freed()
 
     def report_error(self, message: str) -> None:
-        """Log and publish another part's error; a sentence without spoken text."""
+        """Log and publish an error of another part; `message` is a sentence without spoken text."""
         log.warning("%s", message)
         self._publisher.note_error(message)
 
@@ -183,7 +183,7 @@ class Supervisor:
         self._cpu.close()
 
     async def _retry_without_words(self, utterance: Utterance, wordless: Hypothesis) -> Hypothesis:
-        """Recognize speech that gave no words again: with dither and more padding, then on the CPU."""
+        """Recognize speech that gave no words again: first with dither and more padding, then on the CPU."""
         log.info("utterance %d has speech but no words were recognized; retrying", utterance.id)
         again = await self._recognize_varied(utterance, self._failover.recognize)
         if again.text:
@@ -203,7 +203,7 @@ class Supervisor:
     async def _recognize_varied(
         self, utterance: Utterance, recognize: Callable[[Utterance], Awaitable[Hypothesis]]
     ) -> Hypothesis:
-        """Recognize an utterance with dither and more padding. The times are the original utterance's."""
+        """Recognize an utterance with dither and more padding. Times refer to the original utterance."""
         self._metrics.count(Count.NO_WORDS_RETRIES)
         again = await recognize(varied(utterance))
         if not again.text:
@@ -212,7 +212,7 @@ class Supervisor:
         return moved_back(again, utterance.duration_s)
 
     async def _explain(self, error: ColdvoxError) -> MissingModel:
-        """What callers are told of a model that can't be loaded."""
+        """Return what to report to callers about a model that can't be loaded."""
         if isinstance(error, ModelMissing) and self.look_for_missing is not None:
             return await self.look_for_missing(error)
         return MissingModel(error if isinstance(error, NotReady) else NotReady(str(error)), str(error))
@@ -230,12 +230,12 @@ class Supervisor:
 
 
 def _is_answer(hypothesis: Hypothesis, utterance: Utterance) -> bool:
-    """Whether a hypothesis has words, or the utterance has too little speech to expect any."""
+    """Return whether a hypothesis has words, or the utterance has too little speech to expect any."""
     return bool(hypothesis.text) or utterance.speech_samples < SURE_SPEECH_S * SAMPLE_RATE
 
 
 def _problem_of(error: ColdvoxError) -> Problem:
-    """The problem code of a model that could not be loaded."""
+    """Return the problem code of a model that could not be loaded."""
     if isinstance(error, ModelMissing):
         return Problem.MODEL_MISSING
     return Problem.RESOURCES_EXHAUSTED if isinstance(error, ResourcesExhausted) else Problem.MODEL_INVALID

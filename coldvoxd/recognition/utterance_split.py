@@ -21,7 +21,10 @@ DITHER = 2.0**-14
 
 
 def quietest_sample(samples: npt.NDArray[np.float32]) -> int:
-    """Centre of the quietest 32 ms in the middle part of float32 (n,); n must be at least two windows of 512."""
+    """Return the centre of the quietest 32 ms in the middle part of float32 (n,).
+
+    `n` must be at least two windows of 512 samples.
+    """
     begin, end = (int(len(samples) * share) for share in _MIDDLE)
     energy = np.concatenate(([0.0], np.cumsum(np.square(samples[begin:end], dtype=np.float64))))
     if len(energy) <= _WINDOW:
@@ -30,7 +33,7 @@ def quietest_sample(samples: npt.NDArray[np.float32]) -> int:
 
 
 def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
-    """An utterance cut at its quietest sample, None where it is too short for that. Both pieces keep its number."""
+    """Cut an utterance at its quietest sample; return None if it is too short. Both pieces keep its number."""
     if utterance.duration_s < SHORTEST_S:
         return None
     at = quietest_sample(utterance.samples)
@@ -41,7 +44,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
 
 
 def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypothesis:
-    """One hypothesis of two pieces; the second piece begins `offset_samples` after the first."""
+    """Join the hypotheses of two pieces; the second piece begins `offset_samples` after the first."""
     offset_s = offset_samples / SAMPLE_RATE
     offset_frames = offset_samples // _ENCODER_FRAME
     words = (replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s) for word in second.words)
@@ -60,7 +63,7 @@ def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypoth
 
 
 def varied(utterance: Utterance) -> Utterance:
-    """The same speech with dither and padding around it, which may give words where the original gave none."""
+    """Return the same speech with dither and padding, which may give words when the original gives none."""
     generator = np.random.default_rng(utterance.id)
     samples = np.pad(utterance.samples, PADDING_SAMPLES)
     dither = generator.triangular(-DITHER, 0.0, DITHER, len(samples)).astype(np.float32)
@@ -70,7 +73,7 @@ def varied(utterance: Utterance) -> Utterance:
 
 
 def moved_back(hypothesis: Hypothesis, duration_s: float) -> Hypothesis:
-    """A hypothesis of a `varied` utterance with the times of the original one, which lasts `duration_s`."""
+    """Return a hypothesis of a `varied` utterance with the times of the original, which lasts `duration_s` seconds."""
     shift_s = PADDING_SAMPLES / SAMPLE_RATE
 
     def original(time_s: float) -> float:

@@ -1,4 +1,4 @@
-"""One recognizer on one call thread: opened, run with time limits, and abandoned where it hangs."""
+"""One recognizer on one call thread: opened, run with time limits, and abandoned if it hangs."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,9 @@ from coldvoxd.recognition.run_times import STANDARD, RunLimits, RunTimes, watchd
 log = logging.getLogger(__name__)
 
 LOAD_LIMIT_S = 180.0
-"""Longer than a cold 2.5 GB model takes from a slow disk; after that the watchdog is no longer fed."""
+"""Seconds after which a load no longer feeds the watchdog; a cold 2.5 GB model from a slow disk takes less."""
 IDLE_S = 5.0
-"""After this time without a run the memory of runs is returned to the system: hundreds of megabytes with a large model."""
+"""Seconds without a run after which the memory of runs is returned to the system: hundreds of MB with a large model."""
 
 _attempts = itertools.count(1)
 
@@ -35,26 +35,26 @@ class LoadTooLong(ProviderFault):
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One attempt at one utterance. Identifies results that come too late."""
+    """One attempt at one utterance. Identifies late results."""
 
     utterance: Utterance
     attempt: int
-    """Counted over all workers and utterances."""
+    """Number of the attempt, counted over all workers and utterances."""
     generation: int
-    """Of the worker's recognizer that has the run."""
+    """Generation of the worker's recognizer that executes the run."""
     answer: "asyncio.Future[Hypothesis]"
-    """Raises ProviderFault, InputFault or Stopped; cancelled where the run was abandoned."""
+    """Raises ProviderFault, InputFault or Stopped; cancelled if the run was abandoned."""
     stop: CancellationToken
-    """Ask it when the answer is no longer wanted: the call thread is free soon after, whether the run had begun or not."""
+    """Cancels the run when its answer is no longer needed: the call thread is free soon after, even if it has begun."""
     begun_s: float | None = None
-    """Loop time at which the call thread began the run."""
+    """Loop time at which the call thread started the run."""
     took_s: float | None = None
 
 
 class RecognizerWorker:
-    """The recognizer of one execution provider. Event loop only; the work is done on its call thread.
+    """The recognizer of one execution provider. Event loop only; the work runs on its call thread.
 
-    `open_recognizer` blocks, is called on the call thread, and raises ModelMissing, ModelInvalid or ProviderUnavailable.
+    `open_recognizer` blocks on the call thread, and raises ModelMissing, ModelInvalid or ProviderUnavailable.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class RecognizerWorker:
     ) -> None:
         self.name = name
         self.times = RunTimes(limits)
-        """Of the runs whose answers were used."""
+        """Run times of the runs whose answers were used."""
         self.provider = ""
-        """First active execution provider of the session that is or was open last."""
+        """First active execution provider of the session that was opened last."""
         self.precision = ""
-        """Of the weights of the model that is or was open last."""
+        """Precision of the weights of the model that was opened last."""
         self.features_size = 0
-        """Mel bins that the model takes."""
+        """Number of mel bins that the model takes."""
         self.generation = 0
-        """Changes whenever the recognizer does."""
+        """Changes whenever the recognizer changes."""
         self._open = open_recognizer
         self._thread = CallThread(name)
         self._limit_s = LOAD_LIMIT_S
@@ -92,10 +92,10 @@ class RecognizerWorker:
         return self.times.limits
 
     async def open(self, limit_s: float | None = None) -> None:
-        """Load a model and warm it up, in place of the one that is open.
+        """Load a model and warm it up, in place of the open one.
 
-        Raises what opening raises, NotReady where the first run fails, and LoadTooLong after `limit_s`; in that case the
-        call thread was abandoned.
+        Raises the errors of opening, NotReady if the first run fails, and LoadTooLong after `limit_s` seconds. After
+        LoadTooLong the call thread has been abandoned.
         """
         self._limit_s = LOAD_LIMIT_S
         wanted = self.generation
@@ -114,7 +114,7 @@ class RecognizerWorker:
         self.features_size = recognizer.features_size
 
     def start(self, utterance: Utterance) -> Run:
-        """Begin to recognize, after everything that was started before. Raises ProviderFault where no model is open."""
+        """Start to recognize, after everything that was started before. Raises ProviderFault if no model is open."""
         recognizer = self._opened()
         self._limit_s = watchdog_limit_s(utterance.duration_s)
         loop = asyncio.get_running_loop()
@@ -139,7 +139,7 @@ class RecognizerWorker:
         await self._thread.submit(lambda: recognizer.recognize(near_silence(seconds)))
 
     def learn(self, run: Run) -> None:
-        """A run's answer was used: its duration counts for the limits of later runs."""
+        """Use the duration of a run whose answer was used for the limits of later runs."""
         if run.took_s is not None:
             self.times = self.times.with_run(run.took_s, run.utterance.duration_s)
 
@@ -149,9 +149,9 @@ class RecognizerWorker:
         return busy_since_s is None or now_s - busy_since_s <= self._limit_s
 
     def drop(self, after_s: float = 0.0) -> None:
-        """Stop using the model at once; close it after `after_s`, once the call thread is free.
+        """Stop using the model immediately. Close it after `after_s` seconds, once the call thread is free.
 
-        ONNX Runtime holds the interpreter's lock while it frees a session, so a caller with urgent work delays that.
+        ONNX Runtime holds the GIL while it frees a session, so a caller with urgent work delays that.
         """
         recognizer, self._recognizer = self._recognizer, None
         self.generation += 1
@@ -172,11 +172,11 @@ class RecognizerWorker:
             submit()
 
     async def drained(self) -> None:
-        """Return once everything submitted so far has ended, including the closing of a dropped model."""
+        """Return once all calls submitted so far have ended, including the closing of a dropped model."""
         await self._thread.submit(lambda: None)
 
     def abandon(self) -> None:
-        """Leave a call thread that hangs, with its model, and start a new one in its place."""
+        """Leave a hanging call thread behind with its model, and start a new thread."""
         self._recognizer = None
         self.generation += 1
         self._thread.close()
@@ -184,10 +184,10 @@ class RecognizerWorker:
 
     @contextlib.contextmanager
     def awaiting(self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None) -> Iterator[None]:
-        """Around a wait for a run's answer: stop the run where the wait is cancelled.
+        """Enclose a wait for a run's answer: stop the run if the wait is cancelled.
 
-        A run that has not ended `limit_s` later hangs, and nothing must wait behind it: its call thread is abandoned,
-        or `if_hanging` called.
+        A run that has not ended `limit_s` seconds after that hangs. Its call thread is abandoned, or `if_hanging` is
+        called, so that nothing waits behind it.
         """
         try:
             yield
@@ -226,7 +226,7 @@ class RecognizerWorker:
             self.abandon()
 
     def _open_and_warm_up(self) -> Recognizer:
-        """On the call thread. The first run allocates and optimizes, so it isn't left to the first utterance."""
+        """Open, and make the first run, which allocates and optimizes, before any utterance. On the call thread."""
         recognizer = self._open()
         try:
             recognizer.recognize(near_silence())
@@ -238,9 +238,9 @@ class RecognizerWorker:
 
 
 async def first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
-    """The answer of a run that is late, or that of `other`, whichever comes first without an error.
+    """Return the answer of a late run or that of `other`, whichever comes first without an error.
 
-    Raises the error of `other` where both fail.
+    Raises the error of `other` if both fail.
     """
     hedge = asyncio.ensure_future(other)
     racing: set[asyncio.Future[Hypothesis]] = {run.answer, hedge}
@@ -260,21 +260,21 @@ async def first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
 
 
 def class_of(error: Exception) -> tuple[FaultClass, Reason]:
-    """The class and the reason of the fault that an accelerator's exception reports."""
+    """Return the fault class and the reason for an exception of an accelerator."""
     if isinstance(error, ColdvoxError):
         return classify(str(error))
-    log.error("an untranslated exception", exc_info=error)  # a driver's or a library's own
+    log.error("an untranslated exception", exc_info=error)  # raised by a driver or a library
     return FaultClass.TRANSIENT, Reason.GPU_FAULT
 
 
 def near_silence(seconds: float = 1.0) -> Utterance:
-    """An utterance of faint noise that lasts `seconds`, to warm a recognizer up with."""
+    """Return an utterance of faint noise that lasts `seconds`, for warming up a recognizer."""
     samples = np.random.default_rng(0).normal(0, 1e-3, round(seconds * SAMPLE_RATE)).astype(np.float32)
     return Utterance(0, 0, 0, samples, EndReason.STOP)
 
 
 def _close_unwanted(done: "asyncio.Future[Recognizer]") -> None:
-    """Close a recognizer that was opened too late: an open one holds memory."""
+    """Close a recognizer that was opened too late, because it holds memory."""
     if not done.cancelled() and done.exception() is None:
         done.result().close()
 
