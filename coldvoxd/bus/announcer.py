@@ -24,7 +24,7 @@ LEVEL_BACKLOG = 32
 
 
 class Observer:
-    """A part that follows what the daemon announces. The methods of this class do nothing."""
+    """A part that is notified of the daemon's announcements. The methods of this class do nothing."""
 
     def state_changed(self) -> None:
         """A value that clients can read may have changed."""

@@ -150,9 +150,9 @@ class _Fields:
         self.end = FIXED_BYTES + size
 
     def read(self) -> dict[str, str | int]:
-        """Return all known fields by name. Raises Malformed, or what `_decoded` converts to it if the array ends early.
+        """Return all known fields by name. Known fields are read in this one function, which halves the time.
 
-        Known fields are read in one function, which halves the time; fields of later versions may take longer.
+        Raises Malformed, and if the array ends early also struct.error, LookupError or UnicodeDecodeError.
         """
         header, unsigned, position, end = self._header, self._unsigned, self.position, self.end
         found: dict[str, str | int] = {}

@@ -73,7 +73,6 @@ NOT_YET = (
 """Files, by patterns whose `*` includes slashes, of which nothing is checked yet."""
 
 MESSAGES_ONLY = (
-    "coldvoxd/core/*",
     "coldvoxd/crash_recovery/*",
     "coldvoxd/dictation/*",
     "coldvoxd/files/*",
