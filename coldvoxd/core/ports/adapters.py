@@ -43,7 +43,7 @@ class SpeechDetector(Protocol):
     """Scores consecutive frames; a score depends on the previous frames."""
 
     def score(self, samples: npt.NDArray[np.int16]) -> float:
-        """Speech probability 0..1 of int16 (512,). About 150 us; called on the event loop."""
+        """Return the speech probability, 0..1, of int16 (512,). Takes about 150 us; called on the event loop."""
         ...
 
     def follow_level(self, follow: bool) -> None:
@@ -79,7 +79,7 @@ class Microphone(Protocol):
         ...
 
     def is_delivering(self) -> bool:
-        """False once the stream is known to have ended. May be True for a stream that has stalled."""
+        """Return False once the stream is known to have ended. May return True for a stream that has stalled."""
         ...
 
     def wait_for_server(self) -> None:

@@ -65,7 +65,7 @@ class Journal(Protocol):
         ...
 
     def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
-        """Of the audio since the last cut only `audio` is still needed to continue from `state`."""
+        """Discard the audio since the last cut except `audio`, which is needed to continue from `state`."""
         ...
 
     def rewind(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
