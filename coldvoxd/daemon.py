@@ -52,7 +52,7 @@ class Daemon:
         """Whether the microphone was open when the daemon stopped."""
 
     async def serve(self) -> ExecState | None:
-        """Serve until SIGTERM or SIGINT and return None, or until a new process must take over and return the state for it.
+        """Serve until SIGTERM or SIGINT and return None, or until a new process takes over and return the state for it.
 
         Raises NameTaken, or BusUnavailable when the connection to the bus is lost.
         """

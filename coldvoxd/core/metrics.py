@@ -258,6 +258,6 @@ def _resume(series: dict[Stage, _Series], carried: Mapping[str, Any]) -> None:
 
 
 def nearest_rank(ordered: list[float], share: float) -> float:
-    """Return the smallest value that at least `share` of the values don't exceed; `ordered` ascends and is not empty."""
+    """Return the smallest value that at least `share` of the values don't exceed. `ordered` ascends, not empty."""
     rank = -int(-share * len(ordered) // 1)
     return ordered[max(rank, 1) - 1]
