@@ -16,12 +16,12 @@ log = logging.getLogger("coldvoxd")
 EXIT_FAILED = 1
 EXIT_NAME_TAKEN = 69
 EXIT_SETTINGS = 78
-"""EX_UNAVAILABLE and EX_CONFIG of sysexits.h, the latter also for a library that cannot be loaded. The unit does not restart
-after these, since the cause would still be there."""
+"""EX_UNAVAILABLE and EX_CONFIG of sysexits.h; EX_CONFIG is also used if a library cannot be loaded. The unit does not
+restart the daemon after these codes, because the cause would persist."""
 
 
 def main() -> None:
-    """Run the daemon; ends the process."""
+    """Run the daemon and end the process with its exit code."""
     arguments = command_line().parse_args()
     try:
         code = run(arguments)
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve, and return the exit code."""
+    """Serve until the daemon stops and return the exit code. Does not return if the process re-executes itself."""
     try:
         chosen = settings_file.load(arguments.config)
     except SettingsError as fault:
@@ -82,7 +82,7 @@ def _leaves(group: BaseExceptionGroup[ColdvoxError]) -> Iterator[ColdvoxError]:
 
 
 class _JournalFormatter(logging.Formatter):
-    """Puts the priority in front of each line, as the journal reads it: see sd-daemon(3)."""
+    """Prefixes each line with its priority in the form that the journal parses: see sd-daemon(3)."""
 
     def format(self, record: logging.LogRecord) -> str:
         priority = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}.get(record.levelno, 2)
@@ -90,7 +90,7 @@ class _JournalFormatter(logging.Formatter):
 
 
 def set_up_logging(level: str) -> None:
-    """Log to stderr, in the journal's format where systemd reads it. `level` is that of the settings."""
+    """Log to stderr, in the journal's format if systemd reads it. `level` is the setting `log.level`."""
     handler = logging.StreamHandler(sys.stderr)
     if "JOURNAL_STREAM" in os.environ:
         handler.setFormatter(_JournalFormatter("%(message)s"))

@@ -1,4 +1,4 @@
-"""The life of the daemon: what is started, in which order, and how it ends. `assembly` builds the parts."""
+"""Life cycle of the daemon: start order, serving and shutdown. `assembly` builds the parts."""
 
 import asyncio
 import contextlib
@@ -22,35 +22,39 @@ from coldvoxd.host.systemd import watchdog_interval_s
 log = logging.getLogger(__name__)
 
 CAPTURE_TRIED_S = 3.0
-"""How long the bus name waits for the microphone's first opening, so that a call that activates the daemon finds it open."""
+"""Seconds to wait for the first attempt to open the microphone before the bus name is requested, so that a call that
+activates the daemon finds the microphone open."""
 TEXTS_AT_STOP_S = 2.5
 CAPTURE_AT_STOP_S = 1.0
-"""Together less than the five seconds in which the unit must have stopped."""
+"""Together less than the 5 s within which the unit must stop."""
 
 
 async def run(
     settings: Settings, load_settings: Callable[[], Settings], past: ExecState | None = None
 ) -> ExecState | None:
-    """Connect to the session bus, build the daemon and serve; arguments as of `build`, result and errors as of `Daemon.serve`."""
+    """Connect to the session bus, build the daemon and serve.
+
+    The arguments are those of `build`, the result and the errors those of `Daemon.serve`.
+    """
     connection = await Connection.open()
     return await Daemon(build(settings, connection, load_settings, past)).serve()
 
 
 class Daemon:
-    """Starts, serves and stops one daemon. Event loop only; `serve` once."""
+    """Starts, serves and stops the daemon. Event loop only; call `serve` once."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._stop = asyncio.Event()
         self._renewing = False
-        """Whether the daemon stops for a new process."""
+        """Whether the daemon is stopping so that a new process can take over."""
         self._open_at_stop = False
         """Whether the microphone was open when the daemon stopped."""
 
     async def serve(self) -> ExecState | None:
-        """Serve until SIGTERM or SIGINT, or until a new process is to take over, which the returned state is for.
+        """Serve until SIGTERM or SIGINT and return None, or until a new process takes over and return the state for it.
 
-        Raises NameTaken, or BusUnavailable when the bus goes away.
+        Raises NameTaken, or BusUnavailable when the connection to the bus is lost.
         """
         parts = self._parts
         parts.host.notifier.status("starting")
@@ -75,7 +79,7 @@ class Daemon:
         return self._state(bus) if self._renewing else None
 
     def stop(self) -> None:
-        """End the daemon for good, also where it is about to be replaced."""
+        """Stop the daemon without a replacement, even if a new process was about to take over."""
         self._renewing = False
         self._stop.set()
 
@@ -99,7 +103,7 @@ class Daemon:
         await self._parts.recognition.preparation.run()
 
     async def _open_microphone(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Open the microphone as far as its policy wants it open, and wait for the outcome for a limited time."""
+        """Open the microphone if its policy requires it, and wait up to CAPTURE_TRIED_S for the outcome."""
         audio, host = self._parts.audio, self._parts.host
         serving = []
         if host.lock.wanted:
@@ -123,7 +127,7 @@ class Daemon:
         log.info("%s", past.takeover(asyncio.get_running_loop().time()))
 
     def _open_spool(self, bus: str) -> Spool | None:
-        """Keep sessions in the spool from now on, and take over the last utterance of an earlier process."""
+        """Store sessions in the spool from now on, and restore the last utterance of an earlier process."""
         dictation = self._parts.dictation
         spool = open_spool(bus, self._parts.recognition.dispatcher.report_error)
         if spool is not None:
@@ -134,7 +138,7 @@ class Daemon:
         return spool
 
     def _replay(self, spool: Spool, bus: str) -> Replay:
-        """What finishes the sessions that an earlier process left in the spool."""
+        """Return the replay that finishes the sessions that an earlier process left in the spool."""
         parts = self._parts
 
         async def is_here(session: SpooledSession) -> bool:
@@ -157,19 +161,19 @@ class Daemon:
     # Stop.
 
     async def _renew(self) -> None:
-        """Stop for a new process, at a moment at which no call is lost."""
+        """Stop for a new process at a moment when no call is lost."""
         service, reexec = self._parts.bus.service, self._parts.host.reexec
         while True:
             await reexec.moment()
             await service.release_name()
             if reexec.possible(asyncio.get_running_loop().time()):
                 break
-            await service.own_name()  # one of the last calls began a session
+            await service.own_name()  # one of the last calls started a session
         self._renewing = True
         self._stop.set()
 
     async def _end(self, spool: Spool | None) -> None:
-        """Close everything that was opened; for a new process, all but the spool's files."""
+        """Close everything that was opened. For a new process, keep the spool's files."""
         parts = self._parts
         log.info("stopping for the re-execution" if self._renewing else "stopping")
         if not self._renewing:
@@ -190,7 +194,7 @@ class Daemon:
             spool.close()
 
     def _state(self, bus: str) -> ExecState:
-        """The state for the next process."""
+        """Return the state for the next process."""
         parts = self._parts
         parts.host.notifier.watchdog()
         dispatcher, policy = parts.recognition.dispatcher, parts.audio.policy

@@ -58,7 +58,7 @@ from coldvoxd.virtual.microphone import VirtualMicrophone
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What parts are built on."""
+    """Objects that the parts are built from."""
 
     settings: Settings
     connection: Connection
@@ -73,8 +73,8 @@ def build(
 ) -> Parts:
     """Build the daemon. Event loop only.
 
-    `load_settings` reads the settings again for a reload, and may raise SettingsError; `past` is what the process handed
-    over whose place this one has taken. Raises ModelInvalid where the bundled voice activity model is damaged.
+    `load_settings` reads the settings again for a reload and may raise SettingsError. `past` is the state handed over
+    by the process that this one replaces. Raises ModelInvalid if the bundled voice activity model is damaged.
     """
     carried = Carried.read(past.carried if past is not None else {})
     metrics = Metrics()
@@ -154,7 +154,7 @@ def _recognition(base: _Base) -> Recognition:
 def _dictation(
     base: _Base, recognition: Recognition, notices: DesktopNotices
 ) -> tuple[Audio, DictationController, LastUtterance, Outcomes]:
-    """The microphone and the controller, which report to each other."""
+    """Build the microphone and the controller, which report to each other."""
     dictation: DictationController
     settings, announcer = base.settings.microphone, base.announcer
     tried, opened = asyncio.Event(), asyncio.Event()
@@ -173,7 +173,7 @@ def _dictation(
         announcer.state_changed()
 
     def on_rest(obstacle: str) -> None:
-        """The policy closed the microphone; `obstacle` is why it could not be opened for a session, empty where it could."""
+        """The policy closed the microphone. `obstacle` is why it could not be opened for a session, otherwise empty."""
         tried.set()
         if obstacle:
             dictation.on_capture(False, obstacle)
@@ -181,7 +181,7 @@ def _dictation(
             dictation.on_release()
 
     def on_hearing(hearing: bool) -> None:
-        """A session needs the microphone from now on, or no longer."""
+        """A session needs the microphone from now on, or no longer needs it."""
         if hearing:
             recognition.gpu.needed()
         capture.attend(hearing)
@@ -214,7 +214,7 @@ def _dictation(
 
 def _last_utterance(base: _Base, recognition: Dispatcher, outcomes: Outcomes) -> LastUtterance:
     def on_words() -> None:
-        """A retry has found words, which ends the problem of a session without words."""
+        """A retry returned words: clear the problem of a session without words."""
         outcomes.note(Outcome.WORDS)
         base.announcer.state_changed()
 
@@ -280,7 +280,7 @@ def _host(base: _Base, recognition: Recognition, audio: Audio, dictation: Dictat
 
 
 def open_microphone(settings: MicrophoneSettings) -> Microphone:
-    """The microphone that the settings name, not yet opened."""
+    """Return the microphone named in the settings, not yet opened."""
     if settings.device.startswith(VIRTUAL):
         return VirtualMicrophone(Path(settings.device.removeprefix(VIRTUAL)))
     return PortAudioMicrophone(settings)

@@ -1,4 +1,4 @@
-"""The parts of the daemon by name, as `build` makes them and `daemon` starts and stops them."""
+"""The parts of the daemon by name: built by `build`, started and stopped by `daemon`."""
 
 import asyncio
 from dataclasses import dataclass
@@ -52,11 +52,11 @@ class Audio:
     device: DeviceSetting
     channels: ChannelSelector
     sound: SoundWatch | None
-    """None for a stand-in, which is on no sound server."""
+    """None for the simulated microphone, which is not on a sound server."""
     tried: asyncio.Event
-    """The microphone was opened, could not be opened, or stays closed by policy."""
+    """Set once the microphone was opened, could not be opened, or stays closed by policy."""
     opened: asyncio.Event
-    """The microphone has delivered audio."""
+    """Set once the microphone has delivered audio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that the daemon is made of. Nothing is opened or started yet."""
+    """All parts of the daemon, not yet opened or started."""
 
     bus: Bus
     recognition: Recognition
@@ -86,6 +86,6 @@ class Parts:
     outcomes: Outcomes
     notices: DesktopNotices
     past: ExecState | None
-    """The state that the process before this one handed over; None where there was none."""
+    """The state handed over by the process that this one replaces; None if there was none."""
     carried: Carried
-    """The part of `past` that belongs to other parts."""
+    """The section of `past` that belongs to other parts of the daemon."""

@@ -1,4 +1,4 @@
-"""Which part takes which settings when they are reloaded."""
+"""Applies reloaded settings to the parts of the daemon."""
 
 import logging
 from collections.abc import Callable
@@ -26,11 +26,11 @@ SETTINGS_TABLE: tuple[tuple[str, Callable[[Parts, Settings], None]], ...] = (
     ("model", lambda parts, fresh: parts.recognition.preparation.use_settings(fresh.model)),
     ("log", lambda _, fresh: logging.getLogger().setLevel(fresh.log.level.upper())),
 )
-"""Which part takes which sections of the settings at a reload, in this order."""
+"""Sections of the settings, and the call that applies them at a reload, in this order."""
 
 
 def use_settings(parts: Parts, fresh: Settings) -> tuple[str, ...]:
-    """Apply settings whose model is loaded already, see Engine.reload.
+    """Apply settings whose model is already loaded; see Engine.reload.
 
     Returns the names of the settings that wait for a restart, such as `microphone.device`.
     """

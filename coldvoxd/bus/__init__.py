@@ -1,1 +1,1 @@
-"""The session bus: everything that knows the bus library."""
+"""The D-Bus service, its client, and all code that depends on the bus library."""

@@ -1,4 +1,4 @@
-"""What the daemon sends to its clients: the signals of the contract, and changes of its properties."""
+"""Sends the signals of the contract and property changes to the daemon's clients."""
 
 import time
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from coldvoxd.core.values import FileTranscript, StopReason, Transcript
 
 LEVEL_INTERVAL_S = 1 / 15
 LEVEL_BACKLOG = 32
-"""Messages waiting for the bus above which levels are dropped: a late level is worthless."""
+"""Number of messages waiting for the bus above which levels are dropped: a late level is worthless."""
 
 
 class Observer:
-    """A part that follows what the daemon announces. The methods of this class do nothing."""
+    """A part that is notified of the daemon's announcements. The methods of this class do nothing."""
 
     def state_changed(self) -> None:
         """A value that clients can read may have changed."""
@@ -36,17 +36,18 @@ class Observer:
         """DictationStopped is about to be sent."""
 
     def file_ended(self, job: int) -> None:
-        """Nothing more will be sent about a file job."""
+        """No further signals will be sent about a file job."""
 
 
 class BusAnnouncer:
     """Sends signals. Implements Announcer and FileAnnouncer. Event loop only; never raises, never blocks.
 
-    Sends nothing before `begin`: until the daemon owns its name, no client can expect signals. Observers are called at all times.
+    Sends nothing before `begin`, because no client can expect signals until the daemon owns its name. Observers are
+    always called.
     """
 
     def __init__(self, connection: Connection, metrics: Metrics) -> None:
-        """`metrics` gets the time that the bus takes for a text."""
+        """`metrics` records how long the bus takes to accept a text."""
         self._connection = connection
         self._metrics = metrics
         self._observers: list[Observer] = []
@@ -70,7 +71,7 @@ class BusAnnouncer:
             observer.session_started(session)
 
     def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
-        """Send the text of a private session to its owner first; then all clients learn that it ended."""
+        """Send the text of a private session to its owner first; then notify all clients that the session ended."""
         for observer in self._observers:
             observer.session_ended(session)
         text = bus_text(transcript)
@@ -94,7 +95,7 @@ class BusAnnouncer:
         self._send(DICTATION, "SpeechEnded", session)
 
     def level(self, dbfs: float) -> None:
-        """At most 15 a second, and none while messages pile up."""
+        """Send at most 15 levels per second, and none while messages pile up."""
         now_s = time.monotonic()
         if now_s - self._level_sent_s < LEVEL_INTERVAL_S or self._connection.backlog > LEVEL_BACKLOG:
             return
@@ -107,7 +108,7 @@ class BusAnnouncer:
 
     def when_accepted(self, then: Callable[[], None]) -> None:
         if not self.begun:
-            then()  # as there was nothing to accept
+            then()  # nothing was sent, so nothing has to be accepted
         elif self._connection.usable:
             self._connection.when_sent(then)
 
@@ -123,10 +124,10 @@ class BusAnnouncer:
         for observer in self._observers:
             observer.file_ended(job)
 
-    # Beside the two protocols.
+    # In addition to the two protocols.
 
     def provider_changed(self, before: str, after: str, reason: str) -> None:
-        """Recognition moved from one execution provider to another."""
+        """Publish that recognition moved from one execution provider to another."""
         self._send(ENGINE, "ProviderChanged", before, after, reason)
 
     def properties_changed(self, interface: str, values: dict[str, Any]) -> None:
@@ -144,7 +145,7 @@ class BusAnnouncer:
         return self.begun and self._connection.usable
 
     def _send(self, interface: str, member: str, *body: object, to: str | None = None) -> None:
-        """Send a signal to the client `to` alone, or to all where that is None."""
+        """Send a signal only to the client `to`, or to all clients if it is None."""
         if not self._sending:
             return
         message = Message.new_signal(OBJECT_PATH, interface, member, signature_of(interface, member), list(body))
@@ -154,7 +155,7 @@ class BusAnnouncer:
 
 
 class PropertyChanges(Observer):
-    """Publishes the properties whose values differ from those that were published last."""
+    """Publishes the properties whose values have changed since they were last published."""
 
     def __init__(self, announcer: BusAnnouncer, properties: Properties) -> None:
         self._announcer = announcer
@@ -176,7 +177,7 @@ class PropertyChanges(Observer):
 
 
 def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
-    # dbus-next refuses NumPy's float32, hence float().
+    # dbus-next rejects NumPy's float32, hence float().
     details = {
         "start": Variant("d", float(transcript.start_s)),
         "end": Variant("d", float(transcript.end_s)),

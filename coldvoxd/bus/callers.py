@@ -1,4 +1,4 @@
-"""Callers: the one whose call is being served, and those that are watched until they leave the bus."""
+"""The caller of the method being served, and callers that are watched until they leave the bus."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -23,7 +23,7 @@ _caller: ContextVar[Caller] = ContextVar("caller")
 
 
 def current_caller() -> Caller:
-    """The caller of the method that is being served; correct also where asynchronous methods interleave."""
+    """Return the caller of the method being served; correct even if asynchronous methods interleave."""
     return _caller.get()
 
 
@@ -38,7 +38,7 @@ class Callers:
         connection.add_message_handler(self._handle)
 
     async def watch(self, name: str) -> bool:
-        """Watch a caller. Returns False, and does not watch it, where it has left the bus already."""
+        """Watch a caller. Return False, and do not watch it, if it has already left the bus."""
         self._watches[name] = self._watches.get(name, 0) + 1
         try:
             owner = await self._connection.signals.follow(name, self._changed)
@@ -53,7 +53,7 @@ class Callers:
         return name in self._watches
 
     def unwatch(self, name: str) -> None:
-        """Undo one `watch`. Has no effect where the caller has left."""
+        """Undo one `watch`. Has no effect if the caller has left."""
         if self._forget_one(name):
             self._connection.signals.unfollow(name, self._changed)
 

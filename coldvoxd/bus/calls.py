@@ -1,4 +1,4 @@
-"""Calls of Dictation1 and Microphone1; `replies` gives raised errors their names."""
+"""Method calls of Dictation1 and Microphone1. `replies` maps raised errors to their names on the bus."""
 
 import logging
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ class Calls:
             raise
         if self._control.session == session:
             self._bound[session] = caller.name
-        else:  # it ended while it was being started
+        else:  # the session ended while it was being started
             self._callers.unwatch(caller.name)
         return session
 

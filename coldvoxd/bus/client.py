@@ -1,6 +1,6 @@
 """A client of the daemon: calls, properties and events over the session bus.
 
-Imports nothing heavy, since each press of a shortcut key starts a process that uses this module.
+Imports nothing heavy, because each press of a shortcut key starts a process that uses this module.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from coldvoxd.bus.signals import Source
 from coldvoxd.core import errors
 
 CALL_LIMIT_S = 25.0
-"""StopDictation answers within 20 s."""
+"""Seconds to wait for a reply; StopDictation replies within 20 s."""
 DOUBLES = 256
-"""How many of the last texts are remembered to drop duplicates; a session's backlog is far smaller."""
+"""Number of latest texts that are remembered to drop duplicates; a session's backlog is far smaller."""
 LISTENING = "listening"
 """Value of the property State while a session is listening."""
 
@@ -47,7 +47,7 @@ _SEE_UNIT = "see `systemctl --user status coldvoxd`"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of the daemon, in values that JSON can hold."""
+    """An event of the daemon, with values that JSON can represent."""
 
     name: str
     """`transcribed`, `started`, `stopped`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
@@ -57,7 +57,7 @@ class Event:
 
     @property
     def session(self) -> int:
-        """The session's number; 0 where the event belongs to none."""
+        """The session's number; 0 if the event belongs to no session."""
         return int(self.fields.get("session", 0))
 
     @property
@@ -71,17 +71,17 @@ class Event:
 class DaemonClient:
     """A connection to the daemon. Event loop only.
 
-    Methods raise the ColdvoxError that the daemon returned, or DaemonUnreachable where it does not reply.
+    Methods raise the ColdvoxError that the daemon returned, or DaemonUnreachable if it does not reply.
     """
 
     def __init__(self, connection: Connection) -> None:
-        """For `connected`."""
+        """Use `connected` to create a client."""
         self._connection = connection
         self._daemon = ""
         """The daemon's unique name while events are received; empty while it is not running."""
         self._last_stopped = 0
         self._transcribed: deque[tuple[int, int]] = deque(maxlen=DOUBLES)
-        """Session and utterance of the last texts: after a crash of the daemon one may be sent again."""
+        """Session and utterance of the latest texts: after a crash of the daemon a text may be sent again."""
         self._events: asyncio.Queue[Event | errors.BusUnavailable] = asyncio.Queue()
         self._watching: asyncio.Task[None] | None = None
 
@@ -96,7 +96,10 @@ class DaemonClient:
             await client._close()
 
     async def start(self, options: Mapping[str, bool | int | str] | None = None) -> int:
-        """Begin a session with the contract's options and return its number. Starts the daemon where activation is set up."""
+        """Start a session with the contract's options and return its number.
+
+        Activates the daemon if activation is set up.
+        """
         if not options:
             return int(await self._call("StartDictation"))
         variants = {key: Variant(_OPTION_TYPES[type(value)], value) for key, value in options.items()}
@@ -117,18 +120,24 @@ class DaemonClient:
         await self._call("CancelDictation", activate=False)
 
     async def toggle(self) -> bool:
-        """Start or stop, and return whether a session is listening now. Starts the daemon where activation is set up."""
+        """Start or stop a session and return whether one is listening now.
+
+        Activates the daemon if activation is set up.
+        """
         return bool(await self._call("ToggleDictation"))
 
     async def listening(self) -> int:
-        """Number of the session that is listening; 0 where none is or the daemon is not running. Does not start it."""
+        """Return the number of the listening session; 0 if there is none or the daemon is not running.
+
+        Does not start the daemon.
+        """
         if not await self._connection.ask_bus("NameHasOwner", "s", BUS_NAME):
             return 0
         dictation = await self._properties(DICTATION)
         return int(dictation["Session"]) if dictation["State"] == LISTENING else 0
 
     async def notify(self, title: str, body: str, replaces: int = 0) -> int:
-        """Show a notification on the desktop and return its number, 0 where the desktop shows none."""
+        """Show a desktop notification and return its number; 0 if the desktop shows none."""
         return await show(self._connection, title, body, replaces)
 
     async def retry_last(self) -> str:
@@ -136,7 +145,7 @@ class DaemonClient:
         return str(await self._call("RetryLast", activate=False))
 
     async def reload(self) -> None:
-        """Load settings and model again."""
+        """Reload the settings and the model."""
         await self._call("Reload", interface=ENGINE, activate=False)
 
     async def set_provider(self, provider: str) -> None:
@@ -144,7 +153,10 @@ class DaemonClient:
         await self._call("SetProvider", "s", provider, interface=ENGINE, activate=False)
 
     async def metrics(self) -> dict[str, Any]:
-        """The result of GetMetrics in plain values, each stage with `count`, `p50`, `p95`, `p99`. Does not start the daemon."""
+        """Return the result of GetMetrics as plain values, each stage with `count`, `p50`, `p95` and `p99`.
+
+        Does not start the daemon.
+        """
         found = await self._figures()
         keys = ("count", "p50", "p95", "p99")
 
@@ -158,37 +170,40 @@ class DaemonClient:
         }
 
     async def sessions_without_words(self) -> int | None:
-        """Number of sessions that held speech and gave no text; None where the daemon is too old to count them."""
+        """Return the number of sessions with speech but no text; None if the daemon is too old to count them."""
         count: int | None = (await self._figures()).get("sessions-without-words")
         return count
 
     async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto") -> int:
-        """Begin to transcribe an open file and return the job; `subscribe` first to get its events. Starts the daemon."""
+        """Start to transcribe an open file and return the job's number. Activates the daemon.
+
+        Call `subscribe` first to receive the job's events.
+        """
         options = {"words": Variant("b", True)} if words else {}
-        if channel != "auto":  # the default, in an option that older daemons lack
+        if channel != "auto":  # older daemons lack this option, so its default is omitted
             options["channel"] = Variant("s", channel)
         return int(await self._call("TranscribeFile", "ha{sv}", 0, options, descriptors=(descriptor,)))
 
     async def cancel_file(self, job: int) -> None:
-        """Cancel a job."""
+        """Cancel a file job."""
         await self._call("CancelFile", "u", job, activate=False)
 
     async def status(self) -> dict[str, Any]:
-        """All properties of Dictation1 and Engine1, by their names in the contract. Does not start the daemon."""
+        """Return all properties of Dictation1 and Engine1 by their names in the contract. Does not start the daemon."""
         return await self._properties(DICTATION) | await self._properties(ENGINE)
 
     async def microphone(self) -> dict[str, Any]:
-        """All properties of Microphone1, by their names in the contract. Does not start the daemon."""
+        """Return all properties of Microphone1 by their names in the contract. Does not start the daemon."""
         return await self._properties(MICROPHONE)
 
     async def select_device(self, name: str) -> None:
-        """Use another microphone from now on. Starts the daemon where activation is set up."""
+        """Use another microphone from now on. Activates the daemon if activation is set up."""
         await self._call("SelectDevice", "s", name, interface=MICROPHONE)
 
     async def subscribe(self, *, sessions: bool = True) -> bool:
-        """Queue events for `next_event` from now on; return whether the daemon is running.
+        """Queue events for `next_event` from now on, and return whether the daemon is running.
 
-        Events of files are those of our own jobs. Without `sessions`, only these are queued.
+        File events are those of this client's jobs. If `sessions` is false, only these are queued.
         """
         self._watching = asyncio.ensure_future(self._watch_bus())
         signals = self._connection.signals
@@ -199,14 +214,14 @@ class DaemonClient:
         return bool(self._daemon)
 
     async def next_event(self) -> Event:
-        """Wait for the next event. Raises BusUnavailable when the bus has gone."""
+        """Wait for the next event. Raises BusUnavailable when the connection to the bus is lost."""
         event = await self._events.get()
         if isinstance(event, errors.BusUnavailable):
             raise event
         return event
 
     def forget_events(self) -> None:
-        """Drop the queued events. Raises BusUnavailable when the bus has gone."""
+        """Drop the queued events. Raises BusUnavailable if the connection to the bus was lost."""
         while not self._events.empty():
             event = self._events.get_nowait()
             if isinstance(event, errors.BusUnavailable):
@@ -316,7 +331,7 @@ def _event(message: Message) -> Event:
 
 
 def _translated(error: DBusError) -> errors.ColdvoxError:
-    """The ColdvoxError for an error of the bus."""
+    """Return the ColdvoxError for an error reply."""
     text, name = str(error), str(error.type)
     if name.startswith(errors.ERROR_PREFIX):
         return _named(name, text)

@@ -1,4 +1,4 @@
-"""A connection to a message bus: that of dbus-next, without the faults that would end the daemon."""
+"""A message bus connection: dbus-next's, without the defects that would end the daemon."""
 
 import asyncio
 import fcntl
@@ -23,9 +23,10 @@ FLUSH_LIMIT_S = 1.0
 
 
 def session_address() -> str:
-    """The address of the session bus. Raises BusUnavailable.
+    """Return the address of the session bus. Raises BusUnavailable.
 
-    Without DBUS_SESSION_BUS_ADDRESS, as in a login over ssh or in a cron job, it is that of the systemd user bus.
+    Without DBUS_SESSION_BUS_ADDRESS, as in a login over ssh or in a cron job, this is the address of the systemd user
+    bus.
     """
     if address := os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
         return address
@@ -39,16 +40,16 @@ def session_address() -> str:
 
 
 class Connection(ReceivingBus):
-    """The library's connection, which differs from its base class as follows. Event loop only.
+    """dbus-next's connection with the following differences. Event loop only.
 
     - `receiving` describes how messages are received;
     - a full socket makes the writer wait; the library treats EAGAIN as the end of the connection;
-    - Introspect returns the contract's XML; that of the library lacks the names of signal and out arguments;
-    - an error that a method raises is returned with a name from `replies`, and not logged as well;
+    - Introspect returns the contract's XML; the library's lacks the names of signal arguments and output arguments;
+    - an error raised by a method is returned with a name from `replies`, and is not logged as well;
     - there is no ObjectManager, whose signals would broadcast the object's properties;
     - file descriptors survive a full socket;
-    - after the end, messages are dropped and calls raise, where the library would wait forever;
-    - a bus that goes away during the connection setup is an error, where the library would loop.
+    - after the connection has ended, messages are dropped and calls raise, whereas the library would wait forever;
+    - a bus that disappears during the connection setup causes an error, whereas the library would loop.
     """
 
     def __init__(self, address: str) -> None:
@@ -76,11 +77,11 @@ class Connection(ReceivingBus):
         return connection
 
     async def bus_id(self) -> str:
-        """The GUID of the bus, on which alone its clients' unique names are valid. Raises BusUnavailable."""
+        """Return the GUID of the bus. Unique names of clients are valid only on that bus. Raises BusUnavailable."""
         return str(await self.ask_bus("GetId"))
 
     async def is_connected(self, name: str) -> bool:
-        """Whether a name, unique or well-known, has an owner. Raises BusUnavailable."""
+        """Return whether a name, unique or well-known, has an owner. Raises BusUnavailable."""
         return bool(await self.ask_bus("NameHasOwner", "s", name))
 
     async def ask_bus(self, member: str, signature: str = "", *body: object) -> Any:
@@ -88,14 +89,15 @@ class Connection(ReceivingBus):
         return await self.ask(bus_call(member, signature, *body))
 
     async def ask(self, call: Message) -> Any:
-        """Call and return the first value of the reply, None where it is empty. Raises DBusError or BusUnavailable."""
+        """Send a call and return the first value of the reply, or None. Raises DBusError or BusUnavailable."""
         reply = await self._answer(call)
         return reply.body[0] if reply.body else None
 
     async def ask_descriptor(self, call: Message) -> int:
-        """Call and return the file descriptor of the reply, which the caller closes. Raises DBusError or BusUnavailable.
+        """Send a call and return the file descriptor of the reply, which the caller must close.
 
-        Await it directly, not in a task: the received descriptor is closed right after the step in which this resumes.
+        Await this directly, not in a task: the received descriptor is closed right after the event loop step in which
+        this coroutine resumes. Raises DBusError or BusUnavailable.
         """
         reply = await self._answer(call)
         if not reply.unix_fds:
@@ -103,7 +105,7 @@ class Connection(ReceivingBus):
         return fcntl.fcntl(reply.unix_fds[0], fcntl.F_DUPFD_CLOEXEC, 0)
 
     def ask_then(self, call: Message, then: Callable[[Message | None], None]) -> None:
-        """Send a call. `then` gets the reply in order with other messages, or None when the bus has gone."""
+        """Send a call. `then` receives the reply, in order with other messages, or None if the connection is lost."""
         if self.usable:
             self._call(call, lambda reply, _: then(reply))
         else:
@@ -138,7 +140,7 @@ class Connection(ReceivingBus):
             self.send(call)
 
     def when_sent(self, then: Callable[[], None]) -> None:
-        """Call `then` once the socket has accepted all bytes of the last message; never where the bus goes away."""
+        """Call `then` once the socket has accepted all bytes of the last message; never if the connection is lost."""
 
         def call(sent: "asyncio.Future[Any]") -> None:
             if not sent.cancelled() and sent.exception() is None:
@@ -148,14 +150,14 @@ class Connection(ReceivingBus):
             self._last_sent.add_done_callback(call)
 
     async def wait_until_lost(self) -> None:
-        """Return once `aclose` was called. Raises BusUnavailable when the bus has gone."""
+        """Return once `aclose` was called. Raises BusUnavailable when the connection is lost."""
         try:
             await asyncio.shield(self._disconnect_future)
         except Exception as error:
             raise BusUnavailable(f"The connection to the session bus was lost ({type(error).__name__}).") from error
 
     async def aclose(self) -> None:
-        """Wait up to a second until everything was sent, then leave the bus. Never raises."""
+        """Wait up to FLUSH_LIMIT_S until everything was sent, then disconnect. Never raises."""
         if self.usable and self._last_sent is not None:
             await asyncio.wait([self._last_sent], timeout=FLUSH_LIMIT_S)
         if self.usable:
@@ -219,15 +221,15 @@ class Connection(ReceivingBus):
             super()._default_introspect_handler(msg, send_reply)
 
     def _default_properties_handler(self, msg: Message, send_reply: Any) -> None:
-        msg.body[:2] = [shown(name) for name in msg.body[:2] if isinstance(name, str)]  # no real one is that long
+        msg.body[:2] = [shown(name) for name in msg.body[:2] if isinstance(name, str)]  # no real name is that long
         super()._default_properties_handler(msg, send_reply)
 
     def _default_get_machine_id_handler(self, msg: Message, send_reply: Any) -> None:
-        """Forward the reply of the bus, errors included; the library forwards no error, and replies only once."""
+        """Forward the reply of the bus, errors included. The library forwards no errors, and replies only once."""
 
         def answer(reply: Message | None, fault: BaseException | None) -> None:
             if reply is None or fault is not None:
-                return  # the connection is gone
+                return  # the connection was lost
             if reply.message_type is MessageType.METHOD_RETURN:
                 send_reply(Message.new_method_return(msg, "s", reply.body))
             else:
@@ -246,7 +248,7 @@ class Connection(ReceivingBus):
 
 
 def bus_call(member: str, signature: str, *body: object) -> Message:
-    """A message that calls the bus itself."""
+    """Return a message that calls the bus itself."""
     return Message(
         destination=BUS,
         path="/org/freedesktop/DBus",
@@ -258,6 +260,6 @@ def bus_call(member: str, signature: str, *body: object) -> Message:
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:
-    """Mark the exception as retrieved: `wait_until_lost` is what reports that the bus has gone."""
+    """Mark the exception as retrieved: `wait_until_lost` reports the loss of the connection."""
     if not future.cancelled():
         future.exception()

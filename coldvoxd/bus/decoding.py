@@ -1,4 +1,4 @@
-"""Messages out of frames, and the refusal of a call that nothing was decoded of."""
+"""Decodes frames into messages, and encodes the error reply to a call that is rejected undecoded."""
 
 import struct
 from typing import Any
@@ -10,12 +10,12 @@ from dbus_next.signature import SignatureTree
 from coldvoxd.bus.header import Malformed
 from coldvoxd.bus.reader import Frame
 
-_Message: Any = Message  # its annotations leave out that most arguments may be None
+_Message: Any = Message  # the library's annotations omit that most arguments may be None
 _ERROR, _NO_REPLY_EXPECTED, _VERSION = 3, 1, 1
 
 
 def message_of(frame: Frame) -> Message:
-    """The message without its body. Raises the library's errors where a name in it is not valid."""
+    """Return the message without its body. Raises the library's errors if a name in it is invalid."""
     lengths, fields = frame.lengths, frame.fields
     message: Message = _Message(
         destination=fields.destination,
@@ -35,7 +35,10 @@ def message_of(frame: Frame) -> Message:
 
 
 def body_of(frame: Frame) -> list[Any]:
-    """The decoded values. Raises Malformed, UnicodeDecodeError or RecursionError: brokers pass bodies unread."""
+    """Return the decoded values.
+
+    Raises Malformed, UnicodeDecodeError or RecursionError, because brokers forward bodies without reading them.
+    """
     if not frame.lengths.body_bytes:
         return []
     body = _Body(frame)
@@ -43,7 +46,7 @@ def body_of(frame: Frame) -> list[Any]:
 
 
 def refusal(serial: int, call_serial: int, caller: str, name: str, text: str) -> bytes:
-    """An error reply as it goes over the wire: some 20 times faster than the library's, since a flood takes thousands of them."""
+    """Return an error reply in wire format. About 20 times faster than the library, because a flood takes thousands."""
     fields = (
         _field(4, b"s", _string(name)),
         _field(5, b"u", struct.pack("<I", call_serial)),
@@ -68,7 +71,7 @@ def _string(text: str) -> bytes:
 
 
 class _Body(Unmarshaller):
-    """The library's decoder on a message that is here as a whole."""
+    """The library's decoder, applied to a message that is completely in memory."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(None)

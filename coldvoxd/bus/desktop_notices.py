@@ -1,4 +1,4 @@
-"""Desktop notifications of the daemon: recognition left the accelerator, or a session gave no words."""
+"""Desktop notifications of the daemon: recognition left the accelerator, or a session returned no words."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from coldvoxd.core.values import EngineStatus
 
 
 class DesktopNotices(Observer):
-    """Shows notifications as far as the settings allow them. They never contain spoken text. Event loop only."""
+    """Shows the notifications that the settings allow. They never contain spoken text. Event loop only."""
 
     def __init__(
         self,
@@ -20,12 +20,12 @@ class DesktopNotices(Observer):
         status: Callable[[], EngineStatus],
         state: NoticeState,
     ) -> None:
-        """`status` returns the current state of recognition; `state` is that of the earlier process, if there was one."""
+        """`status` returns the current engine status; `state` is that of the earlier process, if there was one."""
         self._settings = settings
         self._announcer = announcer
         self._status = status
         self.state = state
-        """What has been shown about execution providers."""
+        """The provider last observed, and whether a notification was shown for it."""
 
     def use_settings(self, settings: NotificationSettings) -> None:
         self._settings = settings
@@ -40,6 +40,6 @@ class DesktopNotices(Observer):
             self._announcer.notify(notice)
 
     def show_session(self, notice: Notice) -> None:
-        """Show why a session gave no words."""
+        """Show why a session returned no words."""
         if self._settings.no_words:
             self._announcer.notify(notice)

@@ -1,4 +1,4 @@
-"""Calls of Engine1."""
+"""Method calls of Engine1."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -27,7 +27,7 @@ class EngineCalls:
 
 
 def figures_body(figures: Figures) -> dict[str, Variant]:
-    """The body of GetMetrics' answer."""
+    """Return the body of the reply to GetMetrics."""
     return {
         "uptime": Variant("d", figures.uptime_s),
         "memory": Variant("t", figures.resident_bytes),
@@ -44,7 +44,7 @@ def figures_body(figures: Figures) -> dict[str, Variant]:
         "faults": Variant("a{st}", _by_value(figures.faults)),
         "fault-reasons": Variant("a{st}", _by_value(figures.fault_reasons)),
         "accelerator-load": Variant("d", figures.accelerator_load_s),
-        "gpu": Variant("a{st}", _card(figures.card)),
+        "gpu": Variant("a{st}", _gpu(figures.card)),
     }
 
 
@@ -55,12 +55,12 @@ def _stages(stages: Mapping[Stage, Percentiles]) -> dict[str, list[float]]:
     }
 
 
-def _card(card: GpuFigures) -> dict[str, int]:
+def _gpu(gpu: GpuFigures) -> dict[str, int]:
     figures = {
-        "memory-total": card.total_bytes,
-        "memory-free": card.free_bytes,
-        "memory-process": card.own_bytes,
-        "temperature": card.temperature_c,
+        "memory-total": gpu.total_bytes,
+        "memory-free": gpu.free_bytes,
+        "memory-process": gpu.own_bytes,
+        "temperature": gpu.temperature_c,
     }
     return {name: value for name, value in figures.items() if value is not None}
 

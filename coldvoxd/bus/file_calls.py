@@ -1,4 +1,4 @@
-"""Calls about files, and the body of FileTranscribed."""
+"""Method calls for file transcription, and the body of FileTranscribed."""
 
 import os
 from collections.abc import Mapping
@@ -56,13 +56,13 @@ class FileCalls:
         self._control.cancel(current_caller().name, job)
 
     def ended(self, job: int) -> None:
-        """Stop watching the job's caller for it."""
+        """Stop watching the caller of a job that has ended."""
         if owner := self._owners.pop(job, None):
             self._callers.unwatch(owner)
 
 
 def outcome_body(outcome: FileTranscript | ColdvoxError, with_words: bool) -> tuple[str, dict[str, Variant]]:
-    """Text and details of FileTranscribed."""
+    """Return the text and the details of FileTranscribed."""
     if isinstance(outcome, ColdvoxError):
         return "", {
             "error": Variant("s", ERROR_PREFIX + outcome.dbus_name),

@@ -1,7 +1,7 @@
-"""The header of a D-Bus message, read without the message's body.
+"""Reads the header of a D-Bus message without its body.
 
-The layout is that of https://dbus.freedesktop.org/doc/dbus-specification.html#message-protocol-messages. What the
-specification says to ignore is ignored: fields and types of later versions.
+The layout is specified in https://dbus.freedesktop.org/doc/dbus-specification.html#message-protocol-messages. Fields
+and message types of later versions are ignored, as the specification requires.
 """
 
 import struct
@@ -12,26 +12,26 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 FIXED_BYTES = 16
-"""The part of every header that tells how long the rest is."""
+"""Size of the fixed part of every header, which gives the length of the rest."""
 LARGEST_MESSAGE_BYTES = 1 << 27
-"""The specification's limit, header included; the bus passes no longer message."""
+"""The specification's limit, header included. The bus forwards no longer message."""
 MAX_FIELDS = 64
-"""Fields that are read; the specification has 9. A limit, since each costs time and a header may hold millions."""
+"""Maximum number of fields; the specification has 9. Each field costs time, and a header could hold millions."""
 MAX_DEPTH = 64
-"""Containers inside each other, as in the specification."""
+"""Maximum depth of nested containers, as in the specification."""
 NO_REPLY_EXPECTED = 1
 CACHED_HEADERS = 256
 CACHED_HEADER_BYTES = 1024
-"""Fields of headers up to this length are remembered: a client that calls often sends the same ones each time."""
+"""Fields of headers up to this length are cached: a client that calls often sends the same ones each time."""
 _LITTLE_ENDIAN = ord("l")
 _LITTLE, _BIG = struct.Struct("<BBBBIII").unpack_from, struct.Struct(">BBBBIII").unpack_from
 
 _UNSIGNED = (struct.Struct(">I").unpack_from, struct.Struct("<I").unpack_from)
-"""One number, by whether it is little-endian."""
+"""Unpacks one unsigned number; the index is whether it is little-endian."""
 
 
 class Type(IntEnum):
-    """Types of messages; all others are ignored."""
+    """Message types. All others are ignored."""
 
     METHOD_CALL = 1
     METHOD_RETURN = 2
@@ -40,7 +40,7 @@ class Type(IntEnum):
 
 
 class Malformed(ValueError):
-    """Not a message of the specification, and the bus should not have passed it."""
+    """A message violates the specification. The bus should not have forwarded it."""
 
 
 _FIELDS: Mapping[int, tuple[str, str]] = MappingProxyType(
@@ -56,27 +56,27 @@ _FIELDS: Mapping[int, tuple[str, str]] = MappingProxyType(
         9: ("descriptors", "u"),
     }
 )
-"""Name and type by the field's code."""
+"""Name and type by field code."""
 _PLAIN: Mapping[bytes, tuple[str, str]] = MappingProxyType(
     {bytes((code, 1, ord(kind), 0)): (name, kind) for code, (name, kind) in _FIELDS.items()}
 )
-"""The same by the field's first 4 bytes: its code and the signature of its type."""
+"""The same, keyed by the field's first 4 bytes: its code and the signature of its type."""
 _SIZES: Mapping[str, int] = MappingProxyType(
     {"y": 1, "n": 2, "q": 2, "b": 4, "i": 4, "u": 4, "h": 4, "x": 8, "t": 8, "d": 8}
 )
-"""Bytes of the types of fixed size, which are their alignment too."""
+"""Sizes in bytes of the fixed-size types, which are also their alignments."""
 _ALIGNMENTS: Mapping[str, int] = MappingProxyType({**_SIZES, "s": 4, "o": 4, "a": 4, "g": 1, "v": 1, "(": 8, "{": 8})
 
 
 class Lengths(NamedTuple):
-    """What the fixed part of a header says."""
+    """Values of the fixed part of a header."""
 
     little_endian: bool
     type: int
     flags: int
     serial: int
     header_bytes: int
-    """Up to the body, padding included."""
+    """Size of everything before the body, padding included."""
     body_bytes: int
 
     @property
@@ -85,12 +85,12 @@ class Lengths(NamedTuple):
 
     @property
     def wants_reply(self) -> bool:
-        """Whether the sender waits for an answer."""
+        """Whether the sender expects a reply."""
         return self.type == Type.METHOD_CALL and not self.flags & NO_REPLY_EXPECTED
 
 
 class Fields(NamedTuple):
-    """The header fields; None or empty where a message has no such field."""
+    """The header fields; None or empty if a message has no such field."""
 
     path: str | None = None
     interface: str | None = None
@@ -101,13 +101,13 @@ class Fields(NamedTuple):
     sender: str | None = None
     signature: str = ""
     descriptors: int = 0
-    """How many file descriptors come with the message."""
+    """Number of file descriptors that accompany the message."""
 
 
 def read_lengths(buffer: bytearray, at: int = 0) -> Lengths:
-    """The fixed part of the message that begins at this place of the buffer and has its first FIXED_BYTES there.
+    """Decode the fixed part of the message that begins at `at`. Its first FIXED_BYTES must be in the buffer.
 
-    Raises Malformed: then nothing tells where the next message begins.
+    Raises Malformed; it is then unknown where the next message begins.
     """
     little_endian = buffer[at] == _LITTLE_ENDIAN
     order, kind, flags, version, body_bytes, serial, field_bytes = (_LITTLE if little_endian else _BIG)(buffer, at)
@@ -120,7 +120,7 @@ def read_lengths(buffer: bytearray, at: int = 0) -> Lengths:
 
 
 def read_fields(header: bytes | bytearray, lengths: Lengths, at: int = 0) -> Fields:
-    """The fields of a whole header that begins at this place, which may be followed by more. Raises Malformed."""
+    """Decode the fields of the complete header that begins at `at`; more data may follow it. Raises Malformed."""
     array = bytes(header[at + FIXED_BYTES - 4 : at + lengths.header_bytes])
     if len(array) > CACHED_HEADER_BYTES:
         return _decoded(array, lengths.little_endian)
@@ -128,7 +128,7 @@ def read_fields(header: bytes | bytearray, lengths: Lengths, at: int = 0) -> Fie
 
 
 def _decoded(array: bytes, little_endian: bool) -> Fields:
-    """The fields from their array, its length included."""
+    """Decode the fields from their array, which includes its length."""
     reader = _Fields(b"\0" * (FIXED_BYTES - 4) + array, little_endian=little_endian)
     try:
         return Fields(**reader.read())  # type: ignore[arg-type]  # the names and types are those of _FIELDS
@@ -140,7 +140,7 @@ _remembered = lru_cache(CACHED_HEADERS)(_decoded)
 
 
 class _Fields:
-    """A position in the array of fields."""
+    """A read position in the array of fields."""
 
     def __init__(self, header: bytes, *, little_endian: bool) -> None:
         self._unsigned = _UNSIGNED[little_endian]
@@ -150,9 +150,9 @@ class _Fields:
         self.end = FIXED_BYTES + size
 
     def read(self) -> dict[str, str | int]:
-        """All fields that are known, by name. Raises Malformed, and what comes of an array that ends early.
+        """Return all known fields by name. Known fields are read in this one function, which halves the time.
 
-        The known fields are read in one function, which halves the time; what a later version adds may take longer.
+        Raises Malformed, and if the array ends early also struct.error, LookupError or UnicodeDecodeError.
         """
         header, unsigned, position, end = self._header, self._unsigned, self.position, self.end
         found: dict[str, str | int] = {}
@@ -178,7 +178,7 @@ class _Fields:
         return found
 
     def _skip_field(self, position: int) -> int:
-        """Where the field of a later version ends that begins here."""
+        """Return the end of a later version's field that begins at `position`."""
         self.position = position
         code, signature = self.byte(), self.signature()
         if code in _FIELDS:
@@ -203,7 +203,7 @@ class _Fields:
         return self.text("g")
 
     def text(self, kind: str) -> str:
-        """A string, an object path or a signature."""
+        """Read a string, an object path or a signature."""
         size = self.byte() if kind == "g" else self.number()
         begin = self.position
         self.position += size + 1
@@ -212,14 +212,14 @@ class _Fields:
         return str(self._header[begin : begin + size], "utf-8")
 
     def skip(self, signature: str) -> None:
-        """Go past one value of this type. The time does not depend on the value's size."""
+        """Skip one value of this type. The time does not depend on the value's size."""
         if self._skip(signature, 0, 0) != len(signature):
             raise Malformed(f"{signature!r} is not one type")
         if self.position > self.end:
             raise Malformed("a header field that is longer than the header")
 
     def _skip(self, signature: str, at: int, depth: int) -> int:
-        """Go past a value of the type at this place of the signature; the place after it."""
+        """Skip a value of the type at index `at` of the signature, and return the index after the type."""
         kind = signature[at]
         if depth > MAX_DEPTH or kind not in _ALIGNMENTS:
             raise Malformed(f"a header field of type {signature!r}")
@@ -245,7 +245,7 @@ class _Fields:
 
 
 def _end_of_type(signature: str, at: int, depth: int) -> int:
-    """The place after the type that begins at this one."""
+    """Return the index after the type that begins at index `at`."""
     while signature[at] == "a":
         at += 1
     if signature[at] not in "({":

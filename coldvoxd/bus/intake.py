@@ -1,4 +1,4 @@
-"""What a connection does with the messages that come: a bounded part in each turn of the event loop."""
+"""Handles a connection's incoming messages, a bounded amount per turn of the event loop."""
 
 from typing import Protocol
 
@@ -7,36 +7,36 @@ from coldvoxd.bus.quota import Call, CallQueue
 from coldvoxd.bus.reader import Frame, Head, Reader, close_all
 
 MESSAGES_A_TURN = 16
-"""Handled in one turn of the loop; what is dropped by its header alone does not count."""
+"""Messages handled per turn of the event loop; those dropped by their header alone do not count."""
 DECODED_BYTES_A_TURN = 64 * 1024
-"""Once the calls of a turn have more bytes than that, the next one waits for the next turn."""
+"""Once the calls of a turn exceed this many bytes, the next call waits for the next turn."""
 LARGEST_CALL_BYTES = 256 * 1024
-"""A longer call is refused unread. The longest honest one, a few options, has less than 1 KiB."""
+"""A longer call is rejected unread. The longest legitimate one, a few options, has less than 1 KiB."""
 TOO_LONG = f"The call is longer than {LARGEST_CALL_BYTES} bytes."
 TOO_MANY = "This client has too many pending calls: wait for replies before sending more."
 
 
 class Receiver(Protocol):
-    """Where messages go."""
+    """Processes the messages."""
 
     def wants(self, head: Head) -> bool:
-        """Whether this answer or signal is wanted here, by its header alone: most are dropped."""
+        """Return whether this reply or signal is wanted, judging by its header alone: most are dropped."""
 
     def deliver(self, frame: Frame) -> None:
-        """An answer or a signal that was wanted."""
+        """Process a wanted reply or signal."""
 
     def serve(self, call: Call) -> None:
-        """A call whose turn it is."""
+        """Serve a call whose turn it is."""
 
     def refuse(self, head: Head, text: str) -> None:
-        """A call that is dropped."""
+        """Reply to a call that is dropped."""
 
 
 class Intake:
-    """Reads, sorts and hands on. Event loop only.
+    """Reads and sorts messages, and passes them to the receiver. Event loop only.
 
-    Answers and signals are handed on in the order in which they came. Calls wait in a queue in which every sender has its
-    turn and a quota; see `quota`.
+    Replies and signals are passed on in order of arrival. Calls wait in a queue in which each sender has its turn and a
+    quota; see `quota`.
     """
 
     def __init__(self, reader: Reader, receiver: Receiver) -> None:
@@ -44,17 +44,17 @@ class Intake:
         self._receiver = receiver
         self._calls = CallQueue()
         self._behind = False
-        """Messages are in the reader's buffer that the last turn had no room for."""
+        """Whether the reader's buffer holds messages that the last turn had no room for."""
 
     @property
     def waiting(self) -> int:
-        """Calls that were read and are not served yet."""
+        """Number of calls that were read and are not served yet."""
         return len(self._calls)
 
     def turn(self, now_s: float) -> float | None:
-        """Do a turn's work. Seconds until the next turn is due, None where only the socket can bring more.
+        """Do one turn's work. Return the seconds until the next turn; None if it is due only when new data arrives.
 
-        Raises EOFError, OSError and Malformed where the connection is of no more use.
+        Raises EOFError, OSError and Malformed if the connection is unusable.
         """
         if not self._behind:
             self._reader.fill()
@@ -68,13 +68,13 @@ class Intake:
         return 0.0 if self._behind else self._calls.seconds_to_wait(now_s)
 
     def close(self) -> None:
-        """Nothing more will be served."""
+        """Discard the waiting calls and close their file descriptors."""
         for call in self._calls.drain():
             close_all(call.frame.descriptors)
         self._reader.close()
 
     def _sort(self, most: int, now_s: float) -> int:
-        """Go through what was read, and hand on so many answers and signals at most; how many it were."""
+        """Process what was read, passing on at most `most` replies and signals. Return how many were passed on."""
         done = 0
         self._behind = False
         while head := self._reader.head():
@@ -100,7 +100,7 @@ class Intake:
         return done
 
     def _objection(self, head: Head) -> str:
-        """Why a call is not served; empty where it is."""
+        """Return why a call is rejected; empty if it is admitted."""
         if head.fields is None or head.lengths.total_bytes > LARGEST_CALL_BYTES:
             return TOO_LONG
         admitted = self._calls.admits(str(head.fields.sender), head.lengths.total_bytes, head.fields.descriptors)

@@ -1,6 +1,6 @@
 """Methods and properties of the service with their D-Bus signatures; signals are in `announcer`.
 
-The work is in `calls`, `engine_calls`, `file_calls` and `properties`.
+The implementations are in `calls`, `engine_calls`, `file_calls` and `properties`.
 """
 
 from typing import Any

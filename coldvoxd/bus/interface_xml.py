@@ -1,6 +1,6 @@
 """The public contract on the bus: its names, and the interface XML that the service implements."""
 
-import xml.etree.ElementTree as ET  # the project's own file
+import xml.etree.ElementTree as ET  # parses only the project's own file
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -50,7 +50,7 @@ _STANDARD_INTERFACES = """
 
 
 def interface_xml() -> str:
-    """The contract's XML with its prose, from the installed package or from `dbus/` of a checkout."""
+    """Return the contract's XML with its documentation, from the installed package or from `dbus/` of a checkout."""
     packaged = resources.files("coldvoxd").joinpath("data", "dbus", XML_NAME)
     if packaged.is_file():
         return packaged.read_text(encoding="utf-8")
@@ -59,7 +59,7 @@ def interface_xml() -> str:
 
 @cache
 def introspection() -> str:
-    """The answer of Introspect for the object: the contract without its prose, and the standard interfaces."""
+    """Return the object's reply to Introspect: the contract without documentation, and the standard interfaces."""
     root = _served()
     ET.indent(root)
     doctype = (
@@ -70,7 +70,7 @@ def introspection() -> str:
 
 
 def signature_of(interface: str, member: str) -> str:
-    """The D-Bus signature of a signal's arguments, or of a property. Raises KeyError where the contract has no such member."""
+    """Return the D-Bus signature of a signal's arguments or of a property. Raises KeyError for an unknown member."""
     return _signatures()[interface, member]
 
 
@@ -86,7 +86,7 @@ def _signatures() -> Mapping[tuple[str, str], str]:
 
 
 def _served() -> ET.Element:
-    """The contract and the standard interfaces."""
+    """Return the contract and the standard interfaces."""
     root = ET.fromstring(interface_xml())
     root.extend(ET.fromstring(_STANDARD_INTERFACES))
     return root

@@ -1,4 +1,4 @@
-"""Options of sessions and files: their types on the bus, and errors for unknown or wrong ones."""
+"""Options of sessions and files: their types on the bus, and errors for unknown or invalid ones."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,7 +21,7 @@ _TYPE_NAMES = {"b": "a boolean (b)", "u": "an unsigned number (u)", "s": "a text
 
 
 def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
-    """The options of a session. Raises InvalidOption or NotSupported for the first wrong key."""
+    """Parse the options of a session. Raises InvalidOption or NotSupported for the first invalid key."""
     _check(options, OPTION_TYPES, PLANNED_OPTIONS)
     values = {key: value.value for key, value in options.items()}
     max_seconds = values.get("max-seconds")
@@ -40,7 +40,7 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
 
 
 def parse_file_options(options: Mapping[str, Variant]) -> FileOptions:
-    """The options of TranscribeFile; raises as `parse_options`."""
+    """Parse the options of TranscribeFile. Raises the same errors as `parse_options`."""
     _check(options, FILE_OPTION_TYPES, PLANNED_FILE_OPTIONS)
     values = {key: value.value for key, value in options.items()}
     try:
@@ -54,8 +54,8 @@ def _check(options: Mapping[str, Variant], types: Mapping[str, str], planned: fr
     for key, value in options.items():
         if key in planned:
             raise NotSupported(f"The option '{key}' is not supported by this version yet: omit it.")
-        wanted = types.get(key)
-        if wanted is None:
+        kind = types.get(key)
+        if kind is None:
             raise InvalidOption(f"There is no option '{shown(key)}'. Known are: {', '.join(types)}.")
-        if value.signature != wanted:
-            raise InvalidOption(f"The option '{key}' must be {_TYPE_NAMES[wanted]}, not of type '{value.signature}'.")
+        if value.signature != kind:
+            raise InvalidOption(f"The option '{key}' must be {_TYPE_NAMES[kind]}, not of type '{value.signature}'.")

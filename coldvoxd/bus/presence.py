@@ -1,4 +1,4 @@
-"""What the session bus says of the daemon, asked without starting it."""
+"""Queries the session bus for the daemon, without starting it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class BusPresence:
     activatable: bool
     """Whether a call to the daemon's name would start it."""
     owner_pid: int | None
-    """The daemon's process; None where none runs."""
+    """The daemon's process ID; None if it is not running."""
 
 
 async def look() -> BusPresence:
-    """Ask the session bus. Raises BusUnavailable where there is none or it doesn't answer."""
+    """Query the session bus. Raises BusUnavailable if there is none or it does not reply."""
     address = session_address()
     connection = await Connection.open(address)
     try:

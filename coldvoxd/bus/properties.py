@@ -1,4 +1,4 @@
-"""Values of the published properties, read from the parts of the daemon."""
+"""Reads the values of the published properties from the parts of the daemon."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,15 +20,15 @@ class Properties:
         self._problem_sources = controls.problems
 
     def by_interface(self) -> Mapping[str, Mapping[str, Any]]:
-        """All values by interface and property."""
+        """Return all values by interface and property."""
         return {DICTATION: self.dictation(), ENGINE: self.engine(), MICROPHONE: self.microphone()}
 
     def dictation(self) -> dict[str, Any]:
-        """Values of Dictation1's properties, by name."""
+        """Return the values of Dictation1's properties by name."""
         return {"State": self._dictation.state.value, "Session": self._dictation.session}
 
     def engine(self) -> dict[str, Any]:
-        """Values of Engine1's properties, by name."""
+        """Return the values of Engine1's properties by name."""
         engine = self._dictation.engine
         return {
             "Model": bus_text(engine.model),
@@ -44,13 +44,13 @@ class Properties:
         }
 
     def problems(self) -> dict[str, Any]:
-        """Values of Engine1's Problems (every code that holds now, worst first) and Degraded (the first of them)."""
+        """Return the values of Engine1's Problems (current codes, most severe first) and Degraded (the first one)."""
         found = by_severity(problem for source in self._problem_sources for problem in source.problems)
         codes = [problem.value for problem in found]
         return {"Problems": codes, "Degraded": codes[0] if codes else ""}
 
     def microphone(self) -> dict[str, Any]:
-        """Values of Microphone1's properties, by name."""
+        """Return the values of Microphone1's properties by name."""
         microphone = self._microphone
         return {
             "Device": bus_text(microphone.device),

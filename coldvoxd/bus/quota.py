@@ -1,6 +1,6 @@
-"""Calls that wait to be served: every sender gets its turn, and has a quota.
+"""Queues the calls that wait to be served: each sender gets its turn, and has a quota.
 
-A client that sends more than its quota loses calls, and no other client waits for it.
+If a client exceeds its quota, its calls are rejected, and no other client has to wait for it.
 """
 
 from collections import deque
@@ -10,36 +10,36 @@ from dataclasses import dataclass, field
 from coldvoxd.bus.reader import Frame
 
 BURST = 256
-"""Calls that a sender may have served at once. A script that calls 200 times in a row is an honest client."""
+"""Calls of a sender that may be served without a pause. A script that calls 200 times in a row is legitimate."""
 CALLS_A_SECOND = 200.0
-"""What a sender may have served in the long run; one call takes the daemon about 0.3 ms."""
+"""Calls per second of a sender that may be served in the long run; one call takes the daemon about 0.3 ms."""
 BYTES_A_CALL = 1024
-"""A longer call counts as several: decoding takes time in proportion."""
+"""A longer call counts as several, because its decoding time is proportional to its length."""
 WAITING = 256
-"""Calls of one sender that may wait; those beyond are refused."""
+"""Maximum number of waiting calls of one sender; further calls are rejected."""
 WAITING_BYTES = 1024 * 1024
 WAITING_DESCRIPTORS = 32
-"""The same, of what the calls hold."""
+"""Limits of the bytes and file descriptors that these calls hold."""
 ALL_WAITING = 4096
 ALL_WAITING_BYTES = 16 * 1024 * 1024
 ALL_WAITING_DESCRIPTORS = 256
-"""The same, of all senders."""
+"""The same limits for all senders together."""
 SENDERS_KEPT = 128
-"""More than so many senders are looked through for those whose quota is whole again, and these are forgotten."""
+"""From this number of senders on, those without waiting calls and with a full quota are removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that waits."""
+    """A waiting call."""
 
     frame: Frame
     arrived_s: float
-    """Monotonic clock, when its last byte was read."""
+    """Monotonic time at which its last byte was read."""
 
 
 @dataclass(slots=True)
 class _Load:
-    """What waiting calls hold."""
+    """Totals of the waiting calls."""
 
     calls: int = 0
     size: int = 0
@@ -60,7 +60,7 @@ class _Load:
 
 @dataclass(slots=True)
 class _Sender:
-    """A token bucket, and what waits for its tokens."""
+    """A token bucket, and the calls that wait for its tokens."""
 
     tokens: float
     filled_s: float
@@ -73,12 +73,12 @@ class _Sender:
 
     @property
     def seconds_to_wait(self) -> float:
-        """Until the next call may be served."""
+        """Seconds until the next call may be served."""
         return max(0.0, (1 - self.tokens) / CALLS_A_SECOND)
 
 
 class CallQueue:
-    """Calls by sender. Times are of the monotonic clock."""
+    """Waiting calls by sender. Times are seconds of the monotonic clock."""
 
     def __init__(self) -> None:
         self._senders: dict[str, _Sender] = {}
@@ -91,18 +91,18 @@ class CallQueue:
         return self._load.calls
 
     def admits(self, sender: str, size: int, descriptors: int) -> bool:
-        """Whether a call of so many bytes and descriptors may wait."""
+        """Return whether a call of `size` bytes with `descriptors` file descriptors may wait."""
         known = self._senders.get(sender)
         own = known is None or known.load.admits(size, descriptors, WAITING, (WAITING_BYTES, WAITING_DESCRIPTORS))
         return own and self._load.admits(size, descriptors, ALL_WAITING, (ALL_WAITING_BYTES, ALL_WAITING_DESCRIPTORS))
 
     def is_full(self, sender: str) -> bool:
-        """Whether no call of this sender may wait, however small."""
+        """Return whether no call of this sender may wait, however small."""
         known = self._senders.get(sender)
         return (known is not None and known.load.calls >= WAITING) or self._load.calls >= ALL_WAITING
 
     def add(self, sender: str, call: Call) -> None:
-        """A call that was admitted."""
+        """Queue a call that was admitted."""
         known = self._senders.get(sender)
         if known is None:
             self._forget_idle(call.arrived_s)
@@ -114,7 +114,7 @@ class CallQueue:
         self._load.add(call.frame, 1)
 
     def next(self, now_s: float) -> Call | None:
-        """The call to be served now: of the sender that has waited longest and has tokens; None where there is none."""
+        """Return the next call of the sender that has waited longest and has tokens; None if there is none."""
         for _ in range(len(self._turns)):
             name = self._turns.popleft()
             sender = self._senders[name]
@@ -132,7 +132,7 @@ class CallQueue:
         return None
 
     def seconds_to_wait(self, now_s: float) -> float | None:
-        """Until `next` has a call; None where none waits."""
+        """Return the seconds until `next` has a call; None if no call waits."""
         if not self._turns:
             return None
         for name in self._turns:
@@ -140,7 +140,7 @@ class CallQueue:
         return min(self._senders[name].seconds_to_wait for name in self._turns)
 
     def drain(self) -> Iterator[Call]:
-        """All that wait, taken out."""
+        """Remove and yield all waiting calls."""
         for sender in self._senders.values():
             yield from sender.waiting
         self._senders.clear()

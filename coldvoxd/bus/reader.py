@@ -1,4 +1,4 @@
-"""The receiving side of a connection: messages as they come out of a socket, a bounded part at a time."""
+"""Splits the data received from a socket into messages, a bounded amount at a time."""
 
 import array
 import os
@@ -13,67 +13,67 @@ from coldvoxd.bus import header
 from coldvoxd.bus.header import FIXED_BYTES, NO_REPLY_EXPECTED, Fields, Lengths, Malformed, Type
 
 READ_BYTES = 64 * 1024
-"""What is read at once: about a millisecond's work, whatever it holds."""
+"""Maximum number of bytes per read: about 1 ms of work, whatever they contain."""
 LARGEST_HEADER_BYTES = 64 * 1024
-"""A message with a longer header is dropped. The names in a header have at most 255 bytes each."""
+"""A message with a longer header is dropped. Each name in a header has at most 255 bytes."""
 DESCRIPTORS_AT_ONCE = 253
-"""Linux sends no more in one go (SCM_MAX_FD)."""
+"""Linux's limit of file descriptors per message (SCM_MAX_FD)."""
 _CALL = int(Type.METHOD_CALL)
-"""Compared with once a message: an IntEnum's comparison takes longer."""
+"""An int, because it is compared for each message, and comparing an IntEnum takes longer."""
 
 
 class Head(NamedTuple):
-    """What is known of a message before its body is read."""
+    """The header of a message whose body may not have been read yet."""
 
     lengths: Lengths
     fields: Fields | None
-    """None where the header is malformed or too long: the message can only be skipped."""
+    """None if the header is malformed or too long: the message can only be skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A whole message, its body not yet decoded."""
+    """A complete message whose body is not decoded yet."""
 
     lengths: Lengths
     fields: Fields
     data: bytes
     """Header and body."""
     descriptors: tuple[int, ...]
-    """The receiver's to close."""
+    """File descriptors, which the receiver must close."""
     complete: bool = True
-    """False where descriptors that belong to it could not be received, because this process can't open more files."""
+    """False if some of its descriptors could not be received because this process cannot open more files."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """File descriptors that came together."""
+    """File descriptors that arrived together."""
 
     until: int
-    """Position in the stream of the end of what they came with; they belong to a message that begins before it."""
+    """Stream position of the end of the data they arrived with; they belong to a message that begins before it."""
     descriptors: deque[int]
 
 
 class Reader:
-    """Splits what a socket receives into messages. One thread at a time.
+    """Splits the data received from a socket into messages. One thread at a time.
 
-    Call `fill` when the socket is readable, then `head` and either `take` or `skip` until `head` has none. A message
-    that is skipped is never in memory as a whole.
+    Call `fill` when the socket is readable, then `head` and either `take` or `skip` until `head` returns None. A
+    skipped message is never completely in memory.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = bytearray()
         self._position = 0
-        """In the stream, of the buffer's beginning."""
+        """Stream position of the buffer's beginning."""
         self._to_skip = 0
-        """Bytes to be dropped as they come."""
+        """Number of bytes to drop as they arrive."""
         self._batches: deque[_Batch] = deque()
         self._lost_until = 0
-        """Messages with descriptors that begin before this position have lost some."""
+        """Messages with descriptors that begin before this stream position have lost some of them."""
         self._head: Head | None = None
 
     def fill(self) -> bool:
-        """Read once; whether there was something. Raises EOFError at the end and OSError."""
+        """Read once and return whether there was data. Raises EOFError at the end of the stream, and OSError."""
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(
                 READ_BYTES, socket.CMSG_SPACE(DESCRIPTORS_AT_ONCE * 4), socket.MSG_CMSG_CLOEXEC
@@ -93,7 +93,10 @@ class Reader:
         return True
 
     def head(self) -> Head | None:
-        """The next message's, None while not enough of it is here. Raises Malformed: then the stream is of no use."""
+        """Return the head of the next message; None until enough of it has arrived.
+
+        Raises Malformed; the stream is unusable then.
+        """
         if self._head is None and len(self._buffer) >= FIXED_BYTES and not self._to_skip:
             lengths = header.read_lengths(self._buffer)
             if lengths.header_bytes > LARGEST_HEADER_BYTES:
@@ -103,7 +106,7 @@ class Reader:
         return self._head
 
     def take(self) -> Frame | None:
-        """The message of `head`, None while not all of it is here."""
+        """Return the message of `head`; None until all of it has arrived."""
         head = self._head
         if head is None or head.fields is None or len(self._buffer) < head.lengths.total_bytes:
             return None
@@ -116,7 +119,7 @@ class Reader:
         return frame
 
     def skip(self) -> None:
-        """Drop the message of `head`, with what of it is still to come, and close its descriptors."""
+        """Drop the message of `head`, including the bytes that have not arrived yet, and close its descriptors."""
         if self._head is None:
             return
         size = self._head.lengths.total_bytes
@@ -126,10 +129,10 @@ class Reader:
         self._advance(size - self._to_skip)
 
     def skip_calls(self, refused: Callable[[str], bool]) -> None:
-        """Drop the calls that come next, are here as a whole, want no answer and whose sender is refused.
+        """Drop the next calls that have arrived completely, expect no reply and whose sender is refused.
 
-        Takes a quarter of the time that `head` and `skip` take: a flood is read as fast as the bus delivers it. Calls
-        with descriptors are left.
+        Takes a quarter of the time of `head` and `skip`, so that a flood is read as fast as the bus delivers it. Stops
+        at a call with file descriptors.
         """
         if self._head is not None or self._to_skip:
             return
@@ -143,7 +146,7 @@ class Reader:
                     break
                 fields = header.read_fields(buffer, lengths, at)
             except Malformed:
-                break  # for `head` to report
+                break  # `head` reports it
             if fields.descriptors or not refused(str(fields.sender)):
                 break
             at = after
@@ -163,14 +166,14 @@ class Reader:
         self._close_stale()
 
     def _note_descriptors(self, received: list[int], end: int, *, lost: bool) -> None:
-        if lost:  # which of them are missing is not known
+        if lost:  # it is not known which of them are missing
             close_all(received)
             self._lost_until = end
         elif received:
             self._batches.append(_Batch(end, deque(received)))
 
     def _descriptors(self, count: int) -> list[int]:
-        """The first so many, which belong to the message at the buffer's beginning."""
+        """Remove and return the first `count` descriptors: those of the message at the buffer's beginning."""
         found: list[int] = []
         while len(found) < count and self._batches:
             descriptors = self._batches[0].descriptors
@@ -181,7 +184,7 @@ class Reader:
         return found
 
     def _close_stale(self) -> None:
-        """Close what came with bytes that are all gone: its message was skipped before its header could be read."""
+        """Close descriptors whose accompanying data is gone: their message was skipped before its header was read."""
         while self._batches and self._batches[0].until <= self._position:
             close_all(self._batches.popleft().descriptors)
 

@@ -1,4 +1,4 @@
-"""The receiving half of a connection, in place of the library's, which one message can end or stop for long."""
+"""The receiving half of a connection. Replaces the library's, which a single message can end or block for long."""
 
 import asyncio
 import logging
@@ -20,18 +20,18 @@ log = logging.getLogger(__name__)
 
 UNTIL_SERVED_LOOK_S = 0.01
 ANSWERS_BACKLOG = 1024
-"""Messages waiting for the bus above which a call that is dropped gets no answer."""
+"""Number of messages waiting for the bus above which a dropped call gets no reply."""
 
 
 class ReceivingBus(MessageBus):
-    """A Receiver. Event loop only.
+    """Implements Receiver. Event loop only.
 
-    - A bounded part of what comes is handled in each turn of the loop; every caller has a quota.
-    - Header fields and types of message that are not known are ignored, as the specification says. A message whose body
-      can't be decoded is dropped, a call of that kind is answered with an error; neither ends the connection.
-    - A signal is taken from the owner of the name that it was subscribed to at, an answer from the client that was called.
-    - File descriptors are not inherited by programs that we start, and are closed once the method that got them has taken
-      its first step: what it wants to keep it duplicates there.
+    - A bounded amount of data is handled per turn of the event loop; each caller has a quota.
+    - Unknown header fields and message types are ignored, as the specification requires. If a body cannot be decoded, a
+      call is answered with an error and any other message is dropped; neither ends the connection.
+    - A signal is accepted only from the owner of the subscribed name, a reply only from the client that was called.
+    - File descriptors are not inherited by child processes. They are closed once the method that received them has
+      taken its first step; in that step it duplicates those that it keeps.
     """
 
     signals: Signals
@@ -39,11 +39,11 @@ class ReceivingBus(MessageBus):
     def __init__(self, address: str) -> None:
         super().__init__(bus_address=address, negotiate_unix_fd=True)
         self.arrived_s = 0.0
-        """Monotonic clock, when the call that is being served arrived."""
+        """Monotonic time at which the call being served arrived."""
         self._intake = Intake(Reader(self._sock), self)
         self._next_turn: asyncio.Handle | None = None
         self._asked: dict[int, str] = {}
-        """Whom a call was sent to, by its serial number, until its answer."""
+        """Destination of each call that has no reply yet, by serial number."""
 
     @property
     def usable(self) -> bool:
@@ -52,17 +52,17 @@ class ReceivingBus(MessageBus):
 
     @property
     def backlog(self) -> int:
-        """Messages that the bus has not taken yet."""
+        """Number of messages that the bus has not accepted yet."""
         return int(self._writer.messages.qsize())
 
     async def until_served(self, limit_s: float) -> None:
-        """Wait until no call that was read waits for its turn, at most `limit_s` seconds: a flood has no end."""
+        """Wait until no received call waits for its turn, at most `limit_s` seconds, because a flood has no end."""
         deadline_s = self._loop.time() + limit_s
         while self._intake.waiting and self.usable and self._loop.time() < deadline_s:  # noqa: ASYNC110 - the queue has no event
             await asyncio.sleep(UNTIL_SERVED_LOOK_S)
 
     def wants(self, head: Head) -> bool:
-        """Whether an answer or a signal is for us, and from whom it should be."""
+        """Return whether a reply or signal is for us and comes from the expected sender."""
         fields = head.fields
         if fields is None or not fields.sender:
             return False
@@ -75,11 +75,11 @@ class ReceivingBus(MessageBus):
         return serial in self._method_return_handlers and self.signals.may_answer(fields.sender, asked)
 
     def deliver(self, frame: Frame) -> None:
-        """Take an answer or a signal that is wanted."""
+        """Process a wanted reply or signal."""
         try:
             message = message_of(frame)
             message.body = body_of(frame)
-        except Exception as error:  # noqa: BLE001 - what a service sends is not ours to trust
+        except Exception as error:  # noqa: BLE001 - data from other services is not trusted
             log.warning("a message of %s cannot be decoded: %s", frame.fields.sender, error)
             close_all(frame.descriptors)
             if frame.lengths.type == Type.SIGNAL:
@@ -115,7 +115,7 @@ class ReceivingBus(MessageBus):
             self._refuse(frame, "UnknownMethod", f"There is no method {what}.")
 
     def refuse(self, head: Head, text: str) -> None:
-        """Answer a call that was dropped, where an answer is wanted."""
+        """Send an error to the sender of a dropped call if it expects a reply."""
         self._refuse(head, "LimitsExceeded", text)
 
     def _refuse(self, call: Head | Frame, name: str, text: str) -> None:
@@ -127,7 +127,7 @@ class ReceivingBus(MessageBus):
         self._writer.schedule_write()
 
     def _message_reader(self) -> None:
-        """The socket is readable."""
+        """Called when the socket is readable."""
         if self._next_turn is None or isinstance(self._next_turn, asyncio.TimerHandle):
             self._take_turn()
 
@@ -137,7 +137,7 @@ class ReceivingBus(MessageBus):
             self._next_turn = None
         try:
             wait_s = self._intake.turn(time.monotonic())
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing more can be read
+        except Exception as error:  # noqa: BLE001 - after any error, nothing more can be read
             self._intake.close()
             self._finalize(error)
             return
@@ -157,7 +157,7 @@ class ReceivingBus(MessageBus):
 
     def _on_message(self, msg: Message) -> None:
         super()._on_message(msg)
-        if msg.unix_fds:  # behind the first step of an asynchronous method, which has been scheduled by now
+        if msg.unix_fds:  # runs after the first step of an asynchronous method, which is already scheduled
             self._loop.call_soon(close_all, tuple(msg.unix_fds))
 
     def _stop_receiving(self) -> None:
@@ -167,7 +167,7 @@ class ReceivingBus(MessageBus):
 
 
 def _undecodable(frame: Frame) -> Message:
-    """The error in place of an answer that can't be decoded."""
+    """Return an error in place of a reply that cannot be decoded."""
     return Message(
         message_type=MessageType.ERROR,
         sender=str(frame.fields.sender),

@@ -14,7 +14,7 @@ from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError
 log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 4000
-"""Longest text of an error, in characters; a longer one is cut. It may repeat what a caller sent."""
+"""Maximum length of an error's text in characters; a longer one is truncated. It may repeat what a caller sent."""
 
 
 class Reply:
@@ -47,7 +47,7 @@ class Reply:
 
 
 def error_reply(call: Message, error: BaseException) -> Message:
-    """The error reply to a call, with the error's name on the bus. Internal errors are logged."""
+    """Return the error reply to a call, with the error's name on the bus. Internal errors are logged."""
     if isinstance(error, DBusError):
         return Message.new_error(call, error.type, bus_text(str(error)[:LONGEST_TEXT]))
     if isinstance(error, ColdvoxError):

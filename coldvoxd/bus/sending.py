@@ -1,16 +1,16 @@
-"""The sending side of a connection: a socket whose buffer may be full."""
+"""The sending half of a connection: a socket whose buffer may be full."""
 
 import socket
 from typing import Any
 
 
 class PatientSocket:
-    """A socket whose full buffer takes 0 bytes, upon which the library's writer waits until it is writable."""
+    """A socket that accepts 0 bytes if its buffer is full, so that the library's writer waits until it is writable."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._unsent: list[Any] = []
-        """Descriptors that go with the next byte that is taken."""
+        """File descriptors to send with the next byte that the socket accepts."""
 
     def send(self, data: memoryview) -> int:
         try:
@@ -21,7 +21,7 @@ class PatientSocket:
             return 0
 
     def sendmsg(self, buffers: list[memoryview], ancillary: list[Any]) -> int:
-        self._unsent = ancillary  # the library takes them for sent whatever comes of it
+        self._unsent = ancillary  # the library considers them sent, even if this call fails
         try:
             taken = self._sock.sendmsg(buffers, ancillary)
         except (BlockingIOError, InterruptedError):

@@ -16,13 +16,13 @@ from coldvoxd.core.ports import Controls
 QUEUE_LIMIT_S = 2.0
 """One client's longest queue of calls is served in 1.3 s; see `quota`."""
 QUERIES_PER_CALL = 2
-"""Queries that a call may send to the bus, one after the other, before it has any effect: see Callers.watch."""
+"""Number of queries that a call may send to the bus, one by one, before it has any effect: see Callers.watch."""
 
 
 class BusService(Observer):
     """Serves org.coldvox.Daemon1. Event loop only.
 
-    The object is exported from construction on, and can be called by the connection's unique name; `own_name` makes it
+    The object is exported at construction and can be called by the connection's unique name; `own_name` makes it
     available under its well-known name and starts the signals.
     """
 
@@ -44,7 +44,7 @@ class BusService(Observer):
 
     async def own_name(self) -> None:
         """Become org.coldvox.Daemon1. Raises NameTaken, which names the owner, or BusUnavailable."""
-        self._announcer.begin()  # a call may come together with the answer of the bus
+        self._announcer.begin()  # a call may arrive together with the reply of the bus
         reply = RequestNameReply(
             await self._connection.ask_bus("RequestName", "su", BUS_NAME, NameFlag.DO_NOT_QUEUE.value)
         )
@@ -53,13 +53,13 @@ class BusService(Observer):
         self._announcer.state_changed()
 
     async def release_name(self) -> None:
-        """Give the name up, and return once every call that was sent to it has been served. Raises BusUnavailable.
+        """Release the name, and return once every call that was sent to it has been served. Raises BusUnavailable.
 
-        Where the bus can activate the daemon, it holds later calls until the name has an owner again.
+        If the bus can activate the daemon, it holds later calls until the name has an owner again.
         """
         await self._connection.ask_bus("ReleaseName", "s", BUS_NAME)
         await self._connection.until_served(QUEUE_LIMIT_S)
-        for _ in range(QUERIES_PER_CALL + 1):  # the bus answers in order, so the queries of calls are answered before
+        for _ in range(QUERIES_PER_CALL + 1):  # the bus replies in order, so to the queries of calls first
             await self._connection.bus_id()
 
     # Implements Observer.
@@ -72,7 +72,10 @@ class BusService(Observer):
 
 
 async def check_name_free(connection: Connection) -> None:
-    """Raise NameTaken before anything is opened that another daemon may be using; `own_name` decides. Raises BusUnavailable."""
+    """Raise NameTaken before anything is opened that another daemon may be using.
+
+    The final decision is that of `own_name`. Raises BusUnavailable.
+    """
     if await connection.is_connected(BUS_NAME):
         raise await _name_taken(connection)
 
@@ -85,7 +88,7 @@ async def _name_taken(connection: Connection) -> NameTaken:
 
 
 async def _name_owner(connection: Connection) -> str:
-    """The process that owns the daemon's name, for people to read."""
+    """Return a description of the process that owns the daemon's name."""
     try:
         owner = await connection.ask_bus("GetNameOwner", "s", BUS_NAME)
         pid = await connection.ask_bus("GetConnectionUnixProcessID", "s", owner)

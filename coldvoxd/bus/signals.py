@@ -1,7 +1,7 @@
 """Signals of other services, accepted only from the owners of their names.
 
-Every client of a bus can send every other one a signal that looks like anybody's; the bus guarantees nothing but the
-sender's unique name. So the owner of each name is followed, by what the bus itself says, and what others send is dropped.
+Any client of a bus can send signals that imitate those of another service; the bus guarantees only the sender's unique
+name. So the owner of each name is tracked, as reported by the bus itself, and signals from other senders are dropped.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ log = logging.getLogger(__name__)
 BUS = "org.freedesktop.DBus"
 
 FORMER = 4
-"""How many earlier owners of a name are remembered."""
+"""Number of earlier owners of a name that are remembered."""
 
 Handler = Callable[[Message], None]
 OwnerChanged = Callable[[str, str], None]
-"""Called with the unique names of the previous and the new owner, either empty where there is none."""
+"""Called with the unique names of the previous and the new owner; a name is empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Which signals to receive. An empty field matches anything."""
+    """A filter of signals to receive. An empty field matches anything."""
 
     name: str
     """Bus name of the sender, well-known or unique."""
@@ -40,7 +40,7 @@ class Source:
     below: str = ""
     """Path of the object, or of an object above it."""
     signature: str = ""
-    """Signature of the values; a signal with another one is dropped."""
+    """Signature of the values; a signal with another signature is dropped."""
 
     @property
     def rule(self) -> str:
@@ -55,7 +55,7 @@ class Source:
         return "type='signal'" + "".join(f",{key}='{value}'" for key, value in parts.items() if value)
 
     def fits(self, fields: Fields) -> bool:
-        """Whether a signal matches, regardless of its sender."""
+        """Return whether a signal matches, regardless of its sender."""
         return (
             self.interface in ("", fields.interface)
             and self.member in ("", fields.member)
@@ -76,7 +76,7 @@ class Subscription:
 
 @dataclass(slots=True)
 class _Followed:
-    """A name whose owner is followed."""
+    """A name whose owner is tracked."""
 
     known: "asyncio.Future[None]"
     """Resolved once the owner is known."""
@@ -88,10 +88,10 @@ class _Followed:
 
 
 class Calling(Protocol):
-    """The connection's own unique name."""
+    """Methods of a connection that Signals needs."""
 
     def ask_then(self, call: Message, then: Callable[[Message | None], None]) -> None:
-        """Send a call. `then` gets the reply in order with other messages, or None when the bus has gone."""
+        """Send a call. `then` receives the reply, in order with other messages, or None if the connection is lost."""
 
     async def ask_bus(self, member: str, signature: str = "", *body: object) -> object:
         """Call the bus itself and return the first value of its reply. Raises DBusError or BusUnavailable."""
@@ -109,13 +109,13 @@ class Signals:
         self._subscriptions: list[Subscription] = []
 
     def owner(self, name: str) -> str:
-        """Unique name of the current owner of a followed name; empty where it has none."""
+        """Return the unique name of the current owner of a tracked name; empty if it has none."""
         return BUS if name == BUS else self._followed[name].owner if name in self._followed else ""
 
     async def follow(self, name: str, changed: OwnerChanged | None = None) -> str:
-        """Follow the owner of a name until `unfollow`, and return the current one. Starts no service.
+        """Track the owner of a name until `unfollow`, and return the current owner. Starts no service.
 
-        `changed` is called with each change from then on. Raises DBusError and BusUnavailable.
+        `changed` is called at each change from then on. Raises DBusError and BusUnavailable.
         """
         followed = self.begin_to_follow(name, changed)
         try:
@@ -126,7 +126,7 @@ class Signals:
         return self.owner(name)
 
     def begin_to_follow(self, name: str, changed: OwnerChanged | None = None) -> "asyncio.Future[None]":
-        """`follow` without waiting. The owner is known before the reply to any message that is sent after this."""
+        """`follow` without waiting. The owner is known before the reply to any message that is sent later."""
         followed = self._followed.get(name)
         if followed is None:
             followed = self._followed[name] = _Followed(asyncio.get_running_loop().create_future())
@@ -151,7 +151,7 @@ class Signals:
     async def subscribe(self, source: Source, handler: Handler, *, broadcast: bool = True) -> Subscription:
         """Pass signals of the source's owner to `handler` from now on.
 
-        Without `broadcast` only those that are addressed to this connection. Raises DBusError and BusUnavailable.
+        If `broadcast` is false, only those addressed to this connection. Raises DBusError and BusUnavailable.
         """
         subscription = Subscription(source, handler, broadcast)
         if source.name != BUS:
@@ -172,21 +172,21 @@ class Signals:
             self._connection.send_to_bus("RemoveMatch", "s", subscription.source.rule)
 
     def may_answer(self, sender: str, name: str) -> bool:
-        """Whether a reply to a call to `name` may come from the client `sender`."""
-        if sender in {BUS, name}:  # the bus replies for a name without an owner, and to calls of its own
+        """Return whether the client `sender` may reply to a call to `name`."""
+        if sender in {BUS, name}:  # the bus replies for a name without an owner, and to calls to itself
             return True
         followed = self._followed.get(name)
         return followed is not None and (sender == followed.owner or sender in followed.former)
 
     def wants(self, fields: Fields) -> bool:
-        """Whether a signal is subscribed to and comes from the owner of the subscribed name."""
-        if self._followed and _tells_owner(fields):
+        """Return whether a signal is subscribed to and comes from the owner of the subscribed name."""
+        if self._followed and _is_owner_change(fields):
             return True
         return any(self._accepts(one, fields) for one in self._subscriptions)
 
     def deliver(self, fields: Fields, message: Message) -> None:
         """Pass a signal to its handlers. Exceptions that they raise are logged."""
-        if _tells_owner(fields):
+        if _is_owner_change(fields):
             self._note_owner(*message.body)
         for subscription in tuple(self._subscriptions):
             if self._accepts(subscription, fields):
@@ -237,7 +237,7 @@ class Signals:
                 _run(changed, before, after)
 
 
-def _tells_owner(fields: Fields) -> bool:
+def _is_owner_change(fields: Fields) -> bool:
     return fields.sender == BUS and (fields.interface, fields.member, fields.signature) == (
         BUS,
         "NameOwnerChanged",
@@ -265,7 +265,7 @@ def _fail(known: "asyncio.Future[None]", reply: Message | None) -> None:
 
 
 def _retrieve(known: "asyncio.Future[None]") -> None:
-    """Mark the exception as retrieved: it is raised in those that wait for the owner."""
+    """Mark the exception as retrieved: it is raised in the coroutines that wait for the owner."""
     if not known.cancelled():
         known.exception()
 

@@ -1,8 +1,8 @@
-"""Text in the form that the bus accepts."""
+"""Converts text to a form that the bus accepts."""
 
 
 def bus_text(text: str) -> str:
-    """The text without NUL, and with `?` for lone surrogates; D-Bus allows neither.
+    """Return the text without NUL and with `?` for lone surrogates; D-Bus allows neither.
 
     The bus disconnects a client that sends NUL. Names of files and devices may contain both.
     """

@@ -1,4 +1,4 @@
-"""Words as signals carry them."""
+"""Encodes words for the signals."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from coldvoxd.core.values import Word
 
 
 def words_body(words: Iterable[Word]) -> Variant:
-    """a(sddd): word, start, end, confidence. float() since NumPy's float32 is none, and the library refuses it."""
+    """Return words as a(sddd): word, start, end, confidence. float() because the library rejects NumPy's float32."""
     return Variant(
         "a(sddd)",
         [[bus_text(word.text), float(word.start_s), float(word.end_s), float(word.confidence)] for word in words],

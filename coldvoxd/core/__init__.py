@@ -1,1 +1,1 @@
-"""What coldvoxd knows without touching the world: values, errors, seams, state machines and mathematics."""
+"""Code without I/O: values, errors, protocols, state machines and signal processing."""

@@ -1,4 +1,4 @@
-"""A request that one recognition end early."""
+"""Cancellation of a recognition."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,10 +7,10 @@ from coldvoxd.core.errors import Stopped
 
 
 class CancellationToken:
-    """Any thread may ask, at any time; what is asked stays asked. One for each recognition.
+    """Requests that a recognition end early. Any thread may ask at any time. Not reusable: one token per recognition.
 
-    No lock: whoever asks sets the mark before it looks for listeners, and whoever listens does so before it looks for
-    the mark, so at least one of them sees the other.
+    There is no lock: `ask` sets the flag before it reads the listeners, and `heard_by` adds its listener before it
+    reads the flag, so at least one of them sees the other.
     """
 
     __slots__ = ("_asked", "_listeners")
@@ -24,19 +24,22 @@ class CancellationToken:
         return self._asked
 
     def ask(self) -> None:
-        """Returns at once; the recognition ends soon after, with Stopped, unless it has come to its end before."""
+        """Request cancellation without waiting. The recognition soon ends with Stopped, unless it finishes before."""
         self._asked = True
         for listener in tuple(self._listeners):
             listener()
 
     def check(self) -> None:
-        """Raise Stopped where it was asked."""
+        """Raise Stopped if cancellation was requested."""
         if self._asked:
             raise Stopped("The recognition was cancelled.")
 
     @contextlib.contextmanager
     def heard_by(self, listener: Callable[[], None]) -> Iterator[None]:
-        """Inside, `listener` is called when somebody asks or has asked; on any thread, perhaps twice, perhaps a little late."""
+        """Within the context, call `listener` when cancellation is requested or has been.
+
+        The call may be on any thread, may happen twice, and may come shortly after the context ends.
+        """
         self._listeners.append(listener)
         try:
             if self._asked:

@@ -1,12 +1,12 @@
-"""Channels of a microphone or a recording: how a choice among them is written, and where a sound server has them."""
+"""Channels of a microphone or a recording: the syntax of a choice, and the channel layouts of sound servers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST = 32
-"""Channels; PortAudio's ALSA devices and the recordings that are read have no more."""
+"""Maximum number of channels; PortAudio's ALSA devices and the supported recordings have no more."""
 THE_MIX = 0
-"""The number of the mix where a channel's number may stand; channels count from 1."""
+"""Stands for the mix in place of a channel number; channels count from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Channel:
     """A choice of channel: `auto`, `mix`, or one channel."""
 
     text: str = "auto"
-    """As it is written: auto, mix, left, right, or a number."""
+    """The choice as written: auto, mix, left, right, or a number."""
 
     @property
     def automatic(self) -> bool:
@@ -22,13 +22,13 @@ class Channel:
 
     @property
     def number(self) -> int:
-        """Of the channel, from 1; 0 for `auto` and `mix`."""
+        """Number of the channel, from 1; 0 for `auto` and `mix`."""
         return {"auto": THE_MIX, "mix": THE_MIX, "left": 1, "right": 2}.get(self.text) or int(
             self.text if self.text.isdecimal() else THE_MIX
         )
 
     def missing_in(self, channels: int) -> str:
-        """Why it can't be had of so many channels, as the end of a sentence; empty where it can."""
+        """Return why a source with `channels` channels lacks this choice, as the end of a sentence; otherwise empty."""
         if self.number <= channels:
             return ""
         have = "1 channel" if channels == 1 else f"{channels} channels"
@@ -44,7 +44,7 @@ MIX = Channel("mix")
 
 
 def parse(value: object) -> Channel:
-    """The channel that a person wrote, as text or as a number. Raises ValueError with what can be written."""
+    """Parse a choice of channel, given as text or as a number. Raises ValueError with the accepted values."""
     text = str(value).strip().casefold() if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if text in {"auto", "mix", "left", "right"}:
         return Channel(text)
@@ -54,35 +54,36 @@ def parse(value: object) -> Channel:
 
 
 def canonical(value: object) -> str:
-    """The same as text, for settings and command lines."""
+    """Return a choice in canonical form, for settings and command lines."""
     return str(parse(value))
 
 
 _ALSA_8 = ("front-left", "front-right", "rear-left", "rear-right", "front-center", "lfe", "side-left", "side-right")
 _ALSA_ORDER = {1: ("mono",), **{count: _ALSA_8[:count] for count in (2, 4, 5, 6, 8)}}
-"""What ALSA's pulse plugin calls the channels of a stream: PA_CHANNEL_MAP_ALSA of PulseAudio's channelmap.h. Streams of more
-channels have aux0, aux1, ... behind the eight."""
+"""Names that ALSA's pulse plugin gives to the channels of a stream: PA_CHANNEL_MAP_ALSA of PulseAudio's channelmap.h.
+Streams with more channels have aux0, aux1, ... after the first eight."""
 _AUX = {f"aux{number}": number for number in range(MOST - len(_ALSA_8))}
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLayout:
-    """How a source's own channels can be had in a stream through ALSA's pulse plugin."""
+    """How to record a source's own channels in a stream through ALSA's pulse plugin."""
 
     channels: int
-    """Of the stream."""
+    """Number of channels of the stream."""
     order: tuple[int, ...]
-    """Where in the stream each of the source's channels stands, from 0."""
+    """Index in the stream, from 0, of each of the source's channels."""
     unmixed: bool = False
-    """The server must be asked not to remix (`stream.dont-remix`), which PipeWire alone knows."""
+    """Whether the server must be asked not to remix (`stream.dont-remix`), which only PipeWire supports."""
 
 
 def stream_layout(positions: Sequence[str], *, pipewire: bool) -> StreamLayout | None:
-    """The layout for a source with these channel positions, by PulseAudio's names; None where the server can only mix them.
+    """Return the layout for a source with these channel positions; None if the server can only mix them.
 
-    A server matches positions by name, and leaves out what the stream has no name for: a source of aux channels alone is
-    silence in a stream of as many. PulseAudio gives them in a longer stream that has those names. PipeWire (1.0) has other
-    numbers for them, and gives them by their place in a stream of standard positions, if it is told not to remix.
+    Positions have PulseAudio's names. A server matches positions by name, and drops those that the stream does not
+    name: a source with only aux channels is silent in a stream of the same size. PulseAudio delivers them in a longer
+    stream that has these names. PipeWire (1.0) numbers them differently, and delivers them by index in a stream of
+    standard positions if it is asked not to remix.
     """
     order = _ALSA_ORDER.get(len(positions), ())
     if order and sorted(order) == sorted(positions):

@@ -1,4 +1,4 @@
-"""Conditioning: audio that is numbers of another scale, or stands beside zero, before anything is made of it."""
+"""Conditioning: corrects the scale and removes a constant offset of audio before any other processing."""
 
 from dataclasses import dataclass, field
 
@@ -8,34 +8,34 @@ import numpy.typing as npt
 from coldvoxd.core.errors import InputFault
 
 FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)
-"""Of whole numbers of 16, 24 and 32 bits, which some programs write as floats."""
+"""Full scales of 16-bit, 24-bit and 32-bit integers, which some programs write as floats."""
 LOUDEST = 8.0
-"""18 dB above full scale: floats of a mix may lie above 1, and no more than single samples of one above this."""
+"""18 dB above full scale. Samples of a mix in floats may exceed 1, but only single samples exceed this."""
 LOUDEST_SHARE = 0.01
-"""With more than this share of the samples above it, the numbers have another scale."""
+"""If more than this share of the samples exceeds LOUDEST, the values have another scale."""
 OFFSET = 0.002
-"""A constant offset is removed from here on, -54 dBFS ..."""
+"""Smallest constant offset that is removed: -54 dBFS."""
 OFFSET_SHARE = 0.05
-"""... where it is more than this share of the signal's own level: means of speech itself are smaller."""
+"""It must also be at least this share of the signal's own level: the mean of speech itself is smaller."""
 SETTLED_S = 0.5
-"""An offset is believed after so much audio."""
+"""Seconds of audio before an offset is removed."""
 OFFSET_S = 2.0
-"""Time over which an offset is averaged."""
+"""Seconds over which an offset is averaged."""
 
 
 @dataclass(slots=True)
 class OffsetRemoval:
-    """Removes a constant offset from each channel of a stream; leaves audio without one exactly as it is. One thread."""
+    """Removes a constant offset from each channel of a stream, and leaves other audio unchanged. One thread."""
 
     rate: int
-    """Samples a second."""
+    """Samples per second."""
     _seen: int = 0
     _mean: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     _power: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     _removed: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     def __call__(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The block, float32 (n, channels), in [-1, 1], without the offset; the very same array where there is none."""
+        """Return the block, float32 (n, channels) in [-1, 1], without the offset; the same array if there is none."""
         if len(block) == 0:
             return block
         self._average(block)
@@ -43,13 +43,13 @@ class OffsetRemoval:
         found = (np.abs(self._mean) >= OFFSET) & (np.abs(self._mean) >= OFFSET_SHARE * spread)
         if self._seen < SETTLED_S * self.rate or not (found | (self._removed != 0)).any():
             return block
-        wanted = np.where(found | (self._removed != 0), self._mean, 0.0)
+        offset = np.where(found | (self._removed != 0), self._mean, 0.0)
         first = not self._removed.any()
-        before, self._removed = self._removed, wanted
+        before, self._removed = self._removed, offset
         if first:
-            return (block - wanted).astype(np.float32)
+            return (block - offset).astype(np.float32)
         ramp = np.linspace(0.0, 1.0, len(block))[:, None]
-        return (block - (before + (wanted - before) * ramp)).astype(np.float32)
+        return (block - (before + (offset - before) * ramp)).astype(np.float32)
 
     def _average(self, block: npt.NDArray[np.float32]) -> None:
         mean, power = block.mean(axis=0, dtype=np.float64), np.square(block, dtype=np.float64).mean(axis=0)
@@ -62,17 +62,17 @@ class OffsetRemoval:
 
 
 class Conditioning:
-    """Brings one reading of a recording to the scale [-1, 1], around zero. One thread; a new one for each reading."""
+    """Scales a recording to [-1, 1], centred on zero. One thread; create a new instance for each pass over it."""
 
     def __init__(self, rate: int) -> None:
         self._scale = 1.0
         self._remove_offset = OffsetRemoval(rate)
 
     def __call__(self, block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """A block, float32 (n, channels), of finite values. The very same array where nothing is wrong with it.
+        """Return the corrected block, float32 (n, channels), of finite values; the same array if nothing is wrong.
 
-        Whole numbers written as floats are scaled by their full scale; single samples beyond all reason are bounded.
-        Raises InputFault where the values have no scale that is known.
+        Integers written as floats are divided by their full scale; single extreme samples are clipped. Raises
+        InputFault if the values have no known scale.
         """
         if len(block) == 0:
             return block

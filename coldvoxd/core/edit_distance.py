@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def edit_distance(recognized: Sequence[str], reference: Sequence[str]) -> int:
-    """Insertions, deletions and substitutions that turn one sequence of words into the other (Levenshtein)."""
+    """Return the number of insertions, deletions and substitutions between two sequences of words (Levenshtein)."""
     row = list(range(len(reference) + 1))
     for number, word in enumerate(recognized, 1):
         diagonal, row[0] = row[0], number

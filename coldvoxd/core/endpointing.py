@@ -1,16 +1,16 @@
-"""Endpointing: where utterances begin and end in a stream of scored frames, counted in samples.
+"""Endpointing: finds where utterances begin and end in a stream of scored frames, counted in samples.
 
-Theory of operation. Each frame is first read as a symbol, which depends on its speech probability and on how long
-things have lasted; the table then says, for each phase and symbol, the next phase and what is to be done. Two
-thresholds keep a wavering voice from chopping: speech begins at `threshold` and has ended only below `threshold` - 0.15.
+Theory of operation. Each frame is first classified as a symbol, by its speech probability and the durations of speech
+and silence so far. The table then gives, for each phase and symbol, the next phase and the action. Two thresholds keep
+a wavering voice from being chopped: speech begins at `threshold` and ends only below `threshold` - 0.15.
 
-    SILENCE   nothing
-    ONSET     speech, not yet long enough to be believed
+    SILENCE   no speech
+    ONSET     speech, not yet long enough to count
     SPEECH    an utterance is open
-    HANGOVER  an utterance is open and silent; speech may come back
-    PAUSE     the same for soft_pause_ms: where nothing more is said, what the utterance is stands fast
+    HANGOVER  an utterance is open and silent; speech may resume
+    PAUSE     the same after soft_pause_ms: if no more speech follows, the audio of the utterance is final
 
-Nothing here knows a clock: a test may feed an hour in a second.
+No clock is used: a test can process an hour of audio in a second.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, samples_in
 
 HYSTERESIS = 0.15
-"""Silero's own choice for the distance of its two thresholds."""
+"""Difference of the two thresholds: Silero's own choice."""
 QUIET_SHARE = (0.6, 0.95)
-"""A cut by length is looked for between these shares of the greatest length: neither piece gets very short."""
+"""A cut by length falls between these shares of the maximum length, so that neither piece is very short."""
 
 
 class Phase(StrEnum):
@@ -47,13 +47,13 @@ class Symbol(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One frame as the machine sees it."""
+    """A frame as input of the state machine."""
 
     start_sample: int
     end_sample: int
     speech_probability: float
     level_db: float
-    """Root mean square in dBFS; only compared."""
+    """Root mean square in dBFS; used only for comparisons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The session ends here."""
+    """The session ends at `sample`."""
 
     sample: int
 
@@ -86,7 +86,7 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """If no more is said, the utterance will be [start_sample, end_sample)."""
+    """If no more speech follows, the utterance will be [start_sample, end_sample)."""
 
     start_sample: int
     end_sample: int
@@ -95,7 +95,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """More is said: what Paused told is void."""
+    """Speech continues: the last Paused is void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +106,12 @@ class Cut:
     end_sample: int
     reason: EndReason
     speech_samples: int = 0
-    """How much of it was speech."""
+    """Number of its samples that were speech."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What began as an utterance held less than `min_speech_ms` of speech."""
+    """An utterance was discarded because it held less than `min_speech_ms` of speech."""
 
     speech_samples: int
 
@@ -121,29 +121,29 @@ Effect = SpeechBegan | SpeechEnded | Paused | Resumed | Cut | Dropped
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """All that is known between two frames."""
+    """The complete state between two frames."""
 
     floor_sample: int
-    """No utterance reaches back before it: the session's begin, the end of the last utterance, or of a gap."""
+    """No utterance reaches back before it: the start of the session, or the end of the last utterance or gap."""
     phase: Phase = Phase.SILENCE
     start_sample: int = 0
-    """Where the open utterance begins, its lead included."""
+    """Start of the open utterance, lead included."""
     onset_sample: int = 0
     last_speech_sample: int = 0
-    """End of the last frame that held speech."""
+    """End of the last frame with speech."""
     speech_samples: int = 0
     quiet_sample: int = 0
-    """Middle of the quietest frame where a cut by length may fall."""
+    """Middle of the quietest frame at which a cut by length may fall."""
     quiet_db: float = 0.0
 
     @property
     def keep_from_sample(self) -> int:
-        """Audio before it will not be asked for again, save for the lead."""
+        """Audio before it is not needed again, except for the lead."""
         return self.floor_sample if self.phase is Phase.SILENCE else self.start_sample
 
 
 class _Step:
-    """One event under way: what the table's actions work on."""
+    """The processing of one event. The table's actions are its methods."""
 
     __slots__ = ("at", "effects", "settings", "state")
 
@@ -154,7 +154,7 @@ class _Step:
         self.effects: list[Effect] = []
 
     def begin(self) -> None:
-        """The first speech after silence."""
+        """Open a possible utterance at the first speech after silence."""
         frame = self._frame()
         lead_sample = frame.start_sample - samples_in(self.settings.lead_ms)
         self.state = replace(
@@ -175,7 +175,7 @@ class _Step:
         self.effects.append(SpeechBegan(self.state.onset_sample))
 
     def hear(self) -> None:
-        """Count speech, and remember the quietest place."""
+        """Count speech, and update the quietest place."""
         frame = self._frame()
         self.state = replace(
             self.state,
@@ -185,7 +185,7 @@ class _Step:
         self.wait()
 
     def wait(self) -> None:
-        """Remember the quietest place of what is open."""
+        """Update the quietest place of the open utterance."""
         frame = self._frame()
         share = (frame.end_sample - self.state.start_sample) / (self.settings.max_utterance_s * SAMPLE_RATE)
         if QUIET_SHARE[0] <= share <= QUIET_SHARE[1] and frame.level_db <= self.state.quiet_db:
@@ -193,7 +193,7 @@ class _Step:
             self.state = replace(self.state, quiet_sample=middle, quiet_db=frame.level_db)
 
     def pause(self) -> None:
-        """The utterance may be over; one that is too short will be dropped anyway."""
+        """Report that the utterance may be over, unless it is so short that it will be dropped."""
         self.wait()
         if self.state.speech_samples >= samples_in(self.settings.min_speech_ms):
             end_sample = self.state.last_speech_sample + samples_in(self.settings.tail_ms)
@@ -204,17 +204,17 @@ class _Step:
         self.hear()
 
     def forget(self) -> None:
-        """Speech too short to be believed."""
+        """Do nothing: there was no speech, or too little to count."""
 
     def end_at_silence(self) -> None:
         self._end(self.state.last_speech_sample + samples_in(self.settings.tail_ms), EndReason.ENDPOINT)
 
     def end_in_pause(self) -> None:
-        """The greatest length fell into a pause: no cut is better than this one."""
+        """End at the pause in which the maximum length was reached: there is no better place to cut."""
         self._end(self.state.last_speech_sample + samples_in(self.settings.tail_ms), EndReason.LENGTH)
 
     def cut_at_quietest(self) -> None:
-        """Close the utterance at its quietest place, and go on from there in the next."""
+        """Close the utterance at its quietest place, and continue from there in the next one."""
         self.hear()
         cut_sample = self.state.quiet_sample if self.state.quiet_db < float("inf") else self._now()
         speech_after = max(0, self.state.last_speech_sample - cut_sample)
@@ -234,7 +234,7 @@ class _Step:
         self.skip()
 
     def skip(self) -> None:
-        """Nothing reaches back across lost audio."""
+        """Keep utterances from reaching back across lost audio."""
         if isinstance(self.at, Lost):
             self.state = replace(self.state, floor_sample=self.at.end_sample)
 
@@ -312,7 +312,7 @@ TABLE: dict[Phase, dict[Symbol, tuple[Phase, Action]]] = {
 
 
 def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symbol:
-    """The symbol that an event is, in this state."""
+    """Return the symbol of an event in this state."""
     match event:
         case Lost():
             return Symbol.GAP
@@ -326,21 +326,21 @@ def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symb
         return Symbol.SILENCE
     speaking = event.speech_probability >= settings.threshold - HYSTERESIS
     if event.end_sample - state.start_sample >= settings.max_utterance_s * SAMPLE_RATE:
-        # Silence that is not yet a hangover has a row of its own; the next frame fills up.
+        # The first silence after speech is handled as silence; FULL follows with the next frame.
         return Symbol.FULL if speaking or state.phase is not Phase.SPEECH else Symbol.SILENCE
     if speaking:
         return Symbol.SPEECH
     silent_samples = event.end_sample - state.last_speech_sample
     if state.phase is not Phase.SPEECH and silent_samples >= samples_in(settings.hangover_ms):
         return Symbol.EXPIRED
-    # The tail must have been heard: before that nobody knows the utterance's samples.
+    # The tail must have arrived: before that, the utterance's samples are not known.
     if state.phase is Phase.HANGOVER and silent_samples >= samples_in(max(settings.soft_pause_ms, settings.tail_ms)):
         return Symbol.PAUSED
     return Symbol.SILENCE
 
 
 def step(state: EndpointState, event: Event, settings: EndpointSettings) -> tuple[EndpointState, tuple[Effect, ...]]:
-    """The next state and what is to be done; the state given is not changed."""
+    """Return the next state and the effects. The given state is not changed."""
     phase, action = TABLE[state.phase][read(state, event, settings)]
     under_way = _Step(state, settings, event)
     action(under_way)

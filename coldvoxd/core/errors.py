@@ -1,4 +1,4 @@
-"""Errors of coldvoxd. Each message says what to do; `dbus_name` is the error's name on the bus."""
+"""Errors of coldvoxd. Each message includes the remedy; `dbus_name` is the error's name on the bus."""
 
 from typing import ClassVar
 
@@ -110,7 +110,7 @@ class LibraryUnusable(ColdvoxError):
 
     @classmethod
     def because(cls, error: Exception) -> "LibraryUnusable":
-        """From the exception of an import: ImportError, or OSError if a package loads a C library itself."""
+        """Create it from the exception of an import: ImportError, or OSError if a package loads a C library itself."""
         return cls(
             f"A library that coldvoxd needs cannot be loaded: {error}. Reinstall coldvoxd and the system packages that the "
             "installer lists; `coldvoxctl doctor` checks each library."
@@ -179,5 +179,5 @@ LONGEST_NAME = 200
 
 
 def shown(name: str) -> str:
-    """A name given by a caller, truncated to LONGEST_NAME for use in messages."""
+    """Return a name given by a caller, truncated to LONGEST_NAME for use in messages."""
     return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"

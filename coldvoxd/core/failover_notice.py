@@ -1,4 +1,4 @@
-"""What people are told on their desktop when recognition leaves the accelerator: once, in plain words."""
+"""The desktop notification that is shown once when recognition leaves the accelerator."""
 
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ _NO_NEWS = {"", Reason.SLEEP}
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """For a desktop notification."""
+    """The text of a desktop notification."""
 
     title: str
     body: str
@@ -32,17 +32,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class NoticeState:
-    """What was last seen and told."""
+    """The provider last observed, and whether a notification was shown."""
 
     provider: str = ""
     since_s: float = 0.0
-    """When that provider came into use."""
+    """Time in seconds at which that provider came into use."""
     told: bool = False
-    """And it has not been well again since: served by the accelerator for `STABLE_S`."""
+    """Whether a notification was shown, and the accelerator has not served for `STABLE_S` seconds since."""
 
 
 def step(state: NoticeState, status: EngineStatus, now_s: float) -> tuple[NoticeState, Notice | None]:
-    """The next state, and what is to be told. An accelerator that was never in use is nobody's news."""
+    """Return the next state and the notification to show, if any. An accelerator that was never in use causes none."""
     if not status.ready or not status.provider or status.provider == state.provider:
         return state, None
     on_accelerator = state.provider not in {"", _CPU}

@@ -6,16 +6,16 @@
     PROBING         the CPU recognizes, and the accelerator is being probed with the golden clip
     SUSPENDED       the system is about to suspend, or is suspended; the CPU recognizes what is left, and the
                     accelerator is closed
-    CPU_ONLY        the CPU recognizes, because nothing else is wanted or can be had in this process
+    CPU_ONLY        the CPU recognizes, because nothing else is wanted or usable in this process
     RELEASED        no session for `idle_release_s`: the accelerator is closed, and loaded again for the next session
 
 Theory of operation. The class of a fault says what may help: time (`transient`, `unhealthy`), a new process (`sticky`:
 a CUDA context that had an illegal access stays broken for the life of its process), or nothing (`absent`). After a
-fault that time may heal the accelerator is probed, with growing pauses. One that fails again soon after it came back
-does not get shorter pauses: they start from the first again only after `STABLE_S` of service, so that recognition does
-not flap between the two. A suspend of the system can discard a CUDA context's memory, unless the driver was told to
-keep it, so a process that ever had a context is replaced after it. While the GPU monitor reports `GpuUnhealthy`, the
-accelerator is not probed and the process not replaced.
+fault that time may clear, the accelerator is probed with growing pauses. The pauses start over only after `STABLE_S`
+seconds of service: an accelerator that fails again soon after it came back does not get shorter ones, so that
+recognition does not flap between the two. A suspend of the system can discard a CUDA context's memory, unless the
+driver is configured to keep it, so a process that ever had a context is replaced after a suspend. While the GPU monitor
+reports `GpuUnhealthy`, the accelerator is not probed and the process is not replaced.
 
 `step` is pure; times are seconds of the caller's clock, and randomness is the caller's `jitter`.
 """
@@ -29,7 +29,7 @@ FIRST_PROBE_PAUSE_S = 5.0
 LONGEST_PROBE_PAUSE_S = 900.0
 PROBE_PAUSE_GROWTH = 2.0
 PROBE_PAUSE_JITTER = 0.2
-"""Pauses vary by this fraction, so that programs that share a GPU don't all come back at once."""
+"""Pauses vary by this fraction, so that programs that share a GPU do not all return to it at the same time."""
 STABLE_S = 300.0
 """Seconds of service without a fault after which earlier faults are forgotten."""
 
@@ -46,13 +46,13 @@ class Phase(StrEnum):
 
 class FaultClass(StrEnum):
     TRANSIENT = "transient"
-    """Time may help: memory was short, a run took too long."""
+    """Time may help: too little memory was free, or a run took too long."""
     STICKY = "sticky"
     """Only a new process helps."""
     ABSENT = "absent"
     """There is no such accelerator, or its driver or libraries are missing."""
     UNHEALTHY = "unhealthy"
-    """The GPU monitor forbids its use, or its answers are wrong."""
+    """The GPU monitor forbids its use, or its results are wrong."""
 
 
 class Reason(StrEnum):
@@ -164,7 +164,7 @@ class CloseAccelerator:
     """Close the accelerator's sessions: they are broken, or hold memory that other programs need."""
 
     at_once: bool = False
-    """Without waiting for the CPU to recognize first."""
+    """Whether to close without waiting until the CPU recognizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class ProbeLater:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceProcessWhenIdle:
-    """Replace this process while nothing is going on: only a new one can use the accelerator again."""
+    """Replace this process once it is idle: only a new one can use the accelerator again."""
 
 
 Effect = UseAccelerator | UseCpu | ReleaseAccelerator | CloseAccelerator | Probe | ProbeLater | ReplaceProcessWhenIdle
@@ -190,14 +190,14 @@ class FailoverState:
     phase: Phase = Phase.STARTING
     reason: Reason = Reason.NONE
     faults: int = 0
-    """In a row, without `STABLE_S` of service between two."""
+    """Number of consecutive faults, without `STABLE_S` seconds of service in between."""
     on_accelerator_since_s: float = 0.0
     sticky: bool = False
-    """This process can't use the accelerator any more."""
+    """Whether this process cannot use the accelerator any more."""
     gpu_unhealthy: bool = False
-    """The GPU monitor forbids the accelerator's use."""
+    """Whether the GPU monitor forbids the accelerator's use."""
     covered: Reason = Reason.NONE
-    """While the GPU is unhealthy: the accelerator's own reason, which holds too."""
+    """While the GPU is unhealthy: the accelerator's own reason, which also holds."""
 
 
 class UnexpectedEvent(RuntimeError):
@@ -205,13 +205,13 @@ class UnexpectedEvent(RuntimeError):
 
 
 def probe_pause_s(faults: int, jitter: float) -> float:
-    """Seconds before the next probe after `faults` faults in a row: exponential, bounded, with jitter."""
+    """Return the seconds before the next probe after `faults` consecutive faults: exponential, bounded, with jitter."""
     pause = min(LONGEST_PROBE_PAUSE_S, FIRST_PROBE_PAUSE_S * PROBE_PAUSE_GROWTH ** max(0, faults - 1))
     return pause * (1 + PROBE_PAUSE_JITTER * max(-1.0, min(1.0, jitter)))
 
 
 def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effect, ...]]:
-    """The next state, and the effects to carry out in order. Raises UnexpectedEvent for an event that has no row."""
+    """Return the next state and the effects to carry out in order. Raises UnexpectedEvent if the event has no row."""
     if isinstance(event, Suspending | Resumed) or state.phase is Phase.SUSPENDED:
         return _around_suspend(state, event)
     if isinstance(event, GpuCondition):
@@ -229,7 +229,7 @@ def step(state: FailoverState, event: Event) -> tuple[FailoverState, tuple[Effec
         case Phase.ON_CPU, ProbeDue() if not state.gpu_unhealthy:
             return replace(state, phase=Phase.PROBING), (Probe(),)
         case Phase.ON_CPU | Phase.CPU_ONLY | Phase.RELEASED, ProbeDue():
-            return state, ()  # its pause began in another phase
+            return state, ()  # the pause began in another phase
         case Phase.ON_CPU | Phase.CPU_ONLY | Phase.RELEASED, Fault():
             return _failed_late(state, event)
         case Phase.STARTING | Phase.ON_ACCELERATOR | Phase.PROBING, Fault():
@@ -258,7 +258,7 @@ def _around_suspend(state: FailoverState, event: Event) -> tuple[FailoverState, 
         case _, GpuHealthy():
             return replace(state, gpu_unhealthy=False), ()
         case _, Fault() | ProbeDue() | IdleTimeout() | RecognitionNeeded():
-            return state, ()  # of something that began earlier, or too late to matter
+            return state, ()  # belongs to something that began earlier, or comes too late to matter
     raise UnexpectedEvent(f"{type(event).__name__} has no meaning while {state.phase}")
 
 
@@ -277,7 +277,7 @@ def _failed(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Ef
 
 
 def _failed_late(state: FailoverState, fault: Fault) -> tuple[FailoverState, tuple[Effect, ...]]:
-    """A run that was abandoned earlier has failed. That counts only where it broke the accelerator's context."""
+    """Handle the fault of a run that was abandoned earlier. It counts only if it broke the accelerator's context."""
     if state.phase is Phase.CPU_ONLY or fault.fault_class is not FaultClass.STICKY:
         return state, ()
     given_up = replace(state, phase=Phase.CPU_ONLY, sticky=True)
@@ -315,7 +315,7 @@ def _gpu_unhealthy(state: FailoverState, event: GpuUnhealthy) -> tuple[FailoverS
 
 
 def _uncovered(state: FailoverState) -> FailoverState:
-    """The GPU is healthy; the accelerator, which is not in use yet, has its own reason again, if it had one."""
+    """Restore the accelerator's own reason, if it had one, once the GPU is healthy. It is not in use yet."""
     return replace(state, gpu_unhealthy=False, reason=state.covered or state.reason, covered=Reason.NONE)
 
 

@@ -1,4 +1,4 @@
-"""Log-mel features as NeMo's preprocessor makes them, which is what Parakeet was trained on."""
+"""Log-mel features as computed by NeMo's preprocessor, with which Parakeet was trained."""
 
 from functools import lru_cache
 
@@ -8,33 +8,33 @@ import numpy.typing as npt
 from coldvoxd.core.values import SAMPLE_RATE
 
 HOP_SAMPLES = 160
-"""One feature column every 10 ms."""
+"""One feature column per 10 ms."""
 WINDOW_SAMPLES = 400
 FFT_SAMPLES = 512
 PRE_EMPHASIS = 0.97
 LOG_GUARD = 2.0**-24
-"""Added before the logarithm, so that silence stays finite."""
+"""Added before the logarithm, so that silence has a finite value."""
 DEVIATION_GUARD = 1e-5
-"""Added to the standard deviation, so that a constant bin stays finite."""
+"""Added to the standard deviation, so that a constant bin has finite values."""
 BLOCK_COLUMNS = 64
-"""Spectra are taken so many columns at a time: it bounds memory, stays in the cache, and keeps each product so small
-that BLAS does not wake threads for it, which would contend with the recognizer's. Blocks begin at whole multiples, so that a
-column is the same to the last bit whether it was computed while the speech arrived or afterwards."""
+"""Spectra are computed in blocks of this many columns: a block bounds memory, fits in the cache, and keeps each product
+so small that BLAS does not wake threads for it, which would contend with the recognizer's. Blocks begin at multiples of
+this number, so that a column is bit-identical whether it is computed while the speech arrives or afterwards."""
 BLOCK_SAMPLES = BLOCK_COLUMNS * HOP_SAMPLES
 
 
 def log_mel(
     samples: npt.NDArray[np.float32], bins: int, early: npt.NDArray[np.float32] | None = None
 ) -> npt.NDArray[np.float32]:
-    """Log-mel features, float32 (bins, n // 160), of float32 (n,) at 16 kHz; one column per 10 ms.
+    """Return log-mel features, float32 (bins, n // 160), of float32 (n,) at 16 kHz; one column per 10 ms.
 
     Pre-emphasis, 25 ms symmetric Hann windows centred every 10 ms with zeros beyond both ends, power spectrum, Slaney
-    mel filterbank, natural logarithm, then each bin brought to zero mean and unit (n - 1) deviation over the utterance.
+    mel filterbank, natural logarithm, then each bin normalized to zero mean and unit (n - 1) deviation per utterance.
     Source of the procedure: NVIDIA NeMo's FilterbankFeatures with `normalize="per_feature"` and no dither.
 
-    `early` is what `EarlyColumns` made of the beginning of these samples; it saves computing that again. Every length has a
-    defined result: under 160 samples there are no columns; from 160 to 319 there is a single one,
-    whose deviation from its own mean is zero (NeMo divides by zero there). Pure; any thread.
+    `early` holds the columns that `EarlyColumns` computed for the beginning of these samples; they are not computed
+    again. Every length has a defined result: fewer than 160 samples give no columns; 160 to 319 give one column, whose
+    deviation from its own mean is zero (NeMo divides by zero there). Pure; any thread.
     """
     columns = len(samples) // HOP_SAMPLES
     features = np.empty((bins, columns), dtype=np.float32)
@@ -56,7 +56,7 @@ def log_mel(
 
 
 class EarlyColumns:
-    """The features of speech that still arrives, as far as its end does not matter to them. One thread at a time."""
+    """Computes features of speech that is still arriving, except those that depend on its end. One thread at a time."""
 
     def __init__(self, bins: int) -> None:
         self._bins = bins
@@ -65,16 +65,16 @@ class EarlyColumns:
 
     @property
     def samples(self) -> int:
-        """How many were taken."""
+        """Number of samples added so far."""
         return len(self._samples)
 
     @property
     def columns(self) -> npt.NDArray[np.float32]:
-        """For `log_mel`, not normalized, float32 (bins, whole blocks)."""
+        """Columns for `log_mel`: not normalized, float32 (bins, whole blocks)."""
         return self._columns
 
     def extend(self, samples: npt.NDArray[np.float32]) -> None:
-        """Take the next float32 (n,) and compute the blocks that they complete: 0.2 ms each."""
+        """Add the next samples, float32 (n,), and compute the blocks that they complete: 0.2 ms each."""
         self._samples = np.concatenate([self._samples, samples])
         begin = self._columns.shape[1]
         made = [self._columns]
@@ -86,12 +86,12 @@ class EarlyColumns:
 
 
 def _needed_samples(columns: int) -> int:
-    """So many samples there must be for none of these columns to reach beyond the end."""
+    """Return the number of samples from which none of these columns reaches beyond the end."""
     return (columns - 1) * HOP_SAMPLES + WINDOW_SAMPLES // 2
 
 
 def _energies(samples: npt.NDArray[np.float32], begin: int, end: int, bins: int) -> npt.NDArray[np.float32]:
-    """Logarithms of mel energies, float32 (bins, end - begin), of those columns."""
+    """Return the logarithms of the mel energies, float32 (bins, end - begin), of the columns [begin, end)."""
     first, last = begin * HOP_SAMPLES - FFT_SAMPLES // 2, (end - 1) * HOP_SAMPLES + FFT_SAMPLES // 2
     emphasized = np.zeros(last - first, dtype=np.float32)
     there = slice(max(first, 0), min(last, len(samples)))
@@ -111,7 +111,7 @@ def _energies(samples: npt.NDArray[np.float32], begin: int, end: int, bins: int)
 
 @lru_cache(maxsize=4)
 def mel_filterbank(bins: int) -> npt.NDArray[np.float32]:
-    """Slaney mel filterbank for 0 to 8000 Hz, float32 (257, bins): power spectrum to mel energies.
+    """Return the Slaney mel filterbank for 0 to 8000 Hz, float32 (257, bins): power spectrum to mel energies.
 
     Triangles whose corners are equally spaced in mel, each scaled to unit area over Hz (2 / bandwidth). Source: Malcolm
     Slaney, Auditory Toolbox (1998), as in librosa's `mel(htk=False, norm="slaney")`.
@@ -129,7 +129,7 @@ def mel_filterbank(bins: int) -> npt.NDArray[np.float32]:
 
 @lru_cache(maxsize=4)
 def _triangles(bins: int) -> tuple[tuple[int, int, npt.NDArray[np.float32]], ...]:
-    """Of each mel filter, the lines from first to last that it weighs at all, with their weights."""
+    """Return for each mel filter the range [first, last) of spectral lines with nonzero weights, and these weights."""
     triangles = []
     for weights in mel_filterbank(bins).T:
         lines = np.flatnonzero(weights)
@@ -158,6 +158,6 @@ def _mel_to_hz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _window() -> npt.NDArray[np.float32]:
-    """Symmetric Hann of 400 samples centred in 512, float32 (512,)."""
+    """Return a symmetric Hann window of 400 samples centred in 512, float32 (512,)."""
     edge = (FFT_SAMPLES - WINDOW_SAMPLES) // 2
     return np.pad(np.hanning(WINDOW_SAMPLES), (edge, edge)).astype(np.float32)

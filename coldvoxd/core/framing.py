@@ -1,4 +1,4 @@
-"""Reframing: chunks of any length become frames of 512 samples on one running sample count, and frames one piece."""
+"""Reframing: splits chunks of any length into frames of 512 samples with a running sample count, and joins frames."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,11 @@ from coldvoxd.core.values import FRAME_SAMPLES, Frame, Gap, GapReason
 
 
 class Reframer:
-    """Cuts a stream of int16 samples into Frames, and jumps over what was lost.
+    """Splits a stream of int16 samples into Frames, and skips lost audio.
 
-    Frames and Gaps together are seamless: each starts where the one before ended. A frame is never padded nor made
-    of audio from both sides of a gap; so up to 511 samples that came just before a loss are given up with it, and
-    counted into the Gap. Of several channels a frame has the mix, and all of them beside it.
+    Frames and Gaps together are contiguous: each starts where the previous one ended. A frame is never padded, and
+    never holds audio from both sides of a gap; so up to 511 samples from just before a loss are discarded and counted
+    in the Gap. With several channels, a frame holds their mix and the channels themselves.
     """
 
     def __init__(self) -> None:
@@ -24,13 +24,14 @@ class Reframer:
 
     @property
     def next_sample(self) -> int:
-        """The count of the next sample to be pushed."""
+        """Sample count of the next sample to be pushed."""
         return self._start_sample + self._held
 
     def push(self, samples: npt.NDArray[np.int16]) -> list[Frame]:
-        """The frames that int16 (n,) or (n, channels), any n, complete. They may share its memory, which must not change.
+        """Return the frames that `samples`, int16 (n,) or (n, channels) with any n, complete.
 
-        Raises ValueError where the number of channels changes within a frame, that is without `skip`.
+        Frames may share the memory of `samples`, which must not change. Raises ValueError if the number of channels
+        changes within a frame, that is, without `skip`.
         """
         frames: list[Frame] = []
         if samples.shape[1:] != self._begun.shape[1:]:
@@ -53,7 +54,7 @@ class Reframer:
         return frames
 
     def skip(self, lost_samples: int, reason: GapReason) -> Gap:
-        """Account for lost audio, 0 samples where the length is unknown; the begun frame is given up with it."""
+        """Account for lost audio, 0 samples if the length is unknown. The incomplete frame is discarded with it."""
         if lost_samples < 0:
             raise ValueError(f"a gap of {lost_samples} samples: the sample count never goes back")
         gap = Gap(start_sample=self._start_sample, samples=self._held + lost_samples, reason=reason)
@@ -71,7 +72,7 @@ class Reframer:
 
 
 def joined(frames: Iterable[Frame], start_sample: int, end_sample: int) -> npt.NDArray[np.float32]:
-    """The samples [start_sample, end_sample) of frames in order, float32 (n,) in [-1, 1]; zeros where there is none."""
+    """Return the samples [start_sample, end_sample) of ordered frames, float32 (n,) in [-1, 1]; missing ones are 0."""
     samples = np.zeros(max(0, end_sample - start_sample), np.float32)
     for frame in frames:
         if frame.end_sample <= start_sample:

@@ -1,4 +1,4 @@
-"""The daemon's own figures: how often things happened and how long each stage took. Never what was said."""
+"""The daemon's metrics: numbers of events and durations of stages. They never contain spoken text."""
 
 from bisect import bisect_left
 from collections import Counter, deque
@@ -12,62 +12,62 @@ from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.values import GapReason, Hypothesis, StopReason
 
 KEPT_SAMPLES = 1000
-"""Percentiles are those of the last so many; counts are of all."""
+"""Percentiles are computed from this many latest samples; counts include all."""
 
 
 class Count(StrEnum):
-    """What is counted since the daemon's start, as clients read it."""
+    """Counters since the daemon's start; the values are their names on the bus."""
 
     UTTERANCES = "utterances"
     """Sent to recognition by dictation sessions."""
     WITHOUT_WORDS = "utterances-without-words"
     SESSIONS_WITHOUT_WORDS = "sessions-without-words"
-    """Sessions in which speech was heard and that gave no text."""
+    """Sessions with speech that returned no text."""
     SHORT_SPEECH = "short-speech-discarded"
-    """Stretches of speech too short to be recognized (`min_speech_ms`), taken for noise."""
+    """Pieces of speech shorter than `min_speech_ms`, discarded as noise."""
     FAILED = "utterances-failed"
     SPECULATIVE = "speculative-recognitions"
-    """Recognitions that began in a pause, before the endpoint."""
+    """Recognitions that started in a pause, before the endpoint."""
     SPECULATIVE_USED = "speculative-recognitions-used"
     """Those whose text was published; the others were discarded or are still pending."""
     ATTEMPTS_AGAIN = "recognition-retries"
     """Second attempts after a fault of the execution provider."""
     FAULTS = "provider-faults"
-    """Of the accelerator, at load, in a run or by its slowness."""
+    """Faults of the accelerator: at load, in a run, or because it was too slow."""
     FAULTS_REPRODUCED = "provider-faults-reproduced-on-cpu"
-    """Faults of a run that the CPU repeated on the same audio: they don't count against the accelerator."""
+    """Faults of a run that also occurred on the CPU with the same audio: they do not count against the accelerator."""
     HEDGES = "hedged-recognitions"
-    """Utterances that the CPU began too, because the accelerator took long."""
+    """Utterances that the CPU also started to recognize, because the accelerator took long."""
     LATE_RESULTS = "late-results"
     """Results discarded because another recognizer had returned one first."""
     SPLITS = "split-recognitions"
     """Utterances that took too long on the CPU and were restarted in two parts."""
     NO_WORDS_RETRIES = "no-words-retries"
-    """Utterances with speech whose first result had no words, and that were recognized again."""
+    """Utterances with speech that were recognized again because the first result had no words."""
     NO_WORDS_RETRIES_RECOVERED = "no-words-retries-recovered"
     """Those whose second result had words."""
     FRAMES_DROPPED = "frames-dropped"
-    """Frames that reached a session out of order and were left out of it: lost audio, and always a fault of ours."""
+    """Frames that reached a session out of order and were omitted: lost audio, always caused by a bug."""
     RETRIES = "retries-requested"
-    """RetryLast that found an utterance."""
+    """Calls of RetryLast that found an utterance."""
     PROVIDER_CHANGES = "provider-changes"
     MODEL_LOADS = "model-loads"
     FILES = "files"
-    """File jobs that have begun."""
+    """File jobs that were started."""
     FILES_FAILED = "files-failed"
     FILE_SEGMENTS = "file-segments"
     """Segments of files that were recognized."""
     FILE_SEGMENTS_WITHOUT_WORDS = "file-segments-without-words"
-    """Those that held speech and gave no text."""
+    """Those with speech that returned no text."""
 
 
 class Stage(StrEnum):
-    """What is timed, as clients read it."""
+    """Stages whose duration is measured; the values are their names on the bus."""
 
     KEY_TO_FIRST_SAMPLE = "key-to-first-sample"
-    """From the call that begins a session to the first audio spoken after it."""
+    """From the call that starts a session to the first audio recorded after it."""
     QUEUE = "queue"
-    """From the endpoint to the text, less the recognition itself; nothing where that was begun early."""
+    """From the endpoint to the text, minus the recognition itself; 0 if recognition started early enough."""
     FEATURES = "features"
     ENCODER = "encoder"
     DECODER = "decoder"
@@ -75,12 +75,12 @@ class Stage(StrEnum):
     """A speculative recognition whose result was not used, because speech continued."""
     ENDPOINT_TO_TEXT = "endpoint-to-text"
     DELIVERY = "delivery"
-    """From the text to the moment the bus has taken all of its bytes."""
+    """From the text to the moment at which the bus has accepted all of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """Of one stage, in seconds."""
+    """Percentiles of one stage, in seconds."""
 
     count: int
     p50: float
@@ -89,42 +89,42 @@ class Percentiles:
 
 
 EDGES_S = tuple(round(0.001 * 2 ** (half / 2), 6) for half in range(30))
-"""Upper edges of the classes that times are counted in, from 1 ms to 23 s; one more class holds what took longer."""
+"""Upper edges of the histogram's classes of durations, from 1 ms to 23 s; one more class holds longer durations."""
 
 
 @dataclass(frozen=True, slots=True)
 class GpuFigures:
-    """Of the graphics card, as its driver tells; None where it doesn't."""
+    """Figures of the GPU as reported by its driver; None if it does not report them."""
 
     total_bytes: int | None = None
     free_bytes: int | None = None
     own_bytes: int | None = None
-    """What this process holds."""
+    """GPU memory that this process holds."""
     temperature_c: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All of it at one moment."""
+    """All metrics at one moment."""
 
     counts: Mapping[Count, int]
     gaps: Mapping[GapReason, int]
     sessions: Mapping[StopReason, int]
     stages: Mapping[Stage, Percentiles]
-    """Stages that have not happened yet are absent."""
+    """Stages that have not occurred yet are absent."""
     by_provider: Mapping[str, Mapping[Stage, Percentiles]] = field(default_factory=dict)
-    """Those that ran on an execution provider, by its name."""
+    """Stages that ran on an execution provider, by its name."""
     distributions: Mapping[Stage, tuple[int, ...]] = field(default_factory=dict)
-    """How many of the last runs fell into each class of `EDGES_S`."""
+    """Number of the latest runs in each class of `EDGES_S`."""
     faults: Mapping[FaultClass, int] = field(default_factory=dict)
     fault_reasons: Mapping[Reason, int] = field(default_factory=dict)
-    """Only those that happened."""
+    """Only reasons that have occurred."""
     accelerator_load_s: float = 0.0
-    """What the last loading of the accelerator took, its golden clip included; 0 before the first."""
+    """Seconds that the last load of the accelerator took, golden clip included; 0 before the first one."""
     card: GpuFigures = field(default_factory=GpuFigures)
     uptime_s: float = 0.0
     model_load_s: float = 0.0
-    """What the last loading took; 0 before the first."""
+    """Seconds that the last load took; 0 before the first one."""
     resident_bytes: int = 0
 
 
@@ -145,13 +145,13 @@ class _Series:
 
 
 class Metrics:
-    """Collects figures; bounded, however long the daemon runs. One thread."""
+    """Collects metrics in bounded memory. One thread."""
 
     def __init__(self) -> None:
         self.model_load_s = 0.0
         self.accelerator_load_s = 0.0
         self._earlier_s = 0.0
-        """For how long earlier processes served whose place this one has taken."""
+        """Seconds for which the processes that this one replaced have served."""
         self._counts: Counter[Count] = Counter()
         self._fault_classes: Counter[FaultClass] = Counter()
         self._fault_reasons: Counter[Reason] = Counter()
@@ -161,25 +161,25 @@ class Metrics:
         self._by_provider: dict[str, dict[Stage, _Series]] = {}
 
     def count(self, what: Count) -> None:
-        """It happened once more."""
+        """Increment a counter."""
         self._counts[what] += 1
 
     def fault(self, fault_class: FaultClass, reason: Reason) -> None:
-        """The accelerator failed, or its watch said no."""
+        """Record a fault of the accelerator, or that the GPU monitor forbade its use."""
         self._counts[Count.FAULTS] += 1
         self._fault_classes[fault_class] += 1
         self._fault_reasons[reason] += 1
 
     def gap(self, reason: GapReason) -> None:
-        """Audio was lost."""
+        """Record that audio was lost."""
         self._gaps[reason] += 1
 
     def session_ended(self, reason: StopReason) -> None:
-        """A session is over."""
+        """Record the end of a session."""
         self._sessions[reason] += 1
 
     def took(self, stage: Stage, seconds: float, provider: str = "") -> None:
-        """One more run of a stage, on a provider where that matters; clocks that disagree never make it negative."""
+        """Record a run of a stage, on a provider if given. Negative durations, from disagreeing clocks, count as 0."""
         found = [self._series.setdefault(stage, _Series())]
         if provider:
             found.append(self._by_provider.setdefault(provider, {}).setdefault(stage, _Series()))
@@ -188,14 +188,14 @@ class Metrics:
             series.last.append(max(0.0, seconds))
 
     def recognized(self, hypothesis: Hypothesis) -> None:
-        """The stages of one recognition; nothing where the model was not run."""
+        """Record the stages of one recognition. Has no effect if the model was not run."""
         if hypothesis.stages is not None:
             self.took(Stage.FEATURES, hypothesis.stages.features_s, hypothesis.provider)
             self.took(Stage.ENCODER, hypothesis.stages.encoder_s, hypothesis.provider)
             self.took(Stage.DECODER, hypothesis.stages.decoder_s, hypothesis.provider)
 
     def carried(self, uptime_s: float) -> dict[str, Any]:
-        """All of it as JSON can hold it, for the process that takes this one's place; `uptime_s` is this one's."""
+        """Return all metrics as JSON values for the process that replaces this one. `uptime_s` is this process's."""
         return {
             "uptime_s": self._earlier_s + uptime_s,
             **{name: dict(counter) for name, (_, counter) in self._counters().items()},
@@ -204,7 +204,7 @@ class Metrics:
         }
 
     def resume(self, carried: Mapping[str, Any]) -> None:
-        """Go on from what an earlier process carried over; what this version doesn't know is left out."""
+        """Continue from the metrics of an earlier process. Names that this version does not know are ignored."""
         self._earlier_s += float(carried.get("uptime_s", 0.0))
         for name, (kind, counter) in self._counters().items():
             for what, number in carried.get(name, {}).items():
@@ -224,7 +224,7 @@ class Metrics:
         }
 
     def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0, card: GpuFigures | None = None) -> Figures:
-        """What was collected so far, and what only the caller can know."""
+        """Return the metrics collected so far, together with the values that only the caller knows."""
         return Figures(
             counts={what: self._counts[what] for what in Count},
             gaps={reason: self._gaps[reason] for reason in GapReason},
@@ -258,6 +258,6 @@ def _resume(series: dict[Stage, _Series], carried: Mapping[str, Any]) -> None:
 
 
 def nearest_rank(ordered: list[float], share: float) -> float:
-    """The smallest value that at least `share` of the values don't exceed; `ordered` ascends and is not empty."""
+    """Return the smallest value that at least `share` of the values don't exceed. `ordered` ascends, not empty."""
     rank = -int(-share * len(ordered) // 1)
     return ordered[max(rank, 1) - 1]

@@ -1,4 +1,4 @@
-"""Which microphone is meant, and when it is open: the rules, without any device."""
+"""Rules for which microphone is used and when it is open, without access to devices."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 from coldvoxd.core.errors import UnknownDevice, shown
 
 DEFAULT = "default"
-"""The name that stands for whatever source the desktop has as its default."""
+"""The name that stands for the desktop's default source."""
 
 
 class Policy(StrEnum):
@@ -14,9 +14,9 @@ class Policy(StrEnum):
 
     ALWAYS = "always"
     ON_DEMAND = "on-demand"
-    """While a session hears."""
+    """While a session records."""
     IDLE_RELEASE = "idle-release"
-    """From a session on until some seconds after it."""
+    """From the start of a session until some seconds after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +24,26 @@ class Source:
     """A source of the sound server."""
 
     name: str
-    """The server's own, such as `alsa_input.usb-Blue_Yeti-00.analog-stereo`."""
+    """The server's name, such as `alsa_input.usb-Blue_Yeti-00.analog-stereo`."""
     description: str
-    """As people know it: “Blue Yeti”."""
+    """The name that users know: “Blue Yeti”."""
     monitor: bool = False
-    """What a loudspeaker plays, no microphone."""
+    """Whether it is the output of a loudspeaker and not a microphone."""
     bluetooth: bool = False
     muted: bool = False
     positions: tuple[str, ...] = ("mono",)
-    """Its channels, by the server's names for their positions."""
+    """Positions of its channels, in the server's names."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoundView:
-    """What the sound server showed at one moment."""
+    """The state of the sound server at one moment."""
 
     sources: tuple[Source, ...] = ()
     default: str = ""
     """Name of the default source."""
     heard: str = ""
-    """Name of the source that our own stream records; empty where we have none."""
+    """Name of the source that our own stream records; empty if there is no stream."""
     stream_muted: bool = False
     """Whether a mixer has muted our own stream."""
     pipewire: bool = False
@@ -58,9 +58,9 @@ class SoundView:
 
 
 def find(view: SoundView, wanted: str) -> Source:
-    """The source meant by `default`, a name, or part of one; raises UnknownDevice with what there is.
+    """Return the source that `default`, a name or part of a name refers to.
 
-    Monitors of loudspeakers are never meant, unless by their whole name.
+    Monitors of loudspeakers match only by their complete name. Raises UnknownDevice, which lists the microphones.
     """
     microphones = view.microphones
     if wanted == DEFAULT:
@@ -87,7 +87,11 @@ def find(view: SoundView, wanted: str) -> Source:
 
 
 def policy_in_force(policy: Policy, source: Source | None, *, bluetooth_always: bool) -> Policy:
-    """An open Bluetooth microphone pins its headset to call quality, so `always` spares it unless told otherwise."""
+    """Return the policy to apply to `source`.
+
+    An open Bluetooth microphone switches its headset to call quality, so `always` becomes `on-demand` for it, unless
+    `bluetooth_always` is set.
+    """
     if policy is Policy.ALWAYS and source is not None and source.bluetooth and not bluetooth_always:
         return Policy.ON_DEMAND
     return policy

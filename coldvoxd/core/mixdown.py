@@ -1,8 +1,8 @@
-"""The mixdown of several channels to one, and which of them holds the speech.
+"""Mixes several channels down to one, and finds the channel that holds the speech.
 
-Averaging is right for most: it keeps a voice that all channels share and halves the noise that they don't. It fails where
-channels have opposite phases (they cancel) and where one of many holds the voice (of eight, it loses 18 dB). So `auto` mixes,
-and leaves the mix for a channel where the mix is far below it: in level, or in its distance from the noise.
+The average is usually right: it keeps a voice that all channels share and halves the noise that they do not share. It
+fails if channels have opposite phases (they cancel) or if one of many holds the voice (of eight, it loses 18 dB). So
+`auto` mixes, and switches to a channel if the mix is far below it in level or in its distance from the noise.
 """
 
 from collections.abc import Iterable
@@ -15,26 +15,27 @@ from coldvoxd.core.channels import THE_MIX
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 
 FAR_DB = 8.0
-"""The mix is far below a channel from here on. A voice on one of two channels is 6 dB louder there than in the mix, and the
-mix then still holds whoever speaks on the other."""
+"""Difference from which the mix is far below a channel. A voice on one of two channels is 6 dB louder there than in the
+mix, and the mix then still holds a voice on the other channel."""
 ACTIVE_DB = 6.0
-"""A channel is active so far above its noise; levels of 32 ms of steady noise lie within 3 dB of their middle."""
+"""Distance from its noise at which a channel is active. Levels of 32 ms of steady noise stay within 3 dB of their
+centre."""
 BAND_HZ = (300.0, 3400.0)
-"""What levels are measured in: a telephone's band has the speech, and neither hum nor a constant offset."""
+"""Band in which levels are measured: the telephone band contains speech, but neither hum nor a constant offset."""
 LOWEST_DB = -80.0
-"""In the band; a recording of 16 bits has no signal below it."""
+"""Lower bound of levels in the band; a 16-bit recording has no signal below it."""
 NOISE_RISE_DB = 0.1
-"""The estimate of the noise rises by so much a frame, 3 dB/s, and follows quieter frames at once."""
+"""Rise of the noise estimate per frame, 3 dB/s. The estimate follows quieter frames immediately."""
 
 QUIET_DB = 4.0
-"""So far above the least of a steady noise nearly all frames of it lie, of 32 ms each."""
+"""Range above the minimum of a steady noise in which nearly all of its frames of 32 ms lie."""
 
 Levels = npt.NDArray[np.float32]
-"""In dBFS, float32 (channels + 1,): the mix first, then each channel."""
+"""Levels in dBFS, float32 (channels + 1,): the mix first, then each channel."""
 
 
 def mixed(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The average of all channels, (n,) of samples (n, channels) of the same type; int16 is rounded."""
+    """Return the average of all channels, (n,), for samples (n, channels). It has the same type; int16 is rounded."""
     channels = samples.shape[1]
     average: npt.NDArray[np.float32] = samples.astype(np.float32) @ np.ones(channels, np.float32)
     average /= channels
@@ -42,18 +43,18 @@ def mixed(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def taken(samples: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
-    """One channel of samples (n, channels), or for 0 their mix; contiguous."""
+    """Return one channel of samples (n, channels), or their mix if `number` is 0; contiguous."""
     return mixed(samples) if number == THE_MIX else np.ascontiguousarray(samples[:, number - 1])
 
 
 _WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
 _BAND = slice(int(np.ceil(BAND_HZ[0] * FRAME_SAMPLES / SAMPLE_RATE)), int(BAND_HZ[1] * FRAME_SAMPLES / SAMPLE_RATE) + 1)
 _SCALE = 2.0 / float(FRAME_SAMPLES * np.square(_WINDOW).sum())
-"""By Parseval's theorem: makes the sum over positive frequencies a mean square."""
+"""Converts the sum over positive frequencies to a mean square, by Parseval's theorem."""
 
 
 def band_levels(frame: npt.NDArray[Any]) -> Levels:
-    """Levels in the speech band of a frame, (512, channels), int16 or float in [-1, 1], at 16 kHz."""
+    """Return the levels in the speech band of a frame, (512, channels), int16 or float in [-1, 1], at 16 kHz."""
     scale = _SCALE / 32768**2 if frame.dtype == np.int16 else _SCALE
     spectra = np.fft.rfft(np.multiply(frame.T, _WINDOW, order="C", dtype=np.float32))[:, _BAND]
     everything = np.concatenate((spectra.mean(axis=0, keepdims=True), spectra))
@@ -63,13 +64,13 @@ def band_levels(frame: npt.NDArray[Any]) -> Levels:
 
 
 class Noise:
-    """A running estimate of each level's noise."""
+    """A running estimate of the noise in each level."""
 
     def __init__(self) -> None:
         self._noise_db: Levels | None = None
 
     def update(self, levels: Levels) -> Levels:
-        """The estimate after a frame of these levels, in dBFS, shaped like them."""
+        """Return the estimate after a frame with these levels, in dBFS and of the same shape."""
         if self._noise_db is None or len(self._noise_db) != len(levels):
             self._noise_db = levels
         else:
@@ -78,15 +79,15 @@ class Noise:
 
 
 class Quiet:
-    """Knows cheaply that no channel of a frame is louder than the quiet before it; errs towards no."""
+    """A cheap test that no channel of a frame is louder than the quiet before it; if in doubt, the test fails."""
 
     def __init__(self) -> None:
         self._power: npt.NDArray[np.float32] | None = None
 
     def holds(self, frame: npt.NDArray[np.int16]) -> bool:
-        """Whether the next frame, int16 (512, channels), is quiet on every channel."""
+        """Return whether the next frame, int16 (512, channels), is quiet on every channel."""
         wide = frame.astype(np.float32)
-        steps = wide[1:] - wide[:-1]  # which leaves hum and offsets out
+        steps = wide[1:] - wide[:-1]  # differences suppress hum and offsets
         power = np.einsum("ij,ij->j", steps, steps) + np.float32(1)
         if self._power is None or len(self._power) != len(power):
             self._power = power
@@ -95,7 +96,7 @@ class Quiet:
 
 
 def far_below(levels: Levels, noise_db: Levels, number: int, other: int) -> bool:
-    """Whether one (0 for the mix) is far below another that is active: in level, or in its distance from the noise."""
+    """Return whether `number` (0: the mix) is far below the active channel `other`, in level or distance from noise."""
     above = levels - noise_db
     if above[other] < ACTIVE_DB:
         return False
@@ -103,9 +104,9 @@ def far_below(levels: Levels, noise_db: Levels, number: int, other: int) -> bool
 
 
 def better(levels: Levels, noise_db: Levels, number: int) -> list[int]:
-    """What to hear instead of a channel or the mix (0), the clearest first; empty where that is not far below anything.
+    """Return the channels to use instead of `number` (0: the mix), clearest first; empty if it is not far below any.
 
-    The mix comes first where it is not far below either.
+    The mix comes first if it is not far below any of them either.
     """
     found = [other for other in range(1, len(levels)) if far_below(levels, noise_db, number, other)]
     above = levels - noise_db
@@ -116,10 +117,10 @@ def better(levels: Levels, noise_db: Levels, number: int) -> list[int]:
 
 
 def elected(votes: Iterable[int], *, mix_holds_speech: bool) -> int:
-    """The channel for a stretch of speech, of one vote (0 for the mix) for each of its frames that holds speech.
+    """Return the channel for a piece of speech, given one vote (0: the mix) for each of its frames with speech.
 
-    One channel for all of it: where no channel has three quarters, voices share the stretch and only the mix has them all,
-    unless it has next to nothing.
+    The whole piece gets one channel. If no channel has three quarters of the votes, several voices share the piece, and
+    only the mix holds them all, unless the mix holds almost no speech.
     """
     counts = np.bincount(np.fromiter(votes, np.intp))
     if len(counts) < 2:

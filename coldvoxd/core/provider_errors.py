@@ -4,7 +4,7 @@ import re
 
 from coldvoxd.core.failover_state import FaultClass, Reason
 
-# Numbers are cudaError_t's, from the CUDA Runtime API's reference; ONNX Runtime writes "CUDA failure 700: ...".
+# Keys are values of cudaError_t, from the CUDA Runtime API reference; ONNX Runtime writes "CUDA failure 700: ...".
 _BY_CUDA_ERROR: dict[int, tuple[FaultClass, Reason]] = {
     2: (FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY),
     4: (FaultClass.STICKY, Reason.GPU_LOST),
@@ -34,7 +34,7 @@ _NOT_FINITE = re.compile(r"not finite", re.IGNORECASE)
 
 
 def classify(message: str) -> tuple[FaultClass, Reason]:
-    """The fault that an execution provider's message reports. An unknown one is transient: time may help."""
+    """Return the fault that an execution provider's message reports. An unknown one is transient: time may help."""
     if (number := _CUDA_FAILURE.search(message)) and (known := _BY_CUDA_ERROR.get(int(number[1]))):
         return known
     if _OUT_OF_MEMORY.search(message):

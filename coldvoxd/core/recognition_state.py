@@ -8,11 +8,11 @@ from coldvoxd.core.values import ChangeReason, EngineStatus
 
 @dataclass(frozen=True, slots=True)
 class RecognitionState:
-    """What recognizes now, and why. Replaced and published as a whole, as `EngineStatus` is."""
+    """Which provider recognizes now, and why. Replaced and published as a whole, like `EngineStatus`."""
 
     engine: EngineStatus
     accelerator_name: str = ""
-    """As the settings name it; empty where only the CPU is wanted."""
+    """Its name in the settings; empty if only the CPU is requested."""
     failover: FailoverState = field(default_factory=FailoverState)
     suspended: bool = False
     """The system is about to suspend, or is suspended."""
@@ -36,7 +36,7 @@ class RecognitionState:
 
     @property
     def wants_new_process(self) -> bool:
-        """Whether a new process could use an accelerator that this one can't, and the GPU is healthy."""
+        """Whether a new process could use an accelerator that this process cannot use, and the GPU is healthy."""
         return self.accelerator_unusable and not self.failover.gpu_unhealthy
 
     @property
@@ -46,7 +46,7 @@ class RecognitionState:
 
     @property
     def change_reason(self) -> str:
-        """Why this provider is in use: a problem code, or a `ChangeReason` where there is no problem."""
+        """Why this provider is in use: a problem code, or a `ChangeReason` if there is no problem."""
         if self.failover.reason:
             return self.failover.reason.value
         return ChangeReason.IDLE if self.accelerator_released else ChangeReason.ACCELERATOR_READY
@@ -54,7 +54,7 @@ class RecognitionState:
 
 @dataclass(frozen=True, slots=True)
 class ProvidersFound:
-    """An earlier process, or another supervisor, found these providers usable. Replaces what was known."""
+    """An earlier process, or another supervisor, found these providers usable. Replaces earlier findings."""
 
     usable: tuple[str, ...]
     """Short names, best first."""

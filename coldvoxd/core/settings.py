@@ -1,4 +1,4 @@
-"""All settings of the daemon. The docstring of each one is its documentation; the settings reference is generated from them."""
+"""All settings of the daemon. The docstring of each one is its documentation, from which the reference is generated."""
 
 from dataclasses import dataclass, field
 

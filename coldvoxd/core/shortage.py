@@ -1,10 +1,10 @@
-"""Tells a machine that lacks memory or threads from a model that cannot be loaded: native code reports both by text."""
+"""Distinguishes a lack of memory or threads from a model that cannot be loaded: native code reports both as text."""
 
 import errno
 
 _MEMORY = ("bad_alloc", "Failed to allocate memory", "Cannot allocate memory")
 _THREADS = ("pthread_create failed", "can't start new thread")
-"""ONNX Runtime's and CPython's own words, as seen with RLIMIT_AS and RLIMIT_NPROC (onnxruntime-gpu 1.31.1)."""
+"""Messages of ONNX Runtime and CPython, as observed with RLIMIT_AS and RLIMIT_NPROC (onnxruntime-gpu 1.31.1)."""
 
 MEMORY = (
     "There is not enough memory to load the model: free some memory, or set `precision` under [model] to `int8`, which takes a "
@@ -17,7 +17,7 @@ THREADS = (
 
 
 def shortage(error: BaseException) -> str:
-    """What the machine lacks and what to do, where that is why `error` was raised; otherwise empty."""
+    """Return what the machine lacks and the remedy, if that is why `error` was raised; otherwise empty."""
     text = str(error)
     if isinstance(error, MemoryError) or any(words in text for words in _MEMORY):
         return MEMORY

@@ -1,9 +1,9 @@
-"""The spool's format: what a session hears as records that outlive a crash, and the way back from them to utterances.
+"""The spool's format: a session's audio as records that survive a crash, and their conversion to utterances.
 
-Theory of operation. A session's file begins with a head (who speaks to whom, and what the endpointer knew), is appended
-to frame by frame, and is followed by a new one after each cut, so that an utterance's audio can go as soon as its text
-is accepted. Reading runs the endpointer again over what it had heard, with the scores it was given: it cuts where it
-did, and then where it would have. A file may end anywhere, also in the middle of a record.
+Theory of operation. A session's file begins with a header (the caller, its bus, and the state of the endpointer), is
+appended to frame by frame, and is followed by a new file after each cut, so that an utterance's audio can be deleted as
+soon as its text is accepted. Reading runs the endpointer again on the same frames with the same scores: it makes the
+same cuts, and then those that it would have made. A file may end anywhere, even within a record.
 """
 
 import json
@@ -24,9 +24,9 @@ from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.values import EndReason, Frame, SessionOptions, Utterance
 
 MAGIC = b"coldvoxd spool 1\n"
-"""Its number changes with the format; files of another are not read."""
+"""The number changes with the format; files with another number are not read."""
 _RECORD = struct.Struct("<BII")
-"""Kind, bytes that follow, CRC-32 of them."""
+"""Kind, length of the payload in bytes, CRC-32 of the payload."""
 _FRAME = struct.Struct("<qdd")
 """Start sample, speech probability, level in dBFS; the samples follow."""
 _LOST = struct.Struct("<qq")
@@ -45,18 +45,18 @@ class _Kind(IntEnum):
 
 
 class SpoolDamaged(ValueError):
-    """A file without a head that can be read: of another version, foreign, or cut short."""
+    """A file without a readable header: it is of another version, foreign, or truncated."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledSession:
-    """What must be known of a session to finish it in another process."""
+    """The data of a session that another process needs to finish it."""
 
     id: int
     caller: str
-    """Unique bus name of whoever began it."""
+    """Unique bus name of the client that started it."""
     bus: str
-    """GUID of the bus on which that name means somebody."""
+    """GUID of the bus on which that name is valid."""
     options: SessionOptions
     start_sample: int
     endpoint: EndpointSettings
@@ -68,7 +68,7 @@ class SpooledSession:
 
     @property
     def recipient(self) -> str | None:
-        """The only client that may read its text; None where every client may."""
+        """The only client that may read its text; None if every client may."""
         return recipient_of(self.caller, self.options)
 
 
@@ -82,29 +82,29 @@ class NumberedCut:
     reason: EndReason
     speech_samples: int
     decided_s: float
-    """Monotonic time of the endpoint; goes on across processes."""
+    """Monotonic time of the endpoint; comparable across processes."""
 
 
 @dataclass(slots=True)
 class Segment:
-    """What one file holds."""
+    """The content of one file."""
 
     session: SpooledSession
     state: EndpointState
-    """Before the first of `events`."""
+    """State before the first of `events`."""
     frames: list[Frame] = field(default_factory=list)
     events: list[Scored | Lost] = field(default_factory=list)
     cuts: list[NumberedCut] = field(default_factory=list)
     attempts: Counter[int] = field(default_factory=Counter)
-    """By utterance."""
+    """Number of attempts, by utterance."""
     settled: set[int] = field(default_factory=set)
-    """Utterances of which nothing more is owed."""
+    """Utterances that are finished."""
     whole_bytes: int = 0
-    """Up to here the file can be read; anything behind is the rest of a broken write."""
+    """Length of the readable part; anything after it is the rest of an incomplete write."""
 
     @property
     def begun_early(self) -> int | None:
-        """Number of the utterance whose recognition began before it was cut, if one was; it is the next to be cut."""
+        """Number of the utterance whose recognition started before it was cut, or None. It is the next to be cut."""
         return next((number for number in self.attempts if number not in {cut.utterance for cut in self.cuts}), None)
 
     def utterance(self, cut: Cut | NumberedCut, number: int) -> Utterance:
@@ -112,7 +112,7 @@ class Segment:
         return Utterance(number, self.session.id, cut.start_sample, samples, cut.reason, cut.speech_samples)
 
     def unnumbered(self) -> list[Cut]:
-        """What the endpointer cuts if the session ends here, save for what was cut already."""
+        """Return the cuts that the endpointer makes if the session ends here, except those already numbered."""
         known = {(cut.start_sample, cut.end_sample) for cut in self.cuts}
         end_sample = self.frames[-1].end_sample if self.frames else self.state.floor_sample
         state, found = self.state, []
@@ -123,7 +123,7 @@ class Segment:
 
 
 def head(session: SpooledSession, state: EndpointState, carried: Iterable[Frame] = ()) -> bytes:
-    """The beginning of a file; `carried` are frames that the next utterance may still reach back to."""
+    """Return the beginning of a file. `carried` are frames that the next utterance may still include."""
     content = {"session": asdict(session), "state": asdict(state)}
     frames = b"".join(_record(_Kind.CARRIED, _FRAME.pack(f.start_sample, 0, 0) + f.samples.tobytes()) for f in carried)
     return MAGIC + _record(_Kind.HEAD, json.dumps(content).encode()) + frames
@@ -143,12 +143,12 @@ def cut(numbered: NumberedCut) -> bytes:
 
 
 def attempt(utterance: int) -> bytes:
-    """To be written before its recognition begins: whoever dies of it must not forget it."""
+    """Return the record of an attempt. Write it before recognition starts, so that it survives a crash there."""
     return _record(_Kind.ATTEMPT, utterance.to_bytes(8, "little"))
 
 
 def survived(utterance: int) -> bytes:
-    """That attempt has ended, to no end: what the process dies of afterwards was something else."""
+    """Return the record of a discarded attempt: a later crash must not be blamed on it."""
     return _record(_Kind.SURVIVED, utterance.to_bytes(8, "little"))
 
 
@@ -157,7 +157,7 @@ def settled(utterance: int) -> bytes:
 
 
 def read(content: bytes) -> Segment:
-    """As much of a file as is whole. Raises SpoolDamaged where not even its head is."""
+    """Return the intact part of a file. Raises SpoolDamaged if not even its header is intact."""
     if not content.startswith(MAGIC):
         raise SpoolDamaged("its format is not this version's")
     records = _records(content)
@@ -180,7 +180,7 @@ def _record(kind: _Kind, payload: bytes) -> bytes:
 
 
 def _records(content: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Kind, payload, and where the record ends; up to the first that is not whole."""
+    """Yield the kind, the payload and the end of each record, up to the first that is not intact."""
     at = len(MAGIC)
     while at + _RECORD.size <= len(content):
         kind, length, check = _RECORD.unpack_from(content, at)

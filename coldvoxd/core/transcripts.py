@@ -1,4 +1,4 @@
-"""Transcripts: a recognizer's answer as clients receive it, with times from the session's begin."""
+"""Transcripts: recognition results as clients receive them, with times from the start of the session."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ def transcript_of(
     latency_s: float,
     retried: bool = False,
 ) -> Transcript:
-    """What is told of an utterance; `latency_s` counts from its endpoint."""
+    """Return the transcript of an utterance. `latency_s` counts from its endpoint."""
     offset_s = (utterance.start_sample - session_start_sample) / SAMPLE_RATE
     moved = (
         replace(word, start_s=word.start_s + offset_s, end_s=word.end_s + offset_s)

@@ -1,4 +1,4 @@
-"""The values that flow through coldvoxd, all frozen."""
+"""The values that the parts of coldvoxd exchange, all frozen."""
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -11,22 +11,22 @@ from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.problems import Problem
 
 SAMPLE_RATE = 16_000
-"""Samples a second, everywhere past the microphone's adapter."""
+"""Samples per second, everywhere behind the microphone's adapter."""
 FRAME_SAMPLES = 512
-"""Samples that are scored together by the voice activity detector: 32 ms."""
+"""Number of samples that the voice activity detector scores together: 32 ms."""
 
 
 def samples_in(milliseconds: float) -> int:
-    """How many samples last so long."""
+    """Return the number of samples in `milliseconds`."""
     return round(milliseconds * SAMPLE_RATE / 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a microphone delivers, on whatever thread it likes."""
+    """Audio as a microphone delivers it, on any thread."""
 
     samples: npt.NDArray[np.int16]
-    """int16, 16 kHz, any n: (n,) of one channel, or (n, channels)."""
+    """int16, 16 kHz, any n: (n,) for one channel, or (n, channels)."""
     arrived_s: float
     """`time.monotonic()` when the last sample arrived."""
     overflow: bool = False
@@ -35,14 +35,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Consecutive audio to be scored together."""
+    """Consecutive audio that is scored together."""
 
     start_sample: int
-    """Counted from the first opening of the capture; lost audio counts too."""
+    """Counted from when the microphone was first opened; lost audio counts too."""
     samples: npt.NDArray[np.int16]
     """int16 (512,), 16 kHz mono."""
     channels: npt.NDArray[np.int16] | None = field(default=None, repr=False, compare=False)
-    """int16 (512, channels), of which `samples` was made; None where there is one."""
+    """int16 (512, channels), from which `samples` was computed; None if there is only one channel."""
 
     @property
     def end_sample(self) -> int:
@@ -60,17 +60,17 @@ class GapReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Audio that was lost, never spliced over silently."""
+    """Lost audio, which is never spliced over silently."""
 
     start_sample: int
     samples: int
-    """Best estimate by the clock; 0 where the length is unknown."""
+    """Best estimate from the clock; 0 if the length is unknown."""
     reason: GapReason
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredFrame:
-    """A frame and what was computed of it once, for all that use it."""
+    """A frame and the values that are computed from it once, for all consumers."""
 
     frame: Frame
     speech_probability: float
@@ -80,14 +80,14 @@ class ScoredFrame:
 
 
 class EndReason(StrEnum):
-    """Why an utterance ended where it did."""
+    """Why an utterance ended."""
 
     ENDPOINT = "endpoint"
     """Silence outlasted the hangover."""
     LENGTH = "length"
-    """The greatest length was reached; cut at the quietest place."""
+    """The maximum length was reached; cut at the quietest place."""
     STOP = "stop"
-    """The session ended while speech went on."""
+    """The session ended during speech."""
     GAP = "gap"
     """Audio was lost."""
 
@@ -103,9 +103,9 @@ class Utterance:
     """float32 (n,) in [-1, 1], 16 kHz mono."""
     end_reason: EndReason
     speech_samples: int = 0
-    """How much of it the voice activity detector takes for speech; 0 where nobody knows."""
+    """Number of samples that the voice activity detector classifies as speech; 0 if unknown."""
     early: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
-    """What was computed of it while it arrived: `core.features.EarlyColumns`."""
+    """Features that were computed while it arrived: `core.features.EarlyColumns`."""
 
     @property
     def duration_s(self) -> float:
@@ -118,9 +118,9 @@ class Token:
 
     id: int
     encoder_frame: int
-    """Where it was emitted, in units of 80 ms from the utterance's start."""
+    """Frame at which it was emitted, in units of 80 ms from the utterance's start."""
     duration_frames: int
-    """TDT's second prediction."""
+    """The duration that TDT predicts besides the token."""
     logprob: float
     """Natural logarithm of the token's probability among tokens and blank."""
 
@@ -137,7 +137,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Where one recognition spent its time."""
+    """Durations of the stages of one recognition, in seconds."""
 
     features_s: float
     encoder_s: float
@@ -146,63 +146,63 @@ class StageSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """The recognizer's answer."""
+    """The result of the recognizer."""
 
     text: str = field(repr=False)
     tokens: tuple[Token, ...] = field(repr=False)
     words: tuple[Word, ...] = field(repr=False)
     confidence: float
-    """Geometric mean of the tokens' probabilities, 0..1; 0 where there are none."""
+    """Geometric mean of the tokens' probabilities, 0..1; 0 if there are none."""
     provider: str
     """The first active execution provider of the encoder's session."""
     inference_s: float
     stages: StageSeconds | None = None
-    """None where the model was not run."""
+    """None if the model was not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What clients receive."""
+    """The text of an utterance as clients receive it."""
 
     session_id: int
     utterance_id: int
     text: str = field(repr=False)
     start_s: float
     end_s: float
-    """Seconds since the session began; negative where it reached back."""
+    """Seconds from the start of the session; negative if the utterance began before it."""
     confidence: float
     provider: str
     latency_s: float
-    """From the endpoint to the text."""
+    """Seconds from the endpoint to the text."""
     retried: bool = False
     words: tuple[Word, ...] = field(default=(), repr=False)
-    """Times in seconds since the session began."""
+    """Times in seconds from the start of the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """How one dictation session is to run."""
+    """Options of one dictation session."""
 
     private: bool = False
-    """Texts go to the caller alone, and nobody else may stop, cancel or toggle."""
+    """Texts go only to the caller, and no other client may stop, cancel or toggle the session."""
     bind_to_caller: bool = False
-    """Cancelled when the caller leaves the bus."""
+    """The session is cancelled when the caller leaves the bus."""
     words: bool = False
-    """Word timings come with each text."""
+    """Each text includes word timings."""
     single_utterance: bool = False
-    """Stops by itself at the first endpoint."""
+    """The session stops automatically at the first endpoint."""
     max_seconds: int = 0
-    """Ends by itself after so long; 0 for the setting's limit."""
+    """The session ends automatically after this many seconds; 0 uses the limit in the settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """How one file is to be transcribed."""
+    """Options of one file's transcription."""
 
     words: bool = False
-    """Word timings come with the text."""
+    """The text includes word timings."""
     channel: Channel = AUTO
-    """By which of the file's channels."""
+    """Which of the file's channels to use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +211,12 @@ class FileTranscript:
 
     text: str = field(repr=False)
     words: tuple[Word, ...] = field(repr=False)
-    """Times in seconds from the file's beginning."""
+    """Times in seconds from the beginning of the file."""
     duration_s: float
     confidence: float
-    """Geometric mean of the tokens' probabilities, 0..1; 0 where there is no text."""
+    """Geometric mean of the tokens' probabilities, 0..1; 0 if there is no text."""
     warnings: tuple[str, ...] = ()
-    """Sentences, mostly with times: where the file is damaged or not as long as its header says, where speech gave no words."""
+    """Sentences, mostly with times: damage, a length other than in the header, speech that returned no words."""
 
 
 class StopReason(StrEnum):
@@ -230,19 +230,19 @@ class StopReason(StrEnum):
     MICROPHONE_LOST = "microphone-lost"
     SCREEN_LOCKED = "screen-locked"
     SUSPENDING = "suspending"
-    """The machine was about to sleep."""
+    """The system was about to suspend."""
     RESTARTED = "restarted"
-    """The daemon's process died; what had been heard was recognized by the next one."""
+    """The daemon's process died; the next one recognized the audio recorded until then."""
     SHUTDOWN = "shutdown"
 
 
 class ChangeReason(StrEnum):
-    """Why another execution provider recognizes now, as clients read it, where no problem code says why."""
+    """Why another execution provider recognizes now, as clients read it, if no problem code gives the reason."""
 
     REQUESTED = "requested"
     RELOAD = "reload"
     ACCELERATOR_READY = "accelerator-ready"
-    """It passed its trial, and takes over from the CPU."""
+    """The accelerator passed its probe, and takes over from the CPU."""
     IDLE = "idle"
     """No session for `idle_release_s`: the accelerator was released."""
 
@@ -259,7 +259,7 @@ class State(StrEnum):
 
 
 AUTO_PRECISION = "auto"
-"""In settings: the one that suits the provider."""
+"""The setting that selects the precision that suits the provider."""
 
 
 class Precision(StrEnum):
@@ -269,13 +269,13 @@ class Precision(StrEnum):
 
     @classmethod
     def on_cpu(cls, setting: str) -> "Precision":
-        """What the CPU runs, and what is fetched, for what the settings say: fp32 where they leave it open."""
+        """Return the precision that the CPU runs, and that is downloaded, for a setting: fp32 for `auto`."""
         return cls.FP32 if setting == AUTO_PRECISION else cls(setting)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """A model directory whose files are all there."""
+    """A complete model directory."""
 
     name: str
     directory: Path
@@ -284,32 +284,32 @@ class ModelFiles:
     decoder_joint: Path
     vocabulary: Path
     config: Path | None
-    """Optional in the layout; without it the features are 80 bins."""
+    """Optional in the layout; without it, the features have 80 bins."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedForm:
-    """A model's graphs as ONNX Runtime has optimized and packed them for this machine, to be mapped."""
+    """A model's graphs, optimized and packed by ONNX Runtime for this machine, to be memory-mapped."""
 
     directory: Path
     encoder: tuple[Path, ...]
-    """Its pieces, in the order in which they run."""
+    """The encoder's pieces, in the order in which they run."""
     weights: Path
     """The file of the encoder's weights."""
     decoder: tuple[Path, ...]
     """The prediction network and the joint network, or decoder_joint alone."""
     link: str = ""
-    """What the first gives to the second."""
+    """Name of the prediction network's output that the joint network reads."""
     threads: int = 0
-    """With which the encoder was fastest here when it was tried; 0 where it wasn't."""
+    """Number of threads with which the encoder was fastest when it was measured here; 0 if it was not measured."""
     decoder_threads: int = 0
     masks: bool = True
-    """Whether the encoder hides what stands after the features' given length; without, nothing may."""
+    """Whether the encoder masks columns beyond the features' given length. If not, there must be none."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """What the recognition engine really runs."""
+    """What the recognition engine actually runs."""
 
     model: str = ""
     precision: str = ""
@@ -318,17 +318,17 @@ class EngineStatus:
     available_providers: tuple[str, ...] = ()
     """Short names, best first: those that the installed ONNX Runtime was built with."""
     usable_providers: tuple[str, ...] = ()
-    """Short names, best first: those on which the model was opened and tried with success."""
+    """Short names, best first: those on which the model was opened and tested successfully."""
     degraded: str = ""
-    """The engine's own problem code; empty where it has none."""
+    """The engine's own problem code; empty if it has none."""
     progress: float = -1.0
     last_error: str = ""
     ready: bool = False
     loading: bool = False
     features_size: int = 0
-    """Mel bins that it takes; 0 where nothing has been open yet."""
+    """Number of mel bins of the model; 0 if none has been opened yet."""
     covered: str = ""
-    """The accelerator's problem code beneath `degraded`, where both hold; empty where there is none."""
+    """The accelerator's problem code that `degraded` hides, if both hold; otherwise empty."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -336,7 +336,7 @@ class EngineStatus:
         return tuple(Problem(code) for code in (self.degraded, self.covered) if code)
 
     def found(self, provider: str, *, usable: bool) -> "EngineStatus":
-        """The same status once a provider, by its short name, was found usable or not usable."""
+        """Return the status after a provider, given by its short name, was found usable or unusable."""
         others = [name for name in self.usable_providers if name != provider]
         ranks = {name: rank for rank, name in enumerate(self.available_providers)}
         names = sorted([*others, provider] if usable else others, key=lambda name: ranks.get(name, -1))

@@ -73,10 +73,6 @@ NOT_YET = (
 """Files, by patterns whose `*` includes slashes, of which nothing is checked yet."""
 
 MESSAGES_ONLY = (
-    "coldvoxd/__main__.py",
-    "coldvoxd/bus/*",
-    "coldvoxd/core/*",
-    "coldvoxd/daemon.py",
     "coldvoxd/typist/*",
     "contrib/examples/*.js",
     "contrib/examples/*.py",

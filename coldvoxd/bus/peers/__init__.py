@@ -1,1 +1,1 @@
-"""What is asked of other services on the bus: logind, UPower, screen locks, portals, notifications."""
+"""Clients of other bus services: logind, UPower, systemd, screen locks, portals, notifications."""

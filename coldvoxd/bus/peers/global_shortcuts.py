@@ -1,4 +1,4 @@
-"""Keys that the desktop's portal gives: org.freedesktop.portal.GlobalShortcuts."""
+"""Global shortcuts from the desktop's portal: org.freedesktop.portal.GlobalShortcuts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from coldvoxd.bus.peers.portal import Portal
 
 INTERFACE = "org.freedesktop.portal.GlobalShortcuts"
 QUESTION_LIMIT_S = 300.0
-"""For the desktop's user to choose the keys."""
+"""Seconds for the user to choose the keys in the desktop's dialog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +17,13 @@ class Shortcut:
     name: str
     description: str
     preferred: str
-    """What is proposed, as https://specifications.freedesktop.org/shortcuts-spec/latest/ spells keys."""
+    """Proposed keys, spelled as in https://specifications.freedesktop.org/shortcuts-spec/latest/."""
 
 
 async def bind(portal: Portal, session: str, shortcuts: Sequence[Shortcut]) -> dict[str, str]:
-    """Ask for them; return the keys that the desktop bound, in its own words, by name. Raises PortalFault.
+    """Request shortcuts, and return the keys that the desktop bound, as it describes them, by name. Raises PortalFault.
 
-    Empty where it bound none: some portals leave the list out then.
+    The result is empty if the desktop bound none: some portals omit the list then.
     """
     wanted = [
         [

@@ -1,4 +1,4 @@
-"""logind: the inhibitor that makes a sleep of the machine wait, and the signals around it, on the system bus."""
+"""logind on the system bus: the inhibitor that delays suspend, and the signals before and after suspend."""
 
 import asyncio
 import os
@@ -19,39 +19,39 @@ _SOCKET = Path("/run/dbus/system_bus_socket")
 
 
 def system_address() -> str:
-    """Where the system bus is."""
+    """Return the address of the system bus."""
     return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or f"unix:path={_SOCKET}"
 
 
 class Logind:
-    """A connection to the system bus and whoever is logind there. Event loop only.
+    """A connection to the system bus, and to logind on it. Event loop only.
 
-    `on_presence` is told when there begins to be a logind, or another one, and when there is none any more; `on_sleep`
-    when the machine is about to sleep and when it woke up.
+    `on_presence` is called with True when logind appears and with False when it disappears; a restart causes both
+    calls. `on_sleep` is called with True when the system is about to suspend and with False when it has resumed.
     """
 
     def __init__(
         self, connection: Connection, on_presence: Callable[[bool], None], on_sleep: Callable[[bool], None]
     ) -> None:
-        """For `open`."""
+        """Use `open` to create an instance."""
         self._connection = connection
         self._on_presence = on_presence
         self._on_sleep = on_sleep
-        self._told = False
-        """What `on_presence` was called with last."""
+        self._reported_present = False
+        """The argument of the last call of `on_presence`."""
 
     @classmethod
     async def open(cls, on_presence: Callable[[bool], None], on_sleep: Callable[[bool], None]) -> "Logind":
-        """Connect, as yet without telling anything. Raises BusUnavailable."""
+        """Connect, without reporting anything yet. Raises BusUnavailable."""
         return cls(await Connection.open(system_address()), on_presence, on_sleep)
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a logind, as far as is known."""
+        """Whether logind is on the bus, as far as is known."""
         return bool(self._connection.signals.owner(NAME))
 
     async def watch(self) -> None:
-        """Tell from now on; at once where logind is there. Raises BusUnavailable."""
+        """Report from now on, immediately if logind is present. Raises BusUnavailable."""
         try:
             async with asyncio.timeout(LIMIT_S):
                 await self._watch()
@@ -61,7 +61,7 @@ class Logind:
             raise BusUnavailable(f"The system bus reports: {fault}") from fault
 
     async def inhibit(self, who: str, why: str) -> int:
-        """A descriptor, the caller's to close, that makes a sleep wait as long as it is open. Raises InhibitorRefused."""
+        """Return a descriptor that delays suspend until the caller closes it. Raises InhibitorRefused."""
         call = self._call("Inhibit", "ssss", "sleep", who, why, "delay")
         try:
             async with asyncio.timeout(LIMIT_S):
@@ -74,11 +74,11 @@ class Logind:
             raise InhibitorRefused(f"logind reports: {fault}") from fault
 
     async def wait_until_lost(self) -> None:
-        """Return once `close` was called; raise BusUnavailable when the system bus goes away."""
+        """Return once `close` was called. Raises BusUnavailable when the connection to the system bus is lost."""
         await self._connection.wait_until_lost()
 
     async def close(self) -> None:
-        """Leave the bus."""
+        """Disconnect from the bus."""
         await self._connection.aclose()
 
     async def _watch(self) -> None:
@@ -86,19 +86,19 @@ class Logind:
         signals = self._connection.signals
         await signals.follow(NAME, self._owner_changed)
         await signals.subscribe(source, lambda message: self._on_sleep(message.body[0]))
-        if self.is_there and not self._told:
-            self._tell(True)
+        if self.is_there and not self._reported_present:
+            self._report_presence(True)
 
     def _owner_changed(self, before: str, after: str) -> None:
         if before:
-            self._tell(False)
+            self._report_presence(False)
         if after:
-            self._tell(True)
+            self._report_presence(True)
 
-    def _tell(self, there: bool) -> None:
-        if there != self._told:
-            self._told = there
-            self._on_presence(there)
+    def _report_presence(self, present: bool) -> None:
+        if present != self._reported_present:
+            self._reported_present = present
+            self._on_presence(present)
 
     def _call(self, member: str, signature: str, *body: object) -> Message:
         return Message(

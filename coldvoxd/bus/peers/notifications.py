@@ -1,4 +1,4 @@
-"""Desktop notifications, by the service org.freedesktop.Notifications of whatever desktop this is."""
+"""Desktop notifications through the service org.freedesktop.Notifications."""
 
 import asyncio
 
@@ -10,9 +10,9 @@ from coldvoxd.core.errors import BusUnavailable
 
 NAME = "org.freedesktop.Notifications"
 ANSWER_LIMIT_S = 2.0
-"""For the service's number; it may have to be started first."""
+"""Seconds to wait for the notification's number; the service may have to be started first."""
 DEFAULT_TIME_MS = -1
-"""As long as the desktop likes."""
+"""The desktop chooses how long the notification is shown."""
 
 
 def notification(
@@ -24,9 +24,9 @@ def notification(
     icon: str = "audio-input-microphone",
     category: str = "device",
 ) -> Message:
-    """A call of Notify that wants no answer. It replaces the notification `replaces` unless that is 0.
+    """Return a call of Notify that expects no reply. It replaces the notification `replaces` unless that is 0.
 
-    `category` is one of the Desktop Notifications Specification; empty for none.
+    `category` is a category of the Desktop Notifications Specification; empty for none.
     """
     hints = {"urgency": Variant("y", 1)}
     if category:
@@ -52,7 +52,7 @@ def notification(
 
 
 async def show(connection: Connection, title: str, body: str, replaces: int = 0) -> int:
-    """Show it and return its number, for the next one to replace; 0 where no service has answered within 2 s."""
+    """Show a notification and return its number, for the next one to replace; 0 if no service replies within 2 s."""
     call = notification(title, body, replaces)
     call.flags = MessageFlag.NONE
     try:

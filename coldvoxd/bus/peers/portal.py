@@ -1,6 +1,6 @@
-"""The desktop portals as their clients see them: requests that a person may have to answer, and sessions.
+"""Client of the desktop portals: requests that the user may have to answer, and sessions.
 
-https://flatpak.github.io/xdg-desktop-portal/docs/ has the interfaces. Imports nothing heavy.
+The interfaces are documented at https://flatpak.github.io/xdg-desktop-portal/docs/. Imports nothing heavy.
 """
 
 import asyncio
@@ -21,40 +21,40 @@ REQUEST = "org.freedesktop.portal.Request"
 SESSION = "org.freedesktop.portal.Session"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 CALL_LIMIT_S = 25.0
-"""For an answer without a person in it; the first call may start the portal."""
+"""Seconds to wait for a reply that needs no action of the user; the first call may start the portal."""
 CLOSE_LIMIT_S = 1.0
 GRANTED, CANCELLED, ENDED = 0, 1, 2
-"""Of a request's response: done; refused by the person; ended by other means."""
+"""Response codes of a request: granted; cancelled by the user; ended by other means."""
 
 Handler = Callable[[list[Any]], None]
 
 
 class PortalFault(Exception):
-    """The portal can't do it; the message says why."""
+    """A portal cannot do what was requested. The message says why."""
 
 
 class PortalMissing(PortalFault):
-    """There is no such portal on the desktop."""
+    """The desktop has no such portal."""
 
 
 class PortalRefused(PortalFault):
-    """The person said no."""
+    """The user denied the request."""
 
 
 class Portal:
-    """The portals of the desktop that is on this connection. Event loop only; `opened` makes one."""
+    """The desktop's portals on this connection. Event loop only; use `opened` to create an instance."""
 
     def __init__(self, connection: Connection) -> None:
-        """For `opened`."""
+        """Use `opened` to create an instance."""
         self._connection = connection
         self._handlers: dict[tuple[str, str, str], Handler] = {}
-        """By path, interface and member."""
+        """Keyed by path, interface and member."""
         self._when_gone: list[Callable[[], None]] = []
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, connection: Connection) -> AsyncIterator["Portal"]:
-        """With the signals of the portals coming in."""
+        """Yield a Portal that receives the portals' signals within the context."""
         portal, signals = cls(connection), connection.signals
         await signals.follow(NAME, portal._owner_changed)
         try:
@@ -67,17 +67,17 @@ class Portal:
             signals.unfollow(NAME, portal._owner_changed)
 
     async def version(self, interface: str) -> int:
-        """Of one of the portals. Raises PortalMissing where the desktop doesn't have it."""
+        """Return the version of a portal. Raises PortalMissing if the desktop does not have it."""
         message = _call(PROPERTIES, "Get", "ss", interface, "version")
         found: Variant = await self._ask(message)
         return int(found.value)
 
     async def call(self, interface: str, member: str, signature: str = "", *body: object) -> Any:
-        """A call that is answered at once; its first value. Raises PortalFault."""
+        """Make a call that is answered immediately, and return the first value of the reply. Raises PortalFault."""
         return await self._ask(_call(interface, member, signature, *body))
 
     async def descriptor(self, interface: str, member: str, signature: str, *body: object) -> int:
-        """A call that is answered with a file descriptor, the caller's to close. Raises PortalFault."""
+        """Make a call and return the file descriptor of the reply, which the caller must close. Raises PortalFault."""
         try:
             return await self._connection.ask_descriptor(_call(interface, member, signature, *body))
         except DBusError as error:
@@ -86,10 +86,10 @@ class Portal:
     async def request(
         self, interface: str, member: str, signature: str, *body: object, options: Mapping[str, Variant], limit_s: float
     ) -> dict[str, Any]:
-        """A call whose answer a person may have to give, with `options` last; what was granted, as plain values.
+        """Make a call that the user may have to answer, with `options` last, and return the results as plain values.
 
-        Raises PortalRefused where they say no, and PortalFault, also where they say nothing for so long; the dialog is
-        taken away then.
+        Raises PortalRefused if the user denies the request. Raises PortalFault for other errors, and if the user does
+        not answer within `limit_s` seconds; the dialog is closed then.
         """
         token = _token()
         response: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
@@ -112,25 +112,25 @@ class Portal:
                 raise PortalFault(f"the desktop's dialog was not answered within {limit_s:.0f} s") from None
         if code == CANCELLED:
             raise PortalRefused("the request was denied in the desktop's dialog")
-        if code != GRANTED and not results:  # GNOME 48 tells an end by other means, and the keys that it has bound
+        if code != GRANTED and not results:  # GNOME 48 returns ENDED together with the keys that it bound
             raise PortalFault("the desktop's portal cancelled the request")
         return {key: value.value for key, value in results.items()}
 
     async def create_session(self, interface: str) -> str:
-        """A session of that portal; its path. Raises PortalFault."""
+        """Create a session of a portal and return its object path. Raises PortalFault."""
         options = {"session_handle_token": Variant("s", _token())}
         granted = await self.request(interface, "CreateSession", "a{sv}", options=options, limit_s=CALL_LIMIT_S)
         return str(granted["session_handle"])
 
     async def close_session(self, path: str) -> None:
-        """Give a session back; one that is gone already is fine."""
+        """Close a session. Has no effect if it is already closed."""
         with suppress(DBusError, BusUnavailable, TimeoutError):
             async with asyncio.timeout(CLOSE_LIMIT_S):
                 await self._connection.ask(_call(SESSION, "Close", path=path))
 
     @contextmanager
     def listening(self, path: str, interface: str, member: str, handler: Handler) -> Iterator[None]:
-        """Within, `handler` gets the values of that signal."""
+        """Within the context, pass the values of a signal to `handler`."""
         key = (path, interface, member)
         before = self._handlers.get(key)
         self._handlers[key] = handler
@@ -143,7 +143,7 @@ class Portal:
 
     @contextmanager
     def when_gone(self, then: Callable[[], None]) -> Iterator[None]:
-        """Within, `then` is called where the portal's process ends, and all sessions with it."""
+        """Within the context, call `then` if the portal's process ends, and with it all sessions."""
         self._when_gone.append(then)
         try:
             yield
@@ -152,7 +152,7 @@ class Portal:
 
     @property
     def _sender(self) -> str:
-        """Of request and session paths: our unique name without the colon, dots as underscores."""
+        """Our unique name as it appears in the paths of requests and sessions: no colon, dots as underscores."""
         return str(self._connection.unique_name).lstrip(":").replace(".", "_")
 
     async def _ask(self, message: Message) -> Any:
@@ -177,7 +177,7 @@ class Portal:
 
 
 def _token() -> str:
-    """A name that nobody has used, for a request or a session."""
+    """Return an unused name for a request or a session."""
     return f"coldvoxd{secrets.token_hex(8)}"
 
 

@@ -1,7 +1,7 @@
 """The screen lock: whether the desktop's screen saver covers the session.
 
-GNOME Shell, KDE's kscreenlocker, Cinnamon, MATE and Xfce all tell it on the session bus by the same two members under
-names of their own. logind's LockedHint would need the system bus, and only some of them set it.
+GNOME Shell, KDE's kscreenlocker, Cinnamon, MATE and Xfce report it on the session bus through the same two members,
+each under its own name. logind's LockedHint would need the system bus, and only some of them set it.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,18 +21,18 @@ SCREEN_SAVERS: Mapping[str, str] = MappingProxyType(
         "org.xfce.ScreenSaver": "/org/xfce/ScreenSaver",
     }
 )
-"""Bus name, which is the interface's too, and object of each."""
+"""Object path by bus name; the interface has the same name."""
 
 
 class ScreenLock:
-    """Tells when the screen is locked and unlocked. Event loop only; lives as long as its connection."""
+    """Reports when the screen is locked and unlocked. Event loop only; lives as long as its connection."""
 
     def __init__(self, connection: Connection, on_lock: Callable[[bool], None]) -> None:
         self._connection = connection
         self._on_lock = on_lock
 
     async def watch(self) -> None:
-        """Begin; tells at once where a screen saver is active. Raises BusUnavailable."""
+        """Report from now on, immediately if a screen saver is active. Raises BusUnavailable."""
         for interface in SCREEN_SAVERS:
             source = Source(interface, interface, "ActiveChanged", signature="b")
             await self._connection.signals.subscribe(source, self._note)
@@ -41,7 +41,7 @@ class ScreenLock:
                 self._on_lock(True)
 
     async def _is_active(self, interface: str, path: str) -> bool:
-        """Whether that screen saver covers the screen now; nobody is started to answer this."""
+        """Return whether that screen saver covers the screen now. Starts no service."""
         call = Message(
             destination=interface, path=path, interface=interface, member="GetActive", flags=MessageFlag.NO_AUTOSTART
         )

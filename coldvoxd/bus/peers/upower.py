@@ -1,4 +1,4 @@
-"""UPower: whether the machine runs on its battery, on the system bus."""
+"""UPower on the system bus: whether the machine runs on battery power."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,24 +16,24 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 
 
 class UPower:
-    """A connection to the system bus and whoever is UPower there. Event loop only.
+    """A connection to the system bus, and to UPower on it. Event loop only.
 
-    Where there is none, or none yet, the machine counts as one without a battery: nobody is started to answer this.
+    While there is no UPower, the machine counts as one without a battery. The service is not started.
     """
 
     def __init__(self, connection: Connection) -> None:
-        """For `open`."""
+        """Use `open` to create an instance."""
         self._connection = connection
         self._on_battery: Callable[[bool], None] = lambda _: None
         self._looking: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls) -> "UPower":
-        """Raises BusUnavailable."""
+        """Connect to the system bus. Raises BusUnavailable."""
         return cls(await Connection.open(system_address()))
 
     async def watch(self, on_battery: Callable[[bool], None]) -> None:
-        """Tell from now on, until the connection is lost. Raises BusUnavailable then."""
+        """Report from now on, until the connection is lost. Raises BusUnavailable then."""
         self._on_battery = on_battery
         source = Source(NAME, _PROPERTIES, "PropertiesChanged", PATH, signature="sa{sv}as")
         signals = self._connection.signals
@@ -46,7 +46,7 @@ class UPower:
         await self._connection.wait_until_lost()
 
     async def close(self) -> None:
-        """Leave the bus."""
+        """Disconnect from the bus."""
         if self._looking is not None:
             self._looking.cancel()
         await self._connection.aclose()
@@ -66,8 +66,8 @@ class UPower:
         except DBusError:
             found = None
         except BusUnavailable:
-            return  # whoever waits for that is told
-        self._tell(found.value if isinstance(found, Variant) else False)
+            return  # `wait_until_lost` raises it
+        self._report(found.value if isinstance(found, Variant) else False)
 
     def _owner_changed(self, _before: str, _after: str) -> None:
         self._looking = asyncio.get_running_loop().create_task(self._look(), name="upower")
@@ -75,7 +75,7 @@ class UPower:
     def _note(self, message: Message) -> None:
         interface, changed, _ = message.body
         if interface == NAME and "OnBattery" in changed:
-            self._tell(changed["OnBattery"].value)
+            self._report(changed["OnBattery"].value)
 
-    def _tell(self, on_battery: object) -> None:
+    def _report(self, on_battery: object) -> None:
         self._on_battery(on_battery is True)

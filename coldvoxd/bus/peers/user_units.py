@@ -1,4 +1,4 @@
-"""systemd's user manager, as far as the daemon asks for it: one unit started, and how it is."""
+"""systemd's user manager: starts a unit and reports its state."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,30 +18,30 @@ class UnitState:
     active: str
     """`activating`, `active`, `inactive`, `failed`, ...: systemd's ActiveState."""
     sub: str
-    """`start`, `dead`, `auto-restart`, ...: its SubState."""
+    """`start`, `dead`, `auto-restart`, ...: systemd's SubState."""
 
     @property
     def running(self) -> bool:
-        """Whether it works, or will by itself."""
+        """Whether the unit is active, or will become active automatically."""
         return self.active in {"activating", "active", "reloading"}
 
 
 class Units:
-    """The manager on this session bus. Event loop only."""
+    """systemd's user manager on this session bus. Event loop only."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def start(self, unit: str, *, anew: bool = False) -> None:
-        """Have it started, without waiting for its end; `anew`, also where it runs already.
+        """Start a unit without waiting for its end. The keyword argument restarts a unit that is already running.
 
-        Raises UnitRefused where there is no manager or no such unit.
+        Raises UnitRefused if there is no manager or no such unit.
         """
         member = "RestartUnit" if anew else "StartUnit"
         await self._ask(_PATH, f"{MANAGER}.Manager", member, "ss", unit, "replace")
 
     async def state(self, unit: str) -> UnitState:
-        """How it is. Raises UnitRefused."""
+        """Return the state of a unit. Raises UnitRefused."""
         path = str(await self._ask(_PATH, f"{MANAGER}.Manager", "LoadUnit", "s", unit))
         properties = "org.freedesktop.DBus.Properties"
         active, sub = [

@@ -1,4 +1,4 @@
-"""What recognition, capture and the segmenter expect of engines, sound libraries and the voice activity detector."""
+"""Protocols that engines, sound libraries and the voice activity detector implement."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,16 +40,17 @@ class Recognizer(Protocol):
 
 
 class SpeechDetector(Protocol):
-    """Scores consecutive frames; a score depends on the frames before."""
+    """Scores consecutive frames; a score depends on the previous frames."""
 
     def score(self, samples: npt.NDArray[np.int16]) -> float:
-        """Speech probability 0..1 of int16 (512,). About 150 us; called on the event loop."""
+        """Return the speech probability, 0..1, of int16 (512,). Takes about 150 us; called on the event loop."""
         ...
 
     def follow_level(self, follow: bool) -> None:
         """Switch adaptation to the level of speech on or off from the next frame on. A change discards the level.
 
-        On from construction; repeats have no effect. While it is off, a frame's probability depends on its own level alone and not on that of earlier speech.
+        On from construction; repeats have no effect. While it is off, a frame's probability depends only on its own
+        level and not on that of earlier speech.
         """
         ...
 
@@ -63,7 +64,7 @@ class OpenedMicrophone:
     """The microphone that was opened."""
 
     name: str
-    """As the user knows it."""
+    """The name that users know."""
     latency_s: float
     """Age of a sample when it arrives, as the driver reports it."""
     channels: int = 1
@@ -78,11 +79,11 @@ class Microphone(Protocol):
         ...
 
     def is_delivering(self) -> bool:
-        """False once the stream is known to have ended. May be True for a stream that has stalled."""
+        """Return False once the stream is known to have ended. May return True for a stream that has stalled."""
         ...
 
     def wait_for_server(self) -> None:
-        """Return once the sound server answers a request, or has ended; at once where there is no server. Never raises.
+        """Return once the sound server answers a request or has ended; immediately if there is no server. Never raises.
 
         Blocks for as long as the server is frozen.
         """

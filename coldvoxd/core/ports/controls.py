@@ -1,4 +1,4 @@
-"""What the bus service expects of the daemon's parts whose methods and properties it offers."""
+"""Protocols of the daemon's parts whose methods and properties the bus service offers."""
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
@@ -25,7 +25,7 @@ class MissingModel:
 
 
 class ProblemSource(Protocol):
-    """A part of the daemon that knows what is wrong with its subject. Event loop only.
+    """A part of the daemon that detects problems. Event loop only.
 
     `Controls.problems` lists them all; the bus service merges and publishes their codes. A source that has changed
     notifies the service with `Announcer.state_changed`, or with the daemon's `on_change`.
@@ -38,32 +38,35 @@ class ProblemSource(Protocol):
 
 
 class DictationControl(Protocol):
-    """What bus clients may ask for. Event loop only. `caller` is a unique bus name such as `:1.42`."""
+    """Dictation for bus clients. Event loop only. `caller` is a unique bus name such as `:1.42`."""
 
     @property
     def state(self) -> State: ...
 
     @property
     def session(self) -> int:
-        """Number of the active session, 0 where none."""
+        """Number of the active session; 0 if there is none."""
         ...
 
     @property
     def engine(self) -> EngineStatus: ...
 
     def start(self, caller: str, options: SessionOptions, called_s: float) -> int:
-        """Begin a session as of the monotonic time at which the call arrived.
+        """Start a session as of the monotonic time at which the call arrived.
 
         Raises AlreadyActive, NotReady or NoMicrophone.
         """
         ...
 
     def start_pending(self) -> AbstractContextManager[None]:
-        """Held while a call of `start` waits before `start` itself: audio that arrives meanwhile is kept for the session."""
+        """Within the context, keep arriving audio for a session whose call waits before it reaches `start`."""
         ...
 
     async def stop(self, caller: str, called_s: float) -> str:
-        """End the session, wait for its text and return all of it. Raises NotActive, NotOwner, TextTimeout, RecognitionFailed."""
+        """End the session, wait for its text and return all of it.
+
+        Raises NotActive, NotOwner, TextTimeout, RecognitionFailed.
+        """
         ...
 
     async def cancel(self, caller: str) -> None:
@@ -71,7 +74,7 @@ class DictationControl(Protocol):
         ...
 
     def toggle(self, caller: str, called_s: float) -> bool:
-        """Start a session, or stop it without waiting for its text. Returns whether a session listens now.
+        """Start a session, or stop it without waiting for its text. Return whether a session is listening now.
 
         Raises AlreadyActive while the last session's text is still pending, NotOwner, NotReady, NoMicrophone.
         """
@@ -86,16 +89,16 @@ class RetryControl(Protocol):
     """Recognition of the last utterance again. Event loop only."""
 
     async def retry_last(self, caller: str) -> str:
-        """The text of the last utterance. Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed."""
+        """Return the last utterance's text. Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed."""
         ...
 
 
 class MicrophoneControl(Protocol):
-    """What bus clients may know of the microphone, and select. Event loop only."""
+    """State and selection of the microphone for bus clients. Event loop only."""
 
     @property
     def device(self) -> str:
-        """Name of the microphone in use, or of the one to be used, as the user knows it; empty where there is none."""
+        """Name of the microphone that is or will be used, as users know it; empty if there is none."""
         ...
 
     @property
@@ -121,12 +124,12 @@ class MicrophoneControl(Protocol):
 
     @property
     def problem(self) -> str:
-        """Why no audio arrives although it should, a sentence for the user; empty where there is no problem."""
+        """Why no audio arrives although it should, as a sentence for the user; empty if there is no problem."""
         ...
 
     @property
     def channel_problem(self) -> str:
-        """Why another channel is used than the settings name, a sentence for the user; empty where there is no problem."""
+        """Why the channel of the settings is not used, as a sentence for the user; empty if there is no problem."""
         ...
 
     def select(self, name: str) -> None:
@@ -154,7 +157,7 @@ class FileControl(Protocol):
 
 
 class EngineControl(Protocol):
-    """What bus clients may ask of the engine. Event loop only."""
+    """Control of the engine for bus clients. Event loop only."""
 
     @property
     def awaiting_restart(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Where dictation and file jobs publish what they did: the bus, and the journal that survives a crash."""
+"""Protocols through which dictation and file jobs publish results: the bus, and the journal that survives a crash."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -52,12 +52,12 @@ class FileAnnouncer(Protocol):
 class Journal(Protocol):
     """Stores the audio of an active session so that it survives a crash. Event loop only; never raises.
 
-    An utterance's audio is removed once the utterance is settled, a session's once the session ends. Unknown numbers are
-    ignored.
+    An utterance's audio is removed once the utterance is settled, a session's once the session ends. Unknown numbers
+    are ignored.
     """
 
     def begin(self, session: SpooledSession, state: EndpointState) -> None:
-        """A session begins. The journal knows on which bus."""
+        """A session starts. The journal knows on which bus."""
         ...
 
     def heard(self, session: int, event: EndpointEvent, frame: Frame | None) -> None:
@@ -65,11 +65,14 @@ class Journal(Protocol):
         ...
 
     def forget(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
-        """Of the audio since the last cut only `audio` is still needed to continue from `state`."""
+        """Discard the audio since the last cut except `audio`, which is needed to continue from `state`."""
         ...
 
     def rewind(self, session: int, state: EndpointState, audio: Iterable[Frame]) -> None:
-        """No utterance is open, and the audio since `state` will be processed again, with other results. `audio` as above."""
+        """No utterance is open, and the audio since `state` will be processed again, with other results.
+
+        `audio` is the same as for `forget`.
+        """
         ...
 
     def cut(self, utterance: Utterance, decided_s: float, state: EndpointState, audio: Iterable[Frame]) -> None:
