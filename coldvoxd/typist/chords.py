@@ -49,7 +49,7 @@ class _Chord:
         return tuple(dict.fromkeys((*known, *self._plain(now, group))))
 
     def key_to_lend(self, now: Ready) -> int | None:
-        """Return the code of the key to remap: the letter's on a US keyboard, which some toolkits use, or an unused one."""
+        """Return the code of the key to remap: the letter's on a US keyboard (for some toolkits) or an unused one."""
         place = KEYCODES.get(chr(self.keysym).lower())
         return place + _EVDEV if place else now.keymap.unused_key()
 
