@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Finds words and phrases that the project's texts must not have, and prints what to write instead.
+"""Finds words and phrases that are not allowed in the project's texts, and prints suggestions.
 
-contrib/dev/language.py            check all tracked files but those listed as not yet covered
+contrib/dev/language.py            check all tracked files except those listed as not yet covered
 contrib/dev/language.py FILE...    check only these files, completely
 
-Checked are messages (strings of programs, scripts, XML, units) and prose (docstrings and comments). Every finding is
-printed as FILE:LINE. Exit code 1 if there is a finding.
+It checks messages (strings of programs, scripts, XML, units) and prose (docstrings and comments). Every finding is
+printed as FILE:LINE. The exit code is 1 if there is a finding.
 """
 
 import argparse
@@ -57,7 +57,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"by its own words", "as reported by"),
     (r"lets? (?:nobody|no one|none) in", "rejects the connection"),
 )
-"""Regular expressions of words, without regard to case, and what to write instead."""
+"""Regular expressions of words, ignoring case, and replacements."""
 
 NOT_YET = (
     ".ci/*",
@@ -70,7 +70,7 @@ NOT_YET = (
     "pyproject.toml",
     "tests/*",
 )
-"""Files, by patterns whose `*` includes slashes, of which nothing is checked yet."""
+"""Patterns of files that are not checked yet; `*` includes slashes."""
 
 MESSAGES_ONLY = (
     "coldvoxd/__main__.py",
@@ -89,7 +89,7 @@ MESSAGES_ONLY = (
     "contrib/desktop/plasma/*.mjs",
     "contrib/desktop/plasma/*.qml",
 )
-"""Files whose docstrings and comments are not checked yet, by the same patterns."""
+"""Patterns of files whose docstrings and comments are not checked yet."""
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 STRING = re.compile(r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`")
@@ -109,7 +109,7 @@ class Finding(NamedTuple):
 
 
 def findings(path: Path, *, prose: bool = True) -> Iterator[Finding]:
-    """What must be written in another way; without `prose`, in messages only."""
+    """Yield the words that must be replaced; without `prose`, in messages only."""
     extract = EXTRACTORS.get(path.suffix)
     if extract is None:
         return
@@ -128,7 +128,7 @@ _PATTERNS = tuple((_compiled(pattern), instead) for pattern, instead in WORDS)
 
 
 def _of_python(source: str, prose: bool) -> Iterator[Text]:
-    """String literals, joined where Python joins them; with `prose` also docstrings and blocks of comments."""
+    """Yield string literals, joined where Python joins them; with `prose` also docstrings and blocks of comments."""
     tree = ast.parse(source)
     docstrings = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
@@ -141,7 +141,7 @@ def _of_python(source: str, prose: bool) -> Iterator[Text]:
 
 
 def _comments(source: str) -> Iterator[Text]:
-    """Comments; those of adjacent lines together, so that a phrase may be wrapped."""
+    """Yield comments; those on adjacent lines together, since a phrase may be wrapped."""
     first, last, lines = 0, 0, list[str]()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT:
@@ -164,7 +164,7 @@ def _of_javascript(source: str, prose: bool) -> Iterator[Text]:
 
 
 def _of_text(source: str, _prose: bool) -> Iterator[Text]:
-    """All of a file; without the signs before comments, so that a phrase may be wrapped."""
+    """Yield the whole file without comment signs, since a phrase may be wrapped."""
     yield Text(1, re.sub(r"(?m)^([ \t]*)#", r"\1 ", source))
 
 
@@ -176,18 +176,18 @@ EXTRACTORS: dict[str, Callable[[str, bool], Iterator[Text]]] = {
 
 
 def tracked() -> list[Path]:
-    """The files of this checkout that git knows."""
+    """Return the files of this checkout that git tracks."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     return [ROOT / name for name in names.split("\0") if name]
 
 
 def is_one_of(path: Path, patterns: tuple[str, ...]) -> bool:
-    """Whether a file of this checkout matches a pattern."""
+    """Return whether a file of this checkout matches a pattern."""
     return any(fnmatch(path.relative_to(ROOT).as_posix(), pattern) for pattern in patterns)
 
 
 def main() -> int:
-    """Print the findings; the exit code."""
+    """Print the findings; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
     files: list[Path] = parser.parse_args().files
