@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cost and effect of a model's precisions on the CPU: size, load time, memory, and share of tokens equal to fp32.
 
-contrib/bench/precision.py [MODEL] [--clips N] MODEL: a name or a directory, default `mini`
+contrib/bench/precision.py [MODEL] [--clips N]    MODEL: a name or a directory, default `mini`
 
 Missing precisions are built first, as by `coldvoxctl model prepare`, but without its trial, so that a model with
 meaningless text works too. Each precision is measured in its own process. Prints one row of Markdown for each. Clips

@@ -2,9 +2,9 @@
 # user_manager.sh WORK PATH...   (as root; tests/support/login/user_manager.py starts it)
 #
 # A real `systemd --user` of a temporary ordinary user, with its own journal, session bus and runtime directory, until
-# standard input ends. It leaves nothing on the machine: user, home, logs, runtime directory and /dev are in a private mount
-# namespace, and all processes are in a private PID namespace and end with it. Only the cgroup is outside; it is removed
-# here, or by the next start if this one is killed.
+# standard input ends. It leaves nothing on the machine: user, home, logs, runtime directory and /dev are in a private
+# mount namespace, and all processes are in a private PID namespace and end with it. Only the cgroup is outside; it is
+# removed here, or by the next start if this one is killed.
 # Writes `ready HOST_PID UID HOME` to standard output once the bus answers. PATHs are made readable for the user in any
 # place, including /root.
 set -euo pipefail
