@@ -1,5 +1,5 @@
 #!/bin/bash
-# Benchmarks: this project, onnx-asr and sherpa-onnx, in one run and on the same weights (contrib/bench).
+# Benchmarks: compares this project with onnx-asr and sherpa-onnx, in one run on the same weights (contrib/bench).
 set -euo pipefail
 
 usage() {

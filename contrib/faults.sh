@@ -1,5 +1,5 @@
 #!/bin/bash
-# The fault matrix: whether utterances survive faults of the accelerator. Sets up, then runs contrib/trials/faults.py.
+# Runs the fault matrix: do utterances survive faults of the accelerator? Sets up, then runs contrib/trials/faults.py.
 set -euo pipefail
 
 usage() {

@@ -28,7 +28,7 @@ TEXT
 }
 
 bundle=/etc/ssl/certs/ca-certificates.crt           # this machine's certificate authorities
-copied_bundle=/etc/ssl/machine-ca-certificates.crt # in the tree, where no package writes over it
+copied_bundle=/etc/ssl/machine-ca-certificates.crt # path in the tree that no package overwrites
 
 tell() { printf '%s\n' "$*" >&2; }
 
@@ -37,7 +37,7 @@ give_up() {
     exit 69 # EX_UNAVAILABLE
 }
 
-# ------------------------------------------------------------------------------------------- in namespaces of its own
+# --------------------------------------------------------------------------------------------- in separate namespaces
 
 if [[ ${1:-} == --inside ]]; then
     tree=$2
@@ -92,7 +92,7 @@ clean_up() {
     local status=$?
     trap - EXIT
     if [[ ${inside:-} ]]; then
-        kill -KILL "$inside" 2>/dev/null || true # and with it, by --kill-child, all that runs in the tree
+        kill -KILL "$inside" 2>/dev/null || true # and all processes in the tree, by --kill-child
         wait "$inside" 2>/dev/null || true
     fi
     if [[ $keep == yes ]]; then tell "kept: $tree"; else rm -rf --one-file-system -- "$made"; fi
@@ -111,13 +111,13 @@ make_tree() {
         bookworm "$tree" "${sources[@]}" || give_up "mmdebstrap failed"
 }
 
-furnish_tree() { # what a machine's installation gives beyond its packages, and this machine's way to the package index
+furnish_tree() { # configures what a machine's installation adds to its packages, and the access to the package index
     mkdir -p "$tree/var/cache/pip" "$tree/etc/ssl" "$tree/etc/xdg"
     cp /etc/resolv.conf "$tree/etc/"
     cp "$bundle" "$tree$copied_bundle" 2>/dev/null || true
     cp /etc/pip.conf "$tree/etc/" 2>/dev/null || true
     cp -r /etc/xdg/pip "$tree/etc/xdg/" 2>/dev/null || true
-    printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d" && chmod +x "$tree/usr/sbin/policy-rc.d" # no service is started
+    printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d" && chmod +x "$tree/usr/sbin/policy-rc.d" # start no services
     rm -f "$tree/etc/machine-id" "$tree/etc/hosts"
     if [[ $bare == no ]]; then
         echo "127.0.0.1 localhost" >"$tree/etc/hosts"
@@ -136,6 +136,6 @@ wait "$inside" || status=$?
 inside=
 if [[ $results ]]; then
     mkdir -p "$results"
-    cp "$tree"/root/coldvoxd/.work/{lane-*.json,second-tries} "$results/" 2>/dev/null || true # those that there are
+    cp "$tree"/root/coldvoxd/.work/{lane-*.json,second-tries} "$results/" 2>/dev/null || true # those that exist
 fi
 exit "$status"

@@ -49,7 +49,7 @@ if [[ $model && ! $model =~ ^[A-Za-z0-9._/~-]+$ ]]; then
     exit 64
 fi
 
-absolute() { # absolute PATH DEFAULT: the path, or the default if it is not absolute (to be ignored by the XDG specification)
+absolute() { # absolute PATH DEFAULT: the path, or the default if the path is relative (to be ignored by the XDG specification)
     if [[ $1 == /* ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi
 }
 
@@ -61,7 +61,7 @@ venv=$home/venv
 work=$home/install # logs, while this runs
 installed=$home/installed # every file and directory created outside of it, for uninstall.sh
 
-remember() { # remember KIND PATH, once
+remember() { # remember KIND PATH: once per path
     grep -qxF -- "$1 $2" "$installed" 2>/dev/null || printf '%s %s\n' "$1" "$2" >>"$installed"
 }
 
@@ -82,7 +82,7 @@ install_packages() {
 
 install_environment() {
     if [[ -e $venv ]] && ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python"; }; then
-        rm -rf -- "$venv" # incomplete, or of a Python that was removed
+        rm -rf -- "$venv" # incomplete, or made for a Python that was removed
     fi
     local what="$root" extras=()
     grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
@@ -93,7 +93,7 @@ install_environment() {
     ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
     [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "cannot create $venv"
     tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time takes some minutes"
-    # uninstall.sh removes everything, so pip must not keep a cache elsewhere unless one was named. pip starts pip: exported.
+    # uninstall.sh removes everything, so pip must not keep a cache elsewhere unless one was named. Exported for pip's child pip.
     [[ ${PIP_CACHE_DIR:-} ]] || export PIP_NO_CACHE_DIR=1
     export PIP_DISABLE_PIP_VERSION_CHECK=1
     "$venv/bin/python" -m pip --no-input install --quiet --progress-bar off \
@@ -133,7 +133,7 @@ set_model() {
     tell "wrote model $model into $file"
 }
 
-set_up_service() { # units, bus activation, completions and manual pages, all remembered; then start it
+set_up_service() { # units, bus activation, completions and manual pages, all recorded; then start it
     local options=(--bin "$bin" "${cpu[@]}")
     [[ $start == yes ]] || options+=(--no-start)
     "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || tell "the service was not installed: see above"

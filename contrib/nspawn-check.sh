@@ -57,7 +57,7 @@ is_idle() { [[ $(property State 2>/dev/null) == idle ]]; }
 restarts_are() { [[ $(systemctl --user show -P NRestarts coldvoxd) == "$1" ]]; }
 has_microphone() { pactl list short sources 2>/dev/null | grep -qw mic1; }
 words() { tr '[:upper:]' '[:lower:]' | tr -cs "[:alnum:]'" ' ' | sed 's/^ //; s/ $//'; }
-listing() { # of all but the clone and what the sound server keeps for itself
+listing() { # all files except the clone and the sound server's own
     find "$HOME" \( -path "$HOME/coldvoxd" -o -path "$HOME/.config/pulse/*" -o -path "$HOME/.local/state/wireplumber/*" \) -prune \
         -o -printf '%y %p %l\n' | sort
 }
@@ -77,7 +77,7 @@ inside_install() {
     return "$status"
 }
 
-dictate() { # dictate SAMPLE WORDS: from StartDictation to the text, twice told
+dictate() { # dictate SAMPLE WORDS: from StartDictation to the text, which is reported twice
     local told stopped listener
     coldvoxctl listen --json >/tmp/heard &
     listener=$!
@@ -131,7 +131,7 @@ inside_sleep() {
     eventually 20 grep -q '"listening"' /tmp/heard
     call StartDictation
     paplay --device=speaker1 ~/coldvoxd/$samples/05-one-two-three-four-five.flac
-    touch /tmp/said # and now root puts the machine to sleep
+    touch /tmp/said # signals root to put the machine to sleep
     eventually 30 has_stopped
     kill "$listener"
     wait "$listener" || true
@@ -202,7 +202,7 @@ elif ((${#missing[@]})); then
     tell "missing here: apt-get install --no-install-recommends ${missing[*]}"
     exit 69
 fi
-# Mounts and machine belong to a namespace of their own and end with it.
+# Mounts and machine are in a separate namespace and end with it.
 if [[ ${COLDVOX_CHECK_APART:-} != yes ]]; then
     arguments=("$suite")
     [[ $keep == no ]] || arguments+=(--keep)
@@ -234,12 +234,12 @@ make_layer() {
     : >"$machine/etc/machine-id"
     printf '%s\n' LANG=C.UTF-8 "${variables[@]}" >>"$machine/etc/environment"
     git clone --quiet --no-hardlinks -- "file://$root" "$machine$home/coldvoxd"
-    mkdir -p "$place/pip-cache" && chown $uid:$uid "$place/pip-cache" # for the next run; pip inside uses it
+    mkdir -p "$place/pip-cache" && chown $uid:$uid "$place/pip-cache" # for the next run; pip inside the machine uses it
     echo PIP_CACHE_DIR=/var/cache/pip >>"$machine/etc/environment"
     chown -R $uid:$uid "$machine$home"
 }
 
-microphone() { # what is played to speaker1 is heard by mic1, from the first start of the sound server on
+microphone() { # mic1 records what speaker1 plays, from the sound server's first start
     local sink="module-null-sink sink_name=speaker1 rate=16000 channels=1" source="module-remap-source master=speaker1.monitor source_name=mic1"
     if [[ $suite == bookworm ]]; then
         mkdir -p "$machine/etc/pulse/default.pa.d"
@@ -273,7 +273,7 @@ has_booted() { in_machine systemctl is-active --quiet "user@$uid.service" 2>/dev
 
 in_machine() { nsenter --target "$leader" --mount --uts --ipc --net --pid --cgroup --root --wd=/ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 "$@"; }
 
-login() { # login COMMAND...: in a login of the user, as PAM and logind make them
+login() { # login COMMAND...: in a login of the user, created by PAM and logind
     in_machine systemd-run --quiet --pipe --wait --collect --uid=$user --working-directory="$home" --property=PAMName=login -- "$@"
 }
 
@@ -295,7 +295,7 @@ install_as_a_guest() { # without sudo the installer prints the command, and root
     step install
 }
 
-sleep_and_wake() { # systemd's and logind's own; what the kernel would do takes five seconds in which nothing happens
+sleep_and_wake() { # systemd and logind are real; the kernel's sleep is replaced by a pause of five seconds
     local asleep
     in_machine mount -t tmpfs tmpfs /sys/power
     in_machine sh -c 'echo freeze mem >/sys/power/state; echo s2idle [deep] >/sys/power/mem_sleep

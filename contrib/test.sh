@@ -42,12 +42,12 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
 set_up "$level"
 cd "$root"
 export PATH=$venv/bin:$PATH
-export ORT_DISABLE_TELEMETRY=1 # for those that load ONNX Runtime past coldvoxd.native.ort, such as the peer library
+export ORT_DISABLE_TELEMETRY=1 # for code that loads ONNX Runtime without coldvoxd.native.ort, such as the peer library
 
-# How long the tests' sound server is gone or frozen; see tests/support/login/login.py.
+# Seconds for which the tests' sound server is stopped or frozen; see tests/support/login/login.py.
 [[ $level == system ]] && export COLDVOX_TEST_FAULT_S=${COLDVOX_TEST_FAULT_S:-60}
 
-record=$work/lane-$lane.json   # of the tests
+record=$work/lane-$lane.json   # results of the tests
 faults=$work/lane-$lane.faults # checks other than tests that failed
 
 if [[ $again ]]; then
@@ -87,8 +87,8 @@ else
 fi
 printf '%s\n' "${failed[@]}" | grep . >"$faults" || true
 
-# Most tests wait for sound, which takes its time; so several files run at once. In the CI lane one of them is the soak, which
-# waits for ten minutes; tests/support/lanes.py sorts the files so that it begins at once.
+# Most tests wait for sound in real time, so several files run in parallel. In the CI lane one of them is the soak, which
+# waits for ten minutes; tests/support/lanes.py sorts the files so that it starts first.
 jobs=3
 [[ $lane == ci ]] && jobs=4
 options=(--numprocesses "${COLDVOX_TEST_JOBS:-$jobs}" --dist loadfile --record "$record")

@@ -29,7 +29,7 @@ while (($#)); do
     shift
 done
 
-absolute() { # absolute PATH DEFAULT: the path, or the default if it is not absolute (to be ignored by the XDG specification)
+absolute() { # absolute PATH DEFAULT: the path, or the default if the path is relative (to be ignored by the XDG specification)
     if [[ $1 == /* ]]; then printf '%s' "$1"; else printf '%s' "$2"; fi
 }
 
@@ -94,7 +94,7 @@ main() { # a function, so that bash has read all of it before this file is delet
     if systemctl --user show --property=Version >/dev/null 2>&1; then
         managed=yes
         for unit in coldvoxd.service coldvoxd-model.service coldvoxd-prepare.service coldvoxd-keys.service coldvox-type.service; do
-            systemctl --user --quiet disable --now "$unit" 2>/dev/null || true # it may never have been installed
+            systemctl --user --quiet disable --now "$unit" 2>/dev/null || true # it may not be installed
         done
     fi
     for path in "${files[@]}"; do
@@ -107,7 +107,7 @@ main() { # a function, so that bash has read all of it before this file is delet
     for path in "${directories[@]}" "$home"; do
         [[ ! -d $path ]] || rmdir --ignore-fail-on-non-empty -- "$path"
     done
-    for path in "${directories[@]}"; do # the parents of `home` may be empty only now
+    for path in "${directories[@]}"; do # the parents of `home` may have become empty only now
         [[ ! -d $path ]] || rmdir --ignore-fail-on-non-empty -- "$path"
     done
     if [[ $managed == yes ]]; then

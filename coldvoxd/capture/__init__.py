@@ -1,1 +1,1 @@
-"""An open microphone, and the policy that says when it is open."""
+"""An open microphone, and the policy that decides when it is open."""

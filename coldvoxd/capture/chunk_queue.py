@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from coldvoxd.core.values import SAMPLE_RATE, Chunk
 
 LOOK_S = 0.02
-"""How often a caller that waits for the next chunk looks for it."""
+"""Polling interval of a caller that waits for the next chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class Delivery:
 
 
 class ChunkQueue:
-    """Takes chunks on any thread and hands them over on the event loop, in order; full, it drops the oldest.
+    """Bounded queue that accepts chunks on any thread and delivers them on the event loop, in order.
 
-    Construct on the loop, and call `release` there once the receiver is ready. Each opening of the microphone has a queue
-    of its own, so that late chunks of an old stream are ignored.
+    If it is full, it drops the oldest. Construct it on the loop, and call `release` there once the receiver is ready.
+    Each opening of the microphone has its own queue, so that late chunks of an old stream are ignored.
     """
 
     def __init__(self, on_delivery: Callable[[Delivery], None], limit_s: float) -> None:
@@ -37,7 +37,7 @@ class ChunkQueue:
         self._chunks: deque[Chunk] = deque()
         self._held_samples = 0
         self._dropped_samples = 0
-        self._wakened = True  # until released
+        self._wakened = True  # true until `release`
         self._gather_samples = 0
         self._delivering = self._asked_again = False
         self._closed = False
@@ -45,7 +45,7 @@ class ChunkQueue:
 
     @property
     def limit_samples(self) -> int:
-        """How many samples are held at most."""
+        """Capacity in samples."""
         return self._limit_samples
 
     @property
@@ -54,10 +54,10 @@ class ChunkQueue:
         return self._last_offer_s
 
     async def until_silent(self, limit_s: float, opened_s: float) -> None:
-        """Return once no chunk has come for `limit_s` seconds, counted from `opened_s` (monotonic) at the earliest.
+        """Return once no chunk has arrived for `limit_s` seconds, counted from `opened_s` (monotonic) at the earliest.
 
-        On the event loop. A timer checks, and the waiting task resumes only at the end: a callback costs a tenth of a task's
-        wakeup with a timeout.
+        Call it on the event loop. A timer checks, and the waiting task resumes only at the end: a callback costs a
+        tenth of a task's wakeup with a timeout.
         """
         silent = self._loop.create_future()
 
@@ -74,7 +74,7 @@ class ChunkQueue:
         await silent
 
     async def until_heard(self, since_s: float, limit_s: float) -> None:
-        """Return once a chunk has come after `since_s` (monotonic), or after `limit_s` seconds. On the event loop."""
+        """Return once a chunk has arrived after `since_s` (monotonic), or after `limit_s` seconds. Event loop only."""
         due_s = time.monotonic() + limit_s
         heard = self._loop.create_future()
 
@@ -90,7 +90,7 @@ class ChunkQueue:
         await heard
 
     def gather(self, samples: int) -> None:
-        """Deliver only once this many samples have come; 0 delivers each chunk as it comes. On the event loop."""
+        """Deliver only once this many samples are queued; 0 delivers each chunk as it arrives. Event loop only."""
         with self._lock:
             self._gather_samples = samples
 
@@ -115,17 +115,17 @@ class ChunkQueue:
                 self.close()  # the loop has closed: the process is ending
 
     def release(self) -> None:
-        """Deliver what has come, and from now on what comes. On the event loop."""
+        """Deliver the queued chunks now, and later ones as they arrive. Event loop only."""
         self._hand_over()
 
     def close(self) -> None:
-        """Discard the content and all later chunks. Any thread."""
+        """Discard the queued chunks and all later ones. Any thread."""
         with self._lock:
             self._closed = True
             self._chunks.clear()
 
     def _hand_over(self) -> None:
-        """One delivery at a time: a delivery requested during another follows it, so that samples keep their order."""
+        """Deliver the queue. A delivery requested during another one follows it, so that samples keep their order."""
         self._asked_again = self._delivering
         if self._delivering:
             return
@@ -140,7 +140,7 @@ class ChunkQueue:
             self._delivering = False
 
     def _taken(self) -> Delivery | None:
-        """Take the content; None where the queue is empty."""
+        """Take the content; return None if the queue is empty."""
         with self._lock:
             self._wakened = False
             if self._closed or not self._chunks:

@@ -1,4 +1,4 @@
-"""The microphone's device calls, which block and may hang, on a thread of their own."""
+"""The microphone's device calls, which block and may hang, on their own thread."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ from coldvoxd.native.call_thread import CallThread
 class CaptureDevice:
     """A microphone whose calls run one after the other on one thread, since PortAudio's state belongs to the process.
 
-    A call that hangs in a frozen sound server can't be ended or replaced: later calls wait behind it. Event loop only.
-    `on_open` is called whenever `is_open` changes.
+    A call that hangs in a frozen sound server can't be cancelled or moved to another thread: later calls wait behind
+    it. Event loop only. `on_open` is called whenever `is_open` changes.
     """
 
     def __init__(self, microphone: Microphone, on_open: Callable[[bool], None]) -> None:
@@ -27,53 +27,53 @@ class CaptureDevice:
 
     @property
     def is_open(self) -> bool:
-        """From the end of the opening to the end of the closing, however long that hangs."""
+        """True from the end of the opening to the end of the closing, however long the closing hangs."""
         return self._is_open
 
     @property
     def opened(self) -> OpenedMicrophone:
-        """The microphone that is open, or was last."""
+        """The open microphone, or the last one that was open."""
         return self._opened
 
     @property
     def busy_since_s(self) -> float | None:
-        """Loop time since which a call has been running; None while none runs."""
+        """Loop time at which the running call started; None if none runs."""
         return self._thread.busy_since_s
 
     def use(self, microphone: Microphone) -> None:
-        """The next `open` opens this one."""
+        """Set the microphone that the next `open` opens."""
         self._next = microphone
 
     def open(self, deliver: Callable[[Chunk], None]) -> "asyncio.Future[OpenedMicrophone]":
-        """Start to deliver chunks, on any thread. The future raises CaptureFault."""
+        """Start delivering chunks, on any thread. The future raises CaptureFault."""
         if self._next is not None:
             self._microphone, self._next = self._next, None
         return self._thread.submit(lambda: self._open(deliver))
 
     def is_delivering(self) -> "asyncio.Future[bool]":
-        """Whether the stream is still running."""
+        """Return whether the stream is still running."""
         return self._thread.submit(self._microphone.is_delivering)
 
     def wait_for_server(self) -> "asyncio.Future[None]":
-        """Done once the sound server answers a request, or has ended."""
+        """Complete once the sound server answers a request, or has ended."""
         return self._thread.submit(self._microphone.wait_for_server)
 
     def close(self) -> "asyncio.Future[None]":
-        """Close the microphone; no effect where none is open."""
+        """Close the microphone; no effect if none is open."""
         return self._thread.submit(self._close)
 
     def end(self) -> None:
-        """End the thread after the calls that were made before. Does not wait."""
+        """End the thread after the calls already submitted. Does not wait."""
         self._thread.close()
 
     def _open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
-        """On the thread."""
+        """Open the microphone. Runs on the device thread."""
         opened = self._microphone.open(deliver)
         self._loop.call_soon_threadsafe(self._changed, opened)
         return opened
 
     def _close(self) -> None:
-        """On the thread."""
+        """Close the microphone. Runs on the device thread."""
         self._microphone.close()
         with contextlib.suppress(RuntimeError):  # the loop has closed: the process is ending
             self._loop.call_soon_threadsafe(self._changed, None)

@@ -9,13 +9,15 @@ from coldvoxd.core.ports import Microphone
 from coldvoxd.core.settings import MicrophoneSettings
 
 VIRTUAL = "virtual:"
-"""Prefix of the name of a stand-in."""
+"""Prefix of the device name of a virtual microphone."""
 
 
 class DeviceSetting:
-    """Applies the section `[microphone]` to the policy. A change between a real microphone and a stand-in takes a restart.
+    """Applies the section `[microphone]` to the policy.
 
-    Event loop only. `open_microphone` makes the microphone that settings name.
+    A change between a real and a virtual microphone requires a restart.
+
+    Event loop only. `open_microphone` creates the microphone that the settings name.
     """
 
     def __init__(
@@ -29,9 +31,9 @@ class DeviceSetting:
         self._policy = policy
         self._open_microphone = open_microphone
         self.in_force = device
-        """The name in force, which may be that of older settings."""
+        """Device name in force, possibly from older settings."""
         self.awaits_restart = False
-        """Whether the last settings name a device that takes a restart."""
+        """Whether the latest settings name a device that requires a restart."""
 
     def use_settings(self, settings: MicrophoneSettings) -> None:
         virtual = settings.device.startswith(VIRTUAL)

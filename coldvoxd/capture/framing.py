@@ -1,4 +1,4 @@
-"""Chunks of one stream after another become frames and gaps on one running sample count."""
+"""Converts the chunks of successive streams to frames and gaps on one running sample count."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,10 +8,10 @@ from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
 
 
 class ChunkFramer:
-    """Makes Frames and Gaps of what a microphone delivers, each starting where the one before ended.
+    """Makes Frames and Gaps from a microphone's chunks, each starting where the previous one ended.
 
-    The sample count begins with the first audio and never goes back: time without a microphone counts by the sample clock,
-    as a Gap before the next frame.
+    The sample count begins with the first audio and never goes back: time without a microphone counts by the sample
+    clock, as a Gap before the next frame.
     """
 
     def __init__(self) -> None:
@@ -21,11 +21,11 @@ class ChunkFramer:
         self._is_new_stream = True
 
     def sample_at(self, monotonic_s: float) -> int:
-        """The count of the sample spoken at that moment, which may be in the future."""
+        """Return the count of the sample spoken at that moment, which may be in the future."""
         return self._clock.sample_at(monotonic_s)
 
     def begin_stream(self) -> None:
-        """The next chunk is the first of a newly opened stream."""
+        """Mark the next chunk as the first of a newly opened stream."""
         self._is_new_stream = True
 
     def dropped(self, samples: int) -> Gap:
@@ -33,7 +33,7 @@ class ChunkFramer:
         return self._reframer.skip(samples, GapReason.OVERRUN)
 
     def stalled(self, chunks: Sequence[Chunk], latency_s: float) -> list[Gap]:
-        """The gap before `chunks`, the first that a stream delivers after a stall; empty where nothing is missing.
+        """Return the gap before `chunks`, the first chunks after a stall; empty if nothing is missing.
 
         Without it the missing audio would be found only later, in the middle of the next word.
         """
@@ -45,9 +45,9 @@ class ChunkFramer:
         return [self._reframer.skip(missing, GapReason.STALLED)]
 
     def take(self, chunk: Chunk, latency_s: float) -> list[Frame | Gap]:
-        """The gaps before the chunk and the frames that it completes; `latency_s` is the age of a sample when it arrives.
+        """Return the gaps before the chunk and the frames that it completes; `latency_s` is a sample's age on arrival.
 
-        Raises ValueError where the number of channels changes within a stream.
+        Raises ValueError if the number of channels changes within a stream.
         """
         spoken_s = chunk.arrived_s - latency_s
         items: list[Frame | Gap] = [*self._gaps_before(chunk, spoken_s)]
@@ -58,7 +58,7 @@ class ChunkFramer:
         return items
 
     def _gaps_before(self, chunk: Chunk, spoken_s: float) -> Iterator[Gap]:
-        """What the stream itself says is missing: it was opened only now, or the device overran."""
+        """Yield the gap that the stream itself reports: it was just opened, or the device overran."""
         if self._is_new_stream:
             began_s = spoken_s - len(chunk.samples) / SAMPLE_RATE
             missing = self._clock.missing_at_reopening(began_s, self._reframer.next_sample)

@@ -25,20 +25,20 @@ MOVE_S = 0.4
 
 
 class Selectable(Protocol):
-    """A microphone on a sound server or on bare ALSA, of which another can be selected."""
+    """A microphone on a sound server or on bare ALSA that can be exchanged for another device."""
 
     wanted: str
-    """What the next opening opens."""
+    """Device that the next opening uses."""
     bare: tuple[str, ...]
-    """PortAudio's names, where the last search found no server."""
+    """PortAudio's device names, if the last search found no server."""
 
 
 class MicrophoneController:
     """Implements MicrophoneControl. Event loop only.
 
-    `on_rest` is called when the policy closes the microphone, with the reason why it can't be opened for a session, empty
-    where it can. `on_change` is called when any value of the MicrophoneControl may have changed. `device` is None for a
-    microphone that can't be selected among others.
+    `on_rest` is called when the policy closes the microphone, with the reason why it can't be opened for a session;
+    empty if it can. `on_change` is called when any value of the MicrophoneControl may have changed. `device` is None
+    for a microphone that can't be exchanged for another.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class MicrophoneController:
         return *lost, *muted, *((Problem.MICROPHONE_CHANNEL,) if self.channel_problem else ())
 
     def use_settings(self, settings: MicrophoneSettings) -> None:
-        """Put them in force now. Another device is waited for where it isn't there, as at a start."""
+        """Apply the settings now. A device that isn't present is awaited, as at startup."""
         before, self._settings = self._settings, settings
         if self._conditions.use is Use.RECENT:
             self._await_idle()
@@ -137,20 +137,20 @@ class MicrophoneController:
         self._choose(self._named(name))
 
     def resume(self, selection: str) -> None:
-        """Before `start`: the selection of the process that this one replaces."""
+        """Restore the selection of the process that this one replaces. Call it before `start`."""
         self._tracker.selection = selection
         if self._device is not None:
             self._device.wanted = selection
 
     def start(self, *, awaiting_view: bool) -> None:
-        """Put the policy in force, with the first view of the sound server where one is expected."""
+        """Put the policy in force, once the first view of the sound server has arrived if one is expected."""
         if awaiting_view:
             self._loop.call_later(FIRST_LOOK_S, self._begin)
         else:
             self._begin()
 
     def on_view(self, view: SoundView | None) -> None:
-        """The sound server's sources have changed; None where there is no server."""
+        """Process a change of the sound server's sources; None means that there is no server."""
         change = self._tracker.update(view)
         if change.moved:
             log.info("the capture stream was moved to the microphone “%s”", self.device)
@@ -164,7 +164,7 @@ class MicrophoneController:
             self._warn_of_mute()
 
     def on_hearing(self, hearing: bool) -> None:
-        """Whether a session needs the microphone has changed."""
+        """Process a change of whether a session needs the microphone."""
         if hearing == (self._conditions.use is Use.SESSION):
             return
         self._cancel_idle_timer()
@@ -178,24 +178,24 @@ class MicrophoneController:
         if self._conditions.use is Use.RECENT:
             self._session_end_s = self._loop.time()
             self._await_idle()
-        self._loop.call_soon(self._apply)  # once the session has ended completely
+        self._loop.call_soon(self._apply)  # after the session has ended completely
         self._fit()
 
     def on_lock(self, locked: bool) -> None:
-        """The screen was locked or unlocked, and the microphone is to be released meanwhile."""
-        self._meet(replace(self._conditions, locked=locked))
+        """Process a lock or unlock of the screen, during which the microphone is to be released."""
+        self._set_conditions(replace(self._conditions, locked=locked))
 
     def on_sleep(self, asleep: bool) -> None:
-        """The machine is about to sleep, or woke up."""
-        self._meet(replace(self._conditions, asleep=asleep))
+        """Process the start or the end of the machine's sleep."""
+        self._set_conditions(replace(self._conditions, asleep=asleep))
 
     async def released(self) -> None:
-        """Return once every closing has ended or was left to the background."""
+        """Return once each closing has ended or continues in the background."""
         while self._releasing:
             await asyncio.wait(self._releasing)
 
     def _named(self, name: str) -> str:
-        """The device meant by a name. Raises UnknownDevice."""
+        """Return the device that a name means. Raises UnknownDevice."""
         if name == DEFAULT and self._device is not None:
             return name
         if self._tracker.view is not None and self._device is not None:
@@ -218,13 +218,13 @@ class MicrophoneController:
         self._started = True
         self._apply()
 
-    def _meet(self, conditions: Conditions) -> None:
+    def _set_conditions(self, conditions: Conditions) -> None:
         if conditions != self._conditions:
             self._conditions = conditions
             self._apply()
 
     def _apply(self) -> None:
-        """Open or close the microphone as the policy wants it now."""
+        """Open or close the microphone as the policy requires now."""
         if not self._started:
             return
         if self._conditions.opens(self.policy):
@@ -237,11 +237,11 @@ class MicrophoneController:
         self._on_change()
 
     async def _release(self) -> None:
-        if not self._conditions.opens(self.policy):  # still
+        if not self._conditions.opens(self.policy):  # may have changed since
             await self._capture.release()
 
     def _obstacle(self) -> str:
-        """Why the microphone could not be opened for a session, as far as is known without trying."""
+        """Return why the microphone could not be opened for a session, as far as is known without trying."""
         return self._conditions.closed_by or self._tracker.missing
 
     def _warn_of_mute(self) -> None:
@@ -259,16 +259,16 @@ class MicrophoneController:
 
     def _on_idle(self) -> None:
         self._idle_timer = None
-        self._meet(replace(self._conditions, use=Use.NONE))
+        self._set_conditions(replace(self._conditions, use=Use.NONE))
 
     def _fit(self) -> None:
-        """Reopen a stream whose source has other channels, once no session listens."""
+        """Reopen a stream whose source has different channels, once no session listens."""
         if self._conditions.use is not Use.SESSION and self._tracker.take_misfit():
             log.info("the channels of the microphone “%s” have changed: reopening it", self.device)
             self._capture.renew()
 
     def _follow(self) -> None:
-        """Have our stream record the selected source."""
+        """Make our stream record the selected source."""
         if self._move_timer is not None:
             self._move_timer.cancel()
             self._move_timer = None

@@ -1,4 +1,4 @@
-"""When the microphone is open: a table of the policies, and the conditions that close it under each of them."""
+"""When the microphone is open: a table of the policies, and the conditions that close it under all of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,30 +25,30 @@ OPEN: Mapping[Policy, Mapping[Use, bool]] = {
     Policy.IDLE_RELEASE: {Use.SESSION: True, Use.RECENT: True, Use.NONE: False},
     Policy.ON_DEMAND: {Use.SESSION: True, Use.RECENT: False, Use.NONE: False},
 }
-"""Whether the microphone is open while nothing closes it."""
+"""Whether the microphone is open, unless a condition closes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What decides, beside the policy, whether the microphone is open."""
+    """Conditions that decide, beside the policy, whether the microphone is open."""
 
     use: Use = Use.NONE
     locked: bool = False
-    """The screen is locked, and the settings release the microphone then."""
+    """The screen is locked, and the settings release the microphone while it is."""
     asleep: bool = False
     """The machine is about to sleep or sleeps."""
 
     @property
     def closed_by(self) -> str:
-        """Why the microphone is closed under every policy, as a sentence for people; empty where nothing closes it."""
+        """Why the microphone is closed under every policy, as a sentence for people; empty if nothing closes it."""
         if self.asleep:
             return ASLEEP
         return LOCKED if self.locked else ""
 
     def opens(self, policy: Policy) -> bool:
-        """Whether the microphone is to be open under this policy."""
+        """Return whether the microphone is to be open under this policy."""
         return not self.closed_by and OPEN[policy][self.use]
 
     def use_after_session(self, policy: Policy) -> Use:
-        """The use of the microphone once a session has ended under this policy."""
+        """Return the use of the microphone after a session has ended under this policy."""
         return Use.RECENT if policy is Policy.IDLE_RELEASE else Use.NONE

@@ -3,18 +3,19 @@
 from coldvoxd.core.values import SAMPLE_RATE
 
 LOST_S = 0.3
-"""Audio that stays behind the clock by more than this was lost rather than late."""
+"""Audio that stays behind the clock by more than this is lost rather than late."""
 PERSIST_S = 1.0
-"""Seconds for which it must stay behind: a burst that was only late has caught up by then."""
+"""Seconds for which audio must stay behind the clock to count as lost: a burst that was only late has caught up by
+then."""
 WINDOW_S = 10.0
-"""Seconds for which the earliest arrival is the anchor: a drift of 200 ppm between the clocks makes 2 ms in that time."""
+"""Seconds for which the earliest arrival is the anchor: clocks that drift by 200 ppm differ by 2 ms after that time."""
 
 
 class SampleClock:
     """Anchors the sample count to the monotonic clock.
 
     The lag of a chunk is the moment at which its last sample was spoken (arrival less the device's latency) minus
-    its place in the count, in seconds. A chunk may come late but never early, so the smallest lag of the last 10 to
+    its place in the count, in seconds. A chunk may arrive late but never early, so the smallest lag of the last 10 to
     20 s is the anchor: sample n was spoken at `anchor + n / 16000`. A lag that stays above the anchor is lost audio.
     """
 
@@ -26,16 +27,16 @@ class SampleClock:
         self._behind_min_s = 0.0
 
     def sample_at(self, moment_s: float) -> int:
-        """The count of the sample spoken at that monotonic time, before it has arrived too; 0 before all audio."""
+        """Return the count of the sample spoken at that monotonic time, even before it arrives; 0 before all audio."""
         if self._anchor_s is None:
             return 0
         return max(0, round((moment_s - self._anchor_s) * SAMPLE_RATE))
 
     def missing_at_reopening(self, spoken_s: float, next_sample: int) -> int:
-        """Samples that were missed before a new stream whose first sample was spoken at `spoken_s`; restarts the window.
+        """Return the samples missed before a stream whose first sample was spoken at `spoken_s`; restart the window.
 
-        The anchor stays, so the count continues as if the microphone had been open. Where the new stream has so much
-        less latency that the difference would be negative, nothing is missing.
+        The anchor stays, so the count continues as if the microphone had been open. If the new stream's latency is so
+        much shorter that the difference would be negative, nothing is missing.
         """
         if self._anchor_s is None:
             self._start_window(spoken_s - next_sample / SAMPLE_RATE, spoken_s)
@@ -45,13 +46,13 @@ class SampleClock:
         return missing
 
     def behind(self, spoken_s: float, end_sample: int) -> int:
-        """Samples by which a chunk is behind the anchor; they are lost if the device reports so, otherwise possibly late."""
+        """Return by how many samples a chunk is behind: lost if the device reports it, otherwise possibly late."""
         if self._anchor_s is None:
             return 0
         return max(0, round((spoken_s - self._anchor_s) * SAMPLE_RATE) - end_sample)
 
     def arrived(self, spoken_s: float, end_sample: int) -> int:
-        """Record a chunk whose last sample was spoken at `spoken_s`; returns the samples lost before it, mostly 0."""
+        """Record a chunk whose last sample was spoken at `spoken_s`; return the samples lost before it, usually 0."""
         lag_s = spoken_s - end_sample / SAMPLE_RATE
         if self._anchor_s is None:
             self._start_window(lag_s, spoken_s)

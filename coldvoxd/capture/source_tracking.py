@@ -1,4 +1,4 @@
-"""Which source of the sound server our stream should record, and when it must be reopened for that."""
+"""Which source of the sound server our stream should record, and when the stream must be reopened for it."""
 
 from dataclasses import dataclass
 
@@ -8,39 +8,39 @@ from coldvoxd.core.microphone_rules import Policy, SoundView, Source, find, poli
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the stream needs so that it records the selected source."""
+    """The action that makes the stream record the selected source."""
 
     reopen: bool = False
-    """Now."""
+    """Reopen now."""
     reopen_on: str = ""
-    """On this source, unless the server moves the stream there by itself within a moment; empty for none."""
+    """Reopen on this source, unless the server soon moves the stream there itself; empty for no source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a new view of the sound server brought."""
+    """What changed with a new view of the sound server."""
 
     found: bool = False
-    """The selected source, which was missing before, is there."""
+    """The selected source, which was missing before, is present."""
     moved: bool = False
-    """A person has moved our stream in a mixer."""
+    """The user has moved our stream in a mixer."""
 
 
 class SourceTracker:
-    """Follows the sound server's sources, the selection among them, and where the server has put our stream."""
+    """Tracks the sound server's sources, the selected one, and the source to which the server connects our stream."""
 
     def __init__(self, selection: str) -> None:
         self.selection = selection
-        """`default`, or a name of a source."""
+        """`default`, or the name of a source."""
         self._view: SoundView | None = None
         self._known: Source | None = None
         """The selected source as it was last seen."""
         self._moved_to = ""
-        """The source to which a person moved our stream in a mixer, until another is selected."""
+        """The source to which the user moved our stream in a mixer, until another is selected."""
         self._pursued = ""
         """The source for which the stream was reopened, until the stream records it."""
         self._misfit = False
-        """The stream was moved to a source with other channels, and has to be reopened."""
+        """The stream was moved to a source with different channels and must be reopened."""
 
     @property
     def view(self) -> SoundView | None:
@@ -49,7 +49,7 @@ class SourceTracker:
 
     @property
     def target(self) -> Source | None:
-        """The selected source; None where the server does not have it."""
+        """The selected source; None if the server does not have it."""
         if self._view is None:
             return None
         try:
@@ -59,7 +59,7 @@ class SourceTracker:
 
     @property
     def missing(self) -> str:
-        """Why the selected source can't be recorded, a sentence for people; empty where it can or there is no server."""
+        """Why the selected source can't be recorded, a sentence for people; empty if it can or there is no server."""
         if self._view is None:
             return ""
         try:
@@ -69,17 +69,17 @@ class SourceTracker:
         return ""
 
     def policy(self, wanted: Policy, *, bluetooth_always: bool) -> Policy:
-        """The policy in force for the selected source.
+        """Return the policy in force for the selected source.
 
-        While the server is away the source counts as it was last seen, so that a headset is not opened at the moment of
-        the server's return.
+        While the server is absent, the source's last known state applies, so that a headset is not opened when the
+        server returns.
         """
         return policy_in_force(wanted, self._known, bluetooth_always=bluetooth_always)
 
     def source(self, *, is_open: bool) -> Source | None:
-        """The source that is recorded while the device `is_open`, otherwise the one that would be.
+        """Return the source that is recorded while the device `is_open`, otherwise the one that would be.
 
-        A view may still show a stream that was closed since.
+        A view may still show a stream that has been closed since.
         """
         recorded = self._view.source(self._view.heard) if self._view is not None and is_open else None
         return recorded or self.target
@@ -90,7 +90,7 @@ class SourceTracker:
         self._known, self._moved_to, self._pursued = self.target, "", ""
 
     def update(self, view: SoundView | None) -> Change:
-        """Take over a view of the sound server; None where there is none."""
+        """Process a view of the sound server; None means that there is no server."""
         was_missing = self.target is None
         before, self._view = self._view or SoundView(), view
         self._known = self.target or self._known
@@ -101,28 +101,31 @@ class SourceTracker:
         return Change(was_missing and self.target is not None, moved)
 
     def next_step(self) -> Step:
-        """How to get the selected source recorded; nothing to do where a person has moved the stream."""
+        """Return how to get the selected source recorded; an empty step if the user has moved the stream."""
         if self._view is None or not self._view.heard or self._view.heard == self._moved_to:
             return Step()
         target = self.target
         if target is None:
-            return Step(reopen=True)  # it has gone, and the server has moved us to another: the opening reports that
+            return Step(reopen=True)  # the source is gone and the server moved us to another: reopening reports that
         if target.name == self._view.heard:
             self._pursued = ""
             return Step()
         return Step(reopen_on=target.name if target.name != self._pursued else "")
 
     def pursue(self, name: str) -> None:
-        """The stream is reopened on that source: once, since a server may refuse it."""
+        """Record that the stream is reopened on that source: once, since a server may refuse it."""
         self._pursued = name
 
     def take_misfit(self) -> bool:
-        """Whether the stream must be reopened for the source's channels; the reopening counts as done."""
+        """Return whether the stream must be reopened for the source's channels, and clear the mark."""
         misfit, self._misfit = self._misfit, False
         return misfit
 
     def _note_move(self, before: SoundView, now: SoundView) -> bool:
-        """A move that nothing else explains was made by a person in a mixer, and is kept as a selection is."""
+        """Record and return whether the user moved the stream in a mixer: no other cause explains the move.
+
+        It is kept like a selection.
+        """
         if not now.heard or now.default != before.default:
             self._moved_to = ""
             return False
@@ -132,9 +135,10 @@ class SourceTracker:
         return moved
 
     def _note_channels(self, before: SoundView, now: SoundView) -> None:
-        """A server that moves our stream remixes its channels: only a new stream has the source's own.
+        """Mark the stream for reopening if the server moved it to a source with different channels.
 
-        Not where a person has moved it: a new stream would be where the settings want it.
+        A server that moves our stream remixes its channels: only a new stream has the source's own. A move by the user
+        is exempt, since a new stream would follow the settings.
         """
         was, recorded = before.source(before.heard), now.source(now.heard)
         if now.heard == self._moved_to:

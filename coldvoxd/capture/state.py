@@ -1,4 +1,4 @@
-"""Whether the microphone is open, and why not. Pure."""
+"""Whether the microphone is open, and if not, why. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,9 +6,9 @@ from enum import StrEnum
 
 class CaptureCondition(StrEnum):
     CLOSED = "closed"
-    """By policy: not started, or stopped."""
+    """Closed by policy: not started, or stopped."""
     OPENING = "opening"
-    """For the first time, or again because another microphone is wanted; no audio has arrived yet."""
+    """Opened for the first time, or for a newly selected microphone; no audio has arrived yet."""
     OPEN = "open"
     """Audio arrives."""
     LOST = "lost"
@@ -19,9 +19,9 @@ class CaptureCondition(StrEnum):
 class CaptureState:
     condition: CaptureCondition
     microphone: str = ""
-    """Its name where one is open."""
+    """Name of the open microphone."""
     reason: str = ""
-    """Where it is lost: why, as a sentence for people."""
+    """Why the microphone is lost, as a sentence for people."""
 
     @property
     def closed(self) -> bool:

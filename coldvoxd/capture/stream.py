@@ -18,24 +18,24 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 INBOX_S = 10.0
-"""Audio held for an event loop that does not turn."""
+"""Seconds of audio that are queued while the event loop is blocked."""
 GATHER_S = 0.768
-"""Portions in which audio is taken while no session needs it: waking for each frame costs more than scoring it."""
+"""Batch length in seconds while no session needs the audio: waking for each frame costs more than scoring it."""
 OVERDUE_S = 0.3
-"""After this long without a chunk the microphone is asked whether its stream has ended."""
+"""Seconds without a chunk after which the microphone is asked whether its stream has ended."""
 STALLED_S = 1.0
-"""After this long without a chunk the stream counts as lost, whatever the microphone answers."""
+"""Seconds without a chunk after which the stream counts as lost, whatever the microphone answers."""
 RESUMED_S = 1.0
-"""A lost stream is reopened if it delivers nothing within this time after the sound server has answered."""
+"""A lost stream is reopened if it delivers nothing within this many seconds after the sound server has answered."""
 BACKLOG_S = 0.25
-"""Time in which a stream that delivers again has delivered what was recorded meanwhile."""
+"""Seconds within which a stream that delivers again has delivered what was recorded meanwhile."""
 FIRST_CHUNK_S = 4.0
-"""The same for the first chunk: a sound server that was idle may take 2 s to begin."""
+"""Limit like `STALLED_S` for the first chunk: an idle sound server may take 2 s to start."""
 CALL_PATIENCE_S = 1.5
-"""A device call that takes longer is reported as hanging, and still waited for."""
+"""Seconds after which a device call is reported as hanging; it is still awaited."""
 NO_ANSWER = "neither the sound server nor the microphone's driver responds; `coldvoxctl doctor` shows which part hangs"
 STEADY_S = 2.0
-"""A stream that delivered for this long is reopened at once after its loss; one that did not, after the back-off."""
+"""A stream that delivered for this many seconds is reopened at once after its loss; otherwise after the back-off."""
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 2.0
 PROMISED_FRAME_S = 2.0
@@ -45,8 +45,8 @@ PROMISED_ATTEMPT_S = 5.0
 class CaptureStream:
     """Keeps a microphone open, reopens it after a loss, and publishes its audio in order.
 
-    `on_item` receives Frames and Gaps, each starting where the one before ended; `on_state` each change of state;
-    `on_device` whether the device is open. All are called on the event loop, to which everything here belongs.
+    `on_item` receives Frames and Gaps, each starting where the previous one ended; `on_state` each change of state;
+    `on_device` whether the device is open. All are called on the event loop. Event loop only.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class CaptureStream:
         self._ending = False
         self._attentive = True
         self._is_resumed = False
-        """The next delivery is the first after a stream that had stalled."""
+        """The next delivery is the first after a stall."""
         self._first_chunk_s: float | None = None
         self._last_frame_s = float("-inf")
         self._last_attempt_s = float("-inf")
-        """When the last device call ended, as far as the event loop knows; infinity while one runs."""
+        """Time at which the last device call ended, as far as the event loop knows; infinity while one runs."""
 
     @property
     def state(self) -> CaptureState:
@@ -81,36 +81,40 @@ class CaptureStream:
 
     @property
     def device_open(self) -> bool:
-        """From the end of the device's opening to the end of its closing, however long that hangs."""
+        """True from the end of the device's opening to the end of its closing, however long the closing hangs."""
         return self._device.is_open
 
     @property
     def last_frame_s(self) -> float | None:
-        """Monotonic time at which the last frame came; None before the first."""
+        """Monotonic time at which the last frame arrived; None before the first."""
         return self._last_frame_s if self._last_frame_s > float("-inf") else None
 
     @property
     def channels(self) -> int:
-        """Of the microphone that is open, or was last."""
+        """Number of channels of the open microphone, or of the last one."""
         return self._device.opened.channels
 
     def sample_at(self, monotonic_s: float) -> int:
-        """The count of the sample spoken at that moment, which may be in the future. Considers the device's latency."""
+        """Return the count of the sample spoken at that moment, which may be in the future.
+
+        Considers the device's latency.
+        """
         return self._framer.sample_at(monotonic_s)
 
     def promise_kept(self, now_s: float) -> bool:
-        """Whether capture works or is being repaired, at `now_s` of the monotonic clock.
+        """Return whether capture works or is being repaired, at `now_s` of the monotonic clock.
 
-        True where a frame came within 2 s, where it is closed by policy, and where an attempt to reopen ended and its
-        failure was published within 5 s. True too while a device call runs, which is reported when it hangs: the watchdog
-        would restart the daemon repeatedly without a pause, while `host.reexec`, which reads `hanging_s`, has growing pauses.
+        True if a frame arrived within 2 s, if the microphone is closed by policy, or if an attempt to reopen it ended
+        and its failure was published within 5 s. Also true while a device call runs, which is reported when it hangs:
+        the watchdog would restart the daemon repeatedly without a pause, while `host.reexec`, which reads `hanging_s`,
+        has growing pauses.
         """
         if self._state.condition is CaptureCondition.CLOSED:
             return True
         return now_s - self._last_frame_s <= PROMISED_FRAME_S or now_s - self._last_attempt_s <= PROMISED_ATTEMPT_S
 
     def hanging_s(self, now_s: float) -> float:
-        """Seconds for which the current device call has been running; 0 while none runs. `now_s` is loop time.
+        """Return how many seconds the current device call has been running; 0 if none runs. `now_s` is loop time.
 
         Its thread can't be ended, and later calls wait behind it: only a new process can open the microphone again.
         """
@@ -118,18 +122,21 @@ class CaptureStream:
         return now_s - since_s if since_s is not None else 0.0
 
     def attend(self, attentive: bool) -> None:
-        """Whether frames are published as they come, or in portions, which costs less."""
+        """Publish frames as they arrive, or in batches, which costs less."""
         self._attentive = attentive
         self.catch_up()
         self._pace()
 
     def catch_up(self) -> None:
-        """Publish now what has arrived up to now."""
+        """Publish everything that has arrived."""
         if self._inbox is not None and self._first_chunk_s is not None:
             self._inbox.release()
 
     def start(self) -> None:
-        """Open the microphone and keep it open until `release` or `close`. Returns at once; no effect while it is open."""
+        """Open the microphone and keep it open until `release` or `close`.
+
+        Returns at once; no effect while it is open.
+        """
         if self._task is None and not self._ending:
             self._task = asyncio.get_running_loop().create_task(self._keep(), name="capture")
             self._task.add_done_callback(_log_failure)
@@ -140,11 +147,14 @@ class CaptureStream:
         self.renew()
 
     def renew(self) -> None:
-        """Reopen the microphone now: another one is wanted, or a missing one may have returned."""
+        """Reopen the microphone now: another one was selected, or a missing one may have returned."""
         self._renewal.set()
 
     async def release(self, timeout_s: float = 2.0) -> None:
-        """Close the microphone, by policy, until `start`. After `timeout_s` closing continues in the background."""
+        """Close the microphone, by policy, until `start`.
+
+        After `timeout_s` seconds, closing continues in the background.
+        """
         self.catch_up()
         task, self._task = self._task, None
         if task is None:
@@ -156,11 +166,11 @@ class CaptureStream:
         self._drop_inbox()
         self._publish(CaptureState(CaptureCondition.CLOSED))
         _, hanging = await asyncio.wait({self._device.close()}, timeout=timeout_s)
-        if hanging:  # not cancelled: a call before it that hangs may still open the device
+        if hanging:  # not cancelled: an earlier call that hangs may still open the device
             log.warning("microphone not closed within %.1f s: %s", timeout_s, NO_ANSWER)
 
     async def close(self, timeout_s: float = 2.0) -> None:
-        """Release it for good."""
+        """Close the microphone permanently."""
         self._ending = True
         await self.release(timeout_s)
         self._device.end()
@@ -197,7 +207,7 @@ class CaptureStream:
         return inbox
 
     async def _until_lost(self, inbox: ChunkQueue) -> str:
-        """Watch the open stream; returns the reason of its end, empty where it is to be renewed."""
+        """Watch the open stream; return the reason of its end, empty if it is to be renewed."""
         opened_s = time.monotonic()
         name = self._device.opened.name
         while not await self._renewed(inbox.until_silent(OVERDUE_S, opened_s)):
@@ -214,10 +224,10 @@ class CaptureStream:
         return ""
 
     async def _resumes(self, inbox: ChunkQueue, reason: str) -> bool:
-        """Report the silent stream as lost, wait for the sound server, and return whether the stream then delivers again.
+        """Report the silent stream as lost, wait for the sound server, and return whether the stream has resumed.
 
-        A server that was frozen delivers what it has recorded meanwhile, and what comes next, to a stream that stayed open.
-        What is missing nevertheless becomes a gap before that, not in the middle of the next word.
+        A server that was frozen delivers what it recorded meanwhile, and later audio, to a stream that stayed open.
+        What is still missing becomes a gap before that audio, not in the middle of the next word.
         """
         silent_since_s = inbox.last_offer_s
         self._publish(CaptureState(CaptureCondition.LOST, reason=reason))
@@ -233,7 +243,7 @@ class CaptureStream:
         return True
 
     async def _renewed(self, event: Coroutine[None, None, None]) -> bool:
-        """Wait for the event, or until the microphone is to be renewed; returns whether it is."""
+        """Wait for the event, or until the microphone is to be renewed; return whether it is."""
         waits = [asyncio.ensure_future(one) for one in (event, self._renewal.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -247,7 +257,7 @@ class CaptureStream:
         await self._renewed(asyncio.sleep(seconds))
 
     async def _call(self, call: "asyncio.Future[T]") -> T:
-        """Wait for a device call and publish when it hangs; the attempt counts as made when it has ended."""
+        """Wait for a device call and publish that it hangs; the attempt counts as made when the call has ended."""
         self._last_attempt_s = float("inf")
         _, hanging = await asyncio.wait({call}, timeout=CALL_PATIENCE_S)
         if hanging and self._state.condition is not CaptureCondition.LOST:
@@ -258,13 +268,16 @@ class CaptureStream:
             self._last_attempt_s = time.monotonic()
 
     def _pace(self) -> None:
-        """The first chunk of a stream is always taken as it comes: only that shows that the stream works."""
+        """Set the batch size.
+
+        The first chunk of a stream is always delivered at once: only a chunk proves that the stream works.
+        """
         if self._inbox is not None:
             in_portions = self._first_chunk_s is not None and not self._attentive
             self._inbox.gather(round(GATHER_S * SAMPLE_RATE) if in_portions else 0)
 
     def _drop_inbox(self) -> None:
-        """Ignore whatever the stream still delivers."""
+        """Ignore all further chunks of the stream."""
         if self._inbox is not None:
             self._inbox.close()
             self._inbox = None
@@ -312,7 +325,7 @@ class CaptureStream:
 
 
 def _log_gap(gap: Gap) -> None:
-    """A reopened microphone has been logged as lost and as open."""
+    """Log lost audio, except at a reopening, which has been logged as lost and open."""
     match gap.reason:
         case GapReason.OVERRUN:
             log.warning("audio lost: the sound server overran")
@@ -321,6 +334,6 @@ def _log_gap(gap: Gap) -> None:
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
-    """After an internal error nothing keeps the promise, so the watchdog ends the process; the log says why."""
+    """Log an internal error. Capture then no longer keeps its promise, so the watchdog ends the process."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("audio capture failed", exc_info=error)

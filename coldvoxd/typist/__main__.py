@@ -15,7 +15,7 @@ from coldvoxd.userdirs import base_directories
 
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 CONFIGURATION = 78
-"""EX_CONFIG of sysexits.h, as the daemon has it: a restart would find the same again."""
+"""EX_CONFIG of sysexits.h, as in the daemon: a restart would fail in the same way."""
 
 
 def main() -> int:
@@ -66,7 +66,7 @@ def _ledger() -> Ledger:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The one source of --help."""
+    """Build the argument parser, the only source of --help."""
     parser = argparse.ArgumentParser(
         prog="coldvox-type",
         description="Types dictated text into the focused window, pastes it, or leaves it in the clipboard. Runs until it "
@@ -94,7 +94,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _existing(name: str) -> Path:
-    """The path of a settings file that was named explicitly; without a name, the file may be missing."""
+    """Return the path of a settings file that was named explicitly. Only the default file may be missing."""
     path = Path(name)
     try:
         path.stat()

@@ -14,9 +14,10 @@ from coldvoxd.typist.programs import run
 from coldvoxd.typist.x11 import XServer
 
 MEANING_S = 0.6
-"""Shortest time in seconds that a temporary key mapping stays: a window looks up a key when it handles its event."""
+"""Minimum time in seconds for which a temporary key mapping stays: a window looks up a key when it handles its
+event."""
 _EVDEV = 8
-"""An X11 key code is the evdev code plus this."""
+"""Offset of an X11 key code from the evdev code."""
 _NAMED_KEYS = {"Insert": 0xFF63, "XF86Paste": 0x1008FF6D} | {f"F{number}": 0xFFBD + number for number in range(1, 36)}
 _MODIFIERS = {"ctrl": CONTROL, "control": CONTROL, "shift": SHIFT, "alt": ALT, "super": SUPER}
 
@@ -28,19 +29,19 @@ class _Chord:
 
     @classmethod
     def parsed(cls, names: str) -> "_Chord | None":
-        """None for a key that is not listed here; xdotool presses those."""
+        """Parse `ctrl+v` and the like; None for a key that is not listed here, which xdotool presses."""
         *modifiers, name = names.split("+")
         keysym = _NAMED_KEYS.get(name) or (ord(name) if len(name) == 1 and "!" <= name <= "~" else 0)
         bits = tuple(_MODIFIERS.get(modifier.lower(), 0) for modifier in modifiers)
         return cls(keysym, bits) if keysym and all(bits) else None
 
     def group(self, now: Ready) -> int | None:
-        """The layout that has a key for the chord, preferably the active one; None if no layout has."""
+        """Return the layout that has a key for the chord, preferably the active one; None if no layout has."""
         groups = sorted(now.keymap.groups, key=lambda group: group != now.keyboard.group)
         return next((group for group in groups if self._plain(now, group)), None)
 
     def stroke(self, now: Ready, group: int) -> Stroke:
-        """The keys to press in this layout. Raises Refused if a modifier has no key."""
+        """Return the keys to press in this layout. Raises Refused if a modifier has no key."""
         modifiers = [now.keymap.modifier_key(modifier) for modifier in self.modifiers]
         known = [code for code in modifiers if code is not None]
         if len(known) < len(modifiers):
@@ -48,12 +49,12 @@ class _Chord:
         return tuple(dict.fromkeys((*known, *self._plain(now, group))))
 
     def key_to_lend(self, now: Ready) -> int | None:
-        """The code of the key to remap: the letter's place on a US keyboard, which some toolkits go by, or else an unused key."""
+        """Return the code of the key to remap: the letter's on a US keyboard (for some toolkits) or an unused one."""
         place = KEYCODES.get(chr(self.keysym).lower())
         return place + _EVDEV if place else now.keymap.unused_key()
 
     def _plain(self, now: Ready, group: int) -> Stroke:
-        """The stroke for the key; empty if there is none without AltGr, which a window would take as part of the chord."""
+        """Return the stroke for the key; empty if it needs AltGr, which a window would take as part of the chord."""
         stroke = now.keymap.stroke(self.keysym, group, 0)
         return () if stroke is None or now.keymap.modifier_key(LEVEL3) in stroke else stroke
 
@@ -88,18 +89,18 @@ async def _press(server: XServer, known: _Chord, window: str) -> None:
     if group is None:
         raise Refused("the keyboard layout has no key for the paste shortcut")
     stroke = known.stroke(now, group)
-    # Sent in one go, so that no key of the user comes between them.
+    # Sent as one batch, so that no key of the user comes between them.
     if group != now.keyboard.group:
         server.lock_group(group)
     server.tap(*stroke)
     if group != now.keyboard.group:
         server.lock_group(now.keyboard.locked_group)
-    await server.input_focus()  # the server has pressed the keys once it answers
+    await server.input_focus()  # once the server answers, it has pressed the keys
 
 
 @asynccontextmanager
 async def _lent_key(server: XServer, known: _Chord, now: Ready) -> AsyncIterator[None]:
-    """Map a key to the chord's keysym for the time of the context, as no layout has one."""
+    """Map a key to the chord's keysym within the context, since no layout has one."""
     code = known.key_to_lend(now)
     if code is None or known.keysym > ord("~"):
         raise Refused("the keyboard layout has no key for the paste shortcut")
@@ -110,7 +111,7 @@ async def _lent_key(server: XServer, known: _Chord, now: Ready) -> AsyncIterator
         yield
         await asyncio.sleep(started_s + MEANING_S - _now_s())
     finally:
-        with suppress(Refused):  # the server has ended, and its map with it
+        with suppress(Refused):  # the server has ended, and with it its keyboard map
             await server.input_focus()
             if (await server.keymap()).key(code) == lent:
                 await server.map_key(code, own)

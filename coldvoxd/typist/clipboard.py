@@ -1,4 +1,4 @@
-"""The selections of X11 and Wayland, by the desktop's programs: saved, offered to a paste, and put back."""
+"""The selections of X11 and Wayland, accessed by the desktop's programs: saved, offered to a paste, and restored."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ from coldvoxd.typist.settings import Selection
 
 LARGEST_BYTES = 64 << 20
 ENDING_S = 0.5
-"""How long the program may take to see that it was replaced."""
+"""Seconds that the program may take to notice that it was replaced."""
 _WISHED = (
     "x-special/gnome-copied-files",
     "image/png",
@@ -25,25 +25,25 @@ _WISHED = (
     "text/plain",
     "STRING",
 )
-"""The kinds by which content is saved, the one that tells most first. The programs can put back only one."""
+"""Content types that are saved, the most informative first. The programs can restore only one."""
 _ABOUT = {"TARGETS", "TIMESTAMP", "MULTIPLE", "SAVE_TARGETS", "DELETE", "INCR"}
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was in a selection; an empty kind where nothing was."""
+    """Saved content of a selection; the type is empty if the selection was."""
 
     kind: str = ""
     content: bytes = b""
 
 
 class ProgramOffer:
-    """Text that is in the selection while the program that holds it runs."""
+    """Text that a selection holds while the program that owns it runs."""
 
     def __init__(
         self, process: asyncio.subprocess.Process, *, held: re.Pattern[bytes], served: re.Pattern[bytes]
     ) -> None:
-        """`held` and `served` are what the program prints once it has the selection, and for each fetch."""
+        """`held` and `served` match what the program prints when it gets the selection, and at each fetch."""
         self.fetched_s: list[float] = []
         self._process = process
         self._held = held
@@ -53,11 +53,11 @@ class ProgramOffer:
 
     @property
     def replaced(self) -> bool:
-        """Something newer is in the selection."""
+        """Whether newer content is in the selection."""
         return self._process.returncode is not None
 
     async def until_held(self) -> None:
-        """Return when the program has the selection; Refused where it does not get it."""
+        """Return when the program has the selection. Raises Refused if it does not get it."""
         waiting = asyncio.ensure_future(self._has_selection.wait())
         await asyncio.wait([waiting, self._reading], timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -66,15 +66,15 @@ class ProgramOffer:
             raise Refused(f"the clipboard could not be set within {LIMIT_S:g} s")
 
     async def end(self) -> None:
-        """End the program; the selection is empty then, unless something newer is in it."""
-        # Where it was replaced it ends by itself. asyncio loses the exit code of a process that is signalled as it ends.
+        """End the program; the selection is empty then, unless it has newer content."""
+        # A replaced program ends by itself. asyncio loses the exit code of a process that is signalled as it ends.
         if not await until(lambda: self.replaced, ENDING_S):
             self._process.terminate()
         await self._process.wait()
         await self._reading
 
     async def _read(self) -> None:
-        """The programs report on standard error whenever they have handed the text out."""
+        """Read standard error, where the programs report each time they deliver the text."""
         assert self._process.stderr is not None  # noqa: S101 - `start` makes pipes
         async for line in self._process.stderr:
             if self._served.search(line):
@@ -85,52 +85,52 @@ class ProgramOffer:
 
 @dataclass(frozen=True, slots=True)
 class ProgramBoard:
-    """A selection, by xclip in X11 and wl-clipboard in Wayland."""
+    """A selection, accessed by xclip on X11 and wl-clipboard on Wayland."""
 
     environment: Mapping[str, str]
     selection: Selection
 
     async def save(self) -> Saved:
-        """What is in it, in the kind that says most; Refused where it cannot be read: it would be lost."""
+        """Save the most informative type of the content. Raises Refused if it can't be read, since it would be lost."""
         return await _save(self.environment, self.selection)
 
     async def offer(self, text: str) -> ProgramOffer:
-        """The selection holds `text` when this returns."""
+        """Put `text` into the selection; it is there when this returns."""
         offer = await _offer(text, self.environment, self.selection)
         await offer.until_held()
         return offer
 
     async def put_back(self, saved: Saved) -> None:
-        """Nothing is done where nothing was in it: the end of the offer empties it."""
+        """Restore what was saved. If nothing was, the end of the offer empties the selection."""
         if saved.kind:
             await _hold(saved, self.environment, self.selection)
         elif on_wayland(self.environment):
             await run("wl-copy", "--clear", *_primary(self.selection), environment=self.environment)
 
     async def leave(self, text: str, saved: Saved) -> None:
-        """The clipboard keeps `text`. The primary selection holds what you last marked, so that comes back."""
+        """Leave `text` in the clipboard. The primary selection holds what the user last marked, so that is restored."""
         if self.selection is Selection.PRIMARY:
             await self.put_back(saved)
         await put(text, self.environment)
 
 
 class Clipboards:
-    """The loans of this process. Event loop only."""
+    """The clipboard loans of this process. Event loop only."""
 
     def __init__(self, locks: Callable[[str], Path]) -> None:
-        """`locks` names the file of a lock."""
+        """`locks` returns the path of a lock file."""
         self._locks = locks
         self._loans: dict[tuple[str, str, Selection], Loan[Saved]] = {}
 
     def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan[Saved]:
-        """Of this desktop's selection."""
+        """Return the loan of this desktop's selection."""
         key = environment.get("WAYLAND_DISPLAY", ""), environment.get("DISPLAY", ""), selection
         if key not in self._loans:
             self._loans[key] = Loan(ProgramBoard(environment, selection), self._locks(selection))
         return self._loans[key]
 
     async def close(self) -> None:
-        """Return when all have their own content again."""
+        """Return when all clipboards have their own content again."""
         for loan in self._loans.values():
             await loan.close()
 
@@ -141,7 +141,7 @@ async def put(text: str, environment: Mapping[str, str], selection: Selection = 
 
 
 async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
-    """Refused where there is something that can't be saved: it would be lost."""
+    """Save the content. Raises Refused if there is content that can't be saved, since it would be lost."""
     wayland = on_wayland(environment)
     try:
         if wayland:
@@ -153,7 +153,7 @@ async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
     except Refused as error:
         if "not installed" in str(error) or "display" in str(error):
             raise
-        return Saved()  # both programs fail where there is nothing
+        return Saved()  # both programs fail if the selection is empty
     kinds = [kind for kind in listed.decode(errors="replace").split("\n") if kind and kind not in _ABOUT]
     kind = next((kind for kind in _WISHED if kind in kinds), kinds[0] if kinds else "")
     if not kind:
@@ -169,7 +169,7 @@ async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
 
 async def _offer(text: str, environment: Mapping[str, str], selection: Selection) -> ProgramOffer:
     if on_wayland(environment):
-        # Each message of the protocol is printed to standard error; `send` is somebody's request for the content.
+        # Each protocol message is printed to standard error; `send` is a client's request for the content.
         debugging = {**environment, "WAYLAND_DEBUG": "client"}
         arguments = ["--foreground", "--type", "text/plain;charset=utf-8", *_primary(selection)]
         arguments += await _sensitive(environment)
@@ -177,7 +177,7 @@ async def _offer(text: str, environment: Mapping[str, str], selection: Selection
         held, served = rb"set_(primary_)?selection\(", rb"source[a-z0-9_]*[@#]\d+\.send\("
     else:
         process = await start("xclip", "-i", "-verbose", "-selection", selection, environment=environment)
-        waiting = rb"Waiting for selection request number "  # the first one comes before anybody has asked
+        waiting = rb"Waiting for selection request number "  # the first one is printed before any client's request
         held, served = waiting + rb"1\b", waiting + rb"(?!1\b)\d+"
     offer = ProgramOffer(process, held=re.compile(held), served=re.compile(served))
     assert process.stdin is not None  # noqa: S101 - `start` makes pipes
@@ -187,13 +187,13 @@ async def _offer(text: str, environment: Mapping[str, str], selection: Selection
 
 
 async def _sensitive(environment: Mapping[str, str]) -> list[str]:
-    """What keeps clipboard managers from remembering it, where this wl-copy can say so."""
+    """Return the option that keeps clipboard managers from storing the content, if this wl-copy has it."""
     usage = await run("wl-copy", "--help", environment=environment)
     return ["--sensitive"] if b"--sensitive" in usage else []
 
 
 async def _hold(saved: Saved, environment: Mapping[str, str], selection: Selection) -> None:
-    """Both programs go on in the background for as long as theirs is the newest content."""
+    """Hand the content over to a program, which stays in the background while its content is the newest."""
     if on_wayland(environment):
         command = ["wl-copy", "--type", saved.kind, *_primary(selection)]
     else:
@@ -202,7 +202,7 @@ async def _hold(saved: Saved, environment: Mapping[str, str], selection: Selecti
     try:
         async with asyncio.timeout(LIMIT_S):
             await process.communicate(saved.content)
-    except TimeoutError:  # wl-copy waits for the focus where the desktop gives the clipboard to nobody else
+    except TimeoutError:  # wl-copy waits for the focus if the desktop gives the clipboard to no other client
         process.kill()
         await process.wait()
         raise Refused(f"{command[0]} did not take over the clipboard within {LIMIT_S:g} s") from None

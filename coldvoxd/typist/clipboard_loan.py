@@ -1,4 +1,4 @@
-"""A clipboard lent to pastes: it gets its own content back in the background, once the last paste is over."""
+"""A clipboard lent to pastes: after the last paste its own content is restored in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,56 +13,56 @@ from coldvoxd.typist.paste_readers import TAKEN_LIMIT_S, Finding, Paste, Taken, 
 from coldvoxd.typist.polling import LOOK_S, until
 
 SETTLE_S = 0.1
-"""Clipboard managers fetch new content at once. They get this long before the chord is pressed."""
+"""Seconds that clipboard managers, which fetch new content at once, get before the chord is pressed."""
 BETWEEN_S = 0.5
-"""A window may fetch twice, in Chromium up to a turn of the page's main thread apart: for this long after a fetch the
-content is not replaced by the next text."""
+"""Seconds after a fetch during which the next text does not replace the content. A window may fetch twice, in Chromium
+up to one turn of the page's main thread apart."""
 
 S = TypeVar("S")
 
 Press = Callable[[], Awaitable[None]]
 """Presses the chord that pastes and returns once its keys are released."""
 Chord = Callable[[], AbstractAsyncContextManager[Press]]
-"""Prepares the keyboard and yields `Press`; the context is left once the text was fetched or the wait ended."""
+"""Prepares the keyboard and yields `Press`; the context ends once the text was fetched or the wait has ended."""
 
 
 class Offer(Protocol):
     """A text in the clipboard."""
 
     fetched_s: list[float]
-    """The loop's time of each fetch."""
+    """Loop time of each fetch."""
 
     @property
     def replaced(self) -> bool:
-        """Something newer is in the clipboard."""
+        """Whether newer content is in the clipboard."""
 
     async def end(self) -> None:
-        """Stop offering; the clipboard is empty then unless something newer is in it."""
+        """Stop offering; the clipboard is empty then unless it has newer content."""
 
 
 class Board(Protocol[S]):
-    """A clipboard: what it holds can be saved, replaced by a text, and put back. Methods raise Refused."""
+    """A clipboard whose content can be saved, replaced by a text, and restored. Methods raise Refused."""
 
     async def save(self) -> S:
-        """What it holds; Refused where that could not be put back."""
+        """Save the content. Raises Refused if it could not be restored."""
 
     async def offer(self, text: str) -> Offer:
-        """It holds `text` when this returns."""
+        """Put `text` into the clipboard; it is there when this returns."""
 
     async def put_back(self, saved: S) -> None:
-        """It holds what was saved."""
+        """Restore what was saved."""
 
     async def leave(self, text: str, saved: S) -> None:
-        """No window took `text`: the clipboard keeps it, also after the end of this process."""
+        """Leave `text` in the clipboard, also after the end of this process: no window took it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a paste."""
+    """The outcome of a paste."""
 
     taken: Taken
     error: str = ""
-    """Why the clipboard does not hold what it held before; empty where it does."""
+    """Why the clipboard's content was not restored; empty if it was."""
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Loan(Generic[S]):
     """One clipboard, lent to one paste after the other. Event loop only."""
 
     def __init__(self, board: Board[S], lock: Path) -> None:
-        """`lock` is a file: while this process has the clipboard on loan, no other of ours borrows it."""
+        """`lock` is a file: while this process has the clipboard on loan, no other client of ours borrows it."""
         self._board = board
         self._lock = FileLock(lock)
         self._lent: _Lent[S] | None = None
@@ -91,9 +91,9 @@ class Loan(Generic[S]):
         self._period_s = 0.0
 
     async def paste(self, text: str, chord: Chord) -> "asyncio.Future[Verdict]":
-        """Offer `text`, press the chord, and return once something has fetched it; who did is known later.
+        """Offer `text`, press the chord, and return once a program has fetched it; which one is known later.
 
-        Raises what `chord` raises, and Refused where nothing fetches within `TAKEN_LIMIT_S`; the text is still in the
+        Raises what `chord` raises, and Refused if no program fetches within `TAKEN_LIMIT_S`; the text is still in the
         clipboard then.
         """
         await self._stop_watching()
@@ -141,7 +141,7 @@ class Loan(Generic[S]):
         return self._lent
 
     async def _until_fetched(self, lent: _Lent[S]) -> None:
-        """Past the fetches of a reader that is known already; at once where something newer is in the clipboard."""
+        """Wait for a fetch, ignoring those of a known reader. Return at once if newer content is in the clipboard."""
         while (finding := self._examine(lent)).taken in {Taken.BY_NONE, Taken.BY_READER}:
             if lent.offer.replaced:
                 return
@@ -152,7 +152,7 @@ class Loan(Generic[S]):
             await asyncio.sleep(LOOK_S)
 
     async def _watch(self, lent: _Lent[S]) -> None:
-        """Until the paste is over; then the clipboard gets its content back."""
+        """Wait until the paste is over, then restore the clipboard."""
         await until(lambda: lent.offer.replaced or self._examine(lent).over(self._paste(lent), _now_s()))
         self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
 
@@ -167,7 +167,7 @@ class Loan(Generic[S]):
                 lent.verdict.set_result(Verdict(taken))
 
     async def _stop_watching(self) -> None:
-        """The next paste keeps what was saved, and the one before is judged by what was seen of it."""
+        """End the watch; the next paste keeps what was saved, and the previous one is judged by its fetches so far."""
         watching, lent = self._watching, self._lent
         if watching and lent:
             await until(lambda: watching.done() or lent.offer.replaced or not self._is_busy(lent))
@@ -193,7 +193,7 @@ class Loan(Generic[S]):
         return Paste(lent.offered_s, lent.pressed_s, lent.offer.fetched_s, lent.released_s, self._period_s)
 
     async def _give_back(self, lent: _Lent[S]) -> None:
-        """Unless something newer is in the clipboard."""
+        """Restore the content, unless newer content is in the clipboard."""
         try:
             if not lent.offer.replaced:
                 await self._board.put_back(lent.before)
@@ -201,7 +201,7 @@ class Loan(Generic[S]):
             await self._end(lent)
 
     async def _leave(self, lent: _Lent[S]) -> None:
-        """A window that took nothing yet may do so later."""
+        """Leave the text, since a window that has not read it yet may do so later."""
         try:
             if not lent.offer.replaced:
                 await self._board.leave(lent.text, lent.before)

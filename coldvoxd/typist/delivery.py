@@ -1,4 +1,4 @@
-"""One text on its way into the window that has the focus, and what became of it."""
+"""Delivers one text to the window that has the focus, and determines the outcome."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,46 +19,46 @@ _KEPT = {"\n", "\t"}
 _PASTES = {Method.PASTE: methods.paste, Method.PORTAL: methods.paste_by_portal}
 
 Joint = Callable[[Focus], Awaitable[str]]
-"""What goes before a text in this window."""
+"""Returns the text to insert before a dictated text in this window."""
 
 
 class Result(StrEnum):
-    """Whether a text arrived in a window."""
+    """Whether a text reached a window."""
 
     DELIVERED = "delivered"
     UNSURE = "unsure"
-    """It was typed or pasted, and may not have arrived."""
+    """It was typed or pasted, but may not have arrived."""
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a text."""
+    """The outcome of a delivery."""
 
     result: Result
     method: Method | None = None
-    """The last way that was tried; None where none was."""
+    """The last method that was tried; None if none was."""
     application: str = ""
     reason: str = ""
-    """Why it is not certain, or was not the first way that was tried."""
+    """Why the delivery is uncertain, or did not use the first method."""
     undelivered: str = ""
-    """What is not in a window."""
+    """The part of the text that is in no window."""
     in_clipboard: bool = False
     """The text was left in the clipboard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A text that was put into a window or not; of a paste it is known later which."""
+    """A delivery attempt; the outcome of a paste is known later."""
 
     outcome: Outcome
-    """As it looks now."""
+    """The outcome as known so far."""
     focus: Focus = UNKNOWN
     environment: Mapping[str, str] = field(default_factory=dict)
     pasted: Pasted | None = None
 
     async def settled(self) -> Outcome:
-        """What became of it."""
+        """Return the final outcome."""
         if self.pasted is None:
             return self.outcome
         verdict = await self.pasted
@@ -79,14 +79,14 @@ _REASONS = {
 
 
 def plain(text: str) -> str:
-    """Without control characters: what is said must not steer a terminal."""
+    """Remove control characters: dictated text must not control a terminal."""
     return "".join(character for character in text if character.isprintable() or character in _KEPT)
 
 
 async def deliver(
     text: str, settings: Settings, remote: RemoteDesktop, clipboards: Clipboards, joint: Joint
 ) -> Attempt:
-    """Type, paste or leave `text`; never raises for what desktops do."""
+    """Type or paste `text`, or leave it in the clipboard. Never raises for a desktop's failure."""
     environment = await graphical_environment()
     reasons: list[str] = []
     try:
@@ -117,7 +117,7 @@ async def deliver(
 
 
 async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Pasted | None]:
-    """Raises Refused and Interrupted."""
+    """Try one method. Raises Refused and Interrupted."""
     application = target.focus.application
     if method in _PASTES:
         return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, text)

@@ -1,4 +1,4 @@
-"""The end of the service: texts that the daemon still owes are waited for, within bounds."""
+"""The end of the service: waits, within limits, for texts that the daemon has yet to send."""
 
 import asyncio
 import logging
@@ -11,25 +11,26 @@ from coldvoxd.core.errors import ColdvoxError
 log = logging.getLogger(__name__)
 
 LAST_TEXT_S = 3.0
-"""How long the end of a running session is waited for. A daemon that is stopped has ended it before we are asked to."""
+"""Seconds to wait for the end of a running session. A daemon that is being stopped has ended it before the signal
+arrives."""
 DELIVERY_S = 8.0
-"""What is not delivered this long after the signal is kept for `--last`. The unit's TimeoutStopSec is longer."""
+"""Seconds after the signal; text undelivered by then is kept for `--last`. The unit's TimeoutStopSec is longer."""
 ANSWER_S = 1.0
 
 
 class Drain:
-    """Begun by a signal, over when the session that was active then has ended. Event loop only."""
+    """The shutdown, started by a signal and over when the session that was active then has ended. Event loop only."""
 
     def __init__(self, daemon: DaemonClient) -> None:
         self._daemon = daemon
         self._deadline_s: float | None = None
         self._running: asyncio.Timeout | None = None
         self._session = 0
-        """The one whose end is waited for."""
+        """The session whose end is awaited."""
         self._asking: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """A first signal lets the session end, a second one does not."""
+        """Let the session end at the first signal, and interrupt it at the second."""
         if self._asking is not None:
             self._daemon.interrupt()
             return
@@ -40,7 +41,7 @@ class Drain:
 
     @asynccontextmanager
     async def bounded(self) -> AsyncIterator[None]:
-        """What is within has the time that is left, and all time until the signal comes. Raises TimeoutError."""
+        """Limit the body to the time that is left; unlimited until the signal arrives. Raises TimeoutError."""
         try:
             async with asyncio.timeout_at(self._deadline_s) as self._running:
                 yield
@@ -48,14 +49,17 @@ class Drain:
             self._running = None
 
     def is_last(self, event: Event) -> bool:
-        """Whether nothing that comes after `event` is waited for."""
+        """Return whether `event` is the last one to wait for."""
         if event.name == "interrupted":
             return True
         ended = event.name == "daemon-disconnected" or (event.name == "stopped" and event.session == self._session)
         return bool(self._session) and ended
 
     async def _ask(self) -> None:
-        """The bus keeps the order: what was sent to us before this answer has come by then."""
+        """Get the session's number.
+
+        The bus keeps the order: all messages sent before this answer have arrived by then.
+        """
         try:
             async with asyncio.timeout(ANSWER_S):
                 self._session = int((await self._daemon.status())["Session"])

@@ -1,4 +1,4 @@
-"""Which graphical session this is: its variables, as they stand now."""
+"""The current environment variables of the graphical session."""
 
 import os
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ _PORTAL_DESKTOPS = {"GNOME", "KDE"}
 
 
 async def graphical_environment() -> Mapping[str, str]:
-    """Our own variables, or, where a service was started before the desktop, those that the desktop has told since."""
+    """Return our own variables or, if the service started before the desktop, those that the desktop has set since."""
     own = dict(os.environ)
     if own.get("DISPLAY") or own.get("WAYLAND_DISPLAY"):
         return own
     try:
-        told = await run("systemctl", "--user", "show-environment", environment=own)
+        output = await run("systemctl", "--user", "show-environment", environment=own)
     except Refused:
         return own
-    for line in told.decode(errors="replace").splitlines():
+    for line in output.decode(errors="replace").splitlines():
         name, _, value = line.partition("=")
         if name in NAMES:
             own[name] = value
@@ -32,6 +32,6 @@ def on_wayland(environment: Mapping[str, str]) -> bool:
 
 
 def presses_by_portal(environment: Mapping[str, str]) -> bool:
-    """A desktop that lets no program press keys but through its portal, which asks its user."""
+    """Return whether the desktop lets programs press keys only through its portal, which asks the user."""
     names = environment.get("XDG_CURRENT_DESKTOP", "").split(":")
     return on_wayland(environment) and not _PORTAL_DESKTOPS.isdisjoint(names)

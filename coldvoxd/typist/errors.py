@@ -1,25 +1,25 @@
-"""What can go wrong on the way into a window."""
+"""Errors of a delivery to a window."""
 
 
 class TypingError(Exception):
-    """Text did not get where it was to go; the message says why, in words for a notification."""
+    """The text did not reach its destination; the message gives the reason, worded for a notification."""
 
 
 class Refused(TypingError):
-    """Nothing of the text has arrived: another way may be tried."""
+    """None of the text has arrived: another method may be tried."""
 
 
 class WindowGone(Refused):
-    """The window of the request no longer exists."""
+    """The requested window no longer exists."""
 
 
 class Interrupted(TypingError):
-    """A part of the text has arrived, so no other way is tried: it would come twice."""
+    """A part of the text has arrived, so no other method is tried: the part would be typed twice."""
 
     def __init__(self, reason: str, rest: str) -> None:
         super().__init__(reason)
         self.rest = rest
-        """What has not arrived."""
+        """The part that has not arrived."""
 
 
 class TypeSettingsError(TypingError):
@@ -27,4 +27,4 @@ class TypeSettingsError(TypingError):
 
 
 class RuntimeDirectoryUnusable(TypingError):
-    """There is no place for texts that no other user can read; the message names it and says why."""
+    """There is no directory for texts that no other user can read; the message names it and gives the reason."""

@@ -15,7 +15,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     async def acquire(self) -> None:
-        """Wait until no other process holds it. Has no effect while this object holds it."""
+        """Wait until no other process holds the lock. No effect while this object holds it."""
         if self._descriptor is not None:
             return
         descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
@@ -27,7 +27,7 @@ class FileLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release the lock; no effect if it isn't held."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

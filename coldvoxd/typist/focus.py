@@ -1,4 +1,4 @@
-"""Which window has the focus, where the desktop tells."""
+"""Which window has the focus, if the desktop reports it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ from coldvoxd.typist.x11 import INPUT_ONLY, XServer
 @dataclass(frozen=True, slots=True)
 class Focus:
     window: str
-    """A name of the window that no other has; empty where the desktop doesn't tell."""
+    """Unique name of the window; empty if the desktop doesn't report it."""
     application: str
-    """Its application in lower case, WM_CLASS or app_id; empty where it isn't known."""
+    """The window's application in lower case, WM_CLASS or app_id; empty if unknown."""
 
 
 UNKNOWN = Focus("", "")
@@ -27,7 +27,7 @@ _WITHOUT_TEXT = {"_NET_WM_WINDOW_TYPE_DESKTOP": "the desktop", "_NET_WM_WINDOW_T
 
 
 async def focused(environment: Mapping[str, str]) -> Focus:
-    """Refused where no window has it."""
+    """Return the focused window. Raises Refused if no window has the focus."""
     if not on_wayland(environment):
         return await _on_x11(environment)
     if environment.get("SWAYSOCK"):
@@ -36,7 +36,7 @@ async def focused(environment: Mapping[str, str]) -> Focus:
 
 
 async def of_server(server: XServer) -> Focus:
-    """The application window that has the focus. Raises Refused if there is none: typed text would be lost."""
+    """Return the application window that has the focus. Raises Refused if there is none: typed text would be lost."""
     for _ in range(_TRIES):
         try:
             return await _of_server(server)
@@ -72,7 +72,7 @@ async def _of_server(server: XServer) -> Focus:
 
 
 async def _client(server: XServer, window: int) -> int | None:
-    """The application window that is or contains `window`: window managers set WM_STATE on it."""
+    """Return the application window that is or contains `window`: window managers set WM_STATE on it."""
     lineage = await server.lineage(window)
     for mark in ("WM_STATE", "WM_CLASS"):
         for candidate in lineage:
@@ -84,7 +84,7 @@ async def _client(server: XServer, window: int) -> int | None:
 async def _in_sway(environment: Mapping[str, str]) -> Focus:
     tree = json.loads(await run("swaymsg", "--raw", "--type", "get_tree", environment=environment))
     for node in _nodes(tree):
-        if node.get("focused") and node.get("pid"):  # workspaces can have the focus too, and have no process
+        if node.get("focused") and node.get("pid"):  # workspaces can have the focus too, but have no process
             names = node.get("app_id") or (node.get("window_properties") or {}).get("class") or ""
             return Focus(str(node["id"]), names.lower())
     raise Refused(_NO_WINDOW)

@@ -1,8 +1,8 @@
 """Modifiers that are held on X11, and the wait for their release.
 
 A modifier that is down would change what the keys mean: an `o` becomes Ctrl+O. Its release can't be faked, as `xdotool
---clearmodifiers` does, since the state put back afterwards may no longer be that of the keyboard: Ctrl, let go of
-meanwhile, stays down. So a held modifier is waited for.
+--clearmodifiers` does, since the state restored afterwards may no longer be that of the keyboard: Ctrl, released
+meanwhile, stays down. So typing waits until a held modifier is released.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from coldvoxd.typist.polling import LOOK_S
 from coldvoxd.typist.x11 import Keyboard, XServer
 
 HELD_LIMIT_S = 120.0
-"""How long a modifier may be held. Whoever holds keys to talk holds them while the first sentences come."""
+"""Seconds that a modifier may be held. Push-to-talk users hold keys while the first sentences arrive."""
 
 _MOVED_BEFORE = "another window got the focus before the text was sent"
 
@@ -30,13 +30,13 @@ class Ready:
 
 
 async def until_released(environment: Mapping[str, str]) -> None:
-    """Return while no modifier is held; Refused after `HELD_LIMIT_S`."""
+    """Return once no modifier is held. Raises Refused after `HELD_LIMIT_S`."""
     async with XServer.connected(environment) as server:
         await released(server)
 
 
 async def released(server: XServer) -> None:
-    """Return while no modifier is held; Refused after `HELD_LIMIT_S`."""
+    """Return once no modifier is held. Raises Refused after `HELD_LIMIT_S`."""
     deadline_s = asyncio.get_running_loop().time() + HELD_LIMIT_S
     while (keyboard := await server.keyboard()).held_names:
         if asyncio.get_running_loop().time() > deadline_s:
@@ -51,7 +51,7 @@ async def ready(server: XServer) -> Ready | None:
         if await server.focus_moved():
             return None
         keymap = await server.keymap()
-        # The state is requested last: the key press follows at once.
+        # The state is requested last: the key press follows directly.
         keyboard = await server.keyboard()
         if not keyboard.held_names and await server.keymap() is keymap:
             return Ready(keyboard, keymap)

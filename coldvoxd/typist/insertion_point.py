@@ -1,4 +1,4 @@
-"""Where the last text went, and whether the next one continues it: then a space joins them, within a session and across."""
+"""Where the last text went, and whether the next one continues it and a space joins them, even across sessions."""
 
 import time
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ from coldvoxd.typist.sway import FocusEvents
 from coldvoxd.typist.x11 import XServer
 
 UNKNOWN_WINDOW_S = 120.0
-"""Where the desktop does not report windows, texts of different sessions this close together are joined."""
+"""If the desktop does not report windows, texts of different sessions within this many seconds are joined."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A window, just behind a text that went there."""
+    """The position directly behind a text in a window."""
 
     window: str
     session: int
-    """0 for a text of an unknown session."""
+    """0 if the text's session is unknown."""
     at_s: float
-    """Of CLOCK_BOOTTIME."""
+    """Seconds of CLOCK_BOOTTIME."""
 
 
 class _Watch(Protocol):
@@ -34,7 +34,7 @@ class _Watch(Protocol):
 
 
 class Places:
-    """The place behind the last text. It outlives this process; that the focus stayed is known to this process alone."""
+    """The place behind the last text. It outlives this process; only this process knows that the focus stayed."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -42,14 +42,14 @@ class Places:
         self._watch: _Watch | None = None
 
     async def joint(self, text: str, focus: Focus, session: int) -> str:
-        """What goes before `text`: a space where it continues the last text, otherwise nothing."""
+        """Return what to insert before `text`: a space if it continues the last text, otherwise nothing."""
         place = self._known()
         if place is None or text[:1].isspace() or not await self._is_at(place, focus, session):
             return ""
         return " "
 
     async def note(self, text: str, focus: Focus, session: int, environment: Mapping[str, str]) -> Place | None:
-        """`text` went into this window just now; the place behind it, None where nothing can be joined to it."""
+        """Record that `text` just went into this window; return the place behind it, None if no text can be joined."""
         await self.forget()
         if not text or text[-1].isspace():
             return None
@@ -60,7 +60,7 @@ class Places:
         return place
 
     async def forget(self, place: Place | None = None) -> None:
-        """Nothing is joined to the last text, or to the one that went to `place` where no newer one came."""
+        """Join nothing to the last text; with `place`, only if that is still the last place."""
         if place is not None and self._known() != place:
             return
         watch, self._watch, self._watched = self._watch, None, None
@@ -96,7 +96,7 @@ class _XWatch:
         try:
             return await self.server.focus_moved()
         except Refused:
-            return True  # it can't be known any more
+            return True  # unknown from now on
 
     async def close(self) -> None:
         self.server.close()
@@ -114,7 +114,7 @@ class _SwayWatch:
 
 
 async def _watching(focus: Focus, environment: Mapping[str, str]) -> _Watch | None:
-    """None where the desktop does not report the focus."""
+    """Watch the focus; return None if the desktop does not report it."""
     if not focus.window:
         return None
     try:

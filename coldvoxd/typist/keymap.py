@@ -31,12 +31,12 @@ Stroke = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class KeyType:
-    """How modifiers select the level of a key."""
+    """How modifiers select a key's level."""
 
     mask: int
-    """The modifiers that this type looks at."""
+    """The modifiers that this type considers."""
     levels: Mapping[int, int]
-    """The level by the modifiers in effect, masked; combinations that are not listed select level 0."""
+    """Level by the effective modifiers, masked; combinations that are not listed select level 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Key:
 
     @classmethod
     def of_character(cls, keysym: int) -> "Key":
-        """A key that gives an ASCII character in every layout, and its capital with Shift."""
+        """Return a key that gives an ASCII character in every layout, and its capital with Shift."""
         return cls((ALPHABETIC, 0, 0, 0), 1, 2, (keysym, ord(chr(keysym).upper())))
 
     @property
@@ -63,7 +63,7 @@ class Key:
         return struct.pack(f"<4BBBH{count}I", *self.types, self.groups, self.width, count, *self.keysyms)
 
     def group(self, effective: int) -> int | None:
-        """The key's group while `effective` is the active group; None if the key has no groups."""
+        """Return the key's group while `effective` is the active group; None if the key has no groups."""
         count = self.groups & 0x0F
         if effective < count:
             return effective
@@ -106,7 +106,7 @@ class Keymap:
         return cls(first_code, tuple(keys), tuple(types), dict(pairs))
 
     def stroke(self, keysym: int, group: int, modifiers: int) -> Stroke | None:
-        """The keys that give `keysym` while the locked `modifiers` are in effect; None if there are none.
+        """Return the keys that give `keysym` while the locked `modifiers` are in effect; None if there are none.
 
         Keysyms of ASCII characters are 0x20 to 0x7E. A stroke without AltGr is preferred, then the lowest key code.
         """
@@ -116,19 +116,19 @@ class Keymap:
         return found.get(keysym)
 
     def modifier_key(self, modifier: int) -> int | None:
-        """The code of a key that sets `modifier` alone; None if there is none."""
+        """Return the code of a key that sets `modifier` alone; None if there is none."""
         for code, _ in self._coded():
             if self.modifiers.get(code) == modifier and self._keysym(code, 0, 0) in _MODIFIER_KEYS[modifier]:
                 return code
         return None
 
     def unused_key(self) -> int | None:
-        """The highest code of a key without keysyms; None if all keys have some."""
+        """Return the highest code of a key without keysyms; None if all keys have some."""
         unused = [code for code, key in self._coded() if not any(key.keysyms) and code not in self.modifiers]
         return max(unused, default=None)
 
     def key(self, code: int) -> Key:
-        """The key with this code."""
+        """Return the key with this code."""
         return self.keys[code - self.first]
 
     @property
@@ -156,13 +156,13 @@ class Keymap:
         return found
 
     def _held(self, pressed: int) -> tuple[int, Stroke | None]:
-        """The modifiers `pressed` and the codes of their keys; None if one of them has no key."""
+        """Return the modifiers `pressed` and the codes of their keys; None if one of them has no key."""
         codes = [self.modifier_key(modifier) for modifier in (SHIFT, LEVEL3) if pressed & modifier]
         known = tuple(code for code in codes if code is not None)
         return pressed, known if len(known) == len(codes) else None
 
     def _keysym(self, code: int, group: int, modifiers: int) -> int:
-        """The keysym that a client reads; 0 for none."""
+        """Return the keysym that a client reads; 0 for none."""
         key = self.key(code)
         own = key.group(group)
         if own is None:
@@ -178,7 +178,7 @@ class Keymap:
 
 
 def _key_type(reply: bytes, at: int) -> tuple[KeyType, int]:
-    """The type at offset `at`, and the offset after it."""
+    """Return the type at offset `at`, and the offset after it."""
     mask, _, _, _, count, preserves = struct.unpack_from("<BBHBB?", reply, at)
     at += 8
     entries = [struct.unpack_from("<?BB", reply, at + 8 * place) for place in range(count)]
@@ -187,7 +187,7 @@ def _key_type(reply: bytes, at: int) -> tuple[KeyType, int]:
 
 
 def _key(reply: bytes, at: int) -> tuple[Key, int]:
-    """The key at offset `at`, and the offset after it."""
+    """Return the key at offset `at`, and the offset after it."""
     *types, groups, width, count = struct.unpack_from("<4BBBH", reply, at)
     keysyms = struct.unpack_from(f"<{count}I", reply, at + 8)
     return Key((types[0], types[1], types[2], types[3]), groups, width, keysyms), at + 8 + 4 * count

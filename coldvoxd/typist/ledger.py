@@ -1,4 +1,4 @@
-"""What outlives this process within a login: which texts were handled, the last one, and those that reached no window."""
+"""State that outlives this process within a login: handled texts, the last text, and texts that reached no window."""
 
 import json
 import os
@@ -13,22 +13,25 @@ from coldvoxd.userdirs.private import check_private, create_private, make_privat
 
 PAIRS = 256
 LONGEST = 100_000
-"""Characters that are kept for `--last`; the oldest go first."""
+"""Maximum number of characters kept for `--last`; the oldest are discarded first."""
 
 Pair = tuple[int, int]
 
 
 class Ledger:
-    """Files that only this user can read, in the runtime directory, which ends with the login."""
+    """Files that only this user can read, in the runtime directory, which is removed at logout."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises OSError where the directory is not this user's alone."""
+        """Raises OSError if the directory is accessible to other users."""
         self._directory = directory
         make_private(directory)
 
     @classmethod
     def in_runtime_directory(cls) -> "Ledger":
-        """Of this login: in XDG_RUNTIME_DIR, or where systemd has the user's, if it is this user's alone. Raises OSError."""
+        """Return this login's ledger: in XDG_RUNTIME_DIR, or in systemd's directory if only this user can access it.
+
+        Raises OSError.
+        """
         base = base_directories.runtime_directory()
         if base is None:
             base = base_directories.usual_runtime_directory()
@@ -36,12 +39,12 @@ class Ledger:
         return cls(base / "coldvox-type")
 
     def lock(self, name: str) -> Path:
-        """Where this login's lock of that name is."""
+        """Return the path of this login's lock of that name."""
         return self._directory / f"{name}.lock"
 
     @asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
-        """Two of us never type at once: waits for the other."""
+        """Hold the delivery lock, so that two clients of ours never type at once. Waits for the other."""
         lock = FileLock(self.lock("delivering"))
         await lock.acquire()
         try:
@@ -56,30 +59,30 @@ class Ledger:
         self._write("handled", json.dumps([*self._pairs(), pair][-PAIRS:]))
 
     def undelivered(self) -> str:
-        """What never reached a window; empty where all did."""
+        """Return the text that never reached a window; empty if all did."""
         return self._read("undelivered")
 
     def last(self) -> str:
-        """The last text, whatever became of it; empty where there was none."""
+        """Return the last text, whatever its outcome; empty if there was none."""
         return self._read("last")
 
     def note_last(self, text: str) -> None:
         self._write("last", text[-LONGEST:])
 
     def keep(self, text: str) -> None:
-        """`text` is what is undelivered now, and nothing else."""
+        """Replace the undelivered text by `text`."""
         if text:
             self._write("undelivered", text[-LONGEST:])
         else:
             (self._directory / "undelivered").unlink(missing_ok=True)
 
     def add_undelivered(self, text: str) -> None:
-        """`text` comes behind what is undelivered."""
+        """Append `text` to the undelivered text."""
         older = self.undelivered()
         self.keep(f"{older} {text.strip()}".strip() if older else text)
 
     def settle(self, text: str, rest: str) -> None:
-        """Of `text`, which was added, only `rest` is still undelivered. Nothing happens where it is gone already."""
+        """Reduce `text`, which was added, to its undelivered `rest`. No effect if it is no longer there."""
         before, found, after = self.undelivered().rpartition(text.strip())
         if found:
             alone = not (before.strip() or after.strip())
@@ -87,7 +90,7 @@ class Ledger:
             self.keep(rest if alone else " ".join(part for part in parts if part))
 
     def place(self) -> Mapping[str, Any]:
-        """What `note_place` has noted; empty where that is nothing."""
+        """Return what `note_place` recorded; empty if nothing."""
         try:
             found = json.loads(self._read("place") or "{}")
         except ValueError:

@@ -1,4 +1,4 @@
-"""The ways into a window, each by one program of the desktop."""
+"""The methods to get text into a window, each by one of the desktop's programs."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -17,17 +17,17 @@ from coldvoxd.typist.programs import run
 from coldvoxd.typist.settings import Method, Rule
 
 CHUNK = 80
-"""Characters that wtype types before the focus is looked at again."""
+"""Characters that wtype types between two checks of the focus."""
 LONGEST_TYPED = 400
-"""What is longer is pasted where it can be: typing it would take seconds."""
+"""Longer texts are pasted if possible: typing them would take seconds."""
 WTYPE_SETTLE_MS = 50
-"""wtype brings a keyboard of its own; windows that haven't seen it yet miss its first keys."""
+"""wtype creates its own keyboard; windows that haven't seen it yet miss its first keys."""
 _WTYPE_MODIFIERS = {"ctrl": "ctrl", "control": "ctrl", "shift": "shift", "alt": "alt", "super": "logo", "logo": "logo"}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where text goes, and how."""
+    """The destination of a text, and the means of delivery."""
 
     environment: Mapping[str, str]
     focus: Focus
@@ -40,26 +40,26 @@ Pasted = asyncio.Future[Verdict]
 
 
 async def type_text(target: Target, text: str) -> str:
-    """Type `text` while the focus stays. Return why it may not all have arrived; empty if it has.
+    """Type `text` while the focus stays. Return why some of it may not have arrived; empty if all has.
 
     Raises Refused if nothing was typed, and Interrupted with the rest if only a part was.
     """
     if on_wayland(target.environment):
         return await _by_wtype(target, text)
     if not text.isascii():
-        # Layouts have keys for few others, and a key with a new meaning is read by windows that still know its old one.
+        # Layouts have keys for few others, and a remapped key is misread by windows that still know its old meaning.
         raise Refused("only ASCII can be typed reliably on X11")
     return await x11_keys.type_keys(text, target.environment, target.rule.delay_ms, target.focus.window)
 
 
 async def paste(target: Target, text: str) -> Pasted:
-    """By the clipboard and the application's own chord; the clipboard gets its content back afterwards."""
+    """Paste by the clipboard and the application's own chord; the clipboard's content is restored afterwards."""
     loan = target.clipboards.loan(target.environment, target.rule.selection)
     return await loan.paste(text, lambda: _chord(target))
 
 
 async def paste_by_portal(target: Target, text: str) -> Pasted:
-    """As `paste`, with the keys and mostly the clipboard of the desktop's portal."""
+    """Paste like `paste`, but with the portal's keys and usually its clipboard."""
     try:
         return await _paste_by_portal(target, text)
     except SessionGone:
@@ -81,7 +81,7 @@ async def _paste_by_portal(target: Target, text: str) -> Pasted:
 
 
 async def leave_in_clipboard(target: Target, text: str) -> None:
-    """For the person to paste."""
+    """Leave the text in the clipboard for the user to paste."""
     await clipboard.put(text, target.environment)
 
 
@@ -102,7 +102,7 @@ async def _by_wtype(target: Target, text: str) -> str:
 
 
 async def _still_there(target: Target, rest: str) -> bool:
-    """Also true where the desktop does not report the focus."""
+    """Return whether the focus stayed; also true if the desktop does not report it."""
     if not target.focus.window:
         return True
     try:
@@ -146,7 +146,7 @@ def _wtype_chord(modifiers: list[str], key: str) -> Iterator[str]:
 
 
 def ways(rule: Rule, text: str, environment: Mapping[str, str]) -> list[Method]:
-    """The rungs to try, the best first; the clipboard is always the last."""
+    """Return the methods to try, the best first; the clipboard is always the last."""
     wayland, by_portal = on_wayland(environment), presses_by_portal(environment)
     if rule.method is Method.CLIPBOARD:
         return [Method.CLIPBOARD]

@@ -1,4 +1,7 @@
-"""Who fetched a paste: the window, or a program that reads the clipboard again and again. Times in seconds, no clock."""
+"""Which program fetched a paste: the window, or a reader that polls the clipboard.
+
+Times are in seconds; there is no clock.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,36 +10,38 @@ from itertools import pairwise
 from statistics import median_low
 
 PROMPT_S = 0.6
-"""A window fetches sooner after the chord on a machine that is not busy; Chromium's main process needs 20 to 50 ms."""
+"""Seconds within which a window fetches after the chord on an idle machine; Chromium's main process needs 20 to 50
+ms."""
 QUIET_S = 1.3
-"""Without a fetch for this long the paste is over. More than a second, so that a reader that polls once a second shows."""
+"""Seconds without a fetch after which the paste is over. More than one, to detect a reader that polls once per
+second."""
 TAKEN_LIMIT_S = 2.0
-"""How long a window may take to fetch what the chord pastes."""
+"""Seconds that a window may take to fetch what the chord pastes."""
 HOLD_LIMIT_S = 6.0
-"""The clipboard is given back after this, whatever is fetched."""
+"""Seconds after which the clipboard is restored, regardless of fetches."""
 
 _SAME_S = 0.03
-"""Fetches closer together are one read of several kinds."""
+"""Fetches within this many seconds are one read of several types."""
 _SHORTEST_S, _LONGEST_S = 0.1, 3.0
-"""Periods of clipboard readers that are looked for."""
+"""Range of periods in which clipboard readers are searched."""
 _FEWEST_BEATS = 3
 _EARLY, _LATE = 0.15, 0.6
-"""How far a beat may be off, as shares of the period: a reader that sleeps between its reads is late on a busy machine."""
+"""Tolerance of a beat, as shares of the period: a reader that sleeps between its reads is late on a busy machine."""
 _LEAST_S = 0.06
 _EVEN = 1.35
-"""Between more uneven beats, a further fetch may be one that came early or late."""
+"""If the beats are more uneven than this ratio, a further fetch may be an early or a late beat."""
 
 
 class Taken(Enum):
-    """What the fetches of a paste say."""
+    """What the fetches of a paste indicate."""
 
     BY_WINDOW = auto()
     BY_NONE = auto()
-    """There was no fetch, before something newer came into the clipboard or in all the time."""
+    """There was no fetch before the content was replaced or before the time limit."""
     BY_READER = auto()
     """A program polls, and no fetch stands out from its rhythm."""
     UNCLEAR = auto()
-    """The fetch came late: it may have been the window."""
+    """The fetch was late: it may have been by the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +52,23 @@ class Paste:
     pressed_s: float
     fetched_s: Sequence[float]
     released_s: float = 0.0
-    """When its keys were released; a fetch may come before that."""
+    """When the chord's keys were released; a fetch may precede that."""
     period_s: float = 0.0
-    """Of a reader that was seen at an earlier paste; 0 where none was."""
+    """Period of a reader seen at an earlier paste; 0 if there was none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Of a paste, as it looks now."""
+    """The state of a paste, as known so far."""
 
     taken: Taken
     period_s: float
-    """Of a reader that polls; 0 where none is seen."""
+    """Period of a polling reader; 0 if none was seen."""
     last_s: float
-    """The last fetch that no reader explains, or the press."""
+    """Time of the last fetch that no reader explains, or of the key press."""
 
     def over(self, paste: Paste, now_s: float) -> bool:
-        """Whether no further fetch by the window is to be expected."""
+        """Return whether no further fetch by the window is expected."""
         if now_s - paste.pressed_s >= HOLD_LIMIT_S:
             return True
         if (self.period_s or self.taken is Taken.BY_NONE) and now_s - paste.pressed_s < TAKEN_LIMIT_S:
@@ -72,7 +77,7 @@ class Finding:
 
 
 def examine(paste: Paste, now_s: float) -> Finding:
-    """Tell the window's fetches from a reader's."""
+    """Distinguish the window's fetches from a reader's."""
     after = [time_s for time_s in paste.fetched_s if time_s > paste.pressed_s]
     if not after:
         return Finding(Taken.BY_NONE, paste.period_s, paste.pressed_s)
@@ -109,7 +114,10 @@ def _grouped(times_s: Sequence[float]) -> Iterator[list[float]]:
 
 
 def _rhythm(times_s: Sequence[float], paste: Paste, now_s: float) -> tuple[float, set[int]]:
-    """The period and the places of the longest series from the offer until now, of several the evenest; or nothing."""
+    """Return the period and indices of the longest series of fetches from the offer until now.
+
+    Of several, the most even one is returned; (0.0, empty) if there is none.
+    """
     best: tuple[float, set[int]] = (0.0, set())
     best_rank = (0, 0.0)
     for first in range(len(times_s)):
@@ -129,7 +137,7 @@ def _rhythm(times_s: Sequence[float], paste: Paste, now_s: float) -> tuple[float
 
 
 def _series(times_s: Sequence[float], first: int, period_s: float) -> list[int]:
-    """The places of fetches that follow `first` at this period, each measured from the one before."""
+    """Return the indices of fetches that follow `first` at this period, each measured from the previous one."""
     early_s, late_s = max(_LEAST_S, _EARLY * period_s), _late(period_s)
     beats = [first]
     while True:
@@ -142,7 +150,7 @@ def _series(times_s: Sequence[float], first: int, period_s: float) -> list[int]:
 
 
 def _unevenness(beats_s: Sequence[float]) -> float:
-    """The longest pause between beats as a multiple of the shortest."""
+    """Return the longest pause between beats as a multiple of the shortest."""
     pauses = [later - earlier for earlier, later in pairwise(beats_s)]
     return max(pauses) / min(pauses) if pauses else 1.0
 

@@ -1,4 +1,4 @@
-"""Waiting for what nothing reports."""
+"""Polling for conditions that are not signalled."""
 
 import asyncio
 import math
@@ -8,7 +8,7 @@ LOOK_S = 0.02
 
 
 async def until(condition: Callable[[], bool], limit_s: float = math.inf) -> bool:
-    """Return when `condition` holds, or after `limit_s`; whether it holds."""
+    """Return whether `condition` holds, as soon as it does or after `limit_s` seconds."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + limit_s
     while True:

@@ -1,8 +1,8 @@
-"""A keyboard and a clipboard by the desktop's portal, where the desktop lets no program press keys by itself (GNOME, KDE).
+"""Keyboard and clipboard by the portal of desktops that let programs press keys only through it (GNOME, KDE).
 
-org.freedesktop.portal.RemoteDesktop and org.freedesktop.portal.Clipboard. A person allows it once; a token that is kept
-then opens later sessions without a question. A session is open while texts come, since the desktop shows that somebody
-controls it.
+It uses org.freedesktop.portal.RemoteDesktop and org.freedesktop.portal.Clipboard. The user allows it once; a stored
+token then opens later sessions without a question. A session is open only while texts arrive, since the desktop shows
+that it is controlled remotely.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from coldvoxd.userdirs import base_directories
 
 KEYBOARD = 1
 UNTIL_REVOKED = 2
-"""Of SelectDevices: how long a permission lasts."""
+"""SelectDevices: how long a permission lasts."""
 IDLE_S = 30.0
-"""A session that nothing was typed by for so long is given back."""
+"""Seconds without typing after which the session is closed."""
 QUESTION_LIMIT_S = 120.0
 FOCUS_RETURNS_S = 0.4
-"""The desktop's question had the focus; the window that is dictated into gets it back."""
+"""Seconds to wait after the desktop's question, which had the focus, until the target window has it again."""
 AGAIN = "run `coldvox-type --allow` to be asked again"
 
 
 @dataclass(slots=True)
 class Permission:
-    """What the person has said, kept from login to login: a token that opens the next session, or that they refused."""
+    """The user's answer, kept across logins: a token that opens the next session, or a refusal."""
 
     file: Path
     token: str = ""
@@ -42,13 +42,13 @@ class Permission:
 
     @classmethod
     def kept(cls) -> "Permission":
-        """In the user's state directory."""
+        """Read the permission from the user's state directory."""
         permission = cls(base_directories.state_home() / base_directories.APPLICATION / "keyboard.json")
         permission.read()
         return permission
 
     def read(self) -> None:
-        """As it stands now: another of us may have got a newer token."""
+        """Read the file again: another process of ours may have received a newer token."""
         try:
             known = json.loads(self.file.read_text("utf-8"))
             self.token, self.refused = str(known.get("token", "")), known.get("refused") is True
@@ -67,10 +67,10 @@ class Permission:
 
 
 class RemoteDesktop:
-    """Opens the portal's session when it is needed, and gives it back when it isn't. Event loop only."""
+    """Opens the portal's session when it is needed, and closes it when idle. Event loop only."""
 
     def __init__(self, connection: Connection, lock: Path, permission: Permission | None = None) -> None:
-        """`lock` is the file that says whose loan the clipboard is."""
+        """`lock` is the lock file of the clipboard loan."""
         self._connection = connection
         self._lock = lock
         self._permission = permission or Permission.kept()
@@ -80,14 +80,17 @@ class RemoteDesktop:
         self._closing: asyncio.Task[None] | None = None
 
     async def allow(self) -> None:
-        """Ask, whatever was answered before. Raises Refused."""
+        """Ask the user, whatever the earlier answer. Raises Refused."""
         self._permission.keep()
         async with self.session():
             pass
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[OpenSession]:
-        """One that keys can be pressed in. Raises Refused, at once where the person refused before."""
+        """Yield a session in which keys can be pressed.
+
+        Raises Refused, without a question if the user refused before.
+        """
         if self._idle:
             self._idle.cancel()
         if self._closing:
@@ -101,7 +104,7 @@ class RemoteDesktop:
             self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._close_soon)
 
     async def close(self) -> None:
-        """Give the session back, the clipboard first."""
+        """Close the session, after restoring the clipboard."""
         opened, self._open = self._open, None
         if opened:
             await opened.loan.close()
@@ -133,7 +136,7 @@ class RemoteDesktop:
                 raise Refused(f"the desktop's portal failed: {error}") from error
             raise
         self._stack = stack
-        await opened.tap("shift")  # GNOME's shell loses the first key of a session
+        await opened.tap("shift")  # GNOME Shell loses the first key of a session
         if not known:
             await asyncio.sleep(FOCUS_RETURNS_S)
         return opened

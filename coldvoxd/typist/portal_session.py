@@ -23,49 +23,49 @@ REMOTE = "org.freedesktop.portal.RemoteDesktop"
 CLIPBOARD = "org.freedesktop.portal.Clipboard"
 READ_LIMIT_S = 1.0
 KEPT_LIMIT_S = 0.5
-"""How long a desktop may take to copy what was put back."""
+"""Seconds that a desktop may take to copy the restored content."""
 TEXT_KINDS = ("text/plain;charset=utf-8", "text/plain", "UTF8_STRING")
-SECRET_KIND = "x-kde-passwordManagerHint"  # noqa: S105 - a type of content
+SECRET_KIND = "x-kde-passwordManagerHint"  # noqa: S105 - a content type
 
 _LINES = {16: "qwertyuiop", 30: "asdfghjkl", 44: "zxcvbnm"}
 KEYCODES = {letter: first + place for first, line in _LINES.items() for place, letter in enumerate(line)} | {
     "control": 29, "ctrl": 29, "shift": 42, "alt": 56, "super": 125, "logo": 125, "insert": 110, "return": 28, "tab": 15,
 }  # fmt: skip
-"""evdev's, from linux/input-event-codes.h: a key's place, which is that of the letter on a US keyboard. Toolkits find
-Ctrl+V by it in alphabets that have no V."""
+"""evdev codes from linux/input-event-codes.h, by the letter at the key's place on a US keyboard. Toolkits use them to
+find Ctrl+V in alphabets that have no V."""
 
 
 class SessionGone(Refused):
-    """The session ended before anything was pressed: another one may serve."""
+    """The session ended before a key was pressed: another one may work."""
 
 
 class OpenSession:
-    """A session that a person has allowed: keys, and mostly the clipboard."""
+    """A session that the user has allowed: keys, and usually the clipboard."""
 
     def __init__(self, portal: Portal, path: str, lock: Path) -> None:
         self._portal = portal
         self._path = path
         self.loan = Loan(self, lock)
-        """Of the clipboard, where the session has it."""
+        """Loan of the clipboard, if the session has it."""
         self.gone = False
-        """The desktop or the portal has ended it."""
+        """Whether the desktop or the portal has ended the session."""
         self.has_clipboard = False
         self._kinds: tuple[str, ...] = ()
-        """What is in the clipboard, while it is somebody else's."""
+        """Types of the clipboard's content, while another client owns it."""
         self._ours: Content | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def listen(self, stack: AsyncExitStack) -> None:
-        """For what the desktop tells of this session, until the stack ends."""
+        """Listen for the portal's signals about this session, until the stack ends."""
         portal = self._portal
         stack.enter_context(portal.listening(self._path, SESSION, "Closed", lambda _: self._end()))
         stack.enter_context(portal.when_gone(self._end))
         desktop = "/org/freedesktop/portal/desktop"
-        stack.enter_context(portal.listening(desktop, CLIPBOARD, "SelectionOwnerChanged", self._changed))
-        stack.enter_context(portal.listening(desktop, CLIPBOARD, "SelectionTransfer", self._wanted))
+        stack.enter_context(portal.listening(desktop, CLIPBOARD, "SelectionOwnerChanged", self._on_owner_changed))
+        stack.enter_context(portal.listening(desktop, CLIPBOARD, "SelectionTransfer", self._on_transfer))
 
     async def tap(self, chord: str) -> None:
-        """Press and let go of keys, as `ctrl+shift+v`. Raises Refused."""
+        """Press and release the keys of a chord such as `ctrl+shift+v`. Raises Refused."""
         names = chord.lower().split("+")
         unknown = [name for name in names if name not in KEYCODES]
         if unknown:
@@ -84,7 +84,7 @@ class OpenSession:
                     await self._key(code, down=False)
 
     async def offer(self, text: str) -> "Content":
-        """The clipboard holds `text` when this returns. Raises SessionGone."""
+        """Put `text` into the clipboard; it is there when this returns. Raises SessionGone."""
         offer = Content(self, dict.fromkeys(TEXT_KINDS, text.encode()) | {SECRET_KIND: b"secret"})
         try:
             await self._hold(offer)
@@ -94,20 +94,20 @@ class OpenSession:
         return offer
 
     async def put_back(self, saved: Mapping[str, bytes]) -> None:
-        """The desktop takes a copy at once, so that it outlives this session. Raises Refused."""
+        """Restore what was saved. The desktop copies it at once, so that it outlives this session. Raises Refused."""
         await self._keep(Content(self, saved))
 
     async def leave(self, text: str, saved: Mapping[str, bytes]) -> None:
-        """The clipboard keeps `text`. Raises Refused."""
+        """Leave `text` in the clipboard. Raises Refused."""
         del saved
         await self._keep(Content(self, dict.fromkeys(TEXT_KINDS, text.encode())))
 
     def holds(self, content: "Content") -> bool:
-        """Nothing newer is in the clipboard."""
+        """Return whether `content` is the newest in the clipboard."""
         return self._ours is content and not self.gone
 
     async def save(self) -> Mapping[str, bytes]:
-        """What is in the clipboard, by kind. Refused where it can't be saved: it would be lost."""
+        """Return the clipboard's content by type. Raises Refused if it can't be saved, since it would be lost."""
         if self._ours is not None:
             return self._ours.by_kind
         saved: dict[str, bytes] = {}
@@ -122,7 +122,7 @@ class OpenSession:
         return saved
 
     async def _read(self, kind: str) -> bytes | None:
-        """None where its owner doesn't give it."""
+        """Return the content of this type; None if its owner doesn't provide it."""
         try:
             descriptor = await self._portal.descriptor(CLIPBOARD, "SelectionRead", "os", self._path, kind)
         except PortalFault:
@@ -146,7 +146,7 @@ class OpenSession:
             transport.close()
 
     async def _hold(self, content: "Content") -> None:
-        """Offer it; with no kinds at all the clipboard is empty."""
+        """Offer the content; without any types the clipboard is empty."""
         self._ours = content
         kinds = {"mime_types": Variant("as", list(content.by_kind))}
         await self._portal.call(CLIPBOARD, "SetSelection", "oa{sv}", self._path, kinds)
@@ -159,27 +159,27 @@ class OpenSession:
         if content.by_kind:
             await until(lambda: bool(content.fetched_s), KEPT_LIMIT_S)
 
-    def _changed(self, body: list[Any]) -> None:
-        path, told = body
+    def _on_owner_changed(self, body: list[Any]) -> None:
+        path, details = body
         if path != self._path:
             return
-        owner = told.get("session_is_owner")
+        owner = details.get("session_is_owner")
         if owner is not None and owner.value:
             return
         self._ours = None
-        kinds = told["mime_types"].value if "mime_types" in told else ()
-        # GNOME puts an array into a structure of its own.
+        kinds = details["mime_types"].value if "mime_types" in details else ()
+        # GNOME wraps the array in a structure.
         self._kinds = tuple(_flat(kinds))
 
-    def _wanted(self, body: list[Any]) -> None:
-        """Somebody wants what we hold."""
+    def _on_transfer(self, body: list[Any]) -> None:
+        """Serve a client's request for our content."""
         path, kind, serial = body
         if path == self._path:
-            task = asyncio.ensure_future(self._give(str(kind), int(serial), self._ours))
+            task = asyncio.ensure_future(self._serve(str(kind), int(serial), self._ours))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _give(self, kind: str, serial: int, content: "Content | None") -> None:
+    async def _serve(self, kind: str, serial: int, content: "Content | None") -> None:
         given = content.by_kind.get(kind) if content else None
         try:
             if given is not None:
@@ -187,7 +187,7 @@ class OpenSession:
                 await asyncio.to_thread(_write, descriptor, given)
             await self._portal.call(CLIPBOARD, "SelectionWriteDone", "oub", self._path, serial, given is not None)
         except (PortalFault, OSError):
-            return  # whoever wanted it has gone
+            return  # the requesting client is gone
         if content and given is not None:
             content.fetched_s.append(asyncio.get_running_loop().time())
 
@@ -200,7 +200,7 @@ class OpenSession:
 
 @dataclass(slots=True, eq=False)
 class Content:
-    """What we hold in the clipboard, and when it was fetched."""
+    """Our content in the clipboard, and when it was fetched."""
 
     session: OpenSession
     by_kind: Mapping[str, bytes]
@@ -208,11 +208,11 @@ class Content:
 
     @property
     def replaced(self) -> bool:
-        """Something newer is in the clipboard, or the session has ended."""
+        """Whether newer content is in the clipboard, or the session has ended."""
         return not self.session.holds(self)
 
     async def end(self) -> None:
-        """Nothing has to be ended: the clipboard is emptied by what is put back."""
+        """Do nothing: restoring the previous content replaces the offer."""
 
 
 def _flat(kinds: Iterable[Any]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Running the desktop's small programs: never with text among their arguments, which every user can read."""
+"""Runs the desktop's small programs, never with text among their arguments, which every user can read."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ PACKAGES = {
     "wl-copy": "wl-clipboard",
     "wl-paste": "wl-clipboard",
 }
-"""Debian's packages where they are not named like the program."""
+"""Debian packages that are not named like the program."""
 
 
 def missing(program: str) -> Refused:
@@ -21,7 +21,7 @@ def missing(program: str) -> Refused:
 async def start(
     program: str, *arguments: str, environment: Mapping[str, str], output: int = asyncio.subprocess.PIPE
 ) -> asyncio.subprocess.Process:
-    """`program` with a pipe to it; Refused where it isn't installed."""
+    """Start `program` with a pipe to it. Raises Refused if it isn't installed."""
     try:
         return await asyncio.create_subprocess_exec(
             program,
@@ -30,7 +30,7 @@ async def start(
             stdin=asyncio.subprocess.PIPE,
             stdout=output,
             stderr=output,
-            # What holds the clipboard reports on a pipe to us, and must outlive us: SIGPIPE stays ignored.
+            # The program that holds the clipboard reports on a pipe to us, and must outlive us: SIGPIPE stays ignored.
             restore_signals=False,
         )
     except FileNotFoundError:
@@ -40,7 +40,7 @@ async def start(
 async def run(
     program: str, *arguments: str, environment: Mapping[str, str], given: bytes = b"", limit_s: float = LIMIT_S
 ) -> bytes:
-    """What `program` prints; Refused where it isn't installed, fails, or takes too long."""
+    """Return what `program` prints. Raises Refused if it isn't installed, fails, or exceeds `limit_s` seconds."""
     process = await start(program, *arguments, environment=environment)
     try:
         async with asyncio.timeout(limit_s):

@@ -1,4 +1,4 @@
-"""What is reported of each text, on standard error or as JSON; never its words."""
+"""Reports about each text, on standard error or as JSON, never with its words."""
 
 import json
 import sys
@@ -8,18 +8,18 @@ from coldvoxd.typist.delivery import Outcome
 
 
 class Reporter:
-    """Writes a line at a time, at once."""
+    """Writes lines, each flushed at once."""
 
     def __init__(self, *, as_json: bool = False) -> None:
-        """`as_json`: outcomes are objects, one a line, on standard output."""
+        """With `as_json`, outcomes are JSON objects, one per line, on standard output."""
         self._as_json = as_json
 
     def line(self, words: str) -> None:
-        """Anything but an outcome."""
+        """Report anything but an outcome."""
         print(words, file=sys.stderr, flush=True)
 
     def outcome(self, text: Mapping[str, int | str], outcome: Outcome) -> None:
-        """What became of a text; `text` says which, by its session and utterance."""
+        """Report the outcome of a text; `text` identifies it by its session and utterance."""
         fields = {**text, "method": outcome.method, "application": outcome.application}
         known = {key: value for key, value in fields.items() if value}
         if self._as_json:

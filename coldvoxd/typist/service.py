@@ -1,4 +1,4 @@
-"""The client itself: what is transcribed is delivered, in order, once, and reported where it may not have arrived."""
+"""The typing service: delivers each transcribed text once, in order, and reports texts that may not have arrived."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ CLIPBOARD_LOCK = "clipboard"
 
 
 class Typist:
-    """Delivers texts and remembers what became of them."""
+    """Delivers texts and records their outcomes."""
 
     def __init__(self, ledger: Ledger, settings_file: Path, connection: Connection, reporter: Reporter) -> None:
         self._ledger = ledger
@@ -44,7 +44,7 @@ class Typist:
         await self._places.close()
 
     async def handle(self, event: Event) -> None:
-        """Deliver a `transcribed` event, unless its pair was handled before. What became of it may be reported later."""
+        """Deliver a `transcribed` event, unless it was handled before. Its outcome may be reported later."""
         pair = (event.session, int(event.fields["utterance"]))
         text = plain(str(event.fields["text"]))
         async with self._ledger.delivering():
@@ -57,14 +57,14 @@ class Typist:
         concluding.add_done_callback(self._concluding.discard)
 
     def put_aside(self, event: Event) -> None:
-        """Keep a `transcribed` event for `--last`, for there was no time to deliver all of it."""
+        """Keep a `transcribed` event for `--last`, since there was no time to deliver all of it."""
         pair = (event.session, int(event.fields["utterance"]))
         self._accept(pair, plain(str(event.fields["text"])))
         reason = "coldvox-type was stopped"
         self._reporter.outcome(_named(pair), Outcome(Result.FAILED, reason=reason))
 
     async def last(self) -> Outcome | None:
-        """Deliver what is undelivered, or else the last text again; None where there is neither."""
+        """Deliver the undelivered text, or else the last text again; return None if there is neither."""
         async with self._ledger.delivering():
             undelivered = self._ledger.undelivered()
             text = undelivered or self._ledger.last()
@@ -79,7 +79,11 @@ class Typist:
         return outcome
 
     def _accept(self, pair: Pair, text: str) -> bool:
-        """Whether it is new. Noted at once: if we die while it is delivered, a part may be there, and it must not come twice."""
+        """Record a text and return whether it is new.
+
+        Recorded before the delivery: if we die during it, a part may have arrived, and the text must not be typed
+        twice.
+        """
         if not text or self._ledger.knows(pair):
             return False
         self._ledger.note(pair)
@@ -127,7 +131,7 @@ def _named(pair: Pair) -> dict[str, int | str]:
 
 
 async def serve(ledger: Ledger, settings_file: Path, reporter: Reporter) -> None:
-    """Deliver until SIGTERM or SIGINT, and then what is still owed; BusUnavailable when the bus goes."""
+    """Deliver texts until SIGTERM or SIGINT, and then those still pending. Raises BusUnavailable when the bus ends."""
     connection = await Connection.open()
     typist = Typist(ledger, settings_file, connection, reporter)
     try:
@@ -151,7 +155,7 @@ async def serve(ledger: Ledger, settings_file: Path, reporter: Reporter) -> None
 
 
 async def deliver_last(ledger: Ledger, settings_file: Path, reporter: Reporter) -> Outcome | None:
-    """For `--last`."""
+    """Deliver for `--last`."""
     connection = await Connection.open()
     typist = Typist(ledger, settings_file, connection, reporter)
     try:
@@ -162,7 +166,7 @@ async def deliver_last(ledger: Ledger, settings_file: Path, reporter: Reporter) 
 
 
 async def allow(ledger: Ledger) -> None:
-    """Ask the desktop's user for the keyboard. Raises Refused, and BusUnavailable."""
+    """Ask the user for permission to press keys. Raises Refused and BusUnavailable."""
     connection = await Connection.open()
     remote = RemoteDesktop(connection, ledger.lock(CLIPBOARD_LOCK))
     try:

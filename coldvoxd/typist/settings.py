@@ -1,4 +1,4 @@
-"""How text is put into which application: ~/.config/coldvoxd/type.toml."""
+"""Settings of the delivery per application: ~/.config/coldvoxd/type.toml."""
 
 import tomllib
 from collections.abc import Mapping
@@ -13,37 +13,37 @@ from coldvoxd.userdirs.text_files import read_text
 
 class Method(StrEnum):
     AUTO = "auto"
-    """Typed where that is exact, otherwise pasted."""
+    """Typed if that is exact, otherwise pasted."""
     TYPE = "type"
     PASTE = "paste"
     PORTAL = "portal"
-    """Pasted, by the keyboard of the desktop's portal; what GNOME and KDE have in Wayland."""
+    """Pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland."""
     CLIPBOARD = "clipboard"
-    """Left in the clipboard for you to paste."""
+    """Left in the clipboard for the user to paste."""
 
 
 class Selection(StrEnum):
     CLIPBOARD = "clipboard"
     PRIMARY = "primary"
-    """What the middle mouse button pastes; xterm's Shift+Insert too."""
+    """The selection that the middle mouse button pastes; xterm's Shift+Insert too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     method: Method = Method.AUTO
     chord: str = "ctrl+v"
-    """The keys that paste."""
+    """Keys that paste."""
     selection: Selection = Selection.CLIPBOARD
-    """Where the chord pastes from."""
+    """Selection from which the chord pastes."""
     delay_ms: int = 2
-    """Between two typed keys."""
+    """Milliseconds between two typed keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     rule: Rule = Rule()
     applications: Mapping[str, Rule] = field(default_factory=dict)
-    """By WM_CLASS (X11) or app_id (Wayland) in lower case."""
+    """Rules by WM_CLASS (X11) or app_id (Wayland) in lower case."""
 
     def rule_for(self, application: str) -> Rule:
         return self.applications.get(application, self.rule)
@@ -58,11 +58,11 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _T
     "xterm": {"chord": "shift+Insert", "selection": "primary"},
     "uxterm": {"chord": "shift+Insert", "selection": "primary"},
 }
-"""Applications that paste by other keys."""
+"""Applications that use a different paste chord."""
 
 
 def load(path: Path) -> Settings:
-    """What `path` says, over what is built in; TypeSettingsError where it makes no sense. No file is no error."""
+    """Read `path` over the built-in rules. A missing file is no error. Raises TypeSettingsError if it is invalid."""
     try:
         content = tomllib.loads(read_text(path))
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Changes of the focus in sway, by its IPC socket (sway-ipc(7))."""
+"""Focus changes in sway, from its IPC socket (sway-ipc(7))."""
 
 import asyncio
 import json
@@ -15,10 +15,10 @@ _KINDS = ("window", "workspace")
 
 
 class FocusEvents:
-    """Whether the focus left the window that has it. Event loop only."""
+    """Reports whether the focus left the window that had it. Event loop only."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """For `watch`."""
+        """Use `watch` instead."""
         self._reader = reader
         self._writer = writer
         self._moved = False
@@ -26,7 +26,7 @@ class FocusEvents:
 
     @classmethod
     async def watch(cls, environment: Mapping[str, str]) -> "FocusEvents":
-        """From now on; the caller closes it. Raises Refused."""
+        """Watch from now on; the caller closes the object. Raises Refused."""
         try:
             async with asyncio.timeout(LIMIT_S):
                 events = cls(*await asyncio.open_unix_connection(environment["SWAYSOCK"]))
@@ -40,11 +40,11 @@ class FocusEvents:
 
     @property
     def moved(self) -> bool:
-        """Whether another window or workspace got the focus since, and be it for a moment."""
+        """Whether another window or workspace got the focus since, even for a moment."""
         return self._moved
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         if self._reading:
             self._reading.cancel()
             await asyncio.wait([self._reading])
@@ -56,7 +56,7 @@ class FocusEvents:
                 if (await self._next()).get("change") == "focus":
                     self._moved = True
         except (OSError, EOFError, ValueError):
-            self._moved = True  # it can't be known any more
+            self._moved = True  # unknown from now on
 
     async def _next(self) -> Mapping[str, Any]:
         head = await self._reader.readexactly(len(_MAGIC) + 8)

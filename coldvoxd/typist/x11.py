@@ -1,6 +1,6 @@
 """A small X11 client for what xdotool can't do: see held modifiers right before a key, and each change of the focus.
 
-It speaks the core protocol and a request each of XKEYBOARD and XTEST over the server's socket, so it needs no library.
+It speaks the core protocol and a few requests of XKEYBOARD and XTEST over the server's socket, so it needs no library.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ LIMIT_S = 5.0
 MODIFIERS = ("Shift", "Caps Lock", "Ctrl", "Alt", "Num Lock", "Mod3", "Super", "AltGr")
 """Names of the eight modifier bits, lowest first, as all desktops bind them."""
 INPUT_ONLY = 2
-"""The window class InputOnly: such a window shows nothing."""
+"""The window class InputOnly: such a window is invisible."""
 
 _ERROR, _REPLY, _FOCUS_OUT, _DESTROY_NOTIFY, _MAPPING_NOTIFY = 0, 1, 10, 17, 34
 _CHANGE_WINDOW_ATTRIBUTES, _GET_WINDOW_ATTRIBUTES, _QUERY_TREE, _INTERN_ATOM, _GET_PROPERTY = 2, 3, 15, 16, 20
@@ -45,9 +45,9 @@ class Keyboard:
     """The state of the server's keyboard, as bits of `MODIFIERS`."""
 
     held: int
-    """Modifiers whose key is down now."""
+    """Modifiers whose key is down."""
     effective: int
-    """Modifiers that apply to the next key, locked ones included."""
+    """Modifiers that apply to the next key, including locked ones."""
 
     group: int
     """The active layout; 0 is the first."""
@@ -57,7 +57,7 @@ class Keyboard:
 
     @property
     def held_names(self) -> str:
-        """Names of the held modifiers except Caps Lock, and of those that sticky keys latch; empty if there are none."""
+        """Names of the held modifiers except Caps Lock and of those that sticky keys latch; empty if there are none."""
         down = self.held & ~CAPS_LOCK | self.effective & (CONTROL | ALT | SUPER)
         return " and ".join(name for bit, name in enumerate(MODIFIERS) if down >> bit & 1)
 
@@ -69,13 +69,13 @@ class XServer:
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """For `connected`."""
+        """Use `connected` or `connect` instead."""
         self._reader = reader
         self._writer = writer
         self._keyboard = 0
         """The major opcode of XKEYBOARD."""
         self._test = 0
-        """That of XTEST."""
+        """The major opcode of XTEST."""
         self._keyboard_event = 0
         """The event code of XKEYBOARD."""
         self._roots: frozenset[int] = frozenset()
@@ -83,7 +83,7 @@ class XServer:
         self._watched = 0
         self._moved = False
         self._sent = 0
-        """How many requests were sent."""
+        """Number of requests sent."""
         self._tapped = 0
         """The number of the first request of the last tap."""
         self.missed_last_tap = False
@@ -92,7 +92,7 @@ class XServer:
     @classmethod
     @asynccontextmanager
     async def connected(cls, environment: Mapping[str, str]) -> AsyncIterator["XServer"]:
-        """To the server at DISPLAY."""
+        """Connect to the server at DISPLAY; the context closes the connection."""
         server = await cls.connect(environment)
         try:
             yield server
@@ -101,7 +101,7 @@ class XServer:
 
     @classmethod
     async def connect(cls, environment: Mapping[str, str]) -> "XServer":
-        """To the server at DISPLAY; the caller closes it."""
+        """Connect to the server at DISPLAY; the caller closes the connection."""
         display = environment.get("DISPLAY", "")
         try:
             async with asyncio.timeout(LIMIT_S):
@@ -117,20 +117,20 @@ class XServer:
             raise Refused(f"cannot connect to the X server at {display}: {error or type(error).__name__}") from error
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._writer.close()
 
     async def keyboard(self) -> Keyboard:
-        """Which modifiers are held, and which apply."""
+        """Return which modifiers are held, and which apply."""
         state = await self._ask(self._keyboard, _XKB_GET_STATE, struct.pack("<HH", _CORE_KEYBOARD, 0))
         return Keyboard(held=state[9], effective=state[8], group=state[12], locked_group=state[13])
 
     async def keymap(self) -> Keymap:
-        """The map of the keyboard that was used last. A change that the server has announced gives a new object."""
+        """Return the map of the keyboard that was used last. A change announced by the server gives a new object."""
         if self._keymap is None:
             body = struct.pack("<HHH18x", _CORE_KEYBOARD, _TYPES_KEYSYMS_AND_MODIFIERS, 0)
             reply = await self._ask(self._keyboard, _XKB_GET_MAP, body)
-            self._keymap = Keymap.parsed(reply)  # changes announced before this reply are in it
+            self._keymap = Keymap.parsed(reply)  # includes changes announced before this reply
         return self._keymap
 
     async def map_key(self, code: int, key: Key) -> None:
@@ -156,14 +156,14 @@ class XServer:
                 self._send(self._test, _FAKE_INPUT, struct.pack("<BBxx28x", kind, code))
 
     async def input_focus(self) -> int:
-        """The window that has the focus; 0 if none has or the focus follows the pointer."""
+        """Return the window that has the focus; 0 if none has or the focus follows the pointer."""
         reply = await self._ask(_GET_INPUT_FOCUS, 0)
         window = int(struct.unpack_from("<I", reply, 8)[0])
-        # With the focus on a root window, keys go to the window under the pointer, as with PointerRoot (1).
+        # If a root window has the focus, keys go to the window under the pointer, as with PointerRoot (1).
         return 0 if window == 1 or window in self._roots else window
 
     async def lineage(self, window: int) -> Sequence[int]:
-        """`window` and its ancestors, innermost first, without the root window."""
+        """Return `window` and its ancestors, innermost first, without the root window."""
         found = []
         while window and window not in self._roots:
             found.append(window)
@@ -171,7 +171,7 @@ class XServer:
         return found
 
     async def window_property(self, window: int, name: str) -> bytes:
-        """The value of a property, cut at 4 KiB; empty if the window lacks it."""
+        """Return the value of a property, cut at 4 KiB; empty if the window lacks it."""
         atom = await self.atom(name)
         body = struct.pack("<IIIII", window, atom, 0, 0, _LONGEST_PROPERTY)
         reply = await self._ask(_GET_PROPERTY, 0, body)
@@ -179,21 +179,21 @@ class XServer:
         return reply[32 : 32 + width * length]
 
     async def root_property(self, name: str) -> bytes:
-        """A property of the first screen's root window."""
+        """Return a property of the first screen's root window."""
         return await self.window_property(min(self._roots), name)
 
     async def atom(self, name: str) -> int:
-        """The atom for a name."""
+        """Return the atom for a name."""
         reply = await self._ask(_INTERN_ATOM, 0, struct.pack("<Hxx", len(name)) + _padded(name.encode()))
         return int(struct.unpack_from("<I", reply, 8)[0])
 
     async def window_class(self, window: int) -> int:
-        """`INPUT_ONLY` or InputOutput (1)."""
+        """Return `INPUT_ONLY` or InputOutput (1)."""
         reply = await self._ask(_GET_WINDOW_ATTRIBUTES, 0, struct.pack("<I", window))
         return int(struct.unpack_from("<H", reply, 12)[0])
 
     async def watch_focus(self) -> None:
-        """From now on `focus_moved` reports whether the focus left the window that has it."""
+        """Watch the focus: from now on `focus_moved` reports whether it left the window that has it."""
         self._watched = await self.input_focus()
         self._moved = not self._watched
         if not self._moved:
@@ -202,7 +202,7 @@ class XServer:
         self._moved = self._moved or await self.input_focus() != self._watched
 
     async def focus_moved(self) -> bool:
-        """Whether the focus left the watched window since `watch_focus`, and be it for a moment."""
+        """Return whether the focus left the watched window since `watch_focus`, even for a moment."""
         return await self.input_focus() != self._watched or self._moved
 
     async def _set_up(self, cookie: bytes) -> None:
@@ -223,14 +223,14 @@ class XServer:
         self._send(self._keyboard, _XKB_SELECT_EVENTS, body)
 
     async def _extension(self, name: bytes) -> tuple[int, int]:
-        """The major opcode and the first event code."""
+        """Return the major opcode and the first event code."""
         reply = await self._ask(_QUERY_EXTENSION, 0, struct.pack("<Hxx", len(name)) + _padded(name))
         if not reply[8]:
             raise ConnectionRefusedError(f"it lacks the extension {name.decode()}")
         return reply[9], reply[10]
 
     async def _ask(self, opcode: int, minor: int, body: bytes = b"") -> bytes:
-        """The reply to a request; what else arrives before it is noted."""
+        """Send a request and return its reply; process packets that arrive before it."""
         try:
             async with asyncio.timeout(LIMIT_S):
                 self._send(opcode, minor, body)
@@ -270,7 +270,7 @@ def _padded(value: bytes) -> bytes:
 
 
 def _roots(setup: bytes) -> Iterator[int]:
-    """The root window of each screen; `setup` is the server's setup reply without its first 8 bytes."""
+    """Yield the root window of each screen; `setup` is the server's setup reply without its first 8 bytes."""
     vendor_length, screens, formats = struct.unpack_from("<HxxBB", setup, 16)
     at = 32 + vendor_length + -vendor_length % 4 + 8 * formats
     for _ in range(screens):

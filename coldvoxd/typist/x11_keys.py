@@ -1,4 +1,4 @@
-"""Typing ASCII text on X11 with the keys that the active layout has for it."""
+"""Types ASCII text on X11 with the keys that the active layout has for it."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ _KEYSYMS = {"\n": 0xFF0D, "\t": 0xFF09}
 async def type_keys(text: str, environment: Mapping[str, str], delay_ms: int, window: str) -> str:
     """Type ASCII `text` into `window`, which has the focus. Return why it may not have arrived; empty if it has.
 
-    `delay_ms` is the pause after each key in milliseconds. Raises Refused if nothing was typed, and Interrupted with the
-    rest if only a part was.
+    `delay_ms` is the pause after each key in milliseconds. Raises Refused if nothing was typed, and Interrupted with
+    the rest if only a part was.
     """
     async with XServer.connected(environment) as server:
         first = await ready_in(server, window)
@@ -58,7 +58,7 @@ def _stroke(character: str, now: Ready, keymap: Keymap | None = None) -> Stroke 
 
 
 def _means_the_same(text: str, first: Ready, keymap: Keymap) -> bool:
-    """Whether the keys for `text` are still the ones of `first`."""
+    """Return whether the keys for `text` are still the ones of `first`."""
     return keymap is first.keymap or all(
         _stroke(character, first) == _stroke(character, first, keymap) for character in set(text)
     )

@@ -1,4 +1,4 @@
-"""The way to an X server: its socket, by DISPLAY, and the key that it asks for."""
+"""Connects to an X server: its socket, from DISPLAY, and its authentication cookie."""
 
 import asyncio
 import os
@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 async def open_display(environment: Mapping[str, str]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
-    """Connect to DISPLAY; the streams, and the MIT-MAGIC-COOKIE-1, empty where there is none. Raises OSError."""
+    """Connect to DISPLAY; return the streams and the MIT-MAGIC-COOKIE-1, empty if there is none. Raises OSError."""
     host, number = _parsed(environment.get("DISPLAY", ""))
     return *await _connected(host, number), _cookie(environment, number)
 
 
 def _parsed(display: str) -> tuple[str, int]:
-    """Host, empty for this machine, and number."""
+    """Return the host, empty for this machine, and the display number."""
     found = re.fullmatch(r"(?:unix(?=:)|(.*)):(\d+)(?:\.\d+)?", display)
     if not found:
         raise ConnectionRefusedError("this form of DISPLAY is not known")
@@ -33,7 +33,7 @@ async def _connected(host: str, number: int) -> tuple[asyncio.StreamReader, asyn
 
 
 def _cookie(environment: Mapping[str, str], number: int) -> bytes:
-    """The key to display `number` from the X authority file; empty where that has none."""
+    """Return the cookie for display `number` from the X authority file; empty if the file has none."""
     file = Path(environment.get("XAUTHORITY") or Path(environment.get("HOME", "/"), ".Xauthority"))
     try:
         content = file.read_bytes()
@@ -48,10 +48,10 @@ def _cookie(environment: Mapping[str, str], number: int) -> bytes:
 
 
 def _entries(content: bytes) -> list[tuple[bytes, bytes, bytes, bytes]]:
-    """Address, display number, name and key of each entry of an X authority file."""
+    """Return address, display number, name and key of each entry of an X authority file."""
     entries, at = [], 0
     while at + 2 < len(content):
-        at += 2  # the address's family
+        at += 2  # skip the address family
         fields = []
         for _ in range(4):
             length = int.from_bytes(content[at : at + 2], "big")

@@ -1,1 +1,1 @@
-"""The benchmark suite: this project beside its peers, in one run, on the same weights and recordings (see ../bench.sh)."""
+"""The benchmark suite: compares coldvoxd with its peers in one run on equal weights and recordings (see ../bench.sh)."""

@@ -1,4 +1,4 @@
-"""Runs the benchmarks and writes their figures: see ../bench.sh, whose help has the options."""
+"""Runs the benchmarks and writes their figures. See ../bench.sh, whose help lists the options."""
 
 import argparse
 import contextlib
@@ -102,7 +102,7 @@ def _plan(arguments: argparse.Namespace, model: Path) -> Plan:
 
 
 def _without_paths(words: list[str]) -> list[str]:
-    """The command as it may be shown to everybody: of a path only the last part."""
+    """Return the command in a form fit for publication: only the last part of each path."""
     return [Path(word).name if "/" in word else word for word in words]
 
 

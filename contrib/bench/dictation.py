@@ -1,7 +1,7 @@
-"""What a user feels, taken over the bus from real daemons that hear a virtual microphone.
+"""Latencies that a user notices, measured over the bus with real daemons and a virtual microphone.
 
-Two daemons stand side by side, one as it comes and one without what is being compared, and the same is said to one after
-the other.
+Two daemons run side by side, one with default settings and one without the feature under comparison. The same audio is
+played to one after the other.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ T = TypeVar("T")
 QUEUED_EVERY_S = 0.005
 
 LONG_HANGOVER_MS = 1500
-"""In which recognizing a short utterance fits on a slow machine too."""
+"""Hangover long enough to recognize a short utterance even on a slow machine."""
 FITTING_S = 1.0
 REACTION_S = 0.3
-"""From the last word to the key that ends the session."""
+"""Seconds from the last word to the key that ends the session."""
 SETTLED_S = 5.0
-"""After which a started daemon has nothing left to do."""
+"""Seconds after which a started daemon has no work left."""
 WITHOUT = "ours, begun at the endpoint"
 OFF = "[dictation]\nspeculate = false"
 SPEAKING_S = 3.0
@@ -61,24 +61,24 @@ hangover_ms = {hangover_ms}
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What came of one utterance."""
+    """The results of one utterance."""
 
     texts: tuple[str, ...]
     audio_s: tuple[float, ...]
-    """How long the audio was that each of them was recognized in."""
+    """Seconds of audio of which each text was recognized."""
     end_to_text_s: float
-    """From the labelled end of speech to the arrival of the last Transcribed; 0 where there was none."""
+    """Seconds from the labelled end of speech to the arrival of the last Transcribed; 0 if there was none."""
     endpoint_to_text_s: float
-    """As the daemon tells it, from its decision that speech had ended."""
+    """Latency as published by the daemon, from its decision that speech had ended."""
 
 
 class Listener(BusClient):
-    """A client that notes when each signal arrived."""
+    """A client that records when each signal arrived."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self.arrived_s: list[float] = []
-        """Monotonic, of each of `signals`."""
+        """Monotonic time of arrival of each of `signals`."""
 
     def _note(self, message: Message) -> None:
         super()._note(message)
@@ -86,7 +86,7 @@ class Listener(BusClient):
 
 
 def dictation(plan: Plan) -> Iterator[Figure]:
-    """End of speech to text, endpoint to text, StopDictation to its return, with and without speculation."""
+    """Measure end of speech to text, endpoint to text, and StopDictation to return, with and without speculation."""
     for precision in plan.precisions:
         with redirect_stdout(StringIO()):  # the daemons' logs
             found = asyncio.run(_dictate(plan, precision))
@@ -94,7 +94,7 @@ def dictation(plan: Plan) -> Iterator[Figure]:
 
 
 def idle(plan: Plan) -> Iterator[Figure]:
-    """What the daemon takes of one core while nobody speaks, its microphone open, and closed as `on-demand` has it."""
+    """Measure the daemon's share of one core without speech, with the microphone open, and closed by `on-demand`."""
     with redirect_stdout(StringIO()):
         found = asyncio.run(_idle(plan))
     yield from found
@@ -146,7 +146,7 @@ def _figures(plan: Plan, suffix: str, heard: list[list[Spoken]]) -> list[Figure]
     mine, others = heard
     more = sum(len(one.texts) - len(other.texts) for one, other in zip(mine, others, strict=True))
     figures.append(alone(f"more-utterances-by-speculation-{suffix}", [more], f"of {len(mine)} utterances"))
-    # Each daemon's detector remembers what it has heard, and may begin an utterance a frame sooner than the other's.
+    # Each daemon's detector keeps state, so it may start an utterance one frame earlier than the other's.
     same = [(one, other) for one, other in zip(mine, others, strict=True) if one.audio_s == other.audio_s]
     differing = sum(one.texts != other.texts for one, other in same)
     of = f"of {len(same)} utterances cut alike"
@@ -163,7 +163,7 @@ Side = tuple[RunningDaemon, Listener]
 
 
 async def _each(sides: list[Side], recordings: list[Path], act: Callable[[Side, Path], Awaitable[T]]) -> list[list[T]]:
-    """Each recording to one side after the other; what came of them, by side."""
+    """Play each recording to one side after the other; return the results by side."""
     found: dict[int, list[T]] = defaultdict(list)
     for recording in recordings:
         for number, side in enumerate(sides):
@@ -172,7 +172,7 @@ async def _each(sides: list[Side], recordings: list[Path], act: Callable[[Side, 
 
 
 async def _hear(side: Side, recording: Path) -> Spoken:
-    """Say it in a session of its own, which goes on until speech has ended by the daemon's own judgement."""
+    """Play a recording in its own session, until the daemon detects the end of speech."""
     running, client = side
     session = await client.call("StartDictation")
     seen = len(client.signals)
@@ -199,7 +199,7 @@ async def _stop_after_a_moment(side: Side, recording: Path) -> float:
 
 
 async def _stop(side: Side, recording: Path, reaction_s: float) -> float:
-    """Seconds from the call of StopDictation to its text."""
+    """Return the seconds from the call of StopDictation to its text."""
     running, client = side
     await client.call("StartDictation")
     ended_s = await _speak(running, recording)
@@ -210,10 +210,10 @@ async def _stop(side: Side, recording: Path, reaction_s: float) -> float:
 
 
 async def _speak(running: RunningDaemon, recording: Path) -> float:
-    """The moment at which the microphone had delivered all of it; a quiet room follows at once."""
+    """Return the time at which the microphone had delivered the whole recording; a quiet room follows directly."""
 
     def speak() -> float:
-        while _is_queued(running.microphone):  # the room after the last one
+        while _is_queued(running.microphone):  # the quiet room after the previous recording
             time.sleep(QUEUED_EVERY_S)
         with ThreadPoolExecutor(1) as after:
             heard = after.submit(command, running.microphone, f"SPEAK {recording}")
@@ -227,13 +227,13 @@ async def _speak(running: RunningDaemon, recording: Path) -> float:
 
 
 def _play(microphone: Path, recording: Path) -> None:
-    """Until it is over or the daemon has ended, with which its microphone goes."""
+    """Play until the recording is over or the daemon, and with it its microphone, has ended."""
     with suppress(CommandRefused, OSError):
         command(microphone, f"SPEAK {recording}")
 
 
 def _is_queued(microphone: Path) -> bool:
-    """Whether something is being said or about to be."""
+    """Return whether audio is playing or about to play."""
     return not command(microphone, "STATUS").endswith("queued_s=0.000")
 
 
@@ -245,7 +245,7 @@ def _arrivals(client: Listener, seen: int, member: str, *, after_s: float) -> li
 async def _start(
     stack: AsyncExitStack, plan: Plan, precision: str, hangover_ms: int, more: str = "", *, policy: str = "always"
 ) -> Side:
-    """A daemon with a private bus of its own, and a client that hears its signals."""
+    """Start a daemon on its own private bus, and a client that receives its signals."""
     bus = stack.enter_context(PrivateBus())
     bus.extra_environment["XDG_CACHE_HOME"] = str(FORMS)
     directory = Path(stack.enter_context(TemporaryDirectory(prefix="coldvox-bench-")))

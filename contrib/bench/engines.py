@@ -1,4 +1,4 @@
-"""The recognizers that are compared, behind one seam; each is opened in a process of its own (worker.py)."""
+"""The recognizers under comparison, behind one interface; each runs in its own process (worker.py)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,27 +18,28 @@ Opening = Callable[[], Any]
 class Heard:
     text: str
     decoder_s: float | None = None
-    """Of the time that it took; None where the engine doesn't tell."""
+    """Seconds of the total time spent in the decoder; None if the engine doesn't report it."""
 
 
 class Engine(Protocol):
     def open(self) -> None:
-        """Load the model, ready for speech."""
+        """Load the model and prepare it for speech."""
 
     def recognize(self, wave: Wave) -> Heard:
-        """Of float32 (n,), 16 kHz."""
+        """Recognize float32 (n,), 16 kHz."""
 
     def transcribe(self, file: Path) -> Heard:
-        """A recording of any length, in the way that the engine has for long ones."""
+        """Transcribe a recording of any length, by the engine's own method for long ones."""
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
 
 
 class Ours:
-    """coldvoxd's recognizer as the daemon opens it on the CPU: from its prepared form, where there is one.
+    """coldvoxd's recognizer as the daemon opens it on the CPU: from its prepared form, if there is one.
 
-    With as many threads as there are cores it takes for each part what was fastest when it was prepared, as the daemon does.
+    With as many threads as there are cores, each part uses the number that was fastest at preparation, as in the
+    daemon.
     """
 
     packed, prepared = True, True
@@ -78,19 +79,19 @@ class Ours:
 
 
 class OursMapped(Ours):
-    """What serves first: nothing is packed, and slower to recognize."""
+    """The form that serves first: nothing is packed, and recognition is slower."""
 
     packed = False
 
 
 class OursPlain(Ours):
-    """From the published files, whatever was prepared."""
+    """The recognizer opened from the published files, even if a prepared form exists."""
 
     prepared = False
 
 
 class OnnxAsr:
-    """The reference; its own default options but for the number of threads."""
+    """The reference, with its own default options except the number of threads."""
 
     def __init__(self, model: Path, precision: str, threads: int) -> None:
         import onnx_asr
@@ -111,7 +112,7 @@ class OnnxAsr:
 
     def open(self) -> None:
         self._model = self._open()
-        self._model.asr._decoding = self._timed(self._model.asr._decoding)  # noqa: SLF001 - it has no public clock
+        self._model.asr._decoding = self._timed(self._model.asr._decoding)  # noqa: SLF001 - it has no public timing
 
     def recognize(self, wave: Wave) -> Heard:
         self._decoder_s = 0.0
@@ -136,7 +137,7 @@ class OnnxAsr:
 
 
 class SherpaOnnx:
-    """`model` is a directory in sherpa-onnx's own layout (sherpa_layout.py)."""
+    """sherpa-onnx; `model` is a directory in its own layout (sherpa_layout.py)."""
 
     def __init__(self, model: Path, precision: str, threads: int) -> None:
         import sherpa_onnx

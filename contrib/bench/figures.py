@@ -1,4 +1,4 @@
-"""What a benchmark finds out, and what is wanted of it."""
+"""Benchmark figures and their goals."""
 
 import fnmatch
 import statistics
@@ -21,8 +21,8 @@ RATIO_GOALS: tuple[tuple[str, str, float, bool], ...] = (
     ("second-of-*s-*-all", OURS_BEFORE, 1.1, False),
     ("memory-after-*s-*-all", OURS_BEFORE, 1.1, True),
 )
-"""Figures by pattern, and peers; the highest ratio that is wanted; and whether it asks for a model of full size: the small
-one is loaded in no time, and its memory is lost in what Python itself takes."""
+"""Figures by pattern, peer pattern, the highest ratio that meets the goal, and whether the goal requires a full-size
+model: the small one loads in almost no time, and its memory is negligible beside Python's own."""
 VALUE_GOALS: tuple[tuple[str, float], ...] = (
     ("idle-cpu", 0.01),
     ("idle-cpu-on-demand", 0.002),
@@ -31,27 +31,27 @@ VALUE_GOALS: tuple[tuple[str, float], ...] = (
     ("other-texts-by-*-fp32", 0.0),
     ("other-texts-by-speculation-*", 0.0),
 )
-"""The same of figures that are compared with nothing."""
+"""Goals for figures that have no peer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One comparison, or one figure of ours alone."""
+    """One comparison with a peer, or one figure of ours without a peer."""
 
     figure: str
     ours: float
     peer: float | None
     peer_name: str | None
     ratio: float | None
-    """Ours to the peer's: less is better."""
+    """Ratio of our figure to the peer's: less is better."""
     goal: float | None
     unit: str
     times: int
-    """How many measurements each median is of."""
+    """Number of measurements per median."""
 
     @property
     def reached(self) -> bool | None:
-        """None where there is no goal."""
+        """Whether the goal is met; None if there is no goal."""
         if self.goal is None:
             return None
         return (self.ours if self.ratio is None else self.ratio) <= self.goal
@@ -63,7 +63,7 @@ class Figure:
 def compared(
     name: str, ours: Sequence[float], peer: Sequence[float], peer_name: str, unit: str, *, full_size: bool
 ) -> Figure:
-    """The medians of both and their ratio."""
+    """Return the medians of both and their ratio."""
     mine, theirs = statistics.median(ours), statistics.median(peer)
     ratio = _rounded(mine / theirs) if theirs else None
     wanted = (
@@ -79,11 +79,11 @@ def compared(
 
 
 def alone(name: str, ours: Sequence[float], unit: str) -> Figure:
-    """A median of ours that nothing is compared with."""
+    """Return a median of ours that has no peer."""
     wanted = (goal for pattern, goal in VALUE_GOALS if fnmatch.fnmatch(name, pattern))
     return Figure(name, _rounded(statistics.median(ours)), None, None, None, next(wanted, None), unit, len(ours))
 
 
 def _rounded(value: float) -> float:
-    """Four significant digits: there is no more in a measurement."""
+    """Round to four significant digits, the precision of a measurement."""
     return float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""What it costs to have a model ready: seconds and memory of a new process, with its files in memory and without."""
+"""The cost of loading a model: seconds and memory of a new process, with and without its files in the page cache."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from contrib.bench.recordings import speech
 from contrib.bench.workers import worker
 
 FIRST_S = 3
-"""The first thing that is said."""
+"""Seconds of the first recording."""
 PEAK_S = 30
 WARM = (
     ("load-warm", "load", "s"),
@@ -27,7 +27,7 @@ COLD = (("load-cold", "load", "s"), ("first-text-cold", "first-text", "s"))
 
 
 def loading(plan: Plan) -> Iterator[Figure]:
-    """With the model's files in memory."""
+    """Measure with the model's files in the page cache."""
     for precision in plan.precisions:
         ours = (MAPPED, PLAIN) if plan.full_size else (MAPPED,)
         runs, texts = _runs(plan, precision, (*plan.engines, *ours), cold=False)
@@ -40,7 +40,7 @@ def loading(plan: Plan) -> Iterator[Figure]:
 
 
 def cold_loading(plan: Plan) -> Iterator[Figure]:
-    """With nothing of them in memory (POSIX_FADV_DONTNEED), and our own first text against a warm one."""
+    """Measure with an empty page cache (POSIX_FADV_DONTNEED), and compare our first text with that of a warm start."""
     for precision in plan.precisions:
         cold, _ = _runs(plan, precision, plan.engines, cold=True)
         warm, _ = _runs(plan, precision, (OURS,), cold=False)
@@ -51,7 +51,7 @@ def cold_loading(plan: Plan) -> Iterator[Figure]:
 
 
 def _runs(plan: Plan, precision: str, engines: tuple[str, ...], *, cold: bool) -> tuple[Runs, dict[str, list[str]]]:
-    """Each engine in a new process, in turn; what it took, and what it heard."""
+    """Run each engine in a new process, in turn; return the measurements and the texts by engine."""
     runs: Runs = defaultdict(lambda: defaultdict(list))
     texts: dict[str, list[str]] = {}
     read = {directory for engine in engines for directory in plan.files(engine, precision)}
@@ -80,7 +80,7 @@ def _runs(plan: Plan, precision: str, engines: tuple[str, ...], *, cold: bool) -
 
 
 def _prepared(runs: Runs, texts: dict[str, list[str]], precision: str) -> Iterator[Figure]:
-    """Our prepared form against the published files, and whether both, and what serves first, hear the same."""
+    """Compare our prepared form with the published files, and the texts of both and of the form that serves first."""
     for name, key, unit in WARM:
         mine, theirs = runs[OURS][key], runs[PLAIN][key]
         yield compared(f"{name}-{precision}", mine, theirs, "ours, as published", unit, full_size=True)

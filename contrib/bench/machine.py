@@ -1,4 +1,4 @@
-"""What /proc says: of this machine, without its name or anybody's; of a process; and which files are in memory."""
+"""Facts from /proc about this machine (without any names) and a process, and control of the page cache."""
 
 import os
 import platform
@@ -8,12 +8,12 @@ MIB_KIB = 1024
 
 
 def describe() -> dict[str, object]:
-    """The machine's kind, and the versions of what is measured."""
+    """Return the kind of the machine, and the versions of the measured packages."""
     return {"processor": _processor(), "cores": os.cpu_count(), "memory_gib": _memory_gib()} | _versions()
 
 
 def memory_mib(pid: str | int = "self") -> dict[str, float]:
-    """Resident memory, what of it is anonymous, and the highest that it ever was, proc_pid_status(5)."""
+    """Return resident, anonymous and peak memory in MiB, from proc_pid_status(5)."""
     text = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":", 1) for line in text.splitlines())
     names = {"rss": "VmRSS", "anonymous": "RssAnon", "peak": "VmHWM"}
@@ -21,13 +21,13 @@ def memory_mib(pid: str | int = "self") -> dict[str, float]:
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of all threads so far, proc_pid_stat(5)."""
+    """Return user and system time of all threads so far, from proc_pid_stat(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def forget_files(directory: Path) -> None:
-    """Have the kernel drop what it holds of these files in memory; what somebody has mapped stays."""
+    """Make the kernel drop these files from the page cache; pages that a process has mapped stay."""
     for file in sorted(path for path in directory.rglob("*") if path.is_file()):
         descriptor = os.open(file, os.O_RDONLY)
         try:
@@ -38,7 +38,7 @@ def forget_files(directory: Path) -> None:
 
 
 def remember_files(directory: Path) -> None:
-    """Read them, so that the kernel holds them in memory."""
+    """Read these files, so that the kernel holds them in the page cache."""
     for file in sorted(path for path in directory.rglob("*") if path.is_file()):
         with file.open("rb") as opened:
             while opened.read(1 << 24):

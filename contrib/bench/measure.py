@@ -1,6 +1,6 @@
-"""Measures the service in a real `systemd --user`: time to READY and to the first text possible, memory and CPU at idle.
+"""Measures the service in a real `systemd --user`: time to READY and to the first possible text, idle memory and CPU.
 
-.venv/bin/python contrib/bench/measure.py [--seconds 30] [--starts 5]      as root, or where sudo asks for no password
+.venv/bin/python contrib/bench/measure.py [--seconds 30] [--starts 5]      as root, or with passwordless sudo
 
 Prints Markdown. CPU time and memory are read from /proc of the running service, times from systemd and the bus.
 """
@@ -28,7 +28,7 @@ def main() -> int:
         print(why_not(), file=sys.stderr)
         return 69
     with login() as here:
-        here.start()  # once, so that files are in the page cache
+        here.start()  # once, to fill the page cache
         starts = [start_times(here) for _ in range(arguments.starts)]
         ready, text = zip(*starts, strict=True)
         rows = [
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def start_times(here: Login) -> tuple[float, float]:
-    """Seconds from the request to READY, and to a loaded model, by the journal's and systemd's own clock."""
+    """Return the seconds from the request to READY, and to a loaded model, by the clocks of systemd and the journal."""
     here.systemctl("stop", UNIT)
     here.systemctl("reset-failed", UNIT, check=False)
     before = time.time()
@@ -61,9 +61,9 @@ def start_times(here: Login) -> tuple[float, float]:
 
 
 def idle_figures(here: Login, seconds: float) -> list[tuple[str, str]]:
-    """Resident memory, and CPU time of capture and voice detection as a share of one core."""
+    """Return resident memory, and CPU time of capture and voice detection as a share of one core."""
     pid = here.main_pid
-    time.sleep(5)  # what the start left to do
+    time.sleep(5)  # for work left over from the start
     began_s, began_cpu_s = time.monotonic(), cpu_s(here, pid)
     time.sleep(seconds)
     share = (cpu_s(here, pid) - began_cpu_s) / (time.monotonic() - began_s)
@@ -79,7 +79,7 @@ def idle_figures(here: Login, seconds: float) -> list[tuple[str, str]]:
 
 
 def cpu_s(here: Login, pid: int) -> float:
-    """User and system time of all its threads, proc(5)."""
+    """Return user and system time of all threads, from proc(5)."""
     fields = here.run("cat", f"/proc/{pid}/stat").stdout.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

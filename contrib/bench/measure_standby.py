@@ -1,9 +1,10 @@
-"""Measures how the CPU stands by while an accelerator serves: memory at rest, first text after the accelerator failed.
+"""Measures the CPU standby while an accelerator serves: memory at rest, first text after the accelerator failed.
 
-.venv/bin/python contrib/bench/measure_standby.py [--model mini] [--precision fp32 int8] [--readiness warm mapped cold] [--times 3]
+.venv/bin/python contrib/bench/measure_standby.py [--model mini] [--precision fp32 int8] [--readiness warm mapped cold]
+[--times 3]
 
-Prints Markdown. No GPU takes part: the bundled model `mini` on the CPU stands for the accelerator, whose weights lie in a
-memory of their own, and is closed under the supervisor's hands. Each figure is of processes of their own; the median counts.
+Prints Markdown. No GPU is used: the bundled model `mini` on the CPU represents the accelerator, with weights in its own
+memory, and is closed while the supervisor uses it. Each figure is the median over separate processes.
 """
 
 import argparse
@@ -72,7 +73,7 @@ def _cell(name: str, value: float) -> str:
 
 
 async def measure(model: str, readiness: Readiness, precision: Precision) -> dict[str, float]:
-    """Bytes at rest, those that no other process can share, the most there were; seconds to the first text and one well after."""
+    """Return bytes at rest, private bytes, and peak bytes; seconds to the first text and to a later one."""
     files = find_model(model, precision)
     accelerators: list[ParakeetRecognizer] = []
 
@@ -98,12 +99,12 @@ async def measure(model: str, readiness: Readiness, precision: Precision) -> dic
         return time.perf_counter() - begun_s
 
     await supervisor.load()
-    await _until(lambda: supervisor.state.on_accelerator and supervisor._cpu.settled)  # noqa: SLF001 - a measurement looks inside
+    await _until(lambda: supervisor.state.on_accelerator and supervisor._cpu.settled)  # noqa: SLF001 - needs internals
     await hear()
     rest = _memory()
     accelerators[-1].close()
     first_s = await hear()
-    await _until(lambda: supervisor._cpu.settled)  # noqa: SLF001 - a measurement looks inside
+    await _until(lambda: supervisor._cpu.settled)  # noqa: SLF001 - a measurement needs internals
     await hear()
     later_s = await hear()
     supervisor.close()
@@ -125,7 +126,7 @@ async def _until(probe: Callable[[], bool]) -> None:
 
 
 def _memory() -> dict[str, int]:
-    """Bytes, as proc_pid_status(5) tells them."""
+    """Return bytes by name, from proc_pid_status(5)."""
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return {
         name: int(value.split()[0]) * 1024

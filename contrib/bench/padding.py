@@ -2,10 +2,11 @@
 
 .venv/bin/python contrib/bench/padding.py [--model mini] [--digits DIR] [--commands DIR] [--limit 200]
 
-The bundled samples, under nine changes each, are held against what was said in them. DIR of --digits holds a FLAC a speaker
-with an index beside it in TSV (digit, take, start_sample, samples): three digits at a time are spoken into a quiet room, and held against these.
-DIR of --commands holds whole sentences without their words: they are held against what is heard with a second of room on
-both sides. Prints Markdown: word errors in percent, a row for each pair of paddings.
+The bundled samples, in nine variations each, are compared with their transcripts. DIR of --digits holds one FLAC per
+speaker and for each an index in TSV (digit, take, start_sample, samples): three digits at a time are placed in a quiet
+room, and compared with the index. DIR of --commands holds whole sentences without transcripts: they are compared with
+the text recognized with one second of room on both sides. Prints Markdown: word errors in percent, one row per pair of
+paddings.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from tests.support.sound.speech import samples, variations  # noqa: E402
 LEADS_MS = (320, 192, 96, 32)
 TAILS_MS = (320, 160, 128, 96, 64, 32, 0)
 LEAD_MS, TAIL_MS = 320, 160
-"""What stays while the other is changed."""
+"""The default that is kept while the other padding varies."""
 GENEROUS = (1000, 1000)
 ROOM_S = 1.5
 ROOM_DBFS = -66.0
@@ -48,9 +49,9 @@ Wave = npt.NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class Clip:
     wave: Wave
-    """With room on both sides."""
+    """Samples with room on both sides."""
     said: str | None
-    """None where nobody wrote it down."""
+    """The transcript; None if there is none."""
 
 
 def main() -> int:
@@ -88,7 +89,7 @@ def main() -> int:
 
 
 def bundled() -> Iterator[Clip]:
-    """In turns from the whole list, so that a limit leaves some of every change."""
+    """Yield the variations interleaved, so that a limit leaves some of each."""
     said = {sample.name: sample.said for sample in samples()}
     changed = [(name, wave) for name, wave in variations() if " then " not in name and " from sample " not in name]
     for first in range(7):
@@ -127,7 +128,7 @@ def resampled(wave: Wave, rate: int) -> Wave:
 
 
 def in_room(wave: Wave) -> Wave:
-    """Before and after it a quiet room, which is there during the speech too; never exact zeros."""
+    """Add a quiet room before and after the wave, audible during the speech too; never exact zeros."""
     room = np.zeros(round(ROOM_S * SAMPLE_RATE), np.float32)
     whole = np.concatenate((room, wave.astype(np.float32), room))
     generator = np.random.default_rng(len(whole))
@@ -144,7 +145,7 @@ def scores(wave: Wave) -> Iterator[Scored]:
 
 
 def recognized(recognizer: ParakeetRecognizer, wave: Wave, scored: list[Scored], pair: tuple[int, int]) -> str:
-    """The texts of the utterances that the endpointer cuts with these paddings."""
+    """Return the texts of the utterances that the endpointer cuts with these paddings."""
     lead_ms, tail_ms = pair
     settings = replace(EndpointSettings(), lead_ms=lead_ms, tail_ms=tail_ms, hangover_ms=max(500, tail_ms))
     state, cuts = EndpointState(0), list[Cut]()

@@ -1,4 +1,4 @@
-"""What is to be measured, how often, and on what."""
+"""Which figures to measure, how often, and on which model."""
 
 import os
 import subprocess
@@ -24,12 +24,12 @@ class Plan:
     parts: tuple[str, ...]
     precisions: tuple[str, ...]
     threads: tuple[str, ...]
-    """`1`, `all`."""
+    """Each is `1` or `all`."""
     peers: tuple[str, ...]
     times: int
     seconds: tuple[int, ...]
     long_s: int
-    """A recording that no recognizer takes at once."""
+    """Length in seconds of a recording that no recognizer processes as a whole."""
     idle_s: float
 
     @property
@@ -41,18 +41,18 @@ class Plan:
         return (OURS, *self.peers)
 
     def directory(self, engine: str, precision: str) -> Path:
-        """What that engine reads."""
+        """Return the model directory that this engine reads."""
         if engine == SHERPA_ONNX:
             return prepare(self.model, self.work / "sherpa-onnx" / self.model.name, precision)
         return self.model
 
     def files(self, engine: str, precision: str) -> tuple[Path, ...]:
-        """Where all is that the engine reads."""
+        """Return all directories that the engine reads."""
         ours = (FORMS,) if engine in {OURS, MAPPED} and FORMS.is_dir() else ()
         return (self.directory(engine, precision), *ours)
 
     def prepare(self) -> None:
-        """Have our own recognizer's forms made, as `coldvoxctl model prepare` does, where the model is worth it."""
+        """Make our recognizer's prepared forms, as `coldvoxctl model prepare` does, if the model has full size."""
         for precision in self.precisions if self.full_size else ():
             subprocess.run(
                 [
@@ -75,6 +75,6 @@ class Plan:
 
 
 def installed_peers() -> tuple[str, ...]:
-    """Those of this environment, onnx-asr first."""
+    """Return the peers installed in this environment, onnx-asr first."""
     modules = {ONNX_ASR: "onnx_asr", SHERPA_ONNX: "sherpa_onnx"}
     return tuple(peer for peer, module in modules.items() if find_spec(module))

@@ -1,4 +1,4 @@
-"""Draws a run's ratios as an SVG: a bar each, as long as our share of what the peer takes, with its goal as a mark."""
+"""Draws a run's ratios as an SVG: one bar per figure, as long as our share of the peer's value, with a goal mark."""
 
 from collections.abc import Iterator
 from html import escape
@@ -9,11 +9,11 @@ from contrib.bench.figures import Figure
 WIDTH, LEFT, RIGHT, TOP, ROW = 860, 360, 60, 64, 18
 PAPER, INK, GRID, REACHED, MISSED, GOAL = "#ffffff", "#24292f", "#c8ced4", "#2a7f9e", "#d08a2e", "#b3261e"
 FAINTEST_SCALE = 1.25
-"""The axis reaches at least so far, that the peer's 1 is seen to be less than all of it."""
+"""Minimum end of the axis, so that the peer's 1 is visible inside it."""
 
 
 def bars(document: dict[str, Any]) -> str:
-    """All figures that have a ratio and a goal, in their order."""
+    """Draw all figures that have a ratio and a goal, in their order."""
     shown = [figure for entry in document["figures"] if _is_shown(figure := Figure(**entry))]
     height = TOP + ROW * len(shown) + 34
     size = f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="11" fill="{INK}"'

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What a model's precisions cost and change on the CPU: size, load, memory, and whose tokens are those of fp32.
+"""Cost and effect of a model's precisions on the CPU: size, load time, memory, and share of tokens equal to fp32.
 
-contrib/bench/precision.py [MODEL] [--clips N]    MODEL: a name or a directory, `mini` where none is named
+contrib/bench/precision.py [MODEL] [--clips N]    MODEL: a name or a directory, default `mini`
 
-What is missing is made first, as by `coldvoxctl model prepare`, but without its trial: also of a model whose text means
-nothing. Each precision is measured in a process of its own. Prints a
-row of Markdown for each. Clips are the bundled samples and variations of them: 216.
+Missing precisions are built first, as by `coldvoxctl model prepare`, but without its trial, so that a model with
+meaningless text works too. Each precision is measured in its own process. Prints one row of Markdown for each. Clips
+are the bundled samples and variations of them: 216.
 """
 
 import argparse
@@ -39,13 +39,13 @@ HEAD = (
 
 
 def resident_mb() -> float:
-    """Of this process, now."""
+    """Return the resident memory of this process in MB."""
     fields = Path("/proc/self/status").read_text().split("VmRSS:")[1].split()
     return int(fields[0]) / 1000
 
 
 def measure(files: ModelFiles, count: int) -> dict[str, object]:
-    """In this process, which has done nothing else."""
+    """Measure in this process, which has done no other work."""
     before_mb, began_s = resident_mb(), time.perf_counter()
     recognizer = ParakeetRecognizer.open(files)
     load_s, loaded_mb = time.perf_counter() - began_s, resident_mb() - before_mb
@@ -63,7 +63,7 @@ def measure(files: ModelFiles, count: int) -> dict[str, object]:
 
 
 def made(model: str, precision: Precision) -> ModelFiles:
-    """Found, or made in a process whose memory is told."""
+    """Return the model's files, building them if necessary in a process whose peak memory is printed."""
     if precision is Precision.FP32:
         return find_model(model, precision)
     if (files := find_converted(model, precision)) is None:

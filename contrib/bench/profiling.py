@@ -1,4 +1,4 @@
-"""Where the time of a recognition goes: ONNX Runtime's own profile by kind of node, and py-spy's of the whole process."""
+"""Where a recognition spends its time: ONNX Runtime's profile by node type, and py-spy's of the whole process."""
 
 import json
 import signal
@@ -17,7 +17,7 @@ TIMES = 5
 
 
 def profile(plan: Plan, directory: Path) -> None:
-    """Writes `nodes-PRECISION.txt` and, where py-spy may look into a process, `python-PRECISION.txt` there."""
+    """Write `nodes-PRECISION.txt` and, if py-spy may attach to a process, `python-PRECISION.txt` there."""
     directory.mkdir(parents=True, exist_ok=True)
     recording = speech(plan.work, SECONDS)
     for precision in plan.precisions:
@@ -37,7 +37,7 @@ def _recognize(started: Worker, recording: Path) -> None:
 
 
 def _by_kind(directory: Path) -> str:
-    """Of each session that wrote a profile: the kinds of nodes that took longest, in milliseconds and shares."""
+    """Return the node types that took longest for each profiled session, in milliseconds and shares."""
     lines = []
     for path in sorted(directory.glob("ort-*.json")):
         spent: Counter[str] = Counter()
@@ -52,7 +52,7 @@ def _by_kind(directory: Path) -> str:
 
 
 def _spied(started: Worker, recording: Path, path: Path) -> None:
-    """Recognize under py-spy; the stacks collapsed, a line each with how often they were seen, most frequent first."""
+    """Recognize under py-spy; write collapsed stacks, one per line with its sample count, most frequent first."""
     spy = Path(sys.executable).with_name("py-spy")
     options = ("--native", "--format", "raw", "--output", str(path), "--duration", "3600")
     with subprocess.Popen(
@@ -62,13 +62,13 @@ def _spied(started: Worker, recording: Path, path: Path) -> None:
         text=True,
     ) as spying:
         assert spying.stdout is not None
-        spying.stdout.readline()  # it has found its way into the process
+        spying.stdout.readline()  # py-spy has attached to the process
         _recognize(started, recording)
         spying.send_signal(signal.SIGINT)
         said, _ = spying.communicate()
     if not path.exists():
         print(
-            f"bench: no {path.name}: py-spy could not look into the process; root may, and so may everybody after\n"
+            f"bench: no {path.name}: py-spy could not look into the process; root may, and so may any user after\n"
             f"  sudo sysctl kernel.yama.ptrace_scope=0\n{said.strip()}",
             file=sys.stderr,
         )

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What the gate before the voice activity model decides otherwise, and what it saves, on recordings of people.
+"""Compares the quiet gate with the voice activity model alone on recordings of people: decisions and savings.
 
 usage: contrib/bench/quiet_gate.py DIRECTORY
 
-Takes every recording (FLAC or WAV) below the directory, as it is and in a room's noise at several ratios, with 12 s of the same
-room between one and the next, and prints per ratio: frames, frames that the gate passed over, and how many frames are on the
-other side of a threshold. Ends with 1 if one is.
+Takes every recording (FLAC or WAV) below the directory, as it is and in a room's noise at several ratios, with 12 s of
+the same room before each, and prints per ratio: frames, frames that the gate skipped, and frames for which the two are
+on different sides of a threshold. The exit code is 1 if there are any.
 """
 
 import sys
@@ -23,7 +23,7 @@ RATIOS_DB = (40, 20, 10, 5, 0)
 BETWEEN_S = 12
 THRESHOLDS = (0.5, 0.35)
 LONGEST_S = 60
-"""Of each recording."""
+"""Limit per recording."""
 
 
 def main() -> int:
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def heard(file: Path, ratio_db: float | None, seed: int) -> npt.NDArray[np.int16]:
-    """int16 (frames, 512) of the room and then the recording in it."""
+    """Return int16 (frames, 512) of the room and then the recording in it."""
     wave = np.concatenate(list(AudioFile.open(file).blocks()))[: LONGEST_S * SAMPLE_RATE]
     padded = np.concatenate([np.zeros(BETWEEN_S * SAMPLE_RATE, np.float32), wave])
     if ratio_db is not None:

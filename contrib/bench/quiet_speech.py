@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""How many words are lost of quiet speech, and how often noise is taken for speech, with and without leveling.
+"""Words lost in quiet speech, and noise taken for speech, with and without leveling.
 
 usage: contrib/bench/quiet_speech.py DIRECTORY [--part chosen-on|held-out|all] [--digits DIR] [--peaks -20 -51 ...]
                                [--noise-minutes 75] [--noise-seed 15] [--played 0]
 
-Takes recordings (FLAC or WAV) below the directory and scales them to peaks of these dBFS in 16 bit. Of the recordings in the order of
-their names, the constants of `coldvoxd.core.leveling` were chosen on numbers 0, 4, 8, ...; the held-out part is numbers 2, 6, 10, ...,
-on which nothing was chosen. With --digits, 30 series of four digits by each speaker are a second set: DIR has a FLAC for each speaker
-with an index beside it in TSV (digit, take, start_sample, samples). No constant was chosen on these speakers.
+Takes recordings (FLAC or WAV) below the directory and scales them to these peaks in dBFS, in 16 bit. Of the recordings
+in the order of their names, the constants of `coldvoxd.core.leveling` were chosen on numbers 0, 4, 8, ...; the held-out
+part is numbers 2, 6, 10, ..., on which no constant was chosen. With --digits, 30 series of four digits by each speaker
+are a second set: DIR has one FLAC per speaker and for each an index in TSV (digit, take, start_sample, samples). No
+constant was chosen on these speakers.
 
-Prints Markdown: word errors in percent of the recognizer alone, which is given the whole recording; of files; and of the microphone's
-path, where the recording is heard in the virtual microphone's quiet room. "Before" is the voice activity model without leveling. Errors
-are counted against the recognizer's text of the recording as it is. Then false alarms an hour on noise made from a seed
-(`tests/support/sound/noise.py`): utterances that dictation would have begun, and frames in which a file would have had speech.
-
-With `--played N`, N recordings at each level are also played to real daemons in real time, one with the virtual microphone and one on a
-private PulseAudio. Texts are never printed.
+Prints Markdown: word errors in percent of the recognizer alone, given the whole recording; of files; and of the
+microphone's path, with the recording in the virtual microphone's quiet room. "Before" is the voice activity model
+without leveling. Errors are counted against the recognizer's text of the unscaled recording. Then false alarms per hour
+on noise generated from a seed (`tests/support/sound/noise.py`): utterances that dictation would have started, and
+frames that would count as speech in a file. With `--played N`, N recordings at each level are also played to real
+daemons in real time, one with the virtual microphone and one on a private PulseAudio. Texts are never printed.
 """
 
 import argparse
@@ -59,19 +59,19 @@ from tests.support.sound.noise import set_of  # noqa: E402
 
 PEAKS_DBFS = (-20, -30, -40, -46, -51, -56)
 BEFORE_S, AFTER_S = 1.5, 1.0
-"""Of the quiet room around what the microphone hears."""
+"""Seconds of quiet room around the recording."""
 SEED = 15
-"""Of the noise on which the constants were chosen."""
+"""Seed of the noise on which the constants were chosen."""
 PARTS = {"chosen-on": slice(0, None, 4), "held-out": slice(2, None, 4), "all": slice(None)}
 SERIES, DIGITS_IN_SERIES, PAUSE_S = 30, 4, 0.12
-"""Series of digits by each speaker, digits in each, and the pause between two."""
+"""Series of digits by each speaker, digits per series, and seconds of pause between two digits."""
 
 Frames = npt.NDArray[np.int16]
 
 
 @dataclass(slots=True)
 class Recognizer:
-    """The bundled model, which is asked only once about the same samples."""
+    """The bundled model with a cache of its results by samples."""
 
     model: ParakeetRecognizer
     known: dict[bytes, Hypothesis] = field(default_factory=dict)
@@ -154,7 +154,7 @@ def file_text(recognizer: Recognizer, steps: Frames, *, leveled: bool) -> str:
 
 
 def microphone_text(recognizer: Recognizer, steps: Frames, *, leveled: bool) -> str:
-    """What the pipeline's parts make of it: gate, endpointer, recognizer."""
+    """Return the text of the microphone's path: gate, endpointer, recognizer."""
     room = np.concatenate(SILENCE)
     before, after = (np.resize(room, round(seconds * SAMPLE_RATE)) for seconds in (BEFORE_S, AFTER_S))
     frames = in_frames(np.concatenate((before, steps, after)))
@@ -195,7 +195,7 @@ def print_played(model: ParakeetRecognizer, waves: list[npt.NDArray[np.float32]]
 
 
 async def played(recordings: list[Frames]) -> tuple[list[str], list[str]]:
-    """Texts of each recording as a session of its own, by the virtual microphone and by PulseAudio."""
+    """Return the text of each recording in its own session, by the virtual microphone and by PulseAudio."""
     with tempfile.TemporaryDirectory() as place:
         files = [Path(place) / f"{number}.wav" for number in range(len(recordings))]
         for file, steps in zip(files, recordings, strict=True):
@@ -239,7 +239,7 @@ def wave_of(path: Path) -> npt.NDArray[np.float32]:
 
 
 def series_of_digits(directory: Path) -> Iterator[npt.NDArray[np.float32]]:
-    """Float32 (n,) at 16 kHz: the same series in each run."""
+    """Yield float32 (n,) at 16 kHz: the same series in each run."""
     generator = np.random.default_rng(15)
     for recording in sorted(directory.glob("*.flac")):
         wave, rate = soundfile.read(recording, dtype="float32")
@@ -254,13 +254,13 @@ def series_of_digits(directory: Path) -> Iterator[npt.NDArray[np.float32]]:
 
 
 def scaled(wave: npt.NDArray[np.float32], peak_dbfs: float) -> Frames:
-    """int16 (n,) with this peak."""
+    """Return int16 (n,) with this peak."""
     factor = 32767 * 10 ** (peak_dbfs / 20) / np.abs(wave).max()
     return np.asarray(np.rint(wave * factor), np.int16)
 
 
 def in_frames(steps: Frames) -> Frames:
-    """int16 (frames, 512) of int16 (n,), without the incomplete last one."""
+    """Return int16 (frames, 512) of int16 (n,), without the incomplete last frame."""
     return steps[: len(steps) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
 
 

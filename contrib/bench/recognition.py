@@ -1,4 +1,4 @@
-"""How long recognizing takes: all engines loaded side by side, and asked in turn, A B C A B C."""
+"""Recognition time: all engines loaded side by side, and queried in turn, A B C A B C."""
 
 import time
 from collections import defaultdict
@@ -14,16 +14,16 @@ from contrib.bench.workers import Worker, worker
 
 LONG_TIMES = 2
 BREATH_S = 0.1
-"""Before each run: the peers' threads wait awake for a while after theirs, which would be at the cost of the next."""
+"""Pause before each run: the peers' threads spin for a while after a run, which would slow down the next engine."""
 BASE_S = 30
-"""What long audio is held against."""
+"""Length in seconds of the recording with which long audio is compared."""
 
 Runs = dict[str, dict[str, list[float]]]
-"""By engine, by what was measured."""
+"""Measurements by engine and quantity."""
 
 
 def recognition(plan: Plan) -> Iterator[Figure]:
-    """Of short recordings: seconds, CPU seconds, the decoder's part, and whether the texts are the reference's."""
+    """Measure short recordings: seconds, CPU seconds, the decoder's part, and texts unlike the reference's."""
     for precision in plan.precisions:
         for threads in plan.threads:
             yield from _side_by_side(plan, precision, threads)
@@ -57,7 +57,7 @@ def _side_by_side(plan: Plan, precision: str, threads: str) -> Iterator[Figure]:
 
 
 def long_audio(plan: Plan) -> Iterator[Figure]:
-    """A long recording: a second of it against one of 30 s, against the peers, and what memory is left taken."""
+    """Measure a long recording: time per second against 30 s of audio and against the peers, and retained memory."""
     full_size = plan.full_size
     for precision in plan.precisions:
         for threads in plan.threads:
@@ -92,7 +92,7 @@ def long_audio(plan: Plan) -> Iterator[Figure]:
 
 
 def _in_turn(workers: list[Worker], recording: Path, times: int) -> tuple[Runs, dict[str, str]]:
-    """What each took, after one run that doesn't count; and what each heard."""
+    """Return the measurements of each engine, after one warm-up run, and its text."""
     runs: Runs = defaultdict(lambda: defaultdict(list))
     texts = {each.name: each.recognize(recording)["text"] for each in workers}
     for _ in range(times):

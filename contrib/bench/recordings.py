@@ -1,4 +1,4 @@
-"""Recordings of chosen lengths, made of the bundled samples: always the same, written as WAV."""
+"""Recordings of chosen lengths, made from the bundled samples: always the same, written as WAV."""
 
 from pathlib import Path
 
@@ -10,15 +10,15 @@ from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE
 from tests.support.sound.speech import Wave, samples
 
 LOUD = 0.02
-"""Of the highest sample: less is the room."""
+"""Share of the peak amplitude below which samples count as room."""
 ROOM_S = 32 * FRAME_SAMPLES / SAMPLE_RATE
 ROOM_RMS = 10 ** (-62 / 20)
 BREATH_S = 0.06
-"""Between two words of an utterance: too short for a pause."""
+"""Seconds between two words of an utterance: too short for a pause."""
 
 
 def speech(directory: Path, seconds: int) -> Path:
-    """A recording of sentences with pauses between them, cut at exactly so many seconds."""
+    """Write sentences with pauses between them, cut to exactly this many seconds."""
     path = directory / f"speech-{seconds}s.wav"
     if not path.exists():
         wave = np.concatenate([sample.wave() for sample in samples()])
@@ -27,10 +27,10 @@ def speech(directory: Path, seconds: int) -> Path:
 
 
 def utterances(directory: Path, seconds: float, count: int) -> list[Path]:
-    """Recordings of about so many seconds, each spoken without a longer pause, whose end is the end of speech.
+    """Write recordings of about this many seconds, each without a longer pause, that end at the end of speech.
 
-    A second of a quiet room goes before, always the same, so that all of what is recognized is the same each time. Each
-    is whole frames of 32 ms, so that the virtual microphone's last chunk ends where the speech does.
+    A second of a quiet room precedes each, always the same, so that the recognized audio is the same each time. Each
+    consists of whole frames of 32 ms, so that the virtual microphone's last chunk ends where the speech does.
     """
     before = _room(0)
     words = [_spoken(sample.wave()) for sample in samples()]
@@ -51,7 +51,7 @@ def utterances(directory: Path, seconds: float, count: int) -> list[Path]:
 
 
 def room(directory: Path) -> Path:
-    """A second of that room, for after an utterance."""
+    """Write a second of that room, to follow an utterance."""
     path = directory / "room.wav"
     if not path.exists():
         _write(path, _room(1))

@@ -1,4 +1,4 @@
-"""A run's figures on paper: JSON to keep, and a table in Markdown."""
+"""Writes a run's figures: JSON to keep, and a table in Markdown."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from contrib.bench.figures import Figure
 
 
 def merged(path: Path, document: dict[str, Any], fresh: Iterable[Figure]) -> dict[str, Any]:
-    """The document with fresh figures, and with those of the same run that `path` has already, in their places."""
+    """Return the document with the new figures merged into those of the same run that `path` already has."""
     figures = {_key(figure.as_dict()): figure.as_dict() for figure in fresh}
     commands = {each["command"]: each for each in document["commands"]}
     if path.exists():
@@ -20,7 +20,7 @@ def merged(path: Path, document: dict[str, Any], fresh: Iterable[Figure]) -> dic
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """A table, one row a figure."""
+    """Return a table, one row per figure."""
     machine = document["machine"]
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; model {document['model']}",
@@ -43,7 +43,7 @@ def markdown(document: dict[str, Any]) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, without an exponent."""
+    """Format with three significant digits, without an exponent."""
     return f"{value:,.0f}".replace(",", " ") if abs(value) >= 100 else f"{value:.3g}"
 
 

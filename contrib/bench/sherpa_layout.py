@@ -1,4 +1,4 @@
-"""Writes a Parakeet in sherpa-onnx's layout: decoder and joiner apart, and metadata in the encoder."""
+"""Writes a Parakeet in sherpa-onnx's layout: separate decoder and joiner, and metadata in the encoder."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 
 def prepare(model: Path, into: Path, precision: str) -> Path:
-    """The directory, made anew where the model's files are newer. Weights that lie apart are linked where they can be."""
+    """Return the directory, rebuilt if the model's files are newer. External weights are hard-linked if possible."""
     suffix = "" if precision == "fp32" else f".{precision}"
     encoder = model / f"encoder-model{suffix}.onnx"
     decoder_joint = model / f"decoder_joint-model{suffix}.onnx"
@@ -30,7 +30,7 @@ def prepare(model: Path, into: Path, precision: str) -> Path:
 
 def _write_encoder(source: Path, target: Path, metadata: dict[str, object]) -> None:
     graph = onnx.load(source, load_external_data=False)
-    # sherpa-onnx takes durations for pieces unless the address names a TDT.
+    # sherpa-onnx takes durations for pieces unless the URL names a TDT.
     fixed = {
         "normalize_type": "per_feature",
         "model_type": "EncDecRNNTBPEModel",
@@ -46,12 +46,12 @@ def _write_encoder(source: Path, target: Path, metadata: dict[str, object]) -> N
         link.unlink(missing_ok=True)
         try:
             os.link(weights, link)
-        except OSError:  # another file system
+        except OSError:  # a different file system
             shutil.copyfile(weights, link)
 
 
 def _split(model: onnx.ModelProto, into: Path, suffix: str) -> dict[str, object]:
-    """Write decoder and joiner; what the encoder's metadata must say of them."""
+    """Write decoder and joiner; return the metadata about them that the encoder needs."""
     graph = model.graph
     inputs = {value.name: value for value in graph.input}
     outputs = {value.name: value for value in graph.output}
@@ -101,7 +101,7 @@ def _split(model: onnx.ModelProto, into: Path, suffix: str) -> dict[str, object]
 
 
 def _cut(graph: onnx.GraphProto) -> str:
-    """The prediction network's output, (B, U, width): the last transposition that nothing of the encoder goes into."""
+    """Return the prediction network's output, (B, U, width): the last transposition independent of the encoder."""
     of_encoder = {"encoder_outputs"}
     candidate = ""
     for node in graph.node:
@@ -119,7 +119,7 @@ def _cut(graph: onnx.GraphProto) -> str:
 
 
 def _needed(graph: onnx.GraphProto, wanted: Iterable[str], stop: set[str]) -> list[onnx.NodeProto]:
-    """The nodes that these values come from, in order, up to those where to stop."""
+    """Return the nodes on which these values depend, in order, back to the names in `stop`."""
     open_names = set(wanted) - stop
     found = []
     for node in reversed(graph.node):

@@ -1,4 +1,4 @@
-"""The process of one engine: takes commands as lines of JSON and answers each with one."""
+"""The process of one engine: reads commands as lines of JSON and answers each with one line."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from contrib.bench.machine import memory_mib
 
 
 def main() -> int:
-    # Engines' own libraries print; they get standard error for that.
+    # The engines' libraries print; redirect that to standard error.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     name, model, precision, threads, *profiles = sys.argv[1:]
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def leave_profiles(directory: Path) -> None:
-    """Have each ONNX Runtime session of ours write `ort-NUMBER_...json` there when it is closed."""
+    """Make each ONNX Runtime session of ours write `ort-NUMBER_...json` there when it is closed."""
     from coldvoxd.native import opening
 
     numbers, plain = itertools.count(), opening.session_options
@@ -45,7 +45,7 @@ def leave_profiles(directory: Path) -> None:
 
 
 def obey(engine: Engine, command: dict[str, Any]) -> dict[str, Any]:
-    """Carry out `open`, `recognize` or `transcribe` and say what it took, or tell the `memory`."""
+    """Execute `open`, `recognize` or `transcribe` and return its cost, or return the `memory`."""
     if command["do"] == "memory":
         return memory_mib()
     wave = soundfile.read(command["file"], dtype="float32")[0] if command["do"] == "recognize" else None

@@ -1,4 +1,4 @@
-"""Engines in child processes, from the side of who compares them."""
+"""Engines in child processes, as seen by the process that compares them."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMS = ROOT / ".work" / "bench" / "cache"
-"""The cache in which our own recognizer's prepared forms are; nobody's own."""
+"""Cache for our recognizer's prepared forms, separate from the user's own."""
 
 
 class WorkerFailedError(Exception):
-    """An engine's process ended; its own words stand before this on standard error."""
+    """An engine's process ended; its error messages precede this on standard error."""
 
 
 class Worker:
-    """One engine that has not been opened yet, and its process."""
+    """One engine and its process; the engine is not open yet."""
 
     def __init__(self, engine: str, model: Path, precision: str, threads: int, profiles: Path | None = None) -> None:
-        """`profiles` is where ONNX Runtime is to leave its profiles, of our own engine alone."""
+        """`profiles` is the directory for ONNX Runtime's profiles, of our own engine only."""
         self.name = engine
         arguments = (engine, str(model), precision, str(threads), *([str(profiles)] if profiles else []))
         self.process = subprocess.Popen(
@@ -48,7 +48,7 @@ class Worker:
         return self._ask(do="memory")
 
     def end(self) -> None:
-        """Let it end by itself, closing what it has open."""
+        """Let the process end by itself, closing its sessions."""
         self.process.communicate()
 
     def close(self) -> None:

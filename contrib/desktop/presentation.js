@@ -1,11 +1,11 @@
-// What a person is shown of the daemon: words and an icon made from what the bus tells, and nothing else.
+// Presents the daemon to the user: words and an icon made only from the daemon's properties on the bus.
 //
 // Pure: no imports, no clock, no bus. GNOME's extension and the Plasma widget share this file: each links to it in the checkout,
 // and its install.sh copies it. Each passes its own translator as `_` and has its own icons. Plasma's JavaScript has no `{...object}`.
 
-const N_ = text => text; // marks what is translated where it is used
+const N_ = text => text; // marks a text that is translated when it is used
 
-/** What is known while no daemon owns the name. */
+/** Properties while no daemon owns the name. */
 export const NOTHING = Object.freeze({
     present: false,
     State: '',
@@ -55,32 +55,32 @@ const PROVIDERS = {
     tensorrt: N_('GPU (TensorRT)'),
 };
 
-/** Loudness that fills the meter, and that leaves it empty, in dBFS: speech at a desk lies between. */
+/** Level that fills the meter, and level that leaves it empty, in dBFS: speech at a desk is in between. */
 const LOUDEST = -12;
 const SOFTEST = -60;
 
-/** Characters of the longest sentence that is shown. */
+/** Maximum length in characters of a sentence that is shown. */
 const LONGEST = 200;
 
-/** A reason code in words, empty for an empty code. */
+/** Return a reason code in words, empty for an empty code. */
 export function reason(code, _) {
     if (!code)
         return '';
     return code in REASONS ? _(REASONS[code]) : _(UNKNOWN_REASON).replace('%s', code);
 }
 
-/** The short name of an ONNX Runtime provider, as SetProvider takes it: `cpu` of `CPUExecutionProvider`. */
+/** Return the short name of an ONNX Runtime provider, as SetProvider takes it: `cpu` for `CPUExecutionProvider`. */
 export function shortProvider(name) {
     return name.replace(/ExecutionProvider$/, '').toLowerCase();
 }
 
-/** A provider in words. */
+/** Return a provider in words. */
 export function provider(name, _) {
     const short = shortProvider(name);
     return short in PROVIDERS ? _(PROVIDERS[short]) : short;
 }
 
-/** The model and what it runs on, in a line; empty while none is loaded. */
+/** Return the model and what it runs on, on one line; empty if none is loaded. */
 export function engine(facts, _) {
     if (!facts.ExecutionProvider)
         return '';
@@ -88,18 +88,18 @@ export function engine(facts, _) {
     return parts.filter(part => part).join(' · ');
 }
 
-/** How full a meter is, 0 to 1. */
+/** Return how full a meter is, 0 to 1. */
 export function meter(dbfs) {
     return Math.min(1, Math.max(0, (dbfs - SOFTEST) / (LOUDEST - SOFTEST)));
 }
 
 /**
- * What is shown.
+ * Return the presentation of the daemon's state.
  *
  * `kind`: gone, unavailable, fetching, loading, idle, listening, transcribing or unknown.
- * `icon`: off, waiting, ready, listening or writing; each desktop has its own pictures for them.
- * `degraded`: whether to warn. `title`, `detail`: for a person. `progress`: 0 to 1, or -1 for none.
- * `action`: the words on what the click does, empty where it can do nothing.
+ * `icon`: off, waiting, ready, listening or writing; each desktop has its own images for them.
+ * `degraded`: whether to warn. `title`, `detail`: for the user. `progress`: 0 to 1, or -1 for none.
+ * `action`: label of the click action, empty if there is none.
  *
  * @param {object} facts properties of the daemon by their names, with `present`
  * @param {Function} _ translates
@@ -131,7 +131,7 @@ export function present(facts, _) {
         return shown('transcribing', 'writing', _('Recognizing…'), '', why, warned);
     case 'suspended':
         return shown('unavailable', 'off', _('Suspended'), '', why, warned);
-    case '': // the name is owned, and the properties are on their way
+    case '': // the name has an owner, but the properties have not arrived yet
         return shown('loading', 'waiting', _('Starting…'), '');
     }
     return shown('unknown', 'ready', facts.State, _('Start dictating'), why, warned);
@@ -148,7 +148,7 @@ function unavailable(facts, why, shown, _) {
     return shown('unavailable', 'off', title, '', sentence(facts.LastError, why, _), true);
 }
 
-/** What the daemon says, where that is short enough to be shown. */
+/** Return the daemon's message if it is short enough to be shown, otherwise the reason. */
 function sentence(said, why, _) {
     if (!said)
         return why;

@@ -1,4 +1,4 @@
-"""Speaks sample recordings to the real daemon under a private bus and sound server, and shows what it hears (see demo.sh)."""
+"""Plays sample recordings to the real daemon on a private bus and sound server, and shows its texts (see demo.sh)."""
 
 import argparse
 import contextlib
@@ -24,9 +24,9 @@ from tests.support.sound.servers import PipeWireServer, PulseServer, SoundServer
 BIN = Path(sys.executable).parent
 MINI = ROOT / "coldvoxd/data/mini"
 PATIENCE_S = 30.0
-"""For a start, or for the text of a sentence that was spoken."""
+"""Seconds for a start, or for the text of a spoken sentence."""
 SETTLE_S = 1.5
-"""A sentence with a pause in it comes as two texts: how long the next is waited for."""
+"""Seconds to wait for another text: a sentence with a pause in it gives two texts."""
 SENTENCES = 6
 
 OWN_MICROPHONE = """
@@ -44,10 +44,10 @@ class Sample:
     file: Path
     said: str
     reference: str
-    """What the reference recognizer hears in it with the same weights."""
+    """The reference recognizer's text of the recording with the same weights."""
 
     def is_heard_in(self, text: str) -> bool:
-        """Same words as were said, or as the reference hears; case and punctuation don't count."""
+        """Return whether the words equal the transcript or the reference's text, ignoring case and punctuation."""
         return _words(text) in (_words(self.said), _words(self.reference))
 
 
@@ -62,7 +62,7 @@ class Result:
 
 def main() -> int:
     arguments = _arguments()
-    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a script's background jobs are born ignoring it
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a script's background jobs start with SIGINT ignored
         signal.signal(number, _interrupted)
     results: list[Result] = []
     try:
@@ -88,16 +88,16 @@ def main() -> int:
 
 
 class DemoFailedError(Exception):
-    """The demo can't go on; the message says why."""
+    """The demo can't continue; the message gives the reason."""
 
 
 class Demo:
-    """A daemon with all that it needs around it; everything ends with the stack."""
+    """A daemon with its environment; all processes end with the stack."""
 
     def __init__(self, stack: contextlib.ExitStack, sound: str, *, quiet: bool) -> None:
         self._stack = stack
         self._quiet = quiet
-        # Not below a long path: a socket's path has 108 bytes at most.
+        # Not below a long path: a socket's path is limited to 108 bytes.
         self._runtime = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coldvoxd-demo-")))
         self._sound = self._start_sound(sound)
         self._environment = self._sound.environment() if self._sound else _private_environment(self._runtime)
@@ -111,7 +111,7 @@ class Demo:
         self._wait_for("started")
 
     def speak(self, sample: Sample) -> Result:
-        """Play a recording into the microphone and gather what is heard."""
+        """Play a recording into the microphone and collect the texts."""
         self._say(f'speaking: "{sample.said}"')
         if self._sound:
             self._sound.play(sample.file)
@@ -197,8 +197,8 @@ class Demo:
         if line is None:
             return None
         event: dict[str, Any] = json.loads(line)
-        told = "  ".join(f"{name}={_short(value)}" for name, value in event.items() if name != "event")
-        self._say(f"    signal {event['event']:<13} {told}")
+        details = "  ".join(f"{name}={_short(value)}" for name, value in event.items() if name != "event")
+        self._say(f"    signal {event['event']:<13} {details}")
         return event
 
     def _run(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -206,7 +206,7 @@ class Demo:
         return subprocess.run(argv, env=self._environment, capture_output=True, text=True, timeout=60, check=False)
 
     def _start(self, name: str, *argv: str, stdout: int | None = None) -> "subprocess.Popen[str]":
-        """A process that ends with the demo, even if the demo is killed."""
+        """Start a process that ends with the demo, even if the demo is killed."""
         log = self._stack.enter_context((self._runtime / f"{name}.log").open("wb"))
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig=TERM", *argv],
@@ -214,7 +214,7 @@ class Demo:
             stdin=subprocess.DEVNULL,
             stdout=log if stdout is None else stdout,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for the demo, which then stops them in order
+            start_new_session=True,  # Ctrl-C goes to the demo only, which then stops the processes in order
             text=True,
         )
         self._stack.callback(_stop, process)
@@ -225,7 +225,7 @@ class Demo:
 
 
 class Lines:
-    """Lines of a pipe, waited for with a limit."""
+    """Reads lines of a pipe with a timeout."""
 
     def __init__(self, pipe: "IO[str]") -> None:
         self._descriptor = pipe.fileno()
@@ -233,7 +233,7 @@ class Lines:
         self._read = b""
 
     def next(self, patience_s: float) -> str | None:
-        """The next line, None where none comes in time or the other end has gone."""
+        """Return the next line, None if none arrives within `patience_s` seconds or the other end is closed."""
         deadline_s = time.monotonic() + patience_s
         while b"\n" not in self._read:
             ready, _, _ = select.select([self._descriptor], [], [], max(0.0, deadline_s - time.monotonic()))
@@ -246,13 +246,13 @@ class Lines:
 
 
 def samples() -> list[Sample]:
-    """The recordings that ship beside the model, in the manifest's order."""
+    """Return the recordings that ship beside the model, in the manifest's order."""
     manifest = json.loads((MINI / "manifest.json").read_text("utf-8"))
     return [Sample(MINI / entry["file"], entry["said"], entry["heard"]["fp32"]) for entry in manifest["samples"]]
 
 
 def table(results: list[Result]) -> str:
-    """Said, heard, latency and provider, a row a sentence."""
+    """Return a table of said, heard, latency and provider, one row per sentence."""
     rows = [("", "said", "heard", "latency", "provider")]
     for result in results:
         latency = "" if result.latency_s is None else f"{result.latency_s * 1000:.0f} ms"

@@ -2,10 +2,10 @@
 
 .venv/bin/python contrib/dev/figures.py [DIR]
 
-Prints the classes with more than 12 instance attributes, the modules with more than 300 lines and the functions with more
-than 50, the greatest first, and marks those over the limits of 15, 350 and 60. Exits with 1 where there is one. Counts by
-the syntax tree: an attribute is a name that a method assigns to its first parameter, or that the body of the class
-declares without ClassVar, as dataclasses do; inherited ones are not counted.
+Prints the classes with more than 12 instance attributes, the modules with more than 300 lines and the functions with
+more than 50, the greatest first, and marks those over the limits of 15, 350 and 60. The exit code is 1 if there are
+any. Counts by the syntax tree: an attribute is a name that a method assigns to its first parameter, or that the body of
+the class declares without ClassVar, as dataclasses do; inherited ones are not counted.
 """
 
 import argparse
@@ -21,7 +21,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was counted at one place."""
+    """A count at one place."""
 
     count: int
     place: str
@@ -38,7 +38,7 @@ class Kind:
 
 
 def attributes(path: Path, tree: ast.Module, _text: str) -> Iterator[Figure]:
-    """Instance attributes of each class."""
+    """Yield the instance attributes of each class."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             names = {*_declared(node)}
@@ -49,12 +49,12 @@ def attributes(path: Path, tree: ast.Module, _text: str) -> Iterator[Figure]:
 
 
 def lines(path: Path, _tree: ast.Module, text: str) -> Iterator[Figure]:
-    """Lines of the module."""
+    """Yield the lines of the module."""
     yield Figure(len(text.splitlines()), str(path))
 
 
 def function_lines(path: Path, tree: ast.Module, _text: str) -> Iterator[Figure]:
-    """Lines of each function, its decorators and docstring included."""
+    """Yield the lines of each function, including its decorators and docstring."""
     for node in ast.walk(tree):
         if isinstance(node, Function):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def _print(kind: Kind, figures: Iterable[Figure]) -> int:
-    """Print the figures worth showing; how many are over the limit."""
+    """Print the figures worth showing; return how many are over the limit."""
     shown = sorted((each for each in figures if each.count > kind.shown_above), key=lambda each: -each.count)
     print(f"\n{kind.title}, more than {kind.shown_above} (limit {kind.limit}):")
     for each in shown:
@@ -97,7 +97,7 @@ def _print(kind: Kind, figures: Iterable[Figure]) -> int:
 
 
 def _declared(node: ast.ClassDef) -> Iterator[str]:
-    """Annotated names of a class's body: the fields of dataclasses, and the attributes of Protocols."""
+    """Yield annotated names of a class's body: the fields of dataclasses, and the attributes of Protocols."""
     for entry in node.body:
         match entry:
             case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
@@ -106,7 +106,7 @@ def _declared(node: ast.ClassDef) -> Iterator[str]:
 
 
 def _assigned(method: Function, instance: str) -> Iterator[str]:
-    """Names of the attributes of `instance` that are assigned anywhere in a method."""
+    """Yield names of the attributes of `instance` that are assigned anywhere in a method."""
     for node in ast.walk(method):
         match node:
             case ast.Attribute(value=ast.Name(id=owner), attr=name, ctx=ast.Store()) if owner == instance:

@@ -4,8 +4,9 @@
 contrib/dev/freeze_contracts.py            write the directory of the current version, which must not exist yet
 contrib/dev/freeze_contracts.py --force    write it again; only before that version is released
 
-The tests in tests/contracts hold every later commit to all of these directories: members, keys and codes may be added,
-none may be removed, retyped or re-meant. Takes some minutes. It needs what the tests need: see contrib/dev/setup.sh.
+The tests in tests/contracts check every later commit against all of these directories: members, keys and codes may be
+added, none may be removed, retyped or given a new meaning. Takes some minutes. Requires the tests' environment: see
+contrib/dev/setup.sh.
 """
 
 import argparse
@@ -36,11 +37,11 @@ TABLES: dict[str, Callable[[], Any]] = {
     "typing-settings.json": names.typing_settings,
     "words.json": names.words,
 }
-"""Read from the code; the rest comes from running it."""
+"""Fixtures read from the code; the others are the output of running it."""
 
 
 def main() -> int:
-    """Write, or refuse; the exit code."""
+    """Write the fixtures, or refuse to; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--force", action="store_true", help="write the directory of this version again")
     force = parser.parse_args().force

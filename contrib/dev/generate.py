@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what has its source elsewhere: tables and pictures of the manual, the example settings, the bus reference.
+"""Writes files that have their source elsewhere: tables and pictures of the manual, example settings, bus reference.
 
 contrib/dev/generate.py            write
 contrib/dev/generate.py --check    exit 1 and show the files that differ from their source
@@ -33,7 +33,7 @@ EXAMPLE = ROOT / "contrib/examples/coldvoxd.toml"
 
 
 def settings_table() -> str:
-    """Markdown, a table a section."""
+    """Return Markdown with one table per section."""
     lines: list[str] = []
     section = ""
     for doc in describe():
@@ -46,7 +46,7 @@ def settings_table() -> str:
 
 
 def error_table() -> str:
-    """Markdown: every name on the bus, with its class's own words."""
+    """Return Markdown with every error name on the bus and its class's docstring."""
     lines = ["| error | when |", "|---|---|"]
     for _, kind in inspect.getmembers(errors, inspect.isclass):
         if kind is not errors.ColdvoxError and issubclass(kind, errors.ColdvoxError) and "dbus_name" in vars(kind):
@@ -55,24 +55,27 @@ def error_table() -> str:
 
 
 def exit_table() -> str:
-    """Markdown: the exit codes of coldvoxctl, with the words of its help."""
+    """Return Markdown with the exit codes of coldvoxctl, in the words of its help."""
     lines = ["| code | meaning |", "|---|---|"]
     return "\n".join([*lines, *(f"| {int(code)} | {meaning} |" for code, meaning in MEANINGS.items())])
 
 
 Imports = dict[str, set[str]]
-"""Which other parts of the package each part imports. A part is a folder or module at the top of the package."""
+"""The other parts of the package that each part imports. A part is a folder or module at the top of the package."""
 
 
 def imports() -> str:
-    """Markdown: a picture of the package's parts by layer, and a table of them. The layers are those of pyproject.toml."""
+    """Return Markdown with a picture of the package's parts by layer, and a table of them.
+
+    The layers are those of pyproject.toml.
+    """
     layers = _layers()
     found = _imports(layers)
     return f"{_picture(layers, found)}\n\n{_parts_table(layers, found)}"
 
 
 def _layers() -> list[list[str]]:
-    """The parts of the package by layer, the highest first."""
+    """Return the parts of the package by layer, the highest first."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     return [re.split(r" *[|:] *", layer) for layer in layers]
@@ -90,7 +93,7 @@ def _imports(layers: list[list[str]]) -> Imports:
 
 
 def _imported_names(path: Path) -> Iterator[str]:
-    """Absolute names, also of modules that a function imports; the project has no relative imports."""
+    """Yield absolute names, including those imported inside functions; the project has no relative imports."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -109,7 +112,7 @@ def _picture(layers: list[list[str]], found: Imports) -> str:
 
 
 def _reachable(found: Imports, part: str) -> set[str]:
-    """Whatever a part imports, and what that imports; the layers keep it free of circles."""
+    """Return all parts that a part imports, directly or indirectly; the layers exclude cycles."""
     return found[part] | {further for near in found[part] for further in _reachable(found, near)}
 
 
@@ -125,7 +128,7 @@ def _parts_table(layers: list[list[str]], found: Imports) -> str:
 
 
 def diagrams() -> str:
-    """The state machines as Mermaid, drawn from their tables."""
+    """Return the state machines as Mermaid, drawn from their tables."""
     return "\n\n".join(
         (
             _diagram("Dictation", _dictation_arrows()),
@@ -193,7 +196,7 @@ def _sleep_arrows() -> Iterator[tuple[str, str, str]]:
 
 
 def reference() -> str:
-    """The bus reference page, from the prose that stands before each member of the XML."""
+    """Return the bus reference page, from the prose before each member of the XML."""
     parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))
     node = ET.fromstring(XML.read_text("utf-8"), parser)
     lines = ["# The bus interface of coldvoxd", "", f"Generated from `{XML.relative_to(ROOT)}`; change it there.", ""]
@@ -207,7 +210,7 @@ def reference() -> str:
 
 
 def _documented(parent: ET.Element) -> Iterator[tuple[ET.Element, str]]:
-    """Children with the comment before each; a child without one is an error."""
+    """Yield children with the comment before each. Raises SystemExit for a child without one."""
     prose = ""
     for child in parent:
         if child.tag is ET.Comment:  # type: ignore[comparison-overlap]  # a comment's tag is this function
@@ -220,7 +223,7 @@ def _documented(parent: ET.Element) -> Iterator[tuple[ET.Element, str]]:
 
 
 def _paragraphs(prose: str) -> list[str]:
-    """gtk-doc's form as Markdown: the name's line goes, arguments become a list."""
+    """Convert gtk-doc's form to Markdown: drop the line with the name, make arguments a list."""
     lines = [line.strip() for line in prose.strip().splitlines()][1:]
     text = "\n".join(re.sub(r"^@(\w+): ?", r"- `\1`: ", line) for line in lines).strip()
     return text.splitlines()
@@ -240,7 +243,7 @@ def _signature(member: ET.Element) -> str:
 
 
 def renewed(path: Path, parts: Mapping[str, str]) -> str:
-    """A text with its generated parts made anew."""
+    """Return a text with its generated parts replaced."""
     text = path.read_text("utf-8")
     for name, content in parts.items():
         begin, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
@@ -252,7 +255,7 @@ def renewed(path: Path, parts: Mapping[str, str]) -> str:
 
 
 def main() -> int:
-    """Write, or check; the exit code."""
+    """Write, or check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail where something differs")
     check = parser.parse_args().check

@@ -1,4 +1,4 @@
-"""Adds completions and manual pages to wheel and sdist: made from the command lines that --help shows, and from the settings."""
+"""Adds completions and manual pages to wheel and sdist, generated from the command lines and the settings."""
 
 import sys
 import tempfile
@@ -9,12 +9,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class Documentation(BuildHookInterface[Any]):
-    """In a wheel where every program finds them once it is installed below a prefix; in an sdist under the same names."""
+    """In a wheel they are where every program finds them below its prefix; in an sdist they have the same names."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Write them to a folder that lives as long as the build does."""
+        """Write them to a folder that exists as long as the build."""
         if version == "editable":
             return
         self._folder = tempfile.TemporaryDirectory(prefix="coldvoxd-build-")

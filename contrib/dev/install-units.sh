@@ -31,7 +31,7 @@ done
 bindir=$(realpath -m -- "${bindir:-$HOME/.local/bin}")
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 
-# The same as `coldvoxctl setup`, but with any Python from 3.11 on instead of the package's environment.
+# Like `coldvoxctl setup`, but with any Python since 3.11 instead of the package's environment.
 PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "${COLDVOX_PYTHON:-python3}" -m coldvoxd.cli.install_ledger "${options[@]}" "$bindir"
 
 # A running manager and a running bus must be made to reload; otherwise the next login reads the new files.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What a lane of tests did, from the record that tests/support/lanes.py wrote: see contrib/docs/contributing.md.
+"""Reports on a lane of tests, from the record that tests/support/lanes.py wrote: see contrib/docs/contributing.md.
 
-contrib/dev/lanes.py left-out RECORD [REASON...]   print what was left out and why, REASONs of the set-up included;
-                                               exit 1 where that is more than tests that need a GPU or belong to CI
-contrib/dev/lanes.py failed RECORD AT_MOST         print the tests that failed, one a line; exit 1 for none or too many
+contrib/dev/lanes.py left-out RECORD [REASON...]   print the tests left out and why, including the set-up's REASONs;
+                                               exit 1 if there are more than tests that need a GPU or belong to CI
+contrib/dev/lanes.py failed RECORD AT_MOST         print the failed tests, one per line; exit 1 for none or too many
 """
 
 import json
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 GPU = "needs an NVIDIA GPU"
-"""Begins the reason of each test that only a real GPU could run."""
+"""Start of the skip reason of each test that needs a real GPU."""
 TESTS_FAILED = 1
-"""pytest's exit status where it ran to its end and tests failed."""
+"""pytest's exit status when all tests ran and some failed."""
 LONGEST_REASONS = 300
-"""Characters of the line that lists what a machine lacks."""
+"""Maximum length in characters of the line that lists what a machine lacks."""
 
 
 def left_out(record: dict[str, Any], reasons_of_set_up: list[str]) -> int:
-    """Print at most three lines, and what of the plain lane took too long."""
+    """Print at most three lines, and the number of overlong tests in the plain lane."""
     lines: list[str] = []
     if for_ci := record["for_ci"]:
         parts = ", ".join(f"{count} {marker}" for marker, count in for_ci.items())

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Finds words and phrases that the project's texts must not have, and prints what to write instead.
+"""Finds words and phrases that are not allowed in the project's texts, and prints suggestions.
 
-contrib/dev/language.py            check all tracked files but those listed as not yet covered
+contrib/dev/language.py            check all tracked files except those listed as not yet covered
 contrib/dev/language.py FILE...    check only these files, completely
 
-Checked are messages (strings of programs, scripts, XML, units) and prose (docstrings and comments). Every finding is
-printed as FILE:LINE. Exit code 1 if there is a finding.
+It checks messages (strings of programs, scripts, XML, units) and prose (docstrings and comments). Every finding is
+printed as FILE:LINE. The exit code is 1 if there is a finding.
 """
 
 import argparse
@@ -57,30 +57,21 @@ WORDS: tuple[tuple[str, str], ...] = (
     (r"by its own words", "as reported by"),
     (r"lets? (?:nobody|no one|none) in", "rejects the connection"),
 )
-"""Regular expressions of words, without regard to case, and what to write instead."""
+"""Regular expressions of words, ignoring case, and replacements."""
 
 NOT_YET = (
-    ".ci/*",
-    "*.md",
-    "contrib/*.py",
-    "contrib/*.toml",
-    "contrib/trials/desktop/*",
+    "contrib/dev/language.py",
     "contrib/training/mini-parakeet/*",
-    "contrib/bench/random-parakeet/*",
-    "pyproject.toml",
-    "tests/*",
+    "tests/component/*",
+    "tests/conftest.py",
+    "tests/contracts/*",
+    "tests/contrib/*",
+    "tests/core/*",
+    "tests/desktop/*",
+    "tests/hardware/*",
+    "tests/system/*",
 )
-"""Files, by patterns whose `*` includes slashes, of which nothing is checked yet."""
-
-MESSAGES_ONLY = (
-    "coldvoxd/typist/*",
-    "contrib/examples/*.js",
-    "contrib/examples/*.py",
-    "contrib/desktop/*.js",
-    "contrib/desktop/plasma/*.mjs",
-    "contrib/desktop/plasma/*.qml",
-)
-"""Files whose docstrings and comments are not checked yet, by the same patterns."""
+"""Patterns of files that are not checked yet; `*` includes slashes."""
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 STRING = re.compile(r"'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"|`(?:\\.|[^`\\])*`")
@@ -99,12 +90,12 @@ class Finding(NamedTuple):
     instead: str
 
 
-def findings(path: Path, *, prose: bool = True) -> Iterator[Finding]:
-    """What must be written in another way; without `prose`, in messages only."""
+def findings(path: Path) -> Iterator[Finding]:
+    """Yield the words that must be replaced."""
     extract = EXTRACTORS.get(path.suffix)
     if extract is None:
         return
-    for text in extract(path.read_text("utf-8"), prose):
+    for text in extract(path.read_text("utf-8")):
         for pattern, instead in _PATTERNS:
             for match in pattern.finditer(text.words):
                 line = text.line + text.words.count("\n", 0, match.start())
@@ -118,21 +109,16 @@ def _compiled(pattern: str) -> "re.Pattern[str]":
 _PATTERNS = tuple((_compiled(pattern), instead) for pattern, instead in WORDS)
 
 
-def _of_python(source: str, prose: bool) -> Iterator[Text]:
-    """String literals, joined where Python joins them; with `prose` also docstrings and blocks of comments."""
-    tree = ast.parse(source)
-    docstrings = {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and (prose or id(node) not in docstrings):
+def _of_python(source: str) -> Iterator[Text]:
+    """Yield docstrings and other string literals, joined where Python joins them, and blocks of comments."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield Text(node.lineno, node.value)
-    if prose:
-        yield from _comments(source)
+    yield from _comments(source)
 
 
 def _comments(source: str) -> Iterator[Text]:
-    """Comments; those of adjacent lines together, so that a phrase may be wrapped."""
+    """Yield comments; those on adjacent lines together, since a phrase may be wrapped."""
     first, last, lines = 0, 0, list[str]()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT:
@@ -148,18 +134,17 @@ def _comments(source: str) -> Iterator[Text]:
         yield Text(first, "\n".join(lines))
 
 
-def _of_javascript(source: str, prose: bool) -> Iterator[Text]:
+def _of_javascript(source: str) -> Iterator[Text]:
     for match in re.finditer(f"{COMMENT.pattern}|{STRING.pattern}", source, re.DOTALL):
-        if prose or not COMMENT.fullmatch(match[0]):
-            yield Text(1 + source.count("\n", 0, match.start()), match[0])
+        yield Text(1 + source.count("\n", 0, match.start()), match[0])
 
 
-def _of_text(source: str, _prose: bool) -> Iterator[Text]:
-    """All of a file; without the signs before comments, so that a phrase may be wrapped."""
+def _of_text(source: str) -> Iterator[Text]:
+    """Yield the whole file without comment signs, since a phrase may be wrapped."""
     yield Text(1, re.sub(r"(?m)^([ \t]*)#", r"\1 ", source))
 
 
-EXTRACTORS: dict[str, Callable[[str, bool], Iterator[Text]]] = {
+EXTRACTORS: dict[str, Callable[[str], Iterator[Text]]] = {
     ".py": _of_python,
     **dict.fromkeys((".js", ".mjs", ".qml"), _of_javascript),
     **dict.fromkeys((".conf", ".json", ".md", ".service", ".sh", ".toml", ".xml"), _of_text),
@@ -167,24 +152,24 @@ EXTRACTORS: dict[str, Callable[[str, bool], Iterator[Text]]] = {
 
 
 def tracked() -> list[Path]:
-    """The files of this checkout that git knows."""
+    """Return the files of this checkout that git tracks."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     return [ROOT / name for name in names.split("\0") if name]
 
 
 def is_one_of(path: Path, patterns: tuple[str, ...]) -> bool:
-    """Whether a file of this checkout matches a pattern."""
+    """Return whether a file of this checkout matches a pattern."""
     return any(fnmatch(path.relative_to(ROOT).as_posix(), pattern) for pattern in patterns)
 
 
 def main() -> int:
-    """Print the findings; the exit code."""
+    """Print the findings; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
     files: list[Path] = parser.parse_args().files
     found = False
     for path in files or [path for path in tracked() if path.is_file() and not is_one_of(path, NOT_YET)]:
-        for finding in findings(path, prose=bool(files) or not is_one_of(path, MESSAGES_ONLY)):
+        for finding in findings(path):
             found = True
             name = path if files else path.relative_to(ROOT)
             print(f"{name}:{finding.line}: {finding.words!r}: write {finding.instead}")

@@ -2,9 +2,9 @@
 # Sets a checkout up on a fresh Debian or Ubuntu machine. Sourced by demo.sh, test.sh and others, which call `set_up LEVEL`:
 #   demo     what the daemon needs, a sound server to speak into, and .venv with the daemon and nothing else
 #   test     the tests' Python packages too
-#   bench    those and what the benchmarks measure against and look inside with
-#   system   and the programs of tests that need heavier packages: a user's systemd, a second sound server, a second
-#            execution provider
+#   bench    those, and the peers and profilers of the benchmarks
+#   system   those of `test`, and the programs of tests that need heavier packages: a user's systemd, a second sound server,
+#            a second execution provider
 #
 # It prints what it will install and why before it does, installs nothing that is already there, removes nothing, uses sudo
 # only for apt-get, does not change the system's Python, and never uses the audio or the session of the user who runs it.
@@ -16,8 +16,8 @@ venv=$root/.venv
 wanted=()      # Debian packages to install
 reasons=()     # why, for each
 left_out=()    # what is unavailable, and why
-python=        # the Python that .venv is created with
-sound_server=  # pulseaudio, pipewire or none: what private sound servers are made of
+python=        # the Python for .venv
+sound_server=  # pulseaudio, pipewire or none: the program for private sound servers
 
 tell() { printf '%s\n' "$*" >&2; }
 
@@ -61,7 +61,7 @@ have() { command -v "$1" >/dev/null; }
 
 # ------------------------------------------------------------------------------------------------------------- Python
 
-fits() { # fits PROGRAM: CPython of a version that coldvoxd runs on (dbus-next can't be imported from 3.15 on)
+fits() { # fits PROGRAM: CPython of a version that coldvoxd supports (dbus-next can't be imported since 3.15)
     have "$1" && "$1" -c 'import sys
 sys.exit(sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null
 }
@@ -70,7 +70,7 @@ find_python() {
     local candidate
     for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.14; do
         if fits "$candidate"; then
-            python=$("$candidate" -c 'import sys; print(sys.executable)') # past pyenv's slow shims
+            python=$("$candidate" -c 'import sys; print(sys.executable)') # bypasses pyenv's slow shims
             return
         fi
     done
@@ -92,7 +92,7 @@ find_python() {
 }
 
 need_for_python() {
-    have "$python" || return 0 # to be installed, with all that belongs to it
+    have "$python" || return 0 # to be installed, with its packages
     local base
     base=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -105,7 +105,7 @@ sys.exit(not Path(sysconfig.get_path("include"), "Python.h").exists())'; then
     fi
 }
 
-want_for_python() { # want_for_python PACKAGE REASON: only the distribution's Python is completed by its packages
+want_for_python() { # want_for_python PACKAGE REASON: only the distribution's Python can use its packages
     [[ $(realpath "$python") == /usr/bin/* ]] ||
         give_up "$python lacks venv or its C headers; install them, or put another Python 3.11 to 3.14 before it in PATH"
     want "$1" "$2"
@@ -114,7 +114,7 @@ want_for_python() { # want_for_python PACKAGE REASON: only the distribution's Py
 # ------------------------------------------------------------------------------------------------- Debian's packages
 
 need_for_daemon() {
-    if ! "$venv/bin/python" -c 'import pyaudio' 2>/dev/null; then # built already: no compiler is needed any more
+    if ! "$venv/bin/python" -c 'import pyaudio' 2>/dev/null; then # already built: no compiler is needed
         if ! printf '#include <stdio.h>\n' | gcc -x c -fsyntax-only - 2>/dev/null; then
             want gcc "PyAudio is published as source only: its C part is compiled here"
             want libc6-dev "the C library's headers, for the same purpose"
@@ -133,12 +133,12 @@ need_for_private_bus() {
 }
 
 need_for_private_logind() {
-    if ! /usr/bin/python3 -c 'import dbusmock' 2>/dev/null; then # the system's Python: it stands on its D-Bus and GLib
+    if ! /usr/bin/python3 -c 'import dbusmock' 2>/dev/null; then # the system's Python: it uses its D-Bus and GLib packages
         want python3-dbusmock "a simulated logind on a private bus, to test suspend and resume"
     fi
 }
 
-need_for_sound() { # need_for_sound LEVEL: the tests ask for PulseAudio itself; the demo takes what there is
+need_for_sound() { # need_for_sound LEVEL: the tests need PulseAudio itself; the demo uses any available server
     if ! have paplay || ! have pactl; then
         want pulseaudio-utils "paplay and pactl: play recordings into a private sound server (clients only)"
     fi
@@ -179,7 +179,7 @@ need_for_system_tests() {
     have groff || want groff-base "checks the manual pages"
     need_for_desktops
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
-        if booted_with_systemd; then # its units would start at this person's next login
+        if booted_with_systemd; then # its units would start at this user's next login
             left_out+=("PipeWire: not installed, because it would be started at your next login; install pipewire, pipewire-pulse, pipewire-bin and wireplumber yourself to run its tests")
         else
             want pipewire "a second sound server, for the tests with PipeWire"
@@ -294,7 +294,7 @@ private_pulseaudio() {
     sound_server=pulseaudio
 }
 
-unpack_pulseaudio() { # unpack_pulseaudio TREE: the package and what of its libraries is not installed
+unpack_pulseaudio() { # unpack_pulseaudio TREE: the package, and those of its libraries that are not installed
     local tree=$1 file libraries
     rm -rf "$tree"
     mkdir -p "$tree/archives/partial" "$tree/bin"
@@ -319,7 +319,7 @@ WRAPPER
 
 # ------------------------------------------------------------------------------------------------------ environment
 
-make_environment() { # make_environment LEVEL: .venv as pyproject.toml asks for
+make_environment() { # make_environment LEVEL: .venv as specified in pyproject.toml
     local level=$1 stamp=$venv/coldvoxd-demo groups=()
     if [[ $level != demo ]]; then
         stamp=$venv/coldvoxd-test
@@ -336,7 +336,7 @@ make_environment() { # make_environment LEVEL: .venv as pyproject.toml asks for
     fi
     tell "creating $venv with $("$python" -V): the daemon${groups[0]:+ and the tools of: ${groups[*]}}, from the package index"
     if ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python" && [[ $(sed -n 's/^#!//p;q' "$venv/bin/pip") == "$venv/bin/"* ]]; }; then
-        # Missing, incomplete, of a Python that was removed, or of a checkout that was moved.
+        # Missing, incomplete, or made for a Python that was removed or a checkout that was moved.
         rm -rf "$venv"
         "$python" -m venv "$venv" || give_up "cannot create $venv"
     fi

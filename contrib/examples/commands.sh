@@ -9,7 +9,7 @@ set -euo pipefail
 
 table=${1:?which table? see the top of this file}
 
-plain() { # without case, punctuation and redundant blanks
+plain() { # lower case, without punctuation and redundant blanks
     tr '[:upper:]' '[:lower:]' | tr -d '[:punct:]' | tr -s '[:blank:]' ' ' | sed 's/^ //; s/ $//'
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S gjs -m
-// Prints what is dictated, whoever started it, and says when the daemon comes and goes. Never starts it.
+// Prints all dictated texts, whichever program started the session, and reports when the daemon starts and ends. Never starts
+// the daemon.
 //
 //     gjs -m dictate.js        (needs gjs: Debian's package of that name)
 //
@@ -14,7 +15,7 @@ const heard = new Set();
 Gio.DBus.session.signal_subscribe(NAME, 'org.coldvox.Dictation1', 'Transcribed', '/org/coldvox/Daemon1', null,
     Gio.DBusSignalFlags.NONE, (bus, sender, path, iface, member, values) => {
         const [session, utterance, text] = values.recursiveUnpack();
-        const pair = `${session}/${utterance}`; // after a crash of the daemon a text may come twice
+        const pair = `${session}/${utterance}`; // after a crash of the daemon a text may be repeated
         if (!heard.has(pair))
             print(text);
         heard.add(pair);

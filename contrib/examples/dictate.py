@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Dictates one utterance in a session of its own, and prints it; nobody else is told what was said.
+"""Dictates one utterance in its own private session, and prints it; no other client receives the text.
 
     ./dictate.py        (needs: pip install dbus-next)
 
-Ends by itself when you pause; Ctrl-C throws it away.
+Ends automatically when you pause; Ctrl-C discards the utterance.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.cold
 
 
 async def call(bus: MessageBus, member: str, signature: str = "", *body: object, to: str = NAME) -> Any:
-    """The first value of the answer. Raises DBusError, whose type is one of the contract's names."""
+    """Return the first value of the answer. Raises DBusError, whose type is one of the contract's names."""
     bus_path = "/org/freedesktop/DBus" if to == BUS else PATH
     interface = to if to == BUS else DICTATION
     message = Message(
@@ -37,7 +37,7 @@ async def main() -> int:
     texts: dict[tuple[int, int], str] = {}
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     session = 0
-    owner = ""  # the daemon's unique name: any other client can send signals that look like its
+    owner = ""  # the daemon's unique name: any client can send signals that look like the daemon's
 
     def receive(message: Message) -> None:
         nonlocal owner
@@ -47,12 +47,12 @@ async def main() -> int:
             owner = message.body[2]
             if owner:
                 return
-            print("coldvoxd has gone; it comes back by itself, and tells what it had heard", file=sys.stderr)
+            print("coldvoxd has gone; it restarts automatically, and publishes what it had heard", file=sys.stderr)
         elif message.sender != owner:
             return
         elif message.interface == DICTATION and message.member == "Transcribed" and message.body[0] == session:
             number, utterance, text = message.body[:3]
-            texts[number, utterance] = text  # after a crash a text may come twice: the pair tells
+            texts[number, utterance] = text  # after a crash a text may be repeated: the pair identifies it
         elif message.member == "DictationStopped" and message.body[0] == session and not ended.done():
             ended.set_result(message.body[1])
 
@@ -69,7 +69,7 @@ async def main() -> int:
         session = await call(bus, "StartDictationWithOptions", "a{sv}", options)
         print("speak", file=sys.stderr, flush=True)
         reason = await ended
-    except DBusError as error:  # NotReady says how far the model is, NoMicrophone what is wrong with it
+    except DBusError as error:  # NotReady reports the model's progress, NoMicrophone the microphone's problem
         print(f"{error.type}: {error.text}", file=sys.stderr)
         return 1
     print(" ".join(texts.values()))

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Transcribes a recording by the daemon's loaded model, which gets the open file and no path: good in a sandbox.
+"""Transcribes a recording with the daemon's loaded model.
 
-./transcribe.py RECORDING        (needs: pip install dbus-next)
+It passes the open file, not a path, so it works in a sandbox.
+
+./transcribe.py RECORDING (needs: pip install dbus-next)
 """
 
 import asyncio
@@ -17,11 +19,11 @@ NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.cold
 
 async def main(file: str) -> int:
     bus = await MessageBus(negotiate_unix_fd=True).connect()
-    told: asyncio.Queue[tuple[str, str, list[Any]]] = asyncio.Queue()
+    signals: asyncio.Queue[tuple[str, str, list[Any]]] = asyncio.Queue()
 
-    def receive(message: Message) -> None:  # progress and text come to us alone, so nothing need be subscribed to
+    def receive(message: Message) -> None:  # sent to this client alone: no subscription needed
         if message.message_type is MessageType.SIGNAL and message.interface == DICTATION:
-            told.put_nowait((str(message.sender), str(message.member), message.body))
+            signals.put_nowait((str(message.sender), str(message.member), message.body))
 
     bus.add_message_handler(receive)
     descriptor = os.open(file, os.O_RDONLY)
@@ -44,7 +46,7 @@ async def main(file: str) -> int:
         print(f"{reply.error_name}: {reply.body[0]}", file=sys.stderr)
         return 1
     while True:
-        sender, member, body = await told.get()
+        sender, member, body = await signals.get()
         if sender != reply.sender:  # any other client can send signals that look like the daemon's
             continue
         if member == "FileTranscribed" and body[0] == reply.body[0]:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A waybar module: what coldvoxd is doing, one JSON object per line. In ~/.config/waybar/config:
+# A waybar module: the state of coldvoxd, one JSON object per line. In ~/.config/waybar/config:
 #
 #     "custom/coldvox": {
 #         "exec": "/path/to/waybar.sh", "return-type": "json", "restart-interval": 5,

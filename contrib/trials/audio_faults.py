@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Does every fault of audio to private sound servers under a real daemon in a session, and prints what came of it.
+"""Injects every audio fault into private sound servers during a session of a real daemon, and prints the results.
 
 contrib/trials/audio_faults.py [--json] [pulseaudio|pipewire]...
 
-Needs the tests' environment (contrib/test.sh sets it up). Exit code 1 where a word was lost that was spoken before or
-after a fault, or where something never came; the rest of the table is printed all the same.
+Needs the tests' environment (contrib/test.sh sets it up). The exit code is 1 if a word spoken before or after a fault
+was lost, or if an expected event never occurred; the rest of the table is printed nevertheless.
 """
 
 import argparse
@@ -56,7 +56,7 @@ async def _all(kinds: list[str], *, as_json: bool) -> int:
             try:
                 with contextlib.redirect_stdout(sys.stderr):  # logs
                     outcome = await run
-            except Exception as error:  # noqa: BLE001 - the other rows are worth having
+            except Exception as error:  # noqa: BLE001 - the other rows are still useful
                 failed += 1
                 print(json.dumps({"fault": fault, "server": name, "failed": str(error)}), file=sys.stderr, flush=True)
                 continue
@@ -66,9 +66,9 @@ async def _all(kinds: list[str], *, as_json: bool) -> int:
 
 
 def main() -> int:
-    """Run the rows; the exit code."""
+    """Run the rows; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one JSON object a row")
+    parser.add_argument("--json", action="store_true", help="one JSON object per row")
     parser.add_argument("servers", nargs="*", choices=[*KINDS, []], help="which; both where none is named")
     arguments = parser.parse_args()
     return asyncio.run(_all(arguments.servers or list(KINDS), as_json=arguments.json))

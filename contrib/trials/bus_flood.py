@@ -1,7 +1,7 @@
-"""Measure a flood of calls to the daemon on both message buses. Run by hand, about 60 s; results go to contrib/trials.
+"""Measures a flood of calls to the daemon on both message buses. Run it manually; it takes about 60 s.
 
-One or three programs send calls that expect no reply as fast as the bus takes them, while another client starts and stops
-dictation.
+Its results belong in contrib/trials. One or three programs send calls without reply as fast as the bus accepts them,
+while another client starts and stops dictation.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ DISCONNECTED = re.compile(r"Peer (:1\.\d+) is being disconnected")
 
 
 async def send(address: str) -> None:
-    """One flooder, in a process of its own. Prints its name, then how many calls it sent."""
+    """Flood the bus from a separate process. Print our unique name, then the number of calls sent."""
     async with RawClient(address) as raw:
         print(raw.name, flush=True)
         sent, until_s = 0, time.monotonic() + FLOOD_S
@@ -48,7 +48,7 @@ def _flooder(address: str) -> "subprocess.Popen[str]":
 
 
 async def dictate(client: BusClient, until_s: float) -> str:
-    """Start and stop until then; the longest wait for a stop and the wait for one more answer, or the error in its place."""
+    """Start and stop until then; return the longest wait for a stop and the wait for a later answer, or the error."""
     longest_s = 0.0
     try:
         async with asyncio.timeout(FLOOD_S + ANSWER_LIMIT_S):
@@ -65,7 +65,7 @@ async def dictate(client: BusClient, until_s: float) -> str:
 
 
 async def flood(kind: str, count: int) -> str:
-    """One row of the table."""
+    """Return one row of the table."""
     options = SESSION_BUS if kind == BROKER else ()
     with PrivateBus(kind=kind, broker_options=options) as bus, tempfile.TemporaryDirectory() as place:
         async with daemon(bus, Path(place)) as running, running.client() as client, running.client() as listener:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Pastes into a busy Chromium page and into a window that takes nothing, in a private X server and a private sway.
+"""Pastes into a busy Chromium page and into a window that ignores pastes, in a private X server and a private sway.
 
-By hand, in a checkout's environment: .venv/bin/python contrib/trials/busy_pastes.py [--times 30] [--faster]. It needs chromium and the
-programs of `contrib/test.sh --system`, and prints a table: what arrived, and what coldvox-type reported.
+Run it manually in a checkout's environment: .venv/bin/python contrib/trials/busy_pastes.py [--times 30] [--faster]. It
+needs chromium and the programs of `contrib/test.sh --system`, and prints a table of what arrived and what coldvox-type
+reported.
 """
 
 import argparse
@@ -41,7 +42,7 @@ BUSY_MS, PERIOD_MS = 250, 300
 OLD = "the old clipboard"
 PAGE = "a busy page"
 READER_S = 0.4
-"""How often a program reads the clipboard while nothing takes the paste."""
+"""Seconds between two reads of the clipboard by a program while no window takes the paste."""
 MISSING = 69
 _PAGE = f"""<!doctype html><title>page</title><textarea autofocus rows=20 cols=80></textarea><script>
 const area = document.querySelector("textarea");
@@ -67,7 +68,7 @@ _BROWSER = [
 
 @dataclass
 class Page:
-    """What stands in the page, as it reports by HTTP."""
+    """The page's content, as it reports it by HTTP."""
 
     content: str = ""
     loaded: bool = False
@@ -77,7 +78,7 @@ class Page:
 
 @contextlib.contextmanager
 def served() -> Iterator[Page]:
-    """The page on a port of this machine."""
+    """Serve the page on a local port."""
     page = Page()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -109,7 +110,7 @@ def served() -> Iterator[Page]:
 
 @dataclass
 class Row:
-    """A line of the table."""
+    """A row of the table."""
 
     desktop: str
     into: str
@@ -120,7 +121,7 @@ class Row:
     clipboard: str = ""
 
     def count(self, lines: list[str]) -> None:
-        """Of coldvox-type's reports; what a text into a page is not certain of is shown."""
+        """Count coldvox-type's reports, and print those of uncertain deliveries to the page."""
         self.reported.update(line.split()[0] for line in lines)
         for line in lines:
             if self.into == PAGE and not line.startswith("delivered"):
@@ -134,7 +135,7 @@ class Row:
 async def into_page(
     name: str, desktop: XDesktop | SwayDesktop, client: TypingClient, *, times: int, faster: bool
 ) -> Row:
-    """`times` texts into the busy page; `faster` does not wait for what becomes of each."""
+    """Dictate `times` texts into the busy page; with `faster`, without waiting for each outcome."""
     row = Row(name, PAGE, times)
     client.settings.write_text('method = "paste"\n')
     with served() as page:
@@ -144,7 +145,7 @@ async def into_page(
         await eventually(lambda: page.loaded, what="the page")
         if isinstance(desktop, XDesktop):
             await asyncio.to_thread(desktop.focus, "page")
-            # Without a keyboard, as here in sway until one comes with each chord, no page has it.
+            # A page has no focus without a keyboard; sway has none here until each chord adds one.
             await eventually(lambda: page.focused, what="the focus in the page")
         desktop.copy(OLD)
         texts = [f"Text number {number}." for number in range(times)]
@@ -167,7 +168,7 @@ async def into_page(
 
 
 async def into_nothing(name: str, desktop: XDesktop | SwayDesktop, client: TypingClient, times: int) -> Row:
-    """A terminal whose paste chord does nothing, and a program that reads the clipboard again and again."""
+    """Dictate into a terminal that ignores the paste chord, while a program polls the clipboard."""
     row = Row(name, f"no window, a reader every {READER_S:g} s", times)
     client.settings.write_text(
         'method = "paste"\nchord = "F9"\n[applications.xterm]\nselection = "clipboard"\nchord = "F9"\n'
@@ -202,7 +203,7 @@ async def is_as_before(desktop: XDesktop | SwayDesktop) -> str:
 
 
 async def on_desktop(name: str, *, times: int, faster: bool) -> list[Row]:
-    """Both trials on one desktop."""
+    """Run both trials on one desktop."""
     directory = Path(tempfile.mkdtemp(prefix="coldvoxd-pastes-"))
     try:
         with (x11 if name == "x11" else sway)(directory) as desktop:

@@ -1,4 +1,4 @@
-"""Plays the fault matrix against the real daemon and prints what a bus client sees of each row (see faults.sh)."""
+"""Runs the fault matrix against the real daemon and prints what a bus client sees of each row (see faults.sh)."""
 
 import argparse
 import asyncio
@@ -18,7 +18,7 @@ from tests.support.faults.matrix_stage import Outcome, play  # noqa: E402
 
 RATIO_GOAL = 1.3
 PLAYS = 3
-"""A row whose text comes late each time is late."""
+"""Number of plays after which a row with a late text counts as late."""
 
 
 def main() -> int:
@@ -33,8 +33,8 @@ def main() -> int:
     outcomes = asyncio.run(_play_all(wanted, arguments.jobs, as_json=arguments.json))
     slow = [outcome for outcome in outcomes if (outcome.recovery_ratio or 0.0) > RATIO_GOAL]
     failed = [outcome for outcome in outcomes if not outcome.holds]
-    told = f"{len(outcomes)} rows, {len(failed)} failed, {len(slow)} with a recovery ratio over {RATIO_GOAL}"
-    print(told, file=sys.stderr if arguments.json else sys.stdout)
+    summary = f"{len(outcomes)} rows, {len(failed)} failed, {len(slow)} with a recovery ratio over {RATIO_GOAL}"
+    print(summary, file=sys.stderr if arguments.json else sys.stdout)
     return 1 if failed or slow else 0
 
 
@@ -51,8 +51,8 @@ async def _play_all(wanted: list[Row], jobs: int, *, as_json: bool) -> list[Outc
 
 
 async def _play(row: Row) -> Outcome:
-    """Other programs of this machine can spoil a ratio, so a row that is over the goal is played again."""
-    with contextlib.redirect_stdout(io.StringIO()):  # the private bus's own log
+    """Play a row, again if it misses the ratio's goal, since other programs of this machine can spoil a ratio."""
+    with contextlib.redirect_stdout(io.StringIO()):  # the private bus's log
         outcome = await play(row)
         for plays in range(2, PLAYS + 1):
             if not outcome.holds or (outcome.recovery_ratio or 0.0) <= RATIO_GOAL:
@@ -73,7 +73,7 @@ def _show(outcome: Outcome, *, as_json: bool) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object a row on standard output")
+    parser.add_argument("--json", action="store_true", help="one JSON object per row on standard output")
     parser.add_argument("--rows", default="*", metavar="PATTERN", help="only rows whose `NAME (MOMENT)` is like this")
     parser.add_argument("--list", action="store_true", help="name the rows and play nothing")
     parser.add_argument("--jobs", type=int, default=1, help="rows at the same time; more than one spoils the ratios")

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Shows a real daemon every signal of a graphics card, and prints what came of each as a table.
+"""Shows a real daemon every GPU signal, and prints its reactions as a table.
 
 contrib/trials/gpu_table.py [--json] [--look SECONDS]
 
-The signals come from the stand-in for NVIDIA's library (tests/support/gpu/virtual_nvml.c, compiled with gcc), the accelerator is
-the shipped one: this shows reactions, not CUDA. Needs the tests' environment (contrib/test.sh sets it up). Exit code 1
-where a signal had another consequence than it should.
+The signals come from a fake of NVIDIA's library (tests/support/gpu/virtual_nvml.c, compiled with gcc); the accelerator
+is the real one: this shows reactions, not CUDA. Needs the tests' environment (contrib/test.sh sets it up). The exit
+code is 1 if a signal had another consequence than expected.
 """
 
 import argparse
@@ -49,7 +49,7 @@ async def _all(look_s: float, *, as_json: bool) -> int:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # logs
                 seen = await play(signal, look_s=look_s)
-        except Exception as error:  # noqa: BLE001 - the other rows are worth having
+        except Exception as error:  # noqa: BLE001 - the other rows are still useful
             failed += 1
             print(json.dumps({"signal": signal.name, "failed": repr(error)}), file=sys.stderr, flush=True)
             continue
@@ -59,12 +59,10 @@ async def _all(look_s: float, *, as_json: bool) -> int:
 
 
 def main() -> int:
-    """Play the signals; the exit code."""
+    """Play the signals; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one JSON object a signal")
-    parser.add_argument(
-        "--look", type=float, default=0.2, metavar="SECONDS", help="how often the card is looked at (0.2)"
-    )
+    parser.add_argument("--look", type=float, default=0.2, metavar="SECONDS", help="between two polls of the GPU (0.2)")
     arguments = parser.parse_args()
     return asyncio.run(_all(arguments.look, as_json=arguments.json))
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Fetches a model from a hub on the loopback address that fails in every way, and prints what a person sees.
+"""Fetches a model from a loopback hub that fails in every way, and prints what a user sees.
 
-contrib/trials/hub_table.py           a Markdown table: the fault, the last words on the way, the outcome, bytes fetched twice
-contrib/trials/hub_table.py --json    one JSON object a line for each fault
+contrib/trials/hub_table.py           a Markdown table: fault, progress messages, outcome, bytes fetched twice
+contrib/trials/hub_table.py --json    one JSON object per line for each fault
 
-The hub is the tests' (tests/support/models/hub.py), the client is huggingface_hub, the files are the bundled model's (9.9 MB).
-Exit code 1 where a fetch ended otherwise than it should.
+The hub is the tests' (tests/support/models/hub.py), the client is huggingface_hub, the files are those of the bundled
+model (9.9 MB). The exit code is 1 if a fetch ended otherwise than expected.
 """
 
 import argparse
@@ -47,11 +47,11 @@ class Case:
     exit: int = 0
     environment: dict[str, str] = field(default_factory=dict)
     kill_at: int = 0
-    """The first fetch is killed with SIGKILL once so many bytes of the encoder are on disk; a second one follows."""
+    """Bytes of the encoder on disk at which the first fetch is killed with SIGKILL; a second fetch follows."""
     both: bool = False
-    """A second fetch begins beside the first."""
+    """A second fetch starts beside the first."""
     disk_mb: int = 0
-    """Size of the cache's file system, as root."""
+    """Size of the cache's file system in MB; needs root."""
 
 
 CASES = (
@@ -69,7 +69,7 @@ CASES = (
     Case("503 twice", lambda hub: hub.answer("*", Status(503), Status(503))),
     Case("401", lambda hub: hub.answer("*", Status(401)), exit=1),
     Case("404", lambda hub: hub.answer("*", Status(404, {"X-Error-Code": "EntryNotFound"})), exit=1),
-    Case("nobody listens", lambda _: None, exit=8, environment={"HF_ENDPOINT": unreachable_address()}),
+    Case("no hub listens", lambda _: None, exit=8, environment={"HF_ENDPOINT": unreachable_address()}),
     Case("disk of 40 MB", lambda _: None, exit=1, disk_mb=40),
     Case("another revision", lambda hub: setattr(hub, "revision", "f" * 40), exit=1),
 )
@@ -79,17 +79,17 @@ CASES = (
 class Outcome:
     fault: str
     seen: str
-    """What was waited for on the way."""
+    """Messages about waits during the fetch."""
     outcome: str
     exit: int
     seconds: float
     fetched_twice: int
-    """Bytes of content that the hub sent beyond one copy of each file, -1 where the model never came."""
+    """Bytes of content that the hub sent beyond one copy of each file, -1 if the model never arrived."""
     right: bool
 
 
 def run(case: Case) -> Outcome:
-    """One fault, in a home of its own."""
+    """Run one fault in a separate home directory."""
     with (
         LoopbackHub() as hub,
         tempfile.TemporaryDirectory(prefix="coldvoxd-hub-") as place,
@@ -137,7 +137,7 @@ def run(case: Case) -> Outcome:
 
 @contextlib.contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[None]:
-    """A file system of that size; none where 0."""
+    """Mount a file system of that size; 0 mounts none."""
     if not megabytes:
         yield
         return
@@ -161,7 +161,7 @@ def begin(environment: dict[str, str], *arguments: str) -> "subprocess.Popen[str
 
 
 def wait_for_bytes(home: Path, size: int) -> None:
-    """Until so much of the encoder is on disk."""
+    """Wait until this many bytes of the encoder are on disk."""
     deadline_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline_s:
         parts = home.glob(f"cache/coldvoxd/models/.*.partial/{ENCODER}.part")
@@ -179,14 +179,14 @@ def read_until_waiting(process: "subprocess.Popen[str]") -> None:
 
 
 def plain(text: str, address: str) -> str:
-    """As on the real hub, in one line of a table."""
+    """Fit the text into one table row, without the loopback address."""
     return " ".join(text.replace(address, "HUB").split()).replace("|", "/")
 
 
 def main() -> int:
-    """Every fault; the exit code."""
+    """Run every fault; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
     as_json = parser.parse_args().json
     if not as_json:
         print(

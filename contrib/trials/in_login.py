@@ -1,4 +1,4 @@
-"""Runs one of the long trials in a login of a throw-away user: see crash.sh and replace.sh."""
+"""Runs one of the long trials in a temporary user's login: see crash.sh and replace.sh."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from tests.support.login.user_manager import why_not  # noqa: E402
 
 TIMES = {"crashing": 100, "renewing": 50}
 PATIENCE_S = 60.0
-"""For one time, on a machine that is busy."""
+"""Seconds per repetition, on a busy machine."""
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Common parts of the long trials: sourced by crash.sh and replace.sh, which define `usage` and call `try`.
 
-try() { # try TRIAL [--times N] [--seed N]: sets up, then runs it in a login of a temporary user (contrib/trials/in_login.py)
+try() { # try TRIAL [--times N] [--seed N]: sets up, then runs it in a temporary user's login (contrib/trials/in_login.py)
     local trial=$1 arguments=()
     shift
     while (($#)); do

@@ -1,4 +1,4 @@
-"""Starts dictations in the middle of speech, with several daemons at once: see preroll-trial.sh."""
+"""Starts dictations in the middle of speech, with several daemons at once: see preroll-starts.sh."""
 
 import argparse
 import asyncio
@@ -19,7 +19,7 @@ from tests.support.daemon.preroll import BEFORE_S, DURING_S, Company, Starts, sp
 from tests.support.sound.servers import running  # noqa: E402
 
 SHARE_RECOGNIZED = 0.25
-"""Recognizing all of it would take more than a small machine has; the audio of the others is compared all the same."""
+"""Share of the sessions that are recognized, since all would overload a small machine. The audio of all is compared."""
 HEAD = ("daemon", "starts", "in mid-speech", "whole pre-roll", "frames refused", "audio gaps", "without text")
 
 
@@ -94,7 +94,7 @@ cancelled once their utterance is cut. The sessions reached back {reach}.
 
 
 def main() -> int:
-    """Run the trial; the exit code."""
+    """Run the trial; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--starts", type=int, default=1000)
     parser.add_argument("--daemons", type=int, default=10)

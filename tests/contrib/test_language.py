@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contrib.dev.language import MESSAGES_ONLY, NOT_YET, ROOT, findings, is_one_of, tracked
+from contrib.dev.language import NOT_YET, ROOT, findings, is_one_of, tracked
 
 CHECK = ROOT / "contrib/dev/language.py"
 BAD = (
@@ -75,12 +75,6 @@ def test_findings_have_the_line_of_their_beginning(tmp_path: Path, name: str, te
     assert sorted(finding.line for finding in findings(file)) == lines
 
 
-def test_without_prose_only_messages_are_checked(tmp_path: Path) -> None:
-    file = tmp_path / "module.py"
-    file.write_text('"""Nobody."""\n\n# in vain\nraise ValueError("owed")\n')
-    assert [finding.words for finding in findings(file, prose=False)] == ["owed"]
-
-
 def test_the_command_names_the_place_and_what_to_write_instead(tmp_path: Path) -> None:
     file = tmp_path / "a.sh"
     file.write_text("# works\n# in vain\n")
@@ -93,6 +87,6 @@ def test_the_tree_passes() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("pattern", [*NOT_YET, *MESSAGES_ONLY])
+@pytest.mark.parametrize("pattern", NOT_YET)
 def test_each_exception_still_stands_for_a_file(pattern: str) -> None:
     assert any(is_one_of(path, (pattern,)) for path in tracked())

@@ -19,7 +19,7 @@ def test_a_held_key_stops_whatever_else_is_pressed() -> None:
     assert [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")] == [
         ["alone", 1, False],
         ["another key meanwhile", 1, True],
-        ["modifiers let go of first", 1, True],
+        ["modifiers released first", 1, True],
         ["tapped", 1, False],
         ["refused", "No model is present."],
         ["sway has ended"],

@@ -1,1 +1,1 @@
-"""What the tests stand on: real buses, real audio servers, real speech."""
+"""Test infrastructure: real buses, real audio servers, real speech."""

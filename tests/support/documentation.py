@@ -1,7 +1,7 @@
-"""The README and the manual as tests see them: their pages, blocks and commands.
+"""The README and the manual for tests: their pages, blocks and commands.
 
-A fenced block has one of these marks: `sh` for commands to type, `toml FILE` for the content of a settings file, `text` for output,
-`mermaid` for a picture. Indented lines and other marks are errors, so that no command escapes the tests.
+A fenced block has one of these marks: `sh` for commands to type, `toml FILE` for the content of a settings file, `text`
+for output, `mermaid` for a picture. Indented lines and other marks are errors, so that no command escapes the tests.
 """
 
 import re
@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 MANUAL = ROOT / "contrib/docs"
 PLACEHOLDER = re.compile(r"\b[A-Z]{2,}\b")
-"""KEY, FILE, NAME: what a reader replaces."""
+"""KEY, FILE, NAME: placeholders that the reader replaces."""
 PROGRAMS = ("coldvoxctl", "coldvoxd", "coldvox-type", "systemctl", "journalctl", "busctl")
-"""What an inline code span begins with if it is a command, besides paths of scripts."""
+"""Programs with which an inline code span starts if it is a command, besides paths of scripts."""
 SCRIPT = re.compile(r"(?:\./)?(?:contrib|\.ci)/\S+")
-"""A program of this repository, which is also named without its arguments."""
+"""A program of this repository, which is also mentioned without arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Command:
 
     @property
     def program(self) -> str:
-        """Without the folder of an environment."""
+        """The program without the folder of an environment."""
         return self.words[0].removeprefix(".venv/bin/")
 
 
@@ -62,7 +62,7 @@ def pages() -> tuple[Path, ...]:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """All fenced blocks of a page. Raises ValueError where a fence is not closed."""
+    """Yield all fenced blocks of a page. Raises ValueError if a fence is not closed."""
     lines = page.read_text("utf-8").splitlines()
     begin: int | None = None
     for number, line in enumerate(lines):
@@ -79,7 +79,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def block_commands() -> tuple[Command, ...]:
-    """The commands of all `sh` blocks, each page's once: comments are removed, continued lines joined."""
+    """Return the commands of all `sh` blocks, once per page: without comments, and with continued lines joined."""
     found = [
         Command(block.page, command)
         for page in pages()
@@ -91,7 +91,7 @@ def block_commands() -> tuple[Command, ...]:
 
 
 def inline_commands() -> tuple[Command, ...]:
-    """The commands in code spans of the running text and of tables."""
+    """Return the commands in code spans of the text and of tables."""
     found: list[Command] = []
     for page in pages():
         text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)

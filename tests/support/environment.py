@@ -1,16 +1,17 @@
-"""Environment variables for the length of a test."""
+"""Environment variables for the duration of a test."""
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 OWN_HOME = "COLDVOX_TEST_OWN_HOME"
-"""The variable with the home of whoever runs the tests: tests of a real card look there for models (see tests/hardware)."""
+"""The variable with the user's real home directory: tests with a real GPU look there for models (see
+tests/hardware)."""
 
 
 @contextmanager
 def environment(variables: Mapping[str, str | None]) -> Iterator[None]:
-    """Set variables, or with None unset them, and put back afterwards what was there."""
+    """Set variables, or unset those that are None, and restore them afterwards."""
     before = {name: os.environ.get(name) for name in variables}
     _set(variables)
     try:

@@ -1,4 +1,4 @@
-"""Waiting for what must come, with a deadline that only a broken program reaches."""
+"""Waits for an expected condition, with a deadline that only a broken program reaches."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ PATIENCE_S = 60.0
 
 
 async def eventually(probe: Callable[[], T], *, patience_s: float = PATIENCE_S, what: str = "") -> T:
-    """The first true answer of `probe`, asked 50 times a second on the loop."""
+    """Return the first true result of `probe`, polled 50 times per second on the loop."""
     deadline_s = time.monotonic() + patience_s
     while True:
         answer = probe()
@@ -25,7 +25,7 @@ async def eventually(probe: Callable[[], T], *, patience_s: float = PATIENCE_S, 
 async def eventually_answered(
     probe: Callable[[], Awaitable[T]], *, patience_s: float = PATIENCE_S, what: str = ""
 ) -> T:
-    """The same where the probe has to be awaited."""
+    """Return the first true result of an asynchronous `probe`."""
     deadline_s = time.monotonic() + patience_s
     while True:
         answer = await probe()
@@ -37,7 +37,7 @@ async def eventually_answered(
 
 
 def eventually_blocking(probe: Callable[[], T], *, patience_s: float = PATIENCE_S, what: str = "") -> T:
-    """The same without a loop."""
+    """Return the first true result of `probe`, polled without a loop."""
     deadline_s = time.monotonic() + patience_s
     while True:
         answer = probe()

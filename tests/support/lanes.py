@@ -1,4 +1,4 @@
-"""Which lane runs which test, and for how long; records the run. A pytest plugin: see contrib/docs/contributing.md."""
+"""Assigns tests to lanes, limits their time, and records the run. A pytest plugin: see contrib/docs/contributing.md."""
 
 import faulthandler
 import json
@@ -15,11 +15,12 @@ from tests.support.desktop.windows import lacking
 IN_CI = ("heavy", "system", "pipewire", "programs")
 """Markers of tests that the plain lane leaves to the CI lane. A test counts under the first that it has."""
 LONGEST_PLAIN_S = 20.0
-"""What a test of the plain lane may take on a machine that is not busy."""
+"""Maximum seconds of a test in the plain lane on an idle machine."""
 LIMIT_IN_CI_S = 900
-"""For these tests, in place of `timeout` in pyproject.toml; some share one long set-up, which counts for the first."""
+"""Time limit of these tests instead of `timeout` in pyproject.toml; some share a long set-up, which counts for the
+first."""
 GRACE_S = 60.0
-"""A test that its time limit does not end, since it blocks in native code, ends its process so long after."""
+"""Seconds after its time limit at which a test that blocks in native code ends its process."""
 STANDARD_ERROR = pytest.StashKey[int]()
 """A descriptor that pytest does not capture."""
 
@@ -35,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Record(config), "coldvoxd-record")
 
 
-@pytest.hookimpl(trylast=True)  # after the hooks of folders, which set markers
+@pytest.hookimpl(trylast=True)  # after the folders' hooks, which set markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     lane = config.getoption("lane")
     kept: list[pytest.Item] = []
@@ -65,10 +66,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
-    """File by file: those whose tests may take longest, then those with the most tests, so that none is left for the end.
+    """Sort by file, so that no long one is last: those whose tests may take longest, then those with the most tests.
 
-    Only with --no-loadscope-reorder does pytest-xdist hand them out in this order. A worker takes its next file early, unless
-    more than two tests of the one in hand are left; so a file with a very long test has two more, after it.
+    pytest-xdist starts them in this order only with --no-loadscope-reorder. A worker takes its next file early, unless
+    more than two tests of the current one are left; so a file with a very long test has two more after it.
     """
     limits, counts = defaultdict[Path, float](float), Counter(item.path for item in items)
     for item in items:
@@ -77,7 +78,7 @@ def longest_first(items: list[pytest.Item]) -> list[pytest.Item]:
 
 
 def time_limit_s(item: pytest.Item) -> float:
-    """What pytest-timeout gives a test, 0 for no limit."""
+    """Return pytest-timeout's limit for a test, 0 for no limit."""
     marker = item.get_closest_marker("timeout")
     if marker is not None and marker.args:
         return float(marker.args[0])
@@ -85,17 +86,17 @@ def time_limit_s(item: pytest.Item) -> float:
 
 
 def lane_marker(item: pytest.Item) -> str:
-    """The marker that puts a test into the CI lane; empty for one of the plain lane."""
+    """Return the marker that assigns a test to the CI lane; empty for the plain lane."""
     return next((name for name in IN_CI if item.get_closest_marker(name)), "")
 
 
 def missing_programs(item: pytest.Item) -> str:
-    """Why a test marked `programs(NAME...)` cannot run on this machine; empty where it can."""
+    """Return why a test marked `programs(NAME...)` cannot run on this machine; empty if it can."""
     return lacking([name for marker in item.iter_markers("programs") for name in marker.args])
 
 
 class _Record:
-    """Of the whole run, kept by the process that reports; pytest-xdist's workers send it what they left to CI."""
+    """Record of the whole run in the reporting process; pytest-xdist's workers send it the tests left to CI."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds a Parakeet of full size with random weights, for measuring what the real one costs.
+# Builds a full-size Parakeet with random weights, to measure the running costs of the real one.
 set -euo pipefail
 
 usage() {

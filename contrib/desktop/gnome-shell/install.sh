@@ -21,12 +21,12 @@ uuid=coldvoxd@coldvox.org
 schema=org.gnome.shell.extensions.coldvoxd
 source=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)/$uuid
 data=$HOME/.local/share
-[[ ${XDG_DATA_HOME:-} != /* ]] || data=$XDG_DATA_HOME # a relative path is to be ignored
+[[ ${XDG_DATA_HOME:-} != /* ]] || data=$XDG_DATA_HOME # a relative path must be ignored
 place=$data/gnome-shell/extensions/$uuid
 
 tell() { printf '%s\n' "$*" >&2; }
 
-pack() { # pack FOLDER: from a copy, in which the links to shared files are files
+pack() { # pack FOLDER: from a copy, in which links to shared files are replaced by the files
     local options=() file copy
     copy=$(mktemp -d)
     cp -RL -- "$source" "$copy"
@@ -46,7 +46,7 @@ pack() { # pack FOLDER: from a copy, in which the links to shared files are file
     tell "packed $1/$uuid.shell-extension.zip"
 }
 
-enabled() { # enabled yes|no: in the list of enabled extensions
+enabled() { # enabled yes|no: add to or remove from the list of enabled extensions
     local list=() name before
     before=$(gsettings get org.gnome.shell enabled-extensions)
     while read -r name; do

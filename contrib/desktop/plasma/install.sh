@@ -25,7 +25,7 @@ tell() { printf '%s\n' "$*" >&2; }
 
 prepare() { # prepare FOLDER: the widget with its translations compiled
     local file language
-    cp -RL -- "$here/$widget" "$1" # the links to shared files become files
+    cp -RL -- "$here/$widget" "$1" # replaces links to shared files by the files
     command -v msgfmt >/dev/null || {
         tell "msgfmt is missing (Debian: gettext): continuing without translations"
         return

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Repeats how the shipped weights came about: ./run.sh all --data DIR --first DIR (README.md). With --left-out, the models
-# that never heard one of the digits' speakers are trained too, for judging. With --rehearse every stage takes three steps and a tenth
-# of the clips is judged: a quarter of an hour that shows whether all of it runs, and nothing more.
-# Single steps: setup, synthesize, train, export, evaluate, test. What is done is not done again; delete work/ to start over.
+# Reproduces the shipped weights: ./run.sh all --data DIR --first DIR (README.md). With --left-out, it also trains, for
+# evaluation, the models that never heard one of the digits' speakers. With --rehearse every stage takes three steps and a
+# tenth of the clips is evaluated: a quarter of an hour that only checks that every stage runs.
+# Single steps: setup, synthesize, train, export, evaluate, test. Completed steps are skipped; delete work/ to start over.
 set -euo pipefail
 from="$PWD"
 cd "$(dirname "$0")"

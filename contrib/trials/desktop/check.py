@@ -1,4 +1,4 @@
-"""Presses the shortcut of a real desktop, and clicks its light, speaks, and finds the words in a window there."""
+"""Presses the shortcut of a real desktop and clicks its indicator, speaks, and finds the words in a window there."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ SAID = {
     "one two three four five": "05-one-two-three-four-five.flac",
     "the pictures are not big": "13-the-pictures-are-not-big.flac",
 }
-"""What the reference hears in recordings of the bundled model's manifest with its weights, and the recordings."""
+"""The reference's texts of recordings in the bundled model's manifest, with the model's weights, and the recordings."""
 LONG = ("Grüße an Zoë — 5 €, жить, 日本語, ok 😀. " * 400)[:9_999] + " "
 LETTER = f"{RUNTIME}/letter.txt"
 
@@ -32,9 +32,9 @@ class Desktop(Protocol):
 
     name: str
     installer: str
-    """The script that installs our part, below contrib."""
+    """The script, below contrib, that installs our part."""
     place: str
-    """Where it installs that."""
+    """The directory into which it installs."""
 
     async def start(self, language: str = ...) -> None: ...
 
@@ -58,18 +58,18 @@ DESKTOPS: dict[str, type[Gnome | Plasma]] = {"gnome": Gnome, "plasma": Plasma}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What came of a sentence."""
+    """The result of one sentence."""
 
     desktop: str
     said: str
     found: str
     right: bool
     seconds: float
-    """From the end of speech, as the microphone gave it, to the text in the window."""
+    """Seconds from the end of speech, as delivered by the microphone, to the text in the window."""
 
 
 async def check(name: str, tree: Path, *, quiet: bool) -> bool:
-    """Whether all was found. Raises StageError."""
+    """Return whether all words were found. Raises StageError."""
     async with Stage.set_up(tree) as stage:
         desktop: Desktop = DESKTOPS[name](stage)
         try:
@@ -91,7 +91,7 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
                 found = await dictate(desktop, stage, said, before, switch)
                 before = letter(stage)
                 right = right and found.right
-                tell(found, quiet=quiet)
+                report(found, quiet=quiet)
             if complaints := desktop.complaints():
                 print(complaints, file=sys.stderr)
                 keep(stage)
@@ -109,24 +109,24 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
 
 
 async def ask_for_keys(desktop: Gnome, stage: Stage) -> None:
-    """What the portal's question leads to: no, yes, and no question any more; and a long text goes in exactly.
+    """Check the portal's question: answer no, yes, then no further question; check that a long text arrives exactly.
 
     Raises StageError.
     """
 
-    def expect(what: str, told: str, wanted: str) -> None:
-        if not told.startswith(wanted):
-            raise StageError(f"{what}: “{told}” where “{wanted}” was expected")
+    def expect(what: str, actual: str, wanted: str) -> None:
+        if not actual.startswith(wanted):
+            raise StageError(f"{what}: “{actual}” where “{wanted}” was expected")
 
     refused = await stage.type_last("Refused.", desktop.answer_question(allow=False))
-    expect("refused", refused, "failed earlier=undelivered method=clipboard: you did not allow it to press keys")
+    expect("refused", refused, "failed earlier=undelivered method=clipboard: you denied the permission to press keys")
     expect("the clipboard", await desktop.clipboard(), "Refused.")
     await until(lambda: letter(stage) == "", "nothing in the window")
     again = await stage.type_last("Refused.")
     expect(
         "refused before",
         again,
-        "failed earlier=undelivered method=clipboard: the desktop was told not to let it press keys",
+        "failed earlier=undelivered method=clipboard: the permission to press keys was denied",
     )
     await until(desktop.is_in_letter, "the focus in the window")
     allowed = await stage.finish(stage.start_typing("--allow"), desktop.answer_question(allow=True))
@@ -139,7 +139,10 @@ async def ask_for_keys(desktop: Gnome, stage: Stage) -> None:
 
 
 async def use_own_keys(desktop: Gnome, stage: Stage) -> None:
-    """`coldvoxctl shortcut` puts a key into GNOME's settings, and has keys by the portal that can be held. Raises StageError."""
+    """Check that `coldvoxctl shortcut` sets a key in GNOME's settings, and gets holdable keys from the portal.
+
+    Raises StageError.
+    """
     stage.install_coldvoxctl()
     await stage.run("dbus-update-activation-environment", "PATH")
     stage.start("media-keys", "/usr/libexec/gsd-media-keys")
@@ -170,15 +173,15 @@ async def use_own_keys(desktop: Gnome, stage: Stage) -> None:
 async def dictate(
     desktop: Desktop, stage: Stage, said: str, before: str, switch: Callable[[], Awaitable[None]]
 ) -> Found:
-    """Switch it on, speak, wait for the words, switch it off."""
+    """Switch dictation on, speak, wait for the words, and switch it off."""
     await switch()
     await stage.state_is("listening")
     await stage.tell(stage.microphone, f"SPEAK {SAMPLES / SAID[said]}")
     ended_s = time.monotonic()
-    told = asyncio.create_task(stage.tell(stage.microphone, "SILENCE 1500"))
+    silence = asyncio.create_task(stage.tell(stage.microphone, "SILENCE 1500"))
     await until(lambda: words(letter(stage)) == words(f"{before} {said}"), f"“{said}” in the window", 20)
     seconds = time.monotonic() - ended_s
-    await told
+    await silence
     await switch()
     await stage.state_is("idle")
     found = words(letter(stage).removeprefix(before))
@@ -186,16 +189,16 @@ async def dictate(
 
 
 def letter(stage: Stage) -> str:
-    """What stands in the window."""
+    """Return the window's text."""
     return stage.inside(LETTER).read_text("utf-8")
 
 
 def words(text: str) -> str:
-    """Without case and punctuation."""
+    """Remove case and punctuation."""
     return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 
-def tell(found: Found, *, quiet: bool) -> None:
+def report(found: Found, *, quiet: bool) -> None:
     if quiet:
         print(json.dumps(asdict(found)), flush=True)
     else:
@@ -206,7 +209,7 @@ def tell(found: Found, *, quiet: bool) -> None:
 
 
 def keep(stage: Stage) -> None:
-    """The logs of a run that failed, for looking at."""
+    """Keep the logs of a failed run for inspection."""
     place = Path(os.environ["COLDVOX_DESKTOP_TREE"] + ".failed")
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()

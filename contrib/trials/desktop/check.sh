@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What check-gnome.sh and check-plasma.sh share: the daemon's environment, the tree, and check.py in it.
+# Common parts of check-gnome.sh and check-plasma.sh: the daemon's environment, the tree, and check.py in it.
 
 here=$(dirname -- "${BASH_SOURCE[0]}")
 name=$1

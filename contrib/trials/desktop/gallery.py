@@ -17,15 +17,15 @@ GALLERY = ROOT / "contrib/desktop/gallery"
 SIZE = (800, 560)
 SAID = SAMPLES / "07-the-meeting-is-on-monday-morning.flac"
 LOADING_MS, RECOGNIZING_MS = 12_000, 5_000
-"""How long a step takes while a picture is taken of it."""
+"""Milliseconds that a step takes while its picture is taken."""
 COLORS = 96
-"""Of a picture: they are to be small."""
+"""Colours per picture, to keep it small."""
 LARGEST = 60_000
-"""Bytes."""
+"""Size limit in bytes."""
 
 
 class Gallery:
-    """A desktop, and a daemon on a private sound server that is brought into one state after the other."""
+    """A desktop, and a daemon on a private sound server that is put into one state after the other."""
 
     def __init__(self, stage: Stage, desktop: Gnome | Plasma, sound: SoundServer) -> None:
         self.stage = stage
@@ -61,7 +61,7 @@ class Gallery:
             await self.keep("preferences")
 
     async def listening(self) -> None:
-        """With a window that is dictated into."""
+        """Take the picture with a window that receives the text."""
         letter = f"{RUNTIME}/letter.txt"
         window = self.stage.start(
             "letter", "gjs", "-m", f"{CHECKOUT}/contrib/trials/desktop/window.js", letter, "--listen"
@@ -77,7 +77,7 @@ class Gallery:
         window.terminate()
 
     async def transcribing(self) -> None:
-        """Both the accelerator and the CPU take their time."""
+        """Take the picture while both the accelerator and the CPU are slow."""
         await self.stage.tell(self.stage.accelerator, f"HANG {RECOGNIZING_MS}")
         await self.stage.tell(self.stage.accelerator, f"CPU HANG {RECOGNIZING_MS}")
         await self.stage.bus.call("StartDictation")
@@ -88,7 +88,7 @@ class Gallery:
         await self.stage.state_is("idle")
 
     async def degraded(self) -> None:
-        """The accelerator has no memory left, again and again."""
+        """Take the picture while the accelerator repeatedly runs out of memory."""
         await self.stage.tell(self.stage.accelerator, "WELL")
         await self.stage.tell(self.stage.accelerator, "FAULT memory 20")
         await self.stage.bus.call("StartDictation")
@@ -101,7 +101,7 @@ class Gallery:
         return bool(await self.stage.bus.get(ENGINE, "Degraded") == code) if await self.stage.state() else False
 
     async def launch(self, script: str = "") -> None:
-        """The daemon on an accelerator that does as it is told."""
+        """Start the daemon with a scripted virtual accelerator."""
         self.stage.accelerator.with_name("gpu.script").write_text(script)
         self.launch_daemon(provider=f"virtual:{self.stage.accelerator}")
         await until(self.stage.state, "the daemon")
@@ -118,7 +118,7 @@ class Gallery:
         return not await self.stage.state()
 
     async def menu(self, name: str, *, microphones: bool = False) -> None:
-        """A picture of the open menu."""
+        """Take a picture of the open menu."""
         await settled()
         await self.desktop.show_menu(microphones=microphones)
         await self.keep(name, await self.desktop.menu_area())
@@ -129,7 +129,7 @@ class Gallery:
         await self.keep(name)
 
     async def keep(self, name: str, area: tuple[int, int, int, int] | None = None) -> None:
-        """A picture of that part of the screen, or of all of it."""
+        """Take a picture of that part of the screen, or of all of it."""
         picture = await self.desktop.screenshot(name)
         inside = f"{RUNTIME}/{picture.name}"
         left, top, width, height = area or (0, 0, *SIZE)
@@ -145,7 +145,7 @@ class Gallery:
 
 
 async def take(name: str, tree: Path) -> None:
-    """All pictures of a desktop."""
+    """Take all pictures of a desktop."""
     GALLERY.mkdir(exist_ok=True)
     async with Stage.set_up(tree) as stage:
         desktop = {"gnome": Gnome, "plasma": Plasma}[name](stage, *SIZE)

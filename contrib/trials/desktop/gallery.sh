@@ -1,5 +1,5 @@
 #!/bin/bash
-# Takes the pictures in contrib/desktop/gallery: the real shells, with the real daemon brought into each state.
+# Takes the pictures in contrib/desktop/gallery: the real shells, with the real daemon put into each state.
 set -euo pipefail
 
 usage() {

@@ -1,4 +1,4 @@
-"""GNOME Shell, headless, with the extension installed as a person does it; its keys are pressed through the compositor."""
+"""GNOME Shell, headless, with the extension installed as a user does it; keys are pressed through the compositor."""
 
 import asyncio
 import json
@@ -15,21 +15,21 @@ INDICATOR = f"Main.panel.statusArea['{UUID}']"
 LEFT = 0x110
 FAR = 10_000.0
 HAND_S = 0.2
-"""Between a movement, a press and letting go: what comes faster a busy shell may lose."""
+"""Seconds between a movement, a press and a release: a busy shell may lose faster input."""
 PLAIN = "#3d5a73"
 ACTIVE, INACTIVE = 1, 2
 BROKEN = {3, 4}
-"""Of the shell's ExtensionState; 3 is an error, 4 out of date."""
+"""Values of the shell's ExtensionState; 3 is an error, 4 out of date."""
 TRACES = f"""[
     '{UUID}' in Main.panel.statusArea,
     Main.layoutManager.uiGroup.get_children().filter(one => one.constructor.name === 'ColdvoxBubble').length,
     Boolean(Main.wm._allowedKeybindings['toggle-dictation']),
 ]"""
-"""What the extension puts into the shell: its indicator, its bubble, its key."""
+"""The extension's traces in the shell: its indicator, its bubble, its key."""
 
 
 class Gnome:
-    """A running shell."""
+    """A running GNOME Shell."""
 
     name = "gnome"
     installer = "desktop/gnome-shell/install.sh"
@@ -46,7 +46,7 @@ class Gnome:
         }
 
     async def start(self, language: str = "C.UTF-8") -> None:
-        """With the extension enabled, and the overview closed."""
+        """Start the shell with the extension enabled and the overview closed."""
         stage = self.stage
         await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
         await stage.run("gsettings", "set", "org.gnome.shell", "welcome-dialog-last-shown-version", "999")
@@ -58,7 +58,7 @@ class Gnome:
         )  # fmt: skip
         await until(self._is_up, "GNOME Shell")
         stage.environment["WAYLAND_DISPLAY"] = "wayland-0"
-        # As a login does, for services that the bus starts, the portals among them.
+        # As at a login, for services that the bus starts, including the portals.
         await stage.run(
             "dbus-update-activation-environment", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE",
             "XDG_RUNTIME_DIR",
@@ -68,20 +68,20 @@ class Gnome:
         await self.evaluate("Main.messageTray.getSources().forEach(source => source.destroy())")  # "logged in as root"
 
     async def take_keyboard(self) -> None:
-        """From now on keys can be pressed; the panel shows that somebody controls this desktop."""
+        """Enable key presses from now on; the panel shows that the desktop is controlled remotely."""
         self._remote = await self.stage.ask(REMOTE, "/org/gnome/Mutter/RemoteDesktop", REMOTE, "CreateSession")
         await self._do("Start")
         await self._key(KEYSYMS["shift"])  # the first key of such a session is lost
 
     async def evaluate(self, expression: str) -> Any:
-        """What the shell itself makes of JavaScript."""
+        """Evaluate JavaScript in the shell."""
         done, answer = await self.stage.ask_all(SHELL, "/org/gnome/Shell", SHELL, "Eval", "s", expression)
         if not done:
             raise StageError(f"{expression}: {answer}")
         return json.loads(answer) if answer else None
 
     async def disable_and_enable(self) -> None:
-        """As a locked screen does to the extension: nothing may be left of it meanwhile, and all of it be back after."""
+        """Disable and enable the extension, as a locked screen does: all traces must disappear, and then return."""
         there = await self.evaluate(TRACES)
         await self.stage.run("gnome-extensions", "disable", UUID)
         await until(self._is_disabled, "the extension, disabled")
@@ -93,29 +93,29 @@ class Gnome:
             raise StageError(f"indicator, bubbles and keys before, without, and after: {there}, {left}, {again}")
 
     def complaints(self) -> str:
-        """What the shell's log says against the extension."""
+        """Return the shell's log lines about errors in the extension."""
         lines = self.stage.log("gnome-shell").read_text(errors="replace").splitlines()
         return "\n".join(line for line in lines if "JS ERROR" in line or "coldvox" in line)
 
     async def press_shortcut(self) -> None:
-        """Super+Alt+D."""
+        """Press Super+Alt+D."""
         await self.press("d")
 
     async def press(self, letter: str) -> None:
-        """That letter with Super and Alt, at the speed of a hand: a press within 60 ms of a release is auto-repeat."""
+        """Press that letter with Super and Alt at manual speed: a press within 60 ms of a release is auto-repeat."""
         await self.hold(letter, down=True)
         await asyncio.sleep(HAND_S)
         await self.hold(letter, down=False)
         await asyncio.sleep(HAND_S)
 
     async def hold(self, letter: str, *, down: bool) -> None:
-        """Press it with Super and Alt, or let go of all three."""
+        """Press the letter with Super and Alt, or release all three."""
         keys = [KEYSYMS["super"], KEYSYMS["alt"], ord(letter)]
         for key in keys if down else reversed(keys):
             await self._do("NotifyKeyboardKeysym", "ub", key, down)
 
     async def click_light(self) -> None:
-        """The indicator, with the left button."""
+        """Click the indicator with the left button."""
         x, y = await self.evaluate(
             f"(extents => [extents.get_x() + extents.get_width() / 2, extents.get_y() + extents.get_height() / 2])"
             f"({INDICATOR}.get_transformed_extents())"
@@ -123,7 +123,7 @@ class Gnome:
         await self._click(x, y)
 
     async def answer_question(self, *, allow: bool) -> None:
-        """The portal's, whether a program may press keys."""
+        """Answer the portal's question whether a program may press keys."""
         await until(self._is_asked, "the portal's question")
         await settled()
         left, top, right = await self.evaluate(
@@ -137,7 +137,7 @@ class Gnome:
             await settled()
 
     async def add_keys(self) -> None:
-        """Answer the portal's question about shortcuts with yes."""
+        """Accept the portal's question about shortcuts."""
         await until(self._offers_keys, "the portal's question about keys")
         await settled()
         top, right = await self.evaluate(
@@ -153,7 +153,7 @@ class Gnome:
         )
 
     async def clipboard(self) -> str:
-        """The text in it, or none."""
+        """Return the clipboard's text, empty if there is none."""
         await self.evaluate("global.found = undefined")
         await self.evaluate(
             "imports.gi.St.Clipboard.get_default().get_text(imports.gi.St.ClipboardType.CLIPBOARD, (_, text) => { global.found = text ?? ''; })"
@@ -162,13 +162,13 @@ class Gnome:
         return str(await self.evaluate("global.found"))
 
     async def make_plain(self) -> None:
-        """A background that doesn't distract."""
+        """Set a plain background."""
         background = "org.gnome.desktop.background"
         for key, value in {"picture-uri": "", "picture-uri-dark": "", "primary-color": PLAIN}.items():
             await self.stage.run("gsettings", "set", background, key, value)
 
     async def show_menu(self, *, microphones: bool = False) -> None:
-        """The indicator's, with the list of microphones unfolded where that is asked for."""
+        """Open the indicator's menu, with the list of microphones unfolded if requested."""
         await self.evaluate(f"{INDICATOR}.menu.open()")
         if microphones:
             await self.evaluate(f"{INDICATOR}.menu._getMenuItems().find(item => item.menu).menu.open()")
@@ -179,7 +179,7 @@ class Gnome:
         await settled()
 
     async def menu_area(self) -> tuple[int, int, int, int]:
-        """Left, top, width and height of the open menu with the panel above it."""
+        """Return left, top, width and height of the open menu with the panel above it."""
         left, bottom = await self.evaluate(
             f"(actor => [actor.get_transformed_extents().get_x(), actor.get_transformed_extents().get_bottom_right().y])"
             f"({INDICATOR}.menu.actor)"
@@ -192,7 +192,7 @@ class Gnome:
         await settled()
 
     async def screenshot(self, name: str) -> Path:
-        """Of the whole screen; the file."""
+        """Take a screenshot of the whole screen; return its file."""
         file = f"{RUNTIME}/{name}.png"
         path = "/org/gnome/Shell/Screenshot"
         await self.stage.ask(
@@ -201,14 +201,14 @@ class Gnome:
         return self.stage.inside(file)
 
     async def focused(self) -> str:
-        """The title of the window that has the focus."""
+        """Return the title of the window that has the focus."""
         return str(await self.evaluate("global.display.focus_window?.get_title() ?? ''"))
 
     async def _has_preferences(self) -> bool:
         return await self.focused() == "ColdVox Dictation"
 
     async def _click(self, x: float, y: float) -> None:
-        # Into the corner, wherever it was; not into the upper left one, which opens the overview.
+        # First into the lower right corner, from any position; the upper left corner would open the overview.
         await self._do("NotifyPointerMotionRelative", "dd", FAR, FAR)
         await self._do("NotifyPointerMotionRelative", "dd", x - self.width, y - self.height)
         await asyncio.sleep(HAND_S)
@@ -217,7 +217,7 @@ class Gnome:
             await asyncio.sleep(HAND_S)
 
     async def is_in_letter(self) -> bool:
-        """The window that is dictated into has the focus."""
+        """Return whether the window that receives the text has the focus."""
         return await self.focused() == "Letter"
 
     async def _is_asked(self) -> bool:

@@ -1,6 +1,6 @@
-"""A login in the Debian tree: its session bus, programs in it, and the real daemon with its stand-ins on that bus.
+"""A login in the Debian tree: its session bus, programs in it, and the real daemon with virtual devices on that bus.
 
-Runs in mounts and processes of its own (see tree.sh), which end with it.
+Runs in separate mount and process namespaces (see tree.sh), which end with it.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from coldvoxd.virtual.client import command  # noqa: E402
 from tests.support.bus.private_bus import BusClient, BusError  # noqa: E402
 
 PATIENCE_S = 90.0
-"""For a desktop's start on a busy machine."""
+"""Seconds for a desktop's start on a busy machine."""
 RUNTIME = "/run/user/0"
 HOME = "/run/home"
 CHECKOUT = "/run/coldvoxd"
-"""Where the tree sees this checkout, read-only."""
+"""Path of this checkout in the tree, mounted read-only."""
 PYTHON = "/run/python"
-"""Where it sees the bus library, which is Python alone."""
+"""Path of the bus library in the tree; it is pure Python."""
 SAMPLES = ROOT / "coldvoxd/data/mini/samples"
 SETTINGS = """\
 [microphone]
@@ -46,11 +46,11 @@ provider = false
 
 
 class StageError(Exception):
-    """Something on the stage did not come to pass; the message says what."""
+    """A condition on the stage was not met; the message names it."""
 
 
 class Stage:
-    """The tree with a session bus in it. `async with Stage.set_up() as stage`."""
+    """The tree with a session bus in it. Use `async with Stage.set_up() as stage`."""
 
     def __init__(self, tree: Path, stack: contextlib.AsyncExitStack) -> None:
         self.tree = tree
@@ -64,7 +64,7 @@ class Stage:
             "NO_AT_BRIDGE": "1",
             "GTK_A11Y": "none",
         }
-        """Of programs in the tree."""
+        """Environment of programs in the tree."""
         self._stack = stack
         self._daemon: subprocess.Popen[bytes] | None = None
         self._daemon_environment: Mapping[str, str] = {}
@@ -73,7 +73,7 @@ class Stage:
     @classmethod
     @contextlib.asynccontextmanager
     async def set_up(cls, tree: Path) -> AsyncIterator["Stage"]:
-        """Mounts and bus; everything that was started ends with the block."""
+        """Set up mounts and bus; all started processes end with the context."""
         async with contextlib.AsyncExitStack() as stack:
             stage = cls(tree, stack)
             stage._mount()
@@ -87,7 +87,7 @@ class Stage:
 
     @property
     def address(self) -> str:
-        """Of the session bus, for programs outside the tree."""
+        """Address of the session bus, for programs outside the tree."""
         return f"unix:path={self.inside(RUNTIME)}/bus"
 
     @property
@@ -99,14 +99,14 @@ class Stage:
         return self.inside(f"{RUNTIME}/gpu")
 
     def inside(self, path: str) -> Path:
-        """A path of the tree, as it is seen from outside."""
+        """Return the outside path of a path in the tree."""
         return self.tree / path.lstrip("/")
 
     def log(self, name: str) -> Path:
         return self.inside(f"{RUNTIME}/{name}.log")
 
     def start(self, name: str, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
-        """A program in the tree, with its log."""
+        """Start a program in the tree, with its own log."""
         with self.log(name).open("ab") as output:
             process = subprocess.Popen(
                 ["chroot", str(self.tree), *arguments],
@@ -119,13 +119,13 @@ class Stage:
         return process
 
     def start_typing(self, *options: str) -> "subprocess.Popen[bytes]":
-        """The checkout's coldvox-type, which puts the words where the focus is."""
+        """Start the checkout's coldvox-type, which types the words into the focused window."""
         return self.start(
             "coldvox-type", "python3", "-B", "-m", "coldvoxd.typist", *options, PYTHONPATH=f"{PYTHON}:{CHECKOUT}"
         )
 
     def install_coldvoxctl(self) -> None:
-        """The checkout's, with the entry that `coldvoxctl setup` puts in place."""
+        """Install the checkout's coldvoxctl, with the desktop entry that `coldvoxctl setup` installs."""
         programs = self.inside(f"{HOME}/.local/bin")
         programs.mkdir(parents=True)
         program = programs / "coldvoxctl"
@@ -137,21 +137,21 @@ class Stage:
         (entries / desktop_entry.NAME).write_text(desktop_entry.desktop_entry(Path(f"{HOME}/.local/bin")))
 
     async def type_last(self, text: str, meanwhile: Awaitable[None] | None = None) -> str:
-        """`coldvox-type --last` for a text that never reached a window; what it says became of it."""
+        """Run `coldvox-type --last` for a text that reached no window; return the reported outcome."""
         memory = self.inside(f"{RUNTIME}/coldvox-type")
         memory.mkdir(mode=0o700, exist_ok=True)
         (memory / "undelivered").write_text(text, "utf-8")
         return await self.finish(self.start_typing("--last"), meanwhile)
 
     async def finish(self, typing: "subprocess.Popen[bytes]", meanwhile: Awaitable[None] | None = None) -> str:
-        """Wait for the end of a coldvox-type; the last line that it said."""
+        """Wait for the end of a coldvox-type; return its last line of output."""
         if meanwhile:
             await meanwhile
         await until(lambda: typing.poll() is not None, "the end of coldvox-type", 30)
         return self.log("coldvox-type").read_text("utf-8").splitlines()[-1]
 
     async def run(self, *arguments: str, **environment: str) -> str:
-        """A program in the tree to its end; what it says. Raises StageError where it fails."""
+        """Run a program in the tree; return its output. Raises StageError if it fails."""
         process = await asyncio.create_subprocess_exec(
             "chroot",
             str(self.tree),
@@ -174,7 +174,7 @@ class Stage:
         device: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """The checkout's daemon, on the tree's session bus; not necessarily there yet when this returns."""
+        """Start the checkout's daemon on the tree's session bus; it may not be on the bus yet when this returns."""
         settings = self.inside(f"{RUNTIME}/coldvoxd.toml")
         settings.write_text(
             SETTINGS.format(device=device or f"virtual:{self.microphone}", model=model, provider=provider)
@@ -195,21 +195,21 @@ class Stage:
         self._stack.callback(_end, self._daemon)
 
     async def end_daemon(self) -> None:
-        """As `systemctl stop` does."""
+        """End the daemon as `systemctl stop` does."""
         if self._daemon is not None:
             self._daemon.terminate()
             await asyncio.to_thread(self._daemon.wait)
             self._daemon = None
 
     async def state(self) -> str:
-        """Of the daemon, empty where there is none."""
+        """Return the daemon's state, empty if there is no daemon."""
         try:
             return str(await self.bus.get(DICTATION, "State"))
         except BusError:
             return ""
 
     async def state_is(self, wanted: str) -> None:
-        """Wait for it."""
+        """Wait for this state."""
 
         async def is_there() -> bool:
             if self._daemon is not None and self._daemon.poll() is not None:
@@ -219,19 +219,19 @@ class Stage:
         await until(is_there, f"the daemon {wanted}")
 
     async def tell(self, stand_in: Path, line: str) -> str:
-        """A command to a stand-in; its answer."""
+        """Send a command to a virtual device; return its answer."""
         return await asyncio.to_thread(command, stand_in, line)
 
     async def ask(self, name: str, path: str, interface: str, member: str, signature: str = "", *body: Any) -> Any:
-        """A call of anybody on the session bus. Raises BusError."""
+        """Call any service on the session bus. Raises BusError."""
         return await self.bus.call(member, signature, *body, interface=interface, destination=name, path=path)
 
     async def ask_all(self, name: str, path: str, interface: str, member: str, signature: str, *body: Any) -> list[Any]:
-        """The same; all values of the answer."""
+        """Call like `ask`; return all values of the answer."""
         message = Message(
             destination=name, path=path, interface=interface, member=member, signature=signature, body=list(body)
         )
-        reply = await self.bus._bus.call(message)  # noqa: SLF001 - one value is what tests want of it
+        reply = await self.bus._bus.call(message)  # noqa: SLF001 - the tests' client returns one value only
         assert reply is not None
         if reply.message_type is MessageType.ERROR:
             raise BusError(str(reply.error_name), str(reply.body[0]))
@@ -255,7 +255,10 @@ class Stage:
 
 
 async def until(probe: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """The first true answer of a function, or of a coroutine that it returns; StageError where none comes."""
+    """Return the first true result of a function, or of a coroutine that it returns.
+
+    Raises StageError after `patience_s`.
+    """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + patience_s
     while True:
@@ -270,7 +273,7 @@ async def until(probe: Callable[[], Any], what: str, patience_s: float = PATIENC
 
 
 async def settled() -> None:
-    """Time in which a desktop has drawn what it was told, for pictures: nothing tells when it has."""
+    """Wait until a desktop has drawn its changes, for pictures: no signal reports the end of drawing."""
     await asyncio.sleep(1.5)
 
 

@@ -12,19 +12,19 @@ tell() { printf '%s\n' "$*" >&2; }
 
 base_packages=(
     dbus-daemon        # the session's own bus
-    fonts-dejavu-core  # letters
+    fonts-dejavu-core  # fonts
     gettext            # the extension's translations
-    gir1.2-gtk-4.0     # the window that is written into
+    gir1.2-gtk-4.0     # the window that receives the text
     gjs                # runs that window
-    imagemagick        # pictures
+    imagemagick        # image conversion
     gsettings-desktop-schemas dconf-gsettings-backend # GNOME's settings
-    libgl1-mesa-dri    # drawing without a GPU
-    locales-all        # German, for a look at the translation
+    libgl1-mesa-dri    # software rendering
+    locales-all        # German, to check the translation
     wl-clipboard       # the clipboard of a Wayland desktop
 )
-# shellcheck disable=SC2034 # by make_tree, by name
+# shellcheck disable=SC2034 # used by make_tree, by name
 gnome_packages=(gnome-shell gnome-shell-extension-prefs gir1.2-adw-1 adwaita-icon-theme
-    gnome-settings-daemon gnome-control-center # keys of one's own, and the portal's
+    gnome-settings-daemon gnome-control-center # custom keys and the portal's
     xdg-desktop-portal xdg-desktop-portal-gnome # keyboard, clipboard and shortcuts for programs
     python3 python3-numpy) # for coldvox-type
 # shellcheck disable=SC2034
@@ -38,7 +38,7 @@ need_for_root() {
     return 69
 }
 
-make_tree() { # make_tree gnome|plasma: once; waits where another run is at it
+make_tree() { # make_tree gnome|plasma: once; waits for a concurrent run
     local desktop=$1 packages=() lock
     mkdir -p "$desktops"
     exec {lock}>"$desktops/lock"
@@ -49,7 +49,7 @@ make_tree() { # make_tree gnome|plasma: once; waits where another run is at it
         mmdebstrap --quiet --variant=apt --skip=cleanup/apt/lists --include="ca-certificates,$(IFS=, && echo "${base_packages[*]}")" \
             --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' trixie "$tree" "$mirror" || return
         : >"$tree/etc/machine-id"
-        echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id" # programs ask for one; it stands for no machine
+        echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id" # programs require an ID; it identifies no machine
         touch "$tree.base"
     fi
     if [[ ! -e $tree.$desktop ]]; then
@@ -74,6 +74,6 @@ make_tree() { # make_tree gnome|plasma: once; waits where another run is at it
     exec {lock}>&-
 }
 
-enter() { # enter PROGRAM...: mounts and processes of their own, which end with it
+enter() { # enter PROGRAM...: in separate mount and process namespaces, which end with it
     COLDVOX_DESKTOP_TREE=$tree exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc -- "$@"
 }

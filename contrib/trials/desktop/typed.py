@@ -44,38 +44,38 @@ MISSING = 69
 
 
 Press = Callable[[], Awaitable[None]]
-Tell = Callable[["Found"], None]
+Report = Callable[["Found"], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What came of a sentence."""
+    """The result of one sentence."""
 
     desktop: str
     said: str
     found: str
     right: bool
     seconds: float
-    """From the end of speech, as the microphone gave it, to the text in the window."""
+    """Seconds from the end of speech, as delivered by the microphone, to the text in the window."""
 
 
 def words(text: str) -> str:
-    """Without case and punctuation."""
+    """Remove case and punctuation."""
     return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 
-async def in_x11(directory: Path, bus: PrivateBus, tell: Tell) -> bool:
-    """There is no window manager here that could have a shortcut, so `coldvoxctl toggle` is called as one would."""
+async def in_x11(directory: Path, bus: PrivateBus, report: Report) -> bool:
+    """Check X11. There is no window manager here to hold a shortcut, so `coldvoxctl toggle` is called instead."""
     with x11(directory, bus.address) as desktop:
 
         async def press() -> None:
             await asyncio.to_thread(desktop.run, str(CTL), "toggle")
 
-        return await dictate("x11", desktop=desktop, terminal=desktop.xterm, press=press, bus=bus, tell=tell)
+        return await dictate("x11", desktop=desktop, terminal=desktop.xterm, press=press, bus=bus, report=report)
 
 
-async def in_sway(directory: Path, bus: PrivateBus, tell: Tell) -> bool:
-    """With the key that `coldvoxctl shortcut install` binds, pressed on a keyboard that sway takes for a real one."""
+async def in_sway(directory: Path, bus: PrivateBus, report: Report) -> bool:
+    """Check sway with the key that `coldvoxctl shortcut install` binds, pressed on a virtual keyboard."""
     config = directory / "config" / "sway" / "config"
     config.parent.mkdir(parents=True)
     config.write_text("# A person's own.\n")
@@ -89,7 +89,7 @@ async def in_sway(directory: Path, bus: PrivateBus, tell: Tell) -> bool:
             await asyncio.to_thread(desktop.run, "wtype", "-s", "50", *keys)
 
         await asyncio.to_thread(shortcut, "install")
-        right = await dictate("sway", desktop=desktop, terminal=desktop.foot, press=press, bus=bus, tell=tell)
+        right = await dictate("sway", desktop=desktop, terminal=desktop.foot, press=press, bus=bus, report=report)
         await asyncio.to_thread(shortcut, "remove")
         return right and config.read_text() == "# A person's own.\n"
 
@@ -101,15 +101,15 @@ async def dictate(
     terminal: Callable[[str], Window],
     press: Press,
     bus: PrivateBus,
-    tell: Tell,
+    report: Report,
 ) -> bool:
-    """Whether all was found."""
+    """Return whether all words were found."""
     right = True
     async with daemon(bus, desktop.directory) as running, running.client() as client, typist(desktop):
         window = await asyncio.to_thread(terminal, "letter")
         for sample in samples()[:SENTENCES]:
             found = await one(name, sample=sample, window=window, press=press, running=running, client=client)
-            tell(found)
+            report(found)
             right = right and found.right
     return right
 
@@ -131,7 +131,7 @@ async def one(
     await asyncio.to_thread(command, running.microphone, f"SPEAK {sample.path}")
     ended_s = time.monotonic()
     quiet = asyncio.create_task(asyncio.to_thread(command, running.microphone, "SILENCE 1500"))
-    with contextlib.suppress(AssertionError):  # what came instead is told
+    with contextlib.suppress(AssertionError):  # the text that came instead is reported
         await eventually(lambda: words(window.text.removeprefix(before)) in accepted, patience_s=PATIENCE_S)
     seconds = time.monotonic() - ended_s
     await quiet
@@ -143,10 +143,10 @@ async def one(
 
 @contextlib.asynccontextmanager
 async def typist(desktop: XDesktop | SwayDesktop) -> AsyncIterator[None]:
-    """coldvox-type, listening."""
+    """Run coldvox-type until the context ends."""
     log = desktop.directory / "coldvox-type.log"
     environment = {**desktop.environment, "PYTHONPATH": str(ROOT)}
-    environment["XDG_CONFIG_HOME"] = str(desktop.directory)  # your own rules are for your own windows
+    environment["XDG_CONFIG_HOME"] = str(desktop.directory)  # the user's own rules must not apply here
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-m", "coldvoxd.typist"], env=environment, stderr=output)
     try:
@@ -169,19 +169,19 @@ async def becomes(client: BusClient, state: State) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("desktop", choices=["x11", "sway"])
-    parser.add_argument("--json", action="store_true", help="an object a line")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
     arguments = parser.parse_args()
     if reason := lacking(X11_PROGRAMS if arguments.desktop == "x11" else SWAY_PROGRAMS):
         print(f"desktop-check {arguments.desktop}: {reason}", file=sys.stderr)
         return MISSING
     if arguments.desktop == "sway" and os.geteuid() == 0:
-        # It refuses to run as root; the bus, which asks who somebody is, comes along.
-        somebody = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-        os.execvp(somebody[0], [*somebody, sys.executable, *sys.argv])
+        # sway refuses to run as root; the bus, which checks user IDs, moves into the namespace too.
+        command_prefix = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+        os.execvp(command_prefix[0], [*command_prefix, sys.executable, *sys.argv])
 
     stdout, log = sys.stdout, io.StringIO()
 
-    def tell(found: Found) -> None:
+    def report(found: Found) -> None:
         if arguments.json:
             print(json.dumps(asdict(found)), file=stdout, flush=True)
         else:
@@ -192,9 +192,9 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="coldvoxd-check-"))
     right = False
     try:
-        # What the parts print for a failing test, such as the daemon's log, is of use only where something failed.
+        # The helpers' output for a failing test, such as the daemon's log, is useful only after a failure.
         with contextlib.redirect_stdout(log), PrivateBus() as bus:
-            right = asyncio.run(check(directory, bus, tell))
+            right = asyncio.run(check(directory, bus, report))
     finally:
         shutil.rmtree(directory)
         if not right:

@@ -1,8 +1,8 @@
-// A window to write into, for desktop-check: its text goes to the file that is named, whenever it changes.
+// A window to write into, for desktop-check: writes its text to the given file after each change.
 //
 //     gjs -m window.js FILE [--listen]
 //
-// With --listen it writes what the daemon tells by itself; otherwise somebody has to type or paste.
+// With --listen it inserts the daemon's published texts; otherwise text must be typed or pasted.
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';

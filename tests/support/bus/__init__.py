@@ -1,1 +1,1 @@
-"""Private message buses and what is on them: clients, services of a desktop, strangers."""
+"""Private message buses and their participants: clients, desktop services, and unrelated programs."""

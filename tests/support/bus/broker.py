@@ -1,6 +1,6 @@
 """dbus-broker without systemd: the part of its launcher that a private bus needs.
 
-dbus-broker takes its listening socket and its policy from a controller, over D-Bus messages on a socket pair. Its own
+dbus-broker gets its listening socket and its policy from a controller, over D-Bus messages on a socket pair. Its own
 controller, dbus-broker-launch, needs systemd's journal, which tests may not have.
 """
 
@@ -30,16 +30,16 @@ def is_installed() -> bool:
 
 
 def start(path: Path, log: IO[bytes], options: Sequence[str] = ()) -> "tuple[subprocess.Popen[bytes], socket.socket]":
-    """A broker that listens at `path` and lets every client do everything.
+    """Start a broker that listens at `path` and permits everything to every client.
 
-    The socket is its controller, which it ends with. `options` are added to its command line.
+    The returned socket is the controller's; the broker ends when it is closed. `options` are added to its command line.
     """
     controller, theirs = socket.socketpair()
     reports, its_log = socket.socketpair()
     with socket.socket(socket.AF_UNIX) as listener, theirs, its_log:
         listener.bind(str(path))
         listener.listen(128)
-        listener.setblocking(False)  # the broker takes connections until there is none left
+        listener.setblocking(False)  # the broker accepts connections until none is left
         process = subprocess.Popen(
             [
                 *(PROGRAM, "--controller", str(theirs.fileno()), "--machine-id", _machine_id()),
@@ -59,7 +59,7 @@ def start(path: Path, log: IO[bytes], options: Sequence[str] = ()) -> "tuple[sub
 
 
 def _copy(reports: socket.socket, log: int) -> None:
-    """What the broker reports, a disconnected client for one, until it ends: it logs to sockets only."""
+    """Copy the broker's reports, such as disconnected clients, until it ends: it logs to sockets only."""
     with reports, open(log, "ab", buffering=0) as file:
         while data := reports.recv(1 << 16):
             file.write(data)
@@ -82,7 +82,7 @@ def _add_listener(controller: socket.socket, listener: socket.socket) -> None:
 
 
 def _policy() -> list[Any]:
-    """Every user may connect, own any name, and send and receive any message."""
+    """Return a policy in which every user may connect, own any name, and send and receive any message."""
     message = [True, FIRST, "", "", "", "", 0, 0, 0, NO_LIMIT]
     batch = [True, FIRST, [[True, FIRST, True, ""]], [message], [message]]
     return [[[ANY_USER, batch]], [], [], False, ""]

@@ -18,7 +18,7 @@ from tests.support.eventually import eventually
 
 @asynccontextmanager
 async def transcribing(bus: PrivateBus, *, most_jobs: int = JOBS_IN_ALL) -> AsyncIterator[RunningService]:
-    """The service with real file jobs; no caller is watched any more at its end."""
+    """Run the service with real file jobs; at its end no caller is watched any more."""
     switch = Dispatcher(_make, ModelSettings())
     await switch.load()
     jobs = FileJobs(switch, SileroDetector, most_jobs=most_jobs)

@@ -1,4 +1,4 @@
-"""A stranger on the bus, who sends signals that look like another's; and a service that sends the real ones."""
+"""An unrelated bus client that sends forged signals, and a service that sends the real ones."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ class Told:
     body: tuple[Any, ...] = field(default=(), repr=False)
 
     def to(self, client: str | None) -> Message:
-        """For this client alone; for everybody where None."""
+        """Return the message for this client only; for all clients if None."""
         found = Message.new_signal(self.path, self.interface, self.member, self.signature, list(self.body))
         if client is not None:
             found.destination = client
@@ -32,12 +32,12 @@ class Told:
 
 
 def owner_changed(name: str, before: str, after: str) -> Told:
-    """What the bus itself sends when the owner of a name changes."""
+    """Return the bus's own signal about a change of a name's owner."""
     return Told(BUS, "NameOwnerChanged", BUS_PATH, "sss", (name, before, after))
 
 
 class Client:
-    """Any program on the bus: what it sends is in its own name, whatever it looks like."""
+    """Any program on the bus: the sender of its messages is always its own name, whatever they contain."""
 
     def __init__(self, bus: MessageBus) -> None:
         self._bus = bus
@@ -63,7 +63,7 @@ class Client:
             self._bus._sock.close()
 
     async def through(self, client: str) -> None:
-        """Return when this client has dealt with all that was sent before, and whoever awaited that there has run."""
+        """Return when this client has processed all messages sent before, and the tasks waiting for them have run."""
         for _ in range(2):
             ping = Message(destination=client, path="/", interface=f"{BUS}.Peer", member="Ping")
             reply = await self._bus.call(ping)
@@ -71,14 +71,14 @@ class Client:
             assert reply.message_type is MessageType.METHOD_RETURN
 
     async def names_of(self, pid: int) -> list[str]:
-        """The unique names of a process on the bus."""
+        """Return the unique names of a process on the bus."""
         names = [name for name in await self._ask("ListNames") if name.startswith(":")]
         return [name for name in names if await self._pid_of(name) == pid]
 
     async def _pid_of(self, name: str) -> int:
         try:
             return int(await self._ask("GetConnectionUnixProcessID", "s", name))
-        except LookupError:  # it has left in between
+        except LookupError:  # the client has left meanwhile
             return 0
 
     async def _ask(self, member: str, signature: str = "", *body: object) -> Any:
@@ -100,6 +100,6 @@ async def on_the_bus(address: str) -> AsyncIterator[Client]:
 
 
 async def settled(stranger: Client, pid: int) -> None:
-    """Return when every connection of the process has dealt with what the stranger has sent."""
+    """Return when every connection of the process has processed the stranger's messages."""
     for name in await stranger.names_of(pid):
         await asyncio.wait_for(stranger.through(name), 30)

@@ -1,4 +1,4 @@
-"""python-dbusmock's logind on a private system bus: its inhibitors are real pipes, its sleep is the test's."""
+"""python-dbusmock's logind on a private system bus: its inhibitors are real pipes; the test controls its sleep."""
 
 import asyncio
 import os
@@ -14,24 +14,24 @@ from coldvoxd.bus.peers.logind import MANAGER, NAME
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
 
 PYTHON = "/usr/bin/python3"
-"""The system's: python-dbusmock stands on packages of the distribution."""
+"""The system's interpreter: python-dbusmock needs packages of the distribution."""
 PATH = "/org/freedesktop/login1"
 MOCK = "org.freedesktop.DBus.Mock"
 
 
 @dataclass
 class Logind:
-    """What the machine and its logind do."""
+    """Controls the machine and its logind."""
 
     client: BusClient
     process: "subprocess.Popen[bytes]"
 
     async def inhibitors(self) -> list[list[Any]]:
-        """What, who, why and mode of each."""
+        """Return what, who, why and mode of each inhibitor."""
         return [list(one[:4]) for one in await self.call("ListInhibitors")]
 
     async def is_held(self, count: int = 1) -> bool:
-        """Whether exactly so many inhibitors are held."""
+        """Return whether exactly `count` inhibitors are held."""
         return len(await self.inhibitors()) == count
 
     async def until_held(self, count: int = 1) -> None:
@@ -40,12 +40,12 @@ class Logind:
                 await asyncio.sleep(0.01)
 
     async def prepare(self, about_to: bool) -> None:
-        """PrepareForSleep, as before and after a sleep."""
+        """Emit PrepareForSleep, as before and after a sleep."""
         body = [Variant("b", about_to)]
         await self.call("EmitSignal", "sssav", MANAGER, "PrepareForSleep", "b", body, interface=MOCK)
 
     async def sleep(self) -> float:
-        """The machine sleeps as soon as nobody has it wait any more: how long that took, as logind would see it."""
+        """Suspend the machine once no inhibitor is held; return the delay in seconds as logind would see it."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         await self.prepare(True)
@@ -53,7 +53,7 @@ class Logind:
         return loop.time() - began_s
 
     async def refuse(self) -> None:
-        """From now on Inhibit is answered by an error."""
+        """Make Inhibit return an error from now on."""
         refusal = "raise dbus.exceptions.DBusException('no', name='org.freedesktop.DBus.Error.AccessDenied')"
         await self.call("AddMethod", "sssss", MANAGER, "Inhibit", "ssss", "h", refusal, interface=MOCK)
 
@@ -61,14 +61,14 @@ class Logind:
         return await self.client.call(member, signature, *body, interface=interface, destination=NAME, path=PATH)
 
     def kill(self) -> None:
-        """As `systemctl restart systemd-logind` begins."""
+        """Kill logind, as `systemctl restart systemd-logind` starts."""
         self.process.kill()
         self.process.wait()
 
 
 @asynccontextmanager
 async def logind(bus: PrivateBus, runner: Sequence[str] = ()) -> AsyncIterator[Logind]:
-    """On this bus, for the length of the block."""
+    """Run logind on this bus within the context."""
     environment = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": bus.address}
     process = subprocess.Popen(
         [*runner, PYTHON, "-m", "dbusmock", "--system", "--template", "logind"],

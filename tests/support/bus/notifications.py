@@ -8,7 +8,7 @@ from tests.support.bus.private_bus import BusClient
 
 
 class NotificationService(BusClient):
-    """org.freedesktop.Notifications as a desktop has it: notes what it is to show, and answers."""
+    """org.freedesktop.Notifications of a desktop: records the notifications, and answers."""
 
     async def __aenter__(self) -> Self:
         self.shown: list[list[object]] = []

@@ -1,7 +1,7 @@
-"""A desktop's portal on a private bus: requests, sessions, a keyboard, a clipboard, shortcuts, and a person who answers.
+"""A desktop's portal on a private bus: requests, sessions, a keyboard, a clipboard, shortcuts, and a user who answers.
 
-It does the dance of org.freedesktop.portal.*: a request's path, its response later, a session that can be closed, tokens
-that are good for one session. A window has the focus, into which Ctrl+V pastes.
+It follows the protocol of org.freedesktop.portal.*: a request's path, its response later, a session that can be closed,
+tokens that are valid for one session. A window has the focus, into which Ctrl+V pastes.
 """
 
 import asyncio
@@ -20,38 +20,39 @@ CONTROL, V, INSERT, SHIFT = 29, 47, 110, 42
 
 
 class _Served(Connection):
-    """A connection whose calls a message handler answers; the product's own refuses unread what it has no method for."""
+    """A connection whose calls a message handler answers; the product's own refuses calls of unknown methods unread."""
 
     def _find_message_handler(self, msg: Message) -> Any:
         return super()._find_message_handler(msg) or (lambda *_: None)
 
 
 class PortalDesktop:
-    """`async with PortalDesktop(address) as desktop`; what it is told is in its fields."""
+    """The portal. Use `async with PortalDesktop(address) as desktop`; its fields record the requests."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self.answers: list[int | None] = []
-        """Of the person, to the next questions: GRANTED, CANCELLED, or None for no answer; yes when there are none."""
+        """The user's answers to the next questions: GRANTED, CANCELLED, or None for no answer; granted if the list is
+        empty."""
         self.questions = 0
-        """How often the person was asked."""
+        """Number of questions to the user."""
         self.clipboard_allowed = True
         self.takes_pastes = True
         self.fetches_again_s = 0.0
-        """Where set, the window fetches what it pastes again after so many seconds, as Chromium does."""
+        """Seconds after which the window fetches a paste again, as Chromium does; 0 for never."""
         self.reads_every_s = 0.0
-        """Where set, a program reads the clipboard every so many seconds once a session holds it."""
+        """Interval in seconds at which a program polls the clipboard while a session holds it; 0 for never."""
         self.window = ""
-        """What was pasted into the window that has the focus."""
+        """Text pasted into the focused window."""
         self.clipboard: dict[str, bytes] = {}
         self.closed_requests: list[str] = []
         self.sessions: dict[str, str] = {}
-        """Paths of open sessions and whose they are."""
+        """Paths of open sessions, and their owners."""
         self.tokens: set[str] = set()
         self.shortcuts: dict[str, str] = {}
-        """What a program says that it does with each."""
+        """Description of each shortcut, as given by the program."""
         self.unbound: set[str] | None = set()
-        """Shortcuts for which the person chooses no key; None where the answer holds no list at all."""
+        """Shortcuts for which the user chooses no key; None if the answer has no list at all."""
         self.applications: list[str] = []
         self._down: list[int] = []
         self._owner = ""
@@ -70,19 +71,19 @@ class PortalDesktop:
         await self.end()
 
     async def end(self) -> None:
-        """As a portal does that crashes."""
+        """End like a portal that crashes."""
         for task in self._tasks:
             task.cancel()
         await self._bus.aclose()
 
     def close_sessions(self) -> None:
-        """As the desktop's own stop button does."""
+        """Close all sessions, as the desktop's stop button does."""
         for path, owner in list(self.sessions.items()):
             self._signal(path, SESSION, "Closed", "a{sv}", {}, to=owner)
             del self.sessions[path]
 
     def press(self, shortcut: str, *, down: bool, timestamp_ms: int | None = None) -> None:
-        """A shortcut of a session that bound it; the timestamp is that of this moment where none is given."""
+        """Press a bound shortcut of a session; without a timestamp, the current time is used."""
         if timestamp_ms is None:
             timestamp_ms = time.monotonic_ns() // 1_000_000
         member = "Activated" if down else "Deactivated"
@@ -142,7 +143,7 @@ class PortalDesktop:
         token = options.get("restore_token")
         self._restored = bool(token) and token is not None and token.value in self.tokens
         if token is not None:
-            self.tokens.discard(token.value)  # good for one session
+            self.tokens.discard(token.value)  # valid for one session
         return await self._respond(message, {})
 
     async def _on_RequestClipboard(self, message: Message, session: str, _: object) -> Message:  # noqa: N802
@@ -160,7 +161,7 @@ class PortalDesktop:
         }
         reply = await self._respond(message, results, asks=not self._restored)
         if self.clipboard:
-            self._tell_owner(session)
+            self._announce_owner(session)
         return reply
 
     async def _on_Register(self, message: Message, application: str, _: object) -> Message:  # noqa: N802
@@ -204,13 +205,13 @@ class PortalDesktop:
         kinds = options["mime_types"].value
         first = not self._owner
         self._owner, self.clipboard = session, {}
-        self._tell_owner(session, kinds)
-        for kind in kinds[:1]:  # as a desktop does that keeps what a program leaves behind
+        self._announce_owner(session, kinds)
+        for kind in kinds[:1]:  # like a desktop that keeps the content of programs that end
             task = asyncio.ensure_future(self._keep(kind))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         if first and self.reads_every_s:
-            self._tasks.add(asyncio.ensure_future(self._read_again_and_again(kinds[0])))
+            self._tasks.add(asyncio.ensure_future(self._poll_clipboard(kinds[0])))
         return Message.new_method_return(message)
 
     async def _on_SelectionRead(self, message: Message, session: str, kind: str) -> Message:  # noqa: N802
@@ -245,7 +246,7 @@ class PortalDesktop:
             content = self.clipboard[kind] if not self._owner else await self._transfer(kind)
         self.window += content.decode()
 
-    async def _read_again_and_again(self, kind: str) -> None:
+    async def _poll_clipboard(self, kind: str) -> None:
         while self._owner in self.sessions:
             await asyncio.sleep(self.reads_every_s)
             await self._transfer(kind)
@@ -266,13 +267,13 @@ class PortalDesktop:
         )  # fmt: skip
         return await wanted
 
-    def _tell_owner(self, session: str, kinds: list[str] | None = None) -> None:
-        told = {
-            "mime_types": Variant("(as)", [list(self.clipboard) if kinds is None else kinds]),  # as GNOME tells it
+    def _announce_owner(self, session: str, kinds: list[str] | None = None) -> None:
+        details = {
+            "mime_types": Variant("(as)", [list(self.clipboard) if kinds is None else kinds]),  # as in GNOME
             "session_is_owner": Variant("b", kinds is not None),
         }
         self._signal(
-            PATH, f"{PREFIX}Clipboard", "SelectionOwnerChanged", "oa{sv}", session, told, to=self.sessions[session]
+            PATH, f"{PREFIX}Clipboard", "SelectionOwnerChanged", "oa{sv}", session, details, to=self.sessions[session]
         )  # fmt: skip
 
     def _signal(self, path: str, interface: str, member: str, signature: str, *body: object, to: str) -> None:
@@ -285,11 +286,11 @@ def _read_into(reader: int, wanted: "asyncio.Future[bytes]", loop: asyncio.Abstr
     with os.fdopen(reader, "rb") as pipe:
         content = pipe.read()
 
-    def tell() -> None:
+    def deliver() -> None:
         if not wanted.done():
             wanted.set_result(content)
 
-    loop.call_soon_threadsafe(tell)
+    loop.call_soon_threadsafe(deliver)
 
 
 def _close(descriptors: Iterable[int]) -> None:

@@ -1,4 +1,4 @@
-"""Real private buses, clients of them, and a DictationControl that does as the test says."""
+"""Real private buses, clients of them, and a DictationControl that the test scripts."""
 
 import asyncio
 import os
@@ -62,15 +62,16 @@ BUSES = [
 
 
 class PrivateBus:
-    """A message bus of our own: `with PrivateBus() as bus`, then `bus.address`. Its log is printed at the end."""
+    """A private message bus. Use `with PrivateBus() as bus`, then `bus.address`. Its log is printed at the end."""
 
     prefix: tuple[str, ...] = ()
-    """Of the bus's command line: a program that starts the bus in surroundings of its own, in its own place."""
+    """Prefix of the bus's command line: a program that starts the bus in a separate environment and is replaced by
+    it."""
 
     def __init__(
         self, service_directories: Sequence[Path] = (), *, kind: str = DAEMON, broker_options: Sequence[str] = ()
     ) -> None:
-        """`service_directories` hold activation files, which only dbus-daemon serves without systemd."""
+        """`service_directories` hold activation files, which only dbus-daemon supports without systemd."""
         assert kind == DAEMON or not service_directories
         assert kind == BROKER or not broker_options
         self.kind = kind
@@ -120,25 +121,25 @@ class PrivateBus:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a program that finds this bus as its session bus, and no other; and no system bus."""
+        """Environment of a program that finds this bus as its session bus, no other one, and no system bus."""
         found = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "XDG_RUNTIME_DIR")}
         nowhere = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.directory}/no-system-bus"}
         return found | {"DBUS_SESSION_BUS_ADDRESS": self.address} | nowhere | self.extra_environment
 
     def kill(self) -> None:
-        """As a crash would."""
+        """Kill the bus, as a crash would."""
         self.process.kill()
         self.process.wait()
 
     def restart(self) -> None:
-        """Another bus at the same address, after `kill`; it knows nothing of the old one's clients."""
+        """Start another bus at the same address, after `kill`; it has no state of the old one."""
         if self._controller is not None:
             self._controller.close()
         (self.directory / "bus").unlink(missing_ok=True)
         self._start()
 
     def freeze(self) -> None:
-        """Stop reading and writing, as a bus that has no time would."""
+        """Stop reading and writing, as a stalled bus would."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -170,7 +171,7 @@ class Signal:
 
 @dataclass
 class Expectation:
-    """What `expect_signal` waits for; `signal` is there after its block."""
+    """Result of `expect_signal`; `signal` is set after its context."""
 
     signal: Signal | None = None
 
@@ -181,12 +182,12 @@ class Expectation:
 
 
 class BusClient:
-    """Another program on the bus, by the plain library. `async with BusClient(address) as client`."""
+    """Another program on the bus, by the plain library. Use `async with BusClient(address) as client`."""
 
     def __init__(self, address: str) -> None:
         self._bus = MessageBus(bus_address=address, negotiate_unix_fd=True)
         self.signals: list[Signal] = []
-        """All that were delivered to this client, oldest first."""
+        """All signals delivered to this client, oldest first."""
 
     async def __aenter__(self) -> Self:
         await self._bus.connect()
@@ -221,7 +222,7 @@ class BusClient:
         path: str = OBJECT_PATH,
         descriptors: Sequence[int] = (),
     ) -> Any:
-        """The first value of the answer, or BusError. In the body stand indices of descriptors."""
+        """Return the first value of the answer. Raises BusError. Descriptors are indices in the body."""
         reply = await self._bus.call(
             Message(
                 destination=destination,
@@ -239,7 +240,7 @@ class BusClient:
         return reply.body[0] if reply.body else None
 
     def call_and_forget(self, member: str, signature: str = "", *body: object) -> None:
-        """Send a call without waiting for anything."""
+        """Send a call without waiting for an answer."""
         self._bus.send(
             Message(
                 destination=BUS_NAME,
@@ -252,7 +253,7 @@ class BusClient:
         )
 
     def signal_to(self, client: str, member: str, signature: str, *body: object) -> None:
-        """Send one client a signal that looks like the daemon's."""
+        """Send one client a signal that imitates the daemon's."""
         message = Message.new_signal(OBJECT_PATH, DICTATION, member, signature, list(body))
         message.destination = client
         self._bus.send(message)
@@ -262,7 +263,7 @@ class BusClient:
         return value.value
 
     async def subscribe(self, *members: str) -> None:
-        """To these signals of the daemon, to all of them where none is named."""
+        """Subscribe to these signals of the daemon, or to all without arguments."""
         for rule in [f",member='{member}'" for member in members] or [""]:
             await self.call(
                 "AddMatch",
@@ -274,18 +275,18 @@ class BusClient:
             )
 
     async def settle(self) -> None:
-        """Return when all that the daemon has sent to this client so far has been received."""
+        """Return when all messages that the daemon has sent to this client so far have been received."""
         await self.call("Ping", interface="org.freedesktop.DBus.Peer")
 
     def bodies(self, member: str) -> list[list[Any]]:
-        """The bodies of all signals of that name so far."""
+        """Return the bodies of all signals of that name so far."""
         return [signal.body for signal in self.signals if signal.member == member]
 
     @asynccontextmanager
     async def expect_signal(
         self, member: str, where: Callable[[list[Any]], bool] = lambda _: True
     ) -> AsyncIterator[Expectation]:
-        """What the block does makes this signal come, before or after the block's end."""
+        """Expect this signal as an effect of the context's body, before or after its end."""
         seen = len(self.signals)
         expectation = Expectation()
 
@@ -305,7 +306,7 @@ class BusClient:
 
 @dataclass
 class ScriptedMicrophone:
-    """A MicrophoneControl of two microphones, of which the test may say anything else."""
+    """A MicrophoneControl of two microphones; the test may set any other values."""
 
     device: str = "Blue Yeti"
     selection: str = "default"
@@ -319,7 +320,7 @@ class ScriptedMicrophone:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Implements ProblemSource; muted and lost in the order that is not the published one."""
+        """Implements ProblemSource; muted before lost, which is not the published order."""
         muted = (Problem.MICROPHONE_MUTED,) if self.muted else ()
         return (*muted, Problem.MICROPHONE_LOST) if self.problem else muted
 
@@ -335,27 +336,27 @@ class ScriptedMicrophone:
 
 @dataclass
 class ScriptedControl:
-    """All controls, whose microphone and recognizer are the test: it says what was spoken, with `say`."""
+    """All controls; the test acts as microphone and recognizer, and sets the spoken text with `say`."""
 
     announcer: BusAnnouncer | None = None
     state: State = State.IDLE
     session: int = 0
     engine: EngineStatus = field(default_factory=EngineStatus)
     fault: Exception | None = None
-    """Raised by every method while set."""
+    """Exception raised by every method while set."""
     text_pending: asyncio.Event | None = None
-    """Where set, StopDictation's text takes until this event."""
+    """If set, StopDictation returns its text only after this event."""
     started: list[tuple[str, SessionOptions, float]] = field(default_factory=list)
-    """Caller, options and time of each session begun."""
+    """Caller, options and time of each started session."""
     left: list[str] = field(default_factory=list)
-    """Callers of which was told that they left."""
+    """Callers reported as having left."""
     files: dict[int, tuple[str, int, FileOptions]] = field(default_factory=dict)
     """Caller, descriptor and options of each file job; the test closes the descriptors."""
     providers: list[str] = field(default_factory=list)
-    """What SetProvider was called with; `reload` for each Reload."""
+    """Arguments of SetProvider; `reload` for each Reload."""
     metrics: Metrics = field(default_factory=Metrics)
     metrics_read: int = 0
-    """How often GetMetrics was called."""
+    """Number of GetMetrics calls."""
     awaiting_restart: tuple[str, ...] = ()
     microphone: ScriptedMicrophone = field(default_factory=ScriptedMicrophone)
     _texts: list[str] = field(default_factory=list)
@@ -390,7 +391,7 @@ class ScriptedControl:
         self._sessions += 1
         self.session = self._sessions
         self._texts.clear()
-        self._tell().dictation_started(self.session)
+        self._bus_announcer().dictation_started(self.session)
         self._become(State.LISTENING)
         return self.session
 
@@ -430,7 +431,7 @@ class ScriptedControl:
         if not self._texts:
             raise NotActive("There is nothing to retry.")
         if self.options.private and caller != self.owner:
-            raise NotOwner("The last utterance is private to somebody else.")
+            raise NotOwner("The last utterance is private to another client.")
         return self._texts[-1]
 
     async def transcribe(self, caller: str, descriptor: int, options: FileOptions) -> int:
@@ -448,7 +449,7 @@ class ScriptedControl:
         owner, descriptor, _ = self.files.pop(job)
         assert owner == caller
         os.close(descriptor)
-        self._tell().file_ended(job)
+        self._bus_announcer().file_ended(job)
 
     async def reload(self) -> None:
         self._fail()
@@ -463,45 +464,45 @@ class ScriptedControl:
         return self.metrics.figures(uptime_s=1.5, resident_bytes=1 << 33)
 
     def say(self, text: str, words: tuple[Word, ...] = ()) -> None:
-        """Speech has been recognized."""
+        """Publish recognized speech."""
         self._texts.append(text)
         transcript = Transcript(
             self.session, len(self._texts), text, 0.5, 1.5, 0.875, "CPUExecutionProvider", 0.25, words=words
         )
-        self._tell().transcribed(transcript, self.options.words, self._to)
+        self._bus_announcer().transcribed(transcript, self.options.words, self._to)
 
     def finish(self, reason: StopReason) -> None:
-        """The session ends by itself."""
+        """End the session as if automatically."""
         self._end(reason)
 
     def _end(self, reason: StopReason) -> str:
         session, self.session, text = self.session, 0, " ".join(self._texts)
-        self._tell().dictation_stopped(session, reason, text, self._to)
+        self._bus_announcer().dictation_stopped(session, reason, text, self._to)
         self._become(State.IDLE)
         return text
 
     def _become(self, state: State) -> None:
         self.state = state
-        self._tell().state_changed()
+        self._bus_announcer().state_changed()
 
     def _check(self, caller: str) -> None:
         self._fail()
         if not self.session:
             raise NotActive("No session is active.")
         if self.options.private and caller != self.owner:
-            raise NotOwner("The session is private to somebody else.")
+            raise NotOwner("The session is private to another client.")
 
     def _fail(self) -> None:
         if self.fault is not None:
             raise self.fault
 
-    def _tell(self) -> BusAnnouncer:
+    def _bus_announcer(self) -> BusAnnouncer:
         assert self.announcer is not None
         return self.announcer
 
 
 class _Files:
-    """A FileControl; its `cancel` takes other arguments than a session's."""
+    """A FileControl; its `cancel` takes different arguments than a session's."""
 
     def __init__(self, control: ScriptedControl) -> None:
         self.transcribe = control.transcribe
@@ -511,7 +512,7 @@ class _Files:
 
 @dataclass
 class RunningService:
-    """A service that has its name on a private bus."""
+    """A service that owns its name on a private bus."""
 
     bus: PrivateBus
     connection: Connection
@@ -526,7 +527,7 @@ class RunningService:
 
 @asynccontextmanager
 async def running_service(bus: PrivateBus, files: FileControl | None = None) -> AsyncIterator[RunningService]:
-    """The service on this bus, obeying a ScriptedControl; files go to `files` where given."""
+    """Run the service on this bus with a ScriptedControl; files go to `files` if given."""
     control = ScriptedControl()
     connection, announcer, service = await serve(control, bus.address, files)
     await service.own_name()
@@ -541,7 +542,7 @@ async def running_service(bus: PrivateBus, files: FileControl | None = None) -> 
 async def serve(
     control: ScriptedControl, address: str | None = None, files: FileControl | None = None
 ) -> tuple[Connection, BusAnnouncer, BusService]:
-    """The service on the bus at `address`, by default the session bus, as yet without its name."""
+    """Start the service on the bus at `address`, by default the session bus, without its name."""
     connection = await Connection.open(address)
     announcer = control.announcer = control.microphone.announcer = BusAnnouncer(connection, control.metrics)
     controls = control.controls

@@ -1,4 +1,4 @@
-"""A client that writes bytes: messages that no library would send, and parts of messages."""
+"""A client that writes bytes: messages that no library would send, and partial messages."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ def message(
     descriptors: int = 0,
     more: Iterable[Field] = (),
 ) -> bytes:
-    """One message, little-endian, with these extra header fields."""
+    """Return one message, little-endian, with these extra header fields."""
     fields: list[Field] = [
         (PATH, "o", path),
         (INTERFACE, "s", interface),
@@ -51,12 +51,12 @@ def message(
 
 
 def variants(count: int) -> bytes:
-    """The body of a call of signature `av`, 8 bytes each: what a decoder in Python takes longest for."""
+    """Return the body of a call of signature `av`, 8 bytes per value: the slowest to decode in Python."""
     return struct.pack("<I", count * 8) + b"\1b\0\0\1\0\0\0" * count
 
 
 def text(value: str) -> bytes:
-    """The body of signature `s`."""
+    """Return the body for signature `s`."""
     return _value("s", value)
 
 
@@ -69,7 +69,10 @@ def _value(of: str, value: str | int) -> bytes:
 
 
 class RawClient:
-    """Authenticated and named on the bus; `async with RawClient(address) as client`. Reads nothing but its own answers."""
+    """A client that is authenticated and named on the bus. Use `async with RawClient(address) as client`.
+
+    It reads only its own answers.
+    """
 
     def __init__(self, address: str) -> None:
         self._path = address.removeprefix("unix:path=")
@@ -94,23 +97,23 @@ class RawClient:
         self._sock.close()
 
     async def send(self, data: bytes) -> None:
-        """All of it, however long the bus takes."""
+        """Send all data, however long the bus takes."""
         await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     async def send_with(self, data: bytes, descriptors: list[int]) -> None:
-        """The same with file descriptors."""
+        """Send all data with file descriptors."""
         sent = socket.send_fds(self._sock, [data], descriptors)
         await self.send(data[sent:])
 
     def send_some(self, data: memoryview) -> int:
-        """What fits into the socket now; how much it was."""
+        """Send as much as fits into the socket now; return the number of bytes."""
         try:
             return self._sock.send(data)
         except BlockingIOError:
             return 0
 
     async def received(self, wanted: bytes) -> bytes:
-        """All that came up to and with these bytes."""
+        """Return all data received up to and including these bytes."""
         found = b""
         async with asyncio.timeout(30):
             while wanted not in found:

@@ -1,4 +1,4 @@
-"""A desktop's screen saver on the bus, as far as locking goes."""
+"""A desktop's screen saver on the bus, reduced to locking."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from coldvoxd.bus.peers.screen_lock import SCREEN_SAVERS
 
 
 class ScreenSaver(ServiceInterface):
-    """Its signal, and the question whether it is active; `lock` and `unlock` are what a person does."""
+    """Its signal, and the query whether it is active; `lock` and `unlock` are the user's actions."""
 
     def __init__(self, name: str, *, active: bool) -> None:
         super().__init__(name)
@@ -36,7 +36,7 @@ class ScreenSaver(ServiceInterface):
 async def screen_saver(
     address: str, name: str = "org.gnome.ScreenSaver", *, active: bool = False
 ) -> AsyncIterator[ScreenSaver]:
-    """One of the desktops' on this bus; gone with the block."""
+    """Run one desktop's screen saver on this bus within the context."""
     bus = await MessageBus(bus_address=address).connect()
     saver = ScreenSaver(name, active=active)
     bus.export(SCREEN_SAVERS[name], saver)

@@ -1,4 +1,4 @@
-"""D-Bus messages as bytes in both byte orders, by dbus-next where it can write them, and strategies for them."""
+"""D-Bus messages as bytes in both byte orders, from dbus-next where it can write them, and strategies for them."""
 
 import struct
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ PATH, INTERFACE, MEMBER, ERROR_NAME, REPLY_SERIAL, DESTINATION, SENDER, SIGNATUR
 EXACT = settings(
     deadline=None, database=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
 )
-"""The same examples each time and no limit of time: a test fails for what it found, and not for a busy machine."""
+"""The same examples in each run and no time limit: a test fails for its findings, not on a busy machine."""
 
 Field = tuple[int, str, Any]
 """Code, signature and value of a header field."""
 
 
 def encoded(fields: Sequence[Field], *, kind: int = CALL, flags: int = 0, serial: int = 1, body: bytes = b"") -> bytes:
-    """A little-endian message with these header fields, whatever they are, as dbus-next marshals them."""
+    """Return a little-endian message with these header fields, valid or not, as dbus-next marshals them."""
     array = [[code, Variant(signature, value)] for code, signature, value in fields]
     header = Marshaller("yyyyuua(yv)", [ord("l"), kind, flags, 1, len(body), serial, array])
     header.marshall()
@@ -34,7 +34,7 @@ def encoded(fields: Sequence[Field], *, kind: int = CALL, flags: int = 0, serial
 def big_endian(
     fields: Sequence[Field], *, kind: int = CALL, flags: int = 0, serial: int = 1, body: bytes = b""
 ) -> bytes:
-    """The same, big-endian, which dbus-next reads but can't write. Fields of the types s, o, g and u."""
+    """Return a big-endian message, which dbus-next reads but can't write. Fields of the types s, o, g and u."""
     array = b""
     for code, signature, value in fields:
         array += b"\0" * (-len(array) % 8) + bytes((code, 1)) + signature.encode() + b"\0"
@@ -50,7 +50,7 @@ def big_endian(
 def flood_call(
     sender: str, serial: int = 1, *, answered: bool = False, descriptors: int = 0, body: bytes = b""
 ) -> bytes:
-    """A call as the bus delivers it."""
+    """Return a call as the bus delivers it."""
     fields: list[Field] = [(PATH, "o", "/"), (MEMBER, "s", "Ping"), (SENDER, "s", sender)]
     fields += [(SIGNATURE, "g", "ay")] if body else []
     fields += [(DESCRIPTORS, "u", descriptors)] if descriptors else []
@@ -76,11 +76,11 @@ _BODIES: st.SearchStrategy[tuple[str, list[Any]]] = st.sampled_from(
 
 @st.composite
 def messages(draw: st.DrawFn) -> Message:
-    """A message of one of the four types, with every field that its type may have but the sender, which the bus adds."""
+    """Draw a message of one of the four types, with all its optional fields except the sender, which the bus adds."""
     kind = draw(st.sampled_from([CALL, RETURN, ERROR, SIGNAL]))
     signature, body = draw(_BODIES)
     optional = st.one_of(st.none(), _NAMES)
-    make: Any = Message  # its annotations leave out that most arguments may be None
+    make: Any = Message  # its annotations omit that most arguments may be None
     message: Message = make(
         message_type=MessageType(kind),
         destination=draw(optional),

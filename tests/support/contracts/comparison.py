@@ -1,20 +1,21 @@
-"""Comparing a frozen contract with the current one: entries may be added, not removed, retyped or re-meant."""
+"""Compares a frozen contract with the current one: entries may be added, not removed, retyped or redefined."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 Shape = dict[str, Any]
-"""The types of a JSON value: `types`, a sorted list of JSON's type names; `fields` of an object with fixed keys, by key;
-`values` of an object whose keys are data; `items` of a list. The last three are shapes themselves."""
+"""The types of a JSON value. `types`: a sorted list of JSON's type names; `fields`: an object with fixed keys, by key;
+`values`: an object whose keys are data; `items`: a list. The last three hold shapes.
+"""
 
 MAPS = {"stages": 1, "stages-by-provider": 2, "distributions": 1, "fault-reasons": 1, "gpu": 1}
-"""Objects whose keys depend on what has happened so far or on the machine, by name; the number of such levels."""
+"""Objects by name whose keys depend on the history or on the machine, with the number of such levels."""
 
 _TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null", dict: "object"}
 
 
 def breaches(frozen: Any, current: Any, at: str = "") -> list[str]:
-    """What the current contract lacks or has changed, a sentence each.
+    """Return the removals and changes in the current contract, one sentence each.
 
     Mappings and lists may gain entries; every other value must be equal.
     """
@@ -29,20 +30,20 @@ def breaches(frozen: Any, current: Any, at: str = "") -> list[str]:
 
 
 def order_breaches(frozen: Sequence[str], current: Sequence[str], at: str = "") -> list[str]:
-    """The same for a list whose order is part of the contract: the frozen entries must keep theirs."""
+    """Compare lists whose order is part of the contract: the frozen entries must keep theirs."""
     kept = [entry for entry in current if entry in frozen]
     missing = [f"{at}: {entry!r} was removed" for entry in frozen if entry not in current]
     return missing or ([] if kept == list(frozen) else [f"{at} changed its order from {list(frozen)} to {kept}"])
 
 
 def limit_breaches(frozen: Mapping[str, Any], current: Mapping[str, Any], at: str = "") -> list[str]:
-    """Of a setting: its range may widen."""
+    """Compare a setting's limits: its range may widen."""
     narrowed = frozen["min"] < current.get("min", frozen["min"]) or frozen["max"] > current.get("max", frozen["max"])
     return [f"{at} was narrowed from {frozen} to {current}"] if narrowed else []
 
 
 def shape_of(value: Any, levels: int = 0) -> Shape:
-    """The types of a JSON value; of an object the keys of the first `levels` levels are data."""
+    """Return the types of a JSON value; the keys of the first `levels` levels of objects are data."""
     if isinstance(value, dict):
         if levels:
             return {"types": ["object"]} | _inner("values", [shape_of(each, levels - 1) for each in value.values()])
@@ -54,7 +55,7 @@ def shape_of(value: Any, levels: int = 0) -> Shape:
 
 
 def merged(shapes: Sequence[Shape]) -> Shape:
-    """One shape for several values of the same name."""
+    """Merge the shapes of several values of the same name."""
     types = {name for shape in shapes for name in shape["types"]}
     found: Shape = {"types": sorted(types)}
     if objects := [shape["fields"] for shape in shapes if "fields" in shape]:
@@ -66,7 +67,7 @@ def merged(shapes: Sequence[Shape]) -> Shape:
 
 
 def shape_breaches(frozen: Shape, current: Shape, at: str = "") -> list[str]:
-    """What a reader of the frozen output would miss or misread in the current one."""
+    """Return what a reader of the frozen output would miss or misread in the current one."""
     allowed = {*frozen["types"], *(["integer"] if "number" in frozen["types"] else [])}
     if strange := set(current["types"]) - allowed:
         return [f"{at} was {' or '.join(frozen['types'])} and is {' or '.join(sorted(strange))}"]

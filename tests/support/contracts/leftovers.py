@@ -1,4 +1,4 @@
-"""What a daemon leaves to the next process: the spool of one that was killed, and a handover, from real processes."""
+"""State that a daemon leaves to the next process, from real processes: a killed daemon's spool, and a handover."""
 
 import asyncio
 import fcntl
@@ -19,11 +19,11 @@ from tests.support.eventually import eventually, eventually_answered
 from tests.support.sound.speech import Sample, samples
 
 SPOOL = "coldvoxd/spool"
-"""Below XDG_RUNTIME_DIR."""
+"""Path below XDG_RUNTIME_DIR."""
 HANG_MS = 120_000
-"""Longer than the daemon lives: the first utterance's text must not arrive before it is killed."""
+"""Longer than the daemon lives: the first utterance's text must not arrive before the kill."""
 PAUSE_MS = 600
-"""Silence after the second sentence: shorter than the hangover below, so that its utterance is still open."""
+"""Milliseconds of silence after the second sentence: less than the hangover below, so its utterance is still open."""
 SETTINGS = """\
 [microphone]
 device = "virtual:{microphone}"
@@ -39,13 +39,13 @@ VIRTUAL = "VirtualExecutionProvider"
 
 
 def sentences() -> tuple[Sample, Sample]:
-    """Short ones of the bundled samples."""
+    """Return short sentences of the bundled samples."""
     chosen = {sample.name[3:]: sample for sample in samples()}
     return chosen["thank-you-maria"], chosen["good-morning-john"]
 
 
 async def write_spool(directory: Path, into: Path) -> None:
-    """Kill a daemon in a session in which one utterance waits for its text and another is being spoken; copy its spool."""
+    """Kill a daemon in a session with one utterance waiting for its text and another being spoken; copy its spool."""
     first, second = sentences()
     with PrivateBus() as bus:
         bus.extra_environment = {"XDG_RUNTIME_DIR": str(directory)}
@@ -66,7 +66,7 @@ async def write_spool(directory: Path, into: Path) -> None:
 
 
 async def handover_after_a_fault(directory: Path) -> bytes:
-    """What a daemon hands to the process that replaces it: it dictated, and its accelerator failed for good."""
+    """Return a daemon's handover to its replacement, after a dictation and a permanent accelerator fault."""
     first, second = sentences()
     with PrivateBus() as bus:
         bus.extra_environment = {"XDG_RUNTIME_DIR": str(directory)}
@@ -96,7 +96,7 @@ async def _dictate(running: RunningDaemon, sample: Sample) -> None:
 
 
 def _same_environment(python: Path) -> None:
-    """Another name for the running interpreter, with its packages, that can be exchanged while it runs."""
+    """Create another name for the running interpreter, with its packages, that can be replaced while it runs."""
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
     configuration = Path(sys.prefix) / "pyvenv.cfg"
@@ -106,7 +106,7 @@ def _same_environment(python: Path) -> None:
 
 
 def _copy_handover(python: Path, into: Path) -> None:
-    """Have the next process that `python` starts copy the handover first; then it goes on as it would."""
+    """Make the next process that `python` starts copy the handover first; then it continues normally."""
     script = python.with_name("script")
     script.write_text(
         "#!/bin/sh\n"
@@ -118,7 +118,7 @@ def _copy_handover(python: Path, into: Path) -> None:
 
 
 async def recovered(directory: Path, spool: Path) -> dict[str, Any]:
-    """What clients get of a frozen spool from the current code: `session`, `texts` in order, `reason` and `transcript`."""
+    """Return what clients receive from a frozen spool: `session`, `texts` in order, `reason` and `transcript`."""
     place = directory / SPOOL
     place.mkdir(parents=True, mode=0o700)
     place.parent.chmod(0o700)
@@ -144,7 +144,7 @@ async def recovered(directory: Path, spool: Path) -> dict[str, Any]:
 
 
 async def resumed(directory: Path, handover: bytes) -> dict[str, Any]:
-    """What the current code goes on with after a frozen handover: `last`, by RetryLast, `metrics` and `providers`."""
+    """Return the current code's state after a frozen handover: `last`, by RetryLast, `metrics` and `providers`."""
     with PrivateBus() as bus:
         bus.extra_environment = {"XDG_RUNTIME_DIR": str(directory)}
         async with BusClient(bus.address) as client:
@@ -172,7 +172,10 @@ _OF_BUS: dict[str, Any] = {
 
 
 def _as_descriptor(handover: bytes, bus: str) -> int:
-    """A frozen handover as the daemon inherits it; `bus` is the GUID of the bus now, which differs from login to login."""
+    """Return a frozen handover as the daemon inherits it.
+
+    `bus` is the GUID of the current bus, which differs between logins.
+    """
     content: dict[str, Any] = json.loads(handover)
     content["carried"]["bus"] = bus
     found = os.memfd_create("handover", os.MFD_ALLOW_SEALING)

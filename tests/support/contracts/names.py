@@ -1,4 +1,4 @@
-"""Contracts that stand in the code: members, keys, codes, errors, commands, settings and the names of files."""
+"""Contracts defined in the code: members, keys, codes, errors, commands, settings and file names."""
 
 import argparse
 import json
@@ -33,18 +33,18 @@ from tests.support.contracts.comparison import breaches
 
 ROOT = Path(__file__).parents[3]
 Table = Callable[[], Any]
-"""Gives a contract of the current code."""
+"""Returns a contract of the current code."""
 
 
 def interface() -> str:
-    """The interface XML without its prose."""
+    """Return the interface XML without its prose."""
     root = ET.fromstring(interface_xml())
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
 def members(xml: str) -> dict[str, Any]:
-    """Interfaces and their members, by name; a member is one text, so that any change of its types is one."""
+    """Return interfaces and their members by name; a member is one text, so that any change of its types shows."""
     found: dict[str, Any] = {}
     for each in ET.fromstring(xml).iter("interface"):
         of = found.setdefault(each.attrib["name"], {})
@@ -55,7 +55,7 @@ def members(xml: str) -> dict[str, Any]:
 
 
 def bus() -> dict[str, Any]:
-    """Names, keys of dictionaries with their D-Bus types, and values of texts that programs compare."""
+    """Return names, keys of dictionaries with their D-Bus types, and values of texts that programs compare."""
     card = GpuFigures(1, 1, 1, 1)
     metrics = figures_body(Metrics().figures(card=card))
     return {
@@ -78,12 +78,12 @@ def bus() -> dict[str, Any]:
 
 
 def problems() -> list[str]:
-    """The codes of Problems and Degraded, in their order, which is part of the contract."""
+    """Return the codes of Problems and Degraded, in their order, which is part of the contract."""
     return [problem.value for problem in Problem]
 
 
 def exits() -> dict[str, Any]:
-    """Exit codes of the programs, and the errors of coldvoxctl with the code that each ends with."""
+    """Return the programs' exit codes, and coldvoxctl's errors with the code for each."""
     named = {
         **{error_name(kind("")): int(exit_for(kind(""))) for kind in _kinds()},
         **{f"{errors.ERROR_PREFIX}{name}": int(exit_for(kind(""))) for name, kind in _NAMED_ERRORS.items()},
@@ -105,7 +105,7 @@ def exits() -> dict[str, Any]:
 
 
 def words() -> dict[str, list[str]]:
-    """Values of `--json` output that programs compare, by the program and the key."""
+    """Return values of `--json` output that programs compare, by program and key."""
     return {
         "coldvox-type outcome": [result.value for result in Result],
         "coldvox-type method": [method.value for method in Method],
@@ -115,7 +115,7 @@ def words() -> dict[str, list[str]]:
 
 
 def commands() -> dict[str, Any]:
-    """The command lines as trees; see `_tree`."""
+    """Return the command lines as trees; see `_tree`."""
     return {
         "coldvoxctl": _tree(ctl_arguments.command_line()),
         "coldvoxd": _tree(daemon_arguments.command_line()),
@@ -124,7 +124,7 @@ def commands() -> dict[str, Any]:
 
 
 def setting_kinds() -> dict[str, dict[str, Any]]:
-    """Each setting by section and key: its type, its environment variable, and what it may be."""
+    """Return each setting's type, environment variable and choices, by section and key."""
     return {
         f"{doc.section}.{doc.key}": {
             "type": doc.type.__name__,
@@ -136,18 +136,18 @@ def setting_kinds() -> dict[str, dict[str, Any]]:
 
 
 def setting_limits() -> dict[str, dict[str, float]]:
-    """The range of each setting that has one."""
+    """Return the range of each setting that has one."""
     found = {f"{doc.section}.{doc.key}": settings_file._metadata(doc) for doc in settings_file.describe()}
     return {key: {"min": of["min"], "max": of["max"]} for key, of in found.items() if "min" in of}
 
 
 def typing_settings() -> dict[str, list[str]]:
-    """The values of type.toml's keys that have a choice."""
+    """Return the values of type.toml's keys that have choices."""
     return {"method": [method.value for method in Method], "selection": [one.value for one in Selection]}
 
 
 def installed() -> dict[str, Any]:
-    """Names by which desktops, systemd and the bus know the parts."""
+    """Return the names by which desktops, systemd and the bus identify the parts."""
     extension = next((ROOT / "contrib/desktop/gnome-shell").glob("*/metadata.json"))
     widget = next((ROOT / "contrib/desktop/plasma").glob("*/metadata.json"))
     return {
@@ -162,14 +162,14 @@ def installed() -> dict[str, Any]:
 
 
 def _kinds() -> Iterator[type[errors.ColdvoxError]]:
-    """The errors that callers may see; those of other modules stay within the daemon."""
+    """Yield the errors that callers may see; those of other modules are internal to the daemon."""
     for found in (*vars(errors).values(), UsageFault):
         if isinstance(found, type) and issubclass(found, errors.ColdvoxError):
             yield found
 
 
 def _tree(parser: argparse.ArgumentParser) -> dict[str, Any]:
-    """`options`, each with its number of values and its choices; `required` ones; `positionals` in order; `commands`."""
+    """Return `options`, each with its number of values and choices; `required`; `positionals` in order; `commands`."""
     options: dict[str, Any] = {}
     tree: dict[str, Any] = {"options": options, "required": [], "positionals": [], "commands": {}}
     for action in parser._actions:
@@ -187,7 +187,7 @@ def _tree(parser: argparse.ArgumentParser) -> dict[str, Any]:
 
 
 def command_breaches(frozen: dict[str, Any], current: dict[str, Any], at: str) -> list[str]:
-    """Calls that the frozen command line took and the current one does not."""
+    """Return calls that the frozen command line accepts and the current one does not."""
     found = breaches(frozen["options"], current["options"], at)
     found += [f"{at}: {name} is required now" for name in current["required"] if name not in frozen["required"]]
     count = len(frozen["positionals"])

@@ -1,7 +1,7 @@
 """The JSON output of every `--json` command, and the dictionaries of signals, from real programs.
 
-Each scene runs commands where they have something to print, and gives the printed objects by the name of the command;
-of commands that print events the name of the event follows.
+Each scene runs commands that have something to print, and returns the printed objects by the name of the command,
+followed by the name of the event for commands that print events.
 """
 
 import asyncio
@@ -39,21 +39,21 @@ from tests.support.sound.speech import samples
 ROOT = Path(__file__).parents[3]
 _CAPABILITIES = "+dac_override,+fowner"
 AS_USER = ("setpriv", "--reuid=1000", f"--inh-caps={_CAPABILITIES}", f"--ambient-caps={_CAPABILITIES}")
-"""For `setup`, which refuses to run as root: another user, to whom this one's files are open."""
+"""For `setup`, which refuses to run as root: another user with access to root's files."""
 MODEL_SETTINGS = '[model]\nname = "mini"\nprovider = "cpu"\n'
 HOME = "/home/user"
 NOT_RUN = {"shortcut held": "prints what `start` does, inside sway: see tests/desktop/test_shortcut_sway.py"}
-"""Commands that no scene runs, and why."""
+"""Commands that no scene runs, and reasons."""
 
 
 @dataclass
 class Printed:
-    """Objects by command, and the types of the values in dictionaries that the bus carried, by member."""
+    """Objects by command, and the types of values in dictionaries sent over the bus, by member."""
 
     objects: dict[str, list[Any]] = field(default_factory=dict)
     variants: dict[str, dict[str, str]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    """Records that the commands wrote, by name; paths in them are those of a home in HOME."""
+    """Records written by the commands, by name; paths in them refer to HOME."""
 
     def add(self, command: str, objects: list[Any]) -> None:
         for each in objects:
@@ -66,15 +66,15 @@ class Printed:
 
 @dataclass
 class Ctl:
-    """Runs `coldvoxctl --json` in an environment, and notes what it prints."""
+    """Runs `coldvoxctl --json` in an environment, and records its output."""
 
     environment: Mapping[str, str]
     printed: Printed = field(default_factory=Printed)
     under: tuple[str, ...] = ()
-    """What goes before the command."""
+    """Prefix of the command line."""
 
     async def __call__(self, command: str, *arguments: str | Path, fails: bool = False) -> list[Any]:
-        """What the command printed; of one that `fails` also under `error`."""
+        """Return the command's output; if it `fails`, also record it under `error`."""
         process = await self.begin(*command.split(), *arguments)
         out, err = await process.communicate()
         assert bool(process.returncode) == fails, (command, out, err)
@@ -96,7 +96,10 @@ class Ctl:
 
     @asynccontextmanager
     async def following(self, command: str, first: str) -> AsyncIterator[None]:
-        """Within, a command that prints events; it is interrupted at the end. `first` is the event that shows it is ready."""
+        """Run a command that prints events within the context, and interrupt it at the end.
+
+        `first` is the event that reports that it is ready.
+        """
         process = await self.begin(*command.split())
         assert process.stdout is not None
         try:
@@ -115,7 +118,7 @@ class Ctl:
 
 
 async def dictation(directory: Path) -> Printed:
-    """Sessions, recordings and what else needs the daemon."""
+    """Run the commands that need the daemon: sessions, recordings and others."""
     recordings = [samples()[0].path, directory / "cut.flac", directory / "no-numbers.wav"]
     recordings[1].write_bytes(recordings[0].read_bytes()[:-4000])
     soundfile.write(recordings[2], np.full(SAMPLE_RATE, np.nan, np.float32), SAMPLE_RATE, subtype="FLOAT")
@@ -135,7 +138,7 @@ async def dictation(directory: Path) -> Printed:
                 )
                 await ctl("provider", "cpu")
                 ctl.printed.variants = await _variants(witness, recordings)
-                serving.settings.write_text(MODEL_SETTINGS)  # another microphone waits for a restart
+                serving.settings.write_text(MODEL_SETTINGS)  # another microphone requires a restart
                 await ctl("reload")
                 await ends.aclose()
                 await _take_name(witness)
@@ -157,7 +160,7 @@ async def _shortcuts_of_portal(ctl: Ctl, bus: PrivateBus) -> None:
 
 
 async def _take_name(client: BusClient) -> None:
-    """Have listeners see the daemon's name come back."""
+    """Make listeners see the daemon's name return."""
     await client.call(
         *("RequestName", "su", BUS_NAME, 0),
         interface="org.freedesktop.DBus",
@@ -167,7 +170,7 @@ async def _take_name(client: BusClient) -> None:
 
 
 async def _variants(witness: BusClient, recordings: Sequence[Path]) -> dict[str, dict[str, str]]:
-    """Of recordings that together give every detail."""
+    """Return the variant types, from recordings that together produce every detail."""
     metrics = await witness.call("GetMetrics", interface=ENGINE)
     details: dict[str, Variant] = {}
     for path in recordings:
@@ -182,7 +185,7 @@ async def _variants(witness: BusClient, recordings: Sequence[Path]) -> dict[str,
 
 
 async def microphones(directory: Path) -> Printed:
-    """Commands that need a sound server."""
+    """Run the commands that need a sound server."""
     with running(PulseServer) as sound, PrivateBus() as bus:
         bus.extra_environment = sound.environment() | {"XDG_RUNTIME_DIR": str(directory)}
         ctl = Ctl(bus.environment)
@@ -193,7 +196,7 @@ async def microphones(directory: Path) -> Printed:
 
 
 async def models(directory: Path) -> Printed:
-    """`coldvoxctl model`, with a hub on the loopback address."""
+    """Run `coldvoxctl model`, with a hub on the loopback address."""
     with LoopbackHub() as hub:
         ctl = Ctl(hub.environment(directory))
         await ctl("model pull")
@@ -218,7 +221,7 @@ def _records(cache: Path, model: Path, home: Path) -> dict[str, str]:
 
 
 async def machine(directory: Path) -> Printed:
-    """Settings, installation, shortcuts and the examination: what needs no daemon."""
+    """Run the commands that need no daemon: settings, installation, shortcuts and the doctor."""
     home = {"HOME": str(directory), "XDG_CURRENT_DESKTOP": "", "XDG_RUNTIME_DIR": str(directory)}
     unset = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "DBUS_SESSION_BUS_ADDRESS", "SWAYSOCK")
     ctl = Ctl({name: value for name, value in os.environ.items() if name not in unset} | home)
@@ -252,7 +255,7 @@ async def _installed(ctl: Ctl) -> None:
 
 
 def typing() -> Printed:
-    """What coldvox-type reports of a text of which all is known."""
+    """Return coldvox-type's report of a text with all fields."""
     printed, lines = Printed(), io.StringIO()
     outcome = Outcome(Result.UNSURE, Method.PASTE, "firefox", "it was fetched late")
     with contextlib.redirect_stdout(lines):

@@ -1,4 +1,4 @@
-"""Settings files with every key at another value than its default."""
+"""Settings files with a non-default value for every key."""
 
 import dataclasses
 import tomllib
@@ -13,11 +13,11 @@ OTHERS: dict[str, object] = {
     "model.name": "mini",
     "model.provider": "cpu",
 }
-"""Of settings whose values the code does not enumerate."""
+"""Values of settings that the code does not enumerate."""
 
 
 def daemon_file() -> str:
-    """coldvoxd.toml with every setting of the daemon at another value than its default."""
+    """Return a coldvoxd.toml with a non-default value for every setting."""
     lines: list[str] = []
     section = ""
     for doc in settings_file.describe():
@@ -29,13 +29,13 @@ def daemon_file() -> str:
 
 
 def typing_file() -> str:
-    """type.toml with every key, for all applications and for one of them."""
+    """Return a type.toml with every key, for all applications and for one of them."""
     rule = "\n".join(f"{key} = {settings_file.toml_value(value)}" for key, value in _other_rule().items())
     return f"{rule}\n\n[applications.firefox]\n{rule}\n"
 
 
 def settings_as_read(text: str) -> dict[str, Any]:
-    """Section and key to value, as the current code loads the text of a coldvoxd.toml that is valid."""
+    """Return the values by section and key, as the current code loads the text of a valid coldvoxd.toml."""
     return {f"{section}.{key}": value for section, keys in tomllib.loads(text).items() for key, value in keys.items()}
 
 

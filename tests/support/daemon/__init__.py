@@ -1,1 +1,1 @@
-"""The real daemon as a process, and what its clients receive."""
+"""The real daemon as a process, and its clients' view."""

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class Dictating:
-    """A daemon that runs, and a client of it that remembers when each of its properties changed."""
+    """A running daemon, and a client of it that records when each of its properties changed."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", client: BusClient, log: Path) -> None:
         self.process = process
@@ -32,14 +32,14 @@ class Dictating:
         self._log = log
         self._taken = 0
         self.changes: list[tuple[float, str, Any]] = []
-        """Monotonic time, name and value of each change that was told."""
+        """Monotonic time, name and value of each published change."""
 
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
     async def dictate(self, server: SoundServer, sample: Sample, speaker: str = "speaker1") -> str:
-        """The text of a session in which this is spoken."""
+        """Return the text of a session with this sample."""
         await self.client.call("StartDictation")
         await self.until("Open", True)
         await asyncio.to_thread(server.play, sample.path, speaker)
@@ -49,7 +49,7 @@ class Dictating:
         return await self.client.get(interface, name)
 
     async def until(self, name: str, value: Any, interface: str = MICROPHONE, patience_s: float = PATIENCE_S) -> None:
-        """Wait until a property has that value; shows the log where it never has."""
+        """Wait until a property has that value; show the log if it never has."""
         deadline_s = time.monotonic() + patience_s
         while (last := await self.get(name, interface)) != value:
             if time.monotonic() > deadline_s:
@@ -57,7 +57,7 @@ class Dictating:
             await asyncio.sleep(0.02)
 
     async def change(self, name: str, fits: Callable[[Any], bool], *, after_s: float) -> float:
-        """Monotonic time at which PropertiesChanged told a fitting value, after a moment."""
+        """Return the monotonic time at which PropertiesChanged published a matching value, after a time."""
 
         def told() -> float | None:
             self._take()
@@ -76,7 +76,7 @@ class Dictating:
             await asyncio.sleep(0.02)
 
     def cpu_s(self) -> float:
-        """Processor time that the daemon has used."""
+        """Return the daemon's processor time in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
@@ -94,7 +94,7 @@ class Dictating:
                 self.changes += [(time.monotonic(), key, value.value) for key, value in told.body[1].items()]
 
     async def follow(self) -> None:
-        """Note changes as they come."""
+        """Record changes as they arrive."""
         while True:
             self._take()
             await asyncio.sleep(0.005)
@@ -110,9 +110,10 @@ async def dictating(
     patience_s: float = PATIENCE_S,
     **settings: str,
 ) -> AsyncIterator[Dictating]:
-    """The daemon with the bundled model on this sound server; settings of [microphone] as the environment writes them.
+    """Run the daemon with the bundled model on this sound server.
 
-    `config` is a settings file, for what is to change at a reload; `program` a module to run in place of the daemon's.
+    `settings` are those of [microphone] in the form of environment variables. `config` is a settings file, for values
+    that change at a reload; `program` a module to run instead of the daemon's.
     """
     with (
         contextlib.nullcontext(bus) if bus else PrivateBus() as session_bus,
@@ -175,6 +176,6 @@ def words(text: str) -> "Counter[str]":
 
 
 def lost_words(transcript: str, *spoken: Sample) -> int:
-    """How many words of what the model hears in these recordings are not in the transcript."""
+    """Return how many words that the model recognizes in these recordings are missing in the transcript."""
     expected = sum((words(sample.heard["fp32"]) for sample in spoken), Counter[str]())
     return (expected - words(transcript)).total()

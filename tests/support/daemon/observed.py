@@ -1,6 +1,6 @@
-"""The daemon, observed: serves as coldvoxd does, and notes of each session what it heard of the audio that was captured.
+"""The daemon, observed: serves like coldvoxd, and records which of the captured audio each session heard.
 
-Run it as a module, with COLDVOX_TEST_OBSERVED naming the file that gets one JSON object a session: see `Observation`.
+Run it as a module, with COLDVOX_TEST_OBSERVED set to the file that gets one JSON object per session: see `Observation`.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ KEPT_FRAMES = 120 * SAMPLE_RATE // FRAME_SAMPLES
 
 
 def observe(parts: Parts, file: Path) -> None:
-    """Compare at the two places where audio passes: out of the capture, and into a session's journal."""
+    """Compare the audio at two places: where it leaves the capture, and where it enters a session's journal."""
     captured: deque[Frame] = deque(maxlen=KEPT_FRAMES)
     observing = _Observing(captured, file)
     on_item, keep_in = parts.audio.capture._on_item, parts.dictation.keep_in
@@ -44,7 +44,7 @@ def observe(parts: Parts, file: Path) -> None:
 
 
 class _Observing:
-    """A Journal over another one."""
+    """A Journal that wraps another one."""
 
     def __init__(self, captured: deque[Frame], file: Path) -> None:
         self._captured = captured

@@ -1,4 +1,4 @@
-"""Starts in the middle of speech, with a real daemon and a real sound server: what of the captured audio was heard."""
+"""Starts in the middle of speech, with a real daemon and a real sound server: which captured audio was heard."""
 
 import asyncio
 import json
@@ -23,40 +23,40 @@ from tests.support.sound.servers import SoundServer
 from tests.support.sound.speech import samples
 
 FILE_VARIABLE = "COLDVOX_TEST_OBSERVED"
-"""Names the file that the observed daemon writes to."""
+"""Environment variable with the file that the observed daemon writes."""
 EDGE_DB = -45.0
-"""Below it the edges of a recording count as silence, and are left out of the continuous speech."""
+"""Level in dBFS below which a recording's edges count as silence and are removed from the continuous speech."""
 BEFORE_S = (0.1, 2.5)
 DURING_S = (0.2, 1.2)
-"""Between which times speech goes on before a start, and until the stop."""
+"""Ranges in seconds of the speech before a start, and from the start to the stop."""
 CUT_S = 0.5
-"""After a stop: its tail has been heard and the last utterance is cut."""
+"""Seconds after a stop until its tail has been heard and the last utterance is cut."""
 BUSY_S = 300.0
-"""For what a machine with nothing else to do does at once."""
+"""Patience in seconds for actions that are immediate on an idle machine."""
 
 
 @dataclass(slots=True)
 class Observation:
-    """What one session heard, in frames of the capture."""
+    """The audio that one session heard, in frames of the capture."""
 
     session: int
     start_sample: int
-    """The moment of the call."""
+    """Sample at the time of the call."""
     floor_sample: int
-    """How far back the session was to reach."""
+    """Earliest sample that the session had to include."""
     heard: int = 0
     heard_before_start: int = 0
     missing: list[int] = field(default_factory=list)
-    """Where frames begin that were captured between the floor and the last frame heard, and not heard."""
+    """Start samples of frames captured between the floor and the last frame heard, but not heard."""
     in_order: bool = True
     altered: int = 0
-    """Utterances whose samples are not the captured ones."""
+    """Utterances whose samples differ from the captured ones."""
     utterances: list[int] = field(default_factory=list)
-    """Where each of them begins."""
+    """Start sample of each utterance."""
 
     @property
     def kept(self) -> bool:
-        """Whether every frame from the floor on was heard, in order, and went to recognition as it was captured."""
+        """Whether every frame from the floor on was heard, in order, and reached recognition unchanged."""
         return self.in_order and not self.missing and not self.altered
 
     def encoded(self) -> str:
@@ -65,20 +65,20 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """What came of the starts against one daemon."""
+    """The results of the starts with one daemon."""
 
     observations: tuple[Observation, ...]
     refused: int
-    """The daemon's own count of frames that came out of order."""
+    """Frames that arrived out of order, as counted by the daemon."""
     gaps: int
     """Losses of audio between the sound server and the daemon."""
     wordless: int
-    """Sessions that gave no text."""
+    """Sessions without text."""
 
 
 @contextmanager
 def speaking(server: SoundServer) -> Iterator[None]:
-    """Speech without pauses, over and over, into the first microphone."""
+    """Play speech without pauses, repeatedly, into the first microphone."""
     with tempfile.TemporaryDirectory(prefix="coldvox-speech-") as place:
         wav = Path(place) / "speech.wav"
         soundfile.write(wav, np.concatenate([_trimmed(sample.wave()) for sample in samples()]), SAMPLE_RATE)
@@ -92,17 +92,17 @@ def speaking(server: SoundServer) -> Iterator[None]:
 
 
 class Company:
-    """Daemons that run at once: they are started two at a time, and dictate once all of them have been."""
+    """Daemons that run concurrently: two start at a time, and all dictate once every one has started."""
 
     def __init__(self, daemons: int = 1, share_recognized: float = 1.0) -> None:
-        """Of the other sessions the utterances are cut, and the text is not waited for."""
+        """`share_recognized` sessions wait for their text; of the others only the utterances are cut."""
         self.share_recognized = share_recognized
         self.door = asyncio.Semaphore(2)
         self.together = asyncio.Barrier(daemons)
 
 
 async def start_in_mid_speech(server: SoundServer, times: int, seed: int, company: Company) -> Starts:
-    """So many sessions of one observed daemon, at moments that the seed decides."""
+    """Run `times` sessions of one observed daemon, at moments chosen by the seed."""
     chance = random.Random(seed)
     async with AsyncExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coldvox-observed-")))
@@ -125,7 +125,10 @@ async def start_in_mid_speech(server: SoundServer, times: int, seed: int, compan
 
 
 async def _dictate(daemon: Dictating, chance: random.Random, share_recognized: float) -> str | None:
-    """The text of a session, None where that isn't waited for; on a machine that is very busy it comes by signal, or the microphone stands still meanwhile."""
+    """Return a session's text, None if it isn't awaited.
+
+    On a very busy machine it arrives by signal, or the microphone stalls meanwhile.
+    """
     await asyncio.sleep(chance.uniform(*BEFORE_S))  # of speech
     await _start(daemon)
     await asyncio.sleep(chance.uniform(*DURING_S))
@@ -143,13 +146,13 @@ async def _dictate(daemon: Dictating, chance: random.Random, share_recognized: f
 
 
 async def _stop_and_cancel(daemon: Dictating) -> None:
-    """Have what is being said cut as a stop does, and throw it away before it is text."""
+    """Cut the current speech as a stop does, and discard it before recognition."""
     try:
         await daemon.client.call("ToggleDictation")
         await asyncio.sleep(CUT_S)
         await daemon.client.call("CancelDictation")
     except BusError as error:
-        if not error.name.endswith(".NotActive"):  # it was text already
+        if not error.name.endswith(".NotActive"):  # it was recognized already
             raise
 
 

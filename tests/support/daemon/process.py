@@ -1,4 +1,4 @@
-"""The daemon itself: a real process with the shipped stand-in for a microphone, on a private bus."""
+"""The daemon: a real process with the shipped virtual microphone, on a private bus."""
 
 import asyncio
 import signal
@@ -37,22 +37,22 @@ class RunningDaemon:
         return BusClient(self.bus.address)
 
     async def speak(self, sample: Sample) -> None:
-        """Into the microphone, to the sample's end, and then silence for longer than the hangover."""
+        """Play the sample into the microphone to its end, and then silence for longer than the hangover."""
         await asyncio.to_thread(command, self.microphone, f"SPEAK {sample.path}")
         await asyncio.to_thread(command, self.microphone, "SILENCE 1200")
 
     def kill(self) -> None:
-        """As a crash would end it."""
+        """Kill the daemon, as a crash would."""
         self.killed = True
         self.process.kill()
         self.process.wait()
 
     def begin_to_speak(self, sample: Sample) -> None:
-        """Into the microphone, to the sample's end, after which nothing more is heard."""
+        """Play the sample into the microphone to its end, without audio after it."""
         command(self.microphone, f"SPEAK {sample.path}")
 
     def hang_up(self) -> None:
-        """What `systemctl reload` sends."""
+        """Send SIGHUP, as `systemctl reload` does."""
         self.process.send_signal(signal.SIGHUP)
 
 
@@ -67,9 +67,9 @@ async def daemon(
     pass_fds: Sequence[int] = (),
     exit_code: int = 0,
 ) -> AsyncIterator[RunningDaemon]:
-    """The daemon with the bundled model, in the state `until`; its log is printed at the end.
+    """Run the daemon with the bundled model, in the state `until`; print its log at the end.
 
-    `under` goes before its command, which `python` runs; it inherits `pass_fds`. `exit_code` is what it ends with, at
+    `under` precedes its command, which `python` runs; it inherits `pass_fds`. `exit_code` is the expected one, at
     SIGTERM or before.
     """
     microphone, file, log = bus.directory / "mic", directory / "coldvoxd.toml", directory / "log"
@@ -105,5 +105,5 @@ async def daemon(
 
 
 def default_settings(microphone: Path) -> str:
-    """The bundled model and the virtual microphone."""
+    """Return settings with the bundled model and the virtual microphone."""
     return f'[microphone]\ndevice = "virtual:{microphone}"\n[model]\nname = "mini"\nprovider = "cpu"\n'

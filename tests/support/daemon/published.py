@@ -1,4 +1,4 @@
-"""What a bus client received of a session's texts, and how they are compared with what was spoken."""
+"""The texts of a session as received by a bus client, and their comparison with the speech."""
 
 import re
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from tests.support.bus.private_bus import Signal
 
 @dataclass(slots=True)
 class Texts:
-    """What one client got of a session, doubles dropped by pair."""
+    """One client's texts of a session, without duplicates of a pair."""
 
     texts: dict[int, str]
-    """By utterance, in the order in which they came first."""
+    """Texts by utterance, in the order of their first arrival."""
     doubles: int
     retried: int
     stops: list[tuple[str, str]]
     """Reasons and transcripts."""
     unmarked: int = 0
-    """Doubles without the detail `retried`, and doubles whose text differs from the first: the interface allows neither."""
+    """Duplicates without the detail `retried` or with a different text: the interface allows neither."""
 
     @property
     def joined(self) -> str:
@@ -43,10 +43,10 @@ def texts_of(session: int, signals: Sequence[Signal]) -> Texts:
 
 
 def plain(text: str) -> str:
-    """The words alone, in small letters."""
+    """Return the words only, in lower case."""
     return " ".join(re.findall(r"[^\W_]+", text.casefold()))
 
 
 def padded(text: str) -> str:
-    """Each of the words with a space on both sides: in this, `count` finds whole words only, and both of two that follow each other."""
+    """Return the words, each with a space on both sides, so that `count` finds whole words only, even adjacent ones."""
     return "".join(f" {word} " for word in plain(text).split())

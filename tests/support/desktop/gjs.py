@@ -1,4 +1,4 @@
-"""The desktop clients' JavaScript, run by gjs: the part that shows a state, and the part that watches the bus."""
+"""The desktop clients' JavaScript, run by gjs: the part that presents a state, and the part that watches the bus."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ needs_gjs = pytest.mark.programs("gjs")
 
 
 def presented(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What is shown of each of these facts."""
+    """Return the presentation of each of these facts."""
     done = subprocess.run(
         ["gjs", "-m", str(SCRIPTS / "present.js"), str(EXTENSION)],
         input=json.dumps(facts),
@@ -35,7 +35,7 @@ def presented(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 class Watcher:
-    """The extension's connection to a daemon, and what it has told so far."""
+    """The extension's connection to a daemon, and its reports so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -46,12 +46,12 @@ class Watcher:
         return self._process.pid
 
     def wish(self, line: str) -> None:
-        """As a click does: `toggle`, `cancel`, `selectDevice NAME`, `setProvider NAME`, `quit`."""
+        """Act like a click: `toggle`, `cancel`, `selectDevice NAME`, `setProvider NAME`, `quit`."""
         assert self._process.stdin is not None
         self._process.stdin.write(line.encode() + b"\n")
 
     async def until(self, fits: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        """The next thing told that fits."""
+        """Return the next matching report."""
         assert self._process.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
             while line := await self._process.stdout.readline():
@@ -61,7 +61,7 @@ class Watcher:
         raise AssertionError(f"gjs has ended: {self.told}")
 
     async def until_shown(self, kind: str) -> dict[str, Any]:
-        """The next presentation of that kind."""
+        """Return the next presentation of that kind."""
         found = await self.until(lambda told: told.get("shown", {}).get("kind") == kind)
         shown: dict[str, Any] = found["shown"]
         return shown
@@ -69,7 +69,7 @@ class Watcher:
 
 @asynccontextmanager
 async def watching(environment: Mapping[str, str]) -> AsyncIterator[Watcher]:
-    """A watcher, which says nothing on its standard error."""
+    """Run a watcher, which must print nothing on standard error."""
     process = await asyncio.create_subprocess_exec(
         "gjs",
         str(SCRIPTS / "watch.js"),

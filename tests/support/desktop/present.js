@@ -1,4 +1,4 @@
-// What presentation.js makes of the facts on standard input, a JSON array: a JSON line each.
+// Presents the facts on standard input, a JSON array, by presentation.js: prints one JSON line for each.
 //
 //     gjs -m present.js FOLDER-OF-PRESENTATION
 

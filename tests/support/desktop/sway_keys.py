@@ -1,6 +1,6 @@
-"""Holds the key that `coldvoxctl shortcut install --hold` binds, in a headless sway, and prints what came of it.
+"""Holds the key that `coldvoxctl shortcut install --hold` binds, in a headless sway, and prints the results.
 
-A process of its own, since sway refuses to run as root: python -m tests.support.desktop.sway_keys.
+Runs as a separate process, since sway refuses to run as root: python -m tests.support.desktop.sway_keys.
 """
 
 import asyncio
@@ -19,25 +19,25 @@ from tests.support.eventually import eventually
 
 MODIFIERS_DOWN = ("-P", "Super_L", "-M", "logo", "-P", "Alt_L", "-M", "alt")
 MODIFIERS_UP = ("-p", "Super_L", "-m", "logo", "-p", "Alt_L", "-m", "alt")
-"""As a keyboard has it, the keys and what they mean; wtype's -M and -m alone are the meaning."""
+"""Keys and their modifiers, as on a keyboard; wtype's -M and -m alone set only the modifiers."""
 LONG = ("-s", "30000")
 HELD = {
     "alone": (*MODIFIERS_DOWN, "-P", "d", "-s", "3000", "-p", "d", *MODIFIERS_UP),
     "another key meanwhile": (*MODIFIERS_DOWN, "-P", "d", "-s", "1500", "-k", "x", *LONG, "-p", "d", *MODIFIERS_UP),
-    "modifiers let go of first": (*MODIFIERS_DOWN, "-P", "d", "-s", "1500", *MODIFIERS_UP, *LONG, "-p", "d"),
+    "modifiers released first": (*MODIFIERS_DOWN, "-P", "d", "-s", "1500", *MODIFIERS_UP, *LONG, "-p", "d"),
     "tapped": (*MODIFIERS_DOWN, "-k", "d", *MODIFIERS_UP),
 }
 UNTIL_SWAY_ENDS = (*MODIFIERS_DOWN, "-P", "d", *LONG)
-"""Arguments of wtype(1). In the second and third the session has to end while the key is still down."""
+"""Arguments of wtype(1). In the second and third case the session must end while the key is still down."""
 
 
 def command() -> list[str]:
-    """Runs this module as somebody whom sway accepts."""
+    """Return the command that runs this module as a user that sway accepts."""
     return [*as_somebody(), sys.executable, "-m", "tests.support.desktop.sway_keys"]
 
 
 async def main(directory: Path) -> None:
-    """A line of JSON a way to hold the key: how many sessions began, and whether the key was still down at the end."""
+    """Print one line of JSON per way of holding the key: number of sessions, and whether it was down at the end."""
     config = directory / "config" / "sway" / "config"
     config.parent.mkdir(parents=True)
     config.write_text("# A person's own.\n")

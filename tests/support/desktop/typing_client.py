@@ -1,4 +1,4 @@
-"""coldvox-type as a real process, on a private bus where the test says what was transcribed."""
+"""coldvox-type as a real process, on a private bus on which the test publishes the texts."""
 
 import asyncio
 import signal
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class TypingClient:
-    """One that runs; `told` is what it says of each text."""
+    """A running client; `told` are its reports."""
 
     def __init__(self, running: RunningService, environment: Mapping[str, str], directory: Path) -> None:
         self.running = running
@@ -39,7 +39,7 @@ class TypingClient:
         return [line for line in lines if line != "ready"]
 
     async def begin(self) -> None:
-        """Start it; it listens when this returns."""
+        """Start the client; it is listening when this returns."""
         with self._log.open("ab") as log:
             before = self._log.read_text().count("ready\n")
             self._process = subprocess.Popen(self.command(), env=self.environment, stdout=log, stderr=log)
@@ -51,25 +51,25 @@ class TypingClient:
         return self._process.wait(PATIENCE_S)
 
     def ask_to_end(self) -> None:
-        """SIGTERM, without waiting for its end."""
+        """Send SIGTERM without waiting for its end."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
 
     async def has_ended(self) -> int:
-        """Its exit code, once it has."""
+        """Wait for its end; return its exit code."""
         assert self._process is not None
         return await asyncio.to_thread(self._process.wait, PATIENCE_S)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill the client, as a crash would."""
         self.end(signal.SIGKILL)
 
     async def last(self) -> tuple[int, str]:
-        """`coldvox-type --last`: its exit code and what it says."""
+        """Run `coldvox-type --last`; return its exit code and output."""
         return await self._run("--last")
 
     async def allow(self) -> tuple[int, str]:
-        """`coldvox-type --allow`: its exit code and what it says."""
+        """Run `coldvox-type --allow`; return its exit code and output."""
         return await self._run("--allow")
 
     async def _run(self, option: str) -> tuple[int, str]:
@@ -81,7 +81,7 @@ class TypingClient:
         return process.returncode, words.decode().strip()
 
     async def hear(self, *texts: str) -> str:
-        """A session in which these are said, one by one; what is told of the last."""
+        """Publish these texts in one session, one by one; return the report of the last."""
         self.running.control.start(":1.0", SessionOptions(), 0.0)
         for text in texts:
             expected = len(self.told) + 1
@@ -91,14 +91,14 @@ class TypingClient:
         return self.told[-1]
 
     async def say_all(self, *texts: str) -> None:
-        """A session in which these are said at once; returns without waiting for what becomes of them."""
+        """Publish these texts in one session at once, without waiting for their outcomes."""
         self.running.control.start(":1.0", SessionOptions(), 0.0)
         for text in texts:
             self.running.control.say(text)
         self.running.control.toggle(":1.0", 0.0)
 
     def again(self, session: int, utterance: int, text: str) -> None:
-        """What a daemon that came back tells once more."""
+        """Publish a text again, as a daemon does after a restart."""
         known = Transcript(session, utterance, text, 0.0, 1.0, 0.5, "CPUExecutionProvider", 1.0, retried=True)
         self.running.announcer.transcribed(known, with_words=False, to=None)
 
@@ -106,13 +106,13 @@ class TypingClient:
         await eventually(lambda: len(self.told) >= lines, what="what became of the text")
 
     def command(self, *arguments: str) -> list[str]:
-        """Its command line."""
+        """Return its command line."""
         return [sys.executable, "-m", "coldvoxd.typist", *arguments]
 
 
 @asynccontextmanager
 async def typing_client(environment: Mapping[str, str], directory: Path) -> AsyncIterator[TypingClient]:
-    """It listens, and a desktop's notification service is there: `client.shown`."""
+    """Run the client with a desktop's notification service: `client.shown`."""
     with PrivateBus() as bus:
         async with running_service(bus) as running:
             client = TypingClient(running, environment, directory)

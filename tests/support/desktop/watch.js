@@ -1,8 +1,8 @@
-// The extension's view of a daemon: a JSON line for each thing told; the lines of standard input are wishes.
+// The extension's view of a daemon: prints one JSON line per report; the lines of standard input are requests.
 //
 //     gjs watch.js FOLDER-OF-EXTENSION
 //
-// A script and no module: before gjs 1.76 a main loop that a module runs holds back all promises.
+// A script, not a module: before gjs 1.76 a main loop run by a module blocks all promises.
 /* global imports, ARGV */
 
 const {Gio, GLib} = imports.gi;

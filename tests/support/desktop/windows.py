@@ -1,4 +1,7 @@
-"""Real windows to type into: xterm and Tk under Xvfb, foot in a headless sway. Each tells a file what arrived."""
+"""Real windows to type into: xterm and Tk under Xvfb, foot in a headless sway.
+
+Each writes the received text to a file.
+"""
 
 import os
 import shlex
@@ -16,14 +19,14 @@ from tests.support.eventually import eventually, eventually_blocking
 X11_PROGRAMS = ("Xvfb", "xterm", "xdotool", "xclip")
 SWAY_PROGRAMS = ("sway", "swaymsg", "foot", "wtype", "wl-copy", "wl-paste")
 DEBIAN_PYTHON = "/usr/bin/python3"
-"""python3-tk belongs to it, whatever runs the tests."""
+"""The interpreter that python3-tk belongs to, whichever one runs the tests."""
 _RUNNING = "running"
 D = TypeVar("D", bound="Desktop")
 
 _AS_SOMEBODY = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
-"""sway refuses to run as root, and needs to be told that it doesn't."""
+"""sway refuses to run as root, so it gets a user namespace with another user ID."""
 
-# A terminal without line editing, so that every byte comes as it is, however long the line.
+# A terminal without line editing, so that every byte arrives unchanged, however long the line.
 _READER = """
 import os, sys, tty
 tty.setraw(0)
@@ -64,12 +67,12 @@ root.mainloop()
 
 
 def as_somebody() -> list[str]:
-    """What goes before a command that refuses to run as root; nothing where nobody is root."""
+    """Return the prefix for a command that refuses to run as root; empty if the user isn't root."""
     return list(_AS_SOMEBODY)
 
 
 def lacking(programs: Sequence[str]) -> str:
-    """Why tests with `programs` can't run here; empty where they can."""
+    """Return why tests with `programs` can't run here; empty if they can."""
     missing = [program for program in programs if not shutil.which(program)]
     return f"there is no {', '.join(missing)}: run contrib/test.sh --system" if missing else ""
 
@@ -81,7 +84,7 @@ def lacking_tk() -> str:
 
 @dataclass
 class Window:
-    """One that has the focus, or had it."""
+    """A window that has or had the focus."""
 
     process: "subprocess.Popen[bytes]"
     file: Path
@@ -104,7 +107,7 @@ class Window:
 
 
 class Desktop:
-    """A display of our own, and its windows."""
+    """A private display and its windows."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.directory = directory
@@ -149,11 +152,11 @@ class XDesktop(Desktop):
         self.run("xdotool", "windowfocus", "--sync", found[-1])
 
     def unfocus(self) -> None:
-        """No window has the focus, as on an empty desktop: keys go where the pointer is."""
+        """Remove the focus from all windows, as on an empty desktop: keys go to the window under the pointer."""
         self.run("xdotool", "windowfocus", "1")
 
     def forget(self) -> None:
-        """Nothing is in the clipboard: its holder ends with the first who asks."""
+        """Empty the clipboard: its owner ends with the first request."""
         command = ["xclip", "-i", "-loops", "1", "-selection", "clipboard"]
         subprocess.run(command, env=self.environment, input=b"x", stdout=subprocess.DEVNULL, timeout=30, check=True)
         assert self.clipboard() == "x"
@@ -163,7 +166,7 @@ class XDesktop(Desktop):
 
     @property
     def is_copied(self) -> bool:
-        """Something is in the clipboard; it is not fetched."""
+        """Whether the clipboard has content; does not fetch it."""
         command = ["xclip", "-o", "-selection", "clipboard", "-t", "TARGETS"]
         return (
             subprocess.run(command, env=self.environment, capture_output=True, timeout=30, check=False).returncode == 0
@@ -205,7 +208,7 @@ class SwayDesktop(Desktop):
 
 @contextmanager
 def x11(directory: Path, bus: str = "") -> Iterator[XDesktop]:
-    """An X server without a window manager; `bus` is its programs' session bus."""
+    """Run an X server without a window manager; `bus` is its programs' session bus."""
     reading, writing = os.pipe()
     with (directory / "xvfb.log").open("wb") as log:
         process = subprocess.Popen(
@@ -227,7 +230,7 @@ def x11(directory: Path, bus: str = "") -> Iterator[XDesktop]:
 
 @contextmanager
 def sway(directory: Path, config: str = "", bus: str = "") -> Iterator[SwayDesktop]:
-    """Sway with a screen in memory, no input devices and no XWayland; `bus` is its programs' session bus."""
+    """Run sway with a screen in memory, no input devices and no XWayland; `bus` is its programs' session bus."""
     environment = _environment(directory, bus) | {
         "WLR_BACKENDS": "headless",
         "WLR_RENDERER": "pixman",

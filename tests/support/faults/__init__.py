@@ -1,1 +1,1 @@
-"""Faults of everything around the daemon, done to the real parts, and what came of them."""
+"""Faults of everything around the daemon, injected into the real parts, and their effects."""

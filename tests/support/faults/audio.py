@@ -1,4 +1,4 @@
-"""The faults of audio, each done to a real sound server under a real daemon in a session, and what a bus client sees."""
+"""Audio faults, each injected into a real sound server during a session of a real daemon, as seen by a bus client."""
 
 import asyncio
 import time
@@ -14,27 +14,27 @@ from tests.support.sound.speech import Sample, samples
 SERVERS: dict[type[PulseServer | PipeWireServer], str] = {PulseServer: "PulseAudio", PipeWireServer: "PipeWire"}
 LOST = "microphone-lost"
 BEFORE, AFTER, MEANWHILE = 0, 1, 20
-"""Which recordings are spoken when."""
+"""Indices of the recordings before, after and during the fault."""
 YETI, BUILT_IN = "Blue Yeti", "Built-in Audio"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One row. `strike` and `mend` block; what is told is a property's name and value."""
+    """One row. Its callables block; expected properties are pairs of a name and a value."""
 
     name: str
     strike: Callable[[SoundServer, Dictating], None]
     lasts_s: float = 0.0
     mend: Callable[[SoundServer, Dictating], None] | None = None
     told: tuple[str, str] | None = ("Degraded", LOST)
-    """What clients are told of it; None where they are told nothing."""
+    """The property that is published; None if none is."""
     mended: tuple[str, str] | None = ("Degraded", "")
-    """What they are told when it is over; None where it is over as soon as it is told."""
+    """The property published after the end; None if the fault ends when it is published."""
     device: str = "default"
     speaker_after: str = "speaker1"
     speaks_meanwhile: bool = False
     unseen_on_pipewire: bool = False
-    """PipeWire undoes it at once: clients are told nothing."""
+    """PipeWire reverts it at once, so no property is published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Outcome:
     server: str
     told: str
     noticed_s: float | None
-    """From the blow until clients are told."""
+    """Seconds from the fault to the publication."""
     recovered_s: float | None
-    """From the mending until clients are told; from the blow where nothing has to be mended."""
+    """Seconds from the end of the fault to the publication; from the fault if it ends by itself."""
     lost: int
-    """Words that were spoken before and after the fault and are in no text."""
+    """Words spoken before and after the fault that are in no text."""
     lost_meanwhile: str = ""
-    """Of words spoken while it lasted."""
+    """Lost words among those spoken during the fault."""
 
 
 FAULTS = (
@@ -113,7 +113,10 @@ FAULTS = (
 
 
 async def suffer(fault: Fault, kind: type[PulseServer | PipeWireServer]) -> Outcome:
-    """Dictate, strike, mend, dictate on, in one session; raises AssertionError where something never comes."""
+    """Dictate, inject the fault, end it, and continue dictating, in one session.
+
+    Raises AssertionError if an expected event never occurs.
+    """
     if fault.unseen_on_pipewire and kind is PipeWireServer:
         fault = replace(fault, told=None, mended=None)
     before, after, meanwhile = (samples()[index] for index in (BEFORE, AFTER, MEANWHILE))
@@ -151,7 +154,7 @@ async def suffer(fault: Fault, kind: type[PulseServer | PipeWireServer]) -> Outc
 
 
 async def begin_without_server(kind: type[PulseServer | PipeWireServer]) -> Outcome:
-    """The daemon starts where there is no sound server; one comes later."""
+    """Start the daemon without a sound server, and start a server later."""
     after = samples()[AFTER]
     with running(kind) as server:
         server.kill()

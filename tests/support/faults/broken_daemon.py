@@ -1,6 +1,6 @@
-"""The daemon with a fault on purpose, for the proof that the chaos run and the soak notice it.
+"""The daemon with a deliberate fault, to prove that the chaos run and the soak notice it.
 
-Run it as a module, with COLDVOX_TEST_BROKEN naming what is wrong: see `Fault`.
+Run it as a module, with COLDVOX_TEST_BROKEN set to the fault: see `Fault`.
 """
 
 import argparse
@@ -34,14 +34,14 @@ class Fault(StrEnum):
 
 
 def break_parts(parts: Parts, fault: Fault) -> None:
-    """Fail between the dictation controller and its clients."""
+    """Inject the fault between the dictation controller and its clients."""
     parts.dictation.announce_to(_Announcer(parts.bus.announcer, fault))
     if fault is Fault.SWALLOWS_GAPS:
-        parts.metrics.gap = lambda reason: None  # type: ignore[method-assign] # noqa: ARG005 - the name is the caller's
+        parts.metrics.gap = lambda reason: None  # type: ignore[method-assign] # noqa: ARG005 - the caller's name
 
 
 class _Announcer:
-    """An Announcer in front of another one."""
+    """An Announcer that wraps another one."""
 
     def __init__(self, to: Announcer, fault: Fault) -> None:
         self._to = to

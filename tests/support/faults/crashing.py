@@ -1,4 +1,4 @@
-"""Kills the real service at random moments of dictation, and counts what its clients lose.
+"""Kills the real service at random moments of dictation, and counts its clients' losses.
 
 Runs inside a login (see tests.support.login.inside): python -m tests.support.faults.crashing --times 100 [--seed 1]
 """
@@ -22,10 +22,10 @@ from tests.support.daemon.published import Texts, padded, texts_of
 from tests.support.login.inside import Said, Scene, report, scene, sentences
 
 MARGIN_S = 0.3
-"""The microphone's thread answers before the daemon's loop has what it delivered; on a machine that is busy, so long."""
+"""Seconds by which, on a busy machine, the microphone's thread answers before the daemon's loop has the audio."""
 KINDS = ("speaking", "speaking", "after", "stopping", "twice", "cancelled", "private", "private-gone")
 NOBODYS = {"cancelled", "private-gone", "private-left"}
-"""Kinds of sessions of which nobody may get text after the death; of the last the owner leaves just before it."""
+"""Kinds of sessions whose text no client may receive after the crash; the last kind's owner leaves just before it."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,8 @@ class Tally:
     count: Counter[str] = field(default_factory=Counter)
     recovery_s: list[float] = field(default_factory=list)
     closed: list[tuple[int, int, str]] = field(default_factory=list)
-    """Sessions of which nobody may get text any more, from which signal of the witness on, and what they were."""
+    """Sessions whose text no client may receive any more: number, index of the witness's first such signal, and
+    kind."""
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -48,7 +49,7 @@ class Crashes:
         self.last_session = 0
 
     async def round(self, kind: str) -> None:
-        """One session, one death in it (or two), and what its clients got."""
+        """Run one session with one crash (or two), and judge what its clients received."""
         stage, tally = self.stage, self.tally
         await stage.loaded()
         tally.count[kind] += 1
@@ -74,7 +75,7 @@ class Crashes:
             if kind not in {
                 "cancelled",
                 "private-left",
-            }:  # the end of a session that was thrown away may be told or not
+            }:  # the end of a discarded session may be published or not
                 await self._see_the_end(kind, session, owner, said, killed_s)
 
     async def _begin(self, kind: str, owner: BusClient) -> int:
@@ -130,7 +131,7 @@ class Crashes:
         await self.stage.until(lambda: not _alive(pid), f"the end of process {pid}")
 
     async def _kill_again(self) -> None:
-        """While it starts, or while it recognizes what was left."""
+        """Kill the next process while it starts or recognizes the leftovers."""
         before = await self.stage.show("NRestarts")
 
         async def started() -> int:

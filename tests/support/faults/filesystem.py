@@ -1,4 +1,4 @@
-"""File systems that are smaller than any machine's."""
+"""Very small file systems."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ BALLAST = "ballast"
 
 @contextmanager
 def small_file_system(place: Path, kib: int) -> Iterator[None]:
-    """A real file system of `kib` KiB, mounted at a new directory. The test is left out where that needs another user."""
+    """Mount a real file system of `kib` KiB at a new directory. Skip the test if that needs another user."""
     place.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=0700", "tmpfs", place],
@@ -29,7 +29,7 @@ def small_file_system(place: Path, kib: int) -> Iterator[None]:
 
 
 def fill(place: Path) -> None:
-    """Take all the room that is left, until `make_room`."""
+    """Use all the space that is left, until `make_room`."""
     with (place / BALLAST).open("ab", buffering=0) as file:
         while True:
             try:

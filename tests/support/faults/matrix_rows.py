@@ -1,4 +1,4 @@
-"""The fault matrix's rows: what goes wrong, and when, told as acts."""
+"""The fault matrix's rows: each fault and its moment, as a list of acts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,36 +6,36 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way for an accelerator to fail.
+    """One way in which an accelerator can fail.
 
     Acts, in order:
 
-    `say A B ...`   samples of the manifest are spoken, by number, one after the other
-    `hear`          wait until all that was said has been heard
+    `say A B ...`   speak samples of the manifest, by number, one after the other
+    `hear`          wait for the texts of all spoken samples
     `on cpu`        wait until the CPU recognizes; `on gpu` until the accelerator does
-    `degraded CODE` wait until that is the reason told
-    `stop`          StopDictation, at once
-    in capitals     a command to the stand-in, see coldvoxd.virtual.accelerator
+    `degraded CODE` wait until that reason is published
+    `stop`          call StopDictation immediately
+    in capitals     a command to the virtual accelerator, see coldvoxd.virtual.accelerator
     """
 
     name: str
     moment: str
     acts: str
-    """With `; ` between them."""
+    """Acts separated by `; `."""
     struck: int = 0
-    """Which of the utterances said meets the (last) fault."""
+    """Index of the utterance that meets the (last) fault."""
     before: tuple[str, ...] = ()
-    """Told to the stand-in before anything is loaded; then nobody waits for the accelerator."""
+    """Commands to the virtual accelerator before a model is loaded; the accelerator is not awaited then."""
     hedged: bool = False
-    """Recovery counts from the hedge on: what hangs is not noticed before."""
+    """Recovery counts from the hedge on: a hang is not noticed before."""
     on_cpu: bool = True
-    """The struck utterance is recognized on the CPU."""
+    """Whether the affected utterance is recognized on the CPU."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """More of the daemon's environment."""
+    """Additional environment variables of the daemon."""
 
 
 def rows() -> tuple[Row, ...]:
-    """All of them."""
+    """Return all rows."""
     return (*_loading(), *_in_a_run(), *_under_pressure(), *_on_the_cpu_too())
 
 
@@ -45,7 +45,7 @@ def _loading() -> Iterator[Row]:
         yield Row(f"{kind} at load", "at load", served, before=(f"REFUSE {kind}",), on_cpu=False)
     for kind in ("memory", "illegal", "nan", "broken"):
         yield Row(f"{kind} at warm-up", "at warm-up", served, before=(f"FAULT {kind}",), on_cpu=False)
-    for kind in ("wrong", "empty"):  # of the golden clip
+    for kind in ("wrong", "empty"):  # output for the golden clip
         yield Row(f"{kind} at warm-up", "at warm-up", served, before=("PASS 1", f"FAULT {kind}"), on_cpu=False)
     for kind in ("memory", "illegal"):
         acts = "say 0; hear; degraded *; say 16; hear"
@@ -83,7 +83,7 @@ def _under_pressure() -> Iterator[Row]:
         once = f"FAULT {kind}; say 0; hear; on cpu"
         again = f"on gpu; FAULT {kind} decoder; say 16; hear; on cpu"
         yield Row(f"{kind} twice in a row", "twice in a row", f"{once}; {again}", struck=1)
-    # More than three: a run that began in a pause and was in vain hangs too, and doesn't count.
+    # More than three: a speculative run, started in a pause and then discarded, hangs too but doesn't count.
     acts = "REFUSE memory 9; HANG 2500 9; say 0 16 8 13 4 21 1 18; hear; degraded *; on cpu"
     yield Row("slow three times in a row", "twice in a row", acts, on_cpu=False)
 

@@ -1,4 +1,4 @@
-"""The real daemon on a private bus, with the shipped microphone and accelerator, as a row of the fault matrix wants it."""
+"""The real daemon on a private bus, with the shipped virtual microphone and accelerator, for a fault matrix row."""
 
 import asyncio
 import re
@@ -26,12 +26,12 @@ CPU = "CPUExecutionProvider"
 ACCELERATOR = "VirtualExecutionProvider"
 PATIENCE_S = 60.0
 PAUSE_MS = 500
-"""Spoken silence after each sample, so that the next is an utterance of its own."""
+"""Milliseconds of silence after each sample, so that the next is a separate utterance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a bus client saw of a row."""
+    """A bus client's view of a row."""
 
     row: str
     moment: str
@@ -40,10 +40,10 @@ class Outcome:
     doubled: int
     wrong: int
     recovery_ratio: float | None
-    """From detection to text, against one plain CPU recognition in the same run; None where the row has no such."""
+    """Time from detection to text, relative to a plain CPU recognition in the same run; None if not measured."""
     problem: str = ""
     plays: int = 1
-    """How often the row was played for this."""
+    """How often the row was played for this outcome."""
 
     @property
     def holds(self) -> bool:
@@ -57,9 +57,9 @@ class Outcome:
 
 
 async def play(row: Row, *, timed: bool = True) -> Outcome:
-    """Play a row against a daemon of its own. What breaks the row off is the outcome's `problem`.
+    """Play a row with a separate daemon. An error that ends the row is the outcome's `problem`.
 
-    The recovery ratio takes two more utterances; not `timed`, it is left out.
+    The recovery ratio needs two more utterances; without `timed` it is omitted.
     """
     with PrivateBus() as bus:
         directory = Path(tempfile.mkdtemp(prefix="coldvoxd-fault-"))
@@ -67,7 +67,7 @@ async def play(row: Row, *, timed: bool = True) -> Outcome:
         try:
             async with TimedClient(bus.address) as client:
                 return await stage.play(client)
-        except Exception as error:  # noqa: BLE001 - told, with the daemon's log
+        except Exception as error:  # noqa: BLE001 - reported, with the daemon's log
             print(f"== {row.name}: {error}\n{stage.log}", file=sys.stderr)
             said = len(stage.said)
             return Outcome(row.name, row.moment, said, said, 0, 0, None, f"{type(error).__name__}: {error}")
@@ -77,7 +77,7 @@ async def play(row: Row, *, timed: bool = True) -> Outcome:
 
 
 class TimedClient(BusClient):
-    """Notes when each text came."""
+    """Records when each text arrived."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
@@ -96,7 +96,7 @@ class TimedClient(BusClient):
 
 
 class Stage:
-    """One daemon; `stop` when done."""
+    """One daemon; call `stop` when done."""
 
     def __init__(self, row: Row, bus: PrivateBus, directory: Path, *, timed: bool) -> None:
         self.row = row
@@ -115,7 +115,7 @@ class Stage:
             "XDG_CONFIG_HOME": str(directory),
             "HOME": str(directory),
         }
-        if timed:  # a recognition that begins before the endpoint would leave nothing to compare with
+        if timed:  # a recognition that starts before the endpoint would make the comparison meaningless
             settings["COLDVOXD_DICTATION_SPECULATE"] = "false"
         inherited = {
             name: value for name, value in bus.environment.items() if not name.startswith(("COLDVOXD_", "NOTIFY_"))
@@ -173,7 +173,7 @@ class Stage:
             case ["stop"]:
                 await self._stop_dictation(client)
             case _:
-                await self._tell(act)
+                await self._command_accelerator(act)
 
     async def _judge(self, client: TimedClient) -> Outcome:
         heard = [plain(text) for text, _, _ in client.texts.values()]
@@ -184,20 +184,20 @@ class Stage:
         if not missing and not surplus and heard != wanted:
             wrong += 1  # out of order
         if plain(self._stopped or "") != " ".join(heard):
-            wrong += 1  # StopDictation tells something else than the signals
+            wrong += 1  # StopDictation differs from the signals
         ratio = None
         if self._timed and self.row.on_cpu and heard == wanted:
             ratio = await self._recovery_ratio(client)
         return Outcome(self.row.name, self.row.moment, len(self.said), missing.total(), doubled, wrong, ratio)
 
     async def _recovery_ratio(self, client: TimedClient) -> float:
-        """Detection to text of the struck utterance, against a plain recognition of it on the CPU."""
+        """Compare detection to text of the affected utterance with a plain recognition of it on the CPU."""
         _, came_s, details = list(client.texts.values())[self.row.struck]
         assert details["provider"] == CPU, f"the struck utterance was recognized on {details['provider']}"
-        status = dict(pair.split("=") for pair in (await self._tell("STATUS")).split())
+        status = dict(pair.split("=") for pair in (await self._command_accelerator("STATUS")).split())
         if self.row.hedged:
             hedge = re.search(r"also starting it on the CPU after ([0-9.]+) s", self._log.read_text(errors="replace"))
-            assert hedge is not None, "the journal tells of no hedge"
+            assert hedge is not None, "the journal reports no hedge"
             detected_s = float(status["run_s"]) + float(hedge[1])
         else:
             detected_s = float(status["fault_s"])
@@ -205,9 +205,9 @@ class Stage:
         return round((came_s - detected_s) / plain_s, 2)
 
     async def _plain_recognition_s(self, client: TimedClient) -> float:
-        """The same speech twice more, well and on the CPU: from its endpoint to its text, on average."""
-        await self._tell("WELL")
-        await self._tell("REFUSE absent 9")  # it must not come back amid the comparison
+        """Speak the same twice, without faults and on the CPU; return the average seconds from endpoint to text."""
+        await self._command_accelerator("WELL")
+        await self._command_accelerator("REFUSE absent 9")  # the accelerator must not return during the comparison
         before = len(client.texts)
         client.speech_ended_s.clear()
         await client.call("StartDictation")
@@ -233,7 +233,7 @@ class Stage:
         self._stopped = str(await client.call("StopDictation"))
         await client.settle()
 
-    async def _tell(self, line: str) -> str:
+    async def _command_accelerator(self, line: str) -> str:
         return await asyncio.to_thread(command, self._gpu, line)
 
     async def _until_served(self, client: TimedClient) -> None:
@@ -252,7 +252,7 @@ class Stage:
             await asyncio.sleep(0.05)
 
     async def _until(self, client: TimedClient, name: str, wanted: str) -> None:
-        """Until a property of the engine has a value; `*` for any but the empty one."""
+        """Wait until a property of the engine has a value; `*` for any non-empty one."""
         deadline_s = time.monotonic() + PATIENCE_S
         while True:
             value = await client.get(ENGINE, name)

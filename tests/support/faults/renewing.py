@@ -1,4 +1,4 @@
-"""Has the real service put new processes in its place, and counts what its clients notice.
+"""Makes the real service re-execute itself, and counts what its clients notice.
 
 Runs inside a login (see tests.support.login.inside): python -m tests.support.faults.renewing --times 50 [--seed 1]
 """
@@ -26,7 +26,7 @@ BLIND = re.compile(r"unheard for ([\d.]+) s")
 
 @dataclass(slots=True)
 class Calls:
-    """A client that asks for a property all the time, each time in time."""
+    """A client that reads a property at a fixed rate, and records failures and the longest call."""
 
     count: int = 0
     failed: list[str] = field(default_factory=list)
@@ -57,10 +57,10 @@ class Renewals:
         self.stage = stage
         self.calls = calls
         self.last = (0, 0)
-        """The last session's and the last utterance's numbers."""
+        """Numbers of the last session and the last utterance."""
         self.notes: list[str] = []
         self.held = 0
-        """Sessions asked for while nobody had the name."""
+        """Sessions requested while the name had no owner."""
 
     async def round(self) -> None:
         stage = self.stage
@@ -89,10 +89,10 @@ class Renewals:
             self.notes.append(f"RetryLast said {retried!r}, and {again!r} after the replacement")
         counted = await self._utterances() - before
         if counted != began:
-            self.notes.append(f"{counted} utterances were counted where {began} went on")
+            self.notes.append(f"{counted} utterances were counted where {began} continued")
 
     async def _utterances(self) -> int:
-        """As GetMetrics counts them."""
+        """Return the number of utterances in GetMetrics."""
         figures = await self.calls.watched(self.stage.witness.call("GetMetrics", interface=ENGINE))
         return int(figures["utterances"].value) if figures else 0
 
@@ -103,7 +103,10 @@ class Renewals:
             return ""
 
     async def _dictate(self, on: str | None) -> int:
-        """One sentence, asserting its text and that numbers go on; how many utterances it was. `on` a provider, if known."""
+        """Dictate one sentence, and check its text and that numbers increase; return the number of utterances.
+
+        `on` is the expected provider, if known.
+        """
         stage = self.stage
         session = await self.calls.watched(stage.witness.call("StartDictation"))
         said: list[Said] = []

@@ -1,8 +1,8 @@
-"""A second real execution provider, OpenVINO, stands for the GPU and is killed under load; prints what came of it.
+"""A second real execution provider, OpenVINO, acts as the GPU and is closed under load; prints the results.
 
-Run by test_second_provider.py in an environment of its own, where `onnxruntime` is the build with OpenVINO. No build of
-ONNX Runtime 1.31 with OpenVINO is published; with 1.24 nothing else of Python runs while a session loads, so here, as in
-the daemon, the CPU's session and the accelerator's are both loaded before anything is said.
+Run by test_second_provider.py in a separate environment, where `onnxruntime` is the build with OpenVINO. No build of
+ONNX Runtime 1.31 with OpenVINO is published; with 1.24 no other Python code runs while a session loads, so here, as in
+the daemon, the sessions of the CPU and the accelerator are both loaded before any speech.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from tests.support.sound.speech import samples
 OPENVINO = "OpenVINOExecutionProvider"
 BURST = 10
 KILLED = 4
-"""In which utterance of the burst."""
+"""Index of the affected utterance in the burst."""
 
 
 def opener(provider: str, opened: list[ParakeetRecognizer]) -> Callable[[], ParakeetRecognizer]:

@@ -1,8 +1,9 @@
-"""The soak: ordinary use of one daemon for a long time, and whether what it holds stays flat. contrib/soak.sh sets up first.
+"""The soak: normal use of one daemon for a long time, with checks that its resources stay flat.
 
-Every twenty seconds two sentences are dictated, and one more thing happens, in turn: a recording is transcribed, a
-subscriber comes and goes, the provider is swapped, the microphone is unplugged and plugged in, the settings are read again,
-a session is cancelled, a private one begins. While the daemon is idle again its descriptors, threads and memory are read.
+contrib/soak.sh sets up. Every twenty seconds two sentences are dictated, and one more action follows, in turn: a
+recording is transcribed, a subscriber connects and leaves, the provider is swapped, the microphone is unplugged and
+plugged in, the settings are reloaded, a session is cancelled, a private one is started. When the daemon is idle again
+its descriptors, threads and memory are read.
 """
 
 import argparse
@@ -32,28 +33,28 @@ from tests.support.sound.speech import samples
 
 CYCLE_S = 20.0
 SETTLING_S = 2.0
-"""From the last thing that happened to the reading: a file's descriptor and a closing device need a moment."""
+"""Seconds from the last action to the reading: a file's descriptor and a closing device need a moment."""
 WARM_UP = 0.2
-"""Share of the readings that is left out: libraries load, caches and arenas of the allocator fill."""
+"""Share of the readings that is ignored: libraries load, caches and the allocator's arenas fill."""
 Figure = Callable[[Sequence[float]], float]
 FLAT: dict[str, tuple[Figure, str, float]] = {
     "descriptors": (statistics.median, "medians", 1.0),
     "threads": (statistics.median, "medians", 1.0),
     "resident_kib": (min, "least values", 3072.0),
 }
-"""What is compared of each third of a run, and how much that of the last may exceed that of the first.
+"""The figure compared per third of a run, and how much the last third's may exceed the first's.
 
-Two thirds of a run lie between the two: in ten minutes 16 cycles, in which each kind of thing happens twice or more. A
-descriptor that is lost in each dictation is +16, one that is lost only where the microphone is reopened is +2 to +3; the
-median takes no notice of a single reading in a busy moment. Memory that was freed stays with the allocator for a while, by what
-happened last: up to 20 MiB, measured. So its least values are compared, which are what the daemon cannot do without; they
-rose by 0.8 MiB in ten minutes. A dictation that keeps its own audio adds 250 KiB, and 16 of them 4 MiB.
+Two thirds of a run lie between the two: in ten minutes 16 cycles, in which each kind of action occurs twice or more. A
+descriptor lost in each dictation is +16, one lost only when the microphone is reopened is +2 to +3; the median ignores
+a single reading in a busy moment. Freed memory stays with the allocator for a while, depending on the last action: up
+to 20 MiB, measured. So the minimums are compared, which the daemon cannot do without; they rose by 0.8 MiB in ten
+minutes. A dictation that keeps its audio adds 250 KiB, and 16 of them 4 MiB.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Of an idle daemon."""
+    """Resources of an idle daemon."""
 
     descriptors: int
     threads: int
@@ -67,7 +68,7 @@ class Outcome:
     happened: dict[str, int] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
     cpu_share: float = 0.0
-    """Of one core, used by the daemon and its sound server."""
+    """Share of one core used by the daemon and its sound server."""
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -76,7 +77,7 @@ class Outcome:
 
 
 def thirds(values: Sequence[float], figure: Figure) -> tuple[float, float, float]:
-    """Of the three thirds of what follows the warm-up."""
+    """Return the figure for each third of the readings after the warm-up."""
     settled = values[int(len(values) * WARM_UP) :]
     third = len(settled) // 3
     assert third, f"{len(values)} readings are too few"
@@ -84,7 +85,7 @@ def thirds(values: Sequence[float], figure: Figure) -> tuple[float, float, float
 
 
 def not_flat(readings: Sequence[Reading]) -> list[str]:
-    """What grew, a line each."""
+    """Return the resources that grew, one line each."""
     wrong = []
     for name, (figure, called, allowed) in FLAT.items():
         first, middle, last = thirds([float(getattr(reading, name)) for reading in readings], figure)
@@ -96,7 +97,7 @@ def not_flat(readings: Sequence[Reading]) -> list[str]:
 
 
 class Soak:
-    """What happens in a cycle."""
+    """The actions of a cycle."""
 
     def __init__(self, stage: Stage, cycle_s: float) -> None:
         self.stage = stage
@@ -130,7 +131,7 @@ class Soak:
         await asyncio.sleep(max(0.0, self.cycle_s - (time.monotonic() - began_s)))
 
     async def dictate(self, number: int) -> None:
-        """Two sentences; their text is exact."""
+        """Dictate two sentences; their text must be exact."""
         stage = self.stage
         session = int(await stage.call("StartDictation"))
         said = [samples()[(2 * number + which) % len(samples())] for which in range(2)]
@@ -162,7 +163,7 @@ class Soak:
             await client.get(MICROPHONE, "Devices")
 
     async def swap_provider(self) -> None:
-        """To the CPU, and back to the settings' accelerator."""
+        """Switch to the CPU, and back to the settings' accelerator."""
         await self.stage.call("SetProvider", "cpu", interface=ENGINE)
         await self.stage.call("Reload", interface=ENGINE)
 
@@ -186,7 +187,7 @@ class Soak:
         await self.stage.call("CancelDictation")
 
     async def dictate_in_private(self) -> None:
-        """By a client that leaves in mid-session."""
+        """Start a private session by a client that leaves during it."""
         async with BusClient(self.stage.bus.address) as client:
             await client.call("StartDictationWithOptions", "a{sv}", {"private": Variant("b", True)})
             await self.stage.speak(samples()[8])
@@ -197,7 +198,7 @@ class Soak:
 
 
 async def soak(seconds: float, cycle_s: float = CYCLE_S, broken: Fault | None = None) -> Outcome:
-    """Use the daemon for `seconds`. A cycle takes `cycle_s`, or longer where it has to. `broken` is a fault on purpose."""
+    """Use the daemon for `seconds`. A cycle takes at least `cycle_s`. `broken` is a deliberate fault."""
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="coldvox-soak-") as place:
         async with Stage(Path(place), Source.SERVER, broken=broken) as stage:

@@ -1,4 +1,4 @@
-"""A service manager for one daemon: what `coldvoxd.service` has systemd do, where a test needs no real systemd."""
+"""A service manager for one daemon: systemd's part in `coldvoxd.service`, for tests without a real systemd."""
 
 import asyncio
 import os
@@ -13,17 +13,18 @@ from typing import IO, Self
 
 UNIT = Path(__file__).parents[3] / "systemd" / "coldvoxd.service"
 RESTART_S = 0.5
-"""RestartSec= of the unit. Its StartLimitBurst= is left out, as in contrib/crash.sh: more is broken here than there."""
+"""RestartSec= of the unit. Its StartLimitBurst= is ignored, as in contrib/crash.sh: there are more crashes than
+usual."""
 WATCHDOG_S = 20.0
 """WatchdogSec= of the unit."""
 STOP_S = 15.0
-"""Three times TimeoutStopSec= of the unit, for a machine that is busy; a daemon that takes longer is killed and counted."""
+"""Three times TimeoutStopSec= of the unit, for a busy machine; a daemon that takes longer is killed and counted."""
 NO_RESTART = frozenset({0, 69, 78})
 """Restart=on-failure and RestartPreventExitStatus= of the unit."""
 
 
 class Supervised:
-    """Keeps one program running. `async with Supervised(...) as daemon`; `stop` and `start` as systemctl does."""
+    """Keeps one program running. Use `async with Supervised(...) as daemon`; `stop` and `start` act like systemctl."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], place: Path, cwd: Path) -> None:
         """`place` is a directory for the notification socket and the log."""
@@ -40,13 +41,13 @@ class Supervised:
         self._stopping = False
         self._fed_s = 0.0
         self.exits: list[int] = []
-        """Return codes of all processes that have ended; negative for a signal."""
+        """Return codes of all ended processes; negative for a signal."""
         self.starved = 0
-        """How often the watchdog ended the process."""
+        """How often the watchdog killed the process."""
         self.slow_stops = 0
-        """How often it did not end on SIGTERM."""
+        """How often the process did not end on SIGTERM."""
         self.may_start = asyncio.Event()
-        """Cleared, the next process waits for it."""
+        """While cleared, the next process does not start."""
         self.may_start.set()
 
     async def __aenter__(self) -> Self:
@@ -78,12 +79,12 @@ class Supervised:
 
     @property
     def pid(self) -> int:
-        """0 where no process runs."""
+        """Process ID; 0 if no process runs."""
         return self._process.pid if self._process is not None and self._process.returncode is None else 0
 
     @property
     def failed(self) -> bool:
-        """It ended in a way after which it is not restarted."""
+        """Whether the process ended with a code after which it is not restarted."""
         return not self.pid and not self._wanted.is_set()
 
     @property
@@ -96,16 +97,16 @@ class Supervised:
         self._log.flush()
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, where it runs."""
+        """Send the process a signal, if it runs."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
 
     def start(self) -> None:
-        """As `systemctl start`: also after it failed."""
+        """Start the program as `systemctl start` does, even after a failure."""
         self._wanted.set()
 
     async def stop(self) -> None:
-        """As `systemctl stop`: SIGTERM, and SIGKILL where that does not help."""
+        """Stop the program as `systemctl stop` does: with SIGTERM, and with SIGKILL after `STOP_S`."""
         self._wanted.clear()
         self._stopping = True
         try:
@@ -148,7 +149,7 @@ class Supervised:
                 await asyncio.sleep(RESTART_S)
 
     async def _watch(self) -> None:
-        """SIGABRT for a process that has not fed the watchdog, and SIGCONT, as systemd sends it, so that it arrives."""
+        """Send SIGABRT to a process that has not fed the watchdog, and SIGCONT, as systemd does, to deliver it."""
         while True:
             await asyncio.sleep(0.5)
             if self.pid and asyncio.get_running_loop().time() - self._fed_s > WATCHDOG_S:
@@ -177,14 +178,14 @@ def threads(pid: int) -> int:
 
 
 def resident_kib(pid: int) -> int:
-    """RssAnon and RssShmem: what the program itself holds. File pages come and go with the machine's needs."""
+    """Return RssAnon plus RssShmem, the program's own memory. File pages depend on the machine's memory pressure."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem"))
 
 
 @asynccontextmanager
 async def stopped(daemon: Supervised) -> AsyncIterator[None]:
-    """SIGSTOP for the length of the block."""
+    """Stop the process with SIGSTOP within the context."""
     pid = daemon.pid
     daemon.send(signal.SIGSTOP)
     try:

@@ -1,1 +1,1 @@
-"""The stand-in for NVIDIA's library, and the checks of a real GPU."""
+"""The fake of NVIDIA's library, and the checks of a real GPU."""

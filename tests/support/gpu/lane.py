@@ -1,6 +1,6 @@
-"""What only a machine with a graphics card can show: examined on one provider, and written down for whoever asks.
+"""Properties that only a machine with a GPU can show: examined on one provider, and reported.
 
-.venv/bin/python -m tests.support.gpu.lane PROVIDER [MODEL] [--card]      one examination, as JSON on standard output
+.venv/bin/python -m tests.support.gpu.lane PROVIDER [MODEL]      one examination, as JSON on standard output
 """
 
 import importlib.metadata
@@ -32,42 +32,42 @@ from tests.support.sound.speech import samples
 
 ROOT = Path(__file__).parents[3]
 LENGTHS_S = (1.0, 2.0, 3.0, 5.0, 8.0, 13.0)
-"""One after the other, so that a provider which tunes itself for each length shows it."""
+"""Used in turn, so that a provider which tunes itself for each length shows it."""
 ROUNDS = 10
 SMALL_BYTES = 1 << 20
-"""For the session's memory: no encoder fits."""
+"""Memory limit of the session: too small for any encoder."""
 CHECKLIST = (
-    "coldvoxd runs on the card (`coldvoxctl status`), a session is active: close the lid for a minute, open it",
+    "coldvoxd runs on the GPU (`coldvoxctl status`), a session is active: close the lid for a minute, open it",
     "the session ended with `suspending` or its text came, and the next dictation has its text",
-    "`ExecutionProvider` is the card again within a minute (`coldvoxctl status`; the log says how)",
+    "`ExecutionProvider` is the GPU again within a minute (`coldvoxctl status`; the log says how)",
     "the same while nothing is dictated, and right after the last word of an utterance",
     "the same with a hibernation, where this machine does that",
-    "with `idle_release_s = 30` under `[gpu]`, a minute after the last session: `power/runtime_status` of the card says `suspended`",
+    "with `idle_release_s = 30` under `[gpu]`, a minute after the last session: `power/runtime_status` of the GPU is `suspended`",
 )
 
 
 @dataclass
 class Examination:
-    """What was found on one provider."""
+    """The findings on one provider."""
 
     provider: str
     facts: dict[str, str] = field(default_factory=dict)
     active: str = ""
-    """The provider that the session runs on by its own account."""
+    """The provider on which the session runs, as reported by it."""
     golden: bool = False
-    """Every sample is heard as on the CPU."""
+    """Whether every sample gives the same text as on the CPU."""
     precisions: dict[str, str] = field(default_factory=dict)
-    """By precision: how its tokens agree with fp32's, or why it could not be tried."""
+    """By precision: how its tokens agree with fp32's, or why it was not tried."""
     latency_s: dict[str, dict[str, float]] = field(default_factory=dict)
     """By length of the audio: p50, p95 and first run."""
     small_memory: str = ""
-    """What a session that may have hardly any memory is told."""
+    """The error of a session with hardly any memory."""
     hidden: str = ""
-    """What a process is told from which the card is hidden."""
+    """The error in a process from which the GPU is hidden."""
 
 
 def examine(provider: str, model: str = "mini", *, rounds: int = ROUNDS) -> Examination:
-    """All of it. Raises what opening the model raises."""
+    """Examine a provider. Raises the errors of opening the model."""
     found = Examination(provider, facts(model))
     files = find_model(model, Precision.FP32)
     on_cpu = ParakeetRecognizer.open(files, CPU)
@@ -88,7 +88,7 @@ def examine(provider: str, model: str = "mini", *, rounds: int = ROUNDS) -> Exam
 
 
 def facts(model: str) -> dict[str, str]:
-    """Of the machine, nothing that tells whose it is."""
+    """Return facts about the machine, without any that identify its owner."""
     found = {
         "coldvoxd": importlib.metadata.version("coldvoxd"),
         "model": Path(model).name,
@@ -105,7 +105,7 @@ def facts(model: str) -> dict[str, str]:
 
 
 def latencies(recognizer: ParakeetRecognizer, rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds that a recognition takes, by the length of the audio, the lengths by turns."""
+    """Return the seconds per recognition by the length of the audio, with the lengths in turn."""
     speech = np.concatenate([sample.wave() for sample in samples()])
     took: dict[float, list[float]] = {length_s: [] for length_s in LENGTHS_S}
     for _ in range(rounds):
@@ -125,13 +125,13 @@ def latencies(recognizer: ParakeetRecognizer, rounds: int) -> dict[str, dict[str
 
 
 def with_small_memory(files: ModelFiles, provider: str) -> str:
-    """What failover makes of a session that may have hardly any memory of its own, or `opened`."""
+    """Return failover's classification of a session with hardly any memory, or `opened`."""
     options = {"gpu_mem_limit": str(SMALL_BYTES), "arena_extend_strategy": "kSameAsRequested"}
     return opening(files.encoder, provider, options if provider in {"cuda", "tensorrt"} else {})
 
 
 def opening(path: Path, provider: str, options: Mapping[str, str] | None = None) -> str:
-    """`CLASS, CODE: MESSAGE` where a session can't be opened or run, otherwise `opened`."""
+    """Return `CLASS, CODE: MESSAGE` if a session can't be opened or run, otherwise `opened`."""
     try:
         open_session(path, provider, provider_options=options).close()
     except ColdvoxError as fault:
@@ -141,7 +141,7 @@ def opening(path: Path, provider: str, options: Mapping[str, str] | None = None)
 
 
 def hidden(provider: str, path: Path) -> str:
-    """The same in a process from which the card is hidden."""
+    """Return the result of `opening` in a process from which the GPU is hidden."""
     program = (
         "import sys; from pathlib import Path; from tests.support.gpu.lane import opening; "
         "print(opening(Path(sys.argv[1]), sys.argv[2]))"
@@ -160,20 +160,20 @@ def hidden(provider: str, path: Path) -> str:
 
 
 def report(found: Examination) -> str:
-    """Markdown for people."""
+    """Return a report in Markdown."""
     lines = [f"# coldvoxd on {found.provider}", "", "| what | value |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in found.facts.items()]
     lines += [f"| the session runs on | {found.active} |"]
     lines += [f"| every sample is heard as on the CPU | {'yes' if found.golden else 'NO'} |"]
     lines += [f"| tokens in {name}, beside fp32 on the CPU | {text} |" for name, text in found.precisions.items()]
     lines += [f"| a session with {SMALL_BYTES >> 20} MiB of memory | {_cell(found.small_memory)} |"]
-    lines += [f"| a process from which the card is hidden | {_cell(found.hidden)} |"]
+    lines += [f"| a process from which the GPU is hidden | {_cell(found.hidden)} |"]
     lines += ["", "| seconds of audio, by turns | p50 | p95 | first run |", "|---|---|---|---|"]
     for length, times in found.latency_s.items():
         lines.append(
             f"| {length} | " + " | ".join(f"{times[key] * 1000:.0f} ms" for key in ("p50", "p95", "first")) + " |"
         )
-    lines += ["", "The goal is a p95 under 200 ms for 3 s of audio on a card, with `parakeet-tdt-0.6b-v2`.", ""]
+    lines += ["", "The goal is a p95 under 200 ms for 3 s of audio on a GPU, with `parakeet-tdt-0.6b-v2`.", ""]
     lines += ["By hand, please (put an x where it is so, and a word where it isn't):", ""]
     lines += [f"- [ ] {line}" for line in CHECKLIST]
     return "\n".join(lines) + "\n"
@@ -207,16 +207,14 @@ def _card() -> dict[str, str]:
         sight = card.look()
         card.close()
     except NoLibrary:
-        return {"card": "no management library"}
+        return {"GPU": "no management library"}
     if sight.total_bytes is None:
-        return {"card": f"{sight.trouble or 'tells nothing'}"}
-    return {
-        "card": f"{sight.total_bytes >> 20} MiB, {(sight.free_bytes or 0) >> 20} MiB free, {sight.temperature_c} °C"
-    }
+        return {"GPU": f"{sight.trouble or 'reports nothing'}"}
+    return {"GPU": f"{sight.total_bytes >> 20} MiB, {(sight.free_bytes or 0) >> 20} MiB free, {sight.temperature_c} °C"}
 
 
 def _cell(text: str) -> str:
-    """As a cell of a table, without the paths of the checkout and of the person's home, which tests move away from."""
+    """Return a table cell, without the paths of the checkout and of the user's home, which tests replace."""
     text = text.replace(str(ROOT), ROOT.name)
     for home in {os.environ.get(OWN_HOME, "/"), str(Path.home()), pwd.getpwuid(os.getuid()).pw_dir} - {"/"}:
         text = text.replace(home, "~")

@@ -1,4 +1,4 @@
-"""What a graphics card may tell of itself, each with what the daemon must make of it on the bus, and its way back."""
+"""The GPU's possible signals, each with the daemon's required reaction on the bus, and its recovery."""
 
 import asyncio
 import shutil
@@ -40,18 +40,18 @@ cool_down_s = 0.0
 
 @dataclass(frozen=True, slots=True)
 class GpuSignal:
-    """A change of the card, as keys of tests/support/gpu/virtual_nvml.c."""
+    """A change of the GPU, as keys of tests/support/gpu/virtual_nvml.c."""
 
     name: str
     code: str
-    """What Degraded tells; empty where recognition stays on the card."""
+    """Expected value of Degraded; empty if recognition stays on the GPU."""
     worse: Mapping[str, Any] = field(default_factory=dict)
     better: Mapping[str, Any] = field(default_factory=dict)
     xid: int = 0
     at_start: bool = False
-    """It is so before the daemon starts."""
+    """Whether the state exists before the daemon starts."""
     back: str = "a probe"
-    """What brings recognition back to the card: a probe, or a new process."""
+    """What returns recognition to the GPU: a probe, or a new process."""
 
 
 SIGNALS = (
@@ -59,8 +59,8 @@ SIGNALS = (
     GpuSignal("clocks braked by the hardware, for heat", "gpu-overheating", {"reasons": "0x40"}, {"reasons": 0}),
     GpuSignal("hardly any memory free", "gpu-out-of-memory", {"used": 8100 * MIB}, {"used": 512 * MIB}),
     GpuSignal("the driver hangs", "gpu-timeout", {"hang": 3_600_000}, {"hang": None}),
-    GpuSignal("card lost", "gpu-lost", {"trouble": 15}, {"trouble": None}, back="a new process"),
-    GpuSignal("card must be reset", "gpu-lost", {"trouble": 16}, {"trouble": None}, back="a new process"),
+    GpuSignal("GPU lost", "gpu-lost", {"trouble": 15}, {"trouble": None}, back="a new process"),
+    GpuSignal("GPU must be reset", "gpu-lost", {"trouble": 16}, {"trouble": None}, back="a new process"),
     GpuSignal("uncorrectable memory error", "gpu-memory-errors", {"uncorrected": 1}, back="a new process"),
     GpuSignal("Xid 48, memory error", "gpu-memory-errors", xid=48, back="a new process"),
     GpuSignal("Xid 79, fallen off the bus", "gpu-lost", xid=79, back="a new process"),
@@ -73,29 +73,29 @@ SIGNALS = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a bus client saw of it."""
+    """A bus client's view of the reaction."""
 
     name: str
     told: str
-    """Degraded, once it changed."""
+    """Degraded, after its change."""
     provider: str
-    """ExecutionProvider then."""
+    """ExecutionProvider at that time."""
     after_s: float | None
-    """From the change of the card to the change on the bus; None where that was before anybody could look."""
+    """Seconds from the change of the GPU to the change on the bus; None if that was before any client could read it."""
     back: str
     back_s: float | None
-    """From the change for the better, or where that takes none from the first, to recognition on the card."""
+    """Seconds from the recovery (or from the first change if none is needed) to recognition on the GPU."""
     renewed: bool
-    """A new process did it."""
+    """Whether a new process took over."""
 
 
 class TimedClient(BusClient):
-    """Notes when each change of the provider was told."""
+    """Records when each change of the provider was published."""
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self.changes: list[tuple[float, str, str]] = []
-        """Monotonic time, to which provider, and why."""
+        """Monotonic time, provider, and reason."""
 
     def _note(self, message: Message) -> None:
         super()._note(message)
@@ -104,7 +104,7 @@ class TimedClient(BusClient):
 
 
 async def play(signal: GpuSignal, *, look_s: float = 0.2) -> Seen:
-    """Against a real daemon of its own, on a private bus, whose accelerator is the shipped stand-in."""
+    """Play a signal with a separate real daemon on a private bus, which uses the shipped virtual accelerator."""
     directory = Path(tempfile.mkdtemp(prefix="coldvoxd-gpu-"))
     card = VirtualCard(directory)
     if signal.at_start:
@@ -162,7 +162,7 @@ async def until(client: BusClient, name: str, wanted: str) -> None:
 
 
 async def _asked(client: BusClient, name: str) -> str:
-    """A property; empty while one process makes way for the next."""
+    """Return a property; empty while one process replaces another."""
     try:
         return str(await client.get(ENGINE, name))
     except BusError:

@@ -1,4 +1,4 @@
-"""The stand-in for NVIDIA's management library, compiled once, and the card that it shows."""
+"""The fake of NVIDIA's management library, compiled once, and the GPU that it presents."""
 
 import ctypes
 import os
@@ -14,20 +14,20 @@ NAME = "libnvidia-ml.so.1"
 
 @cache
 def library() -> Path:
-    """The compiled stand-in, in a directory of its own below the system's temporary one."""
+    """Return the compiled library, in a separate directory below the system's temporary one."""
     target = Path(mkdtemp(prefix="coldvoxd-nvml-")) / NAME
-    # With its soname, a process that has it open already finds it by name, wherever it lies.
+    # With its soname, a process that has already loaded it finds it by name, in any directory.
     flags = ("-shared", f"-Wl,-soname,{NAME}", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden")
     subprocess.run(["gcc", *flags, "-o", target, SOURCE], check=True)
     return target
 
 
 class VirtualCard:
-    """A graphics card in a directory; `be` changes it, `environment` lets a process find it and no other."""
+    """A GPU in a directory; `be` changes it, and with `environment` a process finds only this one."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._state = directory / "card"
+        self._state = directory / "nvml.state"
         self._keys: dict[str, str] = {}
         self._xids: list[int] = []
         self.library = directory / NAME
@@ -35,7 +35,7 @@ class VirtualCard:
         self._write()
 
     def enter(self) -> None:
-        """Be this process's card, for as long as VIRTUAL_NVML names it."""
+        """Use this GPU in this process, while VIRTUAL_NVML names it."""
         ctypes.CDLL(str(library()))
 
     @property
@@ -49,7 +49,7 @@ class VirtualCard:
         return {"LD_LIBRARY_PATH": places, "VIRTUAL_NVML": str(self._state)}
 
     def be(self, **changes: object) -> None:
-        """Change keys of tests/support/gpu/virtual_nvml.c; None takes one away."""
+        """Change keys of tests/support/gpu/virtual_nvml.c; None removes one."""
         for key, value in changes.items():
             if value is None:
                 self._keys.pop(key, None)
@@ -58,12 +58,12 @@ class VirtualCard:
         self._write()
 
     def report_xid(self, number: int) -> None:
-        """The driver reports this Xid now."""
+        """Make the driver report this Xid now."""
         self._xids.append(number)
         self._write()
 
     def upgrade(self) -> None:
-        """Put another copy of the library in place, as a package manager does."""
+        """Replace the library by another copy, as a package manager does."""
         fresh = self._directory / "fresh"
         fresh.write_bytes(library().read_bytes())
         fresh.rename(self.library)
@@ -71,6 +71,6 @@ class VirtualCard:
     def _write(self) -> None:
         lines = [f"{key} {value}\n" for key, value in self._keys.items()]
         lines += [f"xid {serial} {number}\n" for serial, number in enumerate(self._xids, 1)]
-        fresh = self._directory / "card.fresh"
+        fresh = self._directory / "nvml.fresh"
         fresh.write_text("".join(lines))
         fresh.rename(self._state)

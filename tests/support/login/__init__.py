@@ -1,1 +1,1 @@
-"""A login of a throw-away user with a real systemd."""
+"""A login of a temporary user with a real systemd."""

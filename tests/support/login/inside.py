@@ -1,4 +1,4 @@
-"""What the long trials share: they run as a user's own program beside the real service, and see it as bus clients do."""
+"""Common parts of the long trials, which run as a user's program beside the real service, as clients of its bus."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from tests.support.login.login import UNIT, Sample, samples
 from tests.support.login.user_manager import ROOT, UserManager, install_daemon, user_manager
 
 PAUSE_MS = 900
-"""Between two sentences: more than hangover_ms, so that they are two utterances."""
+"""Milliseconds between two sentences: more than hangover_ms, so that they are two utterances."""
 
 SETTINGS = """\
 [model]
@@ -37,18 +37,18 @@ _UNLIMITED = "[Unit]\nStartLimitIntervalSec=0\n"
 
 
 class Trial(UserManager):
-    """A login whose microphone (and, where asked for, accelerator) is the shipped stand-in."""
+    """A login with the shipped virtual microphone and, if requested, the virtual accelerator."""
 
     def install(self, *, accelerator: bool = False) -> None:
-        """The service, ready to be started, and restarted however often."""
+        """Install and start the service, without a restart limit."""
         self.write(f".config/systemd/user/{UNIT}.d/trial.conf", _UNLIMITED)
         provider = f"virtual:{self.runtime}/coldvoxd/gpu" if accelerator else "cpu"
         install_daemon(self, SETTINGS.format(runtime=self.runtime, provider=provider))
-        self.systemctl("enable", UNIT)  # systemd forgets how often it restarted a unit that nobody wants
+        self.systemctl("enable", UNIT)  # systemd forgets the restart count of a unit that no other unit wants
         self.systemctl("start", UNIT)
 
     def perform(self, module: str, *arguments: str, patience_s: float) -> dict[str, Any]:
-        """Run a trial of tests.support.faults to its end; what it found. Its progress goes to standard error."""
+        """Run a trial of tests.support.faults; return its findings. Its progress goes to standard error."""
         program = (sys.executable, "-m", f"tests.support.faults.{module}", *arguments)
         done = self.run(*program, environment={"PYTHONPATH": str(ROOT)}, patience_s=patience_s, check=False)
         print(done.stderr, file=sys.stderr)
@@ -61,7 +61,7 @@ class Trial(UserManager):
 
 @contextlib.contextmanager
 def trial(*, accelerator: bool = False) -> Iterator[Trial]:
-    """Up, with the service started; prints its journal if the block fails."""
+    """Run a login with the service started; print its journal if the body fails."""
     with user_manager(kind=Trial) as here:
         try:
             here.install(accelerator=accelerator)
@@ -73,11 +73,11 @@ def trial(*, accelerator: bool = False) -> Iterator[Trial]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A sentence that was spoken."""
+    """A spoken sentence."""
 
     sample: Sample
     heard_s: float
-    """Loop time at which the microphone had delivered all of it; infinity where it had not."""
+    """Loop time at which the microphone had delivered all of it; infinity if it had not."""
 
 
 class Scene:
@@ -89,20 +89,20 @@ class Scene:
         self.runtime = Path(os.environ["XDG_RUNTIME_DIR"])
 
     async def pid(self) -> int:
-        """Of the daemon, 0 where nobody has its name."""
+        """Return the daemon's process ID, 0 if its name has no owner."""
         try:
             return int(await self.ask_bus("GetConnectionUnixProcessID", BUS_NAME))
         except BusError:
             return 0
 
     async def ask_bus(self, member: str, name: str) -> Any:
-        """Call the bus itself; raises BusError."""
+        """Call the bus itself. Raises BusError."""
         bus = "org.freedesktop.DBus"
         path = "/org/freedesktop/DBus"
         return await self.witness.call(member, "s", name, interface=bus, destination=bus, path=path)
 
     async def show(self, what: str) -> str:
-        """A property of the unit."""
+        """Return a property of the unit."""
         return (await _output("systemctl", "--user", "show", "--value", f"--property={what}", UNIT)).strip()
 
     async def journal(self) -> str:
@@ -112,7 +112,7 @@ class Scene:
         return await asyncio.to_thread(command, self.runtime / "coldvoxd" / stand_in, line)
 
     async def until(self, probe: Callable[[], Any], what: str, patience_s: float = 60.0) -> Any:
-        """The first true answer, of a coroutine where it is one."""
+        """Return the first true result of a function, or of a coroutine that it returns."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + patience_s
         while True:
@@ -125,7 +125,7 @@ class Scene:
             await asyncio.sleep(0.02)
 
     async def loaded(self) -> None:
-        """Until a session can begin, with the model there."""
+        """Wait until the model is loaded and a session can start."""
 
         async def idle() -> bool:
             with contextlib.suppress(BusError):
@@ -138,7 +138,7 @@ class Scene:
         return str(await self.witness.get(ENGINE, "ExecutionProvider"))
 
     async def speak(self, sentences: list[Sample], said: list[Said]) -> None:
-        """One after the other, with pauses; notes in `said` what was heard whole. Ends early with the microphone."""
+        """Speak sentences with pauses; record in `said` which were heard whole. End early if the microphone ends."""
         loop = asyncio.get_running_loop()
         for sample in sentences:
             said.append(Said(sample, float("inf")))

@@ -1,4 +1,4 @@
-"""A login of that throw-away user with a sound server and the daemon in it: what a person has in front of them."""
+"""A login of that temporary user with a sound server and the daemon in it: a user's environment."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ SETTINGS = '[model]\nname = "mini"\n'
 
 PIPEWIRE_PROGRAMS = ("pipewire", "pipewire-pulse", "wireplumber", "pw-metadata")
 PIPEWIRE_UNITS = ("pipewire.socket", "pipewire.service", "pipewire-pulse.socket", "pipewire-pulse.service")
-"""And WirePlumber's; all as their packages bring them."""
+"""The units of PipeWire, beside WirePlumber's, as in their packages."""
 
 _PULSEAUDIO = """\
 [Unit]
@@ -46,10 +46,13 @@ class Sample:
     file: Path
     said: str
     reference: str
-    """What the reference recognizer hears in it, fp32."""
+    """The reference recognizer's text of the recording, fp32."""
 
     def is_in(self, text: str) -> bool:
-        """Its words are there, in order and together; case and punctuation don't count, other weights may differ in them."""
+        """Return whether its words are in the text, contiguous and in order.
+
+        Case and punctuation, which differ between weights, are ignored.
+        """
         return any(f" {_words(wanted)} " in f" {_words(text)} " for wanted in (self.said, self.reference))
 
 
@@ -59,7 +62,7 @@ def samples() -> list[Sample]:
 
 
 class Output:
-    """What a process writes, line by line, waited for with a limit."""
+    """A process's output, read line by line with a timeout."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -67,25 +70,25 @@ class Output:
         threading.Thread(target=self._read, daemon=True).start()
 
     def line(self, patience_s: float = PATIENCE_S) -> str:
-        """The next line; raises queue.Empty where none comes in time."""
+        """Return the next line. Raises queue.Empty after `patience_s` seconds."""
         return self._queue.get(timeout=max(0.0, patience_s))
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        with contextlib.suppress(ValueError):  # closed under the reader at the end
+        with contextlib.suppress(ValueError):  # closed during a read at the end
             for line in self.process.stdout:
                 self._queue.put(line.strip())
 
 
 class Listener(Output):
-    """`coldvoxctl listen --json`, read as it comes."""
+    """`coldvoxctl listen --json`, read as it is written."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         super().__init__(process)
         self.events: list[dict[str, Any]] = []
 
     def wait_for(self, name: str, *, patience_s: float = PATIENCE_S) -> dict[str, Any]:
-        """The next event of that name; those before it are kept in `events` too."""
+        """Return the next event of that name; earlier ones are kept in `events` too."""
         deadline_s = time.monotonic() + patience_s
         while True:
             try:
@@ -101,7 +104,7 @@ class Listener(Output):
                 return event
 
     def wait_for_text(self, sample: Sample, *, patience_s: float = PATIENCE_S) -> list[dict[str, Any]]:
-        """Texts, until the sample's words are in them: a pause makes two utterances of one sentence."""
+        """Return texts until the sample's words are in them: a pause makes two utterances of one sentence."""
         texts: list[dict[str, Any]] = []
         while not sample.is_in(" ".join(text["text"] for text in texts)):
             texts.append(self.wait_for("transcribed", patience_s=patience_s))
@@ -109,7 +112,7 @@ class Listener(Output):
 
 
 class Login(UserManager):
-    """Has `mic1` as default source, fed by what is played to the sink `speaker1`, and the daemon installed, not started."""
+    """A login with the default source `mic1`, fed by the sink `speaker1`, and the daemon installed, not started."""
 
     @property
     def ctl(self) -> Path:
@@ -120,12 +123,15 @@ class Login(UserManager):
         return ROOT / "contrib/dev/install-units.sh"
 
     def start(self) -> None:
-        """As the README says; returns once READY, and the model has been loaded."""
+        """Start the daemon as in the README; return after READY and the loading of the model."""
         self.systemctl("start", UNIT)
         self.wait_for_state("idle")
 
     def state(self) -> str:
-        """What a client reads, `gone` where nobody has the name. Doesn't start the daemon, as get-property would."""
+        """Return the published state, `gone` if the name has no owner.
+
+        Doesn't start the daemon, as get-property would.
+        """
         done = self.run(
             *("busctl", "--user", "--json=short", "--auto-start=no", "call", NAME, OBJECT),
             *("org.freedesktop.DBus.Properties", "Get", "ss", DICTATION, "State"),
@@ -144,18 +150,18 @@ class Login(UserManager):
             raise AssertionError(f"{error}; now {self.state()}\n{self.journal(UNIT)}") from error
 
     def speak(self, sample: Sample) -> None:
-        """To its end, in real time."""
+        """Play the sample to its end, in real time."""
         self.run("paplay", "--device=speaker1", sample.file)
 
     @contextlib.contextmanager
     def speaking(self, sample: Sample) -> Iterator[None]:
-        """While it is being spoken."""
+        """Play the sample during the context."""
         with self.running("paplay", "--device=speaker1", sample.file):
             yield
 
     @contextlib.contextmanager
     def listening(self, *arguments: str) -> Iterator[Listener]:
-        """From when nothing is missed; with `--start` in a session of its own, the first of `events`."""
+        """Listen to all events during the context; with `--start`, the first one reports the listener's own session."""
         with self.running(self.ctl, "--json", "listen", *arguments) as process:
             listener = Listener(process)
             listener.wait_for("started" if "--start" in arguments else "listening")
@@ -163,7 +169,7 @@ class Login(UserManager):
 
     @property
     def main_pid(self) -> int:
-        """As that user's processes see it."""
+        """Process ID in the user's PID namespace."""
         return int(self.show(UNIT, "MainPID"))
 
     @property
@@ -179,7 +185,7 @@ class Login(UserManager):
 
 @contextlib.contextmanager
 def login(sound: str = "pulseaudio") -> Iterator[Login]:
-    """A login with `pulseaudio` or `pipewire`, gone with the block. Prints its journal if the block fails."""
+    """Run a login with `pulseaudio` or `pipewire` within the context. Prints its journal if the body fails."""
     with user_manager(kind=Login) as here:
         try:
             if sound == "pulseaudio":
@@ -188,7 +194,7 @@ def login(sound: str = "pulseaudio") -> Iterator[Login]:
                 _start_pipewire(here)
             here.wait_for_sound()
             install_daemon(here, SETTINGS)
-            # As the README says. systemd also forgets how a stopped unit ended unless something wants it.
+            # As in the README. systemd also forgets how a stopped unit ended unless another unit wants it.
             here.systemctl("enable", UNIT)
             yield here
         except BaseException:
@@ -218,10 +224,10 @@ def _start_pipewire(here: Login) -> None:
 
 
 def fault_s() -> float:
-    """How long a fault lasts that the daemon must outlive without a restart.
+    """Return the seconds of a fault that the daemon must survive without a restart.
 
-    Longer than the unit's WatchdogSec=20 and the daemon's feeding interval of 10 s together, so that a watchdog which
-    starved would have bitten. COLDVOX_TEST_FAULT_S sets another.
+    More than the unit's WatchdogSec=20 plus the daemon's feeding interval of 10 s, so that a starved watchdog would
+    have fired. COLDVOX_TEST_FAULT_S overrides it.
     """
     return float(os.environ.get("COLDVOX_TEST_FAULT_S", "40"))
 

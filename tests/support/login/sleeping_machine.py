@@ -1,7 +1,7 @@
-"""A login's machine that can sleep: a real logind on its system bus, with all but the sleep itself.
+"""A login's machine that can sleep: a real logind on its system bus, with everything except the sleep itself.
 
-What the kernel offers (/sys/power) and who does the sleeping (systemd as process 1) are stood in for in the login's private
-namespaces; that logind asks, waits for inhibitors and tells is its own doing.
+The kernel's interface (/sys/power) and the executor of the sleep (systemd as process 1) are faked in the login's
+private namespaces; logind's own work is real: it calls, waits for inhibitors and sends signals.
 """
 
 import contextlib
@@ -24,30 +24,30 @@ TARGET = "suspend.target"
 
 
 class SleepingMachine:
-    """What happens to it."""
+    """Controls the machine."""
 
     def __init__(self, login: UserManager) -> None:
         self._login = login
 
     def inhibitors(self) -> list[list[str]]:
-        """What, who, why and mode of each that logind knows."""
+        """Return what, who, why and mode of each inhibitor in logind."""
         answer = self.as_root("busctl", "--system", "--json=short", "call", *LOGIND, "ListInhibitors")
         return [one[:4] for one in json.loads(answer)["data"][0]]
 
     def suspend(self) -> None:
-        """As a closed lid does; returns once the machine sleeps."""
+        """Suspend as a closed lid does; return once the machine sleeps."""
         before = self._jobs()
         self.as_root("busctl", "--system", "call", *LOGIND, "Suspend", "b", "false")
         eventually_blocking(lambda: self._jobs() > before, what="the sleep")
 
     def wake(self) -> None:
-        """The sleep has ended."""
+        """End the sleep."""
         removed = ("4", "u", "1", "o", JOB, "s", TARGET, "s", "done")
         call = ("EmitSignal", "sssav", MANAGER, "JobRemoved", "uoss", *removed)
         self.as_root("busctl", "--system", "call", *SYSTEMD, MOCK, *call)
 
     def as_root(self, *command: str) -> str:
-        """Run in the login's namespaces; what it wrote."""
+        """Run a command in the login's namespaces; return its output."""
         done = subprocess.run(
             as_root(*self._login._enter, *command), capture_output=True, text=True, timeout=60, check=False
         )
@@ -55,7 +55,7 @@ class SleepingMachine:
         return done.stdout
 
     def _jobs(self) -> int:
-        """How often the sleep itself was asked for."""
+        """Return how often the sleep itself was requested."""
         calls = self.as_root(
             "busctl", "--system", "--json=short", "call", *SYSTEMD, MOCK, "GetMethodCalls", "s", "StartUnit"
         )
@@ -64,7 +64,7 @@ class SleepingMachine:
 
 @contextlib.contextmanager
 def sleeping_machine(login: UserManager) -> Iterator[SleepingMachine]:
-    """For the length of the block."""
+    """Run the machine within the context."""
     machine = SleepingMachine(login)
     machine.as_root("mount", "-t", "tmpfs", "tmpfs", "/sys/power")
     machine.as_root("sh", "-c", "echo freeze mem >/sys/power/state; echo s2idle [deep] >/sys/power/mem_sleep")
@@ -99,4 +99,4 @@ def _until_owned(machine: SleepingMachine, name: str) -> None:
     def owned() -> bool:
         return name in machine.as_root("busctl", "--system", "list", "--acquired", "--no-legend").split()
 
-    eventually_blocking(owned, what=f"somebody called {name}")
+    eventually_blocking(owned, what=f"an owner of {name}")

@@ -1,4 +1,4 @@
-"""A real `systemd --user` of a throw-away ordinary user, for as long as a test wants it (user_manager.sh does the work)."""
+"""A real `systemd --user` of a temporary ordinary user, for the duration of a test (user_manager.sh does the work)."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ def as_root(*argv: str) -> list[str]:
 
 @cache
 def why_not() -> str:
-    """Why there can be no user manager on this machine; empty where there can."""
+    """Return why there can be no user manager on this machine; empty if there can."""
     for program in ("unshare", "nsenter", "setpriv", "busctl", "systemctl"):
         if not shutil.which(program):
             return f"needs systemd and util-linux: there is no {program}"
@@ -54,21 +54,21 @@ def why_not() -> str:
 
 
 class UserManager:
-    """What a person at a terminal of that user's login could do."""
+    """Actions of a person at a terminal of that user's login."""
 
     def __init__(self, process: "subprocess.Popen[str]", work: Path, ready: Sequence[str]) -> None:
         self._process = process
         self._work = work
         _, pid, uid, home = ready
-        # --root too: the tests may run in a chroot, whose mount namespace has another root.
+        # --root too: the tests may run in a chroot, whose mount namespace has a different root.
         self._enter = ["nsenter", f"--target={pid}", "--mount", "--pid", "--ipc", "--root", "--wd=/"]
         self.uid = int(uid)
         self.home = Path(home)
-        """Seen by that user's processes alone; `write` and `read` reach into it."""
+        """Visible only to that user's processes; use `write` for files in it."""
         self.runtime = Path(f"/run/user/{uid}")
 
     def argv(self, *command: str | Path, environment: Mapping[str, str] | None = None) -> list[str]:
-        """The command line that runs `command` as that user, inside."""
+        """Return the command line that runs `command` as that user, inside."""
         variables = {
             "HOME": str(self.home),
             "USER": "coldvox-test",
@@ -93,7 +93,7 @@ class UserManager:
         check: bool = True,
         patience_s: float = 60,
     ) -> "subprocess.CompletedProcess[str]":
-        """Run to the end. With `check` a failure shows what was written and the journal."""
+        """Run to the end. With `check`, a failure shows the output and the journal."""
         done = subprocess.run(
             self.argv(*command, environment=environment),
             input=stdin,
@@ -112,7 +112,7 @@ class UserManager:
     def running(
         self, *command: str | Path, environment: Mapping[str, str] | None = None
     ) -> "Iterator[subprocess.Popen[str]]":
-        """A process beside the test, with pipes, ended with the block."""
+        """Run a process with pipes beside the test, until the context ends."""
         with subprocess.Popen(
             self.argv(*command, environment=environment),
             stdin=subprocess.PIPE,
@@ -123,11 +123,12 @@ class UserManager:
             try:
                 yield process
             finally:
-                # nsenter waits for its child in another PID namespace; the child ends when its parent's pipe does, or here.
+                # nsenter waits for its child in another PID namespace; the child ends when its parent's pipe does, or
+                # here.
                 self.end(process)
 
     def end(self, process: "subprocess.Popen[str]") -> None:
-        """SIGTERM to what runs inside, below nsenter (and sudo); SIGKILL where that isn't enough."""
+        """Send SIGTERM to the process inside, below nsenter (and sudo); SIGKILL if it doesn't end."""
         try:
             self._signal_descendants(process, "TERM")
             process.wait(10)
@@ -145,19 +146,19 @@ class UserManager:
         return self.run("systemctl", "--user", *arguments, check=check)
 
     def show(self, unit: str, what: str) -> str:
-        """One property of a unit."""
+        """Return one property of a unit."""
         return self.systemctl("show", "--value", f"--property={what}", unit).stdout.strip()
 
     def call(
         self, method: str, *arguments: str, interface: str = DICTATION, check: bool = True
     ) -> "subprocess.CompletedProcess[str]":
-        """`busctl call` as in the README, its answer in JSON."""
+        """Run `busctl call` as in the README, with its answer in JSON."""
         return self.run(
             "busctl", "--user", "--json=short", "call", NAME, OBJECT, interface, method, *arguments, check=check
         )
 
     def answer(self, method: str, *arguments: str, interface: str = DICTATION) -> Any:
-        """The first value that the method returns."""
+        """Return the first value that the method returns."""
         return json.loads(self.call(method, *arguments, interface=interface).stdout)["data"][0]
 
     def property(self, name: str, interface: str = DICTATION) -> Any:
@@ -165,7 +166,7 @@ class UserManager:
         return json.loads(done.stdout)["data"]
 
     def write(self, path: Path | str, content: str, *, executable: bool = False) -> Path:
-        """A file of that user's, below its home where the path is relative."""
+        """Write a file as that user, below its home if the path is relative."""
         target = self.home / path
         self.run("mkdir", "-p", target.parent)
         self.run("tee", target, stdin=content)
@@ -174,26 +175,26 @@ class UserManager:
         return target
 
     def journal(self, unit: str = "") -> str:
-        """What the user would read with journalctl."""
+        """Return the user's journal, as journalctl shows it."""
         selection = ["--user-unit", unit] if unit else []
-        # What was written a moment ago, too.
+        # Include the most recent entries.
         subprocess.run(as_root(*self._enter, "journalctl", "--sync"), check=False, capture_output=True)
         done = self.run("journalctl", "--user", "--no-pager", "-o", "short-precise", *selection, check=False)
         return done.stdout + done.stderr
 
     def logs(self) -> str:
-        """What the manager and the journal themselves complained of."""
+        """Return the errors of the manager and the journal themselves."""
         return "".join(f"--- {log.name}\n{log.read_text(errors='replace')}" for log in sorted(self._work.glob("*.log")))
 
     def make_device(self, path: str) -> None:
-        """A device node that reads as /dev/null does, in this user's /dev alone."""
+        """Create a device node that reads like /dev/null, only in this user's /dev."""
         subprocess.run(
             as_root(*self._enter, "mknod", "--mode=666", path, "c", "1", "3"), check=True, capture_output=True
         )
 
 
 def needed_paths() -> list[Path]:
-    """What a Python that runs this checkout reads, outside /usr."""
+    """Return the paths outside /usr that a Python with this checkout reads."""
     paths = {path.resolve() for path in (ROOT, Path(sys.prefix), Path(sys.base_prefix))}
     return sorted(path for path in paths if not path.is_relative_to("/usr"))
 
@@ -203,9 +204,9 @@ Kind = TypeVar("Kind", bound="UserManager")
 
 @contextlib.contextmanager
 def user_manager(*readable: Path, kind: type[Kind]) -> Iterator[Kind]:
-    """Up within seconds; gone with the block, whatever was started in it. `readable` can be read by that user too.
+    """Run a user manager within the context; all its processes end with it. `readable` are more paths for that user.
 
-    This checkout and the Python that runs the tests always can.
+    This checkout and the Python that runs the tests are always readable.
     """
     paths = sorted({str(path) for path in [*needed_paths(), *(path.resolve() for path in readable)]})
     with tempfile.TemporaryDirectory(prefix="coldvox-um-", ignore_cleanup_errors=True) as work:
@@ -233,7 +234,7 @@ def user_manager(*readable: Path, kind: type[Kind]) -> Iterator[Kind]:
 
 
 def _descendants(pid: int) -> list[int]:
-    """Deepest first, this machine's numbers."""
+    """Return all descendants, deepest first, with process IDs of this machine."""
     try:
         children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -242,10 +243,10 @@ def _descendants(pid: int) -> list[int]:
 
 
 def install_daemon(manager: UserManager, settings: str = "") -> None:
-    """The service, its bus activation and its settings, installed as the README has the user do it."""
+    """Install the service, its bus activation and its settings, as in the README."""
     program = manager.home / ".local/bin/coldvoxd"
     for name, module in (("coldvoxd", "coldvoxd"), ("coldvoxctl", "coldvoxd.cli.main")):
-        # Not the environment's console script: that may belong to another checkout.
+        # Not the environment's console script, which may belong to another checkout.
         start = (
             f"import sys; from {module + '.__main__' if name == 'coldvoxd' else module} import main; sys.exit(main())"
         )
@@ -261,7 +262,7 @@ def install_daemon(manager: UserManager, settings: str = "") -> None:
 
 
 def let_units_see_checkout(manager: UserManager) -> None:
-    """Where it lies in a /tmp: units have one of their own, and a checkout in there isn't what a user has."""
+    """Show a checkout below /tmp to the units, which have a private /tmp; a user's checkout is elsewhere."""
     hidden = [str(path) for path in needed_paths() if path.is_relative_to("/tmp") or path.is_relative_to("/var/tmp")]
     drop_in = "[Service]\n" + "".join(f"BindReadOnlyPaths={path}\n" for path in hidden)
     for unit in ("coldvoxd", "coldvoxd-model", "coldvoxd-prepare") if hidden else ():

@@ -1,15 +1,15 @@
 #!/bin/bash
 # user_manager.sh WORK PATH...   (as root; tests/support/login/user_manager.py starts it)
 #
-# A real `systemd --user` of a throw-away ordinary user, with a journal, a session bus and a runtime directory of its
-# own, until standard input ends. Nothing of it is left on the machine: user, home, logs, runtime directory and /dev live
-# in a private mount namespace, every process in a private PID namespace whose end is the end of them all, and the one
-# thing outside, the cgroup, is removed here, or by the next start where this one is killed.
-# Writes `ready HOST_PID UID HOME` to standard output once the bus answers. PATHs are made readable for the user
-# wherever they are, under /root too.
+# A real `systemd --user` of a temporary ordinary user, with its own journal, session bus and runtime directory, until
+# standard input ends. It leaves nothing on the machine: user, home, logs, runtime directory and /dev are in a private
+# mount namespace, and all processes are in a private PID namespace and end with it. Only the cgroup is outside; it is
+# removed here, or by the next start if this one is killed.
+# Writes `ready HOST_PID UID HOME` to standard output once the bus answers. PATHs are made readable for the user in any
+# place, including /root.
 set -euo pipefail
 
-cgroups=() # where systemd keeps its tree: version 2's hierarchy, or, before that, both of these
+cgroups=() # location of systemd's tree: version 2's hierarchy, or, before that, both of these
 for root in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
     [[ -e $root/cgroup.procs ]] && cgroups+=("$root")
 done
@@ -30,7 +30,7 @@ over() { # over SOURCE TARGET: SOURCE hides the file or directory TARGET
     mount --bind "$1" "$2"
 }
 
-furnish() { # furnish DIRECTORY: an empty file system takes DIRECTORY's place, each entry bound back into it
+furnish() { # furnish DIRECTORY: replaces DIRECTORY by an empty file system, with each entry bound back into it
     local stash=$work/stash entry name
     mkdir -p "$stash"
     mount --rbind "$1" "$stash"
@@ -49,7 +49,7 @@ furnish() { # furnish DIRECTORY: an empty file system takes DIRECTORY's place, e
     rmdir "$stash"
 }
 
-expose() { # expose PATH...: the user can come to each PATH; what else is in the private directories above is hidden
+expose() { # expose PATH...: makes each PATH accessible to the user; other content of the private directories above is hidden
     local -A stashed=()
     local path above
     for path; do
@@ -60,7 +60,7 @@ expose() { # expose PATH...: the user can come to each PATH; what else is in the
     for path; do
         above=$(closed_directory "$path") && [[ $above != "$path" ]] && mount -t tmpfs -o mode=755 tmpfs "$above"
     done
-    for path; do # in order: what is inside another PATH has come with it
+    for path; do # in order: what is inside an earlier PATH is accessible already
         if [[ ! -e $path ]]; then
             mkdir -p "$path"
             mount --rbind "${stashed[$path]}" "$path"
@@ -71,7 +71,7 @@ expose() { # expose PATH...: the user can come to each PATH; what else is in the
     rmdir "${stashed[@]}"
 }
 
-closed_directory() { # closed_directory PATH: the topmost directory on the way to PATH that others can't enter
+closed_directory() { # closed_directory PATH: the topmost directory on the way to PATH that other users can't enter
     local at='' part
     while IFS= read -r -d / part; do
         at=$at/$part
@@ -83,7 +83,7 @@ closed_directory() { # closed_directory PATH: the topmost directory on the way t
 hide_everything_shared() {
     mount --make-rprivate /
     mount -t proc proc /proc
-    furnish /dev # a device node made here is nobody else's
+    furnish /dev # a device node made here is visible only here
     # /run must be a mount point: sandboxed units get an empty file system in its place otherwise.
     mount --rbind /run /run
     local place
@@ -115,7 +115,7 @@ add_user() {
     mount -t tmpfs -o "mode=700,uid=$uid,gid=$uid,nosuid,nodev" tmpfs "$runtime"
 }
 
-mask_sound_servers() { # a test brings its own; the machine's would start by themselves, and both at once
+mask_sound_servers() { # a test starts its own; the machine's would start automatically, and both at once
     local units=$home/.config/systemd/user name
     mkdir -p "$units"
     for name in pulseaudio pipewire pipewire-pulse; do
@@ -126,7 +126,7 @@ mask_sound_servers() { # a test brings its own; the machine's would start by the
     chown -R "$uid:$uid" "$home"
 }
 
-start_journal() { # a journal that counts as persistent is split by user, which is what lets the user read it
+start_journal() { # a persistent journal is split by user, which lets the user read it
     mkdir -p "/var/log/journal/$(cat /etc/machine-id)"
     chgrp -R systemd-journal /var/log/journal
     chmod -R 2755 /var/log/journal
@@ -182,7 +182,7 @@ inside() { # process 1 of the PID namespace: when it ends, everything ends
     fi
     start_manager
     echo "ready $host_pid $uid $home"
-    cat >/dev/null # until whoever asked for this goes away
+    cat >/dev/null # until the process that started this closes it
     timeout 15 setpriv --reuid "$uid" --regid "$uid" --init-groups env -i "${environment[@]}" systemctl --user exit || true
     timeout 15 tail --pid="$manager" -f /dev/null || true
 }
@@ -216,12 +216,12 @@ leave() { # the last processes may still be dying
 }
 
 mkdir -p "$parent"
-# What a killed start left: empty, older than a minute, in our range.
+# Left by a killed start: empty, older than a minute, in our range.
 while IFS= read -r stale; do
     remove_cgroups "${stale##*/}"
 done < <(find "$parent" -maxdepth 1 -name 'user-58???.slice' -mmin +1)
 
-for ((try = 0; try < 50; try++)); do # making the directory takes the number: two starts never share one
+for ((try = 0; try < 50; try++)); do # creating the directory reserves the number: two starts never share one
     uid=$((first_uid + RANDOM % uids))
     getent passwd "$uid" >/dev/null && uid= && continue
     mkdir "$parent/user-$uid.slice" 2>/dev/null && break

@@ -1,1 +1,1 @@
-"""A model hub on the loopback address, and models small enough to follow by hand."""
+"""A model hub on the loopback address, and models small enough to follow manually."""

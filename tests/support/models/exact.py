@@ -1,4 +1,4 @@
-"""Features in double precision, to tell which of two in single precision is off where they differ."""
+"""Features in double precision, to find which of two single-precision results is wrong if they differ."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +7,7 @@ from coldvoxd.core import features
 
 
 def exact_log_mel(samples: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.float32]:
-    """What `core.features.log_mel` computes, each step in float64, for 320 samples or more."""
+    """Compute `core.features.log_mel` with each step in float64, for 320 samples or more."""
     columns = len(samples) // features.HOP_SAMPLES
     exact = samples.astype(np.float64)
     padded = np.pad(

@@ -1,4 +1,4 @@
-"""A model hub on the loopback address: what huggingface_hub's client asks of the real one, with faults on request."""
+"""A model hub on the loopback address: answers huggingface_hub's requests like the real one, with faults on request."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from typing import Any, Self
 from coldvoxd.models.directories import bundled_directory
 
 MODEL = "parakeet-hub"
-"""What the tests call the model that this hub serves: the bundled one's files, under a name of their own."""
+"""Name of the model that this hub serves: the bundled one's files under a different name."""
 REPOSITORY = "coldvox-tests/parakeet-hub-onnx"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 CATALOG = f"""\
@@ -33,14 +33,14 @@ _BLOCK = 64 << 10
 
 @dataclass(frozen=True)
 class Cut:
-    """The connection ends after so many bytes."""
+    """The connection ends after this many bytes."""
 
     after: int
 
 
 @dataclass(frozen=True)
 class Stall:
-    """Nothing more comes after so many bytes, until the hub ends or `release` is called."""
+    """The download stalls after this many bytes, until the hub ends or `release` is called."""
 
     after: int
 
@@ -52,7 +52,7 @@ class Corrupt:
 
 @dataclass(frozen=True)
 class Whole:
-    """Ranges are ignored: the whole file comes, as from some proxies."""
+    """Ranges are ignored: the whole file is sent, as by some proxies."""
 
 
 @dataclass(frozen=True)
@@ -71,28 +71,28 @@ class Request:
     status: int
     host: str
     authorized: bool
-    """Whether it carried an account's token."""
+    """Whether it had an account's token."""
 
 
 HOST, CONTENT_HOST = "127.0.0.1", "127.0.0.2"
-"""Addresses, since a bare machine does not know the name `localhost`."""
+"""Addresses, since a minimal machine does not know the name `localhost`."""
 
 
 class LoopbackHub:
-    """`with LoopbackHub() as hub`; it ends with the block, after REQUESTS_AT_MOST requests it answers nothing more."""
+    """Use `with LoopbackHub() as hub`. After REQUESTS_AT_MOST requests it only returns errors."""
 
     def __init__(self) -> None:
         self.files = {name: (bundled_directory() / name).read_bytes() for name in {*FP32, *INT8}}
         self.repositories = {REPOSITORY: REVISION}
         """Revision by name; each holds the same files."""
         self.revision = ""
-        """What is told instead of the true revision, where set."""
+        """Revision reported instead of the true one, if set."""
         self.answers: dict[str, deque[Status]] = {}
-        """What the next requests for a file are answered with, by name, or method and name; `*` for any."""
+        """Answers to the next requests for a file, by name, or method and name; `*` for any."""
         self.contents: dict[str, deque[Cut | Stall | Corrupt | Whole]] = {}
-        """What becomes of the next downloads of a file, by name."""
+        """Faults of the next downloads of a file, by name."""
         self.sent: Counter[str] = Counter()
-        """Bytes of content that went out, by name."""
+        """Bytes of content sent, by name."""
         self.requests: list[Request] = []
         self._released = threading.Event()
         self._lock = threading.Lock()
@@ -126,7 +126,7 @@ class LoopbackHub:
 
     @property
     def content_address(self) -> str:
-        """Where large files come from: another host, as on the real hub, which may not get the account's token."""
+        """Address of large files: another host, as on the real hub, which must not get the account's token."""
         return f"http://{CONTENT_HOST}:{self._content_server.server_port}"
 
     @property
@@ -134,7 +134,7 @@ class LoopbackHub:
         return self._server, self._content_server
 
     def environment(self, home: Path) -> dict[str, str]:
-        """Of a process that has `home` for itself and knows this hub alone; its catalog lists MODEL."""
+        """Return the environment of a process with this `home` that knows this hub only; its catalog lists MODEL."""
         (home / "config/coldvoxd").mkdir(parents=True, exist_ok=True)
         (home / "config/coldvoxd/models.toml").write_text(CATALOG)
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("COLDVOXD_", "HF_", "XDG_"))}
@@ -150,7 +150,7 @@ class LoopbackHub:
 
     @property
     def client_environment(self) -> dict[str, str]:
-        """What leads the client here, with little patience for a hub that says nothing."""
+        """Variables that direct the client here, with short timeouts."""
         return {
             "HF_ENDPOINT": self.address,
             "HF_HUB_DOWNLOAD_TIMEOUT": "1",
@@ -159,22 +159,22 @@ class LoopbackHub:
         }
 
     def answer(self, file: str, *answers: Status) -> None:
-        """The next requests for `file`, or `GET file`, are answered so; `*` is any."""
+        """Answer the next requests for `file`, or `GET file`, like this; `*` is any."""
         self.answers[file] = deque(answers)
 
     def spoil(self, file: str, *faults: Cut | Stall | Corrupt | Whole) -> None:
-        """What becomes of the next downloads of `file`."""
+        """Set the faults of the next downloads of `file`."""
         self.contents[file] = deque(faults)
 
     def release(self) -> None:
-        """Stalled downloads end."""
+        """End stalled downloads."""
         self._released.set()
 
     def size(self, names: tuple[str, ...] = FP32) -> int:
         return sum(len(self.files[name]) for name in names)
 
     def sent_twice(self, names: tuple[str, ...] = FP32) -> int:
-        """Bytes of content beyond one copy of each file."""
+        """Return the bytes of content beyond one copy of each file."""
         return sum(self.sent.values()) - self.size(names)
 
     def next_answer(self, method: str, file: str) -> Status | None:
@@ -198,12 +198,12 @@ class LoopbackHub:
             self.sent[file] += size
 
     def stand_still(self) -> None:
-        """For a stalled download."""
+        """Wait during a stalled download."""
         self._released.wait(STALL_AT_MOST_S)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """`/OWNER/NAME/resolve/REVISION/FILE`, which for large files leads on to `/cdn/FILE`, as on the real hub."""
+    """Serves `/OWNER/NAME/resolve/REVISION/FILE`, redirecting to `/cdn/FILE` for large files, as on the real hub."""
 
     protocol_version = "HTTP/1.1"
     served: LoopbackHub
@@ -216,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-        """Requests are in LoopbackHub.requests."""
+        """Print nothing: requests are in LoopbackHub.requests."""
 
     def _serve(self) -> None:
         hub = self.served
@@ -301,11 +301,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
         except OSError:
-            self.close_connection = True  # the client has gone
+            self.close_connection = True  # the client is gone
 
 
 def unreachable_address() -> str:
-    """Where nobody listens."""
+    """Return an address on which no server listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Builds tiny but real Parakeet directories: ONNX graphs that emit a scripted token sequence, give NaN, or fail to run."""
+"""Builds tiny but real Parakeet directories: ONNX graphs that emit a scripted token sequence or NaN, or fail to run."""
 
 import json
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ def write_tiny_parakeet(
     max_tokens_per_step: int = 10,
     certainty: float = 5.0,
 ) -> Path:
-    """A model directory whose decoder takes the emissions of `script` one after the other, whatever it hears.
+    """Write a model directory whose decoder emits `script` in order, whatever the audio.
 
     `nan` makes the decoder's scores NaN, `nan-encoder` the encoder's frames; `raise` and `raise-decoder` make that
-    graph's run fail inside ONNX Runtime; `endless` keeps the encoder busy for ever with more than ENDLESS_COLUMNS of
-    audio. `pieces` come before those of the script in the vocabulary;
-    `certainty` is by how much the score of what is said exceeds all others'.
+    graph's run fail inside ONNX Runtime; `endless` keeps the encoder busy indefinitely with more than ENDLESS_COLUMNS
+    of audio. `pieces` precede those of the script in the vocabulary; `certainty` is by how much the score of the
+    emitted piece exceeds all others'.
     """
     directory.mkdir(parents=True, exist_ok=True)
     vocabulary = list(dict.fromkeys((*pieces, *(piece for piece, _ in script if piece is not None))))
@@ -54,7 +54,7 @@ def write_tiny_parakeet(
 def _table(
     script: Sequence[Emission], vocabulary: list[str], max_tokens_per_step: int, certainty: float
 ) -> npt.NDArray[np.float32]:
-    """Logits, float32 (frames, tokens emitted before, classes): what to say where. Beside the script: blank, on by 1."""
+    """Return logits, float32 (frames, tokens emitted before, classes). Outside the script: blank, advancing by 1."""
     blank = len(vocabulary) - 1
     total = sum(duration for _, duration in script) + len(script) + 1
     table = np.zeros((total, len(script) + 1, len(vocabulary) + DURATIONS), dtype=np.float32)
@@ -75,7 +75,7 @@ def _table(
 
 
 def _encoder(fault: Fault | None) -> onnx.ModelProto:
-    """One value a frame: its own index."""
+    """Encode each frame as its own index."""
     nodes = [
         helper.make_node("Add", ["length", "round_up"], ["rounded"]),
         helper.make_node("Div", ["rounded", "subsampling"], ["encoded_lengths"]),
@@ -114,7 +114,7 @@ def _encoder(fault: Fault | None) -> onnx.ModelProto:
 
 
 def _decoder_joint(table: npt.NDArray[np.float32], fault: Fault | None) -> onnx.ModelProto:
-    """Looks up the frame's index and the number of tokens so far, which is what its state counts."""
+    """Look up by the frame's index and the number of tokens so far, which its state counts."""
     nodes = [
         helper.make_node("Reshape", ["encoder_outputs", "flat"], ["frame"]),
         helper.make_node("Reshape", ["input_states_1", "flat"], ["emitted"]),
@@ -163,9 +163,9 @@ def _decoder_joint(table: npt.NDArray[np.float32], fault: Fault | None) -> onnx.
 
 
 def _failing(source: str, target: str) -> list[onnx.NodeProto]:
-    """Passes the graph's checks, and reaches for a row that isn't there when it runs."""
+    """Pass the graph's checks, and gather a missing row at run time."""
     return [
-        # By way of the input's own shape, so that no optimizer can tell beforehand.
+        # Computed from the input's own shape, so that no optimizer can predict it.
         helper.make_node("Shape", [source], ["shape"]),
         helper.make_node("Mul", ["shape", "far"], ["row_too_far"]),
         helper.make_node("Gather", [source, "row_too_far"], ["never"], axis=0),
@@ -174,7 +174,7 @@ def _failing(source: str, target: str) -> list[onnx.NodeProto]:
 
 
 def _endless(source: str, columns: str, target: str) -> list[onnx.NodeProto]:
-    """Passes a value on, after more turns of a loop than will ever end where there are too many columns."""
+    """Forward a value, after a practically endless loop if there are too many columns."""
     body = helper.make_graph(
         [helper.make_node("Identity", ["goes_on"], ["goes_on_out"]), helper.make_node("Neg", ["value"], ["value_out"])],
         "turn",

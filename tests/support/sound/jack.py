@@ -1,6 +1,6 @@
-"""A JACK database that no program of the user gets past, in a /dev/shm that nobody else sees.
+"""A JACK database in which every client of the user hangs, in a private /dev/shm.
 
-As a program, inside that /dev/shm: python -m tests.support.sound.jack COMMAND... damages the database and becomes the command.
+Run inside that /dev/shm, `python -m tests.support.sound.jack COMMAND...` damages the database and becomes the command.
 """
 
 import functools
@@ -14,7 +14,7 @@ from tests.support.eventually import eventually_blocking
 
 ROOT = Path(__file__).parents[3]
 HANGS_S = 4.0
-"""A healthy database answers in less than a tenth of that."""
+"""Seconds; a healthy database answers in less than a tenth of that."""
 _SHORT_OF_DESCRIPTORS = """
 import contextlib, ctypes, os, resource
 loaded = ctypes.CDLL("libjack.so.0")
@@ -31,7 +31,7 @@ for descriptor in taken[:2]:
 
 @functools.cache
 def in_private_shm() -> tuple[str, ...]:
-    """What goes before a command that is to have a /dev/shm of its own."""
+    """Return the prefix of a command that needs a private /dev/shm."""
     unshare = (
         ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-current-user", "--keep-caps"]
     )
@@ -40,7 +40,7 @@ def in_private_shm() -> tuple[str, ...]:
 
 @functools.cache
 def what_is_missing() -> str:
-    """Why no damaged database can be had on this machine; empty where one can."""
+    """Return why a damaged database is not available on this machine; empty if it is."""
     try:
         subprocess.run([*in_private_shm(), "true"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -50,12 +50,12 @@ def what_is_missing() -> str:
 
 
 def with_damaged_database(*command: str) -> list[str]:
-    """The command in a /dev/shm of its own, with a database that every JACK client hangs in."""
+    """Return the command in a private /dev/shm, with a database in which every JACK client hangs."""
     return [*in_private_shm(), sys.executable, "-m", "tests.support.sound.jack", *command]
 
 
 def damage() -> None:
-    """What a service with LimitNOFILE=20 leaves behind that is killed in its start."""
+    """Damage the database like a service with LimitNOFILE=20 that is killed while it starts."""
     starting = subprocess.Popen([sys.executable, "-c", _SHORT_OF_DESCRIPTORS + jack.CLIENT])
     try:
         eventually_blocking((jack.database() / "__db.002").exists, what="a database that is half made")

@@ -1,4 +1,7 @@
-"""Noise in which nobody speaks: rooms, mains hum, fans, keyboards, breath, each different in every stretch and the same for a seed."""
+"""Noise without speech: rooms, mains hum, fans, keyboards, breath.
+
+Each stretch differs; a seed gives the same noise.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -10,11 +13,15 @@ from coldvoxd.core.values import SAMPLE_RATE
 Wave = npt.NDArray[np.float64]
 LEVELS_DB = (-70, -60, -50, -40, -30)
 STRETCH_S = 30
-"""After so many seconds the room, the fan or the typist is another."""
+"""Seconds after which the room, the fan or the typist changes."""
 
 
 def noise(kind: str, seconds: float, level_db: float, seed: int) -> npt.NDArray[np.float32]:
-    """float32 (n,) at 16 kHz. The level, in dBFS, is the root mean square; of keys the loud strokes' peaks, of breath the middle of a breath."""
+    """Return float32 (n,) at 16 kHz.
+
+    The level, in dBFS, is the root mean square; for keys it is the peak of loud strokes, for breath the middle of a
+    breath.
+    """
     count = round(seconds * SAMPLE_RATE)
     generator = np.random.default_rng([sorted(KINDS).index(kind), abs(round(level_db)), abs(seed)])
     stretches = [
@@ -25,7 +32,7 @@ def noise(kind: str, seconds: float, level_db: float, seed: int) -> npt.NDArray[
 
 
 def set_of(seconds: float, seed: int) -> Iterator[tuple[str, int, npt.NDArray[np.float32]]]:
-    """Kind, level and samples of each kind at each level, this many seconds in all."""
+    """Yield kind, level and samples of each kind at each level; `seconds` is the total."""
     share = seconds / (len(KINDS) * len(LEVELS_DB))
     for kind in KINDS:
         for level_db in LEVELS_DB:
@@ -33,14 +40,14 @@ def set_of(seconds: float, seed: int) -> Iterator[tuple[str, int, npt.NDArray[np
 
 
 def _room(generator: np.random.Generator, count: int) -> Wave:
-    """Louder at low frequencies, and slowly swelling by 2 dB."""
+    """Return noise that is louder at low frequencies, and swells slowly by 2 dB."""
     time_s = np.arange(count) / SAMPLE_RATE
     swell_db = 2 * np.sin(2 * np.pi * generator.uniform(0.02, 0.1) * time_s + generator.uniform(0, 6))
     return np.asarray(_colored(generator, count, generator.uniform(0.5, 1.5)) * 10 ** (swell_db / 20))
 
 
 def _hum(generator: np.random.Generator, count: int) -> Wave:
-    """50 or 60 Hz with its harmonics, in a faint room."""
+    """Return 50 or 60 Hz with its harmonics, in a faint room."""
     base_hz = generator.choice([50.0, 60.0]) + generator.normal(0, 0.02)
     falling = generator.uniform(0.5, 1.2)
     tones = sum(
@@ -51,7 +58,7 @@ def _hum(generator: np.random.Generator, count: int) -> Wave:
 
 
 def _fan(generator: np.random.Generator, count: int) -> Wave:
-    """Air, beaten by the rotor, and the tones of its blades."""
+    """Return air modulated by the rotor, and the tones of its blades."""
     rotor_hz, blades = generator.uniform(15, 40), generator.integers(5, 9)
     air = _band(generator, count, 80, generator.uniform(600, 2000)) * (1 + 0.15 * _tone(count, rotor_hz, 0))
     for number in (1, 2, 3):
@@ -60,7 +67,7 @@ def _fan(generator: np.random.Generator, count: int) -> Wave:
 
 
 def _keyboard(generator: np.random.Generator, count: int) -> Wave:
-    """Three to nine strokes a second with pauses; each a press and a release that ring for some milliseconds."""
+    """Return three to nine strokes per second with pauses; each is a press and a release that ring for milliseconds."""
     heard, position = np.zeros(count + SAMPLE_RATE), 0
     while position < count:
         for _ in range(generator.integers(5, 60)):
@@ -76,7 +83,7 @@ def _keyboard(generator: np.random.Generator, count: int) -> Wave:
 
 
 def _breath(generator: np.random.Generator, count: int) -> Wave:
-    """In and out every few seconds, in a faint room."""
+    """Return breaths in and out every few seconds, in a faint room."""
     heard, position = 0.02 * _colored(generator, count, 1), 0
     while True:
         for loudness in (generator.uniform(0.4, 0.9), 1.0):
@@ -111,7 +118,7 @@ def _tone(count: int, hertz: float, phase: float) -> Wave:
 
 
 def _colored(generator: np.random.Generator, count: int, exponent: float) -> Wave:
-    """Its power falls with frequency to this exponent, from 20 Hz on."""
+    """Return noise whose power falls with frequency to this exponent, from 20 Hz on."""
     lines, hertz = _lines(generator, count)
     return _unit(np.fft.irfft(lines / np.maximum(hertz, 20) ** (exponent / 2), count))
 
@@ -127,5 +134,5 @@ def _lines(generator: np.random.Generator, count: int) -> tuple[npt.NDArray[np.c
 
 
 def _unit(wave: Wave) -> Wave:
-    """With a root mean square of 1."""
+    """Scale to a root mean square of 1."""
     return np.asarray(wave / wave.std())

@@ -1,4 +1,4 @@
-"""A keeper that is being watched."""
+"""A capture stream under observation."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ BEAT_S = 0.02
 
 
 class Watched:
-    """What a keeper said, with the monotonic moment of each state, and how the event loop fared meanwhile."""
+    """Records a stream's items, the monotonic time of each state, and the event loop's longest delay."""
 
     def __init__(self, microphone: Microphone, inbox_s: float = INBOX_S) -> None:
         self.items: list[Frame | Gap] = []
@@ -36,7 +36,7 @@ class Watched:
 
     @property
     def samples(self) -> npt.NDArray[np.int16]:
-        """Everything heard, int16 (n,), without regard to gaps."""
+        """All audio, int16 (n,), ignoring gaps."""
         return np.concatenate([frame.samples for frame in self.frames] or [np.empty(0, np.int16)])
 
     def condition(self) -> CaptureCondition:
@@ -49,18 +49,18 @@ class Watched:
         return self.condition() is CaptureCondition.LOST
 
     def when(self, condition: CaptureCondition, *, after_s: float = 0.0) -> float:
-        """Monotonic time at which that condition was first told after a moment."""
+        """Return the monotonic time at which that condition was first published after a time."""
         return next(moment for moment, state in self.states if state.condition is condition and moment >= after_s)
 
     def assert_seamless(self) -> None:
-        """Each item starts where the one before ended."""
+        """Check that each item starts where the previous one ended."""
         expected = 0
         for item in self.items:
             assert item.start_sample == expected, item
             expected += len(item.samples) if isinstance(item, Frame) else item.samples
 
     async def beat(self) -> None:
-        """The loop's pulse: asks for the promise as the watchdog does, and notes how long the loop stood still."""
+        """Check the stream's promise regularly, like the watchdog, and record the event loop's longest delay."""
         last_s = time.monotonic()
         while True:
             await asyncio.sleep(BEAT_S)
@@ -76,7 +76,7 @@ class Watched:
 
 @contextlib.asynccontextmanager
 async def watched(microphone: Microphone, inbox_s: float = INBOX_S) -> AsyncIterator[Watched]:
-    """A started keeper of that microphone, closed at the end; seamless in all it said, its promise always kept."""
+    """Run a stream of that microphone and close it; check that its items are seamless and its promise was kept."""
     watch = Watched(microphone, inbox_s)
     pulse = asyncio.create_task(watch.beat(), name="beat")
     watch.keeper.start()

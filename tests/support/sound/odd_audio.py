@@ -1,4 +1,4 @@
-"""Recordings as they are found: joined, cut off, damaged, or with headers that were never finished. Made of bytes."""
+"""Recordings as found in practice: joined, cut off, damaged, or with unfinished headers. Made from bytes."""
 
 import io
 import struct
@@ -13,7 +13,7 @@ RATE = 16_000
 
 
 def encoded(wave: Wave, kind: str, rate: int = RATE, subtype: str | None = None, **options: object) -> bytes:
-    """A file of that format; `OPUS` is OGG's."""
+    """Return a file of that format; `OPUS` is in OGG."""
     memory = io.BytesIO()
     subtype = "OPUS" if kind == "OPUS" else subtype
     soundfile.write(memory, wave, rate, format="OGG" if kind == "OPUS" else kind, subtype=subtype, **options)
@@ -29,7 +29,7 @@ def wav(
     after: bytes = b"",
     form: bytes = b"RIFF",
 ) -> bytes:
-    """16-bit WAV with the sizes given, right where they aren't; `before` and `after` the data stand other chunks."""
+    """Return 16-bit WAV with these sizes, correct if not given; `before` and `after` are chunks around the data."""
     data = (wave * 32767).astype("<i2").tobytes()
     fmt = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE, 2 * RATE, 2, 16)
     sizes = [
@@ -41,12 +41,12 @@ def wav(
 
 
 def ds64(size: int) -> bytes:
-    """RF64's chunk of large sizes."""
+    """Return RF64's chunk of large sizes."""
     return b"ds64" + struct.pack("<IQQQI", 28, size & (1 << 64) - 1, size & (1 << 64) - 1, 0, 0)
 
 
 def without_length(flac: bytes) -> bytes:
-    """As an encoder writes it into a pipe: its STREAMINFO counts no samples."""
+    """Return the file as an encoder writes it into a pipe: without the number of samples in its STREAMINFO."""
     content = bytearray(flac)
     content[8 + 13] &= 0xF0
     content[8 + 14 : 8 + 18] = bytes(4)
@@ -54,7 +54,7 @@ def without_length(flac: bytes) -> bytes:
 
 
 def without_encoder_header(mp3: bytes) -> bytes:
-    """As an encoder writes it into a pipe: without the first frame, which counts the others."""
+    """Return the file as an encoder writes it into a pipe: without the first frame, which counts the others."""
     begin = next(at for at in range(len(mp3)) if mp3[at] == 0xFF and mp3[at + 1] & 0xE0 == 0xE0)
     tag = max(mp3.find(b"Xing", begin, begin + 200), mp3.find(b"Info", begin, begin + 200))
     assert tag > 0
@@ -63,7 +63,7 @@ def without_encoder_header(mp3: bytes) -> bytes:
 
 
 def ogg_pages(content: bytes) -> Iterator[bytes]:
-    """The pages of an OGG file."""
+    """Yield the pages of an OGG file."""
     at = 0
     while at < len(content):
         assert content[at : at + 4] == b"OggS"
@@ -74,13 +74,13 @@ def ogg_pages(content: bytes) -> Iterator[bytes]:
 
 
 def with_page(content: bytes, number: int, change: Callable[[bytes], bytes]) -> bytes:
-    """The OGG file with one of its pages changed."""
+    """Return the OGG file with one of its pages changed."""
     pages = list(ogg_pages(content))
     pages[number] = change(pages[number])
     return b"".join(pages)
 
 
 def spoiled(page: bytes) -> bytes:
-    """With some bytes of its body flipped, so that its checksum is wrong."""
+    """Flip some bytes of the page's body, so that its checksum is wrong."""
     half = len(page) // 2
     return page[:half] + bytes(byte ^ 0x5A for byte in page[half : half + 8]) + page[half + 8 :]

@@ -1,4 +1,4 @@
-"""Private sound servers: real PulseAudio and PipeWire processes that no desktop's own session ever sees."""
+"""Private sound servers: real PulseAudio and PipeWire processes, invisible to the desktop's own session."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.eventually import eventually_blocking
 
 NO_HARDWARE = {
-    # WirePlumber 0.4: between the defaults (50) and what enables them (90).
+    # WirePlumber 0.4: between the defaults (50) and the files that enable them (90).
     "wireplumber/main.lua.d/60-no-hardware.lua": "\n".join(
         f"{kind}_monitor.enabled = false" for kind in ("alsa", "v4l2", "libcamera")
     ),
@@ -24,7 +24,7 @@ NO_HARDWARE = {
     + " ".join(f"hardware.{kind} = disabled" for kind in ("audio", "bluetooth", "video-capture"))
     + " } }",
 }
-"""A second WirePlumber would set the volumes of the desktop's own sound cards: ours is told to leave hardware alone."""
+"""Disables hardware: a second WirePlumber would set the volumes of the desktop's own sound cards."""
 
 PIPEWIRE_PROGRAMS = ("pipewire", "wireplumber", "pipewire-pulse", "dbus-daemon", "pw-metadata")
 
@@ -35,10 +35,10 @@ DESCRIPTIONS = {1: "Blue Yeti", 2: "Built-in Audio"}
 
 
 class SoundServer:
-    """What both kinds of server have in common: their own directory, PulseAudio's socket, and faults on command.
+    """Common parts of both kinds of server: a separate directory, PulseAudio's socket, and faults on command.
 
-    `mic1`, the “Blue Yeti”, is the default source, `mic2`, “Built-in Audio”, another; what is played to the sink `speaker1` is heard by `mic1`, sample by
-    sample, and `speaker2` by `mic2`.
+    `mic1`, the “Blue Yeti”, is the default source, and `mic2` is “Built-in Audio”; `mic1` records what is played to the
+    sink `speaker1`, sample by sample, and `mic2` what is played to `speaker2`.
     """
 
     NULL_SINK = ""
@@ -57,7 +57,7 @@ class SoundServer:
         return self.directory / "server.log"
 
     def environment(self) -> dict[str, str]:
-        """The environment in which programs find this server and no other."""
+        """Return the environment in which programs find this server and no other."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULSE_", "PIPEWIRE_", "DBUS_"))}
         return kept | {
             "HOME": str(self.directory),
@@ -71,7 +71,7 @@ class SoundServer:
 
     @contextlib.contextmanager
     def adopted(self) -> Iterator[None]:
-        """Let this very process find the server too: libpulse and ALSA read the environment with each opening."""
+        """Let this process find the server too: libpulse and ALSA read the environment at each opening."""
         before, ours = dict(os.environ), self.environment()
         os.environ.clear()
         os.environ.update(ours)
@@ -85,18 +85,18 @@ class SoundServer:
         raise NotImplementedError
 
     def restart(self) -> None:
-        """A new server in the dead one's place."""
+        """Start a new server in place of the dead one."""
         self.start()
 
     def kill(self) -> None:
-        """End it with SIGKILL: no goodbye."""
+        """Kill the server with SIGKILL."""
         for process in self.processes:
             process.send_signal(signal.SIGCONT)
             process.kill()
         self._reap()
 
     def freeze(self) -> None:
-        """SIGSTOP: it keeps its sockets and answers nothing."""
+        """Freeze the server with SIGSTOP: it keeps its sockets and answers nothing."""
         for process in self.processes:
             process.send_signal(signal.SIGSTOP)
 
@@ -111,12 +111,12 @@ class SoundServer:
         self._reap()
 
     def play(self, wav: Path, sink: str = "speaker1", positions: Sequence[str] = ()) -> None:
-        """Play a file to its end; its channels to these positions of the sink where they are given."""
+        """Play a file to its end; with `positions`, map its channels to these positions of the sink."""
         mapped = [f"--channel-map={','.join(positions)}"] if positions else []
         self._run("paplay", f"--device={sink}", *mapped, str(wav))
 
     def plug_many(self, positions: Sequence[str], number: int = 9) -> None:
-        """Bring a microphone of these channels, as the default: `mic9` hears channel by channel what `speaker9` plays."""
+        """Add a default microphone with these channels: `mic9` records what `speaker9` plays, channel by channel."""
         layout = f"rate=16000 channels={len(positions)} channel_map={','.join(positions)}"
         sink = f"sink_name=speaker{number} {layout} {self.NULL_SINK}".split()
         self._run("pactl", "load-module", "module-null-sink", *sink)
@@ -134,16 +134,16 @@ class SoundServer:
         self._run("pactl", "suspend-source", source, "1" if suspended else "0")
 
     def set_default_source(self, source: str) -> None:
-        """Make it the default, once the server can: WirePlumber's part of PipeWire takes a moment to begin."""
+        """Make it the default, once the server can: PipeWire's WirePlumber takes a moment to start."""
         eventually_blocking(lambda: self._succeeds("pactl", "set-default-source", source), what=f"{source} as default")
 
     def microphone(self, number: int, *properties: str) -> str:
-        """Arguments of the module that makes a microphone out of what a speaker plays."""
+        """Return arguments of the module that makes a microphone from a speaker's output."""
         described = " ".join([f"device.description='{DESCRIPTIONS[number]}'", *properties])
         return f'master=speaker{number}.monitor source_name=mic{number} source_properties="{described}"'
 
     def plug(self, number: int, *properties: str) -> None:
-        """Bring a microphone that was unplugged, with more properties where given."""
+        """Plug in a microphone that was unplugged, optionally with more properties."""
         self._run("pactl", "load-module", "module-remap-source", self.microphone(number, *properties))
 
     def unplug(self, number: int) -> None:
@@ -152,9 +152,10 @@ class SoundServer:
                 self._run("pactl", "unload-module", line.split()[0])
 
     def move_stream(self, source: str) -> None:
-        """As a person does in a mixer, with the one stream that an ALSA program records.
+        """Move the only stream that an ALSA program records, as a user does in a mixer.
 
-        WirePlumber takes back a move made between a new stream's link and its own note that the stream follows the default.
+        WirePlumber reverts a move made between a new stream's link and its own note that the stream follows the
+        default.
         """
         sources = [line.split("\t") for line in self._run("pactl", "list", "short", "sources").splitlines()]
         target = next(int(fields[0]) for fields in sources if fields[1] == source)
@@ -169,17 +170,17 @@ class SoundServer:
         eventually_blocking(moved, what=f"the daemon's stream at {source}")
 
     def streams(self) -> dict[int, tuple[str, int]]:
-        """Of each program that records: its application's ID, where it has one, and the index of its source."""
+        """Return the application's ID, if any, and the source's index for each recording program."""
         listed = json.loads(self._run("pactl", "-f", "json", "list", "source-outputs"))
         return {
             stream["index"]: (stream["properties"].get("application.id", ""), stream["source"])
             for stream in listed
-            if stream.get("client") not in {None, "n/a"}  # the microphones' own have none
+            if stream.get("client") not in {None, "n/a"}  # the microphones' own streams have none
             and stream["source"] != NOT_YET
         }
 
     def record_in_background(self) -> "subprocess.Popen[bytes]":
-        """Another program that records the default source."""
+        """Start another program that records the default source."""
         return subprocess.Popen(["parecord", "--raw"], env=self.environment(), stdout=subprocess.DEVNULL)
 
     def mute(self, source: str = "mic1", *, muted: bool = True) -> None:
@@ -246,7 +247,7 @@ class PulseServer(SoundServer):
         self.socket.parent.mkdir(mode=0o700, exist_ok=True)
         modules = [f"module-native-protocol-unix socket={self.socket} auth-anonymous=1"]
         for number in (1, 2):
-            # Without rewinds it works in steps of 50 ms, like a sound card, and not of 2 s.
+            # Without rewinds it works in steps of 50 ms, like a sound card, instead of 2 s.
             sink = f"sink_name=speaker{number} rate={self._rate} channels=1 format=s16le norewinds=1"
             modules.append(f"module-null-sink {sink}")
             modules.append(f"module-remap-source {self.microphone(number)}")
@@ -261,7 +262,7 @@ class PulseServer(SoundServer):
 
 
 class PipeWireServer(SoundServer):
-    """PipeWire, WirePlumber and pipewire-pulse on a bus of their own, held at 16 kHz so that samples stay exact."""
+    """PipeWire, WirePlumber and pipewire-pulse on a separate bus, fixed at 16 kHz so that samples stay exact."""
 
     @staticmethod
     def is_installed() -> bool:
@@ -280,7 +281,7 @@ class PipeWireServer(SoundServer):
 
     def start(self) -> None:
         self.directory.chmod(0o700)
-        for stale in ("bus", "pipewire-0", "pipewire-0-manager"):  # of a server that was killed: nobody answers there
+        for stale in ("bus", "pipewire-0", "pipewire-0-manager"):  # left by a killed server
             (self.directory / stale).unlink(missing_ok=True)
         self._spawn("dbus-daemon", "--session", "--nofork", f"--address=unix:path={self.directory}/bus")
         eventually_blocking((self.directory / "bus").exists, what="the sound server's own bus")
@@ -303,8 +304,8 @@ class PipeWireServer(SoundServer):
 
 @contextlib.contextmanager
 def running(kind: type[PulseServer | PipeWireServer] = PulseServer) -> Iterator[PulseServer | PipeWireServer]:
-    """A private sound server that is gone afterwards, directory and all."""
-    # Not pytest's tmp_path: a socket's path has 108 bytes at most.
+    """Run a private sound server; its directory is removed at the end."""
+    # Not pytest's tmp_path: a socket's path is limited to 108 bytes.
     with tempfile.TemporaryDirectory(prefix="coldvox-sound-") as directory:
         server = kind(Path(directory))
         server.start()

@@ -1,4 +1,4 @@
-"""Recorded speech for the tests: the model's own samples, what the reference heard in them, and variations of them."""
+"""Recorded speech for the tests: the model's own samples, the reference's texts, and variations of them."""
 
 import json
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ class Sample:
     path: Path
     said: str
     heard: dict[str, str]
-    """By the reference, by precision."""
+    """The reference's text, by precision."""
 
     @property
     def name(self) -> str:
         return self.path.stem
 
     def wave(self) -> Wave:
-        """float32 (n,), 16 kHz."""
+        """Return float32 (n,), 16 kHz."""
         wave, rate = soundfile.read(self.path, dtype="float32")
         assert rate == SAMPLE_RATE
         return np.asarray(wave, dtype=np.float32)
 
 
 def mini() -> Path:
-    """Directory of the bundled model."""
+    """Return the directory of the bundled model."""
     return bundled_directory()
 
 
@@ -55,7 +55,7 @@ def samples() -> tuple[Sample, ...]:
 
 
 def variations() -> Iterator[tuple[str, Wave]]:
-    """216 clips of 24 samples, always the same: each under nine deterministic changes."""
+    """Yield 216 clips of 24 samples, always the same: each with nine deterministic variations."""
     recordings = [(sample.name, sample.wave()) for sample in samples()]
     generator = np.random.default_rng(2)
     for index, (name, wave) in enumerate(recordings):

@@ -1,1 +1,1 @@
-"""A Parakeet of full size with random weights: what it costs to run is the real one's, what it hears is nonsense."""
+"""A full-size Parakeet with random weights: its running costs are those of the real model, its text is meaningless."""

@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def export(waves: Sequence[torch.Tensor], directory: Path) -> list[npt.NDArray[np.float32]]:
-    """Random weights from the seed, by NeMo's own exporter; the waves' features, float32 (1, bins, columns) each."""
+    """Export random weights with NeMo's exporter; return the waves' features, float32 (1, bins, columns) each."""
     torch.manual_seed(SEED)
     model = EncDecRNNTModel(cfg=OmegaConf.create(architecture.configuration()))
     model.eval()
@@ -48,7 +48,7 @@ def export(waves: Sequence[torch.Tensor], directory: Path) -> list[npt.NDArray[n
 
 
 def report(directory: Path, quantization: str | None, wave: torch.Tensor) -> None:
-    """How it decodes, by the reference: a trained model emits three to four tokens a second of speech."""
+    """Report how the reference decodes it: a trained model emits three to four tokens per second of speech."""
     model = onnx_asr.load_model(
         "nemo-conformer-tdt", path=directory, quantization=quantization, providers=["CPUExecutionProvider"]
     )

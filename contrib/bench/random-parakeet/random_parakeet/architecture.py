@@ -1,4 +1,4 @@
-"""The configuration of parakeet-tdt-0.6b as NeMo spells it, without what only training reads."""
+"""The configuration of parakeet-tdt-0.6b in NeMo's terms, without settings that only training reads."""
 
 from typing import Any
 
@@ -62,7 +62,7 @@ JOINT = {
 
 
 def configuration() -> dict[str, Any]:
-    """What `EncDecRNNTModel` is made of."""
+    """Return the configuration for `EncDecRNNTModel`."""
     return {
         "sample_rate": SAMPLE_RATE,
         "labels": [f"piece{number}" for number in range(PIECES)],

@@ -1,9 +1,9 @@
-"""Makes a random joint network emit like a trained one, so that the decoder has as much to do as with real weights.
+"""Makes a random joint network emit like a trained one, so that the decoder has as much work as with real weights.
 
-Untrained, it would say the same token in each frame, or ten of them, and never skip one. A trained TDT moves on by one to
-four frames a step, and a good third of its steps say nothing. So, over some recordings: the encoder's projection is whitened
-along time, which makes frames differ; the logits are centred and spread; a duration of zero is made rare; and the blank is
-raised until it wins as often as it should.
+Untrained, it would emit the same token in each frame, or ten of them, and never skip a frame. A trained TDT advances by
+one to four frames per step, and a good third of its steps emit no token. So, over some recordings: the encoder's
+projection is whitened along time, which makes frames differ; the logits are centred and scaled; a duration of zero is
+made rare; and the blank's bias is raised until it wins as often as in a trained model.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,10 @@ import torch
 LOGIT_SPREAD = 3.0
 ZERO_DURATION_PENALTY = 4.0
 BLANK_SHARE = 0.4
-"""Of the steps. NeMo's TDT needs some 2.8 times fewer steps than a transducer that says a blank in each frame."""
+"""Share of blanks among the steps. NeMo's TDT needs about 2.8 times fewer steps than a transducer with a blank per
+frame."""
 ROUNDS = 12
-"""Of halving the interval in which the blank's height is looked for."""
+"""Bisection steps in the search for the blank's bias."""
 HEIGHTS = (-20.0, 20.0)
 
 
@@ -47,7 +48,7 @@ def tune(model: torch.nn.Module, waves: Sequence[torch.Tensor], blank: int) -> N
 
 
 def encode(model: torch.nn.Module, wave: torch.Tensor) -> torch.Tensor:
-    """Encoder frames, float32 (frames, width)."""
+    """Return the encoder frames, float32 (frames, width)."""
     columns, lengths = features(model, wave)
     encoded, _ = model.encoder(audio_signal=columns, length=lengths)
     return encoded[0].T
@@ -55,13 +56,13 @@ def encode(model: torch.nn.Module, wave: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def features(model: torch.nn.Module, wave: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """float32 (1, bins, columns), and how many of the columns are audio, int64 (1,)."""
+    """Return float32 (1, bins, columns), and how many of the columns are audio, int64 (1,)."""
     columns, lengths = model.preprocessor(input_signal=wave[None], length=torch.tensor([len(wave)]))
     return columns, lengths
 
 
 def blank_share(model: torch.nn.Module, recordings: Sequence[torch.Tensor], blank: int) -> float:
-    """Of all steps of greedy decoding of these encoder frames, how many say nothing."""
+    """Return the share of steps without a token in greedy decoding of these encoder frames."""
     steps = blanks = 0
     for frames in recordings:
         at, (predicted, state) = 0, model.decoder.predict(torch.tensor([[blank]]), None, add_sos=False)

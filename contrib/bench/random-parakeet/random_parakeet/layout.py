@@ -9,12 +9,12 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 ENCODER, DECODER = "encoder-model.onnx", "decoder_joint-model.onnx"
 EXTERNAL_FROM_BYTES = 1024
-"""Constants from this size on go into the file of weights beside the encoder: a protobuf of 2 GB can't be."""
+"""Constants of at least this size go into the weights file beside the encoder, since a protobuf is limited to 2 GB."""
 WORD_START = "\u2581"
 
 
 def write(exported: Path, directory: Path, pieces: int) -> None:
-    """From NeMo's export to the six files; what `directory` holds of them is replaced."""
+    """Convert NeMo's export to the six files, replacing those in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     weights = directory / f"{ENCODER}.data"
     weights.unlink(missing_ok=True)
@@ -34,18 +34,18 @@ def write(exported: Path, directory: Path, pieces: int) -> None:
 
 
 def quantize(directory: Path) -> None:
-    """The int8 files, by the published ones' settings. Takes 7.4 GB of memory."""
+    """Write the int8 files with the settings of the published ones. Takes 7.4 GB of memory."""
     for name, weight_type in ((DECODER, QuantType.QInt8), (ENCODER, QuantType.QUInt8)):
         quantize_dynamic(directory / name, directory / rounded(name), weight_type=weight_type)
 
 
 def rounded(name: str) -> str:
-    """That graph's name in int8."""
+    """Return the graph's file name in int8."""
     return name.replace(".onnx", ".int8.onnx")
 
 
 def write_vocabulary(path: Path, pieces: int) -> None:
-    """Pieces of one to three letters, about half of which begin a word; the blank is the last line."""
+    """Write pieces of one to three letters, about half of which start a word; the blank is the last line."""
     letters = string.ascii_lowercase
     ours = [form + letter for letter in letters for form in (WORD_START, "")]
     ours += [(WORD_START if (ord(a) + ord(b)) % 2 else "") + a + b for a in letters for b in letters]

@@ -1,9 +1,10 @@
-"""Makes the int8 files emit like a trained model too: rounding undoes what `head` did.
+"""Makes the int8 files emit like a trained model too: rounding undoes the effect of `head`.
 
-Rounding moves an untrained encoder's frames all the same way, by more than they differ from each other, so the int8 model
-says a token in each frame and moves on by one, which a trained one, rounded, does not. So the encoder's projection is whitened
-along time once more; then the durations are tilted until greedy decoding moves on as far with each step as it should,
-and the blank is raised until it wins as often as it should; twice, since the one changes the other a little.
+Rounding shifts an untrained encoder's frames all in the same direction, by more than they differ from each other, so
+the int8 model emits a token in each frame and advances by one, unlike a trained model after rounding. So the encoder's
+projection is whitened along time again; then the durations are tilted until greedy decoding advances as far per step as
+a trained model, and the blank's bias is raised until it wins as often. Both are done twice, since each affects the
+other a little.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ Array = npt.NDArray[np.float32]
 ENCODER_BIAS = "joint.enc.bias"
 STATES = [np.zeros((2, 1, 640), np.float32)] * 2
 FRAMES_A_STEP = 2.4
-"""The bundled small model, which was trained, takes 53 steps for 125 frames of speech."""
+"""The bundled small model, which is trained, takes 53 steps for 125 frames of speech."""
 
 
 def tune(directory: Path, features: Sequence[Array], blank: int) -> None:
@@ -58,14 +59,14 @@ def tune(directory: Path, features: Sequence[Array], blank: int) -> None:
 
 
 def whiten(path: Path, recordings: Sequence[Array]) -> None:
-    """Of the projection of encoder frames: no mean along time, and a deviation of one. Raises ValueError."""
+    """Give the projection of encoder frames zero mean along time, and unit deviation. Raises ValueError."""
     model = onnx.load(path)
     graph = model.graph
     made_by = {output: node for node in graph.node for output in node.output}
     constants = {constant.name: constant for constant in graph.initializer}
     (added,) = (node for node in graph.node if ENCODER_BIAS in node.input)
     (projected,) = (name for name in added.input if name != ENCODER_BIAS)
-    scales = made_by[made_by[projected].input[1]]  # of what was multiplied in integers: the frame's, and the weights'
+    scales = made_by[made_by[projected].input[1]]  # scales of the integer product: the frame's and the weights'
     (scale,) = (constants[name] for name in scales.input if name in constants)
 
     graph.output.append(onnx.helper.make_tensor_value_info(projected, onnx.TensorProto.FLOAT, None))
@@ -85,12 +86,12 @@ def whiten(path: Path, recordings: Sequence[Array]) -> None:
 
 
 def exchange(constant: onnx.TensorProto, values: Array) -> None:
-    """Put these values in its place."""
+    """Replace the constant's values."""
     constant.CopyFrom(numpy_helper.from_array(np.asarray(values, np.float32), constant.name))
 
 
 def feeds(frame: Array, token: int, states: Sequence[Array]) -> dict[str, npt.NDArray[Any]]:
-    """What one step of the decoder takes."""
+    """Return the inputs of one decoder step."""
     return {
         "encoder_outputs": frame,
         "targets": np.array([[token]], np.int32),
@@ -101,7 +102,7 @@ def feeds(frame: Array, token: int, states: Sequence[Array]) -> dict[str, npt.ND
 
 
 def halve(too_low: Callable[[float], bool]) -> None:
-    """Call it with heights that come nearer to where its answer changes; what it was last called with counts."""
+    """Bisect the height at which the answer changes; the last height passed applies."""
     low, high = HEIGHTS
     for _ in range(ROUNDS):
         middle = (low + high) / 2
@@ -111,7 +112,7 @@ def halve(too_low: Callable[[float], bool]) -> None:
 def count(
     decoder: onnxruntime.InferenceSession, recordings: Sequence[Array], raised: Array, blank: int
 ) -> tuple[int, int, int]:
-    """Frames, steps and blanks of greedy decoding with biases raised; each recording is (1, width, frames)."""
+    """Return frames, steps and blanks of greedy decoding with raised biases; each recording is (1, width, frames)."""
     frames = steps = blanks = 0
     for encoded in recordings:
         frames += encoded.shape[2]
@@ -132,7 +133,7 @@ def count(
 
 
 def raise_biases(path: Path, raised: Array) -> None:
-    """Of the last addition of this graph. Raises ValueError where it adds no constant of that size."""
+    """Raise the biases of this graph's last addition. Raises ValueError if it adds no constant of that size."""
     model = onnx.load(path)
     (last,) = (node for node in model.graph.node if "outputs" in node.output)
     for constant in model.graph.initializer:

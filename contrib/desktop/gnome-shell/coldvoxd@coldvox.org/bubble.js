@@ -1,4 +1,4 @@
-// The bubble over the windows while somebody dictates: the level of the voice, and what has been understood so far.
+// The bubble above the windows during dictation: the voice level, and the text recognized so far.
 
 import Clutter from 'gi://Clutter';
 import GObject from 'gi://GObject';
@@ -37,8 +37,8 @@ class ColdvoxBubble extends St.Widget {
     }
 
     /**
-     * @param {object} shown of presentation.js
-     * @param {boolean} wanted whether the person wants a bubble at all
+     * @param {object} shown from presentation.js
+     * @param {boolean} wanted whether the user wants a bubble
      */
     show_state(shown, wanted) {
         const visible = wanted && (shown.kind === 'listening' || shown.kind === 'transcribing');
@@ -50,19 +50,19 @@ class ColdvoxBubble extends St.Widget {
         this.visible = visible;
     }
 
-    /** @param {number} dbfs of the signal Level */
+    /** @param {number} dbfs argument of the signal Level */
     show_level(dbfs) {
         if (this.visible)
             this._meter.push(meter(dbfs));
     }
 
-    /** @param {string} text the newest, of which only the end is shown where it is long */
+    /** @param {string} text the newest text; only its end is shown if it is long */
     show_text(text) {
         this._heard = text;
         this._write();
     }
 
-    /** A new session begins. */
+    /** Clear the bubble for a new session. */
     forget() {
         this._heard = '';
         this._meter.clear();

@@ -1,7 +1,7 @@
-// The daemon as the bus shows it: its properties kept up to date, its signals passed on, its methods called.
+// The daemon on the bus: keeps a copy of its properties, forwards its signals, calls its methods.
 //
-// Knows GLib and Gio only, so that gjs can run it outside the shell. Everything is asynchronous, and nothing but a person's
-// wish to dictate starts a daemon that isn't there.
+// Uses GLib and Gio only, so that gjs can run it outside the shell. Everything is asynchronous. Only the user's wish to dictate
+// starts a daemon that isn't running.
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
@@ -37,7 +37,7 @@ export class Daemon {
             (connection, name, owner) => this._appeared(owner), () => this._vanished());
     }
 
-    /** Forget the daemon; nothing is told any more. */
+    /** Forget the daemon; the listener is not called any more. */
     destroy() {
         Gio.bus_unwatch_name(this._watch);
         this._forget();
@@ -46,9 +46,9 @@ export class Daemon {
     }
 
     /**
-     * Start a session, or stop the one that runs. Rejects with the daemon's error.
+     * Start a session, or stop the running one. Rejects with the daemon's error.
      *
-     * @param {boolean} partials whether to ask for text while it is still being spoken, where the daemon can do that
+     * @param {boolean} partials whether to request text during speech, if the daemon supports it
      */
     async toggle(partials = false) {
         if (!partials || !this._partials || this.facts.State !== 'idle') {
@@ -61,30 +61,30 @@ export class Daemon {
         } catch (error) {
             const named = Gio.DBusError.get_remote_error(error);
             if (named === NOT_YET) {
-                this._partials = false; // until another daemon comes
+                this._partials = false; // until a new daemon appears
                 await this.toggle();
-            } else if (named !== TOO_LATE) { // somebody else was faster: it listens, as was wished
+            } else if (named !== TOO_LATE) { // another client was faster: the daemon listens, as requested
                 throw error;
             }
         }
     }
 
-    /** Throw the session away. */
+    /** Discard the session. */
     cancel() {
         return this._call(DICTATION, 'CancelDictation');
     }
 
-    /** @param {string} name of Devices, or `default` */
+    /** @param {string} name from Devices, or `default` */
     selectDevice(name) {
         return this._call(MICROPHONE, 'SelectDevice', new GLib.Variant('(s)', [name]));
     }
 
-    /** @param {string} name of AvailableProviders, or `auto` */
+    /** @param {string} name from AvailableProviders, or `auto` */
     setProvider(name) {
         return this._call(ENGINE, 'SetProvider', new GLib.Variant('(s)', [name]));
     }
 
-    /** Have systemd restart the service. */
+    /** Make systemd restart the service. */
     restart() {
         return this._ask('org.freedesktop.systemd1', '/org/freedesktop/systemd1', 'org.freedesktop.systemd1.Manager',
             'RestartUnit', new GLib.Variant('(ss)', [UNIT, 'replace']));
@@ -93,9 +93,9 @@ export class Daemon {
     _appeared(owner) {
         this._forget();
         this._partials = true;
-        const subscribe = (iface, member, told) => this._subscriptions.push(this._bus.signal_subscribe(
+        const subscribe = (iface, member, callback) => this._subscriptions.push(this._bus.signal_subscribe(
             owner, iface, member, PATH, null, Gio.DBusSignalFlags.NONE,
-            (bus, sender, path, ofInterface, ofMember, values) => told(...values.recursiveUnpack())));
+            (bus, sender, path, ofInterface, ofMember, values) => callback(...values.recursiveUnpack())));
         subscribe(PROPERTIES, 'PropertiesChanged', (iface, changed) => this._learn(changed));
         subscribe(DICTATION, 'Level', dbfs => this._listener.level?.(dbfs));
         subscribe(DICTATION, 'SpeechStarted', () => this._listener.speaking?.(true));
@@ -158,7 +158,7 @@ export class Daemon {
 }
 
 /**
- * What went wrong with a call, a sentence for a person; empty where nobody is left to be told.
+ * Return the reason why a call failed, as a sentence for the user; empty if the call was cancelled.
  *
  * @param {Error} error of a call
  * @param {Function} _ translates

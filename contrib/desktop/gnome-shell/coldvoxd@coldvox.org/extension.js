@@ -1,4 +1,4 @@
-// Puts the parts together while the extension is enabled, and takes all of them away when it is disabled.
+// Connects the parts while the extension is enabled, and removes all of them when it is disabled.
 
 import Meta from 'gi://Meta';
 import Shell from 'gi://Shell';

@@ -1,4 +1,4 @@
-// The light in the panel: an icon of the state, the level while it listens, and a click.
+// The indicator in the panel: an icon of the state, the level during listening, and a click.
 
 import Clutter from 'gi://Clutter';
 import GObject from 'gi://GObject';
@@ -22,7 +22,7 @@ export const Indicator = GObject.registerClass(
 class ColdvoxIndicator extends PanelMenu.Button {
     /**
      * @param {string} name for assistive technology
-     * @param {Function} click called on a click; answers whether that was all, so that no menu opens
+     * @param {Function} click called on a click; returns whether it handled the click, so that no menu opens
      */
     _init(name, click) {
         super._init(0.5, name);
@@ -42,7 +42,7 @@ class ColdvoxIndicator extends PanelMenu.Button {
         this._kind = '';
     }
 
-    /** @param {object} shown of presentation.js */
+    /** @param {object} shown from presentation.js */
     show_state(shown) {
         this._icon.iconName = ICONS[shown.icon];
         this._icon.opacity = shown.icon === 'off' ? 140 : 255;
@@ -60,7 +60,7 @@ class ColdvoxIndicator extends PanelMenu.Button {
         }
     }
 
-    /** @param {number} dbfs of the signal Level */
+    /** @param {number} dbfs argument of the signal Level */
     show_level(dbfs) {
         this._meter.push(meter(dbfs));
     }

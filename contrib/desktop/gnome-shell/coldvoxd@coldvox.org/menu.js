@@ -1,4 +1,4 @@
-// The indicator's menu: what is going on, in words; start and stop; microphone, provider, model; settings and restart.
+// The indicator's menu: the state in words; start and stop; microphone, provider, model; settings and restart.
 
 import Clutter from 'gi://Clutter';
 import St from 'gi://St';
@@ -9,7 +9,7 @@ import {engine, provider, shortProvider} from './presentation.js';
 
 export class Menu {
     /**
-     * @param {PopupMenu.PopupMenu} menu the indicator's
+     * @param {PopupMenu.PopupMenu} menu of the indicator
      * @param {object} wishes functions `toggle`, `cancel`, `selectDevice(name)`, `setProvider(name)`, `settings`, `restart`
      * @param {Function} _ translates
      */
@@ -38,14 +38,14 @@ export class Menu {
     }
 
     /**
-     * @param {object} shown of presentation.js
+     * @param {object} shown from presentation.js
      * @param {object} facts of the daemon
      */
     show(shown, facts) {
         const _ = this._;
         this._title.text = shown.title;
-        tell(this._detail, shown.detail);
-        tell(this._engine, engine(facts, _));
+        setText(this._detail, shown.detail);
+        setText(this._engine, engine(facts, _));
         this._toggle.label.text = shown.action;
         this._toggle.visible = shown.action !== '';
         this._cancel.visible = shown.kind === 'listening';
@@ -92,7 +92,7 @@ function lines(...labels) {
     return section;
 }
 
-function tell(label, text) {
+function setText(label, text) {
     label.text = text;
     label.visible = text !== '';
 }

@@ -1,9 +1,9 @@
-// A meter of the voice's level: bars that move from right to left as one speaks.
+// A meter of the voice level: bars that move from right to left during speech.
 
 import GObject from 'gi://GObject';
 import St from 'gi://St';
 
-const GAP = 0.45; // of a bar's width
+const GAP = 0.45; // share of a bar's width
 
 export const Meter = GObject.registerClass(
 class ColdvoxMeter extends St.DrawingArea {

@@ -1,4 +1,4 @@
-// A row of the preferences that shows a key combination and lets another be pressed.
+// A preferences row that shows a key combination and lets the user press another.
 
 import Adw from 'gi://Adw';
 import Gdk from 'gi://Gdk';
@@ -48,7 +48,7 @@ class ColdvoxShortcutRow extends Adw.ActionRow {
         dialog.present();
     }
 
-    /** Whether that was an answer: a modifier alone is not. */
+    /** Return whether the key was an answer: a modifier alone is not. */
     _take(keyval, state) {
         if (keyval === Gdk.KEY_Escape && !state)
             return true;

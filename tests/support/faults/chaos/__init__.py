@@ -1,1 +1,1 @@
-"""The chaos run: random faults of everything around a real daemon, and what must hold all the same. See `run`."""
+"""The chaos run: random faults of everything around a real daemon, and the invariants that must hold. See `run`."""

@@ -1,7 +1,7 @@
-"""The ledger: what was spoken, what was in the way, and what was published; every sentence must be accounted for.
+"""The ledger: speech, obstacles and published texts; every sentence must be accounted for.
 
 A sentence is published whole, exactly once and in order within its session; or a step made it unhearable, and then the
-daemon has reported that audio is missing (a gap in GetMetrics, a muted microphone) or its process was replaced. Pure.
+daemon has reported missing audio (a gap in GetMetrics, a muted microphone) or its process was replaced. Pure.
 """
 
 import math
@@ -14,32 +14,32 @@ from tests.support.faults.chaos.plan import BY_NAME, Unhearable
 from tests.support.sound.speech import Sample
 
 BEFORE_S = 0.3
-"""Seconds after the end of an obstacle in which a sentence may still lose its beginning."""
+"""Seconds after the end of an obstacle within which a sentence may still lose its beginning."""
 HEARD_S = 0.8
-"""Seconds until spoken audio is in the daemon's spool, on a busy machine and through a sound server too."""
+"""Seconds until spoken audio is in the daemon's spool, even on a busy machine and through a sound server."""
 
 
 @dataclass(slots=True, eq=False)
 class Sentence:
-    """A recording that was spoken in a session. Times are those of the event loop's clock, in seconds."""
+    """A recording spoken in a session. Times are those of the event loop's clock, in seconds."""
 
     session: int
     sample: Sample
     begun_s: float
     ended_s: float = math.inf
     excused: str = ""
-    """The step that may have cost it, whenever it was spoken; empty where there is none."""
+    """The step that may have cost the sentence, whenever it was spoken; empty if there is none."""
 
 
 @dataclass(slots=True, eq=False)
 class Obstacle:
-    """While it holds, what is spoken may be unhearable."""
+    """A period in which speech may be unhearable."""
 
     step: str
     begun_s: float
     ended_s: float = math.inf
     reported: set[str] = field(default_factory=set)
-    """What the daemon reported of it: `gap`, `muted`, `restarted`, `session ended`."""
+    """The daemon's reports about it: `gap`, `muted`, `restarted`, `session ended`."""
 
     def covers(self, sentence: Sentence) -> bool:
         return sentence.begun_s - BEFORE_S < self.ended_s and sentence.ended_s + HEARD_S > self.begun_s
@@ -47,23 +47,23 @@ class Obstacle:
 
 @dataclass(slots=True)
 class Ledger:
-    """Everything since the last `close`, which returns what is wrong."""
+    """Everything since the last `close`, which returns the errors."""
 
     sentences: list[Sentence] = field(default_factory=list)
     obstacles: list[Obstacle] = field(default_factory=list)
     published: int = 0
     unhearable: dict[str, int] = field(default_factory=dict)
-    """Sentences that were not published, by the step that made them unhearable."""
+    """Number of unpublished sentences, by the step that made them unhearable."""
 
     def open(self, step: str, now_s: float) -> Obstacle:
-        """The step may cost what is spoken from now to the obstacle's end."""
+        """Open an obstacle: the step may cost sentences from now to its end."""
         assert BY_NAME[step].unhearable not in {Unhearable.NONE, Unhearable.IF_IT_DIES}, step
         obstacle = Obstacle(step, now_s)
         self.obstacles.append(obstacle)
         return obstacle
 
     def excuse_unpublished(self, session: int, step: str, signals: Sequence[Signal]) -> None:
-        """The step may cost what was said in the session and has no text yet."""
+        """Excuse the session's sentences that have no text yet: the step may cost them."""
         assert BY_NAME[step].unhearable in {Unhearable.UNPUBLISHED, Unhearable.IF_IT_DIES}, step
         texts = padded(texts_of(session, signals).joined)
         for sentence in self.sentences:
@@ -71,7 +71,7 @@ class Ledger:
                 sentence.excused = sentence.excused or step
 
     def close(self, signals: Sequence[Signal]) -> list[str]:
-        """Return a line for each sentence that is not accounted for, and forget all sentences."""
+        """Return one line per sentence that is not accounted for, and forget all sentences."""
         wrong = []
         published = [signal.body[0] for signal in signals if signal.member == "Transcribed"]
         for session in dict.fromkeys([*(sentence.session for sentence in self.sentences), *published]):
@@ -111,7 +111,7 @@ class Ledger:
         return wrong
 
     def _missing(self, sentence: Sentence, obstacles: Sequence[Obstacle]) -> str:
-        """Why it must not be missing; empty where it may be."""
+        """Return why the sentence must not be missing; empty if it may be."""
         reported = [obstacle for obstacle in obstacles if obstacle.reported]
         cause = sentence.excused or (reported[0].step if reported else "")
         if cause:

@@ -1,4 +1,4 @@
-"""The steps that befall the microphone and the sound server, and what the daemon must report of them."""
+"""The steps that affect the microphone and the sound server, and the daemon's required reports."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,14 +8,15 @@ from tests.support.faults.chaos.plan import Source, Step
 from tests.support.faults.chaos.stage import Stage
 
 AWAY_S = 2.0
-"""An obstacle before the microphone that lasts longer must be reported, with or without speech. After less, audio may have
-been late and whole: the daemon gives a stream one second (STALLED_S of coldvoxd.capture.stream), and a server catches up."""
+"""Seconds after which an obstacle before the microphone must be reported, with or without speech. After less, audio may
+be late but complete: the daemon waits one second for a stream (STALLED_S of coldvoxd.capture.stream), and a server
+catches up."""
 RECOVERED_S = 90.0
-"""Patience for the way back to normal. The accelerator is tried again after 5, 10 and 20 s, each 20 % more at most."""
+"""Seconds allowed for recovery. The accelerator is tried again after 5, 10 and 20 s, each up to 20 % longer."""
 
 
 class MicrophoneSteps:
-    """`acts` by the names of steps. What the daemon did wrong is added to `faults`."""
+    """`acts` by the names of steps. The daemon's errors are added to `faults`."""
 
     def __init__(self, stage: Stage, faults: list[str]) -> None:
         self.stage = stage
@@ -23,14 +24,14 @@ class MicrophoneSteps:
         self.reported = 0
         """Obstacles that the daemon had to report, and did."""
         self.away: set[str] = set()
-        """Faults that hold."""
+        """Active faults."""
         self._watched: Watched | None = None
-        """The obstacle, as long as one of its faults holds."""
+        """The obstacle, while one of its faults is active."""
         self.acts: dict[str, Callable[[Step], Awaitable[None]]] = {
             "sound server gone": self._lose_server,
             "sound server back": self._mend,
             "sound server stopped": self._stop_server,
-            "sound server goes on": self._mend,
+            "sound server continues": self._mend,
             "microphone unplugged": self._unplug,
             "microphone plugged in": self._mend,
             "microphone muted": self._mute,
@@ -40,7 +41,7 @@ class MicrophoneSteps:
         }
 
     async def watch(self, step: Step) -> "Watched":
-        """Begin to note what the daemon reports of an obstacle."""
+        """Start recording the daemon's reports about an obstacle."""
         return await Watched.begin(self, step)
 
     async def _lose_server(self, step: Step) -> None:
@@ -56,7 +57,7 @@ class MicrophoneSteps:
         if self.stage.source is Source.SERVER:
             await asyncio.to_thread(self.stage.sound.unplug, 1)
         elif not await self.stage.tell("mic", "UNPLUG"):
-            self.away.discard(step.name)  # there is no daemon, and so no stand-in
+            self.away.discard(step.name)  # there is no daemon, and so no virtual microphone
             await self._mended()
 
     async def _mute(self, step: Step) -> None:
@@ -73,15 +74,15 @@ class MicrophoneSteps:
         match step.name:
             case "sound server back" if "sound server gone" in self.away:
                 await asyncio.to_thread(sound.restart)
-                self.away.clear()  # a new server knows nothing of the old one's microphones
-            case "sound server goes on":
+                self.away.clear()  # a new server has no state of the old one's microphones
+            case "sound server continues":
                 sound.thaw()
                 self.away.discard("sound server stopped")
             case "microphone plugged in" if "microphone unplugged" in self.away:
                 if self.stage.source is Source.SERVER:
                     await asyncio.to_thread(sound.plug, 1)
                 else:
-                    await self.stage.tell("mic", "PLUG")  # a new process has a new stand-in, which is plugged in
+                    await self.stage.tell("mic", "PLUG")  # in a new process it is plugged in already
                 self.away.discard("microphone unplugged")
             case "microphone audible" if "microphone muted" in self.away:
                 if "microphone unplugged" not in self.away:
@@ -90,19 +91,19 @@ class MicrophoneSteps:
         await self._mended()
 
     async def mend_all(self) -> None:
-        for name in ("sound server goes on", "sound server back", "microphone plugged in", "microphone audible"):
+        for name in ("sound server continues", "sound server back", "microphone plugged in", "microphone audible"):
             if self.away:
                 await self._mend(Step(name, 0.0))
 
     async def _mended(self) -> None:
-        """Where no fault of the microphone is left, it must be heard again."""
+        """Check that the microphone is heard again if none of its faults is active."""
         if self.away or self._watched is None:
             return
         watched, self._watched = self._watched, None
         await watched.end(must_report=True)
 
     async def _stall(self, step: Step) -> None:
-        """The stream of the stand-in stands still, or overflows."""
+        """Stall the stream of the virtual microphone, or make it overflow."""
         if self._watched is not None:
             return
         watched = await self.watch(step)
@@ -113,7 +114,7 @@ class MicrophoneSteps:
 
 
 class Watched:
-    """An obstacle before the microphone, with what the daemon reported of it."""
+    """An obstacle before the microphone, with the daemon's reports about it."""
 
     def __init__(self, steps: MicrophoneSteps, obstacle: Obstacle) -> None:
         self._steps = steps
@@ -139,11 +140,11 @@ class Watched:
             await asyncio.sleep(0.1)
 
     async def end(self, *, must_report: bool) -> None:
-        """Until audio arrives again; then the loss must have been reported, unless there was nothing to lose."""
+        """Wait until audio arrives again; then check that the loss was reported, unless there was no audio to lose."""
         steps, obstacle = self._steps, self._obstacle
         lasted_s = now_s() - obstacle.begun_s
         try:
-            if not steps.away:  # otherwise that obstacle covers this one, and is waited for
+            if not steps.away:  # otherwise the other obstacle covers this one, and is awaited
                 await steps.stage.until(self._hears_or_failed, "audio from the microphone", RECOVERED_S)
                 await self._until_counted()
         finally:
@@ -164,7 +165,7 @@ class Watched:
         ) or await self._steps.stage.hears()
 
     async def _until_counted(self) -> None:
-        """A gap is counted with the first audio after it, and a stream that only skipped is found out a second later."""
+        """Wait until a gap is counted: with the first audio after it, or a second later if the stream only skipped."""
         for _ in range(20):
             now = await self._steps.stage.gaps()
             if now is not None and self._gaps is not None and now > self._gaps:

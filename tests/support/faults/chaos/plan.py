@@ -1,7 +1,8 @@
 """The steps of a chaos run, from a seed: a pure function, so that a seed gives the same steps on every machine.
 
-Not hypothesis's RuleBasedStateMachine: it executes a failing run a second time and reports FlakyFailure instead of the
-failure where real processes do not fail at the same moment again, and it cannot name its steps before it has executed them.
+It does not use hypothesis's RuleBasedStateMachine, which executes a failing run a second time and reports FlakyFailure
+instead of the failure if real processes do not fail at the same moment again, and which cannot list its steps before it
+has executed them.
 """
 
 import random
@@ -11,12 +12,12 @@ from enum import StrEnum
 
 
 class Source(StrEnum):
-    """Which kind of microphone the daemon hears."""
+    """The kind of microphone that the daemon uses."""
 
     SERVER = "server"
-    """A PulseAudio null sink's monitor, into which sentences are played."""
+    """The monitor of a PulseAudio null sink, into which sentences are played."""
     VIRTUAL = "virtual"
-    """The shipped stand-in."""
+    """The shipped virtual microphone."""
 
 
 class Unhearable(StrEnum):
@@ -37,14 +38,14 @@ class Kind:
     weight: float
     unhearable: Unhearable = Unhearable.NONE
     mend: str = ""
-    """The name of the step that ends the fault; empty where the step ends by itself."""
+    """Name of the step that ends the fault; empty if the step ends by itself."""
     only: Source | None = None
-    """With which microphone it can happen."""
+    """The microphone with which it can happen; None for both."""
     longest_s: float = 0.0
-    """The longest duration of a step, in seconds; 0 for a step without one."""
+    """Maximum duration of a step in seconds; 0 for a step without one."""
     choices: tuple[str, ...] = ()
     at_most: int = 1_000_000
-    """In LIMITS_RENEWED steps."""
+    """Maximum number in LIMITS_RENEWED steps."""
 
 
 PROVIDER_FAULTS = (
@@ -61,7 +62,9 @@ PROVIDER_FAULTS = (
     "CPU FAULT memory",
     "CPU HANG 1500",
 )
-"""Commands to coldvoxd.virtual.accelerator. Refused openings follow from these faults' reopenings and `REFUSE memory 2`."""
+"""Commands to coldvoxd.virtual.accelerator. Refused openings result from the reopenings after these faults and from
+`REFUSE memory 2`.
+"""
 BROKEN_SETTINGS = ("[microphone\n", "[endpoint]\nhangover_ms = 1\n", "[model]\nprovider = 3\n", "[nonsense]\nx = 1\n")
 
 KINDS = (
@@ -83,7 +86,7 @@ KINDS = (
     Kind("bus gone", 2.5, Unhearable.UNPUBLISHED, at_most=6),
     Kind("bus stopped", 3, longest_s=2.0),
     Kind("sound server gone", 6, Unhearable.MEANWHILE, mend="sound server back", only=Source.SERVER),
-    Kind("sound server stopped", 6, Unhearable.MEANWHILE, mend="sound server goes on", only=Source.SERVER),
+    Kind("sound server stopped", 6, Unhearable.MEANWHILE, mend="sound server continues", only=Source.SERVER),
     Kind("microphone unplugged", 6, Unhearable.MEANWHILE, mend="microphone plugged in"),
     Kind("microphone muted", 5, Unhearable.MEANWHILE, mend="microphone audible", only=Source.SERVER),
     Kind("microphone stalls", 6, Unhearable.MEANWHILE, only=Source.VIRTUAL, longest_s=2.5),
@@ -91,26 +94,26 @@ KINDS = (
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 CHECKPOINT = "back to normal"
-"""All faults are mended, everything must be as at the beginning, and the ledger is closed."""
+"""All faults are ended, everything must be as at the beginning, and the ledger is closed."""
 CHECK_EVERY = 20
 LIMITS_RENEWED = 200
 LONGEST_FAULT = 3
-"""Steps between a fault and its mending, at most."""
+"""Maximum number of steps from a fault to its end."""
 PROVIDER_FAULTS_AT_ONCE = 3
-"""Between two checks: the daemon's pause before it tries the accelerator again doubles with each."""
+"""Maximum between two checks: the daemon's pause before it tries the accelerator again doubles with each."""
 
 
-SERVER_MENDS = frozenset({"sound server back", "sound server goes on"})
+SERVER_MENDS = frozenset({"sound server back", "sound server continues"})
 MICROPHONE_MENDS = frozenset({*SERVER_MENDS, "microphone plugged in", "microphone audible"})
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. Its text is what is printed."""
+    """One step. Its text is printed."""
 
     name: str
     after_s: float
-    """Pause before it."""
+    """Pause in seconds before it."""
     lasts_s: float = 0.0
     choice: str = ""
 
@@ -122,11 +125,11 @@ class Step:
 
 @dataclass(slots=True)
 class _World:
-    """What the plan knows of the world: which faults hold."""
+    """The plan's model of the world: the active faults."""
 
     source: Source
     mends: dict[str, int] = field(default_factory=dict)
-    """Name of a mending step, and at which step it comes at the latest."""
+    """Names of the steps that end faults, with their latest step numbers."""
     used: dict[str, int] = field(default_factory=dict)
     provider_faults: int = 0
 
@@ -138,14 +141,14 @@ class _World:
         if kind.name == "provider fault":
             return self.provider_faults < PROVIDER_FAULTS_AT_ONCE
         if SERVER_MENDS & self.mends.keys() and (kind.only is Source.SERVER or kind.name == "microphone unplugged"):
-            return False  # a server that is away can do nothing else
+            return False  # a stopped server can't do anything else
         if kind.name == "microphone muted" and "microphone plugged in" in self.mends:
             return False
-        # Another microphone, or a restart, would be refused while the settings are broken.
+        # Another microphone or a restart would be refused while the settings are broken.
         return not ("settings repaired" in self.mends and kind.name in {"other microphone", "daemon restarted"})
 
     def next_mend(self, number: int) -> str:
-        """The mending step that is due, which is no longer pending; the sound server comes before its microphones."""
+        """Return and remove the fault-ending step that is due; the sound server precedes its microphones."""
         due = [name for name, at in self.mends.items() if at <= number]
         first = next((name for name in self.mends if name in SERVER_MENDS), due[0])
         del self.mends[first]
@@ -153,12 +156,12 @@ class _World:
 
 
 def plan(seed: int, steps: int) -> list[Step]:
-    """The seed's first `steps` steps, checkpoints included. The last one is always a checkpoint."""
+    """Return the seed's first `steps` steps, including checkpoints. The last one is always a checkpoint."""
     return list(_steps(random.Random(seed), first_source(seed), steps))
 
 
 def first_source(seed: int) -> Source:
-    """The microphone with which a run begins."""
+    """Return the microphone with which a run starts."""
     return (Source.SERVER, Source.VIRTUAL)[seed % 2]
 
 
@@ -189,6 +192,6 @@ def _fault_or_action(chance: random.Random, world: _World, number: int, after_s:
     if kind.name == "other microphone":
         world.source = Source.VIRTUAL if world.source is Source.SERVER else Source.SERVER
         for mend in MICROPHONE_MENDS:
-            world.mends.pop(mend, None)  # the step mends them
+            world.mends.pop(mend, None)  # the step ends these faults
     lasts_s = round(chance.uniform(0.1, kind.longest_s), 2) if kind.longest_s else 0.0
     return Step(kind.name, after_s, lasts_s, chance.choice(kind.choices) if kind.choices else "")

@@ -1,9 +1,9 @@
 """The chaos run: `python -m tests.support.faults.chaos.run --seed 1 --steps 200`; contrib/chaos.sh sets up first.
 
-Steps from a seed (see `plan`) befall a real daemon with the bundled model on a private message bus, which hears a private
-PulseAudio server or the shipped virtual microphone and recognizes on the shipped virtual accelerator. A speaker talks all
-the time. Every twenty steps all faults are mended, and then everything must be as at the beginning and every sentence
-accounted for (see `ledger`).
+Steps from a seed (see `plan`) act on a real daemon with the bundled model on a private message bus, which records from
+a private PulseAudio server or the shipped virtual microphone and recognizes on the shipped virtual accelerator.
+Sentences are played throughout. Every twenty steps all faults are ended, and then everything must be as at the
+beginning and every sentence accounted for (see `ledger`).
 """
 
 import argparse
@@ -26,23 +26,23 @@ from tests.support.faults.chaos.steps import Steps
 
 MORE_DESCRIPTORS = 6
 MORE_THREADS = 6
-"""What a daemon may hold more at a check than at the first one: a device call that hung leaves a thread, and a session that
-has just ended a file, for some seconds. A leak at a fault exceeds it within 200 steps, in which each kind comes ten times."""
+"""Allowed growth since the first check: a device call that hung leaves a thread, and a session that has just ended
+leaves a file, for some seconds. A leak per fault exceeds it within 200 steps, in which each kind occurs ten times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run."""
+    """The results of a run."""
 
     seconds: int
     done: dict[str, int]
-    """Steps by name."""
+    """Number of steps by name."""
     published: int
-    """Sentences, each exactly once and in order."""
+    """Number of sentences, each published exactly once and in order."""
     unhearable: dict[str, int]
-    """Sentences that were not published, by the step that cost them; the daemon reported the loss."""
+    """Number of unpublished sentences, by the step that cost them; the daemon reported the loss."""
     losses_reported: int
-    """Faults of the microphone of more than two seconds that the daemon had to report, and did."""
+    """Faults of the microphone longer than two seconds that the daemon had to report, and did."""
     exit_codes: dict[str, int]
     held: dict[str, list[tuple[int, int]]]
     """Descriptors and threads at each checkpoint, by the microphone in use."""
@@ -61,7 +61,7 @@ async def chaos(seed: int, steps: int, bus: str = DAEMON, *, keep_log: Path | No
     """Play the seed's steps. The first fault ends the run at the next check; its log is printed."""
     outcome = await play(plan(seed, steps), first_source(seed), bus, keep_log=keep_log)
     if not outcome.passed:
-        _tell(f"== steps done: {sum(outcome.done.values())}; to replay: {replay_command(seed, steps, bus)}")
+        _log(f"== steps done: {sum(outcome.done.values())}; to replay: {replay_command(seed, steps, bus)}")
     return outcome
 
 
@@ -73,7 +73,7 @@ async def play(
     broken: Fault | None = None,
     keep_log: Path | None = None,
 ) -> Outcome:
-    """Play these steps, to the first checkpoint at which something is wrong."""
+    """Play these steps, up to the first checkpoint with an error."""
     began_s = time.monotonic()
     done: list[Step] = []
     with tempfile.TemporaryDirectory(prefix="coldvox-chaos-") as place:
@@ -82,7 +82,7 @@ async def play(
             try:
                 for number, step in enumerate(steps, 1):
                     at_s = time.monotonic() - began_s
-                    _tell(f"{number:4} {at_s:6.1f} s  {step}")
+                    _log(f"{number:4} {at_s:6.1f} s  {step}")
                     stage.daemon.note(f"step {number}: {step.name} {step.choice}".rstrip())
                     done.append(step)
                     await acts.perform(step)
@@ -100,8 +100,8 @@ async def play(
     if keep_log is not None:
         keep_log.write_text(log_of_end)
     if acts.faults:
-        _tell(f"== the daemon's log, last part:\n{log[-20000:]}")
-        _tell("== faults:\n" + "\n".join(acts.faults))
+        _log(f"== the daemon's log, last part:\n{log[-20000:]}")
+        _log("== faults:\n" + "\n".join(acts.faults))
     return Outcome(
         round(time.monotonic() - began_s),
         dict(Counter(step.name for step in done).most_common()),
@@ -115,13 +115,13 @@ async def play(
 
 
 def grown(what: str, figures: list[int], allowed: int) -> list[str]:
-    """A fault where a figure at a check is that much above the first one's."""
+    """Return an error if a figure at a check exceeds the first one by more than `allowed`."""
     if not figures or max(figures) <= figures[0] + allowed:
         return []
     return [f"{what} grew from {figures[0]} to {max(figures)}: {figures}"]
 
 
-def _tell(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

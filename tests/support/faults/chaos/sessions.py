@@ -1,4 +1,4 @@
-"""The steps of a chaos run that begin, use and end dictation sessions."""
+"""The steps of a chaos run that start, use and end dictation sessions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ LONGEST_SENTENCE_S = 5.0
 
 
 class SessionSteps:
-    """`acts` by the names of steps. What the daemon did wrong is added to `faults`."""
+    """`acts` by the names of steps. The daemon's errors are added to `faults`."""
 
     def __init__(self, stage: Stage, microphone: MicrophoneSteps, faults: list[str]) -> None:
         self.stage = stage
@@ -28,7 +28,7 @@ class SessionSteps:
         }
 
     async def _say(self, _: Step) -> None:
-        """Until one more sentence was spoken, in a session where one can begin."""
+        """Wait until another sentence was spoken, in a session if one can start."""
         stage = self.stage
         if stage.spoken_of_session >= 15 and stage.session:
             await self.stop(Step("stop", 0.0))
@@ -37,7 +37,7 @@ class SessionSteps:
         await self.sentence(len(self.ledger.sentences))
 
     async def sentence(self, number: int) -> bool:
-        """Until the sentence of that place in the ledger was spoken; False where the session ends or it takes too long."""
+        """Wait until the ledger's sentence with that index was spoken; False if the session ends or after 8 s."""
         deadline_s = now_s() + 8.0
         while now_s() < deadline_s and not self.stage.ended(self.stage.session):
             if len(self.ledger.sentences) > number and self.ledger.sentences[number].ended_s < float("inf"):
@@ -46,7 +46,7 @@ class SessionSteps:
         return False
 
     async def begin(self) -> bool:
-        """Begin a session where none runs; whether one runs. Where nothing is in the way one must begin."""
+        """Start a session if none runs; return whether one runs. Without an active fault one must start."""
         stage = self.stage
         if stage.session and not stage.ended(stage.session):
             return True
@@ -63,7 +63,7 @@ class SessionSteps:
         return True
 
     async def _begun(self) -> int:
-        """The number of a session that has begun; 0 where none has so far, and -1 where a fault is in the way."""
+        """Return the number of a started session; 0 if there is none so far, and -1 if a fault prevents it."""
         stage = self.stage
         try:
             number = int(await stage.call("StartDictation"))
@@ -72,7 +72,7 @@ class SessionSteps:
             reason = error.name.rpartition(".")[2]
             if (reason == "NoMicrophone" and self.microphone.away) or (stage.settings_broken and stage.daemon.failed):
                 return -1
-            if reason == "AlreadyActive":  # where it is a new one, the answer to an earlier call was lost
+            if reason == "AlreadyActive":  # if it is a new session, the answer to an earlier call was lost
                 return int(await stage.get(DICTATION, "Session") or 0)
             if reason not in (*GONE, "NotReady", "NoMicrophone", "Timeout"):
                 raise AssertionError(f"StartDictation: {error}") from error
@@ -82,7 +82,10 @@ class SessionSteps:
         return number
 
     async def _silence(self) -> bool:
-        """Until nothing is spoken that a new session could reach back to; False where a frozen sound server still plays."""
+        """Wait until no speech is left that a new session's pre-roll could include.
+
+        Returns False if a frozen sound server still plays.
+        """
         deadline_s = now_s() + RECOVERED_S
         while self.stage.speaking or now_s() - self.stage.silent_since_s < PAUSE_S:
             if self.microphone.away and now_s() > deadline_s - RECOVERED_S + LONGEST_SENTENCE_S:
@@ -132,7 +135,7 @@ class SessionSteps:
         self.stage.session = 0
 
     async def dictate(self) -> None:
-        """One sentence without any fault; its text is the session's."""
+        """Dictate one sentence without faults; check that its text is the session's."""
         await self.stage.tell("gpu", "WELL")
         said = len(self.ledger.sentences)
         assert await self.begin()

@@ -1,4 +1,4 @@
-"""The stage of a chaos run: bus, sound server, small runtime directory, the daemon under its supervisor, and a witness."""
+"""The stage of a chaos run: bus, sound server, small runtime directory, the supervised daemon, and a witness."""
 
 import asyncio
 import contextlib
@@ -26,14 +26,14 @@ from tests.support.sound.speech import Sample, samples
 
 ROOT = Path(__file__).parents[4]
 PAUSE_S = 0.9
-"""Between two sentences: more than hangover_ms, so that they are two utterances."""
+"""Seconds between two sentences: more than hangover_ms, so that they are two utterances."""
 CALL_S = 25.0
-"""As long as bus libraries wait for an answer."""
+"""Seconds that bus libraries wait for an answer."""
 LEAVE_S = 5.0
 SENTENCES_A_SESSION = 18
-"""Fewer than there are recordings, so that none is spoken twice in a session."""
+"""Fewer than there are recordings, so that no recording is repeated in a session."""
 RUNTIME_MIB = 16
-"""Of the runtime directory: room for eight minutes of audio."""
+"""Size of the runtime directory in MiB: room for eight minutes of audio."""
 SETTINGS = """\
 [microphone]
 device = "{device}"
@@ -45,11 +45,11 @@ quiet_s = 2.0
 cool_down_s = 0.0
 """
 GONE = ("ServiceUnknown", "NameHasNoOwner", "NoReply", "Disconnected")
-"""Last part of the names of errors that the bus answers with where the daemon is not there, or ends in a call."""
+"""Last parts of the bus's error names if the daemon is absent, or ends during a call."""
 
 
 class Witness(BusClient):
-    """Adds to a list of signals that outlives it: a bus that is gone takes its clients with it."""
+    """A client whose list of signals outlives it, since its connection ends with the bus."""
 
     def __init__(self, address: str, signals: list[Signal]) -> None:
         super().__init__(address)
@@ -57,25 +57,25 @@ class Witness(BusClient):
 
 
 class Stage:
-    """`async with Stage(...) as stage`; the daemon is up and dictation works."""
+    """Use `async with Stage(...) as stage`; then the daemon is running and dictation works."""
 
     def __init__(self, place: Path, source: Source, bus_kind: str = DAEMON, broken: Fault | None = None) -> None:
-        """`place` is short, for sockets lie in it. `broken` is a fault that the daemon has on purpose."""
+        """`place` must be a short path, since it contains sockets. `broken` is a deliberate fault of the daemon."""
         self.place = place
         self.source = source
         self.ledger = Ledger()
         self.signals: list[Signal] = []
         self.session = 0
-        """In which sentences are spoken; 0 for none."""
+        """Session in which sentences are spoken; 0 for none."""
         self.spoken_of_session = 0
         self.sessions: list[int] = []
-        """All that began since the ledger was closed."""
+        """Sessions started since the ledger was closed."""
         self.last_session = 0
         self.speaking = False
         self.silent_since_s = 0.0
         """On the event loop's clock."""
         self.settings_broken = self.broke_settings = False
-        """Now, and at any time so far."""
+        """Whether the settings are broken now, and whether they ever were."""
         self.settings_file = place / "coldvoxd.toml"
         self._broken = broken
         self._bus_kind = bus_kind
@@ -131,7 +131,7 @@ class Stage:
         self._stack.push_async_callback(self._fall_silent)
         await self.until(self.is_well, "the daemon in service")
 
-    # What surrounds the daemon.
+    # The daemon's environment.
 
     @property
     def microphone_socket(self) -> Path:
@@ -145,7 +145,7 @@ class Stage:
         self.broke_settings = self.broke_settings or self.settings_broken
 
     async def new_witness(self) -> Witness:
-        """Another one in the place of the last, on the bus that is there now."""
+        """Replace the witness by one on the current bus."""
         witness = Witness(self.bus.address, self.signals)
         async with asyncio.timeout(CALL_S):
             await witness.__aenter__()
@@ -154,26 +154,26 @@ class Stage:
         return witness
 
     async def _let_witness_go(self) -> None:
-        with contextlib.suppress(Exception):  # its bus may be gone, and then dbus-next may wait for ever
+        with contextlib.suppress(Exception):  # the bus may be gone, and then dbus-next may wait indefinitely
             async with asyncio.timeout(LEAVE_S):
                 await self.witness.leave()
 
     async def revive_bus(self) -> None:
-        """Another bus in the place of the one that was killed, with a witness on it before anybody else."""
+        """Replace the killed bus by another one, with a witness as its first client."""
         await self._let_witness_go()
         await asyncio.to_thread(self.bus.restart)
         await self.new_witness()
 
     async def tell(self, stand_in: str, line: str, patience_s: float = CALL_S) -> bool:
-        """A command to the microphone (`mic`) or the accelerator (`gpu`); whether it was carried out."""
+        """Send a command to the microphone (`mic`) or the accelerator (`gpu`); return whether it was executed."""
         try:
             await asyncio.to_thread(command, self.place / stand_in, line, timeout_s=patience_s)
-        except (OSError, CommandRefused):  # there is no daemon just now
+        except (OSError, CommandRefused):  # there is no daemon at the moment
             return False
         return True
 
     async def subscribe_slowly(self) -> None:
-        """A client that asks for every signal and reads none."""
+        """Connect a client that subscribes to every signal and reads none."""
         self._slow = slow = RawClient(self.bus.address)
         await slow.__aenter__()
         rule = text(f"type='signal',sender='{BUS_NAME}'")
@@ -185,10 +185,10 @@ class Stage:
             await self._slow.__aexit__(None, None, None)
             self._slow = None
 
-    # What clients see.
+    # The clients' view.
 
     async def call(self, member: str, *arguments: Any, interface: str = DICTATION) -> Any:
-        """Raises BusError, with the name `Timeout` of our own where no answer comes."""
+        """Call the daemon. Raises BusError, with our own name `Timeout` if there is no answer."""
         signature = "s" * len(arguments)
         try:
             async with asyncio.timeout(CALL_S):
@@ -199,7 +199,7 @@ class Stage:
             raise BusError("Disconnected", repr(error)) from error
 
     async def get(self, interface: str, name: str) -> Any:
-        """None where the daemon is not there."""
+        """Return a property; None if the daemon is absent."""
         try:
             value = await self.call("Get", interface, name, interface="org.freedesktop.DBus.Properties")
         except BusError as error:
@@ -209,7 +209,7 @@ class Stage:
         return value.value
 
     async def gaps(self) -> int | None:
-        """How often audio was lost, as GetMetrics counts it; None where the daemon is not there."""
+        """Return the number of audio losses counted by GetMetrics; None if the daemon is absent."""
         try:
             metrics = await self.call("GetMetrics", interface=ENGINE)
         except BusError:
@@ -221,25 +221,25 @@ class Stage:
         return None if found is None else list(found)
 
     async def hears(self) -> bool:
-        """Whether audio arrives."""
+        """Return whether audio arrives."""
         found = await self.problems()
         if found is None or any(code.startswith("microphone-") for code in found):
             return False
         return bool(await self.get(MICROPHONE, "Open"))
 
     async def is_ready(self) -> bool:
-        """Whether nothing is wrong but what only the next dictation can put right: a last one without words."""
+        """Return whether all is well, except for a problem that only the next dictation clears: `no-words`."""
         state, problems = await self.get(DICTATION, "State"), await self.problems()
         provider = await self.get(ENGINE, "ExecutionProvider")
         served = (state, provider) == ("idle", "VirtualExecutionProvider") and problems in ([], ["no-words"])
         return served and await self.hears()
 
     async def is_well(self) -> bool:
-        """Whether everything is as it should be on a machine without faults."""
+        """Return whether everything is as on a machine without faults."""
         return await self.problems() == [] and await self.is_ready()
 
     async def until(self, probe: Any, what: str, patience_s: float = PATIENCE_S) -> None:
-        """Until an awaitable probe gives something true; raises AssertionError."""
+        """Wait until an awaitable probe returns a true value. Raises AssertionError."""
         deadline_s = time.monotonic() + patience_s
         while not await probe():
             self.start_again()
@@ -249,23 +249,23 @@ class Stage:
             await asyncio.sleep(0.05)
 
     async def settle(self) -> None:
-        """Until what the daemon has sent so far has been received."""
+        """Wait until all messages sent by the daemon so far have been received."""
         with contextlib.suppress(BusError):
             await self.call("Ping", interface="org.freedesktop.DBus.Peer")
 
     def begin(self, session: int) -> None:
-        """A session has begun; the speaker speaks in it."""
+        """Record a started session, in which the speaker speaks."""
         self.session = self.last_session = session
         self.sessions.append(session)
         self.spoken_of_session = 0
 
     def forget_signals(self) -> None:
-        """What the ledger has been closed with."""
+        """Forget the signals with which the ledger was closed."""
         self.signals.clear()
         self.sessions.clear()
 
     def start_again(self) -> None:
-        """As a person does, of a daemon that found broken settings at its start and ended for good, once they are repaired."""
+        """Start a daemon that ended permanently because of broken settings, once they are repaired, as a user does."""
         if self.daemon.failed and not self.settings_broken:
             self.daemon.start()
 
@@ -275,7 +275,7 @@ class Stage:
     # The speaker.
 
     async def _talk(self) -> None:
-        """Speak one sentence after the other while there is a session to hear them."""
+        """Speak one sentence after the other while a session is active."""
         while True:
             if not self.session or self.ended(self.session) or self.spoken_of_session >= SENTENCES_A_SESSION:
                 await asyncio.sleep(0.02)
@@ -302,7 +302,7 @@ class Stage:
         return sentence
 
     async def _play(self, sample: Sample) -> bool:
-        """Into the sound server; a player that finds none speaks into the air for as long."""
+        """Play into the sound server; without a server, wait for the recording's length."""
         began_s = time.monotonic()
         player = self.sound.play_in_background(sample.path)
         self._players.append(player)
@@ -323,14 +323,14 @@ class Stage:
         await asyncio.gather(self._talking, return_exceptions=True)
 
     def check_speaker(self) -> None:
-        """Raise what the speaker failed of, if it did."""
+        """Raise the speaker's exception if it failed."""
         if self._talking.done():
             self._talking.result()
 
 
 @contextlib.asynccontextmanager
 async def held(daemon: Supervised) -> AsyncIterator[None]:
-    """No new process is started inside the block."""
+    """Start no new process within the context."""
     daemon.may_start.clear()
     try:
         yield
@@ -339,7 +339,7 @@ async def held(daemon: Supervised) -> AsyncIterator[None]:
 
 
 def forbidden_in_log(log: str) -> Iterator[str]:
-    """Sentences that a log holds. Spoken text is private."""
+    """Yield sentences that the log contains. Spoken text is private."""
     folded = log.casefold()
     for sample in samples():
         if sample.said.casefold().rstrip(".?") in folded:

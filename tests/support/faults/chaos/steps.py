@@ -1,4 +1,4 @@
-"""The steps of a chaos run, carried out on the stage."""
+"""The steps of a chaos run, executed on the stage."""
 
 import asyncio
 import signal
@@ -15,29 +15,30 @@ from tests.support.faults.chaos.stage import GONE, Stage, held
 from tests.support.faults.filesystem import fill, make_room
 
 PENDING_MS = 4000
-"""How long a recognition hangs of which the daemon is to die: longer than a pause and HEARD_S together."""
+"""Milliseconds for which a recognition hangs before the daemon is killed: more than a pause plus HEARD_S."""
 
 
 class Steps:
-    """`perform` each step; `faults` has what the daemon did wrong."""
+    """Call `perform` for each step; `faults` lists the daemon's errors."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.ledger = stage.ledger
         self.faults: list[str] = []
         self.deaths = 0
-        """Ends of the daemon's process that steps caused."""
+        """Ends of the daemon's process caused by steps."""
         self.held: dict[Source, list[tuple[int, int]]] = {}
-        """Descriptors and threads at each checkpoint, by the microphone in use, each kind of which needs its own."""
+        """Descriptors and threads at each checkpoint, by the microphone in use, since each kind needs different
+        ones."""
         self.microphone = MicrophoneSteps(stage, self.faults)
         self.sessions = SessionSteps(stage, self.microphone, self.faults)
         self._full = False
         self._cpu_faults = False
-        """Whether the recognizer on the CPU was told to fail since the last checkpoint."""
+        """Whether the recognizer on the CPU received a fault command since the last checkpoint."""
         self._unkept: set[int] = set()
-        """Sessions of which something was heard while the spool had no room."""
+        """Sessions with audio heard while the spool had no room."""
         self._forgotten: set[int] = set()
-        """Those of them whose process died: the next one knows nothing of them and publishes no end."""
+        """Those of them whose process died: the next one does not know them and publishes no end."""
         self._acts: dict[str, Callable[[Step], Awaitable[None]]] = {
             CHECKPOINT: self._check,
             **self.sessions.acts,
@@ -62,7 +63,7 @@ class Steps:
         }
 
     async def perform(self, step: Step) -> None:
-        """Raises AssertionError where the daemon does not come back."""
+        """Execute a step. Raises AssertionError if the daemon does not recover."""
         await asyncio.sleep(step.after_s)
         await self._acts[step.name](step)
         self.stage.check_speaker()
@@ -86,7 +87,7 @@ class Steps:
         self._full = False
 
     def _note_unkept(self) -> None:
-        """A spool that had no room keeps nothing more of that session: so it says, and so it is held to."""
+        """Record the session: a spool without room keeps no more of it, as documented."""
         if self._full and self.stage.session:
             self._unkept.add(self.stage.session)
 
@@ -111,7 +112,7 @@ class Steps:
         except BusError as error:
             allowed = [*GONE, "Timeout"]
             allowed += ["InvalidOption"] if self.stage.settings_broken else []
-            allowed += ["NotReady", "Failed"] if self._cpu_faults else []  # the trial of the reloaded model met one
+            allowed += ["NotReady", "Failed"] if self._cpu_faults else []  # the trial of the reloaded model met a fault
             if error.name.rpartition(".")[2] not in allowed:
                 self.faults.append(f"Reload: {error}")
 
@@ -147,7 +148,7 @@ class Steps:
         obstacle.ended_s = now_s()
 
     async def _kill_with_text_pending(self, step: Step) -> None:
-        """When a whole sentence has been heard and is being recognized: the next process owes its text."""
+        """Kill the daemon while a whole sentence is being recognized: the next process must publish its text."""
         if not self.microphone.away and await self.sessions.begin():
             said = len(self.ledger.sentences)
             for recognizer in ("", "CPU "):
@@ -157,7 +158,7 @@ class Steps:
         await self._kill(step)
 
     def _about_to_die(self, step: Step) -> Obstacle:
-        """By SIGKILL or SIGABRT: what was heard is in the spool, unless there was no room for it."""
+        """Prepare for SIGKILL or SIGABRT: heard audio is in the spool, unless there was no room for it."""
         obstacle = self._strike(step)
         obstacle.reported.add("restarted")
         self.deaths += 1
@@ -174,7 +175,7 @@ class Steps:
             self.ledger.excuse_unpublished(session, why, self.stage.signals)
 
     async def _restart(self, step: Step) -> None:
-        """As `systemctl restart` does."""
+        """Restart the daemon as `systemctl restart` does."""
         daemon = self.stage.daemon
         obstacle = self._strike(step)
         obstacle.reported.add("restarted")
@@ -196,7 +197,7 @@ class Steps:
     # The bus.
 
     async def _lose_bus(self, step: Step) -> None:
-        """It dies with all connections; another one comes, and the daemon must come back on it by itself."""
+        """Kill the bus with all connections and start another; the daemon must return on it by itself."""
         stage, daemon = self.stage, self.stage.daemon
         exits = len(daemon.exits)
         obstacle = self._strike(step)
@@ -224,7 +225,7 @@ class Steps:
     # The checks.
 
     async def _check(self, step: Step) -> None:
-        """Mend everything; then all must be well, a sentence must come through, and every sentence must be accounted for."""
+        """End all faults; then all must be well, a sentence must be recognized, and every sentence accounted for."""
         stage = self.stage
         stage.bus.thaw()
         await self.microphone.mend_all()
@@ -233,7 +234,7 @@ class Steps:
         if self.stage.settings_broken:
             await self._repair_settings(step)
         await self.sessions.stop(Step("stop", 0.0))
-        await stage.until(stage.is_ready, "normal service after all faults are mended", RECOVERED_S)
+        await stage.until(stage.is_ready, "normal service after all faults have ended", RECOVERED_S)
         await self.sessions.dictate()
         await stage.until(stage.is_well, "an empty list of problems after a dictation", RECOVERED_S)
         await stage.until(self._all_ended, "the end of each session")

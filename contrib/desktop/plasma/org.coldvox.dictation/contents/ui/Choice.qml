@@ -1,4 +1,4 @@
-// A choice among named options that always shows what the daemon says, not what was clicked.
+// A choice among named options that always shows the daemon's value, not what was clicked.
 
 import QtQuick
 import org.kde.plasma.components as PlasmaComponents
@@ -8,7 +8,7 @@ PlasmaComponents.ComboBox {
 
     /// Pairs of a name and a text for people.
     property var options: []
-    /// The name, or the text, that holds now.
+    /// The current name or text.
     property string chosen: ""
 
     signal picked(string name)

@@ -1,4 +1,4 @@
-// The widget's settings. The key is set on the page beside it, which Plasma brings.
+// The widget's settings. The shortcut is set on the page beside it, which Plasma provides.
 
 import QtQuick
 import QtQuick.Controls as Controls
@@ -7,7 +7,7 @@ import org.kde.kirigami as Kirigami
 
 KCM.SimpleKCM {
     property alias cfg_clickToggles: clickToggles.checked
-    property bool cfg_clickTogglesDefault // Plasma hands it in
+    property bool cfg_clickTogglesDefault // set by Plasma
 
     Kirigami.FormLayout {
         Controls.CheckBox {

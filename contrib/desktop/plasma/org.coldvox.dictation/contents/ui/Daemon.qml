@@ -1,6 +1,6 @@
-// The daemon as the bus shows it: its properties kept up to date, the level of the voice, its methods called.
+// The daemon on the bus: keeps a copy of its properties and the voice level, calls its methods.
 //
-// Only a person's wish to dictate starts a daemon that isn't there: everything else waits until somebody owns the name.
+// Only the user's wish to dictate starts a daemon that isn't running: everything else waits until the name has an owner.
 
 import QtQuick
 import org.kde.plasma.workspace.dbus as DBus
@@ -19,9 +19,9 @@ Item {
 
     /// Properties by their names in the contract, and `present`.
     property var facts: Presentation.NOTHING
-    /// How full a meter has been lately, 0 to 1, the newest last.
+    /// Recent meter levels, 0 to 1, the newest last.
     property var levels: new Array(bars).fill(0)
-    /// Why the last wish was not granted, a sentence for a person; empty where it was.
+    /// Why the last request failed, as a sentence for the user; empty if it succeeded.
     property string complaint: ""
 
     readonly property bool listening: facts.State === "listening"
@@ -47,7 +47,7 @@ Item {
             ["coldvoxd.service", "replace"]);
     }
 
-    /// Read properties again, all of them or those of an interface.
+    /// Read properties again, either all or those of some interfaces.
     function look(interfaces = [dictation, engine, microphone]) {
         if (!watcher.registered)
             return;
@@ -87,7 +87,7 @@ Item {
         });
     }
 
-    /// A value without the wrapping that some versions of the module leave around it.
+    /// Remove the wrapper that some versions of the module leave around a value.
     function plain(value) {
         return value !== null && typeof value === "object" && "value" in value ? value.value : value;
     }
@@ -104,7 +104,7 @@ Item {
         }
     }
 
-    Timer { // of the bus's signals, Plasma's module (as of 6.3) passes none on
+    Timer { // Plasma's module (as of 6.3) forwards none of the bus's signals
         readonly property bool busy: ["listening", "transcribing", "loading", ""].includes(daemon.facts.State)
         property int times: 0
 

@@ -1,5 +1,5 @@
-// The level of the voice while it is wanted. Plasma's D-Bus module (as of 6.3) passes no signals on, so GLib's gdbus catches
-// them, a moment at a time; without gdbus there is no level.
+// The voice level while it is wanted. Plasma's D-Bus module (as of 6.3) forwards no signals, so GLib's gdbus receives them in
+// short runs; without gdbus there is no level.
 
 import QtQuick
 import org.kde.plasma.plasma5support as Plasma5Support
@@ -27,7 +27,7 @@ Item {
                 if (level && levels.wanted)
                     levels.heard(Number(level[1]));
             }
-            const caught = data["exit code"] === 124; // timeout's own: gdbus is there and ran till the end
+            const caught = data["exit code"] === 124; // timeout's own code: gdbus is installed and ran until the end
             if (caught)
                 Qt.callLater(levels.listen);
         }
@@ -37,7 +37,7 @@ Item {
         if (!wanted)
             return;
         moments += 1;
-        moment.connectSource(`${command} # ${moments}`); // the same command again would be answered from memory
+        moment.connectSource(`${command} # ${moments}`); // the result of an identical command would come from a cache
     }
 
     onWantedChanged: listen()

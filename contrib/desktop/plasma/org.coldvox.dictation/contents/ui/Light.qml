@@ -1,4 +1,4 @@
-// The light in the panel: an icon of the state, the level while it listens, how far a load has come, and a warning.
+// The indicator in the panel: an icon of the state, the level during listening, the progress of a load, and a warning.
 
 import QtQuick
 import QtQuick.Layouts

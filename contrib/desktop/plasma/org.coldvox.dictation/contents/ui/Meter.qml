@@ -1,4 +1,4 @@
-// Bars of the voice's level that move from right to left as one speaks.
+// Bars of the voice level that move from right to left during speech.
 
 import QtQuick
 

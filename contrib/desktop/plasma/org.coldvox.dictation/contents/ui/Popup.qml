@@ -1,4 +1,4 @@
-// The popup: what is going on, in words; start and stop; microphone, provider, model; restart.
+// The popup: the state in words; start and stop; microphone, provider, model; restart.
 
 import QtQuick
 import QtQuick.Layouts

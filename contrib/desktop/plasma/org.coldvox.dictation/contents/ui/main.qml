@@ -1,4 +1,4 @@
-// The widget: puts the daemon and what is shown of it together.
+// The widget: connects the daemon with its presentation.
 
 import QtQuick
 import org.kde.plasma.core as PlasmaCore
@@ -18,8 +18,8 @@ PlasmoidItem {
         writing: "document-edit-symbolic"
     })
 
-    // Plasma opens the popup of a widget whose shortcut is pressed, and the window that is dictated into would lose the focus.
-    // So the light is all there is for Plasma, and the popup is our own.
+    // Plasma opens the popup of a widget when its shortcut is pressed, and the window that receives the text would lose the focus.
+    // So Plasma only knows the light, and the popup is our own.
     preferredRepresentation: fullRepresentation
     Plasmoid.onActivated: watched.toggle()
 
