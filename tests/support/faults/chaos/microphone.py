@@ -122,6 +122,10 @@ class Watched:
         self._gaps: int | None = None
         self._exits = 0
         self._heard = False
+        self._said_lost = False
+        """The daemon said that no audio arrives."""
+        self._stops: set[int] = set()
+        """Sessions that a lost microphone had ended before."""
         self._pending: asyncio.Task[None] | None = None
 
     @classmethod
@@ -130,13 +134,16 @@ class Watched:
         stage = steps.stage
         watched._exits, watched._gaps = len(stage.daemon.exits), await stage.gaps()
         watched._heard = await stage.hears()
+        watched._stops = stage.stopped_by("microphone-lost")
         watched._pending = asyncio.create_task(watched._note_problems(), name="problems")
         return watched
 
     async def _note_problems(self) -> None:
         while True:
-            if "microphone-muted" in (await self._steps.stage.problems() or ()):
+            problems = await self._steps.stage.problems() or ()
+            if "microphone-muted" in problems:
                 self._obstacle.reported.add("muted")
+            self._said_lost = self._said_lost or any(code.startswith("microphone-") for code in problems)
             await asyncio.sleep(0.1)
 
     async def end(self, *, must_report: bool) -> None:
@@ -153,10 +160,14 @@ class Watched:
             obstacle.ended_s = now_s()
         if len(steps.stage.daemon.exits) > self._exits or self._gaps is None:
             obstacle.reported.add("restarted")
+        if steps.stage.stopped_by("microphone-lost") - self._stops:
+            obstacle.reported.add("session ended")
         if must_report and lasted_s > AWAY_S and self._heard:
             if obstacle.reported:
                 steps.reported += 1
-            else:
+            elif not (
+                self._said_lost and obstacle.step == "sound server stopped"
+            ):  # it may deliver all of it afterwards
                 steps.faults.append(f"“{obstacle.step}” lasted {lasted_s:.1f} s, and no gap was counted")
 
     async def _hears_or_failed(self) -> bool:

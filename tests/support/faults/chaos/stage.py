@@ -269,6 +269,11 @@ class Stage:
         if self.daemon.failed and not self.settings_broken:
             self.daemon.start()
 
+    def stopped_by(self, reason: str) -> set[int]:
+        """Sessions that ended for that reason, since signals were last forgotten."""
+        stops = [signal.body for signal in self.signals if signal.member == "DictationStopped"]
+        return {session for session, why, *_ in stops if why == reason}
+
     def ended(self, session: int) -> bool:
         return any(signal.member == "DictationStopped" and signal.body[0] == session for signal in self.signals)
 
