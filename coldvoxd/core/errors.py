@@ -85,6 +85,10 @@ class ProviderFault(ColdvoxError, RuntimeError):
     """The execution provider failed. The same audio may succeed on another one."""
 
 
+class OutputNotFinite(ProviderFault):
+    """The execution provider returned values that are not finite, so its other results are doubtful too."""
+
+
 class Stopped(ColdvoxError):
     """A recognition was cancelled."""
 

@@ -30,7 +30,6 @@ _BY_CUDA_ERROR: dict[int, tuple[FaultClass, Reason]] = {
 }
 _CUDA_FAILURE = re.compile(r"CUDA (?:failure|error)[ :]+(\d+)", re.IGNORECASE)
 _OUT_OF_MEMORY = re.compile(r"out of memory|failed to allocate|ALLOC_FAILED|bad allocation", re.IGNORECASE)
-_NOT_FINITE = re.compile(r"not finite", re.IGNORECASE)
 
 
 def classify(message: str) -> tuple[FaultClass, Reason]:
@@ -39,6 +38,4 @@ def classify(message: str) -> tuple[FaultClass, Reason]:
         return known
     if _OUT_OF_MEMORY.search(message):
         return FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY
-    if _NOT_FINITE.search(message):
-        return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
     return FaultClass.TRANSIENT, Reason.GPU_FAULT

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coldvoxd.core.cancellation import CancellationToken
-from coldvoxd.core.errors import ColdvoxError, NotReady, ProviderFault
+from coldvoxd.core.errors import ColdvoxError, NotReady, OutputNotFinite, ProviderFault
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.provider_errors import classify
@@ -261,6 +261,8 @@ async def first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
 
 def class_of(error: Exception) -> tuple[FaultClass, Reason]:
     """Return the fault class and the reason for an exception of an accelerator."""
+    if isinstance(error, OutputNotFinite) or isinstance(error.__cause__, OutputNotFinite):  # in a run, or in warming up
+        return FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT
     if isinstance(error, ColdvoxError):
         return classify(str(error))
     log.error("an untranslated exception", exc_info=error)  # raised by a driver or a library

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from coldvoxd.typist.clipboard_loan import Loan
 from coldvoxd.typist.environment import on_wayland
-from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.errors import ProgramMissing, Refused
 from coldvoxd.typist.polling import until
 from coldvoxd.typist.programs import LIMIT_S, run, start
 from coldvoxd.typist.settings import Selection
@@ -151,7 +151,7 @@ async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
                 "xclip", "-o", "-selection", selection, "-t", "TARGETS", environment=environment, limit_s=1
             )
     except Refused as error:
-        if "not installed" in str(error) or "display" in str(error):
+        if isinstance(error, ProgramMissing) or "display" in str(error):  # the words of xclip and wl-paste
             raise
         return Saved()  # both programs fail if the selection is empty
     kinds = [kind for kind in listed.decode(errors="replace").split("\n") if kind and kind not in _ABOUT]

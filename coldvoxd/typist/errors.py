@@ -9,6 +9,10 @@ class Refused(TypingError):
     """None of the text has arrived: another method may be tried."""
 
 
+class ProgramMissing(Refused):
+    """A program that the method needs is not installed."""
+
+
 class WindowGone(Refused):
     """The requested window no longer exists."""
 

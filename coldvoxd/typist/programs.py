@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.errors import ProgramMissing, Refused
 
 LIMIT_S = 5.0
 PACKAGES = {
@@ -14,14 +14,14 @@ PACKAGES = {
 """Debian packages that are not named like the program."""
 
 
-def missing(program: str) -> Refused:
-    return Refused(f"{program} is not installed: sudo apt install {PACKAGES.get(program, program)}")
+def missing(program: str) -> ProgramMissing:
+    return ProgramMissing(f"{program} is not installed: sudo apt install {PACKAGES.get(program, program)}")
 
 
 async def start(
     program: str, *arguments: str, environment: Mapping[str, str], output: int = asyncio.subprocess.PIPE
 ) -> asyncio.subprocess.Process:
-    """Start `program` with a pipe to it. Raises Refused if it isn't installed."""
+    """Start `program` with a pipe to it. Raises ProgramMissing if it isn't installed."""
     try:
         return await asyncio.create_subprocess_exec(
             program,

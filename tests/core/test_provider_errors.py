@@ -21,7 +21,6 @@ from coldvoxd.core.provider_errors import classify
             FaultClass.TRANSIENT,
             Reason.GPU_OUT_OF_MEMORY,
         ),
-        ("gave values that are not finite on CUDAExecutionProvider", FaultClass.UNHEALTHY, Reason.GPU_WRONG_OUTPUT),
         ("something new", FaultClass.TRANSIENT, Reason.GPU_FAULT),
         ("CUDA failure 12345: unheard of", FaultClass.TRANSIENT, Reason.GPU_FAULT),
     ],

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.conditioning import FULL_SCALES
-from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault
+from coldvoxd.core.errors import InputFault, ModelInvalid, OutputNotFinite
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.values import (
     SAMPLE_RATE,
@@ -133,7 +133,8 @@ class ParakeetRecognizer:
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
-        are not finite, more than 400 s), ProviderFault where the model could not be run, and Stopped.
+        are not finite, more than 400 s), ProviderFault where the model could not be run, OutputNotFinite where its output
+        is not finite, and Stopped.
         """
         started_s = time.perf_counter()
         _check_input(samples, sample_rate)
@@ -176,7 +177,7 @@ class ParakeetRecognizer:
         )
         encoded = np.ascontiguousarray(outputs[0, :, : int(frames[0])].T, dtype=np.float32)
         if not np.isfinite(encoded).all():
-            raise ProviderFault(
+            raise OutputNotFinite(
                 f"{self._encoder.path.name} returned non-finite values on {self.provider}; "
                 "the same audio may succeed on another provider"
             )

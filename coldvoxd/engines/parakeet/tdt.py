@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.cancellation import CancellationToken
-from coldvoxd.core.errors import ProviderFault
+from coldvoxd.core.errors import OutputNotFinite
 from coldvoxd.core.values import Token
 
 MAX_TOKENS_PER_STEP = 10
@@ -47,7 +47,7 @@ def decode_greedy(
     read. Source: Xu et al., "Efficient Sequence Transduction by Jointly Predicting Tokens and Durations"
     (2023), algorithm 2, with NeMo's limit of tokens a frame.
 
-    Raises ProviderFault where logits are not finite, Stopped between two scores, and whatever the transducer raises.
+    Raises OutputNotFinite where logits are not finite, Stopped between two scores, and whatever the transducer raises.
     """
     tokens: list[Token] = []
     frame = emitted_here = 0
@@ -61,7 +61,7 @@ def decode_greedy(
         duration = int(duration_scores.argmax())
         # argmax stops at the first NaN and finds any +inf, so these two values show any that matters.
         if not (math.isfinite(scores[token]) and math.isfinite(duration_scores[duration])):
-            raise ProviderFault(
+            raise OutputNotFinite(
                 f"the decoder's output at encoder frame {frame} is not finite; the same audio may succeed on another provider"
             )
         if token != blank:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.core.errors import InputFault, ModelInvalid, ProviderFault, ProviderUnavailable
+from coldvoxd.core.errors import InputFault, ModelInvalid, OutputNotFinite, ProviderFault, ProviderUnavailable
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import EndReason, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
@@ -128,10 +128,20 @@ def test_audio_that_no_model_could_take_is_refused(
         opened(tiny).recognize_samples(audio, sample_rate)
 
 
-@pytest.mark.parametrize("fault", ["nan", "nan-encoder", "raise", "raise-decoder"])
-def test_a_model_that_fails_at_run_time_is_the_providers_fault(tmp_path: Path, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("nan", OutputNotFinite),
+        ("nan-encoder", OutputNotFinite),
+        ("raise", ProviderFault),
+        ("raise-decoder", ProviderFault),
+    ],
+)
+def test_a_model_that_fails_at_run_time_is_the_providers_fault(
+    tmp_path: Path, fault: Fault, error: type[ProviderFault]
+) -> None:
     recognizer = opened(write_tiny_parakeet(tmp_path / "tiny", fault=fault))
-    with pytest.raises(ProviderFault, match="another provider"):
+    with pytest.raises(error, match="another provider"):
         recognizer.recognize_samples(SECOND)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from coldvoxd.core.errors import ProviderFault
+from coldvoxd.core.errors import OutputNotFinite
 from coldvoxd.core.values import Token
 from coldvoxd.engines.parakeet.tdt import decode_greedy, log_probability
 
@@ -113,5 +113,5 @@ def test_probabilities_of_huge_scores_do_not_overflow() -> None:
 def test_scores_that_are_not_finite_are_the_providers_fault(place: int, value: float) -> None:
     broken = logits(B, 1)
     broken[place] = value
-    with pytest.raises(ProviderFault, match="frame 1"):
+    with pytest.raises(OutputNotFinite, match="frame 1"):
         Table({(1, 0): broken}).decode(2)
