@@ -137,7 +137,7 @@ async def test_an_empty_pipe_is_reported(ctl: Ctl, options: tuple[str, ...]) -> 
     with piped(b"") as reading:
         result = await transcribe(ctl, *options, "-", stdin=reading)
     assert (result.exit, result.out) == (Exit.FAILED, "")
-    assert result.err.startswith("coldvoxctl: nothing came through standard input: ")
+    assert result.err.startswith("coldvoxctl: standard input delivered nothing: ")
 
 
 async def test_a_standard_input_that_is_closed_is_reported(bus: PrivateBus) -> None:

@@ -171,7 +171,7 @@ def test_a_settings_directory_that_may_not_be_read_is_a_sentence(tmp_path: Path,
         place.chmod(0o755)
     assert shown.returncode == (EX_CONFIG if arguments == ("coldvoxd",) else 1)
     [line] = shown.stderr.splitlines()
-    assert f"{place}/coldvoxd.toml can't be read: Permission denied" in line
+    assert f"{place}/coldvoxd.toml cannot be read: Permission denied" in line
 
 
 @pytest.mark.parametrize("library", ["onnxruntime", "pyaudio", "soundfile", "pulsectl", "soxr", "dbus_next"])
