@@ -15,7 +15,7 @@ PIPEWIRE = pytest.param(
     ],
     id="pipewire",
 )
-# A shell's background job ignores interrupts, and so would every program that tests start in order to interrupt it.
+# Background jobs of a shell ignore interrupts, which the programs under test would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KINDS = [pytest.param(PulseServer, id="pulseaudio"), PIPEWIRE]
@@ -23,13 +23,13 @@ KINDS = [pytest.param(PulseServer, id="pulseaudio"), PIPEWIRE]
 
 @pytest.fixture(params=KINDS)
 def sound(request: pytest.FixtureRequest) -> Iterator[SoundServer]:
-    """A private server that only what is started with its environment finds."""
+    """A private server that only programs with its environment can find."""
     with running(request.param) as server:
         yield server
 
 
 @pytest.fixture
 def pulse() -> Iterator[SoundServer]:
-    """PulseAudio, where the kind makes no difference."""
+    """PulseAudio, for tests to which the kind of server makes no difference."""
     with running(PulseServer) as server:
         yield server

@@ -1,4 +1,4 @@
-"""Converting a device's stream, piece by piece, gives what converting it whole would."""
+"""Converting a stream piece by piece gives the same result as converting it whole."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""When it is worth searching for a microphone again."""
+"""When searching for a microphone again is worthwhile."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ REASON = "there is no microphone"
 
 
 def searches(seconds: float, *, seen: Surroundings = HERE, outlook: DeviceRetry | None = None) -> list[float]:
-    """Moments of the searches, where one is thought of every 2 s and none finds anything."""
+    """Return the times of the searches in `seconds`, with an attempt every 2 s and no microphone found."""
     outlook = outlook or DeviceRetry()
     made = []
     for moment in range(0, round(seconds), 2):

@@ -1,4 +1,4 @@
-"""Audio files of every kind are read as 16 kHz mono, and what can't be read is refused with a remedy."""
+"""Every kind of audio file is read as 16 kHz mono; unreadable files are rejected with a remedy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_a_file_without_a_head_is_refused(tmp_path: Path) -> None:
 
 
 def test_damage_inside_a_flac_is_told_or_read_over(tmp_path: Path) -> None:
-    """What libsndfile can't decode must not end in another kind of exception."""
+    """Data that libsndfile cannot decode must not raise any other kind of exception."""
     path = tmp_path / "damaged.flac"
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, 160_000), 16_000)
     content = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""JACK's database is damaged, as a process leaves it that runs out of descriptors; the daemon hears all the same."""
+"""A process that runs out of descriptors leaves JACK's database damaged; the daemon still captures audio."""
 
 import json
 import os
@@ -18,9 +18,9 @@ from tests.support.eventually import eventually
 from tests.support.sound.jack import in_private_shm, what_is_missing, with_damaged_database
 from tests.support.sound.servers import PulseServer, SoundServer, running
 
-pytestmark = pytest.mark.heavy  # a chroot, as the plain lane is run in by CI, makes no mount namespace
+pytestmark = pytest.mark.heavy  # CI runs the plain lane in a chroot, where no mount namespace can be made
 LIMIT_S = 60.0
-"""For a program of ours that would hang for ever."""
+"""Time limit in seconds for a program that would otherwise hang indefinitely."""
 OPENED_TWICE = """
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.core.settings import MicrophoneSettings

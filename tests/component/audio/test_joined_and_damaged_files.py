@@ -1,7 +1,7 @@
-"""A table of containers by what happened to their files: cut off or joined, with anything before, between or behind.
+"""A table of containers and of files that are cut off or joined, with anything before, between or after the audio.
 
-Each cell holds all of the sound that is there, or as much as can be decoded with a warning that gives the time, or an error
-that says what to do.
+Each cell yields all of the audio in the file, or as much as can be decoded and a warning with the time, or an error with
+a remedy.
 """
 
 import re
@@ -38,7 +38,7 @@ PICTURE += np.random.default_rng(9).bytes(3_000_000)
 
 
 def talk(seed: int = 0, seconds: float = SECONDS) -> Wave:
-    """Noise that rises and falls, so that any two parts of it differ."""
+    """Return noise of varying level, so that any two parts of it differ."""
     noise = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE))
     swell = 0.6 + 0.4 * np.sin(2 * np.pi * np.arange(len(noise)) / (0.7 * RATE))
     return np.convolve(noise * swell, np.ones(8) / 8, mode="same").astype(np.float32)
@@ -46,13 +46,13 @@ def talk(seed: int = 0, seconds: float = SECONDS) -> Wave:
 
 @lru_cache(maxsize=64)
 def file_of(kind: str, seed: int = 0) -> bytes:
-    """A recording of `talk(seed)` in that container."""
+    """Return a recording of `talk(seed)` in the container."""
     return encoded(talk(seed), kind)
 
 
 @lru_cache(maxsize=16)
 def stereo(kind: str) -> bytes:
-    """A tone of 3 s at another rate, on two channels."""
+    """Return a two-channel tone of 3 s at another rate."""
     rate = 48_000 if kind == "OPUS" else 32_000
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(3 * rate) / rate)
     return encoded(np.tile(tone[:, None], 2).astype(np.float32), kind, rate)
@@ -60,23 +60,23 @@ def stereo(kind: str) -> bytes:
 
 @lru_cache(maxsize=16)
 def empty(kind: str) -> bytes:
-    """A file without a sample."""
+    """Return a file without samples."""
     return encoded(np.zeros(0, np.float32), kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What happened to a file."""
+    """A modification of a file."""
 
     name: str
     make: Callable[[str], bytes]
-    """Of a container."""
+    """Makes the content for a container."""
     seeds: tuple[int, ...] = (0,)
-    """The recordings that are there, one after the other."""
+    """Seeds of the recordings in the file, in order."""
     warning: str = ""
-    """What is reported once; nothing where empty."""
+    """Pattern of the single report; empty if nothing is reported."""
     others: tuple[tuple[str, str], ...] = ()
-    """Containers, and what is reported for them instead."""
+    """Containers with a different report, and that report."""
 
 
 FOREIGN = r"At 0:0{} the file holds 100 bytes that are neither audio nor a tag: they were skipped\."
@@ -114,7 +114,7 @@ ROWS = (
 
 
 def heard(directory: Path, content: bytes) -> tuple[Wave, list[str]]:
-    """The file's sound and what is reported of it."""
+    """Return the file's audio and the reports."""
     path = directory / "talk"
     path.write_bytes(content)
     reports: list[str] = []
@@ -131,7 +131,7 @@ def check_sound(kind: str, sound: Wave, wanted: Wave) -> None:
 
 
 def likeness(sound: Wave, wanted: Wave) -> float:
-    """The best correlation within 40 ms, the length of two MP3 frames at 16 kHz."""
+    """Return the maximum correlation within 40 ms, the length of two MP3 frames at 16 kHz."""
     middle = wanted[RATE // 2 : -RATE // 2]
     found = np.correlate(sound[RATE // 2 - 640 : len(wanted) - RATE // 2 + 640], middle, "valid")
     at = RATE // 2 - 640 + int(np.argmax(found))
@@ -239,7 +239,7 @@ def test_what_is_joined_to_a_format_that_only_the_decoder_knows_is_read(tmp_path
 
 
 def sizes_of(kind: str, size: int | None) -> bytes:
-    """A file whose header gives this size of its sound; the most that fits where there is None."""
+    """Return a file whose header gives `size` as the size of its audio; the maximum if it is None."""
     content = bytearray(file_of(kind))
     at, form, head = {
         "WAV": (content.find(b"data") + 4, "<I", 0),

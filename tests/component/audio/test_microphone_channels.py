@@ -1,4 +1,4 @@
-"""A microphone of several channels, through real sound servers: each channel comes as it is, and the voice is heard."""
+"""Multichannel microphones through real sound servers: each channel is captured unchanged, the voice recognized."""
 
 import asyncio
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def written(server: SoundServer, channels: npt.NDArray[np.float32]) -> Path:
 
 
 def tones(count: int) -> npt.NDArray[np.float32]:
-    """One tone after the other, each on a channel and of a frequency of its own; 0.2 s each."""
+    """Return consecutive tones of 0.2 s, each on its own channel with its own frequency."""
     wave = np.zeros((count * 3200, count), np.float32)
     for channel in range(count):
         seconds = np.arange(3200) / SAMPLE_RATE
@@ -74,7 +74,7 @@ def test_each_channel_comes_as_it_is_and_in_the_order_of_the_source(
     carriers = [np.exp(-2j * np.pi * frequency(channel) * moments) for channel in range(len(positions))]
     strength = np.array([np.abs(carrier @ heard) for carrier in carriers])
     assert strength.argmax(axis=1).tolist() == list(range(len(positions)))
-    assert (np.sort(strength, axis=1)[:, -2] < 0.1 * strength.max(axis=1)).all(), "each tone on its channel alone"
+    assert (np.sort(strength, axis=1)[:, -2] < 0.1 * strength.max(axis=1)).all(), "each tone is on its own channel only"
 
 
 def quiet(like: Wave) -> Wave:
@@ -82,7 +82,7 @@ def quiet(like: Wave) -> Wave:
 
 
 async def say(daemon: Dictating, server: SoundServer, positions: tuple[str, ...], *channels: Wave) -> str:
-    """The text of a session in which this is played."""
+    """Return the text of a session in which the channels are played."""
     file = written(server, np.stack([np.concatenate((channel, channel[:1] * 0)) for channel in channels], axis=1))
     await daemon.client.call("StartDictation")
     await daemon.until("Open", True)
@@ -146,7 +146,7 @@ async def test_a_stream_that_a_person_moves_stays_where_it_is_whatever_the_chann
 
 
 async def test_a_default_that_has_other_channels_is_opened_anew(pulse: SoundServer) -> None:
-    """The server moves our stream along, and would remix it to what the old source had."""
+    """The server moves our stream, and would remix it to the channels of the previous source."""
     async with dictating(pulse) as daemon:
         await daemon.until("Device", "Blue Yeti")
         await asyncio.to_thread(pulse.plug_many, SIDES)

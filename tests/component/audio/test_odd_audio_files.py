@@ -1,4 +1,4 @@
-"""Recordings that are joined, cut off, damaged or badly labelled are read to their real end, and what is missing is said."""
+"""Joined, truncated, damaged or mislabelled recordings are read to their real end, and missing audio is reported."""
 
 import re
 from collections.abc import Callable
@@ -28,11 +28,11 @@ from tests.support.sound.odd_audio import (
 
 KINDS = ["WAV", "FLAC", "OGG", "OPUS", "MP3", "AIFF", "W64", "AU", "RF64", "CAF"]
 LIST = b"LIST\x07\x00\x00\x00INFOabc"
-"""A chunk of odd size, without the byte that pads it."""
+"""A chunk of odd size without its padding byte."""
 
 
 def talk(seconds: float = 9.0, seed: int = 0) -> Wave:
-    """Noise that rises and falls, so that any two parts of it differ."""
+    """Return noise of varying level, so that any two parts of it differ."""
     noise = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE))
     swell = 0.6 + 0.4 * np.sin(2 * np.pi * np.arange(len(noise)) / (0.7 * RATE))
     smooth = np.convolve(noise * swell, np.ones(8) / 8, mode="same")
@@ -40,7 +40,7 @@ def talk(seconds: float = 9.0, seed: int = 0) -> Wave:
 
 
 def heard(directory: Path, content: bytes) -> tuple[Wave, list[str]]:
-    """The file's sound and what is reported of it; twice, since a file is read twice."""
+    """Return the file's audio and the reports; checks that a second pass gives the same."""
     path = directory / "talk"
     path.write_bytes(content)
     file = AudioFile.open(path)
@@ -54,7 +54,7 @@ def heard(directory: Path, content: bytes) -> tuple[Wave, list[str]]:
 
 
 def sound_of(directory: Path, content: bytes) -> Wave:
-    """Its sound alone."""
+    """Return only the file's audio."""
     path = directory / "talk"
     path.write_bytes(content)
     return np.concatenate(list(AudioFile.open(path).blocks()))

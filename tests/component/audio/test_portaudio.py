@@ -1,4 +1,4 @@
-"""Capture through PortAudio from real sound servers, and the keeper that lives with their faults."""
+"""Capture through PortAudio from real sound servers, and recovery from their faults."""
 
 import asyncio
 import contextlib
@@ -33,9 +33,9 @@ PIPEWIRE = pytest.param(
     id="pipewire",
 )
 NOTICED_S = 2.0
-"""The product's promise: a server that restarts is noticed within so long."""
+"""Seconds within which the restart of a server is detected, as documented."""
 BEAT_LIMIT_S = 4.0
-"""Half of the time for which the server is frozen: a loop that waited for it would stand still for longer."""
+"""Half of the time, in seconds, for which the server is frozen: a loop that waits for it would stall for longer."""
 
 
 @pytest.fixture(params=[pytest.param(PulseServer, id="pulseaudio"), PIPEWIRE])
@@ -63,7 +63,7 @@ def spoken(server: SoundServer, signal: "np.ndarray[tuple[int], np.dtype[np.int1
 
 
 async def hear(watch: Watched, server: SoundServer) -> int:
-    """Play the known signal and find it, whole and exact, in what was heard from now on; returns its first sample."""
+    """Play the known signal, check that it is captured whole and exact from now on, and return its first sample."""
     signal = known_signal(1.0)
     await eventually(watch.is_open)
     known = len(watch.items)
@@ -118,7 +118,7 @@ async def test_a_frozen_server_stops_neither_the_loop_nor_the_promise_and_is_rec
 
 
 async def test_a_server_that_was_frozen_goes_on_with_the_open_stream(server: SoundServer) -> None:
-    """Reopening would lose what is said until the new stream delivers."""
+    """Reopening would lose speech until the new stream delivers."""
     async with capturing() as watch:
         await hear(watch, server)
         server.freeze()
@@ -142,7 +142,7 @@ async def test_with_a_frozen_server_closing_ends_in_time_all_the_same(server: So
 
 
 async def test_a_microphone_that_opens_after_its_release_is_closed_again(pulse: SoundServer) -> None:
-    """A sound server that hangs in the opening opens the device once it is thawed, when nobody wants it any more."""
+    """A sound server that hangs while opening opens the device after it is thawed, when it is no longer needed."""
     pulse.freeze()
     async with capturing() as watch:
         await eventually(watch.is_lost)
@@ -164,13 +164,13 @@ async def test_a_server_frozen_from_the_start_is_told(pulse: SoundServer) -> Non
 
 
 async def test_a_call_that_hung_is_running_until_the_event_loop_knows_of_its_end(pulse: SoundServer) -> None:
-    """Between its thread's end and the loop's next turn the promise would otherwise look broken."""
+    """Between the end of its thread and the next turn of the loop, the promise would otherwise look broken."""
     pulse.freeze()
     async with capturing() as watch:
         await eventually(watch.is_lost)
         pulse.thaw()
         while watch.keeper._device.busy_since_s is not None:
-            time.sleep(0.01)  # the loop stands still: that is the case
+            time.sleep(0.01)  # the loop is deliberately blocked
         assert watch.keeper.promise_kept(time.monotonic() + 3600)
 
 
@@ -185,7 +185,7 @@ async def test_a_suspended_source_is_told_and_recovered_from(pulse: SoundServer)
         await asyncio.to_thread(functools.partial(pulse.suspend, suspended=False))
         await hear(watch, pulse)
         await eventually(lambda: len(watch.gaps) == 1)
-        assert watch.gaps[0].reason in {GapReason.REOPENED, GapReason.STALLED}, "reopened after a second more"
+        assert watch.gaps[0].reason in {GapReason.REOPENED, GapReason.STALLED}, "reopened after another second"
 
 
 async def test_without_a_server_it_waits_and_begins_when_one_comes(pulse: SoundServer) -> None:
@@ -196,7 +196,7 @@ async def test_without_a_server_it_waits_and_begins_when_one_comes(pulse: SoundS
         begun_s = time.monotonic()
         await eventually(lambda: time.monotonic() - begun_s > 6)
         assert watch.items == []
-        assert len(watch.states) == 2, "waiting is told once"
+        assert len(watch.states) == 2, "waiting is reported once"
         pulse.restart()
         assert await hear(watch, pulse) >= 0
         assert watch.frames[0].start_sample == 0
@@ -240,13 +240,13 @@ def test_a_microphone_is_chosen_by_its_name_or_part_of_it(server: SoundServer) -
         assert heard is not None
         assert heard.description == description
         microphone.close()
-    with pytest.raises(CaptureFault, match=r"no microphone “Snowball”. There are “Blue Yeti”, “Built-in Audio”"):
+    with pytest.raises(CaptureFault, match=r"no microphone “Snowball”. Input devices are “Blue Yeti”, “Built-in Audio”"):
         PortAudioMicrophone(MicrophoneSettings(device="Snowball")).open(lambda _: None)
     assert server.is_answering()
 
 
 def test_a_stream_that_the_server_would_have_elsewhere_is_held_to_what_was_chosen(server: SoundServer) -> None:
-    """As where the server remembers another source for our program."""
+    """This happens if the server remembers another source for this program."""
     microphone = PortAudioMicrophone(MicrophoneSettings(device="mic1"))
     microphone.open(lambda _: None)
     server.move_stream("mic2")
@@ -283,7 +283,7 @@ def test_the_bare_sound_card_is_not_taken_while_the_server_that_was_used_is_away
     microphone.open(lambda _: None)
     microphone.close()
     pulse.kill()
-    card.write_text("pcm.!default { type null }\n")  # as a machine's own card is `default` while no server runs
+    card.write_text("pcm.!default { type null }\n")  # like a machine's ALSA device while no server runs
     assert [device.name for device in list_devices()] == ["default"]
     with pytest.raises(CaptureFault, match="no microphone “default”"):
         microphone.open(lambda _: None)

@@ -9,7 +9,7 @@ from tests.support.bus.private_bus import BUSES, BusClient, PrivateBus, RunningS
 
 @pytest.fixture(params=BUSES)
 def bus(request: pytest.FixtureRequest) -> Iterator[PrivateBus]:
-    """Of both kinds."""
+    """A private bus of each kind."""
     with PrivateBus(kind=request.param) as bus:
         yield bus
 
@@ -30,7 +30,7 @@ async def client(running: RunningService) -> AsyncIterator[BusClient]:
 
 @pytest.fixture
 async def stranger(running: RunningService) -> AsyncIterator[BusClient]:
-    """Another one."""
+    """A second subscribed client."""
     async with running.client() as client:
         await client.subscribe()
         yield client

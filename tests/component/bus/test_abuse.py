@@ -1,4 +1,4 @@
-"""Further abuse of the bus by a client: no other client is affected, and the daemon keeps no resources of it."""
+"""Abuse of the bus by a client: other clients are unaffected, and the daemon keeps no resources for it."""
 
 import asyncio
 import logging
@@ -33,12 +33,12 @@ def nothing_is_logged_as_a_fault(caplog: pytest.LogCaptureFixture) -> Iterator[N
 
 
 def answered(serial: int) -> bytes:
-    """Bytes that the reply to the call with this serial number contains."""
+    """Return bytes that the reply to the call with this serial number contains."""
     return struct.pack("<I", serial)
 
 
 async def error_of(call: Awaitable[object]) -> BusError | None:
-    """The error that a call was answered with; None for a method return."""
+    """Return the error name of the reply; None for a method return."""
     try:
         await call
     except BusError as error:
@@ -51,7 +51,7 @@ def open_files() -> int:
 
 
 async def serves(client: BusClient) -> None:
-    """Dictation works."""
+    """Check that dictation works."""
     session = await client.call("StartDictation")
     assert session
     assert await client.call("StopDictation") == ""
@@ -228,7 +228,7 @@ async def test_clients_that_call_and_disconnect_leave_no_resources(
 
 
 async def test_replies_to_calls_of_others_are_dropped(running: RunningService, client: BusClient) -> None:
-    """Sent for every serial number that the daemon may use next. dbus-broker passes none of them on."""
+    """Replies are sent for every serial number that the daemon may use next. dbus-broker passes on none of them."""
     connection = running.connection
     to = str(connection.unique_name)
     replies = b"".join(

@@ -1,4 +1,4 @@
-"""Bus activation, as far as it goes without systemd: a call to the name starts the service."""
+"""Bus activation without systemd: a call to the name starts the service."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Before the daemon owns its name the announcer is silent, and follows all the same."""
+"""Before the daemon owns its name the announcer sends nothing, but keeps its state up to date."""
 
 from coldvoxd.bus.announcer import Observer
 from coldvoxd.core.failover_notice import Notice

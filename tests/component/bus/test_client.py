@@ -1,4 +1,4 @@
-"""The client that coldvoxctl stands on."""
+"""The bus client that coldvoxctl uses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The service's connection: its name, bursts, a bus that stands still or goes away."""
+"""The service's connection: its name, bursts of calls, and a bus that stalls or disconnects."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ async def test_after_close_the_announcer_does_nothing_and_raises_nothing(running
     async with running.client() as client:
         await client.call("StartDictation")
     await running.connection.aclose()
-    running.control.say("nobody hears this")
+    running.control.say("not heard")
     running.announcer.level(-20.0)
     running.control.toggle(":1.1", 0.0)
     await running.connection.aclose()
@@ -63,7 +63,7 @@ async def test_a_bus_that_goes_away_is_noticed(running: RunningService) -> None:
     with pytest.raises(BusUnavailable, match="was lost"):
         await watching
     running.control.start(":1.1", SessionOptions(), 0.0)
-    running.control.say("nobody hears this")
+    running.control.say("not heard")
     with pytest.raises(BusUnavailable):
         await running.service.own_name()
 
@@ -92,7 +92,7 @@ async def test_a_burst_survives_a_bus_that_stands_still(running: RunningService,
     running.bus.freeze()
     for _ in range(BURST):
         running.control.say(text)
-    # The socket's buffer is full long before the end; the loop must go on turning all the same.
+    # The socket's buffer is full long before the end; the loop must keep running anyway.
     await eventually(lambda: running.connection.backlog > BURST // 4, what="a full socket")
     turns = 0
     while turns < 100:

@@ -1,4 +1,4 @@
-"""Dictation1 as any client of the bus sees it."""
+"""Dictation1 as seen by any client of the bus."""
 
 import asyncio
 import logging
@@ -43,7 +43,7 @@ async def test_transcribed_carries_its_details(running: RunningService, client: 
 async def test_numbers_of_numpy_are_sent_like_any_others(running: RunningService, client: BusClient) -> None:
     await client.call("StartDictationWithOptions", "a{sv}", {"words": Variant("b", True)})
     quarter = np.float32(0.25)
-    word = Word("x", quarter, quarter, quarter)  # type: ignore[arg-type]  # what a slip upstream would hand over
+    word = Word("x", quarter, quarter, quarter)  # type: ignore[arg-type]  # a possible bug in the calling code
     transcript = Transcript(1, 1, "x", quarter, quarter, quarter, "P", quarter, words=(word,))  # type: ignore[arg-type]
     async with client.expect_signal("Level"):
         running.announcer.transcribed(transcript, with_words=True, to=None)
@@ -75,7 +75,7 @@ async def test_a_start_counts_from_the_moment_the_call_arrived(running: RunningS
     async with client.expect_signal("DictationStarted"):
         client.call_and_forget("StartDictationWithOptions", "a{sv}", {"bind-to-caller": Variant("b", True)})
         await client.settle()
-        arrived_by_s = time.monotonic()  # the ping came after the call, so the call had arrived
+        arrived_by_s = time.monotonic()  # the ping was sent after the call, so the call had arrived
     _, _, called_s = running.control.started[0]
     assert before_s <= called_s <= arrived_by_s
 

@@ -1,4 +1,4 @@
-"""dbus-broker disconnects a client of a user whose quota is used up, and that may be the daemon."""
+"""dbus-broker disconnects a client of a user whose quota is used up; that client may be the daemon."""
 
 import array
 import asyncio
@@ -23,14 +23,14 @@ pytestmark = [
 ]
 QUOTA_BYTES = 2_000_000
 MESSAGES = 10_000
-"""Far more than the quota holds; the broker charges over 500 bytes for each."""
+"""Far more signals than fit into the quota; the broker charges over 500 bytes for each."""
 SAVER = "org.xfce.ScreenSaver"
-"""Any name whose owner the daemon follows."""
+"""A name whose owner the daemon follows."""
 
 
 @asynccontextmanager
 async def used_up(bus: PrivateBus) -> AsyncIterator[None]:
-    """The quota of this user is used up by what a client does not read."""
+    """Use up the user's quota with messages that a client does not read."""
     async with BusClient(bus.address) as deaf, RawClient(bus.address) as sender:
         loop = asyncio.get_running_loop()
         loop.remove_reader(deaf._bus._fd)
@@ -64,7 +64,7 @@ async def test_a_disconnected_daemon_ends_for_a_restart_that_brings_every_word(t
                 session = await client.call("StartDictation")
                 async with used_up(bus):
                     await asyncio.to_thread(running.begin_to_speak, sample)
-                    await saver.leave()  # of which the bus notifies the daemon
+                    await saver.leave()  # the bus notifies the daemon of their owners
                     assert await asyncio.to_thread(running.process.wait, 30) == 1
             assert "The connection to the session bus was lost" in running.log
         async with BusClient(bus.address) as listener:

@@ -1,4 +1,4 @@
-"""Engine1's methods, and RetryLast, as any client of the bus sees them."""
+"""Engine1's methods, and RetryLast, as seen by any client of the bus."""
 
 import pytest
 from dbus_next import Variant

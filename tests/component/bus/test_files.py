@@ -1,4 +1,4 @@
-"""TranscribeFile as programs use it: descriptors over the bus, texts to their caller alone, with the bundled model."""
+"""TranscribeFile as programs use it: descriptors over the bus, texts only to the caller, with the bundled model."""
 
 import array
 import asyncio
@@ -186,7 +186,7 @@ async def test_a_failed_job_tells_its_error(running: RunningService, client: Bus
 
 
 def test_a_descriptor_waits_with_its_message_for_a_socket_that_is_full(tmp_path: Path) -> None:
-    """The library takes descriptors for sent with the first attempt, whatever comes of it."""
+    """The bus library treats descriptors as sent after the first attempt, even if that attempt fails."""
     ours, its = socket.socketpair()
     with ours, its, (tmp_path / "any").open("w+b") as file:
         ours.setblocking(False)

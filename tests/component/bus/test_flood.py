@@ -1,4 +1,4 @@
-"""More calls than the daemon can serve: they cost their sender, and nobody else."""
+"""More calls than the daemon can serve: only their sender is affected."""
 
 import asyncio
 import struct
@@ -15,7 +15,7 @@ from tests.support.sound.speech import samples
 
 FLOOD = 20_000
 FURTHER = 1000
-"""Calls of the flood that may be served before another client's. A sender has some 256 at once and 200 a second."""
+"""Calls of the flood that may be served before another client's. A sender has a burst of about 256 and 200 a second."""
 HONEST = 200
 
 
@@ -37,7 +37,7 @@ async def test_another_clients_stop_comes_before_the_rest_of_a_flood(
         assert len(served) - before <= FURTHER
         await sending
     await client.settle()
-    assert len(served) < FLOOD // 2  # over quota, dropped
+    assert len(served) < FLOOD // 2  # over the quota, so dropped
     assert await client.call("StartDictation") == 2
 
 
@@ -54,7 +54,7 @@ async def test_a_script_that_calls_200_times_is_served_whether_or_not_it_waits(
 ) -> None:
     for _ in range(HONEST):
         await client.call("SetProvider", "s", "cpu", interface=ENGINE)
-    for _ in range(2):  # dbus-daemon itself lets a client wait for 128 answers
+    for _ in range(2):  # dbus-daemon lets a client have at most 128 pending replies
         await asyncio.gather(*(stranger.call("SetProvider", "s", "cpu", interface=ENGINE) for _ in range(HONEST // 2)))
     assert len(running.control.providers) == 2 * HONEST
 
@@ -97,7 +97,7 @@ async def test_a_flood_costs_a_dictation_no_word_and_sigterm_is_heard(bus: Priva
         async def send() -> None:
             while (
                 True
-            ):  # 50 times the quota; without a pause dbus-broker ends a client of this user, whichever it meets
+            ):  # 50 times the quota; without a pause dbus-broker disconnects some client of this user
                 await raw.send(flood)
                 await asyncio.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""Signals and answers in another's name: any client of a bus can send them to any other."""
+"""Signals and replies with a forged origin: any client of a bus can send them to any other."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ async def opened(bus: PrivateBus) -> AsyncIterator[Connection]:
 
 
 async def sent_to(forger: RawClient, connection: Connection, signal: bytes) -> None:
-    """Return when the connection has dealt with it."""
+    """Send the signal and return after the connection has handled it."""
     await forger.send(signal)
     await forger.send(message("Ping", to=str(connection.unique_name), serial=77))
     await forger.received(struct.pack("<I", 77))
@@ -58,7 +58,7 @@ def to(connection: Connection, member: str, interface: str, path: str, signature
 
 
 def strings(*values: str) -> bytes:
-    """The body of `s` several times."""
+    """Return a message body with several strings."""
     body = b""
     for value in values:
         body += b"\0" * (-len(body) % 4) + text(value)
@@ -78,8 +78,8 @@ async def test_only_the_screen_saver_locks_and_unlocks(
     connection, path = running.connection, f"/{saver.replace('.', '/')}"
     await ScreenLock(connection, told.append).watch()
     await sent_to(forger, connection, to(connection, "ActiveChanged", saver, path, "b", TRUE))
-    assert told == []  # there is no screen saver at all
-    for _ in range(2):  # one that comes later, and one that is started again
+    assert told == []  # there is no screen saver service
+    for _ in range(2):  # one that appears later, and one that is restarted
         async with screen_saver(bus.address, saver) as real:
             real.lock()
             await eventually(lambda: told == [True], what="the lock")

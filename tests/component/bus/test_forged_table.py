@@ -1,6 +1,6 @@
-"""Every signal that is subscribed to, forged by a stranger: addressed to us, and to everybody.
+"""Every subscribed signal, forged by a stranger: sent to the daemon's connection, and broadcast.
 
-The same signal from the owner of the name is taken, so that no row passes because nothing is taken at all.
+The same signal from the owner of the name is accepted, so that no row passes because nothing is accepted at all.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ PREFIX = "org.freedesktop.portal."
 
 @dataclass
 class Watching:
-    """One of our connections that follows a service, and what it has taken from it."""
+    """A connection of the daemon that follows a service, and the values that it has accepted."""
 
     connection: Connection
     seen: list[object]
@@ -163,7 +163,7 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("addressed", [True, False], ids=["addressed", "to-everybody"])
+@pytest.mark.parametrize("addressed", [True, False], ids=["addressed", "broadcast"])
 @pytest.mark.parametrize(
     ("name", "watch", "told"), ROWS, ids=[f"{told.interface}.{told.member}" for _, _, told in ROWS]
 )
@@ -240,7 +240,7 @@ async def test_a_persons_answer_is_taken_from_the_portal_alone(bus: PrivateBus) 
 
 
 def test_every_signal_of_the_client_stands_in_the_table() -> None:
-    """So that a signal that is subscribed to later is forged too."""
+    """A signal that is subscribed to in the future must be forged too."""
     source = Path(logind.__file__).parents[1]
     subscribing = {file.name for file in source.rglob("*.py") if "signals.subscribe(" in file.read_text("utf-8")}
     assert subscribing == {"client.py", "logind.py", "portal.py", "screen_lock.py", "upower.py"}

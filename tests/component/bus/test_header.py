@@ -1,4 +1,4 @@
-"""Headers, held against what dbus-next writes and reads."""
+"""Message headers, compared with what dbus-next writes and reads."""
 
 import contextlib
 import io
@@ -78,7 +78,7 @@ MORE: dict[str, Any] = {
     "(yxy)": [1, 2, 3],
     "(ya(xa{sv})g)": [1, [[2, {"k": Variant("s", "v")}]], "s"],
 }
-"""Values of fields of later versions, by their types."""
+"""Values of fields of later versions of the specification, by their types."""
 
 
 def read(data: bytes, at: int = 0) -> tuple[Lengths, Fields]:
@@ -87,7 +87,7 @@ def read(data: bytes, at: int = 0) -> tuple[Lengths, Fields]:
 
 
 def fields_of(message: Message) -> Fields:
-    """What dbus-next says the fields are."""
+    """Return the fields as dbus-next reads them."""
     return Fields(
         message.path,
         message.interface,

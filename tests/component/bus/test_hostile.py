@@ -1,4 +1,4 @@
-"""Messages that an honest client does not send: unknown parts, broken bodies, huge ones, and names beyond all measure."""
+"""Messages that an honest client does not send: unknown parts, damaged bodies, huge bodies, very long names."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tests.support.bus.raw import NO_REPLY, SIGNAL, UNKNOWN_FIELD, RawClient, me
 from tests.support.eventually import eventually
 
 HUGE = variants(1_000_000)
-"""8 MB that a decoder in Python needs some 10 s for."""
+"""8 MB, which a decoder written in Python needs about 10 s for."""
 LONG = "x" * 1000
 
 
@@ -55,7 +55,7 @@ async def test_a_body_that_can_not_be_decoded_harms_its_sender_alone(
         await raw.send(
             message("SelectDevice", interface="org.coldvox.Microphone1", serial=7, signature=signature, body=body)
         )
-        with pytest.raises((AssertionError, ConnectionError)):  # both buses throw its sender out
+        with pytest.raises((AssertionError, ConnectionError)):  # both buses disconnect its sender
             await raw.received(b"never")
     assert await client.call("StartDictation") == 1
 
@@ -86,7 +86,7 @@ async def test_a_huge_call_is_refused_while_others_are_served(running: RunningSe
         sent = 0
         while sent < len(huge):
             sent += raw.send_some(huge[sent : sent + (1 << 20)])
-            await client.settle()  # answered at each part of it
+            await client.settle()  # replied to after each part of it
         answer = await raw.received(b"bytes.")
     assert b"org.freedesktop.DBus.Error.LimitsExceeded" in answer
     assert b"The call is longer than 262144 bytes." in answer
@@ -130,7 +130,7 @@ async def test_the_descriptors_of_a_huge_call_are_closed(
     file.touch()
 
     def ours() -> int:
-        """Descriptors of the file in this process, which the service is in too."""
+        """Return the number of descriptors of the file in this process, which also runs the service."""
         links = (os.path.realpath(entry) for entry in Path("/proc/self/fd").iterdir())
         return sum(link == str(file) for link in links)
 
@@ -157,7 +157,7 @@ async def test_a_call_of_just_under_the_limit_is_served(client: BusClient) -> No
 
 
 async def test_the_text_of_three_hours_arrives_whole(running: RunningService) -> None:
-    words = tuple(Word(f"word{n}", n * 0.4, n * 0.4 + 0.3, 0.9) for n in range(27_000))  # 150 a minute
+    words = tuple(Word(f"word{n}", n * 0.4, n * 0.4 + 0.3, 0.9) for n in range(27_000))  # 150 per minute
     whole = FileTranscript(" ".join(word.text for word in words), words, 10_800.0, 0.9)
     async with DaemonClient.connected(running.bus.address) as daemon:
         await daemon.subscribe(sessions=False)

@@ -1,4 +1,4 @@
-"""The running service against the contract in dbus/."""
+"""The running service compared with the contract in dbus/."""
 
 import configparser
 import re
@@ -17,13 +17,13 @@ from coldvoxd.core.values import EngineStatus, FileTranscript
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus, RunningService, running_service
 
 BODY: dict[str, object] = {"a{sv}": {}, "h": 0, "s": "cpu", "u": 7}
-"""Something of each type that arguments have; a descriptor's is its index."""
+"""A value for each type of argument; the value of a descriptor is its index."""
 MEMBERS = ("method", "signal", "property")
 MACHINE_IDS = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 
 
 def members(xml: str) -> dict[tuple[str, str, str], list[tuple[str | None, ...]]]:
-    """Each member by interface, kind and name: its arguments' names, types and directions, or its type and access."""
+    """Return each member by interface, kind and name: arguments' names, types and directions, or type and access."""
     found = {}
     for interface in ET.fromstring(xml).iter("interface"):
         for member in interface:
@@ -153,9 +153,9 @@ async def test_the_machine_id_can_be_asked_for_twice(client: BusClient) -> None:
 
 
 class BusWithoutMachineId(PrivateBus):
-    """One whose machine has no ID, as in many containers."""
+    """A bus on a machine without an ID, as in many containers."""
 
-    if HAS_MACHINE_ID:  # in a mount namespace, without it
+    if HAS_MACHINE_ID:  # run it in a mount namespace that hides the ID
         prefix = (
             *("unshare", "--mount", "--propagation", "private", "sh", "-ec"),
             f'for file in {" ".join(MACHINE_IDS)}; do [ ! -e $file ] || mount --bind /dev/null $file; done; exec "$@"',
@@ -164,14 +164,14 @@ class BusWithoutMachineId(PrivateBus):
 
 
 def can_hide_machine_id() -> bool:
-    """Whether there is none, or a mount of our own can be made over it; in a chroot it cannot."""
+    """Return whether there is no machine ID, or whether a mount can hide it, which is impossible in a chroot."""
     return (
         not HAS_MACHINE_ID
         or not subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode
     )
 
 
-@pytest.mark.heavy  # not for its time: the CI lane is not in a chroot
+@pytest.mark.heavy  # not because it is slow: the CI lane runs it outside a chroot
 @pytest.mark.skipif(not can_hide_machine_id(), reason="needs root, outside a chroot: a mount hides the machine ID")
 async def test_a_machine_without_an_id_is_answered_with_an_error() -> None:
     with BusWithoutMachineId() as bus:
@@ -186,7 +186,7 @@ async def test_the_path_above_leads_to_the_object(client: BusClient) -> None:
 
 
 def test_every_member_and_argument_of_the_contract_has_prose() -> None:
-    """In gtk-doc's form, as the reference page is made from it: `Name:`, a line `@arg: ...` each, then sentences."""
+    """The reference page is made from gtk-doc comments: `Name:`, a line `@arg: ...` per argument, then sentences."""
     builder = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))
     root = ET.fromstring(interface_xml(), parser=builder)
     comment: object = ET.Comment

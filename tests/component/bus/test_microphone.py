@@ -1,4 +1,4 @@
-"""Microphone1: what clients learn of the microphone, and how they choose another."""
+"""Microphone1: what it reports about the microphone, and how clients select another one."""
 
 import pytest
 

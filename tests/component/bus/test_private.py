@@ -1,4 +1,4 @@
-"""Private sessions, and sessions bound to their caller."""
+"""Private sessions, and sessions that are bound to their caller."""
 
 import asyncio
 
@@ -107,7 +107,7 @@ async def test_a_caller_that_leaves_at_once_leaves_no_session_behind(
             caller.call_and_forget("StartDictationWithOptions", "a{sv}", BOUND)
         name = caller.name
         await eventually_gone(stranger, name)
-        # Whether the session began before the caller had left is the bus's affair; that it doesn't stay is ours.
+        # The bus decides whether the session started before the caller left; the daemon must end it.
         await eventually(lambda: running.control.session == 0, what="the end of the session")
         await stranger.settle()
     assert await stranger.call("StartDictation") > 0
@@ -123,7 +123,7 @@ async def test_no_session_begins_for_a_caller_that_had_left_before_it_was_watche
         await caller.call(
             "GetId", interface="org.freedesktop.DBus", destination="org.freedesktop.DBus", path="/org/freedesktop/DBus"
         )
-    loop.add_reader(connection._fd, connection._message_reader)  # ... and reads the call of one who is gone
+    loop.add_reader(connection._fd, connection._message_reader)  # ... and reads the call after the caller has left
     await stranger.settle()
     callers = running.service._calls._callers
     await eventually(lambda: not callers._watches, what="the end of the attempt")
@@ -157,7 +157,7 @@ async def test_busctl_which_calls_and_exits_gets_an_answer_and_its_session_ends(
 
 
 async def eventually_gone(client: BusClient, name: str) -> None:
-    """Until the bus and then the daemon must have seen this name leave."""
+    """Wait until the bus, and then the daemon, must have seen that the name has no owner."""
 
     async def present() -> bool:
         return bool(

@@ -1,4 +1,4 @@
-"""Engine1.Problems: every code that holds, merged from all sources, and Degraded as the first of them."""
+"""Engine1.Problems: all current codes, merged from all sources, and Degraded as the first of them."""
 
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.core.values import EngineStatus

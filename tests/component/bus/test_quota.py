@@ -1,4 +1,4 @@
-"""Quotas and turns of calls that wait."""
+"""Quotas of senders, and the order in which waiting calls are served."""
 
 import itertools
 import math
@@ -28,14 +28,14 @@ from tests.support.bus.wire import EXACT
 
 
 def call(sender: str, number: int = 0, *, size: int = 100, descriptors: int = 0, now_s: float = 0.0) -> Call:
-    """Its descriptors are open in no process: the queue only counts them."""
+    """Return a call whose descriptor numbers are not open in any process: the queue only counts them."""
     lengths = Lengths(little_endian=True, type=1, flags=0, serial=number, header_bytes=16, body_bytes=size - 16)
     fields = Fields(sender=sender, descriptors=descriptors)
     return Call(Frame(lengths, fields, bytes(size), tuple(range(1000, 1000 + descriptors))), now_s)
 
 
 def offer(queue: CallQueue, sender: str, number: int = 0, **properties: float) -> bool:
-    """Add a call where it is admitted; whether it was."""
+    """Add a call if it is admitted; return whether it was."""
     made = call(sender, number, **properties)  # type: ignore[arg-type]
     admitted = queue.admits(sender, len(made.frame.data), len(made.frame.descriptors))
     if admitted:
@@ -44,7 +44,7 @@ def offer(queue: CallQueue, sender: str, number: int = 0, **properties: float) -
 
 
 def served(queue: CallQueue, now_s: float) -> list[tuple[str, int]]:
-    """Sender and number of all that may be served at that time."""
+    """Return the sender and number of each call that may be served at that time."""
     found = []
     while one := queue.next(now_s):
         found.append((str(one.frame.fields.sender), one.frame.lengths.serial))
@@ -152,7 +152,7 @@ def test_drained_calls_are_all_that_waited_and_leave_nothing() -> None:
 
 @pytest.mark.parametrize("live_s", [0.01, 0.5])
 def test_clients_that_come_and_go_leave_nothing(live_s: float) -> None:
-    """10,000 of them, each with one call."""
+    """Tests 10,000 clients, each with one call."""
     queue = CallQueue()
     largest = 0
     for number in range(10_000):

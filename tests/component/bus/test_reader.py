@@ -1,4 +1,4 @@
-"""The reader on a real socket: streams in pieces, damaged streams, file descriptors."""
+"""The reader on a real socket: fragmented streams, damaged streams, file descriptors."""
 
 import os
 import resource
@@ -28,11 +28,11 @@ MIXED = [
     encoded([], kind=SIGNAL),
     flood_call(":1.2", 3, body=struct.pack("<I", 40) + bytes(40)),
 ]
-"""Whole messages, some of which would end dbus-next's reader."""
+"""Complete messages, some of which would end dbus-next's reader."""
 
 
 def open_descriptors() -> set[int]:
-    """Those of this process, and the one of this look."""
+    """Return the open descriptors of this process, including the one used to list them."""
     return {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
 
 
@@ -42,7 +42,7 @@ def open_files() -> int:
 
 @contextmanager
 def connected() -> Iterator[tuple[socket.socket, Reader]]:
-    """The bus's end, and a reader of ours. Afterwards as many files are open as before."""
+    """Yield the bus's end of a socket and a reader on the other; check that no descriptor leaks."""
     before = open_files()
     bus, ours = socket.socketpair()
     ours.setblocking(False)
@@ -53,7 +53,7 @@ def connected() -> Iterator[tuple[socket.socket, Reader]]:
 
 
 def send(bus: socket.socket, data: bytes, contents: tuple[bytes, ...] = ()) -> None:
-    """With a file of each of these contents."""
+    """Send the data with one file for each of the contents."""
     descriptors = [os.memfd_create("content") for _ in contents]
     for descriptor, content in zip(descriptors, contents, strict=True):
         os.write(descriptor, content)
@@ -63,14 +63,14 @@ def send(bus: socket.socket, data: bytes, contents: tuple[bytes, ...] = ()) -> N
 
 
 def contents(frame: Frame) -> tuple[bytes, ...]:
-    """Of the files that came with it, which are closed."""
+    """Return the contents of the frame's files, and close them."""
     found = tuple(os.pread(descriptor, 100, 0) for descriptor in frame.descriptors)
     close_all(frame.descriptors)
     return found
 
 
 def taken(reader: Reader) -> list[bytes]:
-    """All messages that are here as a whole."""
+    """Return all messages that have arrived completely."""
     found = []
     while reader.head() and (frame := reader.take()):
         close_all(frame.descriptors)
@@ -103,7 +103,7 @@ def test_a_stream_may_come_one_byte_at_a_time() -> None:
 
 @dataclass
 class Wishes:
-    """Takes or skips one message after the other."""
+    """Takes or skips messages in turn."""
 
     take: list[bool]
     found: list[tuple[bytes, tuple[bytes, ...]]] = field(default_factory=list)
@@ -179,7 +179,7 @@ def test_where_no_more_files_can_be_opened_the_message_says_so_and_the_next_is_w
     with connected() as (bus, reader):
         send(bus, flood_call(":1.1", descriptors=4), (b"file",) * 4)
         highest = max(open_descriptors())
-        held = [os.dup(0) for _ in range(highest + 1 - len(open_descriptors()) + 1)]  # every number up to there
+        held = [os.dup(0) for _ in range(highest + 1 - len(open_descriptors()) + 1)]  # every free number
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
         try:
             reader.fill()
@@ -240,13 +240,13 @@ def test_a_header_that_is_too_long_is_not_waited_for() -> None:
 
 @dataclass
 class Everything:
-    """A Receiver that wants every message, and closes its files."""
+    """A Receiver that accepts every message, and closes its files."""
 
     delivered: list[bytes] = field(default_factory=list)
     served: list[tuple[str | None, int]] = field(default_factory=list)
     """Sender and serial number."""
     refused: list[tuple[str | None, int, str]] = field(default_factory=list)
-    """The same of calls that want an answer, and the text."""
+    """Sender, serial number and error text of calls that expect a reply."""
 
     def wants(self, head: Head) -> bool:
         return head.lengths.type in {Type.METHOD_RETURN, Type.ERROR, Type.SIGNAL} and head.fields is not None
@@ -265,7 +265,7 @@ class Everything:
 
 
 def handled(intake: Intake, now_s: float = 0.0) -> str:
-    """Turns of the intake until it waits for the socket or a quota, or can't go on: the name of what was raised."""
+    """Run the intake until it waits for the socket or a quota, or fails; return the name of the exception, if any."""
     try:
         while True:
             wait_s = intake.turn(now_s)
@@ -276,7 +276,7 @@ def handled(intake: Intake, now_s: float = 0.0) -> str:
 
 
 def broken_at(stream: bytes) -> int:
-    """Where the framing of this stream is lost; -1 where it is not."""
+    """Return the offset at which the framing of the stream is lost; -1 if it is intact."""
     at = 0
     while at + 16 <= len(stream):
         order = {ord("l"): "<", ord("B"): ">"}.get(stream[at])
@@ -368,7 +368,7 @@ def test_what_is_dropped_in_bulk_are_calls_of_the_one_whose_queue_is_full(kinds:
     }
     with connected() as (bus, reader):
         intake = Intake(reader, receiver)
-        for _ in range(2):  # what is served at once, and what then waits for its turn
+        for _ in range(2):  # calls that are served immediately, and calls that then wait
             bus.sendall(flood_call(":1.1") * BURST)
             assert handled(intake) == ""
         assert intake.waiting == WAITING
@@ -406,7 +406,7 @@ def test_calls_that_wait_are_closed_with_the_connection() -> None:
 
 
 def test_two_floods_and_an_honest_client() -> None:
-    """Calls of the third are all served, whatever the others send in between."""
+    """All calls of the third client are served, whatever the others send in between."""
     receiver = Everything()
     with connected() as (bus, reader):
         intake = Intake(reader, receiver)

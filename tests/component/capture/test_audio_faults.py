@@ -1,4 +1,4 @@
-"""Every fault of audio under a running daemon: what a bus client sees, and that no word is lost around it."""
+"""Every audio fault with a running daemon: what a bus client sees, and that no word is lost around the fault."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.faults.audio import FAULTS, Fault, begin_without_server, suff
 from tests.support.sound.servers import PipeWireServer, PulseServer
 
 NOTICED_S = 2.0
-"""The product's promise."""
+"""The documented limit."""
 
 
 @pytest.mark.parametrize("kind", KINDS)

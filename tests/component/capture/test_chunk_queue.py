@@ -1,4 +1,4 @@
-"""The inbox between a microphone's thread and the event loop."""
+"""The queue between a microphone's thread and the event loop."""
 
 import asyncio
 import threading

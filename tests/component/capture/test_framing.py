@@ -1,4 +1,4 @@
-"""Chunks become frames and gaps without a seam; the framer is given moments, so no test waits."""
+"""Chunks become contiguous frames and gaps; the framer is given times, so no test waits."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ START_S = 5_000.0
 
 
 class Device:
-    """A device that delivers frame-sized chunks in time."""
+    """A device that delivers frame-sized chunks on time."""
 
     def __init__(self) -> None:
         self.framer = ChunkFramer()

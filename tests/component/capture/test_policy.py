@@ -1,4 +1,4 @@
-"""When the microphone is open and which one it is, seen from the bus: real daemon, real sound servers."""
+"""When the microphone is open and which one is used, seen from the bus: real daemon, real sound servers."""
 
 import asyncio
 import re
@@ -35,7 +35,7 @@ async def test_two_microphones_have_their_names_and_each_is_heard_when_selected(
         await daemon.until("Device", "Built-in Audio")
         assert await daemon.get("Selection") == "mic2"
         assert not lost_words(await daemon.dictate(sound, TWO, "speaker2"), TWO)
-        await asyncio.to_thread(sound.set_default_source, "mic1")  # no business of a chosen one
+        await asyncio.to_thread(sound.set_default_source, "mic1")  # does not affect a selected microphone
         assert not lost_words(await daemon.dictate(sound, ONE, "speaker2"), ONE)
         await daemon.client.call("SelectDevice", "s", "default", interface=MICROPHONE)
         await daemon.until("Device", "Blue Yeti")
@@ -61,7 +61,7 @@ async def test_no_other_programs_stream_and_no_default_is_touched(sound: SoundSe
 
 
 async def test_the_default_is_followed_again_after_a_person_has_moved_the_stream(sound: SoundServer) -> None:
-    """Servers remember such a move, and would leave the stream where it was put."""
+    """Servers remember such a move, and would leave the stream on the other source."""
     async with dictating(sound) as daemon:
         await daemon.until("Device", "Blue Yeti")
         await asyncio.to_thread(sound.move_stream, "mic2")
@@ -113,10 +113,10 @@ async def test_on_demand_the_microphone_is_open_during_sessions_alone(sound: Sou
 async def test_on_demand_a_session_that_follows_another_at_once_finds_the_microphone(
     pulse: SoundServer, tmp_path: Path
 ) -> None:
-    """In the very moment in which it is about to be closed.
+    """The microphone is about to be closed when the second session starts.
 
-    The server has rendered some tenths of a second of nothing ahead for a microphone that was just opened, over which the
-    beginning of what is played is lost to it; so there is a quiet second before the words.
+    For a microphone that was just opened, the server has already rendered some tenths of a second of silence, which
+    replace the beginning of the played audio; so one second of silence precedes the words.
     """
     later = tmp_path / "later.wav"
     soundfile.write(later, np.concatenate([np.zeros(SAMPLE_RATE, np.float32), ONE.wave()]), SAMPLE_RATE)
@@ -251,6 +251,6 @@ async def test_speech_into_a_muted_microphone_is_answered_with_the_reason(pulse:
 async def test_nothing_that_was_said_before_the_microphone_was_closed_comes_into_a_session(pulse: SoundServer) -> None:
     async with dictating(pulse, policy="idle-release", idle_release_s="1") as daemon:
         assert not lost_words(await daemon.dictate(pulse, ONE), ONE)
-        await asyncio.to_thread(pulse.play, TWO.path)  # into the open microphone, in no session
+        await asyncio.to_thread(pulse.play, TWO.path)  # into the open microphone, without a session
         await daemon.until("Open", False)
         assert await daemon.dictate(pulse, ONE) == ONE.heard["fp32"]

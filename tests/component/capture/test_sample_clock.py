@@ -1,4 +1,4 @@
-"""The sample clock is fed moments: no test here waits for anything."""
+"""The sample clock is given times; no test here waits."""
 
 import random
 
@@ -13,7 +13,7 @@ START_S = 5_000.0
 
 
 class Stream:
-    """Chunks of 32 ms as a device would deliver them, from START_S on."""
+    """Chunks of 32 ms as a device would deliver them, starting at START_S."""
 
     def __init__(self, clock: SampleClock) -> None:
         self.clock = clock
@@ -43,7 +43,7 @@ def test_before_all_audio_every_moment_is_sample_0() -> None:
 def test_a_moment_is_mapped_to_the_sample_spoken_then() -> None:
     stream = Stream(SampleClock()).run(5)
     assert stream.clock.sample_at(START_S + 2.5) == 40_000
-    assert stream.clock.sample_at(START_S + 60) == 960_000, "what is still to come has its place too"
+    assert stream.clock.sample_at(START_S + 60) == 960_000, "future samples have positions too"
     assert stream.clock.sample_at(START_S - 1) == 0
 
 

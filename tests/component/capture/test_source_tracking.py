@@ -1,4 +1,4 @@
-"""Which source our stream should record: the tracker is given views of a sound server, and no sound server is needed."""
+"""Which source the stream should record: the tracker is given views of a sound server, so none is needed."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def test_another_selection_reopens_the_stream_there_and_only_once() -> None:
     tracker.select("mic2")
     assert tracker.next_step() == Step(reopen_on="mic2")
     tracker.pursue("mic2")
-    assert tracker.next_step() == Step(), "the server refused it: no second attempt"
+    assert tracker.next_step() == Step(), "the server refused it, so there is no second attempt"
     tracker.update(replace(BOTH, heard="mic2"))
     assert tracker.next_step() == Step()
     tracker.select("mic1")

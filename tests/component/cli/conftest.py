@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Result:
-    """What a command did."""
+    """The exit code and output of a command."""
 
     exit: int
     out: str
@@ -25,30 +25,30 @@ class Result:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """Of --json: stdout, line by line."""
+        """Objects on stdout with --json, one per line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
     def error(self) -> dict[str, Any]:
-        """Of --json: what stands on stderr."""
+        """The object on stderr with --json."""
         found = json.loads(self.err)
         assert isinstance(found, dict)
         return found
 
 
 class Running:
-    """A command that still runs."""
+    """A command that is still running."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
     async def line(self) -> str:
-        """The next line that it prints."""
+        """Return the next line of output."""
         assert self.process.stdout is not None
         return (await asyncio.wait_for(self.process.stdout.readline(), 30)).decode().removesuffix("\n")
 
     async def ended(self, within_s: float = 30) -> Result:
-        """When it ends by itself; the rest of what it printed."""
+        """Wait until the command exits, and return the rest of its output."""
         out, err = await asyncio.wait_for(self.process.communicate(), within_s)
         assert self.process.returncode is not None
         texts = [printed.decode(errors="surrogateescape") for printed in (out, err or b"")]
@@ -56,7 +56,7 @@ class Running:
 
 
 class Ctl(Protocol):
-    """Starts `coldvoxctl ARGUMENTS`, on the private bus where no other environment is given."""
+    """Starts `coldvoxctl ARGUMENTS`, on the private bus unless another environment is given."""
 
     async def __call__(
         self,
@@ -70,7 +70,7 @@ class Ctl(Protocol):
 
 @pytest.fixture(params=BUSES)
 def bus(request: pytest.FixtureRequest) -> Iterator[PrivateBus]:
-    """Of both kinds."""
+    """A private bus of each kind."""
     with PrivateBus(kind=request.param) as bus:
         yield bus
 

@@ -1,4 +1,4 @@
-"""Completions, in the real shells, and the manual pages."""
+"""Completions in the real shells, and the manual pages."""
 
 import os
 import pty
@@ -63,7 +63,7 @@ def in_fish(place: Path, line: str) -> set[str]:
 
 
 def in_zsh(place: Path, line: str) -> str:
-    """What zsh makes of the line and the Tab key, at a terminal."""
+    """Return zsh's terminal output for the line and the Tab key."""
     (place / "_coldvoxctl").write_text((place / "coldvoxctl.zsh").read_text())
     (place / ".zshrc").write_text(
         f"fpath=('{place}' $fpath)\nautoload -Uz compinit && compinit -u -D\nsetopt no_beep\n"
@@ -135,7 +135,7 @@ def test_the_manual_pages_are_sound_and_whole(tmp_path: Path) -> None:
 
 
 def _rendered(page: Path) -> str:
-    """By groff, which says what it doesn't like."""
+    """Return the page as formatted by groff, after checking that groff has no warnings."""
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", "-P-cbou", "-rLL=100n", str(page)],
         capture_output=True,

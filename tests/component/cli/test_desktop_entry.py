@@ -1,4 +1,4 @@
-"""The entry for desktops' menus, by the program that checks them."""
+"""The desktop menu entry, checked with desktop-file-validate."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""devices, device."""
+"""coldvoxctl devices and device."""
 
 from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl, Result

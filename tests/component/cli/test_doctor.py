@@ -1,4 +1,4 @@
-"""coldvoxctl doctor, where nearly everything is missing."""
+"""coldvoxctl doctor on a machine on which nearly everything is missing."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.support.bus.private_bus import PrivateBus
 
 
 async def test_broken_parts_make_the_exit_code_and_a_report(ctl: Ctl, bus: PrivateBus, tmp_path: Path) -> None:
-    environment = bus.environment | {"HOME": str(tmp_path), "PULSE_SERVER": f"unix:{tmp_path}/nobody"}
+    environment = bus.environment | {"HOME": str(tmp_path), "PULSE_SERVER": f"unix:{tmp_path}/absent"}
     report = tmp_path / "report.md"
     done = await (await ctl("doctor", "--json", "--report", str(report), environment=environment)).ended()
     assert done.exit == Exit.FAILED
@@ -21,7 +21,7 @@ async def test_broken_parts_make_the_exit_code_and_a_report(ctl: Ctl, bus: Priva
     assert all(finding["remedy"] for finding in findings if finding["verdict"] == "fail")
     text = report.read_text()
     assert str(tmp_path) not in text
-    assert "~/nobody" in text
+    assert "~/absent" in text
 
 
 async def test_a_report_that_cannot_be_written_is_told_at_once(ctl: Ctl, tmp_path: Path) -> None:

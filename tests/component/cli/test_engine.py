@@ -1,4 +1,4 @@
-"""retry, metrics, reload and provider."""
+"""coldvoxctl retry, metrics, reload and provider."""
 
 import pytest
 
@@ -42,7 +42,7 @@ async def test_reload_and_provider(running: RunningService, ctl: Ctl) -> None:
     [
         (errors.InvalidOption("coldvoxd.toml, line 3: no."), Exit.USAGE, "InvalidOption"),
         (errors.ProviderUnavailable("There is no GPU."), Exit.FAILED, "ColdvoxError"),
-        (errors.LoadTimeout("It goes on."), Exit.TIMEOUT, "Timeout"),
+        (errors.LoadTimeout("It continues."), Exit.TIMEOUT, "Timeout"),
         (errors.ModelMissing("Fetch it."), Exit.NOT_READY, "NotReady"),
     ],
 )
@@ -81,7 +81,7 @@ async def test_metrics_for_people_and_programs(running: RunningService, ctl: Ctl
 @pytest.mark.parametrize("command", [["retry"], ["metrics"], ["reload"], ["provider", "cpu"], ["transcribe", "x.wav"]])
 async def test_without_a_daemon(ctl: Ctl, command: list[str]) -> None:
     result = await run(ctl, *command, "--json")
-    if command[0] != "transcribe":  # which looks at the file first
+    if command[0] != "transcribe":  # which reads the file first
         assert result.exit == Exit.UNREACHABLE
         assert result.error["error"] == "DaemonUnreachable"
     else:

@@ -1,4 +1,4 @@
-"""Signals that a stranger on the bus sends to our programs: the table in tests/component/bus has each signal by itself."""
+"""Forged signals sent to the client programs; the table in tests/component/bus tests each signal separately."""
 
 import asyncio
 from pathlib import Path
@@ -27,7 +27,7 @@ SAVER = "org.gnome.ScreenSaver"
 
 
 async def forge(stranger: Client, pid: int, *signals: Told) -> None:
-    """Send them to every connection of a process, and wait until it has dealt with them."""
+    """Send the signals to every connection of a process, and wait until it has handled them."""
     for name in await stranger.names_of(pid):
         for told in signals:
             await stranger.send(told, name)
@@ -57,7 +57,7 @@ async def test_keys_are_pressed_by_the_portal_alone(running: RunningService, ctl
             pid = follower.process.pid
             await forge(stranger, pid, Told(INTERFACE, "Activated", PATH, *pressed))
             await forge(stranger, pid, Told(INTERFACE, "Deactivated", PATH, *pressed))
-            await asyncio.sleep(2 * REPEAT_GAP_S)  # for as long as two taps are apart at least
+            await asyncio.sleep(2 * REPEAT_GAP_S)  # at least the minimum interval between two taps
             await forge(
                 stranger,
                 pid,
@@ -65,7 +65,7 @@ async def test_keys_are_pressed_by_the_portal_alone(running: RunningService, ctl
                 owner_changed(NAME, str(desktop._bus.unique_name), ""),
             )
             await tap(desktop, TOGGLE)
-            await eventually(lambda: running.control.session == 1, what="the session of the real key, which goes on")
+            await eventually(lambda: running.control.session == 1, what="the session of the real key, which continues")
             await tap(desktop, HOLD)
         assert len(running.control.started) == 1
 

@@ -1,4 +1,4 @@
-"""coldvoxctl shortcut portal: keys that are held, tapped and repeated, on the real daemon."""
+"""coldvoxctl shortcut portal: held, tapped and repeated keys, with the real daemon."""
 
 import asyncio
 import signal
@@ -34,7 +34,7 @@ async def running(bus: PrivateBus, tmp_path: Path) -> AsyncIterator[RunningDaemo
 
 @asynccontextmanager
 async def keys(ctl: Ctl) -> AsyncIterator[Running]:
-    """Bound, and let go of with an interrupt."""
+    """Yield the command with its keys bound; end it with an interrupt."""
     follower = await ctl("shortcut", "portal")
     assert await follower.line() == f"Dictate while held: Press {HOLD}"
     assert await follower.line() == f"Start and stop dictation: Press {TOGGLE}"
@@ -50,13 +50,13 @@ async def state_is(running: RunningDaemon | RunningService, wanted: str) -> None
 
 
 async def hold(desktop: PortalDesktop) -> None:
-    """For longer than a tap."""
+    """Hold the key for longer than a tap."""
     desktop.press(HOLD, down=True)
     await asyncio.sleep(TAP_S + 0.1)
 
 
 async def tap(desktop: PortalDesktop, name: str = HOLD) -> None:
-    """As a finger does it, and for as long as two taps are apart at least."""
+    """Tap the key, and wait for at least the minimum interval between two taps."""
     desktop.press(name, down=True)
     await asyncio.sleep(0.03)
     desktop.press(name, down=False)
@@ -64,7 +64,7 @@ async def tap(desktop: PortalDesktop, name: str = HOLD) -> None:
 
 
 def sessions(client: BusClient) -> int:
-    """How many have begun since it subscribed."""
+    """Return the number of sessions that have started since the client subscribed."""
     return sum(signal.member == "DictationStarted" for signal in client.signals)
 
 
@@ -214,7 +214,7 @@ async def test_a_release_stops_no_session_but_that_of_its_press(
         await other.call("StartDictation")
         desktop.press(HOLD, down=False)
         await asyncio.sleep(2 * REPEAT_GAP_S)
-        await hold(desktop)  # would begin a third one where the release had stopped the second
+        await hold(desktop)  # would start a third session if the release had stopped the second one
         desktop.press(HOLD, down=False)
         await state_is(running, "idle")
         assert sessions(other) == 2
@@ -329,7 +329,7 @@ async def test_a_refusal_and_a_missing_portal_are_told(ctl: Ctl, desktop: Portal
 
 def test_auto_repeat_is_neither_a_press_nor_a_release() -> None:
     key = Presses()
-    key.released(0.0, 0.0)  # pressed before we listened
+    key.released(0.0, 0.0)  # pressed before the command listened
     assert key.released_by(9.0) is None
     assert key.pressed(10.0)
     assert not key.pressed(10.5)

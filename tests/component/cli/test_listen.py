@@ -1,4 +1,4 @@
-"""listen, as it is left running."""
+"""coldvoxctl listen as a long-running command."""
 
 import asyncio
 import json
@@ -16,14 +16,14 @@ MINE = ":1.0"
 
 
 async def begin(ctl: Ctl, running: RunningService, *arguments: str) -> Running:
-    """`coldvoxctl listen --start`, once its session has begun."""
+    """Start `coldvoxctl listen --start`, and return it after its session has started."""
     command = await ctl("listen", "--start", *arguments)
     await eventually(lambda: running.control.session, what="the session")
     return command
 
 
 async def listening(ctl: Ctl, *arguments: str) -> Running:
-    """`coldvoxctl listen --json`, once it is known to be subscribed."""
+    """Start `coldvoxctl listen --json`, and return it after it has subscribed."""
     command = await ctl("listen", "--json", *arguments)
     assert json.loads(await command.line()) == {"event": "listening"}
     return command
@@ -154,7 +154,7 @@ async def test_a_session_of_a_daemon_that_has_gone_is_over_when_the_user_says_so
 
 
 async def test_a_daemon_that_died_may_come_back_and_finish_the_session(bus: PrivateBus, ctl: Ctl) -> None:
-    """Of texts that come twice, with the same pair, one is shown."""
+    """If a text arrives twice with the same pair of numbers, it is shown once."""
     async with running_service(bus) as first:
         command = await begin(ctl, first, "--json")
         first.control.say("before")
@@ -171,7 +171,7 @@ async def test_a_daemon_that_died_may_come_back_and_finish_the_session(bus: Priv
 
 
 async def next_of(command: Running, name: str) -> dict[str, object]:
-    """The next event of that name; others before it are passed over."""
+    """Return the next event of that name, skipping others."""
     while (event := await next_object(command))["event"] != name:
         pass
     return event

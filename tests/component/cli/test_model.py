@@ -1,4 +1,4 @@
-"""`coldvoxctl model` with the real client against a hub on the loopback address that cuts, stalls, corrupts and refuses."""
+"""`coldvoxctl model` with the real client against a loopback hub that cuts, stalls, corrupts and refuses."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ ENCODER = "encoder-model.onnx"
 
 @dataclass
 class Result:
-    """What `coldvoxctl --json model ...` did."""
+    """The exit code and output of `coldvoxctl --json model ...`."""
 
     exit: int
     out: str
@@ -74,7 +74,7 @@ class Result:
 
 @dataclass
 class Person:
-    """Somebody with a home of their own who knows the loopback hub."""
+    """A user with a separate home directory and the loopback hub."""
 
     hub: LoopbackHub
     home: Path
@@ -89,7 +89,7 @@ class Person:
 
     @property
     def part(self) -> Path:
-        """What has come of the encoder so far."""
+        """The partially downloaded encoder."""
         return next(iter(self.cache.glob(f".{MODEL}-*.partial/{ENCODER}.part")), self.cache / "none")
 
     def begin(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
@@ -112,7 +112,7 @@ class Person:
         return self.ctl("pull", *arguments, **environment)
 
     def assert_whole(self, names: tuple[str, ...] = FP32) -> None:
-        """The model is there, byte for byte, and nothing else is left."""
+        """Check that the model is complete, byte for byte, and that no other files are left."""
         for name in names:
             assert (self.directory / name).read_bytes() == self.hub.files[name], name
         assert not list(self.cache.glob(".*.partial"))
@@ -147,7 +147,7 @@ def test_a_pulled_model_is_there_byte_for_byte_and_fetched_once(person: Person) 
 def test_a_pulled_model_is_tried_on_the_cpu_once_and_what_it_heard_kept(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pins that the daemon, which may not write there, finds by what to judge a GPU."""
+    """Pins that the daemon, which may not write there, finds the reference text for judging a GPU."""
     assert person.pull().exit == 0
     monkeypatch.setenv("XDG_CACHE_HOME", str(person.home / "cache"))
     model = model_files(MODEL, person.directory, Precision.FP32)
@@ -217,7 +217,7 @@ def test_a_kill_in_the_middle_costs_less_than_a_block(person: Person) -> None:
         )
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    assert not person.directory.exists(), "complete or not at all"
+    assert not person.directory.exists(), "complete, or absent"
     done = person.pull().done
     person.assert_whole()
     assert 0 <= person.hub.sent_twice() < BLOCK
@@ -435,7 +435,7 @@ def test_what_damage_does_to_a_fetched_model_is_found_and_mended(person: Person)
     assert verified.exit == 1
     assert verified.objects[0]["problems"] == [f"{encoder} differs from the download: its sha256 is wrong"]
     mended = person.pull().done
-    assert mended["fetched_bytes"] == len(content), "this file alone"
+    assert mended["fetched_bytes"] == len(content), "only this file"
     person.assert_whole()
     assert person.ctl("verify").exit == 0
 
@@ -549,7 +549,7 @@ def test_a_model_is_prepared_and_the_list_tells_what_that_takes(person: Person) 
     assert told["bytes"] == done["bytes"] == sum(path.stat().st_size for path in form.iterdir())
     assert listed["mini"]["prepared"] == []
     records = [json.loads(record.read_text()) for record in (person.home / "cache/coldvoxd/golden").iterdir()]
-    assert {record["precision"] for record in records} == {"fp32", "int8"}, "what a GPU is judged by is known too"
+    assert {record["precision"] for record in records} == {"fp32", "int8"}, "the reference for a GPU is recorded too"
     person.ctl("remove", MODEL)
     assert not form.exists()
 

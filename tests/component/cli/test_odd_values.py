@@ -1,6 +1,6 @@
-"""Files of float samples that no speech has are refused at the door, or bounded, before a recognizer meets them.
+"""Files with sample values that speech cannot have are rejected on input or bounded before recognition.
 
-A microphone delivers whole numbers of 16 bits, so that such values come from files alone.
+A microphone delivers 16-bit integers, so such values come only from files.
 """
 
 import json
@@ -34,7 +34,7 @@ def scaled(gain: float) -> Wave:
 
 
 def with_one(value: float) -> Wave:
-    """The recording with one sample in its middle replaced."""
+    """Return the recording with one sample in its middle replaced."""
     wave = scaled(1.0)
     wave[len(wave) // 2] = value
     return wave
@@ -42,7 +42,7 @@ def with_one(value: float) -> Wave:
 
 @dataclass(frozen=True, slots=True)
 class Odd:
-    """A recording, and what comes of it: its words, or else a complaint."""
+    """A recording, and its expected outcome: the words, or an error."""
 
     name: str
     wave: Wave
@@ -74,7 +74,7 @@ ODD = (
 
 @pytest.fixture(params=["daemon", "local"])
 async def options(request: pytest.FixtureRequest, bus: PrivateBus) -> AsyncIterator[tuple[str, ...]]:
-    """The options of both ways to transcribe; a daemon where one is needed."""
+    """The options of both ways to transcribe; starts a daemon if one is needed."""
     if request.param == "local":
         yield ("--local", "--model", "mini", "--precision", "fp32")
         return
@@ -85,7 +85,7 @@ async def options(request: pytest.FixtureRequest, bus: PrivateBus) -> AsyncItera
 async def test_values_that_no_speech_has_are_refused_at_the_door_or_bounded(
     ctl: Ctl, options: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """All in one batch, with a good recording behind each: none may cost another its words."""
+    """All files are in one batch, each followed by a good recording whose words must not be lost."""
     files: list[str] = []
     for number, odd in enumerate(ODD):
         file = tmp_path / f"{number}.{odd.format.lower()}"

@@ -1,4 +1,4 @@
-"""transcribe takes pipes and odd names, waits for its turn, and reports what a recording lacks; with and without daemon."""
+"""transcribe accepts pipes and odd names, waits for its turn and reports missing audio, with and without a daemon."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ LOCAL = ("--local", "--model", "mini", "--precision", "fp32")
 
 @pytest.fixture(params=["daemon", "local"])
 async def options(request: pytest.FixtureRequest, bus: PrivateBus) -> AsyncIterator[tuple[str, ...]]:
-    """The options of both ways to transcribe; a daemon where one is needed."""
+    """The options of both ways to transcribe; starts a daemon if one is needed."""
     if request.param == "local":
         yield LOCAL
         return
@@ -43,7 +43,7 @@ async def options(request: pytest.FixtureRequest, bus: PrivateBus) -> AsyncItera
 
 @contextmanager
 def piped(content: bytes) -> Iterator[int]:
-    """The reading end of a pipe through which the content comes."""
+    """Yield the reading end of a pipe that delivers the content."""
     reading, writing = os.pipe()
 
     def write() -> None:
@@ -137,7 +137,7 @@ async def test_an_empty_pipe_is_reported(ctl: Ctl, options: tuple[str, ...]) -> 
     with piped(b"") as reading:
         result = await transcribe(ctl, *options, "-", stdin=reading)
     assert (result.exit, result.out) == (Exit.FAILED, "")
-    assert result.err.startswith("coldvoxctl: nothing came through standard input: ")
+    assert result.err.startswith("coldvoxctl: standard input delivered nothing: ")
 
 
 async def test_a_standard_input_that_is_closed_is_reported(bus: PrivateBus) -> None:
@@ -165,7 +165,7 @@ async def test_an_interrupt_ends_the_waiting_for_a_pipe(ctl: Ctl, options: tuple
     reading, writing = os.pipe()
     command = await ctl("transcribe", *options, "-", stdin=reading)
     os.close(reading)
-    await asyncio.to_thread(os.write, writing, bytes(200_000))  # more than a pipe holds: it is being read
+    await asyncio.to_thread(os.write, writing, bytes(200_000))  # more than the pipe's buffer holds, so it is being read
     command.process.send_signal(signal.SIGINT)
     assert (await command.ended()).exit == Exit.INTERRUPTED
     os.close(writing)

@@ -1,4 +1,4 @@
-"""start, stop, toggle, cancel, status."""
+"""coldvoxctl start, stop, toggle, cancel and status."""
 
 import asyncio
 import json
@@ -121,7 +121,7 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
     ("fault", "code", "name"),
     [
         (errors.AlreadyActive("Stop it first."), Exit.NOT_NOW, "AlreadyActive"),
-        (errors.NotOwner("It is somebody else's."), Exit.NOT_NOW, "NotOwner"),
+        (errors.NotOwner("It belongs to another client."), Exit.NOT_NOW, "NotOwner"),
         (errors.ModelMissing("Fetch it."), Exit.NOT_READY, "NotReady"),
         (errors.NoMicrophone("Plug one in."), Exit.NOT_READY, "NoMicrophone"),
         (errors.TextTimeout("It still comes."), Exit.TIMEOUT, "Timeout"),

@@ -1,4 +1,4 @@
-"""What coldvoxctl setup puts into a home, and that it takes all of it away again (tests/system has it with systemd)."""
+"""coldvoxctl setup: what it installs into a home directory, and its removal (tests/system tests it with systemd)."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def places(tmp_path: Path) -> Places:
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A directory with a coldvoxd in it, which may lie below /tmp here."""
+    """A directory with a coldvoxd in it; here it may be below /tmp."""
     monkeypatch.setattr("coldvoxd.cli.install_ledger._PRIVATE", ())
     (tmp_path / "my 5% bin").mkdir()
     (tmp_path / "my 5% bin/coldvoxd").write_text("#!/bin/sh\n")
@@ -55,7 +55,7 @@ def test_an_installation_whose_list_is_lost_goes_all_the_same(places: Places, pr
 
 
 def test_a_link_of_somebody_else_is_neither_written_through_nor_taken_away(places: Places, tmp_path: Path) -> None:
-    """Such as pipx makes for manual pages."""
+    """pipx makes such links for manual pages."""
     page, link = tmp_path / "coldvoxctl.1", places.data / "man/man1/coldvoxctl.1"
     page.write_text("theirs")
     link.parent.mkdir(parents=True)

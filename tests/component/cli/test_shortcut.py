@@ -1,4 +1,4 @@
-"""coldvoxctl shortcut: what it changes in a desktop's settings, and that it takes back just that."""
+"""coldvoxctl shortcut: what it changes in a desktop's settings, and that it reverts only that."""
 
 import shutil
 import subprocess
@@ -138,9 +138,9 @@ async def test_plasma_gets_a_service_file(shortcut: Shortcut, home: Path) -> Non
 
 
 def lacks_gnome_keys() -> bool:
-    """Whether gsettings is here without GNOME's list of keys, which is a package of its own."""
+    """Return whether gsettings is installed without GNOME's list of keys, which is a separate package."""
     if not shutil.which("gsettings"):
-        return False  # which the marker tells
+        return False  # the marker reports this
     listed = subprocess.run(["gsettings", "list-schemas"], capture_output=True, text=True, check=True).stdout.split()
     return Gnome.SCHEMA not in listed
 

@@ -1,4 +1,4 @@
-"""transcribe, with the bundled model and its sample recordings."""
+"""coldvoxctl transcribe with the bundled model and its sample recordings."""
 
 import json
 import os
@@ -27,7 +27,7 @@ async def run(ctl: Ctl, *arguments: str | bytes) -> Result:
 
 
 def plain(text: str) -> list[str]:
-    """The words, without case and punctuation."""
+    """Return the words without case and punctuation."""
     return "".join(letter for letter in text.lower() if letter.isalnum() or letter in " '").split()
 
 

@@ -1,4 +1,4 @@
-"""A session that gave no text: stdout stays empty, and stderr says what is known."""
+"""A session without text: stdout stays empty, and stderr gives the known reason."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ async def run(ctl: Ctl, *arguments: str) -> Result:
 
 
 async def ended(running: RunningService, ctl: Ctl, *arguments: str, spoken: bool) -> Result:
-    """`coldvoxctl stop` for a session without text, counted as one that held speech or as one that held none."""
+    """Run `coldvoxctl stop` for a session without text that is counted as one with or without speech."""
     pending = running.control.text_pending = asyncio.Event()
     running.control.start(MINE, SessionOptions(), 0.0)
     stopping = await ctl("stop", *arguments)

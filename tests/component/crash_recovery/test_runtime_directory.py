@@ -1,4 +1,4 @@
-"""The runtime directory: what is in it that is not ours is neither trusted nor deleted."""
+"""The runtime directory: foreign files in it are neither trusted nor deleted."""
 
 import os
 import stat
@@ -58,7 +58,7 @@ def test_a_runtime_directory_that_others_may_write_to_is_refused(tmp_path: Path)
     tmp_path.chmod(0o777)
     with pytest.raises(OSError, match="other users may write to it"):
         spool(tmp_path / "coldvoxd")
-    tmp_path.chmod(0o1777)  # as /tmp: nobody can replace what is another's
+    tmp_path.chmod(0o1777)  # as /tmp: users cannot replace the files of others
     spool(tmp_path / "coldvoxd").close()
 
 

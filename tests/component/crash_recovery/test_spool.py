@@ -29,7 +29,7 @@ _FIRST_NUMBERS = itertools.count(100, 100)
 
 
 class Taken(Announced):
-    """A bus that takes what it is told when the test says so."""
+    """A bus that accepts messages when the test permits it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,11 +45,11 @@ class Taken(Announced):
 
 @dataclass
 class CpuEngine(CountingEngine):
-    """The same recognizer, asked for by recovery."""
+    """The scripted recognizer, as used by recovery."""
 
     told: list[str] = field(default_factory=list)
     deadly: bool = False
-    """Who recognizes on it dies."""
+    """Whether recognition ends the process."""
 
     async def wait_loaded(self) -> None:
         self.check_ready()
@@ -64,11 +64,11 @@ class CpuEngine(CountingEngine):
 
 
 class Died(BaseException):
-    """SIGKILL's stand-in inside one process: nothing after it is carried out."""
+    """Simulates SIGKILL within one process: no code after it runs."""
 
 
 class Life:
-    """One process of the daemon, as far as the spool knows: ends by `die`, which tidies nothing up."""
+    """One process of the daemon as seen by the spool; `die` ends it without cleaning up."""
 
     def __init__(self, directory: Path, present: tuple[str, ...] = (CALLER,), bus: str = BUS) -> None:
         self.told: list[str] = []
@@ -101,7 +101,7 @@ class Life:
         )
 
     async def recover(self) -> list[tuple[object, ...]]:
-        """What clients are told of what the process before left."""
+        """Return what is published of the previous process's sessions."""
         await self.recovery().run()
         return self.announced.seen
 
@@ -111,7 +111,7 @@ class Life:
 
 @asynccontextmanager
 async def life(directory: Path) -> AsyncIterator[Life]:
-    """A process that recognizes until it dies with the block."""
+    """Yield a process that recognizes speech until it dies at the end of the block."""
     lived = Life(directory)
     running = asyncio.create_task(lived.scene.pipeline.run())
     try:
@@ -143,7 +143,7 @@ async def test_speech_without_an_endpoint_is_finished_by_the_next_process(tmp_pa
 
 
 async def test_an_utterance_keeps_its_pair(tmp_path: Path) -> None:
-    """Accepted text does not come again; what was under way comes with the number it had; the rest with a new one."""
+    """Accepted text is not repeated; text in progress keeps its number; the rest gets a new number."""
     async with life(tmp_path) as first:
         session = first.scene.start()
         first.scene.hush()
@@ -163,7 +163,7 @@ async def test_an_utterance_keeps_its_pair(tmp_path: Path) -> None:
     assert new == second.scene.pipeline.next_utterance() - 1, "a number of the new process"
     assert seen[-1] == ("stopped", session, StopReason.RESTARTED, "3000 4000")
     again = second.engine.heard[0]
-    assert (again.samples == first.scene.engine.heard[1].samples).all(), "the very same audio"
+    assert (again.samples == first.scene.engine.heard[1].samples).all(), "exactly the same audio"
 
 
 async def test_text_that_the_bus_has_not_taken_comes_again_with_the_same_pair(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ async def test_text_that_the_bus_has_not_taken_comes_again_with_the_same_pair(tm
 
 
 async def test_a_crash_while_finishing_repeats_the_same_numbers(tmp_path: Path) -> None:
-    """Pins that a number is written down before the text that carries it goes out."""
+    """Pins that a number is written to the spool before the text with that number is published."""
     async with life(tmp_path) as first:
         first.scene.start()
         first.scene.hear(2000, 10)
@@ -267,11 +267,11 @@ async def test_private_text_goes_back_to_its_owner_alone(tmp_path: Path) -> None
 async def test_where_the_owner_has_gone_nobody_gets_it(
     tmp_path: Path, present: tuple[str, ...], bus: str, options: dict[str, bool]
 ) -> None:
-    """Pins that a unique name means somebody only on the bus that gave it."""
+    """Pins that a unique name identifies a client only on the bus that assigned it."""
     session = await speak_privately(tmp_path, **options)
     second = Life(tmp_path, present, bus)
     assert await second.recover() == [("stopped", session, StopReason.CALLER_LEFT, "")]
-    assert second.engine.heard == [], "nor is it recognized"
+    assert second.engine.heard == [], "it is not recognized either"
     assert second.announced.readers == [None]
     assert files(tmp_path) == []
 
@@ -288,7 +288,7 @@ async def test_an_owner_that_leaves_while_it_is_recognized_gets_nothing(tmp_path
 
 
 async def test_an_utterance_of_which_processes_die_is_given_up_after_two_attempts(tmp_path: Path) -> None:
-    """And the one after it is not."""
+    """The utterance after it is not given up."""
     async with life(tmp_path) as first:
         session = first.scene.start()
         first.scene.engine.gate.clear()
@@ -306,13 +306,13 @@ async def test_an_utterance_of_which_processes_die_is_given_up_after_two_attempt
     assert seen == [("text", session, "3000"), ("stopped", session, StopReason.RESTARTED, "3000")]
     assert len(third.engine.told) == 1
     third.scene.engine.gate.set()
-    assert await third.scene.last.retry_last("anybody") == "2000"
+    assert await third.scene.last.retry_last("another") == "2000"
     assert "given up" in third.engine.told[0]
     assert files(tmp_path) == ["quarantined"]
     third.die()
     fourth = Life(tmp_path)
     assert await fourth.recover() == []
-    assert fourth.engine.told == [], "it is told once"
+    assert fourth.engine.told == [], "it is reported once"
     kept = fourth.spool.given_up()
     assert kept is not None
     assert kept[0].id == session
@@ -320,7 +320,7 @@ async def test_an_utterance_of_which_processes_die_is_given_up_after_two_attempt
 
 
 async def test_an_early_run_of_which_processes_die_is_given_up_after_two_attempts_too(tmp_path: Path) -> None:
-    """Pins that the attempt is written down before there is a cut, under the number that the utterance then has."""
+    """Pins that the attempt is recorded before the cut, under the number that the utterance then gets."""
     async with life(tmp_path) as first:
         first.scene.engine.gate.clear()
         first.scene.start()
@@ -376,7 +376,7 @@ async def test_a_private_utterance_that_was_given_up_is_its_owners(tmp_path: Pat
     second.engine.failing = {"2000"}
     await second.recover()
     with pytest.raises(NotOwner):
-        await second.scene.last.retry_last("anybody")
+        await second.scene.last.retry_last("another")
     assert await second.scene.last.retry_last(CALLER) == "2000"
 
 
@@ -424,7 +424,7 @@ async def test_garbage_never_keeps_the_daemon_from_starting(tmp_path: Path) -> N
         first.scene.hush(2)
     (whole,) = (path for path in tmp_path.iterdir() if path.name != "lock")
     with whole.open("ab") as file:
-        file.write(whole.read_bytes()[-700:-300])  # the crash came in the middle of a write
+        file.write(whole.read_bytes()[-700:-300])  # the crash interrupted a write
     (tmp_path / "9-000000.spool").write_bytes(b"coldvoxd spool 99\nof another time")
     (tmp_path / "10-000000.spool").write_bytes(os.urandom(5000))
     (tmp_path / "11-000000.spool").touch()
@@ -441,7 +441,7 @@ async def test_garbage_never_keeps_the_daemon_from_starting(tmp_path: Path) -> N
 
 
 async def test_a_full_spool_is_told_once_and_dictation_goes_on(tmp_path: Path) -> None:
-    """On a real file system of 64 KiB that is full."""
+    """Uses a real file system of 64 KiB that is full."""
     with small_file_system(tmp_path / "small", 64):
         async with life(tmp_path / "small") as first:
             first.scene.start()
@@ -456,7 +456,7 @@ async def test_a_full_spool_is_told_once_and_dictation_goes_on(tmp_path: Path) -
 
 @pytest.mark.parametrize("full_at", ["the start", "the first utterance"])
 async def test_a_session_is_kept_again_once_there_is_room(tmp_path: Path, full_at: str) -> None:
-    """On a real file system of 512 KiB that was full for a while."""
+    """Uses a real file system of 512 KiB that is temporarily full."""
     with small_file_system(tmp_path / "small", 512):
         async with life(tmp_path / "small") as first:
             if full_at == "the start":
@@ -504,5 +504,5 @@ def test_the_runtime_directory_is_systemds_or_the_logins() -> None:
 
 
 def test_end_reasons_survive() -> None:
-    """Pins the words in the files: a value that is renamed needs another format number."""
+    """Pins the words in the files: a renamed value requires another format number."""
     assert [reason.value for reason in EndReason] == ["endpoint", "length", "stop", "gap"]

@@ -1,4 +1,4 @@
-"""The chaos run in its short form: 200 random steps. By hand and longer: contrib/chaos.sh."""
+"""The short form of the chaos run: 200 random steps. For manual and longer runs use contrib/chaos.sh."""
 
 import os
 
@@ -19,7 +19,7 @@ STEPS = 200
 async def test_no_sentence_is_lost_or_published_twice_in_two_hundred_random_steps() -> None:
     outcome = await chaos(SEED, STEPS)
     assert not outcome.faults
-    assert outcome.published >= STEPS // 10, "too few sentences were hearable for the run to prove anything"
+    assert outcome.published >= STEPS // 10, "too few sentences were audible for the run to prove anything"
     assert outcome.losses_reported > 0
 
 

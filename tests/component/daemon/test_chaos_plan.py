@@ -1,4 +1,4 @@
-"""The chaos run judged by itself: its steps follow from the seed, and its ledger notices each way to lose a sentence."""
+"""Tests of the chaos run itself: its steps follow from the seed, and its ledger detects each way to lose a sentence."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ MENDS = {kind.mend: kind for kind in KINDS if kind.mend}
 
 
 def spoken(*numbers: int) -> list[Sentence]:
-    """These recordings, each in 2 s with 1 s of silence after it."""
+    """Return the recordings as sentences of 2 s, each followed by 1 s of silence."""
     return [Sentence(SESSION, samples()[number], 3.0 * at, 3.0 * at + 2.0) for at, number in enumerate(numbers)]
 
 

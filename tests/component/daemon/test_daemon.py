@@ -1,4 +1,4 @@
-"""The whole daemon as its clients see it: files beside dictation, reloading, another provider, figures."""
+"""The whole daemon as its clients see it: files during dictation, reloading, another provider, metrics."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -81,7 +81,7 @@ async def test_dictation_during_a_long_file_and_the_figures_of_both(
     assert after["sessions"]["stopped"] == 1
     assert after["uptime"] > before["uptime"]
     stages = {stage: figures[0] for stage, figures in after["stages"].items()}
-    stages.pop("speculation-discarded", None)  # where a pause in the sample was taken for its end at first
+    stages.pop("speculation-discarded", None)  # only if a pause in the sample was first taken for its end
     assert stages == {
         "key-to-first-sample": 1,
         "queue": 1,
@@ -98,7 +98,7 @@ async def test_dictation_during_a_long_file_and_the_figures_of_both(
 async def test_a_text_that_was_begun_early_is_what_the_whole_utterance_gives(
     running: RunningDaemon, client: BusClient, number: int
 ) -> None:
-    """Pins that speculation changes no text: RetryLast recognizes the utterance as it was cut."""
+    """Pins that speculation does not change the text: RetryLast recognizes the complete utterance."""
     session = await client.call("StartDictation")
     await running.speak(samples()[number])
     await eventually(lambda: client.bodies("Transcribed"), what="a text")

@@ -1,4 +1,4 @@
-"""The desktop is told of a failover by the real daemon, on a private bus with a notification service."""
+"""The real daemon shows a failover notification, on a private bus with a notification service."""
 
 import shutil
 import tempfile
@@ -16,7 +16,7 @@ TWICE = "FAULT memory; say 0; hear; on cpu; on gpu; FAULT nan; say 16; hear; on 
 
 @pytest.mark.parametrize(("wanted", "times"), [("true", 1), ("false", 0)])
 async def test_the_desktop_shows_one_notification_of_a_failover(wanted: str, times: int) -> None:
-    """Though the accelerator comes back and fails once more at once."""
+    """The accelerator returns and fails again immediately."""
     row = Row("told", "in the encoder", TWICE, settings={"COLDVOXD_NOTIFICATIONS_PROVIDER": wanted})
     directory = Path(tempfile.mkdtemp(prefix="coldvoxd-notify-"))
     with PrivateBus() as bus:

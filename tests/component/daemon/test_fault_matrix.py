@@ -1,6 +1,6 @@
-"""The fault matrix: the real daemon over the bus loses, doubles and garbles nothing, whatever fails and whenever.
+"""The fault matrix: the real daemon loses, duplicates and corrupts no text, whatever fails and whenever.
 
-The rows are those of contrib/faults.sh; here several are played at the same time, and nobody looks at the clock.
+The rows are those of contrib/faults.sh; here several run at the same time, and no durations are checked.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from tests.support.faults.matrix_rows import Row, rows
 from tests.support.faults.matrix_stage import Outcome, play
 
 AT_ONCE = 8
-"""A row mostly waits for speech to be spoken."""
+"""Number of concurrent rows; a row mostly waits for speech to be spoken."""
 ROWS = {f"{row.name} ({row.moment})": row for row in rows()}
 
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
-    """Of all rows that this run of the tests asks for."""
+    """Return the outcomes of all rows that this test run selects."""
     wanted = {
         item.callspec.params["name"]
         for item in request.session.items
@@ -48,7 +48,7 @@ def test_every_utterance_is_heard_once_in_order_and_right(name: str, outcomes: d
 def test_the_matrix_has_what_was_promised() -> None:
     moments = {row.moment for row in ROWS.values()}
     assert len(ROWS) >= 30
-    assert len(ROWS) == len(rows()), "two rows with one name"
+    assert len(ROWS) == len(rows()), "two rows have the same name"
     assert moments == {
         "at load",
         "at warm-up",

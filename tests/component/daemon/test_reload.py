@@ -1,4 +1,4 @@
-"""Every setting counts after a reload, or the reload names it: from the file to the part that uses it."""
+"""After a reload every setting is in force or listed as awaiting a restart: from the file to the part that uses it."""
 
 import asyncio
 import logging
@@ -46,11 +46,11 @@ IN_FORCE: dict[str, Callable[[Parts], object]] = {
         spoken_text=parts.dictation._runner.queue.log_text,
     ),
 }
-"""The part of the daemon that uses a section, as its settings."""
+"""For each section of the settings, its values as held by the part that uses them."""
 
 
 def another(doc: SettingDoc, directory: Path) -> object:
-    """A value that the setting can take and that is not its default."""
+    """Return a valid value of the setting that is not its default."""
     named = {
         "microphone.device": f"virtual:{directory}/second",
         "microphone.channel": "right",
@@ -71,7 +71,7 @@ def another(doc: SettingDoc, directory: Path) -> object:
 
 
 def written(values: Mapping[str, Mapping[str, object]]) -> str:
-    """A settings file."""
+    """Return the text of a settings file."""
     return "".join(
         f"[{section}]\n" + "".join(f"{key} = {settings_file.toml_value(value)}\n" for key, value in table.items())
         for section, table in values.items()
@@ -80,7 +80,7 @@ def written(values: Mapping[str, Mapping[str, object]]) -> str:
 
 @asynccontextmanager
 async def serving(bus: PrivateBus, file: Path, until: Callable[[EngineStatus], object]) -> AsyncIterator[Parts]:
-    """The daemon in this process, to look into, once its recognition is in the state `until`."""
+    """Yield the parts of a daemon in this process after its engine status satisfies `until`."""
     patch = pytest.MonkeyPatch()
     patch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
     patch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={bus.directory}/no-system-bus")
@@ -125,7 +125,7 @@ async def test_every_setting_is_in_force_after_a_reload(tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def reloading(server: SoundServer, bus: PrivateBus, file: Path, microphone: str) -> AsyncIterator[Dictating]:
-    """A daemon with this settings file."""
+    """Yield a daemon with this settings file."""
     file.write_text(f"[microphone]\n{microphone}\n")
     async with dictating(server, bus, file) as daemon:
         yield daemon
@@ -137,7 +137,7 @@ async def reload(daemon: Dictating, file: Path, microphone: str) -> None:
 
 
 async def test_a_policy_that_was_reloaded_closes_and_opens_the_microphone(pulse: SoundServer, tmp_path: Path) -> None:
-    """Pins privacy: what `coldvoxctl config` shows is what the microphone does."""
+    """Pins privacy: the microphone follows the policy that `coldvoxctl config` shows."""
     file, one = tmp_path / "coldvoxd.toml", samples()[0]
     with PrivateBus() as bus:
         async with reloading(pulse, bus, file, 'policy = "always"') as daemon:
@@ -235,7 +235,7 @@ async def test_what_waits_for_a_restart_is_named_until_it_no_longer_does(tmp_pat
 
 
 async def test_settings_count_while_no_model_is_there_to_be_kept(tmp_path: Path) -> None:
-    """A reload has nothing to protect then: the next model is looked for, and the rest is in force."""
+    """A reload has nothing to preserve then: it looks for the new model and applies the other settings."""
     with PrivateBus() as bus:
         file, place = tmp_path / "coldvoxd.toml", tmp_path / "placed"
         device = {"microphone": {"device": f"virtual:{bus.directory}/mic"}}
@@ -252,7 +252,7 @@ async def test_settings_count_while_no_model_is_there_to_be_kept(tmp_path: Path)
 
 
 def settings_of_mini() -> Path:
-    """The directory of the bundled model."""
+    """Return the directory of the bundled model."""
     from coldvoxd.models.directories import bundled_directory
 
     return bundled_directory()

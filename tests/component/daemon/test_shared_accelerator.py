@@ -1,4 +1,4 @@
-"""One person's broken file leaves the accelerator in use for everybody: the whole daemon with the shipped stand-in."""
+"""One client's damaged file leaves the accelerator in use for others: the whole daemon with a virtual accelerator."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -26,7 +26,7 @@ def bus() -> Iterator[PrivateBus]:
 
 @pytest.fixture
 def gpu(bus: PrivateBus) -> Path:
-    """The socket over which the accelerator is told how to fail."""
+    """The socket that controls the faults of the accelerator."""
     return bus.directory / "gpu"
 
 
@@ -48,7 +48,7 @@ async def client(running: RunningDaemon) -> AsyncIterator[BusClient]:
 
 
 async def outcome(client: BusClient, path: Path) -> tuple[str, dict[str, Any]]:
-    """Text and details of a file."""
+    """Return the text and details of a transcribed file."""
     with path.open("rb") as file:
         job = await client.call("TranscribeFile", "ha{sv}", 0, {}, descriptors=[file.fileno()])
     bodies = await eventually(
@@ -59,10 +59,10 @@ async def outcome(client: BusClient, path: Path) -> tuple[str, dict[str, Any]]:
 
 
 async def assert_in_use(running: RunningDaemon, client: BusClient, number: int) -> None:
-    """The accelerator is the provider, has no fault, and recognizes the next dictation."""
+    """Check that the accelerator is the provider, has no fault, and recognizes the next dictation."""
     assert await client.get(ENGINE, "ExecutionProvider") == PROVIDER
     assert await client.get(ENGINE, "Degraded") == ""
-    assert client.bodies("ProviderChanged")[1:] == [], "no more than the first change, to the accelerator"
+    assert client.bodies("ProviderChanged")[1:] == [], "only the first change, to the accelerator"
     await client.call("StartDictation")
     await running.speak(samples()[number])
     assert await client.call("StopDictation") == samples()[number].heard["fp32"]

@@ -1,4 +1,4 @@
-"""The soak in its short form: ten minutes. By hand and longer: contrib/soak.sh."""
+"""The short form of the soak test: ten minutes. For manual and longer runs use contrib/soak.sh."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine: ONNX Runtime reports to its maker unless it is told not to before it is loaded."""
+"""No data leaves the machine: ONNX Runtime sends telemetry unless that is disabled before it is loaded."""
 
 import mmap
 import os
@@ -13,7 +13,7 @@ SILERO = ROOT / "coldvoxd/data/silero/silero_vad_16k_op15.onnx"
 
 
 def test_a_session_leaves_no_trace_of_telemetry(tmp_path: Path) -> None:
-    """Not told, it leaves a number for the machine and a queue of reports below ~/.cache/Microsoft."""
+    """With telemetry enabled it leaves a machine ID and a queue of reports below ~/.cache/Microsoft."""
     program = (
         f"import pathlib, coldvoxd.native.opening; coldvoxd.native.opening.open_session(pathlib.Path({str(SILERO)!r}))"
     )

@@ -1,4 +1,4 @@
-"""What cannot be loaded, read or found is one sentence that names it, never a traceback and never a restart loop."""
+"""A file that cannot be loaded, read or found is reported in one sentence, without a traceback or a restart loop."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ AS_AN_ORDINARY_USER = (
     if os.geteuid() == 0
     else ()
 )
-"""Root may read everything, unless it gives that up."""
+"""root can read every file unless it gives up these capabilities."""
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def bus() -> Iterator[PrivateBus]:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A copy of the bundled model, to be made unreadable."""
+    """A copy of the bundled model whose permissions a test changes."""
     directory = tmp_path / "own"
     directory.mkdir()
     for file in bundled_directory().iterdir():
@@ -61,7 +61,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> "subproce
 async def daemon(
     bus: PrivateBus, directory: Path, name: str, *, limit: tuple[str, ...] = ()
 ) -> AsyncIterator[tuple[BusClient, Path]]:
-    """The daemon with the model of this name as a user who is not root; its client and its log."""
+    """Yield a client and the log of a daemon that uses this model and runs without root's capabilities."""
     file, log = directory / "coldvoxd.toml", directory / "log"
     file.write_text(
         f'[microphone]\ndevice = "virtual:{bus.directory}/mic"\n[model]\nname = "{name}"\nprovider = "cpu"\n'
@@ -88,7 +88,7 @@ async def daemon(
 
 
 async def degraded(client: BusClient) -> str:
-    """The code, once there is one."""
+    """Return the code of Degraded after it is set."""
 
     async def code() -> str:
         try:
@@ -112,7 +112,7 @@ async def test_a_model_that_may_not_be_read_is_invalid_and_named(
             error = await client.get(ENGINE, "LastError")
             assert str(model / part) in error
             assert "fetch" not in error
-            (model / part).chmod(0o755)  # mended: no restart is needed
+            (model / part).chmod(0o755)  # fixed: no restart is needed
             await eventually_answered(lambda: is_idle(client), what="the model")
     finally:
         (model / part).chmod(0o755)
@@ -151,7 +151,7 @@ def test_the_command_line_says_the_same(model: Path) -> None:
 
 def test_find_model_translates_what_the_file_system_says(model: Path) -> None:
     (model / "encoder-model.onnx").unlink()
-    (model / "encoder-model.onnx").symlink_to("/proc/self/mem")  # can be opened, and not read: EIO
+    (model / "encoder-model.onnx").symlink_to("/proc/self/mem")  # can be opened but not read: EIO
     with pytest.raises(ModelInvalid, match=r"encoder-model\.onnx"):
         find_model(str(model), Precision.FP32)
     with pytest.raises(ModelMissing, match="~no-such-user"):
@@ -171,7 +171,7 @@ def test_a_settings_directory_that_may_not_be_read_is_a_sentence(tmp_path: Path,
         place.chmod(0o755)
     assert shown.returncode == (EX_CONFIG if arguments == ("coldvoxd",) else 1)
     [line] = shown.stderr.splitlines()
-    assert f"{place}/coldvoxd.toml can't be read: Permission denied" in line
+    assert f"{place}/coldvoxd.toml cannot be read: Permission denied" in line
 
 
 @pytest.mark.parametrize("library", ["onnxruntime", "pyaudio", "soundfile", "pulsectl", "soxr", "dbus_next"])
@@ -213,9 +213,9 @@ else:
 
 
 def test_too_little_memory_is_reported_as_that() -> None:
-    """Up to what opening takes: wherever it fails, the model's files are not to blame.
+    """At each stage of opening, the model's files must not be blamed.
 
-    ONNX Runtime itself may crash where one of its own allocations fails; of such a run nothing can be said here.
+    ONNX Runtime itself may crash if one of its own allocations fails; such a run is not judged.
     """
     reported = []
     for spare_mb in (1, 4, 8, 10, 12, 16, 20):

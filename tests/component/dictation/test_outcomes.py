@@ -61,7 +61,7 @@ async def test_a_session_whose_speech_gave_no_words_is_reported_until_one_gives_
         scene.start()
         scene.hush(40)
         assert await scene.stop() == ""
-        assert told.codes() == (Problem.NO_WORDS,), "nobody spoke"
+        assert told.codes() == (Problem.NO_WORDS,), "there was no speech"
         scene.start()
         scene.hear(2000, 10)
         scene.hush()
@@ -152,7 +152,7 @@ async def test_a_session_in_a_muted_microphone_is_reported_and_one_with_speech_i
         scene.start()
         scene.hush(40)
         await scene.stop()
-        assert told.notices == [NOTHING_HEARD], "it was not muted, and nobody spoke"
+        assert told.notices == [NOTHING_HEARD], "it was not muted, and there was no speech"
 
 
 async def dictate(running: RunningDaemon, client: BusClient) -> str:

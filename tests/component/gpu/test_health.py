@@ -99,7 +99,7 @@ def test_it_is_well_again_only_after_all_was_well_for_long_enough() -> None:
     lost = Sight(Trouble.LOST)
     assert reasons(told(*looks(lost, WELL, WELL))[1]) == [Reason.GPU_LOST]
     assert reasons(told(*looks(lost, WELL, WELL, WELL))[1]) == [Reason.GPU_LOST, "well"]
-    assert reasons(told(*looks(lost, WELL, WELL, lost, WELL, WELL))[1]) == [Reason.GPU_LOST], "it begins anew"
+    assert reasons(told(*looks(lost, WELL, WELL, lost, WELL, WELL))[1]) == [Reason.GPU_LOST], "the time starts again"
 
 
 def test_a_temperature_at_its_limit_does_not_flap() -> None:

@@ -65,7 +65,7 @@ def test_without_a_manager_every_call_is_quiet() -> None:
 
 
 def test_a_manager_that_is_gone_is_a_warning_and_no_error(tmp_path: Path) -> None:
-    said = run("notifier.ready()", NOTIFY_SOCKET=str(tmp_path / "nobody"))
+    said = run("notifier.ready()", NOTIFY_SOCKET=str(tmp_path / "absent"))
     assert "cannot reach the service manager" in said
 
 

@@ -103,7 +103,7 @@ async def test_a_bus_without_systemd_is_told_as_such(bus: PrivateBus) -> None:
             await Units(connection).start(UNIT)
         fetching = ModelFetching(V2, lambda: Units(connection))
         found = await fetching.look(MISSING)
-        assert "It could not be fetched by itself: there is no systemd on this bus." in found.last_error
+        assert "It could not be downloaded automatically: systemd is not on this bus." in found.last_error
         assert str(MISSING) in str(found.refusal)
     finally:
         await connection.aclose()

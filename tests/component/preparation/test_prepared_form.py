@@ -453,4 +453,4 @@ async def test_a_small_model_is_left_as_it_is(model: Path) -> None:
 async def test_who_cannot_have_it_done_goes_on_without(model: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", preparation.log.name)
     await have_prepared(ModelSettings(name=str(model)), lambda: Units(refusing=True))
-    assert "`coldvoxctl model prepare`; not by itself: there is no systemd" in caplog.text
+    assert "`coldvoxctl model prepare`, but not automatically: there is no systemd" in caplog.text

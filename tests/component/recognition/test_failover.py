@@ -345,7 +345,7 @@ async def test_a_cpu_that_cannot_run_acquits_nobody(tmp_path: Path) -> None:
     async with stage(tmp_path, readiness=Readiness.COLD) as staged:
         await on_accelerator(staged)
         standby = staged.supervisor._cpu
-        await eventually(lambda: not standby.packed.is_open and standby.settled, what="the CPU's model let go of")
+        await eventually(lambda: not standby.packed.is_open and standby.settled, what="the CPU's model released")
 
         def refuse() -> Recognizer:
             raise ModelMissing("the model's directory was removed")
@@ -466,7 +466,7 @@ async def test_a_cpu_that_is_not_loaded_takes_over_all_the_same(tmp_path: Path, 
     async with stage(tmp_path, readiness=readiness) as staged:
         await on_accelerator(staged)
         standby = staged.supervisor._cpu
-        await eventually(lambda: not standby.packed.is_open, what="the CPU's model let go of")
+        await eventually(lambda: not standby.packed.is_open, what="the CPU's model released")
         await staged.tell("FAULT memory")
         hypothesis = await staged.hear(1)
         assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)

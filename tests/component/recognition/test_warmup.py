@@ -40,7 +40,7 @@ class Listed:
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         del stop
         if utterance.duration_s == self.breaks_at_s:
-            raise ProviderFault("too long for this card")
+            raise ProviderFault("too long for this GPU")
         self.lengths_s.append(utterance.duration_s)
         return Hypothesis("", (), (), 0.0, self.provider, 0.0)
 

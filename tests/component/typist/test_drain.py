@@ -66,4 +66,4 @@ async def test_outcomes_are_objects_where_json_is_asked_for(tk_desktop: XDesktop
     assert json.loads(done.stdout) == {
         "outcome": "delivered", "earlier": "last", "method": "type", "application": "objects", "reason": "",
     }  # fmt: skip
-    await eventually(lambda: window.text == "One. One.", what="the text once more")
+    await eventually(lambda: window.text == "One. One.", what="the text again")

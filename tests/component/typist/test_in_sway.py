@@ -42,12 +42,12 @@ async def test_without_a_window_the_text_is_in_the_clipboard_and_last_offers_it(
     sway_desktop: SwayDesktop, sway_client: TypingClient
 ) -> None:
     sway_desktop.run("swaymsg", "workspace empty")
-    told = await sway_client.hear("To nobody.")
+    told = await sway_client.hear("To no one.")
     assert told == "failed session=1 utterance=1 method=clipboard: no window has the focus; it is in the clipboard"
-    assert sway_desktop.clipboard() == "To nobody."
+    assert sway_desktop.clipboard() == "To no one."
     window = sway_desktop.foot("later")
     assert await sway_client.last() == (0, "delivered earlier=undelivered method=type application=foot")
-    await window.wait_for("To nobody.")
+    await window.wait_for("To no one.")
 
 
 async def test_where_keys_are_refused_the_text_is_in_the_clipboard(

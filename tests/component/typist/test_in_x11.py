@@ -67,16 +67,16 @@ async def test_what_someone_else_copied_meanwhile_stays(tk_desktop: XDesktop, x_
     window = tk_desktop.tk("deaf")
     tk_desktop.focus("deaf")
     async with notifications(x_client) as shown:
-        told = await x_client.hear("Nobody pastes this.")
+        told = await x_client.hear("Never pasted.")
         await eventually(lambda: shown.shown, what="the notification")
     assert (
         told
-        == "failed session=1 utterance=1 method=clipboard application=deaf: the window did not take what was pasted; it is in the clipboard"
+        == "failed session=1 utterance=1 method=clipboard application=deaf: the window did not read the pasted text; it is in the clipboard"
     )
     assert window.text == ""
-    assert tk_desktop.clipboard() == "Nobody pastes this."
+    assert tk_desktop.clipboard() == "Never pasted."
     assert shown.shown[0][3] == "Your text is in the clipboard"
-    assert "Nobody pastes" not in str(shown.shown)
+    assert "Never pasted" not in str(shown.shown)
 
 
 async def test_a_text_that_comes_twice_is_typed_once(tk_desktop: XDesktop, x_client: TypingClient) -> None:
@@ -129,13 +129,13 @@ async def test_without_a_window_the_text_is_in_the_clipboard_and_last_offers_it(
     tk_desktop: XDesktop, x_client: TypingClient
 ) -> None:
     tk_desktop.unfocus()
-    told = await x_client.hear("To nobody.", "Nor this.")
+    told = await x_client.hear("To no one.", "Nor this.")
     assert told == "failed session=1 utterance=2 method=clipboard: no window has the focus; it is in the clipboard"
-    assert (x_client.memory / "undelivered").read_text() == "To nobody. Nor this."
+    assert (x_client.memory / "undelivered").read_text() == "To no one. Nor this."
     window = tk_desktop.tk("later")
     tk_desktop.focus("later")
     assert (await x_client.last())[0] == 0
-    await window.wait_for("To nobody. Nor this.")
+    await window.wait_for("To no one. Nor this.")
 
 
 async def test_without_a_desktop_it_has_failed_and_says_why(x_desktop: XDesktop, x_client: TypingClient) -> None:

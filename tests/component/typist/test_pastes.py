@@ -271,7 +271,7 @@ async def test_a_clipboard_on_loan_is_not_borrowed_by_last_meanwhile(
     await x_client.say_all("One.")
     await slow_page.wait_for("One.")
     assert (await x_client.last())[0] == 0
-    await eventually(lambda: slow_page.text.count("One.") == 2, what="the text once more")
+    await eventually(lambda: slow_page.text.count("One.") == 2, what="the text again")
     assert tk_desktop.clipboard() == "old"
 
 

@@ -72,12 +72,12 @@ async def test_a_refusal_is_told_and_not_asked_again(
     desktop.answers = [NO]
     told = await client.hear("One.")
     assert told == (
-        "failed session=1 utterance=1 method=clipboard: you did not allow it to press keys; `coldvox-type --allow` asks for it again; "
-        "it is in the clipboard"
+        "failed session=1 utterance=1 method=clipboard: you denied the permission to press keys; "
+        "run `coldvox-type --allow` to be asked again; it is in the clipboard"
     )
     assert (tmp_path / "copied").read_text() == "One."
     assert (await client.hear("Two.")).startswith(
-        "failed session=2 utterance=1 method=clipboard: the desktop was told not to let it"
+        "failed session=2 utterance=1 method=clipboard: the permission to press keys was denied"
     )
     assert (desktop.window, desktop.questions, desktop.sessions) == ("", 1, {})
     assert await client.allow() == (0, "allowed")
@@ -97,7 +97,7 @@ async def test_a_permission_that_was_revoked_is_asked_for_again(client: TypingCl
     desktop.close_sessions()
     desktop.tokens.clear()
     desktop.answers = [NO]
-    assert (await client.hear("Two.")).startswith("failed session=2 utterance=1 method=clipboard: you did not allow it")
+    assert (await client.hear("Two.")).startswith("failed session=2 utterance=1 method=clipboard: you denied the permission")
     assert (desktop.window, desktop.questions) == ("One.", 2)
 
 
@@ -107,7 +107,7 @@ async def test_a_window_that_takes_nothing_is_told(
     desktop.takes_pastes = False
     assert (
         await client.hear("One.")
-        == "failed session=1 utterance=1 method=clipboard: the window did not take what was pasted; it is in the clipboard"
+        == "failed session=1 utterance=1 method=clipboard: the window did not read the pasted text; it is in the clipboard"
     )
     assert (tmp_path / "copied").read_text() == "One."
 
@@ -115,7 +115,7 @@ async def test_a_window_that_takes_nothing_is_told(
 async def test_a_key_that_the_portal_does_not_know_is_told(client: TypingClient, desktop: PortalDesktop) -> None:
     client.settings.write_text('chord = "ctrl+ß"\n')
     assert (await client.hear("One.")).startswith(
-        "failed session=1 utterance=1 method=clipboard: ß is no key that can be pressed"
+        "failed session=1 utterance=1 method=clipboard: ß is not a key that the portal can press"
     )
     assert desktop.window == ""
 

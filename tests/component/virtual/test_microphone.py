@@ -109,7 +109,7 @@ def test_chunks_come_in_real_time_and_none_after_close(microphone: VirtualMicrop
     microphone.close()
     count = len(chunks)
     assert 28 <= count <= 35
-    assert client.command(socket_path, "SILENCE 100") == "0.100", "time passes whether somebody listens or not"
+    assert client.command(socket_path, "SILENCE 100") == "0.100", "time passes whether or not a capture is open"
     assert len(chunks) == count
     assert chunks[-1].arrived_s - chunks[0].arrived_s == pytest.approx((count - 1) * 0.032, abs=0.3)
 
@@ -173,7 +173,7 @@ def test_the_client_program_prints_the_answer_and_tells_failure_by_its_exit_code
     assert capsys.readouterr().out == "0.050\n"
     assert client.main([str(socket_path), "SING"]) == 1
     assert "unknown command" in capsys.readouterr().err
-    assert client.main([str(socket_path.with_name("nobody")), "STATUS"]) == 1
+    assert client.main([str(socket_path.with_name("absent")), "STATUS"]) == 1
     assert client.main([]) == 2
 
 
@@ -201,7 +201,7 @@ async def test_where_nobody_is_in_a_hurry_audio_is_told_in_portions(watch: Watch
     watch.keeper._on_item = count
     watch.keeper.attend(False)
     await tell(socket_path, "SILENCE 2500")
-    told = portions[1:-1]  # the first was begun before
+    told = portions[1:-1]  # the first started earlier
     assert told
     assert min(told) >= 24
 
@@ -259,7 +259,7 @@ async def test_a_loop_that_stood_still_for_longer_than_the_inbox_loses_the_oldes
 ) -> None:
     async with watched(microphone, inbox_s=0.5) as watch:
         await eventually(watch.is_open)
-        client.command(socket_path, "SILENCE 1500")  # on the loop, which stands still: that is the fault
+        client.command(socket_path, "SILENCE 1500")  # on the loop, which it blocks: that is the fault
         await eventually(lambda: watch.gaps)
         await tell(socket_path, "SILENCE 500")
         (gap,) = watch.gaps
