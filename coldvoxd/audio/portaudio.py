@@ -20,9 +20,9 @@ from coldvoxd.audio.jack import keep_jack_out
 from coldvoxd.audio.library_stderr import hushed
 from coldvoxd.core.channels import MOST, StreamLayout, stream_layout
 from coldvoxd.core.errors import CaptureFault, UnknownDevice
-from coldvoxd.core.microphone_rules import DEFAULT, Source, find
 from coldvoxd.core.ports import OpenedMicrophone
 from coldvoxd.core.settings import MicrophoneSettings
+from coldvoxd.core.sound_sources import DEFAULT, Source, find
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from coldvoxd.audio.device_retry import surroundings
-from coldvoxd.core.microphone_rules import DEFAULT, SoundView, Source
+from coldvoxd.core.sound_sources import DEFAULT, SoundView, Source
 
 log = logging.getLogger(__name__)
 

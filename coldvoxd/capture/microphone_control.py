@@ -12,9 +12,10 @@ from coldvoxd.capture.state import CaptureCondition
 from coldvoxd.capture.stream import CaptureStream
 from coldvoxd.core import channels
 from coldvoxd.core.errors import UnknownDevice, shown
-from coldvoxd.core.microphone_rules import DEFAULT, Policy, SoundView, find
+from coldvoxd.core.ports import Policy
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.settings import MicrophoneSettings
+from coldvoxd.core.sound_sources import DEFAULT, SoundView, find
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from coldvoxd.core.microphone_rules import Policy
+from coldvoxd.core.ports import Policy
+from coldvoxd.core.sound_sources import Source
 
 LOCKED = "The microphone is closed while the screen is locked ([microphone] release_on_lock)."
 ASLEEP = "The microphone is closed while the machine sleeps."
@@ -52,3 +53,14 @@ class Conditions:
     def use_after_session(self, policy: Policy) -> Use:
         """Return the use of the microphone after a session has ended under this policy."""
         return Use.RECENT if policy is Policy.IDLE_RELEASE else Use.NONE
+
+
+def policy_in_force(policy: Policy, source: Source | None, *, bluetooth_always: bool) -> Policy:
+    """Return the policy to apply to `source`.
+
+    An open Bluetooth microphone switches its headset to call quality, so `always` becomes `on-demand` for it, unless
+    `bluetooth_always` is set.
+    """
+    if policy is Policy.ALWAYS and source is not None and source.bluetooth and not bluetooth_always:
+        return Policy.ON_DEMAND
+    return policy

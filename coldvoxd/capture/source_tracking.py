@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from coldvoxd.capture.policy import policy_in_force
 from coldvoxd.core.errors import UnknownDevice
-from coldvoxd.core.microphone_rules import Policy, SoundView, Source, find, policy_in_force
+from coldvoxd.core.ports import Policy
+from coldvoxd.core.sound_sources import SoundView, Source, find
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from coldvoxd.core.ports.controls import (
     FileControl,
     MicrophoneControl,
     MissingModel,
+    Policy,
     ProblemSource,
     RetryControl,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "MicrophoneControl",
     "MissingModel",
     "OpenedMicrophone",
+    "Policy",
     "ProblemSource",
     "Recognizer",
     "RetryControl",

@@ -3,11 +3,11 @@
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from coldvoxd.core.errors import NotReady
 from coldvoxd.core.metrics import Figures
-from coldvoxd.core.microphone_rules import Policy
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State
 
@@ -22,6 +22,16 @@ class MissingModel:
     """For the property LastError, which must not change every second."""
     progress: float = -1.0
     """0..1 while the model is being downloaded, otherwise -1."""
+
+
+class Policy(StrEnum):
+    """When the microphone is open."""
+
+    ALWAYS = "always"
+    ON_DEMAND = "on-demand"
+    """While a session records."""
+    IDLE_RELEASE = "idle-release"
+    """From the start of a session until some seconds after its end."""
 
 
 class ProblemSource(Protocol):

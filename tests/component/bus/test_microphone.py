@@ -3,7 +3,7 @@
 import pytest
 
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
-from coldvoxd.core.microphone_rules import Policy
+from coldvoxd.core.ports import Policy
 from tests.support.bus.private_bus import BusClient, BusError, RunningService
 
 

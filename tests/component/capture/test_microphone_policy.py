@@ -2,8 +2,12 @@
 
 import pytest
 
-from coldvoxd.capture.policy import ASLEEP, LOCKED, OPEN, Conditions, Use
-from coldvoxd.core.microphone_rules import Policy
+from coldvoxd.capture.policy import ASLEEP, LOCKED, OPEN, Conditions, Use, policy_in_force
+from coldvoxd.core.ports import Policy
+from coldvoxd.core.sound_sources import Source
+
+HEADSET = Source("bluez_input.38_18_4C", "WH-1000XM4", bluetooth=True)
+YETI = Source("alsa_input.usb-Blue_Yeti-00.analog-stereo", "Blue Yeti")
 
 
 @pytest.mark.parametrize(
@@ -40,3 +44,11 @@ def test_the_reason_names_sleep_before_the_lock() -> None:
 def test_only_idle_release_keeps_it_open_after_a_session() -> None:
     after = {policy: Conditions(Use.SESSION).use_after_session(policy) for policy in Policy}
     assert after == {Policy.ALWAYS: Use.NONE, Policy.ON_DEMAND: Use.NONE, Policy.IDLE_RELEASE: Use.RECENT}
+
+
+def test_always_spares_a_bluetooth_headset_and_nothing_else() -> None:
+    assert policy_in_force(Policy.ALWAYS, HEADSET, bluetooth_always=False) is Policy.ON_DEMAND
+    assert policy_in_force(Policy.ALWAYS, HEADSET, bluetooth_always=True) is Policy.ALWAYS
+    assert policy_in_force(Policy.ALWAYS, YETI, bluetooth_always=False) is Policy.ALWAYS
+    assert policy_in_force(Policy.ALWAYS, None, bluetooth_always=False) is Policy.ALWAYS
+    assert policy_in_force(Policy.IDLE_RELEASE, HEADSET, bluetooth_always=False) is Policy.IDLE_RELEASE

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from coldvoxd.capture.source_tracking import Change, SourceTracker, Step
-from coldvoxd.core.microphone_rules import DEFAULT, Policy, SoundView, Source
+from coldvoxd.core.ports import Policy
+from coldvoxd.core.sound_sources import DEFAULT, SoundView, Source
 
 YETI = Source("mic1", "Blue Yeti")
 BUILT_IN = Source("mic2", "Built-in Audio")

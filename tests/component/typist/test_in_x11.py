@@ -111,7 +111,7 @@ async def test_a_focus_that_moves_in_mid_sentence_ends_it_and_last_types_the_res
     async with notifications(x_client) as shown:
         told, _ = await asyncio.gather(x_client.hear(text), move())
         await eventually(lambda: shown.shown, what="the notification")
-    assert told.startswith("failed session=1 utterance=1 method=type application=first: another window got the focus")
+    assert told.startswith("failed session=1 utterance=1 method=type application=first: another window was focused")
     kept = x_client.memory / "undelivered"
     rest = kept.read_text()
     assert text.endswith(rest)

@@ -97,7 +97,9 @@ async def test_a_permission_that_was_revoked_is_asked_for_again(client: TypingCl
     desktop.close_sessions()
     desktop.tokens.clear()
     desktop.answers = [NO]
-    assert (await client.hear("Two.")).startswith("failed session=2 utterance=1 method=clipboard: you denied the permission")
+    assert (await client.hear("Two.")).startswith(
+        "failed session=2 utterance=1 method=clipboard: you denied the permission"
+    )
     assert (desktop.window, desktop.questions) == ("One.", 2)
 
 

@@ -24,8 +24,7 @@ from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
 from coldvoxd.core.metrics import Figures, Metrics
-from coldvoxd.core.microphone_rules import Policy
-from coldvoxd.core.ports import Announcer, Controls, FileControl
+from coldvoxd.core.ports import Announcer, Controls, FileControl, Policy
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.bus import broker

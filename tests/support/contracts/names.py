@@ -21,7 +21,7 @@ from coldvoxd.cli.install_ledger import ACTIVATION, units
 from coldvoxd.core import errors
 from coldvoxd.core.failover_state import FaultClass
 from coldvoxd.core.metrics import GpuFigures, Metrics, Stage
-from coldvoxd.core.microphone_rules import Policy
+from coldvoxd.core.ports import Policy
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import ChangeReason, GapReason, Precision, State, StopReason
 from coldvoxd.doctor.finding import Verdict

@@ -1,9 +1,9 @@
-"""Which microphone is meant, and which policy holds for it."""
+"""Which microphone is meant."""
 
 import pytest
 
 from coldvoxd.core.errors import InvalidOption, UnknownDevice
-from coldvoxd.core.microphone_rules import Policy, SoundView, Source, find, policy_in_force
+from coldvoxd.core.sound_sources import SoundView, Source, find
 
 YETI = Source("alsa_input.usb-Blue_Yeti-00.analog-stereo", "Blue Yeti")
 CARD = Source("alsa_input.pci-0000_00_1f.3.analog-stereo", "Built-in Audio Analog Stereo")
@@ -57,11 +57,3 @@ def test_a_default_that_is_no_microphone_is_never_listened_to() -> None:
         find(SoundView((SPEAKER,), default=SPEAKER.name), "default")
     with pytest.raises(UnknownDevice, match=r"default source is not a microphone\. Available: “Blue Yeti”"):
         find(SoundView((SPEAKER, YETI), default=SPEAKER.name), "default")
-
-
-def test_always_spares_a_bluetooth_headset_and_nothing_else() -> None:
-    assert policy_in_force(Policy.ALWAYS, HEADSET, bluetooth_always=False) is Policy.ON_DEMAND
-    assert policy_in_force(Policy.ALWAYS, HEADSET, bluetooth_always=True) is Policy.ALWAYS
-    assert policy_in_force(Policy.ALWAYS, YETI, bluetooth_always=False) is Policy.ALWAYS
-    assert policy_in_force(Policy.ALWAYS, None, bluetooth_always=False) is Policy.ALWAYS
-    assert policy_in_force(Policy.IDLE_RELEASE, HEADSET, bluetooth_always=False) is Policy.IDLE_RELEASE

@@ -1,22 +1,11 @@
-"""Rules for which microphone is used and when it is open, without access to devices."""
+"""Sources of the sound server, and which of them a setting or a client means. Pure."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from coldvoxd.core.errors import UnknownDevice, shown
 
 DEFAULT = "default"
 """The name that stands for the desktop's default source."""
-
-
-class Policy(StrEnum):
-    """When the microphone is open."""
-
-    ALWAYS = "always"
-    ON_DEMAND = "on-demand"
-    """While a session records."""
-    IDLE_RELEASE = "idle-release"
-    """From the start of a session until some seconds after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +73,6 @@ def find(view: SoundView, wanted: str) -> Source:
             f"“{shown(wanted)}” matches several microphones; give more of the name. {_listed(tuple(partial))}"
         )
     raise UnknownDevice(f"There is no microphone “{shown(wanted)}”. {_listed(microphones)}")
-
-
-def policy_in_force(policy: Policy, source: Source | None, *, bluetooth_always: bool) -> Policy:
-    """Return the policy to apply to `source`.
-
-    An open Bluetooth microphone switches its headset to call quality, so `always` becomes `on-demand` for it, unless
-    `bluetooth_always` is set.
-    """
-    if policy is Policy.ALWAYS and source is not None and source.bluetooth and not bluetooth_always:
-        return Policy.ON_DEMAND
-    return policy
 
 
 def _listed(microphones: tuple[Source, ...]) -> str:
