@@ -1,4 +1,4 @@
-"""Which microphone is meant, and which policy holds for it."""
+"""Which microphone a name selects, and which policy applies to it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The service dies, and puts new processes in its own place, under a real user manager; contrib/ has the long runs."""
+"""The service is killed, and replaces its own process, under a real user manager; contrib/ has the long runs."""
 
 import json
 from collections.abc import Iterator

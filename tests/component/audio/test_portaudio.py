@@ -240,13 +240,15 @@ def test_a_microphone_is_chosen_by_its_name_or_part_of_it(server: SoundServer) -
         assert heard is not None
         assert heard.description == description
         microphone.close()
-    with pytest.raises(CaptureFault, match=r"no microphone “Snowball”. Input devices are “Blue Yeti”, “Built-in Audio”"):
+    with pytest.raises(
+        CaptureFault, match=r"no microphone “Snowball”. Input devices are “Blue Yeti”, “Built-in Audio”"
+    ):
         PortAudioMicrophone(MicrophoneSettings(device="Snowball")).open(lambda _: None)
     assert server.is_answering()
 
 
 def test_a_stream_that_the_server_would_have_elsewhere_is_held_to_what_was_chosen(server: SoundServer) -> None:
-    """This happens if the server remembers another source for this program."""
+    """The server may remember another source for this program."""
     microphone = PortAudioMicrophone(MicrophoneSettings(device="mic1"))
     microphone.open(lambda _: None)
     server.move_stream("mic2")

@@ -95,9 +95,7 @@ async def test_a_flood_costs_a_dictation_no_word_and_sigterm_is_heard(bus: Priva
         flood = flood_of(200)
 
         async def send() -> None:
-            while (
-                True
-            ):  # 50 times the quota; without a pause dbus-broker disconnects some client of this user
+            while True:  # 50 times the quota; without a pause dbus-broker disconnects some client of this user
                 await raw.send(flood)
                 await asyncio.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""TDT greedy decoding, on tables small enough to follow by hand."""
+"""TDT greedy decoding, on tables small enough to verify by hand."""
 
 import math
 from collections.abc import Mapping
@@ -82,7 +82,9 @@ def test_tokens_are_read_as_they_come_and_blanks_are_not() -> None:
     for _ in range(2):
         table.visited.clear()
         table.decode(5)
-        assert table.visited == [(0, ()), (1, ()), (2, (A,)), (3, (A,)), (4, (A, B))], "each sentence starts from the initial state"
+        assert table.visited == [(0, ()), (1, ()), (2, (A,)), (3, (A,)), (4, (A, B))], (
+            "each sentence starts from the initial state"
+        )
 
 
 def test_tokens_at_one_frame_are_limited() -> None:

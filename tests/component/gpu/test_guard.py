@@ -1,4 +1,4 @@
-"""The card's keeper, with a real switch: what happens while it looks at the card."""
+"""The GPU guard, with a real dispatcher: changes while it examines the GPU."""
 
 import asyncio
 import math

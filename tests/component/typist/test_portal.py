@@ -1,4 +1,4 @@
-"""coldvox-type where keys are pressed by the desktop's portal, as in GNOME and KDE's Wayland sessions."""
+"""coldvox-type if the desktop's portal presses the keys, as in GNOME's and KDE's Wayland sessions."""
 
 import asyncio
 import json
@@ -97,7 +97,9 @@ async def test_a_permission_that_was_revoked_is_asked_for_again(client: TypingCl
     desktop.close_sessions()
     desktop.tokens.clear()
     desktop.answers = [NO]
-    assert (await client.hear("Two.")).startswith("failed session=2 utterance=1 method=clipboard: you denied the permission")
+    assert (await client.hear("Two.")).startswith(
+        "failed session=2 utterance=1 method=clipboard: you denied the permission"
+    )
     assert (desktop.window, desktop.questions) == ("One.", 2)
 
 
