@@ -63,7 +63,7 @@ def test_the_watchdog_is_fed_by_the_new_process(renewing: Trial) -> None:
     eventually_blocking(
         lambda: int(renewing.show(UNIT, "WatchdogTimestampMonotonic")) > started + 25_000_000,
         patience_s=60,
-        what="a feeding later than the limit",
+        what="a notification later than the limit",
     )
     assert renewing.show(UNIT, "NRestarts") == "0"
 

@@ -27,7 +27,7 @@ async def test_a_session_that_begins_while_the_card_is_looked_at_keeps_the_accel
     tasks = [asyncio.create_task(switch.load()), asyncio.create_task(keeper.keep(switch))]
     try:
         await eventually(lambda: switch.state.on_accelerator)
-        await eventually(lambda: asked > 1, what="a second thought")
+        await eventually(lambda: asked > 1, what="a second decision")
         assert switch.state.on_accelerator
     finally:
         for task in tasks:

@@ -67,7 +67,7 @@ async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_
         assert await client.get(ENGINE, "Degraded") == ""
         gpu.be(process=None)  # all memory was released: this accelerator keeps no context
         await eventually(
-            lambda: "1900 MiB of its memory were freed, 0 MiB are still in use" in running.log, what="what came back"
+            lambda: "1900 MiB of its memory were freed, 0 MiB are still in use" in running.log, what="the freed memory"
         )
         accelerator = running.bus.directory / "gpu"
         await asyncio.to_thread(command, accelerator, "OPENING 20000")
@@ -90,7 +90,8 @@ async def test_what_a_context_keeps_goes_with_the_process_and_the_next_one_leave
         await changed(client, CPU, "idle")
         gpu.be(process=f"{running.process.pid} {300 * MIB}")
         await eventually(
-            lambda: "1600 MiB of its memory were freed, 300 MiB are still in use" in running.log, what="what stays"
+            lambda: "1600 MiB of its memory were freed, 300 MiB are still in use" in running.log,
+            what="the remaining memory",
         )
         await eventually(lambda: "re-executed, consecutive number" in running.log, what="a new process")
         gpu.be(process=None)

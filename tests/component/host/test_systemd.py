@@ -48,7 +48,7 @@ def test_each_message_reaches_the_manager_as_one_datagram(tmp_path: Path) -> Non
 
 
 def test_a_status_is_utf8_and_one_line_whatever_the_microphone_is_called(tmp_path: Path) -> None:
-    """Pins valid UTF-8 and one line: systemd drops messages in another encoding, and reads a second line as a variable."""
+    """Pins valid UTF-8 and one line: systemd drops other messages, and reads a second line as a variable."""
     with manager(str(tmp_path / "notify")) as listener:
         run(r"notifier.status('Mikrofon „Blau“ 🎙\nREADY=1')", NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert listener.recv(4096).decode() == "STATUS=Mikrofon „Blau“ 🎙 READY=1"

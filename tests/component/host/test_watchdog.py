@@ -41,5 +41,5 @@ async def test_a_promise_that_was_broken_for_a_moment_does_not_starve_it_until_t
     vitals = Watchdog({"capture": lambda _: next(answers, True)}, lambda: fed.append("fed"))
     vitals.check(0.0)
     running = asyncio.create_task(vitals.run(3600.0))
-    await eventually(lambda: len(fed) == 2, patience_s=20.0, what="the watchdog's food after a broken promise")
+    await eventually(lambda: len(fed) == 2, patience_s=20.0, what="a watchdog notification after a broken promise")
     running.cancel()

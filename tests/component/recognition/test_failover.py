@@ -217,7 +217,7 @@ async def test_a_fault_of_a_run_that_was_dropped_is_the_accelerators_all_the_sam
         while await fact(staged, "runs") == runs:
             await asyncio.sleep(0.01)
         if late:
-            await eventually(lambda: staged.count(Count.HEDGES) == 1, what="the CPU beginning it too")
+            await eventually(lambda: staged.count(Count.HEDGES) == 1, what="the CPU's run of it")
         dropped.cancel()
         with pytest.raises(asyncio.CancelledError):
             await dropped
@@ -487,7 +487,7 @@ async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Pa
 async def recognition_under_way(staged: Stage, number: int, worker: RecognizerWorker) -> asyncio.Task[Hypothesis]:
     """Start a recognition and return it once this worker is running it."""
     task = asyncio.create_task(staged.hear(number))
-    await eventually(lambda: worker._thread.busy_since_s is not None, what="a run in hand")
+    await eventually(lambda: worker._thread.busy_since_s is not None, what="a run in progress")
     return task
 
 
@@ -513,7 +513,7 @@ async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(tmp_path:
         await on_accelerator(staged)
         await staged.tell("HANG 30000")
         await given_up(await recognition_under_way(staged, 1, staged.accelerator.worker))
-        await eventually(lambda: staged.degraded == "gpu-timeout", what="the lane that is left behind")
+        await eventually(lambda: staged.degraded == "gpu-timeout", what="the abandoned call thread")
         assert (await staged.hear(1)).text == heard(1)
 
 

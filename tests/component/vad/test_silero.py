@@ -88,8 +88,8 @@ def test_what_is_no_frame_is_refused(samples: npt.NDArray[np.int16]) -> None:
 async def test_frames_are_scored_while_a_recognition_runs_on_every_core() -> None:
     """The event loop scores frames and a call thread recognizes: the recognizer must never block the detector.
 
-    If a run held the interpreter lock, or if the detector had to wait for the recognizer, no frame would be scored during
-    the run.
+    If a run held the interpreter lock, or if the detector had to wait for the recognizer, no frame would be scored
+    during the run.
     """
     speech = np.concatenate([sample.wave() for sample in samples()] * 2)
     frames = (speech[: 60 * FRAME_SAMPLES] * 32767).astype(np.int16).reshape(-1, FRAME_SAMPLES)
