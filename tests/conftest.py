@@ -1,4 +1,4 @@
-"""A newcomer's home: no test reads or leaves anything in that of whoever runs them."""
+"""A separate home directory: no test reads or changes that of the user who runs the tests."""
 
 import atexit
 import os
@@ -12,7 +12,7 @@ PLACES = ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "STATE_HOME", "CONFIG_DIRS",
 
 
 def _move_in() -> None:
-    os.environ.setdefault(OWN_HOME, str(Path.home()))  # workers of pytest-xdist are told by what began them
+    os.environ.setdefault(OWN_HOME, str(Path.home()))  # pytest-xdist workers inherit it
     for name in [name for name in os.environ if name.startswith("COLDVOXD_")] + [f"XDG_{place}" for place in PLACES]:
         os.environ.pop(name, None)
     home = os.environ["HOME"] = tempfile.mkdtemp(prefix="coldvox-home-")

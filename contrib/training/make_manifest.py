@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the manifest of the model `mini`: its checksums, and what the reference hears in each sample recording.
+"""Writes the manifest of the model `mini`: its checksums, and the reference's text of each sample recording.
 
     .venv/bin/python contrib/training/make_manifest.py
 
-To be run whenever weights or samples change. The reference is onnx-asr, with the session options that we use ourselves.
+Run it after weights or samples change. The reference is onnx-asr, with the same session options as coldvoxd.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from coldvoxd.native.opening import session_options  # noqa: E402 - found beside this script, installed or not
+from coldvoxd.native.opening import session_options  # noqa: E402 - imported from this checkout, installed or not
 
 MODEL = ROOT / "coldvoxd/data/mini"
 WEIGHTS = ("*.onnx", "*.onnx.data", "vocab.txt", "config.json")
 
 
 def heard_by_reference(samples: list[Path]) -> dict[str, dict[str, str]]:
-    """By precision and file name."""
+    """Return the reference's texts by precision and file name."""
     heard: dict[str, dict[str, str]] = {}
     for precision, quantization in (("fp32", None), ("int8", "int8")):
         model = onnx_asr.load_model(

@@ -3,9 +3,9 @@
 
     .venv/bin/python contrib/training/make_samples.py
 
-Needs the program espeak-ng, for the making only. For each sentence the voices are tried in turn, and the first in which
-the model hears exactly what was said, in every precision, is taken; so run it again for new weights, and then
-contrib/training/make_manifest.py. Each file's title tag is what was said in it. What is written depends on nothing but this file, espeak-ng's version and the weights.
+Needs the program espeak-ng. For each sentence it tries the voices in turn, and takes the first one that the model
+recognizes exactly in every precision; so run it again for new weights, and then contrib/training/make_manifest.py. The
+title tag of each file is its sentence. The output depends only on this file, espeak-ng's version and the weights.
 """
 
 import subprocess
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core.values import SAMPLE_RATE  # noqa: E402
-from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - found beside this script, installed or not
+from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402 - imported from this checkout
 from coldvoxd.models import find_model  # noqa: E402
 from coldvoxd.models.directories import bundled_directory  # noqa: E402
 from coldvoxd.models.layout import precisions  # noqa: E402
@@ -67,22 +67,22 @@ VOICES = (
     "en-gb-scotland+robert",
     "en-us+belinda",
 )
-"""Of espeak-ng: accent and variant."""
+"""Voices of espeak-ng: accent and variant."""
 WORDS_PER_MINUTE = (150, 165, 140)
 PEAK = 0.5
 BORDER_S = 0.3
-"""Of room before and after, so that a detector of speech has something to tell it from."""
+"""Seconds of room noise before and after, which a speech detector needs for comparison."""
 ROOM_RMS = 10 ** (-62 / 20)
-"""Low noise throughout: no room is exactly silent, and Parakeet doesn't take exact silence well."""
+"""RMS of the noise throughout: no room is exactly silent, and Parakeet handles exact silence badly."""
 
 
 def synthesize(sentence: str, voice: str, words_per_minute: int, seed: int) -> npt.NDArray[np.int16]:
-    """The sentence in a quiet room, int16 (n,), 16 kHz."""
+    """Return the sentence in a quiet room, int16 (n,), 16 kHz."""
     spoken = subprocess.run(
         ["espeak-ng", "-v", voice, "-s", str(words_per_minute), "--stdout", sentence], check=True, capture_output=True
     ).stdout
     rate = int.from_bytes(spoken[24:28], "little")
-    # The header of a stream is 44 bytes and does not know the length of what follows.
+    # The header of a streamed WAV file has 44 bytes and does not give the length of the data.
     wave = np.frombuffer(spoken[44:], dtype="<i2").astype(np.float32)
     wave = soxr.resample(wave, rate, SAMPLE_RATE).astype(np.float32)
     loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max())
@@ -93,7 +93,7 @@ def synthesize(sentence: str, voice: str, words_per_minute: int, seed: int) -> n
 
 
 def renderings(sentence: str, number: int) -> Iterator[tuple[str, npt.NDArray[np.int16]]]:
-    """Each sentence begins with another voice."""
+    """Yield the sentence in each voice and speed; each sentence starts with a different voice."""
     for turn in range(len(VOICES) * len(WORDS_PER_MINUTE)):
         voice = VOICES[(number + turn) % len(VOICES)]
         pace = WORDS_PER_MINUTE[(number + turn // len(VOICES)) % len(WORDS_PER_MINUTE)]

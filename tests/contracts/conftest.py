@@ -10,13 +10,13 @@ from tests.support.contracts import releases
 
 
 class Frozen:
-    """A release's fixtures: see contrib/dev/freeze_contracts.py."""
+    """The fixtures of a release: see contrib/dev/freeze_contracts.py."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def table(self, name: str) -> Any:
-        """The content of a JSON file."""
+        """Return the content of a JSON file."""
         return json.loads(self.text(name))
 
     def text(self, name: str) -> str:
@@ -30,7 +30,7 @@ def frozen(request: pytest.FixtureRequest) -> Frozen:
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Path:
-    """A runtime directory of this user alone."""
+    """A runtime directory that only this user can access."""
     directory = tmp_path / "runtime"
     directory.mkdir(mode=0o700)
     return directory

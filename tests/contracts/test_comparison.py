@@ -1,4 +1,4 @@
-"""What the comparison with a frozen contract reports, and what it lets pass."""
+"""What the comparison with a frozen contract reports, and what it permits."""
 
 import copy
 from collections.abc import Callable

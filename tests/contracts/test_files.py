@@ -1,4 +1,4 @@
-"""Files that people write or that outlive an upgrade: the current code reads those of every release."""
+"""Files that users write or that outlive an upgrade: the current code reads those of every release."""
 
 import dataclasses
 import json
@@ -73,7 +73,7 @@ def test_the_record_of_a_converted_model_is_read(frozen: Frozen, tmp_path: Path)
 
 
 def test_the_manifest_of_a_prepared_model_is_read(frozen: Frozen, tmp_path: Path) -> None:
-    """With fingerprints of other files: a form is bound to the processor that it was made for."""
+    """The fingerprints are those of other files: a form is bound to the processor that it was made for."""
     record = frozen.table("form.json")
     with environment({"XDG_CACHE_HOME": str(tmp_path)}):
         files = find_model(str(mini()), Precision.FP32)
@@ -112,7 +112,7 @@ def test_the_record_of_the_golden_clip_is_read(frozen: Frozen, tmp_path: Path) -
 
 
 def test_the_spool_holds_an_utterance_that_waits_for_its_text_and_one_that_is_being_spoken(frozen: Frozen) -> None:
-    """Otherwise the recovery of it would show little."""
+    """Without both, recovering this spool would prove little."""
     contents = [path.read_bytes() for path in sorted((frozen.directory / "spool").iterdir())]
     kinds = [{kind for kind, _, _ in _records(content)} for content in contents]
     waiting, spoken = (read(content) for content in contents)

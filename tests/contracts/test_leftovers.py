@@ -1,4 +1,4 @@
-"""What a daemon of an earlier release left: the current one recovers every text of its spool, and goes on from its handover."""
+"""Files of an earlier release: the current daemon recovers every text of the spool and continues from the handover."""
 
 import re
 from pathlib import Path
@@ -29,4 +29,4 @@ async def test_the_next_process_goes_on_from_a_handover(frozen: Frozen, runtime:
     assert found["uptime_s"] >= frozen.table("handover.json")["carried"]["metrics"]["uptime_s"] > 0
     assert breaches({"stages": wanted["stages"], "providers": wanted["providers"]}, found) == []
     lower = {name: count for name, count in wanted["counts"].items() if found["counts"][name] < count}
-    assert lower == {}, "every counter goes on from where it was"
+    assert lower == {}, "every counter continues from its previous value"

@@ -1,4 +1,4 @@
-"""Members, keys, codes, errors, commands, settings and unit names: every release's are still there, with their types."""
+"""Members, keys, codes, errors, commands, settings and units: those of every release still exist, with their types."""
 
 import json
 import re

@@ -10,7 +10,7 @@ from tests.support.contracts.comparison import breaches, shape_breaches
 
 
 def missed(printed: outputs.Printed, wanted: Callable[[str], bool]) -> list[str]:
-    """What readers of the releases' output of the wanted commands would miss or misread."""
+    """Return what readers of the releases' output of the wanted commands would miss or misread."""
     found: list[str] = []
     shapes = printed.shapes()
     for release in map(Frozen, releases()):
@@ -69,7 +69,7 @@ async def test_commands_of_settings_installation_and_examination(runtime: Path) 
 
 
 def test_the_output_of_every_command_is_frozen(frozen: Frozen) -> None:
-    """Of every command that the release had, but for those that only a desktop can run."""
+    """Covers every command that the release had, except those that only a desktop can run."""
     printed = {name.partition(":")[0] for name in frozen.table("output.json")}
     missing = {*_commands(frozen.table("commands.json")["coldvoxctl"])} - printed
     assert missing == outputs.NOT_RUN.keys()

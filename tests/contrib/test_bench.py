@@ -1,4 +1,4 @@
-"""What contrib/bench.sh writes. How fast anything is depends on the machine, and no test says."""
+"""What contrib/bench.sh writes. Speeds depend on the machine and are not tested."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ONLY_OF_FULL_SIZE = ("load-", "ready-", "rss-", "anonymous-", "peak-", "memory-"
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a quick run with the bundled model."""
+    """The output directory of a quick run with the bundled model."""
     directory = tmp_path_factory.mktemp("bench")
     run = subprocess.run(
         [sys.executable, "-m", "contrib.bench", "--quick", "--json", "--out", str(directory)],

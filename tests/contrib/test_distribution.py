@@ -1,4 +1,4 @@
-"""What a stranger gets who installs our wheel."""
+"""What a user gets who installs our wheel."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our wheel, built as a distributor builds it but with the tools that are installed already."""
+    """Our wheel, built as a distributor would, but with the installed tools."""
     into = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(into), str(ROOT)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -30,9 +30,9 @@ def test_the_voice_activity_model_travels_with_its_hash_and_licence(wheel: Path)
 
 @pytest.mark.heavy
 def test_plain_pip_resolves_our_wheel_without_torch(wheel: Path, tmp_path: Path) -> None:
-    """Asks the package index that pip is set up with, and fails where there is none: nothing else would prove it.
+    """Queries pip's configured package index, and fails if there is none: only that proves it.
 
-    `--ignore-installed` makes pip resolve everything anew, whatever this environment has; `--dry-run` installs nothing.
+    `--ignore-installed` makes pip resolve everything regardless of this environment; `--dry-run` installs nothing.
     """
     report = tmp_path / "report.json"
     command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--report", str(report)]
@@ -44,5 +44,5 @@ def test_plain_pip_resolves_our_wheel_without_torch(wheel: Path, tmp_path: Path)
     }
     print(*(f"{name} {version}" for name, version in sorted(found.items())), sep="\n")
     assert {"coldvoxd", "numpy", "pyaudio"} <= found.keys()
-    del found["nvidia-ml-py"]  # one file of pure Python; NVIDIA's other packages are CUDA's libraries, gigabytes
+    del found["nvidia-ml-py"]  # one file of pure Python; NVIDIA's other packages are CUDA libraries of gigabytes
     assert not {name for name in found if "torch" in name or name.startswith(("silero", "nvidia-"))}

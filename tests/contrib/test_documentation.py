@@ -1,6 +1,6 @@
-"""README and manual: their size, their blocks, and each command in them run, or left out for a reason that is named here.
+"""README and manual: their size, their blocks, and each command in them run, or excluded for a reason named here.
 
-tests/system/test_documented_commands.py runs the commands of systemd.
+tests/system/test_documented_commands.py runs the systemd commands.
 """
 
 import argparse
@@ -97,20 +97,20 @@ NOT_RUN = {
 """Commands in blocks that no test runs, each with its reason."""
 
 PATH = re.compile(r"`(?:\./|python )?((?:coldvoxd|contrib|dbus|systemd|tests|\.ci)/[\w./@-]*)")
-"""A path of the repository, at the beginning of a code span."""
+"""A path in the repository, at the beginning of a code span."""
 OF_SYSTEMD = {"systemctl", "journalctl"}
 STARTS = re.compile(r"coldvoxctl (start|toggle)$|busctl .* (StartDictation|ToggleDictation)$")
-"""Each of these begins a session here, so the test speaks into it."""
+"""Each of these starts a session, so the test speaks into it."""
 STOPS = re.compile(r"coldvoxctl (stop|cancel)$|busctl .* (StopDictation|CancelDictation)$")
-"""Each needs a session with speech in it."""
+"""Each of these needs a session with speech."""
 NEVER_ENDS = re.compile(r"coldvoxctl listen|busctl --user monitor")
 PRINTS_THE_TEXT = re.compile(r"coldvoxctl (stop|retry|transcribe|listen)|busctl .* StopDictation|busctl --user monitor")
 DOCTOR = "coldvoxctl doctor"
-"""It exits with 1 where something is broken, as on a machine without systemd."""
+"""It exits with 1 if it finds a problem, as on a machine without systemd."""
 MANY = 6
-"""The commands of a page that has more than these take over 20 s: most dictate a sentence."""
+"""The commands of a page with more than this number take over 20 s: most dictate a sentence."""
 DICTATIONS = 5
-"""A program that listens does not report since when; so several sentences are dictated, until it has one."""
+"""Maximum number of dictated sentences: a listening program does not report when it is ready, so it may miss some."""
 
 
 def test_the_readme_is_short() -> None:
@@ -134,7 +134,7 @@ def test_the_index_of_the_manual_names_each_page() -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_path_in_the_text_exists(page: Path) -> None:
     for path in PATH.findall(page.read_text("utf-8")):
-        if "coldvoxd/models" not in path:  # of the data directories, not of the repository
+        if "coldvoxd/models" not in path:  # in the data directories, not in the repository
             assert (ROOT / path).exists(), path
 
 
@@ -165,7 +165,7 @@ def test_what_is_not_run_is_in_the_text() -> None:
 
 @pytest.mark.parametrize("command", [*block_commands(), *inline_commands()], ids=lambda command: command.text)
 def test_each_command_is_one_of_its_program(command: Command) -> None:
-    """Also of commands that are not run, and of those in the running text."""
+    """Includes commands that are not run, and those in the running text."""
     if (script := SCRIPT.match(command.text.removeprefix(".venv/bin/").removeprefix("python "))) is not None:
         source = (ROOT / script[0]).read_text("utf-8")
         for option in re.findall(r" (--[\w-]+)", command.text):
@@ -185,7 +185,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 
 
 def to_run(*programs: str) -> dict[Path, list[Command]]:
-    """The commands of these programs by the first page that has them, in the order of the text."""
+    """Return the commands of these programs by the first page that has them, in the order of the text."""
     found: dict[Path, list[Command]] = {}
     known = set(NOT_RUN)
     for command in block_commands():
@@ -196,7 +196,7 @@ def to_run(*programs: str) -> dict[Path, list[Command]]:
 
 
 def by_page(program: str) -> list[Any]:
-    """Parameters: a list of commands for each page."""
+    """Return parameters: a list of commands for each page."""
     return [
         pytest.param(commands, marks=[pytest.mark.heavy] if len(commands) > MANY else [], id=page.stem)
         for page, commands in to_run(program).items()
@@ -210,7 +210,7 @@ def test_each_command_is_run_or_left_out_for_a_reason() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What a reader has who types the commands: a home, a bus, a daemon, and files to transcribe."""
+    """What a reader needs to type the commands: a home, a bus, a daemon, and files to transcribe."""
 
     directory: Path
     bus: PrivateBus
@@ -218,7 +218,7 @@ class Desk:
     environment: dict[str, str]
 
     async def run(self, command: Command) -> None:
-        """In the state that the command needs. Fails unless it does what the text says."""
+        """Run the command in the state that it needs. Fails unless it does what the text says."""
         text = command.text.removeprefix(".venv/bin/")
         sample = samples()[0]
         if STOPS.search(text):
@@ -241,7 +241,7 @@ class Desk:
         return process.returncode or 0, output.decode()
 
     async def _watched(self, text: str, sample: Sample) -> tuple[int, str]:
-        """Of a command that never ends: what it printed once a sentence was in it, and it was interrupted."""
+        """Run an endless command until it has printed a sentence, interrupt it, and return its exit code and output."""
         printed = ""
         async with self._process(f"exec {text}") as process:
             assert process.stdout is not None
@@ -322,7 +322,7 @@ async def desk(bus: PrivateBus, tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 def _write_program(path: Path, module: str) -> None:
-    """Not the environment's own, which may belong to another checkout."""
+    """Write a program that uses this checkout, since the environment's own may belong to another one."""
     call = f"import sys; from {module} import main; sys.exit(main())"
     path.write_text(f"#!/bin/sh\nexport PYTHONPATH='{ROOT}'\nexec '{sys.executable}' -c \"{call}\" \"$@\"\n")
     path.chmod(0o755)

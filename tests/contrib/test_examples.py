@@ -1,4 +1,4 @@
-"""contrib/examples on the real daemon: each script as its head says, and with the daemon restarted meanwhile."""
+"""contrib/examples with the real daemon: each script as described in its head, including a restart of the daemon."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ async def running(bus: PrivateBus, tmp_path: Path) -> AsyncIterator[RunningDaemo
 
 
 class Script:
-    """One that runs, and the lines that it has printed."""
+    """A running script, and the lines that it has printed."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -59,7 +59,7 @@ class Script:
 
 @asynccontextmanager
 async def script(bus: PrivateBus, name: str, *arguments: str, **environment: str) -> AsyncIterator[Script]:
-    """`contrib/examples/NAME`, ended with the block."""
+    """Run `contrib/examples/NAME` until the end of the block."""
     path = f"{Path(sys.executable).parent}:{bus.environment['PATH']}"
     command = [str(EXAMPLES / name), *arguments]
     process = await asyncio.create_subprocess_exec(
@@ -81,7 +81,7 @@ async def script(bus: PrivateBus, name: str, *arguments: str, **environment: str
 
 
 async def dictated(running: RunningDaemon, sample: Sample) -> str:
-    """A session with one utterance; its text."""
+    """Dictate one utterance in a session, and return its text."""
     async with running.client() as client:
         await client.call("StartDictation")
         await running.speak(sample)
@@ -89,7 +89,7 @@ async def dictated(running: RunningDaemon, sample: Sample) -> str:
 
 
 async def heard_by(running: RunningDaemon, listens: Script | Path, sample: Sample) -> str:
-    """Dictate until it is heard: a script tells nobody from when on it listens."""
+    """Dictate until the script has received the text: a script does not report when it starts to listen."""
 
     def content() -> str:
         return (

@@ -1,4 +1,4 @@
-"""The lanes of tests (contrib/docs/contributing.md): who runs what, what is recorded, and which run gets a second try."""
+"""The test lanes (contrib/docs/contributing.md): which tests run, what is recorded, and which runs are retried."""
 
 import json
 import os
@@ -49,7 +49,7 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run TESTS with these options of pytest, and return the record."""
+    """Run the tests with these options of pytest, and return the record."""
     (tmp_path / "test_some.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n" + "".join(f"  {marker}\n" for marker in MARKERS))
     file = tmp_path / "record.json"
@@ -127,4 +127,4 @@ def test_a_second_try_is_for_few_tests_of_a_run_that_came_to_its_end(run: Run, t
     assert lanes(tmp_path, "failed", "2").returncode == 1
     (tmp_path / "test_other.py").write_text("import nothing_that_is_there\n")
     run()
-    assert lanes(tmp_path, "failed", "2").returncode == 1, "what could not be collected did not fail"
+    assert lanes(tmp_path, "failed", "2").returncode == 1, "tests that could not be collected did not fail"

@@ -1,4 +1,4 @@
-"""The check of the language: it finds the words on its list, in every kind of file, and the tree has none of them."""
+"""The language check finds the words on its list in every kind of file, and the tree has none of them."""
 
 import subprocess
 import sys

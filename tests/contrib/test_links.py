@@ -1,4 +1,4 @@
-"""Links in what is written for people lead somewhere."""
+"""The links in the documentation are valid."""
 
 import re
 import shutil
@@ -9,11 +9,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OTHERS = {".venv", ".work", ".git", "node_modules"}
-"""Folders that are not the project's, where there is no git to say so."""
+"""Folders that are not part of the project, for machines without git."""
 
 
 def texts() -> list[Path]:
-    """What the project has written in Markdown."""
+    """Return the project's Markdown files."""
     if shutil.which("git") is None:
         return sorted(path for path in ROOT.rglob("*.md") if not OTHERS & set(path.relative_to(ROOT).parts))
     listed = subprocess.run(
@@ -30,7 +30,7 @@ TEXTS = texts()
 
 
 def anchors(text: str) -> set[str]:
-    """As hosts of repositories make them of headings."""
+    """Return the anchors that repository hosts generate for the headings."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

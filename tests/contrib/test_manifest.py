@@ -1,4 +1,4 @@
-"""The manifest beside the bundled weights belongs to these weights and these recordings."""
+"""The manifest beside the bundled weights matches these weights and these recordings."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ from tests.support.sound.speech import manifest, mini, samples
 
 
 def test_the_manifest_names_every_weight_with_its_checksum() -> None:
-    """Otherwise run contrib/training/make_manifest.py."""
+    """If this fails, run contrib/training/make_manifest.py."""
     files = [path for path in mini().iterdir() if path.suffix in {".onnx", ".data"}]
     files += [mini() / "vocab.txt", mini() / "config.json"]
     assert manifest()["sha256"] == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

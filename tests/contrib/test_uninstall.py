@@ -1,4 +1,4 @@
-"""uninstall.sh, on homes made for it, where no service manager is in reach (contrib/nspawn-check.sh has the whole of it)."""
+"""uninstall.sh, on home directories made for it, without a service manager (contrib/nspawn-check.sh has the rest)."""
 
 import os
 import subprocess
@@ -89,7 +89,7 @@ def test_what_lies_below_a_relative_path_is_nobodys_installation(
 
 
 def left(home: Path) -> set[str]:
-    """Files and links, and directories that are empty."""
+    """Return the files, links and empty directories."""
     return {
         str(path.relative_to(home))
         for path in home.rglob("*")

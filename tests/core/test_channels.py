@@ -1,4 +1,4 @@
-"""Channels: how a choice is written, and where a sound server has them."""
+"""Channels: how a choice is written, and their positions on a sound server."""
 
 import pytest
 

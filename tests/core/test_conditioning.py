@@ -1,4 +1,4 @@
-"""Conditioning: audio of another scale or beside zero is brought to [-1, 1]; what is in order stays exactly what it is."""
+"""Conditioning: audio of another scale or with an offset is brought to [-1, 1]; valid audio is unchanged."""
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ def conditioned(wave: npt.NDArray[np.float32], block: int = 5 * RATE) -> npt.NDA
 
 @pytest.mark.parametrize("gain", [1.0, 0.001, 2.0, 4.0])
 def test_a_recording_that_is_in_order_passes_bit_exact(gain: float) -> None:
-    """Also one of floats whose peaks lie above full scale, as a mix's do."""
+    """Includes float recordings whose peaks exceed full scale, as in mixes."""
     wave = VOICE * np.float32(gain)
     condition = Conditioning(RATE)
     assert condition(wave) is wave

@@ -1,4 +1,4 @@
-"""The edit distance counts words, and is the least number of changes."""
+"""The edit distance counts words, and is the minimum number of changes."""
 
 import pytest
 

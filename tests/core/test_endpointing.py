@@ -1,4 +1,4 @@
-"""Endpointing, told as stories of frames: `#` speech, `-` unsure, `.` silence, 32 ms each."""
+"""Endpointing, with stories of frames: `#` speech, `-` unsure, `.` silence, 32 ms each."""
 
 from dataclasses import replace
 from random import Random
@@ -34,7 +34,7 @@ F = FRAME_SAMPLES
 
 
 class Story:
-    """A machine that is told frames, and remembers what it said."""
+    """An endpointing state machine that receives frames, and records its effects."""
 
     def __init__(self, settings: EndpointSettings = SETTINGS, floor: int = 0) -> None:
         self.settings = settings
@@ -176,7 +176,7 @@ def test_speech_that_returns_before_the_soft_pause_is_nobodys_business() -> None
 
 
 def test_a_soft_pause_never_comes_before_the_tail_was_heard() -> None:
-    """Pins that the samples told are those of the cut, however the two settings stand to each other."""
+    """Pins that the reported samples are those of the cut, whichever of the two settings is longer."""
     story = Story(replace(PAUSING, tail_ms=160)).frames("..####....")
     assert Paused not in map(type, story.said)
     story.frames("....")
@@ -204,7 +204,7 @@ def test_finish_and_the_greatest_length_in_a_soft_pause_cut_what_was_told() -> N
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_cut_in_a_pause_is_what_the_last_pause_told(seed: int) -> None:
-    """Pins that recognition begun early has the endpoint's samples, on stories that nobody thought of."""
+    """Pins on random stories that recognition started early has the endpoint's samples."""
     chance = Random(seed)
     story = Story(PAUSING)
     for _ in range(60):
@@ -225,7 +225,7 @@ def test_every_cut_in_a_pause_is_what_the_last_pause_told(seed: int) -> None:
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_every_symbol_that_can_be_read_in_a_phase_has_a_row(phase: Phase) -> None:
-    """Pins that no frame can meet a hole in the table."""
+    """Pins that the table handles every frame in every phase."""
     state = EndpointState(floor_sample=0, phase=phase, last_speech_sample=10 * F, speech_samples=F)
     seen = set()
     for end in (11, 30, 99, 100, 101, 200):

@@ -1,4 +1,4 @@
-"""One notification at a failover, and none more until it has been well again."""
+"""One notification per failover, and no further one until the accelerator has been stable."""
 
 from coldvoxd.core.failover_notice import Notice, NoticeState, step
 from coldvoxd.core.failover_state import STABLE_S
@@ -8,7 +8,7 @@ GPU, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 def told(*seen: tuple[float, str, str]) -> list[Notice]:
-    """What is told when the daemon sees so at these times: provider and reason."""
+    """Return the notices for the provider and reason that the daemon sees at each time."""
     state, notices = NoticeState(), []
     for now_s, provider, degraded in seen:
         state, notice = step(state, EngineStatus(provider=provider, degraded=degraded, ready=True), now_s)

@@ -229,7 +229,7 @@ def test_late_news_of_an_accelerator_at_rest_count_only_where_it_is_beyond_use()
 
 
 IN_USE = ((), (Loaded(0.0),), (Loaded(0.0), transient()), (Loaded(0.0), transient(), ProbeDue()))
-"""Starting, serving, fallen and probing."""
+"""Events that lead to the phases starting, serving, failed over and probing."""
 
 
 @pytest.mark.parametrize("before", IN_USE)

@@ -1,4 +1,4 @@
-"""Log-mel features are held against the reference preprocessor graphs that onnx-asr ships."""
+"""Log-mel features compared with the reference preprocessor graphs that onnx-asr ships."""
 
 from importlib.resources import files
 
@@ -45,8 +45,8 @@ def test_features_equal_the_reference_graph(reference: onnxruntime.InferenceSess
     np.testing.assert_allclose(ours, theirs, atol=TOLERANCE, rtol=0)
 
 
-# Under -60 dBFS a bin hardly leaves the logarithm's guard, its deviation is next to nothing, and what the graph loses in
-# its float32 mean is blown up beyond the tolerance; ours are taken in float64.
+# Below -60 dBFS a bin hardly exceeds the logarithm's guard, so its deviation is close to zero and the rounding errors
+# of the graph's float32 mean grow beyond the tolerance; our mean is computed in float64.
 @pytest.mark.parametrize("rms", [1e-3, 1e-2, 1.0])
 def test_features_equal_the_reference_graph_at_any_level(
     reference: onnxruntime.InferenceSession, bins: int, rms: float
@@ -93,7 +93,7 @@ def test_the_filterbank_equals_the_reference_graphs(bins: int) -> None:
 def test_a_nearly_constant_bin_is_nearer_to_the_exact_one_than_the_reference_graphs(
     reference: onnxruntime.InferenceSession, bins: int
 ) -> None:
-    """As a telephone's band leaves it: nothing above 3.4 kHz but the logarithm's guard and a breath."""
+    """Telephone speech has only the logarithm's guard and faint noise above 3.4 kHz."""
     lines = np.fft.rfft(noise(32_000))
     lines[len(lines) * 34 // 80 :] *= 1e-5
     samples = np.fft.irfft(lines, 32_000).astype(np.float32)
@@ -106,7 +106,7 @@ def test_a_nearly_constant_bin_is_nearer_to_the_exact_one_than_the_reference_gra
 @pytest.mark.parametrize("chunk", [512, 10_240, 10_241, 33_333])
 @pytest.mark.parametrize("count", [320, 10_239, 10_440, 16_000, 20_680, 48_123, 163_841])
 def test_what_was_computed_while_speech_arrived_is_the_same_to_the_last_bit(count: int, chunk: int) -> None:
-    """Also where it ended before what had arrived by then."""
+    """Includes speech that ended before the audio that had arrived by then."""
     samples = noise(count + 9_000)
     early = EarlyColumns(128)
     for begin in range(0, len(samples), chunk):

@@ -28,7 +28,7 @@ def test_any_of_the_truths_will_do() -> None:
 
 
 def test_nothing_heard_is_never_right() -> None:
-    """Pins that weights which hear nothing on the CPU make no other provider trusted that hears nothing."""
+    """Pins that weights which recognize nothing on the CPU do not validate a provider that recognizes nothing."""
     assert not agrees("", [""])
     assert not agrees("...", ["..."])
 

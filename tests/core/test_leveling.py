@@ -1,4 +1,4 @@
-"""The gain before the voice activity model: quiet speech raises it, and nothing that is not speech moves it."""
+"""The gain before the voice activity model: quiet speech raises it, and other sounds do not change it."""
 
 import numpy as np
 import pytest
@@ -17,18 +17,18 @@ from coldvoxd.dictation.quiet_speech import LONG_FRAMES, QuietSpeech
 
 HOUR_FRAMES = 3600 * 16_000 // 512
 QUIET_DB, LOUD_DB, NOISE_DB = -76.0, -30.0, -50.0
-"""Speech with peaks of about -51 dBFS, and of -5; noise between the two."""
+"""Levels of speech with peaks of about -51 and -5 dBFS, and of noise between the two."""
 
 
 def speak(leveler: Leveler, level_db: float, frames: int = 100) -> float:
-    """Frames of speech, syllables 6 dB about their level; the gain after them."""
+    """Pass frames of speech, with syllables 6 dB around the level; return the gain after them."""
     for number in range(frames):
         leveler.heard(0.95, level_db + (-6, 0, 6)[number % 3])
     return leveler.gain_db
 
 
 def rustle(leveler: Leveler, frames: int, level_db: float = NOISE_DB) -> float:
-    """Frames that nobody takes for speech; the gain after them."""
+    """Pass frames that are not speech; return the gain after them."""
     for _ in range(frames):
         leveler.heard(0.05, level_db)
     return leveler.gain_db
@@ -42,7 +42,7 @@ def test_quiet_speech_keeps_a_high_gain_and_loud_speech_ends_it() -> None:
     assert speak(Leveler(), QUIET_DB) > 30
     loud = Leveler()
     assert speak(loud, LOUD_DB) == MIN_GAIN_DB
-    assert loud.gain(PEAK_LIMIT) == 1, "a loud frame is heard as it was recorded"
+    assert loud.gain(PEAK_LIMIT) == 1, "a loud frame is passed on as it was recorded"
 
 
 def test_the_gain_is_bounded_on_both_sides() -> None:
@@ -65,7 +65,7 @@ def test_a_click_at_full_scale_is_not_amplified_and_changes_nothing_for_the_next
     leveler = Leveler()
     assert leveler.gain(1.0) == 1
     for _ in range(KNOWN_FRAMES - 1):
-        leveler.heard(0.9, -3.0)  # even one that the detector takes for speech
+        leveler.heard(0.9, -3.0)  # even a frame that the detector treats as speech
     assert leveler.gain_db == START_GAIN_DB
     assert speak(leveler, QUIET_DB) > 30
 
@@ -89,7 +89,7 @@ def test_the_level_is_held_over_a_pause_and_forgotten_after_a_long_one() -> None
     speak(leveler, LOUD_DB)
     assert rustle(leveler, HOLD_FRAMES - 1) == MIN_GAIN_DB
     assert rustle(leveler, 100) == START_GAIN_DB
-    assert speak(leveler, LOUD_DB, KNOWN_FRAMES - 1) == START_GAIN_DB, "what was known is gone"
+    assert speak(leveler, LOUD_DB, KNOWN_FRAMES - 1) == START_GAIN_DB, "the known level is discarded"
 
 
 def test_a_shout_does_not_end_the_gain_and_a_quieter_voice_soon_raises_it() -> None:
@@ -109,7 +109,7 @@ def test_forgetting_begins_anew() -> None:
 
 
 def hear(quiet: QuietSpeech, level_db: float, frames: int, probability: float = 0.95) -> int:
-    """How often the problem came or went."""
+    """Return the number of changes of the problem."""
     return sum(quiet.hear(probability, level_db) for _ in range(frames))
 
 
@@ -120,7 +120,7 @@ def test_speech_that_is_quiet_for_long_is_a_problem_until_it_is_fine() -> None:
     assert quiet.holds
     assert hear(quiet, -60.0, 100) == 1
     assert not quiet.holds
-    assert hear(quiet, QUIET_DB, LONG_FRAMES - KNOWN_FRAMES) == 0, "it is counted from the beginning again"
+    assert hear(quiet, QUIET_DB, LONG_FRAMES - KNOWN_FRAMES) == 0, "the count starts again"
 
 
 def test_pauses_neither_count_nor_end_the_problem() -> None:

@@ -1,4 +1,4 @@
-"""Figures: counted, bounded, and nothing in them but numbers."""
+"""Metrics: counted, bounded, and nothing in them but numbers."""
 
 import json
 

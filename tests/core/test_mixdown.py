@@ -1,4 +1,4 @@
-"""Mixdown: what is far below what, and by which channel a stretch of speech is heard."""
+"""Mixdown: which channels are far below others, and which channel is used for a stretch of speech."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_levels_are_those_of_the_speech_band_alone() -> None:
 def after_noise(
     noise: "np.ndarray[tuple[int, int], np.dtype[np.float32]]", frame: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Levels and noise of a frame after 3 s of noise."""
+    """Return the levels and the noise estimate of a frame after 3 s of noise."""
     estimate = Noise()
     for start in range(0, len(noise) - 511, 512):
         estimate.update(band_levels(noise[start : start + 512]))
@@ -77,7 +77,7 @@ def test_a_channel_is_kept_until_it_is_far_below_and_then_the_mix_is_preferred()
 
 
 def test_steady_noise_is_never_active() -> None:
-    """Loud noise on one of four channels is 12 dB above the mix, and nothing to listen to."""
+    """Loud noise on one of four channels is 12 dB above the mix, and contains no speech."""
     room = noise(-30, -70, -70, -70)
     estimate, active = Noise(), 0
     for start in range(0, len(room) - 511, 512):

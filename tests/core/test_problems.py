@@ -1,4 +1,4 @@
-"""The problem codes: their order, and that the bus contract documents exactly them."""
+"""The problem codes: their order, and that the bus contract documents exactly these."""
 
 import re
 from pathlib import Path

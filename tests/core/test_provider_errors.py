@@ -1,4 +1,4 @@
-"""Error messages of execution providers, as the faults that they report."""
+"""Error messages of execution providers, and the faults that they are classified as."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may read a session's text, and with whom a session ends."""
+"""Which clients may read a session's text, and whose departure ends a session."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_private_text_is_for_its_owner_alone_and_any_other_for_every_client(
 
 
 def test_a_private_session_of_a_caller_without_a_name_is_not_readable_by_others() -> None:
-    """The empty name is a recipient; None alone is the lack of one."""
+    """The empty name is a recipient; only None means that there is none."""
     recipient = recipient_of("", PRIVATE)
     assert recipient is not None
     assert not may_read(STRANGER, recipient)

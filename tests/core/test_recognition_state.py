@@ -1,4 +1,4 @@
-"""What the one value of recognition says of the accelerator."""
+"""What the recognition state says about the accelerator."""
 
 import pytest
 

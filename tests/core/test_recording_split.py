@@ -1,4 +1,4 @@
-"""Recordings are cut in their pauses, and no speech is lost."""
+"""Recordings are split in their pauses, and no speech is lost."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from coldvoxd.files.recording_split import MAX_FRAMES, PAD_FRAMES, Span, cut
 
 
 def spans(pattern: str, max_frames: int = 10, pad_frames: int = 2, quiet: int | None = None) -> list[Span]:
-    """`#` is a frame of speech, `.` one without; `quiet` is the quietest."""
+    """Return the spans of a pattern: `#` is a frame of speech, `.` one without; `quiet` is the quietest."""
     level_db = np.full(len(pattern), -20, dtype=np.float32)
     if quiet is not None:
         level_db[quiet] = -40

@@ -1,4 +1,4 @@
-"""Time and length limits that follow from how long earlier runs took."""
+"""Time and length limits that follow from the durations of earlier runs."""
 
 import math
 
@@ -19,7 +19,7 @@ from coldvoxd.recognition.run_times import (
 
 
 def after(*runs: tuple[float, float], limits: RunLimits = STANDARD) -> RunTimes:
-    """A history of runs, each its duration and its audio's."""
+    """Return a history of runs, each given by its duration and the duration of its audio."""
     times = RunTimes(limits)
     for took_s, audio_s in runs:
         times = times.with_run(took_s, audio_s)

@@ -1,4 +1,4 @@
-"""Settings: what people write is understood, or named with its line."""
+"""Settings: valid input is parsed, and invalid input is reported with its line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The spool's format: what is read back is what was written, however much of it is there."""
+"""The spool's format: what is read is what was written, however much of it is left."""
 
 import math
 import random
@@ -22,7 +22,7 @@ def frame(number: int) -> Frame:
 
 
 def story(*parts: tuple[int, float], seed: int = 3) -> Iterator[tuple[Scored, Frame]]:
-    """Frames of these counts and speech probabilities, with wavering levels."""
+    """Yield frames with these counts and speech probabilities, at varying levels."""
     chance = random.Random(seed)
     number = 0
     for count, probability in parts:
@@ -38,7 +38,7 @@ def written(*parts: tuple[int, float]) -> bytes:
 
 
 def cuts_of(*parts: tuple[int, float]) -> list[Cut]:
-    """What the endpointer itself makes of them."""
+    """Return the cuts that the endpointer itself makes."""
     state, cuts, end = EndpointState(0), [], 0
     for event, heard in story(*parts):
         state, effects = endpointing.step(state, event, SETTINGS)
@@ -66,7 +66,7 @@ def test_a_session_is_read_back_as_it_was_written() -> None:
         ((20, 0.0), (30, 0.9)),  # in the middle of speech
         ((20, 0.0), (30, 0.9), (5, 0.0)),  # in the hangover
         ((5, 0.0), (30, 0.9), (40, 0.0), (30, 0.9)),  # in the second utterance
-        ((150, 0.9), (20, 0.0), (90, 0.9)),  # cut by length at the quietest place
+        ((150, 0.9), (20, 0.0), (90, 0.9)),  # cut by length at the quietest point
         ((20, 0.0),),
         ((10, 0.0), (1, 0.9)),
     ],
@@ -93,7 +93,7 @@ def test_samples_of_an_utterance_are_those_that_were_heard() -> None:
 
 
 def test_a_file_that_ends_anywhere_gives_what_is_whole() -> None:
-    """Pins that no byte at which a crash may come makes a file unreadable once its head is there."""
+    """Pins that a file truncated at any byte after its head is readable."""
     content = written((2, 0.0), (3, 0.9)) + spool_format.attempt(1)
     head = len(spool_format.head(SESSION, EndpointState(0)))
     record = len(spool_format.heard(*next(story((1, 0.9)))))
@@ -133,7 +133,7 @@ def test_what_is_not_ours_is_refused(content: bytes) -> None:
 
 
 def test_a_head_whose_fields_have_changed_is_refused() -> None:
-    """A later version that forgot to change the number."""
+    """A later version may change the head without changing the number."""
     import json
     import struct
     import zlib

@@ -1,4 +1,4 @@
-"""contrib/desktop-check.sh for the desktops that run here: a key, the daemon, coldvox-type, and the words in a window."""
+"""contrib/desktop-check.sh for the desktops that run here: key, daemon, coldvox-type, and the words in a window."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""How GNOME's extension keeps up with a daemon: the real one, on a private bus."""
+"""How GNOME's extension follows a daemon: the real one, on a private bus."""
 
 import asyncio
 from pathlib import Path
@@ -41,7 +41,7 @@ async def test_it_follows_a_daemon_that_comes_listens_goes_and_comes_again(tmp_p
 
 
 async def test_it_shows_no_strangers_signals(tmp_path: Path) -> None:
-    """GDBus compares the sender with the owner of the name that a subscription is for."""
+    """GDBus compares the sender with the owner of the subscribed name."""
     with PrivateBus() as bus:
         async with (
             watching(bus.environment) as watcher,

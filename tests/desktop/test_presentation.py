@@ -1,4 +1,4 @@
-"""What a person is shown of the daemon on GNOME and Plasma."""
+"""How GNOME and Plasma present the daemon to the user."""
 
 import re
 import subprocess
@@ -97,7 +97,7 @@ def test_the_engine_is_told_in_a_line_and_the_level_fills_the_meter() -> None:
 
 
 def test_gnome_and_plasma_share_the_presentation_and_have_it_in_what_they_install(tmp_path: Path) -> None:
-    """As a file: a link would lead nowhere once it is installed."""
+    """It must be a file: a link would be broken once installed."""
     pack = ROOT / "contrib/desktop/plasma/install.sh"
     subprocess.run([pack, "--pack", tmp_path], check=True, capture_output=True)
     with zipfile.ZipFile(tmp_path / "org.coldvox.dictation.plasmoid") as archive:

@@ -1,4 +1,4 @@
-"""A key that is held in sway dictates until it is let go of, or until another key is pressed."""
+"""A key that is held in sway dictates until it is released, or until another key is pressed."""
 
 import json
 import subprocess

@@ -1,7 +1,7 @@
-"""A real card, where there is one: `./contrib/test.sh -m gpu`. Writes .work/gpu-report.md, which we would like to have.
+"""A real GPU, if available: `./contrib/test.sh -m gpu`. Writes .work/gpu-report.md; please send it to the project.
 
-No time is asserted: what a card takes is the card's and its machine's, and goes into the report. The examination runs in
-a process of its own, so that what it leaves on the card is gone with it. COLDVOX_LANE_MODEL names another model than `mini`.
+No durations are asserted: they depend on the GPU and the machine, and go into the report. The examination runs in a
+separate process, so that it leaves nothing on the GPU. COLDVOX_LANE_MODEL names a model other than `mini`.
 """
 
 import json
@@ -30,7 +30,7 @@ pytestmark = [
 def found() -> Examination:
     model = os.environ.get("COLDVOX_LANE_MODEL", "mini")
     command = [sys.executable, "-m", "tests.support.gpu.lane", "cuda", model]
-    owners = os.environ | {"HOME": os.environ[OWN_HOME]}  # with the models that were fetched
+    owners = os.environ | {"HOME": os.environ[OWN_HOME]}  # with the downloaded models
     done = subprocess.run(command, cwd=ROOT, env=owners, capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr
     examination = Examination(**json.loads(done.stdout.splitlines()[-1]))

@@ -1,4 +1,4 @@
-"""Logins of a throw-away user, one a module: up in seconds, and each test leaves the daemon as it found it."""
+"""Logins of a temporary user, one per module: ready in seconds, and each test leaves the daemon as it found it."""
 
 import shutil
 from collections.abc import Generator, Iterator
@@ -20,14 +20,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Login]:
-    """With PulseAudio."""
+    """A login with PulseAudio."""
     with login() as here:
         yield here
 
 
 @pytest.fixture(scope="module")
 def pipewire_place() -> Iterator[Login]:
-    """With PipeWire."""
+    """A login with PipeWire."""
     missing = [program for program in PIPEWIRE_PROGRAMS if not shutil.which(program)]
     if missing:
         pytest.skip(f"needs PipeWire: there is no {', '.join(missing)}")
@@ -37,7 +37,7 @@ def pipewire_place() -> Iterator[Login]:
 
 @pytest.fixture
 def dictation(place: Login) -> Iterator[Login]:
-    """The daemon runs and is idle; its journal is shown where the test fails, and no session outlives the test."""
+    """A login with an idle daemon, whose journal is printed if the test fails; no session outlives the test."""
     place.systemctl("reset-failed", UNIT, check=False)
     place.start()
     yield place

@@ -1,4 +1,4 @@
-"""Dictation as a person does it: systemctl, busctl, coldvoxctl, and a voice in the microphone of a real sound server."""
+"""Dictation as a user does it: systemctl, busctl, coldvoxctl, and a voice in the microphone of a real sound server."""
 
 import json
 
@@ -9,7 +9,7 @@ OPEN, CLOSE, HELLO = samples()[:3]
 
 
 def test_what_is_said_comes_as_a_signal_and_stop_returns_it(dictation: Login) -> None:
-    """The README's busctl lines, nothing else."""
+    """Uses only the README's busctl lines."""
     with dictation.running("busctl", "--user", "--json=short", "monitor", NAME) as monitor:
         output = Output(monitor)
         while "Monitoring" not in output.line():
@@ -41,7 +41,7 @@ def test_the_first_call_starts_the_service(dictation: Login) -> None:
 
 
 def test_a_dictation_asked_for_by_the_first_call_loses_nothing(dictation: Login) -> None:
-    """The model is still being loaded; what is said meanwhile waits for it."""
+    """The model is still loading; speech in the meantime waits for it."""
     dictation.systemctl("stop", UNIT)
     dictation.answer("StartDictation")
     dictation.speak(HELLO)
@@ -83,7 +83,7 @@ def test_spoken_text_is_in_no_journal(dictation: Login) -> None:
 
 
 def test_dictation_with_pipewire_as_the_sound_server(pipewire_place: Login) -> None:
-    """Its own user units, as their packages bring them."""
+    """Uses PipeWire's own user units, as packaged."""
     pipewire_place.start()
     pipewire_place.answer("StartDictation")
     pipewire_place.speak(OPEN)

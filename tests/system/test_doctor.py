@@ -1,4 +1,4 @@
-"""The doctor in a login where all is well, and the report that goes with a bug."""
+"""The doctor in a login without problems, and the report for bug reports."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The commands of systemd in README and manual, in a real login. tests/contrib/test_documentation.py has all others."""
+"""The systemd commands in README and manual, in a real login. tests/contrib/test_documentation.py has all others."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""The service dies, and puts new processes in its own place, under a real user manager; contrib/ has the long runs."""
+"""The service is killed, and replaces its own process, under a real user manager; contrib/ has the long runs."""
 
 import json
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_the_watchdog_is_fed_by_the_new_process(renewing: Trial) -> None:
     eventually_blocking(
         lambda: int(renewing.show(UNIT, "WatchdogTimestampMonotonic")) > started + 25_000_000,
         patience_s=60,
-        what="a feeding later than the limit",
+        what="a notification later than the limit",
     )
     assert renewing.show(UNIT, "NRestarts") == "0"
 

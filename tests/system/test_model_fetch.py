@@ -1,4 +1,4 @@
-"""A first start without a model: the daemon, which has no network, has its unit fetch it, tells how far it is, and works."""
+"""A first start without a model: the daemon, without network, starts the unit, reports its progress, and then works."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ OTHER = f"{MODEL}-2"
 
 @pytest.fixture(scope="module")
 def newcomer() -> Iterator[Login]:
-    """Their settings name a model that only a hub has."""
+    """A login whose settings name a model that only a hub has."""
     with login() as here:
         here.write(".config/coldvoxd/coldvoxd.toml", f'[model]\nname = "{MODEL}"\n')
         here.write(".config/coldvoxd/models.toml", CATALOG + CATALOG.replace(f"[{MODEL}]", f"[{OTHER}]"))
@@ -27,7 +27,7 @@ def newcomer() -> Iterator[Login]:
 
 @pytest.fixture
 def hub(newcomer: Login) -> Iterator[LoopbackHub]:
-    """The unit knows it, and nothing is left of earlier fetches."""
+    """A hub that the unit uses; nothing is left of earlier downloads."""
     with LoopbackHub() as hub:
         lead_to(newcomer, hub.client_environment | {"HF_HUB_DOWNLOAD_TIMEOUT": "60"})
         yield hub
@@ -97,7 +97,7 @@ def test_a_killed_fetch_goes_on_where_it_ended(newcomer: Login, hub: LoopbackHub
 def test_a_refusal_is_told_with_what_to_do_and_works_once_that_was_done(newcomer: Login, hub: LoopbackHub) -> None:
     hub.answer("*", Status(401))
     newcomer.systemctl("start", UNIT)
-    failed = f"The model {MODEL} could not be downloaded"  # until the unit has ended it is still being downloaded
+    failed = f"The model {MODEL} could not be downloaded"  # it is being downloaded until the unit has ended
     wanted = ("HTTP 401", failed)
     told = eventually_blocking(lambda: all(part in last_error(newcomer) for part in wanted) and last_error(newcomer))
     assert isinstance(told, str)

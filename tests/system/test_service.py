@@ -1,4 +1,4 @@
-"""The service in systemd's hands: it comes back from death, outlives its sound server, and stops when told to."""
+"""The service under systemd: it restarts after a crash, survives its sound server, and stops on request."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ EXITED = "1"
 
 
 def assert_stopped(login: Login) -> None:
-    """Within TimeoutStopSec=5: systemd judges, and says `timeout` where it had to use SIGKILL."""
+    """Check that it stopped within TimeoutStopSec=5: systemd reports `timeout` if it had to use SIGKILL."""
     assert login.show(UNIT, "ActiveState") == "inactive", login.journal(UNIT)
     assert login.show(UNIT, "Result") == "success", login.journal(UNIT)
 
 
 def assert_stopped_cleanly(login: Login) -> None:
-    """And by itself, with all that belongs to it."""
+    """Check that it also exited by itself, with everything that belongs to it."""
     assert_stopped(login)
     assert (login.show(UNIT, "ExecMainCode"), login.show(UNIT, "ExecMainStatus")) == (EXITED, "0"), login.journal(UNIT)
 
@@ -49,7 +49,7 @@ def test_a_killed_daemon_comes_back_and_works(dictation: Login) -> None:
     dictation.systemctl("kill", "--signal=KILL", UNIT)
     eventually_blocking(lambda: dictation.restarts > before, what="a restart")
     dictation.wait_for_state("idle")
-    assert dictation.answer("StartDictation") > session, "numbers never start again within a login"
+    assert dictation.answer("StartDictation") > session, "numbers never restart within a login"
     dictation.answer("StopDictation")
     assert_dictation_works(dictation)
 
@@ -117,9 +117,9 @@ def test_it_stops_cleanly_while_it_is_starting(dictation: Login) -> None:
     dictation.systemctl("stop", UNIT)
     for delay_s in (0.0, 0.3, 0.8, 1.5):
         dictation.systemctl("start", "--no-block", UNIT)
-        time.sleep(delay_s)  # a moment of the start, not a wait for anything
+        time.sleep(delay_s)  # a point during the start, not a wait for an event
         dictation.systemctl("stop", UNIT)
-        assert_stopped(dictation)  # before there is anything to clean up SIGTERM may simply end it
+        assert_stopped(dictation)  # SIGTERM may simply end it before there is anything to clean up
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def test_it_stops_cleanly_without_a_sound_server(dictation: Login) -> None:
 
 
 def test_it_stops_cleanly_with_a_sound_server_that_hangs(dictation: Login) -> None:
-    """Closing the stream hangs in native code until the server goes on: nothing waits for it."""
+    """Closing the stream hangs in native code until the server continues: nothing waits for it."""
     with frozen_sound_server(dictation):
         dictation.wait_for_state("unavailable")
         dictation.systemctl("stop", UNIT)
@@ -163,7 +163,7 @@ def test_a_long_time_without_any_microphone_is_no_reason_to_restart(dictation: L
         dictation.wait_for_state("unavailable")
         refused = dictation.call("StartDictation", check=False)
         assert refused.returncode != 0
-        time.sleep(fault_s())  # the length of the fault
+        time.sleep(fault_s())  # the duration of the fault
         assert dictation.state() == "unavailable"
     assert_dictation_works(dictation)
     assert (dictation.restarts, dictation.main_pid) == (before, process)
@@ -173,7 +173,7 @@ def test_a_long_time_with_a_sound_server_that_hangs_is_no_reason_to_restart(dict
     before, process = dictation.restarts, dictation.main_pid
     with frozen_sound_server(dictation):
         dictation.wait_for_state("unavailable")
-        time.sleep(fault_s())  # the length of the fault
+        time.sleep(fault_s())  # the duration of the fault
         assert dictation.state() == "unavailable"
     assert_dictation_works(dictation)
     assert (dictation.restarts, dictation.main_pid) == (before, process)
@@ -190,7 +190,7 @@ def test_a_sound_server_that_dies_and_comes_back_is_found_again(dictation: Login
 
 @pytest.fixture
 def gpu_node(place: Login) -> Iterator[str]:
-    """A device where NVIDIA's would be, in this login's /dev alone."""
+    """A device in the place of NVIDIA's, only in this login's /dev."""
     path = "/dev/nvidia0"
     if place.run("test", "-e", path, check=False).returncode:
         place.make_device(path)
@@ -211,7 +211,7 @@ def test_a_gpu_is_visible_inside_the_unit_and_hidden_by_the_drop_in_for_cpus(pla
     assert "No such file" in hidden.stderr
     assert_dictation_works(place)
     told = place.run(place.ctl, "transcribe", OPEN.file).stdout
-    assert OPEN.is_in(told), "reading a file takes no memory that is writable and executable"
+    assert OPEN.is_in(told), "reading a file needs no memory that is writable and executable"
 
 
 def test_the_running_daemon_is_confined(dictation: Login) -> None:

@@ -1,4 +1,4 @@
-"""The wheel, as somebody without a checkout installs it: pip, `coldvoxctl setup`, dictation, and nothing left afterwards."""
+"""The wheel, installed without a checkout: pip, `coldvoxctl setup`, dictation, and nothing left afterwards."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ DOCUMENTATION = (
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from an sdist, so from nothing but what that contains."""
+    """The wheel, built from an sdist, and so only from the sdist's content."""
     into = tmp_path_factory.mktemp("dist")
     into.chmod(0o755)
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(into), str(ROOT)]
@@ -44,13 +44,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def here(wheel: Path) -> Iterator[UserManager]:
-    """A login with the wheel in an environment of its own, and settings; nothing else of coldvoxd."""
+    """A login with the wheel in a separate environment, and settings; nothing else of coldvoxd."""
     with user_manager(wheel.parent, kind=UserManager) as running:
         environment = running.home / ".local/share/pipx/venvs/coldvoxd"
         running.run(sys.executable, "-m", "venv", "--without-pip", environment)
         pip = (sys.executable, "-m", "pip", "--python", environment / "bin/python", "--no-cache-dir")
         running.run(*pip, "install", "--no-deps", "--no-index", "--no-compile", wheel)
-        # What it depends on is what the tests have; that pip finds all of it without torch test_distribution shows.
+        # Its dependencies are those of the tests; test_distribution shows that pip finds all of them without torch.
         site = environment / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
         let_units_see_checkout(running)
         running.write(site / "dependencies.pth", sysconfig.get_path("purelib") + "\n")
@@ -91,7 +91,7 @@ def test_pip_and_setup_give_dictation_and_removal_leaves_nothing(here: UserManag
 
 
 def _dictate(here: UserManager, ctl: Path) -> None:
-    """A sentence into the virtual microphone, by the service that setup has started."""
+    """Speak a sentence into the virtual microphone of the service that setup has started."""
     sample = samples()[2]
     eventually_blocking(
         lambda: '"idle"' in here.run(ctl, "--json", "status", check=False).stdout, what="an idle daemon"
@@ -109,5 +109,5 @@ def _bin(here: UserManager) -> Path:
 
 
 def _everything(here: UserManager) -> set[str]:
-    """All that is in the home, but for the package's own environment."""
+    """Return everything in the home except the package's own environment."""
     return set(here.run("find", here.home, "-not", "-path", "*/pipx/*").stdout.splitlines())

@@ -1,4 +1,4 @@
-"""The service in its sandbox and a real logind: the machine's sleep waits for it, and never long."""
+"""The service in its sandbox and a real logind: suspend is delayed for the service, but never for long."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def delaying(machine: SleepingMachine) -> bool:
 
 
 def test_logind_knows_of_the_inhibitor_of_the_service(dictation: Login, machine: SleepingMachine) -> None:
-    """Through the unit's sandbox, on the system bus, with what polkit allows everybody."""
+    """The call goes through the unit's sandbox, over the system bus, with what polkit permits every user."""
     eventually_blocking(lambda: delaying(machine), what=f"an inhibitor\n{dictation.journal(UNIT)}")
 
 

@@ -16,7 +16,7 @@ OPEN = samples()[0]
 
 @pytest.fixture
 def typing(dictation: Login) -> Iterator[Login]:
-    """It listens. There is no desktop here, so its texts are kept for `--last`."""
+    """A running coldvox-type. There is no desktop here, so its texts are kept for `--last`."""
     program = dictation.ctl.with_name("coldvox-type")
     start = "import sys; from coldvoxd.typist.__main__ import main; sys.exit(main())"
     dictation.write(

@@ -1,4 +1,4 @@
-"""The unit files, as a user installs them."""
+"""The unit files, as installed by a user."""
 
 import sys
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(manager: UserManager) -> None
 
 
 def test_the_unit_is_wanted_by_every_login_and_waits_for_no_desktop(manager: UserManager) -> None:
-    """A wish for graphical-session.target would start half a desktop in a login over ssh."""
+    """A dependency on graphical-session.target would start half a desktop in a login over ssh."""
     manager.systemctl("enable", UNIT)
     assert manager.show(UNIT, "WantedBy") == "default.target"
     related = " ".join(manager.show(UNIT, how) for how in ("After", "Wants", "Requires", "BindsTo", "PartOf"))
@@ -67,7 +67,7 @@ def test_the_unit_is_wanted_by_every_login_and_waits_for_no_desktop(manager: Use
 
 
 def test_the_bus_knows_the_service_from_its_installation_on(manager: UserManager) -> None:
-    """The bus reads a new activation file only when it's told to: install-units.sh tells it."""
+    """The bus reads a new activation file only after a reload, which install-units.sh requests."""
     names = manager.run("busctl", "--user", "list", "--activatable", "--no-legend").stdout
     assert "org.coldvox.Daemon1" in names
 
@@ -90,7 +90,7 @@ def test_installing_from_a_folder_without_the_daemon_changes_nothing(manager: Us
 
 
 def test_the_sandbox_is_really_in_force(manager: UserManager) -> None:
-    """In a user's unit systemd ignores several of these directives silently; what counts is what they do."""
+    """In user units systemd silently ignores several of these directives, so their effects are tested."""
     script = manager.write("probe.py", PROBE)
     public = manager.run("mktemp", "/tmp/seen-by-all-XXXXXX").stdout.strip()
     drop_in = manager.write(

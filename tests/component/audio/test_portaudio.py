@@ -248,7 +248,7 @@ def test_a_microphone_is_chosen_by_its_name_or_part_of_it(server: SoundServer) -
 
 
 def test_a_stream_that_the_server_would_have_elsewhere_is_held_to_what_was_chosen(server: SoundServer) -> None:
-    """A server may remember another source for the program."""
+    """The server may remember another source for this program."""
     microphone = PortAudioMicrophone(MicrophoneSettings(device="mic1"))
     microphone.open(lambda _: None)
     server.move_stream("mic2")

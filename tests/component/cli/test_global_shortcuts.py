@@ -76,7 +76,7 @@ async def test_a_key_dictates_while_it_is_held(ctl: Ctl, desktop: PortalDesktop,
             desktop.press(HOLD, down=False)
             await state_is(running, "idle")
     assert desktop.applications == ["org.coldvox.coldvoxd"]
-    await eventually(lambda: not desktop.sessions, what="the session given back")
+    await eventually(lambda: not desktop.sessions, what="the session being released")
 
 
 @pytest.mark.parametrize("releases", [False, True], ids=["presses alone", "releases and presses, as on X11"])

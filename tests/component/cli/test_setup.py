@@ -55,7 +55,7 @@ def test_an_installation_whose_list_is_lost_goes_all_the_same(places: Places, pr
 
 
 def test_a_link_of_somebody_else_is_neither_written_through_nor_taken_away(places: Places, tmp_path: Path) -> None:
-    """Pipx makes such links for manual pages."""
+    """Such links are made by pipx for manual pages."""
     page, link = tmp_path / "coldvoxctl.1", places.data / "man/man1/coldvoxctl.1"
     page.write_text("theirs")
     link.parent.mkdir(parents=True)

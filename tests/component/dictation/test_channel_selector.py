@@ -1,4 +1,4 @@
-"""By which channel dictation hears: a real pipeline with the real detector, and frames of several channels."""
+"""Which channel dictation uses: a real pipeline with the real detector, and frames with several channels."""
 
 import asyncio
 import math
@@ -44,7 +44,7 @@ HUSH_S = 1.5
 
 
 class Engine:
-    """Keeps what it is to recognize."""
+    """An engine that records its utterances."""
 
     def __init__(self) -> None:
         self.status = EngineStatus(ready=True)
@@ -59,7 +59,7 @@ class Engine:
 
 
 class Counting:
-    """A detector that counts how often it is asked."""
+    """A detector that counts its calls."""
 
     def __init__(self) -> None:
         self._real = SileroDetector()
@@ -77,7 +77,7 @@ class Counting:
 
 
 class Room:
-    """A microphone of several channels in a room, and the pipeline that hears it."""
+    """A multichannel microphone in a room, and the pipeline that processes its audio."""
 
     def __init__(self, setting: Channel = AUTO, scout: SpeechDetector | None = None) -> None:
         self.engine = Engine()
@@ -101,7 +101,7 @@ class Room:
         return self.frames.next_sample / SAMPLE_RATE
 
     async def hear(self, *channels: Wave) -> None:
-        """All of it, in chunks as PortAudio delivers them."""
+        """Pass the audio to the pipeline in chunks as PortAudio delivers them."""
         wave = np.stack(channels, axis=1)
         samples = np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
         self.heard.append(samples)
@@ -114,7 +114,7 @@ class Room:
         self.pipeline.start(":1.1", SessionOptions(), self.now_s)
 
     async def utterances(self) -> list[Utterance]:
-        """All that were said in the session, which ends with them."""
+        """Stop the session and return all of its utterances."""
         quiet = np.zeros(round(HUSH_S * SAMPLE_RATE), np.float32)
         stopping = asyncio.create_task(self.pipeline.stop(":1.1", self.now_s))
         await asyncio.sleep(0)
@@ -123,13 +123,13 @@ class Room:
         return self.engine.heard
 
     def channel_of(self, utterance: Utterance) -> int:
-        """The one channel whose samples, from the first to the last, the utterance has; 0 for the mix."""
+        """Return the one channel from which all of the utterance's samples come; 0 for the mix."""
         everything = np.concatenate(self.heard)[utterance.start_sample :][: len(utterance.samples)]
         samples = np.rint(utterance.samples * 32768).astype(np.int16)
         found = [n + 1 for n in range(everything.shape[1]) if np.array_equal(everything[:, n], samples)]
         if np.array_equal(mixed(everything), samples):
             found.insert(0, 0)
-        assert found, "no single channel from end to end"
+        assert found, "not a single channel from end to end"
         return found[0]
 
 
@@ -150,7 +150,7 @@ def hush(count: int, seconds: float = HUSH_S) -> list[Wave]:
 
 
 async def alone(voice: Wave) -> Utterance:
-    """What a microphone of one channel makes of a voice."""
+    """Return the utterance that a single-channel microphone gives for a voice."""
     async with room() as here:
         await here.hear(*hush(1))
         here.start()
@@ -167,7 +167,7 @@ async def alone(voice: Wave) -> Utterance:
         ("opposite phases", {1, 2}),
         ("opposite phases, quiet", {1, 2}),
         ("third of eight", {3}),
-        ("one of eight in a noisy room", {0, 5}),  # the mix hears the soft onset as soon, and may keep the utterance
+        ("one of eight in a noisy room", {0, 5}),  # the mix detects the soft onset as early, and may keep the utterance
         ("noise on the other", {1}),
         ("bangs on the other", {1, 3}),
     ],
@@ -185,7 +185,7 @@ async def test_an_utterance_has_the_channel_with_the_voice_from_its_lead_to_its_
         await here.hear(*(wave + noise(wave, -75) for wave in played))
         (utterance,) = await here.utterances()
         assert here.channel_of(utterance) in channels
-        assert utterance.start_sample <= expected.start_sample + 4 * FRAME_SAMPLES, "the first word is whole"
+        assert utterance.start_sample <= expected.start_sample + 4 * FRAME_SAMPLES, "the first word is complete"
         assert len(utterance.samples) >= len(expected.samples) - 6 * FRAME_SAMPLES
 
 
@@ -222,7 +222,7 @@ async def test_the_mix_is_heard_again_once_it_has_everybody() -> None:
 
 
 async def test_a_session_reaches_back_on_the_channel_with_the_voice() -> None:
-    """Begun in mid-speech: what was heard before the call counts as it sounds there."""
+    """A session starts in the middle of speech: audio before the call counts as it sounds on that channel."""
     voice = ANNA.wave() * np.float32(0.05)
     quiet = [noise(voice, -75) for _ in range(8)]
     quiet[5] = quiet[5] + voice
@@ -293,7 +293,7 @@ async def test_a_lost_microphone_that_comes_back_with_fewer_channels_is_heard() 
 
 
 async def test_noise_costs_next_to_nothing_and_leads_nowhere() -> None:
-    """A minute of a fan on one of four channels, and knocks on another."""
+    """Tests a minute of a fan on one of four channels, and knocks on another."""
     quiet = np.zeros(20 * SAMPLE_RATE, np.float32)
     scout = Counting()
     async with room(scout=scout) as here:
@@ -306,7 +306,7 @@ async def test_noise_costs_next_to_nothing_and_leads_nowhere() -> None:
 
 
 def test_what_is_heard_again_is_kept_once(tmp_path: Path) -> None:
-    """A crash after a change of channel: the spool has each frame once, as it was heard last."""
+    """Tests a crash after a change of channel: the spool has each frame once, as recorded last."""
     spool = Spool(tmp_path, "bus", lambda _: None)
     state = EndpointState(floor_sample=0)
     spool.begin(SpooledSession(1, ":1.1", "", SessionOptions(), 0, EndpointSettings()), state)

@@ -1,4 +1,4 @@
-"""Sessions from Start to the last text, on scripted speech: every frame's samples say how much speech they hold."""
+"""Sessions from Start to the last text, with scripted speech: the sample values of each frame encode its speech."""
 
 import asyncio
 import math
@@ -49,7 +49,7 @@ FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
 
 
 class LoudnessDetector:
-    """Speech is what is loud."""
+    """Treats loud frames as speech."""
 
     def score(self, samples: npt.NDArray[np.int16]) -> float:
         return 0.95 if abs(int(samples[0])) > 1000 else 0.01
@@ -63,16 +63,16 @@ class LoudnessDetector:
 
 @dataclass
 class CountingEngine:
-    """Answers with the values that the utterance's frames hold, and waits where told."""
+    """Returns the values in the utterance's frames as text, and waits while the gate is closed."""
 
     status: EngineStatus = field(default_factory=lambda: EngineStatus(ready=True, features_size=128))
     refusal: NotReady | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     failing: set[str] = field(default_factory=set)
     wordless: set[str] = field(default_factory=set)
-    """Texts in place of which nothing is found."""
+    """Texts that are replaced by an empty result."""
     cancelling: set[str] = field(default_factory=set)
-    """Texts whose recognition is cancelled by what it awaits, not by who asked for it."""
+    """Texts whose recognition is cancelled from within, not by the caller."""
     heard: list[Utterance] = field(default_factory=list)
     stopped: list[Utterance] = field(default_factory=list)
     longest_s: float = math.inf
@@ -101,7 +101,7 @@ class CountingEngine:
 
 @dataclass
 class ScriptedCapture:
-    """The moment t is the sample t * 16000."""
+    """Time t corresponds to sample t * 16000."""
 
     catch_up: Callable[[], None] = lambda: None
 
@@ -111,7 +111,7 @@ class ScriptedCapture:
 
 @dataclass
 class Announced:
-    """What clients would have seen."""
+    """Records what clients would have seen."""
 
     seen: list[tuple[object, ...]] = field(default_factory=list)
     transcripts: list[Transcript] = field(default_factory=list)
@@ -149,7 +149,7 @@ class Announced:
 
 
 class Scene:
-    """A pipeline with a microphone that is told what to hear."""
+    """A pipeline with a microphone that delivers scripted frames."""
 
     def __init__(
         self,
@@ -165,9 +165,9 @@ class Scene:
         self.hearing: list[bool] = []
         self.sample = 0
         self.not_yet_told: list[int] = []
-        """What the microphone has delivered, and the capture tells once it is asked: a value a frame."""
+        """One value per frame that the microphone has recorded and the capture delivers at the next catch-up."""
         self.arriving: list[list[int]] = []
-        """The same, once it is asked another time, and so on."""
+        """The same for each of the following catch-ups."""
         detector = detector or LoudnessDetector()
         self.last = LastUtterance(self.engine.recognize, self.metrics, lambda: self.sinks.on_outcome(Outcome.WORDS))
         self.sinks = Sinks(self.last, metrics=self.metrics)
@@ -187,7 +187,7 @@ class Scene:
         self.pipeline.on_capture(True)
 
     def _on_hearing(self, hearing: bool) -> None:
-        """As the daemon does, which has the capture catch up."""
+        """Let the capture catch up, as the daemon does."""
         self.hearing.append(hearing)
         self._catch_up()
 
@@ -256,7 +256,7 @@ async def test_speech_in_a_session_becomes_texts_in_order_and_the_stop_returns_t
 
 
 async def test_the_features_of_an_utterance_are_computed_while_it_is_spoken() -> None:
-    """But for those of the last second, and of each utterance of a session for itself."""
+    """Except for the last second, and separately for each utterance of a session."""
     async with playing(Scene()) as scene:
         scene.start()
         for value, frames in ((2000, 40), (3000, 70), (4000, 10)):
@@ -760,7 +760,7 @@ async def test_after_a_sleep_a_session_may_begin_before_the_microphone_is_open()
         scene.start()
         scene.pipeline.on_capture(True)
         scene.hush()
-        assert await scene.stop() == "", "what was said before the sleep is forgotten"
+        assert await scene.stop() == "", "audio from before the sleep is discarded"
 
 
 async def test_no_utterance_gets_longer_than_the_recognizer_can_do_in_good_time() -> None:

@@ -1,4 +1,4 @@
-"""Speech that gives no words is reported: by sessions of the pipeline, and by the daemon to the desktop and on the bus."""
+"""Speech without recognized words is reported by sessions of the pipeline, and by the daemon to the desktop and bus."""
 
 import asyncio
 from pathlib import Path
@@ -32,7 +32,7 @@ no_words = {wanted}
 
 
 class Told:
-    """A scene whose outcomes are noted as the daemon does."""
+    """A scene whose outcomes are recorded as in the daemon."""
 
     def __init__(self) -> None:
         self.scene = Scene()

@@ -1,4 +1,4 @@
-"""Sessions that begin in the middle of speech, through a real sound server: none loses what was said before its start."""
+"""Sessions that start in the middle of speech, through a real sound server: none loses the words before its start."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def assert_whole(starts: Starts, times: int) -> None:
     assert starts.refused == 0
     assert len(starts.observations) == times
     reached_back = sum(session.heard_before_start > 0 for session in starts.observations)
-    assert reached_back > times / 2, "most starts fall into speech"
+    assert reached_back > times / 2, "most starts are within speech"
 
 
 async def test_some_starts_in_mid_speech_keep_every_sample(pulse: SoundServer) -> None:

@@ -1,4 +1,4 @@
-"""The property State, from the session's phase, the engine and the machine's sleep."""
+"""The property State, derived from the session's phase, the engine and the machine's sleep."""
 
 import pytest
 

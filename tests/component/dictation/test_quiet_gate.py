@@ -1,4 +1,4 @@
-"""The gate before the voice activity model, with the real model: it saves runs and changes no decision."""
+"""The gate before the voice activity model, with the real model: it saves runs without changing decisions."""
 
 from collections.abc import Iterable
 
@@ -14,24 +14,24 @@ from tests.support.sound.speech import samples
 
 Frames = npt.NDArray[np.int16]
 THRESHOLDS = (0.5, 0.35)
-"""As it comes: speech begins at the one and ends under the other."""
+"""Speech starts at the first threshold and ends below the second."""
 
 
 def frames_of(wave: npt.NDArray[np.float64]) -> Frames:
-    """int16 (frames, 512) of float (n,) in [-1, 1]."""
+    """Return int16 (frames, 512) for float (n,) in [-1, 1]."""
     steps = np.clip(np.round(wave * 32767), -32768, 32767).astype(np.int16)
     return steps[: len(steps) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
 
 
 def room(seconds: float, rms: float, seed: int = 0) -> npt.NDArray[np.float64]:
-    """Noise that is louder at low frequencies, as rooms are."""
+    """Return noise that is louder at low frequencies, as in real rooms."""
     lines = np.fft.rfft(np.random.default_rng(seed).normal(0, 1, round(seconds * 16_000)))
     noise = np.fft.irfft(lines / np.sqrt(np.arange(len(lines)) + 20), round(seconds * 16_000))
     return np.asarray(noise * rms / noise.std(), np.float64)
 
 
 def spoken_in(noise_rms: float) -> Frames:
-    """Some of the samples, each after 15 s of the room."""
+    """Return some of the samples, each after 15 s of room noise."""
     parts = []
     for number, sample in enumerate(samples()[:6]):
         wave = sample.wave()

@@ -1,4 +1,4 @@
-"""Quiet voices become text, from files and from a microphone, with the real voice activity model and recognizer."""
+"""Quiet voices are recognized, from files and from a microphone, with the real voice activity model and recognizer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -30,10 +30,10 @@ from tests.support.sound.noise import KINDS, noise
 from tests.support.sound.speech import Sample, Wave, samples
 
 QUIET_DBFS = -51.0
-"""Peaks, at which the detector alone lost every second word."""
+"""Peak level at which the detector alone lost every second word."""
 FLOOR_DBFS = -85.0
 CLEAR = (2, 3, 6, 8, 9, 19, 20)
-"""Samples that the recognizer alone hears at QUIET_DBFS, with a noise floor and without, and that were lost, all or in part."""
+"""Samples that the recognizer alone hears at QUIET_DBFS, with and without a noise floor, and that were (partly) lost."""
 
 
 def scaled(wave: Wave, peak_dbfs: float) -> Wave:
@@ -48,21 +48,21 @@ def quiet(sample: Sample, *, floor: bool = False) -> Wave:
 
 
 def recorded(directory: Path, sample: Sample, wave: Wave) -> Sample:
-    """The sample in another form, 16 bit."""
+    """Write the wave as a 16-bit file, and return the sample with that file."""
     path = directory / sample.path.with_suffix(".wav").name
     soundfile.write(path, wave, 16_000, subtype="PCM_16")
     return replace(sample, path=path)
 
 
 def frames_of(wave: Wave) -> npt.NDArray[np.int16]:
-    """int16 (frames, 512) of float (n,), the last frame filled up with a quiet room."""
+    """Return int16 (frames, 512) for float (n,), the last frame padded with the noise of a quiet room."""
     steps = np.clip(np.rint(wave * 32767), -32768, 32767).astype(np.int16)
     rest = -len(steps) % FRAME_SAMPLES
     return np.concatenate((steps, SILENCE[0][:rest])).reshape(-1, FRAME_SAMPLES)
 
 
 def cuts(detector: SileroDetector, wave: Wave) -> list[Cut]:
-    """The utterances that a session hears."""
+    """Return the utterances that a session would cut."""
     state, found = EndpointState(0), list[Cut]()
     frames = frames_of(wave)
     events: list[Scored | Finish] = [
@@ -108,7 +108,7 @@ def test_a_quiet_file_has_the_words_of_the_loud_one(
 
 
 def test_a_short_quiet_word_alone_in_a_file_is_recognized(recognizer: ParakeetRecognizer, tmp_path: Path) -> None:
-    """Even where the detector has no room to warm up."""
+    """The detector has no audio to warm up on."""
     sample = samples()[0]
     wave = sample.wave()
     loud = np.flatnonzero(np.abs(wave) > 0.1 * np.abs(wave).max())
@@ -150,7 +150,7 @@ def test_a_click_at_full_scale_before_quiet_speech_costs_no_utterance(number: in
 
 
 def test_a_click_in_the_context_is_never_amplified() -> None:
-    """The end of the frame before is shown to the model again, at the gain of the frame that follows it."""
+    """The model's context is the end of the previous frame, scaled with the gain of the current frame."""
     detector = SileroDetector()
     frames = np.full((2, FRAME_SAMPLES), 30, np.int16)
     frames[0, -1] = 32767
@@ -193,7 +193,7 @@ def test_the_level_of_a_session_does_not_reach_into_the_next() -> None:
 
 
 def hear(scene: Scene, wave: Wave) -> npt.NDArray[np.int16]:
-    """The pipeline is given these frames at once; int16 (n,), all of them."""
+    """Pass the frames to the pipeline immediately, and return all samples, int16 (n,)."""
     frames = frames_of(wave)
     for frame in frames:
         scene.pipeline.on_item(Frame(scene.sample, frame))

@@ -1,4 +1,4 @@
-"""Callbacks and waits that re-enter a session's change of state find it whole, before or after."""
+"""Callbacks and waits that re-enter a session during a state change find it in a consistent state."""
 
 import asyncio
 from collections.abc import Callable

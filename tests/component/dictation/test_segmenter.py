@@ -1,4 +1,4 @@
-"""Frames to utterances: which events the segmenter returns, and what it has written to the journal by then."""
+"""Frames to utterances: which events the segmenter returns, and which records the journal has by then."""
 
 import itertools
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ from coldvoxd.dictation.segmenter import (
 from coldvoxd.dictation.sinks import NullJournal, Sinks
 
 PAUSE, HANGOVER = 5, 10
-"""Frames of silence after which either has passed."""
+"""Numbers of frames of silence that complete the soft pause and the hangover."""
 
 
 class WrittenJournal(NullJournal):
@@ -61,7 +61,7 @@ class WrittenJournal(NullJournal):
 
 
 class Bench:
-    """A segmenter of a session that was started at `start_sample`, and the frames for it."""
+    """A segmenter of a session that started at `start_sample`, and its frames."""
 
     def __init__(self, start_sample: int = 0, floor_sample: int = 0, max_utterance_s: float = 25.0) -> None:
         self.journal = WrittenJournal()
@@ -106,7 +106,7 @@ async def test_an_utterance_with_a_pause_in_it_keeps_its_number_until_it_is_cut(
 
 
 async def test_the_journal_has_the_cut_before_the_caller_and_before_audio_is_forgotten() -> None:
-    """A replay needs the cut after the frame that decided it, and before anything that lets its audio go."""
+    """A replay needs the cut after the frame that decided it, and before any record that discards its audio."""
     bench = Bench()
     bench.hear(2000, 10)
     bench.hear(3, HANGOVER - 1)

@@ -1,4 +1,4 @@
-"""How much recognition may be in vain."""
+"""The limit on wasted speculative recognition."""
 
 from coldvoxd.dictation.speculation import INITIAL_ALLOWANCE_S, MEMORY_S, Budget
 
@@ -22,7 +22,7 @@ def test_the_waste_stays_within_its_share() -> None:
 
 
 def test_what_is_long_past_counts_less() -> None:
-    """Pins that an hour without waste is no licence for an hour of nothing else."""
+    """Pins that an hour without waste does not permit an hour of nothing but waste."""
     budget = Budget()
     for _ in range(10_000):
         budget = budget.used(1.0)

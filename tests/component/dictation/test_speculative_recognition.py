@@ -1,4 +1,4 @@
-"""Recognition that begins in a pause, before it is certain that the utterance is over."""
+"""Recognition that starts in a pause, before the utterance is known to be over."""
 
 import asyncio
 from random import Random
@@ -13,7 +13,7 @@ from tests.support.eventually import eventually
 
 ENDPOINT = EndpointSettings(hangover_ms=512, soft_pause_ms=160)
 SOFT, HANGOVER = 5, 16
-"""Frames of silence after which either has passed."""
+"""Numbers of frames of silence that complete the soft pause and the hangover."""
 
 
 def scene(**settings: object) -> Scene:
@@ -139,7 +139,7 @@ async def test_cancel_stops_an_utterance_that_was_cut_too() -> None:
 
 
 async def test_audio_that_is_lost_in_the_pause_is_part_of_no_early_run() -> None:
-    """Pins that a run is used for the very samples that were cut, and for no others."""
+    """Pins that a run's result is used only for exactly the samples that were cut."""
     async with playing(scene()) as one:
         one.start()
         one.hear(2000, 10)
@@ -161,7 +161,7 @@ async def test_behind_an_utterance_that_takes_long_an_early_one_waits_its_turn()
         one.hear(3000, 10)
         one.hush(SOFT)
         await begun(one)
-        one.hear(3000, 10)  # it never began, so nothing was in vain
+        one.hear(3000, 10)  # it never started, so nothing was wasted
         one.hush(HANGOVER)
         one.engine.gate.set()
         assert await one.stop() == "2000 3000"
@@ -204,7 +204,7 @@ async def test_where_the_model_still_loads_nothing_is_begun_early() -> None:
 
 
 async def told(seed: int, **settings: object) -> tuple[list[Utterance], list[tuple[object, ...]]]:
-    """What became of a random story: the utterances whose texts were told, and all that clients saw."""
+    """Return the outcome of a random story: the published utterances, and everything that clients saw."""
     chance = Random(seed)
     async with playing(scene(**settings)) as one:
         one.start()

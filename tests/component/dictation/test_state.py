@@ -1,4 +1,4 @@
-"""Which session runs, and what ends it."""
+"""Which session is active, and what ends it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The last utterance goes to a new process as it was."""
+"""The last utterance is handed over to a new process unchanged."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a session came to, and when a person is notified that speech gave no words."""
+"""The outcome of a session, and when the user is notified that speech gave no words."""
 
 import pytest
 

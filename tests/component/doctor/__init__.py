@@ -1,1 +1,1 @@
-"""The doctor, before parts that are really broken."""
+"""The doctor, examining parts that are really broken."""

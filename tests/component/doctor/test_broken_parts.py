@@ -1,4 +1,4 @@
-"""Each part is broken for real, and the doctor's own processes look at it."""
+"""Each part is really broken, and the doctor's own processes examine it."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ ACTIVATION = "org.coldvox.Daemon1.service"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path) -> Iterator[Path]:
-    """An empty home, and nothing of this machine's own session."""
+    """An empty home directory, without anything from this machine's session."""
     names = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_DATA_DIRS", "DBUS_SESSION_BUS_ADDRESS")
     variables: dict[str, str | None] = dict.fromkeys([*names, "XDG_RUNTIME_DIR", "PULSE_SERVER"])
     with environment(variables | {"HOME": str(tmp_path)}):

@@ -1,4 +1,4 @@
-"""What is said of NVIDIA hardware, from sysfs and from the libraries that this machine really has."""
+"""Findings about NVIDIA hardware, from sysfs and from the libraries that this machine has."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from coldvoxd.doctor.gpu import check, hardware
 
 @pytest.fixture
 def sysfs(tmp_path: Path) -> Path:
-    """A sound device by NVIDIA, its display controller, and another maker's."""
+    """A sysfs with an NVIDIA sound device, its display controller, and one of another vendor."""
     devices = {"01.1": ("0x10de", "0x040300"), "01.0": ("0x10de", "0x030200"), "00.2": ("0x8086", "0x030000")}
     for address, (vendor, kind) in devices.items():
         device = tmp_path / "bus/pci/devices" / f"0000:00:{address}"

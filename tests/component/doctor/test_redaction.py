@@ -1,4 +1,4 @@
-"""Nothing that names a person or a machine is left in a report."""
+"""No name of a person or machine remains in a report."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `systemctl show` prints, in words."""
+"""The output of `systemctl show` as text."""
 
 import pytest
 

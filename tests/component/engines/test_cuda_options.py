@@ -1,4 +1,4 @@
-"""What CUDA is told, and when fp32 isn't begun on a card. Values alone: there is no GPU here."""
+"""Options for the CUDA provider, and when fp32 is not started on a GPU. Only values are tested: no GPU is needed."""
 
 import pytest
 
@@ -19,14 +19,14 @@ def test_a_session_takes_a_bounded_share_of_the_card(precision: Precision, gib: 
 def test_what_changes_answers_and_times_is_set_and_not_left_to_defaults(precision: Precision) -> None:
     options = cuda_options(precision)
     assert (options["use_tf32"], options["cudnn_conv_algo_search"]) == ("0", "EXHAUSTIVE")
-    assert all(isinstance(value, str) for value in options.values()), "ONNX Runtime takes no others"
+    assert all(isinstance(value, str) for value in options.values()), "ONNX Runtime accepts only strings"
 
 
 def test_fp32_is_begun_with_five_gib_free_alone() -> None:
     assert room_wanted(Precision.FP32, FREE_FOR_FP32) == ""
     reason = room_wanted(Precision.FP32, FREE_FOR_FP32 - 1)
     assert "5 GiB" in reason
-    assert classify(reason) == (FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY), "so it is told and tried again"
+    assert classify(reason) == (FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY), "so it is reported and retried"
 
 
 def test_the_others_are_begun_with_what_there_is_and_so_is_fp32_where_nobody_can_tell() -> None:

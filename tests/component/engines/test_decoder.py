@@ -1,4 +1,4 @@
-"""The decoder in two graphs computes what it computes in one, and less often."""
+"""The decoder split into two graphs computes the same results as one graph, with fewer runs."""
 
 import shutil
 import time
@@ -28,7 +28,7 @@ BLANK, CLASSES, FRAME_SIZE = 384, 390, 128
 
 
 class Counted:
-    """Counts the runs of a session that are bound."""
+    """Counts the bound runs of a session."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -45,7 +45,7 @@ class Counted:
 
             return counted
 
-        session.bound = bound  # type: ignore[method-assign] # what is measured is which runs there are
+        session.bound = bound  # type: ignore[method-assign] # counts the actual runs
         return session
 
 
@@ -63,7 +63,7 @@ def path(request: pytest.FixtureRequest) -> Path:
 
 
 def walk(decoder: Decoder, seed: int) -> list[npt.NDArray[np.float32]]:
-    """Scores of random frames, with random tokens read between some of them."""
+    """Return the scores of random frames, with random tokens read between some of them."""
     generator = np.random.default_rng(seed)
     decoder.begin()
     scores = []
@@ -113,7 +113,7 @@ def test_the_prediction_network_runs_once_a_token_at_most_and_the_joint_network_
 
 
 class Scored:
-    """Counts the scores that a decoder is asked for."""
+    """Counts a decoder's scores."""
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
@@ -147,7 +147,7 @@ def test_each_half_is_a_whole_file_of_its_own(path: Path) -> None:
 
 @pytest.fixture
 def knotted(tmp_path: Path) -> Path:
-    """A model whose joint network reads two things of the prediction network; they cancel each other out."""
+    """A model whose joint network reads two values of the prediction network; they cancel each other out."""
     for file in mini().iterdir():
         if file.is_file():
             shutil.copy(file, tmp_path / file.name)
@@ -200,7 +200,7 @@ def test_a_graph_without_a_known_frame_size_is_refused(tmp_path: Path) -> None:
 
 
 class Slow(Counted):
-    """A session that takes longer to be asked."""
+    """A session with slower runs."""
 
     def wrap(self, session: OrtSession) -> OrtSession:
         bind = session.bound
@@ -214,7 +214,7 @@ class Slow(Counted):
 
             return slowly
 
-        session.bound = bound  # type: ignore[method-assign] # a device far away
+        session.bound = bound  # type: ignore[method-assign] # simulates a slow device
         return session
 
 
@@ -224,7 +224,7 @@ def test_of_two_decoders_the_faster_is_kept_and_the_other_closed(path: Path, slo
     slow = open_decoder(path, BLANK, CLASSES, open_from(path), Slow().wrap)
     expected = walk(quick, 1)
     assert faster(*((slow, quick) if slow_first else (quick, slow))) is quick
-    assert np.array_equal(walk(quick, 1), expected), "the trial leaves nothing behind"
+    assert np.array_equal(walk(quick, 1), expected), "the trial leaves no state behind"
     with pytest.raises(ProviderFault, match="closed"):
         slow.score(np.zeros(FRAME_SIZE, np.float32))
 

@@ -1,4 +1,4 @@
-"""Recognition is held against onnx-asr, with the same weights and the same session options."""
+"""Recognition compared with onnx-asr, with the same weights and the same session options."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ from tests.support.sound.speech import Wave, mini, samples, variations
 THREADS = 1
 """The clips are short: more threads would only wait for each other."""
 TIE = 1e-2
-"""Two scores closer than this are the same to float arithmetic done in another order."""
+"""Two scores closer than this are equal, given float arithmetic in a different order."""
 TIE_INT8 = 0.25
-"""And these to arithmetic in steps of 1/255 of a tensor's range."""
+"""The same for arithmetic in steps of 1/255 of a tensor's range."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One clip, decoded by the reference, by us with its features, and by us alone."""
+    """One clip, decoded by the reference, by our decoder with the reference's features, and by our code alone."""
 
     name: str
     wave: Wave
@@ -96,9 +96,9 @@ def test_the_same_features_give_the_same_tokens_at_the_same_frames(comparisons: 
 
 @pytest.mark.heavy
 def test_our_own_features_give_the_same_tokens_but_for_ties(pair: Pair, comparisons: list[Comparison]) -> None:
-    # Where a telephone left a bin nearly constant, its deviation is next to nothing, and what single precision loses is
-    # blown up to 0.01 or even 4 in the reference's features, ours being ten times nearer to the exact ones: where those
-    # give our tokens it is the reference that is off.
+    # In telephone speech a bin can be nearly constant, so its deviation is close to zero and single-precision errors in
+    # the reference's features grow to 0.01 or even 4; ours are ten times closer to the exact features. If the exact
+    # features give our tokens, the reference is wrong.
     parted = [clip for clip in comparisons if placed(clip.own_features) != clip.reference]
     ours_off = [clip for clip in parted if placed(clip.own_features) != placed(by_exact_features(pair, clip))]
     otherwise_heard = [clip.name for clip in ours_off if ids(placed(clip.own_features)) != ids(clip.reference)]
@@ -112,7 +112,7 @@ def test_our_own_features_give_the_same_tokens_but_for_ties(pair: Pair, comparis
         assert len(ours_off) <= 0.005 * count, margins
         assert all(margin < TIE for margin in margins.values()), margins
     else:
-        # Rounding activations to 8 bits makes whole steps of differences of 1e-5 in the features, so a token may come
+        # Rounding activations to 8 bits turns differences of 1e-5 in the features into whole steps, so a token may come
         # a frame earlier or later.
         assert all(margin < TIE_INT8 for margin in margins.values()), margins
 
@@ -126,7 +126,7 @@ def ids(tokens: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def margin_at_parting(pair: Pair, clip: Comparison) -> float:
-    """How close the call was where our tokens first differ from those that the reference's features give."""
+    """Return the decision margin where our tokens first differ from those of the reference's features."""
     ours = Watched(pair, log_mel(clip.wave, len(clip.reference_features)))
     theirs = Watched(pair, clip.reference_features)
     for mine, other in zip(ours.calls, theirs.calls, strict=False):
@@ -139,11 +139,11 @@ def margin_at_parting(pair: Pair, clip: Comparison) -> float:
 class Call:
     choice: tuple[int, int]
     margin: float
-    """Between the best and the next, of tokens or of durations, whichever is less."""
+    """Difference between the best and the second score, of tokens or of durations, whichever is smaller."""
 
 
 class Watched:
-    """Decodes features and keeps each decision with its margin."""
+    """Decodes features and records each decision with its margin."""
 
     def __init__(self, pair: Pair, features: npt.NDArray[np.float32]) -> None:
         self.calls: list[Call] = []
@@ -167,7 +167,7 @@ class Watched:
 
 
 def test_any_tokens_make_the_same_text(pair: Pair) -> None:
-    """But for control pieces, which the reference shows."""
+    """The exception is control pieces, which the reference shows."""
     vocabulary = pair.ours.vocabulary
     generator = np.random.default_rng(0)
     shown = [index for index in range(len(vocabulary)) if vocabulary.shown(index)]

@@ -1,4 +1,4 @@
-"""The few lengths of audio on an accelerator."""
+"""The small set of audio lengths on an accelerator."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The recognizer on scripted graphs and on the bundled model: defined results, refused input, named faults."""
+"""The recognizer on scripted graphs and on the bundled model: defined results, rejected input, named faults."""
 
 import json
 import shutil
@@ -99,7 +99,7 @@ def with_exact_silence(wave: npt.NDArray[np.float32], before: int, after: int) -
 
 
 def test_exact_silence_around_speech_loses_no_sentence(recognizer: ParakeetRecognizer) -> None:
-    """What is lost is not asserted of single sentences, which new weights may hear differently, but of all of them."""
+    """Losses are counted over all sentences, since new weights may recognize single sentences differently."""
     heard = [
         (recognizer.recognize_samples(with_exact_silence(sample.wave(), 8000, 6400)).text, sample.said)
         for sample in samples()

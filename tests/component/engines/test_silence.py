@@ -1,4 +1,4 @@
-"""Exact digital silence gets inaudible noise, and nothing else is touched."""
+"""Exact digital silence is replaced by inaudible noise; all other audio is unchanged."""
 
 import numpy as np
 import pytest

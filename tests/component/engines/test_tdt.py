@@ -1,4 +1,4 @@
-"""TDT greedy decoding, on tables small enough to follow by hand."""
+"""TDT greedy decoding, on tables small enough to verify by hand."""
 
 import math
 from collections.abc import Mapping

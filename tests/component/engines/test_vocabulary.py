@@ -1,4 +1,4 @@
-"""Vocabularies in the two published forms, and what becomes of their pieces."""
+"""Vocabularies in the two published formats, and the text of their pieces."""
 
 import math
 import re
@@ -21,7 +21,7 @@ def write(directory: Path, pieces: tuple[str, ...]) -> Path:
 
 
 def said(vocabulary: Vocabulary, *pieces: str, probability: float = 0.5) -> tuple[Token, ...]:
-    """One token after the other, at every second frame, two frames long."""
+    """Return consecutive tokens, at every second frame, two frames long."""
     return tuple(
         Token(vocabulary.pieces.index(piece), 2 * index, 2, math.log(probability)) for index, piece in enumerate(pieces)
     )

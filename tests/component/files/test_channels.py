@@ -1,4 +1,4 @@
-"""Recordings whose channels cancel, or of which one alone holds the voice, lose no word."""
+"""Recordings whose channels cancel, or of which only one has the voice, lose no word."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def noise(like: Wave, dbfs: float) -> Wave:
 
 
 def bangs(like: Wave) -> Wave:
-    """Something that is knocked on twice a second, and far louder than a voice."""
+    """Return two knocks per second, far louder than a voice."""
     wave = noise(like, -70)
     for at in range(2000, len(wave) - 2000, 8000):
         wave[at : at + 800] += noise(wave[at : at + 800], -6) * np.hanning(800).astype(np.float32)
@@ -41,7 +41,7 @@ def bangs(like: Wave) -> Wave:
 
 
 def one_of_eight(voice: Wave, place: int, gain: float, noise_dbfs: float) -> list[Wave]:
-    """The voice on the channel `place`, from 0, and noise on all."""
+    """Return the voice on channel `place`, counted from 0, and noise on all eight channels."""
     return [noise(voice, noise_dbfs) + (voice * np.float32(gain) if number == place else 0) for number in range(8)]
 
 
@@ -50,7 +50,7 @@ ONE_OF_EIGHT = {
     "one of eight in a loud room": (2, 0.2, -35.0),
     "last of eight, quiet": (7, 0.05, -45.0),
 }
-"""Place, gain, and dBFS of the noise."""
+"""Place, gain, and noise level in dBFS."""
 
 
 def channels_of(case: str, voice: Wave) -> list[Wave]:
@@ -119,7 +119,7 @@ LOST_BY_AVERAGING = (
 
 @pytest.mark.parametrize("case", LOST_BY_AVERAGING)
 def test_averaging_would_lose_words_in_these_cases(tmp_path: Path, recognizer: ParakeetRecognizer, case: str) -> None:
-    """So that the test before fails where the choice of a channel is taken out."""
+    """Pins that the previous test fails if the channel is not selected."""
     file = written(tmp_path / "talk.wav", *channels_of(case, ANNA.wave()))
     assert transcribe_file(file, recognizer, SileroDetector(), channel=MIX).text != ANNA.heard["fp32"]
 
@@ -135,7 +135,7 @@ def test_a_channel_of_a_file_at_96_khz(
 
 
 def test_a_voice_on_either_side_is_heard(tmp_path: Path, recognizer: ParakeetRecognizer) -> None:
-    """An interview with one person on each channel: 6 dB below is not far, and the mix has both."""
+    """Tests an interview with one person on each channel: 6 dB below is not far, and the mix has both."""
     first, second = ANNA.wave(), REPORT.wave()
     pause = np.zeros(16_000, np.float32)
     left = np.concatenate((first, pause, np.zeros_like(second)))
@@ -146,7 +146,7 @@ def test_a_voice_on_either_side_is_heard(tmp_path: Path, recognizer: ParakeetRec
 
 
 def test_each_piece_has_a_channel_of_its_own(tmp_path: Path, recognizer: ParakeetRecognizer) -> None:
-    """Two people far apart on eight channels, with a pause in which the recording is cut."""
+    """Tests two people far apart on eight channels, with a pause in which the recording is split."""
     first, second = (np.tile(sample.wave(), 6) * np.float32(0.05) for sample in (ANNA, REPORT))
     pause = noise(np.zeros(32_000, np.float32), -80)
     channels = [noise(np.concatenate((first, pause, second)), -80) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""Files handed over as descriptors become text beside dictation; whatever else is handed over costs nothing."""
+"""Files passed as descriptors are transcribed during dictation; any other descriptor is rejected without cost."""
 
 import asyncio
 import fcntl
@@ -55,7 +55,7 @@ ME, OTHER = ":1.1", ":1.2"
 
 @dataclass
 class Told:
-    """A FileAnnouncer that remembers."""
+    """A FileAnnouncer that records its calls."""
 
     progress: list[tuple[int, float, str]] = field(default_factory=list)
     outcomes: dict[int, tuple[FileTranscript | ColdvoxError, str]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Told:
 
 
 class Passing:
-    """A real recognizer that lets every run pass through `before`."""
+    """A real recognizer that calls `before` with every utterance."""
 
     def __init__(self, before: Callable[[Utterance], object]) -> None:
         self._real = ParakeetRecognizer.open(find_model("mini", Precision.FP32))
@@ -150,7 +150,7 @@ def open_descriptors() -> int:
 
 
 def long_file(directory: Path, repeats: int = 1, name: str = "long.flac") -> Path:
-    """All samples with pauses, `repeats` times: 70 s each."""
+    """Write all samples with pauses, `repeats` times: 70 s each."""
     room = np.random.default_rng(1).normal(0, 1e-3, 12_800).astype(np.float32)
     parts = [part for sample in samples() for part in (sample.wave(), room)]
     soundfile.write(directory / name, np.concatenate(parts * repeats), 16_000)
@@ -207,7 +207,7 @@ async def test_a_descriptor_is_read_from_the_files_beginning_and_its_position_le
 
 
 def zoo(directory: Path) -> dict[str, tuple[int, str]]:
-    """Descriptors that hold no speech, each with what is to be said of it."""
+    """Return descriptors without speech, each with the expected message."""
     (directory / "empty.wav").touch()
     (directory / "garbage.wav").write_bytes(os.urandom(100_000))
     (directory / "letter.flac").write_text("Dear Sir or Madam")
@@ -412,7 +412,7 @@ async def test_jobs_beyond_those_at_work_wait_in_the_order_in_which_they_came() 
 
 @pytest.mark.heavy
 async def test_dictation_goes_first_during_a_long_file(tmp_path: Path) -> None:
-    """Proven by the order of runs: while utterances wait, no other piece of the file begins."""
+    """Pins the order of runs: while utterances wait, no further piece of the file starts."""
     order: list[str] = []
     begun, gate = threading.Event(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""Files become text without a daemon: whole, in order, with their words' times."""
+"""Files are transcribed without a daemon: completely, in order, with the times of their words."""
 
 import os
 import re
@@ -24,7 +24,7 @@ from tests.support.sound.speech import Wave, mini, samples
 
 
 class LevelDetector:
-    """A SpeechDetector that takes what is louder than -40 dBFS for speech."""
+    """A SpeechDetector that treats audio louder than -40 dBFS as speech."""
 
     def score(self, frame: npt.NDArray[np.int16]) -> float:
         assert frame.shape == (FRAME_SAMPLES,)
@@ -32,21 +32,21 @@ class LevelDetector:
         return float(np.sqrt(np.mean((frame / 32768.0) ** 2)) > 0.01)
 
     def follow_level(self, follow: bool) -> None:
-        """Levels are all that it knows."""
+        """Do nothing: the detector always follows the level."""
 
     def reset(self) -> None:
-        """There is nothing to forget."""
+        """Do nothing: the detector has no state."""
 
 
 class Deaf(LevelDetector):
-    """Never hears speech."""
+    """A detector that never detects speech."""
 
     def score(self, frame: npt.NDArray[np.int16]) -> float:
         return 0.0 * super().score(frame)
 
 
 class Listener:
-    """The recognizer given, and a record of what it was given."""
+    """Wraps a recognizer, and records its utterances."""
 
     def __init__(self, recognizer: ParakeetRecognizer) -> None:
         self._recognizer = recognizer
@@ -224,7 +224,7 @@ def test_speech_that_gives_no_words_is_reported_with_its_times(tmp_path: Path, l
     path = recorded(tmp_path, room(4.0), sample, sample, room(4.0))
 
     class Wordless(Listener):
-        """Finds no words."""
+        """A recognizer that finds no words."""
 
         def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
             return replace(super().recognize(utterance, stop), tokens=(), text="", words=())

@@ -1,4 +1,4 @@
-"""What the CPU said of the golden clip is recorded once, with these very weights, and an accelerator is judged by it."""
+"""The CPU's text of the golden clip is recorded once for these exact weights, and an accelerator is judged by it."""
 
 import os
 import shutil
@@ -27,14 +27,14 @@ TRUTH = "Hello Anna, send the message to Peter."
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of our own."""
+    """A separate cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A copy of the bundled model that may be changed."""
+    """A copy of the bundled model that a test may change."""
     return shutil.copytree(find_model("mini", Precision.FP32).directory, tmp_path / "model")
 
 
@@ -68,7 +68,7 @@ def test_a_record_counts_for_these_very_files_alone(model: Path, name: str) -> N
 
 
 def test_weights_in_a_file_of_their_own_count_too(model: Path) -> None:
-    """Pins that exchanging the 2.4 GB beside the published encoder makes another model of it."""
+    """Pins that replacing the 2.4 GB beside the published encoder makes it a different model."""
     encoder, weights = model / "encoder-model.onnx", model / "encoder-model.onnx.data"
     onnx.save(onnx.load(encoder), encoder, save_as_external_data=True, location=weights.name)
     write_verdict(files(model), TRUTH)
@@ -79,10 +79,10 @@ def test_weights_in_a_file_of_their_own_count_too(model: Path) -> None:
 
 def test_int8_is_judged_by_what_fp32_says(model: Path) -> None:
     assert golden.record(files(model, Precision.INT8)) == TRUTH
-    assert recorded(files(model)) == TRUTH, "both were asked"
+    assert recorded(files(model)) == TRUTH, "both precisions were run"
     write_verdict(files(model, Precision.INT8), "Hello Hannah, send the message to Peter.")
     assert verdict(files(model, Precision.INT8)).truths == (TRUTH, "Hello Hannah, send the message to Peter.")
-    assert verdict(files(model)).truths == (TRUTH,), "the difference is int8's own"
+    assert verdict(files(model)).truths == (TRUTH,), "only int8 differs"
 
 
 @pytest.mark.parametrize("own", ["", "Nothing of the kind."])
@@ -140,7 +140,7 @@ async def judged(tmp_path: Path, *script: str, on_record: str) -> AsyncIterator[
 async def test_an_accelerator_is_judged_by_the_record_and_the_cpu_is_not_asked(tmp_path: Path) -> None:
     async with judged(tmp_path, on_record="hello anna send the message to peter") as (supervisor, socket):
         await eventually(lambda: supervisor.state.engine.provider == PROVIDER)
-        assert "cpu_runs=1" in command(socket, "STATUS"), "its warm-up alone"
+        assert "cpu_runs=1" in command(socket, "STATUS"), "only its warm-up"
 
 
 async def test_an_accelerator_that_says_something_else_than_the_record_is_not_used(tmp_path: Path) -> None:

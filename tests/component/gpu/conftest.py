@@ -1,4 +1,4 @@
-"""A graphics card for this very process."""
+"""A virtual GPU for this process."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from tests.support.gpu.virtual_nvml import VirtualCard
 
 
 @pytest.fixture
-def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualCard:
-    """Well, until it is told otherwise."""
-    card = VirtualCard(tmp_path)
-    monkeypatch.setenv("VIRTUAL_NVML", str(card.state))
-    card.enter()
-    return card
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VirtualCard:
+    """A GPU that is healthy until a test changes its state."""
+    gpu = VirtualCard(tmp_path)
+    monkeypatch.setenv("VIRTUAL_NVML", str(gpu.state))
+    gpu.enter()
+    return gpu

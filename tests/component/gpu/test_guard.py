@@ -1,4 +1,4 @@
-"""The card's keeper, with a real switch: what happens while it looks at the card."""
+"""The GPU guard, with a real dispatcher: changes while it examines the GPU."""
 
 import asyncio
 import math
@@ -27,7 +27,7 @@ async def test_a_session_that_begins_while_the_card_is_looked_at_keeps_the_accel
     tasks = [asyncio.create_task(switch.load()), asyncio.create_task(keeper.keep(switch))]
     try:
         await eventually(lambda: switch.state.on_accelerator)
-        await eventually(lambda: asked > 1, what="a second thought")
+        await eventually(lambda: asked > 1, what="a second decision")
         assert switch.state.on_accelerator
     finally:
         for task in tasks:

@@ -1,4 +1,4 @@
-"""The GPU lane's own code, on the CPU: so that it works on the day on which it meets a card."""
+"""The code of the GPU lane, run on the CPU so that it works when a GPU is available."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ def test_an_examination_and_its_report_on_the_cpu() -> None:
     assert found.golden
     assert found.precisions["fp32"].startswith("the same in ")
     assert set(found.precisions) == {"fp32", "fp16", "int8"}
-    assert (found.small_memory, found.hidden) == ("opened", "opened"), "neither concerns the CPU"
+    assert (found.small_memory, found.hidden) == ("opened", "opened"), "neither applies to the CPU"
     assert [*found.latency_s] == [f"{length_s:g}" for length_s in LENGTHS_S]
     written = report(found)
     assert "every sample is heard as on the CPU | yes" in written

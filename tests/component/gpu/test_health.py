@@ -1,4 +1,4 @@
-"""From what the driver tells to whether recognition should be on the card, told as looks one after the other."""
+"""From the driver's readings to the decision whether to use the GPU, as sequences of looks."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ WELL = Sight(total_bytes=8192 * MIB, free_bytes=4096 * MIB, own_bytes=0, tempera
 
 
 def told(*events: Event, settings: GpuSettings = SETTINGS) -> tuple[Health, list[Effect]]:
-    """The health after all of them, and everything that was told on the way."""
+    """Return the health after all events, and all effects on the way."""
     health = Health()
     effects: list[Effect] = []
     for event in events:
@@ -46,7 +46,7 @@ def looks(*sights: Sight, every_s: float = 5.0) -> list[Event]:
 
 
 def reasons(effects: list[Effect]) -> list[Reason | str]:
-    """What was told, in short."""
+    """Return short names of the effects."""
     short: list[Reason | str] = []
     for effect in effects:
         match effect:
@@ -119,7 +119,7 @@ def test_a_brake_counts_once_it_has_held_for_long_enough() -> None:
     braked = replace(WELL, braked=True)
     assert told(*looks(braked, braked, braked))[1] == []
     assert reasons(told(*looks(braked, braked, braked, braked))[1]) == [Reason.GPU_OVERHEATING]
-    assert told(*looks(braked, braked, WELL, braked, braked))[1] == [], "each brake counts for itself"
+    assert told(*looks(braked, braked, WELL, braked, braked))[1] == [], "each period of throttling counts separately"
 
 
 def test_memory_is_given_up_before_it_runs_out_and_taken_again_once_our_part_fits() -> None:
@@ -156,10 +156,12 @@ def test_another_cause_is_told_and_the_worst_goes_first() -> None:
 
 def test_memory_errors_strike_when_they_happen_and_old_ones_do_not() -> None:
     bad = replace(WELL, uncorrected=3)
-    assert told(*looks(bad, bad))[1] == [], "they were there before us"
+    assert told(*looks(bad, bad))[1] == [], "they existed before the daemon started"
     assert reasons(told(*looks(WELL, bad, bad))[1]) == ["struck gpu-memory-errors"]
     unknown = replace(WELL, uncorrected=None)
-    assert reasons(told(*looks(WELL, unknown, bad))[1]) == ["struck gpu-memory-errors"], "and a look that tells nothing"
+    assert reasons(told(*looks(WELL, unknown, bad))[1]) == ["struck gpu-memory-errors"], (
+        "the unknown value changes nothing"
+    )
 
 
 @pytest.mark.parametrize("number", XIDS)

@@ -1,4 +1,4 @@
-"""The watch over a card that the stand-in library shows: what is told, when a look hangs, and leaving it alone."""
+"""The monitor of a GPU that the virtual NVML library shows: what it reports, looks that hang, and releasing the GPU."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -36,33 +36,33 @@ async def watching(
             running.result()
 
 
-async def test_a_condition_is_told_when_it_begins_and_when_it_ends(card: VirtualCard) -> None:
+async def test_a_condition_is_told_when_it_begins_and_when_it_ends(gpu: VirtualCard) -> None:
     async with watching(OFTEN) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="a look")
-        card.be(temperature=99)
+        gpu.be(temperature=99)
         await eventually(lambda: told, what="the heat")
-        card.be(temperature=40)
+        gpu.be(temperature=40)
         await eventually(lambda: len(told) == 2, what="the end of it")
     assert isinstance(told[0], Unwell)
     assert told[0].verdict.reason is Reason.GPU_OVERHEATING
     assert told[1] == WellAgain()
 
 
-async def test_a_card_that_was_lost_is_opened_anew_until_it_is_there(card: VirtualCard) -> None:
+async def test_a_card_that_was_lost_is_opened_anew_until_it_is_there(gpu: VirtualCard) -> None:
     async with watching(OFTEN) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="a look")
-        card.be(trouble=15)
+        gpu.be(trouble=15)
         await eventually(lambda: told, what="the loss")
-        card.be(trouble=None)
+        gpu.be(trouble=None)
         await eventually(lambda: WellAgain() in told, what="its return")
-        card.report_xid(79)
-        await eventually(lambda: isinstance(told[-1], Struck), what="an event of the card that is back")
+        gpu.report_xid(79)
+        await eventually(lambda: isinstance(told[-1], Struck), what="an event of the GPU that is back")
 
 
-async def test_an_xid_is_told_when_it_happens_and_not_at_the_next_look(card: VirtualCard) -> None:
+async def test_an_xid_is_told_when_it_happens_and_not_at_the_next_look(gpu: VirtualCard) -> None:
     async with watching(RARELY) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="the first look")
-        card.report_xid(31)
+        gpu.report_xid(31)
         await eventually(lambda: told, what="the event")
         assert isinstance(told[0], Noted)
         unknown = FaultClass.TRANSIENT, Reason.GPU_FAULT
@@ -70,41 +70,41 @@ async def test_an_xid_is_told_when_it_happens_and_not_at_the_next_look(card: Vir
 
 
 async def test_before_a_run_it_is_looked_at_and_the_run_does_not_wait_for_long(
-    card: VirtualCard, monkeypatch: pytest.MonkeyPatch
+    gpu: VirtualCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "FRESH_S", 0.0)
     async with watching(RARELY) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="the first look")
-        card.be(used=8000 * MIB, total=8192 * MIB)
+        gpu.be(used=8000 * MIB, total=8192 * MIB)
         await over.fresh(10.0)
         assert isinstance(told[0], Unwell)
         assert told[0].verdict.reason is Reason.GPU_OUT_OF_MEMORY
-        card.be(hang=60_000)
+        gpu.be(hang=60_000)
         await over.fresh(0.01)  # would take a minute
-        card.be(hang=None)
+        gpu.be(hang=None)
 
 
 async def test_a_look_that_hangs_is_left_behind_told_and_tried_again(
-    card: VirtualCard, monkeypatch: pytest.MonkeyPatch
+    gpu: VirtualCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "LOOK_LIMIT_S", 0.2)
     async with watching(OFTEN) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="a look")
-        card.be(hang=600_000)
+        gpu.be(hang=600_000)
         await eventually(lambda: told, what="the hang")
         assert isinstance(told[0], Unwell)
         assert told[0].verdict.reason is Reason.GPU_TIMEOUT
-        card.be(hang=None)
+        gpu.be(hang=None)
         await eventually(lambda: WellAgain() in told, what="its end")
 
 
-async def test_a_card_that_is_not_worth_it_is_let_go_of_and_can_be_watched_again(card: VirtualCard) -> None:
+async def test_a_card_that_is_not_worth_it_is_let_go_of_and_can_be_watched_again(gpu: VirtualCard) -> None:
     wanted = [True]
     async with watching(OFTEN, lambda: wanted[0]) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="a look")
         wanted[0] = False
-        await eventually(lambda: over._card is None, what="the driver let go of")
-        card.be(trouble=15)
+        await eventually(lambda: over._card is None, what="the release of the driver")
+        gpu.be(trouble=15)
         await over.look()
         await over.fresh(10.0)
         assert told == []

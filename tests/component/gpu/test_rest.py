@@ -1,6 +1,6 @@
-"""A card that nobody needs is given back, and taken up again by the next session, with a real daemon on a real bus.
+"""An idle GPU is released, and used again by the next session, with a real daemon on a real bus.
 
-Memory is what the stand-in library tells; the accelerator is the shipped stand-in.
+The virtual NVML library reports the memory; the accelerator is the virtual one.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ SAMPLE = samples()[0]
 
 @asynccontextmanager
 async def resting_daemon(tmp_path: Path) -> AsyncIterator[tuple[RunningDaemon, VirtualCard]]:
-    """One that gives the card back after a second."""
-    card = VirtualCard(tmp_path)
+    """Yield a daemon that releases the GPU after one second, and the GPU."""
+    gpu = VirtualCard(tmp_path)
     with PrivateBus() as bus:
-        bus.extra_environment = {**card.environment, "XDG_RUNTIME_DIR": str(tmp_path)}
+        bus.extra_environment = {**gpu.environment, "XDG_RUNTIME_DIR": str(tmp_path)}
         accelerator = bus.directory / "gpu"
         settings = SETTINGS.format(look_s=0.1, microphone=bus.directory / "mic", accelerator=accelerator)
         settings = settings.replace("[gpu]\n", "[gpu]\nidle_release_s = 1.0\n")
         async with daemon(bus, tmp_path, settings) as running:
-            yield running, card
+            yield running, gpu
 
 
 async def changed(client: BusClient, provider: str, reason: str) -> None:
@@ -46,7 +46,7 @@ async def changed(client: BusClient, provider: str, reason: str) -> None:
 
 
 async def dictate(running: RunningDaemon, client: BusClient) -> str:
-    """Begin in the middle of the sentence: its first words were said before."""
+    """Start in the middle of the sentence: its first words were spoken earlier."""
     speaking = asyncio.create_task(running.speak(SAMPLE))
     await asyncio.sleep(0.4)  # of spoken audio
     await client.call("StartDictation")
@@ -60,19 +60,19 @@ def words(text: str) -> list[str]:
 
 @pytest.mark.heavy
 async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_is_back(tmp_path: Path) -> None:
-    async with resting_daemon(tmp_path) as (running, card), running.client() as client:
+    async with resting_daemon(tmp_path) as (running, gpu), running.client() as client:
         await client.subscribe("ProviderChanged", "Transcribed")
-        card.be(process=f"{running.process.pid} {1900 * MIB}")
+        gpu.be(process=f"{running.process.pid} {1900 * MIB}")
         await changed(client, CPU, "idle")
         assert await client.get(ENGINE, "Degraded") == ""
-        card.be(process=None)  # all of it came back: this accelerator keeps no context
+        gpu.be(process=None)  # all memory was released: this accelerator keeps no context
         await eventually(
-            lambda: "1900 MiB of its memory were freed, 0 MiB are still in use" in running.log, what="what came back"
+            lambda: "1900 MiB of its memory were freed, 0 MiB are still in use" in running.log, what="the freed memory"
         )
         accelerator = running.bus.directory / "gpu"
         await asyncio.to_thread(command, accelerator, "OPENING 20000")
         client.signals.clear()
-        assert words(await dictate(running, client)) == words(SAMPLE.heard["fp32"]), "its beginning is there too"
+        assert words(await dictate(running, client)) == words(SAMPLE.heard["fp32"]), "its beginning is included too"
         [(_, _, _, details)] = client.bodies("Transcribed")
         assert details["provider"].value == CPU
         await changed(client, ACCELERATOR, "accelerator-ready")
@@ -84,20 +84,23 @@ async def test_the_card_rests_while_nobody_dictates_and_the_cpu_serves_until_it_
 async def test_what_a_context_keeps_goes_with_the_process_and_the_next_one_leaves_the_card_alone(
     tmp_path: Path,
 ) -> None:
-    async with resting_daemon(tmp_path) as (running, card), running.client() as client:
+    async with resting_daemon(tmp_path) as (running, gpu), running.client() as client:
         await client.subscribe("ProviderChanged", "Transcribed")
-        card.be(process=f"{running.process.pid} {1900 * MIB}")
+        gpu.be(process=f"{running.process.pid} {1900 * MIB}")
         await changed(client, CPU, "idle")
-        card.be(process=f"{running.process.pid} {300 * MIB}")
+        gpu.be(process=f"{running.process.pid} {300 * MIB}")
         await eventually(
-            lambda: "1600 MiB of its memory were freed, 300 MiB are still in use" in running.log, what="what stays"
+            lambda: "1600 MiB of its memory were freed, 300 MiB are still in use" in running.log,
+            what="the remaining memory",
         )
         await eventually(lambda: "re-executed, consecutive number" in running.log, what="a new process")
-        card.be(process=None)
+        gpu.be(process=None)
         await until(client, "ExecutionProvider", CPU)
         accelerator = running.bus.directory / "gpu"
-        assert "opened=0" in await asyncio.to_thread(command, accelerator, "STATUS"), "it has not touched the card"
-        assert set(await client.get(ENGINE, "UsableProviders")) == {"virtual", "cpu"}, "as the earlier process found"
+        assert "opened=0" in await asyncio.to_thread(command, accelerator, "STATUS"), "the GPU was not touched"
+        assert set(await client.get(ENGINE, "UsableProviders")) == {"virtual", "cpu"}, (
+            "as found by the previous process"
+        )
         client.signals.clear()
         assert words(await dictate(running, client)) == words(SAMPLE.heard["fp32"])
         await changed(client, ACCELERATOR, "accelerator-ready")

@@ -1,6 +1,6 @@
-"""Every signal of a graphics card, told by the stand-in library to a real daemon on a real bus; and a machine with none.
+"""Every GPU signal, reported by the virtual NVML library to a real daemon on a real bus; and a machine without a GPU.
 
-The accelerator is the shipped stand-in: what is proved is that signals are heard, told and recovered from, not CUDA.
+The accelerator is the virtual one: the tests cover detection, reporting and recovery, not CUDA.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from tests.support.daemon.process import daemon
 from tests.support.gpu.signals import ACCELERATOR, CPU, SETTINGS, SIGNALS, GpuSignal, Seen, play
 
 AT_ONCE = 4
-"""A signal's way back mostly waits for a probe's pause."""
+"""Number of concurrent signals; recovery mostly waits for a probe's pause."""
 
 
 @pytest.fixture(scope="module")
 def seen(request: pytest.FixtureRequest) -> dict[str, Seen | Exception]:
-    """Of all signals that this run of the tests asks for."""
+    """Return the results of all signals that this test run selects."""
     asked = [
         item.callspec.params["signal"]
         for item in request.session.items

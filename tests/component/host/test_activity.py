@@ -1,4 +1,4 @@
-"""Until when the daemon was busy, asked of all its parts."""
+"""The time until which the daemon was busy, combined from all its parts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Mains or battery: a UPower of python-dbusmock on a private system bus."""
+"""Mains or battery power: python-dbusmock's UPower on a private system bus."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateBus]:
 
 @asynccontextmanager
 async def upower(bus: PrivateBus, *, on_battery: bool) -> AsyncIterator[BusClient]:
-    """A machine whose plug can be pulled, for the length of the block."""
+    """Yield a machine whose power supply can be unplugged."""
     process = subprocess.Popen(
         [PYTHON, "-m", "dbusmock", "--system", NAME, PATH, NAME],
         env=os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": bus.address},

@@ -1,4 +1,4 @@
-"""When a new process may take the old one's place, and what it learns."""
+"""When a new process may replace the old one, and the state that it receives."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A new process in the old one's place: the moment, and what goes across. The whole way is in tests/system."""
+"""Replacing the process: when, and with which state. tests/system covers the whole procedure."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.support.login.user_manager import ROOT
 
 @dataclass
 class Circumstances:
-    """All well for a replacement at the time 1000."""
+    """Conditions that permit a replacement at time 1000."""
 
     wanted: bool = True
     busy_until_s: float = 900.0
@@ -107,7 +107,7 @@ def test_a_short_uninterruptible_sleep_is_not_told(tmp_path: Path) -> None:
 
 
 def test_uninterruptible_sleep_is_seen_in_a_real_process() -> None:
-    """A parent of vfork(2) sleeps so until its child has gone."""
+    """The parent of a vfork(2) is in this state until its child has exited."""
     program = "import ctypes, time\nif ctypes.CDLL(None).vfork() == 0:\n    time.sleep(60)\n"
     with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as process:
         try:
@@ -141,7 +141,7 @@ def test_nothing_is_handed_over_where_nobody_was_before() -> None:
 def test_a_descriptor_that_is_none_is_nothing(given: str) -> None:
     environment = {VARIABLE: given}
     assert handed_over(environment) is None
-    assert environment == {}, "children don't inherit it"
+    assert environment == {}, "child processes do not inherit it"
 
 
 def test_a_file_that_anybody_can_change_is_not_believed(tmp_path: Path) -> None:
@@ -179,5 +179,5 @@ def test_a_process_that_replaces_itself_keeps_its_number_arguments_and_what_it_h
     assert [life["past"] for life in lives] == [None, 1, 2, 3]
     assert all(life["carried"] == {"text": "ü" * 100_000} for life in lives[1:])
     same = {(life["pid"], tuple(life["argv"]), life["files"], life["variable"], life["kept"]) for life in lives}
-    assert len(same) == 1, "no descriptor piles up"
+    assert len(same) == 1, "no descriptor accumulates"
     assert lives[0]["argv"] == ["--one", "two words"]

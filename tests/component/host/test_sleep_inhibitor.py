@@ -1,4 +1,4 @@
-"""A descriptor that is closed in time: by the C library's own thread, also while Python stands still."""
+"""A descriptor that is closed in time by a thread of the C library, even while Python is blocked."""
 
 import ctypes
 import os
@@ -15,14 +15,14 @@ from coldvoxd.host.sleep_inhibitor import SleepInhibitor
 
 @pytest.fixture
 def ends() -> Iterator[tuple[int, int]]:
-    """The reading and the writing end of a pipe; the writing end belongs to the fuse."""
+    """The reading and the writing end of a pipe; the inhibitor owns the writing end."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
     yield reading, writing
     os.close(reading)
 
 
 def closed(reading: int, patience_s: float) -> bool:
-    """Whether the writing end is closed, by then."""
+    """Return whether the writing end is closed within `patience_s` seconds."""
     return bool(select.select([reading], [], [], patience_s)[0])
 
 
@@ -50,7 +50,7 @@ def test_one_that_was_never_lit_is_closed_with_its_end(ends: tuple[int, int]) ->
 
 
 def test_it_burns_while_native_code_holds_the_interpreter(ends: tuple[int, int]) -> None:
-    """As a driver that hangs while a session is freed would: no thread of Python runs."""
+    """A driver that hangs while a session is freed blocks every Python thread in the same way."""
     reading, writing = ends
     watch = f"import select, time; print('watching', flush=True); select.select([{reading}], [], []); print(time.monotonic())"
     with subprocess.Popen(
@@ -60,7 +60,7 @@ def test_it_burns_while_native_code_holds_the_interpreter(ends: tuple[int, int])
         assert other.stdout.readline() == "watching\n"
         fuse = SleepInhibitor(writing)
         fuse.close_after(0.2)
-        ctypes.PyDLL(None).usleep(999_999)  # PyDLL keeps the lock
+        ctypes.PyDLL(None).usleep(999_999)  # PyDLL does not release the interpreter lock
         free_s = time.monotonic()
         assert float(other.stdout.readline()) < free_s
     fuse.forget()
@@ -79,6 +79,6 @@ def test_the_descriptor_is_closed_exactly_once(ends: tuple[int, int], burns: boo
     fuse.close()
     fuse.close_after(0.001)
     fuse.forget()
-    time.sleep(0.05)  # a second closing would come in this time
+    time.sleep(0.05)  # a second close would happen in this time
     assert os.fstat(again)
     os.close(again)

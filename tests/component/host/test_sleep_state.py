@@ -1,4 +1,4 @@
-"""A sleep of the machine, told as sequences of events."""
+"""Suspend and resume as sequences of events."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from coldvoxd.host.sleep_state import TABLE, Effect, Event, Phase, UnexpectedEve
 
 
 def after(*events: Event) -> tuple[Phase, list[Effect]]:
-    """The last phase, and all that was to be done on the way."""
+    """Return the final phase and all effects on the way."""
     phase, done = Phase.AWAKE, list[Effect]()
     for event in events:
         phase, effects = step(phase, event)

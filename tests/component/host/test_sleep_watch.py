@@ -1,4 +1,4 @@
-"""The machine sleeps and wakes: python-dbusmock's logind on a private system bus, and the real daemon beside it."""
+"""Suspend and resume: python-dbusmock's logind on a private system bus, and the real daemon."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ from tests.support.sound.speech import samples
 
 CPU = "CPUExecutionProvider"
 LIMIT_S = 2.0
-"""From PrepareForSleep until nothing delays the sleep any more."""
+"""Maximum time in seconds from PrepareForSleep until no inhibitor delays the sleep."""
 SHORT, OTHER = samples()[0], samples()[13]
 
 
@@ -45,7 +45,7 @@ def bus(system: PrivateBus) -> Iterator[PrivateBus]:
 
 @dataclass
 class Laptop:
-    """A machine that sleeps, with the daemon on it."""
+    """A machine that can sleep, and the daemon on it."""
 
     daemon: RunningDaemon
     client: BusClient
@@ -53,20 +53,20 @@ class Laptop:
     gpu: Path
 
     async def sleep(self) -> float:
-        """How long it waited for us: within the time, and then all is put away."""
+        """Suspend; check that the daemon is suspended in time, and return the delay in seconds."""
         waited_s = await self.logind.sleep()
         assert waited_s < LIMIT_S
         assert await self.client.get(DICTATION, "State") == "suspended"
         return waited_s
 
     async def wake(self) -> None:
-        """The inhibitor is taken again, and the daemon can be used."""
+        """Wake up; wait until the inhibitor is held again and the daemon is usable."""
         await self.logind.prepare(False)
         await self.logind.until_held()
         await self.until(DICTATION, "State", "idle", "transcribing")
 
     async def until(self, interface: str, name: str, *values: object) -> None:
-        """Until a property has one of these values; for a moment of a replacement the daemon has no name."""
+        """Wait until a property has one of these values; during a replacement the daemon briefly has no name."""
 
         async def value() -> object:
             try:
@@ -115,21 +115,21 @@ async def test_a_delay_inhibitor_is_held_from_the_start(system: PrivateBus, bus:
 
 
 TIMES = int(os.environ.get("COLDVOX_TEST_SLEEPS", "9"))
-"""60 for each kind twenty times: some three minutes."""
+"""With 60, each of the kinds is tested twenty times, which takes about three minutes."""
 
 
 @pytest.mark.heavy
 async def test_many_sleeps_with_a_session_active_with_text_pending_and_without_one(
     system: PrivateBus, bus: PrivateBus, tmp_path: Path
 ) -> None:
-    """Nothing is lost, the inhibitor always comes back, and no sleep waits for more than two seconds."""
+    """No text is lost, the inhibitor is always taken again, and no sleep is delayed for more than two seconds."""
     async with laptop(system, bus, tmp_path, "virtual:{gpu}") as machine:
         client = machine.client
         longest_s = 0.0
         for number in range(TIMES):
             kind = ("active", "pending", "none")[number % 3]
             session, said = 0, SHORT if number % 2 else OTHER
-            if kind == "pending":  # recognition may begin before the endpoint, and again: no run of it is quick
+            if kind == "pending":  # recognition may start before the endpoint, and restart: all runs are slow
                 await machine.gpu_told("HANG 3500 9")
                 await machine.gpu_told("CPU HANG 3500 9")
             if kind != "none":
@@ -152,7 +152,7 @@ async def test_many_sleeps_with_a_session_active_with_text_pending_and_without_o
                 ((_, reason, transcript),) = told
                 assert (reason, plain(transcript)) == ("suspending", plain(said.heard["fp32"]))
         print(f"{TIMES} sleeps; the longest waited for us {longest_s:.2f} s")
-        assert set(texts(client).values()) == {1}, "each text came once"
+        assert set(texts(client).values()) == {1}, "each text was published once"
         assert [path.name for path in (bus.directory / "coldvoxd/spool").iterdir()] == ["lock"]
         await client.call("StartDictation")
         await machine.daemon.speak(SHORT)
@@ -248,7 +248,7 @@ async def test_without_a_system_bus_nothing_is_said_but_once_and_it_is_found_whe
     with PrivateBus() as later:
         bus.extra_environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={later.directory}/link"
         async with daemon(bus, tmp_path) as running:
-            await asyncio.sleep(2.5)  # for a second look
+            await asyncio.sleep(2.5)  # long enough for a second check
             (line,) = [line for line in running.log.splitlines() if "suspend is not announced" in line]
             assert " INFO " in line
             (later.directory / "link").symlink_to(later.directory / "bus")

@@ -1,4 +1,4 @@
-"""sd_notify as a real process sends it and a real datagram socket hears it."""
+"""sd_notify messages from a real process to a real datagram socket."""
 
 import socket
 import subprocess
@@ -11,7 +11,7 @@ PRELUDE = "import os\nfrom coldvoxd.host.systemd import Notifier, watchdog_inter
 
 
 def run(program: str, **environment: str) -> str:
-    """Standard output and error of a Python program run with these variables and no others but PATH."""
+    """Return stdout and stderr of a Python program that has only these variables and PATH."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PRELUDE + program],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[3]), **environment},
@@ -48,7 +48,7 @@ def test_each_message_reaches_the_manager_as_one_datagram(tmp_path: Path) -> Non
 
 
 def test_a_status_is_utf8_and_one_line_whatever_the_microphone_is_called(tmp_path: Path) -> None:
-    """Systemd drops a whole message that isn't UTF-8, and reads a second line as another variable."""
+    """Pins valid UTF-8 and one line: systemd drops other messages, and reads a second line as a variable."""
     with manager(str(tmp_path / "notify")) as listener:
         run(r"notifier.status('Mikrofon „Blau“ 🎙\nREADY=1')", NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert listener.recv(4096).decode() == "STATUS=Mikrofon „Blau“ 🎙 READY=1"

@@ -1,4 +1,4 @@
-"""The watchdog is fed while every promise is kept."""
+"""The watchdog is notified while every promise is kept."""
 
 import asyncio
 import logging
@@ -35,11 +35,11 @@ def test_one_broken_promise_starves_it_and_is_named_once(caplog: pytest.LogCaptu
 
 
 async def test_a_promise_that_was_broken_for_a_moment_does_not_starve_it_until_the_next_interval() -> None:
-    """Two intervals are the watchdog's limit: a process that was stopped for 2 s at the wrong moment would be ended."""
+    """The watchdog's limit is two intervals: it would kill a process that was paused for 2 s at the wrong moment."""
     fed: list[str] = []
     answers: Iterator[bool] = iter([True, False])
     vitals = Watchdog({"capture": lambda _: next(answers, True)}, lambda: fed.append("fed"))
     vitals.check(0.0)
     running = asyncio.create_task(vitals.run(3600.0))
-    await eventually(lambda: len(fed) == 2, patience_s=20.0, what="the watchdog's food after a broken promise")
+    await eventually(lambda: len(fed) == 2, patience_s=20.0, what="a watchdog notification after a broken promise")
     running.cancel()

@@ -1,4 +1,4 @@
-"""Model directories are found where they are said to be, and what is wrong with one is named with its remedy."""
+"""Model directories are found as configured, and a problem with one is reported with its remedy."""
 
 import shutil
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ V2 = "parakeet-tdt-0.6b-v2"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with nothing in it, and two system directories of data."""
+    """An empty home directory, and two system data directories."""
     directories = {
         "HOME": tmp_path,
         "XDG_CACHE_HOME": tmp_path / "cache",
@@ -101,7 +101,7 @@ def test_what_is_published_makes_a_whole_model(home: Path) -> None:
                 source = tiny / file.name.replace(".int8", "")
                 (fetched / file.name).write_bytes(source.read_bytes() if source.exists() else b"weights")
             assert find_model(str(fetched), precision).config is not None
-            assert files[-1].name.startswith("encoder-model"), "seen last, so that nothing half is seen"
+            assert files[-1].name.startswith("encoder-model"), "examined last, so that no partial model is seen"
             assert model.size(precision) > 600_000_000
 
 
@@ -205,7 +205,7 @@ def test_a_file_that_is_no_graph_is_named(home: Path) -> None:
 
 @pytest.fixture
 def outside(home: Path) -> Path:
-    """A model whose encoder keeps its weights in a file beside it, as the published fp32 ones do."""
+    """A model whose encoder keeps its weights in a separate file, like the published fp32 models."""
     directory = write_tiny_parakeet(home / "model")
     graph = onnx.load(directory / "encoder-model.onnx")
     weights = [numpy_helper.from_array(np.ones(1000, np.float32), f"weights{index}") for index in range(3)]
@@ -254,7 +254,7 @@ def test_models_are_listed_with_what_they_hold(home: Path) -> None:
 
 
 def test_a_model_is_listed_again_for_what_only_another_directory_of_its_name_holds(home: Path) -> None:
-    """As where one precision was made of files that nobody may write beside, in the cache."""
+    """A precision may have been converted into the cache because the model's directory is read-only."""
     theirs = write_tiny_parakeet(home / "share/coldvoxd/models" / V2)
     made = home / "cache/coldvoxd/models" / V2
     shutil.copytree(theirs, made)

@@ -1,4 +1,4 @@
-"""The real daemon without a model on a bus without systemd: it says what to type, and works when that was typed."""
+"""The real daemon without a model on a bus without systemd: it names the command to run, and works afterwards."""
 
 import asyncio
 import subprocess
@@ -35,7 +35,7 @@ def bus() -> Iterator[PrivateBus]:
 
 @contextmanager
 def daemon(bus: PrivateBus, environment: dict[str, str], home: Path) -> Iterator[Path]:
-    """The socket of its virtual microphone; its log is printed at the end."""
+    """Run the daemon and yield the socket of its virtual microphone; print its log at the end."""
     microphone = home / "mic"
     environment = environment | {
         "DBUS_SESSION_BUS_ADDRESS": bus.address,
@@ -54,7 +54,7 @@ def daemon(bus: PrivateBus, environment: dict[str, str], home: Path) -> Iterator
 
 
 async def start_when_ready(client: BusClient, told: list[str]) -> int:
-    """The session's number; what the daemon refused with before, in `told`."""
+    """Return the session's number; append the daemon's refusals to `told`."""
     refusals = {"org.coldvox.Error.NotReady", "org.freedesktop.DBus.Error.ServiceUnknown"}
 
     async def attempt() -> int:
@@ -83,7 +83,7 @@ async def test_the_daemon_says_what_to_type_and_works_when_that_was_typed(bus: P
                 assert "systemd is not on this bus" in told[-1]
                 assert await client.get(ENGINE, "Progress") == -1
                 assert await client.get(ENGINE, "Degraded") == "model-missing"
-                assert not hub.requests, "the daemon has no network"
+                assert not hub.requests, "the daemon does not use the network"
 
                 pull = [sys.executable, "-m", "coldvoxd.cli.main", "model", "pull"]
                 process = await asyncio.create_subprocess_exec(*pull, cwd=ROOT, env=environment)

@@ -1,4 +1,4 @@
-"""A model in other precisions, made of its fp32 files by ONNX Runtime's own converters."""
+"""A model in other precisions, converted from its fp32 files by ONNX Runtime's own tools."""
 
 import shutil
 from dataclasses import replace
@@ -27,7 +27,7 @@ MADE = (Precision.FP16, Precision.INT8)
 
 @pytest.fixture
 def model(tmp_path: Path) -> ModelFiles:
-    """The bundled model's fp32 form in a directory of its own."""
+    """The bundled model's fp32 files in a separate directory."""
     place = tmp_path / "mini"
     place.mkdir()
     for name in ("encoder-model.onnx", "decoder_joint-model.onnx", "vocab.txt", "config.json"):
@@ -47,7 +47,7 @@ def test_what_is_made_is_whole_and_known_and_hears_what_fp32_hears(model: ModelF
 
 @pytest.mark.heavy
 def test_fp16_has_the_tokens_of_fp32_and_int8_nearly(model: ModelFiles) -> None:
-    """On every sixth of the 216 clips: contrib/bench/precision.py counts them all."""
+    """Tests every sixth of the 216 clips; contrib/bench/precision.py counts them all."""
     clips = [wave for _, wave in variations()][::6]
     tokens = {}
     for precision in Precision:
@@ -95,9 +95,9 @@ def test_what_hears_something_else_is_not_put_in_place(model: ModelFiles, precis
 
 
 def test_a_directory_of_somebody_else_is_left_alone(model: ModelFiles, tmp_path: Path) -> None:
-    """What is made goes into the cache, where it is found under the model's name."""
+    """Converted files go into the cache, where they are found under the model's name."""
     with environment({"XDG_CACHE_HOME": str(tmp_path / "cache")}):
-        elsewhere = replace(model, directory=Path("/proc/1"), name="theirs")  # root can write to every real one
+        elsewhere = replace(model, directory=Path("/proc/1"), name="theirs")  # root can write to every real directory
         assert target_directory(elsewhere) == cache_directory() / "theirs"
         made = convert(elsewhere, Precision.FP16, hear)
         assert made.directory == cache_directory() / "theirs"
@@ -128,7 +128,7 @@ def test_fp32_is_nothing_that_is_made(model: ModelFiles) -> None:
 
 
 def test_lengths_and_positions_stay_in_fp32(tmp_path: Path) -> None:
-    """In float16 the 4001st column would be the 4000th: float16 counts to 2048."""
+    """In float16 the 4001st column would be the 4000th: float16 counts exactly up to 2048."""
     columns = 4001
     length = onnx.helper.make_tensor_value_info("length", onnx.TensorProto.INT64, [1])
     signal = onnx.helper.make_tensor_value_info("audio_signal", onnx.TensorProto.FLOAT, [1])

@@ -1,4 +1,4 @@
-"""A lane works for those who wait."""
+"""A call thread works only for waiting callers."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Sessions run on what was asked for or not at all, and fail in our terms."""
+"""Sessions run on the requested provider or not at all, and fail with our exceptions."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_an_unknown_provider_is_refused_with_those_there_are(encoder: Path) -> N
 
 @pytest.mark.parametrize("provider", [name for name in available_providers() if name != "cpu"])
 def test_an_accelerator_is_really_used_or_refused(encoder: Path, provider: str) -> None:
-    """Which of the two it is depends on the machine; that it runs elsewhere is what must never be."""
+    """The outcome depends on the machine; the session must never run on another provider."""
     outcome = ""
     try:
         active = open_session(encoder, provider).provider

@@ -1,4 +1,4 @@
-"""An encoder without masks gives of an utterance what it gave with them, and one whose masks are others is left alone."""
+"""An encoder without masks returns the same as with them, and one with unknown masks is left unchanged."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.sound.speech import mini, samples
 FP32 = mini() / "encoder-model.onnx"
 INT8 = mini() / "encoder-model.int8.onnx"
 SAME = 1e-5
-"""What float arithmetic in another order may make of the greatest."""
+"""Relative error permitted for float arithmetic in a different order."""
 
 
 def masks_of(graph: Path) -> Masks:
@@ -28,7 +28,7 @@ def masks_of(graph: Path) -> Masks:
 
 
 def encoded(session: OrtSession, features: npt.NDArray[np.float32], spare: int) -> npt.NDArray[np.float32]:
-    """Of features with so many empty columns after them."""
+    """Encode the features followed by `spare` empty columns."""
     bins, columns = features.shape
     padded = np.zeros((1, bins, columns + spare), np.float32)
     padded[0, :, :columns] = features
@@ -58,11 +58,11 @@ def test_subsampling_attention_and_convolutions_are_masked(graph: Path) -> None:
 
 @pytest.mark.parametrize("columns", [*range(2, 34), 100, 801, 3000])
 def test_any_length_is_encoded_as_before(masked: OrtSession, unmasked: OrtSession, columns: int) -> None:
-    """Also where the column more, which a masked encoder is given, makes a frame more of nothing."""
+    """Includes lengths for which the extra column of a masked encoder adds an empty frame."""
     features = np.random.default_rng(columns).normal(0, 1, (128, columns)).astype(np.float32)
     before, after = encoded(masked, features, 1), encoded(unmasked, features, 0)
     assert before.shape == after.shape
-    # On an AVX-512 machine the same to the last bit, but for a single frame, whose products are made by another kernel.
+    # On AVX-512 machines it is equal to the last bit, except for a single frame, whose products use another kernel.
     assert np.abs(before - after).max() <= SAME * np.abs(before).max()
 
 
@@ -98,7 +98,7 @@ def test_masks_hide_what_comes_after_the_length_alone() -> None:
 
 
 def changed(node: int, kind: str) -> bytes:
-    """The small model's encoder with another operator in the place of the first but `node` that masks by factors."""
+    """Return the small model's encoder with another operator for the `node`-th multiplication with a mask's factors."""
     model = onnx.load(str(FP32))
     factors = {name for name, value in masks_of(FP32).passing.items() if value == 1.0}
     masking = [each for each in model.graph.node if each.op_type == "Mul" and factors.intersection(each.input)]
@@ -112,7 +112,7 @@ def test_audio_that_meets_its_length_otherwise_is_left_alone() -> None:
 
 
 def of(nodes: list[onnx.NodeProto]) -> ModelProto:
-    """A graph of the audio, float32 (T,), and its length."""
+    """Return a graph of the audio, float32 (T,), and its length."""
     audio = helper.make_tensor_value_info("audio_signal", TensorProto.FLOAT, ["T"])
     length = helper.make_tensor_value_info("length", TensorProto.INT64, [1])
     outputs = helper.make_tensor_value_info("outputs", TensorProto.FLOAT, ["T"])

@@ -1,4 +1,4 @@
-"""A graph that was cut in pieces gives what the whole gave."""
+"""A graph that is split into pieces returns the same as the whole graph."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ NAMES = ("outputs", "encoded_lengths")
 
 @pytest.fixture(scope="module", params=["encoder-model.onnx", "encoder-model.int8.onnx"], ids=["fp32", "int8"])
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An encoder as it is prepared, with its weights beside it."""
+    """An encoder in its prepared form, with its weights beside it."""
     target = tmp_path_factory.mktemp("whole") / "encoder.onnx"
     write_prepared(mini() / request.param, target)
     return target
@@ -89,7 +89,7 @@ def test_a_piece_that_can_not_be_opened_closes_the_others(whole: Path) -> None:
 
 
 class Asked(SessionChain):
-    """At whose end somebody asks it to stop."""
+    """A chain that requests the stop at its end."""
 
     def run(
         self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: CancellationToken | None = None

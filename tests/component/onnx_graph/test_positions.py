@@ -1,4 +1,4 @@
-"""An encoder that takes the products of positions from a table gives what it gave, and one that is made otherwise is left alone."""
+"""An encoder that reads position products from a table returns the same; one of another structure is left unchanged."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

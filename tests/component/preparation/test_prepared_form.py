@@ -1,4 +1,4 @@
-"""A prepared form gives what the model itself gives, and is used only where it fits."""
+"""A prepared form returns the same as the model itself, and is used only if it matches."""
 
 import asyncio
 import json
@@ -46,8 +46,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def model(tmp_path: Path, cache: Path) -> Path:  # noqa: ARG001 - no test writes into the person's own cache
-    """A copy of the small model that may be changed."""
+def model(tmp_path: Path, cache: Path) -> Path:  # noqa: ARG001 - no test writes into the user's own cache
+    """A copy of the small model that a test may change."""
     directory = tmp_path / "model"
     shutil.copytree(mini(), directory)
     return directory
@@ -78,7 +78,7 @@ def test_a_prepared_model_gives_the_same_tokens_to_the_last_bit(files: ModelFile
 
 
 def test_in_int8_the_same_text(model: Path) -> None:
-    """An encoder without masks hears no frame of nothing after the speech, which may have widened the ranges."""
+    """An encoder without masks sees no empty frame after the speech, which may have widened the ranges."""
     files = find_model(str(model), Precision.INT8)
     form = prepare(files, budget_bytes=PLENTY)
     plain, mapped = ParakeetRecognizer.open(files), ParakeetRecognizer.open(files, prepared=form)
@@ -103,7 +103,7 @@ def test_an_encoder_with_other_masks_keeps_them(files: ModelFiles) -> None:
 
 
 def test_an_encoder_whose_masks_hide_audio_keeps_them(files: ModelFiles) -> None:
-    """Its last column, though it is within the length."""
+    """The mask hides the last column although it is within the length."""
     graph = onnx.load(str(files.encoder))
     for node in graph.graph.node:
         if "length" in node.input:
@@ -164,7 +164,7 @@ def another_cpu(_form: Path, _model: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def changed_weights(_form: Path, model: Path, _monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the same size, and with the old time of change."""
+    """Change weights, keeping the size and the modification time."""
     path = model / "decoder_joint-model.onnx"
     before = path.stat()
     content = bytearray(path.read_bytes())
@@ -210,11 +210,11 @@ def test_what_does_not_fit_is_not_used(
     change(form.directory, model, monkeypatch)
     assert find_form(files) is None
     if change is not changed_weights:
-        assert heard(model) == samples()[0].heard["fp32"], "the model's own files serve"
+        assert heard(model) == samples()[0].heard["fp32"], "the model's own files are used"
     if change in {cut_off, touched}:
         again = prepare(files, budget_bytes=PLENTY)
         assert find_form(files) == again
-        assert [stored.directory for stored in stored_forms()] == [again.directory], "what no longer fits is gone"
+        assert [stored.directory for stored in stored_forms()] == [again.directory], "the outdated form is deleted"
 
 
 def test_a_form_that_cannot_be_opened_is_passed_over(
@@ -231,7 +231,7 @@ def test_a_form_that_cannot_be_opened_is_passed_over(
 
 
 def test_what_would_give_something_else_is_thrown_away(files: ModelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if ONNX Runtime optimized wrongly: the int8 graph stands for it."""
+    """The int8 graph stands in for a wrong optimization by ONNX Runtime."""
     other = files.encoder.with_name("encoder-model.int8.onnx")
     real = opening.write_prepared
 
@@ -249,7 +249,7 @@ def test_what_would_give_something_else_is_thrown_away(files: ModelFiles, monkey
 def test_packed_weights_that_would_lie_out_of_line_are_left_to_the_loading(
     files: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ONNX Runtime writes them one behind the other, and a kernel that reads them with aligned loads dies of a signal."""
+    """ONNX Runtime writes them consecutively; a kernel that uses aligned loads on them crashes with a signal."""
     monkeypatch.setattr(opening, "OUTSIDE_BYTES", 1024)
     form = prepare(files, budget_bytes=PLENTY)
     joint = form.decoder[1]
@@ -287,9 +287,9 @@ def test_a_full_disk_is_told_beforehand(files: ModelFiles, monkeypatch: pytest.M
 
 def test_the_threads_of_a_model_that_is_worth_it_are_tried(files: ModelFiles) -> None:
     form = prepare(files, budget_bytes=PLENTY)
-    assert (form.threads, form.decoder_threads) == (0, 0), "a small one's are not"
+    assert (form.threads, form.decoder_threads) == (0, 0), "those of a small model are not"
     counts = {0, *(physical_cores() >> halvings for halvings in range(physical_cores().bit_length()))}
-    assert set(fastest_threads(files, form)) <= counts, "0 where the machine is busy with other tests"
+    assert set(fastest_threads(files, form)) <= counts, "0 if the machine is busy with other tests"
 
 
 def test_a_busy_machine_does_not_say_how_many_threads_are_fastest() -> None:
@@ -327,7 +327,7 @@ def test_what_was_fastest_is_recorded_and_used(files: ModelFiles, monkeypatch: p
     assert opened == [2, 1, 1]
     opened.clear()
     ParakeetRecognizer.open(files, threads=3, prepared=form)
-    assert opened == [3, 3, 3], "who names a number gets it"
+    assert opened == [3, 3, 3], "an explicit number is used"
 
 
 def test_what_was_left_unfinished_goes(files: ModelFiles, cache: Path) -> None:
@@ -409,11 +409,11 @@ def test_the_daemon_starts_in_two_stages_where_the_model_is_prepared(
     assert staged.recognize(utterance).text == samples()[0].heard["fp32"]
 
 
-# Asking for it.
+# Requesting the preparation.
 
 
 class Units:
-    """Whom the daemon asks to start units."""
+    """A manager through which the daemon starts units."""
 
     def __init__(self, *, refusing: bool = False) -> None:
         self.started: list[str] = []
@@ -427,7 +427,7 @@ class Units:
 
 @pytest.fixture
 def felt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even the small model is worth it."""
+    """Treat even the small model as worth preparing."""
     monkeypatch.setattr(prepared, "WORTH_BYTES", 1)
 
 

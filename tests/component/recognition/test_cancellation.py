@@ -1,4 +1,4 @@
-"""A recognition that nobody waits for any more ends early, and leaves nothing behind."""
+"""A recognition without a waiting caller ends early, and leaves no state behind."""
 
 import contextlib
 import threading
@@ -23,7 +23,7 @@ from tests.support.models.tiny_graphs import write_tiny_parakeet
 from tests.support.sound.speech import samples
 
 BUSY_S = 0.05
-"""So much work is done by a thread that is inside the endless encoder, and by no other."""
+"""CPU time in seconds that only a thread inside the endless encoder reaches."""
 PATIENCE_S = 60
 
 
@@ -36,14 +36,14 @@ SHORT, ENDLESS = noise(1), noise(3)
 
 @pytest.fixture
 def recognizer(tmp_path: Path) -> ParakeetRecognizer:
-    """Its encoder works for ever on ENDLESS."""
+    """A recognizer whose encoder runs indefinitely on ENDLESS."""
     return ParakeetRecognizer.open(
         find_model(str(write_tiny_parakeet(tmp_path / "endless", fault="endless")), Precision.FP32), threads=1
     )
 
 
 class Working:
-    """A recognition on a thread of its own."""
+    """A recognition on a separate thread."""
 
     def __init__(self, recognizer: ParakeetRecognizer, stop: CancellationToken) -> None:
         self._outcome: Future[Hypothesis] = Future()
@@ -78,7 +78,7 @@ async def test_a_run_under_way_ends_when_it_is_asked_and_the_next_is_as_ever(rec
 
 
 def test_a_run_that_is_asked_at_any_moment_ends(recognizer: ParakeetRecognizer) -> None:
-    """Before, at and after the moment at which the native run begins: one that never heard of it would never end."""
+    """Before, at and after the start of the native run: a run that missed the request would never end."""
     for _ in range(200):
         stop = CancellationToken()
         working = Working(recognizer, stop)
@@ -104,16 +104,16 @@ def test_the_decoder_ends_between_two_steps() -> None:
 
 
 def test_a_fault_is_a_fault_although_somebody_asked(tmp_path: Path) -> None:
-    """What a broken device says while nobody waits must still take it out of service."""
+    """A broken device must be taken out of service even if its fault is reported while no caller waits."""
     broken = ParakeetRecognizer.open(
         find_model(str(write_tiny_parakeet(tmp_path / "broken", fault="raise")), Precision.FP32), threads=1
     )
 
     class AskedAtTheEnd(CancellationToken):
-        """Of the first native run, whatever comes of that."""
+        """A token that is asked to stop at the end of the first native run, regardless of its outcome."""
 
         @contextlib.contextmanager
-        def heard_by(self, listener: Callable[[], None]) -> Iterator[None]:  # noqa: ARG002 - that is the point
+        def heard_by(self, listener: Callable[[], None]) -> Iterator[None]:  # noqa: ARG002 - deliberately ignored
             try:
                 yield
             finally:
@@ -133,7 +133,7 @@ async def test_a_stopped_run_frees_its_lane_for_the_next() -> None:
     with pytest.raises(Stopped):
         await dropped.answer
     assert (await wanted.answer).text == clip.heard["fp32"]
-    assert dropped.took_s is None, "what was broken off tells nothing of how long runs take"
+    assert dropped.took_s is None, "a stopped run says nothing about run times"
     worker.close()
 
 

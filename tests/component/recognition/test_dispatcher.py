@@ -1,4 +1,4 @@
-"""Another recognizer in the place of the one that works, with real ones and the shipped stand-in for an accelerator."""
+"""Replacing the active recognizer by another one, with real recognizers and the virtual accelerator."""
 
 import asyncio
 import shutil
@@ -44,7 +44,7 @@ SETTINGS = ModelSettings(name="mini", provider="cpu")
 
 
 class Watched:
-    """A real recognizer that lets every run pass through `before`, and notes whether it was closed."""
+    """A real recognizer that calls `before` with every utterance, and records whether it was closed."""
 
     def __init__(self, real: Recognizer, house: "House") -> None:
         self._real = real
@@ -77,7 +77,7 @@ class Watched:
 
 @dataclass
 class ScriptedWatch:
-    """A CardWatch that sees what the test says."""
+    """A GPU monitor with a scripted condition."""
 
     condition: Verdict | None = None
     asked: int = 0
@@ -92,7 +92,7 @@ class ScriptedWatch:
 
 @dataclass
 class House:
-    """A dispatcher over the bundled model, or over whatever model the settings name."""
+    """A dispatcher over the bundled model, or over the model that the settings name."""
 
     accelerator: VirtualAccelerator
     socket: Path
@@ -190,7 +190,7 @@ async def test_a_swap_amid_utterances_loses_none_and_closes_the_old_one_after_it
 
 
 async def test_a_fault_of_the_old_one_after_the_swap_is_still_answered_by_it(house: House) -> None:
-    """Its second attempt, or the CPU for an accelerator, must be there until all that it took is answered."""
+    """Its retry, or the CPU for an accelerator, must exist until all accepted utterances are answered."""
     async with loaded(house, replace(SETTINGS, provider=f"virtual:{house.socket}")) as switch:
         await eventually(lambda: switch.status.provider == PROVIDER, what="the accelerator in use")
         await asyncio.to_thread(command, house.socket, "HANG 1500")
@@ -241,7 +241,7 @@ async def test_provider_changes_are_told_with_their_reason(house: House) -> None
 
 
 async def test_a_card_that_gets_unwell_during_a_change_is_not_used_after_it(house: House) -> None:
-    """The watch says so once, to the supervisor that is in use then."""
+    """The monitor reports this once, to the supervisor that is active then."""
     watch = house.watch = ScriptedWatch()
     async with loaded(house) as switch:
         await asyncio.to_thread(command, house.socket, "OPENING 1000")
@@ -354,7 +354,7 @@ async def test_dictation_waits_for_the_piece_in_hand_and_for_no_other(house: Hou
 
 
 async def test_utterances_that_come_one_after_the_other_leave_no_gap_for_a_piece(house: House) -> None:
-    """As the pipeline does it: the next is asked for when the last has been answered."""
+    """Each utterance is started when the previous one has been answered, as in the pipeline."""
     order: list[int] = []
     house.before = lambda utterance: order.append(utterance.id)
     async with loaded(house) as switch:
@@ -406,7 +406,7 @@ async def test_providers_are_asked_for_by_name(house: House) -> None:
         assert switch.status.provider == CPU
         loads = house.metrics.figures().counts[Count.MODEL_LOADS]
         await engine.set_provider("CPU")
-        assert house.metrics.figures().counts[Count.MODEL_LOADS] == loads, "it runs there already"
+        assert house.metrics.figures().counts[Count.MODEL_LOADS] == loads, "it already runs there"
         await engine.set_provider(virtual)
         assert switch.status.provider == PROVIDER
         with pytest.raises(InvalidOption, match=r"'frob'.*auto.*cpu"):

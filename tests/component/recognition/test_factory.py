@@ -1,4 +1,4 @@
-"""Which recognizers the settings ask for, and which of them are believed."""
+"""Which recognizers the settings select, and which of them are trusted."""
 
 import logging
 import shutil
@@ -21,7 +21,7 @@ TRUTH = "Hello Anna, send the message to Peter."
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelSettings:
-    """A copy of the bundled model that may be changed, behind an accelerator that stands in, with a cache of our own."""
+    """A copy of the bundled model that a test may change, behind the virtual accelerator, with a separate cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     model = shutil.copytree(find_model("mini", Precision.FP32).directory, tmp_path / "model")
     return ModelSettings(name=str(model), provider=f"virtual:{tmp_path / 'gpu'}", standby_precision="int8")

@@ -1,6 +1,6 @@
-"""From the accelerator to the CPU and back, with real recognizers of the bundled model behind the shipped stand-in.
+"""From the accelerator to the CPU and back, with real recognizers of the bundled model behind the virtual accelerator.
 
-No GPU takes part: the accelerator is a real ONNX Runtime session on the CPU whose faults are injected.
+No GPU is used: the accelerator is a real ONNX Runtime session on the CPU with injected faults.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ def open_mini(wrap: Wrap = lambda session: session) -> Recognizer:
 
 @dataclass
 class Stage:
-    """A supervisor with an accelerator that is told how to fail."""
+    """A supervisor with an accelerator whose faults are scripted."""
 
     socket: Path
     supervisor: Supervisor
@@ -62,7 +62,7 @@ class Stage:
         )
 
     def probe_now(self) -> None:
-        """Don't wait for the pause."""
+        """Probe now instead of after the pause."""
         timer = self.supervisor._failover._pause
         assert timer is not None
         timer.cancel()
@@ -83,13 +83,13 @@ class Stage:
 
 
 async def fact(staged: Stage, name: str) -> int:
-    """A number of the stand-in's STATUS."""
+    """Return a number from the virtual accelerator's STATUS."""
     facts = dict(pair.split("=") for pair in (await staged.tell("STATUS")).split()[1:])
     return int(facts[name])
 
 
 def heard(number: int) -> str:
-    """What the reference hears in a sample."""
+    """Return the reference's text for a sample."""
     return samples()[number % len(samples())].heard["fp32"]
 
 
@@ -202,12 +202,12 @@ async def test_utterances_begun_together_all_survive_a_fault(tmp_path: Path) -> 
         await staged.tell("FAULT fault 4")
         hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(6)))
         assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(6)]
-        assert staged.supervisor.state.failover.faults == 1, "late faults of the same fall count once"
+        assert staged.supervisor.state.failover.faults == 1, "late faults of the same failover count once"
 
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_fault_of_a_run_that_was_dropped_is_the_accelerators_all_the_same(tmp_path: Path, late: bool) -> None:
-    """A run that began at a pause may fail after the speaker has gone on and before it ends."""
+    """A run that started at a pause may fail after the speaker has continued and before it ends."""
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
         assert (await staged.hear(0)).provider == PROVIDER
@@ -217,7 +217,7 @@ async def test_a_fault_of_a_run_that_was_dropped_is_the_accelerators_all_the_sam
         while await fact(staged, "runs") == runs:
             await asyncio.sleep(0.01)
         if late:
-            await eventually(lambda: staged.count(Count.HEDGES) == 1, what="the CPU beginning it too")
+            await eventually(lambda: staged.count(Count.HEDGES) == 1, what="the CPU's run of it")
         dropped.cancel()
         with pytest.raises(asyncio.CancelledError):
             await dropped
@@ -280,7 +280,7 @@ async def test_a_run_that_hangs_is_hedged_and_its_lane_left_behind(tmp_path: Pat
         assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
         await eventually(lambda: staged.degraded == "gpu-timeout")
         loop = asyncio.get_running_loop()
-        assert staged.supervisor.promise_kept(loop.time() + 1), "an abandoned lane starves no watchdog"
+        assert staged.supervisor.promise_kept(loop.time() + 1), "an abandoned call thread breaks no promise"
         assert (await staged.hear(2)).text == heard(2)
 
 
@@ -297,7 +297,7 @@ async def test_a_run_that_is_only_slow_keeps_the_accelerator(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", ["memory", "fault", "nan", "broken"])
 async def test_a_fault_that_the_cpu_repeats_acquits_the_accelerator(tmp_path: Path, kind: str) -> None:
-    """The utterance gets its own error; the accelerator stays in use, with no pause and no strike."""
+    """The utterance gets its own error; the accelerator stays in use, without a pause and without a strike."""
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
         staged.seen.clear()
@@ -341,7 +341,7 @@ async def test_a_broken_context_is_told_whatever_the_cpu_makes_of_the_audio(tmp_
 
 
 async def test_a_cpu_that_cannot_run_acquits_nobody(tmp_path: Path) -> None:
-    """Its model is away: it never saw the audio, so the accelerator's fault stands."""
+    """The CPU has no model, so it never processed the audio, and the accelerator's fault stands."""
     async with stage(tmp_path, readiness=Readiness.COLD) as staged:
         await on_accelerator(staged)
         standby = staged.supervisor._cpu
@@ -371,7 +371,7 @@ async def test_a_cpu_that_fails_on_the_golden_clip_leaves_the_accelerator_to_be_
 @pytest.mark.parametrize("part", ["start", "encoder", "decoder"])
 @pytest.mark.parametrize("kind", ["memory", "nan", "broken"])
 async def test_a_fault_inside_a_real_run_costs_no_word(tmp_path: Path, kind: str, part: str) -> None:
-    """`broken` is ONNX Runtime's own exception, `nan` the real output times NaN."""
+    """The kind `broken` is ONNX Runtime's own exception; `nan` is the real output times NaN."""
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
         await staged.tell(f"FAULT {kind} {part}")
@@ -404,7 +404,7 @@ async def test_while_a_run_is_late_the_next_utterances_go_to_the_cpu_at_once(tmp
 
 
 async def test_a_late_fault_is_news_and_never_an_answer(tmp_path: Path) -> None:
-    """The run that the CPU overtook turns out to have broken the accelerator for good."""
+    """The run that the CPU overtook has permanently broken the accelerator."""
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
         await staged.hear(0)
@@ -485,9 +485,9 @@ async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Pa
 
 
 async def recognition_under_way(staged: Stage, number: int, worker: RecognizerWorker) -> asyncio.Task[Hypothesis]:
-    """One that this worker is running."""
+    """Start a recognition and return it once this worker is running it."""
     task = asyncio.create_task(staged.hear(number))
-    await eventually(lambda: worker._thread.busy_since_s is not None, what="a run in hand")
+    await eventually(lambda: worker._thread.busy_since_s is not None, what="a run in progress")
     return task
 
 
@@ -501,7 +501,7 @@ async def test_a_recognition_that_nobody_wants_any_more_is_stopped_and_is_no_fau
         await on_accelerator(staged)
         for number in range(5):
             dropped = asyncio.create_task(staged.hear(number))
-            await asyncio.sleep(0.002 * number)  # before it begins, and ever later in it
+            await asyncio.sleep(0.002 * number)  # before it starts, and later in it each time
             await given_up(dropped)
             assert (await staged.hear(number)).text == heard(number)
         assert staged.count(Count.FAULTS) == staged.count(Count.LATE_RESULTS) == 0
@@ -513,7 +513,7 @@ async def test_a_run_that_hangs_although_it_was_stopped_is_left_behind(tmp_path:
         await on_accelerator(staged)
         await staged.tell("HANG 30000")
         await given_up(await recognition_under_way(staged, 1, staged.accelerator.worker))
-        await eventually(lambda: staged.degraded == "gpu-timeout", what="the lane that is left behind")
+        await eventually(lambda: staged.degraded == "gpu-timeout", what="the abandoned call thread")
         assert (await staged.hear(1)).text == heard(1)
 
 
@@ -565,7 +565,7 @@ def test_reasons_and_classes_have_names_for_people() -> None:
     ("kind", "part"), [("memory", "decoder"), ("nan", "decoder"), ("nan", "encoder"), ("wrong", "decoder")]
 )
 def test_a_fault_that_was_told_waits_for_a_run_that_is_not_dropped(kind: str, part: str) -> None:
-    """A run that began at a pause is dropped where the speaker goes on, perhaps before the part that was to fail."""
+    """A run that started at a pause is dropped if the speaker continues, perhaps before the part that was to fail."""
     script = Script()
     recognizer = FaultyRecognizer(open_mini, script)
     utterance = Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT)

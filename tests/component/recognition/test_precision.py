@@ -1,4 +1,4 @@
-"""In which precision what runs: the ladder that the settings ask for, with the shipped stand-in for an accelerator."""
+"""Which precision runs where: the order of preference in the settings, with the virtual accelerator."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from coldvoxd.virtual.accelerator import PROVIDER
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[ModelSettings]:
-    """The bundled model without what is made of fp32, on a stand-in."""
+    """The bundled model without precisions converted from fp32, on a virtual accelerator."""
     place = tmp_path / "mini"
     place.mkdir()
     for name in ("encoder-model.onnx", "decoder_joint-model.onnx", "vocab.txt", "config.json"):
@@ -43,7 +43,7 @@ def make(settings: ModelSettings, precision: Precision) -> None:
 
 
 async def running(settings: ModelSettings) -> EngineStatus:
-    """What Engine1 tells once the accelerator has been tried."""
+    """Return the status of Engine1 after the accelerator has been tried."""
     status = EngineStatus(model="mini", precision="fp32")
     supervisor = Supervisor(find_backends(settings), status)
     await supervisor.load()

@@ -1,4 +1,4 @@
-"""The swap between two real execution providers: OpenVINO stands for the GPU."""
+"""The swap between two real execution providers; OpenVINO takes the place of the GPU."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def test_a_real_provider_that_is_killed_under_load_costs_no_word() -> None:
     print(told)
     assert told["heard"] == told["wanted"]
     assert told["providers"][:KILLED] == [OPENVINO] * KILLED
-    # Where the machine was too busy to kill it inside that very run, the next one finds it dead.
+    # If the machine was too busy to kill it inside that run, the next run finds it dead.
     assert CPU in told["providers"][KILLED : KILLED + 2]
     assert told["degraded"]
-    assert told["providers"][BURST] == OPENVINO, "it came back by a probe"
+    assert told["providers"][BURST] == OPENVINO, "a probe brought it back"

@@ -1,4 +1,4 @@
-"""The recognizer's keeper, with real recognizers of the bundled model and faults in their way."""
+"""The recognizer's supervisor, with real recognizers of the bundled model and injected faults."""
 
 import asyncio
 import shutil
@@ -33,7 +33,7 @@ def noise(seconds: float = 0.5, number: int = 1) -> Utterance:
 
 
 class Faulty:
-    """A real recognizer behind a fault."""
+    """A real recognizer with an injected fault."""
 
     def __init__(self, before: Callable[[Utterance], object]) -> None:
         self._real = open_model("mini")

@@ -1,4 +1,4 @@
-"""Utterances in pieces: nothing is lost between them, and times stay true."""
+"""Split utterances: no audio is lost between the pieces, and times remain correct."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Audio padded to a few lengths, and an accelerator that is warmed for them; on the CPU, where tokens can be compared."""
+"""Audio padded to a small set of lengths, and an accelerator warmed up for them; on the CPU, to compare tokens."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from tests.support.sound.speech import variations
 
 
 def test_padding_changes_no_token() -> None:
-    """On every fourth of the 216 clips."""
+    """Tests every fourth of the 216 clips."""
     files = find_model("mini", Precision.FP32)
     recognizer = ParakeetRecognizer.open(files, threads=1)
-    assert not recognizer.pads, "the CPU has no use for it"
+    assert not recognizer.pads, "padding is of no use on the CPU"
     padding = ParakeetRecognizer.open(files, threads=1, pads=True)
     clips = [wave for _, wave in variations()][::4]
     plain = [recognizer.recognize_samples(clip).tokens for clip in clips]
@@ -29,7 +29,7 @@ def test_padding_changes_no_token() -> None:
 
 @dataclass
 class Listed:
-    """A Recognizer that keeps what it was given."""
+    """A Recognizer that records the lengths of its utterances."""
 
     lengths_s: list[float] = field(default_factory=list)
     breaks_at_s: float = 0.0

@@ -1,4 +1,4 @@
-"""One recognizer on one call thread: out of use at once, closed when there is time."""
+"""One recognizer on one call thread: out of use immediately, closed when there is time."""
 
 import asyncio
 import subprocess
@@ -37,7 +37,7 @@ async def test_a_dropped_model_is_used_no_more_at_once_and_closed_later() -> Non
     assert worker.generation != generation
     with pytest.raises(ProviderFault, match="no model loaded"):
         worker.start(hello())
-    assert opened[0].recognize(hello()).text, "it is freed once the CPU had time to answer"
+    assert opened[0].recognize(hello()).text, "it is freed after the CPU had time to answer"
 
     def is_closed() -> bool:
         try:
@@ -67,7 +67,7 @@ async def test_only_runs_whose_answer_was_used_count() -> None:
 
 
 async def test_the_memory_of_runs_is_given_back_once_it_is_quiet() -> None:
-    """So next to nothing is left that could be given back: a hundred megabytes would be."""
+    """At most 10 MB can then still be released; a hundred megabytes would be typical otherwise."""
     worker = RecognizerWorker("cpu", lambda: ParakeetRecognizer.open(find_model("mini", Precision.FP32)), idle_s=0.1)
     await worker.open()
     noise = np.random.default_rng(0).normal(0, 0.05, 60 * 16_000).astype(np.float32)
@@ -81,7 +81,7 @@ async def test_the_memory_of_runs_is_given_back_once_it_is_quiet() -> None:
 
 
 def test_freed_memory_is_kept_for_the_next_run_with_no_page_cleared_anew() -> None:
-    """In a process of its own: how the C library keeps memory is the process's."""
+    """Runs in a separate process, because the C library's memory settings are per process."""
     program = """
 import resource
 from coldvoxd.native.malloc import give_back, keep_freed, share_one_heap
@@ -98,11 +98,11 @@ print(first, others, faults(1, 30_000_000), faults(5, 100_000_000))
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     first, others, after, very_large = map(int, ran.stdout.split())
-    # 7,324 pages of 4 KB, or 14 of 2 MB where the system gives such by itself.
+    # 7,324 pages of 4 KB, or 14 of 2 MB if the system uses huge pages automatically.
     assert first >= 14
     assert others < first / 2
     assert after >= first / 2
-    assert very_large >= 5 * 3 * first / 2, "these go back at once"
+    assert very_large >= 5 * 3 * first / 2, "these are released immediately"
 
 
 def anonymous_bytes() -> int:

@@ -1,4 +1,4 @@
-"""A private X server and a private sway, one each for all tests of a module."""
+"""A private X server and a private sway, one of each per test module."""
 
 import shutil
 import tempfile
@@ -19,7 +19,7 @@ from tests.support.desktop.windows import (
 )
 
 PROGRAMS = {"x_desktop": X11_PROGRAMS, "sway_desktop": SWAY_PROGRAMS}
-"""What the fixtures of that name start."""
+"""Programs that the fixtures of these names start."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Path]:
-    """Short, as sockets need it."""
+    """A directory with a path short enough for sockets."""
     directory = Path(tempfile.mkdtemp(prefix="coldvoxd-desktop-"))
     yield directory
     shutil.rmtree(directory)
@@ -73,6 +73,6 @@ async def sway_client(sway_desktop: SwayDesktop, tmp_path: Path) -> AsyncIterato
 
 @pytest.fixture(scope="session")
 def long_text() -> str:
-    """10,000 characters of many scripts, every printable one of ASCII among them."""
+    """10,000 characters of many scripts, including every printable ASCII character."""
     line = "".join(map(chr, range(0x20, 0x7F))) + "Grüße an Zoë — naïve €5, жить, 日本語, ok 😀 and so on. "
     return (line * 70)[:9_999] + "."

@@ -1,4 +1,4 @@
-"""coldvox-type is asked to end while a session still owes it texts."""
+"""coldvox-type is asked to exit while texts of a session are still pending."""
 
 import asyncio
 import json

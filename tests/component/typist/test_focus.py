@@ -1,4 +1,4 @@
-"""Which X11 windows get text: those of applications. Text for any other focus is left in the clipboard."""
+"""Which X11 windows receive text: those of applications. With any other focus it is left in the clipboard."""
 
 import asyncio
 import sys
@@ -53,7 +53,7 @@ while True:
 
 
 def odd_window(desktop: XDesktop, name: str, *kinds: str) -> Window:
-    """A window of these kinds, once it has the focus."""
+    """Return a window of these kinds after it has got the focus."""
     ready = desktop.directory / f"{name}.focused"
     window = desktop.spawn(name, sys.executable, "-c", _WINDOW, str(ready), *kinds)
     eventually_blocking(ready.exists, what="the focus")

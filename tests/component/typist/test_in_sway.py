@@ -53,7 +53,7 @@ async def test_without_a_window_the_text_is_in_the_clipboard_and_last_offers_it(
 async def test_where_keys_are_refused_the_text_is_in_the_clipboard(
     sway_desktop: SwayDesktop, sway_client: TypingClient, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """As GNOME refuses wtype: here a wtype stands in the way that fails with its very words."""
+    """A fake wtype fails with the message that it prints on GNOME."""
     refusing = tmp_path_factory.mktemp("bin")
     (refusing / "wtype").write_text(
         "#!/bin/sh\necho 'Compositor does not support the virtual keyboard protocol' >&2\nexit 1\n"

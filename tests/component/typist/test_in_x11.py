@@ -61,7 +61,7 @@ async def test_xterm_pastes_by_its_own_chord(x_desktop: XDesktop, x_client: Typi
 
 
 async def test_what_someone_else_copied_meanwhile_stays(tk_desktop: XDesktop, x_client: TypingClient) -> None:
-    """A window that never takes the paste leaves time for it; the text is offered in the clipboard instead."""
+    """The window never reads the paste, so the text stays in the clipboard."""
     tk_desktop.copy("older")
     x_client.settings.write_text('[applications.deaf]\nmethod = "paste"\nchord = "F9"\n')
     window = tk_desktop.tk("deaf")

@@ -1,4 +1,4 @@
-"""coldvox-type as `coldvoxctl setup` puts it in place."""
+"""coldvox-type as installed by `coldvoxctl setup`."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """Of somebody whose programs have a blank in their path."""
+    """The unit of a user whose programs have a space in their path."""
     programs = tmp_path / "my programs"
     programs.mkdir()
     (programs / "coldvox-type").write_text("#!/bin/sh\n")

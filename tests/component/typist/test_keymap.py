@@ -1,4 +1,4 @@
-"""X11 keyboard layouts without Latin letters, with letters elsewhere, or that change: text arrives exactly or is reported."""
+"""X11 keyboard layouts without or with moved Latin letters, or that change: text arrives exactly or is reported."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ SetLayout = Callable[..., None]
 
 @pytest.fixture
 def set_layout(x_desktop: XDesktop) -> Iterator[SetLayout]:
-    """Runs setxkbmap with the given arguments; the US layout is restored after the test."""
+    """Run setxkbmap with the given arguments; the US layout is restored after the test."""
 
     def to(*arguments: str) -> None:
         x_desktop.run("setxkbmap", "-option", "", *arguments)

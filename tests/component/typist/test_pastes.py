@@ -1,4 +1,4 @@
-"""What is in the clipboard during a paste and after it, and what is reported of it: X11, sway and the portal alike."""
+"""The content of the clipboard during and after a paste, and what is reported: X11, sway and the portal alike."""
 
 import asyncio
 import subprocess
@@ -19,7 +19,7 @@ IN_CLIPBOARD = "a program polls the clipboard, so it is unknown whether the wind
 
 
 def over(fetched_s: list[float], *, period_s: float = 0.0) -> tuple[Finding, float]:
-    """What is found of a text offered at 0 s and pasted at 0.1 s, once it is over, and when that is."""
+    """Return the finding on a text offered at 0 s and pasted at 0.1 s, and the time at which the paste is over."""
     for step in range(200):
         now_s = 0.1 + step / 20
         paste = Paste(0.0, 0.1, [time_s for time_s in fetched_s if time_s <= now_s], period_s=period_s)
@@ -60,7 +60,7 @@ def test_the_clipboard_is_held_until_nothing_was_fetched_for_a_second() -> None:
 
 @pytest.fixture
 def slow_page(tk_desktop: XDesktop) -> Iterator[Window]:
-    """A window that fetches what it pastes twice, as Chromium does, the second time after its main thread was busy."""
+    """A window that fetches a paste twice, as Chromium does, the second time after its main thread was busy."""
     window = tk_desktop.tk("page", kind="page")
     tk_desktop.focus("page")
     yield window
@@ -68,7 +68,7 @@ def slow_page(tk_desktop: XDesktop) -> Iterator[Window]:
 
 
 class SwayPage:
-    """Ctrl+V in this sway starts a program that fetches what it pastes twice, as Chromium does."""
+    """A program, started by Ctrl+V in this sway, that fetches a paste twice, as Chromium does."""
 
     def __init__(self, desktop: SwayDesktop) -> None:
         self.file = desktop.directory / "pasted"
@@ -182,7 +182,7 @@ async def test_the_last_text_is_there_again_although_it_was_delivered(
 
 @pytest.fixture
 def x_reader(x_desktop: XDesktop) -> Iterator[None]:
-    """A program that reads the clipboard again and again."""
+    """A program that reads the clipboard repeatedly."""
     yield from _reading(x_desktop, "xclip -o -selection clipboard")
 
 
@@ -265,7 +265,7 @@ async def test_by_the_portal_too_a_reader_is_not_the_window(portal_client: Typin
 async def test_a_clipboard_on_loan_is_not_borrowed_by_last_meanwhile(
     tk_desktop: XDesktop, x_client: TypingClient, slow_page: Window
 ) -> None:
-    """What `--last` would save and put back is our text, not what was copied."""
+    """Otherwise `--last` would save and restore our text instead of the user's."""
     tk_desktop.copy("old")
     x_client.settings.write_text(PASTE)
     await x_client.say_all("One.")

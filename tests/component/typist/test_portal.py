@@ -1,4 +1,4 @@
-"""coldvox-type where keys are pressed by the desktop's portal, as in GNOME and KDE's Wayland sessions."""
+"""coldvox-type if the desktop's portal presses the keys, as in GNOME's and KDE's Wayland sessions."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ async def test_what_is_said_is_pasted_and_the_person_is_asked_once(
     assert (desktop.window, desktop.questions) == ("One. Two ó.", 1)
     assert stat.S_IMODE(kept(tmp_path).stat().st_mode) == 0o600
     await asyncio.to_thread(client.end)
-    await eventually(lambda: not desktop.sessions, what="the session given back")
+    await eventually(lambda: not desktop.sessions, what="the session being released")
     await client.begin()
     await client.hear(" Three.")
     assert (desktop.window, desktop.questions) == ("One. Two ó. Three.", 1)

@@ -1,4 +1,4 @@
-"""What coldvox-type does with which text in which application."""
+"""The rules of coldvox-type for texts and applications."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Modifier keys that a person holds while text comes, in X11 and sway."""
+"""Modifier keys that the user holds while text arrives, in X11 and sway."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ MODIFIERS = ("Super_L", "Control_L", "Shift_L", "Alt_L", "ISO_Level3_Shift")
 
 @pytest.fixture
 def released(x_desktop: XDesktop) -> Iterator[None]:
-    """No modifier outlives the test."""
+    """Release all modifiers after the test."""
     yield
     for modifier in MODIFIERS:
         x_desktop.run("xdotool", "keyup", modifier)
 
 
 async def held(desktop: XDesktop) -> str:
-    """The modifiers that are down."""
+    """Return the names of the held modifiers."""
     async with XServer.connected(desktop.environment) as server:
         return (await server.keyboard()).held_names
 
@@ -33,7 +33,7 @@ async def held(desktop: XDesktop) -> str:
 async def test_a_modifier_that_is_let_go_of_is_not_down_afterwards(
     x_desktop: XDesktop, x_client: TypingClient, modifier: str
 ) -> None:
-    """A person who holds keys to talk, and lets go while the text comes."""
+    """The user holds keys to talk, and releases them while the text arrives."""
     window = x_desktop.xterm(f"held-{modifier}")
     x_desktop.run("xdotool", "keydown", modifier)
     hearing = asyncio.create_task(x_client.hear(TEXT))
@@ -104,7 +104,7 @@ async def test_caps_lock_and_num_lock_change_nothing_and_stay_on(x_desktop: XDes
 async def test_in_sway_a_modifier_of_another_keyboard_does_not_reach_the_text(
     sway_desktop: SwayDesktop, sway_client: TypingClient
 ) -> None:
-    """Each keyboard has modifiers of its own there, and wtype brings a keyboard."""
+    """Each keyboard has its own modifiers there, and wtype creates a keyboard."""
     window = sway_desktop.foot("held")
     sway_desktop.spawn("keyboard", "wtype", "-M", "ctrl", "-s", "1500", "-m", "ctrl")
     assert (await sway_client.hear(TEXT)).startswith("delivered")

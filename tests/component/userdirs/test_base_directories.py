@@ -127,7 +127,7 @@ def test_an_installation_goes_into_no_relative_directory(tmp_path: Path) -> None
 async def test_a_daemon_without_a_usable_runtime_directory_dictates_and_says_what_is_lost(
     tmp_path: Path, name: str | None
 ) -> None:
-    """A relative one, and an absolute one that is missing."""
+    """Tests a relative directory, and an absolute one that is missing."""
     with PrivateBus() as bus:
         runtime = name or str(bus.directory / "missing")
         bus.extra_environment = {"XDG_RUNTIME_DIR": runtime}
@@ -159,7 +159,7 @@ def test_texts_are_kept_in_no_relative_directory(tmp_path: Path, value: str) -> 
 
 
 def type_last(here: Path, runtime: str) -> "subprocess.CompletedProcess[str]":
-    """`coldvox-type --last` with nothing in reach that it could type into."""
+    """Run `coldvox-type --last` without anything that it could type into."""
     nowhere = f"unix:path={here}/no-bus"
     return subprocess.run(
         [sys.executable, "-m", "coldvoxd.typist", "--last"],

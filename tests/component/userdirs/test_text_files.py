@@ -1,4 +1,4 @@
-"""Settings and lists of models are read from regular files; whatever else has their name is refused, and never waited for."""
+"""Settings and model lists are read only from regular files; other kinds of files are rejected without waiting."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The shipped voice activity model in real ONNX Runtime."""
+"""The bundled voice activity model in real ONNX Runtime."""
 
 import asyncio
 import hashlib
@@ -20,13 +20,13 @@ from tests.support.sound.speech import samples
 
 
 def score_all(detector: SileroDetector, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-    """Speech probabilities, float64 (frames,), of the whole frames in int16 (n,)."""
+    """Return the speech probabilities, float64 (frames,), of the whole frames in int16 (n,)."""
     frames = samples[: len(samples) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     return np.array([detector.score(frame) for frame in frames])
 
 
 def recorded_speech(number: int) -> npt.NDArray[np.int16]:
-    """One of the samples, int16 (n,)."""
+    """Return one of the samples, int16 (n,)."""
     return (samples()[number].wave() * 32767).astype(np.int16)
 
 
@@ -86,10 +86,10 @@ def test_what_is_no_frame_is_refused(samples: npt.NDArray[np.int16]) -> None:
 
 @pytest.mark.heavy
 async def test_frames_are_scored_while_a_recognition_runs_on_every_core() -> None:
-    """The event loop scores, a lane recognizes: nothing that the recognizer does may keep the detector waiting.
+    """The event loop scores frames and a call thread recognizes: the recognizer must never block the detector.
 
-    Were the interpreter held for as long as a run lasts, or the detector's turn to come after the recognizer's, no frame
-    would be scored between the beginning of the run and its end.
+    If a run held the interpreter lock, or if the detector had to wait for the recognizer, no frame would be scored
+    during the run.
     """
     speech = np.concatenate([sample.wave() for sample in samples()] * 2)
     frames = (speech[: 60 * FRAME_SAMPLES] * 32767).astype(np.int16).reshape(-1, FRAME_SAMPLES)
@@ -105,7 +105,7 @@ async def test_frames_are_scored_while_a_recognition_runs_on_every_core() -> Non
         if running.done():
             break
     assert not running.done(), f"{len(beside)} frames took as long as {len(speech) / SAMPLE_RATE:.0f} s of recognition"
-    assert beside == alone, "what is heard does not depend on what else is computed"
+    assert beside == alone, "the scores do not depend on other computations"
     assert (await running).text
     lane.close()
     recognizer.close()

@@ -1,4 +1,4 @@
-"""The shipped stand-in, commanded over its real socket, and the keeper that lives with its faults."""
+"""The virtual microphone, controlled over its real socket, and the capture that handles its faults."""
 
 import asyncio
 import contextlib
