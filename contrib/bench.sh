@@ -31,14 +31,9 @@ exit codes: 0 measured, 64 usage error, 66 there is no such model, 69 a requirem
 TEXT
 }
 
-for argument; do
-    case $argument in
-    -h | --help) usage && exit 0 ;;
-    esac
-done
-
 # shellcheck source=contrib/dev/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
+help_if_asked "$@"
 set_up bench
 export PYTHONPATH=$root ORT_DISABLE_TELEMETRY=1
 status=0

@@ -27,22 +27,11 @@ are not root
 TEXT
 }
 
-for argument; do
-    case $argument in
-    -h | --help) usage && exit 0 ;;
-    esac
-done
-
 # shellcheck source=contrib/dev/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
+help_if_asked "$@"
 set_up test
-((EUID == 0)) || {
-    tell "the chaos run mounts a small file system, which needs root"
-    exit 69
-}
-[[ " $* " != *dbus-broker* ]] || have dbus-broker || {
-    tell "dbus-broker is not installed"
-    exit 69
-}
+((EUID == 0)) || give_up "mounting a small file system requires root"
+[[ " $* " != *dbus-broker* ]] || have dbus-broker || give_up "dbus-broker is not installed"
 cd "$root"
 exec "$venv/bin/python" -m tests.support.faults.chaos.run "$@"

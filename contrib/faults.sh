@@ -22,13 +22,8 @@ exit codes: 0 in every row all texts were sent once, in order and correct, with 
 TEXT
 }
 
-for argument; do
-    case $argument in
-    -h | --help) usage && exit 0 ;;
-    esac
-done
-
 # shellcheck source=contrib/dev/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
+help_if_asked "$@"
 set_up demo
 exec "$venv/bin/python" "$root/contrib/trials/faults.py" "$@"

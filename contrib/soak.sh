@@ -17,18 +17,10 @@ not root
 TEXT
 }
 
-for argument; do
-    case $argument in
-    -h | --help) usage && exit 0 ;;
-    esac
-done
-
 # shellcheck source=contrib/dev/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/dev/setup.sh"
+help_if_asked "$@"
 set_up test
-((EUID == 0)) || {
-    tell "the soak mounts a small file system, which needs root"
-    exit 69
-}
+((EUID == 0)) || give_up "mounting a small file system requires root"
 cd "$root"
 exec "$venv/bin/python" -m tests.support.faults.soak "$@"

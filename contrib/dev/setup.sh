@@ -26,6 +26,15 @@ give_up() {
     exit 69 # EX_UNAVAILABLE
 }
 
+help_if_asked() { # help_if_asked ARGUMENT...: if --help is among them, print the program's usage and exit
+    local argument
+    for argument; do
+        case $argument in
+        -h | --help) usage && exit 0 ;;
+        esac
+    done
+}
+
 set_up() { # set_up LEVEL
     local level=$1
     mkdir -p "$work"

@@ -15,13 +15,8 @@ exit codes: 0 every start kept its pre-roll, 1 otherwise, 64 usage error, 69 a r
 TEXT
 }
 
-for argument; do
-    case $argument in
-    -h | --help) usage && exit 0 ;;
-    esac
-done
-
 # shellcheck source=contrib/dev/setup.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../dev/setup.sh"
+help_if_asked "$@"
 set_up test
 exec "$venv/bin/python" "$root/contrib/trials/preroll_starts.py" "$@"
