@@ -31,8 +31,11 @@ done
 bindir=$(realpath -m -- "${bindir:-$HOME/.local/bin}")
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 
-# Like `coldvoxctl setup`, but with any Python since 3.11 instead of the package's environment.
-PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "${COLDVOX_PYTHON:-python3}" -m coldvoxd.cli.install_ledger "${options[@]}" "$bindir"
+# Like `coldvoxctl setup`, but in the environment of the daemon in BINDIR, or of this checkout.
+python=${COLDVOX_PYTHON:-$(sed -n '1s/^#!//p' "$bindir/coldvoxd" 2>/dev/null || true)}
+[[ -x $python ]] || python=$here/.venv/bin/python
+[[ -x $python ]] || python=python3
+PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "$python" -m coldvoxd.cli.install_ledger "${options[@]}" "$bindir"
 
 # A running manager and a running bus must be made to reload; otherwise the next login reads the new files.
 if systemctl --user daemon-reload 2>/dev/null; then
