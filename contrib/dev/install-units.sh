@@ -33,7 +33,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 
 # Like `coldvoxctl setup`, but in the environment of the daemon in BINDIR, or of this checkout.
 python=${COLDVOX_PYTHON:-$(sed -n '1s/^#!//p' "$bindir/coldvoxd" 2>/dev/null || true)}
-[[ -x $python ]] || python=$here/.venv/bin/python
+[[ $python == *python* && -x $python ]] || python=$here/.venv/bin/python
 [[ -x $python ]] || python=python3
 PYTHONPATH=$here PYTHONDONTWRITEBYTECODE=1 "$python" -m coldvoxd.cli.install_ledger "${options[@]}" "$bindir"
 
