@@ -63,7 +63,7 @@ def status_line(state: State, engine: EngineStatus, microphone: MicrophoneState)
     elif engine.loading:
         model = f"{engine.model} is being loaded"
     elif engine.progress >= 0:
-        model = f"{engine.model} is being fetched, {engine.progress:.0%}"
+        model = f"{engine.model} is being downloaded, {engine.progress:.0%}"
     else:
         model = f"no model: {engine.last_error}"
     return f"{state}; {source}; {model}"

@@ -89,7 +89,7 @@ async def test_a_killed_server_is_noticed_in_time_and_recovered_from(server: Sou
         server.kill()
         await eventually(watch.is_lost)
         assert watch.when(CaptureCondition.LOST) - killed_s < NOTICED_S
-        assert "gone" in watch.states[-1][1].reason
+        assert "is missing" in watch.states[-1][1].reason
         await eventually(lambda: "lists no input device" in watch.keeper.state.reason)
         server.restart()
         second = await hear(watch, server)
