@@ -240,9 +240,7 @@ def test_a_microphone_is_chosen_by_its_name_or_part_of_it(server: SoundServer) -
         assert heard is not None
         assert heard.description == description
         microphone.close()
-    with pytest.raises(
-        CaptureFault, match=r"no microphone “Snowball”. Available: “Blue Yeti”, “Built-in Audio”"
-    ):
+    with pytest.raises(CaptureFault, match=r"no microphone “Snowball”. Available: “Blue Yeti”, “Built-in Audio”"):
         PortAudioMicrophone(MicrophoneSettings(device="Snowball")).open(lambda _: None)
     assert server.is_answering()
 
