@@ -122,7 +122,7 @@ def run(case: Case) -> Outcome:
         events = [json.loads(line) for line in out.splitlines()]
         waited = list(dict.fromkeys(event["message"] for event in events if event.get("state") == "waiting"))
         if case.both:
-            waited = ["another coldvoxctl fetches this model"]
+            waited = ["another coldvoxctl is downloading this model"]
         outcome = "the model is there" if code == 0 else str(json.loads(err)["message"])
         return Outcome(
             fault=case.fault,
