@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dbus_next
+import platformdirs
 from dbus_next import Message, MessageType
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -249,9 +250,10 @@ class Stage:
             self.inside(place).chmod(0o1777)
         self.inside(RUNTIME).chmod(0o700)
         _call("mount", "--bind", "-o", "ro", str(ROOT), str(self.inside(CHECKOUT)))
-        library = f"{PYTHON}/dbus_next"
-        self.inside(library).mkdir(parents=True)
-        _call("mount", "--bind", "-o", "ro", str(Path(dbus_next.__file__).parent), str(self.inside(library)))
+        for module in (dbus_next, platformdirs):  # what coldvox-type needs beside the checkout
+            place = self.inside(f"{PYTHON}/{module.__name__}")
+            place.mkdir(parents=True)
+            _call("mount", "--bind", "-o", "ro", str(Path(str(module.__file__)).parent), str(place))
 
 
 async def until(probe: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
