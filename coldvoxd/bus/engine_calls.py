@@ -44,7 +44,7 @@ def figures_body(figures: Figures) -> dict[str, Variant]:
         "faults": Variant("a{st}", _by_value(figures.faults)),
         "fault-reasons": Variant("a{st}", _by_value(figures.fault_reasons)),
         "accelerator-load": Variant("d", figures.accelerator_load_s),
-        "gpu": Variant("a{st}", _gpu(figures.card)),
+        "gpu": Variant("a{st}", _gpu(figures.gpu)),
     }
 
 

@@ -121,7 +121,7 @@ class Figures:
     """Only reasons that have occurred."""
     accelerator_load_s: float = 0.0
     """Seconds that the last load of the accelerator took, golden clip included; 0 before the first one."""
-    card: GpuFigures = field(default_factory=GpuFigures)
+    gpu: GpuFigures = field(default_factory=GpuFigures)
     uptime_s: float = 0.0
     model_load_s: float = 0.0
     """Seconds that the last load took; 0 before the first one."""
@@ -223,7 +223,7 @@ class Metrics:
             "fault_reasons": (Reason, self._fault_reasons),
         }
 
-    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0, card: GpuFigures | None = None) -> Figures:
+    def figures(self, *, uptime_s: float = 0.0, resident_bytes: int = 0, gpu: GpuFigures | None = None) -> Figures:
         """Return the metrics collected so far, together with the values that only the caller knows."""
         return Figures(
             counts={what: self._counts[what] for what in Count},
@@ -238,7 +238,7 @@ class Metrics:
             faults={fault_class: self._fault_classes[fault_class] for fault_class in FaultClass},
             fault_reasons=dict(self._fault_reasons),
             accelerator_load_s=self.accelerator_load_s,
-            card=card or GpuFigures(),
+            gpu=gpu or GpuFigures(),
             uptime_s=self._earlier_s + uptime_s,
             model_load_s=self.model_load_s,
             resident_bytes=resident_bytes,

@@ -37,11 +37,11 @@ LIBRARIES = (
 
 def check(sysfs: Path = Path("/sys"), load: Callable[[str], Any] = ctypes.CDLL) -> Iterator[Finding | Doing]:
     """Check the hardware, driver and libraries. `load` opens a shared library by name, or raises OSError."""
-    cards = hardware(sysfs)
-    if not cards:
+    gpus = hardware(sysfs)
+    if not gpus:
         yield ok("gpu", "no NVIDIA GPU; recognition runs on the CPU")
         return
-    yield ok("gpu", f"NVIDIA hardware at {', '.join(cards)}")
+    yield ok("gpu", f"NVIDIA hardware at {', '.join(gpus)}")
     yield from _driver(sysfs, load)
     yield from _libraries(load)
 

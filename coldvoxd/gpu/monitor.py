@@ -30,7 +30,7 @@ class Looker(Protocol):
     """The interface of the monitored GPU; see `Gpu` in nvml."""
 
     @property
-    def tells_xids(self) -> bool: ...
+    def reports_xids(self) -> bool: ...
 
     def look(self) -> Sight: ...
 
@@ -61,7 +61,7 @@ class GpuMonitor:
         self._health = Health()
         self._looks: CallThread | None = None
         self._events: CallThread | None = None
-        self._card: Looker | None = None
+        self._gpu: Looker | None = None
         self._looking: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._looked_s = float("-inf")
@@ -130,10 +130,10 @@ class GpuMonitor:
         loop = asyncio.get_running_loop()
         if self._looks is None:
             self._looks = CallThread("gpu")
-        if self._card is None:
-            self._card = self._open_gpu()
-        card, lane = self._card, self._looks
-        looking = lane.submit(card.look)
+        if self._gpu is None:
+            self._gpu = self._open_gpu()
+        gpu, lane = self._gpu, self._looks
+        looking = lane.submit(gpu.look)
         if not (await asyncio.wait({looking}, timeout=LOOK_LIMIT_S))[0]:
             looking.cancel()
             self._leave_behind()
@@ -155,14 +155,14 @@ class GpuMonitor:
         self._see(Looked(sight, self._looked_s))
         if sight.trouble is not None:
             await self._let_go()  # the next look opens the driver again, which is how a GPU recovers
-        elif card.tells_xids and (self._listening is None or self._listening.done()):
-            self._listening = asyncio.create_task(self._listen(card), name="gpu events")
+        elif gpu.reports_xids and (self._listening is None or self._listening.done()):
+            self._listening = asyncio.create_task(self._listen(gpu), name="gpu events")
 
-    async def _listen(self, card: Looker) -> None:
+    async def _listen(self, gpu: Looker) -> None:
         if self._events is None:
             self._events = CallThread("gpu-events")
-        while card.tells_xids and card is self._card and self._worthwhile():
-            waiting = self._events.submit(lambda: card.wait_for_xid(EVENT_WAIT_MS))
+        while gpu.reports_xids and gpu is self._gpu and self._worthwhile():
+            waiting = self._events.submit(lambda: gpu.wait_for_xid(EVENT_WAIT_MS))
             if not (await asyncio.wait({waiting}, timeout=EVENT_LIMIT_S))[0]:
                 waiting.cancel()
                 self._events.close()
@@ -178,16 +178,16 @@ class GpuMonitor:
         """Abandon the threads: a thread that hangs in the driver cannot be ended."""
         if self._looks is not None:
             self._looks.close()
-        self._looks = self._card = None
+        self._looks = self._gpu = None
         self._hung += 1
 
     async def _let_go(self) -> None:
         """Close the driver once no thread is waiting in it."""
-        card, self._card = self._card, None
+        gpu, self._gpu = self._gpu, None
         if self._listening is not None and self._listening is not asyncio.current_task():
             await asyncio.wait({self._listening})
-        if card is not None and self._looks is not None:
-            closing = self._looks.submit(card.close)
+        if gpu is not None and self._looks is not None:
+            closing = self._looks.submit(gpu.close)
             if not (await asyncio.wait({closing}, timeout=LOOK_LIMIT_S))[0]:
                 closing.cancel()
                 self._leave_behind()

@@ -45,7 +45,7 @@ class Gpu:
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._environment = environment
         self._nvml: Any = None
-        self._card: Any = None
+        self._gpu: Any = None
         self._events: Any = None
         self._without: set[str] = set()
         """Names of the values that this GPU or driver does not report."""
@@ -57,15 +57,15 @@ class Gpu:
         """All values that are reported. Raises NoLibrary."""
         nvml = self._loaded()
         try:
-            if self._card is None:
+            if self._gpu is None:
                 self._open()
-            return self._sight(self._card)
+            return self._sight(self._gpu)
         except nvml.NVMLError as error:
             log.debug("the GPU: %s", error)
-            return Sight(trouble=_TROUBLES.get(error.value, Trouble.NO_DRIVER if self._card is None else None))
+            return Sight(trouble=_TROUBLES.get(error.value, Trouble.NO_DRIVER if self._gpu is None else None))
 
     @property
-    def tells_xids(self) -> bool:
+    def reports_xids(self) -> bool:
         """Whether `wait_for_xid` can wait."""
         return self._events is not None
 
@@ -83,8 +83,8 @@ class Gpu:
 
     def close(self) -> None:
         """Release the GPU and the driver. Never raises."""
-        nvml, opened = self._nvml, self._card is not None
-        events, self._events, self._card = self._events, None, None
+        nvml, opened = self._nvml, self._gpu is not None
+        events, self._events, self._gpu = self._events, None, None
         if nvml is None or not opened:
             return
         try:
@@ -108,17 +108,17 @@ class Gpu:
         nvml = self._nvml
         nvml.nvmlInit()
         try:
-            self._card = self._chosen()
+            self._gpu = self._chosen()
         except nvml.NVMLError:
             nvml.nvmlShutdown()
             raise
         self._without.clear()
         self._file = _mapped(LIBRARY)
-        self._slowdown_c = self._told(
+        self._slowdown_c = self._optional(
             "slowdown",
-            lambda: nvml.nvmlDeviceGetTemperatureThreshold(self._card, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
+            lambda: nvml.nvmlDeviceGetTemperatureThreshold(self._gpu, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN),
         )
-        self._events = self._told("events", self._listen)
+        self._events = self._optional("events", self._listen)
 
     def _chosen(self) -> Any:
         """The GPU that CUDA uses first, as far as the environment defines it; the driver orders GPUs by bus address."""
@@ -131,49 +131,49 @@ class Gpu:
 
     def _listen(self) -> Any:
         nvml = self._nvml
-        if not nvml.nvmlDeviceGetSupportedEventTypes(self._card) & XID:
+        if not nvml.nvmlDeviceGetSupportedEventTypes(self._gpu) & XID:
             return None
         events = nvml.nvmlEventSetCreate()
-        nvml.nvmlDeviceRegisterEvents(self._card, XID, events)
+        nvml.nvmlDeviceRegisterEvents(self._gpu, XID, events)
         return events
 
-    def _sight(self, card: Any) -> Sight:
+    def _sight(self, gpu: Any) -> Sight:
         nvml = self._nvml
-        memory = nvml.nvmlDeviceGetMemoryInfo(card)
-        reasons = self._told("reasons", lambda: self._clock_reasons(card)) or 0
+        memory = nvml.nvmlDeviceGetMemoryInfo(gpu)
+        reasons = self._optional("reasons", lambda: self._clock_reasons(gpu)) or 0
         return Sight(
             total_bytes=int(memory.total),
             free_bytes=int(memory.free),
-            own_bytes=self._told("processes", lambda: self._own_bytes(card)),
-            temperature_c=self._told(
-                "temperature", lambda: int(nvml.nvmlDeviceGetTemperature(card, nvml.NVML_TEMPERATURE_GPU))
+            own_bytes=self._optional("processes", lambda: self._own_bytes(gpu)),
+            temperature_c=self._optional(
+                "temperature", lambda: int(nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU))
             ),
             slowdown_c=self._slowdown_c,
             braked=bool(reasons & HARDWARE_THERMAL),
             slowed=bool(reasons & SOFTWARE_THERMAL),
-            uncorrected=self._told("uncorrected", lambda: self._uncorrected(card)),
+            uncorrected=self._optional("uncorrected", lambda: self._uncorrected(gpu)),
             library_replaced=self._file is not None and _inode(self._file[0]) != self._file[1],
         )
 
-    def _clock_reasons(self, card: Any) -> int:
+    def _clock_reasons(self, gpu: Any) -> int:
         nvml = self._nvml
         try:
-            return int(nvml.nvmlDeviceGetCurrentClocksEventReasons(card))
+            return int(nvml.nvmlDeviceGetCurrentClocksEventReasons(gpu))
         except nvml.NVMLError_FunctionNotFound:
-            return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(card))  # drivers before version 535
+            return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu))  # drivers before version 535
 
-    def _own_bytes(self, card: Any) -> int:
+    def _own_bytes(self, gpu: Any) -> int:
         running = self._nvml.nvmlDeviceGetComputeRunningProcesses_v3(
-            card
+            gpu
         )  # the plain name means this one, and otherwise fails
         return sum(int(process.usedGpuMemory or 0) for process in running if process.pid == os.getpid())
 
-    def _uncorrected(self, card: Any) -> int:
+    def _uncorrected(self, gpu: Any) -> int:
         nvml = self._nvml
         kind, since = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
-        return int(nvml.nvmlDeviceGetTotalEccErrors(card, kind, since))
+        return int(nvml.nvmlDeviceGetTotalEccErrors(gpu, kind, since))
 
-    def _told(self, what: str, ask: Callable[[], T]) -> T | None:
+    def _optional(self, what: str, ask: Callable[[], T]) -> T | None:
         """None for a value that this GPU or driver does not report; it is then not requested again."""
         if what in self._without:
             return None

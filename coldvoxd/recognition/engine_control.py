@@ -100,7 +100,7 @@ class Engine:
         return time.monotonic() - self._began_s
 
     def figures(self) -> Figures:
-        return self._metrics.figures(uptime_s=self.uptime_s, resident_bytes=_resident_bytes(), card=self._gpu_figures())
+        return self._metrics.figures(uptime_s=self.uptime_s, resident_bytes=_resident_bytes(), gpu=self._gpu_figures())
 
     def close(self) -> None:
         """Cancel reloads and changes in progress."""

@@ -99,11 +99,11 @@ def test_faults_are_counted_by_class_and_by_reason() -> None:
     metrics = Metrics()
     metrics.fault(FaultClass.TRANSIENT, Reason.GPU_OUT_OF_MEMORY)
     metrics.fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT)
-    figures = metrics.figures(card=GpuFigures(total_bytes=7))
+    figures = metrics.figures(gpu=GpuFigures(total_bytes=7))
     assert figures.counts[Count.FAULTS] == 2
     assert figures.faults == dict.fromkeys(FaultClass, 0) | {FaultClass.TRANSIENT: 2}
     assert figures.fault_reasons == {Reason.GPU_OUT_OF_MEMORY: 1, Reason.GPU_TIMEOUT: 1}
-    assert figures.card.total_bytes == 7
+    assert figures.gpu.total_bytes == 7
 
 
 def test_times_are_counted_in_classes_that_hold_their_upper_edge_and_all_above() -> None:

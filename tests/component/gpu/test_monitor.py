@@ -13,7 +13,7 @@ from coldvoxd.gpu import nvml
 from coldvoxd.gpu.health import MIB, Effect, Noted, Struck, Unwell, WellAgain
 from coldvoxd.gpu.monitor import GpuMonitor
 from tests.support.eventually import eventually
-from tests.support.gpu.virtual_nvml import VirtualCard
+from tests.support.gpu.virtual_nvml import VirtualGpu
 
 OFTEN = GpuSettings(look_s=0.05, well_after_s=0.0, braked_s=0.0)
 RARELY = GpuSettings(look_s=60.0, well_after_s=0.0)
@@ -36,7 +36,7 @@ async def watching(
             running.result()
 
 
-async def test_a_condition_is_told_when_it_begins_and_when_it_ends(gpu: VirtualCard) -> None:
+async def test_a_condition_is_told_when_it_begins_and_when_it_ends(gpu: VirtualGpu) -> None:
     async with watching(OFTEN) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="a look")
         gpu.be(temperature=99)
@@ -48,7 +48,7 @@ async def test_a_condition_is_told_when_it_begins_and_when_it_ends(gpu: VirtualC
     assert told[1] == WellAgain()
 
 
-async def test_a_card_that_was_lost_is_opened_anew_until_it_is_there(gpu: VirtualCard) -> None:
+async def test_a_card_that_was_lost_is_opened_anew_until_it_is_there(gpu: VirtualGpu) -> None:
     async with watching(OFTEN) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="a look")
         gpu.be(trouble=15)
@@ -59,7 +59,7 @@ async def test_a_card_that_was_lost_is_opened_anew_until_it_is_there(gpu: Virtua
         await eventually(lambda: isinstance(told[-1], Struck), what="an event of the GPU that is back")
 
 
-async def test_an_xid_is_told_when_it_happens_and_not_at_the_next_look(gpu: VirtualCard) -> None:
+async def test_an_xid_is_told_when_it_happens_and_not_at_the_next_look(gpu: VirtualGpu) -> None:
     async with watching(RARELY) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="the first look")
         gpu.report_xid(31)
@@ -70,7 +70,7 @@ async def test_an_xid_is_told_when_it_happens_and_not_at_the_next_look(gpu: Virt
 
 
 async def test_before_a_run_it_is_looked_at_and_the_run_does_not_wait_for_long(
-    gpu: VirtualCard, monkeypatch: pytest.MonkeyPatch
+    gpu: VirtualGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "FRESH_S", 0.0)
     async with watching(RARELY) as (over, told):
@@ -85,7 +85,7 @@ async def test_before_a_run_it_is_looked_at_and_the_run_does_not_wait_for_long(
 
 
 async def test_a_look_that_hangs_is_left_behind_told_and_tried_again(
-    gpu: VirtualCard, monkeypatch: pytest.MonkeyPatch
+    gpu: VirtualGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "LOOK_LIMIT_S", 0.2)
     async with watching(OFTEN) as (over, told):
@@ -98,12 +98,12 @@ async def test_a_look_that_hangs_is_left_behind_told_and_tried_again(
         await eventually(lambda: WellAgain() in told, what="its end")
 
 
-async def test_a_card_that_is_not_worth_it_is_let_go_of_and_can_be_watched_again(gpu: VirtualCard) -> None:
+async def test_a_card_that_is_not_worth_it_is_let_go_of_and_can_be_watched_again(gpu: VirtualGpu) -> None:
     wanted = [True]
     async with watching(OFTEN, lambda: wanted[0]) as (over, told):
         await eventually(lambda: over.sight.free_bytes, what="a look")
         wanted[0] = False
-        await eventually(lambda: over._card is None, what="the release of the driver")
+        await eventually(lambda: over._gpu is None, what="the release of the driver")
         gpu.be(trouble=15)
         await over.look()
         await over.fresh(10.0)

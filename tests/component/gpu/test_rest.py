@@ -18,7 +18,7 @@ from tests.support.bus.private_bus import BusClient, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually
 from tests.support.gpu.signals import ACCELERATOR, CPU, SETTINGS, until
-from tests.support.gpu.virtual_nvml import VirtualCard
+from tests.support.gpu.virtual_nvml import VirtualGpu
 from tests.support.sound.speech import samples
 
 PATIENCE_S = 60.0
@@ -26,9 +26,9 @@ SAMPLE = samples()[0]
 
 
 @asynccontextmanager
-async def resting_daemon(tmp_path: Path) -> AsyncIterator[tuple[RunningDaemon, VirtualCard]]:
+async def resting_daemon(tmp_path: Path) -> AsyncIterator[tuple[RunningDaemon, VirtualGpu]]:
     """Yield a daemon that releases the GPU after one second, and the GPU."""
-    gpu = VirtualCard(tmp_path)
+    gpu = VirtualGpu(tmp_path)
     with PrivateBus() as bus:
         bus.extra_environment = {**gpu.environment, "XDG_RUNTIME_DIR": str(tmp_path)}
         accelerator = bus.directory / "gpu"

@@ -57,7 +57,7 @@ def members(xml: str) -> dict[str, Any]:
 def bus() -> dict[str, Any]:
     """Return names, keys of dictionaries with their D-Bus types, and values of texts that programs compare."""
     card = GpuFigures(1, 1, 1, 1)
-    metrics = figures_body(Metrics().figures(card=card))
+    metrics = figures_body(Metrics().figures(gpu=card))
     return {
         "name": BUS_NAME,
         "path": OBJECT_PATH,

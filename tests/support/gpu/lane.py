@@ -101,7 +101,7 @@ def facts(model: str) -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found | _card()
+    return found | _gpu()
 
 
 def latencies(recognizer: ParakeetRecognizer, rounds: int) -> dict[str, dict[str, float]]:
@@ -201,11 +201,11 @@ def _agreement(heard: Sequence[Hypothesis], plain: Sequence[Hypothesis]) -> str:
     return f"the same in {same} of {len(plain)} samples"
 
 
-def _card() -> dict[str, str]:
+def _gpu() -> dict[str, str]:
     try:
-        card = Gpu()
-        sight = card.look()
-        card.close()
+        gpu = Gpu()
+        sight = gpu.look()
+        gpu.close()
     except NoLibrary:
         return {"GPU": "no management library"}
     if sight.total_bytes is None:

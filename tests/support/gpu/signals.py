@@ -16,7 +16,7 @@ from coldvoxd.gpu.health import MIB
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon
 from tests.support.eventually import eventually
-from tests.support.gpu.virtual_nvml import VirtualCard
+from tests.support.gpu.virtual_nvml import VirtualGpu
 
 CPU = "CPUExecutionProvider"
 ACCELERATOR = "VirtualExecutionProvider"
@@ -106,30 +106,30 @@ class TimedClient(BusClient):
 async def play(signal: GpuSignal, *, look_s: float = 0.2) -> Seen:
     """Play a signal with a separate real daemon on a private bus, which uses the shipped virtual accelerator."""
     directory = Path(tempfile.mkdtemp(prefix="coldvoxd-gpu-"))
-    card = VirtualCard(directory)
+    gpu = VirtualGpu(directory)
     if signal.at_start:
-        card.be(**signal.worse)
+        gpu.be(**signal.worse)
     try:
         with PrivateBus() as bus:
-            bus.extra_environment = {**card.environment, "XDG_RUNTIME_DIR": str(directory)}
+            bus.extra_environment = {**gpu.environment, "XDG_RUNTIME_DIR": str(directory)}
             places = {"microphone": bus.directory / "mic", "accelerator": bus.directory / "gpu"}
             settings = SETTINGS.format(look_s=look_s, **places)
             async with daemon(bus, directory, settings) as running, TimedClient(bus.address) as client:
                 await client.subscribe("ProviderChanged")
-                return await _watch(signal, card, running, client)
+                return await _watch(signal, gpu, running, client)
     finally:
         shutil.rmtree(directory)
 
 
-async def _watch(signal: GpuSignal, card: VirtualCard, running: RunningDaemon, client: TimedClient) -> Seen:
+async def _watch(signal: GpuSignal, gpu: VirtualGpu, running: RunningDaemon, client: TimedClient) -> Seen:
     worse_s = time.monotonic()
     if not signal.at_start:
         await until(client, "ExecutionProvider", ACCELERATOR)
         client.changes.clear()
         worse_s = time.monotonic()
-        card.be(**signal.worse)
+        gpu.be(**signal.worse)
     if signal.xid:
-        card.report_xid(signal.xid)
+        gpu.report_xid(signal.xid)
     if not signal.code:
         await eventually(lambda: f"Xid {signal.xid}" in running.log, patience_s=PATIENCE_S, what="a line in the log")
         provider = str(await client.get(ENGINE, "ExecutionProvider"))
@@ -147,7 +147,7 @@ async def _watch(signal: GpuSignal, card: VirtualCard, running: RunningDaemon, c
     better_s = worse_s
     if signal.better:
         better_s = time.monotonic()
-        card.be(**signal.better)
+        gpu.be(**signal.better)
     await until(client, "ExecutionProvider", ACCELERATOR)
     back_s = time.monotonic() - better_s
     await until(client, "Degraded", "")

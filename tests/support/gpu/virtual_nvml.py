@@ -22,7 +22,7 @@ def library() -> Path:
     return target
 
 
-class VirtualCard:
+class VirtualGpu:
     """A GPU in a directory; `be` changes it, and with `environment` a process finds only this one."""
 
     def __init__(self, directory: Path) -> None:
