@@ -35,8 +35,8 @@ from coldvoxd.dictation.controller import DictationController
 from coldvoxd.dictation.last_utterance import LastUtterance
 from coldvoxd.dictation.sinks import Sinks
 from coldvoxd.vad.silero import SileroDetector
-from tests.component.dictation.test_controller import ScriptedCapture
 from tests.component.files.test_channels import ANNA, REPORT, bangs, channels_of, noise
+from tests.support.dictation_scene import ScriptedCapture
 from tests.support.sound.speech import Wave
 
 Samples = npt.NDArray[np.int16]

@@ -1,239 +1,31 @@
 """Sessions from Start to the last text, with scripted speech: the sample values of each frame encode its speech."""
 
 import asyncio
-import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from coldvoxd.core.channels import MIX
 from coldvoxd.core.errors import (
     AlreadyActive,
-    NoMicrophone,
     NotActive,
     NotOwner,
     NotReady,
     RecognitionFailed,
 )
 from coldvoxd.core.features import BLOCK_COLUMNS, HOP_SAMPLES, log_mel
-from coldvoxd.core.metrics import Count, Metrics, Stage
-from coldvoxd.core.ports import SpeechDetector
+from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.values import (
     FRAME_SAMPLES,
     SAMPLE_RATE,
     EngineStatus,
-    Frame,
-    Gap,
     GapReason,
-    Hypothesis,
     SessionOptions,
     State,
     StopReason,
-    Transcript,
-    Utterance,
-    Word,
 )
-from coldvoxd.dictation.channel_selector import ChannelSelector
-from coldvoxd.dictation.controller import DictationController
-from coldvoxd.dictation.last_utterance import LastUtterance
-from coldvoxd.dictation.no_words_notice import Outcome
-from coldvoxd.dictation.sinks import Sinks
+from tests.support.dictation_scene import FRAME_S, Scene, playing
 from tests.support.eventually import eventually
-
-FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
-
-
-class LoudnessDetector:
-    """Treats loud frames as speech."""
-
-    def score(self, samples: npt.NDArray[np.int16]) -> float:
-        return 0.95 if abs(int(samples[0])) > 1000 else 0.01
-
-    def follow_level(self, follow: bool) -> None:
-        pass
-
-    def reset(self) -> None:
-        pass
-
-
-@dataclass
-class CountingEngine:
-    """Returns the values in the utterance's frames as text, and waits while the gate is closed."""
-
-    status: EngineStatus = field(default_factory=lambda: EngineStatus(ready=True, features_size=128))
-    refusal: NotReady | None = None
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    failing: set[str] = field(default_factory=set)
-    wordless: set[str] = field(default_factory=set)
-    """Texts that are replaced by an empty result."""
-    cancelling: set[str] = field(default_factory=set)
-    """Texts whose recognition is cancelled from within, not by the caller."""
-    heard: list[Utterance] = field(default_factory=list)
-    stopped: list[Utterance] = field(default_factory=list)
-    longest_s: float = math.inf
-
-    def check_ready(self) -> None:
-        if self.refusal:
-            raise self.refusal
-
-    async def recognize(self, utterance: Utterance) -> Hypothesis:
-        self.heard.append(utterance)
-        try:
-            await self.gate.wait()
-        except asyncio.CancelledError:
-            self.stopped.append(utterance)
-            raise
-        values = {int(value) for value in np.rint(utterance.samples * 32768) if abs(value) > 1000}
-        text = " ".join(str(value) for value in sorted(values))
-        if text in self.cancelling:
-            raise asyncio.CancelledError
-        if text in self.failing:
-            raise RecognitionFailed(f"scripted fault for {utterance.id}")
-        if text in self.wordless:
-            return Hypothesis("", (), (), 0.0, "CPUExecutionProvider", 0.01)
-        return Hypothesis(text, (), (Word(text, 0.1, 0.2, 0.9),), 0.9, "CPUExecutionProvider", 0.01)
-
-
-@dataclass
-class ScriptedCapture:
-    """Time t corresponds to sample t * 16000."""
-
-    catch_up: Callable[[], None] = lambda: None
-
-    def sample_at(self, monotonic_s: float) -> int:
-        return round(monotonic_s * SAMPLE_RATE)
-
-
-@dataclass
-class Announced:
-    """Records what clients would have seen."""
-
-    seen: list[tuple[object, ...]] = field(default_factory=list)
-    transcripts: list[Transcript] = field(default_factory=list)
-    readers: list[str | None] = field(default_factory=list)
-    levels: int = 0
-
-    def dictation_started(self, session: int) -> None:
-        self.seen.append(("started", session))
-
-    def dictation_stopped(self, session: int, reason: StopReason, transcript: str, to: str | None) -> None:
-        self.seen.append(("stopped", session, reason, transcript))
-        self.readers.append(to)
-
-    def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None:
-        self.seen.append(("text", transcript.session_id, transcript.text))
-        self.transcripts.append(transcript)
-        self.readers.append(to)
-        assert with_words == bool(transcript.words)
-
-    def speech_started(self, session: int) -> None:
-        self.seen.append(("speech", session))
-
-    def speech_ended(self, session: int) -> None:
-        self.seen.append(("hush", session))
-
-    def level(self, dbfs: float) -> None:
-        assert -96 <= dbfs <= 0
-        self.levels += 1
-
-    def state_changed(self) -> None:
-        pass
-
-    def when_accepted(self, then: Callable[[], None]) -> None:
-        then()
-
-
-class Scene:
-    """A pipeline with a microphone that delivers scripted frames."""
-
-    def __init__(
-        self,
-        pre_roll_ms: int = 1500,
-        settings: DictationSettings | None = None,
-        endpoint: EndpointSettings | None = None,
-        detector: SpeechDetector | None = None,
-    ) -> None:
-        self.engine = CountingEngine()
-        self.engine.gate.set()
-        self.announced = Announced()
-        self.metrics = Metrics()
-        self.hearing: list[bool] = []
-        self.sample = 0
-        self.not_yet_told: list[int] = []
-        """One value per frame that the microphone has recorded and the capture delivers at the next catch-up."""
-        self.arriving: list[list[int]] = []
-        """The same for each of the following catch-ups."""
-        detector = detector or LoudnessDetector()
-        self.last = LastUtterance(self.engine.recognize, self.metrics, lambda: self.sinks.on_outcome(Outcome.WORDS))
-        self.sinks = Sinks(self.last, metrics=self.metrics)
-        self.pipeline = DictationController(
-            detector,
-            ChannelSelector(detector, MIX),
-            self.engine,
-            ScriptedCapture(self._catch_up),
-            self.sinks,
-            endpoint=endpoint or EndpointSettings(hangover_ms=320),
-            settings=settings or DictationSettings(stop_tail_ms=96),
-            pre_roll_ms=pre_roll_ms,
-            first_number=100,
-            on_hearing=self._on_hearing,
-        )
-        self.pipeline.announce_to(self.announced)
-        self.pipeline.on_capture(True)
-
-    def _on_hearing(self, hearing: bool) -> None:
-        """Let the capture catch up, as the daemon does."""
-        self.hearing.append(hearing)
-        self._catch_up()
-
-    def _catch_up(self) -> None:
-        values, self.not_yet_told = self.not_yet_told, self.arriving.pop(0) if self.arriving else []
-        for value in values:
-            self.hear(value, 1)
-
-    @property
-    def now_s(self) -> float:
-        return self.sample / SAMPLE_RATE
-
-    def hear(self, value: int, frames: int) -> None:
-        for _ in range(frames):
-            self.pipeline.on_item(Frame(self.sample, np.full(FRAME_SAMPLES, value, np.int16)))
-            self.sample += FRAME_SAMPLES
-
-    def hush(self, frames: int = 15) -> None:
-        self.hear(3, frames)
-
-    def lose(self, frames: int) -> None:
-        self.pipeline.on_item(Gap(self.sample, frames * FRAME_SAMPLES, GapReason.STALLED))
-        self.sample += frames * FRAME_SAMPLES
-
-    def start(self, caller: str = ":1.1", **options: bool | int) -> int:
-        return self.pipeline.start(caller, SessionOptions(**options), self.now_s)  # type: ignore[arg-type]
-
-    async def stop(self, caller: str = ":1.1") -> str:
-        stopping = asyncio.create_task(self.pipeline.stop(caller, self.now_s))
-        await asyncio.sleep(0)
-        self.hush(6)
-        return await stopping
-
-    def saw(self, kind: str) -> Callable[[], bool]:
-        return lambda: any(seen[0] == kind for seen in self.announced.seen)
-
-
-@asynccontextmanager
-async def playing(scene: Scene) -> AsyncIterator[Scene]:
-    running = asyncio.create_task(scene.pipeline.run())
-    try:
-        yield scene
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        assert scene.metrics.figures().counts[Count.FRAMES_DROPPED] == 0
 
 
 async def test_speech_in_a_session_becomes_texts_in_order_and_the_stop_returns_them_all() -> None:
@@ -500,47 +292,6 @@ async def test_the_time_limit_ends_a_session_with_its_text() -> None:
         assert scene.announced.seen[-1] == ("stopped", session, StopReason.TIME_LIMIT, "2000")
 
 
-async def test_no_microphone_is_told_with_its_reason() -> None:
-    async with playing(Scene()) as scene:
-        scene.pipeline.on_capture(False, "The sound server is gone.")
-        assert scene.pipeline.state is State.UNAVAILABLE
-        with pytest.raises(NoMicrophone, match=r"The sound server is gone\."):
-            scene.start()
-
-
-async def test_a_microphone_lost_and_found_keeps_the_session_and_both_utterances() -> None:
-    async with playing(Scene()) as scene:
-        scene.start()
-        scene.hear(2000, 10)
-        scene.pipeline.on_capture(False, "gone")
-        assert scene.pipeline.state is State.LISTENING
-        scene.pipeline.on_capture(True)
-        scene.lose(30)
-        scene.hear(3000, 10)
-        assert await scene.stop() == "2000 3000"
-
-
-async def test_a_microphone_lost_while_draining_ends_the_wait() -> None:
-    async with playing(Scene()) as scene:
-        scene.start()
-        scene.hear(2000, 10)
-        stopping = asyncio.create_task(scene.pipeline.stop(":1.1", scene.now_s))
-        await asyncio.sleep(0)
-        scene.pipeline.on_capture(False, "gone")
-        assert await stopping == "2000"
-        assert scene.pipeline.state is State.UNAVAILABLE
-
-
-async def test_a_gap_is_never_spliced_over() -> None:
-    async with playing(Scene()) as scene:
-        scene.start()
-        scene.hear(2000, 10)
-        scene.lose(20)
-        scene.hear(3000, 10)
-        assert await scene.stop() == "2000 3000"
-        assert len(scene.engine.heard) == 2
-
-
 async def test_an_utterance_that_fails_is_told_and_the_others_are_kept() -> None:
     async with playing(Scene()) as scene:
         scene.engine.failing = {"2000"}
@@ -588,75 +339,6 @@ async def test_hours_of_silence_in_a_session_keep_no_audio() -> None:
         assert session.segmenter.held_frames < 20
 
 
-async def test_the_last_utterance_can_be_recognized_again_and_nothing_else_comes_of_it() -> None:
-    async with playing(Scene()) as scene:
-        scene.start()
-        scene.hear(2000, 10)
-        scene.hush()
-        scene.hear(3000, 10)
-        assert await scene.stop() == "2000 3000"
-        told = list(scene.announced.seen)
-        assert await scene.last.retry_last(":1.9") == "3000"
-        assert await scene.last.retry_last(":1.1") == "3000"
-        assert scene.announced.seen == told
-        assert scene.metrics.figures().counts[Count.RETRIES] == 2
-
-
-async def test_an_utterance_that_failed_can_be_had_after_all() -> None:
-    async with playing(Scene()) as scene:
-        scene.engine.failing = {"2000"}
-        scene.start()
-        scene.hear(2000, 10)
-        with pytest.raises(RecognitionFailed):
-            await scene.stop()
-        with pytest.raises(RecognitionFailed):
-            await scene.last.retry_last(":1.1")
-        scene.engine.failing = set()
-        assert await scene.last.retry_last(":1.1") == "2000"
-
-
-async def test_there_is_nothing_to_retry_at_first_and_nothing_of_a_session_that_was_thrown_away() -> None:
-    async with playing(Scene()) as scene:
-        with pytest.raises(NotActive, match="no utterance"):
-            await scene.last.retry_last(":1.1")
-        scene.start()
-        scene.hear(2000, 10)
-        await scene.stop()
-        scene.start(bind_to_caller=True)
-        assert await scene.last.retry_last(":1.1") == "2000"
-        scene.hear(3000, 10)
-        scene.hush()
-        await eventually(lambda: len(scene.announced.transcripts) == 2)
-        scene.pipeline.caller_left(":1.1")
-        with pytest.raises(NotActive):
-            await scene.last.retry_last(":1.1")
-
-
-async def test_a_retry_under_way_when_its_session_is_cancelled_is_told_and_gives_no_text() -> None:
-    async with playing(Scene()) as scene:
-        scene.start()
-        scene.hear(2000, 10)
-        scene.hush()
-        await eventually(scene.saw("text"))
-        scene.engine.gate.clear()
-        retrying = asyncio.create_task(scene.last.retry_last(":1.1"))
-        await eventually(lambda: len(scene.engine.heard) == 2)
-        await scene.pipeline.cancel(":1.1")
-        scene.engine.gate.set()
-        with pytest.raises(NotActive, match="was discarded"):
-            await retrying
-
-
-async def test_what_was_said_in_private_is_retried_by_its_owner_alone() -> None:
-    async with playing(Scene()) as scene:
-        scene.start(":1.1", private=True)
-        scene.hear(2000, 10)
-        assert await scene.stop(":1.1") == "2000"
-        with pytest.raises(NotOwner):
-            await scene.last.retry_last(":1.2")
-        assert await scene.last.retry_last(":1.1") == "2000"
-
-
 async def test_settings_that_change_count_from_the_next_session_on() -> None:
     async with playing(Scene()) as scene:
         scene.start()
@@ -699,68 +381,6 @@ async def test_figures_grow_with_what_happens() -> None:
         assert (figures.sessions[StopReason.STOPPED], figures.sessions[StopReason.CANCELLED]) == (1, 1)
         assert figures.stages[Stage.KEY_TO_FIRST_SAMPLE].count == 2
         assert figures.stages[Stage.ENDPOINT_TO_TEXT].count == figures.stages[Stage.QUEUE].count == 1
-
-
-async def test_a_session_begins_while_the_microphone_rests_and_hears_once_it_is_open() -> None:
-    async with playing(Scene()) as scene:
-        scene.pipeline.on_release()
-        states = [scene.pipeline.state]
-        scene.start()
-        assert [*states, scene.pipeline.state] == [State.IDLE, State.LISTENING]
-        assert scene.hearing == [True]
-        scene.lose(20)
-        scene.pipeline.on_capture(True)
-        scene.hear(2000, 20)
-        assert await scene.stop() == "2000"
-        assert scene.hearing[-1] is False
-
-
-async def test_what_was_heard_before_the_microphone_was_closed_is_forgotten() -> None:
-    async with playing(Scene()) as scene:
-        scene.hear(2000, 20)
-        scene.pipeline.on_release()
-        scene.start()
-        scene.pipeline.on_capture(True)
-        scene.hush()
-        assert await scene.stop() == ""
-
-
-async def test_a_locked_screen_ends_a_session_with_what_was_said() -> None:
-    async with playing(Scene()) as scene:
-        session = scene.start()
-        scene.hear(2000, 20)
-        scene.pipeline.on_screen_lock()
-        scene.pipeline.on_capture(False, "The screen is locked.")
-        await eventually(scene.saw("stopped"))
-        assert scene.announced.seen[-1] == ("stopped", session, StopReason.SCREEN_LOCKED, "2000")
-        with pytest.raises(NoMicrophone, match="The screen is locked"):
-            scene.start()
-
-
-async def test_a_sleep_ends_a_session_with_what_was_said_and_keeps_nothing_else() -> None:
-    async with playing(Scene()) as scene:
-        session = scene.start()
-        scene.hear(2000, 20)
-        scene.pipeline.on_suspend()
-        scene.pipeline.on_capture(False, "The machine sleeps.")
-        assert scene.pipeline.state is State.SUSPENDED
-        await scene.pipeline.drained()
-        assert scene.announced.seen[-1] == ("stopped", session, StopReason.SUSPENDING, "2000")
-        with pytest.raises(NoMicrophone, match="The machine sleeps"):
-            scene.start()
-
-
-async def test_after_a_sleep_a_session_may_begin_before_the_microphone_is_open() -> None:
-    async with playing(Scene()) as scene:
-        scene.hear(2000, 20)
-        scene.pipeline.on_suspend()
-        scene.pipeline.on_capture(False, "The machine sleeps.")
-        scene.pipeline.on_wake()
-        assert scene.pipeline.state is State.IDLE
-        scene.start()
-        scene.pipeline.on_capture(True)
-        scene.hush()
-        assert await scene.stop() == "", "audio from before the sleep is discarded"
 
 
 async def test_no_utterance_gets_longer_than_the_recognizer_can_do_in_good_time() -> None:

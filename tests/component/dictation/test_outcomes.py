@@ -13,10 +13,10 @@ from coldvoxd.core.problems import Problem
 from coldvoxd.dictation.no_words_notice import NOTHING_HEARD, NOTHING_RECOGNIZED, NOTHING_WORKED
 from coldvoxd.dictation.outcomes import Outcomes
 from coldvoxd.virtual.client import command
-from tests.component.dictation.test_controller import Scene, playing
 from tests.support.bus.notifications import NotificationService
 from tests.support.bus.private_bus import BusClient, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon
+from tests.support.dictation_scene import Scene, playing
 from tests.support.eventually import eventually
 from tests.support.sound.speech import samples
 

@@ -22,10 +22,10 @@ from coldvoxd.models import find_model
 from coldvoxd.vad.silero import CONTEXT_SAMPLES, SileroDetector
 from coldvoxd.virtual.client import command
 from coldvoxd.virtual.sound import SILENCE
-from tests.component.dictation.test_controller import Scene, playing
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.daemon.dictating import lost_words
 from tests.support.daemon.process import RunningDaemon, daemon
+from tests.support.dictation_scene import Scene, playing
 from tests.support.sound.noise import KINDS, noise
 from tests.support.sound.speech import Sample, Wave, samples
 

@@ -9,7 +9,7 @@ import pytest
 from coldvoxd.core.errors import NotReady, RecognitionFailed
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.values import FRAME_SAMPLES, SessionOptions, StopReason
-from tests.component.dictation.test_controller import Scene, playing
+from tests.support.dictation_scene import Scene, playing
 from tests.support.eventually import eventually
 
 

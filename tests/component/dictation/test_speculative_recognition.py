@@ -8,7 +8,7 @@ import pytest
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.values import EngineStatus, StopReason, Utterance
-from tests.component.dictation.test_controller import Scene, playing
+from tests.support.dictation_scene import Scene, playing
 from tests.support.eventually import eventually
 
 ENDPOINT = EndpointSettings(hangover_ms=512, soft_pause_ms=160)

@@ -3,158 +3,40 @@
 import asyncio
 import fcntl
 import os
-import socket
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import (
-    AlreadyActive,
     ColdvoxError,
     FileFault,
     InvalidOption,
     ModelMissing,
-    NotActive,
-    NotOwner,
     NotReady,
 )
-from coldvoxd.core.metrics import Count, Metrics
+from coldvoxd.core.metrics import Count
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import (
     EndReason,
     EngineStatus,
     FileOptions,
     FileTranscript,
-    Hypothesis,
-    Precision,
     Utterance,
 )
-from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
-from coldvoxd.files import jobs as files
 from coldvoxd.files.jobs import FileJobs, open_audio
 from coldvoxd.files.transcription import MOST_WARNINGS
-from coldvoxd.models import find_model
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.dispatcher import Dispatcher
 from coldvoxd.recognition.supervisor import Supervisor
 from coldvoxd.vad.silero import SileroDetector
 from tests.support.eventually import eventually
+from tests.support.file_desk import ME, Passing, desk, long_file, open_descriptors, resident, zoo
 from tests.support.sound.odd_audio import encoded
 from tests.support.sound.speech import samples
-
-ME, OTHER = ":1.1", ":1.2"
-
-
-@dataclass
-class Told:
-    """A FileAnnouncer that records its calls."""
-
-    progress: list[tuple[int, float, str]] = field(default_factory=list)
-    outcomes: dict[int, tuple[FileTranscript | ColdvoxError, str]] = field(default_factory=dict)
-    ended: list[int] = field(default_factory=list)
-
-    def file_progress(self, job: int, share: float, to: str) -> None:
-        assert job not in self.ended
-        self.progress.append((job, share, to))
-
-    def file_transcribed(self, job: int, outcome: FileTranscript | ColdvoxError, with_words: bool, to: str) -> None:
-        assert job not in self.ended
-        assert with_words == bool(isinstance(outcome, FileTranscript) and outcome.words)
-        self.outcomes[job] = (outcome, to)
-
-    def file_ended(self, job: int) -> None:
-        self.ended.append(job)
-
-
-class Passing:
-    """A real recognizer that calls `before` with every utterance."""
-
-    def __init__(self, before: Callable[[Utterance], object]) -> None:
-        self._real = ParakeetRecognizer.open(find_model("mini", Precision.FP32))
-        self._before = before
-
-    @property
-    def provider(self) -> str:
-        return self._real.provider
-
-    @property
-    def precision(self) -> Precision:
-        return Precision.FP32
-
-    @property
-    def features_size(self) -> int:
-        return self._real.features_size
-
-    def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
-        if utterance.session_id or utterance.end_reason is EndReason.LENGTH:  # neither warm-up nor golden clip
-            self._before(utterance)
-        return self._real.recognize(utterance, stop)
-
-    def close(self) -> None:
-        self._real.close()
-
-
-@dataclass
-class Desk:
-    """File jobs on a real model."""
-
-    jobs: FileJobs
-    switch: Dispatcher
-    told: Told
-    metrics: Metrics
-
-    async def hand_over(self, path: Path, caller: str = ME, *, words: bool = False) -> int:
-        return await self.jobs.transcribe(caller, os.open(path, os.O_RDONLY), FileOptions(words=words))
-
-    async def outcome(self, job: int) -> FileTranscript | ColdvoxError:
-        await eventually(lambda: job in self.told.ended, what="the job's end")
-        return self.told.outcomes[job][0]
-
-
-@asynccontextmanager
-async def desk(
-    before: Callable[[Utterance], object] = lambda _: None,
-    step_limit_s: float = 30.0,
-    most_jobs: int = files.JOBS_IN_ALL,
-) -> AsyncIterator[Desk]:
-    metrics, told = Metrics(), Told()
-
-    def make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-        return Supervisor(Backends(lambda: Passing(before)), EngineStatus(), on_change, metrics)
-
-    switch = Dispatcher(make, ModelSettings())
-    await switch.load()
-    jobs = FileJobs(
-        switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s, most_jobs=most_jobs
-    )
-    jobs.announce_to(told)
-    before_all = open_descriptors()
-    try:
-        yield Desk(jobs, switch, told, metrics)
-    finally:
-        jobs.close()
-        await eventually(lambda: open_descriptors() <= before_all, what="all descriptors closed")
-        switch.close()
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def long_file(directory: Path, repeats: int = 1, name: str = "long.flac") -> Path:
-    """Write all samples with pauses, `repeats` times: 70 s each."""
-    room = np.random.default_rng(1).normal(0, 1e-3, 12_800).astype(np.float32)
-    parts = [part for sample in samples() for part in (sample.wave(), room)]
-    soundfile.write(directory / name, np.concatenate(parts * repeats), 16_000)
-    return directory / name
 
 
 async def test_a_file_becomes_text_with_words_where_asked_for() -> None:
@@ -204,42 +86,6 @@ async def test_a_descriptor_is_read_from_the_files_beginning_and_its_position_le
         outcome = await here.outcome(await here.jobs.transcribe(ME, descriptor, FileOptions()))
         assert isinstance(outcome, FileTranscript)
         assert outcome.text == samples()[1].heard["fp32"]
-
-
-def zoo(directory: Path) -> dict[str, tuple[int, str]]:
-    """Return descriptors without speech, each with the expected message."""
-    (directory / "empty.wav").touch()
-    (directory / "garbage.wav").write_bytes(os.urandom(100_000))
-    (directory / "letter.flac").write_text("Dear Sir or Madam")
-    os.mkfifo(directory / "fifo")
-    with (directory / "sparse.wav").open("wb") as sparse:
-        sparse.truncate(4 << 30)
-    hours = directory / "hours.wav"
-    soundfile.write(hours, np.zeros(16, np.int16), 8_000, subtype="PCM_U8")
-    head = bytearray(hours.read_bytes())
-    head[4:8] = (0xFFFF_FF00).to_bytes(4, "little")
-    head[40:44] = (0xFFFF_FF00).to_bytes(4, "little")
-    hours.write_bytes(head)
-    os.truncate(hours, 4_000_000_000)
-    ours, its = socket.socketpair()
-    reading, writing = os.pipe()
-    os.close(writing)
-    its.close()
-    return {
-        "a directory": (os.open(directory, os.O_RDONLY), "is a directory"),
-        "a socket": (ours.detach(), "is a socket"),
-        "a pipe": (reading, "is a pipe"),
-        "a FIFO without a writer": (os.open(directory / "fifo", os.O_RDONLY | os.O_NONBLOCK), "is a pipe"),
-        "a FIFO with a silent writer": (os.open(directory / "fifo", os.O_RDWR), "is a pipe"),
-        "an endless device": (os.open("/dev/zero", os.O_RDONLY), "is a device"),
-        "only for writing": (os.open(directory / "garbage.wav", os.O_WRONLY), "is not readable"),
-        "only a path": (os.open(directory / "garbage.wav", os.O_PATH), "is not readable"),
-        "an empty file": (os.open(directory / "empty.wav", os.O_RDONLY), "is empty"),
-        "garbage": (os.open(directory / "garbage.wav", os.O_RDONLY), "not audio"),
-        "text": (os.open(directory / "letter.flac", os.O_RDONLY), "not audio"),
-        "4 GB of nothing": (os.open(directory / "sparse.wav", os.O_RDONLY), "not audio"),
-        "six days": (os.open(hours, os.O_RDONLY), "longer than 12 hours"),
-    }
 
 
 async def test_what_is_no_recording_is_refused_by_name_and_closed(tmp_path: Path) -> None:
@@ -298,10 +144,6 @@ def test_refusing_holds_no_memory(tmp_path: Path) -> None:
         os.close(descriptor)
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 @pytest.mark.parametrize("fault", ["not finite", "no sample"])
 async def test_a_file_that_turns_out_unusable_is_reported_as_failed(tmp_path: Path, fault: str) -> None:
     path = tmp_path / "talk.wav"
@@ -344,70 +186,6 @@ async def test_a_file_damaged_at_very_many_places_has_few_warnings(tmp_path: Pat
         assert isinstance(outcome, FileTranscript)
         assert len(outcome.warnings) == MOST_WARNINGS + 1
         assert outcome.warnings[-1].endswith("more warnings are omitted.")
-
-
-async def test_a_cancelled_job_says_nothing_more_and_only_its_owner_can_cancel(tmp_path: Path) -> None:
-    gate = threading.Event()
-    async with desk(lambda _: gate.wait(30)) as here:
-        job = await here.hand_over(long_file(tmp_path))
-        with pytest.raises(NotOwner):
-            here.jobs.cancel(OTHER, job)
-        with pytest.raises(NotActive):
-            here.jobs.cancel(ME, job + 1)
-        await eventually(lambda: here.told.progress, what="progress")
-        here.jobs.cancel(ME, job)
-        told = len(here.told.progress)
-        with pytest.raises(NotActive):
-            here.jobs.cancel(ME, job)
-        gate.set()
-        await eventually(lambda: job in here.told.ended)
-        assert here.told.outcomes == {}
-        assert len(here.told.progress) == told
-        outcome = await here.outcome(await here.hand_over(samples()[0].path))
-        assert isinstance(outcome, FileTranscript)
-
-
-async def test_jobs_end_with_their_caller_and_others_go_on(tmp_path: Path) -> None:
-    gate = threading.Event()
-    async with desk(lambda _: gate.wait(30)) as here:
-        path = long_file(tmp_path)
-        mine = [await here.hand_over(path) for _ in range(2)]
-        its = await here.hand_over(samples()[0].path, OTHER)
-        here.jobs.caller_left(ME)
-        gate.set()
-        await here.outcome(its)
-        assert set(here.told.outcomes) == {its}
-        await eventually(lambda: set(mine) <= set(here.told.ended))
-
-
-async def test_jobs_are_limited_for_each_caller_and_in_all() -> None:
-    gate = threading.Event()
-    async with desk(lambda _: gate.wait(30), most_jobs=files.JOBS_AT_WORK) as here:
-        for _ in range(files.JOBS_OF_ONE_CALLER):
-            await here.hand_over(samples()[0].path)
-        with pytest.raises(AlreadyActive, match="of your files"):
-            await here.hand_over(samples()[0].path)
-        for number in range(files.JOBS_AT_WORK - files.JOBS_OF_ONE_CALLER):
-            await here.hand_over(samples()[0].path, f":2.{number}")
-        with pytest.raises(AlreadyActive, match="several programs"):
-            await here.hand_over(samples()[0].path, OTHER)
-        gate.set()
-        await eventually(lambda: len(here.told.outcomes) == files.JOBS_AT_WORK, what="all texts")
-        await here.outcome(await here.hand_over(samples()[0].path))
-
-
-async def test_jobs_beyond_those_at_work_wait_in_the_order_in_which_they_came() -> None:
-    gate = threading.Event()
-    async with desk(lambda _: gate.wait(30)) as here:
-        jobs = [await here.hand_over(samples()[0].path, f":2.{number}") for number in range(2 * files.JOBS_AT_WORK)]
-        here.jobs.caller_left(f":2.{files.JOBS_AT_WORK + 1}")
-        del jobs[files.JOBS_AT_WORK + 1]
-        gate.set()
-        await eventually(lambda: len(here.told.outcomes) == len(jobs), patience_s=120, what="all texts")
-        told = list(here.told.outcomes)
-        for number, job in enumerate(jobs):
-            assert abs(told.index(job) - number) < files.JOBS_AT_WORK
-        assert all(isinstance(outcome, FileTranscript) for outcome, _ in here.told.outcomes.values())
 
 
 @pytest.mark.heavy

@@ -5,9 +5,6 @@ No GPU is used: the accelerator is a real ONNX Runtime session on the CPU with i
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -15,118 +12,30 @@ import numpy as np
 import pytest
 
 from coldvoxd.core.cancellation import CancellationToken
-from coldvoxd.core.errors import ModelMissing, ProviderFault, RecognitionFailed, Stopped
-from coldvoxd.core.failover_state import FaultClass, Phase, ProbeDue, Reason
+from coldvoxd.core.errors import ProviderFault, Stopped
+from coldvoxd.core.failover_state import FaultClass, Phase, Reason
 from coldvoxd.core.metrics import Count
-from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
-from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
-from coldvoxd.models import find_model
+from coldvoxd.core.values import EndReason, EngineStatus, Utterance
 from coldvoxd.native.providers import likely_accelerator
-from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.factory import find_backends
-from coldvoxd.recognition.failover import Accelerator
-from coldvoxd.recognition.run_times import STANDARD, RunLimits
+from coldvoxd.recognition.run_times import RunLimits
 from coldvoxd.recognition.supervisor import Supervisor
-from coldvoxd.recognition.worker import RecognizerWorker
-from coldvoxd.virtual.accelerator import PROVIDER, VirtualAccelerator
-from coldvoxd.virtual.client import command
-from coldvoxd.virtual.faults import FaultyRecognizer, Plan, Script, Wrap
+from coldvoxd.virtual.accelerator import PROVIDER
+from coldvoxd.virtual.faults import FaultyRecognizer, Plan, Script
 from tests.support.eventually import eventually
+from tests.support.failover_stage import (
+    CPU,
+    fact,
+    given_up,
+    heard,
+    on_accelerator,
+    open_mini,
+    recognition_under_way,
+    stage,
+)
 from tests.support.sound.speech import samples
-
-CPU = "CPUExecutionProvider"
-
-
-def open_mini(wrap: Wrap = lambda session: session) -> Recognizer:
-    return ParakeetRecognizer.open(find_model("mini", Precision.FP32), wrap=wrap)
-
-
-@dataclass
-class Stage:
-    """A supervisor with an accelerator whose faults are scripted."""
-
-    socket: Path
-    supervisor: Supervisor
-    seen: list[EngineStatus] = field(default_factory=list)
-
-    async def tell(self, line: str) -> str:
-        return await asyncio.to_thread(command, self.socket, line)
-
-    async def hear(self, number: int) -> Hypothesis:
-        sample = samples()[number % len(samples())]
-        return await self.supervisor.recognize(
-            Utterance(number + 1, 1, 0, sample.wave(), EndReason.ENDPOINT, speech_samples=len(sample.wave()))
-        )
-
-    def probe_now(self) -> None:
-        """Probe now instead of after the pause."""
-        timer = self.supervisor._failover._pause
-        assert timer is not None
-        timer.cancel()
-        self.supervisor._failover._step(ProbeDue())
-
-    def count(self, what: Count) -> int:
-        return self.supervisor._metrics.figures().counts[what]
-
-    @property
-    def accelerator(self) -> Accelerator:
-        accelerator = self.supervisor._failover._accelerator
-        assert accelerator is not None
-        return accelerator
-
-    @property
-    def degraded(self) -> str:
-        return self.supervisor.state.engine.degraded
-
-
-async def fact(staged: Stage, name: str) -> int:
-    """Return a number from the virtual accelerator's STATUS."""
-    facts = dict(pair.split("=") for pair in (await staged.tell("STATUS")).split()[1:])
-    return int(facts[name])
-
-
-def heard(number: int) -> str:
-    """Return the reference's text for a sample."""
-    return samples()[number % len(samples())].heard["fp32"]
-
-
-@asynccontextmanager
-async def stage(
-    tmp_path: Path, *before: str, readiness: Readiness = Readiness.WARM, limits: RunLimits = STANDARD
-) -> AsyncIterator[Stage]:
-    socket = tmp_path / "gpu"
-    accelerator = VirtualAccelerator(socket, open_mini)
-    golden = samples()[2].wave()
-    seen: list[EngineStatus] = []
-    supervisor = Supervisor(
-        Backends(
-            accelerator.open_on_cpu,
-            accelerator.open,
-            "virtual",
-            Golden(golden),
-            readiness=readiness,
-            cpu_mapped=open_mini,
-            limits=limits,
-        ),
-        EngineStatus(model="mini", precision="fp32"),
-        lambda: seen.append(supervisor.state.engine),
-    )
-    staged = Stage(socket, supervisor, seen)
-    for line in before:
-        await staged.tell(line)
-    await supervisor.load()
-    try:
-        yield staged
-    finally:
-        supervisor.close()
-        accelerator.close()
-
-
-async def on_accelerator(staged: Stage) -> None:
-    await eventually(lambda: staged.supervisor.state.engine.provider == PROVIDER, what="the accelerator in use")
 
 
 async def test_the_cpu_serves_while_the_accelerator_loads_and_the_golden_clip_decides(tmp_path: Path) -> None:
@@ -271,93 +180,6 @@ async def test_an_accelerator_that_fails_at_load_leaves_the_cpu_serving(tmp_path
         assert (hypothesis.text, hypothesis.provider) == (heard(0), CPU)
 
 
-async def test_a_run_that_hangs_is_hedged_and_its_lane_left_behind(tmp_path: Path) -> None:
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.hear(0)
-        await staged.tell("HANG 30000")
-        hypothesis = await staged.hear(1)
-        assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
-        await eventually(lambda: staged.degraded == "gpu-timeout")
-        loop = asyncio.get_running_loop()
-        assert staged.supervisor.promise_kept(loop.time() + 1), "an abandoned call thread breaks no promise"
-        assert (await staged.hear(2)).text == heard(2)
-
-
-async def test_a_run_that_is_only_slow_keeps_the_accelerator(tmp_path: Path) -> None:
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.hear(0)
-        await staged.tell("HANG 1500")
-        assert (await staged.hear(1)).text == heard(1)
-        await eventually(lambda: staged.accelerator.worker._thread.busy_since_s is None)
-        assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
-        assert (await staged.hear(2)).provider == PROVIDER
-
-
-@pytest.mark.parametrize("kind", ["memory", "fault", "nan", "broken"])
-async def test_a_fault_that_the_cpu_repeats_acquits_the_accelerator(tmp_path: Path, kind: str) -> None:
-    """The utterance gets its own error; the accelerator stays in use, without a pause and without a strike."""
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        staged.seen.clear()
-        for number in range(3):
-            await staged.tell(f"FAULT {kind}")
-            await staged.tell(f"CPU FAULT {kind} 2")
-            with pytest.raises(RecognitionFailed):
-                await staged.hear(number)
-        assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
-        assert {(status.provider, status.degraded) for status in staged.seen} <= {(PROVIDER, "")}
-        assert staged.supervisor.state.failover.faults == 0
-        assert (staged.count(Count.FAULTS), staged.count(Count.FAULTS_REPRODUCED)) == (0, 3)
-        hypothesis = await staged.hear(3)
-        assert (hypothesis.text, hypothesis.provider) == (heard(3), PROVIDER)
-
-
-async def test_a_late_fault_that_the_cpu_repeats_acquits_the_accelerator_too(tmp_path: Path) -> None:
-    """The hedged run fails after the CPU has failed on the same audio."""
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.hear(0)
-        await staged.tell("FAULT nan 1 encoder 2500")
-        await staged.tell("CPU FAULT nan 2")
-        with pytest.raises(RecognitionFailed):
-            await staged.hear(1)
-        assert staged.count(Count.HEDGES) == 1
-        assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
-        assert (staged.supervisor.state.failover.faults, staged.count(Count.FAULTS_REPRODUCED)) == (0, 1)
-        assert (await staged.hear(2)).provider == PROVIDER
-
-
-async def test_a_broken_context_is_told_whatever_the_cpu_makes_of_the_audio(tmp_path: Path) -> None:
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.tell("FAULT illegal")
-        await staged.tell("CPU FAULT fault 2")
-        with pytest.raises(RecognitionFailed):
-            await staged.hear(0)
-        assert (staged.supervisor.state.engine.provider, staged.degraded) == (CPU, "gpu-fault")
-        assert staged.supervisor.state.wants_new_process
-
-
-async def test_a_cpu_that_cannot_run_acquits_nobody(tmp_path: Path) -> None:
-    """The CPU has no model, so it never processed the audio, and the accelerator's fault stands."""
-    async with stage(tmp_path, readiness=Readiness.COLD) as staged:
-        await on_accelerator(staged)
-        standby = staged.supervisor._cpu
-        await eventually(lambda: not standby.packed.is_open and standby.settled, what="the CPU's model released")
-
-        def refuse() -> Recognizer:
-            raise ModelMissing("the model's directory was removed")
-
-        standby.packed._open = refuse
-        await staged.tell("FAULT nan")
-        with pytest.raises(ModelMissing):
-            await staged.hear(0)
-        assert staged.degraded == "gpu-wrong-output"
-        assert staged.count(Count.FAULTS_REPRODUCED) == 0
-
-
 async def test_a_cpu_that_fails_on_the_golden_clip_leaves_the_accelerator_to_be_tried_again(tmp_path: Path) -> None:
     async with stage(tmp_path, "CPU PASS 1", "CPU FAULT nan 2") as staged:
         await eventually(lambda: staged.degraded, what="the end of the trial")
@@ -381,53 +203,6 @@ async def test_a_fault_inside_a_real_run_costs_no_word(tmp_path: Path, kind: str
         assert (await staged.hear(2)).text == heard(2)
 
 
-async def test_an_accelerator_that_is_overtaken_three_times_in_a_row_is_left(tmp_path: Path) -> None:
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.hear(0)
-        await staged.tell("HANG 2500 9")
-        for number in range(1, 4):
-            hypothesis = await staged.hear(number)
-            assert (hypothesis.text, hypothesis.provider) == (heard(number), CPU)
-            await eventually(lambda: not staged.accelerator.hedging.occupied)
-        assert (staged.supervisor.state.engine.provider, staged.degraded) == (CPU, "gpu-timeout")
-
-
-async def test_while_a_run_is_late_the_next_utterances_go_to_the_cpu_at_once(tmp_path: Path) -> None:
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.hear(0)
-        await staged.tell("HANG 4000")
-        texts = [(await staged.hear(number)).text for number in (1, 2, 3)]
-        assert texts == [heard(number) for number in (1, 2, 3)]
-        assert staged.count(Count.HEDGES) == 1
-
-
-async def test_a_late_fault_is_news_and_never_an_answer(tmp_path: Path) -> None:
-    """The run that the CPU overtook has permanently broken the accelerator."""
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.hear(0)
-        await staged.tell("FAULT illegal 1 encoder 3000")
-        assert (await staged.hear(1)).text == heard(1)
-        await eventually(lambda: staged.supervisor.state.wants_new_process)
-        assert staged.degraded == "gpu-fault"
-        assert staged.count(Count.LATE_RESULTS) == 1
-
-
-async def test_speech_without_words_is_heard_again_and_the_accelerator_doubted(tmp_path: Path) -> None:
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.tell("FAULT empty")
-        hypothesis = await staged.hear(1)
-        assert (hypothesis.text, hypothesis.provider, staged.degraded) == (heard(1), PROVIDER, "")
-        await staged.tell("FAULT empty 2")
-        hypothesis = await staged.hear(2)
-        assert (hypothesis.text, hypothesis.provider) == (heard(2), CPU)
-        assert staged.degraded == "gpu-wrong-output"
-        assert staged.count(Count.NO_WORDS_RETRIES_RECOVERED) == 2
-
-
 async def test_what_a_process_may_have_died_of_is_heard_again_on_the_cpu_and_counted(tmp_path: Path) -> None:
     async with stage(tmp_path) as staged:
         await on_accelerator(staged)
@@ -448,19 +223,6 @@ async def test_silence_stays_silence(tmp_path: Path) -> None:
         assert staged.count(Count.NO_WORDS_RETRIES) == 0
 
 
-async def test_a_run_that_hangs_on_the_cpu_is_begun_anew_in_two_pieces(tmp_path: Path) -> None:
-    async with stage(tmp_path, "REFUSE absent", limits=RunLimits(cpu_run_s=1.0)) as staged:
-        await eventually(lambda: staged.degraded == "no-gpu")
-        await staged.tell("CPU HANG 30000")
-        together = np.concatenate((samples()[0].wave(), np.zeros(8000, np.float32), samples()[1].wave()))
-        hypothesis = await staged.supervisor.recognize(Utterance(1, 1, 0, together, EndReason.LENGTH))
-        assert hypothesis.text == f"{heard(0)} {heard(1)}"
-        starts = [word.start_s for word in hypothesis.words]
-        assert starts == sorted(starts)
-        assert staged.count(Count.SPLITS) == 1
-        assert staged.supervisor.promise_kept(asyncio.get_running_loop().time() + 1)
-
-
 @pytest.mark.parametrize("readiness", [Readiness.COLD, Readiness.MAPPED])
 async def test_a_cpu_that_is_not_loaded_takes_over_all_the_same(tmp_path: Path, readiness: Readiness) -> None:
     async with stage(tmp_path, readiness=readiness) as staged:
@@ -472,28 +234,6 @@ async def test_a_cpu_that_is_not_loaded_takes_over_all_the_same(tmp_path: Path, 
         assert (hypothesis.text, hypothesis.provider) == (heard(1), CPU)
         await eventually(lambda: standby.packed.is_open, what="the CPU's model loaded again")
         assert (await staged.hear(2)).text == heard(2)
-
-
-async def test_waiting_behind_others_is_no_fault_of_the_accelerator(tmp_path: Path) -> None:
-    async with stage(tmp_path) as staged:
-        await on_accelerator(staged)
-        await staged.hear(0)
-        await staged.tell("HANG 300 9")
-        hypotheses = await asyncio.gather(*(staged.hear(number) for number in range(1, 9)))
-        assert [hypothesis.text for hypothesis in hypotheses] == [heard(number) for number in range(1, 9)]
-        assert (staged.supervisor.state.engine.provider, staged.degraded) == (PROVIDER, "")
-
-
-async def recognition_under_way(staged: Stage, number: int, worker: RecognizerWorker) -> asyncio.Task[Hypothesis]:
-    """Start a recognition and return it once this worker is running it."""
-    task = asyncio.create_task(staged.hear(number))
-    await eventually(lambda: worker._thread.busy_since_s is not None, what="a run in progress")
-    return task
-
-
-async def given_up(task: asyncio.Task[Hypothesis]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_recognition_that_nobody_wants_any_more_is_stopped_and_is_no_fault(tmp_path: Path) -> None:
