@@ -17,8 +17,10 @@ _MODULES = MappingProxyType(
         "dbus-next": "dbus_next",
         "numpy": "numpy",
         "PyAudio": "pyaudio",
+        "platformdirs": "platformdirs",
         "pulsectl": "pulsectl",
         "sdnotify": "sdnotify",
+        "shtab": "shtab",
         "soundfile": "soundfile",
         "soxr": "soxr",
     }
