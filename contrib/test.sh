@@ -7,7 +7,7 @@ usage() {
 usage: contrib/test.sh [--system] [--again N] [PYTEST ARGUMENT...]
 
 Sets this checkout up (it prints what it installs and why), then runs ruff, mypy --strict, the layer contract, the
-checks of generated files and of the language, and the tests of the plain lane: those that need only the daemon, a private
+checks of generated files, of the language and of sizes, and the tests of the plain lane: those that need only the daemon, a private
 bus and a private sound server, and take less than 20 s each. contrib/docs/contributing.md describes the lanes.
 
   --system   install what the other tests need (a user's systemd, a second sound server, desktops), and run only those, and
