@@ -225,17 +225,20 @@ class BusClient:
         member: str,
         signature: str = "",
         *body: object,
-        interface: str = DICTATION,
+        interface: str | None = DICTATION,
         destination: str = BUS_NAME,
         path: str = OBJECT_PATH,
         descriptors: Sequence[int] = (),
     ) -> Any:
-        """Return the first value of the answer. Raises BusError. Descriptors are indices in the body."""
+        """Return the first value of the answer. Raises BusError. Descriptors are indices in the body.
+
+        The call has no interface if it is None.
+        """
         reply = await self._bus.call(
             Message(
                 destination=destination,
                 path=path,
-                interface=interface,
+                interface=interface,  # type: ignore[arg-type]  # the library's annotation omits None
                 member=member,
                 signature=signature,
                 body=list(body),
