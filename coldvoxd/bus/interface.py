@@ -103,6 +103,10 @@ class Engine1(ServiceInterface):
         return self._property("ExecutionProvider")
 
     @dbus_property(access=_READ)
+    def Provider(self) -> "s":
+        return self._property("Provider")
+
+    @dbus_property(access=_READ)
     def AvailableProviders(self) -> "as":
         return self._property("AvailableProviders")
 

@@ -49,6 +49,7 @@ class DictationController:
         first_number: int = 1,
         log_text: bool = False,
         on_hearing: Callable[[bool], None] = lambda _: None,
+        stop_limit_s: float = STOP_LIMIT_S,
     ) -> None:
         """`first_number` must be greater than all session and utterance numbers of earlier processes of this login.
 
@@ -64,6 +65,7 @@ class DictationController:
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
         self._asleep = self._closing = False
+        self._stop_limit_s = stop_limit_s
         self.microphone_problem = ""
         """Why there is no microphone, as a sentence for the message of NoMicrophone."""
 
@@ -137,11 +139,11 @@ class DictationController:
         if self._runner.state.phase is not Phase.DRAINING:
             self._runner.stop(session, called_s)
         try:
-            return await asyncio.wait_for(asyncio.shield(session.concluded), STOP_LIMIT_S)
+            return await asyncio.wait_for(asyncio.shield(session.concluded), self._stop_limit_s)
         except TimeoutError:
             raise TextTimeout(
-                f"The text of session {session.id} takes longer than {STOP_LIMIT_S:.0f} s; "
-                "it is still sent with the signals Transcribed and DictationStopped."
+                f"The text of session {session.id} takes longer than {self._stop_limit_s:.0f} s; it is still sent "
+                "with the signals Transcribed and DictationStopped. Call StopDictation again to wait for it."
             ) from None
 
     async def cancel(self, caller: str) -> None:

@@ -85,7 +85,9 @@ async def test_every_method_of_the_contract_is_served(client: BusClient) -> None
 async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
     running: RunningService, client: BusClient
 ) -> None:
-    running.control.engine = EngineStatus("m", "fp32", "P", ("P", "Q"), ("Q",), "model-missing", 0.5, "a sentence")
+    running.control.engine = EngineStatus(
+        "m", "fp32", "CUDAExecutionProvider", ("P", "Q"), ("Q",), "model-missing", 0.5, "a sentence"
+    )
     contract = members(interface_xml())
     for interface in (DICTATION, MICROPHONE, ENGINE):
         values = await client.call("GetAll", "s", interface, interface="org.freedesktop.DBus.Properties")
@@ -95,7 +97,8 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
     assert engine == {
         "Model": "m",
         "Precision": "fp32",
-        "ExecutionProvider": "P",
+        "ExecutionProvider": "CUDAExecutionProvider",
+        "Provider": "cuda",
         "AvailableProviders": ["P", "Q"],
         "UsableProviders": ["Q"],
         "Problems": ["model-missing"],

@@ -18,6 +18,7 @@ from coldvoxd.core.errors import (
     NotOwner,
     NotReady,
     RecognitionFailed,
+    TextTimeout,
 )
 from coldvoxd.core.features import BLOCK_COLUMNS, HOP_SAMPLES, log_mel
 from coldvoxd.core.metrics import Count, Metrics, Stage
@@ -39,7 +40,7 @@ from coldvoxd.core.values import (
     Word,
 )
 from coldvoxd.dictation.channel_selector import ChannelSelector
-from coldvoxd.dictation.controller import DictationController
+from coldvoxd.dictation.controller import STOP_LIMIT_S, DictationController
 from coldvoxd.dictation.last_utterance import LastUtterance
 from coldvoxd.dictation.no_words_notice import Outcome
 from coldvoxd.dictation.sinks import Sinks
@@ -157,6 +158,7 @@ class Scene:
         settings: DictationSettings | None = None,
         endpoint: EndpointSettings | None = None,
         detector: SpeechDetector | None = None,
+        stop_limit_s: float = STOP_LIMIT_S,
     ) -> None:
         self.engine = CountingEngine()
         self.engine.gate.set()
@@ -182,6 +184,7 @@ class Scene:
             pre_roll_ms=pre_roll_ms,
             first_number=100,
             on_hearing=self._on_hearing,
+            stop_limit_s=stop_limit_s,
         )
         self.pipeline.announce_to(self.announced)
         self.pipeline.on_capture(True)
@@ -425,6 +428,28 @@ async def test_a_stop_that_waits_while_another_cancels_is_told() -> None:
         await scene.pipeline.cancel(":1.2")
         with pytest.raises(RecognitionFailed, match="cancelled"):
             await stopping
+
+
+async def test_after_a_timeout_of_stop_the_session_is_active_until_its_text_is_sent() -> None:
+    async with playing(Scene(stop_limit_s=0.001)) as scene:
+        scene.engine.gate.clear()
+        session = scene.start()
+        scene.hear(2000, 10)
+        with pytest.raises(TextTimeout, match=f"session {session} "):
+            await scene.stop()
+        for _ in range(2):  # a second call waits for the same text
+            assert (scene.pipeline.state, scene.pipeline.session) == (State.TRANSCRIBING, session)
+            with pytest.raises(AlreadyActive):
+                scene.start()
+            with pytest.raises(TextTimeout):
+                await scene.stop()
+        scene.engine.gate.set()
+        await eventually(scene.saw("stopped"), what="the end")
+        assert scene.announced.seen[-2:] == [
+            ("text", session, "2000"),
+            ("stopped", session, StopReason.STOPPED, "2000"),
+        ]
+        assert (scene.pipeline.state, scene.pipeline.session) == (State.IDLE, 0)
 
 
 async def test_without_a_session_there_is_nothing_to_stop_or_cancel() -> None:
