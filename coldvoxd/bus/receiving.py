@@ -102,8 +102,7 @@ class ReceivingBus(MessageBus):
             return
         try:
             message = message_of(frame)
-            means = resolve(message.path, message.interface, message.member, message.signature, self._path_exports)
-            message.interface = means.interface
+            message.interface = self._interface_of(message)
             message.body = body_of(frame)
         except Exception as error:  # noqa: BLE001 - as above
             close_all(frame.descriptors)
@@ -113,6 +112,10 @@ class ReceivingBus(MessageBus):
                 self._refuse(frame, "InvalidArgs", f"The call cannot be decoded ({type(error).__name__}).")
             return
         self._on_message(message)
+
+    def _interface_of(self, call: Message) -> str:
+        """Return the interface of the method that a call means. Raises Unroutable."""
+        return resolve(call.path, call.interface, call.member, call.signature, self._path_exports).interface
 
     def refuse(self, head: Head, text: str) -> None:
         """Send an error to the sender of a dropped call if it expects a reply."""
