@@ -130,7 +130,9 @@ def _signatures() -> Mapping[tuple[str, str], str]:
     found = {}
     for interface in _served().iter("interface"):
         for signal in interface.iter("signal"):
-            found[interface.attrib["name"], signal.attrib["name"]] = "".join(arg.attrib["type"] for arg in signal)
+            found[interface.attrib["name"], signal.attrib["name"]] = "".join(
+                arg.attrib["type"] for arg in signal.iter("arg")
+            )
         for prop in interface.iter("property"):
             found[interface.attrib["name"], prop.attrib["name"]] = prop.attrib["type"]
     return found

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, NotReady, TextTimeout
+from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner, NotReady, TextTimeout
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.recipients import ends_with_caller, may_read
@@ -134,8 +134,12 @@ class DictationController:
         with self._listening.held():
             yield
 
-    async def stop(self, caller: str, called_s: float) -> str:
-        session = self._owned_session(caller)
+    async def stop(self, caller: str, called_s: float, session: int = 0) -> str:
+        if session not in (0, self.session):
+            raise NotActive(f"Session {session} is not active. It may have ended by itself; see DictationStopped.")
+        return await self._stop(self._owned_session(caller), called_s)
+
+    async def _stop(self, session: Session, called_s: float) -> str:
         if self._runner.state.phase is not Phase.DRAINING:
             self._runner.stop(session, called_s)
         try:

@@ -460,6 +460,18 @@ async def test_without_a_session_there_is_nothing_to_stop_or_cancel() -> None:
             await scene.pipeline.cancel(":1.1")
 
 
+async def test_a_stop_of_another_session_than_the_active_one_leaves_it_running() -> None:
+    async with playing(Scene()) as scene:
+        first = scene.start()
+        await scene.stop()
+        with pytest.raises(NotActive, match=f"Session {first} "):
+            await scene.pipeline.stop(":1.1", scene.now_s, first)
+        second = scene.start(":1.2")
+        with pytest.raises(NotActive, match=f"Session {first} "):
+            await scene.pipeline.stop(":1.1", scene.now_s, first)
+        assert (scene.pipeline.state, scene.pipeline.session) == (State.LISTENING, second)
+
+
 async def test_toggle_starts_and_stops_without_waiting() -> None:
     async with playing(Scene()) as scene:
         assert scene.pipeline.toggle(":1.1", scene.now_s) is True

@@ -409,8 +409,10 @@ class ScriptedControl:
     def start_pending(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    async def stop(self, caller: str, called_s: float) -> str:
+    async def stop(self, caller: str, called_s: float, session: int = 0) -> str:
         del called_s
+        if session not in (0, self.session):
+            raise NotActive(f"Session {session} is not active.")
         self._check(caller)
         self._become(State.TRANSCRIBING)
         if self.text_pending is not None:
