@@ -10,7 +10,7 @@ Installs this checkout for the current user only. Run it again to upgrade; your 
   ~/.local/share/coldvoxd/venv        Python environment with the daemon and its dependencies
   ~/.local/bin/coldvoxd, coldvoxctl, coldvox-type   links into it
   ~/.config/systemd/user/             the user service
-  ~/.local/share/dbus-1/services/     bus activation: the first call starts the service
+  ~/.local/share/dbus-1/              bus activation: the first call starts the service; the interface's XML
   completions for bash, zsh and fish, and manual pages, below ~/.local/share
 Then it starts the service, now and at each login, and shows what `coldvoxctl doctor` finds. Missing Debian packages are
 listed with their reasons and installed with sudo; if sudo cannot be used, the command to run is printed.

@@ -41,7 +41,9 @@ die() {
 
 call() { busctl --user call "$name" "$object" "$dictation" "$@"; }
 
-property() { busctl --user get-property "$name" "$object" "$dictation" "$1" | cut -d'"' -f2; }
+property() { # without starting the daemon
+    busctl --user --auto-start=no call "$name" "$object" org.freedesktop.DBus.Properties Get ss "$dictation" "$1" | cut -d'"' -f2
+}
 
 eventually() { # eventually SECONDS COMMAND...
     local deadline=$((SECONDS + $1))

@@ -57,7 +57,8 @@ main() { # a function, so that bash has read all of it before this file is delet
         "$config/systemd/user/graphical-session.target.wants/coldvoxd-keys.service"
         "$config/systemd/user/coldvoxd.service.wants/coldvox-type.service"
         "$data/applications/org.coldvox.coldvoxd.desktop"
-        "$data/dbus-1/services/org.coldvox.Daemon1.service")
+        "$data/dbus-1/services/org.coldvox.Daemon1.service"
+        "$data/dbus-1/interfaces/org.coldvox.Daemon1.xml")
     for path in "$HOME"/.local/bin/{coldvoxd,coldvoxctl,coldvox-type}; do
         [[ -L $path && $(readlink -- "$path") == "$home"/* ]] && files+=("$path")
     done

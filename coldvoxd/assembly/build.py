@@ -134,7 +134,7 @@ def _recognition(base: _Base) -> Recognition:
 
     def supervise(model: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
         backends = find_backends(model, free_bytes=gpu.free_bytes)
-        return Supervisor(backends, engine_at_start(model), on_change, metrics, gpu)
+        return Supervisor(backends, engine_at_start(), on_change, metrics, gpu)
 
     dispatcher = Dispatcher(
         supervise,

@@ -7,7 +7,7 @@ from dbus_next import Variant
 
 from coldvoxd.bus.callers import Caller, Callers, current_caller
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.options import parse_options
+from coldvoxd.bus.options import parse_options, parse_stop_options
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.ports import Controls
@@ -59,6 +59,10 @@ class Calls:
     async def stop(self) -> str:
         caller = current_caller()
         return bus_text(await self._control.stop(caller.name, caller.called_s))
+
+    async def stop_with_options(self, options: Mapping[str, Variant]) -> str:
+        caller, session = current_caller(), parse_stop_options(options)
+        return bus_text(await self._control.stop(caller.name, caller.called_s, session))
 
     async def cancel(self) -> None:
         await self._control.cancel(current_caller().name)

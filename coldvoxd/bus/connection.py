@@ -10,9 +10,10 @@ from typing import Any
 from dbus_next import DBusError, Message, MessageFlag, MessageType
 from dbus_next.service import ServiceInterface
 
-from coldvoxd.bus.interface_xml import OBJECT_PATH, introspection
+from coldvoxd.bus.interface_xml import interfaces_of_properties, introspection, introspection_of_parent
 from coldvoxd.bus.receiving import ReceivingBus
 from coldvoxd.bus.replies import Reply
+from coldvoxd.bus.routing import children_of
 from coldvoxd.bus.sending import PatientSocket
 from coldvoxd.bus.signals import BUS, Signals
 from coldvoxd.core.errors import BusUnavailable, shown
@@ -44,7 +45,9 @@ class Connection(ReceivingBus):
 
     - `receiving` describes how messages are received;
     - a full socket makes the writer wait; the library treats EAGAIN as the end of the connection;
-    - Introspect returns the contract's XML; the library's lacks the names of signal arguments and output arguments;
+    - Introspect returns the contract's XML; the library's lacks the names of signal arguments and output arguments,
+      and at a path such as /org/cold it invents a child;
+    - Get, Set and GetAll accept an empty interface, which stands for all of them;
     - an error raised by a method is returned with a name from `replies`, and is not logged as well;
     - there is no ObjectManager, whose signals would broadcast the object's properties;
     - file descriptors survive a full socket;
@@ -215,14 +218,38 @@ class Connection(ReceivingBus):
         return Reply(self.send, msg)
 
     def _default_introspect_handler(self, msg: Message, send_reply: Any) -> None:
-        if msg.path == OBJECT_PATH and msg.path in self._path_exports:
-            send_reply(Message.new_method_return(msg, "s", [introspection()]))
+        if msg.path in self._path_exports:
+            xml = introspection()
         else:
-            super()._default_introspect_handler(msg, send_reply)
+            xml = introspection_of_parent(children_of(msg.path, self._path_exports))
+        send_reply(Message.new_method_return(msg, "s", [xml]))
 
     def _default_properties_handler(self, msg: Message, send_reply: Any) -> None:
         msg.body[:2] = [shown(name) for name in msg.body[:2] if isinstance(name, str)]  # no real name is that long
-        super()._default_properties_handler(msg, send_reply)
+        if msg.body[0]:
+            super()._default_properties_handler(msg, send_reply)
+        elif msg.member == "GetAll":
+            self._reply_all_properties(msg, send_reply)
+        else:
+            name = msg.body[1]
+            msg.body[0] = interfaces_of_properties().get(name)
+            if msg.body[0] is None:
+                raise DBusError(f"{BUS}.Error.UnknownProperty", f"No interface has a property {name}.")
+            super()._default_properties_handler(msg, send_reply)
+
+    def _reply_all_properties(self, msg: Message, send_reply: Any) -> None:
+        """Reply to GetAll with the properties of all interfaces, for a call that names none."""
+        replies: list[Message] = []
+        for interface in self._path_exports[msg.path]:
+            msg.body[0] = interface.name
+            super()._default_properties_handler(msg, Reply(replies.append, msg))
+        values: dict[str, Any] = {}
+        for reply in replies:
+            if reply.message_type is MessageType.ERROR:
+                send_reply(reply)
+                return
+            values |= reply.body[0]
+        send_reply(Message.new_method_return(msg, "a{sv}", [values]))
 
     def _default_get_machine_id_handler(self, msg: Message, send_reply: Any) -> None:
         """Forward the reply of the bus, errors included. The library forwards no errors, and replies only once."""
@@ -238,9 +265,6 @@ class Connection(ReceivingBus):
 
         peer = f"{BUS}.Peer"
         self._call(Message(BUS, "/org/freedesktop/DBus", peer, "GetMachineId"), answer)
-
-    def _default_get_managed_objects_handler(self, msg: Message, send_reply: Any) -> None:  # noqa: ARG002
-        raise DBusError(f"{BUS}.Error.UnknownInterface", "There is no org.freedesktop.DBus.ObjectManager here.")
 
     def _emit_interface_added(self, path: str, interface: ServiceInterface) -> None: ...
 

@@ -39,6 +39,10 @@ class Dictation1(ServiceInterface):
         return await self._calls.stop()
 
     @method()
+    async def StopDictationWithOptions(self, options: "a{sv}") -> "s":
+        return await self._calls.stop_with_options(options)
+
+    @method()
     async def CancelDictation(self):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
         await self._calls.cancel()
 
@@ -101,6 +105,10 @@ class Engine1(ServiceInterface):
     @dbus_property(access=_READ)
     def ExecutionProvider(self) -> "s":
         return self._property("ExecutionProvider")
+
+    @dbus_property(access=_READ)
+    def Provider(self) -> "s":
+        return self._property("Provider")
 
     @dbus_property(access=_READ)
     def AvailableProviders(self) -> "as":

@@ -1,7 +1,8 @@
 """The public contract on the bus: its names, and the interface XML that the service implements."""
 
 import xml.etree.ElementTree as ET  # parses only the project's own file
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,8 @@ DICTATION = "org.coldvox.Dictation1"
 ENGINE = "org.coldvox.Engine1"
 MICROPHONE = "org.coldvox.Microphone1"
 PROPERTIES = "org.freedesktop.DBus.Properties"
+INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
+PEER = "org.freedesktop.DBus.Peer"
 
 XML_NAME = "org.coldvox.Daemon1.xml"
 
@@ -49,6 +52,22 @@ _STANDARD_INTERFACES = """
 """
 
 
+_DOCTYPE = (
+    '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
+    '  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of the object."""
+
+    interface: str
+    name: str
+    signature: str
+    """D-Bus signature of the arguments that it takes."""
+
+
 def interface_xml() -> str:
     """Return the contract's XML with its documentation, from the installed package or from `dbus/` of a checkout."""
     packaged = resources.files("coldvoxd").joinpath("data", "dbus", XML_NAME)
@@ -60,13 +79,45 @@ def interface_xml() -> str:
 @cache
 def introspection() -> str:
     """Return the object's reply to Introspect: the contract without documentation, and the standard interfaces."""
-    root = _served()
+    return _document(_served())
+
+
+def introspection_of_parent(children: Sequence[str]) -> str:
+    """Return the reply to Introspect at a path that only leads to objects, whose next parts are `children`."""
+    root = ET.Element("node")
+    standard = ET.fromstring(_STANDARD_INTERFACES)
+    root.extend(interface for interface in standard if interface.attrib["name"] in {INTROSPECTABLE, PEER})
+    root.extend(ET.Element("node", name=child) for child in children)
+    return _document(root)
+
+
+def _document(root: ET.Element) -> str:
     ET.indent(root)
-    doctype = (
-        '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
-        '  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'
+    return _DOCTYPE + ET.tostring(root, encoding="unicode")
+
+
+@cache
+def methods() -> Sequence[Method]:
+    """Return the object's methods, those of the standard interfaces included."""
+    return tuple(
+        Method(
+            interface.attrib["name"],
+            method.attrib["name"],
+            "".join(arg.attrib["type"] for arg in method.iter("arg") if arg.get("direction") != "out"),
+        )
+        for interface in _served().iter("interface")
+        for method in interface.iter("method")
     )
-    return doctype + ET.tostring(root, encoding="unicode")
+
+
+@cache
+def interfaces_of_properties() -> Mapping[str, str]:
+    """Return the interface of each property by its name. No two interfaces have a property of the same name."""
+    return {
+        prop.attrib["name"]: interface.attrib["name"]
+        for interface in _served().iter("interface")
+        for prop in interface.iter("property")
+    }
 
 
 def signature_of(interface: str, member: str) -> str:
@@ -79,7 +130,9 @@ def _signatures() -> Mapping[tuple[str, str], str]:
     found = {}
     for interface in _served().iter("interface"):
         for signal in interface.iter("signal"):
-            found[interface.attrib["name"], signal.attrib["name"]] = "".join(arg.attrib["type"] for arg in signal)
+            found[interface.attrib["name"], signal.attrib["name"]] = "".join(
+                arg.attrib["type"] for arg in signal.iter("arg")
+            )
         for prop in interface.iter("property"):
             found[interface.attrib["name"], prop.attrib["name"]] = prop.attrib["type"]
     return found

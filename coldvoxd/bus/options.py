@@ -12,31 +12,39 @@ from coldvoxd.core.values import FileOptions, SessionOptions
 OPTION_TYPES: Mapping[str, str] = MappingProxyType(
     {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u"}
 )
+STOP_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"session": "u"})
 PLANNED_OPTIONS = frozenset({"partials", "language", "vocabulary"})
 """Keys of the contract that a later version will support."""
 FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b", "channel": "s"})
 PLANNED_FILE_OPTIONS = frozenset({"language", "vocabulary"})
 
-_TYPE_NAMES = {"b": "a boolean (b)", "u": "an unsigned number (u)", "s": "a text (s)"}
+_TYPE_NAMES = {"b": "a boolean (b)", "u": "a whole number (u)", "s": "a text (s)"}
+_INTEGERS = frozenset("ynqiuxt")
+"""All integer types are accepted for an unsigned number: many libraries send a literal as `i` or `x`."""
+_LARGEST = (1 << 32) - 1
 
 
 def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
     """Parse the options of a session. Raises InvalidOption or NotSupported for the first invalid key."""
     _check(options, OPTION_TYPES, PLANNED_OPTIONS)
     values = {key: value.value for key, value in options.items()}
-    max_seconds = values.get("max-seconds")
-    if max_seconds == 0:
-        raise InvalidOption(
-            "The option 'max-seconds' must be greater than 0; omit it to use the limit in the settings."
-        )
     private = values.get("private", False)
     return SessionOptions(
         private=private,
         bind_to_caller=private or values.get("bind-to-caller", False),
         words=values.get("words", False),
         single_utterance=values.get("single-utterance", False),
-        max_seconds=max_seconds or 0,
+        max_seconds=_positive(values, "max-seconds", "omit it to use the limit in the settings"),
     )
+
+
+def parse_stop_options(options: Mapping[str, Variant]) -> int:
+    """Return the number of the session that the options of StopDictationWithOptions name; 0 if they name none.
+
+    Raises InvalidOption for the first invalid key.
+    """
+    _check(options, STOP_OPTION_TYPES, frozenset())
+    return _positive({key: value.value for key, value in options.items()}, "session", "omit it to stop any session")
 
 
 def parse_file_options(options: Mapping[str, Variant]) -> FileOptions:
@@ -50,6 +58,16 @@ def parse_file_options(options: Mapping[str, Variant]) -> FileOptions:
     return FileOptions(words=values.get("words", False), channel=channel)
 
 
+def _positive(values: Mapping[str, int], key: str, otherwise: str) -> int:
+    """Return the value of a key, which must be greater than 0 if it is present; 0 if it is absent."""
+    value = values.get(key)
+    if value is None:
+        return 0
+    if not 0 < value <= _LARGEST:
+        raise InvalidOption(f"The option '{key}' must be greater than 0 and at most {_LARGEST}; {otherwise}.")
+    return value
+
+
 def _check(options: Mapping[str, Variant], types: Mapping[str, str], planned: frozenset[str]) -> None:
     for key, value in options.items():
         if key in planned:
@@ -57,5 +75,6 @@ def _check(options: Mapping[str, Variant], types: Mapping[str, str], planned: fr
         kind = types.get(key)
         if kind is None:
             raise InvalidOption(f"There is no option '{shown(key)}'. Known are: {', '.join(types)}.")
-        if value.signature != kind:
+        fits = value.signature in _INTEGERS if kind == "u" else value.signature == kind
+        if not fits:
             raise InvalidOption(f"The option '{key}' must be {_TYPE_NAMES[kind]}, not of type '{value.signature}'.")

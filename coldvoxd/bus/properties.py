@@ -8,6 +8,7 @@ from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.ports import Controls
 from coldvoxd.core.problems import by_severity
+from coldvoxd.core.provider_names import short_name
 
 
 class Properties:
@@ -34,6 +35,7 @@ class Properties:
             "Model": bus_text(engine.model),
             "Precision": engine.precision,
             "ExecutionProvider": engine.provider,
+            "Provider": short_name(engine.provider),
             "AvailableProviders": list(engine.available_providers),
             "UsableProviders": list(engine.usable_providers),
             **self.problems(),

@@ -13,8 +13,8 @@ from coldvoxd.bus.header import Type
 from coldvoxd.bus.intake import Intake
 from coldvoxd.bus.quota import Call
 from coldvoxd.bus.reader import Frame, Head, Reader, close_all
+from coldvoxd.bus.routing import Unroutable, resolve
 from coldvoxd.bus.signals import BUS, Signals
-from coldvoxd.core.errors import shown
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class ReceivingBus(MessageBus):
     """Implements Receiver. Event loop only.
 
     - A bounded amount of data is handled per turn of the event loop; each caller has a quota.
+    - A call may leave out the interface; `routing` finds its method, and the error for a call that has none.
     - Unknown header fields and message types are ignored, as the specification requires. If a body cannot be decoded, a
       call is answered with an error and any other message is dropped; neither ends the connection.
     - A signal is accepted only from the owner of the subscribed name, a reply only from the client that was called.
@@ -101,18 +102,20 @@ class ReceivingBus(MessageBus):
             return
         try:
             message = message_of(frame)
-            known = self._find_message_handler(message) is not None
-            message.body = body_of(frame) if known else []
+            message.interface = self._interface_of(message)
+            message.body = body_of(frame)
         except Exception as error:  # noqa: BLE001 - as above
             close_all(frame.descriptors)
-            self._refuse(frame, "InvalidArgs", f"The call cannot be decoded ({type(error).__name__}).")
+            if isinstance(error, Unroutable):
+                self._refuse(frame, error.name, str(error))
+            else:
+                self._refuse(frame, "InvalidArgs", f"The call cannot be decoded ({type(error).__name__}).")
             return
-        if known:
-            self._on_message(message)
-        else:
-            close_all(frame.descriptors)
-            what = f"{shown(message.interface or '')}.{shown(message.member)} with signature '{message.signature}'"
-            self._refuse(frame, "UnknownMethod", f"There is no method {what}.")
+        self._on_message(message)
+
+    def _interface_of(self, call: Message) -> str:
+        """Return the interface of the method that a call means. Raises Unroutable."""
+        return resolve(call.path, call.interface, call.member, call.signature, self._path_exports).interface
 
     def refuse(self, head: Head, text: str) -> None:
         """Send an error to the sender of a dropped call if it expects a reply."""

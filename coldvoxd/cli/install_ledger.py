@@ -16,6 +16,7 @@ from coldvoxd.userdirs import base_directories
 PROGRAM = "coldvoxd"
 SERVICE = "coldvoxd.service"
 ACTIVATION = "org.coldvox.Daemon1.service"
+INTERFACE = "org.coldvox.Daemon1.xml"
 CPU_LOCKS = "coldvoxd-cpu.conf"
 _HOME_PROGRAMS = "ExecStart=%h/.local/bin/"
 _PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - those that the service has of its own
@@ -53,6 +54,11 @@ class Places:
     def ledger(self) -> Path:
         """The record of every created file and directory, one per line: `file PATH` or `directory PATH`."""
         return self.data / PROGRAM / "installed"
+
+    @property
+    def bus_files(self) -> tuple[Path, Path]:
+        """The bus activation, and the interface's XML for code generators."""
+        return (self.data / "dbus-1" / "services" / ACTIVATION, self.data / "dbus-1" / "interfaces" / INTERFACE)
 
     @property
     def own(self) -> tuple[Path, ...]:
@@ -99,7 +105,7 @@ class Installer:
 
 
 def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool) -> None:
-    """Install the service, the download unit and the bus activation, for the programs in that directory.
+    """Install the service, the download unit, the bus activation and the bus interface's XML, for the programs in that directory.
 
     `cpu` adds the sandboxing for machines without a GPU. Raises NotInstallable if the service cannot run the programs.
     """
@@ -111,7 +117,8 @@ def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool
         installer.put(places.units / unit, with_programs(_shipped("systemd", unit), programs))
     if cpu:
         installer.put(places.units / f"{SERVICE}.d" / "cpu.conf", _shipped("systemd", CPU_LOCKS))
-    installer.put(places.data / "dbus-1" / "services" / ACTIVATION, _shipped("dbus", ACTIVATION))
+    for path in places.bus_files:
+        installer.put(path, _shipped("dbus", path.name))
 
 
 def with_programs(unit: str, programs: Path) -> str:
@@ -133,7 +140,7 @@ def installed(places: Places) -> Iterator[tuple[str, Path]]:
             kind, _, name = line.partition(" ")
             yield kind, Path(name)
     ours = (*(places.units / unit for unit in units()), places.units / f"{SERVICE}.d" / "cpu.conf", places.wanted)
-    for path in (*ours, places.data / "dbus-1" / "services" / ACTIVATION, places.ledger):
+    for path in (*ours, *places.bus_files, places.ledger):
         yield "file", path
 
 
@@ -171,7 +178,7 @@ def _directory(kind: str) -> Path:
 
 
 def main() -> int:
-    """Install only units and bus activation, without a record: for contrib/dev/install-units.sh."""
+    """Install only units and files of the bus, without a record: for contrib/dev/install-units.sh."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("programs", type=Path)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from coldvoxd.cli.sparkline import bars, extent
+from coldvoxd.core.provider_names import short_name
 
 
 def metrics_for_people(found: Mapping[str, Any], *, ascii_only: bool = False) -> Iterator[str]:
@@ -26,7 +27,7 @@ def metrics_for_people(found: Mapping[str, Any], *, ascii_only: bool = False) ->
         yield from _stages(found, ascii_only=ascii_only)
     for provider, stages in found.get("stages-by-provider", {}).items():
         yield ""
-        yield _head(f"on {provider.removesuffix('ExecutionProvider').lower()}")
+        yield _head(f"on {short_name(provider)}")
         for stage, figures in stages.items():
             yield _figures(stage, figures)
 

@@ -313,6 +313,7 @@ class EngineStatus:
 
     model: str = ""
     precision: str = ""
+    """Of the loaded model; both are empty while none is loaded."""
     provider: str = ""
     """First active provider of the open session, such as `CPUExecutionProvider`; empty while none is open."""
     available_providers: tuple[str, ...] = ()

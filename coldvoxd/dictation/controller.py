@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotOwner, NotReady, TextTimeout
+from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner, NotReady, TextTimeout
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.recipients import ends_with_caller, may_read
@@ -49,6 +49,7 @@ class DictationController:
         first_number: int = 1,
         log_text: bool = False,
         on_hearing: Callable[[bool], None] = lambda _: None,
+        stop_limit_s: float = STOP_LIMIT_S,
     ) -> None:
         """`first_number` must be greater than all session and utterance numbers of earlier processes of this login.
 
@@ -64,6 +65,7 @@ class DictationController:
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
         self._asleep = self._closing = False
+        self._stop_limit_s = stop_limit_s
         self.microphone_problem = ""
         """Why there is no microphone, as a sentence for the message of NoMicrophone."""
 
@@ -132,16 +134,20 @@ class DictationController:
         with self._listening.held():
             yield
 
-    async def stop(self, caller: str, called_s: float) -> str:
-        session = self._owned_session(caller)
+    async def stop(self, caller: str, called_s: float, session: int = 0) -> str:
+        if session not in (0, self.session):
+            raise NotActive(f"Session {session} is not active. It may have ended by itself; see DictationStopped.")
+        return await self._stop(self._owned_session(caller), called_s)
+
+    async def _stop(self, session: Session, called_s: float) -> str:
         if self._runner.state.phase is not Phase.DRAINING:
             self._runner.stop(session, called_s)
         try:
-            return await asyncio.wait_for(asyncio.shield(session.concluded), STOP_LIMIT_S)
+            return await asyncio.wait_for(asyncio.shield(session.concluded), self._stop_limit_s)
         except TimeoutError:
             raise TextTimeout(
-                f"The text of session {session.id} takes longer than {STOP_LIMIT_S:.0f} s; "
-                "it is still sent with the signals Transcribed and DictationStopped."
+                f"The text of session {session.id} takes longer than {self._stop_limit_s:.0f} s; it is still sent "
+                "with the signals Transcribed and DictationStopped. Call StopDictation again to wait for it."
             ) from None
 
     async def cancel(self, caller: str) -> None:

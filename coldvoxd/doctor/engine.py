@@ -73,8 +73,8 @@ def _release(version: str) -> tuple[int, ...]:
 
 def _sessions(ladder: list[str]) -> Iterator[Finding | Doing]:
     """Open a real session on the first provider that works; the CPU is last, as in the daemon."""
+    from coldvoxd.core.provider_names import short_name
     from coldvoxd.native.opening import open_session
-    from coldvoxd.native.providers import short_name
 
     for name in ladder:
         yield Doing("provider", f"opening a session on {name}", 'set `provider = "cpu"` under [model]')

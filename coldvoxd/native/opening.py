@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.core.errors import ModelInvalid, ProviderUnavailable, ResourcesExhausted
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.shortage import shortage
 from coldvoxd.native.ort import FAILURES, FATAL, VERSION, first_line, onnxruntime
 from coldvoxd.native.processor import physical_cores
-from coldvoxd.native.providers import CPU, CPU_PROVIDER, CUDA_PROVIDER, full_name, preload_cuda, remedy, short_name
+from coldvoxd.native.providers import CPU, CPU_PROVIDER, CUDA_PROVIDER, full_name, preload_cuda, remedy
 from coldvoxd.native.session import OrtSession, SessionChain
 
 OUTSIDE_BYTES = 65_536

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from coldvoxd.core.errors import ProviderUnavailable
+from coldvoxd.core.provider_names import SUFFIX, short_name
 from coldvoxd.native.ort import VERSION, onnxruntime
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,6 @@ AUTO = "auto"
 """In settings: the accelerator that this machine is likely to have, otherwise the CPU."""
 NVIDIA_NODES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
 """Device nodes of NVIDIA's driver, and the one through which a GPU is reached in WSL."""
-SUFFIX = "ExecutionProvider"
 CPU_PROVIDER = f"CPU{SUFFIX}"
 CUDA_PROVIDER = f"CUDA{SUFFIX}"
 
@@ -28,11 +28,6 @@ def available_providers() -> tuple[str, ...]:
     Only `open_session` finds out whether one works on this machine.
     """
     return tuple(short_name(name) for name in onnxruntime.get_available_providers())
-
-
-def short_name(provider: str) -> str:
-    """`CUDAExecutionProvider` -> `cuda`."""
-    return provider.removesuffix(SUFFIX).lower()
 
 
 def full_name(provider: str) -> str:

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ProviderFault
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.native.malloc import keep_freed
 from coldvoxd.native.ort import FAILURES, first_line, onnxruntime
-from coldvoxd.native.providers import short_name
 
 _TERMINATED = "due to terminate flag"
 """In ONNX Runtime's message about a run that was cancelled. A run that fails otherwise has failed, cancelled or not."""

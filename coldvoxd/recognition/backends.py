@@ -41,4 +41,6 @@ class Backends:
     """Opens faster and in less memory than `cpu`, but recognizes more slowly. Used for `Readiness.MAPPED`."""
     lengths_s: Sequence[float] = ()
     """Audio lengths in seconds that the accelerator is warmed up for, one by one, because it tunes itself for each."""
+    model: str = ""
+    """Name of the model that they open, as the property Model gives it."""
     limits: RunLimits = STANDARD

@@ -19,9 +19,10 @@ from coldvoxd.core.errors import (
     shown,
 )
 from coldvoxd.core.metrics import Figures, GpuFigures, Metrics
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.values import ChangeReason
-from coldvoxd.native.providers import AUTO, CPU, available_providers, full_name, likely_accelerator, short_name
+from coldvoxd.native.providers import AUTO, CPU, available_providers, full_name, likely_accelerator
 from coldvoxd.recognition.dispatcher import Dispatcher
 
 log = logging.getLogger(__name__)

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ProviderUnavailable, ResourcesExhausted
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import EngineStatus, Precision
@@ -20,7 +22,7 @@ from coldvoxd.golden.clip import believed, clip
 from coldvoxd.models import find_model
 from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened
-from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerator, short_name
+from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerator
 from coldvoxd.native.session import OrtSession
 from coldvoxd.recognition.backends import Backends, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
@@ -68,7 +70,7 @@ def find_backends(
     if name == AUTO:
         name = likely() or CPU
     if name == CPU:
-        return Backends(lambda: open_staged(settings, precision))
+        return Backends(lambda: open_staged(settings, precision), model=shortened(settings.name))
     standby_precision = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
     readiness = Readiness(settings.standby)
 
@@ -78,7 +80,8 @@ def find_backends(
     if name.startswith(VIRTUAL):
         stand_in, model = _virtual(settings)
         golden = Golden(clip(), model.expected_texts)
-        return Backends(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
+        opened = Backends(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
+        return replace(opened, model=shortened(settings.name))
     model = AcceleratorModel(settings)
     return Backends(
         lambda: open_staged(settings, standby_precision),
@@ -88,6 +91,7 @@ def find_backends(
         readiness,
         mapped,
         padding.SECONDS,
+        shortened(settings.name),
     )
 
 
@@ -200,11 +204,6 @@ def _open(model: ResolvedModel, settings: ModelSettings, *, packed: bool, wrap: 
     return ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, wrap=wrap)
 
 
-def engine_at_start(settings: ModelSettings) -> EngineStatus:
+def engine_at_start() -> EngineStatus:
     """Return the engine's status before anything is loaded."""
-    return EngineStatus(
-        model=shortened(settings.name),
-        precision=Precision.on_cpu(settings.precision),
-        available_providers=available_providers(),
-        loading=True,
-    )
+    return EngineStatus(available_providers=available_providers(), loading=True)

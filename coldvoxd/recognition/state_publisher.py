@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from coldvoxd.core.failover_state import FailoverState
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.recognition_state import RecognitionState
-from coldvoxd.native.providers import short_name
 
 
 class StatePublisher:

@@ -54,6 +54,7 @@ class Supervisor:
     ) -> None:
         self.look_for_missing: LookForMissing | None = None
         self._metrics = metrics or Metrics()
+        self._model = backends.model
         state = RecognitionState(replace(status, loading=True), backends.accelerator_name)
         self._publisher = StatePublisher(state, on_change)
         self._cpu = CpuStandby(backends.cpu, backends.cpu_mapped or backends.cpu, backends.readiness, backends.limits)
@@ -93,7 +94,7 @@ class Supervisor:
                     continue
                 if logged != found.last_error:
                     logged, pause_s = found.last_error, RELOAD_PAUSE_S
-                    log.error("model %s cannot be used: %s", self.state.engine.model, logged)  # noqa: TRY400 - enough
+                    log.error("model %s cannot be used: %s", self._model, logged)  # noqa: TRY400 - enough
                 await asyncio.sleep(pause_s)
                 if not isinstance(error, ModelMissing):
                     pause_s = min(LONGEST_RELOAD_PAUSE_S, 2 * pause_s)
@@ -108,6 +109,7 @@ class Supervisor:
         self._metrics.count(Count.MODEL_LOADS)
         self._refusal = None
         self._publisher.update_engine(
+            model=self._model,
             provider=self._cpu.provider,
             precision=self._cpu.precision,
             features_size=self._cpu.packed.features_size,

@@ -8,7 +8,7 @@ usage: contrib/dev/install-units.sh [--cpu] [BINDIR]
 
 Installs coldvoxd.service, coldvoxd-model.service (downloads the model), coldvoxd-prepare.service (prepares it for this
 machine) and coldvoxd-keys.service (shortcuts through the desktop's portal) for systemd --user, and
-org.coldvox.Daemon1.service for the session bus, for this user only.
+org.coldvox.Daemon1.service and .xml for the session bus, for this user only.
 BINDIR is the directory of coldvoxd and coldvoxctl, by default ~/.local/bin (.venv/bin, for example, runs this checkout).
 --cpu adds the sandboxing for machines without a GPU.
 

@@ -186,6 +186,7 @@ need_for_system_tests() {
     have fish || want fish "tests its completions"
     have gjs || want gjs "runs the part of the GNOME extension that monitors the daemon"
     have groff || want groff-base "checks the manual pages"
+    need_for_generated_clients
     need_for_desktops
     if ! (have pipewire && have wireplumber && have pipewire-pulse && have pw-metadata); then
         if booted_with_systemd; then # its units would start at this user's next login
@@ -197,6 +198,16 @@ need_for_system_tests() {
             want wireplumber "its session manager"
         fi
     fi
+}
+
+need_for_generated_clients() { # 170 MB
+    have g++ || want g++ "compiles clients from code that is generated from the bus interface"
+    have pkg-config || want pkg-config "finds their libraries"
+    have gdbus-codegen || want libglib2.0-dev "GLib's code generator"
+    [[ -x /usr/lib/qt6/bin/qdbusxml2cpp ]] || want qt6-base-dev "Qt's code generator"
+    have sdbus-c++-xml2cpp || want libsdbus-c++-bin "the code generator of sdbus-c++"
+    [[ -e /usr/include/sdbus-c++ ]] || want libsdbus-c++-dev "the library for its code"
+    [[ -e /usr/include/systemd/sd-bus.h ]] || want libsystemd-dev "the library below it"
 }
 
 need_for_desktops() { # 20 MB, and nothing that starts automatically

@@ -13,8 +13,9 @@ set -euo pipefail
 name=org.coldvox.Daemon1
 path=/org/coldvox/Daemon1
 
-get() { # get INTERFACE PROPERTY: empty if there is no daemon
-    busctl --user --auto-start=no --json=short get-property "$name" "$path" "org.coldvox.$1" "$2" 2>/dev/null | jq -r .data || true
+get() { # get INTERFACE PROPERTY: empty if there is no daemon; busctl's get-property would start it, whatever --auto-start says
+    busctl --user --auto-start=no --json=short call "$name" "$path" org.freedesktop.DBus.Properties Get ss \
+        "org.coldvox.$1" "$2" 2>/dev/null | jq -r '.data[0].data' || true
 }
 
 show() {

@@ -47,6 +47,7 @@ LONGEST_README_LINES = 170
 LONGEST_README_BYTES = 10_000
 MARKS = {"sh", "toml", "text", "mermaid"}
 
+GENERATES = "needs code generators: tests/component/bus/test_generated_clients.py"
 IN_CI = "CI runs it in a Debian tree: contrib/fresh-check.sh"
 CHANGES_THE_ACCOUNT = "changes the account that runs it; contrib/nspawn-check.sh does it in a Debian of its own"
 NEEDS_THE_INDEX = "installs from a package index; tests/system/test_setup.py installs a wheel that it builds"
@@ -56,6 +57,11 @@ CONVERTS = "needs a large fp32 model; tests/component/models and tests/component
 NEEDS_A_DESKTOP = "needs a desktop: contrib/desktop-check.sh"
 IS_A_CHECK = "contrib/test.sh runs it"
 NOT_RUN = {
+    "qdbusxml2cpp -i types.h -p coldvox org.coldvox.Daemon1.xml": GENERATES,
+    "gdbus-codegen --generate-c-code coldvox --c-namespace Coldvox --interface-prefix org.coldvox. org.coldvox.Daemon1.xml": (
+        GENERATES
+    ),
+    "sdbus-c++-xml2cpp org.coldvox.Daemon1.xml --proxy=coldvox.h": GENERATES,
     "./contrib/demo.sh": IN_CI,
     "./contrib/test.sh": IN_CI,
     "./contrib/test.sh --help": "prints help; the tests run in it",

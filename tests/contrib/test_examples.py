@@ -215,7 +215,7 @@ async def test_each_busctl_line_works_as_it_stands(bus: PrivateBus, running: Run
         output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         assert process.returncode == 0, output
         printed.append(output.decode().strip())
-    assert printed[1] == 's "listening"'
-    assert printed[2:] == ['s ""', "b true", "", 's ""']
+    assert printed[1] == 'v s "listening"'
+    assert printed[2:] == ['s ""', "b true", "", 'v s ""']
     async with running.client() as client:
         assert await client.get(DICTATION, "State") == "idle"

@@ -22,6 +22,7 @@ OURS = (
     ".local/share/applications/org.coldvox.coldvoxd.desktop",
     ".config/systemd/user/default.target.wants/coldvoxd.service",
     ".local/share/dbus-1/services/org.coldvox.Daemon1.service",
+    ".local/share/dbus-1/interfaces/org.coldvox.Daemon1.xml",
     ".local/share/man/man1/coldvoxctl.1",
 )
 FOREIGN = (".config/systemd/user/other.service", ".local/share/man/man1/other.1", "letter.txt")
@@ -101,7 +102,7 @@ def test_it_takes_what_is_ours_and_leaves_the_rest(home: Path) -> None:
     done = uninstall(home, "--yes")
     assert done.returncode == 0, done.stderr
     foreign = {*FOREIGN, ".local/bin/coldvoxctl"}
-    made_by_others = {".cache", ".local/share/dbus-1/services"}
+    made_by_others = {".cache", ".local/share/dbus-1/services", ".local/share/dbus-1/interfaces"}
     assert left(home) == foreign | made_by_others, "directories that the installation did not make stay, empty or not"
 
 

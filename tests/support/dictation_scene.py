@@ -32,7 +32,7 @@ from coldvoxd.core.values import (
     Word,
 )
 from coldvoxd.dictation.channel_selector import ChannelSelector
-from coldvoxd.dictation.controller import DictationController
+from coldvoxd.dictation.controller import STOP_LIMIT_S, DictationController
 from coldvoxd.dictation.last_utterance import LastUtterance
 from coldvoxd.dictation.no_words_notice import Outcome
 from coldvoxd.dictation.sinks import Sinks
@@ -149,6 +149,7 @@ class Scene:
         settings: DictationSettings | None = None,
         endpoint: EndpointSettings | None = None,
         detector: SpeechDetector | None = None,
+        stop_limit_s: float = STOP_LIMIT_S,
     ) -> None:
         self.engine = CountingEngine()
         self.engine.gate.set()
@@ -174,6 +175,7 @@ class Scene:
             pre_roll_ms=pre_roll_ms,
             first_number=100,
             on_hearing=self._on_hearing,
+            stop_limit_s=stop_limit_s,
         )
         self.pipeline.announce_to(self.announced)
         self.pipeline.on_capture(True)

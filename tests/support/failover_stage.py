@@ -98,7 +98,7 @@ async def stage(
             cpu_mapped=open_mini,
             limits=limits,
         ),
-        EngineStatus(model="mini", precision="fp32"),
+        EngineStatus(),
         lambda: seen.append(supervisor.state.engine),
     )
     staged = Stage(socket, supervisor, seen)

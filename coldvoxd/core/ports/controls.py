@@ -72,8 +72,8 @@ class DictationControl(Protocol):
         """Within the context, keep arriving audio for a session whose call waits before it reaches `start`."""
         ...
 
-    async def stop(self, caller: str, called_s: float) -> str:
-        """End the session, wait for its text and return all of it.
+    async def stop(self, caller: str, called_s: float, session: int = 0) -> str:
+        """End the session, wait for its text and return all of it. If `session` is given, end only that session.
 
         Raises NotActive, NotOwner, TextTimeout, RecognitionFailed.
         """

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
 from coldvoxd.engines.parakeet.cuda_options import cuda_options
 from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, open_prepared
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary
 from coldvoxd.native.opening import open_chain, open_session
 from coldvoxd.native.processor import physical_cores
-from coldvoxd.native.providers import CPU, CUDA, short_name
+from coldvoxd.native.providers import CPU, CUDA
 from coldvoxd.native.session import OrtSession
 
 DURATIONS = 5

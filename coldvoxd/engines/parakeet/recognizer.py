@@ -10,6 +10,7 @@ from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.conditioning import FULL_SCALES
 from coldvoxd.core.errors import InputFault, ModelInvalid, OutputNotFinite
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.values import (
     SAMPLE_RATE,
     Hypothesis,
@@ -28,7 +29,7 @@ from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.tdt import decode_greedy
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
 from coldvoxd.native.malloc import give_back
-from coldvoxd.native.providers import CPU, short_name
+from coldvoxd.native.providers import CPU
 from coldvoxd.native.session import OrtSession
 
 MAX_SECONDS = 400

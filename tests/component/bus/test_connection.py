@@ -156,6 +156,7 @@ async def test_properties_are_told_when_they_change_and_only_then(running: Runni
         "Model": "mini",
         "Precision": "int8",
         "ExecutionProvider": "CPUExecutionProvider",
+        "Provider": "cpu",
     }
     assert invalidated == []
     assert await client.get("org.coldvox.Engine1", "Model") == "mini"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from dbus_next import Variant
 
+from coldvoxd.bus.interface_xml import DICTATION
 from coldvoxd.core import errors
 from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
 from tests.support.bus.private_bus import BusClient, BusError, RunningService
@@ -102,6 +103,7 @@ async def test_stop_waits_for_the_text_and_holds_up_nobody(running: RunningServi
             SessionOptions(words=True, single_utterance=True),
         ),
         ({"max-seconds": Variant("u", 7), "private": Variant("b", False)}, SessionOptions(max_seconds=7)),
+        *(({"max-seconds": Variant(kind, 7)}, SessionOptions(max_seconds=7)) for kind in "ynqixt"),
         ({"bind-to-caller": Variant("b", True)}, SessionOptions(bind_to_caller=True)),
         ({"private": Variant("b", True)}, SessionOptions(private=True, bind_to_caller=True)),
     ],
@@ -120,7 +122,10 @@ async def test_options_are_understood(
         ("privat", Variant("b", True), "InvalidOption", ["'privat'", "private", "max-seconds"]),
         ("private", Variant("s", "yes"), "InvalidOption", ["'private'", "boolean"]),
         ("words", Variant("u", 1), "InvalidOption", ["'words'", "boolean"]),
-        ("max-seconds", Variant("i", 5), "InvalidOption", ["'max-seconds'", "unsigned"]),
+        ("max-seconds", Variant("d", 5.0), "InvalidOption", ["'max-seconds'", "whole number"]),
+        ("max-seconds", Variant("b", True), "InvalidOption", ["'max-seconds'", "whole number"]),
+        ("max-seconds", Variant("i", -5), "InvalidOption", ["'max-seconds'", "greater than 0"]),
+        ("max-seconds", Variant("t", 1 << 40), "InvalidOption", ["'max-seconds'", "at most 4294967295"]),
         ("max-seconds", Variant("u", 0), "InvalidOption", ["'max-seconds'", "greater than 0"]),
         ("partials", Variant("b", True), "NotSupported", ["'partials'"]),
         ("language", Variant("s", "de"), "NotSupported", ["'language'"]),
@@ -211,3 +216,35 @@ async def test_speech_signals_and_the_reasons_of_an_end(running: RunningService,
         async with client.expect_signal("DictationStopped") as stopped:
             running.control.finish(reason)
         assert stopped.body == [session, reason.value, ""]
+
+
+async def test_a_stop_may_name_its_session(client: BusClient, stranger: BusClient) -> None:
+    first = await client.call("StartDictation")
+    await stranger.call("StopDictation")
+    second = await stranger.call("StartDictation")
+    for kind in "uixt":
+        with pytest.raises(BusError, match=r"NotActive: Session \d+ is not active"):
+            await client.call("StopDictationWithOptions", "a{sv}", {"session": Variant(kind, first)})
+    assert await client.get(DICTATION, "Session") == second
+    assert await stranger.call("StopDictationWithOptions", "a{sv}", {"session": Variant("i", second)}) == ""
+    assert await client.call("StartDictation") == second + 1
+    assert await stranger.call("StopDictationWithOptions", "a{sv}", {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"session": Variant("u", 0)}, "greater than 0"),
+        ({"session": Variant("x", -1)}, "greater than 0"),
+        ({"session": Variant("s", "1")}, "whole number"),
+        ({"sesion": Variant("u", 1)}, "no option 'sesion'"),
+    ],
+)
+async def test_a_stop_with_wrong_options_stops_nothing(
+    client: BusClient, options: dict[str, Variant], said: str
+) -> None:
+    session = await client.call("StartDictation")
+    with pytest.raises(BusError, match=said) as raised:
+        await client.call("StopDictationWithOptions", "a{sv}", options)
+    assert raised.value.name == "org.coldvox.Error.InvalidOption"
+    assert await client.get(DICTATION, "Session") == session

@@ -94,6 +94,7 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "model": "mini",
         "precision": "int8",
         "execution_provider": "CPUExecutionProvider",
+        "provider": "cpu",
         "available_providers": ["CPUExecutionProvider"],
         "usable_providers": ["cpu"],
         "problems": [],

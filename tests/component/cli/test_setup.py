@@ -40,6 +40,7 @@ def test_what_was_put_in_place_goes_and_what_was_there_stays(places: Places, pro
         *(places.units / unit for unit in units()),
         places.units / "coldvoxd.service.d/cpu.conf",
         theirs.with_name("org.coldvox.Daemon1.service"),
+        theirs.parents[1] / "interfaces/org.coldvox.Daemon1.xml",
         places.ledger,
     }
     assert {"coldvoxd.service", "coldvoxd-model.service"} < {path.name for path in put}
@@ -51,7 +52,7 @@ def test_an_installation_whose_list_is_lost_goes_all_the_same(places: Places, pr
     put_units(Installer(places.ledger), places, programs, cpu=True)
     places.ledger.unlink()
     take_away(places)
-    assert not [path for path in everything(places.config) if path.is_file()]
+    assert not [path for path in everything(places.config) | everything(places.data) if path.is_file()]
 
 
 def test_a_link_of_somebody_else_is_neither_written_through_nor_taken_away(places: Places, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from coldvoxd.core.errors import (
     NotOwner,
     NotReady,
     RecognitionFailed,
+    TextTimeout,
 )
 from coldvoxd.core.features import BLOCK_COLUMNS, HOP_SAMPLES, log_mel
 from coldvoxd.core.metrics import Count, Stage
@@ -219,12 +220,46 @@ async def test_a_stop_that_waits_while_another_cancels_is_told() -> None:
             await stopping
 
 
+async def test_after_a_timeout_of_stop_the_session_is_active_until_its_text_is_sent() -> None:
+    async with playing(Scene(stop_limit_s=0.001)) as scene:
+        scene.engine.gate.clear()
+        session = scene.start()
+        scene.hear(2000, 10)
+        with pytest.raises(TextTimeout, match=f"session {session} "):
+            await scene.stop()
+        for _ in range(2):  # a second call waits for the same text
+            assert (scene.pipeline.state, scene.pipeline.session) == (State.TRANSCRIBING, session)
+            with pytest.raises(AlreadyActive):
+                scene.start()
+            with pytest.raises(TextTimeout):
+                await scene.stop()
+        scene.engine.gate.set()
+        await eventually(scene.saw("stopped"), what="the end")
+        assert scene.announced.seen[-2:] == [
+            ("text", session, "2000"),
+            ("stopped", session, StopReason.STOPPED, "2000"),
+        ]
+        assert (scene.pipeline.state, scene.pipeline.session) == (State.IDLE, 0)
+
+
 async def test_without_a_session_there_is_nothing_to_stop_or_cancel() -> None:
     async with playing(Scene()) as scene:
         with pytest.raises(NotActive):
             await scene.pipeline.stop(":1.1", 0)
         with pytest.raises(NotActive):
             await scene.pipeline.cancel(":1.1")
+
+
+async def test_a_stop_of_another_session_than_the_active_one_leaves_it_running() -> None:
+    async with playing(Scene()) as scene:
+        first = scene.start()
+        await scene.stop()
+        with pytest.raises(NotActive, match=f"Session {first} "):
+            await scene.pipeline.stop(":1.1", scene.now_s, first)
+        second = scene.start(":1.2")
+        with pytest.raises(NotActive, match=f"Session {first} "):
+            await scene.pipeline.stop(":1.1", scene.now_s, first)
+        assert (scene.pipeline.state, scene.pipeline.session) == (State.LISTENING, second)
 
 
 async def test_toggle_starts_and_stops_without_waiting() -> None:

@@ -127,7 +127,7 @@ async def judged(tmp_path: Path, *script: str, on_record: str) -> AsyncIterator[
         "virtual",
         Golden(golden.clip(), lambda: (on_record,) * bool(on_record)),
     )
-    supervisor = Supervisor(backends, EngineStatus(model="mini", precision="fp32"))
+    supervisor = Supervisor(backends, EngineStatus())
     await supervisor.load()
     await supervisor.probe_ended()
     try:

@@ -7,9 +7,10 @@ import onnxruntime
 import pytest
 
 from coldvoxd.core.errors import ModelInvalid, ProviderFault, ProviderUnavailable
+from coldvoxd.core.provider_names import short_name
 from coldvoxd.native.opening import open_session, session_options
 from coldvoxd.native.processor import physical_cores
-from coldvoxd.native.providers import available_providers, full_name, short_name
+from coldvoxd.native.providers import available_providers, full_name
 from tests.support.models.tiny_graphs import BINS, write_tiny_parakeet
 from tests.support.sound.speech import mini
 

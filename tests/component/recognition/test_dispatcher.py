@@ -115,8 +115,7 @@ class House:
             backends = Backends(on_cpu, self.accelerator.open, "virtual")
         elif settings.provider not in {"auto", "cpu"}:
             backends = Backends(on_cpu, on_provider, settings.provider)
-        status = EngineStatus(model=settings.name, precision=settings.precision)
-        return Supervisor(backends, status, on_change, self.metrics, self.watch)
+        return Supervisor(backends, EngineStatus(), on_change, self.metrics, self.watch)
 
     def switch(self, settings: ModelSettings = SETTINGS) -> Dispatcher:
         return Dispatcher(

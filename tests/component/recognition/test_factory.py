@@ -55,7 +55,7 @@ def test_where_there_is_no_other_precision_it_is_used_and_that_told(
 
 
 async def test_the_precision_told_is_that_of_the_recognizer_in_use(settings: ModelSettings) -> None:
-    supervisor = Supervisor(find_backends(settings), EngineStatus(precision=settings.precision))
+    supervisor = Supervisor(find_backends(settings), EngineStatus())
     socket = Path(settings.provider.removeprefix("virtual:"))
     await supervisor.load()
     assert supervisor.state.engine.precision == "int8"

@@ -269,9 +269,7 @@ async def test_a_machine_without_an_accelerator_stays_on_the_cpu_without_noise(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     without_driver = partial(likely_accelerator, ("/nonexistent",))
-    supervisor = Supervisor(
-        find_backends(ModelSettings(name="mini"), without_driver), EngineStatus(model="mini", precision="fp32")
-    )
+    supervisor = Supervisor(find_backends(ModelSettings(name="mini"), without_driver), EngineStatus())
     await supervisor.load()
     assert (supervisor.state.engine.provider, supervisor.state.engine.degraded) == (CPU, "")
     assert [record.message for record in caplog.records if record.levelno > logging.INFO] == []

@@ -44,7 +44,7 @@ def make(settings: ModelSettings, precision: Precision) -> None:
 
 async def running(settings: ModelSettings) -> EngineStatus:
     """Return the status of Engine1 after the accelerator has been tried."""
-    status = EngineStatus(model="mini", precision="fp32")
+    status = EngineStatus()
     supervisor = Supervisor(find_backends(settings), status)
     await supervisor.load()
     await supervisor.probe_ended()

@@ -20,7 +20,7 @@ from coldvoxd.recognition.run_times import watchdog_limit_s
 from coldvoxd.recognition.supervisor import Supervisor
 from tests.support.eventually import eventually
 
-STATUS = EngineStatus(model="mini", precision="fp32")
+STATUS = EngineStatus()
 
 
 def open_model(name: str) -> Recognizer:
@@ -63,10 +63,12 @@ class Faulty:
 async def test_a_loaded_model_tells_what_really_runs() -> None:
     changes: list[EngineStatus] = []
     supervisor = Supervisor(
-        Backends(lambda: open_model("mini")), STATUS, lambda: changes.append(supervisor.state.engine)
+        Backends(lambda: open_model("mini"), model="mini"), STATUS, lambda: changes.append(supervisor.state.engine)
     )
     assert supervisor.state.engine.loading
+    assert supervisor.state.engine.model == ""
     await supervisor.load()
+    assert (changes[-1].model, changes[-1].precision) == ("mini", "fp32")
     assert changes[-1].ready
     assert changes[-1].provider == "CPUExecutionProvider"
     supervisor.check_ready()

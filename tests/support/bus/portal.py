@@ -22,8 +22,8 @@ CONTROL, V, INSERT, SHIFT = 29, 47, 110, 42
 class _Served(Connection):
     """A connection whose calls a message handler answers; the product's own refuses calls of unknown methods unread."""
 
-    def _find_message_handler(self, msg: Message) -> Any:
-        return super()._find_message_handler(msg) or (lambda *_: None)
+    def _interface_of(self, call: Message) -> str:
+        return str(call.interface)
 
 
 class PortalDesktop:

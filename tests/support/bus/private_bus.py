@@ -225,17 +225,20 @@ class BusClient:
         member: str,
         signature: str = "",
         *body: object,
-        interface: str = DICTATION,
+        interface: str | None = DICTATION,
         destination: str = BUS_NAME,
         path: str = OBJECT_PATH,
         descriptors: Sequence[int] = (),
     ) -> Any:
-        """Return the first value of the answer. Raises BusError. Descriptors are indices in the body."""
+        """Return the first value of the answer. Raises BusError. Descriptors are indices in the body.
+
+        The call has no interface if it is None.
+        """
         reply = await self._bus.call(
             Message(
                 destination=destination,
                 path=path,
-                interface=interface,
+                interface=interface,  # type: ignore[arg-type]  # the library's annotation omits None
                 member=member,
                 signature=signature,
                 body=list(body),
@@ -406,8 +409,10 @@ class ScriptedControl:
     def start_pending(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    async def stop(self, caller: str, called_s: float) -> str:
+    async def stop(self, caller: str, called_s: float, session: int = 0) -> str:
         del called_s
+        if session not in (0, self.session):
+            raise NotActive(f"Session {session} is not active.")
         self._check(caller)
         self._become(State.TRANSCRIBING)
         if self.text_pending is not None:

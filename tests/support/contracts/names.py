@@ -35,6 +35,9 @@ ROOT = Path(__file__).parents[3]
 Table = Callable[[], Any]
 """Returns a contract of the current code."""
 
+QT_ANNOTATIONS = "org.qtproject.QtDBus."
+"""Prefix of the annotations that name C++ types for Qt's code generator. They change no call."""
+
 
 def interface() -> str:
     """Return the interface XML without its prose."""
@@ -49,8 +52,16 @@ def members(xml: str) -> dict[str, Any]:
     for each in ET.fromstring(xml).iter("interface"):
         of = found.setdefault(each.attrib["name"], {})
         for member in each:
-            parts = [{"tag": part.tag, **part.attrib} for part in member]
-            of[f"{member.tag} {member.attrib['name']}"] = json.dumps([dict(member.attrib), parts], sort_keys=True)
+            key = f"{member.tag} {member.attrib['name']}"
+            parts = []
+            for part in member:
+                if part.attrib["name"].startswith(
+                    QT_ANNOTATIONS
+                ):  # may be added to a member, as it may to an interface
+                    of[f"{key} {part.attrib['name']}"] = part.attrib["value"]
+                else:
+                    parts.append({"tag": part.tag, **part.attrib})
+            of[key] = json.dumps([dict(member.attrib), parts], sort_keys=True)
     return found
 
 

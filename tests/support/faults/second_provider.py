@@ -41,7 +41,7 @@ async def swap() -> dict[str, Any]:
     opened: list[ParakeetRecognizer] = []
     clip = samples()[2].wave()
     backends = Backends(opener("cpu", []), opener("openvino", opened), "openvino", Golden(clip))
-    supervisor = Supervisor(backends, EngineStatus(model="mini", precision="fp32"))
+    supervisor = Supervisor(backends, EngineStatus())
     await supervisor.load()
     await eventually(lambda: supervisor.state.engine.provider == OPENVINO, what="OpenVINO in use")
     heard: list[tuple[str, str]] = []

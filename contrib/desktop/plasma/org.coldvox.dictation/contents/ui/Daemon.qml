@@ -1,6 +1,7 @@
 // The daemon on the bus: keeps a copy of its properties and the voice level, calls its methods.
 //
-// Only the user's wish to dictate starts a daemon that isn't running: everything else waits until the name has an owner.
+// Only the user's wish to dictate starts a daemon that isn't running. Everything else is addressed to the unique name of the
+// running one: the bus starts the service for a call to its well-known name, also in the moment after it was stopped.
 
 import QtQuick
 import org.kde.plasma.workspace.dbus as DBus
@@ -24,6 +25,9 @@ Item {
     /// Why the last request failed, as a sentence for the user; empty if it succeeded.
     property string complaint: ""
 
+    /// Unique name of the running daemon's connection; empty if there is none, and until it is known.
+    property string owner: ""
+
     readonly property bool listening: facts.State === "listening"
 
     function toggle() {
@@ -31,15 +35,15 @@ Item {
     }
 
     function cancel() {
-        ask(name, path, dictation, "CancelDictation");
+        askRunning(dictation, "CancelDictation");
     }
 
     function selectDevice(device) {
-        ask(name, path, microphone, "SelectDevice", [device]);
+        askRunning(microphone, "SelectDevice", [device]);
     }
 
     function setProvider(provider) {
-        ask(name, path, engine, "SetProvider", [provider]);
+        askRunning(engine, "SetProvider", [provider]);
     }
 
     function restart() {
@@ -49,10 +53,10 @@ Item {
 
     /// Read properties again, either all or those of some interfaces.
     function look(interfaces = [dictation, engine, microphone]) {
-        if (!watcher.registered)
+        if (!owner)
             return;
         for (const iface of interfaces)
-            call(name, path, "org.freedesktop.DBus.Properties", "GetAll", [iface], reply => learn(reply.value));
+            call(owner, path, "org.freedesktop.DBus.Properties", "GetAll", [iface], reply => learn(reply.value));
     }
 
     function learn(properties) {
@@ -67,6 +71,24 @@ Item {
 
     function hear(dbfs) {
         levels = levels.slice(1).concat(Presentation.meter(dbfs));
+    }
+
+    /// Find the unique name of the daemon, and read its properties.
+    function find() {
+        owner = "";
+        if (!watcher.registered)
+            return;
+        call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetNameOwner", [name], reply => {
+            if (!watcher.registered)
+                return;
+            owner = plain(reply.value);
+            look();
+        });
+    }
+
+    function askRunning(iface, member, values) {
+        if (owner)
+            ask(owner, path, iface, member, values);
     }
 
     function ask(service, path, iface, member, values) {
@@ -100,7 +122,7 @@ Item {
         watchedService: daemon.name
         onRegisteredChanged: {
             daemon.facts = Object.assign({}, Presentation.NOTHING, {present: watcher.registered});
-            daemon.look();
+            daemon.find();
         }
     }
 
@@ -118,14 +140,11 @@ Item {
     }
 
     Levels {
-        name: daemon.name
+        owner: daemon.owner
         path: daemon.path
-        wanted: daemon.listening
+        wanted: daemon.listening && daemon.owner !== ""
         onHeard: dbfs => daemon.hear(dbfs)
     }
 
-    Component.onCompleted: {
-        if (watcher.registered)
-            look();
-    }
+    Component.onCompleted: find()
 }

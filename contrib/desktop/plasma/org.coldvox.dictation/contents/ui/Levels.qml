@@ -7,14 +7,15 @@ import org.kde.plasma.plasma5support as Plasma5Support
 Item {
     id: levels
 
-    required property string name
+    /// Unique name of the daemon's connection: gdbus would start the service if it were given the well-known name.
+    required property string owner
     required property string path
     required property bool wanted
 
     signal heard(real dbfs)
 
     property int moments: 0
-    readonly property string command: `timeout 0.3 gdbus monitor --session --dest ${name} --object-path ${path}`
+    readonly property string command: `timeout 0.3 gdbus monitor --session --dest ${owner} --object-path ${path}`
 
     Plasma5Support.DataSource {
         id: moment
