@@ -81,9 +81,6 @@ install_packages() {
 }
 
 install_environment() {
-    if [[ -e $venv ]] && ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python"; }; then
-        rm -rf -- "$venv" # incomplete, or made for a Python that was removed
-    fi
     local what="$root" extras=()
     grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
     if [[ $cuda == yes ]]; then
@@ -91,7 +88,7 @@ install_environment() {
         tell "including NVIDIA's CUDA libraries, about 2 GB, for this machine's GPU"
     fi
     ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
-    [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "cannot create $venv"
+    renew_environment "$venv"
     tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time takes some minutes"
     # uninstall.sh removes everything, so pip must not keep a cache elsewhere unless one was named. Exported for pip's child pip.
     [[ ${PIP_CACHE_DIR:-} ]] || export PIP_NO_CACHE_DIR=1
