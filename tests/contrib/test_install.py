@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-
 ROOT = Path(__file__).parents[2]
 BY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 """install.sh refuses to run as root; in this namespace root has another number."""
