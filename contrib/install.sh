@@ -20,7 +20,7 @@ listed with their reasons and installed with sudo; if sudo cannot be used, the c
   --cpu         do not install them, and add the sandboxing for machines without a GPU to the service
   --no-start    install everything, but start nothing
 
-exit codes: 0 installed, 64 usage error, 69 a requirement cannot be installed, 77 run as root
+exit codes: 0 installed, 1 installed but the service does not run, 64 usage error, 69 a requirement cannot be installed, 77 run as root
 TEXT
 }
 
@@ -68,7 +68,7 @@ remember() { # remember KIND PATH: once per path
 make_directory() { # make_directory PATH: and its parents, remembering those that did not exist
     [[ -d $1 ]] && return
     make_directory "$(dirname -- "$1")"
-    mkdir -- "$1"
+    mkdir -- "$1" 2>/dev/null || [[ -d $1 ]] || give_up "cannot create the directory $1" # another run may have made it
     if [[ -d $home ]]; then remember directory "$1"; else made+=("$1"); fi
 }
 
@@ -133,7 +133,10 @@ set_model() {
 set_up_service() { # units, bus activation, completions and manual pages, all recorded; then start it
     local options=(--bin "$bin" "${cpu[@]}")
     [[ $start == yes ]] || options+=(--no-start)
-    "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || tell "the service was not installed: see above"
+    "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || {
+        tell "the service does not run: see above"
+        status=1
+    }
     grep -v '^installed ' "$work/setup.log" >&2 || true
 }
 
@@ -148,12 +151,16 @@ summary() {
     [[ ${SHELL:-} != */zsh ]] || tell "for zsh, add to ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
 }
 
+status=0
 made=()
 make_directory "$home"
 ((${#made[@]})) && for directory in "${made[@]}"; do remember directory "$directory"; done
+exec {install_lock}>"$home/install.lock" # outside of $work, which the run before deletes
+flock --nonblock "$install_lock" || {
+    tell "waiting for another $0, which installs into $home"
+    flock "$install_lock"
+}
 mkdir -p -- "$work"
-exec {install_lock}>"$work/lock"
-flock "$install_lock"
 
 install_packages
 install_environment
@@ -163,3 +170,4 @@ set_model
 set_up_service
 rm -rf -- "$work"
 summary
+exit "$status"

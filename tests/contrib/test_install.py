@@ -1,7 +1,9 @@
 """install.sh, on home directories made for it, without a package index (contrib/nspawn-check.sh has the rest)."""
 
+import fcntl
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +15,8 @@ BY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 """install.sh refuses to run as root; in this namespace root has another number."""
 
 
-def install(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run install.sh until pip, which has no index, fails."""
+def begin(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Start install.sh, which ends when pip, which has no index, fails."""
     environment = {
         "HOME": str(home),
         "PATH": os.environ["PATH"],
@@ -22,9 +24,15 @@ def install(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         "XDG_RUNTIME_DIR": str(home / "run"),
     }
     command = [*(BY_USER if os.geteuid() == 0 else ()), str(ROOT / "contrib/install.sh"), *arguments]
-    return subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+def install(home: Path, *arguments: str) -> str:
+    """Run install.sh until pip fails; return what it wrote to standard error."""
+    with begin(home, *arguments) as process:
+        return process.communicate(timeout=120)[1]
 
 
 def shell(text: str) -> "subprocess.CompletedProcess[str]":
@@ -97,6 +105,22 @@ def test_an_environment_at_another_path_is_not_usable(home: Path) -> None:
         moved.rename(environment_of(home))
 
 
+def test_a_second_installer_waits_for_the_first_and_goes_on(home: Path) -> None:
+    """The first deletes its logs at its end, among which the lock was."""
+    place = home / ".local/share/coldvoxd"
+    (place / "install").mkdir(exist_ok=True)
+    with (place / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with begin(home, "--cpu", "--no-start") as second:
+            assert second.stderr is not None
+            assert "waiting for another" in second.stderr.readline()
+            shutil.rmtree(place / "install")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            _, said = second.communicate(timeout=120)
+    assert f"its output is in {place}/install/pip.log" in said, "pip has no index in this test"
+    assert (place / "install/pip.log").is_file()
+
+
 def test_an_environment_is_created_again_after_an_upgrade_of_python(home: Path) -> None:
     environment = environment_of(home)
     kept = (home / ".local/share/coldvoxd/models/own/vocab.txt", home / ".config/coldvoxd/coldvoxd.toml")
@@ -105,8 +129,8 @@ def test_an_environment_is_created_again_after_an_upgrade_of_python(home: Path) 
         file.write_text("kept")
     upgrade_python(environment)
     assert not is_usable(environment)
-    done = install(home, "--cpu", "--no-start")
-    assert "No module named pip" not in done.stderr
-    assert f"{environment} cannot be used" in done.stderr
+    said = install(home, "--cpu", "--no-start")
+    assert "No module named pip" not in said
+    assert f"{environment} cannot be used" in said
     assert is_usable(environment)
     assert [file.read_text() for file in kept] == ["kept", "kept"]
