@@ -72,6 +72,25 @@ make_directory() { # make_directory PATH: and its parents, remembering those tha
     if [[ -d $home ]]; then remember directory "$1"; else made+=("$1"); fi
 }
 
+take_lock() {
+    exec {install_lock}>"$home/install.lock" # outside of $work, which the run before deletes
+    local busy=75 result=0
+    flock --nonblock --conflict-exit-code "$busy" "$install_lock" 2>/dev/null || result=$?
+    if ((result == busy)); then
+        tell "waiting for another $0, which installs into $home"
+        flock "$install_lock"
+    elif ((result)); then
+        tell "the file system of $home has no file locks: do not run $0 twice at once"
+    fi
+}
+
+check_exec() { # the programs are scripts below $home
+    printf '#!/bin/sh\n' >"$work/program"
+    chmod +x -- "$work/program"
+    "$work/program" 2>/dev/null ||
+        give_up "no program can be run from $home: its file system is mounted without exec. Set XDG_DATA_HOME to a directory elsewhere"
+}
+
 install_packages() {
     unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX VIRTUAL_ENV
     find_python
@@ -155,12 +174,10 @@ status=0
 made=()
 make_directory "$home"
 ((${#made[@]})) && for directory in "${made[@]}"; do remember directory "$directory"; done
-exec {install_lock}>"$home/install.lock" # outside of $work, which the run before deletes
-flock --nonblock "$install_lock" || {
-    tell "waiting for another $0, which installs into $home"
-    flock "$install_lock"
-}
+[[ -w $home ]] || give_up "$home cannot be written to: change its permissions, or set XDG_DATA_HOME to another directory"
+take_lock
 mkdir -p -- "$work"
+check_exec
 
 install_packages
 install_environment

@@ -38,6 +38,16 @@ def setup(arguments: Namespace, output: Output) -> Exit:
         return _remove(arguments, output)
     if arguments.purge:
         raise UsageFault("--purge requires --remove.")
+    try:
+        return _install(arguments, output)
+    except OSError as fault:
+        raise NotInstallable(
+            f"{fault.filename or Path.home()} cannot be written: {fault.strerror or fault}. Check its permissions, and whether "
+            "its file system is full or read-only"
+        ) from fault
+
+
+def _install(arguments: Namespace, output: Output) -> Exit:
     programs = _programs(arguments.bin)
     places = Places.of_user()
     installer = Installer(places.ledger)

@@ -86,10 +86,21 @@ def _names(person: Person) -> Iterator[str]:
 
 
 def _without(text: str, word: str, instead: str) -> str:
-    r"""Replace a word, also where it is percent-encoded, or follows a hyphen that systemd writes as \x2d."""
+    r"""Replace a word, also as URLs and systemd's unit names have it: `J%C3%BCrgen`, `j\xc3\xbcrgen\x2dpeter`."""
     composed = _composed(word)
-    forms = "|".join(re.escape(form) for form in dict.fromkeys((composed, quote(composed))))
+    forms = "|".join(re.escape(form) for form in dict.fromkeys((composed, quote(composed), _as_unit_name(composed))))
     return re.sub(rf"(?i)(?:(?<![A-Za-z0-9])|(?<=\\x2d))(?:{forms})(?![A-Za-z0-9])", instead, text)
+
+
+def _as_unit_name(word: str) -> str:
+    """The word as systemd-escape(1) writes it in the name of a unit."""
+    return "".join(
+        letter if letter.isascii() and (letter.isalnum() or letter in ":_.") else _escaped(letter) for letter in word
+    )
+
+
+def _escaped(letter: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in letter.encode("utf-8", "surrogateescape"))
 
 
 def _without_address(match: "re.Match[str]") -> str:

@@ -1,6 +1,6 @@
 """The known hashes of a model's files: of a download, of the bundled model, and of files that were copied here by hand.
 
-Nobody publishes the hashes of files that were copied by hand: they are recorded at the first check.
+The hashes of files that were copied by hand are unknown at first, and are recorded at the first check.
 """
 
 import hashlib

@@ -105,6 +105,55 @@ def test_an_environment_at_another_path_is_not_usable(home: Path) -> None:
         moved.rename(environment_of(home))
 
 
+def said_by(command: str, home: Path) -> str:
+    """Run a command as install.sh's user with an empty home directory on a file system of its own; return its output."""
+    user = " ".join(BY_USER)
+    script = f"mount -t tmpfs -o noexec none {home} && exec {user} {command}"
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode, done.stdout
+    return done.stdout
+
+
+def test_a_home_directory_without_exec_is_reported(tmp_path: Path) -> None:
+    said = said_by(f"{ROOT}/contrib/install.sh --cpu --no-start", tmp_path)
+    assert "its file system is mounted without exec" in said
+    assert len(said.splitlines()) == 1
+    setup = f"{sys.executable} -m coldvoxd.cli.main setup --no-start --bin ~"
+    said = said_by(f"sh -c 'touch ~/coldvoxd && chmod +x ~/coldvoxd && {setup}'", tmp_path)
+    assert "is on a file system mounted without exec: install coldvoxd elsewhere" in said
+    assert "Traceback" not in said
+
+
+def test_a_home_directory_that_cannot_be_written_to_is_reported(tmp_path: Path) -> None:
+    home, programs = tmp_path / "home", tmp_path / "programs"
+    home.mkdir()
+    programs.mkdir()
+    (programs / "coldvoxd").write_text("#!/bin/sh\n")
+    (programs / "coldvoxd").chmod(0o755)
+    home.chmod(0o555)
+    with begin(home, "--cpu", "--no-start") as installer:
+        said = installer.communicate(timeout=120)[1]
+    assert installer.returncode == 69
+    assert f"cannot create the directory {home}/.local" in said
+    setup = ("setup", "--no-start", "--bin", str(programs))
+    command = [*(BY_USER if os.geteuid() == 0 else ()), sys.executable, "-m", "coldvoxd.cli.main", *setup]
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "cannot be written: Permission denied" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_second_installer_waits_for_the_first_and_goes_on(home: Path) -> None:
     """The first deletes its logs at its end, among which the lock was."""
     place = home / ".local/share/coldvoxd"

@@ -67,7 +67,8 @@ JUERGEN = Person(
         "/home/j\u00fcrgen/x": "~/x",
         "host bu\u0308ro-pc": "host HOST",
         "file:///media/J%C3%BCrgen/x": "file:///media/USER/x",
-        r"app-j\xc3\xbcrgen\x2dpeter.slice": r"app-j\xc3\xbcrgen\x2dUSER.slice",
+        r"app-j\xc3\xbcrgen\x2dpeter.slice": "app-USER.slice",
+        r"mnt-anna\x2dpeter.mount": r"mnt-anna\x2dUSER.mount",
     }.items(),
 )
 def test_parts_of_hyphenated_names_and_decomposed_letters_do_not_appear(before: str, after: str) -> None:
