@@ -20,7 +20,7 @@ listed with their reasons and installed with sudo; if sudo cannot be used, the c
   --cpu         do not install them, and add the sandboxing for machines without a GPU to the service
   --no-start    install everything, but start nothing
 
-exit codes: 0 installed, 64 usage error, 69 a requirement cannot be installed, 77 run as root
+exit codes: 0 installed, 1 installed but the service does not run, 64 usage error, 69 a requirement cannot be installed, 77 run as root
 TEXT
 }
 
@@ -68,8 +68,27 @@ remember() { # remember KIND PATH: once per path
 make_directory() { # make_directory PATH: and its parents, remembering those that did not exist
     [[ -d $1 ]] && return
     make_directory "$(dirname -- "$1")"
-    mkdir -- "$1"
+    mkdir -- "$1" 2>/dev/null || [[ -d $1 ]] || give_up "cannot create the directory $1" # another run may have made it
     if [[ -d $home ]]; then remember directory "$1"; else made+=("$1"); fi
+}
+
+take_lock() {
+    exec {install_lock}>"$home/install.lock" # outside of $work, which the run before deletes
+    local busy=75 result=0
+    flock --nonblock --conflict-exit-code "$busy" "$install_lock" 2>/dev/null || result=$?
+    if ((result == busy)); then
+        tell "waiting for another $0, which installs into $home"
+        flock "$install_lock"
+    elif ((result)); then
+        tell "the file system of $home has no file locks: do not run $0 twice at once"
+    fi
+}
+
+check_exec() { # the programs are scripts below $home
+    printf '#!/bin/sh\n' >"$work/program"
+    chmod +x -- "$work/program"
+    "$work/program" 2>/dev/null ||
+        give_up "no program can be run from $home: its file system is mounted without exec. Set XDG_DATA_HOME to a directory elsewhere"
 }
 
 install_packages() {
@@ -81,9 +100,6 @@ install_packages() {
 }
 
 install_environment() {
-    if [[ -e $venv ]] && ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python"; }; then
-        rm -rf -- "$venv" # incomplete, or made for a Python that was removed
-    fi
     local what="$root" extras=()
     grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
     if [[ $cuda == yes ]]; then
@@ -91,7 +107,7 @@ install_environment() {
         tell "including NVIDIA's CUDA libraries, about 2 GB, for this machine's GPU"
     fi
     ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
-    [[ -d $venv ]] || "$python" -m venv "$venv" || give_up "cannot create $venv"
+    renew_environment "$venv"
     tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time takes some minutes"
     # uninstall.sh removes everything, so pip must not keep a cache elsewhere unless one was named. Exported for pip's child pip.
     [[ ${PIP_CACHE_DIR:-} ]] || export PIP_NO_CACHE_DIR=1
@@ -136,7 +152,10 @@ set_model() {
 set_up_service() { # units, bus activation, completions and manual pages, all recorded; then start it
     local options=(--bin "$bin" "${cpu[@]}")
     [[ $start == yes ]] || options+=(--no-start)
-    "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || tell "the service was not installed: see above"
+    "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || {
+        tell "the service does not run: see above"
+        status=1
+    }
     grep -v '^installed ' "$work/setup.log" >&2 || true
 }
 
@@ -151,12 +170,14 @@ summary() {
     [[ ${SHELL:-} != */zsh ]] || tell "for zsh, add to ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
 }
 
+status=0
 made=()
 make_directory "$home"
 ((${#made[@]})) && for directory in "${made[@]}"; do remember directory "$directory"; done
+[[ -w $home ]] || give_up "$home cannot be written to: change its permissions, or set XDG_DATA_HOME to another directory"
+take_lock
 mkdir -p -- "$work"
-exec {install_lock}>"$work/lock"
-flock "$install_lock"
+check_exec
 
 install_packages
 install_environment
@@ -166,3 +187,4 @@ set_model
 set_up_service
 rm -rf -- "$work"
 summary
+exit "$status"

@@ -6,8 +6,8 @@ usage() {
     cat <<'TEXT'
 usage: uninstall.sh [--yes] [--keep-settings] [--keep-models]
 
-Stops the service and removes it with its environment, links, units, activation file, completions, manual pages, settings
-and models, and the directories that the installation created if they are empty. It lists everything first, and asks.
+Stops the service and removes it with its environment, links, units, activation file, completions, manual pages, settings,
+models and undelivered text, and the directories that the installation created if they are empty. It lists everything first, and asks.
 
   --yes            do not ask; required without a terminal
   --keep-settings  keep ~/.config/coldvoxd
@@ -62,7 +62,7 @@ main() { # a function, so that bash has read all of it before this file is delet
     for path in "$HOME"/.local/bin/{coldvoxd,coldvoxctl,coldvox-type}; do
         [[ -L $path && $(readlink -- "$path") == "$home"/* ]] && files+=("$path")
     done
-    trees+=("$home"/{venv,install,installed,uninstall.sh} "$state/coldvoxd" "$runtime"/coldvoxd{,-model})
+    trees+=("$home"/{venv,install,install.lock,installed,uninstall.sh} "$state/coldvoxd" "$runtime"/{coldvoxd,coldvoxd-model,coldvox-type})
     [[ $keep_models == yes ]] || trees+=("$cache/coldvoxd" "$home/models")
     [[ $keep_settings == yes ]] || trees+=("$config/coldvoxd")
 

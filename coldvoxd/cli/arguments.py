@@ -274,7 +274,7 @@ def _model_commands(commands: _Commands) -> None:
         actions,
         "verify",
         "check a model's files",
-        "Read all files of a model and compare them with the hashes of the download.\n",
+        "Read all files of a model and compare them with the hashes of the download, or of the first check.\n",
         help_texts.VERIFY_JSON,
     )
     verify.add_argument("name", nargs="?", metavar="NAME")

@@ -167,7 +167,7 @@ provider, bytes, up_to_date: whether it is valid for the current files, this ONN
 
 VERIFY_JSON = """\
 With --json, one object: name, path, precisions, checked (number of files compared with the download),
-hashes_known (false if you copied the directory there yourself: then only its structure is checked), problems.
+hashes_known (false at the first check of a directory that you copied there yourself: its hashes are recorded then), problems.
 The exit code is 1 if there are problems.
 """
 

@@ -109,6 +109,8 @@ def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool
 
     `cpu` adds the sandboxing for machines without a GPU. Raises NotInstallable if the service cannot run the programs.
     """
+    if (programs / PROGRAM).exists() and os.statvfs(programs / PROGRAM).f_flag & os.ST_NOEXEC:
+        raise NotInstallable(f"{programs} is on a file system mounted without exec: install coldvoxd elsewhere")
     if not os.access(programs / PROGRAM, os.X_OK):
         raise NotInstallable(f"there is no {PROGRAM} in {programs}: give the directory that has it")
     if any(programs.is_relative_to(private) for private in _PRIVATE):

@@ -1,5 +1,6 @@
 """The commands model pull, prepare, list, path, verify and remove."""
 
+import glob
 import shutil
 import sys
 import time
@@ -25,6 +26,8 @@ JSON_INTERVAL_S = 0.5
 
 def model(arguments: Namespace, output: Output) -> Exit:
     """Run one of these commands. Raises ColdvoxError."""
+    if getattr(arguments, "name", None) == "":
+        raise UsageFault("A model's name cannot be empty.")
     match arguments.action:
         case "pull":
             return _pull(arguments, output)
@@ -35,7 +38,9 @@ def model(arguments: Namespace, output: Output) -> Exit:
         case "path":
             return _path(arguments, output)
         case "verify":
-            return _verify(arguments, output)
+            from coldvoxd.cli.model_verification import verify
+
+            return verify(_find(arguments), output)
         case "remove":
             return _remove(arguments, output)
         case _:
@@ -147,47 +152,6 @@ def _path(arguments: Namespace, output: Output) -> Exit:
     return Exit.DONE
 
 
-def _verify(arguments: Namespace, output: Output) -> Exit:
-    from coldvoxd.models.layout import model_files
-    from coldvoxd.models.manifest import damage, read_manifest
-
-    found = _find(arguments)
-    problems = [] if found.precisions else ["no precision is complete"]
-    for precision in found.precisions:
-        try:
-            model_files(found.name, found.directory, precision)
-        except ModelInvalid as fault:
-            problems.append(str(fault).partition(". Fetch it")[0])
-    manifest = read_manifest(found.directory)
-    checked = []
-    for name in manifest.files if manifest else ():
-        output.note(f"reading {name}")
-        assert manifest is not None  # noqa: S101 - there were names in it
-        checked.append(name)
-        if wrong := damage(found.directory, manifest, name):
-            problems.append(f"{found.directory / name} {wrong}")
-    fields = {
-        "name": found.name,
-        "path": str(found.directory),
-        "precisions": [str(precision) for precision in found.precisions],
-        "checked": checked,
-        "hashes_known": manifest is not None,
-        "problems": problems,
-    }
-    output.result(fields, _verdict(found, problems, len(checked), placed_by_hand=manifest is None))
-    return Exit.FAILED if problems else Exit.DONE
-
-
-def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, placed_by_hand: bool) -> str:
-    if problems:
-        return "\n".join(
-            [f"{found.name} is damaged:", *problems, f"`coldvoxctl model pull {found.name}` repairs downloaded files."]
-        )
-    if placed_by_hand:
-        return f"{found.name}: the files belong together. They were copied here by hand, so their hashes are unknown."
-    return f"{found.name}: all {checked} files match the download."
-
-
 def _remove(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.models.directories import BUNDLED, cache_directory
     from coldvoxd.models.lock import alone
@@ -196,10 +160,10 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
     name, cache = arguments.name, cache_directory()
     if name == BUNDLED and not (cache / BUNDLED).exists():
         raise UsageFault("`mini` is part of coldvoxd and cannot be removed.")
-    if "/" in name or name.startswith("."):
+    if not name or "/" in name or name.startswith("."):
         raise UsageFault(f"{name!r} is not a model's name; delete a directory that you copied there yourself.")
     directories = [directory for directory in (cache / name, cache / f"{name}-onnx") if directory.is_dir()][:1]
-    directories += cache.glob(f".{name}-*.partial")
+    directories += cache.glob(f".{glob.escape(name)}-*.partial")
     if not directories:
         found = _find(arguments)  # or ModelMissing
         raise UsageFault(f"{found.name} is in {found.directory}, which coldvoxctl did not create: delete it yourself.")

@@ -14,6 +14,7 @@ from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.install_ledger import PROGRAM, SERVICE, Installer, Places, put_units, take_away, units
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ColdvoxError, NotInstallable
+from coldvoxd.userdirs import base_directories
 
 COMPLETIONS = {
     "bash": "bash-completion/completions/coldvoxctl",
@@ -21,6 +22,8 @@ COMPLETIONS = {
     "fish": "fish/vendor_completions.d/coldvoxctl.fish",
 }
 """The paths below the data directory, by shell."""
+RUNTIME_DIRECTORIES = ("coldvoxd", "coldvoxd-model", "coldvox-type")
+"""The directories of the programs in the login's runtime directory."""
 BUS = "org.freedesktop.DBus"
 TYPING = "coldvox-type.service"
 _TYPES = "dictated text is typed into the focused window; to type what could not be delivered: coldvox-type --last"
@@ -35,6 +38,16 @@ def setup(arguments: Namespace, output: Output) -> Exit:
         return _remove(arguments, output)
     if arguments.purge:
         raise UsageFault("--purge requires --remove.")
+    try:
+        return _install(arguments, output)
+    except OSError as fault:
+        raise NotInstallable(
+            f"{fault.filename or Path.home()} cannot be written: {fault.strerror or fault}. Check its permissions, and whether "
+            "its file system is full or read-only"
+        ) from fault
+
+
+def _install(arguments: Namespace, output: Output) -> Exit:
     programs = _programs(arguments.bin)
     places = Places.of_user()
     installer = Installer(places.ledger)
@@ -70,6 +83,7 @@ def _start(installer: Installer, places: Places, *, start: bool, typing: bool) -
     if not start:
         return "to start it: systemctl --user enable --now coldvoxd", False
     _systemctl("enable", SERVICE)
+    _systemctl("reset-failed", *units())  # failed starts of the version before must not count
     if _systemctl("restart", SERVICE).returncode:
         raise ColdvoxError("the service is installed but did not start; see: journalctl --user -u coldvoxd -b")
     told = "the service is running, and starts at each login; `coldvoxctl doctor` checks everything it needs"
@@ -85,7 +99,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
         raise NotInstallable(f"this was installed by contrib/install.sh, including its environment: run {by_script}")
     for unit in units():
         _systemctl("disable", "--now", unit)
-    removed = take_away(places)
+    removed = take_away(places) + remove_runtime_directories()
     if arguments.purge:
         for path in places.own:
             if path.is_dir():
@@ -99,6 +113,15 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
     fields = {"removed": [str(path) for path in removed], "kept": [str(path) for path in kept]}
     output.result(fields, "\n".join(lines or ["there was nothing to remove"]))
     return Exit.DONE
+
+
+def remove_runtime_directories() -> list[Path]:
+    """Remove what the programs keep until logout, such as undelivered text; returns the directories."""
+    runtime = base_directories.runtime_directory() or base_directories.usual_runtime_directory()
+    found = [path for name in RUNTIME_DIRECTORIES if (path := runtime / name).is_dir() and not path.is_symlink()]
+    for path in found:
+        shutil.rmtree(path)
+    return found
 
 
 def _programs(chosen: Path | None) -> Path:

@@ -138,6 +138,10 @@ class HubUnreachable(FetchFault):
         """Seconds to wait before the next request, if the hub gave them (Retry-After)."""
 
 
+class ContradictoryHub(HubUnreachable):
+    """The hub, or something on the way to it, sent another amount of data than it announced."""
+
+
 class PrepareFault(ColdvoxError):
     """A model could not be prepared. It still works unprepared."""
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import configparser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from coldvoxd import __version__
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.interface_xml import BUS_NAME
 from coldvoxd.bus.presence import BusPresence, look
@@ -81,7 +82,15 @@ def _daemon(view: BusPresence) -> Iterator[Finding | Doing]:
     except ColdvoxError as error:
         yield fail("daemon", f"pid {view.owner_pid}: {error}", RESTART)
         return
-    running = f"pid {view.owner_pid}, {status['State']}"
+    yield from daemon_findings(view.owner_pid, status)
+
+
+def daemon_findings(pid: int, status: Mapping[str, str]) -> Iterator[Finding]:
+    """Findings on a running daemon with these properties."""
+    if status.get("Version", __version__) != __version__:
+        told = f"pid {pid} is version {status['Version']}, and {__version__} is installed"
+        yield warn("daemon", told, "systemctl --user restart coldvoxd")
+    running = f"pid {pid}, {status['State']}"
     if status["Model"]:
         running += f", {status['Model']} ({status['Precision']}) on {status['ExecutionProvider'] or 'no provider'}"
     if status["Degraded"]:

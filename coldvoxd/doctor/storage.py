@@ -6,7 +6,6 @@ from pathlib import Path
 
 from coldvoxd import settings_file
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
-from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
@@ -28,8 +27,11 @@ def check() -> Iterator[Finding | Doing]:
         model = settings_file.load().model
         yield ok("settings", str(path) if settings_file.exists(path) else f"defaults; there is no {path}")
     except SettingsError as error:
-        model = ModelSettings()
         yield fail("settings", str(error), "fix that line; `coldvoxctl config example` shows every setting")
+        # Not the default model: it is not what the user chose, and its download is large.
+        yield warn("model", "not checked, because the settings, which name it, are invalid", "fix the settings first")
+        yield from space(cache_directory(), model_there=True)
+        return
     yield Doing("model", "looking for the model", "is a network file system in the way?")
     there = False
     try:

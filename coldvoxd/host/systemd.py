@@ -7,6 +7,9 @@ from sdnotify import SystemdNotifier
 
 log = logging.getLogger(__name__)
 
+_INFINITY = 2**64 - 1
+"""systemd's USEC_INFINITY, which is no time limit."""
+
 
 class Notifier:
     """Sends to `NOTIFY_SOCKET`. Without that variable, as in a terminal, calls have no effect.
@@ -61,10 +64,22 @@ class Notifier:
 def watchdog_interval_s() -> float | None:
     """Return the seconds between two WATCHDOG=1: half of the unit's WatchdogSec=, or None without a watchdog.
 
-    Raises ValueError if `WATCHDOG_USEC` or `WATCHDOG_PID` is not a number.
+    A variable that sd_watchdog_enabled(3) rejects is reported, and counts as no watchdog.
     """
-    limit = os.environ.get("WATCHDOG_USEC")
-    watched = os.environ.get("WATCHDOG_PID")
-    if not limit or (watched and int(watched) != os.getpid()):
+    limit, watched = os.environ.get("WATCHDOG_USEC"), os.environ.get("WATCHDOG_PID")
+    if not limit:
         return None
-    return int(limit) / 1e6 / 2
+    try:
+        meant_for = _positive("WATCHDOG_PID", watched) if watched else os.getpid()
+        interval_s = _positive("WATCHDOG_USEC", limit) / 1e6 / 2
+    except ValueError as error:
+        log.warning("%s; the watchdog is not notified", error)
+        return None
+    return interval_s if meant_for == os.getpid() else None
+
+
+def _positive(name: str, text: str) -> int:
+    """Return the number in the variable. Raises ValueError with a sentence."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < _INFINITY):
+        raise ValueError(f"the environment variable {name} must be a whole number above 0, not {text!r}")
+    return int(text)

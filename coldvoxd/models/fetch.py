@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from coldvoxd.core.errors import FetchFault, HubUnreachable, ModelInvalid, ModelMissing
+from coldvoxd.core.errors import ContradictoryHub, FetchFault, HubUnreachable, ModelInvalid, ModelMissing
 from coldvoxd.core.values import Precision
 from coldvoxd.models.catalog import fetch_hint, published
 from coldvoxd.models.directories import cache_directory, find_model
@@ -199,7 +199,8 @@ class Fetch:
             try:
                 return step()
             except HubUnreachable as fault:
-                attempt = 1 if self._fetched_bytes > arrived else attempt + 1
+                arrives = self._fetched_bytes > arrived and not isinstance(fault, ContradictoryHub)
+                attempt = 1 if arrives else attempt + 1
                 asked_s = fault.retry_after_s
                 if attempt >= self.tries or (asked_s is not None and asked_s > LONGEST_RETRY_AFTER_S):
                     later = f" It asks to wait {asked_s:.0f} s." if asked_s else ""

@@ -23,7 +23,7 @@ def write_half(source: Path, target: Path) -> None:
     What is counted rather than heard stays in fp32: lengths and positions, which float16 holds exactly up to 2048 only.
     """
     model = onnx.shape_inference.infer_shapes(onnx.load(str(source), load_external_data=False))
-    onnx.load_external_data_for_model(model, str(source.parent))
+    _load_weights(model, source.parent)
     _name_all(model.graph)
     counting = _keep_apart(model.graph, _counting_nodes(model.graph))
     half = convert_float_to_float16(
@@ -37,6 +37,23 @@ def write_half(source: Path, target: Path) -> None:
     onnx.save(
         half, str(target), save_as_external_data=True, all_tensors_to_one_file=True, location=f"{target.name}.data"
     )
+
+
+def _load_weights(model: Any, directory: Path) -> None:
+    """Read the weights from the files beside the graph.
+
+    Not `onnx.load_external_data_for_model`: it refuses symbolic and hard links, of which the cache of Hugging Face's hub
+    and backups consist.
+    """
+    for tensor in model.graph.initializer:
+        if tensor.data_location != TensorProto.EXTERNAL:
+            continue
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        with (directory / entries["location"]).open("rb") as weights:
+            weights.seek(int(entries.get("offset", "0")))
+            tensor.raw_data = weights.read(int(entries["length"]) if "length" in entries else -1)
+        tensor.data_location = TensorProto.DEFAULT
+        del tensor.external_data[:]
 
 
 def _counting_nodes(graph: Any) -> AbstractSet[str]:

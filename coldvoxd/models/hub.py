@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldvoxd import __version__
-from coldvoxd.core.errors import FetchFault, HubUnreachable
+from coldvoxd.core.errors import ContradictoryHub, FetchFault, HubUnreachable
 from coldvoxd.models.published_models import PublishedFile, PublishedModel
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ BLOCK = 256 << 10
 """Bytes that an interruption may lose: the client delivers whole blocks, of 10 MB by default."""
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _REFUSED = {401, 403}
+_LOGIN_REQUIRED = 511
+"""Network Authentication Required, RFC 6585: for captive portals."""
+_PORTAL = "if this network has a login page (a captive portal), log in with a browser; otherwise check the proxy"
 _SHA256_DIGITS, _GIT_DIGITS = 64, 40
 
 
@@ -101,12 +104,30 @@ class Hub:
         huggingface_hub.set_client_factory(
             lambda: Client(follow_redirects=True, timeout=None, event_hooks={"response": [_raise_where_busy]})
         )
+        self._check_proxies()
+
+    def _check_proxies(self) -> None:
+        """Raise FetchFault if the client cannot use the proxies of the environment. Its address may have a password."""
+        try:
+            self._client.get_session()
+        except ImportError as fault:
+            raise FetchFault(
+                "The environment names a SOCKS proxy, and socksio, which is needed for that, is not installed. Install it: "
+                f"`pipx inject coldvoxd socksio`, or `{sys.executable} -m pip install socksio`."
+            ) from fault
+        except ValueError as fault:
+            raise FetchFault(
+                "The environment names a proxy that cannot be used: its address must start with http://, https://, socks5:// "
+                "or socks5h://. See the variables ALL_PROXY, HTTPS_PROXY and HTTP_PROXY."
+            ) from fault
 
     def describe(self, model: PublishedModel, file: PublishedFile) -> RemoteFile:
         """The hub's description of a file. Raises FetchFault if it contradicts what coldvoxd knows, or HubUnreachable."""
         with self._translated(model, file.name):
             found = self._client.get_hf_file_metadata(self._url(model, file.name), headers=self._headers())
         what = f"{file.name} of {model.repository}"
+        if found.commit_hash is None and not found.etag:
+            raise HubUnreachable(f"something else answers for {self.address}: {_PORTAL}")
         if found.commit_hash != model.revision:
             raise FetchFault(
                 f"{self.address} serves revision {found.commit_hash} of {model.repository}, not {model.revision}: "
@@ -123,9 +144,14 @@ class Hub:
     def download(self, model: PublishedModel, file: RemoteFile, part: Path, on_bytes: Callable[[int], None]) -> None:
         """Append the missing rest of the file to `part`, reporting the size of each block once it is on disk.
 
-        Whatever ends it, `part` holds what came. Raises HubUnreachable or FetchFault.
+        Whatever ends it, `part` holds what came, and never more than the size of the file: where the hub sends more, the
+        hash decides whether the beginning is the file. Raises HubUnreachable or FetchFault.
         """
-        with _Metered(part, on_bytes) as target, self._translated(model, file.name):
+        with (
+            _Metered(part, file.size, on_bytes) as target,
+            contextlib.suppress(_MoreThanAnnounced),
+            self._translated(model, file.name),
+        ):
             there = target.seek(0, io.SEEK_END)
             if there > file.size:
                 there = 0
@@ -164,6 +190,8 @@ class Hub:
                 f"{self.address} is busy (HTTP {busy.status})", retry_after_s=busy.retry_after_s
             ) from busy
         except HfHubHTTPError as fault:
+            if fault.response.status_code == _LOGIN_REQUIRED:
+                raise HubUnreachable(f"the network asks for a login: {_PORTAL}") from fault
             raise self._refusal(fault.response.status_code, what, model) from fault
         except HTTPError as fault:
             raise HubUnreachable(
@@ -176,7 +204,10 @@ class Hub:
                     "what was fetched is kept."
                 ) from fault
             if fault.errno is None:  # the client's own check of the length
-                raise HubUnreachable(f"{self.address} sent {what} with another length than it reported") from fault
+                raise ContradictoryHub(
+                    f"{self.address} sent {what} with another length than it reported; if this network has a login page, "
+                    "log in with a browser"
+                ) from fault
             raise FetchFault(f"{what} could not be stored: {fault}") from fault
 
     def _refusal(self, status: int, what: str, model: PublishedModel) -> FetchFault:
@@ -222,19 +253,31 @@ def _raise_where_busy(response: "Response") -> None:
         raise _Busy(response.status_code, float(text) if text.isdecimal() else None)
 
 
-class _Metered(io.FileIO):
-    """An unbuffered file that reports what was written, so that a kill loses none of it."""
+class _MoreThanAnnounced(Exception):
+    """The hub sends more than the size of the file."""
 
-    def __init__(self, path: Path, on_bytes: Callable[[int], None]) -> None:
+
+class _Metered(io.FileIO):
+    """An unbuffered file that reports what was written, so that a kill loses none of it, up to a size.
+
+    `write` raises _MoreThanAnnounced after it has written up to that size.
+    """
+
+    def __init__(self, path: Path, most: int, on_bytes: Callable[[int], None]) -> None:
         super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+")
+        self._most = most
         self._on_bytes = on_bytes
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        rest = memoryview(data)
+        given = memoryview(data)
+        rest = given[: max(0, self._most - self.tell())]
         size = len(rest)
+        overflows = len(given) > size
         while rest:
             rest = rest[super().write(rest) or 0 :]
         self._on_bytes(size)
+        if overflows:
+            raise _MoreThanAnnounced
         return size
 
 

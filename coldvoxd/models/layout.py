@@ -70,5 +70,20 @@ def _problems(graph: Path) -> Iterator[str]:
             yield f"{data} is missing, which holds the weights of {graph.name}"
             continue
         _check_readable(data)
+        if _is_outside(graph, data):
+            yield (
+                f"{data} is a link to {data.resolve()}, and ONNX Runtime loads weights only from the graph's directory: "
+                f"copy the file there, or link {graph.name} to the same directory too"
+            )
+            continue
         if data.stat().st_size < size:
             yield f"{data} is truncated: {data.stat().st_size} of at least {size} bytes are there"
+
+
+def _is_outside(graph: Path, data: Path) -> bool:
+    """Whether ONNX Runtime refuses these weights (seen with 1.31).
+
+    They must be below the directory of the graph, or below that of the file to which the graph is linked.
+    """
+    places = (graph.parent.resolve(), graph.resolve().parent)
+    return not any(data.resolve().is_relative_to(place) for place in places)

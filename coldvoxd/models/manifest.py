@@ -74,8 +74,17 @@ def identify(path: Path, on_read: Callable[[int], None] = lambda _: None) -> Fil
     return FileIdentity(size, digest.hexdigest())
 
 
-def damage(directory: Path, manifest: Manifest, name: str, on_read: Callable[[int], None] = lambda _: None) -> str:
-    """What is wrong with a file of the manifest, to follow its name in a sentence; empty if it is intact."""
+def damage(
+    directory: Path,
+    manifest: Manifest,
+    name: str,
+    on_read: Callable[[int], None] = lambda _: None,
+    source: str = "the download",
+) -> str:
+    """What is wrong with a file of the manifest, to follow its name in a sentence; empty if it is intact.
+
+    `source` names what the hashes are of.
+    """
     wanted = manifest.files[name]
     path = directory / name
     if not path.is_file():
@@ -83,5 +92,5 @@ def damage(directory: Path, manifest: Manifest, name: str, on_read: Callable[[in
     if (size := path.stat().st_size) != wanted.size:
         return f"has {size} bytes instead of {wanted.size}"
     if identify(path, on_read).sha256 != wanted.sha256:
-        return "differs from the download: its sha256 is wrong"
+        return f"differs from {source}: its sha256 is wrong"
     return ""

@@ -4,10 +4,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from coldvoxd.core.errors import (
     ColdvoxError,
@@ -22,20 +21,24 @@ from coldvoxd.core.metrics import Figures, GpuFigures, Metrics
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.values import ChangeReason
+from coldvoxd.native.call_thread import CallThread
 from coldvoxd.native.providers import AUTO, CPU, available_providers, full_name, likely_accelerator
 from coldvoxd.recognition.dispatcher import Dispatcher
+from coldvoxd.recognition.merged_calls import MergedCalls
 
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 20.0
 """Bus callers time out after 25 s by default; they are answered before that."""
+READ_LIMIT_S = 10.0
+"""Seconds for reading the settings: a file system of the network may never respond."""
 
 
 class Engine:
     """Implements EngineControl. Event loop only.
 
-    `load_settings` raises SettingsError. `use_settings` applies new settings other than the model's once the model is
-    loaded, and returns the names of those that require a restart.
+    `load_settings` runs in a thread and raises SettingsError. `use_settings` applies new settings other than the model's
+    once the model is loaded, and returns the names of those that require a restart.
     """
 
     def __init__(
@@ -62,14 +65,14 @@ class Engine:
         self.awaiting_restart: tuple[str, ...] = ()
         """Names of the settings whose value in the file takes effect after a restart, such as `microphone.device`."""
         self._changes: set[asyncio.Task[None]] = set()
+        self._reloads = MergedCalls(self._reload, "reload")
 
     async def reload(self) -> None:
-        """Read the settings and load the model again. On failure the old settings and model stay in use."""
-        try:
-            fresh = self._load_settings()
-        except SettingsError as error:
-            raise InvalidOption(f"{error} The settings stay as they were.") from error
-        await self._answered_in_time(self._change_all(fresh), "The settings take effect once the model is loaded.")
+        """Read the settings and load the model again. On failure the old settings and model stay in use.
+
+        Calls that arrive before the settings are read share one reload.
+        """
+        await self._answered_in_time(self._reloads.request(), "The settings take effect once the model is loaded.")
 
     async def set_provider(self, provider: str) -> None:
         """Use this provider until the next reload or start; the settings do not change."""
@@ -87,13 +90,14 @@ class Engine:
         status = self._recognition.status
         if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
             return
-        await self._answered_in_time(self._change_provider(provider), "ProviderChanged is sent when it is in use.")
+        change = asyncio.get_running_loop().create_task(self._change_provider(provider), name="engine change")
+        self._changes.add(change)
+        change.add_done_callback(self._changes.discard)
+        await self._answered_in_time(change, "ProviderChanged is sent when it is in use.")
 
     def reload_soon(self) -> None:
         """Reload in the background, as after SIGHUP; errors are logged."""
-        task = asyncio.get_running_loop().create_task(self._reload_logged(), name="reload")
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
+        _log_once(self._reloads.request(), _log_not_reloaded)
 
     @property
     def uptime_s(self) -> float:
@@ -105,14 +109,26 @@ class Engine:
 
     def close(self) -> None:
         """Cancel reloads and changes in progress."""
+        self._reloads.close()
         for task in self._changes:
             task.cancel()
 
-    async def _reload_logged(self) -> None:
+    async def _reload(self) -> None:
         try:
-            await self.reload()
-        except ColdvoxError as error:
-            log.error("not reloaded: %s", error)  # noqa: TRY400 - the message is enough
+            fresh = await self._read_settings()
+        except SettingsError as error:
+            raise InvalidOption(f"{error} The settings stay as they were.") from error
+        await self._change_all(fresh)
+
+    async def _read_settings(self) -> Settings:
+        """Read the settings in a thread: a slow disk must not delay audio. Raises SettingsError."""
+        thread = CallThread("settings")
+        try:
+            return await asyncio.wait_for(thread.submit(self._load_settings), READ_LIMIT_S)
+        except TimeoutError:
+            raise SettingsError(f"The settings file could not be read within {READ_LIMIT_S:.0f} s.") from None
+        finally:
+            thread.close()
 
     async def _change_provider(self, provider: str) -> None:
         model = replace(self._settings.model, provider=provider)
@@ -138,16 +154,19 @@ class Engine:
         else:
             log.info("settings reloaded")
 
-    async def _answered_in_time(self, change: Coroutine[Any, Any, None], meanwhile: str) -> None:
-        """Make the change. If it exceeds the answer limit, raise LoadTimeout and continue it in the background."""
-        task = asyncio.get_running_loop().create_task(change, name="engine change")
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
-        done, _ = await asyncio.wait({task}, timeout=self._answer_limit_s)
+    async def _answered_in_time(self, change: "asyncio.Task[None]", meanwhile: str) -> None:
+        """Wait for the change. If it exceeds the answer limit, raise LoadTimeout; the change continues."""
+        done, _ = await asyncio.wait({change}, timeout=self._answer_limit_s)
         if not done:
-            task.add_done_callback(_log_failure)
+            _log_once(change, _log_failure)
             raise LoadTimeout(f"The model takes longer than {self._answer_limit_s:.0f} s to load. {meanwhile}")
-        await task
+        await change
+
+
+def _log_once(change: "asyncio.Task[None]", report: Callable[["asyncio.Task[None]"], None]) -> None:
+    """Have `report` called once at the end of the change, however many requests share it."""
+    change.remove_done_callback(report)
+    change.add_done_callback(report)
 
 
 def _resolved(provider: str) -> str:
@@ -155,9 +174,17 @@ def _resolved(provider: str) -> str:
     return (likely_accelerator() or CPU) if provider == AUTO else provider
 
 
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("the engine is unchanged: %s", error)
+def _log_failure(change: "asyncio.Task[None]") -> None:
+    _log(change, "the engine is unchanged")
+
+
+def _log_not_reloaded(change: "asyncio.Task[None]") -> None:
+    _log(change, "not reloaded")
+
+
+def _log(change: "asyncio.Task[None]", outcome: str) -> None:
+    if not change.cancelled() and (error := change.exception()) is not None:
+        log.error("%s: %s", outcome, error, exc_info=None if isinstance(error, ColdvoxError) else error)
 
 
 def _resident_bytes() -> int:

@@ -8,7 +8,7 @@ MOST_BYTES = 1 << 20
 
 
 def read_text(path: Path) -> str:
-    """The content of a UTF-8 file of at most MOST_BYTES.
+    """The content of a UTF-8 file of at most MOST_BYTES, without the byte order mark that some editors write.
 
     Raises OSError, also for what is neither a regular file nor a device that delivers its content at once, such as
     /dev/null, and UnicodeDecodeError.
@@ -25,4 +25,4 @@ def read_text(path: Path) -> str:
         os.close(descriptor)
     if len(content) > MOST_BYTES:
         raise OSError(f"it is larger than {MOST_BYTES >> 20} MiB")
-    return content.decode("utf-8")
+    return content.decode("utf-8-sig")

@@ -75,11 +75,18 @@ fits() { # fits PROGRAM: CPython of a version that coldvoxd supports (dbus-next 
 sys.exit(sys.implementation.name != "cpython" or not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null
 }
 
+versioned() { # versioned PROGRAM: its interpreter without pyenv's slow shims, by the name with the version if there is one
+    # An environment links to its interpreter. A link to python3 leads to another Python after an upgrade of the distribution.
+    "$1" -c 'import os, sys
+name = os.path.join(os.path.dirname(sys.executable), "python%d.%d" % sys.version_info[:2])
+print(name if os.path.exists(name) and os.path.samefile(name, sys.executable) else sys.executable)'
+}
+
 find_python() {
     local candidate
     for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.14; do
         if fits "$candidate"; then
-            python=$("$candidate" -c 'import sys; print(sys.executable)') # bypasses pyenv's slow shims
+            python=$(versioned "$candidate")
             return
         fi
     done
@@ -339,6 +346,22 @@ WRAPPER
 
 # ------------------------------------------------------------------------------------------------------ environment
 
+usable() { # usable ENVIRONMENT: it has its pip, and was made at this path for the Python that it runs
+    fits "$1/bin/python" && head -n 2 "$1/bin/pip" 2>/dev/null | grep -qF -- "$1/bin/" && "$1/bin/python" -c 'import sys
+from pathlib import Path
+made_for = {key.strip(): value.strip().split(".")[:2] for key, _, value in
+            (line.partition("=") for line in Path(sys.prefix, "pyvenv.cfg").read_text().splitlines())}["version"]
+import pip
+sys.exit(made_for != [str(number) for number in sys.version_info[:2]])' 2>/dev/null
+}
+
+renew_environment() { # renew_environment ENVIRONMENT: create it if it is missing, and again if it is incomplete or for another Python
+    usable "$1" && return
+    [[ ! -e $1 && ! -L $1 ]] || tell "$1 cannot be used with $("$python" -V) and is created again"
+    rm -rf -- "$1"
+    "$python" -m venv "$1" || give_up "cannot create $1"
+}
+
 make_environment() { # make_environment LEVEL: .venv as specified in pyproject.toml
     local level=$1 stamp=$venv/coldvoxd-demo groups=()
     if [[ $level != demo ]]; then
@@ -351,15 +374,11 @@ make_environment() { # make_environment LEVEL: .venv as specified in pyproject.t
     fi
     local state
     state=$({ cat "$root/pyproject.toml" && echo "$root" && "$python" -VV; } | sha256sum)
-    if [[ -x $venv/bin/python && $(cat "$stamp" 2>/dev/null) == "$state" ]] && "$venv/bin/python" -c '' 2>/dev/null; then
+    if [[ $(cat "$stamp" 2>/dev/null) == "$state" ]] && usable "$venv"; then
         return 0
     fi
     tell "creating $venv with $("$python" -V): the daemon${groups[0]:+ and the tools of: ${groups[*]}}, from the package index"
-    if ! { [[ -x $venv/bin/pip ]] && fits "$venv/bin/python" && [[ $(sed -n 's/^#!//p;q' "$venv/bin/pip") == "$venv/bin/"* ]]; }; then
-        # Missing, incomplete, or made for a Python that was removed or a checkout that was moved.
-        rm -rf "$venv"
-        "$python" -m venv "$venv" || give_up "cannot create $venv"
-    fi
+    renew_environment "$venv"
     rm -f "$venv"/coldvoxd-{demo,test,bench}
     "$venv/bin/python" - "$root/pyproject.toml" "${groups[@]}" >"$work/requirements.txt" <<'PYTHON' || give_up "cannot read pyproject.toml"
 import sys, tomllib

@@ -25,12 +25,13 @@ OURS = (
     ".local/share/dbus-1/interfaces/org.coldvox.Daemon1.xml",
     ".local/share/man/man1/coldvoxctl.1",
 )
-FOREIGN = (".config/systemd/user/other.service", ".local/share/man/man1/other.1", "letter.txt")
+RUNTIME = ("run/coldvoxd/spool", "run/coldvoxd-model/progress.json", "run/coldvox-type/undelivered")
+FOREIGN = ("run/bus", ".config/systemd/user/other.service", ".local/share/man/man1/other.1", "letter.txt")
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    for name in (*OURS, *FOREIGN):
+    for name in (*OURS, *RUNTIME, *FOREIGN):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
@@ -132,3 +133,8 @@ def test_where_nothing_is_installed_it_says_so(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "not installed" in done.stdout
     assert not any(tmp_path.iterdir())
+
+
+def test_undelivered_text_and_audio_do_not_stay_in_the_runtime_directory(home: Path) -> None:
+    assert uninstall(home, "--yes", "--keep-settings", "--keep-models").returncode == 0
+    assert {path.name for path in (home / "run").iterdir()} == {"bus"}

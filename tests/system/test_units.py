@@ -5,11 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.eventually import eventually_blocking
 from tests.support.login.user_manager import ROOT, UserManager, install_daemon, user_manager
 
 UNIT = "coldvoxd.service"
 FETCH = "coldvoxd-model.service"
 PREPARE = "coldvoxd-prepare.service"
+TYPING = "coldvox-type.service"
+KEYS = "coldvoxd-keys.service"
 
 PROBE = """
 import ctypes, errno, os, pathlib, resource, socket
@@ -52,6 +55,20 @@ def test_systemd_finds_nothing_wrong_with_the_unit(manager: UserManager) -> None
         assert (said.stdout + said.stderr).strip() == ""
     assert "cpu.conf" in manager.show(UNIT, "DropInPaths")
     manager.run("rm", f"{manager.home}/.config/systemd/user/{UNIT}.d/cpu.conf")
+    manager.systemctl("daemon-reload")
+
+
+@pytest.mark.parametrize("unit", [TYPING, KEYS])
+def test_a_client_that_always_fails_is_given_up(manager: UserManager, unit: str) -> None:
+    """With RestartSec= of seconds, systemd's default of five starts in 10 s is never reached."""
+    manager.run(ROOT / "contrib/dev/install-units.sh")
+    manager.write(f".config/systemd/user/{unit}.d/fails.conf", "[Service]\nExecStart=\nExecStart=/bin/sh -c 'exit 9'\n")
+    manager.systemctl("daemon-reload")
+    manager.systemctl("start", unit, check=False)
+    eventually_blocking(lambda: manager.show(unit, "ActiveState") == "failed", patience_s=300, what="the last failure")
+    assert manager.show(unit, "Result") == "exit-code"
+    assert 1 <= int(manager.show(unit, "NRestarts")) <= 8
+    manager.run("rm", "-r", f"{manager.home}/.config/systemd/user/{unit}.d")
     manager.systemctl("daemon-reload")
 
 

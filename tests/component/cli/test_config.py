@@ -65,3 +65,17 @@ async def test_a_mistake_is_told_with_its_line(run: Run, file: Path) -> None:
     for wrong in (await run("check"), await run(), await run("check", str(file))):
         assert wrong.exit == Exit.FAILED
         assert f"{file}, line 3" in wrong.err
+
+
+async def test_a_provider_that_does_not_exist_fails_the_check_where_it_is_named(run: Run, file: Path) -> None:
+    file.write_text('[model]\nprovider = "nope"\n')
+    for wrong in (await run("check"), await run("check", str(file))):
+        assert wrong.exit == Exit.FAILED
+        assert f"{file}, line 2" in wrong.err
+        assert "'nope'" in wrong.err
+        assert "cpu" in wrong.err
+    wrong = await run("check", COLDVOXD_MODEL_PROVIDER="nein")
+    assert wrong.exit == Exit.FAILED
+    assert "Environment, COLDVOXD_MODEL_PROVIDER: " in wrong.err
+    for right in ("cpu", "CPU", "CPUExecutionProvider", "auto", "virtual:/gpu"):
+        assert (await run("check", COLDVOXD_MODEL_PROVIDER=right)).exit == Exit.DONE, right

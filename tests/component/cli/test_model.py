@@ -34,12 +34,14 @@ from tests.support.models.hub import (
     MODEL,
     Corrupt,
     Cut,
+    Instead,
     LoopbackHub,
     Stall,
     Status,
     Whole,
     unreachable_address,
 )
+from tests.support.models.socks_proxy import SocksProxy
 
 ROOT = Path(__file__).parents[3]
 ENCODER = "encoder-model.onnx"
@@ -320,6 +322,63 @@ def test_an_unfaithful_mirror_is_refused(person: Person) -> None:
     assert "is no faithful mirror" in person.pull().refusal
 
 
+def test_a_hub_that_sends_less_than_it_announced_is_given_up(person: Person) -> None:
+    page = b"<html>Welcome to our network</html>" * 20_000
+    person.hub.spoil(ENCODER, *[Instead(page)] * 50)
+    pulled = person.pull("--tries", "3")
+    assert pulled.exit == 8
+    assert "another length than it reported" in pulled.refusal
+    assert "log in with a browser" in pulled.refusal
+    assert len(pulled.waited_for) == 2
+    person.hub.spoil(ENCODER)
+    assert person.pull().exit == 0
+    person.assert_whole()
+
+
+def test_no_more_than_the_announced_size_is_stored(person: Person) -> None:
+    content = person.hub.files[ENCODER]
+    person.hub.spoil(ENCODER, *[Instead(b"other" + content)] * 50)
+    pulled = person.pull()
+    assert pulled.exit == 1
+    assert "its hash is wrong" in pulled.refusal
+    sizes = [event["bytes"] for event in pulled.objects if event.get("state") == "fetching"]
+    assert max(sizes) <= person.hub.size()
+    person.hub.spoil(ENCODER, Instead(content + b"more"))
+    person.pull()
+    person.assert_whole()
+
+
+@pytest.mark.parametrize(
+    "status", [Status(302, {"Location": "http://127.0.0.3:9/login"}), Status(511), Status(200)], ids=str
+)
+def test_a_captive_portal_is_named_and_tried_again(person: Person, status: Status) -> None:
+    person.hub.answer("HEAD config.json", status)
+    pulled = person.pull()
+    person.assert_whole()
+    [waited] = pulled.waited_for
+    assert "captive portal" in waited
+    assert "log in with a browser" in waited
+
+
+def test_a_socks_proxy_is_used(person: Person) -> None:
+    with SocksProxy() as proxy:
+        person.pull(NO_PROXY="", ALL_PROXY=f"socks5h://{proxy.address}")
+    person.assert_whole()
+    assert len(proxy.connections) >= 2
+    refused = person.pull("--precision", "int8", NO_PROXY="", ALL_PROXY="gopher://me:secret@127.0.0.1:70")
+    assert refused.exit == 1
+    assert "names a proxy that cannot be used" in refused.refusal
+    assert "secret" not in refused.err
+
+
+def test_a_socks_proxy_without_its_package_is_reported(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "site/socksio").mkdir(parents=True)
+    (tmp_path / "site/socksio/__init__.py").write_text("raise ImportError('no socksio')\n")
+    refused = person.pull(NO_PROXY="", ALL_PROXY="socks5://127.0.0.1:9", PYTHONPATH=str(tmp_path / "site"))
+    assert refused.exit == 1
+    assert "socksio, which is needed for that, is not installed" in refused.refusal
+
+
 V2 = "parakeet-tdt-0.6b-v2"
 
 
@@ -476,6 +535,64 @@ def test_a_structural_fault_is_found_without_hashes(person: Person) -> None:
     verified = person.ctl("verify")
     assert verified.exit == 1
     assert "is truncated" in verified.objects[0]["problems"][0]
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_damage_of_a_model_placed_by_hand_is_found_by_the_hashes_of_the_first_check(person: Person) -> None:
+    encoder = place_by_hand(person, "share") / ENCODER
+    first = person.ctl("verify").done
+    assert (first["hashes_known"], first["checked"]) == (False, [])
+    again = person.ctl("verify").done
+    assert (again["hashes_known"], sorted(again["checked"])) == (True, sorted(FP32))
+    flip(encoder)
+    damaged = person.ctl("verify")
+    assert damaged.exit == 1
+    [problem] = damaged.objects[0]["problems"]
+    assert problem.startswith(f"{encoder} differs from what was recorded of it (if you replaced it, remove ")
+    assert not (encoder.parent / "coldvoxd-model.json").exists()
+    Path(problem.partition("remove ")[2].partition(")")[0]).unlink()
+    assert person.ctl("verify").exit == 0
+
+
+def test_damage_of_the_bundled_model_is_found(person: Person, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "coldvoxd", tmp_path / "package/coldvoxd", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def verify() -> Result:
+        command = [sys.executable, "-m", "coldvoxd.cli.main", "--json", "model", "verify", "mini"]
+        environment = person.hub.environment(person.home)
+        done = subprocess.run(
+            command, cwd=tmp_path / "package", env=environment, capture_output=True, text=True, check=False
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    whole = verify().done
+    assert whole["hashes_known"]
+    assert set(whole["checked"]) == {*FP32, *INT8}
+    encoder = tmp_path / "package/coldvoxd/data/mini" / ENCODER
+    assert whole["path"] == str(encoder.parent)
+    flip(encoder)
+    damaged = verify()
+    assert damaged.exit == 1
+    assert damaged.objects[0]["problems"] == [f"{encoder} differs from the installed package: its sha256 is wrong"]
+
+
+@pytest.mark.parametrize("action", ["remove", "verify", "path", "pull", "prepare"])
+def test_an_empty_name_is_refused_and_touches_nothing(person: Person, action: str) -> None:
+    place_by_hand(person, "cache")
+    assert person.ctl(action, "").exit == 2
+    assert (person.directory / ENCODER).is_file()
+
+
+def test_a_name_is_no_pattern(person: Person) -> None:
+    unfinished = person.cache / f".{MODEL}-0123456789ab.partial"
+    unfinished.mkdir(parents=True)
+    assert person.ctl("remove", "*").exit != 0
+    assert unfinished.is_dir()
 
 
 def test_only_what_was_fetched_is_removed(person: Person) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.cli.install_ledger import Installer, Places, put_units, take_away, units, with_programs
+from coldvoxd.cli.setup import remove_runtime_directories
 from coldvoxd.core.errors import NotInstallable
 
 
@@ -87,3 +88,16 @@ def test_programs_that_the_service_would_not_see_are_refused(places: Places, tmp
         (hidden / "coldvoxd").unlink()
         hidden.rmdir()
     assert not places.units.exists()
+
+
+def test_undelivered_text_and_audio_go_with_the_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    ours = ("coldvoxd/spool", "coldvoxd-model/progress.json", "coldvox-type/undelivered")
+    for name in (*ours, "bus"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters/one").touch()
+    assert remove_runtime_directories() == [(tmp_path / name).parent for name in ours]
+    assert {path.name for path in tmp_path.iterdir()} == {"bus", "letters"}
+    assert remove_runtime_directories() == []

@@ -195,6 +195,10 @@ def test_a_mistake_in_the_settings_is_told_with_its_line(home: Path) -> None:
     [finding] = found("storage", "settings")
     assert finding.verdict is Verdict.FAIL
     assert "line 2" in finding.text
+    [finding] = found("storage", "model")
+    assert finding.verdict is Verdict.WARN
+    assert "not checked" in finding.text
+    assert "pull" not in finding.remedy, "the settings may name a model that is there"
 
 
 def test_a_check_that_dies_is_a_finding(home: Path) -> None:

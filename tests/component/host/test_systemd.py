@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 PRELUDE = "import os\nfrom coldvoxd.host.systemd import Notifier, watchdog_interval_s\nnotifier = Notifier()\n"
 
 
@@ -90,3 +92,20 @@ def test_a_watchdog_meant_for_another_process_is_not_fed() -> None:
         run("os.environ['WATCHDOG_PID'] = str(os.getpid()); print(watchdog_interval_s())", WATCHDOG_USEC="2000000")
         == "1.0"
     )
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"WATCHDOG_USEC": "abc"},
+        {"WATCHDOG_USEC": "0"},
+        {"WATCHDOG_USEC": "-5"},
+        {"WATCHDOG_USEC": "1e6"},
+        {"WATCHDOG_USEC": "18446744073709551615"},
+        {"WATCHDOG_USEC": "20000000", "WATCHDOG_PID": "me"},
+    ],
+)
+def test_a_watchdog_variable_that_is_no_number_is_reported_and_no_watchdog(variables: dict[str, str]) -> None:
+    said = run("print(watchdog_interval_s())", **variables)
+    assert said.endswith("None")
+    assert f"the environment variable {list(variables)[-1]} must be a whole number" in said

@@ -396,6 +396,59 @@ async def test_a_reload_that_fails_leaves_everything_as_it_was(house: House, wro
         assert (await switch.recognize(spoken(1))).text == heard(1)
 
 
+class SlowFile:
+    """A settings file on a disk that responds when `disk` is set."""
+
+    def __init__(self, error: SettingsError | None = None) -> None:
+        self.disk = threading.Event()
+        self.reads = 0
+        self._error = error
+
+    def read(self) -> Settings:
+        self.reads += 1
+        if self.reads == 1:
+            self.disk.wait(10)
+        if self._error is not None:
+            raise self._error
+        return Settings(model=replace(SETTINGS, precision="int8"))
+
+
+async def test_reloads_that_arrive_together_are_one_and_read_the_file_beside_the_event_loop(house: House) -> None:
+    file = SlowFile()
+    async with loaded(house) as switch:
+        engine, used = house.engine(switch, Settings(model=SETTINGS), file.read)
+        first = asyncio.create_task(engine.reload())
+        await eventually(lambda: file.reads == 1, what="the first reload at the file")
+        assert not file.disk.is_set(), "the event loop runs while the file is read"
+        for _ in range(50):
+            engine.reload_soon()
+        later = [asyncio.create_task(engine.reload()) for _ in range(10)]
+        await asyncio.sleep(0)
+        file.disk.set()
+        await asyncio.gather(first, *later)
+        assert file.reads == 2, "the file may have changed after the first read"
+        assert len(used) == 2
+
+
+async def test_the_failure_of_merged_reloads_reaches_each_caller_and_is_logged_once(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = SlowFile(SettingsError("coldvoxd.toml, line 3: no."))
+    async with loaded(house) as switch:
+        engine, used = house.engine(switch, Settings(model=SETTINGS), file.read)
+        for _ in range(50):
+            engine.reload_soon()
+        calls = [asyncio.create_task(engine.reload()) for _ in range(3)]
+        await asyncio.sleep(0)
+        file.disk.set()
+        failures = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(failure) for failure in failures] == [InvalidOption] * 3
+        await eventually(lambda: "not reloaded" in caplog.text, what="the failure in the log")
+        assert caplog.text.count("not reloaded") == 1
+        assert used == []
+        assert file.reads <= 2
+
+
 async def test_providers_are_asked_for_by_name(house: House) -> None:
     virtual = f"virtual:{house.socket}"
     async with loaded(house, replace(SETTINGS, provider=virtual)) as switch:

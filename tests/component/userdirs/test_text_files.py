@@ -72,3 +72,15 @@ def test_the_empty_device_is_an_empty_file_and_a_directory_is_named_as_one() -> 
     assert read_text(Path("/dev/null")) == ""
     with pytest.raises(IsADirectoryError):
         read_text(Path(sys.prefix))
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "coldvoxd").mkdir()
+    settings, typing, models = (tmp_path / f"coldvoxd/{name}.toml" for name in ("coldvoxd", "type", "models"))
+    settings.write_text('[model]\nname = "mini"\n', encoding="utf-8-sig")
+    typing.write_text("delay_ms = 7\n", encoding="utf-8-sig")
+    models.write_text(f'[own]\nrepository = "me/own"\nrevision = "{"0" * 40}"\n', encoding="utf-8-sig")
+    assert load(environment={}).model.name == "mini"
+    assert load_typing(typing).rule.delay_ms == 7
+    assert "own" in known_models()

@@ -56,6 +56,13 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """Another content of another length is sent, as by the login page of a network. Ranges are ignored."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Status:
     """An answer without content."""
 
@@ -89,7 +96,7 @@ class LoopbackHub:
         """Revision reported instead of the true one, if set."""
         self.answers: dict[str, deque[Status]] = {}
         """Answers to the next requests for a file, by name, or method and name; `*` for any."""
-        self.contents: dict[str, deque[Cut | Stall | Corrupt | Whole]] = {}
+        self.contents: dict[str, deque[Cut | Stall | Corrupt | Whole | Instead]] = {}
         """Faults of the next downloads of a file, by name."""
         self.sent: Counter[str] = Counter()
         """Bytes of content sent, by name."""
@@ -162,7 +169,7 @@ class LoopbackHub:
         """Answer the next requests for `file`, or `GET file`, like this; `*` is any."""
         self.answers[file] = deque(answers)
 
-    def spoil(self, file: str, *faults: Cut | Stall | Corrupt | Whole) -> None:
+    def spoil(self, file: str, *faults: Cut | Stall | Corrupt | Whole | Instead) -> None:
         """Set the faults of the next downloads of `file`."""
         self.contents[file] = deque(faults)
 
@@ -184,7 +191,7 @@ class LoopbackHub:
                     return queue.popleft()
         return None
 
-    def next_content(self, file: str) -> Cut | Stall | Corrupt | Whole | None:
+    def next_content(self, file: str) -> Cut | Stall | Corrupt | Whole | Instead | None:
         with self._lock:
             queue = self.contents.get(file)
             return queue.popleft() if queue else None
@@ -265,7 +272,10 @@ class _Handler(BaseHTTPRequestHandler):
         content = hub.files[file]
         fault = hub.next_content(file) if self.command == "GET" else None
         asked = self.headers.get("Range", "")
-        begin = int(asked.removeprefix("bytes=").partition("-")[0]) if asked and not isinstance(fault, Whole) else 0
+        ranged = asked and not isinstance(fault, Whole | Instead)
+        begin = int(asked.removeprefix("bytes=").partition("-")[0]) if ranged else 0
+        if isinstance(fault, Instead):
+            content = fault.content
         status = 206 if begin else 200
         self._note(file, status)
         self.send_response(status)
@@ -281,7 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self._send(file, content[begin:], fault)
 
-    def _send(self, file: str, content: bytes, fault: Cut | Stall | Corrupt | Whole | None) -> None:
+    def _send(self, file: str, content: bytes, fault: Cut | Stall | Corrupt | Whole | Instead | None) -> None:
         hub = self.served
         end = len(content)
         if isinstance(fault, Cut | Stall):
