@@ -141,7 +141,7 @@ class DictationController:
         except TimeoutError:
             raise TextTimeout(
                 f"The text of session {session.id} takes longer than {STOP_LIMIT_S:.0f} s; "
-                "it is still sent with the signals Transcribed and DictationStopped."
+                "it is still sent to all listeners, such as `coldvoxctl listen`."
             ) from None
 
     async def cancel(self, caller: str) -> None:

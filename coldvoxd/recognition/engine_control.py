@@ -67,7 +67,7 @@ class Engine:
         try:
             fresh = self._load_settings()
         except SettingsError as error:
-            raise InvalidOption(f"{error} The settings stay as they were.") from error
+            raise InvalidOption(f"{str(error).rstrip('.')}. The settings stay as they were.") from error
         await self._answered_in_time(self._change_all(fresh), "The settings take effect once the model is loaded.")
 
     async def set_provider(self, provider: str) -> None:
@@ -86,7 +86,7 @@ class Engine:
         status = self._recognition.status
         if status.provider == name and _resolved(provider) == _resolved(self._provider) and not status.degraded:
             return
-        await self._answered_in_time(self._change_provider(provider), "ProviderChanged is sent when it is in use.")
+        await self._answered_in_time(self._change_provider(provider), "`coldvoxctl status` shows the one in use.")
 
     def reload_soon(self) -> None:
         """Reload in the background, as after SIGHUP; errors are logged."""
