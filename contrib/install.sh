@@ -77,6 +77,7 @@ install_packages() {
     find_python
     need_for_python
     need_for_daemon
+    need_for_typing
     install_wanted
 }
 
@@ -137,7 +138,6 @@ set_up_service() { # units, bus activation, completions and manual pages, all re
     local options=(--bin "$bin" "${cpu[@]}")
     [[ $start == yes ]] || options+=(--no-start)
     "$venv/bin/coldvoxctl" setup "${options[@]}" >"$work/setup.log" || tell "the service was not installed: see above"
-    grep -v '^installed ' "$work/setup.log" >&2 || true
 }
 
 summary() {
@@ -145,10 +145,11 @@ summary() {
     tell "Findings of coldvoxctl doctor:"
     "$venv/bin/coldvoxctl" doctor >&2 || true
     tell
-    tell "To dictate: coldvoxctl toggle; to print the texts: coldvoxctl listen. Settings: coldvoxctl config example"
     tell "To uninstall: $home/uninstall.sh"
     [[ :$PATH: == *":$bin:"* ]] || tell "$bin is not in the PATH of this shell; log in again, or add it"
     [[ ${SHELL:-} != */zsh ]] || tell "for zsh, add to ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
+    tell
+    grep -v '^installed ' "$work/setup.log" >&2 || true # ends with how to get a word into a window
 }
 
 made=()
@@ -164,5 +165,5 @@ install_links
 install -m 755 -- "$root/contrib/uninstall.sh" "$home/uninstall.sh"
 set_model
 set_up_service
-rm -rf -- "$work"
 summary
+rm -rf -- "$work"
