@@ -1,6 +1,7 @@
 """From the arguments of coldvoxctl to its exit code."""
 
 import asyncio
+import logging
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, `sys.argv` by default, and return the exit code. Never raises for user errors."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     output = Output("--json" in given)
+    _set_up_logging(output)
     try:
         return _run(parse_arguments(given), output)
     except OutputClosed:  # the reader has seen enough, as `head` does
@@ -27,6 +29,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         unusable = LibraryUnusable.because(error)
         output.error(unusable)
         return exit_for(unusable)
+
+
+def _set_up_logging(output: Output) -> None:
+    """Print our own warnings as sentences, or nothing with --json; those of libraries are not for the user."""
+    handler = logging.NullHandler() if output.as_json else logging.StreamHandler()
+    handler.addFilter(logging.Filter("coldvoxd"))
+    handler.setFormatter(logging.Formatter("coldvoxctl: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch a command

@@ -168,3 +168,29 @@ async def test_names_of_devices_are_escaped_on_a_terminal_and_whole_in_a_pipe(bu
             *command, cwd=ROOT, env=bus.environment, stdout=asyncio.subprocess.PIPE
         )
         assert b"A\x1b[31m\nred microphone" in (await piped.communicate())[0]
+
+
+WARNS = """\
+import atexit, logging, sys, warnings
+def warn():
+    warnings.warn("raw warning of a library")
+    logging.getLogger("some.library").warning("raw message of a library")
+    logging.getLogger("coldvoxd.part").warning("recognition is slower")
+atexit.register(warn)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"), [(("--version",), "coldvoxctl: recognition is slower\n"), (("--version", "--json"), "")]
+)
+def test_warnings_of_libraries_do_not_reach_stderr(tmp_path: Path, arguments: tuple[str, ...], shown: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WARNS)
+    result = subprocess.run(
+        [sys.executable, "-m", "coldvoxd.cli.main", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (Exit.DONE, shown)
