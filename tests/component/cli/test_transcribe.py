@@ -109,7 +109,7 @@ async def test_progress_is_shown_to_a_terminal_and_wiped(ctl: Ctl) -> None:
         os.close(ours)
         os.close(its)
     assert result.exit == Exit.DONE
-    assert f"\r{FILES[0]} 100 %" in shown
+    assert f"{Path(FILES[0]).name} 100 %" in shown
     assert shown.endswith("\r\033[K")
 
 
