@@ -1,7 +1,10 @@
 """The command line of the daemon."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
 from coldvoxd import __version__
 
@@ -14,9 +17,25 @@ exit codes: 0 stopped by a signal, 1 failed, 2 invalid arguments, 69 another col
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """Reports a text that cannot be printed; argparse ignores that, and exits with 0."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        stream = file or sys.stdout
+        try:
+            stream.write(message)
+            stream.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python would write the rest again at its exit
+            if stream is sys.stderr:
+                return
+            reason = f"{self.prog}: standard output cannot be written: {error.strerror}\n"
+            self.exit(1, None if isinstance(error, BrokenPipeError) else reason)
+
+
 def command_line() -> argparse.ArgumentParser:
     """The source of --help and the manual page."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="coldvoxd",
         description="Dictation daemon: recognizes speech and sends the text to the session bus.",
         epilog=_EPILOG,

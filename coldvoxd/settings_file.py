@@ -53,7 +53,7 @@ def describe() -> tuple[SettingDoc, ...]:
 def _described() -> Iterator[SettingDoc]:
     for section in dataclasses.fields(Settings):
         kind = _section_type(section)
-        texts = _docstrings(kind)
+        texts = docstrings(kind)
         for field in dataclasses.fields(kind):
             yield SettingDoc(
                 section.name, field.name, _type(field), field.default, texts[field.name], _limits(field.metadata)
@@ -95,6 +95,11 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
     return Settings(
         **{field.name: _section_type(field)(**values[field.name]) for field in dataclasses.fields(Settings)}
     )
+
+
+def checked(doc: SettingDoc, text: str, where: str) -> object:
+    """The value that a text means for a setting, as in an environment variable. Raises SettingsError."""
+    return _checked(doc, _parsed(doc, text), where)
 
 
 def exists(source: Path) -> bool:
@@ -217,7 +222,7 @@ def _listed(names: Iterator[str] | set[str] | tuple[str, ...] | Mapping[str, obj
     return ", ".join(f"`{name}`" for name in sorted(names))
 
 
-def _docstrings(kind: type) -> dict[str, str]:
+def docstrings(kind: type) -> dict[str, str]:
     """The attribute docstrings of a dataclass, by field; Python does not keep them."""
     tree = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(tree, ast.ClassDef)  # noqa: S101 - the source of a class

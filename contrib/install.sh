@@ -96,6 +96,7 @@ install_packages() {
     find_python
     need_for_python
     need_for_daemon
+    need_for_typing
     install_wanted
 }
 
@@ -156,7 +157,6 @@ set_up_service() { # units, bus activation, completions and manual pages, all re
         tell "the service does not run: see above"
         status=1
     }
-    grep -v '^installed ' "$work/setup.log" >&2 || true
 }
 
 summary() {
@@ -164,10 +164,11 @@ summary() {
     tell "Findings of coldvoxctl doctor:"
     "$venv/bin/coldvoxctl" doctor >&2 || true
     tell
-    tell "To dictate: coldvoxctl toggle; to print the texts: coldvoxctl listen. Settings: coldvoxctl config example"
     tell "To uninstall: $home/uninstall.sh"
     [[ :$PATH: == *":$bin:"* ]] || tell "$bin is not in the PATH of this shell; log in again, or add it"
     [[ ${SHELL:-} != */zsh ]] || tell "for zsh, add to ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
+    tell
+    grep -v '^installed ' "$work/setup.log" >&2 || true # ends with how to get a word into a window
 }
 
 status=0
@@ -185,6 +186,6 @@ install_links
 install -m 755 -- "$root/contrib/uninstall.sh" "$home/uninstall.sh"
 set_model
 set_up_service
-rm -rf -- "$work"
 summary
+rm -rf -- "$work"
 exit "$status"

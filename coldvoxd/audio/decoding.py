@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedIOBase
+from typing import Any
 
 import soundfile
 
+from coldvoxd.audio.library_stderr import hushed
 from coldvoxd.audio.streams import Stream
 
 
@@ -17,15 +19,25 @@ class SequentialSound(soundfile.SoundFile):  # type: ignore[misc]  # it has no t
 
     soundfile seeks after each read if the file is seekable. libsndfile cannot seek in a FLAC of unknown length, and in
     a damaged OGG it skips the damage by guessing.
+
+    The decoder's own messages about damage are discarded.
     """
+
+    def __init__(self, content: int | BufferedIOBase) -> None:
+        with hushed():
+            super().__init__(content, closefd=False)
 
     def seekable(self) -> bool:
         return False
 
+    def read(self, *arguments: Any, **options: Any) -> Any:
+        with hushed():
+            return super().read(*arguments, **options)
+
 
 def decoded(content: int | BufferedIOBase) -> SequentialSound:
     """A decoder of a whole file, which reads a descriptor with its own offset. Raises LibsndfileError."""
-    return SequentialSound(content, closefd=False)
+    return SequentialSound(content)
 
 
 @contextmanager

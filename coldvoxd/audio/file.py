@@ -8,11 +8,12 @@ import soundfile
 
 from coldvoxd.audio import ogg, parts
 from coldvoxd.audio.decoding import SequentialSound, decoded, decoded_stream
-from coldvoxd.audio.opening import CONVERT, Opened, opened
+from coldvoxd.audio.opening import Opened, opened
 from coldvoxd.audio.parts import MOST_JUNK_BYTES, Part
 from coldvoxd.audio.reading import UNKNOWN_FRAMES, Block, Reading, Report, check_sound
 from coldvoxd.audio.signatures import Kind
 from coldvoxd.audio.streams import Content
+from coldvoxd.audio.unread_formats import CONVERT
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.values import SAMPLE_RATE

@@ -1,7 +1,7 @@
-"""Suppresses the messages of ALSA and PortAudio about device searches, which would flood the journal.
+"""Suppresses the messages of ALSA, PortAudio and libmpg123, which would flood the journal or a terminal.
 
-ALSA's error handler can be replaced; its messages go to our log. PortAudio 19.6 has no handler and prints to C's
-`stderr`; during a device call that pointer is redirected to /dev/null, which glibc allows. File descriptor 2 is not
+ALSA's error handler can be replaced; its messages go to our log. PortAudio 19.6 and the libmpg123 inside libsndfile have
+no handler and print to C's `stderr`; during a call that pointer is redirected to /dev/null, which glibc allows. File descriptor 2 is not
 changed, so messages of other threads are not lost, even if a frozen sound server blocks the call.
 """
 
@@ -10,6 +10,7 @@ import ctypes
 import functools
 import logging
 import platform
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,17 +55,39 @@ def _null() -> int:
     return int(c.fopen(b"/dev/null", b"w") or 0)
 
 
+class _Redirection:
+    """C's `stderr`, redirected while at least one thread is in a suppressed call."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._before: int | None = None
+
+    def begin(self) -> None:
+        with self._lock:
+            self._calls += 1
+            if self._calls == 1:
+                stderr = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr")
+                self._before, stderr.value = stderr.value, _null()
+
+    def end(self) -> None:
+        with self._lock:
+            self._calls -= 1
+            if self._calls == 0:
+                ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr").value = self._before
+
+
+_REDIRECTION = _Redirection()
+
+
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Discard what C code prints to `stderr` in this context, unless our log is at debug level. Device thread only."""
-    quieten()
+    """Discard what C code prints to `stderr` in this context, unless our log is at debug level. Any thread."""
     if log.isEnabledFor(logging.DEBUG) or platform.libc_ver()[0] != "glibc" or not _null():
         yield
         return
-    stderr = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr")
-    before = stderr.value
-    stderr.value = _null()
+    _REDIRECTION.begin()
     try:
         yield
     finally:
-        stderr.value = before
+        _REDIRECTION.end()

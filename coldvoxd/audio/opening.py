@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import soundfile
 
 from coldvoxd.audio.streams import Content
+from coldvoxd.audio.unread_formats import CONVERT, complaint
 from coldvoxd.core.errors import FileFault
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-CONVERT = "convert it, for instance with `ffmpeg -i FILE -ar 16000 -ac 1 speech.flac`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +50,12 @@ def opened(source: Path | int, name: str) -> Iterator[Opened]:
                 descriptor = os.open(descriptor, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
                 stack.callback(os.close, descriptor)
             _check_kind(os.fstat(descriptor), name)
-            yield Opened(Content(descriptor), _handle(descriptor, stack))
-    except soundfile.LibsndfileError as error:
-        raise FileFault(f"{name} is not audio in a readable format ({error.error_string}): {CONVERT}") from error
+            content = Content(descriptor)
+            try:
+                yield Opened(content, _handle(descriptor, stack))
+            except soundfile.LibsndfileError as error:
+                unreadable = f"is not audio in a readable format ({error.error_string}): {CONVERT}"
+                raise FileFault(f"{name} {complaint(content) or unreadable}") from error
     except FileNotFoundError as error:
         raise FileFault(f"there is no file {name}: check the name") from error
     except OSError as error:

@@ -17,7 +17,7 @@ from coldvoxd.audio import soundserver
 from coldvoxd.audio.convert import StreamConverter
 from coldvoxd.audio.device_retry import DeviceRetry, surroundings
 from coldvoxd.audio.jack import keep_jack_out
-from coldvoxd.audio.library_stderr import hushed
+from coldvoxd.audio.library_stderr import hushed, quieten
 from coldvoxd.core.channels import MOST, StreamLayout, stream_layout
 from coldvoxd.core.errors import CaptureFault, UnknownDevice
 from coldvoxd.core.ports import OpenedMicrophone
@@ -228,6 +228,7 @@ def list_devices() -> list[Device]:
 
 
 def _initialized() -> pyaudio.PyAudio:
+    quieten()
     keep_jack_out()
     try:
         return pyaudio.PyAudio()

@@ -9,8 +9,9 @@ import soxr
 
 from coldvoxd.audio import flac, mpeg, signatures
 from coldvoxd.audio.decoding import SequentialSound, decoded, decoded_bytes, decoded_stream
-from coldvoxd.audio.opening import CONVERT, Opened
+from coldvoxd.audio.opening import Opened
 from coldvoxd.audio.streams import SHORTEST_DAMAGE_S, Stream, clock
+from coldvoxd.audio.unread_formats import CONVERT
 from coldvoxd.core.conditioning import Conditioning
 from coldvoxd.core.errors import FileFault, InputFault
 from coldvoxd.core.mixdown import mixed

@@ -17,6 +17,7 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH, PROPERTIES
 from coldvoxd.bus.peers.notifications import show
 from coldvoxd.bus.signals import Source
+from coldvoxd.bus.valid_text import check_text
 from coldvoxd.core import errors
 
 CALL_LIMIT_S = 25.0
@@ -281,6 +282,7 @@ class DaemonClient:
         activate: bool = True,
         descriptors: Sequence[int] = (),
     ) -> Any:
+        check_text(body)
         call = _call_of(member, signature, *body, interface=interface, activate=activate)
         call.unix_fds = list(descriptors)
         try:

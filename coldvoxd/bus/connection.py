@@ -19,6 +19,7 @@ from coldvoxd.bus.signals import BUS, Signals
 from coldvoxd.core.errors import BusUnavailable, shown
 from coldvoxd.userdirs import base_directories
 
+SESSION_BUS, SYSTEM_BUS = "session bus", "system bus"
 CONNECT_LIMIT_S = 10.0
 FLUSH_LIMIT_S = 1.0
 
@@ -55,28 +56,32 @@ class Connection(ReceivingBus):
     - a bus that disappears during the connection setup causes an error, whereas the library would loop.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, name: str = SESSION_BUS) -> None:
         super().__init__(address)
+        self.name = name
+        """The bus's name in messages."""
         self._writer.sock = PatientSocket(self._sock)
         self.signals = Signals(self)
         self._last_sent: asyncio.Future[Any] | None = None
 
     @classmethod
-    async def open(cls, address: str | None = None) -> "Connection":
-        """Connect to `address`, by default the session bus. Raises BusUnavailable."""
+    async def open(cls, address: str | None = None, name: str = SESSION_BUS) -> "Connection":
+        """Connect to `address`, by default the session bus; `name` is for messages. Raises BusUnavailable."""
         address = address or session_address()
         try:
-            connection = cls(address)
+            connection = cls(address, name)
         except (OSError, ValueError) as error:
             raise BusUnavailable(
-                f"Cannot connect to the bus at {address}: {error}. Is the session bus running?"
+                f"Cannot connect to the {name} at {address}: {error}. Is the {name} running?"
             ) from error
         try:
             async with asyncio.timeout(CONNECT_LIMIT_S):
                 await connection.connect()
         except Exception as error:
             connection._release()
-            raise BusUnavailable(f"Cannot connect to the bus at {address}: {error or type(error).__name__}.") from error
+            raise BusUnavailable(
+                f"Cannot connect to the {name} at {address}: {error or type(error).__name__}."
+            ) from error
         return connection
 
     async def bus_id(self) -> str:
@@ -124,12 +129,12 @@ class Connection(ReceivingBus):
         except BusUnavailable:
             raise
         except (OSError, EOFError) as error:
-            raise BusUnavailable("The connection to the bus was lost.") from error
+            raise BusUnavailable(f"The connection to the {self.name} was lost.") from error
         finally:
             if followed:
                 self.signals.unfollow(name)
         if reply is None:
-            raise BusUnavailable("The connection to the bus was closed.")
+            raise BusUnavailable(f"The connection to the {self.name} was closed.")
         if reply.message_type is MessageType.ERROR:
             text = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
             raise DBusError(reply.error_name, text, reply)
@@ -157,7 +162,7 @@ class Connection(ReceivingBus):
         try:
             await asyncio.shield(self._disconnect_future)
         except Exception as error:
-            raise BusUnavailable(f"The connection to the session bus was lost ({type(error).__name__}).") from error
+            raise BusUnavailable(f"The connection to the {self.name} was lost ({type(error).__name__}).") from error
 
     async def aclose(self) -> None:
         """Wait up to FLUSH_LIMIT_S until everything was sent, then disconnect. Never raises."""
@@ -172,7 +177,7 @@ class Connection(ReceivingBus):
         """Queue a message; the future is done once the socket has accepted all of its bytes."""
         if not self.usable:
             if msg.message_type is MessageType.METHOD_CALL:
-                raise BusUnavailable("The connection to the session bus was lost.")
+                raise BusUnavailable(f"The connection to the {self.name} was lost.")
             dropped: asyncio.Future[Any] = self._loop.create_future()
             dropped.set_result(None)
             return dropped

@@ -3,10 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from coldvoxd.cli import help_texts
 from coldvoxd.cli.exit_codes import UsageFault
+from coldvoxd.cli.output import Output
+from coldvoxd.cli.shortcuts.key import DEFAULT_KEY
 from coldvoxd.core import channels
 
 
@@ -19,6 +21,11 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageFault(f"{message}. See `{self.prog} --help`.")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the text of --help, which argparse passes here, and report if that is not possible."""
+        del file
+        Output(as_json=False).result({}, message.removesuffix("\n"))
 
 
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001 - argparse has no public name for it
@@ -57,7 +64,7 @@ def command_line() -> argparse.ArgumentParser:
         )
     )
     _setup_command(commands)
-    _config(_command(commands, "config", "show and check the settings", "Without an action: show.\n", ""))
+    _config(_command(commands, "config", "show, check and change the settings", "Without an action: show.\n", ""))
     _completion_command(commands)
     return parser
 
@@ -170,7 +177,10 @@ def _doctor_command(commands: _Commands) -> None:
         help_texts.DOCTOR_JSON,
     )
     doctor.add_argument(
-        "--report", type=Path, metavar="FILE", help="also write a file for a bug report, without personal data"
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="also write a file for a bug report, without personal data; `-` prints it instead of the findings",
     )
 
 
@@ -201,6 +211,9 @@ def _completion_command(commands: _Commands) -> None:
         "With --json, the fields shell and script.\n",
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.add_argument(
+        "--program", choices=("coldvoxctl", "coldvox-type"), default="coldvoxctl", help="the command to complete"
+    )
 
 
 def _from_key(command: _Parser) -> None:
@@ -216,7 +229,7 @@ def _shortcut(shortcut: _Parser) -> None:
         dest="shortcut_command", metavar="ACTION", title="actions", parser_class=_Parser, required=True
     )
     install = _command(actions, "install", "install a shortcut", "Print what is changed, and change it.\n", "")
-    install.add_argument("--key", default="Super+Alt+D", metavar="KEY", help="the key; default Super+Alt+D")
+    install.add_argument("--key", default=DEFAULT_KEY, metavar="KEY", help=f"the key; default {DEFAULT_KEY}")
     install.add_argument("--hold", action="store_true", help="dictate while the key is held (sway, hyprland)")
     install.add_argument("--dry-run", action="store_true", help="print the changes without making them")
     remove = _command(actions, "remove", "remove the shortcut", "Remove exactly what `install` added.\n", "")
@@ -244,6 +257,9 @@ def _config(config: _Parser) -> None:
     _command(actions, "example", "print a settings file with every key", "Each key has its default value.\n", "")
     get = _command(actions, "get", "print one setting in force", "Print only the value, for scripts.\n", "")
     get.add_argument("key", metavar="KEY", help="such as model.name")
+    change = _command(actions, "set", "write one setting into the settings file", help_texts.SET, help_texts.SET_JSON)
+    change.add_argument("key", metavar="KEY", help="such as model.name")
+    change.add_argument("value", metavar="VALUE", help="the value, without TOML's quotes")
 
 
 def _model_commands(commands: _Commands) -> None:
@@ -255,6 +271,7 @@ def _model_commands(commands: _Commands) -> None:
     pull.add_argument(
         "--tries", type=_count, metavar="N", help="give up after N consecutive failures without progress (default: 6)"
     )
+    pull.add_argument("--use", action="store_true", help="then write the model into the settings, and load it")
     pull.add_argument("--progress-file", metavar="FILE", help=argparse.SUPPRESS)
     prepare = _command(
         actions,

@@ -2,7 +2,8 @@
 
 import argparse
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import shtab
 
@@ -12,18 +13,24 @@ from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.output import Output
 from coldvoxd.models.directories import BUNDLED
 from coldvoxd.models.published_models import PUBLISHED
+from coldvoxd.typist.arguments import command_line as typing_command_line
+
+PROGRAMS: Mapping[str, Callable[[], argparse.ArgumentParser]] = MappingProxyType(
+    {"coldvoxctl": command_line, "coldvox-type": typing_command_line}
+)
+"""The commands with completions, and the source of each."""
 
 
 def completion(arguments: Namespace, output: Output) -> Exit:
     """Print the completion script for a shell."""
-    script = script_for(arguments.shell)
+    script = script_for(arguments.shell, arguments.program)
     output.result({"shell": arguments.shell, "script": script}, script.rstrip())
     return Exit.DONE
 
 
-def script_for(shell: str) -> str:
-    """The completion script of coldvoxctl for one of shtab's shells."""
-    parser = command_line()
+def script_for(shell: str, program: str = "coldvoxctl") -> str:
+    """The completion script of one of PROGRAMS for one of shtab's shells."""
+    parser = PROGRAMS[program]()
     _dress(parser)
     return str(shtab.complete(parser, shell))
 

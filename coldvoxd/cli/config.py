@@ -14,7 +14,7 @@ from coldvoxd.settings_file import SettingDoc
 
 
 def config(arguments: Namespace, output: Output) -> Exit:
-    """Show settings, or check a settings file. Raises SettingsError or UsageFault."""
+    """Show, check or change settings. Raises ColdvoxError."""
     path = settings_file.default_path()
     match arguments.action:
         case "path":
@@ -27,8 +27,12 @@ def config(arguments: Namespace, output: Output) -> Exit:
             there = arguments.file is not None or settings_file.exists(path)
             text = f"{checked} can be used" if there else f"{path} does not exist; the defaults are used"
             output.result({"path": str(checked), "exists": there, "valid": True}, text)
+        case "set":
+            from coldvoxd.cli.config_set import report_written, write_settings
+
+            report_written(write_settings({named(arguments.key): arguments.value}), output)
         case "get":
-            doc = _named(arguments.key)
+            doc = named(arguments.key)
             value = _value(settings_file.load(), doc)
             output.result({arguments.key: value}, str(value).lower() if doc.type is bool else str(value))
         case _:
@@ -75,7 +79,8 @@ def _lines(chosen: Settings, docs: list[SettingDoc]) -> Iterator[str]:
         yield f"{doc.key} = {settings_file.toml_value(_value(chosen, doc))}{source}"
 
 
-def _named(key: str) -> SettingDoc:
+def named(key: str) -> SettingDoc:
+    """The setting of a key such as `model.name`. Raises UsageFault."""
     for doc in settings_file.describe():
         if key == _key(doc):
             return doc

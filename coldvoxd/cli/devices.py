@@ -14,10 +14,10 @@ async def devices(arguments: Namespace, output: Output) -> Exit:
         if arguments.command == "device":
             await daemon.select_device(arguments.name)
             device = (await daemon.microphone())["Device"]
-            output.result({"device": device}, device or "no microphone")
+            output.result({"device": device}, output.name(device) or "no microphone")
         else:
             microphone = await daemon.microphone()
-            output.result(_fields(microphone), _for_people(microphone))
+            output.result(_fields(microphone), _for_people(microphone, output))
     return Exit.DONE
 
 
@@ -29,7 +29,7 @@ def _fields(microphone: dict[str, Any]) -> dict[str, Any]:
     return {"devices": listed} | {name.lower(): value for name, value in microphone.items() if name != "Devices"}
 
 
-def _for_people(microphone: dict[str, Any]) -> str:
+def _for_people(microphone: dict[str, Any], output: Output) -> str:
     if not microphone["Devices"]:
         return f"no microphone: {microphone['Problem']}" if microphone["Problem"] else "no microphone"
     follows = ", follows the desktop's default" if microphone["Selection"] == "default" else ""
@@ -39,7 +39,9 @@ def _for_people(microphone: dict[str, Any]) -> str:
         facts = ", ".join(
             filter(None, ("muted" if microphone["Muted"] else "", "open" if microphone["Open"] else "closed"))
         )
-        rows.append(f"{'*' if current else ' '} {description}" + (f"  ({facts}{follows})" if current else ""))
+        rows.append(
+            f"{'*' if current else ' '} {output.name(description)}" + (f"  ({facts}{follows})" if current else "")
+        )
         if name != description:
-            rows.append(f"    {name}")
+            rows.append(f"    {output.name(name)}")
     return "\n".join(rows)

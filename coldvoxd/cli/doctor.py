@@ -11,18 +11,28 @@ from coldvoxd.doctor.finding import Verdict
 from coldvoxd.doctor.redaction import Person
 from coldvoxd.doctor.report import line, report
 
+STANDARD_OUTPUT = Path("-")
+
 
 def doctor(arguments: Namespace, output: Output) -> Exit:
     """Print every finding as soon as it is available, and write the report if requested. Raises UsageFault."""
-    if arguments.report is not None:
+    is_printed = arguments.report == STANDARD_OUTPUT
+    if arguments.report is not None and not is_printed:
         _write(arguments.report, "")  # before the checks, which take seconds
     findings = []
     for finding in examine():
         findings.append(finding)
-        output.result(dataclasses.asdict(finding), line(finding))
-    if arguments.report is not None:
+        if not is_printed:
+            output.result(dataclasses.asdict(finding), line(finding))
+    if is_printed:
+        text = report(findings, Person.here())
+        output.result({"report": "-", "text": text}, text.rstrip("\n"))
+    elif arguments.report is not None:
         _write(arguments.report, report(findings, Person.here()))
-        output.result({"report": str(arguments.report)}, f"\nwrote {arguments.report}; read it before you attach it")
+        output.result(
+            {"report": str(arguments.report)},
+            f"\nwrote {output.name(str(arguments.report))}; read it before you attach it",
+        )
     failed = any(finding.verdict is Verdict.FAIL for finding in findings)
     return Exit.FAILED if failed else Exit.DONE
 

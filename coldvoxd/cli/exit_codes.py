@@ -37,6 +37,14 @@ class UsageFault(errors.ColdvoxError):
     """Invalid arguments. The message says which."""
 
 
+class OutputFault(errors.ColdvoxError):
+    """Standard output cannot be written, as on a full device."""
+
+
+class OutputClosed(OutputFault):
+    """The program that read standard output has closed it."""
+
+
 _EXITS: tuple[tuple[type[errors.ColdvoxError], Exit], ...] = (
     (UsageFault, Exit.USAGE),
     (errors.InvalidOption, Exit.USAGE),

@@ -135,7 +135,18 @@ access the network.
 An interrupted download is resumed. The size and hash of every file are checked, and the model becomes visible only when it
 is complete. If the hub is busy or unreachable, the download is retried at growing intervals.
 
+The settings name the model that the daemon uses; --use writes NAME there and makes a running daemon load it.
+
 HF_ENDPOINT selects another hub, for example a mirror.
+"""
+
+SET = """\
+Write a setting into ~/.config/coldvoxd/coldvoxd.toml, check the file, and make a running daemon reload it. Comments and
+other settings stay as they are. An invalid value changes nothing. `coldvoxctl config example` explains each setting.
+"""
+
+SET_JSON = """\
+With --json: {"written": {KEY: VALUE}, "path": ...}, and the object of `coldvoxctl reload --json` if the daemon runs.
 """
 
 PULL_JSON = """\
@@ -156,7 +167,7 @@ first start, unless `prepare` under [model] is false.
 
 With `--precision fp16`, the precision for a GPU, or `int8`, if the model lacks that precision, it is first converted from
 the fp32 files and checked with a recording. For a model of 2.5 GB this takes about a minute, 5 GB of memory for fp16 or
-8 GB for int8, and the extra `prepare`: pip install 'coldvoxd[prepare]'.
+8 GB for int8, and the packages of the extra `prepare` (onnx, packaging).
 """
 
 LIST_JSON = """\
@@ -237,6 +248,8 @@ already in use; `remove` reverts exactly those changes. --desktop defaults to th
   hyprland   the same for ~/.config/hypr/hyprland.conf
   portal     GNOME 48 and Plasma 6: runs until it is stopped; the desktop asks you for two keys. One starts and stops
              dictation. The other dictates while it is held; a short press starts and stops dictation too
+
+On other desktops, such as XFCE, Cinnamon, MATE, i3, labwc or COSMIC, `install` says what to bind where.
 """
 
 SHORTCUT_JSON = """\

@@ -1,96 +1,23 @@
-"""The entry point of coldvoxctl: from arguments to an exit code."""
+"""The entry point of coldvoxctl. It imports nothing heavy, so that an interrupt finds its handler at once."""
 
-import asyncio
-import os
 import sys
-from argparse import Namespace
-from collections.abc import Sequence
 
-from coldvoxd import __version__
-from coldvoxd.cli.arguments import parse_arguments
-from coldvoxd.cli.exit_codes import Exit, UsageFault, exit_for
-from coldvoxd.cli.output import Output
-from coldvoxd.core.errors import ColdvoxError, LibraryUnusable
+from coldvoxd import console
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, `sys.argv` by default, and return the exit code. Never raises for user errors."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    output = Output("--json" in given)
+def main() -> int:
+    """Run the command line and return the exit code."""
+    console.exit_on_interrupt()
+    from coldvoxd.cli.dispatch import run
+
+    console.log_python_warnings()
     try:
-        return _run(parse_arguments(given), output)
-    except ColdvoxError as error:
-        output.error(error)
-        return exit_for(error)
-    except ImportError as error:
-        unusable = LibraryUnusable.because(error)
-        output.error(unusable)
-        return exit_for(unusable)
+        console.raise_on_interrupt()
+        return run()
     except KeyboardInterrupt:
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader closed our output. Python would report an error when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAILED
-
-
-def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch a command
-    if arguments.version:
-        output.result({"version": __version__}, f"coldvoxctl {__version__}")
-        return Exit.DONE
-    match arguments.command:
-        case "start" | "stop" | "toggle" | "cancel" | "status" | "retry" | "metrics" | "reload" | "provider":
-            from coldvoxd.cli.session_commands import control
-
-            return asyncio.run(control(arguments, output))
-        case "devices" | "device":
-            from coldvoxd.cli.devices import devices
-
-            return asyncio.run(devices(arguments, output))
-        case "listen":
-            from coldvoxd.cli.listen import listen
-
-            return asyncio.run(listen(arguments, output))
-        case "transcribe":
-            from coldvoxd.cli.transcribe import transcribe
-
-            return transcribe(arguments, output)
-        case "doctor":
-            from coldvoxd.cli.doctor import doctor
-
-            return doctor(arguments, output)
-        case "config":
-            from coldvoxd.cli.config import config
-
-            return config(arguments, output)
-        case "completion":
-            from coldvoxd.cli.completion import completion
-
-            return completion(arguments, output)
-        case "shortcut" if arguments.shortcut_command == "portal":
-            from coldvoxd.cli.portal_keys import follow_keys
-
-            asyncio.run(follow_keys(output))
-            return Exit.DONE
-        case "shortcut" if arguments.shortcut_command == "held":
-            from coldvoxd.cli.sway_hold import dictate_while_held
-
-            asyncio.run(dictate_while_held(output))
-            return Exit.DONE
-        case "shortcut":
-            from coldvoxd.cli.shortcuts.command import shortcut
-
-            return shortcut(arguments, output)
-        case "setup":
-            from coldvoxd.cli.setup import setup
-
-            return setup(arguments, output)
-        case "model":
-            from coldvoxd.cli.model import model
-
-            return model(arguments, output)
-        case _:
-            raise UsageFault("Which command? See `coldvoxctl --help`.")
+        return console.INTERRUPTED
+    finally:
+        console.exit_on_interrupt()  # while the interpreter exits
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Generates the manual pages from the parsers of --help and from the settings: `python -m coldvoxd.cli.manual DIR`."""
 
 import argparse
+import dataclasses
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,8 @@ from types import MappingProxyType
 from coldvoxd import __version__, settings_file
 from coldvoxd.arguments import command_line as daemon_command_line
 from coldvoxd.cli.arguments import command_line
+from coldvoxd.typist.arguments import command_line as typing_command_line
+from coldvoxd.typist.settings import Rule
 
 _WIDTH = re.compile(r"^ {2,}\S")
 
@@ -47,8 +50,39 @@ def coldvoxd_toml() -> str:
     return _page([*lines, *_see_also("coldvoxd(1)", "coldvoxctl(1)")])
 
 
+def coldvox_type() -> str:
+    """The manual page of coldvox-type, section 1."""
+    lines = [*_head("coldvox-type", 1, "type dictated text into the focused window")]
+    lines += _command_line(typing_command_line())
+    return _page([*lines, *_see_also("type.toml(5)", "coldvoxctl(1)", "coldvoxd(1)")])
+
+
+def type_toml() -> str:
+    """The manual page of the typing client's settings, section 5."""
+    lines = _head("type.toml", 5, "settings of coldvox-type")
+    lines += [".SH SYNOPSIS", _text("~/.config/coldvoxd/type.toml"), ".SH DESCRIPTION"]
+    lines += _prose(
+        "A TOML file. It is optional, and is read again for each text. The keys below apply to all applications. Under "
+        "[applications.NAME] they apply to one, by its WM_CLASS on X11 or its app_id on Wayland:\n\n"
+        '  delay_ms = 5\n\n  [applications.firefox]\n  method = "paste"\n\n'
+        "Rules for terminals are built in."
+    )
+    texts = settings_file.docstrings(Rule)
+    lines.append(".SH KEYS")
+    for field in dataclasses.fields(Rule):
+        value = settings_file.toml_value(field.default)
+        lines += [".TP", f"\\fB{_escaped(field.name)}\\fR = {_escaped(value)}", _text(texts[field.name])]
+    return _page([*lines, *_see_also("coldvox-type(1)")])
+
+
 PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
-    {"man1/coldvoxctl.1": coldvoxctl, "man1/coldvoxd.1": coldvoxd, "man5/coldvoxd.toml.5": coldvoxd_toml}
+    {
+        "man1/coldvoxctl.1": coldvoxctl,
+        "man1/coldvoxd.1": coldvoxd,
+        "man1/coldvox-type.1": coldvox_type,
+        "man5/coldvoxd.toml.5": coldvoxd_toml,
+        "man5/type.toml.5": type_toml,
+    }
 )
 """The pages by their paths below a man directory."""
 

@@ -2,7 +2,6 @@
 
 import glob
 import shutil
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coldvoxd.cli.download_meter import JsonMeter, Meter, megabytes, told
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.prepare import prepare_model, prepared_of, record_golden
@@ -17,11 +17,8 @@ from coldvoxd.core.errors import FetchFault, ModelInvalid, ModelMissing
 
 if TYPE_CHECKING:
     from coldvoxd.core.settings import ModelSettings
+    from coldvoxd.core.values import Precision
     from coldvoxd.models.directories import InstalledModel
-    from coldvoxd.models.fetch import FetchProgress
-    from coldvoxd.models.progress import ToldProgress
-
-JSON_INTERVAL_S = 0.5
 
 
 def model(arguments: Namespace, output: Output) -> Exit:
@@ -62,11 +59,11 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
     name = arguments.name or chosen.name
     # The precision in the settings does not apply to a model that is named here.
     precision = Precision.on_cpu(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
-    meter = _JsonMeter(output) if output.as_json else _Meter()
+    meter = JsonMeter(output) if output.as_json else Meter()
     tell: list[Callable[[FetchProgress], None]] = [meter]
     if arguments.progress_file:
         write = ProgressWriter(Path(arguments.progress_file))
-        tell.append(lambda progress: write(_told(progress)))
+        tell.append(lambda progress: write(told(progress)))
     last = FetchProgress(name, precision)
 
     def report(progress: FetchProgress) -> None:
@@ -85,6 +82,7 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
     finally:
         meter.clear()
     record_golden(name, precision, output)
+    wanted = _wanted_settings(chosen, name, precision)
     directory = str(fetched.directory)
     output.result(
         {
@@ -96,7 +94,23 @@ def _pull(arguments: Namespace, output: Output) -> Exit:
         },
         f"{name} ({precision}) is in {directory}" + ("" if fetched.fetched_bytes else "; it was already there"),
     )
+    if wanted and arguments.use:
+        from coldvoxd.cli.config import named
+        from coldvoxd.cli.config_set import report_written, write_settings
+
+        report_written(write_settings({named(key): value for key, value in wanted.items()}), output)
+    elif wanted:
+        commands = " and ".join(f"`coldvoxctl config set {key} {value}`" for key, value in wanted.items())
+        output.warning(f"The settings name another model or precision. To use this one: {commands}.")
     return Exit.DONE
+
+
+def _wanted_settings(chosen: "ModelSettings", name: str, precision: "Precision") -> dict[str, str]:
+    """The settings that must change before the daemon uses a downloaded model, by key."""
+    wanted = {} if name == chosen.name else {"model.name": name}
+    if (precision == "int8") is not (chosen.precision == "int8"):
+        wanted["model.precision"] = "int8" if precision == "int8" else "auto"
+    return wanted
 
 
 def _list(output: Output) -> Exit:
@@ -124,12 +138,10 @@ def _list(output: Output) -> Exit:
         }
         holds = ", ".join(precisions) or "incomplete"
         mark = "*" if found.name == chosen else " "
-        output.result(
-            fields, f"{mark} {found.name:<24} {holds:<12} {_megabytes(size):>9}  {place:<8} {found.directory}"
-        )
+        output.result(fields, f"{mark} {found.name:<24} {holds:<12} {megabytes(size):>9}  {place:<8} {found.directory}")
         for form in prepared:
             note = "" if form.up_to_date else ", outdated: removed by the next `coldvoxctl model prepare`"
-            output.note(f"  prepared in {form.precision} for {form.provider}: {_megabytes(form.bytes)}{note}")
+            output.note(f"  prepared in {form.precision} for {form.provider}: {megabytes(form.bytes)}{note}")
     for name in sorted(known_models().keys() - {found.name for found in installed}):
         fields = {
             "name": name,
@@ -142,7 +154,7 @@ def _list(output: Output) -> Exit:
         }
         mark = "*" if name == chosen else " "
         output.result(fields, f"{mark} {name:<24} not here: coldvoxctl model pull {name}")
-    output.note(f"Prepared forms use {_megabytes(prepared_bytes)} of at most {settings.prepared_gb:g} GB.")
+    output.note(f"Prepared forms use {megabytes(prepared_bytes)} of at most {settings.prepared_gb:g} GB.")
     return Exit.DONE
 
 
@@ -183,7 +195,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
             directory.rename(hidden)
             shutil.rmtree(hidden)
     remove_unfit()
-    output.result({"removed": name, "bytes": size}, f"removed {name}, {_megabytes(size)}")
+    output.result({"removed": name, "bytes": size}, f"removed {name}, {megabytes(size)}")
     return Exit.DONE
 
 
@@ -224,81 +236,3 @@ def _bytes(directory: Path) -> int:
 
 def _files(directory: Path) -> Iterator[Path]:
     return (path for path in directory.rglob("*") if path.is_file())
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def _told(progress: "FetchProgress") -> "ToldProgress":
-    from coldvoxd.models.progress import ToldProgress
-
-    return ToldProgress(
-        model=progress.model,
-        precision=progress.precision,
-        state=str(progress.state),
-        fraction=round(progress.fraction, 6),
-        bytes=progress.done_bytes,
-        total_bytes=progress.total_bytes,
-        message=progress.message,
-    )
-
-
-class _Meter:
-    """Reports the progress on stderr: on a terminal one line that is overwritten, elsewhere starts and waits."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._shown: list[str] = []
-
-    def __call__(self, progress: "FetchProgress") -> None:
-        text = _line(progress, with_bytes=self._terminal)
-        if self._terminal and text and text not in self._shown:
-            self._shown = [text]
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-        elif not self._terminal and progress.state in {"fetching", "waiting"}:
-            news = text.partition("; retrying in ")[0]
-            if news not in self._shown:
-                self._shown.append(news)
-                print(text, file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Clear the line."""
-        if self._terminal and self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-class _JsonMeter:
-    """Reports the progress as objects on stdout: for each percent and change of state, and twice a second."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._last = ("", "", -1)
-        self._due_s = 0.0
-
-    def __call__(self, progress: "FetchProgress") -> None:
-        now_s = time.monotonic()
-        kind = (str(progress.state), progress.message, round(100 * progress.fraction))
-        if progress.state in {"done", "failed"} or (kind == self._last and now_s < self._due_s):
-            return
-        self._last, self._due_s = kind, now_s + JSON_INTERVAL_S
-        told = _told(progress)
-        self._output.result({"event": "progress", **{name: getattr(told, name) for name in told.__slots__}})
-
-    def clear(self) -> None:
-        """Nothing to clear."""
-
-
-def _line(progress: "FetchProgress", *, with_bytes: bool) -> str:
-    match progress.state:
-        case "fetching":
-            if not with_bytes:
-                return f"downloading {progress.model}, {_megabytes(progress.total_bytes)}"
-            amount = f"{_megabytes(progress.done_bytes)} of {_megabytes(progress.total_bytes)}"
-            return f"fetching {progress.model}: {progress.fraction:4.0%}, {amount}"
-        case "waiting":
-            return f"waiting: {progress.message}"
-        case "checking":
-            return f"checking {progress.model}"
-        case _:
-            return ""

@@ -1,16 +1,24 @@
 """The output of coldvoxctl: text, or one JSON object per line."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from coldvoxd.cli.exit_codes import error_name
+from coldvoxd.cli.exit_codes import OutputClosed, OutputFault, error_name
 from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.visible_text import is_visible, shortened, visible
+
+DEFAULT_COLUMNS = 80
+"""Width of a terminal that does not report it."""
 
 
 class Output:
-    """Prints results to stdout and errors to stderr, unbuffered."""
+    """Prints results to stdout and errors to stderr, unbuffered.
+
+    On a terminal, control characters are escaped. Raises OutputFault if standard output cannot be written.
+    """
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
@@ -18,33 +26,77 @@ class Output:
     def result(self, fields: Mapping[str, Any], text: str | None = None) -> None:
         """Print the fields as one line of JSON, or the text; nothing if it is None."""
         if self.as_json:
-            _print(_json(fields), sys.stdout)
+            _print_result(_json(fields, sys.stdout))
         elif text is not None:
-            _print(text, sys.stdout)
+            _print_result(_shown(text, sys.stdout, keep="\n\t"))
+
+    def name(self, name: str) -> str:
+        """The name of a file or device for a text of `result`: on a terminal it takes one line."""
+        return _shown(name, sys.stdout)
 
     def error(self, error: ColdvoxError) -> None:
         """Print one sentence, or one JSON object, to stderr."""
         if self.as_json:
             fields = {"error": error_name(error), "message": str(error)}
-            _print(_json(fields), sys.stderr)
+            print_remark(_json(fields, sys.stderr))
         else:
-            _print(f"coldvoxctl: {error}", sys.stderr)
+            self.warning(str(error))
 
     def warning(self, text: str) -> None:
         """Print a warning about a result to stderr; nothing with --json, whose results include it."""
         if not self.as_json:
-            _print(f"coldvoxctl: {text}", sys.stderr)
+            print_remark(f"coldvoxctl: {_shown(text, sys.stderr)}")
 
     def note(self, text: str) -> None:
         """Print a remark to stderr for an interactive user; nothing with --json or without a terminal."""
-        if not self.as_json and sys.stderr.isatty():
-            _print(text, sys.stderr)
+        if not self.as_json and _is_terminal(sys.stderr):
+            print_remark(visible(text, keep="\n\t"))
 
 
-def _json(fields: Mapping[str, Any]) -> str:
+class StatusLine:
+    """One line of stderr that is overwritten; only if stderr is a terminal."""
+
+    def __init__(self) -> None:
+        self.wanted = _is_terminal(sys.stderr)
+        self._shown = ""
+
+    def show(self, name: str, rest: str = "") -> None:
+        """Show a name, shortened to the terminal's width, and the rest."""
+        width = _width()
+        text = shortened(visible(name), max(width - len(rest), 0)) + rest[:width]
+        if self.wanted and text != self._shown:
+            self._shown = text
+            print_remark(f"\r\033[K{text}", end="")
+
+    def clear(self) -> None:
+        """Clear the line."""
+        if self._shown:
+            self._shown = ""
+            print_remark("\r\033[K", end="")
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _width() -> int:
+    """Number of columns that a line on stderr can take without wrapping."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        columns = 0
+    return (columns or DEFAULT_COLUMNS) - 1
+
+
+def _shown(text: str, stream: TextIO | None, keep: str = "") -> str:
+    return visible(text, keep) if _is_terminal(stream) else text
+
+
+def _json(fields: Mapping[str, Any], stream: TextIO | None) -> str:
     """One line; undecodable bytes of file names are escaped as Python's lone surrogates."""
     text = json.dumps(fields, ensure_ascii=False)
-    return text if _is_text(text) else json.dumps(fields)
+    is_safe = _is_text(text) and (not _is_terminal(stream) or all(map(is_visible, text)))
+    return text if is_safe else json.dumps(fields).replace("\x7f", "\\u007f")
 
 
 def _is_text(text: str) -> bool:
@@ -55,15 +107,34 @@ def _is_text(text: str) -> bool:
     return True
 
 
+def _print_result(text: str) -> None:
+    """Print a line on stdout. Raises OutputFault."""
+    try:
+        _print(f"{text}\n", sys.stdout)
+    except OSError as error:
+        # Python would write the rest again when the process exits, and report a second error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        kind = OutputClosed if isinstance(error, BrokenPipeError) else OutputFault
+        raise kind(f"Standard output cannot be written: {error.strerror or error}.") from error
+
+
+def print_remark(text: str, end: str = "\n") -> None:
+    """Print on stderr, whose errors cannot be reported anywhere."""
+    try:
+        _print(f"{text}{end}", sys.stderr)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def _print(text: str, stream: TextIO | None) -> None:
     """Print unbuffered. Undecodable bytes of file names are printed unchanged; other characters may be escaped."""
     if stream is None:  # closed by the caller, as by `>&-`
         return
     encoding = stream.encoding or "utf-8"
     try:
-        line = f"{text}\n".encode(encoding, "surrogateescape")
+        line = text.encode(encoding, "surrogateescape")
     except UnicodeEncodeError:
-        line = f"{text}\n".encode(encoding, "backslashreplace")
+        line = text.encode(encoding, "backslashreplace")
     stream.flush()
     stream.buffer.write(line)
     stream.buffer.flush()

@@ -3,17 +3,21 @@
 import errno
 import os
 import select
+import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from coldvoxd.audio.unread_formats import CONVERT_COMMAND
 from coldvoxd.core.errors import FileFault, Stopped
+from coldvoxd.core.visible_text import visible
 
 STANDARD_INPUT = "-"
 MOST_PIPED_BYTES = 2 << 30
 """Maximum size of piped audio, which is kept in memory because audio must not be written to disk: 18 hours of 16 kHz
 mono WAV."""
+_SUBJECT = "the file"
 _READ_BYTES = 1 << 20
 _LOOK_S = 0.2
 """Seconds between two checks for cancellation while no data arrives."""
@@ -22,6 +26,31 @@ _LOOK_S = 0.2
 def shown(name: str) -> str:
     """The name of a recording in messages."""
     return "standard input" if name == STANDARD_INPUT else name
+
+
+def complaint(file: str, text: str) -> str:
+    """An error message of the daemon, which does not know the name of a recording, for the person who gave the name.
+
+    The name replaces "The file", and a command to convert the recording is complete.
+    """
+    subject, rest = text[: len(_SUBJECT)], text[len(_SUBJECT) :]
+    named = f"{shown(file)}{rest}" if subject.lower() == _SUBJECT else f"{shown(file)}: {text}"
+    return named if file == STANDARD_INPUT else named.replace(CONVERT_COMMAND, _conversion(file))
+
+
+def _conversion(file: str) -> str:
+    """The command that converts a recording into a new file beside it."""
+    stem, extension = os.path.splitext(file)  # noqa: PTH122 - a path would lose a leading ./
+    target = f"{stem}-converted.flac" if extension.lower() == ".flac" else f"{stem}.flac"
+    return f"ffmpeg -i {_quoted(file)} -ar 16000 -ac 1 {_quoted(target)}"
+
+
+def _quoted(name: str) -> str:
+    """A file name as a word of a shell's command line, and as no option."""
+    name = f"./{name}" if name.startswith("-") else name
+    if name.isprintable():
+        return shlex.quote(name)
+    return "$'" + visible(name.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """The commands start, stop, toggle, cancel, retry, reload, provider and status."""
 
+import itertools
 import re
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
@@ -11,7 +13,9 @@ from coldvoxd.cli.key_presses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.wordless import NO_WORDS_IN_LAST, Reason, deaf, stopped
-from coldvoxd.core.errors import ColdvoxError, NotActive
+from coldvoxd.core.errors import ColdvoxError, NotActive, shown
+from coldvoxd.core.problems import Problem
+from coldvoxd.core.sound_sources import DEFAULT
 
 
 async def control(arguments: Namespace, output: Output) -> Exit:
@@ -52,12 +56,10 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             _transcript(transcript, None if transcript else NO_WORDS_IN_LAST, output)
         case "metrics":
             found = await daemon.metrics()
-            shown = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
-            output.result(found, "\n".join(shown))
+            rows = metrics_for_people(found, ascii_only="utf" not in (sys.stdout.encoding or "").lower())
+            output.result(found, "\n".join(rows))
         case "reload":
-            await daemon.reload()
-            waiting = list((await daemon.status()).get("AwaitingRestart", ()))
-            output.result({"reloaded": True, "awaiting_restart": waiting}, _reloaded(waiting))
+            await _reload(daemon, output)
         case "provider":
             await daemon.set_provider(arguments.provider)
             running = (await daemon.status())["ExecutionProvider"]
@@ -66,7 +68,24 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             microphone = await daemon.microphone()
             del microphone["Devices"]
             status = await daemon.status() | microphone
-            output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status))
+            output.result({_snake_case(name): value for name, value in status.items()}, _for_people(status, output))
+
+
+async def reload(output: Output) -> None:
+    """Make the daemon reload its settings, and report what does not take effect. Raises ColdvoxError."""
+    async with DaemonClient.connected() as daemon:
+        await _reload(daemon, output)
+
+
+async def _reload(daemon: DaemonClient, output: Output) -> None:
+    await daemon.reload()
+    waiting = list((await daemon.status()).get("AwaitingRestart", ()))
+    fields: dict[str, Any] = {"reloaded": True, "awaiting_restart": waiting}
+    if problem := _device_problem(await daemon.microphone()):
+        fields |= {"problem": str(Problem.MICROPHONE_LOST), "message": problem}
+    output.result(fields, _reloaded(waiting))
+    if problem:
+        output.warning(problem)
 
 
 def _transcript(transcript: str, reason: Reason | None, output: Output) -> None:
@@ -102,11 +121,27 @@ def _reloaded(waiting: list[str]) -> str:
     return f"settings and model reloaded; {', '.join(waiting)}: after `systemctl --user restart coldvoxd`"
 
 
+def _device_problem(microphone: Mapping[str, Any]) -> str:
+    """Why the selected microphone cannot be used; empty if nothing is known against it.
+
+    The daemon opens a new selection after its reply to a reload, so its problem may not be known yet.
+    """
+    if microphone["Problem"] or microphone["Selection"] == DEFAULT:
+        return str(microphone["Problem"])
+    wanted, names = microphone["Selection"].casefold(), [*itertools.chain(*microphone["Devices"])]
+    if any(wanted in name.casefold() for name in names):
+        return ""
+    return (
+        f"There is no microphone “{shown(microphone['Selection'])}”; the daemon waits for it. "
+        "`coldvoxctl devices` lists the microphones."
+    )
+
+
 def _snake_case(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def _for_people(status: dict[str, Any]) -> str:
+def _for_people(status: dict[str, Any], output: Output) -> str:
     session, progress = status["Session"], status["Progress"]
     problems = ", ".join(status.get("Problems", ())) or status["Degraded"]  # daemons of earlier versions do not have it
     rows = [
@@ -123,7 +158,7 @@ def _for_people(status: dict[str, Any]) -> str:
         ("restart for", ", ".join(status.get("AwaitingRestart", ()))),
         ("version", status["Version"]),
     ]
-    return "\n".join(f"{name:<11} {value}" for name, value in rows if value)
+    return "\n".join(f"{name:<11} {output.name(value)}" for name, value in rows if value)
 
 
 def _microphone(status: dict[str, Any]) -> str:

@@ -6,28 +6,35 @@ import subprocess
 import sys
 import sysconfig
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from coldvoxd.cli import desktop_entry, manual
-from coldvoxd.cli.completion import script_for
+from coldvoxd.cli.completion import PROGRAMS, script_for
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.install_ledger import PROGRAM, SERVICE, Installer, Places, put_units, take_away, units
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.shortcuts.key import DEFAULT_KEY
 from coldvoxd.core.errors import ColdvoxError, NotInstallable
 from coldvoxd.userdirs import base_directories
 
 COMPLETIONS = {
-    "bash": "bash-completion/completions/coldvoxctl",
-    "zsh": "zsh/site-functions/_coldvoxctl",
-    "fish": "fish/vendor_completions.d/coldvoxctl.fish",
+    "bash": "bash-completion/completions/{}",
+    "zsh": "zsh/site-functions/_{}",
+    "fish": "fish/vendor_completions.d/{}.fish",
 }
-"""The paths below the data directory, by shell."""
+"""The paths below the data directory, by shell; the name of the command is filled in."""
 RUNTIME_DIRECTORIES = ("coldvoxd", "coldvoxd-model", "coldvox-type")
 """The directories of the programs in the login's runtime directory."""
 BUS = "org.freedesktop.DBus"
 TYPING = "coldvox-type.service"
-_TYPES = "dictated text is typed into the focused window; to type what could not be delivered: coldvox-type --last"
-_TYPES_NOT = "to type dictated text into the focused window: systemctl --user enable --now coldvox-type"
+_RUNS = "The service is running, and starts at each login. `coldvoxctl doctor` checks everything it needs."
+_KEY = f"A key: `coldvoxctl shortcut install` binds {DEFAULT_KEY}, or says what to bind where."
+_TYPES = (
+    "Typing is on: dictated text goes into the focused window. `coldvox-type --last` types what could not be delivered."
+)
+_TYPES_NOT = "Typing: `systemctl --user enable --now coldvox-type` types dictated text into the focused window."
+_TRY = "Then click into a window, press the key, say “hello”, and press it again: the word appears in the window."
 
 
 def setup(arguments: Namespace, output: Output) -> Exit:
@@ -49,13 +56,17 @@ def setup(arguments: Namespace, output: Output) -> Exit:
 
 def _install(arguments: Namespace, output: Output) -> Exit:
     programs = _programs(arguments.bin)
+    if not str(programs).isprintable():
+        raise UsageFault(
+            f"{str(programs)!r} has characters that systemd accepts in no unit file: use another directory."
+        )
     places = Places.of_user()
     installer = Installer(places.ledger)
     installer.make_directory(places.wanted.parent)
     installer.remember("file", places.wanted)
     put_units(installer, places, programs, cpu=arguments.cpu)
-    for shell, name in COMPLETIONS.items():
-        installer.put(places.data / name, script_for(shell))
+    for name, script in completions():
+        installer.put(places.data / name, script)
     for name, page in manual.PAGES.items():
         installer.put(places.data / "man" / name, page())
     installer.put(places.data / "applications" / desktop_entry.NAME, desktop_entry.desktop_entry(programs))
@@ -63,6 +74,13 @@ def _install(arguments: Namespace, output: Output) -> Exit:
     lines = [f"installed {path}" for path in installer.files]
     output.result({"installed": [str(path) for path in installer.files], "started": started}, "\n".join((*lines, told)))
     return Exit.DONE
+
+
+def completions() -> Iterator[tuple[str, str]]:
+    """The completion scripts of all commands and shells, by their paths below the data directory."""
+    for program in PROGRAMS:
+        for shell, name in COMPLETIONS.items():
+            yield name.format(program), script_for(shell, program)
 
 
 def _start(installer: Installer, places: Places, *, start: bool, typing: bool) -> tuple[str, bool]:
@@ -86,10 +104,10 @@ def _start(installer: Installer, places: Places, *, start: bool, typing: bool) -
     _systemctl("reset-failed", *units())  # failed starts of the version before must not count
     if _systemctl("restart", SERVICE).returncode:
         raise ColdvoxError("the service is installed but did not start; see: journalctl --user -u coldvoxd -b")
-    told = "the service is running, and starts at each login; `coldvoxctl doctor` checks everything it needs"
     if typing and _systemctl("restart", TYPING).returncode:
         raise ColdvoxError(f"{TYPING} is installed but did not start; see: journalctl --user -u coldvox-type -b")
-    return f"{told}\n{_TYPES if typing else _TYPES_NOT}", True
+    is_on = typing or not _systemctl("is-enabled", TYPING).returncode
+    return "\n".join((_RUNS, _KEY, _TYPES if is_on else _TYPES_NOT, _TRY)), True
 
 
 def _remove(arguments: Namespace, output: Output) -> Exit:

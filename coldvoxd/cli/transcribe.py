@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
+import math
 import signal
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.cli.exit_codes import Exit, UsageFault, error_name
-from coldvoxd.cli.output import Output
-from coldvoxd.cli.recordings import opened_recording, shown
+from coldvoxd.cli.output import Output, StatusLine
+from coldvoxd.cli.recordings import complaint, opened_recording, shown
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import (
     AlreadyActive,
@@ -25,7 +25,8 @@ from coldvoxd.core.errors import (
 )
 
 if TYPE_CHECKING:
-    from coldvoxd.core.values import Word
+    from coldvoxd.core.ports import Recognizer, SpeechDetector
+    from coldvoxd.core.values import FileTranscript, Word
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 
 _ASK_AGAIN_S = 1.0
@@ -143,10 +144,9 @@ async def _begun(
 
 
 def _locally(arguments: Namespace, output: Output) -> Exit:
-    from coldvoxd.files.transcription import transcribe_file
     from coldvoxd.vad.silero import SileroDetector
 
-    recognizer = _open_recognizer(arguments)
+    recognizer = _open_recognizer(arguments, output)
     detector = SileroDetector()
     channel = Channel(arguments.channel)
     verdict = Exit.DONE
@@ -155,9 +155,7 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
             progress = _Progress(shown(file))
             try:
                 with opened_recording(file) as descriptor:
-                    transcript = transcribe_file(
-                        descriptor, recognizer, detector, progress, name=shown(file), channel=channel
-                    )
+                    transcript = _transcribed(descriptor, recognizer, detector, progress, channel)
             except ColdvoxError as error:
                 verdict = Exit.FAILED
                 progress.clear()
@@ -178,7 +176,21 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
     return verdict
 
 
-def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
+def _transcribed(
+    descriptor: int, recognizer: "Recognizer", detector: "SpeechDetector", progress: "_Progress", channel: Channel
+) -> "FileTranscript":
+    """The transcript of an open file. Raises the errors that the daemon returns for it."""
+    from coldvoxd.files.jobs import open_audio
+    from coldvoxd.files.transcription import transcribe_file
+
+    open_audio(descriptor, channel, max_hours=math.inf)
+    try:
+        return transcribe_file(descriptor, recognizer, detector, progress, channel=channel)
+    except ColdvoxError as error:
+        raise _as_from_the_daemon(error) from error
+
+
+def _open_recognizer(arguments: Namespace, output: Output) -> "ParakeetRecognizer":
     from coldvoxd import settings_file
     from coldvoxd.core.values import Precision
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
@@ -192,23 +204,31 @@ def _open_recognizer(arguments: Namespace) -> "ParakeetRecognizer":
     try:
         return ParakeetRecognizer.open(files, likely_accelerator() or CPU, model.threads)
     except ProviderUnavailable as fault:
-        print(f"coldvoxctl: using the CPU: {fault}", file=sys.stderr)
+        output.warning(f"using the CPU: {fault}")
         return ParakeetRecognizer.open(files, CPU, model.threads)
 
 
 def _result(fields: Mapping[str, Any], output: Output, *, is_single: bool) -> None:
     for warning in fields["warnings"]:
         output.warning(f"{shown(fields['file'])}: {warning}")
-    output.result(fields, fields["text"] if is_single else f"{fields['file']}: {fields['text']}")
+    output.result(fields, fields["text"] if is_single else f"{output.name(fields['file'])}: {fields['text']}")
 
 
 def _fault(file: str, error: ColdvoxError, output: Output) -> None:
+    """Report the error of a file in place of its text.
+
+    FileFault is an error of this process, which has the name; the daemon knows no name, and says "The file".
+    """
+    message = str(error) if isinstance(error, FileFault) else complaint(file, str(error))
     if output.as_json:
-        output.result({"file": file, "error": error_name(error), "message": str(error)})
-    elif shown(file) in str(error):
-        output.error(error)
+        output.result({"file": file, "error": error_name(error), "message": message})
     else:
-        output.error(ColdvoxError(f"{shown(file)}: {error}"))
+        output.error(ColdvoxError(message))
+
+
+def _as_from_the_daemon(error: ColdvoxError) -> ColdvoxError:
+    """The error with the name that it has on the bus."""
+    return ColdvoxError(str(error)) if error.dbus_name == ColdvoxError.dbus_name else error
 
 
 def _word(word: "Word") -> dict[str, str | float]:
@@ -221,21 +241,16 @@ def _word(word: "Word") -> dict[str, str | float]:
 
 
 class _Progress:
-    """`talk.ogg 42 %` on one line of stderr that is overwritten; only if stderr is a terminal."""
+    """`talk.ogg 42 %` on stderr; only if it is a terminal."""
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._shown = -1
-        self._wanted = sys.stderr.isatty()
+        self._line = StatusLine()
 
     def __call__(self, fraction: float) -> None:
         """Show that this `fraction` of the file is done, 0 to 1."""
-        percent = int(100 * fraction)
-        if self._wanted and percent > self._shown:
-            self._shown = percent
-            print(f"\r{self._file} {percent} %", end="", file=sys.stderr, flush=True)
+        self._line.show(self._file, f" {int(100 * fraction)} %")
 
     def clear(self) -> None:
         """Clear the line."""
-        if self._wanted and self._shown >= 0:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self._line.clear()

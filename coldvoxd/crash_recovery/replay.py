@@ -139,7 +139,7 @@ class Replay:
         self._keep(interrupted.session, utterance)
         self._engine.report_error(
             f"Utterance {utterance.id} of session {utterance.session_id} was given up: {why}. "
-            "RetryLast can recognize it until the next utterance, or until the daemon is stopped."
+            "`coldvoxctl retry` can recognize it until the next utterance, or until the daemon is stopped."
         )
 
     def _publish(self, interrupted: InterruptedSession, one: PendingUtterance, hypothesis: Hypothesis) -> None:

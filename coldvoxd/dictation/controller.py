@@ -146,8 +146,8 @@ class DictationController:
             return await asyncio.wait_for(asyncio.shield(session.concluded), self._stop_limit_s)
         except TimeoutError:
             raise TextTimeout(
-                f"The text of session {session.id} takes longer than {self._stop_limit_s:.0f} s; it is still sent "
-                "with the signals Transcribed and DictationStopped. Call StopDictation again to wait for it."
+                f"The text of session {session.id} takes longer than {self._stop_limit_s:.0f} s; "
+                "it is still sent to all listeners, such as `coldvoxctl listen`."
             ) from None
 
     async def cancel(self, caller: str) -> None:

@@ -161,10 +161,10 @@ _REFUSALS: dict[tuple[Phase, Event], ColdvoxError] = {
         "No microphone delivers audio. Plug one in or start the sound server; `coldvoxctl status` shows what was tried."
     ),
     (Phase.LISTENING, Event.START): AlreadyActive(
-        "A dictation session is already active. Stop it with StopDictation or discard it with CancelDictation."
+        "A dictation session is already active. Stop it with `coldvoxctl stop`, or discard it with `coldvoxctl cancel`."
     ),
     (Phase.DRAINING, Event.START): AlreadyActive(
-        "The last session's text is still being recognized. Wait for DictationStopped, or call CancelDictation."
+        "The last session's text is still being recognized. Wait for it, or discard it with `coldvoxctl cancel`."
     ),
 }
 _REFUSALS[Phase.BLIND, Event.START] = _REFUSALS[Phase.LISTENING, Event.START]
@@ -182,7 +182,7 @@ def step(state: DictationState, event: Event) -> tuple[DictationState, tuple[Eff
     row = TABLE[state.phase].get(event)
     if row is None:
         if event in {Event.STOP, Event.CANCEL} and not state.active:
-            raise NotActive("No dictation session is active. Start one with StartDictation.")
+            raise NotActive("No dictation session is active. Start one with `coldvoxctl start`.")
         refusal = _REFUSALS.get((state.phase, event))
         if refusal is not None:
             raise type(refusal)(*refusal.args)

@@ -39,6 +39,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "gpu": Check("gpu", "coldvoxd.doctor.gpu", "check", 30),
         "microphone": Check("microphone", "coldvoxd.doctor.microphone", "check", 20),
         "bus": Check("bus", "coldvoxd.doctor.desktop", "check", 30),
+        "typing": Check("typing", "coldvoxd.doctor.typing", "check", 10),
         "unit": Check("unit", "coldvoxd.doctor.unit", "check", 20),
         "storage": Check("settings", "coldvoxd.doctor.storage", "check", 30),
     }

@@ -145,8 +145,7 @@ class FileJobs:
     def _check_room(self, caller: str) -> None:
         if sum(job.caller == caller for job in self._jobs.values()) >= JOBS_OF_ONE_CALLER:
             raise AlreadyActive(
-                f"{JOBS_OF_ONE_CALLER} of your files are being transcribed: wait for FileTranscribed, or cancel one "
-                "with CancelFile."
+                f"{JOBS_OF_ONE_CALLER} of your files are being transcribed: wait until one has ended, or cancel one."
             )
         if len(self._jobs) >= self._most_jobs:
             raise AlreadyActive(
@@ -235,7 +234,7 @@ async def _in_time(future: "asyncio.Future[T]", limit_s: float) -> T:
         ) from None
 
 
-def open_audio(descriptor: int, channel: Channel = AUTO) -> AudioFile:
+def open_audio(descriptor: int, channel: Channel = AUTO, max_hours: float = MAX_HOURS) -> AudioFile:
     """Open a client's file, if it can be transcribed. Raises InvalidOption with the reason. May block."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     if flags & os.O_PATH or flags & os.O_ACCMODE == os.O_WRONLY:
@@ -247,8 +246,8 @@ def open_audio(descriptor: int, channel: Channel = AUTO) -> AudioFile:
         file = AudioFile.open(descriptor)
     except FileFault as fault:
         raise InvalidOption(_sentence(fault)) from fault
-    if file.samples > MAX_HOURS * 3600 * SAMPLE_RATE:
-        raise InvalidOption(f"The file is longer than {MAX_HOURS} hours: split it.")
+    if file.samples > max_hours * 3600 * SAMPLE_RATE:
+        raise InvalidOption(f"The file is longer than {max_hours:g} hours: split it.")
     if missing := channel.missing_in(file.channels):
         raise InvalidOption(f"The file {missing}.")
     return file

@@ -6,6 +6,7 @@ Only coldvoxctl imports this: it takes the extra `prepare`, minutes, and gigabyt
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -34,7 +35,11 @@ DISK = {Precision.FP16: 0.6, Precision.INT8: 1.4}
 """Disk space, as a multiple of the size of the fp32 files, with the temporary files."""
 LITTLE_BYTES = 300_000_000
 """Bytes for Python and the converters."""
-EXTRA = "Install them with `pip install 'coldvoxd[prepare]'`, into the environment of coldvoxctl."
+EXTRA = (
+    "Install them into the environment of coldvoxctl: `pipx inject coldvoxd 'onnx>=1.17' 'packaging>=23'`, or "
+    f"`{sys.executable} -m pip install 'onnx>=1.17' 'packaging>=23'`."
+)
+"""The packages of the extra `prepare`."""
 
 
 def convert(

@@ -93,7 +93,7 @@ class Engine:
         change = asyncio.get_running_loop().create_task(self._change_provider(provider), name="engine change")
         self._changes.add(change)
         change.add_done_callback(self._changes.discard)
-        await self._answered_in_time(change, "ProviderChanged is sent when it is in use.")
+        await self._answered_in_time(change, "`coldvoxctl status` shows the one in use.")
 
     def reload_soon(self) -> None:
         """Reload in the background, as after SIGHUP; errors are logged."""
@@ -117,7 +117,7 @@ class Engine:
         try:
             fresh = await self._read_settings()
         except SettingsError as error:
-            raise InvalidOption(f"{error} The settings stay as they were.") from error
+            raise InvalidOption(f"{str(error).rstrip('.')}. The settings stay as they were.") from error
         await self._change_all(fresh)
 
     async def _read_settings(self) -> Settings:

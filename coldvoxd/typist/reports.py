@@ -1,9 +1,11 @@
 """Reports about each text, on standard error or as JSON, never with its words."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping
 
+from coldvoxd.core.visible_text import visible
 from coldvoxd.typist.delivery import Outcome
 
 
@@ -16,7 +18,9 @@ class Reporter:
 
     def line(self, words: str) -> None:
         """Report anything but an outcome."""
-        print(words, file=sys.stderr, flush=True)
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        with contextlib.suppress(OSError):  # a full device: there is nowhere to report it
+            print(visible(words) if is_terminal else words, file=sys.stderr, flush=True)
 
     def outcome(self, text: Mapping[str, int | str], outcome: Outcome) -> None:
         """Report the outcome of a text; `text` identifies it by its session and utterance."""

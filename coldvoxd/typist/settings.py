@@ -31,10 +31,11 @@ class Selection(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     method: Method = Method.AUTO
+    """How texts are delivered: `auto`, typed if that is exact, otherwise pasted; `type`; `paste`; `portal`, pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland; or `clipboard`, left there for you to paste."""
     chord: str = "ctrl+v"
-    """Keys that paste."""
+    """Keys that paste, such as `ctrl+shift+v`."""
     selection: Selection = Selection.CLIPBOARD
-    """Selection from which the chord pastes."""
+    """Selection from which the chord pastes: `clipboard`, or `primary`, as xterm's Shift+Insert does."""
     delay_ms: int = 2
     """Milliseconds between two typed keys."""
 

@@ -20,11 +20,10 @@ class Documentation(BuildHookInterface[Any]):
         self._folder = tempfile.TemporaryDirectory(prefix="coldvoxd-build-")
         sys.path.insert(0, self.root)
         from coldvoxd.cli import manual
-        from coldvoxd.cli.completion import script_for
-        from coldvoxd.cli.setup import COMPLETIONS
+        from coldvoxd.cli.setup import completions
 
         pages = {f"man/{name}": page() for name, page in manual.PAGES.items()}
-        scripts = {name: script_for(shell) for shell, name in COMPLETIONS.items()}
+        scripts = dict(completions())
         kind = "shared_data" if self.target_name == "wheel" else "force_include"
         for name, text in (pages | scripts).items():
             file = Path(self._folder.name) / name

@@ -141,6 +141,16 @@ need_for_daemon() {
         want libasound2-plugins "lets PortAudio reach the sound server (no default device is changed)"
 }
 
+need_for_typing() { # nothing without a desktop
+    if [[ ${DISPLAY:-} ]]; then
+        have xdotool || want xdotool "coldvox-type presses the keys that paste, under X11"
+        have xclip || want xclip "coldvox-type reads and restores the clipboard, under X11"
+    fi
+    if [[ ${WAYLAND_DISPLAY:-} ]]; then
+        have wl-copy || want wl-clipboard "coldvox-type reads and restores the clipboard, under Wayland"
+    fi
+}
+
 need_for_private_bus() {
     if ! have dbus-daemon; then
         want "$(if package_exists dbus-daemon; then echo dbus-daemon; else echo dbus; fi)" \

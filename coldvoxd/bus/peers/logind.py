@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dbus_next import DBusError, Message, MessageFlag
 
-from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.connection import SYSTEM_BUS, Connection
 from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable, InhibitorRefused
 
@@ -43,7 +43,7 @@ class Logind:
     @classmethod
     async def open(cls, on_presence: Callable[[bool], None], on_sleep: Callable[[bool], None]) -> "Logind":
         """Connect, without reporting anything yet. Raises BusUnavailable."""
-        return cls(await Connection.open(system_address()), on_presence, on_sleep)
+        return cls(await Connection.open(system_address(), SYSTEM_BUS), on_presence, on_sleep)
 
     @property
     def is_there(self) -> bool:

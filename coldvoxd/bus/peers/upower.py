@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
-from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.connection import SYSTEM_BUS, Connection
 from coldvoxd.bus.peers.logind import system_address
 from coldvoxd.bus.signals import Source
 from coldvoxd.core.errors import BusUnavailable
@@ -30,7 +30,7 @@ class UPower:
     @classmethod
     async def open(cls) -> "UPower":
         """Connect to the system bus. Raises BusUnavailable."""
-        return cls(await Connection.open(system_address()))
+        return cls(await Connection.open(system_address(), SYSTEM_BUS))
 
     async def watch(self, on_battery: Callable[[bool], None]) -> None:
         """Report from now on, until the connection is lost. Raises BusUnavailable then."""

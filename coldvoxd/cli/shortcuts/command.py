@@ -9,13 +9,14 @@ from pathlib import Path
 
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.shortcuts.by_hand import instructions
 from coldvoxd.cli.shortcuts.desktop import Desktop
 from coldvoxd.cli.shortcuts.gnome import Gnome
 from coldvoxd.cli.shortcuts.hyprland import Hyprland
 from coldvoxd.cli.shortcuts.kde import Kde
-from coldvoxd.cli.shortcuts.key import Key, Shortcut
+from coldvoxd.cli.shortcuts.key import DEFAULT_KEY, TOGGLE, Key, Shortcut
 from coldvoxd.cli.shortcuts.sway import Sway
-from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.errors import ColdvoxError, NotInstallable
 
 DESKTOPS: Mapping[str, Callable[[], Desktop]] = {
     "gnome": Gnome,
@@ -27,7 +28,7 @@ DESKTOPS: Mapping[str, Callable[[], Desktop]] = {
 
 def shortcut(arguments: Namespace, output: Output) -> Exit:
     """Show, install or remove the shortcut. Raises ColdvoxError."""
-    name = arguments.desktop or _guessed(os.environ)
+    name = arguments.desktop or _guessed(os.environ, arguments)
     desktop = DESKTOPS[name]()
     fields: dict[str, object] = {"desktop": name}
     match arguments.shortcut_command:
@@ -53,12 +54,21 @@ def shortcut(arguments: Namespace, output: Output) -> Exit:
     return Exit.DONE
 
 
-def _guessed(environment: Mapping[str, str]) -> str:
+def _guessed(environment: Mapping[str, str], arguments: Namespace) -> str:
+    """The desktop of the session. Raises NotInstallable with what to bind where if it must be set up by hand."""
     names = environment.get("XDG_CURRENT_DESKTOP", "").lower().split(":")
     found = next((name for name in DESKTOPS if name in names), None)
-    if found is None:
-        raise UsageFault(f"The desktop is unknown. Name it with --desktop: {', '.join(DESKTOPS)}.")
-    return found
+    if found is not None:
+        return found
+    wanted = Shortcut(Key.parsed(getattr(arguments, "key", DEFAULT_KEY)), hold=False, program=_program())
+    by_hand = next(filter(None, (instructions(name, wanted) for name in names)), "")
+    if by_hand:
+        shown = environment["XDG_CURRENT_DESKTOP"]
+        raise NotInstallable(f"On {shown} the shortcut is set up by hand. {by_hand}")
+    raise UsageFault(
+        f"The desktop is unknown. Name it with --desktop: {', '.join(DESKTOPS)}. On any other desktop, bind a key to the "
+        f"command `{wanted.program} {TOGGLE}` in its keyboard settings."
+    )
 
 
 def _program() -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from coldvoxd.cli.exit_codes import UsageFault
 
+DEFAULT_KEY = "Super+Alt+D"
 MODIFIERS = ("Super", "Ctrl", "Alt", "Shift")
 _OTHER_NAMES = {
     "meta": "Super",

@@ -227,7 +227,9 @@ def test_a_flac_without_its_beginning_has_the_rest_at_its_time(tmp_path: Path, c
 
 @pytest.mark.parametrize("container", [b"\0\0\0\x20ftypisom", b"\x1aE\xdf\xa3", b"RIFF\0\0\1\0AVI LIST"])
 def test_pieces_of_mp3_within_a_film_are_no_recording(tmp_path: Path, container: bytes) -> None:
-    with pytest.raises(FileFault, match=r"is not audio in a readable format .*: convert it, for instance with `ffmpeg"):
+    with pytest.raises(
+        FileFault, match=r"is an? .* container, which is not read: convert it, for instance with `ffmpeg"
+    ):
         heard(tmp_path, container + bytes(100) + JUNK + file_of("MP3"))
 
 

@@ -3,10 +3,13 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from coldvoxd.bus.connection import Connection
+from coldvoxd.bus.connection import SYSTEM_BUS, Connection
+from coldvoxd.bus.peers.logind import system_address
+from coldvoxd.bus.peers.upower import UPower
 from coldvoxd.core.errors import BusUnavailable, NameTaken
 from coldvoxd.core.values import EngineStatus, SessionOptions
 from tests.support.bus.private_bus import (
@@ -56,6 +59,26 @@ async def test_after_close_the_announcer_does_nothing_and_raises_nothing(running
     await running.connection.aclose()
 
 
+async def test_messages_name_the_bus_that_is_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/system")
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", f"unix:path={tmp_path}/session")
+    for opening, name in ((UPower.open(), "system bus"), (Connection.open(), "session bus")):
+        with pytest.raises(BusUnavailable, match=f"Cannot connect to the {name} .* Is the {name} running") as fault:
+            await opening
+        assert str(fault.value).count(" bus ") == 2
+
+
+async def test_a_lost_connection_to_the_system_bus_is_named(bus: PrivateBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+    connection = await Connection.open(system_address(), SYSTEM_BUS)
+    watching = asyncio.ensure_future(connection.wait_until_lost())
+    await asyncio.sleep(0)
+    bus.kill()
+    with pytest.raises(BusUnavailable, match="The connection to the system bus was lost"):
+        await watching
+    await connection.aclose()
+
+
 async def test_a_bus_that_goes_away_is_noticed(running: RunningService) -> None:
     watching = asyncio.ensure_future(running.connection.wait_until_lost())
     await asyncio.sleep(0)
@@ -69,7 +92,7 @@ async def test_a_bus_that_goes_away_is_noticed(running: RunningService) -> None:
 
 
 async def test_no_bus_is_an_error_that_says_so(bus: PrivateBus) -> None:
-    with pytest.raises(BusUnavailable, match="Cannot connect to the bus"):
+    with pytest.raises(BusUnavailable, match="Cannot connect to the session bus"):
         await Connection.open(f"unix:path={bus.directory}/nowhere")
     with pytest.raises(BusUnavailable):
         await Connection.open("no address at all")
@@ -82,7 +105,7 @@ async def test_a_bus_that_hangs_up_while_we_connect_is_an_error(bus: PrivateBus)
 
     path = f"{bus.directory}/rude"
     async with await asyncio.start_unix_server(hang_up, path):
-        with pytest.raises(BusUnavailable, match="Cannot connect to the bus"):
+        with pytest.raises(BusUnavailable, match="Cannot connect to the session bus"):
             await Connection.open(f"unix:path={path}")
 
 

@@ -1,19 +1,23 @@
 """Completions in the real shells, and the manual pages."""
 
+import dataclasses
 import os
 import pty
 import select
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from coldvoxd import settings_file
+from coldvoxd import __version__, settings_file
 from coldvoxd.cli import manual
 from coldvoxd.cli.arguments import command_line
 from coldvoxd.cli.completion import script_for
+from coldvoxd.cli.setup import completions
+from coldvoxd.typist.settings import Rule
 
 COMMANDS = ["start", "stop", "toggle", "cancel", "status", "listen", "transcribe", "doctor", "config", "completion"]
 
@@ -123,7 +127,7 @@ def test_zsh_completes_at_the_tab_key(place: Path, typed: str, became: str) -> N
 @pytest.mark.programs("groff")
 def test_the_manual_pages_are_sound_and_whole(tmp_path: Path) -> None:
     pages = {path.name: path for path in manual.write(tmp_path)}
-    assert set(pages) == {"coldvoxctl.1", "coldvoxd.1", "coldvoxd.toml.5"}
+    assert set(pages) == {"coldvoxctl.1", "coldvoxd.1", "coldvox-type.1", "coldvoxd.toml.5", "type.toml.5"}
     shown = {name: _rendered(path) for name, path in pages.items()}
     for command in COMMANDS:
         assert f"\n   {command}\n" in shown["coldvoxctl.1"], command
@@ -132,6 +136,31 @@ def test_the_manual_pages_are_sound_and_whole(tmp_path: Path) -> None:
         assert doc.variable in shown["coldvoxd.toml.5"]
     assert "--config FILE" in shown["coldvoxd.1"]
     assert "78" in shown["coldvoxd.1"]
+    assert "--last" in shown["coldvox-type.1"]
+    for field in dataclasses.fields(Rule):
+        assert f" {field.name} = " in shown["type.toml.5"]
+    assert "[applications.firefox]" in shown["type.toml.5"]
+
+
+@pytest.mark.parametrize(
+    ("module", "program"),
+    [("coldvoxd", "coldvoxd"), ("coldvoxd.cli.main", "coldvoxctl"), ("coldvoxd.typist", "coldvox-type")],
+)
+def test_every_command_prints_its_version(module: str, program: str) -> None:
+    printed = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+    assert printed.stdout == f"{program} {__version__}\n"
+
+
+def test_the_typing_client_has_completions_of_every_shell() -> None:
+    scripts = dict(completions())
+    assert len(scripts) == 6
+    for path in (
+        "bash-completion/completions/coldvox-type",
+        "zsh/site-functions/_coldvox-type",
+        "fish/vendor_completions.d/coldvox-type.fish",
+    ):
+        for option in ("last", "allow", "config", "version"):
+            assert option in scripts[path]
 
 
 def _rendered(page: Path) -> str:

@@ -9,8 +9,9 @@ import pytest
 
 from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import Exit
+from coldvoxd.core.errors import NotReady
 from tests.component.cli.conftest import Ctl, Result
-from tests.support.bus.private_bus import PrivateBus
+from tests.support.bus.private_bus import PrivateBus, RunningService
 
 Run = Callable[..., Awaitable[Result]]
 
@@ -79,3 +80,73 @@ async def test_a_provider_that_does_not_exist_fails_the_check_where_it_is_named(
     assert "Environment, COLDVOXD_MODEL_PROVIDER: " in wrong.err
     for right in ("cpu", "CPU", "CPUExecutionProvider", "auto", "virtual:/gpu"):
         assert (await run("check", COLDVOXD_MODEL_PROVIDER=right)).exit == Exit.DONE, right
+
+
+async def test_a_setting_is_written_checked_and_used(run: Run, file: Path, running: RunningService) -> None:
+    file.write_text("# mine\n[model]\nthreads = 2  # two\n")
+    file.chmod(0o600)
+    result = await run("set", "model.threads", "4")
+    assert (result.exit, result.err) == (Exit.DONE, "")
+    assert result.out == f"model.threads = 4 is in {file}\nsettings and model reloaded\n"
+    assert file.read_text() == "# mine\n[model]\nthreads = 4  # two\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(file.parent.iterdir()) == [file]
+    assert running.control.providers == ["reload"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "complaint"),
+    [
+        (("model.threads", "500"), Exit.FAILED, "must be from 0 to 256"),
+        (("log.spoken_text", "maybe"), Exit.FAILED, "must be true or false"),
+        (("log.level", "loud"), Exit.FAILED, "must be one of"),
+        (("model.nmae", "x"), Exit.USAGE, "There is no setting"),
+    ],
+)
+async def test_an_invalid_value_changes_nothing(
+    run: Run, file: Path, arguments: tuple[str, str], exit_code: Exit, complaint: str
+) -> None:
+    file.write_text("# mine\n")
+    result = await run("set", *arguments)
+    assert result.exit == exit_code
+    assert complaint in result.err
+    assert file.read_text() == "# mine\n"
+    assert list(file.parent.iterdir()) == [file]
+
+
+async def test_without_a_daemon_and_without_a_file_a_setting_is_written(run: Run, file: Path) -> None:
+    file.parent.rmdir()
+    [written] = (await run("set", "--json", "microphone.device", "Blue “Yeti” # 2")).objects
+    assert written == {"written": {"microphone.device": "Blue “Yeti” # 2"}, "path": str(file)}
+    assert (await run("get", "microphone.device")).out == "Blue “Yeti” # 2\n"
+
+
+async def test_a_file_with_a_mistake_is_not_changed(run: Run, file: Path) -> None:
+    file.write_text("[model]\nnmae = 1\n")
+    result = await run("set", "model.name", "mini")
+    assert result.exit == Exit.FAILED
+    assert "line 2: [model] has no setting `nmae`" in result.err
+    assert file.read_text() == "[model]\nnmae = 1\n"
+
+
+async def test_a_link_stays_a_link(run: Run, file: Path, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("[model]\n")
+    file.symlink_to(real)
+    assert (await run("set", "model.name", "mini")).exit == Exit.DONE
+    assert file.is_symlink()
+    assert real.read_text() == '[model]\nname = "mini"\n'
+
+
+async def test_a_variable_that_overrides_the_file_is_named(run: Run, file: Path) -> None:
+    result = await run("set", "model.threads", "4", COLDVOXD_MODEL_THREADS="1")
+    assert "COLDVOXD_MODEL_THREADS overrides the file" in result.err
+    assert "threads = 4" in file.read_text()
+
+
+async def test_a_daemon_that_refuses_the_settings_is_quoted(run: Run, file: Path, running: RunningService) -> None:
+    running.control.fault = NotReady("There is no model x.")
+    result = await run("set", "model.name", "x")
+    assert result.exit == Exit.NOT_READY
+    assert "The settings are written, but coldvoxd does not use them yet: There is no model x." in result.err
+    assert 'name = "x"' in file.read_text()

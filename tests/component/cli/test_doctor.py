@@ -1,9 +1,11 @@
 """coldvoxctl doctor on a machine on which nearly everything is missing."""
 
+import asyncio
+import sys
 from pathlib import Path
 
 from coldvoxd.cli.exit_codes import Exit
-from tests.component.cli.conftest import Ctl
+from tests.component.cli.conftest import ROOT, Ctl
 from tests.support.bus.private_bus import PrivateBus
 
 
@@ -22,6 +24,21 @@ async def test_broken_parts_make_the_exit_code_and_a_report(ctl: Ctl, bus: Priva
     text = report.read_text()
     assert str(tmp_path) not in text
     assert "~/absent" in text
+
+
+async def test_a_report_can_go_to_standard_output(bus: PrivateBus, tmp_path: Path) -> None:
+    """Only the report is printed, and no file is written."""
+    command = [sys.executable, "-m", "coldvoxd.cli.main", "doctor", "--report", "-"]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=tmp_path,
+        env=bus.environment | {"PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out = (await process.communicate())[0].decode()
+    assert out.startswith("# ")
+    assert out.count("## ") > 1
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_report_that_cannot_be_written_is_told_at_once(ctl: Ctl, tmp_path: Path) -> None:

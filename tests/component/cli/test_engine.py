@@ -37,6 +37,26 @@ async def test_reload_and_provider(running: RunningService, ctl: Ctl) -> None:
     assert running.control.providers == ["reload", "reload", "reload", "cuda", "auto"]
 
 
+async def test_a_reload_with_an_unknown_microphone_says_so(running: RunningService, ctl: Ctl) -> None:
+    running.control.microphone.selection = "blue yeti"
+    assert (await run(ctl, "reload")).err == ""
+    running.control.microphone.selection = "no such"
+    said = "There is no microphone “no such”; the daemon waits for it. `coldvoxctl devices` lists the microphones."
+    assert await run(ctl, "reload") == Result(Exit.DONE, "settings and model reloaded\n", f"coldvoxctl: {said}\n")
+    [found] = (await run(ctl, "reload", "--json")).objects
+    assert found == {"reloaded": True, "awaiting_restart": [], "problem": "microphone-lost", "message": said}
+    running.control.microphone.problem = "Plug one in."
+    assert (await run(ctl, "reload")).err == "coldvoxctl: Plug one in.\n"
+
+
+@pytest.mark.parametrize("command", ["device", "provider"])
+async def test_a_name_that_is_no_text_is_refused(running: RunningService, ctl: Ctl, command: str) -> None:
+    del running
+    result = await (await ctl(command, b"mic\xff")).ended()
+    assert (result.exit, result.out) == (Exit.USAGE, "")
+    assert result.err == "coldvoxctl: 'mic\\udcff' is not valid UTF-8 text: check the encoding of the name.\n"
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "name"),
     [

@@ -146,6 +146,28 @@ def test_a_pulled_model_is_there_byte_for_byte_and_fetched_once(person: Person) 
     assert person.hub.sent_twice() == 0
 
 
+def test_the_model_that_was_pulled_is_not_always_the_one_in_use(person: Person) -> None:
+    settings = person.home / "config" / "coldvoxd" / "coldvoxd.toml"
+    said = f"To use this one: `coldvoxctl config set model.name {MODEL}`."
+    plain = [sys.executable, "-m", "coldvoxd.cli.main", "model", "pull", MODEL]
+
+    def pull(*arguments: str) -> str:
+        environment = person.hub.environment(person.home)
+        del environment["COLDVOXD_MODEL_NAME"]
+        return subprocess.run(
+            [*plain, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        ).stderr
+
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text('# mine\n[model]\nname = "mini"  # small\n')
+    assert said in pull()
+    assert settings.read_text() == '# mine\n[model]\nname = "mini"  # small\n'
+    assert said not in pull("--use")
+    assert settings.read_text() == f'# mine\n[model]\nname = "{MODEL}"  # small\n'
+    assert "To use" not in pull()
+    assert "`coldvoxctl config set model.precision int8`" in pull("--precision", "int8")
+
+
 def test_a_pulled_model_is_tried_on_the_cpu_once_and_what_it_heard_kept(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

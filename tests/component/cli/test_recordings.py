@@ -3,21 +3,25 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 import soxr
 
 from coldvoxd.audio.streams import clock
+from coldvoxd.audio.unread_formats import CONVERT
 from coldvoxd.cli.exit_codes import Exit
-from coldvoxd.cli.recordings import _receive
+from coldvoxd.cli.recordings import _receive, complaint
 from coldvoxd.core.errors import FileFault, Stopped
 from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import ROOT, Ctl, Result
@@ -127,9 +131,9 @@ async def test_what_no_recording_comes_from_is_named_with_a_remedy_and_the_rest_
     names = [str(tmp_path / name) for name in faults]
     result = await transcribe(ctl, *options, "--json", *names, str(FILES[0]))
     assert (result.exit, result.err) == (Exit.FAILED, "")
-    for found, name, complaint in zip(result.objects, names, faults.values(), strict=False):
+    for found, name, said in zip(result.objects, names, faults.values(), strict=False):
         assert found["file"] == name
-        assert complaint in found["message"].lower() or complaint in found["message"]
+        assert said in found["message"].lower() or said in found["message"]
     assert result.objects[-1]["text"] == TEXTS[0]
 
 
@@ -257,3 +261,90 @@ def test_waiting_for_a_pipe_ends_when_asked_to() -> None:
         _receive(reading, memory, "standard input", lambda: True)
     for descriptor in (reading, writing, memory):
         os.close(descriptor)
+
+
+async def test_errors_have_the_same_names_with_and_without_the_daemon(
+    bus: PrivateBus, ctl: Ctl, tmp_path: Path
+) -> None:
+    sample = FILES[0].read_bytes()
+    contents = {
+        "letter.wav": b"Dear Sir or Madam",
+        "empty.wav": b"",
+        "e": b"",
+        "talk.m4a": b"\0\0\0\x10ftypM4A \0\0\0\0" + bytes(500),
+        "nan.wav": encoded(np.full(16_000, np.nan, np.float32), "WAV", subtype="FLOAT"),
+        "short.flac": sample[:100],
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    names = [*(str(tmp_path / name) for name in contents), str(tmp_path / "missing.wav"), str(tmp_path)]
+    alone = await transcribe(ctl, *LOCAL, "--json", "--channel", "2", *names, str(FILES[0]))
+    async with transcribing(bus):
+        through = await transcribe(ctl, "--json", "--channel", "2", *names, str(FILES[0]))
+    assert through.exit == alone.exit == Exit.FAILED
+    assert through.objects == alone.objects
+    assert {found["error"] for found in alone.objects} == {"InvalidOption", "FileFault"}
+
+
+async def test_each_of_several_files_is_named_in_its_error(ctl: Ctl, options: tuple[str, ...], tmp_path: Path) -> None:
+    for name in ("e", "file"):
+        (tmp_path / name).touch()
+    command = await ctl("transcribe", *options, str(tmp_path / "e"), str(tmp_path / "file"))
+    result = await command.ended()
+    assert result.err == "".join(
+        f"coldvoxctl: {tmp_path / name} is empty: record it again, or copy it again from the original.\n"
+        for name in ("e", "file")
+    )
+
+
+async def test_the_command_that_converts_a_recording_can_be_typed(
+    ctl: Ctl, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "my talk (1).m4a"
+    file.write_bytes(b"\0\0\0\x10ftypM4A \0\0\0\0" + bytes(500))
+    result = await transcribe(ctl, *options, str(file))
+    assert result.exit == Exit.FAILED
+    command = result.err.split("`")[1]
+    assert shlex.split(command) == [
+        "ffmpeg",
+        "-i",
+        str(file),
+        "-ar",
+        "16000",
+        "-ac",
+        "1",
+        str(file.with_suffix(".flac")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "target"),
+    [
+        ("talk.m4a", "talk.m4a", "talk.flac"),
+        ("-talk.flac", "./-talk.flac", "./-talk-converted.flac"),
+        ("it's.m4a", "it's.m4a", "it's.flac"),
+        ("it's\n\x1b\\.m4a", "it's\n\x1b\\.m4a", "it's\n\x1b\\.flac"),
+        (os.fsdecode(b"\xff.m4a"), os.fsdecode(b"\xff.m4a"), os.fsdecode(b"\xff.flac")),
+    ],
+)
+def test_a_shell_reads_the_names_in_the_command(name: str, source: str, target: str) -> None:
+    said = complaint(name, f"The file is too loud: {CONVERT}.")
+    command = said.split("`")[1]
+    shell = subprocess.run(
+        ["bash", "-c", f"ffmpeg() {{ printf '%s\\0' \"$@\"; }}; {command}"], capture_output=True, check=True
+    )
+    words = [os.fsdecode(word) for word in shell.stdout.split(b"\0")[:-1]]
+    assert words == ["-i", source, "-ar", "16000", "-ac", "1", target]
+
+
+async def test_decoders_print_nothing_of_their_own(ctl: Ctl, options: tuple[str, ...], tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 9 * 16_000).astype(np.float32)
+    names = []
+    for seed in range(12):
+        content = bytearray(encoded(noise, "MP3"))
+        for at in np.random.default_rng(seed).integers(0, len(content), 30):
+            content[at] ^= 0x5A
+        names.append(tmp_path / f"{seed}.mp3")
+        names[-1].write_bytes(content)
+    result = await (await ctl("transcribe", *options, *map(str, names))).ended(within_s=150)
+    assert all(line.startswith(f"coldvoxctl: {tmp_path}") for line in result.err.splitlines())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coldvoxd.cli.exit_codes import UsageFault
+from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.shortcuts.gnome import Gnome
 from coldvoxd.cli.shortcuts.hyprland import Hyprland
 from coldvoxd.cli.shortcuts.key import Key
@@ -189,3 +189,31 @@ def test_keys_are_the_same_however_they_are_spelt() -> None:
     assert [str(key) for key, _ in Sway().keys(SWAY)] == ["Super+Return", "Super+Alt+x"]
     assert [str(key) for key, _ in Hyprland().keys(HYPRLAND)] == ["Super+Q"]
     assert Gnome.OWN.endswith("custom-keybinding")
+
+
+@pytest.mark.parametrize(
+    ("desktop", "key", "said"),
+    [
+        ("XFCE", "Super+Alt+D", "Settings > Keyboard > Application Shortcuts > Add, bind Super+Alt+D to the command `"),
+        ("X-Cinnamon", "Ctrl+F9", "Custom Shortcuts > Add custom shortcut, bind Ctrl+F9 to the command `"),
+        ("MATE", "Super+Alt+D", "Control Center > Keyboard Shortcuts > Add, bind Super+Alt+D"),
+        ("COSMIC", "Super+Alt+D", "Keyboard Shortcuts > Custom > Add shortcut, bind Super+Alt+D"),
+        ("i3", "Super+Alt+D", "~/.config/i3/config: `bindsym Mod4+Mod1+d exec --no-startup-id "),
+        ("labwc:wlroots", "Ctrl+F9", '~/.config/labwc/rc.xml: `<keybind key="C-F9"><action name="Execute"><command>'),
+        ("LXDE", "Super+Alt+D", 'rc.xml: `<keybind key="W-A-d">'),
+    ],
+)
+async def test_other_desktops_are_explained(shortcut: Shortcut, home: Path, desktop: str, key: str, said: str) -> None:
+    result = await shortcut("install", "--key", key, XDG_CURRENT_DESKTOP=desktop)
+    assert (result.exit, result.out) == (Exit.FAILED, "")
+    assert result.err.startswith(f"coldvoxctl: On {desktop} the shortcut is set up by hand. ")
+    assert said in result.err
+    assert "coldvoxctl toggle --from-key" in result.err
+    assert files(home) == {}
+
+
+async def test_an_unknown_desktop_is_told_the_command(shortcut: Shortcut) -> None:
+    result = await shortcut("install", XDG_CURRENT_DESKTOP="Mine")
+    assert result.exit == Exit.USAGE
+    assert "Name it with --desktop: gnome, kde, sway, hyprland" in result.err
+    assert "coldvoxctl toggle --from-key` in its keyboard settings" in result.err

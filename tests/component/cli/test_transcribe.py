@@ -69,7 +69,7 @@ async def test_a_file_that_cannot_be_read_is_told_in_its_place_and_the_others_go
     for found in result.objects:
         if "error" in found:
             assert list(found) == ["file", "error", "message"]
-            assert found["error"] == "FileFault"
+            assert found["error"] == ("InvalidOption" if found["file"] == str(no_sound) else "FileFault")
             assert found["file"] in found["message"]
     for_people = await run(ctl, *MINI, *files[:2])
     assert for_people.exit == Exit.FAILED
@@ -109,7 +109,7 @@ async def test_progress_is_shown_to_a_terminal_and_wiped(ctl: Ctl) -> None:
         os.close(ours)
         os.close(its)
     assert result.exit == Exit.DONE
-    assert f"\r{FILES[0]} 100 %" in shown
+    assert f"{Path(FILES[0]).name} 100 %" in shown
     assert shown.endswith("\r\033[K")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from coldvoxd import __main__ as daemon_main
 from coldvoxd import arguments as daemon_arguments
+from coldvoxd import command as daemon_main
 from coldvoxd import settings_file
 from coldvoxd.bus.client import _NAMED_ERRORS
 from coldvoxd.bus.engine_calls import figures_body
@@ -26,7 +26,8 @@ from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import ChangeReason, GapReason, Precision, State, StopReason
 from coldvoxd.doctor.finding import Verdict
 from coldvoxd.models.fetch import FetchState
-from coldvoxd.typist import __main__ as typing_client
+from coldvoxd.typist import arguments as typing_arguments
+from coldvoxd.typist import command as typing_client
 from coldvoxd.typist.delivery import Result
 from coldvoxd.typist.settings import Method, Selection
 from tests.support.contracts.comparison import breaches
@@ -130,7 +131,7 @@ def commands() -> dict[str, Any]:
     return {
         "coldvoxctl": _tree(ctl_arguments.command_line()),
         "coldvoxd": _tree(daemon_arguments.command_line()),
-        "coldvox-type": _tree(typing_client.command_line()),
+        "coldvox-type": _tree(typing_arguments.command_line()),
     }
 
 

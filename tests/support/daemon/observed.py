@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from coldvoxd import settings_file
-from coldvoxd.__main__ import set_up_logging
 from coldvoxd.assembly.build import build
 from coldvoxd.assembly.parts import Parts
 from coldvoxd.bus.connection import Connection
+from coldvoxd.command import set_up_logging
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.framing import joined

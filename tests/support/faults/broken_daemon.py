@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd import settings_file
-from coldvoxd.__main__ import set_up_logging
 from coldvoxd.assembly.build import build
 from coldvoxd.assembly.parts import Parts
 from coldvoxd.bus.connection import Connection
+from coldvoxd.command import set_up_logging
 from coldvoxd.core.ports import Announcer
 from coldvoxd.core.values import Transcript
 from coldvoxd.daemon import Daemon
