@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from coldvoxd.typist.clipboard_loan import Loan
 from coldvoxd.typist.environment import on_wayland
 from coldvoxd.typist.errors import ProgramMissing, Refused
 from coldvoxd.typist.polling import until
-from coldvoxd.typist.programs import LIMIT_S, run, start
+from coldvoxd.typist.programs import LIMIT_S, run, send_signal, start
 from coldvoxd.typist.settings import Selection
 
 LARGEST_BYTES = 64 << 20
@@ -67,9 +68,9 @@ class ProgramOffer:
 
     async def end(self) -> None:
         """End the program; the selection is empty then, unless it has newer content."""
-        # A replaced program ends by itself. asyncio loses the exit code of a process that is signalled as it ends.
+        # A replaced program ends by itself.
         if not await until(lambda: self.replaced, ENDING_S):
-            self._process.terminate()
+            send_signal(self._process, signal.SIGTERM)
         await self._process.wait()
         await self._reading
 
@@ -203,7 +204,7 @@ async def _hold(saved: Saved, environment: Mapping[str, str], selection: Selecti
         async with asyncio.timeout(LIMIT_S):
             await process.communicate(saved.content)
     except TimeoutError:  # wl-copy waits for the focus if the desktop gives the clipboard to no other client
-        process.kill()
+        send_signal(process, signal.SIGKILL)
         await process.wait()
         raise Refused(f"{command[0]} did not take over the clipboard within {LIMIT_S:g} s") from None
     if process.returncode != 0:

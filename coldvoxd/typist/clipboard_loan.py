@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.file_lock import FileLock
 from coldvoxd.typist.paste_readers import TAKEN_LIMIT_S, Finding, Paste, Taken, examine
 from coldvoxd.typist.polling import LOOK_S, until
@@ -93,7 +93,8 @@ class Loan(Generic[S]):
     async def paste(self, text: str, chord: Chord) -> "asyncio.Future[Verdict]":
         """Offer `text`, press the chord, and return once a program has fetched it; which one is known later.
 
-        Raises what `chord` raises, and Refused if no program fetches within `TAKEN_LIMIT_S`; the text is still in the
+        Raises what `chord` raises; after Interrupted the text stays in the clipboard, since the chord may have been
+        pressed. Raises Refused if no program fetches within `TAKEN_LIMIT_S`; the text is still in the
         clipboard then.
         """
         await self._stop_watching()
@@ -105,13 +106,17 @@ class Loan(Generic[S]):
                 lent.pressed_s = _now_s()
                 await press()
                 lent.released_s = _now_s()
+            except Interrupted:
+                await self._leave_if_possible(lent)
+                raise
             except BaseException:
-                await self._give_back(lent)
+                with suppress(Refused):  # the error at hand says more
+                    await self._give_back(lent)
                 raise
             try:
                 await self._until_fetched(lent)
             except BaseException:
-                await self._leave(lent)
+                await self._leave_if_possible(lent)
                 raise
         self._watching = asyncio.create_task(self._watch(lent), name="paste")
         return lent.verdict
@@ -207,6 +212,10 @@ class Loan(Generic[S]):
                 await self._board.leave(lent.text, lent.before)
         finally:
             await self._end(lent)
+
+    async def _leave_if_possible(self, lent: _Lent[S]) -> None:
+        with suppress(Refused):  # the error at hand says more
+            await self._leave(lent)
 
     async def _end(self, lent: _Lent[S]) -> None:
         await lent.offer.end()

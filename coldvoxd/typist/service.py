@@ -15,8 +15,10 @@ from coldvoxd.typist.errors import TypeSettingsError
 from coldvoxd.typist.focus import Focus
 from coldvoxd.typist.insertion_point import Place, Places
 from coldvoxd.typist.ledger import Ledger, Pair
+from coldvoxd.typist.methods import Means
 from coldvoxd.typist.portal import RemoteDesktop
 from coldvoxd.typist.reports import Reporter
+from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
 
 REMEDY = "Run `coldvox-type --last` to type it into the window that is focused then."
 CLIPBOARD_LOCK = "clipboard"
@@ -32,6 +34,7 @@ class Typist:
         self._reporter = reporter
         self._remote_desktop = RemoteDesktop(connection, ledger.lock(CLIPBOARD_LOCK))
         self._clipboards = Clipboards(ledger.lock)
+        self._keyboards = VirtualKeyboards()
         self._places = Places(ledger)
         self._concluding: set[asyncio.Task[None]] = set()
 
@@ -42,6 +45,7 @@ class Typist:
         if self._concluding:
             await asyncio.wait(self._concluding)
         await self._places.close()
+        await self._keyboards.close()
 
     async def handle(self, event: Event) -> None:
         """Deliver a `transcribed` event, unless it was handled before. Its outcome may be reported later."""
@@ -101,7 +105,8 @@ class Typist:
         async def joint(focus: Focus) -> str:
             return await self._places.joint(text, focus, session)
 
-        return await deliver(text, rules, self._remote_desktop, self._clipboards, joint)
+        means = Means(self._remote_desktop, self._clipboards, self._keyboards)
+        return await deliver(text, rules, means, joint)
 
     async def _note_place(self, attempt: Attempt, text: str, session: int) -> Place | None:
         if attempt.outcome.undelivered:

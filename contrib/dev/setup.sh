@@ -208,6 +208,13 @@ need_for_desktops() { # 20 MB, and nothing that starts automatically
     if ! /usr/bin/python3 -c 'import tkinter' 2>/dev/null; then
         want python3-tk "another kind of window to type into"
     fi
+    local version
+    for version in 3.0 4.0; do
+        if ! /usr/bin/python3 -c "import gi; gi.require_version('Gtk', '$version')" 2>/dev/null; then
+            want python3-gi "windows of GTK to type into"
+            want "gir1.2-gtk-$version" "windows of GTK to type into"
+        fi
+    done
     have sway || want sway "a Wayland desktop without a screen, to test coldvox-type"
     have foot || want foot "a window in it to type into"
     have jq || want jq "reads JSON in the examples' scripts"

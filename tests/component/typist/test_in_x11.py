@@ -11,6 +11,8 @@ from tests.support.desktop.windows import XDesktop
 from tests.support.eventually import eventually
 
 WORDS = "Open the file, please: it's 5 o'clock ~ [ok] {a|b} \\ \"x\" #1 <&> %$@!?"
+MISDIRECTED = 8
+"""Characters that may go to a window that gets the focus in the middle of a text."""
 
 
 async def test_a_sentence_is_typed_into_a_terminal(x_desktop: XDesktop, x_client: TypingClient) -> None:
@@ -96,7 +98,7 @@ async def test_control_characters_do_not_reach_a_window(x_desktop: XDesktop, x_c
     await window.wait_for("a[2Jbcd")
 
 
-async def test_a_focus_that_moves_in_mid_sentence_ends_it_and_last_types_the_rest(
+async def test_a_focus_that_moves_in_mid_sentence_ends_it_and_last_types_the_whole_text(
     tk_desktop: XDesktop, x_client: TypingClient
 ) -> None:
     text = "one two three four five six seven eight nine ten " * 7 + "end."
@@ -113,15 +115,14 @@ async def test_a_focus_that_moves_in_mid_sentence_ends_it_and_last_types_the_res
         await eventually(lambda: shown.shown, what="the notification")
     assert told.startswith("failed session=1 utterance=1 method=type application=first: another window was focused")
     kept = x_client.memory / "undelivered"
-    rest = kept.read_text()
-    assert text.endswith(rest)
+    assert kept.read_text() == text
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(x_client.memory.stat().st_mode) == 0o700
-    await eventually(lambda: len(first.text) + len(second.text) == len(text) - len(rest), what="what was typed")
     before = second.text
+    assert len(before) <= MISDIRECTED
     code, told = await x_client.last()
     assert (code, told) == (0, "delivered earlier=undelivered method=type application=second")
-    await second.wait_for(before + rest)
+    await second.wait_for(before + text)
     assert not kept.exists()
 
 

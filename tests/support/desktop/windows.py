@@ -65,6 +65,24 @@ tell()
 root.mainloop()
 """
 
+_GTK = """
+import os, sys, gi
+gi.require_version("Gtk", sys.argv[3])
+from gi.repository import GLib, Gtk
+window, view = Gtk.Window(title=sys.argv[2]), Gtk.TextView()
+(window.add if sys.argv[3] == "3.0" else window.set_child)(view)
+(window.show_all if sys.argv[3] == "3.0" else window.present)()
+view.grab_focus()
+content = view.get_buffer()
+def tell(*_):
+    with open(sys.argv[1] + ".new", "w", encoding="utf-8") as file:
+        file.write(content.get_text(content.get_start_iter(), content.get_end_iter(), True))
+    os.replace(sys.argv[1] + ".new", sys.argv[1])
+content.connect("changed", tell)
+open(sys.argv[1] + ".running", "w").close()
+GLib.MainLoop().run()
+"""
+
 
 def as_somebody() -> list[str]:
     """Return the prefix for a command that refuses to run as root; empty if the user isn't root."""
@@ -80,6 +98,13 @@ def lacking(programs: Sequence[str]) -> str:
 def lacking_tk() -> str:
     found = subprocess.run([DEBIAN_PYTHON, "-c", "import tkinter"], capture_output=True, check=False)
     return "" if found.returncode == 0 else "there is no python3-tk: run contrib/test.sh --system"
+
+
+def lacking_gtk(version: str) -> str:
+    """Return why tests with windows of this GTK, `3.0` or `4.0`, can't run here; empty if they can."""
+    question = f"import gi; gi.require_version('Gtk', '{version}')"
+    found = subprocess.run([DEBIAN_PYTHON, "-c", question], capture_output=True, check=False)
+    return "" if found.returncode == 0 else f"there is no gir1.2-gtk-{version}: run contrib/test.sh --system"
 
 
 @dataclass
@@ -132,6 +157,17 @@ class Desktop:
         window = self.spawn(name, DEBIAN_PYTHON, "-c", _TK, str(self.directory / name), name, kind)
         eventually_blocking(lambda: window.runs, what=f"the window {name}")
         return window
+
+    def gtk(self, name: str, version: str) -> Window:
+        """Show a text view of GTK `3.0` or `4.0`."""
+        window = self.spawn(name, DEBIAN_PYTHON, "-c", _GTK, str(self.directory / name), name, version)
+        eventually_blocking(lambda: window.runs, what=f"the window {name}")
+        self.focus(name)
+        return window
+
+    def focus(self, title: str) -> None:
+        """Give the focus to a window that is visible or about to be; returns when it has it."""
+        raise NotImplementedError
 
     def close(self) -> None:
         for window in self._windows:
@@ -187,11 +223,15 @@ class SwayDesktop(Desktop):
     def foot(self, name: str) -> Window:
         reader = shlex.join([sys.executable, "-c", _READER, str(self.directory / name)])
         window = self.spawn(name, "foot", "--title", name, "sh", "-c", reader)
-        eventually_blocking(lambda: window.runs and self._is_focused(name), what="foot, with the focus")
+        eventually_blocking(lambda: window.runs and self._has(name), what="foot, with the focus")
         return window
 
     def focus(self, title: str) -> None:
+        eventually_blocking(lambda: self._has(title), what=f"the window {title}")
         self.run("swaymsg", f"[title=^{title}$] focus")
+
+    def _has(self, title: str) -> bool:
+        return f'"name": "{title}"' in self.run("swaymsg", "--raw", "--type", "get_tree")
 
     def clipboard(self) -> str:
         return self.run("wl-paste", "--no-newline")
@@ -200,10 +240,6 @@ class SwayDesktop(Desktop):
         subprocess.run(
             ["wl-copy"], env=self.environment, input=text.encode(), stdout=subprocess.DEVNULL, timeout=30, check=True
         )
-
-    def _is_focused(self, title: str) -> bool:
-        tree = self.run("swaymsg", "--raw", "--type", "get_tree")
-        return f'"name": "{title}"' in tree
 
 
 @contextmanager
