@@ -78,7 +78,7 @@ class Typist:
             await self._note_place(attempt, text, 0)
             outcome = await attempt.settled()
             if undelivered:
-                self._ledger.settle(undelivered, outcome.undelivered)
+                self._settle(undelivered, outcome)
         self._reporter.outcome({"earlier": "undelivered" if undelivered else "last"}, outcome)
         return outcome
 
@@ -91,6 +91,7 @@ class Typist:
         if not text or self._ledger.knows(pair):
             return False
         self._ledger.note(pair)
+        self._ledger.drop_left()
         self._ledger.note_last(text)
         self._ledger.add_undelivered(text)
         return True
@@ -116,12 +117,17 @@ class Typist:
 
     async def _conclude(self, pair: Pair, text: str, attempt: Attempt, place: Place | None) -> None:
         outcome = await attempt.settled()
-        self._ledger.settle(text, outcome.undelivered)
+        self._settle(text, outcome)
         if outcome.in_clipboard and place:
             await self._places.forget(place)
         self._reporter.outcome(_named(pair), outcome)
         if outcome.in_clipboard or outcome.result is Result.FAILED:
             await self._notify(outcome)
+
+    def _settle(self, text: str, outcome: Outcome) -> None:
+        self._ledger.settle(text, outcome.undelivered)
+        if outcome.in_clipboard and outcome.undelivered:
+            self._ledger.note_left(outcome.undelivered)
 
     async def _notify(self, outcome: Outcome) -> None:
         reason = outcome.reason[:1].upper() + outcome.reason[1:]

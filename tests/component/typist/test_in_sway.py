@@ -14,8 +14,8 @@ from tests.support.desktop.wayland_proxy import KEYBOARDS, WaylandProxy, wayland
 from tests.support.desktop.windows import SwayDesktop, lacking_gtk
 from tests.support.eventually import eventually
 
-RUSSIAN = "Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний?"
-GREEK = "Ξεσκεπάζω την ψυχοφθόρα βδελυγμία, και τα λοιπά· «Γαζίες καὶ μυρτιὲς» δὲν θὰ βρῶ πιά;"
+RUSSIAN = "Щенок Юлии съел мой завтрак и потом фыркнул? Эту площадь хотят перестроить к следующему лету!"
+GREEK = "Ένας ψηλός ξένος φώναξε: «Θέλω ζάχαρη, γάλα και δέκα βιβλία!» Ύστερα έφυγε· πού πήγε; Κανείς δεν ξέρει."
 
 
 @pytest.fixture

@@ -177,6 +177,17 @@ def test_of_a_text_that_was_added_the_rest_stays_and_others_stay_too(tmp_path: P
     assert memory.undelivered() == ""
 
 
+def test_a_text_left_in_the_clipboard_does_not_stay_with_those_that_reached_nothing(tmp_path: Path) -> None:
+    memory = Ledger(tmp_path / "memory")
+    memory.add_undelivered("Never anywhere.")
+    memory.add_undelivered("In the clipboard.")
+    memory.note_left("In the clipboard.")
+    assert memory.undelivered() == "Never anywhere. In the clipboard."
+    memory.drop_left()
+    memory.drop_left()
+    assert memory.undelivered() == "Never anywhere."
+
+
 def test_a_damaged_place_is_none(tmp_path: Path) -> None:
     memory = Ledger(tmp_path / "memory")
     for nonsense in ("half of i", "[]"):

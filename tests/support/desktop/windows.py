@@ -6,6 +6,7 @@ Each writes the received text to a file.
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,8 +135,9 @@ class Window:
 class Desktop:
     """A private display and its windows."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str], server: "subprocess.Popen[bytes]") -> None:
         self.directory = directory
+        self._server = server
         self.environment = dict(environment)
         self._windows: list[Window] = []
 
@@ -144,6 +146,15 @@ class Desktop:
             command, env=self.environment, input=given, stdout=subprocess.PIPE, text=True, timeout=30, check=True
         )
         return answer.stdout
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Within the context, the display server does not respond."""
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
 
     def spawn(self, name: str, *command: str) -> Window:
         file = self.directory / name
@@ -258,7 +269,7 @@ def x11(directory: Path, bus: str = "") -> Iterator[XDesktop]:
         with os.fdopen(reading) as told:
             number = told.readline().strip()
         assert number, (directory / "xvfb.log").read_text()
-        yield from _with_desktop(XDesktop(directory, _environment(directory, bus) | {"DISPLAY": f":{number}"}))
+        yield from _with_desktop(XDesktop(directory, _environment(directory, bus) | {"DISPLAY": f":{number}"}, process))
     finally:
         process.terminate()
         process.wait()
@@ -287,7 +298,7 @@ def sway(directory: Path, config: str = "", bus: str = "") -> Iterator[SwayDeskt
     try:
         display, control = eventually_blocking(sockets, what="sway")
         own = {"WAYLAND_DISPLAY": display, "SWAYSOCK": str(directory / "run" / control)}
-        yield from _with_desktop(SwayDesktop(directory, environment | own))
+        yield from _with_desktop(SwayDesktop(directory, environment | own, process))
     finally:
         process.terminate()
         process.wait()
