@@ -1,13 +1,12 @@
 """Which window has the focus, if the desktop reports it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from coldvoxd.typist import sway
 from coldvoxd.typist.environment import on_wayland
 from coldvoxd.typist.errors import Refused, WindowGone
-from coldvoxd.typist.programs import run
 from coldvoxd.typist.x11 import INPUT_ONLY, XServer
 
 
@@ -84,8 +83,7 @@ async def _client(server: XServer, window: int) -> int | None:
 
 
 async def _in_sway(environment: Mapping[str, str]) -> Focus:
-    tree = json.loads(await run("swaymsg", "--raw", "--type", "get_tree", environment=environment))
-    for node in _nodes(tree):
+    for node in _nodes(await sway.tree(environment)):
         if node.get("focused") and node.get("pid"):  # workspaces can have the focus too, but have no process
             properties = node.get("window_properties") or {}
             name = node.get("app_id") or properties.get("class") or ""

@@ -10,7 +10,6 @@ from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused
 
 LIMIT_S = 5.0
 PACKAGES = {
-    "swaymsg": "sway",
     "wl-copy": "wl-clipboard",
     "wl-paste": "wl-clipboard",
 }

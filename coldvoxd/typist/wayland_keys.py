@@ -78,11 +78,17 @@ class _Focus:
         self._environment = environment
         self._window = window
         self._events = events
+        self._unchecked = 0
+        """Number of keys since sway was asked: a screen lock takes the keys without an event."""
 
     async def stays(self) -> bool:
         """Return whether the window has the focus; also true if the desktop does not report it."""
-        if not self._window or (self._events and not self._events.moved):
+        if not self._window:
             return True
+        self._unchecked += 1
+        if self._events and not self._events.moved and self._unchecked < wtype.CHUNK:
+            return True
+        self._unchecked = 0
         return await self._has_it()
 
     async def stayed(self) -> bool:

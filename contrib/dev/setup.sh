@@ -217,6 +217,7 @@ need_for_desktops() { # 20 MB, and nothing that starts automatically
     done
     have sway || want sway "a Wayland desktop without a screen, to test coldvox-type"
     have foot || want foot "a window in it to type into"
+    have swaylock || want swaylock "its screen lock, which must get no text"
     have jq || want jq "reads JSON in the examples' scripts"
     have desktop-file-validate || want desktop-file-utils "checks the desktop entry"
     have gsettings || want libglib2.0-bin "GNOME's settings, to test shortcuts"

@@ -144,6 +144,28 @@ async def test_without_a_window_the_text_is_in_the_clipboard_and_last_offers_it(
     await window.wait_for("To no one.")
 
 
+@pytest.mark.programs("swaylock")
+async def test_a_locked_screen_gets_no_text_and_typing_stops_when_it_is_locked(
+    sway_desktop: SwayDesktop, sway_client: TypingClient
+) -> None:
+    sway_client.settings.write_text("delay_ms = 20\n")
+    window = sway_desktop.foot("locked")
+    text = "one two three four five six seven eight nine ten " * 5 + "end."
+    hearing = asyncio.create_task(sway_client.hear(text))
+    await eventually(lambda: len(window.text) > 20, what="the beginning")
+    lock = sway_desktop.spawn("lock", "swaylock", "--color", "000000")
+    assert await hearing == (
+        "failed session=1 utterance=1 method=type application=foot: another window was focused while it was typed"
+    )
+    locked = await sway_client.hear("Later.")
+    assert locked == "failed session=2 utterance=1 method=clipboard: no window has the focus; it is in the clipboard"
+    assert text.startswith(window.text)
+    lock.process.terminate()  # swaylock unlocks then
+    lock.process.wait()
+    assert (await sway_client.last())[0] == 0
+    await eventually(lambda: window.text.endswith(f"{text} Later."), what="both texts")
+
+
 async def test_where_keys_are_refused_the_text_is_in_the_clipboard(
     sway_desktop: SwayDesktop, proxy: WaylandProxy, proxied: TypingClient
 ) -> None:
