@@ -51,7 +51,7 @@ What? Who? When? Why?
 Copy ~/notes/a_b.txt to c:\\\\d & mail it to x@y.org #now.
 I'd like two coffees, one tea [no milk] and a bun.
 Her e-mail said: "It's done, isn't it?" Great.
-A very long sentence goes on and on, because somebody has to find out whether the last characters arrive as well.""",
+This sentence is longer than the others, because the last characters of a long text must arrive as well.""",
     "de": """Der Zug fährt um 8:45 Uhr von Gleis 7 ab.
 Grüße an Zoë, Jürgen und Frau Weiß!
 Können wir das „später“ besprechen?
@@ -165,8 +165,9 @@ def lacking_for(name: str) -> str:
     )
 
 
-async def on_desktop(name: str, sentences: int) -> list[Row]:
-    rows = []
+async def on_desktop(name: str, sentences: int, report: Callable[[Row], None]) -> bool:
+    """Run the trial on one desktop; return whether all texts were right."""
+    right = True
     directory = Path(tempfile.mkdtemp(prefix="coldvoxd-texts-"))
     try:
         with (x11 if name == "x11" else sway)(directory) as desktop:
@@ -176,10 +177,12 @@ async def on_desktop(name: str, sentences: int) -> list[Row]:
                         print(f"{name}, {into}: left out: {reason}", file=sys.stderr)
                         continue
                     async with window(desktop, into) as content:
-                        rows.append(await type_all(Row(name, into), content, client, sentences))
+                        row = await type_all(Row(name, into), content, client, sentences)
+                        report(row)
+                        right = right and not row.wrong
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    return rows
+    return right
 
 
 @contextlib.contextmanager
@@ -211,14 +214,15 @@ def main() -> int:
         return MISSING
     os.environ.pop("DBUS_SESSION_BUS_ADDRESS", None)
     print("| desktop | into | texts | wrong | reported |\n|---|---|---|---|---|", flush=True)
-    right = True
+    right, table = True, sys.stdout
+
+    def report(row: Row) -> None:
+        print(row, file=table, flush=True)
+
     with busy(2 * (os.cpu_count() or 1) if arguments.busy else 0):
         for name in [arguments.desktop] if arguments.desktop else ["sway", "x11"]:
             with contextlib.redirect_stdout(io.StringIO()):
-                rows = asyncio.run(on_desktop(name, arguments.sentences))
-            for row in rows:
-                print(row, flush=True)
-                right = right and not row.wrong
+                right = asyncio.run(on_desktop(name, arguments.sentences, report)) and right
     return 0 if right else 1
 
 
