@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from coldvoxd.typist.clipboard_loan import Press
-from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.errors import Interrupted, NoAnswer, Refused
 from coldvoxd.typist.held_keys import Ready, ready_in
 from coldvoxd.typist.keymap import ALT, CONTROL, LEVEL3, SHIFT, SUPER, Key, Stroke
 from coldvoxd.typist.portal_session import KEYCODES
@@ -71,7 +71,10 @@ async def chord(names: str, environment: Mapping[str, str], window: str) -> Asyn
 
             async def press() -> None:
                 await ready_in(server, window)
-                await run("xdotool", "key", names, environment=environment)
+                try:
+                    await run("xdotool", "key", names, environment=environment)
+                except NoAnswer as error:
+                    raise Interrupted(str(error)) from error
 
             yield press
             return
@@ -95,7 +98,10 @@ async def _press(server: XServer, known: _Chord, window: str) -> None:
     server.tap(*stroke)
     if group != now.keyboard.group:
         server.lock_group(now.keyboard.locked_group)
-    await server.input_focus()  # once the server answers, it has pressed the keys
+    try:
+        await server.input_focus()  # once the server answers, it has pressed the keys
+    except Refused as error:
+        raise Interrupted(str(error)) from error
 
 
 @asynccontextmanager

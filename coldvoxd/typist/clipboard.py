@@ -2,16 +2,19 @@
 
 import asyncio
 import re
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.typist.clipboard_loan import Loan
 from coldvoxd.typist.environment import on_wayland
-from coldvoxd.typist.errors import ProgramMissing, Refused
+from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused
 from coldvoxd.typist.polling import until
-from coldvoxd.typist.programs import LIMIT_S, run, start
+from coldvoxd.typist.programs import LIMIT_S, run, send_signal, start
 from coldvoxd.typist.settings import Selection
+from coldvoxd.typist.wayland import Wayland
+from coldvoxd.typist.x11 import XServer
 
 LARGEST_BYTES = 64 << 20
 ENDING_S = 0.5
@@ -67,9 +70,9 @@ class ProgramOffer:
 
     async def end(self) -> None:
         """End the program; the selection is empty then, unless it has newer content."""
-        # A replaced program ends by itself. asyncio loses the exit code of a process that is signalled as it ends.
+        # A replaced program ends by itself.
         if not await until(lambda: self.replaced, ENDING_S):
-            self._process.terminate()
+            send_signal(self._process, signal.SIGTERM)
         await self._process.wait()
         await self._reading
 
@@ -153,6 +156,8 @@ async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
     except Refused as error:
         if isinstance(error, ProgramMissing) or "display" in str(error):  # the words of xclip and wl-paste
             raise
+        if isinstance(error, NoAnswer):  # the display stalls, or the program that owns the content
+            await _check_display(environment)
         return Saved()  # both programs fail if the selection is empty
     kinds = [kind for kind in listed.decode(errors="replace").split("\n") if kind and kind not in _ABOUT]
     kind = next((kind for kind in _WISHED if kind in kinds), kinds[0] if kinds else "")
@@ -203,11 +208,20 @@ async def _hold(saved: Saved, environment: Mapping[str, str], selection: Selecti
         async with asyncio.timeout(LIMIT_S):
             await process.communicate(saved.content)
     except TimeoutError:  # wl-copy waits for the focus if the desktop gives the clipboard to no other client
-        process.kill()
+        send_signal(process, signal.SIGKILL)
         await process.wait()
         raise Refused(f"{command[0]} did not take over the clipboard within {LIMIT_S:g} s") from None
     if process.returncode != 0:
         raise Refused(f"{command[0]} failed: exit code {process.returncode}")
+
+
+async def _check_display(environment: Mapping[str, str]) -> None:
+    """Raises Refused if the display does not respond."""
+    if on_wayland(environment):
+        (await Wayland.connect(environment)).close()
+        return
+    async with XServer.connected(environment):
+        pass
 
 
 def _text_kind(environment: Mapping[str, str]) -> str:

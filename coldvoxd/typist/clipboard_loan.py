@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.file_lock import FileLock
 from coldvoxd.typist.paste_readers import TAKEN_LIMIT_S, Finding, Paste, Taken, examine
 from coldvoxd.typist.polling import LOOK_S, until
@@ -17,6 +17,8 @@ SETTLE_S = 0.1
 BETWEEN_S = 0.5
 """Seconds after a fetch during which the next text does not replace the content. A window may fetch twice, in Chromium
 up to one turn of the page's main thread apart."""
+RETURN_TRIES = 4
+"""How often restoring the content is tried. Each try fails after seconds while the display stalls."""
 
 S = TypeVar("S")
 
@@ -93,7 +95,7 @@ class Loan(Generic[S]):
     async def paste(self, text: str, chord: Chord) -> "asyncio.Future[Verdict]":
         """Offer `text`, press the chord, and return once a program has fetched it; which one is known later.
 
-        Raises what `chord` raises, and Refused if no program fetches within `TAKEN_LIMIT_S`; the text is still in the
+        Raises what `chord` raises, except Interrupted: the chord may have been pressed. Raises Refused if no program fetches within `TAKEN_LIMIT_S`; the text is still in the
         clipboard then.
         """
         await self._stop_watching()
@@ -103,15 +105,17 @@ class Loan(Generic[S]):
                 await asyncio.sleep(SETTLE_S)
                 press = await keys.enter_async_context(chord())
                 lent.pressed_s = _now_s()
-                await press()
+                with suppress(Interrupted):  # pressed or not: whether the text is fetched will show
+                    await press()
                 lent.released_s = _now_s()
             except BaseException:
-                await self._give_back(lent)
+                with suppress(Refused):  # the error at hand says more
+                    await self._give_back(lent)
                 raise
             try:
                 await self._until_fetched(lent)
             except BaseException:
-                await self._leave(lent)
+                await self._leave_if_possible(lent)
                 raise
         self._watching = asyncio.create_task(self._watch(lent), name="paste")
         return lent.verdict
@@ -145,7 +149,7 @@ class Loan(Generic[S]):
         while (finding := self._examine(lent)).taken in {Taken.BY_NONE, Taken.BY_READER}:
             if lent.offer.replaced:
                 return
-            if _now_s() - lent.pressed_s > TAKEN_LIMIT_S:
+            if _now_s() - lent.released_s > TAKEN_LIMIT_S:
                 if finding.taken is Taken.BY_READER:
                     return
                 raise Refused("the window did not read the pasted text")
@@ -159,7 +163,7 @@ class Loan(Generic[S]):
     async def _return(self, lent: _Lent[S]) -> None:
         taken = self._judge(lent)
         try:
-            await (self._leave(lent) if taken is Taken.BY_READER else self._give_back(lent))
+            await (self._leave(lent) if taken is Taken.BY_READER else self._give_back(lent, RETURN_TRIES))
         except Refused as error:
             lent.verdict.set_result(Verdict(taken, f"the clipboard could not be restored: {error}"))
         finally:
@@ -192,11 +196,16 @@ class Loan(Generic[S]):
     def _paste(self, lent: _Lent[S]) -> Paste:
         return Paste(lent.offered_s, lent.pressed_s, lent.offer.fetched_s, lent.released_s, self._period_s)
 
-    async def _give_back(self, lent: _Lent[S]) -> None:
-        """Restore the content, unless newer content is in the clipboard."""
+    async def _give_back(self, lent: _Lent[S], tries: int = 1) -> None:
+        """Restore the content, unless newer content is in the clipboard. Raises Refused if all `tries` failed."""
         try:
-            if not lent.offer.replaced:
-                await self._board.put_back(lent.before)
+            while not lent.offer.replaced:
+                try:
+                    return await self._board.put_back(lent.before)
+                except Refused:
+                    tries -= 1
+                    if not tries:
+                        raise
         finally:
             await self._end(lent)
 
@@ -207,6 +216,10 @@ class Loan(Generic[S]):
                 await self._board.leave(lent.text, lent.before)
         finally:
             await self._end(lent)
+
+    async def _leave_if_possible(self, lent: _Lent[S]) -> None:
+        with suppress(Refused):  # the error at hand says more
+            await self._leave(lent)
 
     async def _end(self, lent: _Lent[S]) -> None:
         await lent.offer.end()

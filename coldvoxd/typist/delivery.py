@@ -1,21 +1,22 @@
 """Delivers one text to the window that has the focus, and determines the outcome."""
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from coldvoxd.typist import methods
-from coldvoxd.typist.clipboard import Clipboards
 from coldvoxd.typist.environment import graphical_environment, on_wayland
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.focus import UNKNOWN, Focus, focused
 from coldvoxd.typist.held_keys import until_released
-from coldvoxd.typist.methods import Pasted, Target
+from coldvoxd.typist.methods import Means, Pasted, Target
 from coldvoxd.typist.paste_readers import Taken
-from coldvoxd.typist.portal import RemoteDesktop
 from coldvoxd.typist.settings import Method, Settings
 
-_KEPT = {"\n", "\t"}
+_KEPT = {"\n", "\t", "\u200c", "\u200d"}
+"""Not printable, but part of texts: the zero-width characters join or separate letters and pictures."""
+_LINE_ENDS = str.maketrans(dict.fromkeys("\u0085\u2028\u2029", "\n"))
 _PASTES = {Method.PASTE: methods.paste, Method.PORTAL: methods.paste_by_portal}
 
 Joint = Callable[[Focus], Awaitable[str]]
@@ -79,12 +80,19 @@ _REASONS = {
 
 
 def plain(text: str) -> str:
-    """Remove control characters: dictated text must not control a terminal."""
-    return "".join(character for character in text if character.isprintable() or character in _KEPT)
+    """Remove control characters: dictated text must not control a terminal. Spaces of all widths stay."""
+    return "".join(filter(_stays, text.translate(_LINE_ENDS)))
+
+
+def _stays(character: str) -> bool:
+    return character.isprintable() or character in _KEPT or unicodedata.category(character) == "Zs"
 
 
 async def deliver(
-    text: str, settings: Settings, remote: RemoteDesktop, clipboards: Clipboards, joint: Joint
+    text: str,
+    settings: Settings,
+    means: Means,
+    joint: Joint,
 ) -> Attempt:
     """Type or paste `text`, or leave it in the clipboard. Never raises for a desktop's failure."""
     environment = await graphical_environment()
@@ -93,18 +101,18 @@ async def deliver(
         if not on_wayland(environment) and environment.get("DISPLAY"):
             await until_released(environment)
         focus = await focused(environment)
-        rule = settings.rule_for(focus.application)
+        rule = settings.rule_for(focus.application, focus.instance)
         chosen = methods.ways(rule, text, environment)
         text = await joint(focus) + text
     except Refused as error:
         reasons.append(str(error))
         focus, rule, chosen = UNKNOWN, settings.rule, [Method.CLIPBOARD]
-    target = Target(environment, focus, rule, remote, clipboards)
+    target = Target(environment, focus, rule, means)
     for method in chosen:
         try:
             outcome, pasted = await _try(method, target, text)
         except Interrupted as error:
-            outcome = Outcome(Result.FAILED, method, focus.application, str(error), error.rest)
+            outcome = Outcome(Result.FAILED, method, focus.application, str(error), text)
             return Attempt(outcome, focus, environment)
         except Refused as error:
             if str(error) not in reasons:

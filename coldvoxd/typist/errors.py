@@ -9,6 +9,14 @@ class Refused(TypingError):
     """None of the text has arrived: another method may be tried."""
 
 
+class Unavailable(Refused):
+    """The desktop does not give us the means that the method needs; another program may get it."""
+
+
+class NoAnswer(Refused):
+    """A program did not end in time and was killed: its task may be done."""
+
+
 class ProgramMissing(Refused):
     """A program that the method needs is not installed."""
 
@@ -18,12 +26,7 @@ class WindowGone(Refused):
 
 
 class Interrupted(TypingError):
-    """A part of the text has arrived, so no other method is tried: the part would be typed twice."""
-
-    def __init__(self, reason: str, rest: str) -> None:
-        super().__init__(reason)
-        self.rest = rest
-        """The part that has not arrived."""
+    """A part of the text may have arrived, so no other method is tried: the part would be typed twice."""
 
 
 class TypeSettingsError(TypingError):

@@ -1,13 +1,12 @@
 """Which window has the focus, if the desktop reports it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from coldvoxd.typist import sway
 from coldvoxd.typist.environment import on_wayland
 from coldvoxd.typist.errors import Refused, WindowGone
-from coldvoxd.typist.programs import run
 from coldvoxd.typist.x11 import INPUT_ONLY, XServer
 
 
@@ -16,7 +15,9 @@ class Focus:
     window: str
     """Unique name of the window; empty if the desktop doesn't report it."""
     application: str
-    """The window's application in lower case, WM_CLASS or app_id; empty if unknown."""
+    """The window's application in lower case, the class of WM_CLASS or app_id; empty if unknown."""
+    instance: str = ""
+    """The instance of WM_CLASS in lower case, which may have another name; empty if unknown."""
 
 
 UNKNOWN = Focus("", "")
@@ -67,8 +68,8 @@ async def _of_server(server: XServer) -> Focus:
     for name, words in _WITHOUT_TEXT.items():
         if (await server.atom(name)).to_bytes(4, "little") in {types[at : at + 4] for at in range(0, len(types), 4)}:
             raise Refused(f"{words} has the focus")
-    classes = (await server.window_property(client, "WM_CLASS")).decode(errors="replace").split("\0")
-    return Focus(str(client), classes[1].lower() if len(classes) > 1 else "")
+    classes = (await server.window_property(client, "WM_CLASS")).decode(errors="replace").lower().split("\0")
+    return Focus(str(client), classes[1] if len(classes) > 1 else "", classes[0])
 
 
 async def _client(server: XServer, window: int) -> int | None:
@@ -82,11 +83,11 @@ async def _client(server: XServer, window: int) -> int | None:
 
 
 async def _in_sway(environment: Mapping[str, str]) -> Focus:
-    tree = json.loads(await run("swaymsg", "--raw", "--type", "get_tree", environment=environment))
-    for node in _nodes(tree):
+    for node in _nodes(await sway.tree(environment)):
         if node.get("focused") and node.get("pid"):  # workspaces can have the focus too, but have no process
-            names = node.get("app_id") or (node.get("window_properties") or {}).get("class") or ""
-            return Focus(str(node["id"]), names.lower())
+            properties = node.get("window_properties") or {}
+            name = node.get("app_id") or properties.get("class") or ""
+            return Focus(str(node["id"]), name.lower(), (properties.get("instance") or "").lower())
     raise Refused(_NO_WINDOW)
 
 

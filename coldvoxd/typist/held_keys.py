@@ -17,6 +17,8 @@ from coldvoxd.typist.x11 import Keyboard, XServer
 
 HELD_LIMIT_S = 120.0
 """Seconds that a modifier may be held. Push-to-talk users hold keys while the first sentences arrive."""
+GRAB_LIMIT_S = 0.5
+"""Seconds that a program may grab the keyboard while no key is down, as a menu that closes does."""
 
 _MOVED_BEFORE = "another window got the focus before the text was sent"
 
@@ -50,11 +52,29 @@ async def ready(server: XServer) -> Ready | None:
         await released(server)
         if await server.focus_moved():
             return None
+        if await server.grabbed():
+            await _ungrabbed(server)
+            continue
         keymap = await server.keymap()
         # The state is requested last: the key press follows directly.
         keyboard = await server.keyboard()
         if not keyboard.held_names and await server.keymap() is keymap:
             return Ready(keyboard, keymap)
+
+
+async def _ungrabbed(server: XServer) -> None:
+    """Return once no other program has grabbed the keyboard.
+
+    While a key is down, a desktop's shortcut has. Otherwise it is a lock screen, a menu or the like, for an unknown
+    time: raises Refused.
+    """
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
+    while await server.grabbed():
+        limit_s = HELD_LIMIT_S if await server.key_is_down() else GRAB_LIMIT_S
+        if loop.time() - started_s > limit_s:
+            raise Refused("another program, such as a screen lock or an open menu, gets all keys")
+        await asyncio.sleep(LOOK_S)
 
 
 async def ready_in(server: XServer, window: str) -> Ready:

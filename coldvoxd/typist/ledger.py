@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from coldvoxd.typist.errors import RuntimeDirectoryUnusable
 from coldvoxd.typist.file_lock import FileLock
 from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.private import check_private, create_private, make_private
@@ -44,7 +45,14 @@ class Ledger:
 
     @asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
-        """Hold the delivery lock, so that two clients of ours never type at once. Waits for the other."""
+        """Hold the delivery lock, so that two clients of ours never type at once. Waits for the other.
+
+        The directory is made again if it was removed. Raises RuntimeDirectoryUnusable.
+        """
+        try:
+            make_private(self._directory)
+        except OSError as error:
+            raise RuntimeDirectoryUnusable(f"texts cannot be kept in {error.filename}: {error.strerror}") from error
         lock = FileLock(self.lock("delivering"))
         await lock.acquire()
         try:
@@ -88,6 +96,16 @@ class Ledger:
             alone = not (before.strip() or after.strip())
             parts = (before.strip(), rest.strip(), after.strip())
             self.keep(rest if alone else " ".join(part for part in parts if part))
+
+    def note_left(self, text: str) -> None:
+        """Record that `text`, which was added, was left in the clipboard: the user may have pasted it."""
+        self._write("left", text)
+
+    def drop_left(self) -> None:
+        """Remove the text that was left in the clipboard from the undelivered text."""
+        if left := self._read("left"):
+            self.settle(left, "")
+            (self._directory / "left").unlink(missing_ok=True)
 
     def place(self) -> Mapping[str, Any]:
         """Return what `note_place` recorded; empty if nothing."""

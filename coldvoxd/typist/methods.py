@@ -1,28 +1,24 @@
-"""The methods to get text into a window, each by one of the desktop's programs."""
+"""The methods to get text into a window."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from coldvoxd.typist import chords, clipboard, x11_keys
+from coldvoxd.typist import chords, clipboard, wayland_keys, x11_keys
 from coldvoxd.typist.clipboard import Clipboards
 from coldvoxd.typist.clipboard_loan import Press, Verdict
 from coldvoxd.typist.environment import on_wayland, presses_by_portal
-from coldvoxd.typist.errors import Interrupted, Refused
-from coldvoxd.typist.focus import Focus, focused
+from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.focus import Focus
+from coldvoxd.typist.key_layout import can_type
 from coldvoxd.typist.portal import RemoteDesktop
 from coldvoxd.typist.portal_session import SessionGone
-from coldvoxd.typist.programs import run
 from coldvoxd.typist.settings import Method, Rule
+from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
 
-CHUNK = 80
-"""Characters that wtype types between two checks of the focus."""
 LONGEST_TYPED = 400
 """Longer texts are pasted if possible: typing them would take seconds."""
-WTYPE_SETTLE_MS = 50
-"""wtype creates its own keyboard; windows that haven't seen it yet miss its first keys."""
-_WTYPE_MODIFIERS = {"ctrl": "ctrl", "control": "ctrl", "shift": "shift", "alt": "alt", "super": "logo", "logo": "logo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +28,16 @@ class Target:
     environment: Mapping[str, str]
     focus: Focus
     rule: Rule
+    means: "Means"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """The means of delivery that stay open between texts."""
+
     remote: RemoteDesktop
     clipboards: Clipboards
+    keyboards: VirtualKeyboards
 
 
 Pasted = asyncio.Future[Verdict]
@@ -42,10 +46,12 @@ Pasted = asyncio.Future[Verdict]
 async def type_text(target: Target, text: str) -> str:
     """Type `text` while the focus stays. Return why some of it may not have arrived; empty if all has.
 
-    Raises Refused if nothing was typed, and Interrupted with the rest if only a part was.
+    Raises Refused if nothing was typed, and Interrupted if a part may have been.
     """
     if on_wayland(target.environment):
-        return await _by_wtype(target, text)
+        return await wayland_keys.type_keys(
+            text, target.means.keyboards, target.environment, target.rule.delay_ms, target.focus.window
+        )
     if not text.isascii():
         # Layouts have keys for few others, and a remapped key is misread by windows that still know its old meaning.
         raise Refused("only ASCII can be typed reliably on X11")
@@ -54,7 +60,7 @@ async def type_text(target: Target, text: str) -> str:
 
 async def paste(target: Target, text: str) -> Pasted:
     """Paste by the clipboard and the application's own chord; the clipboard's content is restored afterwards."""
-    loan = target.clipboards.loan(target.environment, target.rule.selection)
+    loan = target.means.clipboards.loan(target.environment, target.rule.selection)
     return await loan.paste(text, lambda: _chord(target))
 
 
@@ -67,7 +73,7 @@ async def paste_by_portal(target: Target, text: str) -> Pasted:
 
 
 async def _paste_by_portal(target: Target, text: str) -> Pasted:
-    async with target.remote.session() as session:
+    async with target.means.remote.session() as session:
 
         async def press() -> None:
             await session.tap(target.rule.chord)
@@ -77,7 +83,7 @@ async def _paste_by_portal(target: Target, text: str) -> Pasted:
 
         if session.has_clipboard:
             return await session.loan.paste(text, chord)
-        return await target.clipboards.loan(target.environment, target.rule.selection).paste(text, chord)
+        return await target.means.clipboards.loan(target.environment, target.rule.selection).paste(text, chord)
 
 
 async def leave_in_clipboard(target: Target, text: str) -> None:
@@ -85,64 +91,14 @@ async def leave_in_clipboard(target: Target, text: str) -> None:
     await clipboard.put(text, target.environment)
 
 
-async def _by_wtype(target: Target, text: str) -> str:
-    for start in range(0, len(text), CHUNK):
-        rest = text[start:]
-        if start and not await _still_there(target, rest):
-            raise Interrupted(x11_keys.MOVED, rest)
-        try:
-            await _keys(target, text[start : start + CHUNK])
-        except Refused as error:
-            if not start:
-                raise
-            raise Interrupted(str(error), rest) from error
-    if not target.focus.window:
-        return "this desktop does not report which window is focused"
-    return "" if await _still_there(target, "") else x11_keys.MOVED_AFTER
-
-
-async def _still_there(target: Target, rest: str) -> bool:
-    """Return whether the focus stayed; also true if the desktop does not report it."""
-    if not target.focus.window:
-        return True
-    try:
-        return (await focused(target.environment)).window == target.focus.window
-    except Refused as error:
-        if not rest:
-            return False
-        raise Interrupted(str(error), rest) from error
-
-
-async def _keys(target: Target, text: str) -> None:
-    delay = str(target.rule.delay_ms)
-    limit_s = 5 + len(text) * (target.rule.delay_ms + 20) / 1000
-    command = ["wtype", "-s", str(WTYPE_SETTLE_MS), "-d", delay, "-"]
-    await run(*command, environment=target.environment, given=text.encode(), limit_s=limit_s)
-
-
 def _chord(target: Target) -> AbstractAsyncContextManager[Press]:
     if not on_wayland(target.environment):
         return chords.chord(target.rule.chord, target.environment, target.focus.window)
 
     async def press() -> None:
-        *modifiers, key = target.rule.chord.split("+")
-        await run("wtype", *_wtype_chord(modifiers, key), environment=target.environment)
+        await wayland_keys.tap(target.rule.chord, target.means.keyboards, target.environment, target.focus.window)
 
     return nullcontext(press)
-
-
-def _wtype_chord(modifiers: list[str], key: str) -> Iterator[str]:
-    names = []
-    for modifier in modifiers:
-        if modifier.lower() not in _WTYPE_MODIFIERS:
-            raise Refused(f"{modifier} is not a modifier key; the modifiers are {', '.join(_WTYPE_MODIFIERS)}")
-        names.append(_WTYPE_MODIFIERS[modifier.lower()])
-    yield from ("-s", str(WTYPE_SETTLE_MS))
-    for name in names:
-        yield from ("-M", name)
-    yield from ("-k", key)
-    for name in reversed(names):
-        yield from ("-m", name)
 
 
 def ways(rule: Rule, text: str, environment: Mapping[str, str]) -> list[Method]:
@@ -154,5 +110,6 @@ def ways(rule: Rule, text: str, environment: Mapping[str, str]) -> list[Method]:
         return [Method.PORTAL, Method.CLIPBOARD]
     if rule.method is not Method.AUTO:
         return [rule.method, Method.CLIPBOARD]
-    typed = [Method.TYPE] if len(text) <= LONGEST_TYPED and (wayland or text.isascii()) else []
+    typeable = can_type(text) if wayland else text.isascii()
+    typed = [Method.TYPE] if len(text) <= LONGEST_TYPED and typeable else []
     return [*typed, Method.PASTE, Method.CLIPBOARD]

@@ -2,7 +2,7 @@
 
 It uses org.freedesktop.portal.RemoteDesktop and org.freedesktop.portal.Clipboard. The user allows it once; a stored
 token then opens later sessions without a question. A session is open only while texts arrive, since the desktop shows
-that it is controlled remotely.
+that it is controlled remotely. A desktop that gives no token would ask at each session, so the session stays open there.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pathlib import Path
 from dbus_next import Variant
 
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.peers.portal import Portal, PortalFault, PortalMissing, PortalRefused
+from coldvoxd.bus.peers.portal import CALL_LIMIT_S, Portal, PortalFault, PortalMissing, PortalRefused, PortalSilent
 from coldvoxd.typist.errors import Refused
 from coldvoxd.typist.portal_session import CLIPBOARD, REMOTE, OpenSession
 from coldvoxd.userdirs import base_directories
@@ -26,6 +26,8 @@ UNTIL_REVOKED = 2
 """SelectDevices: how long a permission lasts."""
 IDLE_S = 30.0
 """Seconds without typing after which the session is closed."""
+SESSION_LIMIT_S = 2.5
+"""Seconds to wait for a reply of a portal that runs; one that is stale or hangs never replies."""
 QUESTION_LIMIT_S = 120.0
 FOCUS_RETURNS_S = 0.4
 """Seconds to wait after the desktop's question, which had the focus, until the target window has it again."""
@@ -69,13 +71,18 @@ class Permission:
 class RemoteDesktop:
     """Opens the portal's session when it is needed, and closes it when idle. Event loop only."""
 
-    def __init__(self, connection: Connection, lock: Path, permission: Permission | None = None) -> None:
+    def __init__(
+        self, connection: Connection, lock: Path, permission: Permission | None = None, idle_s: float = IDLE_S
+    ) -> None:
         """`lock` is the lock file of the clipboard loan."""
+        self._idle_s = idle_s
         self._connection = connection
         self._lock = lock
         self._permission = permission or Permission.kept()
         self._stack: AsyncExitStack | None = None
         self._open: OpenSession | None = None
+        self._limit_s = CALL_LIMIT_S
+        """Seconds to wait for each reply while a session is opened: the first call may start the portal."""
         self._idle: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -101,7 +108,9 @@ class RemoteDesktop:
         try:
             yield self._open
         finally:
-            self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._close_soon)
+            # Without a token for the next session, closing this one would bring the question again.
+            if self._permission.token:
+                self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._close_soon)
 
     async def close(self) -> None:
         """Close the session, after restoring the clipboard."""
@@ -122,10 +131,12 @@ class RemoteDesktop:
         known = bool(self._permission.token)
         stack = AsyncExitStack()
         try:
-            portal = await stack.enter_async_context(Portal.opened(self._connection))
+            portal = await stack.enter_async_context(Portal.opened(self._connection, self._limit_s))
             opened = await self._granted(portal, stack)
         except BaseException as error:
             await stack.aclose()
+            if isinstance(error, PortalSilent):
+                self._limit_s = SESSION_LIMIT_S
             if isinstance(error, PortalMissing):
                 raise Refused("this desktop has no portal for pressing keys (RemoteDesktop)") from error
             if isinstance(error, PortalRefused):
@@ -136,6 +147,7 @@ class RemoteDesktop:
                 raise Refused(f"the desktop's portal failed: {error}") from error
             raise
         self._stack = stack
+        self._limit_s = portal.limit_s = SESSION_LIMIT_S
         await opened.tap("shift")  # GNOME Shell loses the first key of a session
         if not known:
             await asyncio.sleep(FOCUS_RETURNS_S)

@@ -13,10 +13,10 @@ from typing import Any
 
 from dbus_next import Variant
 
-from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault
+from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault, PortalSilent
 from coldvoxd.typist.clipboard import LARGEST_BYTES
 from coldvoxd.typist.clipboard_loan import Loan
-from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.polling import until
 
 REMOTE = "org.freedesktop.portal.RemoteDesktop"
@@ -65,7 +65,10 @@ class OpenSession:
         stack.enter_context(portal.listening(desktop, CLIPBOARD, "SelectionTransfer", self._on_transfer))
 
     async def tap(self, chord: str) -> None:
-        """Press and release the keys of a chord such as `ctrl+shift+v`. Raises Refused."""
+        """Press and release the keys of a chord such as `ctrl+shift+v`.
+
+        Raises Refused if the last key was not pressed, and Interrupted if it may have been.
+        """
         names = chord.lower().split("+")
         unknown = [name for name in names if name not in KEYCODES]
         if unknown:
@@ -73,15 +76,22 @@ class OpenSession:
                 f"{unknown[0]} is not a key that the portal can press: use another chord, such as shift+Insert"
             )
         codes = [KEYCODES[name] for name in names]
+        pressed: list[int] = []
         try:
             for code in codes:
+                pressed.append(code)
                 await self._key(code, down=True)
-        except PortalFault as error:
-            raise Refused(f"the desktop's portal pressed no key: {error}") from error
-        finally:
             for code in reversed(codes):
+                await self._key(code, down=False)
+        except PortalFault as error:
+            self.gone = True
+            # Calls that a portal carries out late must leave no key pressed.
+            for code in reversed(pressed):
                 with suppress(PortalFault):
-                    await self._key(code, down=False)
+                    self._portal.tell(REMOTE, "NotifyKeyboardKeycode", "oa{sv}iu", self._path, {}, code, 0)
+            if isinstance(error, PortalSilent) and pressed[-1] == codes[-1]:
+                raise Interrupted(str(error)) from error
+            raise SessionGone(f"the desktop's portal pressed no key: {error}") from error
 
     async def offer(self, text: str) -> "Content":
         """Put `text` into the clipboard; it is there when this returns. Raises SessionGone."""

@@ -1,13 +1,15 @@
 """Runs the desktop's small programs, never with text among their arguments, which every user can read."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
 
-from coldvoxd.typist.errors import ProgramMissing, Refused
+from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused
 
 LIMIT_S = 5.0
 PACKAGES = {
-    "swaymsg": "sway",
     "wl-copy": "wl-clipboard",
     "wl-paste": "wl-clipboard",
 }
@@ -37,19 +39,30 @@ async def start(
         raise missing(program) from None
 
 
+def send_signal(process: asyncio.subprocess.Process, number: int) -> None:
+    """Send a signal to a program, unless it has ended.
+
+    asyncio's own methods take the exit code of a program that has just ended, and its watcher then warns that it is
+    unknown.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
 async def run(
     program: str, *arguments: str, environment: Mapping[str, str], given: bytes = b"", limit_s: float = LIMIT_S
 ) -> bytes:
-    """Return what `program` prints. Raises Refused if it isn't installed, fails, or exceeds `limit_s` seconds."""
+    """Return what `program` prints. Raises Refused if it isn't installed or fails, and NoAnswer after `limit_s` seconds."""
     process = await start(program, *arguments, environment=environment)
     try:
         async with asyncio.timeout(limit_s):
             printed, complaint = await process.communicate(given)
     except TimeoutError:
-        raise Refused(f"{program} did not exit within {limit_s:g} s") from None
+        raise NoAnswer(f"{program} did not exit within {limit_s:g} s") from None
     finally:
         if process.returncode is None:
-            process.kill()
+            send_signal(process, signal.SIGKILL)
             await process.wait()
     if process.returncode != 0:
         words = complaint.decode(errors="replace").strip().splitlines()

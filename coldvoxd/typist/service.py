@@ -15,8 +15,10 @@ from coldvoxd.typist.errors import TypeSettingsError
 from coldvoxd.typist.focus import Focus
 from coldvoxd.typist.insertion_point import Place, Places
 from coldvoxd.typist.ledger import Ledger, Pair
+from coldvoxd.typist.methods import Means
 from coldvoxd.typist.portal import RemoteDesktop
 from coldvoxd.typist.reports import Reporter
+from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
 
 REMEDY = "Run `coldvox-type --last` to type it into the window that is focused then."
 CLIPBOARD_LOCK = "clipboard"
@@ -32,6 +34,7 @@ class Typist:
         self._reporter = reporter
         self._remote_desktop = RemoteDesktop(connection, ledger.lock(CLIPBOARD_LOCK))
         self._clipboards = Clipboards(ledger.lock)
+        self._keyboards = VirtualKeyboards()
         self._places = Places(ledger)
         self._concluding: set[asyncio.Task[None]] = set()
 
@@ -42,6 +45,7 @@ class Typist:
         if self._concluding:
             await asyncio.wait(self._concluding)
         await self._places.close()
+        await self._keyboards.close()
 
     async def handle(self, event: Event) -> None:
         """Deliver a `transcribed` event, unless it was handled before. Its outcome may be reported later."""
@@ -74,7 +78,7 @@ class Typist:
             await self._note_place(attempt, text, 0)
             outcome = await attempt.settled()
             if undelivered:
-                self._ledger.settle(undelivered, outcome.undelivered)
+                self._settle(undelivered, outcome)
         self._reporter.outcome({"earlier": "undelivered" if undelivered else "last"}, outcome)
         return outcome
 
@@ -87,6 +91,7 @@ class Typist:
         if not text or self._ledger.knows(pair):
             return False
         self._ledger.note(pair)
+        self._ledger.drop_left()
         self._ledger.note_last(text)
         self._ledger.add_undelivered(text)
         return True
@@ -101,7 +106,8 @@ class Typist:
         async def joint(focus: Focus) -> str:
             return await self._places.joint(text, focus, session)
 
-        return await deliver(text, rules, self._remote_desktop, self._clipboards, joint)
+        means = Means(self._remote_desktop, self._clipboards, self._keyboards)
+        return await deliver(text, rules, means, joint)
 
     async def _note_place(self, attempt: Attempt, text: str, session: int) -> Place | None:
         if attempt.outcome.undelivered:
@@ -111,12 +117,17 @@ class Typist:
 
     async def _conclude(self, pair: Pair, text: str, attempt: Attempt, place: Place | None) -> None:
         outcome = await attempt.settled()
-        self._ledger.settle(text, outcome.undelivered)
+        self._settle(text, outcome)
         if outcome.in_clipboard and place:
             await self._places.forget(place)
         self._reporter.outcome(_named(pair), outcome)
         if outcome.in_clipboard or outcome.result is Result.FAILED:
             await self._notify(outcome)
+
+    def _settle(self, text: str, outcome: Outcome) -> None:
+        self._ledger.settle(text, outcome.undelivered)
+        if outcome.in_clipboard and outcome.undelivered:
+            self._ledger.note_left(outcome.undelivered)
 
     async def _notify(self, outcome: Outcome) -> None:
         reason = outcome.reason[:1].upper() + outcome.reason[1:]

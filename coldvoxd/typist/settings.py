@@ -44,21 +44,25 @@ class Rule:
 class Settings:
     rule: Rule = Rule()
     applications: Mapping[str, Rule] = field(default_factory=dict)
-    """Rules by WM_CLASS (X11) or app_id (Wayland) in lower case."""
+    """Rules by class or instance of WM_CLASS (X11) or app_id (Wayland), in lower case."""
 
-    def rule_for(self, application: str) -> Rule:
-        return self.applications.get(application, self.rule)
+    def rule_for(self, *names: str) -> Rule:
+        """Return the rule for the first of an application's names that has one."""
+        return next((self.applications[name] for name in names if name in self.applications), self.rule)
 
 
 _TERMINAL = {"chord": "ctrl+shift+v"}
 _TERMINALS = (
-    "alacritty com.mitchellh.ghostty foot footclient gnome-terminal-server kgx kitty konsole org.gnome.console "
-    "org.gnome.ptyxis org.gnome.terminal org.kde.konsole org.wezfurlong.wezterm tilix xfce4-terminal"
+    "alacritty com.mitchellh.ghostty com.raggesilver.blackbox com.system76.cosmicterm cool-retro-term deepin-terminal foot "
+    "footclient gnome-terminal gnome-terminal-server guake io.elementary.terminal kgx kitty konsole lxterminal mate-terminal "
+    "org.gnome.console org.gnome.ptyxis org.gnome.terminal org.kde.konsole org.wezfurlong.wezterm qterminal roxterm sakura "
+    "st st-256color terminator terminology termite tilda tilix xfce4-terminal yakuake"
 )
-BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _TERMINAL) | {
-    "xterm": {"chord": "shift+Insert", "selection": "primary"},
-    "uxterm": {"chord": "shift+Insert", "selection": "primary"},
-}
+_PRIMARY = {"chord": "shift+Insert", "selection": "primary"}
+_OLDER_TERMINALS = "eterm mlterm rxvt urxvt uxterm xterm"
+BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _TERMINAL) | dict.fromkeys(
+    _OLDER_TERMINALS.split(), _PRIMARY
+)
 """Applications that use a different paste chord."""
 
 

@@ -1,4 +1,4 @@
-"""Focus changes in sway, from its IPC socket (sway-ipc(7))."""
+"""The focus in sway, and its changes, from its IPC socket (sway-ipc(7))."""
 
 import asyncio
 import json
@@ -10,8 +10,22 @@ from coldvoxd.typist.errors import Refused
 
 LIMIT_S = 5.0
 _MAGIC = b"i3-ipc"
-_SUBSCRIBE = 2
+_SUBSCRIBE, _GET_TREE = 2, 4
 _KINDS = ("window", "workspace")
+
+
+async def tree(environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the tree of outputs, workspaces and windows. Raises Refused."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            reader, writer = await asyncio.open_unix_connection(environment["SWAYSOCK"])
+            try:
+                writer.write(_MAGIC + struct.pack("=II", 0, _GET_TREE))
+                return await _message(reader)
+            finally:
+                writer.close()
+    except (OSError, EOFError, TimeoutError, ValueError) as error:
+        raise Refused(f"cannot ask sway for its windows: {error or type(error).__name__}") from error
 
 
 class FocusEvents:
@@ -59,7 +73,11 @@ class FocusEvents:
             self._moved = True  # unknown from now on
 
     async def _next(self) -> Mapping[str, Any]:
-        head = await self._reader.readexactly(len(_MAGIC) + 8)
-        length, _ = struct.unpack("=II", head[len(_MAGIC) :])
-        message = json.loads(await self._reader.readexactly(length))
-        return message if isinstance(message, dict) else {}
+        return await _message(self._reader)
+
+
+async def _message(reader: asyncio.StreamReader) -> Mapping[str, Any]:
+    head = await reader.readexactly(len(_MAGIC) + 8)
+    length, _ = struct.unpack("=II", head[len(_MAGIC) :])
+    message = json.loads(await reader.readexactly(length))
+    return message if isinstance(message, dict) else {}

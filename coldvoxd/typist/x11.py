@@ -21,7 +21,10 @@ INPUT_ONLY = 2
 
 _ERROR, _REPLY, _FOCUS_OUT, _DESTROY_NOTIFY, _MAPPING_NOTIFY = 0, 1, 10, 17, 34
 _CHANGE_WINDOW_ATTRIBUTES, _GET_WINDOW_ATTRIBUTES, _QUERY_TREE, _INTERN_ATOM, _GET_PROPERTY = 2, 3, 15, 16, 20
-_GET_INPUT_FOCUS, _QUERY_EXTENSION = 43, 98
+_GRAB_KEYBOARD, _UNGRAB_KEYBOARD, _GET_INPUT_FOCUS, _QUERY_KEYMAP, _QUERY_EXTENSION = 31, 32, 43, 44, 98
+_ASYNCHRONOUS = 1
+_GRAB = 1
+"""The mode of FocusOut when a program grabs the keyboard."""
 _FAKE_INPUT, _KEY_PRESS, _KEY_RELEASE = 2, 2, 3
 _EVENT_MASK = 1 << 11
 _STRUCTURE_AND_FOCUS = 1 << 17 | 1 << 21
@@ -80,14 +83,10 @@ class XServer:
         """The event code of XKEYBOARD."""
         self._roots: frozenset[int] = frozenset()
         self._keymap: Keymap | None = None
+        self._not_grabbed = False
+        """No program had grabbed the keyboard, and none has since."""
         self._watched = 0
         self._moved = False
-        self._sent = 0
-        """Number of requests sent."""
-        self._tapped = 0
-        """The number of the first request of the last tap."""
-        self.missed_last_tap = False
-        """The focus left the watched window before the last tap was processed."""
 
     @classmethod
     @asynccontextmanager
@@ -150,7 +149,6 @@ class XServer:
 
     def tap(self, *codes: int) -> None:
         """Press the keys in this order and release them in reverse."""
-        self._tapped = self._sent + 1
         for kind, order in ((_KEY_PRESS, codes), (_KEY_RELEASE, codes[::-1])):
             for code in order:
                 self._send(self._test, _FAKE_INPUT, struct.pack("<BBxx28x", kind, code))
@@ -161,6 +159,23 @@ class XServer:
         window = int(struct.unpack_from("<I", reply, 8)[0])
         # If a root window has the focus, keys go to the window under the pointer, as with PointerRoot (1).
         return 0 if window == 1 or window in self._roots else window
+
+    async def grabbed(self) -> bool:
+        """Return whether another program has grabbed the keyboard: it gets all keys, whichever window has the focus.
+
+        The only way to find out is to grab the keyboard for a moment, so it is done once and after each grab of others.
+        """
+        if not self._not_grabbed:
+            body = struct.pack("<IIBBxx", min(self._roots), 0, _ASYNCHRONOUS, _ASYNCHRONOUS)
+            status = (await self._ask(_GRAB_KEYBOARD, 0, body))[1]
+            self._send(_UNGRAB_KEYBOARD, 0, struct.pack("<I", 0))
+            await self.input_focus()  # our own grab is announced before this reply
+            self._not_grabbed = not status
+        return not self._not_grabbed
+
+    async def key_is_down(self) -> bool:
+        """Return whether any key is held, modifier or not."""
+        return any((await self._ask(_QUERY_KEYMAP, 0))[8:40])
 
     async def lineage(self, window: int) -> Sequence[int]:
         """Return `window` and its ancestors, innermost first, without the root window."""
@@ -248,17 +263,14 @@ class XServer:
             raise Refused(f"the X server does not respond: {error or type(error).__name__}") from error
 
     def _send(self, opcode: int, minor: int, body: bytes = b"") -> None:
-        self._sent += 1
         self._writer.write(struct.pack("<BBH", opcode, minor, 1 + len(body) // 4) + body)
 
     def _note(self, kind: int, packet: bytes) -> None:
         gone = kind in {_ERROR, _DESTROY_NOTIFY}
         left = kind == _FOCUS_OUT and packet[8] not in _BY_GRAB and packet[1] not in _TO_CHILD_OR_POINTER
-        if (gone or left) and not self._moved:
-            self._moved = True
-            # An event carries the number of the last request that was processed before it, modulo 2**16.
-            behind = (self._sent - struct.unpack_from("<H", packet, 2)[0]) % (1 << 16)
-            self.missed_last_tap = self._sent - behind < self._tapped
+        self._moved = self._moved or gone or left
+        if kind == _FOCUS_OUT and packet[8] == _GRAB:
+            self._not_grabbed = False
         if kind == _MAPPING_NOTIFY or (
             kind == self._keyboard_event and packet[1] in {_XKB_NEW_KEYBOARD, _XKB_MAP_CHANGED}
         ):

@@ -18,8 +18,8 @@ _KEYSYMS = {"\n": 0xFF0D, "\t": 0xFF09}
 async def type_keys(text: str, environment: Mapping[str, str], delay_ms: int, window: str) -> str:
     """Type ASCII `text` into `window`, which has the focus. Return why it may not have arrived; empty if it has.
 
-    `delay_ms` is the pause after each key in milliseconds. Raises Refused if nothing was typed, and Interrupted with
-    the rest if only a part was.
+    `delay_ms` is the pause after each key in milliseconds. Raises Refused if nothing was typed, and Interrupted if
+    a part may have been.
     """
     async with XServer.connected(environment) as server:
         first = await ready_in(server, window)
@@ -32,13 +32,16 @@ async def type_keys(text: str, environment: Mapping[str, str], delay_ms: int, wi
             except Refused as error:
                 if not place:
                     raise
-                raise Interrupted(str(error), text[place - server.missed_last_tap :]) from error
+                raise Interrupted(str(error)) from error
             server.tap(*stroke)
             # A window looks up keys when it handles them: earlier keys may be read with the new map.
             doubt = doubt or ("" if _means_the_same(text, first, now.keymap) else _LAYOUT_CHANGED)
             await asyncio.sleep(delay_ms / 1000)
-        moved = await server.focus_moved()
-        same = _means_the_same(text, first, await server.keymap())
+        try:
+            moved = await server.focus_moved()
+            same = _means_the_same(text, first, await server.keymap())
+        except Refused as error:
+            return str(error)
         return doubt or (MOVED_AFTER if moved else "" if same else _LAYOUT_CHANGED)
 
 

@@ -236,8 +236,16 @@ need_for_desktops() { # 20 MB, and nothing that starts automatically
     if ! /usr/bin/python3 -c 'import tkinter' 2>/dev/null; then
         want python3-tk "another kind of window to type into"
     fi
+    local version
+    for version in 3.0 4.0; do
+        if ! /usr/bin/python3 -c "import gi; gi.require_version('Gtk', '$version')" 2>/dev/null; then
+            want python3-gi "windows of GTK to type into"
+            want "gir1.2-gtk-$version" "windows of GTK to type into"
+        fi
+    done
     have sway || want sway "a Wayland desktop without a screen, to test coldvox-type"
     have foot || want foot "a window in it to type into"
+    have swaylock || want swaylock "its screen lock, which must get no text"
     have jq || want jq "reads JSON in the examples' scripts"
     have desktop-file-validate || want desktop-file-utils "checks the desktop entry"
     have gsettings || want libglib2.0-bin "GNOME's settings, to test shortcuts"

@@ -9,16 +9,13 @@ reported.
 import argparse
 import asyncio
 import contextlib
-import http.server
 import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from coldvoxd.core.values import SessionOptions  # noqa: E402 - the checkout's own
+from tests.support.desktop.page import browser, served  # noqa: E402
 from tests.support.desktop.typing_client import TypingClient, typing_client  # noqa: E402
 from tests.support.desktop.windows import (  # noqa: E402
     SWAY_PROGRAMS,
@@ -44,68 +42,6 @@ PAGE = "a busy page"
 READER_S = 0.4
 """Seconds between two reads of the clipboard by a program while no window takes the paste."""
 MISSING = 69
-_PAGE = f"""<!doctype html><title>page</title><textarea autofocus rows=20 cols=80></textarea><script>
-const area = document.querySelector("textarea");
-area.focus();
-area.addEventListener("input", () => navigator.sendBeacon("/", area.value));
-navigator.sendBeacon("/loaded", "");
-const asking = setInterval(() => {{
-  if (document.hasFocus()) navigator.sendBeacon("/focus", ""), clearInterval(asking);
-}}, 50);
-setInterval(() => {{ const end = performance.now() + {BUSY_MS}; while (performance.now() < end); }}, {PERIOD_MS});
-</script>"""
-_BROWSER = [
-    "chromium",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--password-store=basic",
-]
-
-
-@dataclass
-class Page:
-    """The page's content, as it reports it by HTTP."""
-
-    content: str = ""
-    loaded: bool = False
-    focused: bool = False
-    port: int = 0
-
-
-@contextlib.contextmanager
-def served() -> Iterator[Page]:
-    """Serve the page on a local port."""
-    page = Page()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(_PAGE.encode())
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            if self.path == "/loaded":
-                page.loaded = True
-            elif self.path == "/focus":
-                page.focused = True
-            else:
-                page.content = body
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        page.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield page
-        server.shutdown()
 
 
 @dataclass
@@ -138,14 +74,12 @@ async def into_page(
     """Dictate `times` texts into the busy page; with `faster`, without waiting for each outcome."""
     row = Row(name, PAGE, times)
     client.settings.write_text('method = "paste"\n')
-    with served() as page:
-        platform = ["--ozone-platform=wayland"] if name == "sway" else ["--ozone-platform=x11"]
-        profile = f"--user-data-dir={desktop.directory / 'profile'}"
-        desktop.spawn("browser", *_BROWSER, *platform, profile, f"--app=http://127.0.0.1:{page.port}/")
+    platform = "wayland" if name == "sway" else "x11"
+    with served(BUSY_MS, PERIOD_MS) as page, browser(desktop, page, platform):
         await eventually(lambda: page.loaded, what="the page")
         if isinstance(desktop, XDesktop):
             await asyncio.to_thread(desktop.focus, "page")
-            # A page has no focus without a keyboard; sway has none here until each chord adds one.
+            # A page has no focus without a keyboard; sway has none here before the first chord.
             await eventually(lambda: page.focused, what="the focus in the page")
         desktop.copy(OLD)
         texts = [f"Text number {number}." for number in range(times)]

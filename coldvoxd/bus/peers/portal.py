@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
-from dbus_next import DBusError, Message, Variant
+from dbus_next import DBusError, Message, MessageFlag, Variant
 
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.signals import Source
@@ -33,6 +33,13 @@ class PortalFault(Exception):
     """A portal cannot do what was requested. The message says why."""
 
 
+class PortalSilent(PortalFault):
+    """A portal did not reply in time; the call may still be carried out."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"the desktop's portal did not reply within {limit_s:g} s")
+
+
 class PortalMissing(PortalFault):
     """The desktop has no such portal."""
 
@@ -44,18 +51,20 @@ class PortalRefused(PortalFault):
 class Portal:
     """The desktop's portals on this connection. Event loop only; use `opened` to create an instance."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, limit_s: float) -> None:
         """Use `opened` to create an instance."""
         self._connection = connection
+        self.limit_s = limit_s
+        """Seconds to wait for each reply that needs no action of the user."""
         self._handlers: dict[tuple[str, str, str], Handler] = {}
         """Keyed by path, interface and member."""
         self._when_gone: list[Callable[[], None]] = []
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, connection: Connection) -> AsyncIterator["Portal"]:
-        """Yield a Portal that receives the portals' signals within the context."""
-        portal, signals = cls(connection), connection.signals
+    async def opened(cls, connection: Connection, limit_s: float = CALL_LIMIT_S) -> AsyncIterator["Portal"]:
+        """Yield a Portal that receives the portals' signals within the context. It waits `limit_s` for each reply."""
+        portal, signals = cls(connection, limit_s), connection.signals
         await signals.follow(NAME, portal._owner_changed)
         try:
             subscription = await signals.subscribe(Source(NAME, below=PATH), portal._receive)
@@ -79,9 +88,23 @@ class Portal:
     async def descriptor(self, interface: str, member: str, signature: str, *body: object) -> int:
         """Make a call and return the file descriptor of the reply, which the caller must close. Raises PortalFault."""
         try:
-            return await self._connection.ask_descriptor(_call(interface, member, signature, *body))
+            async with asyncio.timeout(self.limit_s):
+                return await self._connection.ask_descriptor(_call(interface, member, signature, *body))
+        except TimeoutError:
+            raise PortalSilent(self.limit_s) from None
         except DBusError as error:
             raise _fault(error) from error
+        except BusUnavailable as error:
+            raise PortalFault(str(error)) from error
+
+    def tell(self, interface: str, member: str, signature: str, *body: object) -> None:
+        """Make a call without waiting for its reply. Raises PortalFault if the connection is lost."""
+        message = _call(interface, member, signature, *body)
+        message.flags |= MessageFlag.NO_REPLY_EXPECTED
+        try:
+            self._connection.send(message)
+        except BusUnavailable as error:
+            raise PortalFault(str(error)) from error
 
     async def request(
         self, interface: str, member: str, signature: str, *body: object, options: Mapping[str, Variant], limit_s: float
@@ -119,7 +142,7 @@ class Portal:
     async def create_session(self, interface: str) -> str:
         """Create a session of a portal and return its object path. Raises PortalFault."""
         options = {"session_handle_token": Variant("s", _token())}
-        granted = await self.request(interface, "CreateSession", "a{sv}", options=options, limit_s=CALL_LIMIT_S)
+        granted = await self.request(interface, "CreateSession", "a{sv}", options=options, limit_s=self.limit_s)
         return str(granted["session_handle"])
 
     async def close_session(self, path: str) -> None:
@@ -157,10 +180,10 @@ class Portal:
 
     async def _ask(self, message: Message) -> Any:
         try:
-            async with asyncio.timeout(CALL_LIMIT_S):
+            async with asyncio.timeout(self.limit_s):
                 return await self._connection.ask(message)
         except TimeoutError:
-            raise PortalFault("the desktop's portal does not reply") from None
+            raise PortalSilent(self.limit_s) from None
         except DBusError as error:
             raise _fault(error) from error
         except BusUnavailable as error:

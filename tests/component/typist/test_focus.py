@@ -51,6 +51,32 @@ while True:
     X.XNextEvent(display, event)
 """
 
+# Grabs the keyboard as a screen lock does. Arguments: the file to create then, and the file that gets a byte for each key.
+_GRAB = """
+import ctypes, sys
+X = ctypes.CDLL("libX11.so.6")
+X.XOpenDisplay.restype = ctypes.c_void_p
+display = ctypes.c_void_p(X.XOpenDisplay(None))
+assert X.XGrabKeyboard(display, X.XDefaultRootWindow(display), 0, 1, 1, 0) == 0
+keys = open(sys.argv[2], "wb", buffering=0)
+open(sys.argv[1], "w").close()
+event = (ctypes.c_long * 24)()
+KEY_PRESS = 2
+while True:
+    X.XNextEvent(display, event)
+    if ctypes.cast(event, ctypes.POINTER(ctypes.c_int))[0] == KEY_PRESS:
+        keys.write(b".")
+"""
+GRABBED = "another program, such as a screen lock or an open menu, gets all keys"
+
+
+def grabber(desktop: XDesktop, name: str) -> Window:
+    """Return a program that has grabbed the keyboard; its bytes are the keys that it got."""
+    ready = desktop.directory / f"{name}.grabbed"
+    window = desktop.spawn(name, sys.executable, "-c", _GRAB, str(ready), str(desktop.directory / name))
+    eventually_blocking(ready.exists, what="the grab")
+    return window
+
 
 def odd_window(desktop: XDesktop, name: str, *kinds: str) -> Window:
     """Return a window of these kinds after it has got the focus."""
@@ -93,8 +119,8 @@ async def test_typing_stops_when_the_root_window_gets_the_focus(
     await eventually(lambda: len(window.text) > 10, what="the beginning")
     windows.append(await asyncio.to_thread(odd_window, tk_desktop, "root-in-mid-text", "root"))
     assert (await hearing).startswith("failed session=1 utterance=1 method=type")
-    rest = (x_client.memory / "undelivered").read_text()
-    await window.wait_for(text.removesuffix(rest))
+    assert (x_client.memory / "undelivered").read_text() == text
+    assert text.startswith(window.text)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +162,38 @@ async def test_an_applications_unmanaged_window_gets_text(
     tk_desktop.focus("launcher")
     assert (await x_client.hear(TEXT)).startswith("delivered")
     await window.wait_for(TEXT)
+
+
+@pytest.mark.parametrize("method", ["auto", "paste"])
+async def test_while_a_program_grabs_the_keyboard_the_text_is_left_in_the_clipboard(
+    tk_desktop: XDesktop, x_client: TypingClient, windows: list[Window], method: str
+) -> None:
+    """A locked screen: the window behind it keeps the focus."""
+    x_client.settings.write_text(f'method = "{method}"\n')
+    window = tk_desktop.tk(f"locked-{method}")
+    tk_desktop.focus(f"locked-{method}")
+    windows.append(lock := grabber(tk_desktop, f"lock-{method}"))
+    assert await x_client.hear(TEXT) == IN_CLIPBOARD.format(f" application=locked-{method}", GRABBED)
+    assert (window.text, lock.bytes, tk_desktop.clipboard()) == ("", b"", TEXT)
+    lock.process.kill()
+    lock.process.wait()
+    assert (await x_client.last())[0] == 0
+    await window.wait_for(TEXT)
+
+
+async def test_typing_stops_when_a_program_grabs_the_keyboard(
+    tk_desktop: XDesktop, x_client: TypingClient, windows: list[Window]
+) -> None:
+    x_client.settings.write_text("delay_ms = 20\n")
+    text = "one two three four five six seven eight nine ten " * 2
+    window = tk_desktop.tk("until-grab")
+    tk_desktop.focus("until-grab")
+    hearing = asyncio.create_task(x_client.hear(text))
+    await eventually(lambda: len(window.text) > 10, what="the beginning")
+    windows.append(lock := await asyncio.to_thread(grabber, tk_desktop, "grab-in-mid-text"))
+    assert await hearing == f"failed session=1 utterance=1 method=type application=until-grab: {GRABBED}"
+    assert len(lock.bytes) <= 8
+    assert (x_client.memory / "undelivered").read_text() == text
 
 
 @pytest.mark.parametrize("method", ["auto", "paste"])

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from coldvoxd.bus.connection import Connection
+from coldvoxd.typist.portal import Permission, RemoteDesktop
 from tests.support.bus.portal import NO, PortalDesktop
 from tests.support.desktop.typing_client import TypingClient, typing_client
 from tests.support.eventually import eventually
@@ -90,6 +92,51 @@ async def test_a_session_that_the_desktop_ended_is_begun_again(client: TypingCli
     desktop.close_sessions()
     assert await client.hear("Two.") == "delivered session=2 utterance=1 method=portal"
     assert (desktop.window, desktop.questions) == ("One. Two.", 1)
+
+
+async def test_a_session_in_which_keys_are_refused_is_opened_again_once(
+    client: TypingClient, desktop: PortalDesktop
+) -> None:
+    await client.hear("One.")
+    desktop.stale = True
+    assert await client.hear("Two.") == "delivered session=2 utterance=1 method=portal"
+    assert (desktop.window, desktop.questions, len(desktop.sessions)) == ("One. Two.", 1, 1)
+
+
+async def test_a_portal_that_hangs_costs_seconds_and_the_text_is_in_the_clipboard(
+    client: TypingClient, desktop: PortalDesktop, tmp_path: Path
+) -> None:
+    """Each call of an open session is bounded, and the session is opened again once."""
+    await client.hear("One.")
+    desktop.hangs = True
+    hearing = asyncio.create_task(client.hear("Two."))
+    await eventually(lambda: len(client.told) == 2, patience_s=40, what="the report")
+    assert (await hearing).startswith(
+        "failed session=2 utterance=1 method=clipboard: the desktop's portal failed: the desktop's portal did not reply"
+    )
+    assert (tmp_path / "copied").read_text().strip() == "Two."
+    desktop.hangs = False
+    assert await client.hear("Three.") == "delivered session=3 utterance=1 method=portal"
+    assert desktop.window == "One.Three."
+
+
+@pytest.mark.parametrize(("gives_tokens", "sessions"), [(True, 2), (False, 1)])
+async def test_without_a_token_the_session_stays_open_so_that_the_user_is_asked_once(
+    client: TypingClient, desktop: PortalDesktop, tmp_path: Path, gives_tokens: bool, sessions: int
+) -> None:
+    """With a token, an idle session is closed, and the next one is opened without a question."""
+    desktop.gives_tokens = gives_tokens
+    connection = await Connection.open(client.running.bus.address)
+    remote = RemoteDesktop(connection, tmp_path / "lock", Permission(tmp_path / "keyboard.json"), idle_s=0)
+    opened = []
+    for _ in range(2):
+        async with remote.session() as session:
+            opened.append(session)
+        for _ in range(3):  # the session is idle now, and closes
+            await asyncio.sleep(0)
+    await remote.close()
+    await connection.aclose()
+    assert (len({*map(id, opened)}), desktop.questions) == (sessions, 1)
 
 
 async def test_a_permission_that_was_revoked_is_asked_for_again(client: TypingClient, desktop: PortalDesktop) -> None:

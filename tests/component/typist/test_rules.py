@@ -27,6 +27,7 @@ GNOME = {"WAYLAND_DISPLAY": "wayland-0", "DISPLAY": ":0", "XDG_CURRENT_DESKTOP":
         ("Plain.", False, TYPED_FIRST),
         ("Zoë.", False, PASTED_FIRST),
         ("Zoë.", True, TYPED_FIRST),
+        ("Zoë 😀.", True, PASTED_FIRST),
         ("x" * (LONGEST_TYPED + 1), False, PASTED_FIRST),
         ("x" * (LONGEST_TYPED + 1), True, PASTED_FIRST),
     ],
@@ -57,6 +58,29 @@ def test_own_rules_stand_over_general_ones_and_those_over_what_is_built_in(tmp_p
     assert settings.rule_for("xterm") == Rule(Method.PASTE, "shift+Insert", Selection.PRIMARY, 7)
     assert settings.rule_for("firefox") == Rule(chord="ctrl+b", delay_ms=7)
     assert settings.rule_for("kitty") == Rule(chord="ctrl+shift+v", delay_ms=7)
+
+
+@pytest.mark.parametrize(
+    ("names", "chord", "selection"),
+    [
+        (("gnome-terminal", "gnome-terminal-server"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("mate-terminal", "mate-terminal"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("lxterminal", "lxterminal"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("terminator", "terminator"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("qterminal", "qterminal"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("guake", "guake"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("tilda", "tilda"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("terminology", "terminology"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("st-256color", "st-256color"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("urxvt", "urxvt"), "shift+Insert", Selection.PRIMARY),
+        (("own-title", "xterm"), "shift+Insert", Selection.PRIMARY),
+        (("firefox", "navigator"), "ctrl+v", Selection.CLIPBOARD),
+    ],
+)
+def test_terminals_are_known_by_the_class_or_the_instance_of_their_windows(
+    tmp_path: Path, names: tuple[str, str], chord: str, selection: Selection
+) -> None:
+    assert load(tmp_path / "none.toml").rule_for(*names) == Rule(chord=chord, selection=selection)
 
 
 def test_no_file_is_no_fault(tmp_path: Path) -> None:
@@ -112,6 +136,11 @@ def test_lines_and_tabs_stay_and_what_steers_terminals_goes() -> None:
     assert plain("a\nb\tc\x1b[1m\r\x00\x9bd") == "a\nb\tc[1md"
 
 
+def test_spaces_of_all_kinds_stay_and_all_line_ends_become_newlines() -> None:
+    assert plain("5\u00a0€ 1\u202f000 日\u3000本\r\nb\u2028c\u0085d") == "5\u00a0€ 1\u202f000 日\u3000本\nb\nc\nd"
+    assert plain("\u202e👨\u200d👩 व\u200cर") == "👨\u200d👩 व\u200cर"
+
+
 def test_the_memory_is_bounded_and_outlives_its_process(tmp_path: Path) -> None:
     memory = Ledger(tmp_path / "memory")
     for number in range(PAIRS + 1):
@@ -146,6 +175,17 @@ def test_of_a_text_that_was_added_the_rest_stays_and_others_stay_too(tmp_path: P
     assert memory.undelivered() == "three."
     memory.settle("three.", "")
     assert memory.undelivered() == ""
+
+
+def test_a_text_left_in_the_clipboard_does_not_stay_with_those_that_reached_nothing(tmp_path: Path) -> None:
+    memory = Ledger(tmp_path / "memory")
+    memory.add_undelivered("Never anywhere.")
+    memory.add_undelivered("In the clipboard.")
+    memory.note_left("In the clipboard.")
+    assert memory.undelivered() == "Never anywhere. In the clipboard."
+    memory.drop_left()
+    memory.drop_left()
+    assert memory.undelivered() == "Never anywhere."
 
 
 def test_a_damaged_place_is_none(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ async def test_caps_lock_and_num_lock_change_nothing_and_stay_on(x_desktop: XDes
 async def test_in_sway_a_modifier_of_another_keyboard_does_not_reach_the_text(
     sway_desktop: SwayDesktop, sway_client: TypingClient
 ) -> None:
-    """Each keyboard has its own modifiers there, and wtype creates a keyboard."""
+    """Each keyboard has its own modifiers there, and the text comes from one of our own."""
     window = sway_desktop.foot("held")
     sway_desktop.spawn("keyboard", "wtype", "-M", "ctrl", "-s", "1500", "-m", "ctrl")
     assert (await sway_client.hear(TEXT)).startswith("delivered")

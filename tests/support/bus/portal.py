@@ -38,6 +38,11 @@ class PortalDesktop:
         """Number of questions to the user."""
         self.clipboard_allowed = True
         self.takes_pastes = True
+        self.hangs = False
+        """No call is answered any more."""
+        self.stale = False
+        """Keys are refused in the sessions that are open, as after a suspend."""
+        self.gives_tokens = True
         self.fetches_again_s = 0.0
         """Seconds after which the window fetches a paste again, as Chromium does; 0 for never."""
         self.reads_every_s = 0.0
@@ -97,6 +102,8 @@ class PortalDesktop:
             return False
         if not message.path.startswith(PATH):
             return False
+        if self.hangs:
+            return True
         method: Callable[..., Any] | None = getattr(self, f"_on_{message.member}", None)
         if method is None:
             return Message.new_error(message, "org.freedesktop.DBus.Error.UnknownMethod", str(message.member))
@@ -153,12 +160,14 @@ class PortalDesktop:
     async def _on_Start(self, message: Message, session: str, _: str, __: object) -> Message:  # noqa: N802
         assert self.sessions[session]
         token = f"token-{len(session)}-{id(message)}"
-        self.tokens.add(token)
+        self.stale = False
         results = {
             "devices": Variant("u", 1),
             "clipboard_enabled": Variant("b", self.clipboard_allowed),
-            "restore_token": Variant("s", token),
         }
+        if self.gives_tokens:
+            self.tokens.add(token)
+            results["restore_token"] = Variant("s", token)
         reply = await self._respond(message, results, asks=not self._restored)
         if self.clipboard:
             self._announce_owner(session)
@@ -190,6 +199,8 @@ class PortalDesktop:
     async def _on_NotifyKeyboardKeycode(  # noqa: N802
         self, message: Message, session: str, _: object, code: int, state: int
     ) -> Message:
+        if self.stale:
+            return Message.new_error(message, "org.freedesktop.DBus.Error.AccessDenied", "Invalid session")
         assert self.sessions[session]
         if state:
             self._down.append(code)

@@ -1,6 +1,7 @@
 """coldvox-type as a real process, on a private bus on which the test publishes the texts."""
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
@@ -104,6 +105,15 @@ class TypingClient:
 
     async def _until_told(self, lines: int) -> None:
         await eventually(lambda: len(self.told) >= lines, what="what became of the text")
+
+    def children(self) -> dict[int, str]:
+        """Return the command line of each program that the client runs, by process ID."""
+        assert self._process is not None
+        found = {}
+        for number in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                found[int(number)] = Path(f"/proc/{number}/cmdline").read_text().replace("\0", " ").strip()
+        return found
 
     def command(self, *arguments: str) -> list[str]:
         """Return its command line."""

@@ -6,6 +6,7 @@ Each writes the received text to a file.
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,6 +66,24 @@ tell()
 root.mainloop()
 """
 
+_GTK = """
+import os, sys, gi
+gi.require_version("Gtk", sys.argv[3])
+from gi.repository import GLib, Gtk
+window, view = Gtk.Window(title=sys.argv[2]), Gtk.TextView()
+(window.add if sys.argv[3] == "3.0" else window.set_child)(view)
+(window.show_all if sys.argv[3] == "3.0" else window.present)()
+view.grab_focus()
+content = view.get_buffer()
+def tell(*_):
+    with open(sys.argv[1] + ".new", "w", encoding="utf-8") as file:
+        file.write(content.get_text(content.get_start_iter(), content.get_end_iter(), True))
+    os.replace(sys.argv[1] + ".new", sys.argv[1])
+content.connect("changed", tell)
+open(sys.argv[1] + ".running", "w").close()
+GLib.MainLoop().run()
+"""
+
 
 def as_somebody() -> list[str]:
     """Return the prefix for a command that refuses to run as root; empty if the user isn't root."""
@@ -80,6 +99,13 @@ def lacking(programs: Sequence[str]) -> str:
 def lacking_tk() -> str:
     found = subprocess.run([DEBIAN_PYTHON, "-c", "import tkinter"], capture_output=True, check=False)
     return "" if found.returncode == 0 else "there is no python3-tk: run contrib/test.sh --system"
+
+
+def lacking_gtk(version: str) -> str:
+    """Return why tests with windows of this GTK, `3.0` or `4.0`, can't run here; empty if they can."""
+    question = f"import gi; gi.require_version('Gtk', '{version}')"
+    found = subprocess.run([DEBIAN_PYTHON, "-c", question], capture_output=True, check=False)
+    return "" if found.returncode == 0 else f"there is no gir1.2-gtk-{version}: run contrib/test.sh --system"
 
 
 @dataclass
@@ -109,8 +135,9 @@ class Window:
 class Desktop:
     """A private display and its windows."""
 
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str], server: "subprocess.Popen[bytes]") -> None:
         self.directory = directory
+        self._server = server
         self.environment = dict(environment)
         self._windows: list[Window] = []
 
@@ -119,6 +146,15 @@ class Desktop:
             command, env=self.environment, input=given, stdout=subprocess.PIPE, text=True, timeout=30, check=True
         )
         return answer.stdout
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Within the context, the display server does not respond."""
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
 
     def spawn(self, name: str, *command: str) -> Window:
         file = self.directory / name
@@ -132,6 +168,17 @@ class Desktop:
         window = self.spawn(name, DEBIAN_PYTHON, "-c", _TK, str(self.directory / name), name, kind)
         eventually_blocking(lambda: window.runs, what=f"the window {name}")
         return window
+
+    def gtk(self, name: str, version: str) -> Window:
+        """Show a text view of GTK `3.0` or `4.0`."""
+        window = self.spawn(name, DEBIAN_PYTHON, "-c", _GTK, str(self.directory / name), name, version)
+        eventually_blocking(lambda: window.runs, what=f"the window {name}")
+        self.focus(name)
+        return window
+
+    def focus(self, title: str) -> None:
+        """Give the focus to a window that is visible or about to be; returns when it has it."""
+        raise NotImplementedError
 
     def close(self) -> None:
         for window in self._windows:
@@ -187,11 +234,15 @@ class SwayDesktop(Desktop):
     def foot(self, name: str) -> Window:
         reader = shlex.join([sys.executable, "-c", _READER, str(self.directory / name)])
         window = self.spawn(name, "foot", "--title", name, "sh", "-c", reader)
-        eventually_blocking(lambda: window.runs and self._is_focused(name), what="foot, with the focus")
+        eventually_blocking(lambda: window.runs and self._has(name), what="foot, with the focus")
         return window
 
     def focus(self, title: str) -> None:
+        eventually_blocking(lambda: self._has(title), what=f"the window {title}")
         self.run("swaymsg", f"[title=^{title}$] focus")
+
+    def _has(self, title: str) -> bool:
+        return f'"name": "{title}"' in self.run("swaymsg", "--raw", "--type", "get_tree")
 
     def clipboard(self) -> str:
         return self.run("wl-paste", "--no-newline")
@@ -200,10 +251,6 @@ class SwayDesktop(Desktop):
         subprocess.run(
             ["wl-copy"], env=self.environment, input=text.encode(), stdout=subprocess.DEVNULL, timeout=30, check=True
         )
-
-    def _is_focused(self, title: str) -> bool:
-        tree = self.run("swaymsg", "--raw", "--type", "get_tree")
-        return f'"name": "{title}"' in tree
 
 
 @contextmanager
@@ -222,7 +269,7 @@ def x11(directory: Path, bus: str = "") -> Iterator[XDesktop]:
         with os.fdopen(reading) as told:
             number = told.readline().strip()
         assert number, (directory / "xvfb.log").read_text()
-        yield from _with_desktop(XDesktop(directory, _environment(directory, bus) | {"DISPLAY": f":{number}"}))
+        yield from _with_desktop(XDesktop(directory, _environment(directory, bus) | {"DISPLAY": f":{number}"}, process))
     finally:
         process.terminate()
         process.wait()
@@ -251,7 +298,7 @@ def sway(directory: Path, config: str = "", bus: str = "") -> Iterator[SwayDeskt
     try:
         display, control = eventually_blocking(sockets, what="sway")
         own = {"WAYLAND_DISPLAY": display, "SWAYSOCK": str(directory / "run" / control)}
-        yield from _with_desktop(SwayDesktop(directory, environment | own))
+        yield from _with_desktop(SwayDesktop(directory, environment | own, process))
     finally:
         process.terminate()
         process.wait()
