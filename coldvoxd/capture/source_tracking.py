@@ -131,7 +131,8 @@ class SourceTracker:
         if not now.heard or now.default != before.default:
             self._moved_to = ""
             return False
-        moved = bool(before.heard) and now.heard != before.heard and now.source(before.heard) is not None
+        same_stream = bool(before.heard) and now.stream == before.stream
+        moved = same_stream and now.heard != before.heard and now.source(before.heard) is not None
         if moved:
             self._moved_to = now.heard
         return moved
@@ -143,7 +144,7 @@ class SourceTracker:
         is exempt, since a new stream would follow the settings.
         """
         was, recorded = before.source(before.heard), now.source(now.heard)
-        if now.heard == self._moved_to:
+        if now.heard == self._moved_to or now.stream != before.stream:
             self._misfit = False
         elif was is not None and recorded is not None and was.positions != recorded.positions:
             self._misfit = True

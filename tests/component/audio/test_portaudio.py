@@ -14,8 +14,8 @@ import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.audio.soundserver import hold_to, look
+from coldvoxd.capture.device import NO_ANSWER
 from coldvoxd.capture.state import CaptureCondition
-from coldvoxd.capture.stream import NO_ANSWER
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, GapReason
@@ -157,7 +157,7 @@ async def test_a_server_frozen_from_the_start_is_told(pulse: SoundServer) -> Non
     pulse.freeze()
     async with capturing() as watch:
         await eventually(watch.is_lost)
-        assert watch.keeper.state.reason == NO_ANSWER
+        assert watch.keeper.state.reason == f"the call that opens the microphone has not returned for 5 s: {NO_ANSWER}"
         pulse.thaw()
         await hear(watch, pulse)
         assert watch.longest_beat_s < BEAT_LIMIT_S
