@@ -198,8 +198,8 @@ class DaemonClient:
         return await self._properties(MICROPHONE)
 
     async def select_device(self, name: str) -> None:
-        """Use another microphone from now on. Activates the daemon if activation is set up."""
-        await self._call("SelectDevice", "s", name, interface=MICROPHONE)
+        """Use another microphone, and wait until it is in use. Does not start the daemon."""
+        await self._call("SelectDevice", "s", name, interface=MICROPHONE, activate=False)
 
     async def subscribe(self, *, sessions: bool = True) -> bool:
         """Queue events for `next_event` from now on, and return whether the daemon is running.

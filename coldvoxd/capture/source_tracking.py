@@ -70,6 +70,12 @@ class SourceTracker:
             return str(fault)
         return ""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether our stream records the selected source, as far as that can be expected."""
+        target = self.target
+        return target is None or self._view is None or self._view.heard in {"", target.name}
+
     def policy(self, wanted: Policy, *, bluetooth_always: bool) -> Policy:
         """Return the policy in force for the selected source.
 
