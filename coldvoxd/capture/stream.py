@@ -16,6 +16,7 @@ from coldvoxd.capture.state import CaptureCondition, CaptureState
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import Microphone
 from coldvoxd.core.values import Frame, Gap
+from coldvoxd.native.call_thread import abandon
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -314,7 +315,7 @@ class CaptureStream:
                     self._publish(CaptureState(CaptureCondition.LOST, reason=self._device.pending_call))
             return await call
         finally:
-            call.cancel()  # no effect if it has ended; otherwise its result, or its error, is no longer awaited
+            abandon(call)
             self._last_attempt_s = time.monotonic()
 
     def _drop_stream(self) -> None:

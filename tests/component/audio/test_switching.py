@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,10 @@ def found(watch: Watched, part: "np.ndarray[tuple[int], np.dtype[np.int16]]") ->
         if np.array_equal(samples[start : start + len(part)], part):
             return int(start)
     return -1
+
+
+def heard_more(watch: Watched, than_frames: int) -> bool:
+    return len(watch.frames) > than_frames + 10
 
 
 async def switched_while_playing(watch: Watched, microphone: PortAudioMicrophone, server: SoundServer, to: str) -> None:
@@ -106,8 +111,7 @@ async def test_a_microphone_with_other_channels_follows_without_a_gap(pulse: Sou
             watch.keeper.renew()
             await watch.keeper.renewed()
             assert watch.keeper.channels == channels
-            before = len(watch.frames)
-            await eventually(lambda seen=before: len(watch.frames) > seen + 10)
+            await eventually(partial(heard_more, watch, len(watch.frames)))
         assert watch.gaps == []
         shapes = [1 if frame.channels is None else frame.channels.shape[1] for frame in watch.frames]
         assert [*dict.fromkeys(shapes)] == [1, 2]
