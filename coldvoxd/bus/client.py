@@ -170,9 +170,9 @@ class DaemonClient:
             "stages-by-provider": {provider: named(stages) for provider, stages in by_provider.items()},
         }
 
-    async def sessions_without_words(self) -> int | None:
-        """Return the number of sessions with speech but no text; None if the daemon is too old to count them."""
-        count: int | None = (await self._figures()).get("sessions-without-words")
+    async def counter(self, name: str) -> int | None:
+        """Return a counter of GetMetrics by its name; None if the daemon is too old to have it."""
+        count: int | None = (await self._figures()).get(name)
         return count
 
     async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto") -> int:

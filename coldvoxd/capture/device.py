@@ -12,6 +12,10 @@ from coldvoxd.native.call_thread import CallThread
 
 T = TypeVar("T")
 
+CALL_PATIENCE_S = 1.5
+"""Seconds after which a device call is reported as hanging; it is still awaited."""
+OPENING_PATIENCE_S = 5.0
+"""The same for opening, which takes 0.2 s on an idle machine and up to 3 s on a busy one."""
 NO_ANSWER = "the sound server or the driver hangs, or the machine is very busy; see `coldvoxctl doctor`"
 
 

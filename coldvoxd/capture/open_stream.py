@@ -9,6 +9,9 @@ from coldvoxd.core.values import SAMPLE_RATE
 
 GATHER_S = 0.768
 """Batch length in seconds while no session needs the audio: waking for each frame costs more than scoring it."""
+SETTLED_S = 0.25
+"""Seconds of audio from a microphone that is switched to before it is used: the place of its samples in time is known
+more exactly then, and the noise that some devices make when opened is over."""
 STEADY_S = 2.0
 """A stream that delivered for this many seconds is reopened at once after its loss; otherwise after the back-off."""
 
@@ -34,6 +37,11 @@ class OpenStream:
     def silent_s(self) -> float:
         """Seconds since the last chunk, or since the opening."""
         return time.monotonic() - max(self.opened_s, self.inbox.last_offer_s)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the queue holds `SETTLED_S` seconds of audio."""
+        return self.inbox.held_s >= SETTLED_S
 
     @property
     def is_steady(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from coldvoxd.capture.capture_log import log_dropped, log_failure, log_gap, log_state
 from coldvoxd.capture.chunk_queue import Delivery
-from coldvoxd.capture.device import CaptureDevice
+from coldvoxd.capture.device import CALL_PATIENCE_S, OPENING_PATIENCE_S, CaptureDevice
 from coldvoxd.capture.framing import ChunkFramer
 from coldvoxd.capture.open_stream import OpenStream
 from coldvoxd.capture.renewal import Renewal
@@ -33,13 +33,6 @@ BACKLOG_S = 0.25
 """Seconds within which a stream that delivers again has delivered what was recorded meanwhile."""
 FIRST_CHUNK_S = 4.0
 """Limit like `STALLED_S` for the first chunk: an idle sound server may take 2 s to start."""
-CALL_PATIENCE_S = 1.5
-"""Seconds after which a device call is reported as hanging; it is still awaited."""
-OPENING_PATIENCE_S = 5.0
-"""The same for opening, which takes 0.2 s on an idle machine and up to 3 s on a busy one."""
-SETTLED_S = 0.25
-"""Seconds of audio from a microphone that is switched to before it is used: the place of its samples in time is known
-more exactly then, and the noise that some devices make when opened is over."""
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 2.0
 PROMISED_FRAME_S = 2.0
@@ -247,9 +240,8 @@ class CaptureStream:
         """Wait until the new stream has delivered, and the old one reaches up to it; while both have a chance to."""
         while not self._renewal.is_requested and former.silent_s < OVERDUE_S and following.silent_s < FIRST_CHUNK_S:
             former.inbox.release()
-            spoken_from_s = following.spoken_from_s()
-            is_settled = following.inbox.held_s >= SETTLED_S
-            if is_settled and spoken_from_s is not None and self._framer.reaches(spoken_from_s):
+            spoken_from_s = following.spoken_from_s() if following.is_settled else None
+            if spoken_from_s is not None and self._framer.reaches(spoken_from_s):
                 return
             await self._renewal.pause()
 

@@ -28,7 +28,8 @@ STOP = """\
 Stop the session, wait for its last text, and print the text of the whole session.
 
 If no words were recognized, stdout is empty, stderr gives the reason if it is known, and the exit code is 0, because the
-session was stopped as requested.
+session was stopped as requested. If some of its audio was lost, stderr says so, and with --json there is a key
+audio_lost.
 """
 
 EMPTY_JSON = """\

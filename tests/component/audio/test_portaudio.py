@@ -16,9 +16,8 @@ import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.audio.soundserver import hold_to, look
-from coldvoxd.capture.device import NO_ANSWER
+from coldvoxd.capture.device import CALL_PATIENCE_S, NO_ANSWER
 from coldvoxd.capture.state import CaptureCondition
-from coldvoxd.capture.stream import CALL_PATIENCE_S
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, GapReason
