@@ -199,7 +199,8 @@ With --json, one object: devices (a list of name, description and current), devi
 
 DEVICE = """\
 Switch to another microphone until the daemon exits: its name as `coldvoxctl devices` shows it, or part of that name.
-`default` follows the desktop's default source. To keep a choice, set `device` under [microphone] in the settings.
+`default` follows the desktop's default source. The command ends once the microphone is in use. It does not start the
+daemon. To keep a choice, use `coldvoxctl config set microphone.device NAME`.
 """
 
 
