@@ -44,5 +44,4 @@ async def test_300_reloads_in_3_s_lose_no_sentence(tmp_path: Path) -> None:
             await eventually(lambda: running.log.count("settings reloaded") > loads, what="a reload")
             assert running.process.pid == process
             assert running.process.poll() is None
-            # The settings in force are those of the file once the last reload has ended.
             assert await client.get(DICTATION, "State") == "idle"
