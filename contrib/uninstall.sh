@@ -53,6 +53,7 @@ main() { # a function, so that bash has read all of it before this file is delet
     fi
     # Listed here as well, so that an installation without its list can be removed.
     files+=("$config"/systemd/user/{coldvoxd,coldvoxd-model,coldvoxd-prepare,coldvoxd-keys,coldvox-type}.service "$config/systemd/user/coldvoxd.service.d/cpu.conf"
+        "$config"/systemd/user/{coldvoxd,coldvoxd-model,coldvoxd-prepare,coldvoxd-keys,coldvox-type}.service.d/no-namespaces.conf
         "$config/systemd/user/default.target.wants/coldvoxd.service"
         "$config/systemd/user/graphical-session.target.wants/coldvoxd-keys.service"
         "$config/systemd/user/coldvoxd.service.wants/coldvox-type.service"
@@ -104,7 +105,7 @@ main() { # a function, so that bash has read all of it before this file is delet
     for path in "${trees[@]}"; do
         rm -rf -- "$path"
     done
-    rmdir -- "$config/systemd/user/coldvoxd.service.d" 2>/dev/null || true
+    rmdir -- "$config"/systemd/user/{coldvoxd,coldvoxd-model,coldvoxd-prepare,coldvoxd-keys,coldvox-type}.service.d 2>/dev/null || true
     for path in "${directories[@]}" "$home"; do
         [[ ! -d $path ]] || rmdir --ignore-fail-on-non-empty -- "$path"
     done

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd.cli import user_namespaces
 from coldvoxd.core.errors import NotInstallable
 from coldvoxd.userdirs import base_directories
 
@@ -18,7 +19,9 @@ SERVICE = "coldvoxd.service"
 ACTIVATION = "org.coldvox.Daemon1.service"
 INTERFACE = "org.coldvox.Daemon1.xml"
 CPU_LOCKS = "coldvoxd-cpu.conf"
+NO_NAMESPACES = "coldvoxd-no-namespaces.conf"
 _HOME_PROGRAMS = "ExecStart=%h/.local/bin/"
+_HOME_STATE = "ReadWritePaths=-%h/.local/state/coldvoxd"
 _PRIVATE = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - those that the service has of its own
 _PACKAGE = Path(__file__).parents[1]
 
@@ -115,12 +118,27 @@ def put_units(installer: Installer, places: Places, programs: Path, *, cpu: bool
         raise NotInstallable(f"there is no {PROGRAM} in {programs}: give the directory that has it")
     if any(programs.is_relative_to(private) for private in _PRIVATE):
         raise NotInstallable(f"the service has a private /tmp and cannot see {programs}: install coldvoxd elsewhere")
+    installer.make_directory(places.state / PROGRAM)  # coldvox-type.service can write to it only if it exists
     for unit in units():
-        installer.put(places.units / unit, with_programs(_shipped("systemd", unit), programs))
+        text = with_programs(_shipped("systemd", unit), programs)
+        installer.put(
+            places.units / unit, text.replace(_HOME_STATE, f'ReadWritePaths="-{_escaped(places.state / PROGRAM)}"')
+        )
+    _put_without_namespaces(installer, places, wanted=user_namespaces.denied())
     if cpu:
         installer.put(places.units / f"{SERVICE}.d" / "cpu.conf", _shipped("systemd", CPU_LOCKS))
     for path in places.bus_files:
         installer.put(path, _shipped("dbus", path.name))
+
+
+def _put_without_namespaces(installer: Installer, places: Places, *, wanted: bool) -> None:
+    """Install the drop-ins that do without user namespaces, or remove them: the kernel's settings may have changed."""
+    for unit in units():
+        drop_in = places.units / f"{unit}.d" / "no-namespaces.conf"
+        if wanted:
+            installer.put(drop_in, _shipped("systemd", NO_NAMESPACES))
+        else:
+            drop_in.unlink(missing_ok=True)
 
 
 def with_programs(unit: str, programs: Path) -> str:
@@ -130,9 +148,13 @@ def with_programs(unit: str, programs: Path) -> str:
         if not text.startswith(_HOME_PROGRAMS):
             return text
         program, space, arguments = text.removeprefix(_HOME_PROGRAMS).partition(" ")
-        return f'ExecStart="{str(programs).replace("%", "%%")}/{program}"{space}{arguments}'
+        return f'ExecStart="{_escaped(programs)}/{program}"{space}{arguments}'
 
     return "\n".join(line(text) for text in unit.split("\n"))
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("%", "%%")
 
 
 def installed(places: Places) -> Iterator[tuple[str, Path]]:
@@ -142,7 +164,8 @@ def installed(places: Places) -> Iterator[tuple[str, Path]]:
             kind, _, name = line.partition(" ")
             yield kind, Path(name)
     ours = (*(places.units / unit for unit in units()), places.units / f"{SERVICE}.d" / "cpu.conf", places.wanted)
-    for path in (*ours, *places.bus_files, places.ledger):
+    relaxed = (places.units / f"{unit}.d" / "no-namespaces.conf" for unit in units())
+    for path in (*ours, *relaxed, *places.bus_files, places.ledger):
         yield "file", path
 
 
@@ -155,7 +178,7 @@ def take_away(places: Places) -> list[Path]:
             path.unlink()
             removed.append(path)
     made = {path for kind, path in known if kind == "directory"} | {
-        places.units / f"{SERVICE}.d",
+        *(places.units / f"{unit}.d" for unit in units()),
         places.ledger.parent,
     }
     for path in sorted(made, key=lambda path: len(path.parts), reverse=True):

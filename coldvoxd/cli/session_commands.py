@@ -14,7 +14,7 @@ from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.wordless import GAPS, NO_WORDS_IN_LAST, Reason, deaf, stopped
 from coldvoxd.core.errors import ColdvoxError, NotActive, shown
-from coldvoxd.core.problems import Problem
+from coldvoxd.core.problems import WRONG_ON_CPU, Problem
 from coldvoxd.core.sound_sources import DEFAULT
 
 
@@ -157,6 +157,7 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
         ("microphone", _microphone(status)),
         ("", status["Problem"]),
         ("health", f"degraded: {problems}" if problems else "good"),
+        ("", WRONG_ON_CPU if Problem.CPU_WRONG_OUTPUT in problems else ""),
         ("progress", f"{progress:.0%}" if progress >= 0 else ""),
         ("last error", status["LastError"]),
         ("restart for", ", ".join(status.get("AwaitingRestart", ()))),

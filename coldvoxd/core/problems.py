@@ -23,6 +23,8 @@ class Problem(StrEnum):
     """No audio arrives although it should; the microphone is reopened repeatedly."""
     MICROPHONE_MUTED = "microphone-muted"
     """The microphone in use is muted, or its volume is zero."""
+    CPU_WRONG_OUTPUT = "cpu-wrong-output"
+    """The CPU recognizes other words in the golden clip than these weights should; they are probably damaged."""
     NO_WORDS = "no-words"
     """The last session with speech returned no words."""
     MICROPHONE_QUIET = "microphone-quiet"
@@ -50,6 +52,12 @@ class Problem(StrEnum):
     SLEEP = "sleep"
     """The system was suspended, and the accelerator is not in use again yet."""
 
+
+WRONG_ON_CPU = (
+    "The CPU recognizes wrong words in the golden clip, so the model's files are probably damaged. "
+    "`coldvoxctl model verify` checks them and says how to replace them."
+)
+"""What CPU_WRONG_OUTPUT means, and its remedy."""
 
 _RANKS = {problem: rank for rank, problem in enumerate(Problem)}
 

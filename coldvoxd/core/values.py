@@ -330,11 +330,14 @@ class EngineStatus:
     """Number of mel bins of the model; 0 if none has been opened yet."""
     covered: str = ""
     """The accelerator's problem code that `degraded` hides, if both hold; otherwise empty."""
+    wrong_on_cpu: bool = False
+    """Whether the CPU recognized the golden clip wrongly after the model was loaded."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The engine's problem codes that hold now, in any order."""
-        return tuple(Problem(code) for code in (self.degraded, self.covered) if code)
+        found = tuple(Problem(code) for code in (self.degraded, self.covered) if code)
+        return (*found, Problem.CPU_WRONG_OUTPUT) if self.wrong_on_cpu else found
 
     def found(self, provider: str, *, usable: bool) -> "EngineStatus":
         """Return the status after a provider, given by its short name, was found usable or unusable."""

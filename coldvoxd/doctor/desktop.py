@@ -10,6 +10,7 @@ from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.interface_xml import BUS_NAME
 from coldvoxd.bus.presence import BusPresence, look
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError
+from coldvoxd.core.problems import WRONG_ON_CPU, Problem
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.userdirs import base_directories
 
@@ -94,7 +95,9 @@ def daemon_findings(pid: int, status: Mapping[str, str]) -> Iterator[Finding]:
     if status["Model"]:
         running += f", {status['Model']} ({status['Precision']}) on {status['ExecutionProvider'] or 'no provider'}"
     if status["Degraded"]:
-        yield warn("daemon", f"{running}; degraded: {status['Degraded']}", status["LastError"] or RESTART)
+        wrong = status["Degraded"] == Problem.CPU_WRONG_OUTPUT
+        remedy = WRONG_ON_CPU if wrong else status["LastError"] or RESTART
+        yield warn("daemon", f"{running}; degraded: {status['Degraded']}", remedy)
     else:
         yield ok("daemon", running)
 

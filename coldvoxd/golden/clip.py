@@ -10,16 +10,20 @@ import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.core.errors import ModelInvalid, ProviderFault
-from coldvoxd.core.golden_verdict import agrees, fair
+from coldvoxd.core.golden_verdict import agrees, fair, words
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
-from coldvoxd.golden.verdict_cache import recorded, write_verdict
+from coldvoxd.golden.verdict_cache import recorded, verdict, write_verdict
+from coldvoxd.models.directories import BUNDLED
 from coldvoxd.models.layout import model_files
+from coldvoxd.models.published_models import PUBLISHED
 from coldvoxd.native.providers import CPU
 
 log = logging.getLogger(__name__)
 
 CLIP = Path(__file__).parents[1] / "data" / "golden" / "hello.flac"
+SPOKEN = "Hello Anna, send the message to Peter."
+"""The words of the clip, which the models that coldvoxd knows recognize without an error."""
 
 
 @cache
@@ -68,6 +72,20 @@ def believed(recognizer: ParakeetRecognizer, truths: Sequence[str]) -> bool:
     except ProviderFault:
         return False
     return agrees(heard, truths or (heard,))
+
+
+def is_right(files: ModelFiles, heard: str) -> bool:
+    """Whether the CPU's text for the clip differs no more than a sound precision may from what these weights should give.
+
+    That is the text on record. A record may have been made with damaged weights, so the models that coldvoxd knows must
+    also recognize the words that were spoken. Another model without a record may be one for another language: any words
+    are accepted from it. Reads the graphs' headers.
+    """
+    expected = verdict(files).truths
+    known = files.directory.name.removesuffix("-onnx") in {*PUBLISHED, BUNDLED}
+    if expected and not any(fair(heard, truth) for truth in expected):
+        return False
+    return fair(heard, SPOKEN) if known else bool(words(heard))
 
 
 def _record(files: ModelFiles, threads: int) -> str:

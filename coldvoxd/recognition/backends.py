@@ -23,6 +23,17 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuReference:
+    """A recording of speech on which the CPU is verified after each load."""
+
+    clip: npt.NDArray[np.float32]
+    """float32 (n,), 16 kHz."""
+    is_right: Callable[[str, str], bool]
+    """Returns whether a text is right for the weights of a precision; called with the precision and the text. Reads
+    files, and raises ModelMissing or ModelInvalid."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backends:
     """Functions that open the recognizers, and their parameters.
 
@@ -44,3 +55,5 @@ class Backends:
     model: str = ""
     """Name of the model that they open, as the property Model gives it."""
     limits: RunLimits = STANDARD
+    cpu_reference: CpuReference | None = None
+    """If None, the CPU is used without verification."""

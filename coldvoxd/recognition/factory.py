@@ -18,13 +18,13 @@ from coldvoxd.engines.parakeet.cuda_options import room_wanted
 from coldvoxd.engines.parakeet.opening import ResolvedModel, Wrap
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
-from coldvoxd.golden.clip import believed, clip
+from coldvoxd.golden.clip import believed, clip, is_right
 from coldvoxd.models import find_model
 from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened
 from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerator
 from coldvoxd.native.session import OrtSession
-from coldvoxd.recognition.backends import Backends, Golden
+from coldvoxd.recognition.backends import Backends, CpuReference, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.model_resolver import resolve_files, resolve_on_accelerator, resolve_on_cpu
 from coldvoxd.recognition.worker import near_silence
@@ -70,7 +70,9 @@ def find_backends(
     if name == AUTO:
         name = likely() or CPU
     if name == CPU:
-        return Backends(lambda: open_staged(settings, precision), model=shortened(settings.name))
+        return Backends(
+            lambda: open_staged(settings, precision), model=shortened(settings.name), cpu_reference=_reference(settings)
+        )
     standby_precision = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
     readiness = Readiness(settings.standby)
 
@@ -92,7 +94,15 @@ def find_backends(
         mapped,
         padding.SECONDS,
         shortened(settings.name),
+        cpu_reference=_reference(settings),
     )
+
+
+def _reference(settings: ModelSettings) -> CpuReference:
+    def is_right_in(precision: str, text: str) -> bool:
+        return is_right(find_model(settings.name, Precision(precision)), text)
+
+    return CpuReference(clip(), is_right_in)
 
 
 def virtual_accelerator(settings: ModelSettings) -> VirtualAccelerator:

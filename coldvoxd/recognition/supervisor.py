@@ -16,6 +16,7 @@ from coldvoxd.gpu.health import GpuWatch
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.cpu_fallback import CpuFallback
 from coldvoxd.recognition.cpu_standby import CpuStandby
+from coldvoxd.recognition.cpu_verification import CpuVerification
 from coldvoxd.recognition.failover import AcceleratorEvent, Failover
 from coldvoxd.recognition.state_publisher import StatePublisher
 from coldvoxd.recognition.utterance_split import moved_back, varied
@@ -59,6 +60,7 @@ class Supervisor:
         self._publisher = StatePublisher(state, on_change)
         self._cpu = CpuStandby(backends.cpu, backends.cpu_mapped or backends.cpu, backends.readiness, backends.limits)
         self._fallback = CpuFallback(self._cpu, self._metrics, self._publisher.note_error)
+        self._verification = CpuVerification(backends.cpu_reference, self._cpu.packed, self._report_cpu)
         self._failover = Failover(
             backends, self._cpu, self._fallback.recognize, self._publisher, metrics=self._metrics, watch=watch
         )
@@ -117,6 +119,7 @@ class Supervisor:
             ready=True,
             degraded="",
             covered="",
+            wrong_on_cpu=False,
             last_error="",
             progress=-1.0,
         )
@@ -124,6 +127,7 @@ class Supervisor:
         engine = self.state.engine
         log.info("model %s (%s) loaded, provider %s", engine.model, engine.precision, engine.provider)
         self._load_attempted.set()
+        self._verification.start()
         await self._failover.start()
 
     async def probe_ended(self) -> None:
@@ -141,19 +145,21 @@ class Supervisor:
         Raises RecognitionFailed if the CPU fails twice on the same audio, InputFault, or NotReady.
         """
         await self.wait_loaded()
-        hypothesis = await self._failover.recognize(utterance)
-        if _is_answer(hypothesis, utterance):
-            return hypothesis
-        return await self._retry_without_words(utterance, hypothesis)
+        with self._verification.postponed():
+            hypothesis = await self._failover.recognize(utterance)
+            if _is_answer(hypothesis, utterance):
+                return hypothesis
+            return await self._retry_without_words(utterance, hypothesis)
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
         """Like `recognize`, but never on the accelerator: for audio that may have crashed an earlier process."""
         await self.wait_loaded()
-        hypothesis = await self._fallback.recognize(utterance)
-        if _is_answer(hypothesis, utterance):
-            return hypothesis
-        again = await self._recognize_varied(utterance, self._fallback.recognize)
-        return again if again.text else hypothesis
+        with self._verification.postponed():
+            hypothesis = await self._fallback.recognize(utterance)
+            if _is_answer(hypothesis, utterance):
+                return hypothesis
+            again = await self._recognize_varied(utterance, self._fallback.recognize)
+            return again if again.text else hypothesis
 
     def handle(self, event: RecognitionEvent) -> None:
         """Act on an external event, which may change `state`."""
@@ -181,6 +187,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Close the recognizers as soon as their call threads are free. Doesn't wait."""
+        self._verification.close()
         self._failover.close()
         self._cpu.close()
 
@@ -218,6 +225,11 @@ class Supervisor:
         if isinstance(error, ModelMissing) and self.look_for_missing is not None:
             return await self.look_for_missing(error)
         return MissingModel(error if isinstance(error, NotReady) else NotReady(str(error)), str(error))
+
+    def _report_cpu(self, message: str) -> None:
+        """Publish that the CPU recognizes the golden clip wrongly."""
+        log.warning("%s", message)
+        self._publisher.update_engine(wrong_on_cpu=True, last_error=message)
 
     def _refuse(self, found: MissingModel, problem: Problem) -> None:
         self._refusal = found.refusal

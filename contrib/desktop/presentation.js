@@ -29,6 +29,7 @@ export const NOTHING = Object.freeze({
 const REASONS = {
     'model-missing': N_('The speech model is missing.'),
     'model-invalid': N_('The speech model cannot be used.'),
+    'cpu-wrong-output': N_('The speech model’s files are damaged; run “coldvoxctl model verify”.'),
     'resources-exhausted': N_('There is too little memory to load the speech model.'),
     'gpu-out-of-memory': N_('The GPU is out of memory; using the CPU instead.'),
     'gpu-timeout': N_('The GPU takes too long; using the CPU instead.'),

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from tests.support.eventually import eventually_blocking
-from tests.support.login.user_manager import ROOT, UserManager, install_daemon, user_manager
+from tests.support.login.user_manager import ROOT, UserManager, install_daemon, user_manager, wait_until_active
 
 UNIT = "coldvoxd.service"
 FETCH = "coldvoxd-model.service"
@@ -70,6 +71,32 @@ def test_a_client_that_always_fails_is_given_up(manager: UserManager, unit: str)
     assert 1 <= int(manager.show(unit, "NRestarts")) <= 8
     manager.run("rm", "-r", f"{manager.home}/.config/systemd/user/{unit}.d")
     manager.systemctl("daemon-reload")
+
+
+def is_failed(manager: UserManager, unit: str) -> bool:
+    return manager.show(unit, "ActiveState") == "failed"
+
+
+def test_setup_starts_a_service_that_has_reached_its_start_limit(manager: UserManager) -> None:
+    """Pins that failed starts of the version before do not count: `install.sh` ends with `coldvoxctl setup`."""
+    for unit in (UNIT, TYPING):
+        drop_in = f".config/systemd/user/{unit}.d/fails.conf"
+        manager.write(drop_in, "[Service]\nRestartSec=0\nExecStart=\nExecStart=/bin/sh -c 'exit 9'\n")
+    manager.systemctl("daemon-reload")
+    for unit in (UNIT, TYPING):
+        manager.systemctl("start", unit, check=False)
+        eventually_blocking(partial(is_failed, manager, unit), what="the last failure")
+        manager.systemctl("start", unit, check=False)
+        assert "Start request repeated too quickly" in manager.journal(unit).splitlines()[-3]
+        manager.run("rm", "-r", f"{manager.home}/.config/systemd/user/{unit}.d")
+    try:
+        said = manager.run(manager.home / ".local/bin/coldvoxctl", "setup", "--typing")
+        assert "The service is running" in said.stdout
+        for unit in (UNIT, TYPING):
+            wait_until_active(manager, unit)
+    finally:
+        for unit in (UNIT, TYPING, FETCH):
+            manager.systemctl("disable", "--now", unit, check=False)
 
 
 def test_the_unit_is_wanted_by_every_login_and_waits_for_no_desktop(manager: UserManager) -> None:

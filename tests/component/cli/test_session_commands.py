@@ -116,6 +116,12 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
     shown = await run(ctl, "status")
     for part in ("none loaded", "none open", "degraded: model-missing, microphone-muted", "No model."):
         assert part in shown.out
+    running.control.engine = EngineStatus(
+        model="mini", precision="fp32", wrong_on_cpu=True, last_error="Another error."
+    )
+    shown = await run(ctl, "status")
+    for part in ("degraded: cpu-wrong-output, microphone-muted", "`coldvoxctl model verify` checks them"):
+        assert part in shown.out
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from coldvoxd import __version__
+from coldvoxd.doctor.desktop import daemon_findings
 from coldvoxd.doctor.examination import examine
 from coldvoxd.doctor.finding import Finding, Verdict
 from coldvoxd.doctor.microphone import hearing
@@ -112,6 +114,13 @@ async def test_a_running_daemon_tells_its_trouble() -> None:
     assert daemon.verdict is Verdict.WARN
     assert "model-invalid" in daemon.text
     assert daemon.remedy == "Fetch it again."
+
+
+def test_wrong_words_on_the_cpu_lead_to_the_check_of_the_model() -> None:
+    status = {"Version": __version__, "State": "idle", "Model": "mini", "Precision": "fp32", "ExecutionProvider": "cpu"}
+    [daemon] = daemon_findings(1, status | {"Degraded": "cpu-wrong-output", "LastError": "Another error."})
+    assert daemon.verdict is Verdict.WARN
+    assert "`coldvoxctl model verify`" in daemon.remedy
 
 
 def test_a_frozen_sound_server_costs_its_time_limit_and_no_more(pulse: PulseServer) -> None:

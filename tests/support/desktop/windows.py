@@ -36,7 +36,7 @@ open(sys.argv[1] + ".running", "w").close()
 while data := os.read(0, 4096):
     out.write(data)
 """
-_TK = """
+TK = """
 import os, sys, tkinter
 root = tkinter.Tk(className=sys.argv[2])
 root.title(sys.argv[2])
@@ -66,7 +66,7 @@ tell()
 root.mainloop()
 """
 
-_GTK = """
+GTK = """
 import os, sys, gi
 gi.require_version("Gtk", sys.argv[3])
 from gi.repository import GLib, Gtk
@@ -165,13 +165,13 @@ class Desktop:
         return window
 
     def tk(self, name: str, *, kind: str = "text") -> Window:
-        window = self.spawn(name, DEBIAN_PYTHON, "-c", _TK, str(self.directory / name), name, kind)
+        window = self.spawn(name, DEBIAN_PYTHON, "-c", TK, str(self.directory / name), name, kind)
         eventually_blocking(lambda: window.runs, what=f"the window {name}")
         return window
 
     def gtk(self, name: str, version: str) -> Window:
         """Show a text view of GTK `3.0` or `4.0`."""
-        window = self.spawn(name, DEBIAN_PYTHON, "-c", _GTK, str(self.directory / name), name, version)
+        window = self.spawn(name, DEBIAN_PYTHON, "-c", GTK, str(self.directory / name), name, version)
         eventually_blocking(lambda: window.runs, what=f"the window {name}")
         self.focus(name)
         return window

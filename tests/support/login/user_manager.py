@@ -203,15 +203,16 @@ Kind = TypeVar("Kind", bound="UserManager")
 
 
 @contextlib.contextmanager
-def user_manager(*readable: Path, kind: type[Kind]) -> Iterator[Kind]:
+def user_manager(*readable: Path, kind: type[Kind], under: str = "") -> Iterator[Kind]:
     """Run a user manager within the context; all its processes end with it. `readable` are more paths for that user.
 
-    This checkout and the Python that runs the tests are always readable.
+    This checkout and the Python that runs the tests are always readable. `under` is a command, with arguments, that starts
+    the manager as root.
     """
     paths = sorted({str(path) for path in [*needed_paths(), *(path.resolve() for path in readable)]})
     with tempfile.TemporaryDirectory(prefix="coldvox-um-", ignore_cleanup_errors=True) as work:
         process = subprocess.Popen(
-            as_root(str(SCRIPT), work, *paths),
+            as_root("env", f"UM_UNDER={under}", str(SCRIPT), work, *paths),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -245,11 +246,14 @@ def _descendants(pid: int) -> list[int]:
 def install_daemon(manager: UserManager, settings: str = "") -> None:
     """Install the service, its bus activation and its settings, as in the README."""
     program = manager.home / ".local/bin/coldvoxd"
-    for name, module in (("coldvoxd", "coldvoxd"), ("coldvoxctl", "coldvoxd.cli.main")):
+    modules = {
+        "coldvoxd": "coldvoxd.__main__",
+        "coldvoxctl": "coldvoxd.cli.main",
+        "coldvox-type": "coldvoxd.typist.__main__",
+    }
+    for name, module in modules.items():
         # Not the environment's console script, which may belong to another checkout.
-        start = (
-            f"import sys; from {module + '.__main__' if name == 'coldvoxd' else module} import main; sys.exit(main())"
-        )
+        start = f"import sys; from {module} import main; sys.exit(main())"
         manager.write(
             program.with_name(name),
             f"#!/bin/sh\nexport PYTHONPATH='{ROOT}' PYTHONDONTWRITEBYTECODE=1\nexec '{sys.executable}' -c \"{start}\" \"$@\"\n",
@@ -265,7 +269,7 @@ def let_units_see_checkout(manager: UserManager) -> None:
     """Show a checkout below /tmp to the units, which have a private /tmp; a user's checkout is elsewhere."""
     hidden = [str(path) for path in needed_paths() if path.is_relative_to("/tmp") or path.is_relative_to("/var/tmp")]
     drop_in = "[Service]\n" + "".join(f"BindReadOnlyPaths={path}\n" for path in hidden)
-    for unit in ("coldvoxd", "coldvoxd-model", "coldvoxd-prepare") if hidden else ():
+    for unit in ("coldvoxd", "coldvoxd-model", "coldvoxd-prepare", "coldvoxd-keys") if hidden else ():
         manager.write(manager.runtime / f"systemd/user/{unit}.service.d/checkout.conf", drop_in)
 
 

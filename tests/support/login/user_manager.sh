@@ -6,7 +6,7 @@
 # mount namespace, and all processes are in a private PID namespace and end with it. Only the cgroup is outside; it is
 # removed here, or by the next start if this one is killed.
 # Writes `ready HOST_PID UID HOME` to standard output once the bus answers. PATHs are made readable for the user in any
-# place, including /root.
+# place, including /root. UM_UNDER is a command, with arguments, that the manager is started by.
 set -euo pipefail
 
 cgroups=() # location of systemd's tree: version 2's hierarchy, or, before that, both of these
@@ -145,7 +145,8 @@ start_manager() {
     done
     (
         for slice in "${slices[@]}"; do echo 0 >"$slice/cgroup.procs"; done
-        exec setsid setpriv --reuid "$uid" --regid "$uid" --init-groups --inh-caps=-all env -i -C / "${environment[@]}" \
+        # shellcheck disable=SC2086 # a command with arguments
+        exec ${UM_UNDER:-} setsid setpriv --reuid "$uid" --regid "$uid" --init-groups --inh-caps=-all env -i -C / "${environment[@]}" \
             "$systemd_dir/systemd" --user --log-target=journal
     ) </dev/null >"$work/manager.log" 2>&1 &
     manager=$!
