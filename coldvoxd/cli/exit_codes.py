@@ -25,7 +25,7 @@ MEANINGS = {
     Exit.UNREACHABLE: "no session bus, or coldvoxd is not running and cannot be started",
     Exit.NOT_READY: "no model is present, or there is no microphone",
     Exit.NOT_NOW: "a session is already active, none is active, or it belongs to another program",
-    Exit.TIMEOUT: "the call took longer than 20 s; its result is sent as a signal",
+    Exit.TIMEOUT: "the call took longer than 20 s, and its result is sent as a signal; or coldvoxd does not answer",
     Exit.NOT_SUPPORTED: "not supported by this version",
     Exit.TRY_LATER: "the model hub is unreachable or busy; downloaded data is kept, try again",
     Exit.INTERRUPTED: "interrupted",

@@ -46,7 +46,7 @@ def _structural(found: "InstalledModel") -> list[str]:
         try:
             model_files(found.name, found.directory, precision)
         except ModelInvalid as fault:
-            problems.append(str(fault).partition(". Fetch it")[0])
+            problems.append(fault.fault)
     return problems
 
 

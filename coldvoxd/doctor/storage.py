@@ -6,9 +6,10 @@ from pathlib import Path
 
 from coldvoxd import settings_file
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import Precision
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
-from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
+from coldvoxd.models.directories import BUNDLED, cache_directory, find_model, roots
 from coldvoxd.userdirs import base_directories
 
 MODEL_BYTES = 3_000_000_000
@@ -38,7 +39,7 @@ def check() -> Iterator[Finding | Doing]:
         files = find_model(model.name, Precision.on_cpu(model.precision))
         there = True
         size = sum(file.stat().st_size for file in files.directory.iterdir() if file.is_file())
-        told = f"{files.name}, {files.precision}, complete; {size / 1e6:.0f} MB in {files.directory}"
+        told = f"{files.name}, {files.precision}, complete; {size_text(size)} in {files.directory}"
         if files.name == BUNDLED:
             yield warn(
                 "model", told, "`mini` recognizes few words and is for testing: name another model under [model]"
@@ -46,17 +47,23 @@ def check() -> Iterator[Finding | Doing]:
         else:
             yield ok("model", told)
     except (ModelMissing, ModelInvalid) as error:
-        first, *rest = str(error).splitlines()
-        remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the searched directories
-        yield fail("model", first.removesuffix(" Looked in"), remedy or "download it again: coldvoxctl model pull")
+        yield fail(
+            "model", f"{error.fault}{_searched(error)}", error.remedy or "download it again: coldvoxctl model pull"
+        )
     yield from space(cache_directory(), model_there=there)
+
+
+def _searched(error: ModelMissing | ModelInvalid) -> str:
+    if not isinstance(error, ModelMissing) or not error.remedy:
+        return ""
+    return f" in {', '.join(map(str, roots()))}"
 
 
 def space(directory: Path, *, model_there: bool) -> Iterator[Finding]:
     """Whether the file system of a directory, which need not exist yet, has enough space."""
     existing = next(place for place in (directory, *directory.parents) if place.is_dir())
     free = shutil.disk_usage(existing).free
-    told = f"{free / 1e9:.1f} GB free at {existing}"
+    told = f"{size_text(free)} free at {existing}"
     if not model_there and free < MODEL_BYTES:
         yield warn("disk", f"{told}: a model takes up to {MODEL_BYTES / 1e9:.0f} GB", "make room there")
     elif free < LEAST_BYTES:

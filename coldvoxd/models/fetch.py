@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from coldvoxd.core.errors import ContradictoryHub, FetchFault, HubUnreachable, ModelInvalid, ModelMissing
+from coldvoxd.core.sentences import clause, sentences
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import Precision
 from coldvoxd.models.catalog import fetch_hint, published
 from coldvoxd.models.directories import cache_directory, find_model
@@ -108,7 +110,7 @@ class Fetch:
             with alone(cache, self.name, self._wait_for_another):
                 directory = self._intact(model) or self._complete(model, cache)
         except OSError as fault:
-            raise FetchFault(f"The model cannot be stored in {cache}: {fault}") from fault
+            raise FetchFault(f"The model cannot be stored in {cache}: {fault.strerror or fault}.") from fault
         self._tell(state=FetchState.DONE, message="")
         return Fetched(directory, self._fetched_bytes)
 
@@ -203,13 +205,12 @@ class Fetch:
                 attempt = 1 if arrives else attempt + 1
                 asked_s = fault.retry_after_s
                 if attempt >= self.tries or (asked_s is not None and asked_s > LONGEST_RETRY_AFTER_S):
-                    later = f" It asks to wait {asked_s:.0f} s." if asked_s else ""
-                    raise HubUnreachable(
-                        f"{fault}.{later} Downloaded data is kept; try again later.", retry_after_s=asked_s
-                    ) from fault
+                    later = f"It asks to wait {asked_s:.0f} s." if asked_s else ""
+                    message = sentences(str(fault), later, "Downloaded data is kept; try again later.")
+                    raise HubUnreachable(message, retry_after_s=asked_s) from fault
                 wait_s = max(asked_s or 0.0, backoff_s(attempt))
                 before = self._progress.state
-                self._tell(state=FetchState.WAITING, message=f"{fault}; retrying in {wait_s:.0f} s")
+                self._tell(state=FetchState.WAITING, message=f"{clause(str(fault))}; retrying in {wait_s:.0f} s")
                 time.sleep(wait_s)
                 self._tell(state=before, message="")
 
@@ -245,8 +246,8 @@ def _check_space(place: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if needed and free < needed + SPARE_BYTES:
         raise FetchFault(
-            f"The disk is too full: {needed / 1e6:.0f} MB are to be downloaded and {SPARE_BYTES / 1e6:.0f} MB kept free, "
-            f"and {place} has {free / 1e6:.0f} MB. Make room, or set XDG_CACHE_HOME to a larger disk."
+            f"The disk is too full: {size_text(needed)} are to be downloaded and {size_text(SPARE_BYTES)} kept free, "
+            f"and {place} has {size_text(free)}. Make room, or set XDG_CACHE_HOME to a larger disk."
         )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.golden_verdict import agrees, fair
+from coldvoxd.core.sentences import clause
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import bundled_directory, cache_directory
 from coldvoxd.models.file_names import DECODER_JOINT, ENCODER, graph_name
@@ -102,7 +104,7 @@ def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
 
         from coldvoxd.models.fp16 import write_half
     except ImportError as fault:
-        raise ConversionFault(f"The converters' packages are missing ({fault}). {EXTRA}") from fault
+        raise ConversionFault(f"The converters' packages are missing ({clause(str(fault))}). {EXTRA}") from fault
     try:
         if precision is Precision.FP16:
             write_half(graph, target)
@@ -114,7 +116,9 @@ def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
                 shutil.copyfile(path, Path(copies) / path.name)
             quantize_dynamic(Path(copies) / graph.name, target, weight_type=kind)
     except (MemoryError, OSError) as fault:
-        raise ConversionFault(f"{target.name} could not be converted: {fault or 'out of memory'}.") from fault
+        raise ConversionFault(
+            f"{target.name} could not be converted: {clause(str(fault)) or 'out of memory'}."
+        ) from fault
     except Exception as fault:  # whatever a converter makes of a graph that it doesn't understand
         raise ConversionFault(
             f"{target.name} could not be converted: the converter of ONNX Runtime {VERSION} failed "
@@ -186,7 +190,7 @@ def _check_memory(size: int, precision: Precision, meminfo: Path = Path("/proc/m
     free = 1024 * int(fields["MemAvailable"].split()[0])
     if free < needed:
         raise ConversionFault(
-            f"Making {precision} takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
+            f"Making {precision} takes {size_text(needed)} of memory, and {size_text(free)} are free. "
             "Close what you don't need and try again."
         )
 
@@ -200,6 +204,6 @@ def _check_disk(size: int, precision: Precision, directory: Path) -> None:
         raise ConversionFault(f"{directory} can't be written to: {fault.strerror}.") from fault
     if free < needed:
         raise ConversionFault(
-            f"Making {precision} takes {needed / 1e9:.1f} GB of disk space, and {free / 1e9:.1f} GB are free in {directory}. "
+            f"Making {precision} takes {size_text(needed)} of disk space, and {size_text(free)} are free in {directory}. "
             "Make room and try again."
         )

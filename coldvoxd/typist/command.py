@@ -3,6 +3,7 @@
 import asyncio
 
 from coldvoxd.core.errors import ColdvoxError, SettingsError
+from coldvoxd.core.sentences import sentences
 from coldvoxd.typist import service, settings
 from coldvoxd.typist.arguments import command_line
 from coldvoxd.typist.delivery import Result
@@ -54,10 +55,10 @@ def _ledger() -> Ledger:
         return Ledger.in_runtime_directory()
     except OSError as error:
         remedy = (
-            f" {base_directories.RUNTIME} is ignored: it is not an absolute path."
+            f"{base_directories.RUNTIME} is ignored: it is not an absolute path."
             if base_directories.RUNTIME in base_directories.ignored()
             else ""
         )
         raise RuntimeDirectoryUnusable(
-            f"texts cannot be kept in {error.filename}: {error.strerror}.{remedy}"
+            sentences(f"Texts cannot be kept in {error.filename}: {error.strerror}", remedy)
         ) from error

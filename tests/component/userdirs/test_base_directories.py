@@ -92,7 +92,7 @@ def test_all_that_reads_them_ignores_relative_ones(tmp_path: Path) -> None:
         assert settings_file.default_path() == tmp_path / ".config/coldvoxd/coldvoxd.toml"
         assert find.cache_directory() == tmp_path / ".cache/coldvoxd/models"
         assert forms_directory() == tmp_path / ".cache/coldvoxd/prepared"
-        assert all(root.is_absolute() for root in find._roots())
+        assert all(root.is_absolute() for root in find.roots())
         assert all(file.is_absolute() for file in activation_files())
         places = Places.of_user()
     assert places == Places(
