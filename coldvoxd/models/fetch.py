@@ -108,7 +108,10 @@ class Fetch:
         try:
             cache.mkdir(parents=True, exist_ok=True)
             with alone(cache, self.name, self._wait_for_another):
-                directory = self._intact(model) or self._complete(model, cache)
+                try:
+                    directory = self._intact(model) or self._complete(model, cache)
+                finally:
+                    _remove_if_empty(_partial(cache, self.name, model))
         except OSError as fault:
             raise FetchFault(f"The model cannot be stored in {cache}: {fault.strerror or fault}.") from fault
         self._tell(state=FetchState.DONE, message="")
@@ -137,7 +140,7 @@ class Fetch:
         """Download the files that are missing or damaged."""
         hub = Hub(self._troubled)
         directory = cache / self.name
-        partial = cache / f".{self.name}-{model.revision[:12]}.partial"
+        partial = _partial(cache, self.name, model)
         partial.mkdir(exist_ok=True)
         self._tell(state=FetchState.STARTING, done_bytes=0, total_bytes=0)
         remotes = [
@@ -232,6 +235,16 @@ class Fetch:
 def backoff_s(attempt: int) -> float:
     """Seconds to wait after this many failures in a row: doubling, with jitter, so that clients do not retry together."""
     return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+
+
+def _partial(cache: Path, name: str, model: PublishedModel) -> Path:
+    """The hidden directory of an incomplete download, which the next one resumes."""
+    return cache / f".{name}-{model.revision[:12]}.partial"
+
+
+def _remove_if_empty(partial: Path) -> None:
+    with contextlib.suppress(OSError):  # it has data to resume from, or does not exist
+        partial.rmdir()
 
 
 def _size(partial: Path, remote: RemoteFile) -> int:
