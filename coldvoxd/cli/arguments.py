@@ -22,6 +22,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageFault(f"{message}. See `{self.prog} --help`.")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Report unknown arguments here, with the command's own help; argparse passes them to the main parser."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print the text of --help, which argparse passes here, and report if that is not possible."""
         del file
@@ -79,12 +86,12 @@ def _session_commands(commands: _Commands) -> None:
         f'With --json: {{"session": NUMBER}}.\n{help_texts.PROBLEM_JSON}',
     )
     _session_options(start)
-    _from_key(start)
+    _from_key(start, "for a shortcut key: show errors as notifications, and wait for the last session's text first")
     start.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
     start.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
 
     stop = _command(commands, "stop", "stop dictating and print the text", help_texts.STOP, help_texts.EMPTY_JSON)
-    _from_key(stop)
+    _from_key(stop, "for a shortcut key: show errors as notifications")
     toggle = _command(
         commands,
         "toggle",
@@ -92,7 +99,7 @@ def _session_commands(commands: _Commands) -> None:
         "Start a session, or stop the active one without waiting for its text, which is sent to the listeners.\n",
         f'With --json: {{"active": true or false}}, whether a session was started.\n{help_texts.PROBLEM_JSON}',
     )
-    _from_key(toggle)
+    _from_key(toggle, "for a shortcut key: show errors as notifications, and start after the last session's text")
     _command(
         commands,
         "cancel",
@@ -216,12 +223,8 @@ def _completion_command(commands: _Commands) -> None:
     )
 
 
-def _from_key(command: _Parser) -> None:
-    command.add_argument(
-        "--from-key",
-        action="store_true",
-        help="for a shortcut key: show errors as notifications; wait for the last session's text before starting",
-    )
+def _from_key(command: _Parser, meaning: str) -> None:
+    command.add_argument("--from-key", action="store_true", help=meaning)
 
 
 def _shortcut(shortcut: _Parser) -> None:

@@ -2,6 +2,7 @@
 
 from enum import IntEnum
 
+from coldvoxd.arguments import OUTPUT_CLOSED
 from coldvoxd.core import errors
 
 
@@ -16,6 +17,7 @@ class Exit(IntEnum):
     NOT_SUPPORTED = 7
     TRY_LATER = 8
     INTERRUPTED = 130
+    OUTPUT_CLOSED = OUTPUT_CLOSED
 
 
 MEANINGS = {
@@ -29,6 +31,7 @@ MEANINGS = {
     Exit.NOT_SUPPORTED: "not supported by this version",
     Exit.TRY_LATER: "the model hub is unreachable or busy; downloaded data is kept, try again",
     Exit.INTERRUPTED: "interrupted",
+    Exit.OUTPUT_CLOSED: "the program that reads the output has exited",
 }
 """For `coldvoxctl --help`."""
 

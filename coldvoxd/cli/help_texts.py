@@ -184,8 +184,8 @@ The exit code is 1 if there are problems.
 
 STATUS_JSON = """\
 With --json, the fields state, session, model, precision, execution_provider, provider, available_providers,
-usable_providers, problems, degraded, progress, last_error and version, and for the microphone device, selection, open, policy, muted and
-problem. They have the meaning of the bus properties.
+usable_providers, problems, degraded, progress, last_error, awaiting_restart and version, and for the microphone device,
+selection, open, policy, muted and problem. They have the meaning of the bus properties.
 """
 
 DEVICES = """\

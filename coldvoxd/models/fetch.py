@@ -20,8 +20,8 @@ from coldvoxd.core.errors import ContradictoryHub, FetchFault, HubUnreachable, M
 from coldvoxd.core.sentences import clause, sentences
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import Precision
-from coldvoxd.models.catalog import fetch_hint, published
-from coldvoxd.models.directories import cache_directory, find_model
+from coldvoxd.models.catalog import known_models, published
+from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
 from coldvoxd.models.hub import Hub, RemoteFile
 from coldvoxd.models.lock import alone
 from coldvoxd.models.manifest import FileIdentity, Manifest, damage, identify, read_manifest, write_manifest
@@ -100,9 +100,7 @@ class Fetch:
         """
         model = published(self.name)
         if model is None or self.precision not in model.files:
-            raise FetchFault(
-                f"There is no {self.precision} of {self.name!r} to download. {fetch_hint(self.name, self.precision)}"
-            )
+            raise FetchFault(_unpublished(self.name, self.precision, model))
         self._tell(state=FetchState.STARTING)
         cache = cache_directory()
         try:
@@ -235,6 +233,15 @@ class Fetch:
 def backoff_s(attempt: int) -> float:
     """Seconds to wait after this many failures in a row: doubling, with jitter, so that clients do not retry together."""
     return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
+
+
+def _unpublished(name: str, precision: Precision, model: PublishedModel | None) -> str:
+    if name == BUNDLED:
+        return f"`{BUNDLED}` is part of coldvoxd and needs no download."
+    if model is None:
+        known = ", ".join(f"`{known}`" for known in known_models())
+        return f"There is no published model {name!r}; there are {known}."
+    return f"{name} is published in {' and '.join(map(str, model.files))}, not in {precision}: choose with --precision."
 
 
 def _partial(cache: Path, name: str, model: PublishedModel) -> Path:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from coldvoxd.arguments import OUTPUT_CLOSED
 from coldvoxd.core.errors import ColdvoxError, SettingsError
 from coldvoxd.core.sentences import sentences
 from coldvoxd.typist import service, settings
@@ -30,7 +31,7 @@ def main() -> int:
             return 0
         if not arguments.last:
             asyncio.run(service.serve(ledger, file, reporter))
-            return 0
+            return _code(reporter)
         outcome = asyncio.run(service.deliver_last(ledger, file, reporter))
     except (TypeSettingsError, SettingsError) as error:
         reporter.line(str(error))
@@ -47,7 +48,14 @@ def main() -> int:
     if outcome is None:
         reporter.line("there is no dictated text in this login")
         return FAILED
-    return FAILED if outcome.result is Result.FAILED else 0
+    return FAILED if outcome.result is Result.FAILED else _code(reporter)
+
+
+def _code(reporter: Reporter) -> int:
+    """The exit code after all texts were delivered."""
+    if reporter.lost is None:
+        return 0
+    return OUTPUT_CLOSED if isinstance(reporter.lost, BrokenPipeError) else FAILED
 
 
 def _ledger() -> Ledger:

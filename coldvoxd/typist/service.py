@@ -153,6 +153,7 @@ async def serve(ledger: Ledger, settings_file: Path, reporter: Reporter) -> None
             drain = Drain(daemon)
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, drain.begin)
+            reporter.when_lost = drain.begin
             await daemon.subscribe()
             reporter.line("ready")
             while not drain.is_last(event := await daemon.next_event()):
