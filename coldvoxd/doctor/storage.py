@@ -1,7 +1,8 @@
 """Checks the settings file, the model and the free disk space."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldvoxd import settings_file
@@ -19,10 +20,7 @@ LEAST_BYTES = 200_000_000
 
 def check() -> Iterator[Finding | Doing]:
     """Check the settings first, because they name the model."""
-    for name in base_directories.ignored():
-        yield warn(
-            "settings", f"{name} is ignored: it has a path that is not absolute", f"set {name} to absolute paths"
-        )
+    yield from directories(os.environ)
     path = settings_file.default_path()
     try:
         model = settings_file.load().model
@@ -51,6 +49,30 @@ def check() -> Iterator[Finding | Doing]:
             "model", f"{error.fault}{_searched(error)}", error.remedy or "download it again: coldvoxctl model pull"
         )
     yield from space(cache_directory(), model_there=there)
+
+
+def directories(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """What is wrong with the variables that name the user's directories."""
+    for name, paths in base_directories.ignored(environment).items():
+        listed = " and ".join(f"`{path}`" for path in paths)
+        whole = environment[name] == paths[0]
+        if whole:
+            what = f"{name} is ignored, because {listed} is not absolute"
+        else:
+            what = f"in {name}, the relative path{'s' if len(paths) > 1 else ''} {listed} {'are' if len(paths) > 1 else 'is'} ignored"
+        yield warn("settings", what, f"write absolute paths into {name}")
+    home = Path(environment.get("HOME", ""))
+    if not home.is_absolute():
+        return
+    try:
+        owner = home.stat().st_uid
+    except OSError as error:
+        yield warn(
+            "settings", f"HOME is {home}, which cannot be used: {error.strerror}", "set HOME to your home directory"
+        )
+        return
+    if owner != os.geteuid():
+        yield warn("settings", f"HOME is {home}, which belongs to another user", "set HOME to your home directory")
 
 
 def _searched(error: ModelMissing | ModelInvalid) -> str:
