@@ -89,7 +89,7 @@ class DaemonClient:
     @classmethod
     @asynccontextmanager
     async def connected(
-        cls, address: str | None = None, *, limit_s: float = CALL_LIMIT_S
+        cls, address: str | None = None, limit_s: float = CALL_LIMIT_S
     ) -> AsyncIterator["DaemonClient"]:
         """Connect to the bus at `address`, by default the session bus, and wait `limit_s` for a reply. Raises BusUnavailable."""
         client = cls(await Connection.open(address), limit_s)

@@ -95,4 +95,4 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
 
             return model(arguments, output)
         case _:
-            raise UsageFault("Which command? See `coldvoxctl --help`.")
+            raise UsageFault("Name a command. See `coldvoxctl --help`.")

@@ -42,7 +42,9 @@ def model(arguments: Namespace, output: Output) -> Exit:
         case "remove":
             return _remove(arguments, output)
         case _:
-            raise UsageFault("Which? pull, prepare, list, path, verify or remove. See `coldvoxctl model --help`.")
+            raise UsageFault(
+                "Name an action: pull, prepare, list, path, verify or remove. See `coldvoxctl model --help`."
+            )
 
 
 def _settings() -> "ModelSettings":

@@ -120,7 +120,8 @@ class ModelFetching:
             reason = "The download succeeded, but the model is not in any of the searched directories."
         else:
             reason = "The download ended without a message; see `journalctl --user -u coldvoxd-model`."
-        text = (
-            f"The model {self._settings.name} could not be downloaded: {reason}\nTo retry: {START_AGAIN}, or: {command}"
+        text = sentences(
+            f"The model {self._settings.name} could not be downloaded: {reason}",
+            f"To retry: `{START_AGAIN}`, or `{command}`.",
         )
         return MissingModel(ModelMissing(text), text)
