@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
@@ -88,9 +88,7 @@ class DaemonClient:
 
     @classmethod
     @asynccontextmanager
-    async def connected(
-        cls, address: str | None = None, limit_s: float = CALL_LIMIT_S
-    ) -> AsyncIterator["DaemonClient"]:
+    async def connected(cls, address: str | None = None, limit_s: float = CALL_LIMIT_S) -> AsyncIterator[Self]:
         """Connect to the bus at `address`, by default the session bus, and wait `limit_s` for a reply. Raises BusUnavailable."""
         client = cls(await Connection.open(address), limit_s)
         try:
