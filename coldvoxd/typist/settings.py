@@ -39,7 +39,7 @@ class Rule:
     method: Method = Method.AUTO
     """How texts are delivered: `auto`, typed if that is exact, otherwise pasted; `type`; `paste`; `portal`, pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland; or `clipboard`, left there for you to paste."""
     chord: str = "ctrl+v"
-    """Keys that paste, such as `ctrl+shift+v`."""
+    """Keys that paste, such as `ctrl+shift+v`: any of `ctrl`, `shift`, `alt` and `super`, and a character or the name of a key, such as `Insert`, `F13` or `XF86Paste`."""
     selection: Selection = Selection.CLIPBOARD
     """Selection from which the chord pastes: `clipboard`, or `primary`, as xterm's Shift+Insert does."""
     delay_ms: int = 2
