@@ -167,9 +167,9 @@ def _dictation(
             is_open = state.condition is CaptureCondition.OPEN
             if is_open:
                 opened.set()
-            dictation.on_capture(is_open, state.reason)
-        elif state.closed:
-            dictation.on_closed()
+            dictation.on_capture(is_open, state.reason, microphone=state.microphone)
+        else:
+            (dictation.on_closed if state.closed else dictation.on_reopening)()
         announcer.state_changed()
 
     def on_rest(obstacle: str) -> None:

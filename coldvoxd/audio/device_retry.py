@@ -1,7 +1,8 @@
 """Decides whether PortAudio should search again for a microphone that was missing.
 
-Each search costs 25 ms of CPU time and, in PortAudio 19.6, leaks 12 KiB, which would be half a gigabyte a day on a
-machine without a microphone. Searches therefore become rarer as long as nothing has changed that could add one.
+Each search costs 25 to 40 ms of CPU time and, in PortAudio 19.6, leaks 12 KiB, which would be half a gigabyte a day on
+a machine without a microphone. Searches therefore become rarer as long as nothing has changed that could add one. A
+sound server or a device that appears changes the surroundings, and is searched for at once.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from coldvoxd.userdirs import base_directories
 
-SHARE = 0.1
+SHARE = 1.0
 """The interval to the next search, relative to the time since the first failed one."""
 LONGEST_S = 30.0
 """Maximum interval in seconds: some new microphones, such as Bluetooth headsets, cannot be detected here."""

@@ -88,6 +88,8 @@ class PortAudioMicrophone:
         self._outlook = DeviceRetry()
         self._audio: pyaudio.PyAudio | None = None
         self._stream: pyaudio.Stream | None = None
+        self._former: pyaudio.Stream | None = None
+        """The stream that delivers until the one of `open_beside` does."""
         soundserver.steer(DEFAULT)
 
     def open(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
@@ -114,6 +116,28 @@ class PortAudioMicrophone:
         self._outlook.succeeded()
         return opened
 
+    def open_beside(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        """Open the wanted source of the sound server with the PyAudio of the open stream.
+
+        Without a server, both streams may need the same hardware, which PortAudio would wait for: raises CaptureFault.
+        """
+        wanted, view = self.wanted, soundserver.look()
+        if view is None or self._audio is None or not self._served:
+            raise CaptureFault("two microphones can be open at once on a sound server only")
+        try:
+            source = find(view, wanted)
+        except UnknownDevice as fault:
+            raise CaptureFault(str(fault)) from fault
+        if self._former is None:
+            self._former, self._stream = self._stream, None
+        else:
+            self._end_stream()
+        return self._search(wanted, source, deliver, pipewire=view.pipewire)
+
+    def close_former(self) -> None:
+        with hushed():
+            self._end_former()
+
     def is_delivering(self) -> bool:
         if self._stream is None:
             return False
@@ -127,20 +151,22 @@ class PortAudioMicrophone:
 
     def close(self) -> None:
         with hushed():
-            self._end()
+            self._end_all()
 
-    def _end(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            # Stopped first: closing a running stream cancels PortAudio's thread, which may be waiting for the GIL.
-            for end in (stream.stop_stream, stream.close):
-                try:
-                    end()
-                except OSError as error:
-                    log.debug("ending the stream: %s", error)
+    def _end_all(self) -> None:
+        self._end_stream()
+        self._end_former()
         audio, self._audio = self._audio, None
         if audio is not None:
             audio.terminate()
+
+    def _end_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        _end(stream)
+
+    def _end_former(self) -> None:
+        former, self._former = self._former, None
+        _end(former)
 
     def _search(
         self, wanted: str, source: Source | None, deliver: Callable[[Chunk], None], *, pipewire: bool
@@ -151,7 +177,8 @@ class PortAudioMicrophone:
             unmixed = layout is not None and layout.unmixed
             soundserver.steer(DEFAULT if wanted == DEFAULT else source.name, unmixed=unmixed)
         with hushed():
-            self._audio = _initialized()
+            if self._audio is None:
+                self._audio = _initialized()
             devices = _devices(self._audio)
             self.bare = tuple(device.name for device in devices) if source is None else ()
             device = self._choose(DEFAULT if source is not None else wanted, devices)
@@ -215,6 +242,17 @@ class PortAudioMicrophone:
         if device.name in SERVER_DEVICES:
             raise CaptureFault(f"the sound server has no microphone that can be opened ({'; '.join(refusals)})")
         raise CaptureFault(f"the microphone “{device.name}” cannot be opened: {'; '.join(refusals)}")
+
+
+def _end(stream: pyaudio.Stream | None) -> None:
+    if stream is None:
+        return
+    # Stopped first: closing a running stream cancels PortAudio's thread, which may be waiting for the GIL.
+    for end in (stream.stop_stream, stream.close):
+        try:
+            end()
+        except OSError as error:
+            log.debug("ending the stream: %s", error)
 
 
 def list_devices() -> list[Device]:

@@ -7,6 +7,7 @@ frozen: `look` and `hold_to` run on the device thread; `SoundWatch` has its own 
 import asyncio
 import contextlib
 import ctypes.util
+import itertools
 import logging
 import os
 import threading
@@ -38,6 +39,9 @@ _pulsectl = _import_pulsectl()
 _TAG = "coldvoxd.instance"
 _INSTANCE = uuid.uuid4().hex
 """Marks this process's streams on the server: PIDs are not unique across containers."""
+_NUMBER_TAG = "coldvoxd.stream"
+_numbers = itertools.count(1)
+"""Numbers of this process's streams, in the order of their opening: two are open while the microphone is switched."""
 FOLLOW = "@DEFAULT_SOURCE@"
 """The server's name for its default source. With it, our stream follows the default, whatever the server has stored."""
 SETTLE_S = 0.05
@@ -82,39 +86,48 @@ def steer(wanted: str, *, unmixed: bool = False) -> None:
     """
     os.environ["PULSE_SOURCE"] = FOLLOW if wanted == DEFAULT else wanted
     remix = " stream.dont-remix=true" if unmixed else ""
-    os.environ["PULSE_PROP"] = f"application.id=org.coldvox.Daemon1 {_TAG}={_INSTANCE}{remix}"
+    tags = f"{_TAG}={_INSTANCE} {_NUMBER_TAG}={next(_numbers)}"
+    os.environ["PULSE_PROP"] = f"application.id=org.coldvox.Daemon1 {tags}{remix}"
 
 
 def hold_to(name: str) -> SoundView | None:
-    """Make sure that our own new stream records that source; return the state of the server."""
+    """Make sure that our newest stream records that source; return the state of the server for that stream."""
     try:
         with _connected() as server:
             target = next((source for source in server.source_list() if source.name == name), None)
-            for stream in _ours(server):
+            for stream in _ours(server)[-1:]:
                 if target is not None and stream.source != target.index:
                     log.info(
                         "moving the capture stream to %s; the sound server had connected it to another source", name
                     )
                     server.source_output_move(stream.index, target.index)
-            return _view(server)
+            return _view(server, newest=True)
     except ConnectionError:
         return None
 
 
 def _ours(server: Any) -> list[Any]:
-    return [stream for stream in server.source_output_list() if stream.proplist.get(_TAG) == _INSTANCE]
+    """Return the streams of this process, the oldest first."""
+    ours = [stream for stream in server.source_output_list() if stream.proplist.get(_TAG) == _INSTANCE]
+    return sorted(ours, key=_number)
 
 
-def _view(server: Any) -> SoundView:
+def _number(stream: Any) -> int:
+    return int(stream.proplist.get(_NUMBER_TAG, 0))
+
+
+def _view(server: Any, *, newest: bool = False) -> SoundView:
+    """The state of the server. While the microphone is switched, the old stream is the one in use, unless `newest`."""
     listed = server.source_list()
-    ours = _ours(server)
+    ours = _ours(server)[-1 if newest else 0 :][:1]
     names = {source.index: source.name for source in listed}
     about = server.server_info()
     return SoundView(
         sources=tuple(_source(source) for source in listed),
         default=about.default_source_name or "",
-        heard=names.get(ours[-1].source, "") if ours else "",
-        stream_muted=bool(ours and ours[-1].mute),
+        heard=names.get(ours[0].source, "") if ours else "",
+        stream=_number(ours[0]) if ours else 0,
+        stream_muted=bool(ours and ours[0].mute),
         pipewire="PipeWire" in (about.server_name or ""),
     )
 

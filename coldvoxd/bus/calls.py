@@ -74,8 +74,8 @@ class Calls:
     async def retry_last(self) -> str:
         return bus_text(await self._retry.retry_last(current_caller().name))
 
-    def select_device(self, name: str) -> None:
-        self._microphone.select(name)
+    async def select_device(self, name: str) -> None:
+        await self._microphone.select(name)
 
     def session_ended(self, session: int) -> None:
         """Stop watching the session's caller."""

@@ -170,9 +170,9 @@ class DaemonClient:
             "stages-by-provider": {provider: named(stages) for provider, stages in by_provider.items()},
         }
 
-    async def sessions_without_words(self) -> int | None:
-        """Return the number of sessions with speech but no text; None if the daemon is too old to count them."""
-        count: int | None = (await self._figures()).get("sessions-without-words")
+    async def counter(self, name: str) -> int | None:
+        """Return a counter of GetMetrics by its name; None if the daemon is too old to have it."""
+        count: int | None = (await self._figures()).get(name)
         return count
 
     async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto") -> int:
@@ -198,8 +198,8 @@ class DaemonClient:
         return await self._properties(MICROPHONE)
 
     async def select_device(self, name: str) -> None:
-        """Use another microphone from now on. Activates the daemon if activation is set up."""
-        await self._call("SelectDevice", "s", name, interface=MICROPHONE)
+        """Use another microphone, and wait until it is in use. Does not start the daemon."""
+        await self._call("SelectDevice", "s", name, interface=MICROPHONE, activate=False)
 
     async def subscribe(self, *, sessions: bool = True) -> bool:
         """Queue events for `next_event` from now on, and return whether the daemon is running.

@@ -155,8 +155,8 @@ class Microphone1(ServiceInterface):
         self._properties = properties
 
     @method()
-    def SelectDevice(self, name: "s"):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
-        self._calls.select_device(name)
+    async def SelectDevice(self, name: "s"):  # type: ignore[no-untyped-def]  # an annotation here would be a D-Bus type
+        await self._calls.select_device(name)
 
     @dbus_property(access=_READ)
     def Device(self) -> "s":

@@ -1,6 +1,7 @@
 """A bounded queue between a microphone's thread and the event loop."""
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -88,6 +89,24 @@ class ChunkQueue:
 
         look()
         await heard
+
+    @property
+    def held_s(self) -> float:
+        """Seconds of audio in the queue."""
+        return self._held_samples / SAMPLE_RATE
+
+    def began_s(self) -> float | None:
+        """Return the monotonic time at which the first queued sample arrived at the driver; None if none is queued.
+
+        It is the earliest time that any chunk indicates, since a chunk may arrive late but never early.
+        """
+        with self._lock:
+            chunks = tuple(self._chunks)
+        earliest_s, samples = math.inf, 0
+        for chunk in chunks:
+            samples += len(chunk.samples)
+            earliest_s = min(earliest_s, chunk.arrived_s - samples / SAMPLE_RATE)
+        return earliest_s if chunks else None
 
     def gather(self, samples: int) -> None:
         """Deliver only once this many samples are queued; 0 delivers each chunk as it arrives. Event loop only."""

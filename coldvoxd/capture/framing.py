@@ -1,6 +1,7 @@
 """Converts the chunks of successive streams to frames and gaps on one running sample count."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from coldvoxd.capture.sample_clock import LOST_S, SampleClock
 from coldvoxd.core.framing import Reframer
@@ -19,6 +20,8 @@ class ChunkFramer:
         self._reframer = Reframer()
         self._has_audio = False
         self._is_new_stream = True
+        self._skip_samples = 0
+        """Samples at the start of a joined stream that the previous stream has delivered already."""
 
     def sample_at(self, monotonic_s: float) -> int:
         """Return the count of the sample spoken at that moment, which may be in the future."""
@@ -27,6 +30,24 @@ class ChunkFramer:
     def begin_stream(self) -> None:
         """Mark the next chunk as the first of a newly opened stream."""
         self._is_new_stream = True
+        self._skip_samples = 0
+
+    def reaches(self, spoken_s: float) -> bool:
+        """Return whether the frames so far reach up to the sample spoken at that moment."""
+        return self._has_audio and self._clock.sample_at(spoken_s) <= self._reframer.next_frame_sample
+
+    def join_stream(self, spoken_from_s: float) -> None:
+        """Continue with a newly opened stream, whose first sample was spoken at that moment.
+
+        If the frames so far reach up to it, there is no gap: the new stream is used from the end of the last frame on.
+        Otherwise its first chunk begins after a gap, as in `begin_stream`.
+        """
+        self.begin_stream()
+        if self.reaches(spoken_from_s):
+            self._is_new_stream = False
+            self._reframer.drop_incomplete()
+            self._clock.join(spoken_from_s)
+            self._skip_samples = self._reframer.next_frame_sample - self._clock.sample_at(spoken_from_s)
 
     def dropped(self, samples: int) -> Gap:
         """Account for audio that was delivered and discarded before the next chunk."""
@@ -49,6 +70,12 @@ class ChunkFramer:
 
         Raises ValueError if the number of channels changes within a stream.
         """
+        if self._skip_samples:
+            skipped = min(self._skip_samples, len(chunk.samples))
+            self._skip_samples -= skipped
+            chunk = replace(chunk, samples=chunk.samples[skipped:])
+            if not len(chunk.samples) and not chunk.overflow:
+                return []
         spoken_s = chunk.arrived_s - latency_s
         items: list[Frame | Gap] = [*self._gaps_before(chunk, spoken_s)]
         lost = self._clock.arrived(spoken_s, self._end_sample(chunk))

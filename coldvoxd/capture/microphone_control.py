@@ -1,6 +1,7 @@
 """The selected microphone, opened and closed by policy."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 FIRST_LOOK_S = 1.0
 """Seconds to wait for the first view of the sound server before the microphone is opened without one."""
+SELECT_LIMIT_S = 10.0
+"""Seconds after which `select` returns although the microphone is still being opened. Clients wait for 25 s."""
 MOVE_S = 0.4
 """A server that moves our stream along with the desktop's default does so within this time; otherwise we reopen it."""
 
@@ -64,6 +67,8 @@ class MicrophoneController:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._move_timer: asyncio.TimerHandle | None = None
         self._releasing: set[asyncio.Task[None]] = set()
+        self._viewed = asyncio.Event()
+        """Set at each view of the sound server."""
 
     @property
     def device(self) -> str:
@@ -134,8 +139,14 @@ class MicrophoneController:
         else:
             self._apply()
 
-    def select(self, name: str) -> None:
+    async def select(self, name: str) -> None:
         self._choose(self._named(name))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SELECT_LIMIT_S):
+                await self._capture.renewed()
+                while self._capture.device_open and not self._tracker.is_recorded:
+                    self._viewed.clear()
+                    await self._viewed.wait()
 
     def resume(self, selection: str) -> None:
         """Restore the selection of the process that this one replaces. Call it before `start`."""
@@ -153,6 +164,7 @@ class MicrophoneController:
     def on_view(self, view: SoundView | None) -> None:
         """Process a change of the sound server's sources; None means that there is no server."""
         change = self._tracker.update(view)
+        self._viewed.set()
         if change.moved:
             log.info("the capture stream was moved to the microphone “%s”", self.device)
         self._fit()
@@ -212,6 +224,8 @@ class MicrophoneController:
         log.info("microphone selected: %s", name)
         if self._device is not None:
             self._device.wanted = name
+            if self._capture.device_open and (target := self._tracker.target) is not None:
+                self._tracker.pursue(target.name)
             self._capture.renew()
         self._apply()
 

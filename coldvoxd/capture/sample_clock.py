@@ -45,6 +45,11 @@ class SampleClock:
         self._start_window(spoken_s - (next_sample + missing) / SAMPLE_RATE, spoken_s)
         return missing
 
+    def join(self, now_s: float) -> None:
+        """Continue with another stream, whose samples are placed by this clock, and restart the window."""
+        if self._anchor_s is not None:
+            self._start_window(self._anchor_s, now_s)
+
     def behind(self, spoken_s: float, end_sample: int) -> int:
         """Return by how many samples a chunk is behind: lost if the device reports it, otherwise possibly late."""
         if self._anchor_s is None:

@@ -70,6 +70,12 @@ class SourceTracker:
             return str(fault)
         return ""
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether our stream records the selected source, as far as that can be expected."""
+        target = self.target
+        return target is None or self._view is None or self._view.heard in {"", target.name}
+
     def policy(self, wanted: Policy, *, bluetooth_always: bool) -> Policy:
         """Return the policy in force for the selected source.
 
@@ -131,7 +137,8 @@ class SourceTracker:
         if not now.heard or now.default != before.default:
             self._moved_to = ""
             return False
-        moved = bool(before.heard) and now.heard != before.heard and now.source(before.heard) is not None
+        same_stream = bool(before.heard) and now.stream == before.stream
+        moved = same_stream and now.heard != before.heard and now.source(before.heard) is not None
         if moved:
             self._moved_to = now.heard
         return moved
@@ -143,7 +150,7 @@ class SourceTracker:
         is exempt, since a new stream would follow the settings.
         """
         was, recorded = before.source(before.heard), now.source(now.heard)
-        if now.heard == self._moved_to:
+        if now.heard == self._moved_to or now.stream != before.stream:
             self._misfit = False
         elif was is not None and recorded is not None and was.positions != recorded.positions:
             self._misfit = True

@@ -3,24 +3,26 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from coldvoxd.capture.chunk_queue import ChunkQueue, Delivery
-from coldvoxd.capture.device import CaptureDevice
+from coldvoxd.capture.capture_log import log_dropped, log_failure, log_gap, log_state
+from coldvoxd.capture.chunk_queue import Delivery
+from coldvoxd.capture.device import CALL_PATIENCE_S, OPENING_PATIENCE_S, CaptureDevice
 from coldvoxd.capture.framing import ChunkFramer
+from coldvoxd.capture.open_stream import OpenStream
+from coldvoxd.capture.renewal import Renewal
 from coldvoxd.capture.state import CaptureCondition, CaptureState
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import Microphone
-from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, GapReason
+from coldvoxd.core.values import Frame, Gap
+from coldvoxd.native.call_thread import abandon
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 INBOX_S = 10.0
 """Seconds of audio that are queued while the event loop is blocked."""
-GATHER_S = 0.768
-"""Batch length in seconds while no session needs the audio: waking for each frame costs more than scoring it."""
 OVERDUE_S = 0.3
 """Seconds without a chunk after which the microphone is asked whether its stream has ended."""
 STALLED_S = 1.0
@@ -31,11 +33,6 @@ BACKLOG_S = 0.25
 """Seconds within which a stream that delivers again has delivered what was recorded meanwhile."""
 FIRST_CHUNK_S = 4.0
 """Limit like `STALLED_S` for the first chunk: an idle sound server may take 2 s to start."""
-CALL_PATIENCE_S = 1.5
-"""Seconds after which a device call is reported as hanging; it is still awaited."""
-NO_ANSWER = "neither the sound server nor the microphone's driver responds; `coldvoxctl doctor` shows which part hangs"
-STEADY_S = 2.0
-"""A stream that delivered for this many seconds is reopened at once after its loss; otherwise after the back-off."""
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 2.0
 PROMISED_FRAME_S = 2.0
@@ -62,15 +59,12 @@ class CaptureStream:
         self._on_item = on_item
         self._on_state = on_state
         self._inbox_s = inbox_s
-        self._inbox: ChunkQueue | None = None
+        self._stream: OpenStream | None = None
         self._task: asyncio.Task[None] | None = None
-        self._renewal = asyncio.Event()
+        self._renewal = Renewal()
         self._state = CaptureState(CaptureCondition.CLOSED)
         self._ending = False
         self._attentive = True
-        self._is_resumed = False
-        """The next delivery is the first after a stall."""
-        self._first_chunk_s: float | None = None
         self._last_frame_s = float("-inf")
         self._last_attempt_s = float("-inf")
         """Time at which the last device call ended, as far as the event loop knows; infinity while one runs."""
@@ -92,7 +86,7 @@ class CaptureStream:
     @property
     def channels(self) -> int:
         """Number of channels of the open microphone, or of the last one."""
-        return self._device.opened.channels
+        return (self._stream or self._device).opened.channels
 
     def sample_at(self, monotonic_s: float) -> int:
         """Return the count of the sample spoken at that moment, which may be in the future.
@@ -125,12 +119,13 @@ class CaptureStream:
         """Publish frames as they arrive, or in batches, which costs less."""
         self._attentive = attentive
         self.catch_up()
-        self._pace()
+        if self._stream is not None:
+            self._stream.pace(attentive=attentive)
 
     def catch_up(self) -> None:
         """Publish everything that has arrived."""
-        if self._inbox is not None and self._first_chunk_s is not None:
-            self._inbox.release()
+        if self._stream is not None:
+            self._stream.catch_up()
 
     def start(self) -> None:
         """Open the microphone and keep it open until `release` or `close`.
@@ -139,7 +134,7 @@ class CaptureStream:
         """
         if self._task is None and not self._ending:
             self._task = asyncio.get_running_loop().create_task(self._keep(), name="capture")
-            self._task.add_done_callback(_log_failure)
+            self._task.add_done_callback(log_failure)
 
     def use(self, microphone: Microphone) -> None:
         """Close the open microphone and open this one. Returns at once."""
@@ -147,8 +142,16 @@ class CaptureStream:
         self.renew()
 
     def renew(self) -> None:
-        """Reopen the microphone now: another one was selected, or a missing one may have returned."""
-        self._renewal.set()
+        """Reopen the microphone now: another one was selected, or a missing one may have returned.
+
+        If both can be open at once, the open one is used until the other one delivers.
+        """
+        self._renewal.request()
+
+    async def renewed(self) -> None:
+        """Return once the microphone of the last `renew` delivers, was not found, or is closed by policy."""
+        if self._task is not None:
+            await self._renewal.until_done()
 
     async def release(self, timeout_s: float = 2.0) -> None:
         """Close the microphone, by policy, until `start`.
@@ -163,11 +166,13 @@ class CaptureStream:
         await asyncio.wait({task})
         if self._task is not None:
             return  # started again meanwhile: opening closes what was open
-        self._drop_inbox()
+        self._drop_stream()
+        self._renewal.begin()
+        self._renewal.end()
         self._publish(CaptureState(CaptureCondition.CLOSED))
         _, hanging = await asyncio.wait({self._device.close()}, timeout=timeout_s)
         if hanging:  # not cancelled: an earlier call that hangs may still open the device
-            log.warning("microphone not closed within %.1f s: %s", timeout_s, NO_ANSWER)
+            log.warning("microphone not closed after %.1f s: %s", timeout_s, self._device.pending_call)
 
     async def close(self, timeout_s: float = 2.0) -> None:
         """Close the microphone permanently."""
@@ -179,123 +184,153 @@ class CaptureStream:
         backoff_s = 0.0
         self._publish(CaptureState(CaptureCondition.OPENING))
         while True:
-            self._last_attempt_s = time.monotonic()
-            self._renewal.clear()
+            self._renewal.begin()
+            stream = OpenStream(self._take, self._inbox_s)
             try:
-                reason = await self._until_lost(await self._open())
+                await self._open(stream)
+                while not (reason := await self._until_lost(stream)):
+                    following = await self._switch(stream)
+                    if following is None:
+                        break
+                    stream = following
             except CaptureFault as fault:
                 reason = str(fault)
-            self._drop_inbox()
+            self._drop_stream()
             if not reason:
                 self._publish(CaptureState(CaptureCondition.OPENING))
                 await self._call(self._device.close())
                 continue
-            steady = self._first_chunk_s is not None and time.monotonic() - self._first_chunk_s > STEADY_S
-            backoff_s = 0.0 if steady else min(LAST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * backoff_s))
+            backoff_s = 0.0 if stream.is_steady else min(LAST_BACKOFF_S, max(FIRST_BACKOFF_S, 2 * backoff_s))
             self._publish(CaptureState(CaptureCondition.LOST, reason=reason))
+            self._renewal.end()
             await self._call(self._device.close())
-            await self._pause(backoff_s)
+            await self._renewal.pause(backoff_s)
 
-    async def _open(self) -> ChunkQueue:
-        self._drop_inbox()
-        self._first_chunk_s = None
+    async def _open(self, stream: OpenStream) -> None:
+        self._drop_stream()
         self._framer.begin_stream()
-        inbox = ChunkQueue(self._take, self._inbox_s)
-        self._inbox = inbox
-        await self._call(self._device.open(inbox.offer))
-        inbox.release()
-        return inbox
+        self._stream = stream
+        stream.begin(await self._call(self._device.open(stream.inbox.offer), OPENING_PATIENCE_S))
+        stream.inbox.release()
 
-    async def _until_lost(self, inbox: ChunkQueue) -> str:
+    async def _switch(self, former: OpenStream) -> OpenStream | None:
+        """Open the selected microphone while the open one is used; use it without a gap once it delivers.
+
+        Returns None if both cannot be open at once, if the open one no longer delivers, or if the selected one cannot
+        be opened.
+        """
+        while former.first_chunk_s is not None and former.silent_s < OVERDUE_S:
+            self._renewal.begin()
+            following = OpenStream(self._take, self._inbox_s)
+            try:
+                opening = self._device.open_beside(following.inbox.offer)
+                following.begin(await self._call(opening, OPENING_PATIENCE_S))
+            except CaptureFault as fault:
+                log.debug("the microphone cannot be opened beside the open one: %s", fault)
+                return None
+            await self._until_joinable(former, following)
+            if not self._renewal.is_requested:
+                self._join(former, following)
+                await self._call(self._device.close_former())
+                return following
+            following.inbox.close()
+        return None
+
+    async def _until_joinable(self, former: OpenStream, following: OpenStream) -> None:
+        """Wait until the new stream has delivered, and the old one reaches up to it; while both have a chance to."""
+        while not self._renewal.is_requested and former.silent_s < OVERDUE_S and following.silent_s < FIRST_CHUNK_S:
+            former.inbox.release()
+            spoken_from_s = following.spoken_from_s() if following.is_settled else None
+            if spoken_from_s is not None and self._framer.reaches(spoken_from_s):
+                return
+            await self._renewal.pause()
+
+    def _join(self, former: OpenStream, following: OpenStream) -> None:
+        """Use the new stream from the end of the old one's audio on."""
+        former.inbox.release()
+        self._drop_stream()
+        self._stream = following
+        spoken_from_s = following.spoken_from_s()
+        if spoken_from_s is not None:
+            self._framer.join_stream(spoken_from_s)
+        else:
+            self._framer.begin_stream()
+            self._publish(CaptureState(CaptureCondition.OPENING))
+        following.inbox.release()
+
+    async def _until_lost(self, stream: OpenStream) -> str:
         """Watch the open stream; return the reason of its end, empty if it is to be renewed."""
-        opened_s = time.monotonic()
-        name = self._device.opened.name
-        while not await self._renewed(inbox.until_silent(OVERDUE_S, opened_s)):
-            limit_s = FIRST_CHUNK_S if self._first_chunk_s is None else STALLED_S
-            silent_s = time.monotonic() - max(opened_s, inbox.last_offer_s)
+        name = stream.opened.name
+        while not await self._renewal.wait_for(stream.inbox.until_silent(OVERDUE_S, stream.opened_s)):
+            limit_s = FIRST_CHUNK_S if stream.first_chunk_s is None else STALLED_S
+            silent_s = stream.silent_s
             if silent_s >= limit_s:
                 reason = f"the microphone “{name}” delivers no audio: it is suspended, or the sound server hangs"
-                if self._first_chunk_s is None or not await self._resumes(inbox, reason):
+                if stream.first_chunk_s is None or not await self._resumes(stream, reason):
                     return reason
                 continue
             if not await self._call(self._device.is_delivering()):
                 return f"the microphone “{name}” is missing: it was unplugged, or the sound server has stopped"
-            await self._pause(min(OVERDUE_S, limit_s - silent_s))
+            await self._renewal.pause(min(OVERDUE_S, limit_s - silent_s))
         return ""
 
-    async def _resumes(self, inbox: ChunkQueue, reason: str) -> bool:
+    async def _resumes(self, stream: OpenStream, reason: str) -> bool:
         """Report the silent stream as lost, wait for the sound server, and return whether the stream has resumed.
 
         A server that was frozen delivers what it recorded meanwhile, and later audio, to a stream that stayed open.
         What is still missing becomes a gap before that audio, not in the middle of the next word.
         """
+        inbox = stream.inbox
         silent_since_s = inbox.last_offer_s
         self._publish(CaptureState(CaptureCondition.LOST, reason=reason))
         inbox.gather(inbox.limit_samples)
         await self._call(self._device.wait_for_server())
-        await self._renewed(inbox.until_heard(silent_since_s, RESUMED_S))
+        await self._renewal.wait_for(inbox.until_heard(silent_since_s, RESUMED_S))
         if inbox.last_offer_s <= silent_since_s:
             return False
-        await self._pause(BACKLOG_S)
-        self._is_resumed = True
-        self._pace()
+        await self._renewal.pause(BACKLOG_S)
+        stream.is_resumed = True
+        stream.pace(attentive=self._attentive)
         inbox.release()
         return True
 
-    async def _renewed(self, event: Coroutine[None, None, None]) -> bool:
-        """Wait for the event, or until the microphone is to be renewed; return whether it is."""
-        waits = [asyncio.ensure_future(one) for one in (event, self._renewal.wait())]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return self._renewal.is_set()
+    async def _call(self, call: "asyncio.Future[T]", patience_s: float = CALL_PATIENCE_S) -> T:
+        """Wait for a device call and publish that it hangs; the attempt counts as made when the call has ended.
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait for `seconds`, or until the microphone is to be renewed."""
-        await self._renewed(asyncio.sleep(seconds))
-
-    async def _call(self, call: "asyncio.Future[T]") -> T:
-        """Wait for a device call and publish that it hangs; the attempt counts as made when the call has ended."""
+        While another stream delivers meanwhile, nothing is lost yet.
+        """
         self._last_attempt_s = float("inf")
-        _, hanging = await asyncio.wait({call}, timeout=CALL_PATIENCE_S)
-        if hanging and self._state.condition is not CaptureCondition.LOST:
-            self._publish(CaptureState(CaptureCondition.LOST, reason=NO_ANSWER))
         try:
+            while (await asyncio.wait({call}, timeout=patience_s))[1]:
+                is_heard = self._stream is not None and self._stream.silent_s < STALLED_S
+                if self._state.condition is not CaptureCondition.LOST and not is_heard:
+                    self._publish(CaptureState(CaptureCondition.LOST, reason=self._device.pending_call))
             return await call
         finally:
+            abandon(call)
             self._last_attempt_s = time.monotonic()
 
-    def _pace(self) -> None:
-        """Set the batch size.
-
-        The first chunk of a stream is always delivered at once: only a chunk proves that the stream works.
-        """
-        if self._inbox is not None:
-            in_portions = self._first_chunk_s is not None and not self._attentive
-            self._inbox.gather(round(GATHER_S * SAMPLE_RATE) if in_portions else 0)
-
-    def _drop_inbox(self) -> None:
+    def _drop_stream(self) -> None:
         """Ignore all further chunks of the stream."""
-        if self._inbox is not None:
-            self._inbox.close()
-            self._inbox = None
+        if self._stream is not None:
+            self._stream.inbox.close()
+            self._stream = None
 
-    def _take(self, delivery: Delivery) -> None:
-        opened = self._device.opened
+    def _take(self, stream: OpenStream, delivery: Delivery) -> None:
+        opened = stream.opened
         if delivery.dropped_samples:
-            log.warning("audio lost %.1f s: the daemon was too slow", delivery.dropped_samples / SAMPLE_RATE)
+            log_dropped(delivery.dropped_samples)
             self._on_item(self._framer.dropped(delivery.dropped_samples))
-        if self._is_resumed and delivery.chunks:
-            self._is_resumed = False
+        if stream.is_resumed and delivery.chunks:
+            stream.is_resumed = False
             self._take_items(self._framer.stalled(delivery.chunks, opened.latency_s))
         for chunk in delivery.chunks:
             if self._state.condition is not CaptureCondition.OPEN or self._state.microphone != opened.name:
                 self._publish(CaptureState(CaptureCondition.OPEN, microphone=opened.name))
-            if self._first_chunk_s is None:
-                self._first_chunk_s = chunk.arrived_s
-                self._pace()
+            if stream.first_chunk_s is None:
+                stream.first_chunk_s = chunk.arrived_s
+                self._renewal.end()
+                stream.pace(attentive=self._attentive)
             self._take_items(self._framer.take(chunk, opened.latency_s))
 
     def _take_items(self, items: Sequence[Frame | Gap]) -> None:
@@ -303,37 +338,12 @@ class CaptureStream:
             self._last_frame_s = time.monotonic()
         for item in items:
             if isinstance(item, Gap):
-                _log_gap(item)
+                log_gap(item)
             self._on_item(item)
 
     def _publish(self, state: CaptureState) -> None:
         if state == self._state:
             return
         before, self._state = self._state, state
-        match state.condition:
-            case CaptureCondition.OPEN:
-                log.info("microphone open: %s", state.microphone)
-            case CaptureCondition.LOST:
-                log.log(
-                    logging.DEBUG if before.condition is CaptureCondition.LOST else logging.WARNING,
-                    "microphone lost: %s",
-                    state.reason,
-                )
-            case CaptureCondition.OPENING | CaptureCondition.CLOSED:
-                log.info("microphone %s", state.condition)
+        log_state(before, state)
         self._on_state(state)
-
-
-def _log_gap(gap: Gap) -> None:
-    """Log lost audio, except at a reopening, which has been logged as lost and open."""
-    match gap.reason:
-        case GapReason.OVERRUN:
-            log.warning("audio lost: the sound server overran")
-        case GapReason.STALLED:
-            log.warning("audio lost %.1f s: the microphone skipped", gap.samples / SAMPLE_RATE)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    """Log an internal error. Capture then no longer keeps its promise, so the watchdog ends the process."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("audio capture failed", exc_info=error)

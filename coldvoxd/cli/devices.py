@@ -6,19 +6,29 @@ from typing import Any
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.output import Output
+from coldvoxd.core.errors import DaemonUnreachable
 
 
 async def devices(arguments: Namespace, output: Output) -> Exit:
     """List the microphones, or select one. Raises ColdvoxError."""
     async with DaemonClient.connected() as daemon:
         if arguments.command == "device":
-            await daemon.select_device(arguments.name)
+            await _select(daemon, arguments.name)
             device = (await daemon.microphone())["Device"]
             output.result({"device": device}, output.name(device) or "no microphone")
         else:
             microphone = await daemon.microphone()
             output.result(_fields(microphone), _for_people(microphone, output))
     return Exit.DONE
+
+
+async def _select(daemon: DaemonClient, name: str) -> None:
+    try:
+        await daemon.select_device(name)
+    except DaemonUnreachable as error:
+        raise DaemonUnreachable(
+            f"{error} To select a microphone for every start, use `coldvoxctl config set microphone.device NAME`."
+        ) from error
 
 
 def _fields(microphone: dict[str, Any]) -> dict[str, Any]:

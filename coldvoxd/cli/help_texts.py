@@ -28,7 +28,8 @@ STOP = """\
 Stop the session, wait for its last text, and print the text of the whole session.
 
 If no words were recognized, stdout is empty, stderr gives the reason if it is known, and the exit code is 0, because the
-session was stopped as requested.
+session was stopped as requested. If some of its audio was lost, stderr says so, and with --json there is a key
+audio_lost.
 """
 
 EMPTY_JSON = """\
@@ -198,7 +199,8 @@ With --json, one object: devices (a list of name, description and current), devi
 
 DEVICE = """\
 Switch to another microphone until the daemon exits: its name as `coldvoxctl devices` shows it, or part of that name.
-`default` follows the desktop's default source. To keep a choice, set `device` under [microphone] in the settings.
+`default` follows the desktop's default source. The command ends once the microphone is in use. It does not start the
+daemon. To keep a choice, use `coldvoxctl config set microphone.device NAME`.
 """
 
 

@@ -12,7 +12,7 @@ from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.key_presses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
-from coldvoxd.cli.wordless import NO_WORDS_IN_LAST, Reason, deaf, stopped
+from coldvoxd.cli.wordless import GAPS, NO_WORDS_IN_LAST, Reason, deaf, stopped
 from coldvoxd.core.errors import ColdvoxError, NotActive, shown
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.sound_sources import DEFAULT
@@ -44,7 +44,8 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             session = await (start_after_last(daemon, options) if arguments.from_key else daemon.start(options))
             await _heard_or_warned({"session": session}, f"listening, session {session}", output, daemon)
         case "stop":
-            _transcript(*await stopped(daemon), output)
+            ended = await stopped(daemon)
+            _transcript(ended.transcript, ended.reason, output, has_gaps=ended.has_gaps)
         case "toggle":
             active = await (toggle_after_last(daemon) if arguments.from_key else daemon.toggle())
             await _heard_or_warned({"active": active}, "listening" if active else "stopped", output, daemon)
@@ -88,9 +89,12 @@ async def _reload(daemon: DaemonClient, output: Output) -> None:
         output.warning(problem)
 
 
-def _transcript(transcript: str, reason: Reason | None, output: Output) -> None:
+def _transcript(transcript: str, reason: Reason | None, output: Output, *, has_gaps: bool = False) -> None:
     """Print the text, or the reason on stderr if there is none, because scripts read stdout."""
-    output.result({"transcript": transcript} | (reason.fields if reason else {}), transcript or None)
+    lost = {"audio_lost": True} if has_gaps else {}
+    output.result({"transcript": transcript} | (reason.fields if reason else {}) | lost, transcript or None)
+    if has_gaps:
+        output.warning(GAPS)
     if reason is not None:
         output.warning(reason.sentence)
 

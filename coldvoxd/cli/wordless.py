@@ -12,8 +12,11 @@ from coldvoxd.core.sentences import sentences
 
 LIMIT_S = 5.0
 """Seconds for which the command's result waits for the reason."""
+WITHOUT_WORDS, WITH_GAPS = "sessions-without-words", "sessions-with-gaps"
+"""Counters of GetMetrics."""
 NO_SPEECH = "no-speech"
 UNKNOWN = "unknown"
+GAPS = "Some audio of this dictation was lost, so words may be missing; the log of coldvoxd has the reason."
 MUTED = "The microphone is muted, or its volume is zero: unmute it in the sound settings."
 _NO_WORDS = (
     "Speech was heard, but no words were recognized in it. `coldvoxctl retry` recognizes the last utterance again."
@@ -84,7 +87,7 @@ class WordlessSessions:
         try:
             async with asyncio.timeout(LIMIT_S):
                 before = await self._counted if self._counted is not None else None
-                after = await self._daemon.sessions_without_words()
+                after = await self._daemon.counter(WITHOUT_WORDS)
                 problems = (await self._daemon.status()).get("Problems", ())
                 microphone_problem = (await self._daemon.microphone())["Problem"]
         except ColdvoxError as error:
@@ -96,18 +99,45 @@ class WordlessSessions:
 
     async def _count(self) -> int | None:
         try:
-            return await self._daemon.sessions_without_words()
+            return await self._daemon.counter(WITHOUT_WORDS)
         except ColdvoxError:  # the error of the session's own call counts
             return None
 
 
-async def stopped(daemon: DaemonClient) -> tuple[str, Reason | None]:
-    """Stop the session; return its text, and the reason if it is empty. Raises ColdvoxError."""
+@dataclass(frozen=True, slots=True)
+class StoppedSession:
+    """A session that was stopped."""
+
+    transcript: str
+    reason: Reason | None
+    """Why there is no text; None if there is."""
+    has_gaps: bool
+    """Whether audio was lost in it."""
+
+
+async def stopped(daemon: DaemonClient) -> StoppedSession:
+    """Stop the session. Raises ColdvoxError."""
     sessions = WordlessSessions(daemon)
     sessions.begin()
-    await asyncio.sleep(0)  # so that the daemon is asked for its count before the session ends
-    transcript = await daemon.stop()
-    return transcript, None if transcript else await sessions.reason()
+    counting = asyncio.ensure_future(_count_gaps(daemon))
+    await asyncio.sleep(0)  # so that the daemon is asked for its counts before the session ends
+    try:
+        transcript = await daemon.stop()
+        before = await counting
+    finally:
+        counting.cancel()
+    after = await _count_gaps(daemon)
+    has_gaps = before is not None and after is not None and after > before
+    return StoppedSession(transcript, None if transcript else await sessions.reason(), has_gaps)
+
+
+async def _count_gaps(daemon: DaemonClient) -> int | None:
+    """The number of sessions with lost audio; None if it is unknown: the error of the session's own call counts."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            return await daemon.counter(WITH_GAPS)
+    except (ColdvoxError, TimeoutError):
+        return None
 
 
 async def deaf(daemon: DaemonClient) -> Reason | None:

@@ -27,6 +27,15 @@ class Reframer:
         """Sample count of the next sample to be pushed."""
         return self._start_sample + self._held
 
+    @property
+    def next_frame_sample(self) -> int:
+        """Sample count of the first sample that no frame holds yet."""
+        return self._start_sample
+
+    def drop_incomplete(self) -> None:
+        """Discard the samples after the last frame: the next `push` has the same audio from another microphone."""
+        self._held = 0
+
     def push(self, samples: npt.NDArray[np.int16]) -> list[Frame]:
         """Return the frames that `samples`, int16 (n,) or (n, channels) with any n, complete.
 

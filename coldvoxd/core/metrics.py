@@ -23,6 +23,8 @@ class Count(StrEnum):
     WITHOUT_WORDS = "utterances-without-words"
     SESSIONS_WITHOUT_WORDS = "sessions-without-words"
     """Sessions with speech that returned no text."""
+    SESSIONS_WITH_GAPS = "sessions-with-gaps"
+    """Sessions in which audio was lost."""
     SHORT_SPEECH = "short-speech-discarded"
     """Pieces of speech shorter than `min_speech_ms`, discarded as noise."""
     FAILED = "utterances-failed"

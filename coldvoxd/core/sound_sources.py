@@ -33,6 +33,8 @@ class SoundView:
     """Name of the default source."""
     heard: str = ""
     """Name of the source that our own stream records; empty if there is no stream."""
+    stream: int = 0
+    """Number of that stream, which differs for each opening; 0 if there is none."""
     stream_muted: bool = False
     """Whether a mixer has muted our own stream."""
     pipewire: bool = False

@@ -65,8 +65,9 @@ class DictationController:
         )
         self._session_numbers = itertools.count(first_number)
         self._utterance_numbers = itertools.count(first_number)
-        self._asleep = self._closing = False
+        self._asleep = self._closing = self._is_reopening = False
         self._stop_limit_s = stop_limit_s
+        self._microphone = ""
         self.microphone_problem = ""
         """Why there is no microphone, as a sentence for the message of NoMicrophone."""
 
@@ -129,6 +130,7 @@ class DictationController:
                     raise
                 raise NoMicrophone(sentences("No microphone delivers audio.", self.microphone_problem)) from error
             session = self._new_session(caller, options, called_s)
+            session.awaits_microphone = self._runner.state.at_rest and not self._is_reopening
             self._runner.begin(session, state, effects)
             return session.id
 
@@ -176,18 +178,32 @@ class DictationController:
         """Process a captured frame, or a gap of lost audio."""
         self._runner.hear(item)
 
-    def on_capture(self, delivering: bool, problem: str = "") -> None:
-        """Handle that the microphone starts or stops delivering. `problem` is the reason, a sentence for the user."""
+    def on_capture(self, delivering: bool, problem: str = "", *, microphone: str = "") -> None:
+        """Handle that the microphone starts or stops delivering. `problem` is the reason, a sentence for the user.
+
+        `microphone` is the name of the one that delivers now.
+        """
+        if microphone != self._microphone and delivering:
+            self._microphone = microphone
+            self._listening.microphone_changed()
         self.microphone_problem = problem
+        self._is_reopening = False
         session, state = self._runner.session, self._runner.state
         if delivering and session and session.blind_timer:
             session.blind_timer.cancel()
         if delivering != state.capture or state.at_rest:
             self._runner.advance(Event.RECOVERED if delivering else Event.CAPTURE_LOST)
 
+    def on_reopening(self) -> None:
+        """Handle that the microphone was closed to open another one: a session can start, and waits for that one."""
+        if self._runner.state.capture:
+            self._is_reopening = True
+            self._runner.advance(Event.RELEASED)
+
     def on_release(self) -> None:
         """Handle that the microphone is being closed by policy: a session can still start, without a pre-roll."""
         self.microphone_problem = ""
+        self._is_reopening = False
         self._listening.forget()
         if self._runner.state.capture or not self._runner.state.at_rest:
             self._runner.advance(Event.RELEASED)

@@ -91,6 +91,11 @@ class Listening:
         """Discard the pre-roll: no later session may use this audio."""
         self._pre_roll.clear()
 
+    def microphone_changed(self) -> None:
+        """Discard the levels of the previous microphone."""
+        self._channels.reset()
+        self._quiet_speech.interrupt()
+
     def hear(self, item: Frame | Gap, *, in_session: bool, utterance_open: bool) -> Heard:
         """Score a frame or handle a gap, and add it to the pre-roll. An open utterance keeps its channel."""
         if isinstance(item, Gap):

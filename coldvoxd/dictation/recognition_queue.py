@@ -161,6 +161,7 @@ class RecognitionQueue:
             await job.decided.wait()
         finally:
             recognition.cancel()
+            recognition.add_done_callback(_fault_of)  # marks its error as retrieved in case this task is cancelled
         fault = _fault_of(recognition)
         if fault is not None and not isinstance(fault, ColdvoxError):
             raise fault

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from coldvoxd.core.errors import RecognitionFailed
 from coldvoxd.core.recipients import recipient_of
-from coldvoxd.core.values import SessionOptions, StopReason
+from coldvoxd.core.values import Gap, SessionOptions, StopReason
 from coldvoxd.dictation.segmenter import Segmenter
 
 
@@ -41,6 +41,10 @@ class Session:
     concluded: "asyncio.Future[str]"
     """The whole text, or the error for callers of StopDictation."""
     results: Results = field(default_factory=Results)
+    awaits_microphone: bool = False
+    """Whether no audio is expected yet, because the microphone was closed by policy when the session started."""
+    lost_samples: int = 0
+    """Length of the audio that was lost in the session."""
     end_sample: int | None = None
     """Sample at which the session stops listening, once it drains."""
     over: bool = False
@@ -55,6 +59,16 @@ class Session:
     def text_recipient(self) -> str | None:
         """The only client that may read its text; None if every client may."""
         return recipient_of(self.caller, self.options)
+
+    def note_gap(self, gap: Gap) -> None:
+        """Record lost audio, as far as it belongs to the session."""
+        if not self.awaits_microphone:
+            self.lost_samples += max(0, gap.start_sample + gap.samples - max(gap.start_sample, self.start_sample))
+
+    def note_end(self, *, is_heard: bool) -> None:
+        """Record that the session has stopped listening. If the microphone is not heard, audio up to the end is missing."""
+        if not is_heard and self.end_sample is not None:
+            self.lost_samples += max(0, self.end_sample - max(self.segmenter.fed_sample, self.start_sample))
 
     def close(self, *, discarded: bool) -> None:
         """Cancel the timers, stop listening and discard the texts."""

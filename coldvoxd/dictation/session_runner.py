@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from coldvoxd.core.endpointing import Resumed, SpeechBegan, SpeechEnded
-from coldvoxd.core.metrics import Stage
+from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.settings import DictationSettings
-from coldvoxd.core.values import Frame, Gap, StopReason, samples_in
+from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, StopReason, samples_in
 from coldvoxd.dictation import state as dictation
 from coldvoxd.dictation.listening import Listening
 from coldvoxd.dictation.no_words_notice import outcome_of
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 LATE_FRAMES_S = 1.0
 """Seconds to wait for the last frames after the end of a session."""
+REPORTED_GAP_MS = 100.0
+"""Minimum length of lost audio, in milliseconds, that is reported at the end of a session: less is no word."""
 MAX_BACKLOG_S = 900.0
 """Seconds of audio that may be queued for recognition; a session with more stops listening."""
 
@@ -87,6 +89,10 @@ class SessionRunner:
         )
         if session is None:
             return
+        if isinstance(item, Gap):
+            session.note_gap(item)
+        else:
+            session.awaits_microphone = False
         if heard.again and session.segmenter.rewind(heard.again):
             for again in heard.again:
                 self._handle(session, session.segmenter.hear_again(again))
@@ -102,6 +108,7 @@ class SessionRunner:
     def finish_listening(self, session: Session) -> None:
         """Stop listening: end the open utterance, and conclude the session once it has all its texts."""
         if not session.segmenter.finished:
+            session.note_end(is_heard=self.state.capture)
             self._handle(session, session.segmenter.finish())
         self._on_hearing(False)
         self._conclude_if_drained(session)
@@ -122,6 +129,9 @@ class SessionRunner:
         self.queue.forget(session)
         self._sinks.metrics.session_ended(reason)
         log.info("session %d ended: %s", session.id, reason)
+        if transcript is not None and session.lost_samples >= samples_in(REPORTED_GAP_MS):
+            self._sinks.metrics.count(Count.SESSIONS_WITH_GAPS)
+            log.warning("session %d: %.1f s of audio were lost", session.id, session.lost_samples / SAMPLE_RATE)
         if transcript is None:
             self._sinks.last_utterance.discard(session)
             self._sinks.journal.end(session.id)

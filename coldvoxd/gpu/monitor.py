@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.settings import GpuSettings
 from coldvoxd.gpu import health
 from coldvoxd.gpu.health import Effect, Health, Looked, Noted, Sight, Trouble, Unwell, Verdict, XidSeen
 from coldvoxd.gpu.nvml import Gpu, NoLibrary
-from coldvoxd.native.call_thread import CallThread
+from coldvoxd.native.call_thread import CallThread, abandon
 
 log = logging.getLogger(__name__)
 
@@ -134,8 +134,7 @@ class GpuMonitor:
             self._gpu = self._open_gpu()
         gpu, lane = self._gpu, self._looks
         looking = lane.submit(gpu.look)
-        if not (await asyncio.wait({looking}, timeout=LOOK_LIMIT_S))[0]:
-            looking.cancel()
+        if not await _ended(looking, LOOK_LIMIT_S):
             self._leave_behind()
             self._see(Looked(Sight(trouble=Trouble.HUNG), loop.time()))
             return
@@ -163,8 +162,7 @@ class GpuMonitor:
             self._events = CallThread("gpu-events")
         while gpu.reports_xids and gpu is self._gpu and self._worthwhile():
             waiting = self._events.submit(lambda: gpu.wait_for_xid(EVENT_WAIT_MS))
-            if not (await asyncio.wait({waiting}, timeout=EVENT_LIMIT_S))[0]:
-                waiting.cancel()
+            if not await _ended(waiting, EVENT_LIMIT_S):
                 self._events.close()
                 self._events = None
                 self._leave_behind()  # the library cannot be closed while a thread is inside
@@ -188,8 +186,7 @@ class GpuMonitor:
             await asyncio.wait({self._listening})
         if gpu is not None and self._looks is not None:
             closing = self._looks.submit(gpu.close)
-            if not (await asyncio.wait({closing}, timeout=LOOK_LIMIT_S))[0]:
-                closing.cancel()
+            if not await _ended(closing, LOOK_LIMIT_S):
                 self._leave_behind()
 
     def _see(self, event: health.Event) -> None:
@@ -201,3 +198,14 @@ class GpuMonitor:
                 case Unwell(verdict):
                     log.warning("%s", verdict.message)
             self._tell(effect)
+
+
+async def _ended(call: "asyncio.Future[Any]", limit_s: float) -> bool:
+    """Wait for a call on a thread, and return whether it has ended in time; otherwise it is abandoned."""
+    has_ended = False
+    try:
+        has_ended = bool((await asyncio.wait({call}, timeout=limit_s))[0])
+    finally:
+        if not has_ended:
+            abandon(call)
+    return has_ended

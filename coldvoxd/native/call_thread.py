@@ -10,6 +10,12 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def abandon(call: "asyncio.Future[Any]") -> None:
+    """Drop a call that is no longer awaited, with its result or error; it does not start if it has not started yet."""
+    if not call.cancel() and not call.cancelled():
+        call.exception()  # asyncio would report an exception that was never retrieved
+
+
 class CallThread:
     """Runs blocking calls one after the other, off the event loop.
 

@@ -15,7 +15,7 @@ from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
-from coldvoxd.native.call_thread import CallThread
+from coldvoxd.native.call_thread import CallThread, abandon
 from coldvoxd.native.malloc import give_back
 from coldvoxd.recognition.run_times import STANDARD, RunLimits, RunTimes, watchdog_limit_s
 
@@ -100,10 +100,16 @@ class RecognizerWorker:
         self._limit_s = LOAD_LIMIT_S
         wanted = self.generation
         opening = self._thread.submit(self._open_and_warm_up)
-        if limit_s is not None and not (await asyncio.wait({opening}, timeout=limit_s))[0]:
-            opening.add_done_callback(_close_unwanted)
-            self.abandon()
-            raise LoadTooLong(f"{self.name} took longer than {limit_s:g} s to load")
+        if limit_s is not None:
+            try:
+                has_ended = bool((await asyncio.wait({opening}, timeout=limit_s))[0])
+            except asyncio.CancelledError:
+                opening.add_done_callback(_close_unwanted)
+                raise
+            if not has_ended:
+                opening.add_done_callback(_close_unwanted)
+                self.abandon()
+                raise LoadTooLong(f"{self.name} took longer than {limit_s:g} s to load")
         recognizer = await opening
         if self.generation != wanted:
             recognizer.close()
@@ -219,7 +225,7 @@ class RecognizerWorker:
     def _give_back(self) -> None:
         """Return unused memory to the system, after the runs in progress."""
         self._idle_timer = None
-        self._thread.submit(give_back)
+        self._thread.submit(give_back).add_done_callback(_log_failure)
 
     def _abandon_if_hanging(self, run: Run) -> None:
         if run.generation == self.generation and run.begun_s is not None and not run.answer.done():
@@ -256,7 +262,7 @@ async def first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
         await asyncio.wait({run.answer})
         return hedge.result() if run.answer.cancelled() or run.answer.exception() else run.answer.result()
     finally:
-        hedge.cancel()
+        abandon(hedge)
 
 
 def class_of(error: Exception) -> tuple[FaultClass, Reason]:

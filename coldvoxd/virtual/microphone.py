@@ -74,6 +74,12 @@ class VirtualMicrophone:
             self._deliver = deliver
         return OpenedMicrophone(name=f"virtual:{self._path}", latency_s=0.0)
 
+    def open_beside(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:  # noqa: ARG002 - the Protocol's
+        raise CaptureFault("the virtual microphone has one stream only")
+
+    def close_former(self) -> None:
+        """There is none."""
+
     def is_delivering(self) -> bool:
         return self._deliver is not None
 

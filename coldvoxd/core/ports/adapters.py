@@ -78,8 +78,20 @@ class Microphone(Protocol):
         """Start to deliver chunks, on any thread, or raise CaptureFault."""
         ...
 
+    def open_beside(self, deliver: Callable[[Chunk], None]) -> OpenedMicrophone:
+        """Open what was selected, while the stream that delivers now continues until `close_former`.
+
+        A stream that an earlier call opened, and that did not replace it yet, is closed. Raises CaptureFault if both
+        cannot be open at once, or if the selected one cannot be opened; the stream that delivers is not affected.
+        """
+        ...
+
+    def close_former(self) -> None:
+        """Stop the stream that `open_beside` has replaced; no effect if there is none. Never raises."""
+        ...
+
     def is_delivering(self) -> bool:
-        """Return False once the stream is known to have ended. May return True for a stream that has stalled."""
+        """Return False once the newest stream is known to have ended. May return True for one that has stalled."""
         ...
 
     def wait_for_server(self) -> None:
@@ -90,5 +102,5 @@ class Microphone(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop; never raises. Nothing is delivered after it returns."""
+        """Stop all streams; never raises. Nothing is delivered after it returns."""
         ...

@@ -142,8 +142,11 @@ class MicrophoneControl(Protocol):
         """Why the channel of the settings is not used, as a sentence for the user; empty if there is no problem."""
         ...
 
-    def select(self, name: str) -> None:
-        """Use another microphone: `default`, a name or part of one. Raises UnknownDevice."""
+    async def select(self, name: str) -> None:
+        """Use another microphone: `default`, a name or part of one. Raises UnknownDevice.
+
+        Returns once it is in use, is known not to work, or is closed by policy; after some seconds in any case.
+        """
         ...
 
 

@@ -21,9 +21,9 @@ def searches(seconds: float, *, seen: Surroundings = HERE, outlook: DeviceRetry 
     return made
 
 
-def test_at_first_every_search_is_made_and_later_one_every_30_s() -> None:
+def test_searches_become_rarer_by_doubling_up_to_one_every_30_s() -> None:
     made = searches(3600)
-    assert made[:10] == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+    assert made[:8] == [0, 2, 4, 8, 16, 32, 62, 92]
     late = [after - before for before, after in zip(made[-20:], made[-19:], strict=False)]
     assert set(late) == {LONGEST_S}
 

@@ -11,7 +11,7 @@ import pytest
 
 from coldvoxd.audio import jack
 from coldvoxd.bus.interface_xml import DICTATION, MICROPHONE
-from coldvoxd.capture.stream import NO_ANSWER
+from coldvoxd.capture.device import NO_ANSWER
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.daemon.process import ROOT, daemon
 from tests.support.eventually import eventually

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ import soundfile
 
 from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
 from coldvoxd.audio.soundserver import hold_to, look
+from coldvoxd.capture.device import CALL_PATIENCE_S, NO_ANSWER
 from coldvoxd.capture.state import CaptureCondition
-from coldvoxd.capture.stream import NO_ANSWER
 from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.settings import MicrophoneSettings
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, GapReason
@@ -153,11 +155,37 @@ async def test_a_microphone_that_opens_after_its_release_is_closed_again(pulse: 
         assert not watch.keeper.device_open
 
 
+async def test_a_microphone_that_cannot_be_opened_after_its_release_leaves_no_unread_error(pulse: SoundServer) -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    pulse.freeze()
+    async with capturing() as watch:
+        await eventually(lambda: watch.keeper.hanging_s(time.monotonic()) > 0)
+        await watch.keeper.release(timeout_s=0.1)
+        pulse.kill()
+        await watch.keeper._device._thread.submit(int)  # runs after the calls before it
+    gc.collect()
+    assert reported == []
+
+
+async def test_a_microphone_that_is_still_being_opened_is_not_said_to_hang(
+    pulse: SoundServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Opening takes some seconds on a busy machine."""
+    pulse.freeze()
+    async with capturing() as watch:
+        await eventually(lambda: watch.keeper.hanging_s(time.monotonic()) > CALL_PATIENCE_S + 1)
+        assert watch.condition() is CaptureCondition.OPENING
+        await watch.keeper.release(timeout_s=0.1)
+        assert "not closed after 0.1 s: the call that opens the microphone has not returned for" in caplog.text
+        pulse.thaw()
+
+
 async def test_a_server_frozen_from_the_start_is_told(pulse: SoundServer) -> None:
     pulse.freeze()
     async with capturing() as watch:
         await eventually(watch.is_lost)
-        assert watch.keeper.state.reason == NO_ANSWER
+        assert watch.keeper.state.reason == f"the call that opens the microphone has not returned for 5 s: {NO_ANSWER}"
         pulse.thaw()
         await hear(watch, pulse)
         assert watch.longest_beat_s < BEAT_LIMIT_S

@@ -107,3 +107,46 @@ def test_the_number_of_channels_may_change_with_a_new_stream_but_not_within_one(
     assert isinstance(gap, Gap)
     assert isinstance(frame, Frame)
     assert frame.channels is not None
+
+
+def joined(device: Device, spoken_from_s: float, chunks: list[Chunk], latency_s: float) -> list[Frame | Gap]:
+    """Return the items of a second stream that continues the first one."""
+    device.framer.join_stream(spoken_from_s)
+    return [item for chunk in chunks for item in device.framer.take(chunk, latency_s)]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_stream_that_overlaps_the_one_before_continues_it_without_a_gap(channels: int) -> None:
+    """The sample that the new stream delivers follows the last frame of the old one, whatever its latency."""
+    device = Device().deliver(2).deliver(0.01, 160)
+    last = device.items[-1]
+    assert isinstance(last, Frame)
+    latency_s, began_s = 0.3, device.now_s - LATENCY_S - 0.5
+    numbers = np.arange(SAMPLE_RATE, dtype=np.int16)
+    samples = numbers if channels == 1 else np.stack([numbers] * channels, axis=1)
+    chunks = [
+        Chunk(samples[start : start + 800], began_s + latency_s + (start + 800) / SAMPLE_RATE)
+        for start in range(0, SAMPLE_RATE, 800)
+    ]
+    items = joined(device, began_s, chunks, latency_s)
+    first = items[0]
+    assert isinstance(first, Frame)
+    assert first.start_sample == last.end_sample
+    spoken_s = began_s + float(first.samples[0]) / SAMPLE_RATE
+    assert device.framer.sample_at(spoken_s + LATENCY_S) == pytest.approx(
+        last.end_sample + LATENCY_S * SAMPLE_RATE, abs=1
+    )
+    device.items += items
+    device.assert_seamless()
+
+
+def test_a_stream_that_begins_after_the_one_before_has_ended_comes_after_a_gap() -> None:
+    device = Device().deliver(2)
+    last = device.items[-1]
+    assert isinstance(last, Frame)
+    began_s = device.now_s - LATENCY_S + 0.7
+    chunks = [Chunk(np.zeros(FRAME_SAMPLES, np.int16), began_s + LATENCY_S + FRAME_SAMPLES / SAMPLE_RATE)]
+    gap, _frame = joined(device, began_s, chunks, LATENCY_S)
+    assert isinstance(gap, Gap)
+    assert (gap.reason, gap.start_sample) == (GapReason.REOPENED, last.end_sample)
+    assert gap.samples == pytest.approx(0.7 * SAMPLE_RATE, abs=1)

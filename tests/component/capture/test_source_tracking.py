@@ -104,3 +104,17 @@ def test_a_closed_stream_that_a_view_still_shows_does_not_count() -> None:
     tracker = tracking("mic1", replace(BOTH, heard="mic2"))
     assert tracker.source(is_open=True) == BUILT_IN
     assert tracker.source(is_open=False) == YETI
+
+
+def test_a_new_stream_on_another_source_is_no_move_in_a_mixer() -> None:
+    """While the microphone is switched, the old stream is seen until the new one has taken its place."""
+    view = SoundView((YETI, STEREO), default="mic1", heard="mic1", stream=1)
+    tracker = tracking(view=view)
+    tracker.select("mic3")
+    tracker.pursue("mic3")
+    assert not tracker.is_recorded
+    assert tracker.next_step() == Step()
+    assert tracker.update(replace(view, heard="mic3", stream=2)) == Change()
+    assert tracker.is_recorded
+    assert not tracker.take_misfit()
+    assert tracker.update(replace(view, heard="mic1", stream=2)) == Change(moved=True)

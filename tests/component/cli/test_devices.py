@@ -1,8 +1,15 @@
 """coldvoxctl devices and device."""
 
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from coldvoxd.bus.interface_xml import BUS_NAME
 from coldvoxd.cli.exit_codes import Exit
 from tests.component.cli.conftest import Ctl, Result
-from tests.support.bus.private_bus import RunningService
+from tests.support.bus.private_bus import PrivateBus, RunningService
 
 
 async def run(ctl: Ctl, *arguments: str) -> Result:
@@ -46,3 +53,20 @@ async def test_where_there_is_none_the_problem_is_told(running: RunningService, 
     running.microphone.device, running.microphone.devices, running.microphone.problem = "", (), "Plug one in."
     assert (await run(ctl, "devices")).out == "no microphone: Plug one in.\n"
     assert "Plug one in." in (await run(ctl, "status")).out
+
+
+@pytest.mark.parametrize("arguments", [("device", "Blue"), ("devices",)])
+async def test_no_command_about_microphones_starts_a_daemon_that_was_stopped(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    record, services = tmp_path / "started", tmp_path / "services"
+    services.mkdir()
+    (services / f"{BUS_NAME}.service").write_text(f"[D-BUS Service]\nName={BUS_NAME}\nExec=/usr/bin/touch {record}\n")
+    with PrivateBus([services]) as bus:
+        command = [sys.executable, "-m", "coldvoxd.cli.main", *arguments]
+        process = await asyncio.create_subprocess_exec(*command, env=bus.environment, stderr=asyncio.subprocess.PIPE)
+        err = (await process.communicate())[1].decode()
+        assert process.returncode == Exit.UNREACHABLE
+        assert "coldvoxd is not running: start it with" in err
+        assert ("`coldvoxctl config set microphone.device NAME`" in err) == ("Blue" in arguments)
+    assert not record.exists()

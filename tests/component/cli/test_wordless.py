@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from coldvoxd.cli.exit_codes import Exit
-from coldvoxd.cli.wordless import MUTED, reason_for
+from coldvoxd.cli.wordless import GAPS, MUTED, reason_for
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason
@@ -91,6 +91,25 @@ async def test_a_retry_without_words_is_reported(running: RunningService, ctl: C
     assert shown == Result(Exit.DONE, "", "coldvoxctl: No words were recognized in the last utterance.\n")
     [fields] = (await run(ctl, "retry", "--json")).objects
     assert (fields["transcript"], fields["empty_reason"]) == ("", "no-words")
+
+
+@pytest.mark.parametrize("lost", [True, False])
+async def test_stop_warns_that_audio_was_lost(running: RunningService, ctl: Ctl, lost: bool) -> None:
+    for arguments in ((), ("--json",)):
+        pending = running.control.text_pending = asyncio.Event()
+        running.control.start(MINE, SessionOptions(), 0.0)
+        running.control.say("Hello.")
+        stopping = await ctl("stop", *arguments)
+        await eventually(lambda: running.control.state is State.TRANSCRIBING, what="StopDictation")
+        if lost:
+            running.control.metrics.count(Count.SESSIONS_WITH_GAPS)
+        pending.set()
+        shown = await stopping.ended()
+        assert shown.exit == Exit.DONE
+        if arguments:
+            assert shown.objects[0].get("audio_lost", False) is lost
+        else:
+            assert shown.err == (f"coldvoxctl: {GAPS}\n" if lost else "")
 
 
 @pytest.mark.parametrize(("command", "out"), [("start", "listening, session 1\n"), ("toggle", "listening\n")])

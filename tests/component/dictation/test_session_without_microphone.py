@@ -7,7 +7,9 @@ import pytest
 from coldvoxd.core.errors import (
     NoMicrophone,
 )
+from coldvoxd.core.metrics import Count
 from coldvoxd.core.values import (
+    SAMPLE_RATE,
     State,
     StopReason,
 )
@@ -124,3 +126,53 @@ async def test_after_a_sleep_a_session_may_begin_before_the_microphone_is_open()
         scene.pipeline.on_capture(True)
         scene.hush()
         assert await scene.stop() == "", "audio from before the sleep is discarded"
+
+
+async def test_a_session_begins_while_another_microphone_is_opened_and_reports_what_was_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with playing(Scene()) as scene:
+        scene.hush()
+        scene.pipeline.on_reopening()
+        assert scene.pipeline.state is State.IDLE
+        scene.start()
+        scene.lose(20)
+        scene.pipeline.on_capture(True)
+        scene.hear(2000, 20)
+        assert await scene.stop() == "2000"
+        assert scene.metrics.figures().counts[Count.SESSIONS_WITH_GAPS] == 1
+        assert "session 100: 0.6 s of audio were lost" in caplog.text
+
+
+async def test_a_session_that_is_stopped_before_the_other_microphone_delivers_reports_that() -> None:
+    async with playing(Scene()) as scene:
+        scene.hush()
+        scene.pipeline.on_reopening()
+        scene.start()
+        scene.sample += SAMPLE_RATE
+        assert await scene.pipeline.stop(":1.1", scene.now_s) == ""
+        assert scene.metrics.figures().counts[Count.SESSIONS_WITH_GAPS] == 1
+
+
+async def test_a_microphone_that_is_closed_by_policy_loses_nothing_by_being_opened_for_a_session() -> None:
+    async with playing(Scene()) as scene:
+        scene.hush()
+        scene.pipeline.on_release()
+        scene.start()
+        scene.lose(20)
+        scene.pipeline.on_capture(True)
+        scene.hear(2000, 20)
+        assert await scene.stop() == "2000"
+        assert scene.metrics.figures().counts[Count.SESSIONS_WITH_GAPS] == 0
+
+
+@pytest.mark.parametrize(("frames", "count"), [(2, 0), (20, 1)])
+async def test_audio_that_is_lost_in_a_session_is_counted_if_it_may_hold_a_word(frames: int, count: int) -> None:
+    async with playing(Scene()) as scene:
+        scene.lose(20)
+        scene.start()
+        scene.hear(2000, 10)
+        scene.lose(frames)
+        scene.hear(3000, 10)
+        await scene.stop()
+        assert scene.metrics.figures().counts[Count.SESSIONS_WITH_GAPS] == count

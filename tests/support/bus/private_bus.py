@@ -335,7 +335,7 @@ class ScriptedMicrophone:
         muted = (Problem.MICROPHONE_MUTED,) if self.muted else ()
         return (*muted, Problem.MICROPHONE_LOST) if self.problem else muted
 
-    def select(self, name: str) -> None:
+    async def select(self, name: str) -> None:
         for known, description in self.devices:
             if name in description:
                 self.device, self.selection = description, known

@@ -146,6 +146,15 @@ class SoundServer:
         """Plug in a microphone that was unplugged, optionally with more properties."""
         self._run("pactl", "load-module", "module-remap-source", self.microphone(number, *properties))
 
+    def plug_twin(self) -> None:
+        """Plug in `mic3`, the “Twin”, which records what `mic1` does."""
+        self._run(
+            "pactl",
+            "load-module",
+            "module-remap-source",
+            self.microphone(1).replace("mic1", "mic3").replace("Blue Yeti", "Twin"),
+        )
+
     def unplug(self, number: int) -> None:
         for line in self._run("pactl", "list", "short", "modules").splitlines():
             if f"source_name=mic{number} " in f"{line} ":
