@@ -6,9 +6,9 @@ from coldvoxd import console
 def main() -> None:
     """Run the daemon and end the process with its exit code."""
     console.exit_on_interrupt()
+    console.log_python_warnings()
     from coldvoxd.command import main as run
 
-    console.log_python_warnings()
     console.raise_on_interrupt()
     run()
 

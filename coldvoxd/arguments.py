@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from coldvoxd import __version__
 
@@ -17,8 +17,16 @@ exit codes: 0 stopped by a signal, 1 failed, 2 invalid arguments, 69 another col
 """
 
 
+OUTPUT_CLOSED = 141
+"""128 + SIGPIPE: the exit code that a shell reports for a program that writes to a closed pipe."""
+
+
 class Parser(argparse.ArgumentParser):
-    """Reports a text that cannot be printed; argparse ignores that, and exits with 0."""
+    """Reports errors in one sentence, and a text that cannot be printed; argparse ignores that, and exits with 0."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with 2, and name the help instead of printing the usage."""
+        self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         stream = file or sys.stdout
@@ -29,8 +37,9 @@ class Parser(argparse.ArgumentParser):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python would write the rest again at its exit
             if stream is sys.stderr:
                 return
-            reason = f"{self.prog}: standard output cannot be written: {error.strerror}\n"
-            self.exit(1, None if isinstance(error, BrokenPipeError) else reason)
+            if isinstance(error, BrokenPipeError):
+                self.exit(OUTPUT_CLOSED)
+            self.exit(1, f"{self.prog}: standard output cannot be written: {error.strerror}\n")
 
 
 def command_line() -> argparse.ArgumentParser:

@@ -27,8 +27,12 @@ def raise_on_interrupt() -> None:
 def log_python_warnings() -> None:
     """Send Python's warnings, as those of NumPy, to the log at debug level instead of standard error.
 
-    `-W` and PYTHONWARNINGS still apply if they are given.
+    PYTHONWARNINGS is ignored, also by programs that are started later: it is set for other programs, and `error` would
+    make a library's warning end this one. `-W` still applies. Call this before anything heavy is imported.
     """
+    if os.environ.pop("PYTHONWARNINGS", None) is not None:
+        sys.warnoptions.clear()
+        warnings.resetwarnings()
     if not sys.warnoptions:
         warnings.showwarning = _log  # type: ignore[assignment] # `file` and `line` are always given by position
 

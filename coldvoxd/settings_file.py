@@ -6,7 +6,6 @@ import functools
 import inspect
 import json
 import os
-import re
 import tomllib
 import types
 from collections.abc import Iterator, Mapping
@@ -15,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.core.errors import SettingsError
+from coldvoxd.core.sentences import sentence
 from coldvoxd.core.settings import Settings
 from coldvoxd.userdirs import base_directories
-from coldvoxd.userdirs.text_files import read_text
+from coldvoxd.userdirs.text_files import read_text, why_unread
+from coldvoxd.userdirs.toml_lines import line_numbers, nearest_line
 
 ENVIRONMENT_PREFIX = "COLDVOXD_"
 
@@ -121,8 +122,7 @@ def origin(section: str, key: str, path: Path | None = None, environment: Mappin
     if variable in environment:
         return f"Environment, {variable}"
     source = path or default_path()
-    lines = _line_numbers(read_text(source))
-    return f"{source}, line {lines.get((section, key), lines.get((section, ''), 1))}"
+    return f"{source}, line {nearest_line(line_numbers(read_text(source)), (section, key))}"
 
 
 def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:
@@ -130,25 +130,35 @@ def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:
         text = read_text(source)
         tables = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as fault:
-        raise SettingsError(f"{source} can't be read: {fault}") from fault
+        raise SettingsError(f"{source} cannot be read: {why_unread(fault)}.") from fault
     except tomllib.TOMLDecodeError as fault:
-        raise SettingsError(f"{source} is not TOML: {fault}") from fault
-    lines = _line_numbers(text)
+        raise SettingsError(f"{source} is not TOML: {sentence(str(fault))}") from fault
+    lines = line_numbers(text)
     docs = {(doc.section, doc.key): doc for doc in describe()}
-    sections = {doc.section for doc in docs.values()}
     for section, table in tables.items():
-        where = f"{source}, line {lines.get((section, ''), lines.get(('', section), 1))}"
-        if section not in sections:
-            raise SettingsError(f"{where}: there is no section [{section}]; the sections are {_listed(sections)}.")
-        if not isinstance(table, dict):
-            raise SettingsError(f"{where}: `{section}` is a section; write [{section}] on a line of its own.")
+        if not isinstance(table, dict) or section not in {doc.section for doc in docs.values()}:
+            where = f"{source}, line {nearest_line(lines, (section,))}"
+            raise SettingsError(f"{where}: {_misplaced(section, table, docs)}")
         for key, value in table.items():
-            where = f"{source}, line {lines.get((section, key), lines.get((section, ''), 1))}"
+            where = f"{source}, line {nearest_line(lines, (section, key))}"
             doc = docs.get((section, key))
             if doc is None:
                 known = {known.key for known in docs.values() if known.section == section}
                 raise SettingsError(f"{where}: [{section}] has no setting `{key}`; it has {_listed(known)}.")
             values[section][key] = _checked(doc, value, where)
+
+
+def _misplaced(name: str, value: object, docs: Mapping[tuple[str, str], SettingDoc]) -> str:
+    """What is wrong with a key or table at the top of the file: a sentence."""
+    sections = {section for section, _ in docs}
+    if name in sections:
+        return f"`{name}` is a section; write [{name}] on a line of its own."
+    if isinstance(value, dict):
+        return f"there is no section [{name}]; the sections are {_listed(sections)}."
+    if homes := {section for section, key in docs if key == name}:
+        wanted = " or ".join(f"[{section}]" for section in sorted(homes))
+        return f"`{name}` is outside of a section; write it below {wanted}."
+    return f"there is no setting `{name}`, and it is outside of a section; the sections are {_listed(sections)}."
 
 
 def _read_environment(environment: Mapping[str, str], values: dict[str, dict[str, object]]) -> None:
@@ -187,6 +197,8 @@ def _checked(doc: SettingDoc, value: object, where: str) -> object:
     if not fits:
         wanted = {str: "a string in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
         raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {value!r}.")
+    if isinstance(value, str) and not value.strip():
+        raise SettingsError(f"{where}: `{doc.key}` is empty; leave it out for the default, `{doc.default}`.")
     choices = metadata.get("choices")
     if choices and value not in choices:
         raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {value!r}.")
@@ -232,24 +244,3 @@ def docstrings(kind: type) -> dict[str, str]:
             assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)  # noqa: S101, PT018
             texts[statement.target.id] = str(after.value.value)
     return texts
-
-
-_SECTION = re.compile(r"\s*\[\s*([\w-]+)\s*\]")
-_KEY = re.compile(r"\s*\"?([\w-]+)\"?\s*=")
-_DOTTED = re.compile(r"\s*([\w-]+)\.([\w-]+)\s*=")
-
-
-def _line_numbers(text: str) -> dict[tuple[str, str], int]:
-    """Line numbers of every (section, key), and of section headers as (section, ""); tomllib does not report them."""
-    lines: dict[tuple[str, str], int] = {}
-    section = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if head := _SECTION.match(line):
-            section = head[1]
-            lines.setdefault((section, ""), number)
-        elif dotted := _DOTTED.match(line):
-            lines.setdefault((dotted[1], ""), number)
-            lines.setdefault((dotted[1], dotted[2]), number)
-        elif key := _KEY.match(line):
-            lines.setdefault((section, key[1]), number)
-    return lines

@@ -14,7 +14,7 @@ signals and a table of the spoken and recognized texts. Your own sound and sessi
   --virtual  use the daemon's virtual microphone instead of a sound server
   --all      play all sample recordings, not only the first six
 
-exit codes: 0 all texts were recognized, 1 at least one was not, 69 a requirement cannot be installed (the message names it)
+exit codes: 0 all texts were recognized, 1 at least one was not, 64 usage error, 69 a requirement cannot be installed (the message names it)
 TEXT
 }
 

@@ -18,7 +18,7 @@ xclip; coldvox-type delivers the text. A bare X server has no shortcuts: `coldvo
 
   --json  one object per line: desktop, said, found, right, seconds
 
-exit codes: 0 all words were found, 1 some were not, 69 a requirement is missing
+exit codes: 0 all words were found, 1 some were not, 64 usage error, 69 a requirement is missing
 TEXT
 }
 

@@ -23,7 +23,7 @@ environment:
   COLDVOX_CHECK_DIR  where the tree and pip's cache are stored: /var/tmp/coldvoxd-check
   COLDVOX_TEST_JOBS  passed on; see contrib/test.sh --help
 
-exit codes: 0 all passed, 69 the tree could not be created, otherwise that of the command that failed
+exit codes: 0 all passed, 64 usage error, 69 the tree could not be created, otherwise that of the command that failed
 TEXT
 }
 
@@ -71,7 +71,10 @@ while (($#)); do
     -h | --help) usage && exit 0 ;;
     --bare) bare=yes ;;
     --keep) keep=yes ;;
-    --results) results=${2:?} && shift ;;
+    --results)
+        [[ ${2:-} ]] || { usage >&2 && exit 64; }
+        results=$2 && shift
+        ;;
     -*) usage >&2 && exit 64 ;;
     *) break ;;
     esac

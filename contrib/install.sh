@@ -28,7 +28,10 @@ model='' cpu=() start=yes cuda=no
 [[ ! -e /dev/nvidiactl ]] || cuda=yes
 while (($#)); do
     case $1 in
-    --model) model=${2:?--model needs a name} && shift ;;
+    --model)
+        [[ ${2:-} && $2 != -* ]] || { usage >&2 && exit 64; }
+        model=$2 && shift
+        ;;
     --cpu) cpu=(--cpu) cuda=no ;;
     --cuda) cuda=yes ;;
     --no-start) start=no ;;

@@ -21,7 +21,7 @@ environment:
   COLDVOX_CHECK_BIND    files or directories of this machine to mount inside, read-only, separated by spaces
   COLDVOX_CHECK_ENV     NAME=VALUE for the logins inside, separated by spaces
 
-exit codes: 0 all passed, 1 a step failed (the journal is printed), 69 a requirement is missing
+exit codes: 0 all passed, 1 a step failed (the journal is printed), 64 usage error, 69 a requirement is missing
 TEXT
 }
 

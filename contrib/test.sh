@@ -22,7 +22,7 @@ the other.
 
 At the end, tests that were left out are listed with their reasons, and the lane's time with its budget. With CI=true and
 --system, any test that was left out and does not need a GPU is a failure.
-exit codes: 0 all passed, 1 at least one check failed, 69 a requirement cannot be installed
+exit codes: 0 all passed, 1 at least one check failed, 64 usage error, 69 a requirement cannot be installed
 TEXT
 }
 
@@ -31,7 +31,10 @@ while (($#)); do
     case $1 in
     -h | --help) usage && exit 0 ;;
     --system) lane=ci level=system budget_min=40 ;;
-    --again) again=${2:?} && shift ;;
+    --again)
+        [[ ${2:-} =~ ^[0-9]+$ ]] || { usage >&2 && exit 64; }
+        again=$2 && shift
+        ;;
     *) break ;;
     esac
     shift

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
@@ -43,7 +43,6 @@ _NAMED_ERRORS: Mapping[str, type[errors.ColdvoxError]] = MappingProxyType(
         )
     }
 )
-_SEE_UNIT = "see `systemctl --user status coldvoxd`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +71,13 @@ class Event:
 class DaemonClient:
     """A connection to the daemon. Event loop only.
 
-    Methods raise the ColdvoxError that the daemon returned, or DaemonUnreachable if it does not reply.
+    Methods raise the daemon's ColdvoxError, DaemonUnreachable if it is not running, or DaemonSilent if it does not reply.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, limit_s: float) -> None:
         """Use `connected` to create a client."""
         self._connection = connection
+        self._limit_s = limit_s
         self._daemon = ""
         """The daemon's unique name while events are received; empty while it is not running."""
         self._last_stopped = 0
@@ -88,9 +88,9 @@ class DaemonClient:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, address: str | None = None) -> AsyncIterator["DaemonClient"]:
-        """Connect to the bus at `address`, by default the session bus. Raises BusUnavailable."""
-        client = cls(await Connection.open(address))
+    async def connected(cls, address: str | None = None, limit_s: float = CALL_LIMIT_S) -> AsyncIterator[Self]:
+        """Connect to the bus at `address`, by default the session bus, and wait `limit_s` for a reply. Raises BusUnavailable."""
+        client = cls(await Connection.open(address), limit_s)
         try:
             yield client
         finally:
@@ -286,13 +286,13 @@ class DaemonClient:
         call = _call_of(member, signature, *body, interface=interface, activate=activate)
         call.unix_fds = list(descriptors)
         try:
-            async with asyncio.timeout(CALL_LIMIT_S):
+            async with asyncio.timeout(self._limit_s):
                 return await self._connection.ask(call)
         except DBusError as error:
             raise _translated(error) from error
         except TimeoutError as error:
-            raise errors.DaemonUnreachable(
-                f"coldvoxd did not answer {member} within {CALL_LIMIT_S:g} s: {_SEE_UNIT}."
+            raise errors.DaemonSilent(
+                f"coldvoxd did not answer within {self._limit_s:g} s: restart it (`systemctl --user restart coldvoxd`)."
             ) from error
 
 
@@ -341,7 +341,9 @@ def _translated(error: DBusError) -> errors.ColdvoxError:
         return errors.DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
     if ".Error.Unknown" in name:
         return errors.NotSupported(f"The running coldvoxd does not have this method ({text}): update and restart it.")
-    return errors.DaemonUnreachable(f"coldvoxd is unreachable ({text or name}): {_SEE_UNIT}.")
+    return errors.DaemonUnreachable(
+        f"coldvoxd is unreachable ({text or name}): see `systemctl --user status coldvoxd`."
+    )
 
 
 def _named(name: str, text: str) -> errors.ColdvoxError:

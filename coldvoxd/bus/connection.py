@@ -17,6 +17,7 @@ from coldvoxd.bus.routing import children_of
 from coldvoxd.bus.sending import PatientSocket
 from coldvoxd.bus.signals import BUS, Signals
 from coldvoxd.core.errors import BusUnavailable, shown
+from coldvoxd.core.sentences import sentence, sentences
 from coldvoxd.userdirs import base_directories
 
 SESSION_BUS, SYSTEM_BUS = "session bus", "system bus"
@@ -72,16 +73,14 @@ class Connection(ReceivingBus):
             connection = cls(address, name)
         except (OSError, ValueError) as error:
             raise BusUnavailable(
-                f"Cannot connect to the {name} at {address}: {error}. Is the {name} running?"
+                sentences(f"Cannot connect to the {name} at {address}: {_cause(error)}", f"Is the {name} running?")
             ) from error
         try:
             async with asyncio.timeout(CONNECT_LIMIT_S):
                 await connection.connect()
         except Exception as error:
             connection._release()
-            raise BusUnavailable(
-                f"Cannot connect to the {name} at {address}: {error or type(error).__name__}."
-            ) from error
+            raise BusUnavailable(sentence(f"Cannot connect to the {name} at {address}: {_cause(error)}")) from error
         return connection
 
     async def bus_id(self) -> str:
@@ -286,6 +285,13 @@ def bus_call(member: str, signature: str, *body: object) -> Message:
         signature=signature,
         body=list(body),
     )
+
+
+def _cause(error: Exception) -> str:
+    """Why a connection failed: the part of a message after the colon."""
+    if isinstance(error, TimeoutError):
+        return f"no reply within {CONNECT_LIMIT_S:g} s"
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:

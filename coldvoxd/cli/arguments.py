@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from coldvoxd.cli import help_texts
+from coldvoxd.cli.argument_types import channel, count, seconds
 from coldvoxd.cli.exit_codes import UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.shortcuts.key import DEFAULT_KEY
-from coldvoxd.core import channels
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -22,12 +22,20 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageFault(f"{message}. See `{self.prog} --help`.")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Report unknown arguments here, with the command's own help; argparse passes them to the main parser."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print the text of --help, which argparse passes here, and report if that is not possible."""
         del file
         Output(as_json=False).result({}, message.removesuffix("\n"))
 
 
+_DEFAULT_MODEL = "a model's name or directory; default: the one in the settings"
 _Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001 - argparse has no public name for it
 
 
@@ -79,20 +87,26 @@ def _session_commands(commands: _Commands) -> None:
         f'With --json: {{"session": NUMBER}}.\n{help_texts.PROBLEM_JSON}',
     )
     _session_options(start)
-    _from_key(start)
+    _from_key(
+        start,
+        "for a shortcut key: wait for the text of the last session before starting, and show errors as notifications",
+    )
     start.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
     start.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
 
     stop = _command(commands, "stop", "stop dictating and print the text", help_texts.STOP, help_texts.EMPTY_JSON)
-    _from_key(stop)
+    _from_key(stop, "for a shortcut key: show errors as notifications")
     toggle = _command(
         commands,
         "toggle",
-        "start or stop",
+        "start dictating, or stop",
         "Start a session, or stop the active one without waiting for its text, which is sent to the listeners.\n",
         f'With --json: {{"active": true or false}}, whether a session was started.\n{help_texts.PROBLEM_JSON}',
     )
-    _from_key(toggle)
+    _from_key(
+        toggle,
+        "for a shortcut key: wait for the text of the last session before starting, and show errors as notifications",
+    )
     _command(
         commands,
         "cancel",
@@ -153,10 +167,10 @@ def _transcribe_command(commands: _Commands) -> None:
     transcribe = _command(
         commands, "transcribe", "transcribe recordings", help_texts.TRANSCRIBE, help_texts.TRANSCRIBE_JSON
     )
-    transcribe.add_argument("files", nargs="+", metavar="FILE")
+    transcribe.add_argument("files", nargs="+", metavar="FILE", help="a recording or a pipe; `-` is standard input")
     transcribe.add_argument(
         "--channel",
-        type=_channel,
+        type=channel,
         default="auto",
         metavar="C",
         help="auto, mix, left, right, or a channel number from 1 (default: auto)",
@@ -216,19 +230,17 @@ def _completion_command(commands: _Commands) -> None:
     )
 
 
-def _from_key(command: _Parser) -> None:
-    command.add_argument(
-        "--from-key",
-        action="store_true",
-        help="for a shortcut key: show errors as notifications; wait for the last session's text before starting",
-    )
+def _from_key(command: _Parser, meaning: str) -> None:
+    command.add_argument("--from-key", action="store_true", help=meaning)
 
 
 def _shortcut(shortcut: _Parser) -> None:
     actions = shortcut.add_subparsers(
         dest="shortcut_command", metavar="ACTION", title="actions", parser_class=_Parser, required=True
     )
-    install = _command(actions, "install", "install a shortcut", "Print what is changed, and change it.\n", "")
+    install = _command(
+        actions, "install", "install a shortcut", "Print each change to the desktop's configuration, and make it.\n", ""
+    )
     install.add_argument("--key", default=DEFAULT_KEY, metavar="KEY", help=f"the key; default {DEFAULT_KEY}")
     install.add_argument("--hold", action="store_true", help="dictate while the key is held (sway, hyprland)")
     install.add_argument("--dry-run", action="store_true", help="print the changes without making them")
@@ -236,8 +248,14 @@ def _shortcut(shortcut: _Parser) -> None:
     show = _command(actions, "show", "print the installed shortcut", "Read from the desktop's settings.\n", "")
     for action in (install, remove, show):
         action.add_argument("--desktop", choices=("gnome", "kde", "sway", "hyprland"), help="the desktop to configure")
-    _command(actions, "held", "dictate until sway's key is released", "Run by the binding of `install --hold`.\n", "")
-    _command(actions, "portal", "use shortcuts through the desktop's portal", "Runs until it is stopped.\n", "")
+    _command(
+        actions,
+        "held",
+        "dictate until sway's key is released",
+        "sway runs this command, from the key binding that `shortcut install --hold` adds.\n",
+        "",
+    )
+    _command(actions, "portal", "use shortcuts through the desktop's portal", help_texts.PORTAL, "")
 
 
 def _config(config: _Parser) -> None:
@@ -251,7 +269,11 @@ def _config(config: _Parser) -> None:
     )
     _command(actions, "path", "print the path of the settings file", "The file need not exist.\n", "")
     check = _command(
-        actions, "check", "check the settings file and the environment", "Errors are reported with their line.\n", ""
+        actions,
+        "check",
+        "check the settings file and the environment",
+        "The first error is reported with its line, and the exit code is 1.\n",
+        "",
     )
     check.add_argument("file", nargs="?", type=Path, metavar="FILE", help="check this file instead of the default one")
     _command(actions, "example", "print a settings file with every key", "Each key has its default value.\n", "")
@@ -266,27 +288,27 @@ def _model_commands(commands: _Commands) -> None:
     model = _command(commands, "model", "download, list and check models", help_texts.MODEL, help_texts.EXIT_CODES)
     actions = model.add_subparsers(dest="action", metavar="COMMAND", title="commands", parser_class=_Parser)
     pull = _command(actions, "pull", "download a model", help_texts.PULL, help_texts.PULL_JSON)
-    pull.add_argument("name", nargs="?", metavar="NAME", help="a published model, such as parakeet-tdt-0.6b-v3")
+    pull.add_argument("name", nargs="?", metavar="NAME", help="a published model; default: the one in the settings")
     pull.add_argument("--precision", choices=("fp32", "int8"), help="fp32, or int8: a quarter of the size")
     pull.add_argument(
-        "--tries", type=_count, metavar="N", help="give up after N consecutive failures without progress (default: 6)"
+        "--tries", type=count, metavar="N", help="give up after N consecutive failures without progress (default: 6)"
     )
     pull.add_argument("--use", action="store_true", help="then write the model into the settings, and load it")
     pull.add_argument("--progress-file", metavar="FILE", help=argparse.SUPPRESS)
     prepare = _command(
         actions,
         "prepare",
-        "build a form of a model that is mapped instead of loaded",
+        "prepare a model for this machine, so that it opens faster",
         help_texts.PREPARE,
         'With --json: {"model": ..., "precision": ..., "path": ..., "bytes": NUMBER}.',
     )
-    prepare.add_argument("name", nargs="?", metavar="NAME")
+    prepare.add_argument("name", nargs="?", metavar="NAME", help=_DEFAULT_MODEL)
     prepare.add_argument(
         "--precision", choices=("fp32", "fp16", "int8"), help="default: the precision in the settings, otherwise fp32"
     )
     _command(actions, "list", "list models and their locations", "", help_texts.LIST_JSON)
     path = _command(actions, "path", "print a model's directory", "", 'With --json: {"name": ..., "path": ...}.')
-    path.add_argument("name", nargs="?", metavar="NAME")
+    path.add_argument("name", nargs="?", metavar="NAME", help=_DEFAULT_MODEL)
     verify = _command(
         actions,
         "verify",
@@ -294,7 +316,7 @@ def _model_commands(commands: _Commands) -> None:
         "Read all files of a model and compare them with the hashes of the download, or of the first check.\n",
         help_texts.VERIFY_JSON,
     )
-    verify.add_argument("name", nargs="?", metavar="NAME")
+    verify.add_argument("name", nargs="?", metavar="NAME", help=_DEFAULT_MODEL)
     remove = _command(
         actions,
         "remove",
@@ -302,7 +324,7 @@ def _model_commands(commands: _Commands) -> None:
         "Delete a model, and partial downloads of it, from ~/.cache/coldvoxd/models. Other models are not affected.\n",
         'With --json: {"removed": NAME, "bytes": NUMBER}.',
     )
-    remove.add_argument("name", metavar="NAME")
+    remove.add_argument("name", metavar="NAME", help="a model that `coldvoxctl model list` shows in the cache")
 
 
 def _command(commands: _Commands, name: str, summary: str, description: str, epilog: str) -> _Parser:
@@ -321,25 +343,4 @@ def _command(commands: _Commands, name: str, summary: str, description: str, epi
 def _session_options(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--words", action="store_true", help="add word times to the texts (shown by listen --json)")
     parser.add_argument("--single-utterance", action="store_true", help="stop automatically when the speaker pauses")
-    parser.add_argument("--max-seconds", type=_seconds, metavar="N", help="stop automatically after N seconds")
-
-
-def _channel(text: str) -> str:
-    try:
-        return channels.canonical(text)
-    except ValueError as fault:
-        raise argparse.ArgumentTypeError(str(fault)) from fault
-
-
-def _count(text: str) -> int:
-    count = int(text) if text.isdecimal() else 0
-    if not 0 < count <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
-    return count
-
-
-def _seconds(text: str) -> int:
-    seconds = int(text) if text.isdecimal() else 0
-    if not 0 < seconds < 1 << 32:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds greater than 0")
-    return seconds
+    parser.add_argument("--max-seconds", type=seconds, metavar="N", help="stop automatically after N seconds")

@@ -9,6 +9,7 @@ from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ProviderUnavailable, SettingsError
+from coldvoxd.core.sentences import sentence
 from coldvoxd.core.settings import Settings
 from coldvoxd.settings_file import SettingDoc
 
@@ -55,7 +56,7 @@ def _check_provider(chosen: Settings, file: Path | None) -> None:
     try:
         full_name(provider)
     except ProviderUnavailable as error:
-        raise SettingsError(f"{settings_file.origin('model', 'provider', file)}: {error}.") from error
+        raise SettingsError(f"{settings_file.origin('model', 'provider', file)}: {sentence(str(error))}") from error
 
 
 def _show(output: Output) -> None:

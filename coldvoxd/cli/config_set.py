@@ -12,7 +12,7 @@ from coldvoxd.cli.output import Output
 from coldvoxd.cli.settings_edit import NotEditable, with_value
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, DaemonUnreachable, SettingsError
 from coldvoxd.settings_file import SettingDoc
-from coldvoxd.userdirs.text_files import read_text
+from coldvoxd.userdirs.text_files import read_text, why_unread
 
 
 def write_settings(values: Mapping[SettingDoc, str]) -> dict[str, object]:
@@ -73,7 +73,7 @@ def _content(path: Path, target: Path) -> tuple[str, int]:
             raise SettingsError(f"{path} is not a regular file: change the settings where it gets its content.")
         return read_text(target), stat.S_IMODE(state.st_mode)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
+        raise SettingsError(f"{path} cannot be read: {why_unread(error)}.") from error
 
 
 def _replace(path: Path, target: Path, text: str, mode: int) -> None:

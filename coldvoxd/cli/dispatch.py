@@ -21,7 +21,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(parse_arguments(given), output)
     except OutputClosed:  # the reader has seen enough, as `head` does
-        return Exit.FAILED
+        return Exit.OUTPUT_CLOSED
     except ColdvoxError as error:
         output.error(error)
         return exit_for(error)
@@ -95,4 +95,4 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
 
             return model(arguments, output)
         case _:
-            raise UsageFault("Which command? See `coldvoxctl --help`.")
+            raise UsageFault("Name a command. See `coldvoxctl --help`.")

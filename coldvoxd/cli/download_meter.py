@@ -4,16 +4,13 @@ import time
 from typing import TYPE_CHECKING
 
 from coldvoxd.cli.output import Output, StatusLine, print_remark
+from coldvoxd.core.sizes import size_text
 
 if TYPE_CHECKING:
     from coldvoxd.models.fetch import FetchProgress
     from coldvoxd.models.progress import ToldProgress
 
 JSON_INTERVAL_S = 0.5
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def told(progress: "FetchProgress") -> "ToldProgress":
@@ -77,8 +74,8 @@ def _line(progress: "FetchProgress", *, with_bytes: bool) -> str:
     match progress.state:
         case "fetching":
             if not with_bytes:
-                return f"downloading {progress.model}, {megabytes(progress.total_bytes)}"
-            amount = f"{megabytes(progress.done_bytes)} of {megabytes(progress.total_bytes)}"
+                return f"downloading {progress.model}, {size_text(progress.total_bytes)}"
+            amount = f"{size_text(progress.done_bytes)} of {size_text(progress.total_bytes)}"
             return f"fetching {progress.model}: {progress.fraction:4.0%}, {amount}"
         case "waiting":
             return f"waiting: {progress.message}"

@@ -2,6 +2,7 @@
 
 from enum import IntEnum
 
+from coldvoxd.arguments import OUTPUT_CLOSED
 from coldvoxd.core import errors
 
 
@@ -16,6 +17,7 @@ class Exit(IntEnum):
     NOT_SUPPORTED = 7
     TRY_LATER = 8
     INTERRUPTED = 130
+    OUTPUT_CLOSED = OUTPUT_CLOSED
 
 
 MEANINGS = {
@@ -25,10 +27,11 @@ MEANINGS = {
     Exit.UNREACHABLE: "no session bus, or coldvoxd is not running and cannot be started",
     Exit.NOT_READY: "no model is present, or there is no microphone",
     Exit.NOT_NOW: "a session is already active, none is active, or it belongs to another program",
-    Exit.TIMEOUT: "the call took longer than 20 s; its result is sent as a signal",
+    Exit.TIMEOUT: "the call took longer than 20 s, and its result is sent as a signal; or coldvoxd does not answer",
     Exit.NOT_SUPPORTED: "not supported by this version",
     Exit.TRY_LATER: "the model hub is unreachable or busy; downloaded data is kept, try again",
     Exit.INTERRUPTED: "interrupted",
+    Exit.OUTPUT_CLOSED: "the program that reads the output has exited",
 }
 """For `coldvoxctl --help`."""
 

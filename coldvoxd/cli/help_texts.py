@@ -14,7 +14,7 @@ examples:
 
 {EXIT_CODES}
 
-Errors are printed to stderr in one sentence; with --json as {{"error": NAME, "message": ...}}.
+Errors are printed to stderr, with what to do about them; with --json as {{"error": NAME, "message": ...}}.
 """
 
 START = """\
@@ -157,8 +157,8 @@ With --json, one object per line, with `event`:
 """
 
 PREPARE = """\
-Build a prepared form of a model, which this machine's CPU maps instead of loading: optimized graphs and packed weights. It
-opens in a fraction of the time and memory. It returns the same text; this is checked before it is used.
+Prepare a model for this machine's CPU: optimized graphs and packed weights, which are mapped into memory instead of loaded.
+The model then opens in a fraction of the time and memory. It returns the same text; this is checked before it is used.
 
 The prepared form takes up to twice the disk space of the model, in ~/.cache/coldvoxd/prepared and within `prepared_gb`
 under [model]. Building it takes as much memory as the loaded model. It is valid for exactly these model files, this
@@ -178,15 +178,15 @@ provider, bytes, up_to_date: whether it is valid for the current files, this ONN
 """
 
 VERIFY_JSON = """\
-With --json, one object: name, path, precisions, checked (number of files compared with the download),
+With --json, one object: name, path, precisions, checked (the files that were compared with known hashes),
 hashes_known (false at the first check of a directory that you copied there yourself: its hashes are recorded then), problems.
 The exit code is 1 if there are problems.
 """
 
 STATUS_JSON = """\
 With --json, the fields state, session, model, precision, execution_provider, provider, available_providers,
-usable_providers, problems, degraded, progress, last_error and version, and for the microphone device, selection, open, policy, muted and
-problem. They have the meaning of the bus properties.
+usable_providers, problems, degraded, progress, last_error, awaiting_restart and version, and for the microphone device,
+selection, open, policy, muted and problem. They have the meaning of the bus properties.
 """
 
 DEVICES = """\
@@ -252,6 +252,11 @@ already in use; `remove` reverts exactly those changes. --desktop defaults to th
              dictation. The other dictates while it is held; a short press starts and stops dictation too
 
 On other desktops, such as XFCE, Cinnamon, MATE, i3, labwc or COSMIC, `install` says what to bind where.
+"""
+
+PORTAL = """\
+Ask the desktop for two keys, and dictate with them until this command is stopped. After `coldvoxctl setup`,
+`systemctl --user enable --now coldvoxd-keys` runs it at each login.
 """
 
 SHORTCUT_JSON = """\

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coldvoxd.cli.download_meter import JsonMeter, Meter, megabytes, told
+from coldvoxd.cli.download_meter import JsonMeter, Meter, told
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.prepare import prepare_model, prepared_of, record_golden
 from coldvoxd.core.errors import FetchFault, ModelInvalid, ModelMissing
+from coldvoxd.core.sizes import size_text
 
 if TYPE_CHECKING:
     from coldvoxd.core.settings import ModelSettings
@@ -41,7 +42,9 @@ def model(arguments: Namespace, output: Output) -> Exit:
         case "remove":
             return _remove(arguments, output)
         case _:
-            raise UsageFault("Which? pull, prepare, list, path, verify or remove. See `coldvoxctl model --help`.")
+            raise UsageFault(
+                "Name an action: pull, prepare, list, path, verify or remove. See `coldvoxctl model --help`."
+            )
 
 
 def _settings() -> "ModelSettings":
@@ -138,10 +141,10 @@ def _list(output: Output) -> Exit:
         }
         holds = ", ".join(precisions) or "incomplete"
         mark = "*" if found.name == chosen else " "
-        output.result(fields, f"{mark} {found.name:<24} {holds:<12} {megabytes(size):>9}  {place:<8} {found.directory}")
+        output.result(fields, f"{mark} {found.name:<24} {holds:<12} {size_text(size):>9}  {place:<8} {found.directory}")
         for form in prepared:
             note = "" if form.up_to_date else ", outdated: removed by the next `coldvoxctl model prepare`"
-            output.note(f"  prepared in {form.precision} for {form.provider}: {megabytes(form.bytes)}{note}")
+            output.note(f"  prepared in {form.precision} for {form.provider}: {size_text(form.bytes)}{note}")
     for name in sorted(known_models().keys() - {found.name for found in installed}):
         fields = {
             "name": name,
@@ -154,7 +157,7 @@ def _list(output: Output) -> Exit:
         }
         mark = "*" if name == chosen else " "
         output.result(fields, f"{mark} {name:<24} not here: coldvoxctl model pull {name}")
-    output.note(f"Prepared forms use {megabytes(prepared_bytes)} of at most {settings.prepared_gb:g} GB.")
+    output.note(f"Prepared forms use {size_text(prepared_bytes)} of at most {settings.prepared_gb:g} GB.")
     return Exit.DONE
 
 
@@ -195,7 +198,7 @@ def _remove(arguments: Namespace, output: Output) -> Exit:
             directory.rename(hidden)
             shutil.rmtree(hidden)
     remove_unfit()
-    output.result({"removed": name, "bytes": size}, f"removed {name}, {megabytes(size)}")
+    output.result({"removed": name, "bytes": size}, f"removed {name}, {size_text(size)}")
     return Exit.DONE
 
 

@@ -46,17 +46,19 @@ def _structural(found: "InstalledModel") -> list[str]:
         try:
             model_files(found.name, found.directory, precision)
         except ModelInvalid as fault:
-            problems.append(str(fault).partition(". Fetch it")[0])
+            problems.append(fault.fault)
     return problems
 
 
 def _record(found: "InstalledModel", output: Output) -> bool:
     """Record the hashes of a model that was copied here by hand; return whether they could be stored."""
     from coldvoxd.models.known_hashes import record_placed
-    from coldvoxd.models.manifest import identify
+    from coldvoxd.models.manifest import FileIdentity, identify
 
-    identities = {}
-    for path in _own_files(found):
+    identities: dict[str, FileIdentity] = {}
+    if not (own := _own_files(found)):
+        return False
+    for path in own:
         output.note(f"reading {path.name}")
         identities[path.name] = identify(path)
     try:
@@ -98,6 +100,8 @@ def _verdict(found: "InstalledModel", problems: list[str], checked: int, *, reco
         return "\n".join([f"{found.name} is damaged:", *problems, _remedy(found)])
     if not checked:
         known = "recorded now, and are compared from the next check on" if recorded else "unknown"
+        if not _own_files(found):
+            return f"{found.name}: the files belong together. They were converted on this machine and have no known hashes."
         return f"{found.name}: the files belong together. They were copied here by hand; their hashes are {known}."
     return f"{found.name}: all {checked} files match {_source(found.directory).partition(' (')[0]}."
 

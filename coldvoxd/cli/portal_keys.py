@@ -32,6 +32,7 @@ from coldvoxd.cli import desktop_entry
 from coldvoxd.cli.key_presses import FAILED, Dictation, EventClock, Presses, start_after_last, toggle_after_last
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, DaemonUnreachable, NotActive
+from coldvoxd.core.sentences import sentences
 
 REGISTRY = "org.freedesktop.host.portal.Registry"
 APPLICATION = desktop_entry.NAME.removesuffix(".desktop")
@@ -131,7 +132,10 @@ async def follow_keys(output: Output) -> None:
         ) from fault
     except PortalFault as fault:
         raise ColdvoxError(
-            f"The desktop's portal failed: {fault}. It knows this program by an entry that `coldvoxctl setup` puts in place."
+            sentences(
+                f"The desktop's portal failed: {fault}",
+                "It knows this program by an entry that `coldvoxctl setup` puts in place.",
+            )
         ) from fault
     finally:
         await connection.aclose()

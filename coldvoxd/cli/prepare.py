@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ConversionFault, ModelInvalid, ModelMissing
+from coldvoxd.core.sentences import sentences
+from coldvoxd.core.sizes import size_text
 
 if TYPE_CHECKING:
     from coldvoxd.core.values import ModelFiles, Precision
@@ -68,7 +70,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
     size = sum(path.stat().st_size for path in form.directory.iterdir())
     output.result(
         {"model": name, "precision": str(precision), "path": str(form.directory), "bytes": size},
-        f"{name} ({precision}) is prepared, {size / 1e9:.1f} GB in {form.directory}",
+        f"{name} ({precision}) is prepared, {size_text(size)} in {form.directory}",
     )
     return Exit.DONE
 
@@ -98,7 +100,7 @@ def _tell(made: "ModelFiles", output: Output) -> Exit:
     size = sum(path.stat().st_size for path in files_of(made))
     output.result(
         {"model": made.name, "precision": str(made.precision), "path": str(made.directory), "bytes": size},
-        f"{made.name} ({made.precision}) is made, {size / 1e9:.1f} GB in {made.directory}",
+        f"{made.name} ({made.precision}) is made, {size_text(size)} in {made.directory}",
     )
     return Exit.DONE
 
@@ -112,7 +114,9 @@ def record_golden(name: str, precision: "Precision", output: Output) -> None:
     try:
         record(find_model(name, precision))
     except (ModelMissing, ModelInvalid, ProviderFault, OSError) as fault:
-        output.note(f"The model could not be tried on the CPU ({fault}). The daemon tests it itself when necessary.")
+        output.note(
+            sentences(f"The model could not be tried on the CPU: {fault}", "The daemon tests it when necessary.")
+        )
 
 
 def prepared_of(model: str) -> list[Told]:

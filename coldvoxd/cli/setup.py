@@ -103,9 +103,9 @@ def _start(installer: Installer, places: Places, *, start: bool, typing: bool) -
     _systemctl("enable", SERVICE)
     _systemctl("reset-failed", *units())  # failed starts of the version before must not count
     if _systemctl("restart", SERVICE).returncode:
-        raise ColdvoxError("the service is installed but did not start; see: journalctl --user -u coldvoxd -b")
+        raise ColdvoxError("The service is installed but did not start: see `journalctl --user -u coldvoxd -b`.")
     if typing and _systemctl("restart", TYPING).returncode:
-        raise ColdvoxError(f"{TYPING} is installed but did not start; see: journalctl --user -u coldvox-type -b")
+        raise ColdvoxError(f"{TYPING} is installed but did not start: see `journalctl --user -u coldvox-type -b`.")
     is_on = typing or not _systemctl("is-enabled", TYPING).returncode
     return "\n".join((_RUNS, _KEY, _TYPES if is_on else _TYPES_NOT, _TRY)), True
 

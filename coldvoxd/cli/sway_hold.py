@@ -70,11 +70,14 @@ class Sway:
     @asynccontextmanager
     async def connected(cls) -> AsyncIterator["Sway"]:
         """Connect to the sway whose socket $SWAYSOCK names."""
+        if not (socket := os.environ.get("SWAYSOCK")):
+            raise ColdvoxError("SWAYSOCK is not set: sway itself runs this command, from a key binding.")
         try:
-            reader, writer = await asyncio.open_unix_connection(os.environ["SWAYSOCK"])
-        except (KeyError, OSError) as error:
+            reader, writer = await asyncio.open_unix_connection(socket)
+        except OSError as error:
             raise ColdvoxError(
-                f"Cannot connect to sway ($SWAYSOCK): {error}. This command is for a key binding in sway."
+                f"Cannot connect to sway at {socket}: {error.strerror or error}. sway itself runs this command, from a key "
+                "binding."
             ) from error
         try:
             yield cls(reader, writer)
@@ -92,7 +95,7 @@ class Sway:
             _, length, _ = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
             return json.loads(await self._reader.readexactly(length))
         except (asyncio.IncompleteReadError, OSError, ValueError) as error:
-            raise ColdvoxError(f"sway has exited: {error}") from error
+            raise ColdvoxError("sway has exited, or its reply cannot be read.") from error
 
     async def release(self, repetition: Repetition) -> None:
         """Return when the key was released, or another one was pressed. Requires a subscription to `binding`."""

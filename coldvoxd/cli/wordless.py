@@ -8,6 +8,7 @@ from typing import Any
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.problems import Problem
+from coldvoxd.core.sentences import sentences
 
 LIMIT_S = 5.0
 """Seconds for which the command's result waits for the reason."""
@@ -58,7 +59,7 @@ def reason_for(
     if spoken:
         return Reason(Problem.MICROPHONE_QUIET if is_quiet else Problem.NO_WORDS, _QUIET if is_quiet else _NO_WORDS)
     if Problem.MICROPHONE_LOST in problems:
-        return Reason(Problem.MICROPHONE_LOST, f"Nothing was heard: {microphone_problem}".removesuffix(": "))
+        return Reason(Problem.MICROPHONE_LOST, sentences("Nothing was heard.", microphone_problem))
     if Problem.MICROPHONE_MUTED in problems:
         return Reason(Problem.MICROPHONE_MUTED, f"Nothing was heard. {MUTED}")
     if is_quiet:

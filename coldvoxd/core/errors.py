@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from coldvoxd.core.sentences import clause, sentences
+
 ERROR_PREFIX = "org.coldvox.Error."
 
 
@@ -51,6 +53,10 @@ class TextTimeout(CallTimeout):
     """The text takes longer than the time limit of a call."""
 
 
+class DaemonSilent(CallTimeout):
+    """The daemon did not answer a call within the client's own time limit: it hangs, or the machine is overloaded."""
+
+
 class LoadTimeout(CallTimeout):
     """Loading the model takes longer than the time limit of a call."""
 
@@ -97,11 +103,22 @@ class ProviderUnavailable(ColdvoxError):
     """A session would not run on the requested execution provider."""
 
 
-class ModelMissing(NotReady, FileNotFoundError):
+class ModelUnusable(NotReady):
+    """Base class of the errors of a model's files."""
+
+    def __init__(self, fault: str, remedy: str = "") -> None:
+        super().__init__(sentences(fault, remedy) if remedy else fault)
+        self.fault = fault
+        """What is wrong, without the remedy."""
+        self.remedy = remedy
+        """What to do, as a sentence; empty if the fault names it or there is none."""
+
+
+class ModelMissing(ModelUnusable, FileNotFoundError):
     """There is no directory of that model. The message has the command that downloads it."""
 
 
-class ModelInvalid(NotReady):
+class ModelInvalid(ModelUnusable):
     """The files of a model directory do not belong together."""
 
 
@@ -116,7 +133,7 @@ class LibraryUnusable(ColdvoxError):
     def because(cls, error: Exception) -> "LibraryUnusable":
         """Create it from the exception of an import: ImportError, or OSError if a package loads a C library itself."""
         return cls(
-            f"A library that coldvoxd needs cannot be loaded: {error}. Reinstall coldvoxd and the system packages that the "
+            f"A library that coldvoxd needs cannot be loaded: {clause(str(error))}. Reinstall coldvoxd and the system packages that the "
             "installer lists; `coldvoxctl doctor` checks each library."
         )
 

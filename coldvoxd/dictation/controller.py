@@ -12,6 +12,7 @@ from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.recipients import ends_with_caller, may_read
+from coldvoxd.core.sentences import sentences
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, SessionOptions, State, StopReason
@@ -125,7 +126,9 @@ class DictationController:
             try:
                 state, effects = dictation.step(self._runner.state, Event.START)
             except NoMicrophone as error:
-                raise NoMicrophone(f"{error} {self.microphone_problem}".strip()) from None
+                if not self.microphone_problem:
+                    raise
+                raise NoMicrophone(sentences("No microphone delivers audio.", self.microphone_problem)) from error
             session = self._new_session(caller, options, called_s)
             session.awaits_microphone = self._runner.state.at_rest and not self._is_reopening
             self._runner.begin(session, state, effects)

@@ -1,14 +1,16 @@
 """Checks the settings file, the model and the free disk space."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldvoxd import settings_file
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import Precision
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
-from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
+from coldvoxd.models.directories import BUNDLED, cache_directory, find_model, roots
 from coldvoxd.userdirs import base_directories
 
 MODEL_BYTES = 3_000_000_000
@@ -18,10 +20,7 @@ LEAST_BYTES = 200_000_000
 
 def check() -> Iterator[Finding | Doing]:
     """Check the settings first, because they name the model."""
-    for name in base_directories.ignored():
-        yield warn(
-            "settings", f"{name} is ignored: it has a path that is not absolute", f"set {name} to absolute paths"
-        )
+    yield from directories(os.environ)
     path = settings_file.default_path()
     try:
         model = settings_file.load().model
@@ -38,7 +37,7 @@ def check() -> Iterator[Finding | Doing]:
         files = find_model(model.name, Precision.on_cpu(model.precision))
         there = True
         size = sum(file.stat().st_size for file in files.directory.iterdir() if file.is_file())
-        told = f"{files.name}, {files.precision}, complete; {size / 1e6:.0f} MB in {files.directory}"
+        told = f"{files.name}, {files.precision}, complete; {size_text(size)} in {files.directory}"
         if files.name == BUNDLED:
             yield warn(
                 "model", told, "`mini` recognizes few words and is for testing: name another model under [model]"
@@ -46,17 +45,47 @@ def check() -> Iterator[Finding | Doing]:
         else:
             yield ok("model", told)
     except (ModelMissing, ModelInvalid) as error:
-        first, *rest = str(error).splitlines()
-        remedy = "\n".join(line for line in rest if not line.startswith("  /"))  # without the searched directories
-        yield fail("model", first.removesuffix(" Looked in"), remedy or "download it again: coldvoxctl model pull")
+        yield fail(
+            "model", f"{error.fault}{_searched(error)}", error.remedy or "download it again: coldvoxctl model pull"
+        )
     yield from space(cache_directory(), model_there=there)
+
+
+def directories(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """What is wrong with the variables that name the user's directories."""
+    for name, paths in base_directories.ignored(environment).items():
+        listed = " and ".join(f"`{path}`" for path in paths)
+        whole = environment[name] == paths[0]
+        if whole:
+            what = f"{name} is ignored, because {listed} is not absolute"
+        else:
+            what = f"in {name}, the relative path{'s' if len(paths) > 1 else ''} {listed} {'are' if len(paths) > 1 else 'is'} ignored"
+        yield warn("settings", what, f"write absolute paths into {name}")
+    home = Path(environment.get("HOME", ""))
+    if not home.is_absolute():
+        return
+    try:
+        owner = home.stat().st_uid
+    except OSError as error:
+        yield warn(
+            "settings", f"HOME is {home}, which cannot be used: {error.strerror}", "set HOME to your home directory"
+        )
+        return
+    if owner != os.geteuid():
+        yield warn("settings", f"HOME is {home}, which belongs to another user", "set HOME to your home directory")
+
+
+def _searched(error: ModelMissing | ModelInvalid) -> str:
+    if not isinstance(error, ModelMissing) or not error.remedy:
+        return ""
+    return f" in {', '.join(map(str, roots()))}"
 
 
 def space(directory: Path, *, model_there: bool) -> Iterator[Finding]:
     """Whether the file system of a directory, which need not exist yet, has enough space."""
     existing = next(place for place in (directory, *directory.parents) if place.is_dir())
     free = shutil.disk_usage(existing).free
-    told = f"{free / 1e9:.1f} GB free at {existing}"
+    told = f"{size_text(free)} free at {existing}"
     if not model_there and free < MODEL_BYTES:
         yield warn("disk", f"{told}: a model takes up to {MODEL_BYTES / 1e9:.0f} GB", "make room there")
     elif free < LEAST_BYTES:

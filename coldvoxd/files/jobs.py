@@ -24,6 +24,7 @@ from coldvoxd.core.errors import (
 )
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import FileAnnouncer, SpeechDetector
+from coldvoxd.core.sentences import sentence
 from coldvoxd.core.values import SAMPLE_RATE, FileOptions, FileTranscript, Hypothesis, Utterance
 from coldvoxd.files.transcription import Transcription
 from coldvoxd.native.call_thread import CallThread
@@ -255,8 +256,8 @@ def open_audio(descriptor: int, channel: Channel = AUTO, max_hours: float = MAX_
 
 def _sentence(fault: FileFault) -> str:
     """Return the message of a fault as a sentence; elsewhere it follows the file's name."""
-    text = str(fault)
-    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+    text = sentence(str(fault))
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _next(steps: Iterator[Utterance | None]) -> tuple[Utterance, ...] | None:

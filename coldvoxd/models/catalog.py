@@ -17,10 +17,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldvoxd.core.errors import SettingsError
+from coldvoxd.core.sentences import sentence
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import Precision
 from coldvoxd.models.published_models import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
 from coldvoxd.userdirs import base_directories
-from coldvoxd.userdirs.text_files import read_text
+from coldvoxd.userdirs.text_files import read_text, why_unread
 
 FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -44,18 +46,16 @@ def known_models() -> Mapping[str, PublishedModel]:
 
 
 def fetch_hint(name: str, precision: Precision) -> str:
-    """How a user can get the missing model. Raises SettingsError."""
+    """How a user can get the missing model, as a sentence. Raises SettingsError."""
     model = published(name)
     if precision is Precision.FP16:
-        return f"fp16 is converted from fp32 on this machine:\n  coldvoxctl model prepare {name} --precision fp16"
+        return f"Convert fp32 on this machine: `coldvoxctl model prepare {name} --precision fp16`."
     if model is None or precision not in model.files:
         known = ", ".join(f"`{known}`" for known in known_models())
-        return f"Published models are {known}; `mini` is bundled for testing; or give the path of a model directory."
+        return f"Published models are {known}; `mini` is bundled for testing."
     size = model.size(precision)
-    return (
-        f"Fetch it{f' ({size / 1e9:.1f} GB)' if size >= 0 else ''}:\n  {pull_command(name, precision)}\n"
-        "To try coldvoxd without it, use the bundled model `mini`, which recognizes few words."
-    )
+    amount = f" ({size_text(size)})" if size >= 0 else ""
+    return f"Download it{amount}: `{pull_command(name, precision)}`."
 
 
 def _files() -> Iterator[Path]:
@@ -68,10 +68,12 @@ def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:
         tables = tomllib.loads(read_text(path))
     except (FileNotFoundError, NotADirectoryError) as fault:
         if path.is_symlink():
-            raise SettingsError(f"{path} can't be read: {fault}") from fault
+            raise SettingsError(f"{path} cannot be read: {why_unread(fault)}.") from fault
         return
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        raise SettingsError(f"{path} cannot be read: {fault}") from fault
+    except (OSError, UnicodeDecodeError) as fault:
+        raise SettingsError(f"{path} cannot be read: {why_unread(fault)}.") from fault
+    except tomllib.TOMLDecodeError as fault:
+        raise SettingsError(f"{path} is not TOML: {sentence(str(fault))}") from fault
     for name, table in tables.items():
         try:
             yield name, _model(name, table)

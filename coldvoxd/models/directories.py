@@ -45,18 +45,13 @@ def _found(name_or_path: str, precision: Precision) -> ModelFiles:
     if "/" in name_or_path or name_or_path.startswith(("~", ".")):
         directory = _expanded(name_or_path).absolute()
         if not directory.is_dir():
-            raise ModelMissing(f"there is no model directory {directory}: check the path, or give a model's name")
+            raise ModelMissing(f"There is no model directory {directory}: check the path, or give a model's name.")
         return model_files(directory.name, directory, precision)
-    candidates = list(_candidates(name_or_path))
-    there = [directory for directory in candidates if directory.is_dir()]
+    there = [directory for directory in _candidates(name_or_path) if directory.is_dir()]
     if there:
         fitting = (directory for directory in there if precision in precisions(directory))
         return model_files(name_or_path, next(fitting, there[0]), precision)
-    raise ModelMissing(
-        f"there is no model {name_or_path!r}. Looked in\n"
-        + "\n".join(f"  {directory}" for directory in candidates)
-        + f"\n{fetch_hint(name_or_path, precision)}"
-    )
+    raise ModelMissing(f"There is no model {shortened(name_or_path)!r}", fetch_hint(name_or_path, precision))
 
 
 def list_models() -> tuple[InstalledModel, ...]:
@@ -117,11 +112,12 @@ def _expanded(path: str) -> Path:
     except RuntimeError as error:
         user = path.partition("/")[0]
         raise ModelMissing(
-            f"there is no home directory {shortened(user)}, which `name` under [model] needs: check the path, or give a model's name"
+            f"There is no home directory {shortened(user)}, which `name` under [model] needs: check the path, or give a model's name."
         ) from error
 
 
-def _roots() -> Iterator[Path]:
+def roots() -> Iterator[Path]:
+    """The directories in which models are searched for by name, in order of precedence."""
     yield cache_directory()
     yield base_directories.data_home() / APPLICATION / "models"
     for directory in base_directories.data_dirs():
@@ -130,7 +126,7 @@ def _roots() -> Iterator[Path]:
 
 def _directories() -> Iterator[tuple[str, Path]]:
     """Name and directory of each model."""
-    for root in _roots():
+    for root in roots():
         if root.is_dir():
             for directory in sorted(entry for entry in root.iterdir() if entry.is_dir() and entry.name[0] != "."):
                 yield directory.name.removesuffix(_SUFFIX), directory
@@ -138,7 +134,7 @@ def _directories() -> Iterator[tuple[str, Path]]:
 
 
 def _candidates(name: str) -> Iterator[Path]:
-    for root in _roots():
+    for root in roots():
         yield root / name
         yield root / f"{name}{_SUFFIX}"
     if name == BUNDLED:

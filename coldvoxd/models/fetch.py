@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from coldvoxd.core.errors import ContradictoryHub, FetchFault, HubUnreachable, ModelInvalid, ModelMissing
+from coldvoxd.core.sentences import clause, sentences
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import Precision
-from coldvoxd.models.catalog import fetch_hint, published
-from coldvoxd.models.directories import cache_directory, find_model
+from coldvoxd.models.catalog import known_models, published
+from coldvoxd.models.directories import BUNDLED, cache_directory, find_model
 from coldvoxd.models.hub import Hub, RemoteFile
 from coldvoxd.models.lock import alone
 from coldvoxd.models.manifest import FileIdentity, Manifest, damage, identify, read_manifest, write_manifest
@@ -98,17 +100,18 @@ class Fetch:
         """
         model = published(self.name)
         if model is None or self.precision not in model.files:
-            raise FetchFault(
-                f"There is no {self.precision} of {self.name!r} to download. {fetch_hint(self.name, self.precision)}"
-            )
+            raise FetchFault(_unpublished(self.name, self.precision, model))
         self._tell(state=FetchState.STARTING)
         cache = cache_directory()
         try:
             cache.mkdir(parents=True, exist_ok=True)
             with alone(cache, self.name, self._wait_for_another):
-                directory = self._intact(model) or self._complete(model, cache)
+                try:
+                    directory = self._intact(model) or self._complete(model, cache)
+                finally:
+                    _remove_if_empty(_partial(cache, self.name, model))
         except OSError as fault:
-            raise FetchFault(f"The model cannot be stored in {cache}: {fault}") from fault
+            raise FetchFault(f"The model cannot be stored in {cache}: {fault.strerror or fault}.") from fault
         self._tell(state=FetchState.DONE, message="")
         return Fetched(directory, self._fetched_bytes)
 
@@ -135,7 +138,7 @@ class Fetch:
         """Download the files that are missing or damaged."""
         hub = Hub(self._troubled)
         directory = cache / self.name
-        partial = cache / f".{self.name}-{model.revision[:12]}.partial"
+        partial = _partial(cache, self.name, model)
         partial.mkdir(exist_ok=True)
         self._tell(state=FetchState.STARTING, done_bytes=0, total_bytes=0)
         remotes = [
@@ -203,13 +206,12 @@ class Fetch:
                 attempt = 1 if arrives else attempt + 1
                 asked_s = fault.retry_after_s
                 if attempt >= self.tries or (asked_s is not None and asked_s > LONGEST_RETRY_AFTER_S):
-                    later = f" It asks to wait {asked_s:.0f} s." if asked_s else ""
-                    raise HubUnreachable(
-                        f"{fault}.{later} Downloaded data is kept; try again later.", retry_after_s=asked_s
-                    ) from fault
+                    later = f"It asks to wait {asked_s:.0f} s." if asked_s else ""
+                    message = sentences(str(fault), later, "Downloaded data is kept; try again later.")
+                    raise HubUnreachable(message, retry_after_s=asked_s) from fault
                 wait_s = max(asked_s or 0.0, backoff_s(attempt))
                 before = self._progress.state
-                self._tell(state=FetchState.WAITING, message=f"{fault}; retrying in {wait_s:.0f} s")
+                self._tell(state=FetchState.WAITING, message=f"{clause(str(fault))}; retrying in {wait_s:.0f} s")
                 time.sleep(wait_s)
                 self._tell(state=before, message="")
 
@@ -233,6 +235,25 @@ def backoff_s(attempt: int) -> float:
     return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
 
 
+def _unpublished(name: str, precision: Precision, model: PublishedModel | None) -> str:
+    if name == BUNDLED:
+        return f"`{BUNDLED}` is part of coldvoxd and needs no download."
+    if model is None:
+        known = ", ".join(f"`{known}`" for known in known_models())
+        return f"There is no published model {name!r}; there are {known}."
+    return f"{name} is published in {' and '.join(map(str, model.files))}, not in {precision}: choose with --precision."
+
+
+def _partial(cache: Path, name: str, model: PublishedModel) -> Path:
+    """The hidden directory of an incomplete download, which the next one resumes."""
+    return cache / f".{name}-{model.revision[:12]}.partial"
+
+
+def _remove_if_empty(partial: Path) -> None:
+    with contextlib.suppress(OSError):  # it has data to resume from, or does not exist
+        partial.rmdir()
+
+
 def _size(partial: Path, remote: RemoteFile) -> int:
     """Size of the file in bytes, 0 if it is missing."""
     for path in (partial / remote.name, partial / f"{remote.name}.part"):
@@ -245,8 +266,8 @@ def _check_space(place: Path, needed: int) -> None:
     free = shutil.disk_usage(place).free
     if needed and free < needed + SPARE_BYTES:
         raise FetchFault(
-            f"The disk is too full: {needed / 1e6:.0f} MB are to be downloaded and {SPARE_BYTES / 1e6:.0f} MB kept free, "
-            f"and {place} has {free / 1e6:.0f} MB. Make room, or set XDG_CACHE_HOME to a larger disk."
+            f"The disk is too full: {size_text(needed)} are to be downloaded and {size_text(SPARE_BYTES)} kept free, "
+            f"and {place} has {size_text(free)}. Make room, or set XDG_CACHE_HOME to a larger disk."
         )
 
 

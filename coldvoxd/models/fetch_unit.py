@@ -7,7 +7,9 @@ from typing import Protocol
 
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, UnitRefused
 from coldvoxd.core.ports import MissingModel
+from coldvoxd.core.sentences import sentences
 from coldvoxd.core.settings import ModelSettings
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import Precision
 from coldvoxd.models.catalog import published
 from coldvoxd.models.progress import ToldProgress, progress_file, read_progress
@@ -68,12 +70,12 @@ class ModelFetching:
                 self._refused = str(refusal)
                 log.warning("model %s cannot be downloaded automatically: %s", self._settings.name, refusal)
         if self._refused:
-            told = f"{missing}\n(It could not be downloaded automatically: {self._refused}.)"
+            told = sentences(str(missing), f"It could not be downloaded automatically: {self._refused}")
             return MissingModel(ModelMissing(told), told)
         try:
             state = await self._manager.state(UNIT)
         except UnitRefused as refusal:
-            return MissingModel(missing, f"{missing}\n({refusal}.)")
+            return MissingModel(missing, sentences(str(missing), f"The state of its download is unknown: {refusal}"))
         told_last = self._read()
         if told_last is not None and told_last == self._outdated:
             told_last = None
@@ -100,10 +102,10 @@ class ModelFetching:
 
     def _running(self, state: State, told: ToldProgress | None) -> MissingModel:
         fraction = told.fraction if told else 0.0
-        size = f" of {told.total_bytes / 1e9:.2g} GB" if told and told.total_bytes else ""
-        again = " The next attempt starts within a minute." if state.sub == "auto-restart" else ""
-        obstacle = f"{told.message}.{again}" if told and told.message else ""
-        stable = f"The model {self._settings.name} is being downloaded. {obstacle}".strip()
+        size = f" of {size_text(told.total_bytes)}" if told and told.total_bytes else ""
+        again = "The next attempt starts within a minute." if state.sub == "auto-restart" else ""
+        obstacle = sentences(told.message, again) if told and told.message else ""
+        stable = sentences(f"The model {self._settings.name} is being downloaded", obstacle)
         full = (
             f"The model {self._settings.name} is being downloaded: {fraction:.0%}{size}. {obstacle} "
             "Try again when it is complete; `coldvoxctl status` shows the progress."
@@ -118,7 +120,8 @@ class ModelFetching:
             reason = "The download succeeded, but the model is not in any of the searched directories."
         else:
             reason = "The download ended without a message; see `journalctl --user -u coldvoxd-model`."
-        text = (
-            f"The model {self._settings.name} could not be downloaded: {reason}\nTo retry: {START_AGAIN}, or: {command}"
+        text = sentences(
+            f"The model {self._settings.name} could not be downloaded: {reason}",
+            f"To retry: `{START_AGAIN}`, or `{command}`.",
         )
         return MissingModel(ModelMissing(text), text)

@@ -38,14 +38,14 @@ def model_files(name: str, directory: Path, precision: Precision) -> ModelFiles:
     if missing:
         others = [str(other) for other in precisions(directory)]
         raise ModelInvalid(
-            f"the model directory {directory} lacks {', '.join(missing)}"
-            + (f"; it has precision {' and '.join(others)}, set `precision` under [model]" if others else "")
-            + f". {fetch_hint(name, precision)}"
+            f"The model directory {directory} lacks {', '.join(missing)}"
+            + (f"; it has precision {' and '.join(others)}, set `precision` under [model]" if others else ""),
+            fetch_hint(name, precision),
         )
     _check_readable(found.vocabulary, *([found.config] if found.config else ()))
     problems = [problem for graph in (found.encoder, found.decoder_joint) for problem in _problems(graph)]
     if problems:
-        raise ModelInvalid(f"{'; '.join(problems)}. {fetch_hint(name, precision)}")
+        raise ModelInvalid("; ".join(problems), fetch_hint(name, precision))
     return found
 
 

@@ -4,6 +4,7 @@ Only coldvoxctl imports this: it takes the extra `prepare`, minutes, and gigabyt
 """
 
 import contextlib
+import glob
 import os
 import shutil
 import sys
@@ -14,9 +15,12 @@ from pathlib import Path
 
 from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.golden_verdict import agrees, fair
+from coldvoxd.core.sentences import clause
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import bundled_directory, cache_directory
 from coldvoxd.models.file_names import DECODER_JOINT, ENCODER, graph_name
+from coldvoxd.models.lock import alone
 from coldvoxd.models.manifest import identify
 from coldvoxd.models.precision_store import (
     SourceFile,
@@ -35,6 +39,7 @@ DISK = {Precision.FP16: 0.6, Precision.INT8: 1.4}
 """Disk space, as a multiple of the size of the fp32 files, with the temporary files."""
 LITTLE_BYTES = 300_000_000
 """Bytes for Python and the converters."""
+_PARTIAL = ".partial"
 EXTRA = (
     "Install them into the environment of coldvoxctl: `pipx inject coldvoxd 'onnx>=1.17' 'packaging>=23'`, or "
     f"`{sys.executable} -m pip install 'onnx>=1.17' 'packaging>=23'`."
@@ -62,7 +67,7 @@ def convert(
     size = sum(path.stat().st_size for path in files_of(source))
     _check_memory(size, precision)
     _check_disk(size, precision, directory)
-    with _workplace(directory, precision) as work:
+    with _workplace(directory, precision, report) as work:
         for part, graph in ((ENCODER, source.encoder), (DECODER_JOINT, source.decoder_joint)):
             report(f"making {graph_name(part, precision)}")
             _write(graph, work / graph_name(part, precision), part, precision)
@@ -76,7 +81,13 @@ def convert(
         _try(made, source, hear)
         report("hashing the fp32 files")
         sources = tuple(_identified(path) for path in files_of(source))
-        return _put_in_place(made, source, directory, sources)
+        if directory.exists():
+            return _put_in_place(made, source, directory, sources)
+        complete = work / "complete"
+        complete.mkdir()
+        _put_in_place(made, source, complete, sources)
+        complete.rename(directory)
+        return _located(made, source, directory)
 
 
 def target_directory(source: ModelFiles) -> Path:
@@ -102,7 +113,7 @@ def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
 
         from coldvoxd.models.fp16 import write_half
     except ImportError as fault:
-        raise ConversionFault(f"The converters' packages are missing ({fault}). {EXTRA}") from fault
+        raise ConversionFault(f"The converters' packages are missing ({clause(str(fault))}). {EXTRA}") from fault
     try:
         if precision is Precision.FP16:
             write_half(graph, target)
@@ -114,7 +125,9 @@ def _write(graph: Path, target: Path, part: str, precision: Precision) -> None:
                 shutil.copyfile(path, Path(copies) / path.name)
             quantize_dynamic(Path(copies) / graph.name, target, weight_type=kind)
     except (MemoryError, OSError) as fault:
-        raise ConversionFault(f"{target.name} could not be converted: {fault or 'out of memory'}.") from fault
+        raise ConversionFault(
+            f"{target.name} could not be converted: {clause(str(fault)) or 'out of memory'}."
+        ) from fault
     except Exception as fault:  # whatever a converter makes of a graph that it doesn't understand
         raise ConversionFault(
             f"{target.name} could not be converted: the converter of ONNX Runtime {VERSION} failed "
@@ -151,6 +164,10 @@ def _put_in_place(made: ModelFiles, source: ModelFiles, directory: Path, sources
             path.replace(directory / path.name)
     except OSError as fault:
         raise ConversionFault(f"The converted files cannot be written to {directory}: {fault.strerror}.") from fault
+    return _located(made, source, directory)
+
+
+def _located(made: ModelFiles, source: ModelFiles, directory: Path) -> ModelFiles:
     return replace(
         made,
         directory=directory,
@@ -162,17 +179,34 @@ def _put_in_place(made: ModelFiles, source: ModelFiles, directory: Path, sources
 
 
 @contextlib.contextmanager
-def _workplace(directory: Path, precision: Precision) -> Iterator[Path]:
-    """A temporary directory on the same file system, also for the converters' own temporary files."""
-    before = tempfile.tempdir
+def _workplace(directory: Path, precision: Precision, report: Callable[[str], None]) -> Iterator[Path]:
+    """A temporary directory on the file system of `directory`, also for the converters' own temporary files.
+
+    While `directory` does not exist it is a hidden one beside it, so that an interrupted conversion, even by SIGKILL,
+    leaves nothing that counts as a model. The next conversion removes it. An empty `directory` is removed at the end.
+    """
+    cache, before = cache_directory(), tempfile.tempdir
+    place, prefix = (directory, f".{precision}-") if directory.exists() else _beside(directory, precision)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{precision}-", dir=directory) as work:
-            tempfile.tempdir = work
-            yield Path(work)
+        for needed in (cache, place):
+            needed.mkdir(parents=True, exist_ok=True)
+        with alone(cache, "convert", lambda: report("waiting for another coldvoxctl, which converts a model")):
+            for stale in place.glob(f"{glob.escape(prefix)}*{_PARTIAL}"):
+                shutil.rmtree(stale, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=prefix, suffix=_PARTIAL, dir=place) as work:
+                tempfile.tempdir = work
+                yield Path(work)
     except OSError as fault:
-        raise ConversionFault(f"{directory} can't be written to: {fault.strerror}.") from fault
+        raise ConversionFault(f"{place} cannot be written to: {fault.strerror or fault}.") from fault
     finally:
         tempfile.tempdir = before
+        with contextlib.suppress(OSError):  # it is not empty, or does not exist
+            directory.rmdir()
+
+
+def _beside(directory: Path, precision: Precision) -> tuple[Path, str]:
+    """Where `model remove` finds partial files of the model, and how their names begin."""
+    return directory.parent, f".{directory.name}-{precision}-"
 
 
 def _identified(path: Path) -> SourceFile:
@@ -186,20 +220,17 @@ def _check_memory(size: int, precision: Precision, meminfo: Path = Path("/proc/m
     free = 1024 * int(fields["MemAvailable"].split()[0])
     if free < needed:
         raise ConversionFault(
-            f"Making {precision} takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free. "
+            f"Making {precision} takes {size_text(needed)} of memory, and {size_text(free)} are free. "
             "Close what you don't need and try again."
         )
 
 
 def _check_disk(size: int, precision: Precision, directory: Path) -> None:
     needed = DISK[precision] * size
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(directory).free
-    except OSError as fault:
-        raise ConversionFault(f"{directory} can't be written to: {fault.strerror}.") from fault
+    existing = next(place for place in (directory, *directory.parents) if place.is_dir())
+    free = shutil.disk_usage(existing).free
     if free < needed:
         raise ConversionFault(
-            f"Making {precision} takes {needed / 1e9:.1f} GB of disk space, and {free / 1e9:.1f} GB are free in {directory}. "
+            f"Making {precision} takes {size_text(needed)} of disk space, and {size_text(free)} are free in {directory}. "
             "Make room and try again."
         )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.errors import PrepareFault
 from coldvoxd.core.features import log_mel
+from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm, Token
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.clip import clip
@@ -79,7 +80,7 @@ def prepare(
             return _made(form_path(files), files, threads, tell)
     except OSError as fault:
         raise PrepareFault(
-            f"The prepared form cannot be stored in {root}: {fault}. The model works without it."
+            f"The prepared form cannot be stored in {root}: {fault.strerror or fault}. The model works without it."
         ) from fault
 
 
@@ -209,9 +210,9 @@ def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Calla
     forms = list(stored_forms())
     kept = [form for form in forms if in_use(form)]
     if needed + sum(form.size for form in kept) > budget_bytes:
-        beside = f" beside the {_gb(sum(form.size for form in kept))} of those in use" if kept else ""
+        beside = f" beside the {size_text(sum(form.size for form in kept))} of those in use" if kept else ""
         raise PrepareFault(
-            f"The prepared form of {files.name} ({files.precision}) takes {_gb(needed)}{beside}, and {_gb(budget_bytes)} "
+            f"The prepared form of {files.name} ({files.precision}) takes {size_text(needed)}{beside}, and {size_text(budget_bytes)} "
             "are allowed: raise `prepared_gb` under [model]. The model works without it."
         )
     for form in [form for form in forms if form not in kept]:
@@ -222,8 +223,8 @@ def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Calla
     free = shutil.disk_usage(root).free
     if free < needed + SPARE_BYTES:
         raise PrepareFault(
-            f"The disk is too full: the prepared form of {files.name} takes {_gb(needed)}, {_gb(SPARE_BYTES)} are left "
-            f"free, and {root} has {_gb(free)}. Make room, or set XDG_CACHE_HOME to a larger disk."
+            f"The disk is too full: the prepared form of {files.name} takes {size_text(needed)}, {size_text(SPARE_BYTES)} are left "
+            f"free, and {root} has {size_text(free)}. Make room, or set XDG_CACHE_HOME to a larger disk."
         )
     memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with contextlib.suppress(OSError, StopIteration):
@@ -232,10 +233,6 @@ def _make_room(root: Path, files: ModelFiles, budget_bytes: float, in_use: Calla
     taken = source_bytes(files) + COPIES * files.encoder.stat().st_size + SPARE_BYTES
     if memory < taken:
         raise PrepareFault(
-            f"Preparing {files.name} ({files.precision}) takes {_gb(taken)} of memory, and "
-            f"{_gb(memory)} are free: close other programs and try again. The model works without it."
+            f"Preparing {files.name} ({files.precision}) takes {size_text(taken)} of memory, and "
+            f"{size_text(memory)} are free: close other programs and try again. The model works without it."
         )
-
-
-def _gb(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"

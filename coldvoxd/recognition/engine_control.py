@@ -19,6 +19,7 @@ from coldvoxd.core.errors import (
 )
 from coldvoxd.core.metrics import Figures, GpuFigures, Metrics
 from coldvoxd.core.provider_names import short_name
+from coldvoxd.core.sentences import sentences
 from coldvoxd.core.settings import Settings
 from coldvoxd.core.values import ChangeReason
 from coldvoxd.native.call_thread import CallThread
@@ -117,7 +118,7 @@ class Engine:
         try:
             fresh = await self._read_settings()
         except SettingsError as error:
-            raise InvalidOption(f"{str(error).rstrip('.')}. The settings stay as they were.") from error
+            raise InvalidOption(sentences(str(error), "The settings stay as they were.")) from error
         await self._change_all(fresh)
 
     async def _read_settings(self) -> Settings:

@@ -8,9 +8,9 @@ from coldvoxd import console
 def main() -> int:
     """Run the command line and return the exit code."""
     console.exit_on_interrupt()
+    console.log_python_warnings()
     from coldvoxd.typist.command import main as run
 
-    console.log_python_warnings()
     try:
         console.raise_on_interrupt()
         return run()

@@ -13,8 +13,8 @@ def command_line() -> argparse.ArgumentParser:
         prog="coldvox-type",
         description="Types dictated text into the focused window, pastes it, or leaves it in the clipboard. Runs until it "
         "is stopped, and reports each text on standard error as delivered, unsure or failed, without its words.",
-        epilog="exit codes: 0 delivered or unsure, 1 not delivered or nothing to deliver, 2 usage error or invalid "
-        "settings, 3 no session bus, 78 no private runtime directory, as named by XDG_RUNTIME_DIR",
+        epilog="exit codes: 0 delivered or unsure, 1 not delivered, nothing to deliver, or standard output cannot be written, 2 usage error or invalid "
+        "settings, 3 no session bus, 78 no private runtime directory, as named by XDG_RUNTIME_DIR, 141 the program that reads the output has exited",
     )
     parser.add_argument("--version", action="version", version=f"coldvox-type {__version__}")
     parser.add_argument(

@@ -2,7 +2,9 @@
 
 import asyncio
 
+from coldvoxd.arguments import OUTPUT_CLOSED
 from coldvoxd.core.errors import ColdvoxError, SettingsError
+from coldvoxd.core.sentences import sentences
 from coldvoxd.typist import service, settings
 from coldvoxd.typist.arguments import command_line
 from coldvoxd.typist.delivery import Result
@@ -29,7 +31,7 @@ def main() -> int:
             return 0
         if not arguments.last:
             asyncio.run(service.serve(ledger, file, reporter))
-            return 0
+            return _code(reporter)
         outcome = asyncio.run(service.deliver_last(ledger, file, reporter))
     except (TypeSettingsError, SettingsError) as error:
         reporter.line(str(error))
@@ -46,7 +48,14 @@ def main() -> int:
     if outcome is None:
         reporter.line("there is no dictated text in this login")
         return FAILED
-    return FAILED if outcome.result is Result.FAILED else 0
+    return FAILED if outcome.result is Result.FAILED else _code(reporter)
+
+
+def _code(reporter: Reporter) -> int:
+    """The exit code after all texts were delivered."""
+    if reporter.lost is None:
+        return 0
+    return OUTPUT_CLOSED if isinstance(reporter.lost, BrokenPipeError) else FAILED
 
 
 def _ledger() -> Ledger:
@@ -54,10 +63,10 @@ def _ledger() -> Ledger:
         return Ledger.in_runtime_directory()
     except OSError as error:
         remedy = (
-            f" {base_directories.RUNTIME} is ignored: it is not an absolute path."
+            f"{base_directories.RUNTIME} is ignored: it is not an absolute path."
             if base_directories.RUNTIME in base_directories.ignored()
             else ""
         )
         raise RuntimeDirectoryUnusable(
-            f"texts cannot be kept in {error.filename}: {error.strerror}.{remedy}"
+            sentences(f"Texts cannot be kept in {error.filename}: {error.strerror}", remedy)
         ) from error

@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from coldvoxd.core.visible_text import visible
 from coldvoxd.typist.delivery import Outcome
@@ -15,6 +16,10 @@ class Reporter:
     def __init__(self, *, as_json: bool = False) -> None:
         """With `as_json`, outcomes are JSON objects, one per line, on standard output."""
         self._as_json = as_json
+        self.when_lost: Callable[[], None] = lambda: None
+        """Called once standard output cannot be written any longer."""
+        self.lost: OSError | None = None
+        """Why standard output cannot be written."""
 
     def line(self, words: str) -> None:
         """Report anything but an outcome."""
@@ -22,12 +27,26 @@ class Reporter:
         with contextlib.suppress(OSError):  # a full device: there is nowhere to report it
             print(visible(words) if is_terminal else words, file=sys.stderr, flush=True)
 
+    def _object(self, fields: Mapping[str, object]) -> None:
+        if self.lost is not None:
+            return
+        try:
+            print(json.dumps(fields), flush=True)
+        except OSError as error:
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+            )  # Python would write the rest again at its exit
+            self.lost = error
+            if not isinstance(error, BrokenPipeError):
+                self.line(f"Standard output cannot be written: {error.strerror}.")
+            self.when_lost()
+
     def outcome(self, text: Mapping[str, int | str], outcome: Outcome) -> None:
         """Report the outcome of a text; `text` identifies it by its session and utterance."""
         fields = {**text, "method": outcome.method, "application": outcome.application}
         known = {key: value for key, value in fields.items() if value}
         if self._as_json:
-            print(json.dumps({"outcome": outcome.result, **known, "reason": outcome.reason}), flush=True)
+            self._object({"outcome": outcome.result, **known, "reason": outcome.reason})
             return
         named = " ".join(f"{key}={value}" for key, value in known.items())
         self.line(f"{outcome.result} {named}{f': {outcome.reason}' if outcome.reason else ''}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.notifications import notification
+from coldvoxd.core.sentences import clause, sentences
 from coldvoxd.typist import settings
 from coldvoxd.typist.clipboard import Clipboards
 from coldvoxd.typist.delivery import Attempt, Outcome, Result, deliver, plain
@@ -100,7 +101,7 @@ class Typist:
         try:
             rules = settings.load(self._settings_file)
         except TypeSettingsError as error:
-            self._reporter.line(f"{error}; using the defaults")
+            self._reporter.line(f"{clause(str(error))}; using the defaults")
             rules = settings.load(Path("/dev/null"))
 
         async def joint(focus: Focus) -> str:
@@ -133,7 +134,9 @@ class Typist:
         reason = outcome.reason[:1].upper() + outcome.reason[1:]
         title = "Your text is in the clipboard" if outcome.in_clipboard else "Your text was not typed"
         self._connection.send(
-            notification(title, f"{reason}. {REMEDY}", application="coldvox-type", icon="input-keyboard", category="")
+            notification(
+                title, sentences(reason, REMEDY), application="coldvox-type", icon="input-keyboard", category=""
+            )
         )
 
 
@@ -150,6 +153,7 @@ async def serve(ledger: Ledger, settings_file: Path, reporter: Reporter) -> None
             drain = Drain(daemon)
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, drain.begin)
+            reporter.when_lost = drain.begin
             await daemon.subscribe()
             reporter.line("ready")
             while not drain.is_last(event := await daemon.next_event()):

@@ -1,14 +1,20 @@
 """Settings of the delivery per application: ~/.config/coldvoxd/type.toml."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from coldvoxd.core.sentences import sentence
+from coldvoxd.typist.chord_names import canonical
 from coldvoxd.typist.errors import TypeSettingsError
-from coldvoxd.userdirs.text_files import read_text
+from coldvoxd.userdirs.text_files import read_text, why_unread
+from coldvoxd.userdirs.toml_lines import line_numbers, nearest_line
+
+_APPLICATIONS = "applications"
 
 
 class Method(StrEnum):
@@ -33,7 +39,7 @@ class Rule:
     method: Method = Method.AUTO
     """How texts are delivered: `auto`, typed if that is exact, otherwise pasted; `type`; `paste`; `portal`, pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland; or `clipboard`, left there for you to paste."""
     chord: str = "ctrl+v"
-    """Keys that paste, such as `ctrl+shift+v`."""
+    """Keys that paste, such as `ctrl+shift+v`: any of `ctrl`, `shift`, `alt` and `super`, and a character or the name of a key, such as `Insert`, `F13` or `XF86Paste`."""
     selection: Selection = Selection.CLIPBOARD
     """Selection from which the chord pastes: `clipboard`, or `primary`, as xterm's Shift+Insert does."""
     delay_ms: int = 2
@@ -68,48 +74,71 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _T
 
 def load(path: Path) -> Settings:
     """Read `path` over the built-in rules. A missing file is no error. Raises TypeSettingsError if it is invalid."""
+    text = _text(path)
     try:
-        content = tomllib.loads(read_text(path))
-    except FileNotFoundError as error:
-        if path.is_symlink():
-            raise TypeSettingsError(f"{path}: {error}") from error
-        content = {}
-    except (OSError, ValueError) as error:
-        raise TypeSettingsError(f"{path}: {error}") from error
-    own = content.pop("applications", {})
-    rule = _rule(content, Rule(), str(path))
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TypeSettingsError(f"{path} is not TOML: {sentence(str(error))}") from error
+    lines = line_numbers(text)
+
+    def place(*keys: str) -> str:
+        return f"{path}, line {nearest_line(lines, keys)}"
+
+    own = content.pop(_APPLICATIONS, {})
+    rule = _rule(content, Rule(), place)
     if not isinstance(own, dict):
-        raise TypeSettingsError(f"{path}: applications must be tables, as in [applications.firefox]")
-    applications = {name: _rule(changes, rule, "") for name, changes in BUILT_IN.items()}
+        raise TypeSettingsError(
+            f"{place(_APPLICATIONS)}: {_APPLICATIONS} must be tables, as in [applications.firefox]."
+        )
+    applications = {name: _rule(changes, rule, place) for name, changes in BUILT_IN.items()}
     for name, changes in own.items():
         if not isinstance(changes, dict):
-            raise TypeSettingsError(f"{path}: applications.{name} must be a table, as in [applications.{name}]")
+            where = place(_APPLICATIONS, name)
+            raise TypeSettingsError(f"{where}: {_APPLICATIONS}.{name} must be a table, as in [{_APPLICATIONS}.{name}].")
         before = applications.get(name.lower(), rule)
-        applications[name.lower()] = _rule(changes, before, f"{path}: applications.{name}")
+        applications[name.lower()] = _rule(changes, before, partial(place, _APPLICATIONS, name))
     return Settings(rule, applications)
 
 
-def _rule(changes: Mapping[str, Any], before: Rule, place: str) -> Rule:
+def _text(path: Path) -> str:
+    """The content of the file; empty if there is none. Raises TypeSettingsError."""
+    try:
+        return read_text(path)
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise TypeSettingsError(f"{path} cannot be read: {why_unread(error)}.") from error
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise TypeSettingsError(f"{path} cannot be read: {why_unread(error)}.") from error
+
+
+def _rule(changes: Mapping[str, Any], before: Rule, place: Callable[[str], str]) -> Rule:
     known = {item.name for item in fields(Rule)}
     made: dict[str, Any] = {}
     for key, value in changes.items():
         if key not in known:
-            raise TypeSettingsError(f"{place}: {key} is unknown; the keys are {', '.join(sorted(known))}")
-        made[key] = _value(key, value, place)
+            raise TypeSettingsError(
+                f"{place(key)}: there is no setting `{key}`; there are {', '.join(sorted(known))}, and for an application "
+                f"the same ones below [{_APPLICATIONS}.NAME]."
+            )
+        made[key] = _value(key, value, place(key))
     return replace(before, **made)
 
 
-def _value(key: str, value: Any, place: str) -> Any:
+def _value(key: str, value: Any, where: str) -> Any:
     if key == "delay_ms":
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-            raise TypeSettingsError(f"{place}: delay_ms must be a whole number from 0 to 1000, not {value!r}")
+            raise TypeSettingsError(f"{where}: `delay_ms` must be a whole number from 0 to 1000, not {value!r}.")
         return value
     if not isinstance(value, str) or not value:
-        raise TypeSettingsError(f"{place}: {key} must be a word in quotes, not {value!r}")
+        raise TypeSettingsError(f"{where}: `{key}` must be a word in quotes, not {value!r}.")
+    if key == "chord":
+        try:
+            return canonical(value)
+        except ValueError as error:
+            raise TypeSettingsError(f"{where}: `chord` is {value!r}, which {error}.") from None
     choices: Mapping[str, type[StrEnum]] = {"method": Method, "selection": Selection}
-    if key not in choices:
-        return value
     try:
         return choices[key](value)
     except ValueError:
-        raise TypeSettingsError(f"{place}: {key} must be one of {', '.join(choices[key])}, not {value!r}") from None
+        raise TypeSettingsError(f"{where}: `{key}` must be one of {', '.join(choices[key])}, not {value!r}.") from None

@@ -62,11 +62,14 @@ def usual_runtime_directory() -> Path:
     return Path(f"/run/user/{os.getuid()}")
 
 
-def ignored(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The names of the variables that have a path that is not absolute."""
-    found = {name: [environment.get(name, "")] for name in (*_HOMES, RUNTIME)}
-    found |= {name: environment.get(name, "").split(os.pathsep) for name in _LISTS}
-    return tuple(name for name, paths in found.items() if any(path and not Path(path).is_absolute() for path in paths))
+def ignored(environment: Mapping[str, str] = os.environ) -> Mapping[str, tuple[str, ...]]:
+    """The paths that are not absolute, by the variables that have them. Other paths of the same variable are used."""
+    given = {name: [environment.get(name, "")] for name in (*_HOMES, RUNTIME, "HOME")}
+    given |= {name: environment.get(name, "").split(os.pathsep) for name in _LISTS}
+    found = {
+        name: tuple(path for path in paths if path and not Path(path).is_absolute()) for name, paths in given.items()
+    }
+    return {name: paths for name, paths in found.items() if paths}
 
 
 def _home(directory: Callable[[], Path]) -> Path:

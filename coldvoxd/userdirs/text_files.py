@@ -26,3 +26,11 @@ def read_text(path: Path) -> str:
     if len(content) > MOST_BYTES:
         raise OSError(f"it is larger than {MOST_BYTES >> 20} MiB")
     return content.decode("utf-8-sig")
+
+
+def why_unread(error: OSError | UnicodeDecodeError) -> str:
+    """Why `read_text` failed, as a clause without the file's name."""
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object[: error.start].count(b"\n") + 1
+        return f"line {line} is not UTF-8 text; save the file in that encoding"
+    return error.strerror or str(error)

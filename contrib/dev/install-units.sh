@@ -14,6 +14,8 @@ BINDIR is the directory of coldvoxd and coldvoxctl, by default ~/.local/bin (.ve
 
 Afterwards:  systemctl --user enable --now coldvoxd
 To undo:     systemctl --user disable --now coldvoxd, and remove the files that are listed here.
+
+exit codes: 0 installed, 1 not installed, 64 usage error
 TEXT
 }
 

@@ -7,7 +7,14 @@
 # Needs coldvoxctl and jq. Ctrl-C ends it.
 set -euo pipefail
 
-table=${1:?which table? see the top of this file}
+if (($# != 1)) || [[ ! -r $1 ]]; then
+    echo "usage: commands.sh TABLE, a readable file; the top of this script describes it" >&2
+    exit 64
+fi
+table=$1
+for program in coldvoxctl jq; do
+    command -v "$program" >/dev/null || { echo "commands.sh needs $program" >&2 && exit 69; }
+done
 
 plain() { # lower case, without punctuation and redundant blanks
     tr '[:upper:]' '[:lower:]' | tr -d '[:punct:]' | tr -s '[:blank:]' ' ' | sed 's/^ //; s/ $//'

@@ -8,11 +8,19 @@
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
+import {exit} from 'system';
 
 const NAME = 'org.coldvox.Daemon1';
 const heard = new Set();
 
-Gio.DBus.session.signal_subscribe(NAME, 'org.coldvox.Dictation1', 'Transcribed', '/org/coldvox/Daemon1', null,
+let session;
+try {
+    session = Gio.bus_get_sync(Gio.BusType.SESSION, null);
+} catch (error) {
+    printerr(`There is no session bus: ${error.message}`);
+    exit(1);
+}
+session.signal_subscribe(NAME, 'org.coldvox.Dictation1', 'Transcribed', '/org/coldvox/Daemon1', null,
     Gio.DBusSignalFlags.NONE, (bus, sender, path, iface, member, values) => {
         const [session, utterance, text] = values.recursiveUnpack();
         const pair = `${session}/${utterance}`; // after a crash of the daemon a text may be repeated

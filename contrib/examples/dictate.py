@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from dbus_next import DBusError, Message, MessageType, Variant
+from dbus_next import AuthError, DBusError, InvalidAddressError, Message, MessageType, Variant
 from dbus_next.aio import MessageBus
 
 BUS = "org.freedesktop.DBus"
@@ -32,8 +32,16 @@ async def call(bus: MessageBus, member: str, signature: str = "", *body: object,
     return reply.body[0] if reply.body else None
 
 
+async def connected() -> MessageBus:
+    """Return a connection to the session bus, or exit."""
+    try:
+        return await MessageBus().connect()
+    except (OSError, InvalidAddressError, AuthError) as error:
+        sys.exit(f"There is no session bus: {error}")
+
+
 async def main() -> int:
-    bus = await MessageBus().connect()
+    bus = await connected()
     texts: dict[tuple[int, int], str] = {}
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     session = 0
@@ -77,4 +85,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except KeyboardInterrupt:
+        sys.exit(130)

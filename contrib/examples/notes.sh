@@ -7,5 +7,8 @@
 set -euo pipefail
 
 notes=${1:-$HOME/notes.txt}
+for program in coldvoxctl jq; do
+    command -v "$program" >/dev/null || { echo "notes.sh needs $program" >&2 && exit 69; }
+done
 coldvoxctl listen --json |
     jq --raw-output --unbuffered 'select(.event == "transcribed") | "\(now | strflocaltime("%F %R"))  \(.text)"' >>"$notes"

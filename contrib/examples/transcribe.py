@@ -11,14 +11,26 @@ import os
 import sys
 from typing import Any
 
-from dbus_next import Message, MessageType
+from dbus_next import AuthError, InvalidAddressError, Message, MessageType
 from dbus_next.aio import MessageBus
 
 NAME, PATH, DICTATION = "org.coldvox.Daemon1", "/org/coldvox/Daemon1", "org.coldvox.Dictation1"
 
 
+async def connected() -> MessageBus:
+    """Return a connection to the session bus, or exit."""
+    try:
+        return await MessageBus(negotiate_unix_fd=True).connect()
+    except (OSError, InvalidAddressError, AuthError) as error:
+        sys.exit(f"There is no session bus: {error}")
+
+
 async def main(file: str) -> int:
-    bus = await MessageBus(negotiate_unix_fd=True).connect()
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except OSError as error:
+        sys.exit(f"{file}: {error.strerror}")
+    bus = await connected()
     signals: asyncio.Queue[tuple[str, str, list[Any]]] = asyncio.Queue()
 
     def receive(message: Message) -> None:  # sent to this client alone: no subscription needed
@@ -26,7 +38,6 @@ async def main(file: str) -> int:
             signals.put_nowait((str(message.sender), str(message.member), message.body))
 
     bus.add_message_handler(receive)
-    descriptor = os.open(file, os.O_RDONLY)
     try:
         reply = await bus.call(
             Message(
@@ -61,4 +72,9 @@ async def main(file: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(*sys.argv[1:])))
+    if len(sys.argv) != 2:
+        sys.exit("usage: transcribe.py RECORDING")
+    try:
+        sys.exit(asyncio.run(main(sys.argv[1])))
+    except KeyboardInterrupt:
+        sys.exit(130)

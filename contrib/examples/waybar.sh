@@ -10,6 +10,9 @@
 # daemon; the class `degraded` is added to it. This does not start the daemon. Needs busctl (systemd 248 and later) and jq.
 set -euo pipefail
 
+for program in busctl jq; do
+    command -v "$program" >/dev/null || { echo "waybar.sh needs $program" >&2 && exit 69; }
+done
 name=org.coldvox.Daemon1
 path=/org/coldvox/Daemon1
 

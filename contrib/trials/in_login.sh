@@ -7,7 +7,10 @@ try() { # try TRIAL [--times N] [--seed N]: sets up, then runs it in a temporary
     while (($#)); do
         case $1 in
         -h | --help) usage && exit 0 ;;
-        --times | --seed) arguments+=("$1" "${2:?}") && shift 2 ;;
+        --times | --seed)
+            [[ ${2:-} ]] || { usage >&2 && exit 64; }
+            arguments+=("$1" "$2") && shift 2
+            ;;
         *) usage >&2 && exit 64 ;;
         esac
     done

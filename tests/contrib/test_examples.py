@@ -221,3 +221,26 @@ async def test_each_busctl_line_works_as_it_stands(bus: PrivateBus, running: Run
     assert printed[2:] == ['s ""', "b true", "", 'v s ""']
     async with running.client() as client:
         assert await client.get(DICTATION, "State") == "idle"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ((sys.executable, "transcribe.py"), "usage: transcribe.py RECORDING"),
+        ((sys.executable, "transcribe.py", "/nonexistent"), "/nonexistent: No such file or directory"),
+        ((sys.executable, "transcribe.py", "README.md"), "There is no session bus"),
+        ((sys.executable, "dictate.py"), "There is no session bus"),
+        (("gjs", "-m", "dictate.js"), "There is no session bus"),
+        (("./commands.sh",), "usage: commands.sh TABLE"),
+        (("./commands.sh", "/nonexistent"), "usage: commands.sh TABLE"),
+    ],
+)
+async def test_a_script_that_cannot_work_reports_it_in_one_line(command: tuple[str, ...], said: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent"}
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=EXAMPLES, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert process.returncode in (1, 64)
+    assert errors.decode().startswith(said)
+    assert len(errors.splitlines()) == 1

@@ -198,3 +198,18 @@ def test_an_environment_is_created_again_after_an_upgrade_of_python(home: Path) 
     assert f"{environment} cannot be used" in said
     assert is_usable(environment)
     assert [file.read_text() for file in kept] == ["kept", "kept"]
+
+
+@pytest.mark.parametrize("arguments", [("--model",), ("--model", "--cpu"), ("--model", ""), ("--bogus",)])
+def test_an_option_that_lacks_its_value_is_a_usage_error(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with begin(tmp_path, *arguments) as process:
+        assert process.communicate(timeout=60)[1].startswith("usage: contrib/install.sh")
+    assert process.returncode == 64
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("script", ["install.sh", "desktop/gnome-shell/install.sh", "desktop/plasma/install.sh"])
+def test_the_help_of_an_installer_lists_the_exit_code_of_a_usage_error(script: str) -> None:
+    path = ROOT / "contrib" / script
+    assert "64 usage error" in subprocess.run([path, "--help"], capture_output=True, text=True, check=True).stdout
+    assert subprocess.run([path, "--bogus"], capture_output=True, check=False).returncode == 64

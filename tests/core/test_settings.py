@@ -21,7 +21,7 @@ def test_no_file_and_no_environment_are_the_defaults(tmp_path: Path, monkeypatch
 
 
 def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"nothing\.toml can't be read"):
+    with pytest.raises(SettingsError, match=r"nothing\.toml cannot be read: No such file or directory\.$"):
         load(tmp_path / "nothing.toml", {})
 
 
@@ -66,6 +66,18 @@ def test_a_channel_is_a_number_with_or_without_quotes(tmp_path: Path, value: str
         ("[model\n", r"is not TOML: .*line 1"),
         ("model = 3\n", r"line 1: `model` is a section"),
         ('model.nmae = "x"\n', r"line 1: \[model\] has no setting `nmae`"),
+        ('\nname = "mini"\n', r"line 2: `name` is outside of a section; write it below \[model\]\."),
+        (
+            "idle_release_s = 3\n",
+            r"line 1: `idle_release_s` is outside of a section; write it below \[gpu\] or \[microphone\]",
+        ),
+        ("nmae = 3\n", r"line 1: there is no setting `nmae`, and it is outside of a section; the sections are "),
+        ("[[model]]\n", r"line 1: `model` is a section; write \[model\]"),
+        ('[model]\nname = ""\n', r"line 2: `name` is empty; leave it out for the default, `parakeet-tdt-0\.6b-v2`\."),
+        ('[model]\nname = " "\n', r"line 2: `name` is empty"),
+        ('[model]\nprovider = ""\n', r"line 2: `provider` is empty; leave it out for the default, `auto`"),
+        ('[microphone]\ndevice = ""\n', r"line 2: `device` is empty; leave it out for the default, `default`"),
+        ('[log]\nlevel = ""\n', r"line 2: `level` is empty; leave it out for the default, `info`"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -74,10 +86,20 @@ def test_what_cannot_be_used_is_named_with_its_line(tmp_path: Path, text: str, m
     assert "coldvoxd.toml" in str(caught.value)
 
 
+def test_a_file_in_another_encoding_is_reported_with_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "coldvoxd.toml"
+    path.write_bytes("[microphone]\n# Büro\n".encode("latin-1"))
+    with pytest.raises(
+        SettingsError, match=r"cannot be read: line 2 is not UTF-8 text; save the file in that encoding\."
+    ):
+        load(path, {})
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
         ("COLDVOXD_MODEL_NMAE", "mini", "there is no setting COLDVOXD_MODEL_NMAE"),
+        ("COLDVOXD_MODEL_NAME", "", "COLDVOXD_MODEL_NAME: `name` is empty; leave it out for the default"),
         ("COLDVOXD_MODEL_THREADS", "many", "COLDVOXD_MODEL_THREADS: `threads` must be a whole number"),
         ("COLDVOXD_LOG_SPOKEN_TEXT", "perhaps", "must be true or false"),
         ("COLDVOXD_MICROPHONE_CHANNEL", "0", "COLDVOXD_MICROPHONE_CHANNEL: `channel` must be auto, mix"),

@@ -3,7 +3,7 @@
 import json
 
 from tests.support.login.login import UNIT, Login, Output, samples
-from tests.support.login.user_manager import NAME
+from tests.support.login.user_manager import DICTATION, NAME, OBJECT
 
 OPEN, CLOSE, HELLO = samples()[:3]
 
@@ -35,7 +35,7 @@ def test_what_is_said_comes_as_a_signal_and_stop_returns_it(dictation: Login) ->
 def test_the_first_call_starts_the_service(dictation: Login) -> None:
     dictation.systemctl("stop", UNIT)
     assert dictation.state() == "gone"
-    dictation.property("State")
+    dictation.run("busctl", "--user", "get-property", NAME, OBJECT, DICTATION, "State")
     assert dictation.show(UNIT, "ActiveState") in {"active", "activating"}
     dictation.wait_for_state("idle")
 

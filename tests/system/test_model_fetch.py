@@ -102,7 +102,7 @@ def test_a_refusal_is_told_with_what_to_do_and_works_once_that_was_done(newcomer
     told = eventually_blocking(lambda: all(part in last_error(newcomer) for part in wanted) and last_error(newcomer))
     assert isinstance(told, str)
     assert "hf auth login" in told
-    assert "systemctl --user start coldvoxd-model, or: coldvoxctl model pull" in told
+    assert "To retry: `systemctl --user start coldvoxd-model`, or `coldvoxctl model pull" in told
     assert "HTTP 401" in refusal(newcomer)
     assert newcomer.show(FETCH, "ActiveState") == "failed"
     assert progress(newcomer) == -1

@@ -29,6 +29,10 @@ class Compositor(ABC):
         self._file = self._directory / "coldvoxd.conf"
 
     @abstractmethod
+    def to_create(self, config: Path) -> str:
+        """What a user does to get a configuration: a clause."""
+
+    @abstractmethod
     def line(self) -> str:
         """The line of the configuration that includes our file."""
 
@@ -54,7 +58,7 @@ class Compositor(ABC):
     def changes(self, shortcut: Shortcut) -> list[str]:
         if not self._config.exists():
             raise ColdvoxError(
-                f"there is no {self._config} to add a line to: create it first, as a copy of the one below /etc."
+                f"There is no {self._config}, which must include the shortcut: {self.to_create(self._config)}."
             )
         lines = [f"{self._file} is written: {line}" for line in self.bindings(shortcut)]
         if self.line() not in self._lines(self._config):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from coldvoxd.cli.shortcuts.compositor import Compositor, parsed
 from coldvoxd.cli.shortcuts.key import START, STOP, TOGGLE, Key, Shortcut
@@ -12,6 +13,10 @@ class Hyprland(Compositor):
 
     DIRECTORY, CONFIG, SOCKET = "hypr", "hyprland.conf", "HYPRLAND_INSTANCE_SIGNATURE"
     RELOAD = ("hyprctl", "reload")
+
+    def to_create(self, config: Path) -> str:
+        del config
+        return "start Hyprland, which writes it, and try again"
 
     def line(self) -> str:
         return f"source = {self._file}"

@@ -3,12 +3,16 @@
 import shlex
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 from coldvoxd.cli.shortcuts.compositor import Compositor, parsed
 from coldvoxd.cli.shortcuts.key import TOGGLE, Key, Shortcut
 from coldvoxd.cli.sway_hold import HELD, LOCK, RELEASED
 from coldvoxd.core.errors import ColdvoxError
+
+_DEFAULTS = (Path("/etc/sway/config"), Path("/usr/local/etc/sway/config"))
+"""Where packages and a build from source put sway's default configuration."""
 
 
 class Sway(Compositor):
@@ -17,6 +21,12 @@ class Sway(Compositor):
     DIRECTORY, CONFIG, SOCKET = "sway", "config", "SWAYSOCK"
     RELOAD = ("swaymsg", "reload")
     _SPELT: ClassVar = {"Super": "Mod4", "Ctrl": "Ctrl", "Alt": "Mod1", "Shift": "Shift"}
+
+    def to_create(self, config: Path) -> str:
+        default = next((place for place in _DEFAULTS if place.exists()), None)
+        if default is None:
+            return "create it first, from sway's default configuration"
+        return f"create it first, for example with `install -D -m 644 {default} {config}`"
 
     def line(self) -> str:
         return f"include {self._file}"

@@ -13,7 +13,7 @@ enables it. Requires GNOME Shell 45 or later. A running shell loads it at the ne
   --remove       remove the extension and its settings
 
 The translations require msgfmt (Debian: gettext); without it the extension is in English.
-exit codes: 0 done, 69 gnome-extensions is missing
+exit codes: 0 done, 64 usage error, 69 gnome-extensions is missing
 TEXT
 }
 

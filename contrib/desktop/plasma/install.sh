@@ -14,7 +14,7 @@ under “Keyboard Shortcuts”.
   --remove       remove the widget
 
 The translations require msgfmt (Debian: gettext); without it the widget is in English.
-exit codes: 0 done, 69 kpackagetool6 is missing
+exit codes: 0 done, 64 usage error, 69 kpackagetool6 is missing
 TEXT
 }
 

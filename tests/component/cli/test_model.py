@@ -478,7 +478,7 @@ def test_too_full_a_disk_is_told_before_anything_is_fetched(person: Person) -> N
     with small_disk(person.home / "cache", 40):
         pulled = person.pull()
         assert pulled.exit == 1
-        assert "The disk is too full: 10 MB are to be downloaded and 67 MB kept free" in pulled.refusal
+        assert "The disk is too full: 9.9 MB are to be downloaded and 67.1 MB kept free" in pulled.refusal
     assert not person.hub.sent
 
 
@@ -658,7 +658,7 @@ def test_what_isnt_ours_to_remove_is_refused(person: Person, name: str) -> None:
 def test_a_name_that_nobody_publishes_is_told_with_those_that_are(person: Person) -> None:
     pulled = person.pull("parakeet-9")
     assert pulled.exit == 1
-    assert "Published models are `parakeet-tdt-0.6b-v2`" in pulled.refusal
+    assert "There is no published model 'parakeet-9'; there are `parakeet-tdt-0.6b-v2`, " in pulled.refusal
 
 
 def test_without_the_client_the_command_that_installs_it_is_told(person: Person, tmp_path: Path) -> None:
@@ -696,6 +696,7 @@ def test_a_model_is_prepared_and_the_list_tells_what_that_takes(person: Person) 
 def test_a_precision_made_of_the_bundled_model_is_listed_beside_it_and_removed_alone(person: Person) -> None:
     made = person.ctl("prepare", "mini", "--precision", "fp16").done
     assert made["path"] == str(person.cache / "mini")
+    assert [path.name for path in person.cache.iterdir() if path.is_dir()] == ["mini"]
     listed = [model for model in person.ctl("list").objects if model["name"] == "mini"]
     assert [(model["location"], model["precisions"]) for model in listed] == [
         ("cache", ["fp16"]),

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from coldvoxd import __version__
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import ROOT, Ctl
@@ -72,13 +74,20 @@ def test_a_full_device_for_errors_changes_no_exit_code() -> None:
         )
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("config", "example"), ("completion", "zsh")])
-def test_a_closed_pipe_ends_a_command_quietly(arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        *((module, (option,)) for module in COMMANDS for option in ("--help", "--version")),
+        ("coldvoxd.cli.main", ("config", "example")),
+        ("coldvoxd.cli.main", ("completion", "zsh")),
+    ],
+)
+def test_a_closed_pipe_ends_a_command_as_sigpipe_would(module: str, arguments: tuple[str, ...]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    result = run("coldvoxd.cli.main", *arguments, stdout=writing)
+    result = run(module, *arguments, stdout=writing)
     os.close(writing)
-    assert (result.returncode, result.stderr) == (Exit.FAILED, "")
+    assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.parametrize("module", COMMANDS)
@@ -194,3 +203,32 @@ def test_warnings_of_libraries_do_not_reach_stderr(tmp_path: Path, arguments: tu
         check=False,
     )
     assert (result.returncode, result.stderr) == (Exit.DONE, shown)
+
+
+IMPORT_WARNS = """\
+import sys, warnings
+
+class Warns:
+    def find_spec(self, name, path=None, target=None):
+        if name == "asyncio":
+            sys.meta_path.remove(self)
+            warnings.warn("a library is deprecated", DeprecationWarning)
+
+sys.meta_path.insert(0, Warns())
+"""
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize("chosen", ["error", "always", "error::DeprecationWarning"])
+def test_a_library_that_warns_is_loaded_whatever_pythonwarnings_says(tmp_path: Path, module: str, chosen: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(IMPORT_WARNS)
+    result = subprocess.run(
+        [sys.executable, "-m", module, "--version"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": chosen},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (Exit.DONE, "")
+    assert result.stdout.endswith(f" {__version__}\n")

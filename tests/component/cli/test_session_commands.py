@@ -210,7 +210,10 @@ async def test_a_daemon_that_ends_before_it_answers(running: RunningService, bus
         (["start", "--bind"], "coldvoxctl listen --start --private"),
         (["listen", "--private"], "--start"),
         (["transcribe"], "FILE"),
-        (["stop", "now"], "now"),
+        (["stop", "now"], "now. See `coldvoxctl stop --help`."),
+        (["setup", "--bogus"], "--bogus. See `coldvoxctl setup --help`."),
+        (["model", "pull", "--bogus"], "--bogus. See `coldvoxctl model pull --help`."),
+        (["--bogus"], "--bogus. See `coldvoxctl --help`."),
     ],
 )
 async def test_wrong_usage(ctl: Ctl, arguments: list[str], said: str) -> None:

@@ -175,6 +175,16 @@ async def test_wrong_usage_says_what_is_right(shortcut: Shortcut) -> None:
     assert (no_key.exit, "as in Super+Alt+D" in no_key.err) == (2, True)
     no_config = await shortcut("install", "--desktop", "sway")
     assert (no_config.exit, "create it first" in no_config.err) == (1, True)
+    assert "/sway/config`." in no_config.err or "sway's default configuration" in no_config.err
+    hyprland = await shortcut("install", "--desktop", "hyprland")
+    assert (hyprland.exit, "start Hyprland, which writes it" in hyprland.err) == (1, True)
+    no_sway = await shortcut("held")
+    assert (no_sway.exit, no_sway.err) == (
+        1,
+        "coldvoxctl: SWAYSOCK is not set: sway itself runs this command, from a key binding.\n",
+    )
+    gone = await shortcut("held", SWAYSOCK="/nonexistent")
+    assert "Cannot connect to sway at /nonexistent: No such file or directory. sway itself" in gone.err
     no_action = await shortcut()
     assert no_action.exit == 2
 

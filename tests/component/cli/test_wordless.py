@@ -163,3 +163,9 @@ def test_a_daemon_that_does_not_count_leaves_the_reason_open() -> None:
     assert reason_for((), "", spoken=None).code == "unknown"
     assert reason_for([Problem.MICROPHONE_MUTED], "", spoken=None).code == Problem.MICROPHONE_MUTED
     assert json.loads(json.dumps(reason_for((), "", spoken=False).fields))["empty_reason"] == "no-speech"
+
+
+def test_the_reason_of_a_lost_microphone_is_a_sentence_of_its_own() -> None:
+    found = reason_for([Problem.MICROPHONE_LOST], "there is no microphone: plug one in", spoken=False)
+    assert found.sentence == "Nothing was heard. There is no microphone: plug one in."
+    assert reason_for([Problem.MICROPHONE_LOST], "", spoken=False).sentence == "Nothing was heard."

@@ -17,12 +17,20 @@ from tests.support.dictation_scene import Scene, playing
 from tests.support.eventually import eventually
 
 
-async def test_no_microphone_is_told_with_its_reason() -> None:
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        ("The sound server is gone.", "No microphone delivers audio. The sound server is gone."),
+        ("there is no microphone: plug one in", "No microphone delivers audio. There is no microphone: plug one in."),
+    ],
+)
+async def test_no_microphone_is_reported_with_its_reason(problem: str, message: str) -> None:
     async with playing(Scene()) as scene:
-        scene.pipeline.on_capture(False, "The sound server is gone.")
+        scene.pipeline.on_capture(False, problem)
         assert scene.pipeline.state is State.UNAVAILABLE
-        with pytest.raises(NoMicrophone, match=r"The sound server is gone\."):
+        with pytest.raises(NoMicrophone) as raised:
             scene.start()
+        assert str(raised.value) == message
 
 
 async def test_a_microphone_lost_and_found_keeps_the_session_and_both_utterances() -> None:

@@ -24,7 +24,7 @@ from tests.support.models.hub import LoopbackHub
 ROOT = Path(__file__).parents[3]
 ENGINE = "org.coldvox.Engine1"
 V2 = ModelSettings(name="parakeet-tdt-0.6b-v2")
-MISSING = ModelMissing("there is no model 'parakeet-tdt-0.6b-v2'.")
+MISSING = ModelMissing("There is no model 'parakeet-tdt-0.6b-v2'.")
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """A model in other precisions, converted from its fp32 files by ONNX Runtime's own tools."""
 
+import multiprocessing
+import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from coldvoxd.core.errors import ConversionFault
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.clip import hear
-from coldvoxd.models.directories import bundled_directory, cache_directory
+from coldvoxd.models.directories import bundled_directory, cache_directory, list_models
 from coldvoxd.models.fp16 import write_half
 from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.models.precision_build import _check_disk, _check_memory, convert, target_directory
@@ -118,8 +121,61 @@ def test_too_little_memory_and_too_little_disk_are_told_beforehand(tmp_path: Pat
     _check_disk(1, Precision.FP16, tmp_path)
     with pytest.raises(ConversionFault, match=r"of disk space, and .* Make room"):
         _check_disk(1 << 60, Precision.FP16, tmp_path)
-    with pytest.raises(ConversionFault, match="can't be written to"):
-        _check_disk(1, Precision.FP16, Path("/proc/nowhere"))
+    _check_disk(1, Precision.FP16, tmp_path / "not/yet")
+    assert not (tmp_path / "not").exists()
+
+
+@pytest.mark.parametrize(
+    "interrupted_by", [ConversionFault("too little"), KeyboardInterrupt(), OSError(28, "No space")]
+)
+def test_a_conversion_that_fails_or_is_interrupted_leaves_no_model(
+    tmp_path: Path, interrupted_by: BaseException
+) -> None:
+    """The bundled model's other precisions go into the cache, where it has no directory before."""
+    bundled = model_files("mini", bundled_directory(), Precision.FP32)
+
+    def fail(_: ModelFiles) -> str:
+        raise interrupted_by
+
+    with environment({"XDG_CACHE_HOME": str(tmp_path)}):
+        with pytest.raises((ConversionFault, KeyboardInterrupt)):
+            convert(bundled, Precision.FP16, fail)
+        assert [path.name for path in cache_directory().iterdir() if path.is_dir()] == []
+
+
+def test_a_conversion_that_was_killed_leaves_no_model_and_the_next_one_removes_its_files(tmp_path: Path) -> None:
+    bundled = model_files("mini", bundled_directory(), Precision.FP32)
+    with environment({"XDG_CACHE_HOME": str(tmp_path)}):
+        killed = multiprocessing.get_context("fork").Process(
+            target=convert, args=(bundled, Precision.FP16, lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        )
+        killed.start()
+        killed.join()
+        assert killed.exitcode == -signal.SIGKILL
+        [left] = [path for path in cache_directory().iterdir() if path.is_dir()]
+        assert left.name.startswith(".mini-fp16-")
+        assert all(not found.directory.is_relative_to(tmp_path) for found in list_models())
+        made = convert(bundled, Precision.FP16, hear)
+        assert made == find_converted("mini", Precision.FP16)
+        assert [path.name for path in cache_directory().iterdir() if path.is_dir()] == ["mini"]
+
+
+def test_an_empty_directory_of_an_earlier_version_is_removed(tmp_path: Path) -> None:
+    with environment({"XDG_CACHE_HOME": str(tmp_path)}):
+        (cache_directory() / "mini").mkdir(parents=True)
+        heard = iter(("something else entirely", "hello"))
+        with pytest.raises(ConversionFault, match="recognizes other words"):
+            convert(model_files("mini", bundled_directory(), Precision.FP32), Precision.FP16, lambda _: next(heard))
+        assert not (cache_directory() / "mini").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        environment({"XDG_CACHE_HOME": str(tmp_path / "file")}),
+        pytest.raises(ConversionFault, match="Not a directory"),
+    ):
+        convert(model_files("mini", bundled_directory(), Precision.FP32), Precision.FP16, hear)
 
 
 def test_fp32_is_nothing_that_is_made(model: ModelFiles) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from coldvoxd.typist.chord_names import canonical
 from coldvoxd.typist.delivery import plain
 from coldvoxd.typist.errors import TypeSettingsError
 from coldvoxd.typist.ledger import LONGEST, PAIRS, Ledger
 from coldvoxd.typist.methods import LONGEST_TYPED, ways
-from coldvoxd.typist.settings import Method, Rule, Selection, load
+from coldvoxd.typist.settings import BUILT_IN, Method, Rule, Selection, load
 from tests.support.desktop.typing_client import ROOT
 
 TYPED_FIRST = [Method.TYPE, Method.PASTE, Method.CLIPBOARD]
@@ -114,14 +115,35 @@ def test_a_settings_file_named_explicitly_must_exist(tmp_path: Path, place: str,
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("method = 3", "method must be a word in quotes, not 3"),
-        ('method = "shout"', "method must be one of auto, type, paste, portal, clipboard, not 'shout'"),
-        ("delay_ms = -1", "delay_ms must be a whole number from 0 to 1000, not -1"),
-        ("speed = 1", "speed is unknown; the keys are chord, delay_ms, method, selection"),
-        ("[applications]\nfoot = 1", "applications.foot must be a table, as in"),
-        ('[applications.foot]\nselection = "x"', "applications.foot: selection must be one of clipboard, primary"),
+        ("method = 3", "type.toml, line 1: `method` must be a word in quotes, not 3."),
+        (
+            'method = "shout"',
+            "type.toml, line 1: `method` must be one of auto, type, paste, portal, clipboard, not 'shout'",
+        ),
+        ("delay_ms = -1", "type.toml, line 1: `delay_ms` must be a whole number from 0 to 1000, not -1"),
+        (
+            "\n\nspeed = 1",
+            (
+                "type.toml, line 3: there is no setting `speed`; there are chord, delay_ms, method, selection, and for an "
+                "application the same ones below [applications.NAME]."
+            ),
+        ),
+        ("# x\n[foot]\nspeed = 1", "type.toml, line 2: there is no setting `foot`"),
+        (
+            'chord = "ctrl+nope"',
+            "type.toml, line 1: `chord` is 'ctrl+nope', which has no key `nope`: write a character",
+        ),
+        (
+            'chord = "hyper+v"',
+            "`chord` is 'hyper+v', which has no modifier `hyper`: there are ctrl, shift, alt, super.",
+        ),
+        ('chord = "ctrl+"', "which has no key ``"),
+        ('chord = ""', "`chord` must be a word in quotes, not ''"),
+        ('[applications.foot]\n\nchord = "ctrl+nope"', "type.toml, line 3: `chord` is 'ctrl+nope'"),
+        ("[applications]\nfoot = 1", "type.toml, line 2: applications.foot must be a table, as in"),
+        ('[applications.foot]\nselection = "x"', "type.toml, line 2: `selection` must be one of clipboard, primary"),
         ("applications = 1", "applications must be tables, as in"),
-        ("method =", "type.toml: Invalid value"),
+        ("method =", "type.toml is not TOML: Invalid value (at"),
     ],
 )
 def test_what_is_wrong_in_the_settings_is_named_with_its_place(tmp_path: Path, content: str, complaint: str) -> None:
@@ -130,6 +152,28 @@ def test_what_is_wrong_in_the_settings_is_named_with_its_place(tmp_path: Path, c
     with pytest.raises(TypeSettingsError, match=r"type\.toml") as raised:
         load(file)
     assert complaint in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "chord"),
+    [
+        ("Ctrl+V", "ctrl+V"),
+        ("control+shift+v", "ctrl+shift+v"),
+        ("shift+insert", "shift+Insert"),
+        ("logo+f13", "super+F13"),
+        ("XF86Paste", "XF86Paste"),
+        ("ctrl+é", "ctrl+é"),
+    ],
+)
+def test_a_chord_is_read_in_the_spelling_of_x11(tmp_path: Path, written: str, chord: str) -> None:
+    file = tmp_path / "type.toml"
+    file.write_text(f'chord = "{written}"')
+    assert load(file).rule == Rule(chord=chord)
+
+
+def test_every_built_in_chord_is_in_that_spelling() -> None:
+    for rule in BUILT_IN.values():
+        assert canonical(rule["chord"]) == rule["chord"]
 
 
 def test_lines_and_tabs_stay_and_what_steers_terminals_goes() -> None:

@@ -162,8 +162,12 @@ class UserManager:
         return json.loads(self.call(method, *arguments, interface=interface).stdout)["data"][0]
 
     def property(self, name: str, interface: str = DICTATION) -> Any:
-        done = self.run("busctl", "--user", "--json=short", "get-property", NAME, OBJECT, interface, name)
-        return json.loads(done.stdout)["data"]
+        """Read a property of the running daemon. Does not start it, as `busctl get-property` would."""
+        done = self.run(
+            *("busctl", "--user", "--json=short", "--auto-start=no", "call", NAME, OBJECT),
+            *("org.freedesktop.DBus.Properties", "Get", "ss", interface, name),
+        )
+        return json.loads(done.stdout)["data"][0]["data"]
 
     def write(self, path: Path | str, content: str, *, executable: bool = False) -> Path:
         """Write a file as that user, below its home if the path is relative."""

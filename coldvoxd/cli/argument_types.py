@@ -1,0 +1,29 @@
+"""Types of coldvoxctl's arguments. Each raises ArgumentTypeError, which has the value."""
+
+import argparse
+
+from coldvoxd.core import channels
+
+
+def channel(text: str) -> str:
+    """A channel as the daemon writes it."""
+    try:
+        return channels.canonical(text)
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from fault
+
+
+def count(text: str) -> int:
+    """A number of tries."""
+    number = int(text) if text.isdecimal() else 0
+    if not 0 < number <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000")
+    return number
+
+
+def seconds(text: str) -> int:
+    """A number of seconds that the bus can carry."""
+    number = int(text) if text.isdecimal() else 0
+    if not 0 < number < 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds greater than 0")
+    return number
