@@ -28,8 +28,6 @@ PlasmaCore.Dialog {
     visible: wanted && (listening || shown.kind === "transcribing")
 
     mainItem: ColumnLayout {
-        readonly property var ink: Contrast.readable(Kirigami.Theme.negativeTextColor, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor)
-
         Layout.minimumWidth: Kirigami.Units.gridUnit * 26
         Layout.maximumWidth: Layout.minimumWidth
         Layout.minimumHeight: implicitHeight
@@ -42,7 +40,7 @@ PlasmaCore.Dialog {
             Layout.alignment: Qt.AlignCenter
             visible: bubble.listening
             levels: bubble.levels
-            color: Qt.rgba(parent.ink.r, parent.ink.g, parent.ink.b, 1)
+            color: Contrast.readable(Kirigami.Theme.negativeTextColor, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor)
         }
 
         PlasmaComponents.Label {

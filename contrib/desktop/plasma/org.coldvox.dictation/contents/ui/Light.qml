@@ -23,10 +23,8 @@ MouseArea {
     readonly property bool listening: shown.kind === "listening"
     readonly property color alarm: ink(Kirigami.Theme.negativeTextColor)
 
-    /// Return the theme's colour, if need be mixed with the text's so that it can be read on the panel.
     function ink(color) {
-        const readable = Contrast.readable(color, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor);
-        return Qt.rgba(readable.r, readable.g, readable.b, 1);
+        return Contrast.readable(color, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor);
     }
 
     Layout.minimumWidth: upright ? -1 : row.implicitWidth + Kirigami.Units.smallSpacing * 2

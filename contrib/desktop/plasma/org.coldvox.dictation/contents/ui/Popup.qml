@@ -17,10 +17,8 @@ ColumnLayout {
 
     readonly property var facts: daemon.facts
     readonly property bool listening: shown.kind === "listening"
-    readonly property color alarm: {
-        const ink = Contrast.readable(Kirigami.Theme.negativeTextColor, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor);
-        return Qt.rgba(ink.r, ink.g, ink.b, 1);
-    }
+    readonly property color alarm: Contrast.readable(Kirigami.Theme.negativeTextColor, Kirigami.Theme.backgroundColor,
+        Kirigami.Theme.textColor)
 
     signal closeWanted
 

@@ -22,9 +22,6 @@ Item {
     signal received(var events)
 
     readonly property string fifo: `"$XDG_RUNTIME_DIR"/coldvoxd-widget-${Math.random().toString(36).slice(2)}`
-    readonly property string command: `gdbus monitor --session --dest ${owner} --object-path ${path}`
-    /// Makes the kernel end gdbus with Plasma's shell, also if that crashes. Without util-linux's setpriv it ends with the session.
-    readonly property string bound: "$(command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)"
 
     property string writer: ""
     property string reader: ""
@@ -37,7 +34,7 @@ Item {
         engine: "executable"
         onNewData: (source, data) => {
             disconnectSource(source);
-            if (source === signals.writer) {
+            if (source === signals.writer || source === signals.reader && !data.stdout) {
                 signals.end();
                 signals.working = false;
             } else if (source === signals.reader) {
@@ -57,23 +54,20 @@ Item {
     function begin() {
         rest = "";
         working = true;
-        // The descriptor is open for both directions, so that gdbus needn't wait for a reader and nothing is lost between two.
-        writer = run(`rm -f ${fifo} && mkfifo -m 600 ${fifo} && exec 3<>${fifo} && exec env LC_ALL=C.UTF-8 ${bound} ${command} >&3 3>&-`);
-        read(`until [ -p ${fifo} ]; do sleep 0.05; done; `);
+        writer = run(Bus.writing(fifo, owner, path));
+        read("first");
     }
 
-    function read(first) {
-        reader = run(`${first}exec dd if=${fifo} bs=64k count=1 2>/dev/null`);
+    function read(when) {
+        reader = run(Bus.reading(fifo, when));
     }
 
     function take(output) {
-        if (!writer)
-            return;
         const found = Bus.events(rest + output);
         rest = found.rest;
         if (found.events.length)
             received(found.events);
-        read(frequent ? "sleep 0.1; " : "");
+        read(frequent ? "frequent" : "rare");
     }
 
     /// End both commands.

@@ -1,4 +1,4 @@
-// What comes from the bus, as values: the lines that `gdbus monitor` prints, and errors as sentences.
+// What comes from the bus, as values: the lines that `gdbus monitor` prints, and errors as sentences. And the commands that print them.
 //
 // Pure, like presentation.mjs: no imports, no clock, no bus.
 
@@ -22,6 +22,34 @@ const REFUSALS = {
     broken: N_('The service coldvoxd could not be started. Run “coldvoxctl doctor” in a terminal: it reports how to fix this.'),
     silent: N_('The service coldvoxd does not respond.'),
 };
+
+/** Makes the kernel end gdbus with Plasma's shell, also if that crashes. Without util-linux's setpriv gdbus ends with the session. */
+const BOUND = '$(command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM)';
+
+/**
+ * Return a shell command that writes the daemon's signals into a FIFO until it is ended.
+ *
+ * Its descriptor is open in both directions, so that gdbus needn't wait for a reader and nothing is lost between two.
+ *
+ * @param {string} fifo its path, quoted for the shell
+ * @param {string} owner unique name of the daemon's connection: gdbus starts a service that is given by its well-known name
+ * @param {string} path of the daemon's object
+ */
+export function writing(fifo, owner, path) {
+    const monitor = `gdbus monitor --session --dest ${owner} --object-path ${path}`;
+    return `rm -f ${fifo} && mkfifo -m 600 ${fifo} && exec 3<>${fifo} && exec env LC_ALL=C.UTF-8 ${BOUND} ${monitor} >&3 3>&-`;
+}
+
+/**
+ * Return a shell command that waits until something is in the FIFO, and prints all of it.
+ *
+ * @param {string} fifo its path, quoted for the shell
+ * @param {string} when `first`: wait for the FIFO; `frequent`: let some signals gather; `rare`: neither
+ */
+export function reading(fifo, when) {
+    const before = {first: `until [ -p ${fifo} ]; do sleep 0.05; done; `, frequent: 'sleep 0.1; ', rare: ''}[when];
+    return `${before}exec dd if=${fifo} bs=64k count=1 2>/dev/null`;
+}
 
 /**
  * Return the complete lines of gdbus's output as events, and the rest, which is the beginning of a line.

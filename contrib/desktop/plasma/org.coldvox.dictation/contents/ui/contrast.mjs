@@ -3,6 +3,7 @@
 /** Ratio of a text's luminance to its background's that WCAG 2.1 requires (success criterion 1.4.3). */
 export const LEAST = 4.5;
 const STEPS = 20;
+const PARTS = ['r', 'g', 'b'];
 
 /** Return the contrast of two opaque colours, 1 to 21, as WCAG 2.1 defines it. */
 export function contrast(one, other) {
@@ -16,20 +17,25 @@ function luminance(color) {
 }
 
 /**
- * Return the colour, mixed with as little of the text's colour as makes it readable on the background.
+ * Return the colour, mixed with just as much of the text's colour as makes it readable on the background, as `#rrggbb`.
  *
- * Returns the text's colour if nothing less is readable.
+ * Returns the text's colour if no mixture is readable.
  */
 export function readable(color, background, text) {
     for (let step = 0; step < STEPS; step += 1) {
         const mixed = mix(color, text, step / STEPS);
         if (contrast(mixed, background) >= LEAST)
-            return mixed;
+            return hex(mixed);
     }
-    return mix(text, text, 1);
+    return hex(text);
 }
 
+/** Return the mixture in the 256 steps of a screen, so that what is measured is what is shown. */
 function mix(one, other, share) {
-    const between = part => one[part] * (1 - share) + other[part] * share;
-    return {r: between('r'), g: between('g'), b: between('b')};
+    const part = name => Math.round(255 * (one[name] * (1 - share) + other[name] * share)) / 255;
+    return {r: part('r'), g: part('g'), b: part('b')};
+}
+
+function hex(color) {
+    return `#${PARTS.map(name => Math.round(255 * color[name]).toString(16).padStart(2, '0')).join('')}`;
 }
