@@ -7,7 +7,7 @@ from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, settled,
 
 SHELL = "org.kde.plasmashell"
 WIDGET = "org.coldvox.dictation"
-DISPLAY = ":97"
+FIRST_DISPLAY = 97
 LIBEXEC = "/usr/lib/x86_64-linux-gnu/libexec"
 DAEMONS = {"kglobalacceld": "org.kde.kglobalaccel", "kactivitymanagerd": "org.kde.ActivityManager"}
 """Programs that systemd starts for Plasma, and their bus names."""
@@ -57,6 +57,12 @@ def high_contrast() -> str:
     )
 
 
+def free_display() -> int:
+    """Return the number of a display that no X server has: those of other trees have no file here, but a socket."""
+    taken = Path("/proc/net/unix").read_text()
+    return next(number for number in range(FIRST_DISPLAY, 200) if f"@/tmp/.X11-unix/X{number}\n" not in taken)
+
+
 class Plasma:
     """Plasma's shell, its window manager and its shortcut daemon."""
 
@@ -68,14 +74,16 @@ class Plasma:
         self.stage = stage
         self.width, self.height = width, height
         self._widget = ""
+        self._display = free_display()
         stage.environment |= {
-            "DISPLAY": DISPLAY,
+            "DISPLAY": f":{self._display}",
             "XDG_SESSION_TYPE": "x11",
             "XDG_CURRENT_DESKTOP": "KDE",
             "KDE_FULL_SESSION": "true",
             "KDE_SESSION_VERSION": "6",
             "QT_QPA_PLATFORM": "xcb",
             "QT_QUICK_BACKEND": "software",
+            "QT_LINUX_ACCESSIBILITY_ALWAYS_ON": "1",
             "QT_LOGGING_RULES": "qml.debug=true",
             "XDG_CONFIG_HOME": f"{HOME}/.config",
             "GDK_BACKEND": "x11",
@@ -86,8 +94,10 @@ class Plasma:
         stage = self.stage
         stage.environment["LANG"] = language
         await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
-        stage.start("xvfb", "Xvfb", DISPLAY, "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp")
-        await until(stage.inside(f"/tmp/.X11-unix/X{DISPLAY[1:]}").exists, "the X server")
+        stage.start(
+            "xvfb", "Xvfb", f":{self._display}", "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp"
+        )
+        await until(stage.inside(f"/tmp/.X11-unix/X{self._display}").exists, "the X server")
         for program, name in DAEMONS.items():
             stage.start(program, f"{LIBEXEC}/{program}")
             await until(lambda name=name: self._is_owned(name), name)
