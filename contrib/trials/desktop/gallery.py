@@ -144,13 +144,21 @@ class Gallery:
     async def failed_typing(self, desktop: Plasma) -> None:
         """Take the picture of the notification about a text that reached no window: there is no such X server."""
         await desktop.show_notifications()
+        await self.launch()
+        await self.stage.state_is("idle")
         display = self.stage.environment["DISPLAY"]
         self.stage.environment["DISPLAY"] = NO_DISPLAY
-        try:
-            await self.stage.type_last("Where is the key?")
-        finally:
-            self.stage.environment["DISPLAY"] = display
+        typing = self.stage.start_typing()
+        self.stage.environment["DISPLAY"] = display
+        log = self.stage.log("coldvox-type")
+        await until(lambda: "ready" in log.read_text("utf-8"), "coldvox-type")
+        await self.stage.bus.call("StartDictation")
+        await asyncio.to_thread(self.sound.play, SAID)
+        await self.stage.bus.call("StopDictation")
+        await until(lambda: "failed" in log.read_text("utf-8"), "the failure")
         await self.keep_soon("failed-typing")
+        typing.terminate()
+        await self.end()
 
     async def upright(self, desktop: Plasma) -> None:
         """Take pictures of a vertical panel: ready, during a download, and during dictation."""

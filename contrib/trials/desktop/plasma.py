@@ -26,7 +26,7 @@ LAYOUT = f"""
 const all = panels();
 all.forEach(panel => panel.remove());
 const panel = new Panel;
-panel.location = "bottom";
+panel.location = "LOCATION";
 panel.height = 40;
 panel.floating = false;
 panel.addWidget("org.kde.plasma.kickoff");
@@ -105,8 +105,7 @@ class Plasma:
         await until(lambda: self._is_owned("org.kde.KWin"), "the window manager")
         stage.start("plasmashell", "plasmashell", "--no-respawn")
         await until(self._is_up, "Plasma's shell")
-        self._widget = (await self.evaluate(LAYOUT)).strip()
-        await until(self._is_shown, "the widget in the panel")
+        await self._set_up_panel("bottom")
 
     async def evaluate(self, script: str) -> str:
         """Return the output of a script in Plasma's scripting language."""
@@ -143,13 +142,13 @@ class Plasma:
         await settled()
 
     async def put_upright(self) -> None:
-        """Move the panel to the left edge."""
-        await self.evaluate('panels()[0].location = "left"')
+        """Use a panel on the left edge instead."""
+        await self._set_up_panel("left")
         await settled()
 
     async def show_notifications(self) -> None:
         """Add the widget that shows notifications."""
-        await self.evaluate('panels()[0].addWidget("org.kde.plasma.notifications").index = 1')
+        await self.evaluate('panels()[0].addWidget("org.kde.plasma.notifications").index = 0')
         await until(lambda: self._is_owned("org.freedesktop.Notifications"), "the notifications")
 
     async def show_menu(self, *, microphones: bool = False) -> None:
@@ -199,6 +198,10 @@ class Plasma:
             return (await self.stage.run("xdotool", "getactivewindow", "getwindowname")).strip()
         except StageError:
             return ""
+
+    async def _set_up_panel(self, location: str) -> None:
+        self._widget = (await self.evaluate(LAYOUT.replace("LOCATION", location))).strip()
+        await until(self._is_shown, "the widget in the panel")
 
     async def _is_owned(self, name: str) -> bool:
         bus = "org.freedesktop.DBus"
