@@ -16,7 +16,7 @@ FROM_RIGHT, FROM_BOTTOM = 125, 20
 """Position of the indicator, from the corner of the screen."""
 MENU_HEIGHT = 100
 """Minimum height of the popup, which is narrower than the panel."""
-UPRIGHT = (20, 515)
+UPRIGHT = (20, 487)
 """Position of the indicator in a vertical panel on the left edge, on the gallery's screen."""
 KEYS = "super+alt+d"
 DARK, LIGHT, HIGH_CONTRAST = "BreezeDark", "BreezeLight", "ColdvoxHighContrast"
@@ -141,6 +141,13 @@ class Plasma:
         await self.stage.run("plasma-apply-colorscheme", scheme)
         await settled()
 
+    async def focus_panel(self) -> None:
+        """Give the keyboard to the panel's first widget that can be operated with it."""
+        await self.stage.run("xdotool", "key", "super+alt+p")
+        await settled()
+        await self.stage.run("xdotool", "key", "Tab")
+        await settled()
+
     async def put_upright(self) -> None:
         """Use a panel on the left edge instead."""
         await self._set_up_panel("left")
@@ -158,7 +165,7 @@ class Plasma:
         await settled()
 
     async def hide_menu(self) -> None:
-        await self.click(5, 5)
+        await self.click(self.width - 5, 5)
         await settled()
 
     async def menu_area(self) -> tuple[int, int, int, int]:
