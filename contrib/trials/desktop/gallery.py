@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gnome import Gnome
@@ -67,7 +68,7 @@ class Gallery:
         await self.menu("no-model")
         await self.end()
         if isinstance(self.desktop, Plasma):
-            await self.fetching()
+            await self.fetching(self.menu)
             await self.in_other_colors(self.desktop)
             await self.failed_typing(self.desktop)
             await self.upright(self.desktop)
@@ -120,14 +121,14 @@ class Gallery:
         await self.keep("not-installed", await desktop.menu_area())
         await desktop.hide_menu()
 
-    async def fetching(self) -> None:
+    async def fetching(self, keep: Callable[[str], Awaitable[None]], name: str = "fetching") -> None:
         """Take the picture during a download."""
         async with downloading(self.stage) as download:
             self.launch_daemon(model=MISSING_MODEL, fetch=True)
             await until(lambda: self.is_degraded("model-missing"), "the missing model")
             download.reaches(MISSING_MODEL, DOWNLOADED)
             await until(lambda: self.has_progress(DOWNLOADED), "the progress of the download")
-            await self.menu("fetching")
+            await keep(name)
         await self.end()
 
     async def in_other_colors(self, desktop: Plasma) -> None:
@@ -163,12 +164,7 @@ class Gallery:
     async def upright(self, desktop: Plasma) -> None:
         """Take pictures of a vertical panel: ready, during a download, and during dictation."""
         await desktop.put_upright()
-        async with downloading(self.stage) as download:
-            self.launch_daemon(model=MISSING_MODEL, fetch=True)
-            download.reaches(MISSING_MODEL, DOWNLOADED)
-            await until(lambda: self.has_progress(DOWNLOADED), "the progress of the download")
-            await self.keep_soon("fetching-upright")
-        await self.end()
+        await self.fetching(self.keep_soon, "fetching-upright")
         await self.launch()
         await self.stage.state_is("idle")
         await self.listening("-upright")

@@ -57,9 +57,11 @@ async def downloading(stage: Stage) -> AsyncIterator["Download"]:
     bus.export(PATH, Manager())
     bus.export(UNIT, Unit())
     await bus.request_name(MANAGER)
+    file = stage.inside(stage.environment["XDG_RUNTIME_DIR"]) / "state" / RUNTIME_DIRECTORY / FILE
     try:
-        yield Download(stage.inside(stage.environment["XDG_RUNTIME_DIR"]) / "state" / RUNTIME_DIRECTORY / FILE)
+        yield Download(file)
     finally:
+        file.unlink(missing_ok=True)  # the next download would not count the same progress as its own
         bus.disconnect()
 
 
