@@ -10,7 +10,7 @@ from accessible import Node, reading
 from dbus_next import Message, MessageType
 from dbus_next.aio import MessageBus
 from plasma import DARK, LIGHT, Plasma
-from stage import HOME, RUNTIME, Stage, StageError, settled, until
+from stage import RUNTIME, Stage, StageError, settled, until
 
 from coldvoxd.bus.interface_xml import BUS_NAME
 
@@ -34,16 +34,16 @@ PIXEL = re.compile(r"^\s*(\d+): \((\d+),(\d+),(\d+)")
 
 
 class Trap:
-    """A service file of the daemon whose program records the start instead."""
+    """A service file of the daemon whose program records the start and fails."""
 
     def __init__(self, stage: Stage) -> None:
         self._record = stage.inside(f"{RUNTIME}/started")
-        self._services = stage.inside(f"{HOME}/.local/share/dbus-1/services")
+        self._services = stage.inside(f"{RUNTIME}/dbus-1/services")
         self._stage = stage
 
     async def set(self) -> None:
         self._services.mkdir(parents=True, exist_ok=True)
-        service = f"[D-BUS Service]\nName={BUS_NAME}\nExec=/usr/bin/touch {RUNTIME}/started\n"
+        service = f"[D-BUS Service]\nName={BUS_NAME}\nExec=/bin/sh -c 'touch {RUNTIME}/started; exit 1'\n"
         (self._services / f"{BUS_NAME}.service").write_text(service)
         await self._stage.ask(BUS, BUS_PATH, BUS, "ReloadConfig")
 
@@ -114,6 +114,9 @@ async def check_operation(desktop: Plasma, stage: Stage) -> None:
 
         for role, name in CONTROLS:
             await until(lambda role=role, name=name: finds(role, name), f"the {role} “{name}” for a screen reader")
+        (popup, *_) = await reader.find("dialog", "Ready to listen")
+        if popup.description:
+            raise StageError(f"the popup still shows what an earlier request failed for: “{popup.description}”")
         await stage.run("xdotool", "key", "Escape")
         await settled()
         (light, *_) = await reader.find("push button", "Ready to listen")

@@ -93,10 +93,20 @@ MouseArea {
             Layout.preferredHeight: Kirigami.Units.iconSizes.small
             Layout.alignment: Qt.AlignCenter
             visible: light.shown.degraded
-            source: "state-warning-symbolic"
-            isMask: true
+            source: "data-warning"
+            isMask: true // which fills the exclamation mark
             color: light.warning
             Accessible.ignored: true
+
+            Text {
+                anchors.centerIn: parent
+                anchors.verticalCenterOffset: Math.round(parent.height / 10)
+                text: "!"
+                font.bold: true
+                font.pixelSize: Math.round(parent.height * 0.6)
+                color: Kirigami.Theme.backgroundColor
+                Accessible.ignored: true
+            }
         }
     }
 }
