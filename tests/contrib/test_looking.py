@@ -17,7 +17,7 @@ import pytest
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.desktop.gjs import called
-from tests.support.eventually import PATIENCE_S, eventually_blocking
+from tests.support.eventually import PATIENCE_S, eventually, eventually_blocking
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "contrib/examples"
@@ -122,16 +122,17 @@ async def test_programs_that_look_do_not(trap: Trap, command: str, until: str) -
 
 async def test_the_widget_listens_to_the_unique_name(trap: Trap, tmp_path: Path) -> None:
     """Gdbus starts the service that it monitors by its well-known name."""
-    fifo = f"{tmp_path}/fifo"
+    fifos = [f"{tmp_path}/{name}" for name in ("unique", "known")]
     running, named, reading = called(
-        ("bus", "writing", [fifo, ":1.4000", OBJECT_PATH]),
-        ("bus", "writing", [fifo, BUS_NAME, OBJECT_PATH]),
-        ("bus", "reading", [fifo, "first"]),
+        ("bus", "writing", [fifos[0], ":1.4000", OBJECT_PATH]),
+        ("bus", "writing", [fifos[1], BUS_NAME, OBJECT_PATH]),
+        ("bus", "reading", [fifos[0], "first"]),
     )
     assert "Monitoring signals" in await run(trap, f"({running}) & sh -c '{reading}'", until="Monitoring signals")
     assert not trap.started
-    await run(trap, f"({named}) & sh -c '{reading}'", until="Monitoring signals")
-    eventually_blocking(lambda: trap.started, what="the start")
+    writer = asyncio.create_task(run(trap, named))
+    await eventually(lambda: trap.started, what="the start")
+    writer.cancel()
 
 
 def test_the_widget_addresses_only_the_wish_to_dictate_to_the_well_known_name() -> None:

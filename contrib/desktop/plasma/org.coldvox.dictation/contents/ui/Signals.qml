@@ -21,8 +21,7 @@ Item {
     /// Signals, as bus.mjs describes them.
     signal received(var events)
 
-    readonly property string fifo: `"$XDG_RUNTIME_DIR"/coldvoxd-widget-${Math.random().toString(36).slice(2)}`
-
+    property string fifo: ""
     property string writer: ""
     property string reader: ""
     property string rest: ""
@@ -54,6 +53,8 @@ Item {
     function begin() {
         rest = "";
         working = true;
+        // A new name each time: a reader that opened the previous FIFO would wait for a writer that has ended.
+        fifo = `"$XDG_RUNTIME_DIR"/coldvoxd-widget-${Math.random().toString(36).slice(2)}`;
         writer = run(Bus.writing(fifo, owner, path));
         read("first");
     }
