@@ -78,8 +78,6 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             stage.launch_daemon()
             await stage.state_is("idle")
             await desktop.disable_and_enable()
-            if isinstance(desktop, Plasma):
-                await check_widget(desktop, stage)
             stage.start("letter", "gjs", "-m", f"{CHECKOUT}/contrib/trials/desktop/window.js", LETTER)
             await until(stage.inside(LETTER).exists, "the window")
             await until(desktop.focused, "the focus in the window")
@@ -95,6 +93,8 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
                 before = letter(stage)
                 right = right and found.right
                 report(found, quiet=quiet)
+            if isinstance(desktop, Plasma):
+                await check_widget(desktop, stage)
             if complaints := desktop.complaints():
                 print(complaints, file=sys.stderr)
                 keep(stage)
