@@ -86,6 +86,7 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
                 await ask_for_keys(desktop, stage)
                 await use_own_keys(desktop, stage)
             stage.start_typing()
+            await until(lambda: "ready" in stage.log("coldvox-type").read_text("utf-8"), "coldvox-type")
             before = letter(stage)
             right = True
             for said, switch in zip(SAID, (desktop.press_shortcut, desktop.click_light), strict=True):
