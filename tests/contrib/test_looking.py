@@ -17,7 +17,7 @@ import pytest
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.desktop.gjs import called
-from tests.support.eventually import PATIENCE_S, eventually, eventually_blocking
+from tests.support.eventually import PATIENCE_S, eventually_blocking
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "contrib/examples"
@@ -122,17 +122,15 @@ async def test_programs_that_look_do_not(trap: Trap, command: str, until: str) -
 
 async def test_the_widget_listens_to_the_unique_name(trap: Trap, tmp_path: Path) -> None:
     """Gdbus starts the service that it monitors by its well-known name."""
-    fifos = [f"{tmp_path}/{name}" for name in ("unique", "known")]
-    running, named, reading = called(
-        ("bus", "writing", [fifos[0], ":1.4000", OBJECT_PATH]),
-        ("bus", "writing", [fifos[1], BUS_NAME, OBJECT_PATH]),
-        ("bus", "reading", [fifos[0], "first"]),
+    fifos = {name: f"{tmp_path}/{name}" for name in (":1.4000", BUS_NAME)}
+    *writing, reading = called(
+        *(("bus", "writing", [fifo, name, OBJECT_PATH]) for name, fifo in fifos.items()),
+        ("bus", "reading", [fifos[":1.4000"], "first"]),
     )
-    assert "Monitoring signals" in await run(trap, f"({running}) & sh -c '{reading}'", until="Monitoring signals")
+    assert "Monitoring signals" in await run(trap, f"({writing[0]}) & sh -c '{reading}'", until="Monitoring signals")
     assert not trap.started
-    writer = asyncio.create_task(run(trap, named))
-    await eventually(lambda: trap.started, what="the start")
-    writer.cancel()
+    started = f"until [ -e {tmp_path}/started ]; do sleep 0.05; done; echo it was started"
+    assert await run(trap, f"({writing[1]}) & {started}", until="it was started")
 
 
 def test_the_widget_addresses_only_the_wish_to_dictate_to_the_well_known_name() -> None:
