@@ -16,6 +16,7 @@ import pytest
 
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH
 from tests.support.bus.private_bus import PrivateBus
+from tests.support.desktop.gjs import called
 from tests.support.eventually import PATIENCE_S, eventually_blocking
 
 ROOT = Path(__file__).parents[2]
@@ -119,15 +120,17 @@ async def test_programs_that_look_do_not(trap: Trap, command: str, until: str) -
     assert not trap.started
 
 
-async def test_the_widget_listens_to_the_unique_name(trap: Trap) -> None:
+async def test_the_widget_listens_to_the_unique_name(trap: Trap, tmp_path: Path) -> None:
     """Gdbus starts the service that it monitors by its well-known name."""
-    source = (WIDGET / "Levels.qml").read_text("utf-8")
-    (template,) = re.findall(r"command: `(.*)`", source)
-    command = template.replace("${owner}", ":1.4000").replace("${path}", OBJECT_PATH)
-    assert "Monitoring signals" in await run(trap, command)
+    fifos = {name: f"{tmp_path}/{name}" for name in (":1.4000", BUS_NAME)}
+    *writing, reading = called(
+        *(("bus", "writing", [fifo, name, OBJECT_PATH]) for name, fifo in fifos.items()),
+        ("bus", "reading", [fifos[":1.4000"], "first"]),
+    )
+    assert "Monitoring signals" in await run(trap, f"({writing[0]}) & sh -c '{reading}'", until="Monitoring signals")
     assert not trap.started
-    await run(trap, command.replace(":1.4000", BUS_NAME))
-    eventually_blocking(lambda: trap.started, what="the start")
+    started = f"until [ -e {tmp_path}/started ]; do sleep 0.05; done; echo it was started"
+    assert await run(trap, f"({writing[1]}) & {started}", until="it was started")
 
 
 def test_the_widget_addresses_only_the_wish_to_dictate_to_the_well_known_name() -> None:

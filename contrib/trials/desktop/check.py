@@ -17,6 +17,7 @@ from typing import Protocol
 from gnome import Gnome
 from plasma import Plasma
 from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, settled, until
+from widget import check_widget
 
 SAID = {
     "one two three four five": "05-one-two-three-four-five.flac",
@@ -85,6 +86,7 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
                 await ask_for_keys(desktop, stage)
                 await use_own_keys(desktop, stage)
             stage.start_typing()
+            await until(lambda: "ready" in stage.log("coldvox-type").read_text("utf-8"), "coldvox-type")
             before = letter(stage)
             right = True
             for said, switch in zip(SAID, (desktop.press_shortcut, desktop.click_light), strict=True):
@@ -92,6 +94,8 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
                 before = letter(stage)
                 right = right and found.right
                 report(found, quiet=quiet)
+            if isinstance(desktop, Plasma):
+                await check_widget(desktop, stage)
             if complaints := desktop.complaints():
                 print(complaints, file=sys.stderr)
                 keep(stage)

@@ -8,7 +8,8 @@ usage: contrib/trials/desktop/gallery.sh [gnome|plasma]...
 
 Starts GNOME Shell 48 and Plasma 6.3 in their Debian tree (see contrib/desktop-check.sh --help), brings the real daemon into each
 state with its stand-ins (a virtual microphone, a virtual accelerator that fails as told, a private sound server, a model
-that isn't there), and writes contrib/desktop/gallery/DESKTOP-STATE.png. Needs root.
+that isn't there, a download), in Plasma also in dark colours, with high contrast and in a vertical panel, and writes
+contrib/desktop/gallery/DESKTOP-STATE.png. Needs root.
 
 exit codes: 0 all pictures were taken, 1 some were not, 69 something is missing here
 TEXT
