@@ -14,6 +14,7 @@ import pytest
 
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH
 from tests.support.bus.private_bus import PrivateBus
+from tests.support.desktop.gjs import called
 from tests.support.eventually import PATIENCE_S, eventually_blocking
 
 ROOT = Path(__file__).parents[2]
@@ -116,14 +117,17 @@ async def test_programs_that_look_do_not(trap: Trap, command: str, until: str) -
     assert not trap.started
 
 
-async def test_the_widget_listens_to_the_unique_name(trap: Trap) -> None:
+async def test_the_widget_listens_to_the_unique_name(trap: Trap, tmp_path: Path) -> None:
     """Gdbus starts the service that it monitors by its well-known name."""
-    source = (WIDGET / "Levels.qml").read_text("utf-8")
-    (template,) = re.findall(r"command: `(.*)`", source)
-    command = template.replace("${owner}", ":1.4000").replace("${path}", OBJECT_PATH)
-    assert "Monitoring signals" in await run(trap, command)
+    fifo = f"{tmp_path}/fifo"
+    running, named, reading = called(
+        ("bus", "writing", [fifo, ":1.4000", OBJECT_PATH]),
+        ("bus", "writing", [fifo, BUS_NAME, OBJECT_PATH]),
+        ("bus", "reading", [fifo, "first"]),
+    )
+    assert "Monitoring signals" in await run(trap, f"({running}) & sh -c '{reading}'", until="Monitoring signals")
     assert not trap.started
-    await run(trap, command.replace(":1.4000", BUS_NAME))
+    await run(trap, f"({named}) & sh -c '{reading}'", until="Monitoring signals")
     eventually_blocking(lambda: trap.started, what="the start")
 
 

@@ -17,6 +17,7 @@ from typing import Protocol
 from gnome import Gnome
 from plasma import Plasma
 from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, settled, until
+from widget import check_widget
 
 SAID = {
     "one two three four five": "05-one-two-three-four-five.flac",
@@ -84,6 +85,9 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             if isinstance(desktop, Gnome):
                 await ask_for_keys(desktop, stage)
                 await use_own_keys(desktop, stage)
+            if isinstance(desktop, Plasma):
+                await check_widget(desktop, stage)
+                await until(desktop.focused, "the focus in the window")
             stage.start_typing()
             before = letter(stage)
             right = True

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from gnome import Gnome
-from plasma import Plasma
+from plasma import DARK, HIGH_CONTRAST, LIGHT, UPRIGHT, Plasma
 from stage import CHECKOUT, ROOT, RUNTIME, SAMPLES, Stage, StageError, settled, until
+from units import downloading
 
 from coldvoxd.bus.interface_xml import ENGINE
 from tests.support.sound.servers import SoundServer, running
@@ -18,6 +19,11 @@ SIZE = (800, 560)
 SAID = SAMPLES / "07-the-meeting-is-on-monday-morning.flac"
 LOADING_MS, RECOGNIZING_MS = 12_000, 5_000
 """Milliseconds that a step takes while its picture is taken."""
+MISSING_MODEL = "parakeet-tdt-0.6b-v2"
+DOWNLOADED = 0.42
+"""Share of the model in the picture of a download."""
+NO_DISPLAY = ":55"
+"""Display without an X server."""
 COLORS = 96
 """Colours per picture, to keep it small."""
 LARGEST = 60_000
@@ -34,6 +40,8 @@ class Gallery:
 
     async def take_all(self) -> None:
         await self.menu("gone")
+        if isinstance(self.desktop, Plasma):
+            await self.not_installed(self.desktop)
         await self.launch(f"OPENING {LOADING_MS}\nCPU HANG {LOADING_MS}")
         await self.stage.state_is("loading")
         await self.menu("loading")
@@ -52,15 +60,22 @@ class Gallery:
         self.sound.kill()
         await until(lambda: self.is_degraded("microphone-lost"), "the lost microphone")
         await self.menu("no-microphone")
+        self.sound.restart()
         await self.end()
-        self.launch_daemon(model="parakeet-tdt-0.6b-v2")
+        self.launch_daemon(model=MISSING_MODEL)
         await until(lambda: self.is_degraded("model-missing"), "the missing model")
         await self.menu("no-model")
+        await self.end()
+        if isinstance(self.desktop, Plasma):
+            await self.fetching()
+            await self.in_other_colors(self.desktop)
+            await self.failed_typing(self.desktop)
+            await self.upright(self.desktop)
         if isinstance(self.desktop, Gnome):
             await self.desktop.show_preferences()
             await self.keep("preferences")
 
-    async def listening(self) -> None:
+    async def listening(self, suffix: str = "") -> None:
         """Take the picture with a window that receives the text."""
         letter = f"{RUNTIME}/letter.txt"
         window = self.stage.start(
@@ -71,10 +86,11 @@ class Gallery:
         await asyncio.to_thread(self.sound.play, SAID)
         await until(lambda: self.stage.inside(letter).read_text("utf-8"), "the words in the window")
         speaking = self.sound.play_in_background(SAID)
-        await self.keep_soon("listening")
+        await self.keep_soon(f"listening{suffix}")
         await asyncio.to_thread(speaking.wait)
         await self.stage.bus.call("StopDictation")
         window.terminate()
+        self.stage.inside(letter).unlink()
 
     async def transcribing(self) -> None:
         """Take the picture while both the accelerator and the CPU are slow."""
@@ -87,7 +103,7 @@ class Gallery:
         await self.menu("transcribing") if isinstance(self.desktop, Plasma) else await self.keep_soon("transcribing")
         await self.stage.state_is("idle")
 
-    async def degraded(self) -> None:
+    async def degraded(self, suffix: str = "") -> None:
         """Take the picture while the accelerator repeatedly runs out of memory."""
         await self.stage.tell(self.stage.accelerator, "WELL")
         await self.stage.tell(self.stage.accelerator, "FAULT memory 20")
@@ -95,7 +111,66 @@ class Gallery:
         await asyncio.to_thread(self.sound.play, SAID)
         await self.stage.bus.call("StopDictation")
         await until(lambda: self.is_degraded("gpu-out-of-memory"), "the accelerator without memory")
-        await self.menu("degraded")
+        await self.menu(f"degraded{suffix}")
+
+    async def not_installed(self, desktop: Plasma) -> None:
+        """Take the picture after a click where no service is installed: the answer opens the popup."""
+        await desktop.click_light()
+        await settled()
+        await self.keep("not-installed", await desktop.menu_area())
+        await desktop.hide_menu()
+
+    async def fetching(self) -> None:
+        """Take the picture during a download."""
+        async with downloading(self.stage) as download:
+            self.launch_daemon(model=MISSING_MODEL, fetch=True)
+            await until(lambda: self.is_degraded("model-missing"), "the missing model")
+            download.reaches(MISSING_MODEL, DOWNLOADED)
+            await until(lambda: self.has_progress(DOWNLOADED), "the progress of the download")
+            await self.menu("fetching")
+        await self.end()
+
+    async def in_other_colors(self, desktop: Plasma) -> None:
+        """Take pictures in dark colours and with high contrast: with a problem, and during dictation."""
+        for scheme, name in ((DARK, "dark"), (HIGH_CONTRAST, "high-contrast")):
+            await desktop.use_colors(scheme)
+            await self.launch()
+            await self.stage.state_is("idle")
+            await self.listening(f"-{name}")
+            await self.degraded(f"-{name}")
+            await self.end()
+        await desktop.use_colors(LIGHT)
+
+    async def failed_typing(self, desktop: Plasma) -> None:
+        """Take the picture of the notification about a text that reached no window: there is no such X server."""
+        await desktop.show_notifications()
+        display = self.stage.environment["DISPLAY"]
+        self.stage.environment["DISPLAY"] = NO_DISPLAY
+        try:
+            await self.stage.type_last("Where is the key?")
+        finally:
+            self.stage.environment["DISPLAY"] = display
+        await self.keep_soon("failed-typing")
+
+    async def upright(self, desktop: Plasma) -> None:
+        """Take pictures of a vertical panel: ready, during a download, and during dictation."""
+        await desktop.put_upright()
+        async with downloading(self.stage) as download:
+            self.launch_daemon(model=MISSING_MODEL, fetch=True)
+            download.reaches(MISSING_MODEL, DOWNLOADED)
+            await until(lambda: self.has_progress(DOWNLOADED), "the progress of the download")
+            await self.keep_soon("upright-fetching")
+        await self.end()
+        await self.launch()
+        await self.stage.state_is("idle")
+        await self.listening("-upright")
+        await desktop.click(*UPRIGHT, button=2)
+        await self.keep_soon("upright-idle")
+        await desktop.hide_menu()
+        await self.end()
+
+    async def has_progress(self, share: float) -> bool:
+        return bool(await self.stage.state() and await self.stage.bus.get(ENGINE, "Progress") == share)
 
     async def is_degraded(self, code: str) -> bool:
         return bool(await self.stage.bus.get(ENGINE, "Degraded") == code) if await self.stage.state() else False
@@ -106,9 +181,9 @@ class Gallery:
         self.launch_daemon(provider=f"virtual:{self.stage.accelerator}")
         await until(self.stage.state, "the daemon")
 
-    def launch_daemon(self, *, model: str = "mini", provider: str = "cpu") -> None:
+    def launch_daemon(self, *, model: str = "mini", provider: str = "cpu", fetch: bool = False) -> None:
         sound = {key: value for key, value in self.sound.environment().items() if key.startswith("PULSE_")}
-        self.stage.launch_daemon(device="default", model=model, provider=provider, environment=sound)
+        self.stage.launch_daemon(device="default", model=model, provider=provider, fetch=fetch, environment=sound)
 
     async def end(self) -> None:
         await self.stage.end_daemon()

@@ -16,7 +16,12 @@ FROM_RIGHT, FROM_BOTTOM = 125, 20
 """Position of the indicator, from the corner of the screen."""
 MENU_HEIGHT = 100
 """Minimum height of the popup, which is narrower than the panel."""
+UPRIGHT = (20, 515)
+"""Position of the indicator in a vertical panel on the left edge, on the gallery's screen."""
 KEYS = "super+alt+d"
+DARK, LIGHT, HIGH_CONTRAST = "BreezeDark", "BreezeLight", "ColdvoxHighContrast"
+"""Colour schemes. Plasma 6.3 comes without one of high contrast, so this one is white on black."""
+HIGH_CONTRAST_COLORS = {"Background": "0,0,0", "Foreground": "255,255,255", "Decoration": "255,255,0"}
 LAYOUT = f"""
 const all = panels();
 all.forEach(panel => panel.remove());
@@ -31,6 +36,25 @@ widget.globalShortcut = "Meta+Alt+D";
 panel.addWidget("org.kde.plasma.digitalclock");
 print(widget.id);
 """
+
+
+def high_contrast() -> str:
+    """Return a colour scheme of white on black."""
+    sets = ("Button", "Complementary", "Header", "Selection", "Tooltip", "View", "Window")
+    colors = {
+        "BackgroundAlternate": HIGH_CONTRAST_COLORS["Background"],
+        "BackgroundNormal": HIGH_CONTRAST_COLORS["Background"],
+        "DecorationFocus": HIGH_CONTRAST_COLORS["Decoration"],
+        "DecorationHover": HIGH_CONTRAST_COLORS["Decoration"],
+        **{
+            f"Foreground{kind}": HIGH_CONTRAST_COLORS["Foreground"]
+            for kind in ("Active", "Inactive", "Link", "Negative", "Neutral", "Normal", "Positive", "Visited")
+        },
+    }
+    lines = [f"{key}={value}" for key, value in colors.items()]
+    return "\n".join(
+        [*(line for one in sets for line in (f"[Colors:{one}]", *lines)), "[General]", "Name=High contrast"]
+    )
 
 
 class Plasma:
@@ -98,6 +122,25 @@ class Plasma:
             'desktops().forEach(one => { one.wallpaperPlugin = "org.kde.color"; '
             'one.currentConfigGroup = ["Wallpaper", "org.kde.color", "General"]; one.writeConfig("Color", "61,90,115"); })'
         )
+
+    async def use_colors(self, scheme: str) -> None:
+        """Change the colours of the whole desktop."""
+        if scheme == HIGH_CONTRAST:
+            schemes = self.stage.inside(f"{HOME}/.local/share/color-schemes")
+            schemes.mkdir(parents=True, exist_ok=True)
+            (schemes / f"{scheme}.colors").write_text(high_contrast())
+        await self.stage.run("plasma-apply-colorscheme", scheme)
+        await settled()
+
+    async def put_upright(self) -> None:
+        """Move the panel to the left edge."""
+        await self.evaluate('panels()[0].location = "left"')
+        await settled()
+
+    async def show_notifications(self) -> None:
+        """Add the widget that shows notifications."""
+        await self.evaluate('panels()[0].addWidget("org.kde.plasma.notifications").index = 1')
+        await until(lambda: self._is_owned("org.freedesktop.Notifications"), "the notifications")
 
     async def show_menu(self, *, microphones: bool = False) -> None:
         """Open the widget's popup."""

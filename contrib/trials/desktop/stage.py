@@ -40,7 +40,7 @@ device = "{device}"
 [model]
 name = "{model}"
 provider = "{provider}"
-fetch = false
+fetch = {fetch}
 [notifications]
 provider = false
 """
@@ -173,12 +173,15 @@ class Stage:
         model: str = "mini",
         provider: str = "cpu",
         device: str = "",
+        fetch: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start the checkout's daemon on the tree's session bus; it may not be on the bus yet when this returns."""
         settings = self.inside(f"{RUNTIME}/coldvoxd.toml")
         settings.write_text(
-            SETTINGS.format(device=device or f"virtual:{self.microphone}", model=model, provider=provider)
+            SETTINGS.format(
+                device=device or f"virtual:{self.microphone}", model=model, provider=provider, fetch=str(fetch).lower()
+            )
         )
         outside = {key: value for key, value in os.environ.items() if key not in {"DISPLAY", "WAYLAND_DISPLAY"}}
         state = self.inside(f"{RUNTIME}/state")

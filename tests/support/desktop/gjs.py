@@ -15,6 +15,7 @@ from tests.support.eventually import PATIENCE_S
 ROOT = Path(__file__).parents[3]
 SCRIPTS = Path(__file__).parent
 EXTENSION = ROOT / "contrib/desktop/gnome-shell/coldvoxd@coldvox.org"
+WIDGET = ROOT / "contrib/desktop/plasma/org.coldvox.dictation"
 
 needs_gjs = pytest.mark.programs("gjs")
 
@@ -24,6 +25,21 @@ def presented(facts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     done = subprocess.run(
         ["gjs", "-m", str(SCRIPTS / "present.js"), str(EXTENSION)],
         input=json.dumps(facts),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def called(*calls: tuple[str, str, Sequence[Any]]) -> list[Any]:
+    """Call functions of the Plasma widget's modules, each given as module, function and arguments; return their results."""
+    done = subprocess.run(
+        ["gjs", "-m", str(SCRIPTS / "widget.js"), str(WIDGET / "contents/ui")],
+        input=json.dumps(calls),
         capture_output=True,
         text=True,
         check=False,

@@ -10,6 +10,8 @@ PlasmaComponents.ComboBox {
     property var options: []
     /// The current name or text.
     property string chosen: ""
+    /// The label beside it, for assistive technology.
+    required property string label
 
     signal picked(string name)
 
@@ -17,6 +19,7 @@ PlasmaComponents.ComboBox {
         currentIndex = options.findIndex(option => option.includes(chosen));
     }
 
+    Accessible.name: label
     displayText: currentIndex < 0 ? chosen : currentText
     model: options.map(option => option[1])
     onModelChanged: settle()

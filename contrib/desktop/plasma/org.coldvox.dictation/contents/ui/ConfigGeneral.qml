@@ -7,12 +7,34 @@ import org.kde.kirigami as Kirigami
 
 KCM.SimpleKCM {
     property alias cfg_clickToggles: clickToggles.checked
-    property bool cfg_clickTogglesDefault // set by Plasma
+    property alias cfg_showBubble: showBubble.checked
+    property alias cfg_showText: showText.checked
+    property bool cfg_clickTogglesDefault // set by Plasma, as the next two
+    property bool cfg_showBubbleDefault
+    property bool cfg_showTextDefault
 
     Kirigami.FormLayout {
         Controls.CheckBox {
             id: clickToggles
             text: i18n("Click the widget to start and stop")
+        }
+
+        Controls.CheckBox {
+            id: showBubble
+            text: i18n("Show a bubble while dictating")
+        }
+
+        Controls.CheckBox {
+            id: showText
+            text: i18n("Show the recognized text")
+            enabled: showBubble.checked
+            Accessible.description: warning.text
+        }
+
+        Controls.Label {
+            id: warning
+            text: i18n("Anyone who can see your screen can read it.")
+            font: Kirigami.Theme.smallFont
         }
     }
 }

@@ -1,4 +1,4 @@
-// The daemon on the bus: keeps a copy of its properties and the voice level, calls its methods.
+// The daemon on the bus: keeps a copy of its properties, the voice level and the newest text, calls its methods.
 //
 // Only the user's wish to dictate starts a daemon that isn't running. Everything else is addressed to the unique name of the
 // running one: the bus starts the service for a call to its well-known name, also in the moment after it was stopped.
@@ -6,6 +6,7 @@
 import QtQuick
 import org.kde.plasma.workspace.dbus as DBus
 
+import "bus.mjs" as Bus
 import "presentation.mjs" as Presentation
 
 Item {
@@ -22,6 +23,8 @@ Item {
     property var facts: Presentation.NOTHING
     /// Recent meter levels, 0 to 1, the newest last.
     property var levels: new Array(bars).fill(0)
+    /// The newest text of the running session.
+    property string words: ""
     /// Why the last request failed, as a sentence for the user; empty if it succeeded.
     property string complaint: ""
 
@@ -29,6 +32,7 @@ Item {
     property string owner: ""
 
     readonly property bool listening: facts.State === "listening"
+    readonly property bool dictating: listening || facts.State === "transcribing"
 
     function toggle() {
         ask(name, path, dictation, "ToggleDictation");
@@ -69,6 +73,30 @@ Item {
             facts = found;
     }
 
+    function receive(events) {
+        const changed = new Set();
+        for (const event of events) {
+            switch (event.member) {
+            case "Receiving":
+                look();
+                break;
+            case "PropertiesChanged":
+                changed.add(event.iface);
+                break;
+            case "Level":
+                hear(event.dbfs);
+                break;
+            case "DictationStarted":
+                words = "";
+                break;
+            default: // a text
+                words = event.text;
+            }
+        }
+        if (changed.size)
+            look([...changed]);
+    }
+
     function hear(dbfs) {
         levels = levels.slice(1).concat(Presentation.meter(dbfs));
     }
@@ -93,7 +121,7 @@ Item {
 
     function ask(service, path, iface, member, values) {
         complaint = "";
-        call(service, path, iface, member, values, () => look(), reply => complaint = reply.error.message);
+        call(service, path, iface, member, values, () => look(), reply => complaint = Bus.refusal(reply.error.name, reply.error.message, text => i18n(text)));
     }
 
     function call(service, path, iface, member, values, answered, refused) {
@@ -115,6 +143,7 @@ Item {
     }
 
     onListeningChanged: levels = new Array(bars).fill(0)
+    onDictatingChanged: words = ""
 
     DBus.DBusServiceWatcher {
         id: watcher
@@ -126,24 +155,25 @@ Item {
         }
     }
 
-    Timer { // Plasma's module (as of 6.3) forwards none of the bus's signals
+    Signals {
+        id: signals
+        owner: daemon.owner
+        path: daemon.path
+        frequent: daemon.listening
+        onReceived: events => daemon.receive(events)
+    }
+
+    Timer { // without gdbus
         readonly property bool busy: ["listening", "transcribing", "loading", ""].includes(daemon.facts.State)
         property int times: 0
 
         interval: busy ? 200 : 1000
         repeat: true
-        running: daemon.facts.present
+        running: daemon.facts.present && !signals.working
         onTriggered: {
             times += 1;
             daemon.look(times % 5 ? [daemon.dictation, daemon.engine] : undefined);
         }
-    }
-
-    Levels {
-        owner: daemon.owner
-        path: daemon.path
-        wanted: daemon.listening && daemon.owner !== ""
-        onHeard: dbfs => daemon.hear(dbfs)
     }
 
     Component.onCompleted: find()

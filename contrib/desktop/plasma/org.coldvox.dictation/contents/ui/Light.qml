@@ -7,6 +7,8 @@ import org.kde.plasma.components as PlasmaComponents
 import org.kde.plasma.core as PlasmaCore
 import org.kde.plasma.plasmoid
 
+import "contrast.mjs" as Contrast
+
 MouseArea {
     id: light
 
@@ -19,14 +21,40 @@ MouseArea {
 
     readonly property bool upright: Plasmoid.formFactor === PlasmaCore.Types.Vertical
     readonly property bool listening: shown.kind === "listening"
+    readonly property color alarm: ink(Kirigami.Theme.negativeTextColor)
+
+    function ink(color) {
+        return Contrast.readable(color, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor);
+    }
 
     Layout.minimumWidth: upright ? -1 : row.implicitWidth + Kirigami.Units.smallSpacing * 2
     Layout.minimumHeight: upright ? row.implicitHeight + Kirigami.Units.smallSpacing * 2 : -1
     acceptedButtons: Qt.LeftButton | Qt.MiddleButton
     hoverEnabled: true
+    activeFocusOnTab: true
     Accessible.name: [shown.title, shown.detail].filter(part => part).join(" ")
+    Accessible.description: shown.action
     Accessible.role: Accessible.Button
+    Accessible.onPressAction: wanted()
+    Accessible.onShowMenuAction: menuWanted()
     onClicked: mouse => mouse.button === Qt.MiddleButton ? menuWanted() : wanted()
+    Keys.onPressed: event => {
+        const pressed = [Qt.Key_Space, Qt.Key_Return, Qt.Key_Enter, Qt.Key_Select].includes(event.key);
+        event.accepted = pressed || event.key === Qt.Key_Menu;
+        if (pressed)
+            wanted();
+        else if (event.accepted)
+            menuWanted();
+    }
+
+    Rectangle { // the keyboard's focus
+        anchors.fill: parent
+        visible: light.activeFocus
+        color: "transparent"
+        border.width: 2
+        border.color: light.ink(Kirigami.Theme.highlightColor)
+        radius: Kirigami.Units.cornerRadius
+    }
 
     GridLayout {
         id: row
@@ -36,27 +64,28 @@ MouseArea {
         columnSpacing: Kirigami.Units.smallSpacing
         rowSpacing: 0
 
-        Kirigami.Icon {
-            Layout.preferredWidth: Kirigami.Units.iconSizes.smallMedium
-            Layout.preferredHeight: Kirigami.Units.iconSizes.smallMedium
+        Sign {
             Layout.alignment: Qt.AlignCenter
-            source: light.icon
-            isMask: true
-            color: light.listening ? Kirigami.Theme.negativeTextColor : Kirigami.Theme.textColor
-            opacity: light.shown.icon === "off" ? 0.55 : 1
+            icon: light.icon
+            listening: light.listening
+            ink: light.alarm
         }
 
         Meter {
-            Layout.preferredWidth: Kirigami.Units.gridUnit * 2.5
+            Layout.preferredWidth: light.upright ? Kirigami.Units.iconSizes.smallMedium : Kirigami.Units.gridUnit * 2.5
             Layout.preferredHeight: Kirigami.Units.iconSizes.smallMedium
-            visible: light.listening && !light.upright
-            levels: light.levels.slice(-9)
-            color: Kirigami.Theme.negativeTextColor
+            Layout.alignment: Qt.AlignCenter
+            visible: light.listening
+            levels: light.levels.slice(light.upright ? -5 : -9)
+            color: light.alarm
         }
 
         PlasmaComponents.Label {
+            Layout.alignment: Qt.AlignCenter
             visible: light.shown.progress >= 0
             text: `${Math.floor(Math.max(0, light.shown.progress) * 100)} %`
+            font: light.upright ? Kirigami.Theme.smallFont : Kirigami.Theme.defaultFont
+            Accessible.ignored: true
         }
 
         Kirigami.Icon {
@@ -64,7 +93,10 @@ MouseArea {
             Layout.preferredHeight: Kirigami.Units.iconSizes.small
             Layout.alignment: Qt.AlignCenter
             visible: light.shown.degraded
-            source: "data-warning"
+            source: "dialog-warning-symbolic"
+            isMask: true
+            color: light.ink(Kirigami.Theme.neutralTextColor)
+            Accessible.ignored: true
         }
     }
 }

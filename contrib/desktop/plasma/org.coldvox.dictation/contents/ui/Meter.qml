@@ -8,6 +8,8 @@ Item {
     property var levels: []
     property color color
 
+    Accessible.ignored: true
+
     Repeater {
         model: meter.levels.length
 

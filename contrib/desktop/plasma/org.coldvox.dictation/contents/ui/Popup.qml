@@ -5,6 +5,7 @@ import QtQuick.Layouts
 import org.kde.kirigami as Kirigami
 import org.kde.plasma.components as PlasmaComponents
 
+import "contrast.mjs" as Contrast
 import "presentation.mjs" as Presentation
 
 ColumnLayout {
@@ -16,6 +17,10 @@ ColumnLayout {
 
     readonly property var facts: daemon.facts
     readonly property bool listening: shown.kind === "listening"
+    readonly property color alarm: Contrast.readable(Kirigami.Theme.negativeTextColor, Kirigami.Theme.backgroundColor,
+        Kirigami.Theme.textColor)
+
+    signal closeWanted
 
     function translate(text) {
         return i18n(text);
@@ -26,19 +31,29 @@ ColumnLayout {
     Layout.minimumHeight: implicitHeight
     Layout.maximumHeight: implicitHeight
     spacing: Kirigami.Units.largeSpacing
+    focus: true
+    Accessible.role: Accessible.Dialog
+    Accessible.name: shown.title
+    Accessible.description: text.text
+    Keys.onEscapePressed: closeWanted()
+
+    /// Give the keyboard to the popup's first control.
+    function enter() {
+        (toggle.enabled ? toggle : restart).forceActiveFocus(Qt.TabFocusReason);
+    }
 
     RowLayout {
         Layout.margins: Kirigami.Units.largeSpacing
         Layout.bottomMargin: 0
         spacing: Kirigami.Units.largeSpacing
 
-        Kirigami.Icon {
+        Sign {
             Layout.preferredWidth: Kirigami.Units.iconSizes.medium
             Layout.preferredHeight: Kirigami.Units.iconSizes.medium
             Layout.alignment: Qt.AlignTop
-            source: popup.icon
-            isMask: true
-            color: popup.listening ? Kirigami.Theme.negativeTextColor : Kirigami.Theme.textColor
+            icon: popup.icon
+            listening: popup.listening
+            ink: popup.alarm
         }
 
         ColumnLayout {
@@ -50,6 +65,8 @@ ColumnLayout {
             }
 
             PlasmaComponents.Label {
+                id: text
+
                 Layout.fillWidth: true
                 visible: text !== ""
                 text: popup.daemon.complaint || popup.shown.detail
@@ -60,7 +77,6 @@ ColumnLayout {
                 visible: text !== ""
                 text: Presentation.engine(popup.facts, popup.translate)
                 font: Kirigami.Theme.smallFont
-                opacity: 0.7
             }
         }
     }
@@ -71,6 +87,7 @@ ColumnLayout {
         Layout.rightMargin: Kirigami.Units.largeSpacing
         visible: popup.shown.progress >= 0
         value: Math.max(0, popup.shown.progress)
+        Accessible.name: popup.shown.title
     }
 
     Meter {
@@ -80,7 +97,7 @@ ColumnLayout {
         Layout.rightMargin: Kirigami.Units.largeSpacing
         visible: popup.listening
         levels: popup.daemon.levels
-        color: Kirigami.Theme.negativeTextColor
+        color: popup.alarm
     }
 
     RowLayout {
@@ -88,6 +105,8 @@ ColumnLayout {
         Layout.rightMargin: Kirigami.Units.largeSpacing
 
         PlasmaComponents.Button {
+            id: toggle
+
             Layout.fillWidth: true
             text: popup.shown.action || i18n("Start dictating")
             enabled: popup.shown.action !== ""
@@ -109,10 +128,13 @@ ColumnLayout {
         visible: popup.facts.present
 
         PlasmaComponents.Label {
+            id: microphone
+
             text: i18n("Microphone")
         }
 
         Choice {
+            label: microphone.text
             Layout.fillWidth: true
             options: [["default", i18n("The desktop’s default")]].concat(popup.facts.Devices.map(device => [device[0], device[1]]))
             chosen: popup.facts.Selection
@@ -120,11 +142,14 @@ ColumnLayout {
         }
 
         PlasmaComponents.Label {
+            id: provider
+
             visible: popup.facts.ExecutionProvider !== ""
             text: i18n("Runs on")
         }
 
         Choice {
+            label: provider.text
             Layout.fillWidth: true
             visible: popup.facts.ExecutionProvider !== ""
             options: [["auto", Presentation.provider("auto", popup.translate)]].concat(
@@ -135,6 +160,8 @@ ColumnLayout {
     }
 
     PlasmaComponents.Button {
+        id: restart
+
         Layout.leftMargin: Kirigami.Units.largeSpacing
         Layout.rightMargin: Kirigami.Units.largeSpacing
         Layout.bottomMargin: Kirigami.Units.largeSpacing

@@ -11,6 +11,7 @@ PlasmoidItem {
 
     readonly property var shown: Presentation.present(watched.facts, text => i18n(text))
     readonly property var icons: ({
+        muted: "microphone-sensitivity-muted-symbolic",
         off: "microphone-sensitivity-muted-symbolic",
         waiting: "chronometer-symbolic",
         ready: "audio-input-microphone-symbolic",
@@ -86,14 +87,27 @@ PlasmoidItem {
         hideOnWindowDeactivate: true
         type: PlasmaCore.Dialog.PopupMenu
         onVisibleChanged: {
-            if (visible)
-                watched.look();
+            if (!visible)
+                return;
+            watched.look();
+            requestActivate();
+            content.enter();
         }
 
         mainItem: Popup {
+            id: content
+
             shown: root.shown
             icon: root.icons[root.shown.icon]
             daemon: watched
+            onCloseWanted: popup.visible = false
         }
+    }
+
+    Bubble {
+        shown: root.shown
+        levels: watched.levels
+        words: Plasmoid.configuration.showText ? watched.words : ""
+        wanted: Plasmoid.configuration.showBubble
     }
 }

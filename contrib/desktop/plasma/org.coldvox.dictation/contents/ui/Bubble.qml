@@ -1,0 +1,54 @@
+// The bubble above the windows during dictation: the voice level, and the text recognized so far. It takes neither the focus nor clicks.
+
+import QtQuick
+import QtQuick.Layouts
+import org.kde.kirigami as Kirigami
+import org.kde.plasma.components as PlasmaComponents
+import org.kde.plasma.core as PlasmaCore
+
+import "bus.mjs" as Bus
+import "contrast.mjs" as Contrast
+
+PlasmaCore.Dialog {
+    id: bubble
+
+    required property var shown
+    required property var levels
+    /// The newest text, empty until there is one.
+    required property string words
+    /// Whether the user wants a bubble.
+    required property bool wanted
+
+    readonly property bool listening: shown.kind === "listening"
+    readonly property string state: shown.degraded ? `${shown.title}\n${shown.detail}` : shown.title
+
+    location: PlasmaCore.Types.Floating
+    type: PlasmaCore.Dialog.OnScreenDisplay
+    outputOnly: true
+    visible: wanted && (listening || shown.kind === "transcribing")
+
+    mainItem: ColumnLayout {
+        Layout.minimumWidth: Kirigami.Units.gridUnit * 26
+        Layout.maximumWidth: Layout.minimumWidth
+        Layout.minimumHeight: implicitHeight
+        Layout.maximumHeight: implicitHeight
+        spacing: Kirigami.Units.smallSpacing
+
+        Meter {
+            Layout.preferredWidth: Kirigami.Units.gridUnit * 12
+            Layout.preferredHeight: Kirigami.Units.gridUnit * 2
+            Layout.alignment: Qt.AlignCenter
+            visible: bubble.listening
+            levels: bubble.levels
+            color: Contrast.readable(Kirigami.Theme.negativeTextColor, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor)
+        }
+
+        PlasmaComponents.Label {
+            Layout.fillWidth: true
+            text: Bus.ending(bubble.words) || bubble.state
+            textFormat: Text.PlainText
+            horizontalAlignment: Text.AlignHCenter
+            wrapMode: Text.Wrap
+        }
+    }
+}

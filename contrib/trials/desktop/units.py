@@ -1,0 +1,76 @@
+"""A stand-in for systemd's user manager on the stage's bus, for the picture of a download: its unit is always running."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from dbus_next import PropertyAccess
+from dbus_next.aio import MessageBus
+from dbus_next.service import ServiceInterface, dbus_property, method
+from stage import Stage
+
+from coldvoxd.bus.peers.user_units import MANAGER
+from coldvoxd.core.values import Precision
+from coldvoxd.models.progress import FILE, RUNTIME_DIRECTORY, ToldProgress
+
+PATH = "/org/freedesktop/systemd1"
+UNIT = f"{PATH}/unit/model"
+BYTES = 2_509_000_000
+"""Size of the download."""
+
+
+class Manager(ServiceInterface):
+    """Accepts every start."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{MANAGER}.Manager")
+
+    @method()
+    def StartUnit(self, _unit: "s", _mode: "s") -> "o":  # type: ignore[name-defined]  # noqa: F821, N802 - D-Bus types
+        return f"{PATH}/job/1"
+
+    @method()
+    def LoadUnit(self, _unit: "s") -> "o":  # type: ignore[name-defined]  # noqa: F821, N802
+        return UNIT
+
+
+class Unit(ServiceInterface):
+    """A unit that is running."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{MANAGER}.Unit")
+
+    @dbus_property(access=PropertyAccess.READ)
+    def ActiveState(self) -> "s":  # type: ignore[name-defined]  # noqa: F821, N802
+        return "activating"
+
+    @dbus_property(access=PropertyAccess.READ)
+    def SubState(self) -> "s":  # type: ignore[name-defined]  # noqa: F821, N802
+        return "start"
+
+
+@asynccontextmanager
+async def downloading(stage: Stage) -> AsyncIterator["Download"]:
+    """Run the stand-in within the context."""
+    bus = await MessageBus(bus_address=stage.address).connect()
+    bus.export(PATH, Manager())
+    bus.export(UNIT, Unit())
+    await bus.request_name(MANAGER)
+    try:
+        yield Download(stage.inside(stage.environment["XDG_RUNTIME_DIR"]) / "state" / RUNTIME_DIRECTORY / FILE)
+    finally:
+        bus.disconnect()
+
+
+class Download:
+    """The file with the progress of the download, as the unit writes it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def reaches(self, model: str, share: float) -> None:
+        """Report that this share of the model is downloaded."""
+        told = ToldProgress(model, str(Precision.FP32), "fetching", share, round(share * BYTES), BYTES, "")
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps({name: getattr(told, name) for name in ToldProgress.__slots__}), "utf-8")
