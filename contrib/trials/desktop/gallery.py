@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from gnome import Gnome
+from gnome import VARIANTS, Gnome
 from plasma import DARK, HIGH_CONTRAST, LIGHT, UPRIGHT, Plasma
 from stage import CHECKOUT, ROOT, RUNTIME, SAMPLES, Stage, StageError, settled, until
-from units import downloading
+from units import downloading, typing_service
 
 from coldvoxd.bus.interface_xml import ENGINE
 from tests.support.sound.servers import SoundServer, running
@@ -24,6 +25,10 @@ DOWNLOADED = 0.42
 """Share of the model in the picture of a download."""
 NO_DISPLAY = ":55"
 """Display without an X server."""
+NO_COMPOSITOR = "wayland-55"
+"""Display without a Wayland compositor."""
+RIGHT_TO_LEFT = "ar_EG.UTF-8"
+"""Language that is written from right to left."""
 COLORS = 96
 """Colours per picture, to keep it small."""
 LARGEST = 60_000
@@ -66,14 +71,16 @@ class Gallery:
         await until(lambda: self.is_degraded("model-missing"), "the missing model")
         await self.menu("no-model")
         await self.end()
+        await self.fetching()
         if isinstance(self.desktop, Plasma):
-            await self.fetching()
             await self.in_other_colors(self.desktop)
             await self.failed_typing(self.desktop)
             await self.upright(self.desktop)
         if isinstance(self.desktop, Gnome):
-            await self.desktop.show_preferences()
-            await self.keep("preferences")
+            for name in VARIANTS:
+                await self.variant(self.desktop, name)
+            await self.failed_typing_in_gnome()
+            await self.preferences(self.desktop)
 
     async def listening(self, suffix: str = "") -> None:
         """Take the picture with a window that receives the text."""
@@ -140,6 +147,41 @@ class Gallery:
             await self.degraded(f"-{name}")
             await self.end()
         await desktop.use_colors(LIGHT)
+
+    async def variant(self, desktop: Gnome, name: str) -> None:
+        """Take pictures during dictation and with a problem, with another setting of the desktop."""
+        await desktop.vary(name)
+        await self.dictating_and_degraded(f"-{name}")
+        await desktop.vary(name, back=True)
+
+    async def dictating_and_degraded(self, suffix: str) -> None:
+        await self.launch()
+        await self.stage.state_is("idle")
+        await self.listening(suffix)
+        await self.degraded(suffix)
+        await self.end()
+
+    async def failed_typing_in_gnome(self) -> None:
+        """Take the picture of the notification about a text that reached no window: there is no such compositor."""
+        display = self.stage.environment["WAYLAND_DISPLAY"]
+        self.stage.environment["WAYLAND_DISPLAY"] = NO_COMPOSITOR
+        try:
+            await self.stage.type_last("Where is the key?")
+        finally:
+            self.stage.environment["WAYLAND_DISPLAY"] = display
+        await self.keep_soon("failed-typing")
+
+    async def preferences(self, desktop: Gnome) -> None:
+        """Take pictures of the preferences in light and dark colours, with the daemon and coldvox-type running."""
+        await self.launch()
+        await self.stage.state_is("idle")
+        async with typing_service(self.stage):
+            await desktop.show_preferences()
+            await self.keep_soon("preferences")
+            await desktop.vary("dark")
+            await self.keep_soon("preferences-dark")
+            await desktop.vary("dark", back=True)
+        await self.end()
 
     async def failed_typing(self, desktop: Plasma) -> None:
         """Take the picture of the notification about a text that reached no window: there is no such X server."""
@@ -222,14 +264,23 @@ class Gallery:
 async def take(name: str, tree: Path) -> None:
     """Take all pictures of a desktop."""
     GALLERY.mkdir(exist_ok=True)
+    async with set_up(name, tree, "C.UTF-8") as gallery:
+        await gallery.take_all()
+    if name == Gnome.name:
+        async with set_up(name, tree, RIGHT_TO_LEFT) as gallery:
+            await gallery.dictating_and_degraded("-right-to-left")
+
+
+@contextlib.asynccontextmanager
+async def set_up(name: str, tree: Path, language: str) -> AsyncIterator[Gallery]:
+    """Start a desktop within the context."""
     async with Stage.set_up(tree) as stage:
         desktop = {"gnome": Gnome, "plasma": Plasma}[name](stage, *SIZE)
-        with contextlib.ExitStack() as stack:
-            sound = stack.enter_context(running())
+        with running() as sound:
             try:
-                await desktop.start()
+                await desktop.start(language)
                 await desktop.make_plain()
-                await Gallery(stage, desktop, sound).take_all()
+                yield Gallery(stage, desktop, sound)
             except BaseException:
                 for file in (stage.log("coldvoxd"), stage.log("letter")):
                     print(file.read_text(errors="replace")[-3000:] if file.exists() else "", file=sys.stderr)

@@ -12,7 +12,7 @@ REMOTE = "org.gnome.Mutter.RemoteDesktop"
 UUID = "coldvoxd@coldvox.org"
 KEYSYMS = {"shift": 0xFFE1, "super": 0xFFEB, "alt": 0xFFE9}
 INDICATOR = f"Main.panel.statusArea['{UUID}']"
-LEFT = 0x110
+LEFT, RIGHT = 0x110, 0x111
 FAR = 10_000.0
 HAND_S = 0.2
 """Seconds between a movement, a press and a release: a busy shell may lose faster input."""
@@ -20,6 +20,16 @@ PLAIN = "#3d5a73"
 ACTIVE, INACTIVE = 1, 2
 BROKEN = {3, 4}
 """Values of the shell's ExtensionState; 3 is an error, 4 out of date."""
+INTERFACE, ACCESSIBILITY = "org.gnome.desktop.interface", "org.gnome.desktop.a11y.interface"
+SETTINGS = {
+    "light": (INTERFACE, "color-scheme", "prefer-light"),
+    "dark": (INTERFACE, "color-scheme", "prefer-dark"),
+    "high-contrast": (ACCESSIBILITY, "high-contrast", "true"),
+    "large-text": (INTERFACE, "text-scaling-factor", "1.5"),
+}
+"""Schema, key and value by the name of a variant."""
+VARIANTS = ("light", "high-contrast", "large-text")
+"""Variants of the shell; its panel and menus are dark otherwise."""
 TRACES = f"""[
     '{UUID}' in Main.panel.statusArea,
     Main.layoutManager.uiGroup.get_children().filter(one => one.constructor.name === 'ColdvoxBubble').length,
@@ -114,13 +124,25 @@ class Gnome:
         for key in keys if down else reversed(keys):
             await self._do("NotifyKeyboardKeysym", "ub", key, down)
 
-    async def click_light(self) -> None:
-        """Click the indicator with the left button."""
-        x, y = await self.evaluate(
-            f"(extents => [extents.get_x() + extents.get_width() / 2, extents.get_y() + extents.get_height() / 2])"
-            f"({INDICATOR}.get_transformed_extents())"
+    async def click_light(self, button: int = LEFT) -> None:
+        """Click the indicator, with the left button by default."""
+        await self._click(*await self._light(), button)
+
+    async def touch_light(self) -> None:
+        """Touch the indicator with a finger."""
+        x, y = await self._light()
+        seat = "imports.gi.Clutter.get_default_backend().get_default_seat()"
+        now = "imports.gi.GLib.get_monotonic_time()"
+        await self.evaluate(
+            f"global.finger = {seat}.create_virtual_device(imports.gi.Clutter.InputDeviceType.TOUCHSCREEN_DEVICE), "
+            f"global.finger.notify_touch_down({now}, 0, {x}, {y})"
         )
-        await self._click(x, y)
+        await asyncio.sleep(HAND_S)
+        await self.evaluate(f"global.finger.notify_touch_up({now}, 0), global.finger = null")
+
+    async def menu_is_open(self) -> bool:
+        """Return whether the indicator's menu is open."""
+        return bool(await self.evaluate(f"{INDICATOR}.menu.isOpen"))
 
     async def answer_question(self, *, allow: bool) -> None:
         """Answer the portal's question whether a program may press keys."""
@@ -179,12 +201,20 @@ class Gnome:
         await settled()
 
     async def menu_area(self) -> tuple[int, int, int, int]:
-        """Return left, top, width and height of the open menu with the panel above it."""
-        left, bottom = await self.evaluate(
-            f"(actor => [actor.get_transformed_extents().get_x(), actor.get_transformed_extents().get_bottom_right().y])"
-            f"({INDICATOR}.menu.actor)"
+        """Return left, top, width and height of the open menu with its end of the panel above it."""
+        left, right, bottom = await self.evaluate(
+            "(area => [area.get_x(), area.get_bottom_right().x, area.get_bottom_right().y])"
+            f"({INDICATOR}.menu.actor.get_transformed_extents())"
         )
+        if left + right < self.width:
+            return 0, 0, int(right) + 12, int(bottom) + 8
         return int(left) - 12, 0, self.width - int(left) + 12, int(bottom) + 8
+
+    async def vary(self, name: str, *, back: bool = False) -> None:
+        """Change the desktop's setting of that variant, or reset it."""
+        schema, key, value = SETTINGS[name]
+        await self.stage.run("gsettings", *(("reset", schema, key) if back else ("set", schema, key, value)))
+        await settled()
 
     async def show_preferences(self) -> None:
         await self.stage.run("gnome-extensions", "prefs", UUID)
@@ -207,13 +237,21 @@ class Gnome:
     async def _has_preferences(self) -> bool:
         return await self.focused() == "ColdVox Dictation"
 
-    async def _click(self, x: float, y: float) -> None:
+    async def _light(self) -> tuple[float, float]:
+        """Return the middle of the indicator."""
+        x, y = await self.evaluate(
+            f"(extents => [extents.get_x() + extents.get_width() / 2, extents.get_y() + extents.get_height() / 2])"
+            f"({INDICATOR}.get_transformed_extents())"
+        )
+        return x, y
+
+    async def _click(self, x: float, y: float, button: int = LEFT) -> None:
         # First into the lower right corner, from any position; the upper left corner would open the overview.
         await self._do("NotifyPointerMotionRelative", "dd", FAR, FAR)
         await self._do("NotifyPointerMotionRelative", "dd", x - self.width, y - self.height)
         await asyncio.sleep(HAND_S)
         for down in (True, False):
-            await self._do("NotifyPointerButton", "ib", LEFT, down)
+            await self._do("NotifyPointerButton", "ib", button, down)
             await asyncio.sleep(HAND_S)
 
     async def is_in_letter(self) -> bool:

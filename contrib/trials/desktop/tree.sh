@@ -25,7 +25,7 @@ base_packages=(
     wl-clipboard       # the clipboard of a Wayland desktop
 )
 # shellcheck disable=SC2034 # used by make_tree, by name
-gnome_packages=(gnome-shell gnome-shell-extension-prefs gir1.2-adw-1 adwaita-icon-theme
+gnome_packages=(gnome-shell gir1.2-adw-1 adwaita-icon-theme
     gnome-settings-daemon gnome-control-center # custom keys and the portal's
     xdg-desktop-portal xdg-desktop-portal-gnome # keyboard, clipboard and shortcuts for programs
     python3 python3-numpy) # for coldvox-type
