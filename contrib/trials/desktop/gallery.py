@@ -25,8 +25,6 @@ DOWNLOADED = 0.42
 """Share of the model in the picture of a download."""
 NO_DISPLAY = ":55"
 """Display without an X server."""
-NO_COMPOSITOR = "wayland-55"
-"""Display without a Wayland compositor."""
 RIGHT_TO_LEFT = "ar_EG.UTF-8"
 """Language that is written from right to left."""
 COLORS = 96
@@ -79,8 +77,8 @@ class Gallery:
         if isinstance(self.desktop, Gnome):
             for name in VARIANTS:
                 await self.variant(self.desktop, name)
-            await self.failed_typing_in_gnome()
             await self.preferences(self.desktop)
+            await self.denied_typing(self.desktop)
 
     async def listening(self, suffix: str = "") -> None:
         """Take the picture with a window that receives the text."""
@@ -161,14 +159,10 @@ class Gallery:
         await self.degraded(suffix)
         await self.end()
 
-    async def failed_typing_in_gnome(self) -> None:
-        """Take the picture of the notification about a text that reached no window: there is no such compositor."""
-        display = self.stage.environment["WAYLAND_DISPLAY"]
-        self.stage.environment["WAYLAND_DISPLAY"] = NO_COMPOSITOR
-        try:
-            await self.stage.type_last("Where is the key?")
-        finally:
-            self.stage.environment["WAYLAND_DISPLAY"] = display
+    async def denied_typing(self, desktop: Gnome) -> None:
+        """Take the picture of the notification about a text that reached no window: the portal's question is denied."""
+        await desktop.take_keyboard()
+        await self.stage.type_last("Where is the key?", desktop.answer_question(allow=False))
         await self.keep_soon("failed-typing")
 
     async def preferences(self, desktop: Gnome) -> None:

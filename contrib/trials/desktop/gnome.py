@@ -12,8 +12,10 @@ REMOTE = "org.gnome.Mutter.RemoteDesktop"
 UUID = "coldvoxd@coldvox.org"
 KEYSYMS = {"shift": 0xFFE1, "super": 0xFFEB, "alt": 0xFFE9}
 INDICATOR = f"Main.panel.statusArea['{UUID}']"
-LEFT, RIGHT = 0x110, 0x111
-FAR = 10_000.0
+LEFT, RIGHT = 1, 3
+SEAT = "imports.gi.Clutter.get_default_backend().get_default_seat()"
+DEVICES = "imports.gi.Clutter.InputDeviceType"
+NOW = "imports.gi.GLib.get_monotonic_time()"
 HAND_S = 0.2
 """Seconds between a movement, a press and a release: a busy shell may lose faster input."""
 PLAIN = "#3d5a73"
@@ -60,20 +62,21 @@ class Gnome:
         stage = self.stage
         await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
         await stage.run("gsettings", "set", "org.gnome.shell", "welcome-dialog-last-shown-version", "999")
-        await stage.run("gsettings", "set", "org.gnome.desktop.interface", "enable-animations", "false")
-        await stage.run("gsettings", "set", "org.gnome.desktop.interface", "clock-format", "24h")
+        for key, value in {"enable-animations": "false", "enable-hot-corners": "false", "clock-format": "24h"}.items():
+            await stage.run("gsettings", "set", INTERFACE, key, value)  # the hot corner would hold the pointer
+        # As at a login, for services that the bus starts, including the portals, which GNOME Shell 50 starts itself.
+        display = "wayland-0"
+        await stage.run(
+            "dbus-update-activation-environment", f"WAYLAND_DISPLAY={display}", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE",
+            "XDG_RUNTIME_DIR",
+        )  # fmt: skip
         stage.start(
             "gnome-shell", "gnome-shell", "--headless", "--virtual-monitor", f"{self.width}x{self.height}", "--unsafe-mode", "--no-x11",
             LANG=language,
         )  # fmt: skip
         await until(self._is_up, "GNOME Shell")
-        stage.environment["WAYLAND_DISPLAY"] = "wayland-0"
-        # As at a login, for services that the bus starts, including the portals.
-        await stage.run(
-            "dbus-update-activation-environment", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE",
-            "XDG_RUNTIME_DIR",
-        )  # fmt: skip
-        await self.evaluate("Main.overview.hide()")
+        stage.environment["WAYLAND_DISPLAY"] = display
+        await until(self._has_no_overview, "the end of the overview")
         await until(self._is_enabled, "the extension, enabled")
         await self.evaluate("Main.messageTray.getSources().forEach(source => source.destroy())")  # "logged in as root"
 
@@ -131,14 +134,12 @@ class Gnome:
     async def touch_light(self) -> None:
         """Touch the indicator with a finger."""
         x, y = await self._light()
-        seat = "imports.gi.Clutter.get_default_backend().get_default_seat()"
-        now = "imports.gi.GLib.get_monotonic_time()"
         await self.evaluate(
-            f"global.finger = {seat}.create_virtual_device(imports.gi.Clutter.InputDeviceType.TOUCHSCREEN_DEVICE), "
-            f"global.finger.notify_touch_down({now}, 0, {x}, {y})"
+            f"global.finger = {SEAT}.create_virtual_device({DEVICES}.TOUCHSCREEN_DEVICE), "
+            f"global.finger.notify_touch_down({NOW}, 0, {x}, {y})"
         )
         await asyncio.sleep(HAND_S)
-        await self.evaluate(f"global.finger.notify_touch_up({now}, 0), global.finger = null")
+        await self.evaluate(f"global.finger.notify_touch_up({NOW}, 0), global.finger = null")
 
     async def menu_is_open(self) -> bool:
         """Return whether the indicator's menu is open."""
@@ -246,13 +247,11 @@ class Gnome:
         return x, y
 
     async def _click(self, x: float, y: float, button: int = LEFT) -> None:
-        # First into the lower right corner, from any position; the upper left corner would open the overview.
-        await self._do("NotifyPointerMotionRelative", "dd", FAR, FAR)
-        await self._do("NotifyPointerMotionRelative", "dd", x - self.width, y - self.height)
-        await asyncio.sleep(HAND_S)
-        for down in (True, False):
-            await self._do("NotifyPointerButton", "ib", button, down)
+        await self.evaluate(f"global.mouse ??= {SEAT}.create_virtual_device({DEVICES}.POINTER_DEVICE), 0")
+        await self.evaluate(f"global.mouse.notify_absolute_motion({NOW}, {x}, {y})")
+        for state in ("PRESSED", "RELEASED"):
             await asyncio.sleep(HAND_S)
+            await self.evaluate(f"global.mouse.notify_button({NOW}, {button}, imports.gi.Clutter.ButtonState.{state})")
 
     async def is_in_letter(self) -> bool:
         """Return whether the window that receives the text has the focus."""
@@ -272,6 +271,10 @@ class Gnome:
             return bool(await self.evaluate("Main.layoutManager._startingUp === false"))
         except BusError:
             return False
+
+    async def _has_no_overview(self) -> bool:
+        """Hide the overview, which may open late; return whether it is hidden."""
+        return not await self.evaluate("Main.overview.hide(), Main.overview.visible")
 
     async def _is_enabled(self) -> bool:
         found = await self.evaluate(
