@@ -162,8 +162,18 @@ class Gallery:
     async def denied_typing(self, desktop: Gnome) -> None:
         """Take the picture of the notification about a text that reached no window: the portal's question is denied."""
         await desktop.take_keyboard()
-        await self.stage.type_last("Where is the key?", desktop.answer_question(allow=False))
+        await self.launch()
+        await self.stage.state_is("idle")
+        typing = self.stage.start_typing()  # GNOME shows nothing from a program that has ended, as with --last
+        await until(lambda: "ready" in self.stage.log("coldvox-type").read_text(), "coldvox-type")
+        await self.stage.bus.call("StartDictation")
+        await asyncio.to_thread(self.sound.play, SAID)
+        await self.stage.bus.call("StopDictation")
+        await desktop.answer_question(allow=False)
+        await until(lambda: "failed" in self.stage.log("coldvox-type").read_text(), "the outcome")
         await self.keep_soon("failed-typing")
+        typing.terminate()
+        await self.end()
 
     async def preferences(self, desktop: Gnome) -> None:
         """Take pictures of the preferences in light and dark colours, with the daemon and coldvox-type running."""
@@ -171,10 +181,14 @@ class Gallery:
         await self.stage.state_is("idle")
         async with typing_service(self.stage):
             await desktop.show_preferences()
-            await self.keep_soon("preferences")
             await desktop.vary("dark")
+            await desktop.show_preferences()
             await self.keep_soon("preferences-dark")
             await desktop.vary("dark", back=True)
+            await desktop.close_preferences()
+            await desktop.show_preferences()
+            await self.keep_soon("preferences")
+            await desktop.close_preferences()
         await self.end()
 
     async def failed_typing(self, desktop: Plasma) -> None:
@@ -275,6 +289,7 @@ async def set_up(name: str, tree: Path, language: str) -> AsyncIterator[Gallery]
                 await desktop.start(language)
                 await desktop.make_plain()
                 yield Gallery(stage, desktop, sound)
+                print(desktop.complaints(), end="", file=sys.stderr)
             except BaseException:
                 for file in (stage.log("coldvoxd"), stage.log("letter")):
                     print(file.read_text(errors="replace")[-3000:] if file.exists() else "", file=sys.stderr)

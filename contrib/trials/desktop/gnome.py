@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, settled, until
@@ -222,6 +224,15 @@ class Gnome:
         await until(self._has_preferences, "the preferences")
         await settled()
 
+    async def close_preferences(self) -> None:
+        """End the process of the preferences, which takes over new colours only at its start here."""
+        bus = "org.freedesktop.DBus"
+        name = f"{SHELL}.Extensions"
+        os.kill(
+            await self.stage.ask(bus, "/org/freedesktop/DBus", bus, "GetConnectionUnixProcessID", "s", name), SIGTERM
+        )
+        await until(self._has_no_preferences, "the end of the preferences")
+
     async def screenshot(self, name: str) -> Path:
         """Take a screenshot of the whole screen; return its file."""
         file = f"{RUNTIME}/{name}.png"
@@ -237,6 +248,9 @@ class Gnome:
 
     async def _has_preferences(self) -> bool:
         return await self.focused() == "ColdVox Dictation"
+
+    async def _has_no_preferences(self) -> bool:
+        return not await self._has_preferences()
 
     async def _light(self) -> tuple[float, float]:
         """Return the middle of the indicator."""

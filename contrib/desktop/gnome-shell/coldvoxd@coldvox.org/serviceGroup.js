@@ -38,7 +38,7 @@ class ColdvoxServiceGroup extends Adw.PreferencesGroup {
 
     _show(facts) {
         const shown = present(facts, this._);
-        this._model.subtitle = engine(facts, this._) || [shown.title, shown.detail].filter(part => part).join(' ');
+        this._model.subtitle = engine(facts, this._) || shown.detail || shown.title;
         this._language.subtitle = languages(facts.Model, this._);
         this._language.visible = this._language.subtitle !== '';
         this._showTyping();
