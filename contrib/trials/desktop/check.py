@@ -78,6 +78,8 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             stage.launch_daemon()
             await stage.state_is("idle")
             await desktop.disable_and_enable()
+            if isinstance(desktop, Plasma):
+                await check_widget(desktop, stage)
             stage.start("letter", "gjs", "-m", f"{CHECKOUT}/contrib/trials/desktop/window.js", LETTER)
             await until(stage.inside(LETTER).exists, "the window")
             await until(desktop.focused, "the focus in the window")
@@ -86,9 +88,6 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
                 await open_menu(desktop, stage)
                 await ask_for_keys(desktop, stage)
                 await use_own_keys(desktop, stage)
-            if isinstance(desktop, Plasma):
-                await check_widget(desktop, stage)
-                await until(desktop.focused, "the focus in the window")
             stage.start_typing()
             before = letter(stage)
             right = True

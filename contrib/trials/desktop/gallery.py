@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from gnome import VARIANTS, Gnome
@@ -69,7 +69,7 @@ class Gallery:
         await until(lambda: self.is_degraded("model-missing"), "the missing model")
         await self.menu("no-model")
         await self.end()
-        await self.fetching()
+        await self.fetching(self.menu)
         if isinstance(self.desktop, Plasma):
             await self.in_other_colors(self.desktop)
             await self.failed_typing(self.desktop)
@@ -125,14 +125,14 @@ class Gallery:
         await self.keep("not-installed", await desktop.menu_area())
         await desktop.hide_menu()
 
-    async def fetching(self) -> None:
+    async def fetching(self, keep: Callable[[str], Awaitable[None]], name: str = "fetching") -> None:
         """Take the picture during a download."""
         async with downloading(self.stage) as download:
             self.launch_daemon(model=MISSING_MODEL, fetch=True)
             await until(lambda: self.is_degraded("model-missing"), "the missing model")
             download.reaches(MISSING_MODEL, DOWNLOADED)
             await until(lambda: self.has_progress(DOWNLOADED), "the progress of the download")
-            await self.menu("fetching")
+            await keep(name)
         await self.end()
 
     async def in_other_colors(self, desktop: Plasma) -> None:
@@ -194,28 +194,31 @@ class Gallery:
     async def failed_typing(self, desktop: Plasma) -> None:
         """Take the picture of the notification about a text that reached no window: there is no such X server."""
         await desktop.show_notifications()
+        await self.launch()
+        await self.stage.state_is("idle")
         display = self.stage.environment["DISPLAY"]
         self.stage.environment["DISPLAY"] = NO_DISPLAY
-        try:
-            await self.stage.type_last("Where is the key?")
-        finally:
-            self.stage.environment["DISPLAY"] = display
+        typing = self.stage.start_typing()
+        self.stage.environment["DISPLAY"] = display
+        log = self.stage.log("coldvox-type")
+        await until(lambda: "ready" in log.read_text("utf-8"), "coldvox-type")
+        await self.stage.bus.call("StartDictation")
+        await asyncio.to_thread(self.sound.play, SAID)
+        await self.stage.bus.call("StopDictation")
+        await until(lambda: "failed" in log.read_text("utf-8"), "the failure")
         await self.keep_soon("failed-typing")
+        typing.terminate()
+        await self.end()
 
     async def upright(self, desktop: Plasma) -> None:
         """Take pictures of a vertical panel: ready, during a download, and during dictation."""
         await desktop.put_upright()
-        async with downloading(self.stage) as download:
-            self.launch_daemon(model=MISSING_MODEL, fetch=True)
-            download.reaches(MISSING_MODEL, DOWNLOADED)
-            await until(lambda: self.has_progress(DOWNLOADED), "the progress of the download")
-            await self.keep_soon("upright-fetching")
-        await self.end()
+        await self.fetching(self.keep_soon, "fetching-upright")
         await self.launch()
         await self.stage.state_is("idle")
         await self.listening("-upright")
         await desktop.click(*UPRIGHT, button=2)
-        await self.keep_soon("upright-idle")
+        await self.keep_soon("idle-upright")
         await desktop.hide_menu()
         await self.end()
 

@@ -7,7 +7,7 @@ from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, settled,
 
 SHELL = "org.kde.plasmashell"
 WIDGET = "org.coldvox.dictation"
-DISPLAY = ":97"
+FIRST_DISPLAY = 97
 LIBEXEC = "/usr/lib/x86_64-linux-gnu/libexec"
 DAEMONS = {"kglobalacceld": "org.kde.kglobalaccel", "kactivitymanagerd": "org.kde.ActivityManager"}
 """Programs that systemd starts for Plasma, and their bus names."""
@@ -16,7 +16,7 @@ FROM_RIGHT, FROM_BOTTOM = 125, 20
 """Position of the indicator, from the corner of the screen."""
 MENU_HEIGHT = 100
 """Minimum height of the popup, which is narrower than the panel."""
-UPRIGHT = (20, 515)
+UPRIGHT = (20, 487)
 """Position of the indicator in a vertical panel on the left edge, on the gallery's screen."""
 KEYS = "super+alt+d"
 DARK, LIGHT, HIGH_CONTRAST = "BreezeDark", "BreezeLight", "ColdvoxHighContrast"
@@ -26,7 +26,7 @@ LAYOUT = f"""
 const all = panels();
 all.forEach(panel => panel.remove());
 const panel = new Panel;
-panel.location = "bottom";
+panel.location = "LOCATION";
 panel.height = 40;
 panel.floating = false;
 panel.addWidget("org.kde.plasma.kickoff");
@@ -57,6 +57,12 @@ def high_contrast() -> str:
     )
 
 
+def free_display() -> int:
+    """Return the number of a display that no X server has: those of other trees have no file here, but a socket."""
+    taken = Path("/proc/net/unix").read_text()
+    return next(number for number in range(FIRST_DISPLAY, 200) if f"@/tmp/.X11-unix/X{number}\n" not in taken)
+
+
 class Plasma:
     """Plasma's shell, its window manager and its shortcut daemon."""
 
@@ -68,14 +74,16 @@ class Plasma:
         self.stage = stage
         self.width, self.height = width, height
         self._widget = ""
+        self._display = free_display()
         stage.environment |= {
-            "DISPLAY": DISPLAY,
+            "DISPLAY": f":{self._display}",
             "XDG_SESSION_TYPE": "x11",
             "XDG_CURRENT_DESKTOP": "KDE",
             "KDE_FULL_SESSION": "true",
             "KDE_SESSION_VERSION": "6",
             "QT_QPA_PLATFORM": "xcb",
             "QT_QUICK_BACKEND": "software",
+            "QT_LINUX_ACCESSIBILITY_ALWAYS_ON": "1",
             "QT_LOGGING_RULES": "qml.debug=true",
             "XDG_CONFIG_HOME": f"{HOME}/.config",
             "GDK_BACKEND": "x11",
@@ -86,8 +94,10 @@ class Plasma:
         stage = self.stage
         stage.environment["LANG"] = language
         await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
-        stage.start("xvfb", "Xvfb", DISPLAY, "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp")
-        await until(stage.inside(f"/tmp/.X11-unix/X{DISPLAY[1:]}").exists, "the X server")
+        stage.start(
+            "xvfb", "Xvfb", f":{self._display}", "-screen", "0", f"{self.width}x{self.height}x24", "-nolisten", "tcp"
+        )
+        await until(stage.inside(f"/tmp/.X11-unix/X{self._display}").exists, "the X server")
         for program, name in DAEMONS.items():
             stage.start(program, f"{LIBEXEC}/{program}")
             await until(lambda name=name: self._is_owned(name), name)
@@ -95,8 +105,7 @@ class Plasma:
         await until(lambda: self._is_owned("org.kde.KWin"), "the window manager")
         stage.start("plasmashell", "plasmashell", "--no-respawn")
         await until(self._is_up, "Plasma's shell")
-        self._widget = (await self.evaluate(LAYOUT)).strip()
-        await until(self._is_shown, "the widget in the panel")
+        await self._set_up_panel("bottom")
 
     async def evaluate(self, script: str) -> str:
         """Return the output of a script in Plasma's scripting language."""
@@ -132,14 +141,21 @@ class Plasma:
         await self.stage.run("plasma-apply-colorscheme", scheme)
         await settled()
 
+    async def focus_panel(self) -> None:
+        """Give the keyboard to the panel's first widget that can be operated with it."""
+        await self.stage.run("xdotool", "key", "super+alt+p")
+        await settled()
+        await self.stage.run("xdotool", "key", "Tab")
+        await settled()
+
     async def put_upright(self) -> None:
-        """Move the panel to the left edge."""
-        await self.evaluate('panels()[0].location = "left"')
+        """Use a panel on the left edge instead."""
+        await self._set_up_panel("left")
         await settled()
 
     async def show_notifications(self) -> None:
         """Add the widget that shows notifications."""
-        await self.evaluate('panels()[0].addWidget("org.kde.plasma.notifications").index = 1')
+        await self.evaluate('panels()[0].addWidget("org.kde.plasma.notifications").index = 0')
         await until(lambda: self._is_owned("org.freedesktop.Notifications"), "the notifications")
 
     async def show_menu(self, *, microphones: bool = False) -> None:
@@ -149,7 +165,7 @@ class Plasma:
         await settled()
 
     async def hide_menu(self) -> None:
-        await self.click(5, 5)
+        await self.click(self.width - 5, 5)
         await settled()
 
     async def menu_area(self) -> tuple[int, int, int, int]:
@@ -189,6 +205,10 @@ class Plasma:
             return (await self.stage.run("xdotool", "getactivewindow", "getwindowname")).strip()
         except StageError:
             return ""
+
+    async def _set_up_panel(self, location: str) -> None:
+        self._widget = (await self.evaluate(LAYOUT.replace("LOCATION", location))).strip()
+        await until(self._is_shown, "the widget in the panel")
 
     async def _is_owned(self, name: str) -> bool:
         bus = "org.freedesktop.DBus"

@@ -31,7 +31,7 @@ gnome_packages=(gnome-shell gir1.2-adw-1 adwaita-icon-theme
     python3 python3-numpy) # for coldvox-type
 # shellcheck disable=SC2034
 plasma_packages=(plasma-desktop plasma-workspace kwin-x11 kpackagetool6 libkirigami-data qml6-module-org-kde-kirigami
-    breeze-icon-theme xvfb
+    breeze-icon-theme xvfb libglib2.0-bin at-spi2-core # gdbus, and what a screen reader asks
     python3 python3-numpy xdotool xclip x11-utils) # the last line is for coldvox-type
 
 need_for_root() {

@@ -59,7 +59,11 @@ class Unit(ServiceInterface):
 async def downloading(stage: Stage) -> AsyncIterator["Download"]:
     """Run the stand-in within the context, with a download."""
     async with _manager(stage, Unit("activating", "start")):
-        yield Download(stage.inside(stage.environment["XDG_RUNTIME_DIR"]) / "state" / RUNTIME_DIRECTORY / FILE)
+        file = stage.inside(stage.environment["XDG_RUNTIME_DIR"]) / "state" / RUNTIME_DIRECTORY / FILE
+        try:
+            yield Download(file)
+        finally:
+            file.unlink(missing_ok=True)  # the next download would not count the same progress as its own
 
 
 @asynccontextmanager

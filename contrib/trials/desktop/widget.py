@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from accessible import Node, reading
 from dbus_next import Message, MessageType
 from dbus_next.aio import MessageBus
 from plasma import DARK, LIGHT, Plasma
-from stage import HOME, RUNTIME, Stage, StageError, settled, until
+from stage import RUNTIME, Stage, StageError, settled, until
 
 from coldvoxd.bus.interface_xml import BUS_NAME
 
@@ -21,20 +22,28 @@ LEAST_CONTRAST = 4.5
 PANEL_HEIGHT, INDICATOR_WIDTH = 40, 120
 REDNESS = 40
 """By how much the red of a pixel of the level and its icon exceeds its green, of 255."""
+CONTROLS = (
+    ("push button", "Ready to listen"),
+    ("push button", "Start dictating"),
+    ("push button", "Restart the service"),
+    ("combo box", "Microphone"),
+    ("combo box", "Runs on"),
+)
+"""Roles and names of the indicator and the popup's controls."""
 PIXEL = re.compile(r"^\s*(\d+): \((\d+),(\d+),(\d+)")
 
 
 class Trap:
-    """A service file of the daemon whose program records the start instead."""
+    """A service file of the daemon whose program records the start and fails."""
 
     def __init__(self, stage: Stage) -> None:
         self._record = stage.inside(f"{RUNTIME}/started")
-        self._services = stage.inside(f"{HOME}/.local/share/dbus-1/services")
+        self._services = stage.inside(f"{RUNTIME}/dbus-1/services")
         self._stage = stage
 
     async def set(self) -> None:
         self._services.mkdir(parents=True, exist_ok=True)
-        service = f"[D-BUS Service]\nName={BUS_NAME}\nExec=/usr/bin/touch {RUNTIME}/started\n"
+        service = f"[D-BUS Service]\nName={BUS_NAME}\nExec=/bin/sh -c 'touch {RUNTIME}/started; exit 1'\n"
         (self._services / f"{BUS_NAME}.service").write_text(service)
         await self._stage.ask(BUS, BUS_PATH, BUS, "ReloadConfig")
 
@@ -57,6 +66,7 @@ async def check_widget(desktop: Plasma, stage: Stage) -> None:
     stage.launch_daemon()
     await stage.state_is("idle")
     await check_rest(stage)
+    await check_operation(desktop, stage)
     for scheme in (DARK, LIGHT):
         await desktop.use_colors(scheme)
         await check_contrast(desktop, stage)
@@ -92,6 +102,37 @@ async def calls(stage: Stage) -> AsyncIterator[list[str]]:
         yield found
     finally:
         bus.disconnect()
+
+
+async def check_operation(desktop: Plasma, stage: Stage) -> None:
+    """Check that a screen reader finds the controls by their names, and that they work without a pointer."""
+    await desktop.show_menu()
+    async with reading(stage) as reader:
+
+        async def finds(role: str, name: str) -> list[Node]:
+            return await reader.find(role, name)
+
+        for role, name in CONTROLS:
+            await until(lambda role=role, name=name: finds(role, name), f"the {role} “{name}” for a screen reader")
+        (popup, *_) = await reader.find("dialog", "Ready to listen")
+        if popup.description:
+            raise StageError(f"the popup still shows what an earlier request failed for: “{popup.description}”")
+        await stage.run("xdotool", "key", "Escape")
+        await settled()
+        (light, *_) = await reader.find("push button", "Ready to listen")
+        if light.description != "Start dictating":
+            raise StageError(f"the indicator's description is “{light.description}”")
+        await reader.press(light)
+    await stage.state_is("listening")
+    await stage.bus.call("CancelDictation")
+    await stage.state_is("idle")
+    await desktop.take_keyboard()
+    await desktop.focus_panel()
+    await stage.run("xdotool", "key", "space")
+    await stage.state_is("listening")
+    await stage.bus.call("CancelDictation")
+    await stage.state_is("idle")
+    await desktop.hide_menu()
 
 
 async def check_contrast(desktop: Plasma, stage: Stage) -> None:

@@ -32,9 +32,10 @@ PlasmaCore.Dialog {
         Layout.maximumWidth: Layout.minimumWidth
         Layout.minimumHeight: implicitHeight
         Layout.maximumHeight: implicitHeight
-        spacing: Kirigami.Units.smallSpacing
+        spacing: 0
 
         Meter {
+            Layout.topMargin: Kirigami.Units.largeSpacing
             Layout.preferredWidth: Kirigami.Units.gridUnit * 12
             Layout.preferredHeight: Kirigami.Units.gridUnit * 2
             Layout.alignment: Qt.AlignCenter
@@ -45,6 +46,7 @@ PlasmaCore.Dialog {
 
         PlasmaComponents.Label {
             Layout.fillWidth: true
+            Layout.margins: Kirigami.Units.largeSpacing
             text: Bus.ending(bubble.words) || bubble.state
             textFormat: Text.PlainText
             horizontalAlignment: Text.AlignHCenter

@@ -31,6 +31,8 @@ Item {
     /// Unique name of the running daemon's connection; empty if there is none, and until it is known.
     property string owner: ""
 
+    /// Changes whenever what the last request failed for may no longer be true.
+    readonly property string phase: `${facts.present} ${facts.State} ${facts.Degraded}`
     readonly property bool listening: facts.State === "listening"
     readonly property bool dictating: listening || facts.State === "transcribing"
 
@@ -142,6 +144,7 @@ Item {
         return value !== null && typeof value === "object" && "value" in value ? value.value : value;
     }
 
+    onPhaseChanged: complaint = ""
     onListeningChanged: levels = new Array(bars).fill(0)
     onDictatingChanged: words = ""
 

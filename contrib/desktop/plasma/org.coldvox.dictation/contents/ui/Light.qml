@@ -22,6 +22,7 @@ MouseArea {
     readonly property bool upright: Plasmoid.formFactor === PlasmaCore.Types.Vertical
     readonly property bool listening: shown.kind === "listening"
     readonly property color alarm: ink(Kirigami.Theme.negativeTextColor)
+    readonly property color warning: ink(Kirigami.Theme.neutralTextColor)
 
     function ink(color) {
         return Contrast.readable(color, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor);
@@ -36,7 +37,6 @@ MouseArea {
     Accessible.description: shown.action
     Accessible.role: Accessible.Button
     Accessible.onPressAction: wanted()
-    Accessible.onShowMenuAction: menuWanted()
     onClicked: mouse => mouse.button === Qt.MiddleButton ? menuWanted() : wanted()
     Keys.onPressed: event => {
         const pressed = [Qt.Key_Space, Qt.Key_Return, Qt.Key_Enter, Qt.Key_Select].includes(event.key);
@@ -93,10 +93,20 @@ MouseArea {
             Layout.preferredHeight: Kirigami.Units.iconSizes.small
             Layout.alignment: Qt.AlignCenter
             visible: light.shown.degraded
-            source: "dialog-warning-symbolic"
-            isMask: true
-            color: light.ink(Kirigami.Theme.neutralTextColor)
+            source: "data-warning"
+            isMask: true // which fills the exclamation mark
+            color: light.warning
             Accessible.ignored: true
+
+            Text {
+                anchors.centerIn: parent
+                anchors.verticalCenterOffset: Math.round(parent.height / 10)
+                text: "!"
+                font.bold: true
+                font.pixelSize: Math.round(parent.height * 0.6)
+                color: Kirigami.Theme.backgroundColor
+                Accessible.ignored: true
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ ColumnLayout {
 
     readonly property var facts: daemon.facts
     readonly property bool listening: shown.kind === "listening"
+    /// Providers to offer: those that were found usable on this machine; an older daemon does not say which.
+    readonly property var providers: facts.UsableProviders?.length ? facts.UsableProviders : facts.AvailableProviders
     readonly property color alarm: Contrast.readable(Kirigami.Theme.negativeTextColor, Kirigami.Theme.backgroundColor,
         Kirigami.Theme.textColor)
 
@@ -153,7 +155,7 @@ ColumnLayout {
             Layout.fillWidth: true
             visible: popup.facts.ExecutionProvider !== ""
             options: [["auto", Presentation.provider("auto", popup.translate)]].concat(
-                popup.facts.AvailableProviders.map(name => [name, Presentation.provider(name, popup.translate)]))
+                popup.providers.map(name => [name, Presentation.provider(name, popup.translate)]))
             chosen: Presentation.shortProvider(popup.facts.ExecutionProvider)
             onPicked: name => popup.daemon.setProvider(name)
         }

@@ -108,6 +108,6 @@ PlasmoidItem {
         shown: root.shown
         levels: watched.levels
         words: Plasmoid.configuration.showText ? watched.words : ""
-        wanted: Plasmoid.configuration.showBubble
+        wanted: Plasmoid.configuration.showBubble && !popup.visible
     }
 }
