@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -75,8 +77,8 @@ async def script(bus: PrivateBus, name: str, *arguments: str, **environment: str
         yield running
     finally:
         print("\n".join((*running.lines, *running.errors)))
-        killer = await asyncio.create_subprocess_exec("pkill", "--session", str(process.pid))
-        await killer.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # also a process that the shell is just starting
         await running.ended()
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 """install.sh refuses to run as root; in this namespace root has another number."""
+
+
+NO_OTHER_USER = bool(subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode)
+
+
+def changes_user(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that needs a namespace of users, which a chroot, such as that of the plain lane in CI, does not have."""
+    needs_namespace = pytest.mark.skipif(NO_OTHER_USER, reason="needs a namespace of users, outside a chroot")
+    marked: Callable[..., None] = pytest.mark.heavy(needs_namespace(test))
+    return marked
 
 
 def begin(home: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -124,6 +135,7 @@ def said_by(command: str, home: Path) -> str:
     return done.stdout
 
 
+@changes_user
 def test_a_home_directory_without_exec_is_reported(tmp_path: Path) -> None:
     said = said_by(f"{ROOT}/contrib/install.sh --cpu --no-start", tmp_path)
     assert "its file system is mounted without exec" in said
@@ -134,6 +146,7 @@ def test_a_home_directory_without_exec_is_reported(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+@changes_user
 def test_a_home_directory_that_cannot_be_written_to_is_reported(tmp_path: Path) -> None:
     home, programs = tmp_path / "home", tmp_path / "programs"
     home.mkdir()
@@ -154,6 +167,7 @@ def test_a_home_directory_that_cannot_be_written_to_is_reported(tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
+@changes_user
 def test_a_second_installer_waits_for_the_first_and_goes_on(home: Path) -> None:
     """The first deletes its logs at its end, among which the lock was."""
     place = home / ".local/share/coldvoxd"
@@ -170,6 +184,7 @@ def test_a_second_installer_waits_for_the_first_and_goes_on(home: Path) -> None:
     assert (place / "install/pip.log").is_file()
 
 
+@changes_user
 def test_an_environment_is_created_again_after_an_upgrade_of_python(home: Path) -> None:
     environment = environment_of(home)
     kept = (home / ".local/share/coldvoxd/models/own/vocab.txt", home / ".config/coldvoxd/coldvoxd.toml")

@@ -4,10 +4,12 @@ The service's activation file is replaced by one that records each start.
 """
 
 import asyncio
+import os
 import re
-import subprocess
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,7 +71,8 @@ async def run(trap: Trap, command: str, until: str = "") -> str:
     async with asyncio.timeout(PATIENCE_S):
         while (not until or until not in output) and (part := await process.stdout.read(4096)):
             output += part.decode()
-    subprocess.run(["pkill", "--session", str(process.pid)], check=False)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)  # also a process that the shell is just starting
     await process.communicate()
     return output
 

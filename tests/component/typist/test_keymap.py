@@ -191,7 +191,8 @@ async def test_a_switch_to_the_second_layout_in_mid_text_stops_typing(
     await pressed(x_desktop, NEXT_LAYOUT)
     assert (await hearing).startswith("failed session=1 utterance=1 method=type application=xterm: the keyboard layout")
     assert (x_client.memory / "undelivered").read_text() == text
-    assert text.startswith(window.text)
+    # The layout may change between the last check of it and the key: X11 has no way to make them one step.
+    assert text.startswith(window.text[:-1])
     assert (await x_client.last())[0] == 0
     await eventually(lambda: window.text.endswith(text), what="the whole text")
 
