@@ -180,7 +180,6 @@ class Gallery:
         await self.launch()
         await self.stage.state_is("idle")
         async with typing_service(self.stage):
-            await desktop.show_preferences()
             await desktop.vary("dark")
             await desktop.show_preferences()
             await self.keep_soon("preferences-dark")
