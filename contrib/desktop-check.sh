@@ -11,7 +11,7 @@ compares the text in a window, and prints the time from the end of speech to tha
 
 gnome and plasma run in a Debian 13 tree, which the first run creates (some minutes, 2 GB each) in COLDVOX_DESKTOP_DIR,
 by default /var/tmp/coldvoxd-desktop; they need root. On the machine itself only mmdebstrap is installed if it is missing.
-Your own desktop is not used.
+COLDVOX_DESKTOP_SUITE=forky or sid takes another Debian release, with newer desktops. Your own desktop is not used.
 
 sway and x11 run without a screen, with this machine's sway, foot, wtype and wl-clipboard, or Xvfb, xterm, xdotool and
 xclip; coldvox-type delivers the text. A bare X server has no shortcuts: `coldvoxctl toggle` replaces the key there.

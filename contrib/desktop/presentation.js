@@ -13,7 +13,9 @@ export const NOTHING = Object.freeze({
     Model: '',
     Precision: '',
     ExecutionProvider: '',
+    Provider: '',
     AvailableProviders: [],
+    UsableProviders: [],
     Degraded: '',
     Progress: -1,
     LastError: '',
@@ -81,6 +83,25 @@ export function provider(name, _) {
     return short in PROVIDERS ? _(PROVIDERS[short]) : short;
 }
 
+/** Return the short name of the provider in use, empty if no recognizer is loaded. */
+export function activeProvider(facts) {
+    return facts.Provider || shortProvider(facts.ExecutionProvider);
+}
+
+/** Return the short names of the providers to offer: those that were found usable, and the one in use. */
+export function offeredProviders(facts) {
+    const usable = facts.UsableProviders.map(shortProvider);
+    const active = activeProvider(facts);
+    return active && !usable.includes(active) ? [active, ...usable] : usable;
+}
+
+/** Return the languages that a published model knows, in words; empty for another model. */
+export function languages(model, _) {
+    if (/^parakeet-tdt-0\.6b-v3$/.test(model))
+        return _('25 European languages, detected automatically');
+    return /^(parakeet-tdt-0\.6b-v2|mini)$/.test(model) ? _('English') : '';
+}
+
 /** Return the model and what it runs on, on one line; empty if none is loaded. */
 export function engine(facts, _) {
     if (!facts.ExecutionProvider)
@@ -98,18 +119,20 @@ export function meter(dbfs) {
  * Return the presentation of the daemon's state.
  *
  * `kind`: gone, unavailable, fetching, loading, idle, listening, transcribing or unknown.
- * `icon`: off, waiting, ready, listening or writing; each desktop has its own images for them.
+ * `icon`: off, waiting, ready, muted, listening or writing; each desktop has its own images for them.
  * `degraded`: whether to warn. `title`, `detail`: for the user. `progress`: 0 to 1, or -1 for none.
  * `action`: label of the click action, empty if there is none.
+ * `label`: a word or two beside the icon while the user has to wait, with the progress if it is known; otherwise empty.
  *
  * @param {object} facts properties of the daemon by their names, with `present`
  * @param {Function} _ translates
  */
 export function present(facts, _) {
     const shown = (kind, icon, title, action, detail = '', degraded = false, progress = -1) =>
-        ({kind, icon, title, action, detail, degraded, progress});
+        ({kind, icon, title, action, detail, degraded, progress, label: waiting(kind, facts, progress, _)});
     const why = reason(facts.Degraded, _);
     const warned = facts.Degraded !== '';
+    const muted = facts.Degraded === 'microphone-muted';
     if (!facts.present) {
         return shown('gone', 'off', _('Dictation is off'), _('Start dictating'),
             _('The service coldvoxd is not running.'));
@@ -118,16 +141,16 @@ export function present(facts, _) {
     case 'unavailable':
         return unavailable(facts, why, shown, _);
     case 'loading':
-        return shown('loading', 'waiting', _('Loading the speech model…'), _('Start dictating'), why, warned,
-            facts.Progress);
+        return shown('loading', 'waiting', _('Loading the speech model…'), _('Start dictating'),
+            why || share(_('%d % loaded.'), facts.Progress), warned, facts.Progress);
     case 'idle':
-        if (facts.Degraded === 'microphone-muted') {
-            return shown('idle', 'ready', _('Microphone muted'), _('Start dictating'),
+        if (muted) {
+            return shown('idle', 'muted', _('Microphone muted'), _('Start dictating'),
                 _('Unmute the microphone in the sound settings.'), true);
         }
         return shown('idle', 'ready', _('Ready to listen'), _('Start dictating'), why, warned);
     case 'listening':
-        return shown('listening', 'listening', _('Listening…'), _('Stop dictating'), why, warned);
+        return shown('listening', muted ? 'muted' : 'listening', _('Listening…'), _('Stop dictating'), why, warned);
     case 'transcribing':
         return shown('transcribing', 'writing', _('Recognizing…'), '', why, warned);
     case 'suspended':
@@ -141,12 +164,26 @@ export function present(facts, _) {
 function unavailable(facts, why, shown, _) {
     if (facts.Progress >= 0) {
         return shown('fetching', 'waiting', _('Downloading the speech model…'), '',
-            _('%d % downloaded.').replace('%d', Math.floor(facts.Progress * 100)), false, facts.Progress);
+            share(_('%d % downloaded.'), facts.Progress), false, facts.Progress);
     }
     if (facts.Degraded === 'microphone-lost')
         return shown('unavailable', 'off', _('No microphone'), '', sentence(facts.Problem, why, _), true);
     const title = facts.Degraded === 'model-missing' ? _('No speech model') : _('Dictation is unavailable');
     return shown('unavailable', 'off', title, '', sentence(facts.LastError, why, _), true);
+}
+
+/** Return what is waited for, with the progress if it is known; empty for the other kinds. */
+function waiting(kind, facts, progress, _) {
+    if (kind === 'fetching')
+        return share(_('Downloading %d %'), progress);
+    if (kind !== 'loading' || !facts.State)
+        return '';
+    return share(_('Loading %d %'), progress) || _('Loading…');
+}
+
+/** Return `text` with the progress in place of `%d`, empty if it is not known. */
+function share(text, progress) {
+    return progress >= 0 ? text.replace('%d', Math.floor(progress * 100)) : '';
 }
 
 /** Return the daemon's message if it is short enough to be shown, otherwise the reason. */

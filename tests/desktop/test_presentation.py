@@ -1,5 +1,6 @@
 """How GNOME and Plasma present the daemon to the user."""
 
+import json
 import re
 import subprocess
 import zipfile
@@ -8,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.desktop.gjs import EXTENSION, ROOT, needs_gjs, presented
+from coldvoxd import __version__
+from coldvoxd.models.published_models import PUBLISHED
+from tests.support.bus.private_bus import PrivateBus
+from tests.support.desktop.gjs import EXTENSION, ROOT, SCRIPTS, needs_gjs, presented
 
 PRESENTATION = ROOT / "contrib/desktop/presentation.js"
 WIDGET = ROOT / "contrib/desktop/plasma/org.coldvox.dictation"
 MESSAGE = re.compile(r"""\b(?:(?:_|N_|this\._)\('([^']*)'\)|i18n\("([^"]*)"\))""")
 DOCTOR = "Run \N{LEFT DOUBLE QUOTATION MARK}coldvoxctl doctor\N{RIGHT DOUBLE QUOTATION MARK} in a terminal: it reports how to fix this."
 ENTRY = re.compile(r'^msgid "(.+)"\nmsgstr "(.*)"$', re.MULTILINE)
+SLEEPING = "The machine was suspended; using the CPU until the GPU is ready."
 REASONS = re.compile(r"`([a-z-]+)`")
 
 
@@ -72,6 +77,68 @@ def test_a_muted_microphone_is_told_before_and_while_one_dictates() -> None:
     idle, listening = presented([muted | {"State": "idle"}, muted | {"State": "listening"}])
     assert (idle["title"], idle["degraded"]) == ("Microphone muted", True)
     assert (listening["title"], listening["detail"]) == ("Listening…", "The microphone is muted.")
+    assert [idle["icon"], listening["icon"]] == ["muted", "muted"]
+
+
+@needs_gjs
+def test_who_waits_sees_in_words_for_what_and_how_far_it_is() -> None:
+    loading: dict[str, object] = {"present": True, "State": "loading"}
+    fetching: dict[str, object] = {"present": True, "State": "unavailable", "Degraded": "model-missing"}
+    cases: list[tuple[dict[str, object], str, str]] = [
+        (loading, "Loading…", ""),
+        (loading | {"Progress": 0.999}, "Loading 99 %", "99 % loaded."),
+        (loading | {"Progress": 0.5, "Degraded": "sleep"}, "Loading 50 %", SLEEPING),
+        (fetching | {"Progress": 0.0}, "Downloading 0 %", "0 % downloaded."),
+        (fetching, "", "The speech model is missing."),
+        ({"present": True, "State": "idle", "Progress": 0.5}, "", ""),
+        ({"present": True}, "", ""),
+        ({}, "", "The service coldvoxd is not running."),
+    ]
+    found = presented([facts for facts, _, _ in cases])
+    assert [(shown["label"], shown["detail"]) for shown in found] == [(label, detail) for _, label, detail in cases]
+
+
+@needs_gjs
+def test_the_providers_that_were_found_usable_are_offered_and_the_one_in_use_is_among_them() -> None:
+    built = {"present": True, "AvailableProviders": ["tensorrt", "cuda", "cpu"]}
+    on_cpu = built | {"ExecutionProvider": "CPUExecutionProvider", "Provider": "cpu"}
+    found = presented(
+        [
+            on_cpu | {"UsableProviders": ["cuda", "cpu"]},
+            on_cpu | {"UsableProviders": ["cuda"]},
+            built | {"UsableProviders": ["cpu"], "ExecutionProvider": "CPUExecutionProvider"},
+            built,
+            {},
+        ]
+    )
+    assert [(shown["providers"], shown["provider"]) for shown in found] == [
+        (["cuda", "cpu"], "cpu"),
+        (["cpu", "cuda"], "cpu"),
+        (["cpu"], "cpu"),
+        ([], ""),
+        ([], ""),
+    ]
+
+
+@needs_gjs
+def test_the_languages_of_every_published_model_are_named() -> None:
+    names = [*PUBLISHED, "mini"]
+    *known, unknown = presented([{"Model": name} for name in [*names, "my-own-v3"]])
+    assert {name: shown["languages"] for name, shown in zip(names, known, strict=True)} == {
+        "mini": "English",
+        "parakeet-tdt-0.6b-v2": "English",
+        "parakeet-tdt-0.6b-v3": "25 European languages, detected automatically",
+    }
+    assert unknown["languages"] == ""
+
+
+@needs_gjs
+def test_typing_without_systemd_is_unknown() -> None:
+    with PrivateBus() as bus:
+        done = subprocess.run(
+            ["gjs", SCRIPTS / "typing.js", EXTENSION], env=bus.environment, capture_output=True, text=True, check=True
+        )
+    assert (done.stdout, done.stderr) == ("Unknown: systemd does not respond.\n", "")
 
 
 @needs_gjs
@@ -121,6 +188,15 @@ def test_all_that_they_say_is_translated(sources: Iterable[Path], catalogs: Path
     translated = _entries(catalogs / f"{language}.po")
     assert {text for text, translation in translated if translation} == said
     assert all(text.count("%") == translation.count("%") for text, translation in translated)
+
+
+def test_the_extensions_metadata_is_complete() -> None:
+    metadata = json.loads((EXTENSION / "metadata.json").read_text("utf-8"))
+    assert (metadata["uuid"], metadata["version-name"]) == (EXTENSION.name, __version__)
+    assert metadata["url"].startswith("https://")
+    assert {"48", "50", "51"} <= set(metadata["shell-version"])
+    assert metadata["name"]
+    assert metadata["description"]
 
 
 def _entries(file: Path) -> list[tuple[str, str]]:

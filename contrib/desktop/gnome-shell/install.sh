@@ -30,7 +30,7 @@ pack() { # pack FOLDER: from a copy, in which links to shared files are replaced
     local options=() file copy
     copy=$(mktemp -d)
     cp -RL -- "$source" "$copy"
-    for file in "$source"/*.js; do
+    for file in "$source"/*.js "$source"/stylesheet-*.css; do
         case ${file##*/} in
         extension.js | prefs.js) ;;
         *) options+=("--extra-source=${file##*/}") ;;

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gnome import Gnome
+from gnome import RIGHT, Gnome
 from plasma import Plasma
 from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, settled, until
 from widget import check_widget
@@ -83,6 +83,7 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             await until(desktop.focused, "the focus in the window")
             await desktop.take_keyboard()
             if isinstance(desktop, Gnome):
+                await open_menu(desktop, stage)
                 await ask_for_keys(desktop, stage)
                 await use_own_keys(desktop, stage)
             stage.start_typing()
@@ -110,6 +111,15 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             keep(stage)
             raise
         return right
+
+
+async def open_menu(desktop: Gnome, stage: Stage) -> None:
+    """Check that the right button and a finger open the indicator's menu, and do not start a session."""
+    for opens in (lambda: desktop.click_light(RIGHT), desktop.touch_light):
+        await opens()
+        await until(desktop.menu_is_open, "the indicator's menu")
+        await stage.state_is("idle")
+        await desktop.hide_menu()
 
 
 async def ask_for_keys(desktop: Gnome, stage: Stage) -> None:

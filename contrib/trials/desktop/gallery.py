@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from gnome import Gnome
+from gnome import VARIANTS, Gnome
 from plasma import DARK, HIGH_CONTRAST, LIGHT, UPRIGHT, Plasma
 from stage import CHECKOUT, ROOT, RUNTIME, SAMPLES, Stage, StageError, settled, until
-from units import downloading
+from units import downloading, typing_service
 
 from coldvoxd.bus.interface_xml import ENGINE
 from tests.support.sound.servers import SoundServer, running
@@ -25,6 +25,8 @@ DOWNLOADED = 0.42
 """Share of the model in the picture of a download."""
 NO_DISPLAY = ":55"
 """Display without an X server."""
+RIGHT_TO_LEFT = "ar_EG.UTF-8"
+"""Language that is written from right to left."""
 COLORS = 96
 """Colours per picture, to keep it small."""
 LARGEST = 60_000
@@ -67,14 +69,16 @@ class Gallery:
         await until(lambda: self.is_degraded("model-missing"), "the missing model")
         await self.menu("no-model")
         await self.end()
+        await self.fetching(self.menu)
         if isinstance(self.desktop, Plasma):
-            await self.fetching(self.menu)
             await self.in_other_colors(self.desktop)
             await self.failed_typing(self.desktop)
             await self.upright(self.desktop)
         if isinstance(self.desktop, Gnome):
-            await self.desktop.show_preferences()
-            await self.keep("preferences")
+            for name in VARIANTS:
+                await self.variant(self.desktop, name)
+            await self.preferences(self.desktop)
+            await self.denied_typing(self.desktop)
 
     async def listening(self, suffix: str = "") -> None:
         """Take the picture with a window that receives the text."""
@@ -141,6 +145,50 @@ class Gallery:
             await self.degraded(f"-{name}")
             await self.end()
         await desktop.use_colors(LIGHT)
+
+    async def variant(self, desktop: Gnome, name: str) -> None:
+        """Take pictures during dictation and with a problem, with another setting of the desktop."""
+        await desktop.vary(name)
+        await self.dictating_and_degraded(f"-{name}")
+        await desktop.vary(name, back=True)
+
+    async def dictating_and_degraded(self, suffix: str) -> None:
+        await self.launch()
+        await self.stage.state_is("idle")
+        await self.listening(suffix)
+        await self.degraded(suffix)
+        await self.end()
+
+    async def denied_typing(self, desktop: Gnome) -> None:
+        """Take the picture of the notification about a text that reached no window: the portal's question is denied."""
+        await desktop.take_keyboard()
+        await self.launch()
+        await self.stage.state_is("idle")
+        typing = self.stage.start_typing()  # GNOME shows nothing from a program that has ended, as with --last
+        await until(lambda: "ready" in self.stage.log("coldvox-type").read_text(), "coldvox-type")
+        await self.stage.bus.call("StartDictation")
+        await asyncio.to_thread(self.sound.play, SAID)
+        await self.stage.bus.call("StopDictation")
+        await desktop.answer_question(allow=False)
+        await until(lambda: "failed" in self.stage.log("coldvox-type").read_text(), "the outcome")
+        await self.keep_soon("failed-typing")
+        typing.terminate()
+        await self.end()
+
+    async def preferences(self, desktop: Gnome) -> None:
+        """Take pictures of the preferences in light and dark colours, with the daemon and coldvox-type running."""
+        await self.launch()
+        await self.stage.state_is("idle")
+        async with typing_service(self.stage):
+            await desktop.vary("dark")
+            await desktop.show_preferences()
+            await self.keep_soon("preferences-dark")
+            await desktop.vary("dark", back=True)
+            await desktop.close_preferences()
+            await desktop.show_preferences()
+            await self.keep_soon("preferences")
+            await desktop.close_preferences()
+        await self.end()
 
     async def failed_typing(self, desktop: Plasma) -> None:
         """Take the picture of the notification about a text that reached no window: there is no such X server."""
@@ -226,14 +274,24 @@ class Gallery:
 async def take(name: str, tree: Path) -> None:
     """Take all pictures of a desktop."""
     GALLERY.mkdir(exist_ok=True)
+    async with set_up(name, tree, "C.UTF-8") as gallery:
+        await gallery.take_all()
+    if name == Gnome.name:
+        async with set_up(name, tree, RIGHT_TO_LEFT) as gallery:
+            await gallery.dictating_and_degraded("-right-to-left")
+
+
+@contextlib.asynccontextmanager
+async def set_up(name: str, tree: Path, language: str) -> AsyncIterator[Gallery]:
+    """Start a desktop within the context."""
     async with Stage.set_up(tree) as stage:
         desktop = {"gnome": Gnome, "plasma": Plasma}[name](stage, *SIZE)
-        with contextlib.ExitStack() as stack:
-            sound = stack.enter_context(running())
+        with running() as sound:
             try:
-                await desktop.start()
+                await desktop.start(language)
                 await desktop.make_plain()
-                await Gallery(stage, desktop, sound).take_all()
+                yield Gallery(stage, desktop, sound)
+                print(desktop.complaints(), end="", file=sys.stderr)
             except BaseException:
                 for file in (stage.log("coldvoxd"), stage.log("letter")):
                     print(file.read_text(errors="replace")[-3000:] if file.exists() else "", file=sys.stderr)

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 from stage import CHECKOUT, HOME, RUNTIME, BusError, Stage, StageError, settled, until
@@ -12,14 +14,26 @@ REMOTE = "org.gnome.Mutter.RemoteDesktop"
 UUID = "coldvoxd@coldvox.org"
 KEYSYMS = {"shift": 0xFFE1, "super": 0xFFEB, "alt": 0xFFE9}
 INDICATOR = f"Main.panel.statusArea['{UUID}']"
-LEFT = 0x110
-FAR = 10_000.0
+LEFT, RIGHT = 1, 3
+SEAT = "global.stage.context.get_backend().get_default_seat()"
+DEVICES = "imports.gi.Clutter.InputDeviceType"
+NOW = "imports.gi.GLib.get_monotonic_time()"
 HAND_S = 0.2
 """Seconds between a movement, a press and a release: a busy shell may lose faster input."""
 PLAIN = "#3d5a73"
 ACTIVE, INACTIVE = 1, 2
 BROKEN = {3, 4}
 """Values of the shell's ExtensionState; 3 is an error, 4 out of date."""
+INTERFACE, ACCESSIBILITY = "org.gnome.desktop.interface", "org.gnome.desktop.a11y.interface"
+SETTINGS = {
+    "light": (INTERFACE, "color-scheme", "prefer-light"),
+    "dark": (INTERFACE, "color-scheme", "prefer-dark"),
+    "high-contrast": (ACCESSIBILITY, "high-contrast", "true"),
+    "large-text": (INTERFACE, "text-scaling-factor", "1.5"),
+}
+"""Schema, key and value by the name of a variant."""
+VARIANTS = ("light", "high-contrast", "large-text")
+"""Variants of the shell; its panel and menus are dark otherwise."""
 TRACES = f"""[
     '{UUID}' in Main.panel.statusArea,
     Main.layoutManager.uiGroup.get_children().filter(one => one.constructor.name === 'ColdvoxBubble').length,
@@ -50,20 +64,21 @@ class Gnome:
         stage = self.stage
         await stage.run(f"{CHECKOUT}/contrib/{self.installer}")
         await stage.run("gsettings", "set", "org.gnome.shell", "welcome-dialog-last-shown-version", "999")
-        await stage.run("gsettings", "set", "org.gnome.desktop.interface", "enable-animations", "false")
-        await stage.run("gsettings", "set", "org.gnome.desktop.interface", "clock-format", "24h")
+        for key, value in {"enable-animations": "false", "enable-hot-corners": "false", "clock-format": "24h"}.items():
+            await stage.run("gsettings", "set", INTERFACE, key, value)  # the hot corner would hold the pointer
+        # As at a login, for services that the bus starts, including the portals, which GNOME Shell 50 starts itself.
+        display = "wayland-0"
+        await stage.run(
+            "dbus-update-activation-environment", f"WAYLAND_DISPLAY={display}", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE",
+            "XDG_RUNTIME_DIR",
+        )  # fmt: skip
         stage.start(
             "gnome-shell", "gnome-shell", "--headless", "--virtual-monitor", f"{self.width}x{self.height}", "--unsafe-mode", "--no-x11",
             LANG=language,
         )  # fmt: skip
         await until(self._is_up, "GNOME Shell")
-        stage.environment["WAYLAND_DISPLAY"] = "wayland-0"
-        # As at a login, for services that the bus starts, including the portals.
-        await stage.run(
-            "dbus-update-activation-environment", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "XDG_SESSION_TYPE",
-            "XDG_RUNTIME_DIR",
-        )  # fmt: skip
-        await self.evaluate("Main.overview.hide()")
+        stage.environment["WAYLAND_DISPLAY"] = display
+        await until(self._has_no_overview, "the end of the overview")
         await until(self._is_enabled, "the extension, enabled")
         await self.evaluate("Main.messageTray.getSources().forEach(source => source.destroy())")  # "logged in as root"
 
@@ -114,13 +129,23 @@ class Gnome:
         for key in keys if down else reversed(keys):
             await self._do("NotifyKeyboardKeysym", "ub", key, down)
 
-    async def click_light(self) -> None:
-        """Click the indicator with the left button."""
-        x, y = await self.evaluate(
-            f"(extents => [extents.get_x() + extents.get_width() / 2, extents.get_y() + extents.get_height() / 2])"
-            f"({INDICATOR}.get_transformed_extents())"
+    async def click_light(self, button: int = LEFT) -> None:
+        """Click the indicator, with the left button by default."""
+        await self._click(*await self._light(), button)
+
+    async def touch_light(self) -> None:
+        """Touch the indicator with a finger."""
+        x, y = await self._light()
+        await self.evaluate(
+            f"global.finger = {SEAT}.create_virtual_device({DEVICES}.TOUCHSCREEN_DEVICE), "
+            f"global.finger.notify_touch_down({NOW}, 0, {x}, {y})"
         )
-        await self._click(x, y)
+        await asyncio.sleep(HAND_S)
+        await self.evaluate(f"global.finger.notify_touch_up({NOW}, 0), global.finger = null")
+
+    async def menu_is_open(self) -> bool:
+        """Return whether the indicator's menu is open."""
+        return bool(await self.evaluate(f"{INDICATOR}.menu.isOpen"))
 
     async def answer_question(self, *, allow: bool) -> None:
         """Answer the portal's question whether a program may press keys."""
@@ -179,17 +204,34 @@ class Gnome:
         await settled()
 
     async def menu_area(self) -> tuple[int, int, int, int]:
-        """Return left, top, width and height of the open menu with the panel above it."""
-        left, bottom = await self.evaluate(
-            f"(actor => [actor.get_transformed_extents().get_x(), actor.get_transformed_extents().get_bottom_right().y])"
-            f"({INDICATOR}.menu.actor)"
+        """Return left, top, width and height of the open menu with its end of the panel above it."""
+        left, right, bottom = await self.evaluate(
+            "(area => [area.get_x(), area.get_bottom_right().x, area.get_bottom_right().y])"
+            f"({INDICATOR}.menu.actor.get_transformed_extents())"
         )
+        if left + right < self.width:
+            return 0, 0, int(right) + 12, int(bottom) + 8
         return int(left) - 12, 0, self.width - int(left) + 12, int(bottom) + 8
+
+    async def vary(self, name: str, *, back: bool = False) -> None:
+        """Change the desktop's setting of that variant, or reset it."""
+        schema, key, value = SETTINGS[name]
+        await self.stage.run("gsettings", *(("reset", schema, key) if back else ("set", schema, key, value)))
+        await settled()
 
     async def show_preferences(self) -> None:
         await self.stage.run("gnome-extensions", "prefs", UUID)
         await until(self._has_preferences, "the preferences")
         await settled()
+
+    async def close_preferences(self) -> None:
+        """End the process of the preferences, which takes over new colours only at its start here."""
+        bus = "org.freedesktop.DBus"
+        name = f"{SHELL}.Extensions"
+        os.kill(
+            await self.stage.ask(bus, "/org/freedesktop/DBus", bus, "GetConnectionUnixProcessID", "s", name), SIGTERM
+        )
+        await until(self._has_no_preferences, "the end of the preferences")
 
     async def screenshot(self, name: str) -> Path:
         """Take a screenshot of the whole screen; return its file."""
@@ -207,14 +249,23 @@ class Gnome:
     async def _has_preferences(self) -> bool:
         return await self.focused() == "ColdVox Dictation"
 
-    async def _click(self, x: float, y: float) -> None:
-        # First into the lower right corner, from any position; the upper left corner would open the overview.
-        await self._do("NotifyPointerMotionRelative", "dd", FAR, FAR)
-        await self._do("NotifyPointerMotionRelative", "dd", x - self.width, y - self.height)
-        await asyncio.sleep(HAND_S)
-        for down in (True, False):
-            await self._do("NotifyPointerButton", "ib", LEFT, down)
+    async def _has_no_preferences(self) -> bool:
+        return not await self._has_preferences()
+
+    async def _light(self) -> tuple[float, float]:
+        """Return the middle of the indicator."""
+        x, y = await self.evaluate(
+            f"(extents => [extents.get_x() + extents.get_width() / 2, extents.get_y() + extents.get_height() / 2])"
+            f"({INDICATOR}.get_transformed_extents())"
+        )
+        return x, y
+
+    async def _click(self, x: float, y: float, button: int = LEFT) -> None:
+        await self.evaluate(f"global.mouse ??= {SEAT}.create_virtual_device({DEVICES}.POINTER_DEVICE), 0")
+        await self.evaluate(f"global.mouse.notify_absolute_motion({NOW}, {x}, {y})")
+        for state in ("PRESSED", "RELEASED"):
             await asyncio.sleep(HAND_S)
+            await self.evaluate(f"global.mouse.notify_button({NOW}, {button}, imports.gi.Clutter.ButtonState.{state})")
 
     async def is_in_letter(self) -> bool:
         """Return whether the window that receives the text has the focus."""
@@ -234,6 +285,10 @@ class Gnome:
             return bool(await self.evaluate("Main.layoutManager._startingUp === false"))
         except BusError:
             return False
+
+    async def _has_no_overview(self) -> bool:
+        """Hide the overview, which may open late; return whether it is hidden."""
+        return not await self.evaluate("Main.overview.hide(), Main.overview.visible")
 
     async def _is_enabled(self) -> bool:
         found = await self.evaluate(

@@ -3,9 +3,11 @@
 #
 # Prints what it will do before it does; installs nothing on the machine and uses no user's desktop. All files are in
 # COLDVOX_DESKTOP_DIR (/var/tmp/coldvoxd-desktop), can be deleted at any time, and are reused by the next run.
+# COLDVOX_DESKTOP_SUITE is the Debian release: trixie (GNOME Shell 48), or forky or sid for newer desktops.
 
 desktops=${COLDVOX_DESKTOP_DIR:-/var/tmp/coldvoxd-desktop}
-tree=$desktops/trixie
+suite=${COLDVOX_DESKTOP_SUITE:-trixie}
+tree=$desktops/$suite
 mirror=${COLDVOX_CHECK_MIRROR:-http://deb.debian.org/debian}
 
 tell() { printf '%s\n' "$*" >&2; }
@@ -23,7 +25,7 @@ base_packages=(
     wl-clipboard       # the clipboard of a Wayland desktop
 )
 # shellcheck disable=SC2034 # used by make_tree, by name
-gnome_packages=(gnome-shell gnome-shell-extension-prefs gir1.2-adw-1 adwaita-icon-theme
+gnome_packages=(gnome-shell gir1.2-adw-1 adwaita-icon-theme
     gnome-settings-daemon gnome-control-center # custom keys and the portal's
     xdg-desktop-portal xdg-desktop-portal-gnome # keyboard, clipboard and shortcuts for programs
     python3 python3-numpy) # for coldvox-type
@@ -44,10 +46,10 @@ make_tree() { # make_tree gnome|plasma: once; waits for a concurrent run
     exec {lock}>"$desktops/lock"
     flock "$lock"
     if [[ ! -e $tree.base ]]; then
-        tell "creating a Debian 13 tree in $tree (0.5 GB); nothing is installed on this machine"
+        tell "creating a Debian $suite tree in $tree (0.5 GB); nothing is installed on this machine"
         rm -rf -- "$tree"
         mmdebstrap --quiet --variant=apt --skip=cleanup/apt/lists --include="ca-certificates,$(IFS=, && echo "${base_packages[*]}")" \
-            --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' trixie "$tree" "$mirror" || return
+            --aptopt='Acquire::Check-Valid-Until "false"' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' "$suite" "$tree" "$mirror" || return
         : >"$tree/etc/machine-id"
         echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id" # programs require an ID; it identifies no machine
         touch "$tree.base"
@@ -64,9 +66,9 @@ make_tree() { # make_tree gnome|plasma: once; waits for a concurrent run
             printf "#!/bin/sh\nexit 101\n" >"$tree/usr/sbin/policy-rc.d"; chmod +x "$tree/usr/sbin/policy-rc.d"
             exec chroot "$tree" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
                 apt-get install -y -qq --no-install-recommends "$@"' \
-            - "$tree" "${packages[@]}" >"$desktops/$desktop.log" 2>&1 </dev/null || {
-            tail -n 20 "$desktops/$desktop.log" >&2
-            tell "the tree of $desktop cannot be created; see $desktops/$desktop.log"
+            - "$tree" "${packages[@]}" >"$tree.$desktop.log" 2>&1 </dev/null || {
+            tail -n 20 "$tree.$desktop.log" >&2
+            tell "the tree of $desktop cannot be created; see $tree.$desktop.log"
             return 69
         }
         touch "$tree.$desktop"

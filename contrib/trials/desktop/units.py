@@ -1,4 +1,4 @@
-"""A stand-in for systemd's user manager on the stage's bus, for the picture of a download: its unit is always running."""
+"""A stand-in for systemd's user manager on the stage's bus, for pictures: it has one unit, which stays in its state."""
 
 import json
 from collections.abc import AsyncIterator
@@ -36,32 +36,52 @@ class Manager(ServiceInterface):
 
 
 class Unit(ServiceInterface):
-    """A unit that is running."""
+    """A unit that is installed, in a state."""
 
-    def __init__(self) -> None:
+    def __init__(self, active: str, sub: str) -> None:
         super().__init__(f"{MANAGER}.Unit")
+        self._active, self._sub = active, sub
+
+    @dbus_property(access=PropertyAccess.READ)
+    def LoadState(self) -> "s":  # type: ignore[name-defined]  # noqa: F821, N802
+        return "loaded"
 
     @dbus_property(access=PropertyAccess.READ)
     def ActiveState(self) -> "s":  # type: ignore[name-defined]  # noqa: F821, N802
-        return "activating"
+        return self._active
 
     @dbus_property(access=PropertyAccess.READ)
     def SubState(self) -> "s":  # type: ignore[name-defined]  # noqa: F821, N802
-        return "start"
+        return self._sub
 
 
 @asynccontextmanager
 async def downloading(stage: Stage) -> AsyncIterator["Download"]:
-    """Run the stand-in within the context."""
+    """Run the stand-in within the context, with a download."""
+    async with _manager(stage, Unit("activating", "start")):
+        file = stage.inside(stage.environment["XDG_RUNTIME_DIR"]) / "state" / RUNTIME_DIRECTORY / FILE
+        try:
+            yield Download(file)
+        finally:
+            file.unlink(missing_ok=True)  # the next download would not count the same progress as its own
+
+
+@asynccontextmanager
+async def typing_service(stage: Stage) -> AsyncIterator[None]:
+    """Run the stand-in within the context, with a running coldvox-type."""
+    async with _manager(stage, Unit("active", "running")):
+        yield
+
+
+@asynccontextmanager
+async def _manager(stage: Stage, unit: Unit) -> AsyncIterator[None]:
     bus = await MessageBus(bus_address=stage.address).connect()
     bus.export(PATH, Manager())
-    bus.export(UNIT, Unit())
+    bus.export(UNIT, unit)
     await bus.request_name(MANAGER)
-    file = stage.inside(stage.environment["XDG_RUNTIME_DIR"]) / "state" / RUNTIME_DIRECTORY / FILE
     try:
-        yield Download(file)
+        yield
     finally:
-        file.unlink(missing_ok=True)  # the next download would not count the same progress as its own
         bus.disconnect()
 
 

@@ -96,7 +96,11 @@ export class Daemon {
         const subscribe = (iface, member, callback) => this._subscriptions.push(this._bus.signal_subscribe(
             owner, iface, member, PATH, null, Gio.DBusSignalFlags.NONE,
             (bus, sender, path, ofInterface, ofMember, values) => callback(...values.recursiveUnpack())));
-        subscribe(PROPERTIES, 'PropertiesChanged', (iface, changed) => this._learn(changed));
+        const published = new Set();
+        subscribe(PROPERTIES, 'PropertiesChanged', (iface, changed) => {
+            Object.keys(changed).forEach(name => published.add(name));
+            this._learn(changed);
+        });
         subscribe(DICTATION, 'Level', dbfs => this._listener.level?.(dbfs));
         subscribe(DICTATION, 'SpeechStarted', () => this._listener.speaking?.(true));
         subscribe(DICTATION, 'SpeechEnded', () => this._listener.speaking?.(false));
@@ -106,14 +110,16 @@ export class Daemon {
         this._loading = new Gio.Cancellable();
         this._learn({present: true});
         for (const iface of [DICTATION, ENGINE, MICROPHONE])
-            this._load(owner, iface, this._loading);
+            this._load(owner, iface, this._loading, published);
     }
 
-    async _load(owner, iface, cancellable) {
+    /** Read an interface's properties; a value in `published`, by a signal, is newer than one in a late reply. */
+    async _load(owner, iface, cancellable, published) {
         try {
             const values = await this._ask(owner, PATH, PROPERTIES, 'GetAll', new GLib.Variant('(s)', [iface]),
                 {cancellable});
-            this._learn(values.recursiveUnpack()[0]);
+            const read = Object.entries(values.recursiveUnpack()[0]);
+            this._learn(Object.fromEntries(read.filter(([name]) => !published.has(name))));
         } catch (error) {
             if (!cancellable.is_cancelled())
                 console.warn(`coldvoxd: ${iface} can't be read: ${error.message}`);

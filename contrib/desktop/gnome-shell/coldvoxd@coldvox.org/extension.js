@@ -19,7 +19,7 @@ export default class ColdvoxExtension extends Extension {
         this._ = this.gettext.bind(this);
         this._settings = this.getSettings();
         this._bubble = new Bubble();
-        Main.layoutManager.addTopChrome(this._bubble, {affectsInputRegion: false});
+        Main.layoutManager.uiGroup.add_child(this._bubble); // no chrome, which would take clicks on X11
         this._indicator = new Indicator(this._('Dictation'), () => this._clicked());
         this._menu = new Menu(this._indicator.menu, this._wishes(), this._);
         Main.panel.addToStatusArea(this.uuid, this._indicator);

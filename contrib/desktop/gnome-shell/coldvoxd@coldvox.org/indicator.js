@@ -11,6 +11,7 @@ import {meter} from './presentation.js';
 
 const ICONS = {
     off: 'microphone-sensitivity-muted-symbolic',
+    muted: 'microphone-disabled-symbolic',
     waiting: 'content-loading-symbolic',
     ready: 'audio-input-microphone-symbolic',
     listening: 'audio-input-microphone-symbolic',
@@ -33,13 +34,14 @@ class ColdvoxIndicator extends PanelMenu.Button {
             iconName: 'dialog-warning-symbolic',
             visible: false,
         });
-        this._progress = new St.Label({styleClass: 'coldvoxd-progress', yAlign: Clutter.ActorAlign.CENTER, visible: false});
+        this._label = new St.Label({styleClass: 'coldvoxd-label', yAlign: Clutter.ActorAlign.CENTER, visible: false});
         this._meter = new Meter(BARS, {styleClass: 'coldvoxd-panel-meter', yAlign: Clutter.ActorAlign.CENTER, visible: false});
         const box = new St.BoxLayout({styleClass: 'panel-status-indicators-box'});
-        for (const part of [this._icon, this._meter, this._progress, this._warning])
+        for (const part of [this._icon, this._meter, this._label, this._warning])
             box.add_child(part);
         this.add_child(box);
         this._kind = '';
+        this._takeClicks();
     }
 
     /** @param {object} shown from presentation.js */
@@ -48,8 +50,8 @@ class ColdvoxIndicator extends PanelMenu.Button {
         this._icon.opacity = shown.icon === 'off' ? 140 : 255;
         this._warning.visible = shown.degraded;
         this._meter.visible = shown.kind === 'listening';
-        this._progress.visible = shown.progress >= 0;
-        this._progress.text = `${Math.floor(Math.max(0, shown.progress) * 100)} %`;
+        this._label.visible = shown.label !== '';
+        this._label.text = shown.label;
         this.accessibleName = [shown.title, shown.detail].filter(part => part).join(' ');
         if (shown.kind !== this._kind) {
             if (this._kind)
@@ -65,11 +67,25 @@ class ColdvoxIndicator extends PanelMenu.Button {
         this._meter.push(meter(dbfs));
     }
 
-    vfunc_event(event) {
-        const primary = event.type() === Clutter.EventType.BUTTON_PRESS &&
-            event.get_button() === Clutter.BUTTON_PRIMARY;
-        if (primary && !this.menu.isOpen && this._click())
-            return Clutter.EVENT_STOP;
-        return super.vfunc_event(event);
+    /** Take the clicks from the superclass, which toggles the menu: by a gesture since GNOME 50, before by an event. */
+    _takeClicks() {
+        const gestures = this.get_actions().filter(action => Clutter.ClickGesture && action instanceof Clutter.ClickGesture);
+        if (!gestures.length) {
+            this.connect('event', (button, event) => this._handled(event) ? Clutter.EVENT_STOP : Clutter.EVENT_PROPAGATE);
+            return;
+        }
+        gestures.forEach(gesture => this.remove_action(gesture));
+        const click = new Clutter.ClickGesture({recognizeOnPress: true});
+        click.connect('recognize', () => {
+            if (!this._handled(click.get_point_event(click.get_points()[0])))
+                this.menu.toggle();
+        });
+        this.add_action(click);
+    }
+
+    /** Return whether an event was the click to start or stop: a touch opens the menu, because it has no second button. */
+    _handled(event) {
+        return event.type() === Clutter.EventType.BUTTON_PRESS && event.get_button() === Clutter.BUTTON_PRIMARY &&
+            !this.menu.isOpen && this._click();
     }
 });

@@ -5,7 +5,7 @@ import St from 'gi://St';
 
 import * as PopupMenu from 'resource:///org/gnome/shell/ui/popupMenu.js';
 
-import {engine, provider, shortProvider} from './presentation.js';
+import {activeProvider, engine, offeredProviders, provider} from './presentation.js';
 
 export class Menu {
     /**
@@ -51,13 +51,15 @@ export class Menu {
         this._cancel.visible = shown.kind === 'listening';
         this._microphones.visible = facts.present;
         this._microphones.label.text = facts.Device || _('No microphone');
-        this._providers.visible = facts.ExecutionProvider !== '';
-        this._providers.label.text = provider(facts.ExecutionProvider, _);
-        const choices = JSON.stringify([facts.Devices, facts.Selection, facts.AvailableProviders, facts.ExecutionProvider]);
+        const active = activeProvider(facts);
+        const offered = offeredProviders(facts);
+        this._providers.visible = active !== '';
+        this._providers.label.text = provider(active, _);
+        const choices = JSON.stringify([facts.Devices, facts.Selection, offered, active]);
         if (choices !== this._choices) {
             this._choices = choices;
             this._offerMicrophones(facts);
-            this._offerProviders(facts);
+            this._offerProviders(offered, active);
         }
     }
 
@@ -72,14 +74,12 @@ export class Menu {
         }
     }
 
-    _offerProviders(facts) {
+    _offerProviders(offered, active) {
         const {menu} = this._providers;
         menu.removeAll();
         offer(menu, provider('auto', this._), false, () => this._wishes.setProvider('auto'));
-        for (const name of facts.AvailableProviders) {
-            offer(menu, provider(name, this._), shortProvider(name) === shortProvider(facts.ExecutionProvider),
-                () => this._wishes.setProvider(name));
-        }
+        for (const name of offered)
+            offer(menu, provider(name, this._), name === active, () => this._wishes.setProvider(name));
     }
 }
 
