@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.contracts.conftest import Frozen
 from tests.support.contracts import outputs, releases
 from tests.support.contracts.comparison import breaches, shape_breaches
@@ -50,6 +52,7 @@ async def test_commands_of_microphones(runtime: Path) -> None:
     assert missed(await outputs.microphones(runtime), lambda command: command.startswith("device")) == []
 
 
+@pytest.mark.heavy
 async def test_commands_of_models(runtime: Path) -> None:
     assert missed(await outputs.models(runtime), lambda command: command.startswith("model ")) == []
 

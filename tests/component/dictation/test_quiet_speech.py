@@ -116,6 +116,7 @@ def test_a_short_quiet_word_alone_in_a_file_is_recognized(recognizer: ParakeetRe
     assert transcribe_file(file, recognizer, SileroDetector()).text == sample.heard["fp32"]
 
 
+@pytest.mark.heavy
 async def test_a_quiet_voice_is_dictated_word_for_word_and_told_to_be_too_quiet(
     running: RunningDaemon, tmp_path: Path
 ) -> None:
