@@ -306,6 +306,7 @@ def _model_commands(commands: _Commands) -> None:
     prepare.add_argument(
         "--precision", choices=("fp32", "fp16", "int8"), help="default: the precision in the settings, otherwise fp32"
     )
+    prepare.add_argument("--again", action="store_true", help="build the prepared form even if it already exists")
     _command(actions, "list", "list models and their locations", "", help_texts.LIST_JSON)
     path = _command(actions, "path", "print a model's directory", "", 'With --json: {"name": ..., "path": ...}.')
     path.add_argument("name", nargs="?", metavar="NAME", help=_DEFAULT_MODEL)

@@ -163,8 +163,8 @@ The model then opens in a fraction of the time and memory. It returns the same t
 The prepared form takes up to twice the disk space of the model, in ~/.cache/coldvoxd/prepared and within `prepared_gb`
 under [model]. Building it takes as much memory as the loaded model. It is valid for exactly these model files, this
 version of ONNX Runtime and this CPU; if one of them changes, the model's own files are loaded until it is prepared again.
-If the prepared form already exists, the command does nothing. coldvoxd-prepare.service builds it automatically after the
-first start, unless `prepare` under [model] is false.
+If the prepared form already exists, the command keeps it; with `--again` it removes it first, for example because it may be
+damaged. coldvoxd-prepare.service builds it automatically after the first start, unless `prepare` under [model] is false.
 
 With `--precision fp16`, the precision for a GPU, or `int8`, if the model lacks that precision, it is first converted from
 the fp32 files and checked with a recording. For a model of 2.5 GB this takes about a minute, 5 GB of memory for fp16 or

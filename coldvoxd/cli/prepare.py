@@ -33,7 +33,10 @@ class Told:
 
 
 def prepare_model(arguments: Namespace, output: Output) -> Exit:
-    """Build the prepared form of a model if there is none, after building the precision if needed. Raises ColdvoxError."""
+    """Build the prepared form of a model if there is none, or with --again, after building the precision if needed.
+
+    Raises ColdvoxError.
+    """
     from coldvoxd import settings_file
     from coldvoxd.core.values import AUTO_PRECISION, Precision
     from coldvoxd.models import find_model
@@ -64,6 +67,7 @@ def prepare_model(arguments: Namespace, output: Output) -> Exit:
         budget_bytes=chosen.prepared_gb * 1e9,
         threads=chosen.threads,
         in_use=in_use,
+        again=arguments.again,
         tell=output.note,
     )
     record_golden(name, precision, output)

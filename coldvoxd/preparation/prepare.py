@@ -60,9 +60,10 @@ def prepare(
     budget_bytes: float,
     threads: int = 0,
     in_use: Callable[[StoredForm], bool] = lambda _form: False,
+    again: bool = False,
     tell: Callable[[str], None] = lambda _said: None,
 ) -> PreparedForm:
-    """Build the model's form for this machine's CPU if there is none.
+    """Build the model's form for this machine's CPU if there is none. With `again` an existing one is removed first.
 
     Other forms are deleted to stay within the budget; those `in_use` are kept. The new form must return the same tokens as the model's files, from frames that
     differ by at most `CLOSE`, otherwise it is discarded; in int8, the same as the files return for the same columns.
@@ -73,8 +74,11 @@ def prepare(
     try:
         root.mkdir(parents=True, exist_ok=True)
         with alone(root, "prepare", lambda: tell("another coldvoxctl is preparing a model")):
-            if (found := find_form(files)) is not None:
+            if (found := find_form(files)) is not None and not again:
                 return found
+            for form in stored_forms():
+                if found is not None and form.directory == found.directory:
+                    remove_form(form)
             remove_unfit()
             _make_room(root, files, budget_bytes, in_use)
             return _made(form_path(files), files, threads, tell)

@@ -14,6 +14,7 @@ from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.ports import OpenedMicrophone
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, Chunk
 from coldvoxd.virtual.commands import CommandServer
+from coldvoxd.virtual.processor_wait import ProcessorWait
 from coldvoxd.virtual.sound import SILENCE, noise, speech
 
 CHUNK_S = FRAME_SAMPLES / SAMPLE_RATE
@@ -23,7 +24,8 @@ costs a wakeup."""
 _BACKGROUND = np.concatenate(SILENCE)
 _BACKGROUND.flags.writeable = False  # chunks are views of it
 LATE_S = 0.5
-"""If the pace falls behind by more seconds (the process was stopped), the missed audio is reported as an overrun."""
+"""If the pace falls behind by more seconds (the process was stopped), the missed audio is reported as an overrun. Waiting for
+a processor does not count: a sound server runs in another process, at a real-time priority, and its buffer bridges that."""
 
 
 @dataclass(slots=True)
@@ -98,20 +100,23 @@ class VirtualMicrophone:
             self._server.close()
 
     def _run(self) -> None:
-        due_s = time.monotonic()
-        while not self._ended.is_set():
-            chunks = 1 if self._queue else QUIET_CHUNKS
-            due_s += chunks * CHUNK_S
-            ahead_s = due_s - time.monotonic()
-            if ahead_s > 0:
-                time.sleep(ahead_s)  # an Event's wait would take twice the CPU time
-            with self._lock:
-                if ahead_s < -LATE_S:
-                    for _ in range(int(-ahead_s / CHUNK_S)):
-                        self._next_samples(FRAME_SAMPLES)
-                        due_s += CHUNK_S
-                    self._overflowed = True
-                self._tick(chunks * FRAME_SAMPLES)
+        with ProcessorWait() as wait:
+            due_s, waited_s = time.monotonic(), wait.seconds()
+            while not self._ended.is_set():
+                chunks = 1 if self._queue else QUIET_CHUNKS
+                due_s += chunks * CHUNK_S
+                ahead_s = due_s - time.monotonic()
+                if ahead_s > 0:
+                    waited_s = wait.seconds()
+                    time.sleep(ahead_s)  # an Event's wait would take twice the CPU time
+                with self._lock:
+                    missed_s = -ahead_s - LATE_S
+                    if missed_s > 0 and missed_s > wait.seconds() - waited_s:
+                        for _ in range(int(-ahead_s / CHUNK_S)):
+                            self._next_samples(FRAME_SAMPLES)
+                            due_s += CHUNK_S
+                        self._overflowed = True
+                    self._tick(chunks * FRAME_SAMPLES)
 
     def _tick(self, count: int) -> None:
         """Advance by this many samples. Holds the lock, so that nothing is delivered after `close` has returned."""

@@ -86,6 +86,7 @@ async def test_damaged_weights_are_a_problem_with_a_remedy(model: Path) -> None:
         assert supervisor.state.engine.ready, "there is nothing better to recognize with"
 
 
+@pytest.mark.heavy
 async def test_a_record_made_with_damaged_weights_does_not_hide_them(model: Path) -> None:
     damage(model / "encoder-model.onnx")
     write_verdict(find_model("mini", Precision.FP32), "the the")
@@ -93,6 +94,7 @@ async def test_a_record_made_with_damaged_weights_does_not_hide_them(model: Path
         await eventually(lambda: supervisor.state.engine.problems == (Problem.CPU_WRONG_OUTPUT,))
 
 
+@pytest.mark.heavy
 async def test_another_text_than_the_one_on_record_is_a_problem_in_int8(model: Path) -> None:
     (model / "encoder-model.onnx").unlink()
     alone = model.rename(model.with_name("int8-alone"))

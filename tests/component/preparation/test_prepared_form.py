@@ -25,7 +25,7 @@ from coldvoxd.models import find_model
 from coldvoxd.models import prepare_unit as preparation
 from coldvoxd.models import prepared_store as prepared
 from coldvoxd.models.prepare_unit import have_prepared
-from coldvoxd.models.prepared_store import RECORD, find_form, fingerprint, stored_forms
+from coldvoxd.models.prepared_store import RECORD, SAMPLE_BYTES, SAMPLES, find_form, fingerprint, stored_forms
 from coldvoxd.native import opening, ort
 from coldvoxd.native.processor import physical_cores
 from coldvoxd.onnx_graph.external_data import packed_offsets
@@ -139,6 +139,18 @@ def test_it_is_made_once(files: ModelFiles) -> None:
     made_ns = (first.directory / RECORD).stat().st_mtime_ns
     assert prepare(files, budget_bytes=PLENTY) == first == find_form(files)
     assert (first.directory / RECORD).stat().st_mtime_ns == made_ns
+
+
+def test_a_form_that_is_damaged_between_the_pieces_that_are_compared_is_made_again(files: ModelFiles) -> None:
+    first = prepare(files, budget_bytes=PLENTY)
+    weights = first.weights.read_bytes()
+    at = SAMPLE_BYTES + 64
+    assert len(weights) > SAMPLES * SAMPLE_BYTES, "or each byte is compared"
+    first.weights.write_bytes(weights[:at] + bytes(byte ^ 0x55 for byte in weights[at : at + 64]) + weights[at + 64 :])
+    assert prepare(files, budget_bytes=PLENTY) == first, "the damage was noticed"
+    assert first.weights.read_bytes() != weights
+    assert prepare(files, budget_bytes=PLENTY, again=True) == first
+    assert first.weights.read_bytes() == weights
 
 
 def heard(model: Path) -> str:

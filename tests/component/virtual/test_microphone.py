@@ -2,11 +2,17 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +24,8 @@ from coldvoxd.core.errors import CaptureFault
 from coldvoxd.core.values import SAMPLE_RATE, Chunk, Frame, Gap, GapReason
 from coldvoxd.virtual import client
 from coldvoxd.virtual.client import CommandRefused
-from coldvoxd.virtual.microphone import VirtualMicrophone
-from tests.support.eventually import eventually, eventually_blocking
+from coldvoxd.virtual.microphone import CHUNK_S, LATE_S, QUIET_CHUNKS, VirtualMicrophone
+from tests.support.eventually import PATIENCE_S, eventually, eventually_blocking
 from tests.support.sound.known_signal import heard_at, known_signal
 from tests.support.sound.observed_stream import Watched, watched
 
@@ -252,6 +258,66 @@ async def test_an_overrun_is_a_gap_at_once(watch: Watched, socket_path: Path) ->
     (gap,) = watch.gaps
     assert gap.reason is GapReason.OVERRUN
     assert gap.samples / SAMPLE_RATE == pytest.approx(0.4, abs=0.15)
+
+
+@pytest.mark.heavy
+async def test_waiting_for_a_processor_loses_nothing(microphone: VirtualMicrophone) -> None:
+    """Another process takes the processor from the microphone's thread, as a busy machine does."""
+    chunks: list[Chunk] = []
+    microphone.open(chunks.append)
+    player = next(thread for thread in threading.enumerate() if thread.name == "virtual-microphone")
+    assert player.native_id is not None
+    processor = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(player.native_id, {processor})
+    os.sched_setscheduler(player.native_id, os.SCHED_IDLE, os.sched_param(0))
+    with running_busily(processor) as busy:
+        await eventually(lambda: longest_break_s(chunks) > LATE_S + 2 * QUIET_CHUNKS * CHUNK_S, what="a late chunk")
+        busy.kill()
+    count = len(chunks)
+    await eventually(lambda: len(chunks) > count + 1 / CHUNK_S, what="the audio that was late")
+    assert not any(chunk.overflow for chunk in chunks)
+
+
+@pytest.mark.heavy
+async def test_a_stopped_process_loses_audio(socket_path: Path) -> None:
+    """The process was not ready to run, so the audio of that time is lost."""
+    program = (
+        "import sys, threading\nfrom pathlib import Path\n"
+        "from coldvoxd.virtual.microphone import VirtualMicrophone\n"
+        "microphone = VirtualMicrophone(Path(sys.argv[1]))\n"
+        "microphone.open(lambda chunk: print(chunk.overflow, flush=True))\n"
+        "threading.Event().wait()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(socket_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert await asyncio.to_thread(process.stdout.readline) == "False\n"
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(2 * LATE_S)
+            process.send_signal(signal.SIGCONT)
+            async with asyncio.timeout(PATIENCE_S):
+                while await asyncio.to_thread(process.stdout.readline) != "True\n":
+                    assert process.poll() is None
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def running_busily(processor: int) -> "Iterator[subprocess.Popen[bytes]]":
+    """Run a process that uses all of one processor, until it is killed or the context ends."""
+    program = f"import os\nos.sched_setaffinity(0, {{{processor}}})\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def longest_break_s(chunks: Sequence[Chunk]) -> float:
+    """Return the longest time from one chunk to the next."""
+    return max((later.arrived_s - chunk.arrived_s for chunk, later in pairwise(chunks)), default=0.0)
 
 
 async def test_a_loop_that_stood_still_for_longer_than_the_inbox_loses_the_oldest_and_says_so(
