@@ -141,6 +141,7 @@ def test_it_is_made_once(files: ModelFiles) -> None:
     assert (first.directory / RECORD).stat().st_mtime_ns == made_ns
 
 
+@pytest.mark.heavy
 def test_a_form_that_is_damaged_between_the_pieces_that_are_compared_is_made_again(files: ModelFiles) -> None:
     first = prepare(files, budget_bytes=PLENTY)
     weights = first.weights.read_bytes()
