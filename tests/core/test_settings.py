@@ -8,7 +8,6 @@ from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
 from coldvoxd.settings_file import describe, load
 
-
 DEEP = "it is nested more than 32 levels deep"
 LARGE = "a whole number in it has more than 64 bits"
 UNPARSABLE = [
