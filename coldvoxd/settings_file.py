@@ -6,16 +6,16 @@ import functools
 import inspect
 import json
 import os
-import tomllib
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coldvoxd.core.errors import SettingsError
-from coldvoxd.core.sentences import sentence
+from coldvoxd.core.errors import SettingsError, shown
 from coldvoxd.core.settings import Settings
+from coldvoxd.core.text_formats import NotToml, toml_tables
+from coldvoxd.core.visible_text import is_unicode, visible
 from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.text_files import read_text, why_unread
 from coldvoxd.userdirs.toml_lines import line_numbers, nearest_line
@@ -128,11 +128,11 @@ def origin(section: str, key: str, path: Path | None = None, environment: Mappin
 def _read_file(source: Path, values: dict[str, dict[str, object]]) -> None:
     try:
         text = read_text(source)
-        tables = tomllib.loads(text)
+        tables = toml_tables(text)
     except (OSError, UnicodeDecodeError) as fault:
         raise SettingsError(f"{source} cannot be read: {why_unread(fault)}.") from fault
-    except tomllib.TOMLDecodeError as fault:
-        raise SettingsError(f"{source} is not TOML: {sentence(str(fault))}") from fault
+    except NotToml as fault:
+        raise SettingsError(f"{source} {fault}") from fault
     lines = line_numbers(text)
     docs = {(doc.section, doc.key): doc for doc in describe()}
     for section, table in tables.items():
@@ -188,6 +188,8 @@ def _parsed(doc: SettingDoc, text: str) -> object:
 def _checked(doc: SettingDoc, value: object, where: str) -> object:
     """Return the value if it is valid for the setting; a setting with a parser accepts text and numbers."""
     metadata = _metadata(doc)
+    if isinstance(value, str) and not is_unicode(value):
+        raise SettingsError(f"{where}: `{doc.key}` is not UTF-8 text: {visible(shown(value))}.")
     if "parse" in metadata:
         try:
             return metadata["parse"](value)
@@ -196,14 +198,14 @@ def _checked(doc: SettingDoc, value: object, where: str) -> object:
     fits = type(value) is doc.type or (doc.type is float and type(value) is int)
     if not fits:
         wanted = {str: "a string in quotes", int: "a whole number", float: "a number", bool: "true or false"}[doc.type]
-        raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {value!r}.")
+        raise SettingsError(f"{where}: `{doc.key}` must be {wanted}, not {shown(repr(value))}.")
     if isinstance(value, str) and not value.strip():
         raise SettingsError(f"{where}: `{doc.key}` is empty; leave it out for the default, `{doc.default}`.")
     choices = metadata.get("choices")
     if choices and value not in choices:
-        raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {value!r}.")
+        raise SettingsError(f"{where}: `{doc.key}` must be one of {_listed(choices)}, not {shown(repr(value))}.")
     if "min" in metadata and not metadata["min"] <= value <= metadata["max"]:
-        raise SettingsError(f"{where}: `{doc.key}` must be {_limits(metadata)}, not {value}.")
+        raise SettingsError(f"{where}: `{doc.key}` must be {_limits(metadata)}, not {shown(str(value))}.")
     return float(value) if doc.type is float and isinstance(value, int) else value
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from coldvoxd import settings_file
+from coldvoxd.cli.exit_codes import UsageFault
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.settings_edit import NotEditable, with_value
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, DaemonUnreachable, SettingsError
@@ -19,12 +20,15 @@ def write_settings(values: Mapping[SettingDoc, str]) -> dict[str, object]:
     """Write settings, given as text, into the settings file, and return their values by key.
 
     The file's comments, order and permissions are kept; a link to it stays a link. It is replaced only if the result
-    can be used. Raises SettingsError.
+    can be used. Raises UsageFault for a value that the setting cannot have, and SettingsError.
     """
     path = settings_file.default_path()
     target = Path(os.path.realpath(path))
     text, mode = _content(path, target)
-    checked = {doc: settings_file.checked(doc, given, str(path)) for doc, given in values.items()}
+    try:
+        checked = {doc: settings_file.checked(doc, given, str(path)) for doc, given in values.items()}
+    except SettingsError as error:
+        raise UsageFault(str(error)) from error
     for doc, value in checked.items():
         try:
             text = with_value(text, doc.section, doc.key, settings_file.toml_value(value))

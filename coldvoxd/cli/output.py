@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from coldvoxd.cli.exit_codes import OutputClosed, OutputFault, error_name
 from coldvoxd.core.errors import ColdvoxError
-from coldvoxd.core.visible_text import is_visible, shortened, visible
+from coldvoxd.core.visible_text import is_unicode, is_visible, shortened, visible
 
 DEFAULT_COLUMNS = 80
 """Width of a terminal that does not report it."""
@@ -95,16 +95,8 @@ def _shown(text: str, stream: TextIO | None, keep: str = "") -> str:
 def _json(fields: Mapping[str, Any], stream: TextIO | None) -> str:
     """One line; undecodable bytes of file names are escaped as Python's lone surrogates."""
     text = json.dumps(fields, ensure_ascii=False)
-    is_safe = _is_text(text) and (not _is_terminal(stream) or all(map(is_visible, text)))
+    is_safe = is_unicode(text) and (not _is_terminal(stream) or all(map(is_visible, text)))
     return text if is_safe else json.dumps(fields).replace("\x7f", "\\u007f")
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _print_result(text: str) -> None:

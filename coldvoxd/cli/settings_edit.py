@@ -1,7 +1,8 @@
 """Changes one value in the text of a settings file, and keeps everything else: comments, order and spacing."""
 
 import re
-import tomllib
+
+from coldvoxd.core.text_formats import NotToml, toml_tables
 
 _HEADER = re.compile(r"\s*\[\s*([\w-]+)\s*\]\s*(#.*)?$")
 _ANY_HEADER = re.compile(r"\s*\[")
@@ -79,8 +80,8 @@ def _section_of(line: str) -> str:
 
 def _differs_only_there(before: str, after: str, section: str, key: str, value: str) -> bool:
     try:
-        wanted, found = tomllib.loads(before), tomllib.loads(after)
-        wanted.setdefault(section, {})[key] = tomllib.loads(f"value = {value}")["value"]
-    except (tomllib.TOMLDecodeError, AttributeError, TypeError):
+        wanted, found = toml_tables(before), toml_tables(after)
+        wanted.setdefault(section, {})[key] = toml_tables(f"value = {value}")["value"]
+    except (NotToml, AttributeError, TypeError):
         return False
     return found == wanted

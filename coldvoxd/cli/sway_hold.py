@@ -7,7 +7,6 @@ session therefore ends with the binding of the release, or when the repetitions 
 
 import asyncio
 import fcntl
-import json
 import os
 import struct
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from coldvoxd.bus.client import DaemonClient
 from coldvoxd.cli.key_presses import FAILED, start_after_last
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.text_formats import json_value
 
 HELD = "shortcut held"
 """Part of the command of the binding that sway repeats."""
@@ -93,7 +93,7 @@ class Sway:
         """The next reply or event."""
         try:
             _, length, _ = _HEADER.unpack(await self._reader.readexactly(_HEADER.size))
-            return json.loads(await self._reader.readexactly(length))
+            return json_value(await self._reader.readexactly(length))
         except (asyncio.IncompleteReadError, OSError, ValueError) as error:
             raise ColdvoxError("sway has exited, or its reply cannot be read.") from error
 

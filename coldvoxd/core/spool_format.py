@@ -21,6 +21,7 @@ from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.framing import joined
 from coldvoxd.core.recipients import ends_with_caller, recipient_of
 from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import EndReason, Frame, SessionOptions, Utterance
 
 MAGIC = b"coldvoxd spool 1\n"
@@ -165,7 +166,7 @@ def read(content: bytes) -> Segment:
     if kind != _Kind.HEAD:
         raise SpoolDamaged("its header is missing or truncated")
     try:
-        segment = _segment(json.loads(payload))
+        segment = _segment(json_value(payload))
         segment.whole_bytes = end
         for kind, payload, end in records:
             _take(segment, _Kind(kind), payload)
@@ -211,7 +212,7 @@ def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
         case _Kind.LOST:
             segment.events.append(Lost(*_LOST.unpack(payload)))
         case _Kind.CUT:
-            fields = json.loads(payload)
+            fields = json_value(payload)
             segment.cuts.append(NumberedCut(**fields | {"reason": EndReason(fields["reason"])}))
         case _Kind.ATTEMPT:
             segment.attempts[int.from_bytes(payload, "little")] += 1

@@ -8,6 +8,11 @@ _BYTES = range(0xDC80, 0xDD00)
 """The surrogates with which Python represents undecodable bytes: PEP 383."""
 
 
+def is_unicode(text: str) -> bool:
+    """Whether the text can be encoded: Python represents undecodable bytes of arguments and variables as surrogates."""
+    return not any(unicodedata.category(character) == "Cs" for character in text)
+
+
 def is_visible(character: str) -> bool:
     """Whether a terminal shows the character, and nothing else happens."""
     return unicodedata.category(character) not in {"Cc", "Cs"} and character not in _HIDDEN

@@ -5,7 +5,6 @@ affected.
 """
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.doctor.finding import Doing, Finding, Verdict, fail
 from coldvoxd.doctor.software import INSTALL_AGAIN
 
@@ -104,7 +104,7 @@ def _read(lines: str) -> tuple[list[Finding], Doing | None]:
     doing: Doing | None = None
     for line in lines.splitlines():
         try:
-            fields = json.loads(line)
+            fields = json_value(line)
             kind = fields.pop("kind")
         except (ValueError, TypeError, KeyError, AttributeError):
             continue  # some libraries print on stdout

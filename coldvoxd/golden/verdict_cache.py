@@ -1,12 +1,12 @@
 """The CPU's texts for the golden clip, stored in the cache by the exact weights of a model."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.golden_verdict import fair
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.json_file import write_json
 from coldvoxd.models.layout import model_files
@@ -46,7 +46,7 @@ def verdict_path(files: ModelFiles) -> Path:
 def recorded(files: ModelFiles) -> str | None:
     """The CPU's text for the clip with exactly these weights, in their precision; None without a record."""
     try:
-        content = json.loads(verdict_path(files).read_text("utf-8"))
+        content = json_value(verdict_path(files).read_text("utf-8"))
         return str(content["text"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -84,7 +84,7 @@ def _in_fp32(files: ModelFiles) -> str | None:
 def _current(record: Path) -> bool:
     """Whether the files of a record still exist unchanged."""
     try:
-        content = json.loads(record.read_text("utf-8"))
+        content = json_value(record.read_text("utf-8"))
         files = model_files(str(content["model"]), Path(content["directory"]), Precision(content["precision"]))
         return verdict_path(files) == record
     except (ModelInvalid, OSError, ValueError, TypeError, KeyError):

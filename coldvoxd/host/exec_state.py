@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
+from coldvoxd.core.text_formats import json_value
+
 GROWTH = 3.0
 LONGEST_COOL_DOWN_S = 6 * 3600.0
 CALM_S = 6 * 3600.0
@@ -95,7 +97,7 @@ class ExecState:
     def decoded(cls, content: bytes) -> "ExecState":
         """Return the state from the result of `encoded`. Raises ExecStateDamaged."""
         try:
-            fields = json.loads(content)
+            fields = json_value(content)
             version = fields.pop("version")
             handover = cls(**fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -12,13 +12,12 @@ Sizes and hashes are then the hub's. Names that coldvoxd knows itself can't be g
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldvoxd.core.errors import SettingsError
-from coldvoxd.core.sentences import sentence
 from coldvoxd.core.sizes import size_text
+from coldvoxd.core.text_formats import NotToml, toml_tables
 from coldvoxd.core.values import Precision
 from coldvoxd.models.published_models import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
 from coldvoxd.userdirs import base_directories
@@ -65,15 +64,15 @@ def _files() -> Iterator[Path]:
 
 def _read(path: Path) -> Iterator[tuple[str, PublishedModel]]:
     try:
-        tables = tomllib.loads(read_text(path))
+        tables = toml_tables(read_text(path))
     except (FileNotFoundError, NotADirectoryError) as fault:
         if path.is_symlink():
             raise SettingsError(f"{path} cannot be read: {why_unread(fault)}.") from fault
         return
     except (OSError, UnicodeDecodeError) as fault:
         raise SettingsError(f"{path} cannot be read: {why_unread(fault)}.") from fault
-    except tomllib.TOMLDecodeError as fault:
-        raise SettingsError(f"{path} is not TOML: {sentence(str(fault))}") from fault
+    except NotToml as fault:
+        raise SettingsError(f"{path} {fault}") from fault
     for name, table in tables.items():
         try:
             yield name, _model(name, table)

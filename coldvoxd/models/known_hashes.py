@@ -4,11 +4,11 @@ The hashes of files that were copied by hand are unknown at first, and are recor
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.manifest import FILE, FileIdentity, Manifest, read_manifest, write_manifest
 from coldvoxd.userdirs import base_directories
@@ -42,7 +42,7 @@ def record_of_placed(directory: Path) -> Path:
 def _bundled(directory: Path) -> Manifest:
     record = directory / BUNDLED_RECORD
     try:
-        hashes = json.loads(record.read_text("utf-8"))["sha256"]
+        hashes = json_value(record.read_text("utf-8"))["sha256"]
         sizes = {name: (directory / name).stat().st_size for name in hashes if (directory / name).exists()}
         return Manifest(
             "", "", {str(name): FileIdentity(sizes.get(name, 0), str(sha256)) for name, sha256 in hashes.items()}

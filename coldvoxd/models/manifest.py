@@ -1,12 +1,12 @@
 """The manifest of a downloaded model: sizes and hashes of its files, stored beside them."""
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.models.json_file import write_json
 
 FILE = "coldvoxd-model.json"
@@ -34,7 +34,7 @@ def read_manifest(directory: Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json_value(path.read_text("utf-8"))
         return Manifest(
             str(content["repository"]),
             str(content["revision"]),

@@ -1,12 +1,12 @@
 """Precisions of a model that were converted on this machine, and the files they were converted from."""
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid, ModelMissing
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.directories import find_model
 from coldvoxd.models.file_names import CONFIGURATION, VOCABULARY
@@ -47,7 +47,7 @@ def write_provenance(directory: Path, precision: Precision, sources: Iterable[So
 def read_provenance(directory: Path, precision: Precision) -> tuple[SourceFile, ...] | None:
     """The sources of a precision; None if it was not converted here or the record is unreadable."""
     try:
-        content = json.loads(provenance_path(directory, precision).read_text("utf-8"))
+        content = json_value(provenance_path(directory, precision).read_text("utf-8"))
         return tuple(_source(entry) for entry in content["sources"])
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
 from coldvoxd.models.layout import model_files
 from coldvoxd.native.ort import bound_to
@@ -87,7 +88,7 @@ def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
     """The form of these files for this machine; None if it is missing or incomplete."""
     try:
         directory = form_path(files, provider)
-        record = json.loads((directory / RECORD).read_text("utf-8"))
+        record = json_value((directory / RECORD).read_text("utf-8"))
         whole = all(fingerprint(directory / name) == known for name, known in record["files"].items())
         form = PreparedForm(
             directory,
@@ -152,7 +153,7 @@ def remove_unfit() -> None:
 def _stored(directory: Path) -> StoredForm:
     size = sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
     try:
-        record = json.loads((directory / RECORD).read_text("utf-8"))
+        record = json_value((directory / RECORD).read_text("utf-8"))
         model, precision, provider = str(record["model"]), str(record["precision"]), str(record["provider"])
         files = model_files(model, Path(record["directory"]), Precision(precision))
         found = find_form(files, provider)

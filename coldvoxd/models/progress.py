@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.private import create_private
 
@@ -38,7 +39,7 @@ def progress_file() -> Path | None:
 def read_progress(path: Path) -> ToldProgress | None:
     """The last progress; None if the file is missing or unreadable."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json_value(path.read_text("utf-8"))
         return ToldProgress(
             str(content["model"]),
             str(content["precision"]),

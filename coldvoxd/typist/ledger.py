@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.typist.errors import RuntimeDirectoryUnusable
 from coldvoxd.typist.file_lock import FileLock
 from coldvoxd.userdirs import base_directories
@@ -110,7 +111,7 @@ class Ledger:
     def place(self) -> Mapping[str, Any]:
         """Return what `note_place` recorded; empty if nothing."""
         try:
-            found = json.loads(self._read("place") or "{}")
+            found = json_value(self._read("place") or "{}")
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
@@ -129,7 +130,7 @@ class Ledger:
 
     def _pairs(self) -> list[list[int]]:
         try:
-            found = json.loads((self._directory / "handled").read_text(encoding="utf-8"))
+            found = json_value((self._directory / "handled").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return []
         return found if isinstance(found, list) else []

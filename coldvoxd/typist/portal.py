@@ -17,6 +17,7 @@ from dbus_next import Variant
 
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.portal import CALL_LIMIT_S, Portal, PortalFault, PortalMissing, PortalRefused, PortalSilent
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.typist.errors import Refused
 from coldvoxd.typist.portal_session import CLIPBOARD, REMOTE, OpenSession
 from coldvoxd.userdirs import base_directories
@@ -52,7 +53,7 @@ class Permission:
     def read(self) -> None:
         """Read the file again: another process of ours may have received a newer token."""
         try:
-            known = json.loads(self.file.read_text("utf-8"))
+            known = json_value(self.file.read_text("utf-8"))
             self.token, self.refused = str(known.get("token", "")), known.get("refused") is True
         except (OSError, ValueError, AttributeError):
             self.token, self.refused = "", False

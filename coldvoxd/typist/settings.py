@@ -1,6 +1,5 @@
 """Settings of the delivery per application: ~/.config/coldvoxd/type.toml."""
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
@@ -8,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from coldvoxd.core.sentences import sentence
+from coldvoxd.core.errors import shown
+from coldvoxd.core.text_formats import NotToml, toml_tables
 from coldvoxd.typist.chord_names import canonical
 from coldvoxd.typist.errors import TypeSettingsError
 from coldvoxd.userdirs.text_files import read_text, why_unread
@@ -76,9 +76,9 @@ def load(path: Path) -> Settings:
     """Read `path` over the built-in rules. A missing file is no error. Raises TypeSettingsError if it is invalid."""
     text = _text(path)
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise TypeSettingsError(f"{path} is not TOML: {sentence(str(error))}") from error
+        content = toml_tables(text)
+    except NotToml as error:
+        raise TypeSettingsError(f"{path} {error}") from error
     lines = line_numbers(text)
 
     def place(*keys: str) -> str:
@@ -128,17 +128,21 @@ def _rule(changes: Mapping[str, Any], before: Rule, place: Callable[[str], str])
 def _value(key: str, value: Any, where: str) -> Any:
     if key == "delay_ms":
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1000:
-            raise TypeSettingsError(f"{where}: `delay_ms` must be a whole number from 0 to 1000, not {value!r}.")
+            raise TypeSettingsError(
+                f"{where}: `delay_ms` must be a whole number from 0 to 1000, not {shown(repr(value))}."
+            )
         return value
     if not isinstance(value, str) or not value:
-        raise TypeSettingsError(f"{where}: `{key}` must be a word in quotes, not {value!r}.")
+        raise TypeSettingsError(f"{where}: `{key}` must be a word in quotes, not {shown(repr(value))}.")
     if key == "chord":
         try:
             return canonical(value)
         except ValueError as error:
-            raise TypeSettingsError(f"{where}: `chord` is {value!r}, which {error}.") from None
+            raise TypeSettingsError(f"{where}: `chord` is {shown(repr(value))}, which {error}.") from None
     choices: Mapping[str, type[StrEnum]] = {"method": Method, "selection": Selection}
     try:
         return choices[key](value)
     except ValueError:
-        raise TypeSettingsError(f"{where}: `{key}` must be one of {', '.join(choices[key])}, not {value!r}.") from None
+        raise TypeSettingsError(
+            f"{where}: `{key}` must be one of {', '.join(choices[key])}, not {shown(repr(value))}."
+        ) from None

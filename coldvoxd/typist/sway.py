@@ -6,6 +6,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.typist.errors import Refused
 
 LIMIT_S = 5.0
@@ -79,5 +80,5 @@ class FocusEvents:
 async def _message(reader: asyncio.StreamReader) -> Mapping[str, Any]:
     head = await reader.readexactly(len(_MAGIC) + 8)
     length, _ = struct.unpack("=II", head[len(_MAGIC) :])
-    message = json.loads(await reader.readexactly(length))
+    message = json_value(await reader.readexactly(length))
     return message if isinstance(message, dict) else {}

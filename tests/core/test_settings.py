@@ -8,6 +8,20 @@ from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
 from coldvoxd.settings_file import describe, load
 
+DEEP = "it is nested more than 32 levels deep"
+LARGE = "a whole number in it has more than 64 bits"
+UNPARSABLE = [
+    ("a = " + "[" * 20_000 + "]" * 20_000, DEEP),
+    ("a = " + "[" * 50 + "]" * 50, DEEP),
+    ("a = " + "{b = " * 20_000 + "1" + "}" * 20_000, DEEP),
+    (".".join("a" * 20_000) + " = 1", DEEP),
+    ("[model]\nname." + ".".join("a" * 50) + " = 1", DEEP),
+    ("[" + " . ".join(['"a"'] * 20_000) + "]", DEEP),
+    ("a = " + "9" * 10_000, LARGE),
+    ("[endpoint]\nhangover_ms = 0x" + "f" * 10_000, LARGE),
+]
+"""Texts that end tomllib with RecursionError or another error than its own, or take minutes, or cannot be printed."""
+
 
 def written(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "coldvoxd.toml"
@@ -95,12 +109,22 @@ def test_a_file_in_another_encoding_is_reported_with_the_line(tmp_path: Path) ->
         load(path, {})
 
 
+@pytest.mark.parametrize(("text", "message"), UNPARSABLE)
+def test_what_python_cannot_parse_is_an_error_with_a_sentence(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=rf"coldvoxd\.toml cannot be used: {message}\.$") as caught:
+        load(written(tmp_path, text), {})
+    assert len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
         ("COLDVOXD_MODEL_NMAE", "mini", "there is no setting COLDVOXD_MODEL_NMAE"),
         ("COLDVOXD_MODEL_NAME", "", "COLDVOXD_MODEL_NAME: `name` is empty; leave it out for the default"),
         ("COLDVOXD_MODEL_THREADS", "many", "COLDVOXD_MODEL_THREADS: `threads` must be a whole number"),
+        ("COLDVOXD_ENDPOINT_HANGOVER_MS", "9" * 10_000, "`hangover_ms` must be a whole number, not '9{199}…\\.$"),
+        ("COLDVOXD_ENDPOINT_HANGOVER_MS", "9" * 4000, "`hangover_ms` must be from 96 to 5000, not 9{200}…\\.$"),
+        ("COLDVOXD_MICROPHONE_DEVICE", "\udcff", r"COLDVOXD_MICROPHONE_DEVICE: `device` is not UTF-8 text: \\xff\."),
         ("COLDVOXD_LOG_SPOKEN_TEXT", "perhaps", "must be true or false"),
         ("COLDVOXD_MICROPHONE_CHANNEL", "0", "COLDVOXD_MICROPHONE_CHANNEL: `channel` must be auto, mix"),
     ],

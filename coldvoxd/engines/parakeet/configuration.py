@@ -1,12 +1,12 @@
 """What a model directory's config.json says."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from coldvoxd.core.errors import ModelInvalid
 from coldvoxd.core.features import HOP_SAMPLES
+from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.engines.parakeet.tdt import MAX_TOKENS_PER_STEP
 
@@ -32,7 +32,7 @@ class ParakeetConfiguration:
         if path is None:
             return cls()
         try:
-            content: Any = json.loads(path.read_text(encoding="utf-8"))
+            content: Any = json_value(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ModelInvalid(f"{path} cannot be read ({error}): download the model again") from error
         if not isinstance(content, dict):

@@ -97,9 +97,10 @@ async def test_a_setting_is_written_checked_and_used(run: Run, file: Path, runni
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "complaint"),
     [
-        (("model.threads", "500"), Exit.FAILED, "must be from 0 to 256"),
-        (("log.spoken_text", "maybe"), Exit.FAILED, "must be true or false"),
-        (("log.level", "loud"), Exit.FAILED, "must be one of"),
+        (("model.threads", "500"), Exit.USAGE, "must be from 0 to 256"),
+        (("log.spoken_text", "maybe"), Exit.USAGE, "must be true or false"),
+        (("log.level", "loud"), Exit.USAGE, "must be one of"),
+        (("microphone.device", "\udcff\udcfe"), Exit.USAGE, "`device` is not UTF-8 text: \\xff\\xfe."),
         (("model.nmae", "x"), Exit.USAGE, "There is no setting"),
     ],
 )

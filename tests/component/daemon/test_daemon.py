@@ -134,6 +134,7 @@ async def test_reload_amid_a_session_with_another_model_settings_and_microphone(
     [
         ('[model]\nname = "mini"\nprecison = "int8"\n', "InvalidOption", "line 3"),
         ("[model\n", "InvalidOption", "not TOML"),
+        ("a = " + "[" * 20_000, "InvalidOption", "nested more than 32 levels deep"),
         ('[model]\nname = "no-such-model"\n', "NotReady", "no-such-model"),
     ],
 )

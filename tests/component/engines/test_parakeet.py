@@ -183,6 +183,7 @@ def test_graphs_of_another_layout_are_noticed(tiny: Path) -> None:
     ("content", "complaint"),
     [
         ("{", "cannot be read"),
+        ("[" * 20_000, "cannot be read .it is nested too deeply"),
         ("[]", "JSON object"),
         ('{"model_type": "whisper"}', "model_type 'whisper'; coldvoxd runs 'nemo-conformer-tdt' only"),
         ('{"features_size": "80"}', "features_size is '80'"),

@@ -172,6 +172,7 @@ def test_a_listed_model_cant_take_the_name_of_a_known_one(home: Path) -> None:
         ("ours = 1", "write .ours. on a line of its own"),
         ("['../ours']", "a model's name has letters"),
         ("[ours", "is not TOML"),
+        ("ours = " + "[" * 20_000, "cannot be used: it is nested more than 32 levels deep"),
     ],
 )
 def test_a_wrong_list_is_named_with_what_is_wrong(home: Path, wrong: str, told: str) -> None:

@@ -144,6 +144,8 @@ def test_a_settings_file_named_explicitly_must_exist(tmp_path: Path, place: str,
         ('[applications.foot]\nselection = "x"', "type.toml, line 2: `selection` must be one of clipboard, primary"),
         ("applications = 1", "applications must be tables, as in"),
         ("method =", "type.toml is not TOML: Invalid value (at"),
+        ("delay_ms = " + "[" * 20_000, "type.toml cannot be used: it is nested more than 32 levels deep."),
+        ("delay_ms = " + "9" * 10_000, "type.toml cannot be used: a whole number in it has more than 64 bits."),
     ],
 )
 def test_what_is_wrong_in_the_settings_is_named_with_its_place(tmp_path: Path, content: str, complaint: str) -> None:
