@@ -2,7 +2,8 @@
 
 Each search costs 25 to 40 ms of CPU time and, in PortAudio 19.6, leaks 12 KiB, which would be half a gigabyte a day on
 a machine without a microphone. Searches therefore become rarer as long as nothing has changed that could add one. A
-sound server or a device that appears changes the surroundings, and is searched for at once.
+sound server or a device that appears usually changes the surroundings, and is searched for at once. A server behind a
+socket of systemd's changes nothing, so the first searches are frequent.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from coldvoxd.userdirs import base_directories
 
-SHARE = 1.0
+SHARE = 0.25
 """The interval to the next search, relative to the time since the first failed one."""
 LONGEST_S = 30.0
 """Maximum interval in seconds: some new microphones, such as Bluetooth headsets, cannot be detected here."""

@@ -11,7 +11,6 @@ NOT_RUN = {
     "systemctl --user enable --now coldvox-type": "needs a desktop: contrib/desktop-check.sh",
     "systemctl --user enable --now coldvoxd-keys": "needs a desktop: contrib/desktop-check.sh",
     "systemctl --user start coldvoxd-model": "needs a model hub: tests/system/test_model_fetch.py",
-    "systemctl --user edit coldvoxd": "opens an editor",
 }
 PROGRAMS = ("systemctl", "journalctl")
 TO_RUN = sorted(

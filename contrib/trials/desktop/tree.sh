@@ -54,9 +54,9 @@ make_tree() { # make_tree gnome|plasma: once; waits for a concurrent run
         echo 0123456789abcdef0123456789abcdef >"$tree/etc/machine-id" # programs require an ID; it identifies no machine
         touch "$tree.base"
     fi
-    if [[ ! -e $tree.$desktop ]]; then
-        local -n of_desktop=${desktop}_packages
-        packages=("${of_desktop[@]}")
+    local -n of_desktop=${desktop}_packages
+    packages=("${of_desktop[@]}")
+    if [[ $(cat "$tree.$desktop" 2>/dev/null) != "${packages[*]}" ]]; then # none yet, or the list has changed
         tell "installing in that tree (1 to 2 GB, some minutes): ${packages[*]}"
         # shellcheck disable=SC2016 # the inner bash expands it
         unshare --mount --propagation private -- bash -eu -c '
@@ -71,7 +71,7 @@ make_tree() { # make_tree gnome|plasma: once; waits for a concurrent run
             tell "the tree of $desktop cannot be created; see $tree.$desktop.log"
             return 69
         }
-        touch "$tree.$desktop"
+        echo "${packages[*]}" >"$tree.$desktop"
     fi
     exec {lock}>&-
 }

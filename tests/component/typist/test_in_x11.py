@@ -198,4 +198,4 @@ async def test_wrong_settings_are_named_and_nothing_is_lost(tk_desktop: XDesktop
     tk_desktop.focus("anyway")
     await x_client.hear("Typed anyway.")
     await window.wait_for("Typed anyway.")
-    assert "method must be one of auto, type, paste, portal, clipboard, not 'telepathy'" in x_client.told[0]
+    assert "`method` must be one of auto, type, paste, portal, clipboard, not 'telepathy'" in x_client.told[0]
