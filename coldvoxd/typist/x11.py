@@ -148,10 +148,13 @@ class XServer:
         self._send(self._keyboard, _XKB_LATCH_LOCK_STATE, body)
 
     def tap(self, *codes: int) -> None:
-        """Press the keys in this order and release them in reverse."""
-        for kind, order in ((_KEY_PRESS, codes), (_KEY_RELEASE, codes[::-1])):
-            for code in order:
-                self._send(self._test, _FAKE_INPUT, struct.pack("<BBxx28x", kind, code))
+        """Press the keys in this order and release them in reverse.
+
+        All of it is written at once: if this process were killed before the release, the server would repeat the key.
+        """
+        events = [(_KEY_PRESS, code) for code in codes] + [(_KEY_RELEASE, code) for code in reversed(codes)]
+        requests = (_request(self._test, _FAKE_INPUT, struct.pack("<BBxx28x", *event)) for event in events)
+        self._writer.write(b"".join(requests))
 
     async def input_focus(self) -> int:
         """Return the window that has the focus; 0 if none has or the focus follows the pointer."""
@@ -263,7 +266,7 @@ class XServer:
             raise Refused(f"the X server does not respond: {error or type(error).__name__}") from error
 
     def _send(self, opcode: int, minor: int, body: bytes = b"") -> None:
-        self._writer.write(struct.pack("<BBH", opcode, minor, 1 + len(body) // 4) + body)
+        self._writer.write(_request(opcode, minor, body))
 
     def _note(self, kind: int, packet: bytes) -> None:
         gone = kind in {_ERROR, _DESTROY_NOTIFY}
@@ -275,6 +278,10 @@ class XServer:
             kind == self._keyboard_event and packet[1] in {_XKB_NEW_KEYBOARD, _XKB_MAP_CHANGED}
         ):
             self._keymap = None
+
+
+def _request(opcode: int, minor: int, body: bytes) -> bytes:
+    return struct.pack("<BBH", opcode, minor, 1 + len(body) // 4) + body
 
 
 def _padded(value: bytes) -> bytes:

@@ -180,10 +180,13 @@ def test_a_long_time_with_a_sound_server_that_hangs_is_no_reason_to_restart(dict
 
 
 def test_a_sound_server_that_dies_and_comes_back_is_found_again(dictation: Login) -> None:
-    before = dictation.restarts
+    before, losses = dictation.restarts, dictation.journal(UNIT).count("microphone lost")
     dictation.systemctl("kill", "--signal=KILL", "pulseaudio.service")
-    dictation.wait_for_state("unavailable", "idle")
+    eventually_blocking(
+        lambda: dictation.journal(UNIT).count("microphone lost") > losses, what="the loss of the microphone"
+    )
     dictation.wait_for_sound()
+    dictation.wait_for_state("idle")
     assert_dictation_works(dictation)
     assert dictation.restarts == before
 
