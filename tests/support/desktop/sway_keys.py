@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from coldvoxd.core.errors import NotReady
@@ -21,6 +22,8 @@ MODIFIERS_DOWN = ("-P", "Super_L", "-M", "logo", "-P", "Alt_L", "-M", "alt")
 MODIFIERS_UP = ("-p", "Super_L", "-m", "logo", "-p", "Alt_L", "-m", "alt")
 """Keys and their modifiers, as on a keyboard; wtype's -M and -m alone set only the modifiers."""
 LONG = ("-s", "30000")
+ENDING_S = 5.0
+"""Seconds that wtype gets to end after the release of the key, much less than `LONG`."""
 HELD = {
     "alone": (*MODIFIERS_DOWN, "-P", "d", "-s", "3000", "-p", "d", *MODIFIERS_UP),
     "another key meanwhile": (*MODIFIERS_DOWN, "-P", "d", "-s", "1500", "-k", "x", *LONG, "-p", "d", *MODIFIERS_UP),
@@ -51,6 +54,8 @@ async def main(directory: Path) -> None:
                 holding = await asyncio.create_subprocess_exec("wtype", *keys, env=desktop.environment)
                 await eventually(lambda before=before: len(control.started) > before, what=name)  # type: ignore[misc]
                 await eventually(lambda: control.state is State.IDLE, what=name)
+                with suppress(TimeoutError):  # a released key is not down, although wtype may not have ended yet
+                    await asyncio.wait_for(holding.wait(), ENDING_S)
                 held = holding.returncode is None
                 if held:
                     holding.terminate()
