@@ -3,13 +3,12 @@
 import os
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
 
 from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
-from coldvoxd.core.errors import ProviderUnavailable, SettingsError
-from coldvoxd.core.sentences import sentence
+from coldvoxd.cli.provider_check import provider_fault
+from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
 from coldvoxd.settings_file import SettingDoc
 
@@ -23,7 +22,9 @@ def config(arguments: Namespace, output: Output) -> Exit:
         case "example":
             output.result({"example": settings_file.example()}, settings_file.example().rstrip())
         case "check":
-            _check_provider(settings_file.load(arguments.file), arguments.file)
+            provider = settings_file.load(arguments.file).model.provider
+            if fault := provider_fault(provider):
+                raise SettingsError(f"{settings_file.origin('model', 'provider', arguments.file)}: {fault}")
             checked = arguments.file or path
             there = arguments.file is not None or settings_file.exists(path)
             text = f"{checked} can be used" if there else f"{path} does not exist; the defaults are used"
@@ -44,19 +45,6 @@ def config(arguments: Namespace, output: Output) -> Exit:
 def keys() -> list[str]:
     """All keys, such as `microphone.device`, in the order of the file."""
     return [_key(doc) for doc in settings_file.describe()]
-
-
-def _check_provider(chosen: Settings, file: Path | None) -> None:
-    """Raise SettingsError if no provider of the installed ONNX Runtime has this name; loading the settings allows any."""
-    provider = chosen.model.provider
-    if provider in {"auto", "cpu"} or provider.startswith("virtual:"):
-        return
-    from coldvoxd.native.providers import full_name
-
-    try:
-        full_name(provider)
-    except ProviderUnavailable as error:
-        raise SettingsError(f"{settings_file.origin('model', 'provider', file)}: {sentence(str(error))}") from error
 
 
 def _show(output: Output) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from coldvoxd import settings_file
 from coldvoxd.cli.exit_codes import UsageFault
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.provider_check import provider_fault
 from coldvoxd.cli.settings_edit import NotEditable, with_value
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, DaemonUnreachable, SettingsError
 from coldvoxd.settings_file import SettingDoc
@@ -26,7 +27,7 @@ def write_settings(values: Mapping[SettingDoc, str]) -> dict[str, object]:
     target = Path(os.path.realpath(path))
     text, mode = _content(path, target)
     try:
-        checked = {doc: settings_file.checked(doc, given, str(path)) for doc, given in values.items()}
+        checked = {doc: _checked(doc, given, path) for doc, given in values.items()}
     except SettingsError as error:
         raise UsageFault(str(error)) from error
     for doc, value in checked.items():
@@ -41,6 +42,13 @@ def write_settings(values: Mapping[SettingDoc, str]) -> dict[str, object]:
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from error
     return {f"{doc.section}.{doc.key}": value for doc, value in checked.items()}
+
+
+def _checked(doc: SettingDoc, given: str, path: Path) -> object:
+    value = settings_file.checked(doc, given, str(path))
+    if (doc.section, doc.key) == ("model", "provider") and (fault := provider_fault(str(value))):
+        raise SettingsError(fault)
+    return value
 
 
 def report_written(written: Mapping[str, object], output: Output) -> None:

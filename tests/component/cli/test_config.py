@@ -102,6 +102,7 @@ async def test_a_setting_is_written_checked_and_used(run: Run, file: Path, runni
         (("log.level", "loud"), Exit.USAGE, "must be one of"),
         (("microphone.device", "\udcff\udcfe"), Exit.USAGE, "`device` is not UTF-8 text: \\xff\\xfe."),
         (("model.nmae", "x"), Exit.USAGE, "There is no setting"),
+        (("model.provider", "nope"), Exit.USAGE, "has no execution provider 'nope'"),
     ],
 )
 async def test_an_invalid_value_changes_nothing(
