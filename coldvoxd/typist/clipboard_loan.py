@@ -95,8 +95,8 @@ class Loan(Generic[S]):
     async def paste(self, text: str, chord: Chord) -> "asyncio.Future[Verdict]":
         """Offer `text`, press the chord, and return once a program has fetched it; which one is known later.
 
-        Raises what `chord` raises, except Interrupted: the chord may have been pressed. Raises Refused if no program fetches within `TAKEN_LIMIT_S`; the text is still in the
-        clipboard then.
+        Raises what `chord` raises, except Interrupted: the chord may have been pressed. Raises Refused if no program
+        fetches within `TAKEN_LIMIT_S`; the text is still in the clipboard then.
         """
         await self._stop_watching()
         lent = await self._lend(text)

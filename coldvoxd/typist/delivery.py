@@ -80,7 +80,7 @@ _REASONS = {
 
 
 def plain(text: str) -> str:
-    """Remove control characters: dictated text must not control a terminal. Spaces of all widths stay."""
+    """Remove control characters: text must not send escape sequences to a terminal. Line breaks, tabs and all spaces stay."""
     return "".join(filter(_stays, text.translate(_LINE_ENDS)))
 
 

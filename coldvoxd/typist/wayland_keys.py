@@ -41,7 +41,10 @@ async def type_keys(
 
 
 async def tap(chord: str, keyboards: VirtualKeyboards, environment: Mapping[str, str], window: str) -> None:
-    """Press a chord such as `ctrl+v` in `window`, which has the focus. Raises Refused if it was not pressed, and Interrupted if it may have been."""
+    """Press a chord such as `ctrl+v` in `window`, which has the focus.
+
+    Raises Refused if it was not pressed, and Interrupted if it may have been.
+    """
     try:
         keyboard = await keyboards.keyboard(environment)
     except Unavailable as error:

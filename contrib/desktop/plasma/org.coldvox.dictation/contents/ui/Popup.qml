@@ -17,8 +17,7 @@ ColumnLayout {
 
     readonly property var facts: daemon.facts
     readonly property bool listening: shown.kind === "listening"
-    /// Providers to offer: those that were found usable on this machine; an older daemon does not say which.
-    readonly property var providers: facts.UsableProviders?.length ? facts.UsableProviders : facts.AvailableProviders
+    readonly property var providers: Presentation.offeredProviders(facts)
     readonly property color alarm: Contrast.readable(Kirigami.Theme.negativeTextColor, Kirigami.Theme.backgroundColor,
         Kirigami.Theme.textColor)
 
@@ -156,7 +155,7 @@ ColumnLayout {
             visible: popup.facts.ExecutionProvider !== ""
             options: [["auto", Presentation.provider("auto", popup.translate)]].concat(
                 popup.providers.map(name => [name, Presentation.provider(name, popup.translate)]))
-            chosen: Presentation.shortProvider(popup.facts.ExecutionProvider)
+            chosen: Presentation.activeProvider(popup.facts)
             onPicked: name => popup.daemon.setProvider(name)
         }
     }
