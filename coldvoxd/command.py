@@ -85,7 +85,14 @@ def _leaves(group: BaseExceptionGroup[ColdvoxError]) -> Iterator[ColdvoxError]:
             yield inner
 
 
-class _JournalFormatter(logging.Formatter):
+class _LineFormatter(logging.Formatter):
+    """Escapes control characters of a message, which names of devices may have. Tracebacks keep their lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return visible(super().formatMessage(record), keep="\t")
+
+
+class _JournalFormatter(_LineFormatter):
     """Prefixes each line with its priority in the form that the journal parses: see sd-daemon(3)."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -93,8 +100,8 @@ class _JournalFormatter(logging.Formatter):
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
-class _TerminalFormatter(logging.Formatter):
-    """Escapes control characters, which names of devices may have."""
+class _TerminalFormatter(_LineFormatter):
+    """Escapes control characters of tracebacks too."""
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record), keep="\n\t")

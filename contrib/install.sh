@@ -169,7 +169,7 @@ summary() {
     tell
     tell "To uninstall: $home/uninstall.sh"
     [[ :$PATH: == *":$bin:"* ]] || tell "$bin is not in the PATH of this shell; log in again, or add it"
-    [[ ${SHELL:-} != */zsh ]] || tell "for zsh, add to ~/.zshrc before compinit:   fpath+=($data/zsh/site-functions)"
+    [[ ${SHELL:-} != */zsh ]] || tell "for zsh, add to ~/.zshrc before compinit:   fpath+=($(printf %q "$data/zsh/site-functions"))"
     tell
     grep -v '^installed ' "$work/setup.log" >&2 || true # ends with how to get a word into a window
 }

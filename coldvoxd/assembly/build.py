@@ -99,6 +99,7 @@ def build(
         settings,
         load_settings=load_settings,
         use_settings=lambda fresh: use_settings(parts, fresh),
+        settled=audio.policy.reopened,
         gpu_figures=recognition.gpu.figures,
     )
     problems = (dispatcher, audio.policy, outcomes, dictation)

@@ -148,6 +148,12 @@ class MicrophoneController:
                     self._viewed.clear()
                     await self._viewed.wait()
 
+    async def reopened(self) -> None:
+        """Return when the microphone of the settings is in use, was not found, or has been awaited for `SELECT_LIMIT_S`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SELECT_LIMIT_S):
+                await self._capture.renewed()
+
     def resume(self, selection: str) -> None:
         """Restore the selection of the process that this one replaces. Call it before `start`."""
         self._tracker.selection = selection

@@ -17,22 +17,24 @@ COMES_BACK_S = 30.0
 
 async def listen(arguments: Namespace, output: Output) -> Exit:
     """Print texts until interrupted, or until the session has ended. Raises ColdvoxError."""
+    output.require_stdout()
     options = session_options(arguments)
     if not arguments.start and (options or arguments.private):
         raise UsageFault("--private, --words, --single-utterance and --max-seconds require --start.")
     async with DaemonClient.connected() as daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)
-        present = await daemon.subscribe()
-        if arguments.start:
-            options["private" if arguments.private else "bind-to-caller"] = True
-            session = await daemon.start(options)
-            output.note(f"Speak: session {session}. Ctrl-C stops it.")
-            return await _follow_own(daemon, session, output)
-        if not present:
-            raise DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
-        output.result({"event": "listening"})
-        return await _follow_all(daemon, arguments.once, output)
+        with output.watched(daemon.interrupt):
+            present = await daemon.subscribe()
+            if arguments.start:
+                options["private" if arguments.private else "bind-to-caller"] = True
+                session = await daemon.start(options)
+                output.note(f"Speak: session {session}. Ctrl-C stops it.")
+                return await _follow_own(daemon, session, output)
+            if not present:
+                raise DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
+            output.result({"event": "listening"})
+            return await _follow_all(daemon, arguments.once, output)
 
 
 async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:

@@ -1,9 +1,12 @@
 """The output of coldvoxctl: text, or one JSON object per line."""
 
+import asyncio
 import json
 import os
+import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from coldvoxd.cli.exit_codes import OutputClosed, OutputFault, error_name
@@ -22,6 +25,36 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
+
+    def require_stdout(self) -> None:
+        """Raise OutputFault if standard output was closed before the start: the results would be lost."""
+        if sys.stdout is None:
+            raise OutputFault("Standard output is closed, so the text could not be printed.")
+
+    @contextmanager
+    def watched(self, on_closed: Callable[[], None]) -> Iterator[None]:
+        """Call `on_closed` in this context once the program that reads standard output, a pipe, has closed it.
+
+        Otherwise this would only be noticed at the next output. Event loop only. Raises OutputClosed at the end then.
+        """
+        if sys.stdout is None or not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+            yield
+            return
+        loop, closed, pipe = asyncio.get_running_loop(), False, sys.stdout.fileno()
+
+        def close() -> None:
+            nonlocal closed
+            closed = True
+            loop.remove_reader(pipe)
+            on_closed()
+
+        loop.add_reader(pipe, close)  # nothing can be read from this end: the only event is an error
+        try:
+            yield
+        finally:
+            loop.remove_reader(pipe)
+        if closed:
+            raise OutputClosed("The program that read standard output has ended.")
 
     def result(self, fields: Mapping[str, Any], text: str | None = None) -> None:
         """Print the fields as one line of JSON, or the text; nothing if it is None."""

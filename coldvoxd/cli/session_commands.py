@@ -128,7 +128,7 @@ def _reloaded(waiting: list[str]) -> str:
 def _device_problem(microphone: Mapping[str, Any]) -> str:
     """Why the selected microphone cannot be used; empty if nothing is known against it.
 
-    The daemon opens a new selection after its reply to a reload, so its problem may not be known yet.
+    A selection that is closed by policy has no problem yet, so its name is looked up.
     """
     if microphone["Problem"] or microphone["Selection"] == DEFAULT:
         return str(microphone["Problem"])

@@ -35,6 +35,7 @@ _ASK_AGAIN_S = 1.0
 
 def transcribe(arguments: Namespace, output: Output) -> Exit:
     """Transcribe each file in the given order; errors are reported in place of the text. Raises ColdvoxError."""
+    output.require_stdout()
     if arguments.local:
         return _locally(arguments, output)
     if arguments.model or arguments.precision:

@@ -18,13 +18,20 @@ MODEL_BYTES = 3_000_000_000
 LEAST_BYTES = 200_000_000
 
 
+def _sources(path: Path) -> str:
+    """Where the settings come from, for people."""
+    variables = [doc.variable for doc in settings_file.describe() if doc.variable in os.environ]
+    file = str(path) if settings_file.exists(path) else f"defaults; there is no {path}"
+    return "; ".join((file, f"overridden by {', '.join(variables)}")) if variables else file
+
+
 def check() -> Iterator[Finding | Doing]:
     """Check the settings first, because they name the model."""
     yield from directories(os.environ)
     path = settings_file.default_path()
     try:
         model = settings_file.load().model
-        yield ok("settings", str(path) if settings_file.exists(path) else f"defaults; there is no {path}")
+        yield ok("settings", _sources(path))
     except SettingsError as error:
         yield fail("settings", str(error), "fix that line; `coldvoxctl config example` shows every setting")
         # Not the default model: it is not what the user chose, and its download is large.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +39,8 @@ class Engine:
     """Implements EngineControl. Event loop only.
 
     `load_settings` runs in a thread and raises SettingsError. `use_settings` applies new settings other than the model's
-    once the model is loaded, and returns the names of those that require a restart.
+    once the model is loaded, and returns the names of those that require a restart. `settled` returns when they are in
+    effect.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Engine:
         *,
         load_settings: Callable[[], Settings],
         use_settings: Callable[[Settings], tuple[str, ...]],
+        settled: Callable[[], Awaitable[None]],
         answer_limit_s: float = ANSWER_LIMIT_S,
         gpu_figures: Callable[[], GpuFigures] = GpuFigures,
     ) -> None:
@@ -61,6 +63,7 @@ class Engine:
         """The provider that was requested last."""
         self._load_settings = load_settings
         self._use_settings = use_settings
+        self._settled = settled
         self._gpu_figures = gpu_figures
         self._began_s = time.monotonic()
         self.awaiting_restart: tuple[str, ...] = ()
@@ -120,6 +123,7 @@ class Engine:
         except SettingsError as error:
             raise InvalidOption(sentences(str(error), "The settings stay as they were.")) from error
         await self._change_all(fresh)
+        await self._settled()
 
     async def _read_settings(self) -> Settings:
         """Read the settings in a thread: a slow disk must not delay audio. Raises SettingsError."""

@@ -10,6 +10,7 @@ import pytest
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
 from tests.support.bus.private_bus import PrivateBus
 from tests.support.daemon.dictating import Dictating, dictating, lost_words
+from tests.support.eventually import eventually
 from tests.support.sound.servers import SoundServer
 from tests.support.sound.speech import samples
 
@@ -61,6 +62,19 @@ async def test_a_reload_with_another_microphone_loses_nothing(pulse: SoundServer
         await daemon.until("Device", "Twin")
         assert lost_words(await daemon.client.call("StopDictation"), ONE) == 0
         assert await reopened(daemon) == 0
+
+
+async def test_a_reload_reports_no_microphone_that_the_settings_no_longer_name(
+    sound: SoundServer, tmp_path: Path
+) -> None:
+    settings = tmp_path / "coldvoxd.toml"
+    settings.write_text('[microphone]\ndevice = "Gone"\n')
+    with PrivateBus() as bus:
+        async with dictating(sound, bus, config=settings) as daemon:
+            await eventually(lambda: "“Gone”" in daemon.log, what="the missing microphone")
+            settings.write_text('[microphone]\ndevice = "default"\n')
+            assert await coldvoxctl(bus, "reload") == (0, "settings and model reloaded\n", "")
+            assert await daemon.get("Device") == "Blue Yeti"
 
 
 async def test_the_command_prints_the_new_microphone_and_dictation_can_start_at_once(sound: SoundServer) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.core.values import SessionOptions, StopReason, Transcript, Word
-from tests.component.cli.conftest import Ctl, Running
+from tests.component.cli.conftest import ROOT, Ctl, Running
 from tests.support.bus.private_bus import PrivateBus, RunningService, running_service
 from tests.support.eventually import eventually
 
@@ -185,3 +188,40 @@ async def test_a_bus_that_goes_away_ends_it(running: RunningService, ctl: Ctl) -
     command = await listening(ctl)
     running.bus.kill()
     assert (await command.ended()).exit == Exit.UNREACHABLE
+
+
+@pytest.mark.parametrize(("arguments", "sessions"), [(("--start",), 1), ((), 0)])
+async def test_listen_ends_with_the_program_that_reads_it(
+    running: RunningService, bus: PrivateBus, arguments: tuple[str, ...], sessions: int
+) -> None:
+    """Before its next output, which may never come: the session would keep the microphone open."""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "coldvoxd.cli.main", "listen", "--json", *arguments]
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env=bus.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(writing)
+    if sessions:
+        await eventually(lambda: running.control.session, what="the session")
+    else:
+        assert await asyncio.to_thread(os.read, reading, 4096) == b'{"event": "listening"}\n'
+    os.close(reading)
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err) == (Exit.OUTPUT_CLOSED, b"")
+    await eventually(lambda: not running.control.session, what="the end of the session")
+
+
+async def test_without_standard_output_nothing_is_started(running: RunningService, bus: PrivateBus) -> None:
+    command = f"{sys.executable} -m coldvoxd.cli.main listen --start >&-"
+    process = await asyncio.create_subprocess_shell(
+        command, cwd=ROOT, env=bus.environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == Exit.FAILED
+    assert err.decode() == "coldvoxctl: Standard output is closed, so the text could not be printed.\n"
+    assert running.control.session == 0

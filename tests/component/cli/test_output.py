@@ -90,6 +90,14 @@ def test_a_closed_pipe_ends_a_command_as_sigpipe_would(module: str, arguments: t
     assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, "")
 
 
+def test_without_standard_output_no_recording_is_transcribed(tmp_path: Path) -> None:
+    """Its text would be lost."""
+    command = f"{sys.executable} -m coldvoxd.cli.main transcribe --local --model mini {tmp_path}/none.wav >&-"
+    result = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (Exit.FAILED, "")
+    assert result.stderr == "coldvoxctl: Standard output is closed, so the text could not be printed.\n"
+
+
 @pytest.mark.parametrize("module", COMMANDS)
 def test_an_interrupt_while_the_program_is_loaded_leaves_no_traceback(tmp_path: Path, module: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_IMPORT)

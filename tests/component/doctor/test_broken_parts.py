@@ -197,6 +197,14 @@ def test_a_model_that_is_nowhere_comes_with_the_command_that_gets_it() -> None:
     assert "parakeet-tdt-0.6b-v2" in finding.remedy
 
 
+def test_variables_that_override_the_settings_file_are_named(home: Path) -> None:
+    with environment({"COLDVOXD_MODEL_NAME": "mini"}):
+        [finding] = found("storage", "settings")
+    assert finding.text.endswith("coldvoxd.toml; overridden by COLDVOXD_MODEL_NAME")
+    assert finding.text.startswith("defaults; there is no ")
+    assert str(home) in finding.text
+
+
 def test_a_mistake_in_the_settings_is_told_with_its_line(home: Path) -> None:
     file = home / ".config/coldvoxd/coldvoxd.toml"
     file.parent.mkdir(parents=True)

@@ -131,12 +131,15 @@ class House:
             used.append(settings)
             return ()
 
+        async def settled() -> None: ...
+
         engine = Engine(
             switch,
             self.metrics,
             settings,
             load_settings=fresh,
             use_settings=use,
+            settled=settled,
             answer_limit_s=answer_limit_s,
         )
         return engine, used
