@@ -3,41 +3,39 @@
 import asyncio
 import re
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd.typist import clipboard_owner
+from coldvoxd.typist.clipboard_content import (
+    LARGEST_BYTES,
+    Content,
+    best,
+    completed,
+    has_one_kind,
+    is_conversion,
+    packed,
+    to_read,
+)
 from coldvoxd.typist.clipboard_loan import Loan
 from coldvoxd.typist.environment import on_wayland
-from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused
+from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused, TooMuch
 from coldvoxd.typist.polling import until
 from coldvoxd.typist.programs import LIMIT_S, run, send_signal, start
 from coldvoxd.typist.settings import Selection
 from coldvoxd.typist.wayland import Wayland
 from coldvoxd.typist.x11 import XServer
 
-LARGEST_BYTES = 64 << 20
+SAVE_S = 10.0
+"""Seconds after which no further type of the content is read before a paste; the most informative one always is."""
+CONVERSIONS_S = 2.0
+"""Seconds after which no further format of a picture is read that its owner makes when it is asked."""
+HAND_OVER_S = 10.0
+"""Seconds that our own process may take to hold the content: Python starts slowly on a busy machine."""
 ENDING_S = 0.5
 """Seconds that the program may take to notice that it was replaced."""
-_WISHED = (
-    "x-special/gnome-copied-files",
-    "image/png",
-    "text/uri-list",
-    "UTF8_STRING",
-    "text/plain;charset=utf-8",
-    "text/plain",
-    "STRING",
-)
-"""Content types that are saved, the most informative first. The programs can restore only one."""
-_ABOUT = {"TARGETS", "TIMESTAMP", "MULTIPLE", "SAVE_TARGETS", "DELETE", "INCR"}
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """Saved content of a selection; the type is empty if the selection was."""
-
-    kind: str = ""
-    content: bytes = b""
 
 
 class ProgramOffer:
@@ -93,8 +91,12 @@ class ProgramBoard:
     environment: Mapping[str, str]
     selection: Selection
 
-    async def save(self) -> Saved:
-        """Save the most informative type of the content. Raises Refused if it can't be read, since it would be lost."""
+    @property
+    def is_primary(self) -> bool:
+        return self.selection is Selection.PRIMARY
+
+    async def save(self) -> Content:
+        """Return the content by type; empty if the selection is. Raises Refused if it can't be read, since it would be lost."""
         return await _save(self.environment, self.selection)
 
     async def offer(self, text: str) -> ProgramOffer:
@@ -103,14 +105,14 @@ class ProgramBoard:
         await offer.until_held()
         return offer
 
-    async def put_back(self, saved: Saved) -> None:
+    async def put_back(self, saved: Content) -> None:
         """Restore what was saved. If nothing was, the end of the offer empties the selection."""
-        if saved.kind:
+        if saved:
             await _hold(saved, self.environment, self.selection)
         elif on_wayland(self.environment):
             await run("wl-copy", "--clear", *_primary(self.selection), environment=self.environment)
 
-    async def leave(self, text: str, saved: Saved) -> None:
+    async def leave(self, text: str, saved: Content) -> None:
         """Leave `text` in the clipboard. The primary selection holds what the user last marked, so that is restored."""
         if self.selection is Selection.PRIMARY:
             await self.put_back(saved)
@@ -123,14 +125,18 @@ class Clipboards:
     def __init__(self, locks: Callable[[str], Path]) -> None:
         """`locks` returns the path of a lock file."""
         self._locks = locks
-        self._loans: dict[tuple[str, str, Selection], Loan[Saved]] = {}
+        self._loans: dict[tuple[str, str, Selection], Loan[Content]] = {}
 
-    def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan[Saved]:
+    def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan[Content]:
         """Return the loan of this desktop's selection."""
         key = environment.get("WAYLAND_DISPLAY", ""), environment.get("DISPLAY", ""), selection
         if key not in self._loans:
             self._loans[key] = Loan(ProgramBoard(environment, selection), self._locks(selection))
         return self._loans[key]
+
+    def holds(self, environment: Mapping[str, str], text: str) -> bool:
+        """Return whether `text` is in this desktop's clipboard, since no window has fetched it in time."""
+        return self.loan(environment, Selection.CLIPBOARD).holds(text)
 
     async def close(self) -> None:
         """Return when all clipboards have their own content again."""
@@ -140,14 +146,35 @@ class Clipboards:
 
 async def put(text: str, environment: Mapping[str, str], selection: Selection = Selection.CLIPBOARD) -> None:
     """Leave `text` in the selection."""
-    await _hold(Saved(_text_kind(environment), text.encode()), environment, selection)
+    await _hold({_text_kind(environment): text.encode()}, environment, selection)
 
 
-async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
-    """Save the content. Raises Refused if there is content that can't be saved, since it would be lost."""
-    wayland = on_wayland(environment)
+async def _save(environment: Mapping[str, str], selection: Selection) -> Content:
+    """Return the content by type. Raises Refused if there is content that can't be saved, since it would be lost."""
+    offered = await _offered(environment, selection)
+    started_s = asyncio.get_running_loop().time()
+    read: dict[str, bytes] = {}
+    for kind in to_read(offered):
+        budget_s = CONVERSIONS_S if is_conversion(kind, read) else SAVE_S
+        left_s = min(LIMIT_S, started_s + budget_s - asyncio.get_running_loop().time())
+        if left_s <= 0:
+            break
+        left_bytes = LARGEST_BYTES - sum(map(len, read.values()))
+        try:
+            read[kind] = await _read(kind, environment, selection, left_s, left_bytes)
+        except Refused as error:
+            if not read:
+                if isinstance(error, TooMuch):
+                    raise Refused(f"the clipboard holds {error}, which cannot be restored") from error
+                raise
+            continue  # its owner does not provide it, or takes too long to make it
+    return completed(read, offered, latin1=not on_wayland(environment))
+
+
+async def _offered(environment: Mapping[str, str], selection: Selection) -> list[str]:
+    """Return the types of the content; none if the selection is empty."""
     try:
-        if wayland:
+        if on_wayland(environment):
             listed = await run("wl-paste", "--list-types", *_primary(selection), environment=environment)
         else:
             listed = await run(
@@ -158,18 +185,18 @@ async def _save(environment: Mapping[str, str], selection: Selection) -> Saved:
             raise
         if isinstance(error, NoAnswer):  # the display stalls, or the program that owns the content
             await _check_display(environment)
-        return Saved()  # both programs fail if the selection is empty
-    kinds = [kind for kind in listed.decode(errors="replace").split("\n") if kind and kind not in _ABOUT]
-    kind = next((kind for kind in _WISHED if kind in kinds), kinds[0] if kinds else "")
-    if not kind:
-        return Saved()
-    if wayland:
-        content = await run("wl-paste", "--no-newline", "--type", kind, *_primary(selection), environment=environment)
+        return []  # both programs fail if the selection is empty
+    return listed.decode(errors="replace").split("\n")
+
+
+async def _read(
+    kind: str, environment: Mapping[str, str], selection: Selection, limit_s: float, limit_bytes: int
+) -> bytes:
+    if on_wayland(environment):
+        command = ["wl-paste", "--no-newline", "--type", kind, *_primary(selection)]
     else:
-        content = await run("xclip", "-o", "-selection", selection, "-t", kind, environment=environment)
-    if len(content) > LARGEST_BYTES:
-        raise Refused(f"the clipboard holds more than {LARGEST_BYTES >> 20} MB, which cannot be restored")
-    return Saved(kind, content)
+        command = ["xclip", "-o", "-selection", selection, "-t", kind]
+    return await run(*command, environment=environment, limit_s=limit_s, limit_bytes=limit_bytes)
 
 
 async def _offer(text: str, environment: Mapping[str, str], selection: Selection) -> ProgramOffer:
@@ -197,22 +224,36 @@ async def _sensitive(environment: Mapping[str, str]) -> list[str]:
     return ["--sensitive"] if b"--sensitive" in usage else []
 
 
-async def _hold(saved: Saved, environment: Mapping[str, str], selection: Selection) -> None:
+async def _hold(content: Content, environment: Mapping[str, str], selection: Selection) -> None:
     """Hand the content over to a program, which stays in the background while its content is the newest."""
+    kind = best(content)
     if on_wayland(environment):
-        command = ["wl-copy", "--type", saved.kind, *_primary(selection)]
+        command = ["wl-copy", "--type", kind, *_primary(selection)]
     else:
-        command = ["xclip", "-i", "-selection", selection, "-t", saved.kind]
+        command = ["xclip", "-i", "-selection", selection, "-t", kind]
+    if not has_one_kind(content):
+        own = [sys.executable, "-P", "-m", "coldvoxd.typist.clipboard_owner", selection]
+        code = await _hand_over("the process for copied content", own, packed(content), environment, HAND_OVER_S)
+        if code != clipboard_owner.UNAVAILABLE:
+            return
+    await _hand_over(command[0], command, [content[kind]], environment, LIMIT_S)
+
+
+async def _hand_over(
+    name: str, command: Sequence[str], parts: Sequence[bytes], environment: Mapping[str, str], limit_s: float
+) -> int:
+    """Give the content to a program; return its exit code, 0 or UNAVAILABLE. Raises Refused if it fails."""
     process = await start(*command, environment=environment, output=asyncio.subprocess.DEVNULL)
     try:
-        async with asyncio.timeout(LIMIT_S):
-            await process.communicate(saved.content)
+        async with asyncio.timeout(limit_s):
+            await process.communicate(b"".join(parts))
     except TimeoutError:  # wl-copy waits for the focus if the desktop gives the clipboard to no other client
         send_signal(process, signal.SIGKILL)
         await process.wait()
-        raise Refused(f"{command[0]} did not take over the clipboard within {LIMIT_S:g} s") from None
-    if process.returncode != 0:
-        raise Refused(f"{command[0]} failed: exit code {process.returncode}")
+        raise Refused(f"{name} did not take over the clipboard within {limit_s:g} s") from None
+    if process.returncode not in {0, clipboard_owner.UNAVAILABLE}:
+        raise Refused(f"{name} failed: exit code {process.returncode}")
+    return process.returncode
 
 
 async def _check_display(environment: Mapping[str, str]) -> None:

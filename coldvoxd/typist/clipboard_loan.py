@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.file_lock import FileLock
-from coldvoxd.typist.paste_readers import TAKEN_LIMIT_S, Finding, Paste, Taken, examine
+from coldvoxd.typist.paste_readers import QUIET_S, TAKEN_LIMIT_S, Finding, Paste, Taken, examine
 from coldvoxd.typist.polling import LOOK_S, until
 
 SETTLE_S = 0.1
@@ -17,6 +17,9 @@ SETTLE_S = 0.1
 BETWEEN_S = 0.5
 """Seconds after a fetch during which the next text does not replace the content. A window may fetch twice, in Chromium
 up to one turn of the page's main thread apart."""
+LATE_S = 10.0
+"""Seconds after the chord in which a window that stalls may still fetch the text. Meanwhile the text stays offered, and no
+other text takes its place: the window would paste that one twice."""
 RETURN_TRIES = 4
 """How often restoring the content is tried. Each try fails after seconds while the display stalls."""
 
@@ -44,6 +47,10 @@ class Offer(Protocol):
 
 class Board(Protocol[S]):
     """A clipboard whose content can be saved, replaced by a text, and restored. Methods raise Refused."""
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this is the primary selection, in which no text is left for the user."""
 
     async def save(self) -> S:
         """Save the content. Raises Refused if it could not be restored."""
@@ -77,6 +84,8 @@ class _Lent(Generic[S]):
     offered_s: float
     pressed_s: float = 0.0
     released_s: float = 0.0
+    late: bool = False
+    """The window did not fetch the text in time, but may still do so."""
     verdict: "asyncio.Future[Verdict]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -96,7 +105,7 @@ class Loan(Generic[S]):
         """Offer `text`, press the chord, and return once a program has fetched it; which one is known later.
 
         Raises what `chord` raises, except Interrupted: the chord may have been pressed. Raises Refused if no program
-        fetches within `TAKEN_LIMIT_S`; the text is still in the clipboard then.
+        fetches within `TAKEN_LIMIT_S`; the text stays in the clipboard then, unless a program fetches it within `LATE_S`.
         """
         await self._stop_watching()
         lent = await self._lend(text)
@@ -114,15 +123,29 @@ class Loan(Generic[S]):
                 raise
             try:
                 await self._until_fetched(lent)
+            except Refused:
+                lent.late = True
+                self._watching = asyncio.create_task(self._watch_late(lent), name="late paste")
+                raise
             except BaseException:
                 await self._leave_if_possible(lent)
                 raise
         self._watching = asyncio.create_task(self._watch(lent), name="paste")
         return lent.verdict
 
+    def holds(self, text: str) -> bool:
+        """Return whether `text` is in the clipboard, since no window has fetched it in time."""
+        lent = self._lent
+        return lent is not None and lent.late and lent.text == text and not lent.offer.replaced
+
     async def close(self) -> None:
-        """Return when the clipboard has its own content again."""
-        if self._watching:
+        """Return when the clipboard has its own content again, or a text that no window has fetched."""
+        lent = self._lent
+        if self._watching and lent and self._is_awaited(lent):
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+            await self._leave_if_possible(lent)
+        elif self._watching:
             await asyncio.wait([self._watching])
         if self._returning:
             await asyncio.wait([self._returning])
@@ -160,10 +183,17 @@ class Loan(Generic[S]):
         await until(lambda: lent.offer.replaced or self._examine(lent).over(self._paste(lent), _now_s()))
         self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
 
+    async def _watch_late(self, lent: _Lent[S]) -> None:
+        """Wait for a late fetch. Then restore the clipboard when it is over; without a fetch leave the text."""
+        await until(lambda: lent.offer.replaced or not self._is_awaited(lent))
+        await until(lambda: lent.offer.replaced or _now_s() - self._examine(lent).last_s >= QUIET_S)
+        self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
+
     async def _return(self, lent: _Lent[S]) -> None:
         taken = self._judge(lent)
         try:
-            await (self._leave(lent) if taken is Taken.BY_READER else self._give_back(lent, RETURN_TRIES))
+            stays = taken is Taken.BY_READER or (taken is Taken.BY_NONE and lent.late)
+            await (self._leave(lent) if stays else self._give_back(lent, RETURN_TRIES))
         except Refused as error:
             lent.verdict.set_result(Verdict(taken, f"the clipboard could not be restored: {error}"))
         finally:
@@ -182,7 +212,14 @@ class Loan(Generic[S]):
         if self._returning:
             await asyncio.wait([self._returning])
 
+    def _is_awaited(self, lent: _Lent[S]) -> bool:
+        """Return whether a window that was late may still fetch the text."""
+        unread = self._examine(lent).taken in {Taken.BY_NONE, Taken.BY_READER}
+        return lent.late and unread and _now_s() - lent.pressed_s < LATE_S
+
     def _is_busy(self, lent: _Lent[S]) -> bool:
+        if self._is_awaited(lent):
+            return True
         return _now_s() - self._examine(lent).last_s < BETWEEN_S
 
     def _judge(self, lent: _Lent[S]) -> Taken:
@@ -212,7 +249,10 @@ class Loan(Generic[S]):
     async def _leave(self, lent: _Lent[S]) -> None:
         """Leave the text, since a window that has not read it yet may do so later."""
         try:
-            if not lent.offer.replaced:
+            if lent.late and self._board.is_primary:
+                # The text has been left in the clipboard, where the user may have copied something else since.
+                await self._give_back(lent, RETURN_TRIES)
+            elif not lent.offer.replaced:
                 await self._board.leave(lent.text, lent.before)
         finally:
             await self._end(lent)

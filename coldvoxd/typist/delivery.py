@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from coldvoxd.typist import methods
-from coldvoxd.typist.environment import graphical_environment, on_wayland
+from coldvoxd.typist.displays import graphical_environment
+from coldvoxd.typist.environment import on_wayland
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.focus import UNKNOWN, Focus, focused
 from coldvoxd.typist.held_keys import until_released

@@ -17,6 +17,10 @@ class NoAnswer(Refused):
     """A program did not end in time and was killed: its task may be done."""
 
 
+class TooMuch(Refused):
+    """A program printed more than is kept."""
+
+
 class ProgramMissing(Refused):
     """A program that the method needs is not installed."""
 

@@ -87,7 +87,9 @@ async def _paste_by_portal(target: Target, text: str) -> Pasted:
 
 
 async def leave_in_clipboard(target: Target, text: str) -> None:
-    """Leave the text in the clipboard for the user to paste."""
+    """Leave the text in the clipboard for the user to paste. A paste that failed may have left it there."""
+    if target.means.remote.holds(text) or target.means.clipboards.holds(target.environment, text):
+        return
     await clipboard.put(text, target.environment)
 
 

@@ -113,6 +113,10 @@ class RemoteDesktop:
             if self._permission.token:
                 self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._close_soon)
 
+    def holds(self, text: str) -> bool:
+        """Return whether `text` is in the session's clipboard, since no window has fetched it in time."""
+        return self._open is not None and self._open.loan.holds(text)
+
     async def close(self) -> None:
         """Close the session, after restoring the clipboard."""
         opened, self._open = self._open, None

@@ -14,7 +14,7 @@ from typing import Any
 from dbus_next import Variant
 
 from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault, PortalSilent
-from coldvoxd.typist.clipboard import LARGEST_BYTES
+from coldvoxd.typist.clipboard_content import LARGEST_BYTES
 from coldvoxd.typist.clipboard_loan import Loan
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.polling import until
@@ -54,6 +54,10 @@ class OpenSession:
         """Types of the clipboard's content, while another client owns it."""
         self._ours: Content | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_primary(self) -> bool:
+        return False
 
     def listen(self, stack: AsyncExitStack) -> None:
         """Listen for the portal's signals about this session, until the stack ends."""

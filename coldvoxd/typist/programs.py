@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 
-from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused
+from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused, TooMuch
 
 LIMIT_S = 5.0
 PACKAGES = {
@@ -51,13 +51,25 @@ def send_signal(process: asyncio.subprocess.Process, number: int) -> None:
 
 
 async def run(
-    program: str, *arguments: str, environment: Mapping[str, str], given: bytes = b"", limit_s: float = LIMIT_S
+    program: str,
+    *arguments: str,
+    environment: Mapping[str, str],
+    given: bytes = b"",
+    limit_s: float = LIMIT_S,
+    limit_bytes: int | None = None,
 ) -> bytes:
-    """Return what `program` prints. Raises Refused if it isn't installed or fails, and NoAnswer after `limit_s` seconds."""
+    """Return what `program` prints.
+
+    Raises Refused if it isn't installed or fails, TooMuch if it prints more than `limit_bytes`, and NoAnswer after
+    `limit_s` seconds.
+    """
     process = await start(program, *arguments, environment=environment)
     try:
         async with asyncio.timeout(limit_s):
-            printed, complaint = await process.communicate(given)
+            if limit_bytes is None:
+                printed, complaint = await process.communicate(given)
+            else:
+                printed, complaint = await _bounded(process, limit_bytes)
     except TimeoutError:
         raise NoAnswer(f"{program} did not exit within {limit_s:g} s") from None
     finally:
@@ -68,3 +80,17 @@ async def run(
         words = complaint.decode(errors="replace").strip().splitlines()
         raise Refused(f"{program} failed: {words[0] if words else f'exit code {process.returncode}'}")
     return printed
+
+
+async def _bounded(process: asyncio.subprocess.Process, limit_bytes: int) -> tuple[bytes, bytes]:
+    """Return standard output and standard error. Raises TooMuch."""
+    assert process.stdin and process.stdout and process.stderr  # noqa: S101, PT018 - `start` makes pipes
+    process.stdin.close()
+    printed = bytearray()
+    while part := await process.stdout.read(1 << 16):
+        printed += part
+        if len(printed) > limit_bytes:
+            raise TooMuch(f"more than {limit_bytes >> 20} MB")
+    complaint = await process.stderr.read()
+    await process.wait()
+    return bytes(printed), complaint

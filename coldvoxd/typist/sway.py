@@ -29,6 +29,17 @@ async def tree(environment: Mapping[str, str]) -> Mapping[str, Any]:
         raise Refused(f"cannot ask sway for its windows: {error or type(error).__name__}") from error
 
 
+async def listens(environment: Mapping[str, str]) -> bool:
+    """Return whether there is a sway at SWAYSOCK."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            _, writer = await asyncio.open_unix_connection(environment["SWAYSOCK"])
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
 class FocusEvents:
     """Reports whether the focus left the window that had it. Event loop only."""
 

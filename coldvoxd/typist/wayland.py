@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import struct
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,8 @@ _ERROR, _DELETE_ID = 0, 1
 """Events of wl_display."""
 _BIND = 0
 """The request of wl_registry."""
+_MOST_DESCRIPTORS = 28
+"""As many as libwayland sends in one message."""
 _GLOBAL, _DONE = 0, 0
 """Events of wl_registry and of wl_callback."""
 
@@ -45,6 +48,9 @@ class Wayland:
         self._callbacks: dict[int, asyncio.Future[None]] = {}
         self._events: dict[int, list[tuple[int, bytes]]] = {}
         """Events of bound objects that nothing has read yet."""
+        self._descriptors: deque[int] = deque()
+        """File descriptors of events, in their order."""
+        self._arrived = asyncio.Event()
         self._fault = ""
         self._registry = self._new()
 
@@ -84,26 +90,45 @@ class Wayland:
         """Close the connection; the compositor releases all its objects."""
         self._end("the connection is closed")
 
-    def bind(self, interface: str) -> int:
-        """Return a new object of a global interface, at its first version. Raises Unavailable if there is none."""
+    def version(self, interface: str) -> int:
+        """Return the version of a global interface that the compositor offers; 0 if it does not."""
+        return self._globals.get(interface, (0, 0))[1]
+
+    def bind(self, interface: str, version: int = 1) -> int:
+        """Return a new object of a global interface. Raises Unavailable if there is none."""
         if interface not in self._globals:
             raise Unavailable(f"the compositor does not offer {interface}")
         number, _ = self._globals[interface]
         bound = self._new()
         self._events[bound] = []
-        self.send(self._registry, _BIND, struct.pack("=I", number) + _string(interface) + struct.pack("=II", 1, bound))
+        head = struct.pack("=I", number) + string(interface)
+        self.send(self._registry, _BIND, head + struct.pack("=II", version, bound))
         return bound
 
-    def create(self, factory: int, opcode: int, *arguments: int) -> int:
-        """Return the new object that a request of `factory` makes; its number is the last argument."""
+    def create(self, factory: int, opcode: int, *arguments: int, then: Sequence[int] = ()) -> int:
+        """Return the new object that a request of `factory` makes; its number is the argument before `then`."""
         created = self._new()
-        self.send(factory, opcode, struct.pack(f"={len(arguments) + 1}I", *arguments, created))
+        self._events[created] = []
+        values = (*arguments, created, *then)
+        self.send(factory, opcode, struct.pack(f"={len(values)}I", *values))
         return created
 
     def events(self, bound: int) -> Sequence[tuple[int, bytes]]:
-        """Return the events of a bound object, as opcode and body, that arrived since the last call."""
+        """Return the events of an object, as opcode and body, that arrived since the last call."""
         found, self._events[bound] = self._events[bound], []
         return found
+
+    async def until_event(self, bound: int) -> None:
+        """Return when an event of an object has arrived. Raises Refused when the connection has ended."""
+        while not self._events[bound]:
+            if self._fault:
+                raise Refused(self._fault)
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def take_descriptor(self) -> int:
+        """Return the file descriptor of the next event that has one; the caller closes it."""
+        return self._descriptors.popleft()
 
     def send(self, target: int, opcode: int, body: bytes = b"", descriptor: int | None = None) -> None:
         """Send a request; the compositor gets a copy of `descriptor`."""
@@ -142,13 +167,14 @@ class Wayland:
 
     def _receive(self) -> None:
         try:
-            # File descriptors of events are closed by the kernel, since no buffer for them is given.
-            part = self._socket.recv(1 << 16)
+            part, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except OSError as error:
             self._end(f"the Wayland compositor has ended: {error.strerror}")
             return
+        self._descriptors += descriptors
+        self._arrived.set()
         if not part:
             self._end("the Wayland compositor has ended")
             return
@@ -186,6 +212,9 @@ class Wayland:
         self._fault = reason
         self._loop.remove_reader(self._socket)
         self._socket.close()
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
+        self._arrived.set()
         for waiting in self._callbacks.values():
             if not waiting.done():
                 waiting.set_exception(Refused(reason))
@@ -197,7 +226,7 @@ def _path(environment: Mapping[str, str]) -> str:
     return os.fspath(Path(base, name))  # an absolute name is used as it is
 
 
-def _string(value: str) -> bytes:
-    """Return a string argument: its length with the final zero byte, and the bytes padded to 32-bit words."""
+def string(value: str) -> bytes:
+    """Return an argument that is a string: its length with the final zero byte, and the bytes padded to 32-bit words."""
     encoded = value.encode() + b"\0"
     return struct.pack("=I", len(encoded)) + encoded + bytes(-len(encoded) % 4)

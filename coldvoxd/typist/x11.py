@@ -5,13 +5,14 @@ It speaks the core protocol and a few requests of XKEYBOARD and XTEST over the s
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from coldvoxd.typist.errors import Refused, WindowGone
 from coldvoxd.typist.keymap import ALT, CAPS_LOCK, CONTROL, SUPER, Key, Keymap
 from coldvoxd.typist.x11_socket import open_display
+from coldvoxd.typist.x11_wire import padded, request, roots, set_up
 
 LIMIT_S = 5.0
 MODIFIERS = ("Shift", "Caps Lock", "Ctrl", "Alt", "Num Lock", "Mod3", "Super", "AltGr")
@@ -153,7 +154,7 @@ class XServer:
         All of it is written at once: if this process were killed before the release, the server would repeat the key.
         """
         events = [(_KEY_PRESS, code) for code in codes] + [(_KEY_RELEASE, code) for code in reversed(codes)]
-        requests = (_request(self._test, _FAKE_INPUT, struct.pack("<BBxx28x", *event)) for event in events)
+        requests = (request(self._test, _FAKE_INPUT, struct.pack("<BBxx28x", *event)) for event in events)
         self._writer.write(b"".join(requests))
 
     async def input_focus(self) -> int:
@@ -202,7 +203,7 @@ class XServer:
 
     async def atom(self, name: str) -> int:
         """Return the atom for a name."""
-        reply = await self._ask(_INTERN_ATOM, 0, struct.pack("<Hxx", len(name)) + _padded(name.encode()))
+        reply = await self._ask(_INTERN_ATOM, 0, struct.pack("<Hxx", len(name)) + padded(name.encode()))
         return int(struct.unpack_from("<I", reply, 8)[0])
 
     async def window_class(self, window: int) -> int:
@@ -224,15 +225,7 @@ class XServer:
         return await self.input_focus() != self._watched or self._moved
 
     async def _set_up(self, cookie: bytes) -> None:
-        name = b"MIT-MAGIC-COOKIE-1" if cookie else b""
-        head = struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(cookie))
-        self._writer.write(head + _padded(name) + _padded(cookie))
-        status, reason_length, _, _, length = struct.unpack("<BBHHH", await self._reader.readexactly(8))
-        rest = await self._reader.readexactly(4 * length)
-        if status != 1:
-            reason = rest[:reason_length].decode(errors="replace").strip()
-            raise ConnectionRefusedError(reason or "authentication failed")
-        self._roots = frozenset(_roots(rest))
+        self._roots = frozenset(roots(await set_up(self._reader, self._writer, cookie)))
         self._keyboard, self._keyboard_event = await self._extension(b"XKEYBOARD")
         self._test, _ = await self._extension(b"XTEST")
         await self._ask(self._keyboard, _XKB_USE_EXTENSION, struct.pack("<HH", 1, 0))
@@ -242,7 +235,7 @@ class XServer:
 
     async def _extension(self, name: bytes) -> tuple[int, int]:
         """Return the major opcode and the first event code."""
-        reply = await self._ask(_QUERY_EXTENSION, 0, struct.pack("<Hxx", len(name)) + _padded(name))
+        reply = await self._ask(_QUERY_EXTENSION, 0, struct.pack("<Hxx", len(name)) + padded(name))
         if not reply[8]:
             raise ConnectionRefusedError(f"it lacks the extension {name.decode()}")
         return reply[9], reply[10]
@@ -266,7 +259,7 @@ class XServer:
             raise Refused(f"the X server does not respond: {error or type(error).__name__}") from error
 
     def _send(self, opcode: int, minor: int, body: bytes = b"") -> None:
-        self._writer.write(_request(opcode, minor, body))
+        self._writer.write(request(opcode, minor, body))
 
     def _note(self, kind: int, packet: bytes) -> None:
         gone = kind in {_ERROR, _DESTROY_NOTIFY}
@@ -278,23 +271,3 @@ class XServer:
             kind == self._keyboard_event and packet[1] in {_XKB_NEW_KEYBOARD, _XKB_MAP_CHANGED}
         ):
             self._keymap = None
-
-
-def _request(opcode: int, minor: int, body: bytes) -> bytes:
-    return struct.pack("<BBH", opcode, minor, 1 + len(body) // 4) + body
-
-
-def _padded(value: bytes) -> bytes:
-    return value + bytes(-len(value) % 4)
-
-
-def _roots(setup: bytes) -> Iterator[int]:
-    """Yield the root window of each screen; `setup` is the server's setup reply without its first 8 bytes."""
-    vendor_length, screens, formats = struct.unpack_from("<HxxBB", setup, 16)
-    at = 32 + vendor_length + -vendor_length % 4 + 8 * formats
-    for _ in range(screens):
-        yield struct.unpack_from("<I", setup, at)[0]
-        depths = setup[at + 39]
-        at += 40
-        for _ in range(depths):
-            at += 8 + 24 * struct.unpack_from("<H", setup, at + 2)[0]

@@ -65,3 +65,51 @@ async def test_the_clipboard_is_restored_when_a_stalled_x_server_responds_again(
         await eventually(lambda: first.isdisjoint(restoring()), what="the end of the first try")
     assert await hearing == "delivered session=1 utterance=1 method=paste application=restored"
     await eventually(lambda: tk_desktop.clipboard() == "précieux", what="the clipboard as before")
+
+
+async def test_a_window_that_fetches_seconds_after_the_chord_gets_the_text_once_and_the_clipboard_comes_back(
+    tk_desktop: XDesktop, x_client: TypingClient
+) -> None:
+    tk_desktop.copy("précieux")
+    x_client.settings.write_text('method = "paste"\n')
+    window = tk_desktop.tk("busy-window")
+    tk_desktop.focus("busy-window")
+    with window.stopped():
+        told = await x_client.hear("Late.")
+        assert told == (
+            "failed session=1 utterance=1 method=clipboard application=busy-window: "
+            "the window did not read the pasted text; it is in the clipboard"
+        )
+        await x_client.say_all("Next.")
+    await window.wait_for("Late.Next.")  # no space: the first text was not known to arrive
+    assert (await eventually(lambda: x_client.told[1:], what="the outcome of the next text"))[0].startswith("delivered")
+    await eventually(lambda: tk_desktop.clipboard() == "précieux", what="the clipboard as before")
+
+
+async def test_a_window_in_sway_that_fetches_seconds_after_the_chord_gets_the_text_once(
+    sway_desktop: SwayDesktop, sway_client: TypingClient
+) -> None:
+    sway_desktop.copy("précieux")
+    sway_client.settings.write_text('method = "paste"\n')
+    window = await asyncio.to_thread(sway_desktop.foot, "busy-window")
+    with window.stopped():
+        told = await sway_client.hear("Late.")
+        assert told.startswith("failed session=1 utterance=1 method=clipboard application=foot: the window did not")
+    await window.wait_for("Late.")
+    await eventually(lambda: sway_desktop.clipboard() == "précieux", what="the clipboard as before")
+
+
+async def test_an_xterm_that_fetches_late_gets_the_text_and_the_primary_selection_comes_back(
+    x_desktop: XDesktop, x_client: TypingClient
+) -> None:
+    x_desktop.copy("marked before", "primary")
+    x_client.settings.write_text('method = "paste"\n')
+    window = await asyncio.to_thread(x_desktop.xterm, "busy-xterm")
+    with window.stopped():
+        assert (await x_client.hear("Late.")).startswith("failed session=1 utterance=1 method=clipboard")
+        x_desktop.copy("copied since")
+    await window.wait_for("Late.")
+    await eventually(
+        lambda: x_desktop.run("xclip", "-o", "-selection", "primary") == "marked before", what="the primary selection"
+    )
+    assert x_desktop.clipboard() == "copied since"

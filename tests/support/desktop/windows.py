@@ -84,6 +84,31 @@ open(sys.argv[1] + ".running", "w").close()
 GLib.MainLoop().run()
 """
 
+# A window of GTK 4 that copies the content of files once it has the focus; a Wayland client may copy only after a key.
+# Arguments: the directory, the title, then content types; the files are named by their place.
+_COPIER = """
+import os, sys, gi
+gi.require_version("Gtk", "4.0")
+gi.require_version("Gdk", "4.0")
+from gi.repository import Gdk, GLib, Gtk
+directory, title, kinds = sys.argv[1], sys.argv[2], sys.argv[3:]
+window = Gtk.Window(title=title)
+def content(place):
+    with open(f"{directory}/{title}.{place}", "rb") as file:
+        return Gdk.ContentProvider.new_for_bytes(kinds[place], GLib.Bytes.new(file.read()))
+def copy(*_):
+    window.get_clipboard().set_content(Gdk.ContentProvider.new_union([*map(content, range(len(kinds)))]))
+    open(f"{directory}/{title}.running", "w").close()
+    return False
+keys = Gtk.EventControllerKey()
+keys.connect("key-pressed", copy)
+window.add_controller(keys)
+window.present()
+if "WAYLAND_DISPLAY" not in os.environ:
+    GLib.idle_add(copy)
+GLib.MainLoop().run()
+"""
+
 
 def as_somebody() -> list[str]:
     """Return the prefix for a command that refuses to run as root; empty if the user isn't root."""
@@ -126,6 +151,15 @@ class Window:
     async def wait_for(self, text: str) -> None:
         await eventually(lambda: self.text == text, what=f"{len(text)} characters in the window")
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Within the context, the window handles no keys; it handles them afterwards."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     @property
     def runs(self) -> bool:
         assert self.process.poll() is None, "the window was closed"
@@ -146,6 +180,11 @@ class Desktop:
             command, env=self.environment, input=given, stdout=subprocess.PIPE, text=True, timeout=30, check=True
         )
         return answer.stdout
+
+    def output(self, *command: str) -> bytes:
+        return subprocess.run(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30, check=True
+        ).stdout
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
@@ -175,6 +214,27 @@ class Desktop:
         eventually_blocking(lambda: window.runs, what=f"the window {name}")
         self.focus(name)
         return window
+
+    def copier(self, name: str, content: Mapping[str, bytes]) -> Window:
+        """Show a window of GTK 4 that has copied `content`, by content type."""
+        for place, part in enumerate(content.values()):
+            (self.directory / f"{name}.{place}").write_bytes(part)
+        window = self.spawn(name, DEBIAN_PYTHON, "-c", _COPIER, str(self.directory), name, *content)
+        eventually_blocking(lambda: window.runs or self.press_a_key(name), what=f"the copy of {name}")
+        return window
+
+    def press_a_key(self, title: str) -> bool:
+        """Press a key in a window, where the desktop lets only such a window copy. Return False."""
+        del title
+        return False
+
+    def copied(self, kind: str) -> bytes:
+        """Return the clipboard's content of this type."""
+        raise NotImplementedError
+
+    def kinds(self) -> list[str]:
+        """Return the types of the clipboard's content."""
+        raise NotImplementedError
 
     def focus(self, title: str) -> None:
         """Give the focus to a window that is visible or about to be; returns when it has it."""
@@ -211,6 +271,12 @@ class XDesktop(Desktop):
     def clipboard(self) -> str:
         return self.run("xclip", "-o", "-selection", "clipboard")
 
+    def copied(self, kind: str) -> bytes:
+        return self.output("xclip", "-o", "-selection", "clipboard", "-t", kind)
+
+    def kinds(self) -> list[str]:
+        return self.copied("TARGETS").decode().split("\n")[:-1]
+
     @property
     def is_copied(self) -> bool:
         """Whether the clipboard has content; does not fetch it."""
@@ -246,6 +312,17 @@ class SwayDesktop(Desktop):
 
     def clipboard(self) -> str:
         return self.run("wl-paste", "--no-newline")
+
+    def copied(self, kind: str) -> bytes:
+        return self.output("wl-paste", "--no-newline", "--type", kind)
+
+    def kinds(self) -> list[str]:
+        return self.run("wl-paste", "--list-types").split("\n")[:-1]
+
+    def press_a_key(self, title: str) -> bool:
+        if self._has(title):
+            self.run("wtype", "-s", "100", "a")
+        return False
 
     def copy(self, text: str) -> None:
         subprocess.run(
