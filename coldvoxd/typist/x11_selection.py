@@ -49,6 +49,8 @@ async def own(
         held()
         with suppress(Refused):  # the server has ended, and the selection with it
             await owned.serve()
+            # The server drops the last requests of a connection that is closed before all its events are read.
+            await wire.atom("INCR")
     finally:
         wire.close()
 

@@ -92,10 +92,12 @@ async def test_a_window_in_sway_that_fetches_seconds_after_the_chord_gets_the_te
     sway_desktop.copy("précieux")
     sway_client.settings.write_text('method = "paste"\n')
     window = await asyncio.to_thread(sway_desktop.foot, "busy-window")
+    await sway_client.hear("First.")  # a window that does not know the seat's first keyboard yet gets none of its keys
+    await window.wait_for("First.")
     with window.stopped():
         told = await sway_client.hear("Late.")
-        assert told.startswith("failed session=1 utterance=1 method=clipboard application=foot: the window did not")
-    await window.wait_for("Late.")
+        assert told.startswith("failed session=2 utterance=1 method=clipboard application=foot: the window did not")
+    await window.wait_for("First. Late.")
     await eventually(lambda: sway_desktop.clipboard() == "précieux", what="the clipboard as before")
 
 
