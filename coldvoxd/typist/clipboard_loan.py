@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.file_lock import FileLock
-from coldvoxd.typist.paste_readers import QUIET_S, TAKEN_LIMIT_S, Finding, Paste, Taken, examine
+from coldvoxd.typist.paste_readers import HOLD_LIMIT_S, QUIET_S, TAKEN_LIMIT_S, Finding, Paste, Taken, examine
 from coldvoxd.typist.polling import LOOK_S, until
 
 SETTLE_S = 0.1
@@ -186,7 +186,8 @@ class Loan(Generic[S]):
     async def _watch_late(self, lent: _Lent[S]) -> None:
         """Wait for a late fetch. Then restore the clipboard when it is over; without a fetch leave the text."""
         await until(lambda: lent.offer.replaced or not self._is_awaited(lent))
-        await until(lambda: lent.offer.replaced or _now_s() - self._examine(lent).last_s >= QUIET_S)
+        # A program that polls the clipboard fetches for ever.
+        await until(lambda: lent.offer.replaced or _now_s() - self._examine(lent).last_s >= QUIET_S, HOLD_LIMIT_S)
         self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
 
     async def _return(self, lent: _Lent[S]) -> None:
