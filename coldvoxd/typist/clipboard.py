@@ -19,7 +19,7 @@ from coldvoxd.typist.clipboard_content import (
     packed,
     to_read,
 )
-from coldvoxd.typist.clipboard_loan import Loan
+from coldvoxd.typist.clipboard_loan import Loan, Offer
 from coldvoxd.typist.environment import on_wayland
 from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused, TooMuch
 from coldvoxd.typist.polling import until
@@ -105,17 +105,17 @@ class ProgramBoard:
         await offer.until_held()
         return offer
 
-    async def put_back(self, saved: Content) -> None:
+    async def put_back(self, saved: Content, offer: Offer) -> None:
         """Restore what was saved. If nothing was, the end of the offer empties the selection."""
         if saved:
-            await _hold(saved, self.environment, self.selection)
+            await _hold(saved, self.environment, self.selection, offer)
         elif on_wayland(self.environment):
             await run("wl-copy", "--clear", *_primary(self.selection), environment=self.environment)
 
-    async def leave(self, text: str, saved: Content) -> None:
+    async def leave(self, text: str, saved: Content, offer: Offer) -> None:
         """Leave `text` in the clipboard. The primary selection holds what the user last marked, so that is restored."""
         if self.selection is Selection.PRIMARY:
-            await self.put_back(saved)
+            await self.put_back(saved, offer)
         await put(text, self.environment)
 
 
@@ -224,8 +224,14 @@ async def _sensitive(environment: Mapping[str, str]) -> list[str]:
     return ["--sensitive"] if b"--sensitive" in usage else []
 
 
-async def _hold(content: Content, environment: Mapping[str, str], selection: Selection) -> None:
-    """Hand the content over to a program, which stays in the background while its content is the newest."""
+async def _hold(
+    content: Content, environment: Mapping[str, str], selection: Selection, offer: Offer | None = None
+) -> None:
+    """Hand the content over to a program, which stays in the background while its content is the newest.
+
+    With `offer`, our own process takes the selection only while it has this offer: Python starts more slowly than a user
+    copies.
+    """
     kind = best(content)
     if on_wayland(environment):
         command = ["wl-copy", "--type", kind, *_primary(selection)]
@@ -233,24 +239,37 @@ async def _hold(content: Content, environment: Mapping[str, str], selection: Sel
         command = ["xclip", "-i", "-selection", selection, "-t", kind]
     if not has_one_kind(content):
         own = [sys.executable, "-P", "-m", "coldvoxd.typist.clipboard_owner", selection]
-        code = await _hand_over("the process for copied content", own, packed(content), environment, HAND_OVER_S)
+        name, parts = "the process for copied content", packed(content)
+        code = await _hand_over(name, own, parts, environment, HAND_OVER_S, offer=offer)
         if code != clipboard_owner.UNAVAILABLE:
             return
     await _hand_over(command[0], command, [content[kind]], environment, LIMIT_S)
 
 
 async def _hand_over(
-    name: str, command: Sequence[str], parts: Sequence[bytes], environment: Mapping[str, str], limit_s: float
+    name: str,
+    command: Sequence[str],
+    parts: Sequence[bytes],
+    environment: Mapping[str, str],
+    limit_s: float,
+    *,
+    offer: Offer | None = None,
 ) -> int:
-    """Give the content to a program; return its exit code, 0 or UNAVAILABLE. Raises Refused if it fails."""
+    """Give the content to a program; return its exit code, 0 or UNAVAILABLE, or 0 once `offer` is replaced.
+
+    Raises Refused if the program fails.
+    """
     process = await start(*command, environment=environment, output=asyncio.subprocess.DEVNULL)
-    try:
-        async with asyncio.timeout(limit_s):
-            await process.communicate(b"".join(parts))
-    except TimeoutError:  # wl-copy waits for the focus if the desktop gives the clipboard to no other client
+    giving = asyncio.create_task(process.communicate(b"".join(parts)))
+    done = await until(lambda: giving.done() or bool(offer and offer.replaced), limit_s)
+    if not giving.done():  # wl-copy waits for the focus if the desktop gives the clipboard to no other client
+        # The process in the background ends with the one that waits for it, unless it has the selection.
         send_signal(process, signal.SIGKILL)
-        await process.wait()
-        raise Refused(f"{name} did not take over the clipboard within {limit_s:g} s") from None
+    await giving
+    if done and offer and offer.replaced:
+        return 0
+    if not done:
+        raise Refused(f"{name} did not take over the clipboard within {limit_s:g} s")
     if process.returncode not in {0, clipboard_owner.UNAVAILABLE}:
         raise Refused(f"{name} failed: exit code {process.returncode}")
     return process.returncode

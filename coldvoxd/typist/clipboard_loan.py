@@ -58,10 +58,10 @@ class Board(Protocol[S]):
     async def offer(self, text: str) -> Offer:
         """Put `text` into the clipboard; it is there when this returns."""
 
-    async def put_back(self, saved: S) -> None:
-        """Restore what was saved."""
+    async def put_back(self, saved: S, offer: Offer) -> None:
+        """Restore what was saved, unless newer content replaces `offer` meanwhile."""
 
-    async def leave(self, text: str, saved: S) -> None:
+    async def leave(self, text: str, saved: S, offer: Offer) -> None:
         """Leave `text` in the clipboard, also after the end of this process: no window took it."""
 
 
@@ -186,7 +186,7 @@ class Loan(Generic[S]):
     async def _watch_late(self, lent: _Lent[S]) -> None:
         """Wait for a late fetch. Then restore the clipboard when it is over; without a fetch leave the text."""
         await until(lambda: lent.offer.replaced or not self._is_awaited(lent))
-        # A program that polls the clipboard fetches for ever.
+        # A program that polls the clipboard never stops fetching.
         await until(lambda: lent.offer.replaced or _now_s() - self._examine(lent).last_s >= QUIET_S, HOLD_LIMIT_S)
         self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
 
@@ -239,7 +239,7 @@ class Loan(Generic[S]):
         try:
             while not lent.offer.replaced:
                 try:
-                    return await self._board.put_back(lent.before)
+                    return await self._board.put_back(lent.before, lent.offer)
                 except Refused:
                     tries -= 1
                     if not tries:
@@ -254,7 +254,7 @@ class Loan(Generic[S]):
                 # The text has been left in the clipboard, where the user may have copied something else since.
                 await self._give_back(lent, RETURN_TRIES)
             elif not lent.offer.replaced:
-                await self._board.leave(lent.text, lent.before)
+                await self._board.leave(lent.text, lent.before, lent.offer)
         finally:
             await self._end(lent)
 

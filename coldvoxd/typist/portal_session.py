@@ -15,7 +15,7 @@ from dbus_next import Variant
 
 from coldvoxd.bus.peers.portal import SESSION, Portal, PortalFault, PortalSilent
 from coldvoxd.typist.clipboard_content import LARGEST_BYTES
-from coldvoxd.typist.clipboard_loan import Loan
+from coldvoxd.typist.clipboard_loan import Loan, Offer
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.polling import until
 
@@ -107,13 +107,14 @@ class OpenSession:
             raise SessionGone(f"the clipboard cannot be used: {error}") from error
         return offer
 
-    async def put_back(self, saved: Mapping[str, bytes]) -> None:
+    async def put_back(self, saved: Mapping[str, bytes], offer: Offer) -> None:
         """Restore what was saved. The desktop copies it at once, so that it outlives this session. Raises Refused."""
+        del offer
         await self._keep(Content(self, saved))
 
-    async def leave(self, text: str, saved: Mapping[str, bytes]) -> None:
+    async def leave(self, text: str, saved: Mapping[str, bytes], offer: Offer) -> None:
         """Leave `text` in the clipboard. Raises Refused."""
-        del saved
+        del saved, offer
         await self._keep(Content(self, dict.fromkeys(TEXT_KINDS, text.encode())))
 
     def holds(self, content: "Content") -> bool:

@@ -115,6 +115,21 @@ async def test_what_is_copied_between_two_pastes_is_what_comes_back(
     assert tk_desktop.clipboard() == "newer"
 
 
+async def test_what_is_copied_while_the_process_starts_is_not_replaced(
+    tk_desktop: XDesktop, x_client: TypingClient, x_copier: Window
+) -> None:
+    del x_copier
+    x_client.settings.write_text(PASTE)
+    tk_desktop.tk("newer-content")
+    tk_desktop.focus("newer-content")
+    await x_client.say_all("One.")
+    await eventually(lambda: owners(tk_desktop), what="the process that holds the clipboard")
+    tk_desktop.copy("newer")
+    await eventually(lambda: x_client.told, what="the report")
+    await eventually(lambda: not owners(tk_desktop), what="the end of the process that held the clipboard")
+    assert tk_desktop.clipboard() == "newer"
+
+
 def hold(environment: dict[str, str], content: dict[str, bytes]) -> "subprocess.CompletedProcess[str]":
     """Run the process that holds `content` in the background."""
     return subprocess.run(

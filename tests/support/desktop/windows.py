@@ -86,7 +86,7 @@ GLib.MainLoop().run()
 
 # A window of GTK 4 that copies the content of files once it has the focus; a Wayland client may copy only after a key.
 # Arguments: the directory, the title, then content types; the files are named by their place.
-_COPIER = """
+COPIER = """
 import os, sys, gi
 gi.require_version("Gtk", "4.0")
 gi.require_version("Gdk", "4.0")
@@ -219,9 +219,18 @@ class Desktop:
         """Show a window of GTK 4 that has copied `content`, by content type."""
         for place, part in enumerate(content.values()):
             (self.directory / f"{name}.{place}").write_bytes(part)
-        window = self.spawn(name, DEBIAN_PYTHON, "-c", _COPIER, str(self.directory), name, *content)
-        eventually_blocking(lambda: window.runs or self.press_a_key(name), what=f"the copy of {name}")
+        window = self.spawn(name, DEBIAN_PYTHON, "-c", COPIER, str(self.directory), name, *content)
+        eventually_blocking(
+            lambda: (window.runs and self._offers(content)) or self.press_a_key(name), what=f"the copy of {name}"
+        )
         return window
+
+    def _offers(self, content: Mapping[str, bytes]) -> bool:
+        """Return whether the clipboard has all types of `content`; an empty one makes the programs fail."""
+        try:
+            return set(content) <= set(self.kinds())
+        except subprocess.CalledProcessError:
+            return False
 
     def press_a_key(self, title: str) -> bool:
         """Press a key in a window, where the desktop lets only such a window copy. Return False."""
