@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.desktop.windows import (
+    COPIER,
     DEBIAN_PYTHON,
     GTK,
     SWAY_PROGRAMS,
@@ -24,6 +25,10 @@ from tests.support.login.user_manager import ROOT, UserManager, install_daemon, 
 TYPING = "coldvox-type.service"
 SPOKEN = samples()[0]
 SETTINGS = '[model]\nname = "mini"\nprovider = "cpu"\n[microphone]\ndevice = "virtual:{runtime}/coldvoxd/mic"\n'
+
+
+COPIED = {"text/html": "<b>bold</b>", "text/plain;charset=utf-8": "bold", "image/png": "picture " * 20_000}
+"""What was copied before a paste; the picture is larger than what X11 transfers in one part."""
 
 
 @dataclass
@@ -47,6 +52,17 @@ class Desk:
 
     def run(self, *command: str) -> str:
         return self.manager.run(*command, environment=self.environment).stdout
+
+    def copy_several(self) -> None:
+        """Copy `COPIED` in a window of its own."""
+        for place, content in enumerate(COPIED.values()):
+            self.manager.write(f"copier.{place}", content)
+        self.window("copier.running", DEBIAN_PYTHON, "-c", COPIER, str(self.manager.home), "copier", *COPIED)
+
+    def copied(self) -> dict[str, str]:
+        """Return the clipboard's content for the types of `COPIED`."""
+        read = ("xclip", "-o", "-selection", "clipboard", "-t")
+        return {kind: self.run(*read, kind) for kind in COPIED}
 
     def received(self, name: str) -> str:
         return self.manager.run("cat", self.path(name), check=False).stdout
@@ -125,6 +141,23 @@ def test_text_reaches_a_window_on_x11(manager: UserManager, method: str) -> None
         with typing(desk, method):
             desk.dictate()
             check(desk, name)
+
+
+def test_copied_content_survives_a_paste_and_the_end_of_the_unit(manager: UserManager) -> None:
+    if reason := lacking(X11_PROGRAMS) or lacking_tk() or lacking_gtk("4.0"):
+        pytest.skip(reason)
+    with x11(manager) as desk:
+        desk.copy_several()
+        name = "x11-copied"
+        desk.window(f"{name}.running", DEBIAN_PYTHON, "-c", TK, desk.path(name), name, "text")
+        with typing(desk, "paste"):
+            desk.dictate()
+            check(desk, name)
+            own = "coldvoxd.typist.clipboard_owner"
+            eventually_blocking(lambda: own in desk.run("ps", "-e", "-o", "args"), what="the process that holds it")
+            assert desk.copied() == COPIED
+        assert manager.show(TYPING, "SubState") == "dead"
+        assert desk.copied() == COPIED
 
 
 @pytest.mark.parametrize("method", ["type", "paste"])
