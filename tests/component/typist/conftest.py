@@ -40,7 +40,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def x_desktop(place: Path) -> Iterator[XDesktop]:
-    with x11(place) as desktop:
+    with x11(_own_directory(place, "x11")) as desktop:
         yield desktop
 
 
@@ -53,8 +53,15 @@ def tk_desktop(x_desktop: XDesktop) -> XDesktop:
 
 @pytest.fixture(scope="module")
 def sway_desktop(place: Path) -> Iterator[SwayDesktop]:
-    with sway(place) as desktop:
+    with sway(_own_directory(place, "sway")) as desktop:
         yield desktop
+
+
+def _own_directory(place: Path, name: str) -> Path:
+    """Return a directory for one desktop: windows of the same name in two desktops would write to the same file."""
+    directory = place / name
+    directory.mkdir()
+    return directory
 
 
 @pytest.fixture

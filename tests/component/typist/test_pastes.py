@@ -65,6 +65,7 @@ def slow_page(tk_desktop: XDesktop) -> Iterator[Window]:
     tk_desktop.focus("page")
     yield window
     window.process.kill()
+    window.process.wait()
 
 
 class SwayPage:

@@ -149,7 +149,11 @@ class Window:
         return self.bytes.decode(errors="replace")
 
     async def wait_for(self, text: str) -> None:
-        await eventually(lambda: self.text == text, what=f"{len(text)} characters in the window")
+        """Return once the window has exactly `text`."""
+        try:
+            await eventually(lambda: self.text == text, what=f"{len(text)} characters in the window")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it has {self.text[:200]!r}") from None
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -197,6 +201,10 @@ class Desktop:
 
     def spawn(self, name: str, *command: str) -> Window:
         file = self.directory / name
+        for earlier in self._windows:
+            assert earlier.file != file or earlier.process.poll() is not None, f"another window writes to {name}"
+        for left in (file, file.with_name(f"{name}.{_RUNNING}")):
+            left.unlink(missing_ok=True)
         with (self.directory / f"{name}.log").open("wb") as log:
             process = subprocess.Popen([*command], env=self.environment, stdout=log, stderr=log)
         window = Window(process, file)
