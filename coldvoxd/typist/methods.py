@@ -96,11 +96,7 @@ async def leave_in_clipboard(target: Target, text: str) -> None:
 def _chord(target: Target) -> AbstractAsyncContextManager[Press]:
     if not on_wayland(target.environment):
         return chords.chord(target.rule.chord, target.environment, target.focus.window)
-
-    async def press() -> None:
-        await wayland_keys.tap(target.rule.chord, target.means.keyboards, target.environment, target.focus.window)
-
-    return nullcontext(press)
+    return wayland_keys.chord(target.rule.chord, target.means.keyboards, target.environment, target.focus.window)
 
 
 def ways(rule: Rule, text: str, environment: Mapping[str, str]) -> list[Method]:

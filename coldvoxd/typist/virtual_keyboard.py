@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.key_layout import Codes, keymap, keysym, keysyms, pieces
@@ -39,6 +40,16 @@ _SPARE = 86
 
 Stays = Callable[[], Awaitable[bool]]
 """Returns whether the target still has the focus."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chord:
+    """The keys of a chord."""
+
+    held: tuple[tuple[int, int], ...]
+    """Code and bit of each modifier key."""
+    code: int
+    """The code of the last key."""
 
 
 class VirtualKeyboard:
@@ -102,25 +113,31 @@ class VirtualKeyboard:
                 raise Interrupted(str(error)) from error
             raise
 
-    async def tap(self, chord: str, stays: Stays) -> None:
-        """Press and release the keys of a chord such as `ctrl+shift+v` while `stays` holds.
+    async def prepare(self, chord: str) -> "Chord":
+        """Give the keyboard the keys of a chord such as `ctrl+shift+v`, and return when windows know them.
 
-        Raises Refused if it was not pressed, and Interrupted if it may have been.
+        Raises Refused if the chord has unknown keys.
         """
         *modifiers, name = chord.split("+")
         unknown = [modifier for modifier in modifiers if modifier.lower() not in _MODIFIER_KEYS]
         if unknown:
             raise Refused(f"{unknown[0]} is not a modifier key; the modifiers are {', '.join(_MODIFIER_KEYS)}")
-        held = [_MODIFIER_KEYS[modifier.lower()] for modifier in modifiers]
         code = KEYCODES.get(name.lower())
         await self._upload({} if code else {_SPARE: _named(name)})
+        return Chord(tuple(_MODIFIER_KEYS[modifier.lower()] for modifier in modifiers), code or _SPARE)
+
+    async def tap(self, chord: "Chord", stays: Stays) -> None:
+        """Press and release the keys of the chord prepared last while `stays` holds.
+
+        Raises Refused if it was not pressed, and Interrupted if it may have been.
+        """
         await _check(stays)
         try:
-            for modifier, _ in held:
+            for modifier, _ in chord.held:
                 self._key(modifier, down=True)
-            self._modify(sum({bit for _, bit in held}))
-            self._stroke(code or _SPARE)
-            for modifier, _ in reversed(held):
+            self._modify(sum({bit for _, bit in chord.held}))
+            self._stroke(chord.code)
+            for modifier, _ in reversed(chord.held):
                 self._key(modifier, down=False)
             self._modify(0)
             await self._wayland.sync()

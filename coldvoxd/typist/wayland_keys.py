@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from coldvoxd.typist import wtype
+from coldvoxd.typist.clipboard_loan import Press
 from coldvoxd.typist.errors import Interrupted, ProgramMissing, Refused, Unavailable
 from coldvoxd.typist.focus import focused
 from coldvoxd.typist.key_layout import can_type
@@ -40,22 +41,32 @@ async def type_keys(
         return "" if await focus.stayed() else MOVED_AFTER
 
 
-async def tap(chord: str, keyboards: VirtualKeyboards, environment: Mapping[str, str], window: str) -> None:
-    """Press a chord such as `ctrl+v` in `window`, which has the focus.
+@asynccontextmanager
+async def chord(
+    names: str, keyboards: VirtualKeyboards, environment: Mapping[str, str], window: str
+) -> AsyncIterator[Press]:
+    """Prepare the keyboard, and yield a function that presses a chord such as `ctrl+v` in `window`, which has the focus.
 
-    Raises Refused if it was not pressed, and Interrupted if it may have been.
+    Both raise Refused if it was not pressed, and the function Interrupted if it may have been.
     """
+    stays = _Focus(environment, window, None).stays
     try:
         keyboard = await keyboards.keyboard(environment)
     except Unavailable as error:
-        if not await _Focus(environment, window, None).stays():
-            raise Refused(MOVED) from error
-        try:
-            await wtype.tap(chord, environment)
-        except ProgramMissing:
-            raise error from None
-    else:
-        await keyboard.tap(chord, _Focus(environment, window, None).stays)
+        refusal = error
+
+        async def press() -> None:
+            if not await stays():
+                raise Refused(MOVED) from refusal
+            try:
+                await wtype.tap(names, environment)
+            except ProgramMissing:
+                raise refusal from None
+
+        yield press
+        return
+    prepared = await keyboard.prepare(names)
+    yield lambda: keyboard.tap(prepared, stays)
 
 
 async def _by_wtype(

@@ -1,13 +1,22 @@
 """The content of the clipboard during and after a paste, and what is reported: X11, sway and the portal alike."""
 
 import asyncio
+import struct
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from coldvoxd.typist import wayland_keys
+from coldvoxd.typist.clipboard import ProgramBoard
+from coldvoxd.typist.clipboard_loan import Loan, Press
+from coldvoxd.typist.errors import Refused
 from coldvoxd.typist.paste_readers import Finding, Paste, Taken, examine
+from coldvoxd.typist.settings import Selection
+from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
+from coldvoxd.typist.wayland import Wayland
 from tests.support.bus.portal import PortalDesktop
 from tests.support.desktop.typing_client import TypingClient, notifications, typing_client
 from tests.support.desktop.windows import SwayDesktop, Window, XDesktop
@@ -119,6 +128,40 @@ async def test_in_sway_too_a_page_that_fetches_twice_gets_the_text(
     await eventually(lambda: len(sway_client.told) == 2, what="both outcomes")
     assert [line.split()[0] for line in sway_client.told] == ["delivered", "delivered"]
     assert sway_desktop.clipboard() == "old"
+
+
+async def fetch_at_a_keyboard(desktop: SwayDesktop) -> None:
+    """Fetch the clipboard's content once the seat of this sway gets a keyboard."""
+    wayland = await Wayland.connect(desktop.environment)
+    try:
+        seat = wayland.bind("wl_seat")
+        while not any(opcode == 0 and struct.unpack("=I", body)[0] & 2 for opcode, body in wayland.events(seat)):
+            await wayland.until_event(seat)
+    finally:
+        wayland.close()
+    await asyncio.to_thread(desktop.clipboard)
+
+
+@pytest.mark.heavy
+async def test_a_fetch_while_the_keyboard_is_plugged_in_is_not_the_windows(
+    sway_desktop: SwayDesktop, tmp_path: Path
+) -> None:
+    sway_desktop.foot("plugged")
+    sway_desktop.copy("old")
+    keyboards = VirtualKeyboards()
+    fetching = asyncio.create_task(fetch_at_a_keyboard(sway_desktop))
+
+    @asynccontextmanager
+    async def chord() -> AsyncIterator[Press]:
+        async with wayland_keys.chord("F9", keyboards, sway_desktop.environment, "") as press:
+            await fetching
+            yield press
+
+    loan = Loan(ProgramBoard(sway_desktop.environment, Selection.CLIPBOARD), tmp_path / "lock")
+    with pytest.raises(Refused, match="the window did not read the pasted text"):
+        await loan.paste("One.", chord)
+    await loan.close()
+    await keyboards.close()
 
 
 async def test_what_is_copied_before_the_clipboards_return_stays(
