@@ -125,11 +125,13 @@ class Clipboards:
     def __init__(self, locks: Callable[[str], Path]) -> None:
         """`locks` returns the path of a lock file."""
         self._locks = locks
-        self._loans: dict[tuple[str, str, Selection], Loan[Content]] = {}
+        self._loans: dict[tuple[str | Selection, ...], Loan[Content]] = {}
 
     def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan[Content]:
         """Return the loan of this desktop's selection."""
-        key = environment.get("WAYLAND_DISPLAY", ""), environment.get("DISPLAY", ""), selection
+        # A server that was restarted may have the same name and another authority file.
+        names = ("WAYLAND_DISPLAY", "DISPLAY", "XAUTHORITY")
+        key = (*(environment.get(name, "") for name in names), selection)
         if key not in self._loans:
             self._loans[key] = Loan(ProgramBoard(environment, selection), self._locks(selection))
         return self._loans[key]

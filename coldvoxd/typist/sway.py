@@ -8,6 +8,7 @@ from typing import Any
 
 from coldvoxd.core.text_formats import json_value
 from coldvoxd.typist.errors import Refused
+from coldvoxd.userdirs import base_directories
 
 LIMIT_S = 5.0
 _MAGIC = b"i3-ipc"
@@ -38,6 +39,13 @@ async def listens(environment: Mapping[str, str]) -> bool:
         return False
     writer.close()
     return True
+
+
+def socket_of(process: int, environment: Mapping[str, str]) -> str:
+    """Return the path of the socket of the sway with this process number, whose SWAYSOCK is not known; empty if none."""
+    runtime = base_directories.runtime_directory(environment)
+    found = runtime.glob(f"sway-ipc.*.{process}.sock") if runtime and process else ()
+    return next(map(str, found), "")
 
 
 class FocusEvents:

@@ -60,14 +60,7 @@ class Wayland:
 
         Raises Unavailable if the compositor does not accept it, and Refused if it does not respond.
         """
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        connected.setblocking(False)
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                await asyncio.get_running_loop().sock_connect(connected, _path(environment))
-        except (OSError, TimeoutError) as error:
-            connected.close()
-            raise Unavailable(f"cannot connect to the Wayland compositor: {error or type(error).__name__}") from error
+        connected = await _connected(environment)
         wayland = cls(connected)
         wayland._loop.add_reader(connected, wayland._receive)
         try:
@@ -218,6 +211,30 @@ class Wayland:
         for waiting in self._callbacks.values():
             if not waiting.done():
                 waiting.set_exception(Refused(reason))
+
+
+async def compositor(environment: Mapping[str, str]) -> int:
+    """Return the process number of the compositor at WAYLAND_DISPLAY; 0 if it belongs to another PID namespace.
+
+    Raises Unavailable if none listens there. A compositor that stalls listens too.
+    """
+    with await _connected(environment) as connected:
+        credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        process, _, _ = struct.unpack("3i", credentials)
+        return int(process)
+
+
+async def _connected(environment: Mapping[str, str]) -> socket.socket:
+    """Return a socket that is connected to WAYLAND_DISPLAY. Raises Unavailable."""
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    connected.setblocking(False)
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            await asyncio.get_running_loop().sock_connect(connected, _path(environment))
+    except (OSError, TimeoutError) as error:
+        connected.close()
+        raise Unavailable(f"cannot connect to the Wayland compositor: {error or type(error).__name__}") from error
+    return connected
 
 
 def _path(environment: Mapping[str, str]) -> str:

@@ -9,6 +9,8 @@ import pytest
 
 from coldvoxd.typist.displays import graphical_environment
 from tests.support.desktop.typing_client import typing_client
+from tests.support.desktop.user_managers import programs
+from tests.support.desktop.wayland_proxy import wayland_proxy
 from tests.support.desktop.windows import SwayDesktop, XDesktop
 
 NAMES = ("DISPLAY", "WAYLAND_DISPLAY", "SWAYSOCK", "XAUTHORITY", "SYSTEMD_EXEC_PID")
@@ -31,19 +33,6 @@ def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
         monkeypatch.setenv("PATH", f"{programs(tmp_path, managers)}:/usr/bin:/bin")
 
     return change
-
-
-def programs(directory: Path, managers: Mapping[str, str] | None) -> Path:
-    """Return a directory with a systemctl that prints what a user manager's prints, or fails if there is none."""
-    (directory / "environment").write_text(
-        "HOME=/home/someone\n" + "".join(f"{k}={v}\n" for k, v in (managers or {}).items())
-    )
-    found = directory / "programs"
-    found.mkdir(exist_ok=True)
-    script = '#!/bin/sh\n[ "$*" = "--user show-environment" ] && cat "${0%/*}/../environment"\n'
-    (found / "systemctl").write_text("#!/bin/sh\nexit 1\n" if managers is None else script)
-    (found / "systemctl").chmod(0o755)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +96,24 @@ async def test_a_sway_that_is_gone_does_not_hide_the_compositor_that_followed_it
     sway_desktop: SwayDesktop, variables: Set, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sway = desktop(sway_desktop.environment)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", sway_desktop.environment["XDG_RUNTIME_DIR"])
-    variables(sway | {"SWAYSOCK": "/nowhere/sway"}, None)
-    assert desktop(await graphical_environment()) == {"WAYLAND_DISPLAY": sway["WAYLAND_DISPLAY"]}
+    runtime = Path(sway_desktop.environment["XDG_RUNTIME_DIR"])
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    dead = {"SWAYSOCK": "/nowhere/sway"}
+    for named in (sway | dead, DEAD_WAYLAND, {"WAYLAND_DISPLAY": sway["WAYLAND_DISPLAY"]}, {}):
+        variables(named, None)
+        assert desktop(await graphical_environment()) == sway
+    with wayland_proxy(runtime, sway["WAYLAND_DISPLAY"], "wayland-other"):  # a compositor that is no sway
+        other = {"WAYLAND_DISPLAY": "wayland-other"}
+        variables(other | dead, None)
+        assert desktop(await graphical_environment()) == other
+        variables(DEAD_WAYLAND, None)  # of several, none is more likely
+        assert desktop(await graphical_environment()) == {"WAYLAND_DISPLAY": "wayland-4711"}
 
 
-async def test_where_nothing_answers_the_first_desktop_is_named(variables: Set) -> None:
+async def test_where_nothing_answers_the_first_desktop_is_named(
+    variables: Set, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     variables(DEAD_X11, {"DISPLAY": ":4712"})
     assert desktop(await graphical_environment()) == DEAD_X11
     variables({}, None)

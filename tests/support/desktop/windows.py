@@ -348,12 +348,13 @@ class SwayDesktop(Desktop):
 
 
 @contextmanager
-def x11(directory: Path, bus: str = "") -> Iterator[XDesktop]:
-    """Run an X server without a window manager; `bus` is its programs' session bus."""
+def x11(directory: Path, bus: str = "", display: str = "") -> Iterator[XDesktop]:
+    """Run an X server without a window manager, at `display` if given; `bus` is its programs' session bus."""
     reading, writing = os.pipe()
+    place = [display] if display else []
     with (directory / "xvfb.log").open("wb") as log:
         process = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+            ["Xvfb", *place, "-displayfd", str(writing), "-screen", "0", "800x600x24", "-nolisten", "tcp"],
             pass_fds=[writing],
             stdout=log,
             stderr=log,
@@ -377,21 +378,20 @@ def sway(directory: Path, config: str = "", bus: str = "") -> Iterator[SwayDeskt
         "WLR_RENDERER": "pixman",
         "WLR_LIBINPUT_NO_DEVICES": "1",
     }
-    file = directory / "sway.conf"
-    file.write_text(f"xwayland disable\noutput HEADLESS-1 resolution 1024x600\n{config}\n")
+    file, names = directory / "sway.conf", directory / "sway.names"
+    names.unlink(missing_ok=True)
+    tell = f"echo $WAYLAND_DISPLAY $SWAYSOCK >{names}.new && mv {names}.new {names}"
+    file.write_text(f"xwayland disable\noutput HEADLESS-1 resolution 1024x600\nexec '{tell}'\n{config}\n")
     with (directory / "sway.log").open("wb") as log:
         process = subprocess.Popen([*_AS_SOMEBODY, "sway", "-c", str(file)], env=environment, stdout=log, stderr=log)
 
     def sockets() -> list[str]:
         assert process.poll() is None, (directory / "sway.log").read_text()
-        names = [path.name for path in (directory / "run").iterdir()]
-        wayland = [name for name in names if name.startswith("wayland-") and not name.endswith(".lock")]
-        control = [name for name in names if name.startswith("sway-ipc.")]
-        return [wayland[0], control[0]] if wayland and control else []
+        return names.read_text().split() if names.exists() else []
 
     try:
         display, control = eventually_blocking(sockets, what="sway")
-        own = {"WAYLAND_DISPLAY": display, "SWAYSOCK": str(directory / "run" / control)}
+        own = {"WAYLAND_DISPLAY": display, "SWAYSOCK": control}
         yield from _with_desktop(SwayDesktop(directory, environment | own, process))
     finally:
         process.terminate()
