@@ -19,7 +19,7 @@ from coldvoxd.typist.clipboard_content import (
     packed,
     to_read,
 )
-from coldvoxd.typist.clipboard_loan import Loan, Offer
+from coldvoxd.typist.clipboard_loan import Loan, Offer, Verdict
 from coldvoxd.typist.environment import on_wayland
 from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused, TooMuch
 from coldvoxd.typist.polling import until
@@ -136,9 +136,9 @@ class Clipboards:
             self._loans[key] = Loan(ProgramBoard(environment, selection), self._locks(selection))
         return self._loans[key]
 
-    def holds(self, environment: Mapping[str, str], text: str) -> bool:
-        """Return whether `text` is in this desktop's clipboard, since no window has fetched it in time."""
-        return self.loan(environment, Selection.CLIPBOARD).holds(text)
+    def late(self, environment: Mapping[str, str], selection: Selection, text: str) -> "asyncio.Future[Verdict] | None":
+        """Return the verdict to come if `text` is in this selection, since no window has fetched it in time; else None."""
+        return self.loan(environment, selection).late(text)
 
     async def close(self) -> None:
         """Return when all clipboards have their own content again."""

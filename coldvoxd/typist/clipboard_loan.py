@@ -133,10 +133,11 @@ class Loan(Generic[S]):
         self._watching = asyncio.create_task(self._watch(lent), name="paste")
         return lent.verdict
 
-    def holds(self, text: str) -> bool:
-        """Return whether `text` is in the clipboard, since no window has fetched it in time."""
+    def late(self, text: str) -> "asyncio.Future[Verdict] | None":
+        """Return the verdict to come if `text` is in the clipboard, since no window has fetched it in time; else None."""
         lent = self._lent
-        return lent is not None and lent.late and lent.text == text and not lent.offer.replaced
+        is_late = lent is not None and lent.late and lent.text == text and not lent.offer.replaced
+        return lent.verdict if lent and is_late else None
 
     async def close(self) -> None:
         """Return when the clipboard has its own content again, or a text that no window has fetched."""
@@ -145,6 +146,8 @@ class Loan(Generic[S]):
             self._watching.cancel()
             await asyncio.wait([self._watching])
             await self._leave_if_possible(lent)
+            if not lent.verdict.done():
+                lent.verdict.set_result(Verdict(self._judge(lent)))
         elif self._watching:
             await asyncio.wait([self._watching])
         if self._returning:

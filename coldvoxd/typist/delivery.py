@@ -58,6 +58,8 @@ class Attempt:
     focus: Focus = UNKNOWN
     environment: Mapping[str, str] = field(default_factory=dict)
     pasted: Pasted | None = None
+    late: tuple[Method, Pasted] | None = None
+    """The method and the verdict of a paste that failed, since the window may still fetch the text."""
 
     async def settled(self) -> Outcome:
         """Return the final outcome."""
@@ -70,6 +72,17 @@ class Attempt:
             return outcome
         in_clipboard = verdict.taken is Taken.BY_READER and not verdict.error
         return replace(outcome, result=Result.UNSURE, in_clipboard=in_clipboard)
+
+    async def arrived_late(self) -> Outcome | None:
+        """Return the outcome if a text that `settled` reported as undelivered was fetched later; None if it was not."""
+        if self.late is None:
+            return None
+        method, late = self.late
+        verdict = await late
+        if verdict.taken not in {Taken.BY_WINDOW, Taken.UNCLEAR}:
+            return None
+        reasons = [reason for reason in (_REASONS[Taken.UNCLEAR], verdict.error) if reason]
+        return Outcome(Result.UNSURE, method, self.focus.application, "; ".join(reasons))
 
 
 _REASONS = {
@@ -120,21 +133,25 @@ async def deliver(
                 reasons.append(str(error))
             continue
         reason = "; ".join([*reasons, outcome.reason] if outcome.reason else reasons)
-        return Attempt(replace(outcome, reason=reason), focus, environment, pasted)
+        outcome = replace(outcome, reason=reason)
+        if method is Method.CLIPBOARD and pasted:
+            failed = next(earlier for earlier in chosen if earlier in _PASTES)
+            return Attempt(outcome, focus, environment, late=(failed, pasted))
+        return Attempt(outcome, focus, environment, pasted)
     outcome = Outcome(Result.FAILED, None, focus.application, "; ".join(reasons), text)
     return Attempt(outcome, focus, environment)
 
 
 async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Pasted | None]:
-    """Try one method. Raises Refused and Interrupted."""
+    """Try one method. Return the outcome, and the verdict to come on a paste. Raises Refused and Interrupted."""
     application = target.focus.application
     if method in _PASTES:
         return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, text)
     if method is Method.TYPE:
         doubt = await methods.type_text(target, text)
         return Outcome(Result.UNSURE if doubt else Result.DELIVERED, method, application, doubt), None
-    await methods.leave_in_clipboard(target, text)
+    late = await methods.leave_in_clipboard(target, text)
     asked = target.rule.method is Method.CLIPBOARD
     result = Result.UNSURE if asked else Result.FAILED
     reason = "it is in the clipboard, as set in type.toml" if asked else "it is in the clipboard"
-    return Outcome(result, method, application, reason, text, in_clipboard=True), None
+    return Outcome(result, method, application, reason, text, in_clipboard=True), late

@@ -102,9 +102,10 @@ class Ledger:
         """Record that `text`, which was added, was left in the clipboard: the user may have pasted it."""
         self._write("left", text)
 
-    def drop_left(self) -> None:
-        """Remove the text that was left in the clipboard from the undelivered text."""
-        if left := self._read("left"):
+    def drop_left(self, text: str = "") -> None:
+        """Remove the text that was left in the clipboard from the undelivered text; with `text`, only if it is that one."""
+        left = self._read("left")
+        if left and text in {"", left}:
             self.settle(left, "")
             (self._directory / "left").unlink(missing_ok=True)
 

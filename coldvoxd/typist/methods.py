@@ -14,7 +14,7 @@ from coldvoxd.typist.focus import Focus
 from coldvoxd.typist.key_layout import can_type
 from coldvoxd.typist.portal import RemoteDesktop
 from coldvoxd.typist.portal_session import SessionGone
-from coldvoxd.typist.settings import Method, Rule
+from coldvoxd.typist.settings import Method, Rule, Selection
 from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
 
 LONGEST_TYPED = 400
@@ -86,11 +86,20 @@ async def _paste_by_portal(target: Target, text: str) -> Pasted:
         return await target.means.clipboards.loan(target.environment, target.rule.selection).paste(text, chord)
 
 
-async def leave_in_clipboard(target: Target, text: str) -> None:
-    """Leave the text in the clipboard for the user to paste. A paste that failed may have left it there."""
-    if target.means.remote.holds(text) or target.means.clipboards.holds(target.environment, text):
-        return
-    await clipboard.put(text, target.environment)
+async def leave_in_clipboard(target: Target, text: str) -> Pasted | None:
+    """Leave the text in the clipboard for the user to paste. A paste that failed may have left it there.
+
+    Return the verdict on that paste, which the window may still fetch; None if there is none.
+    """
+    pasted = target.means.remote.late(text)
+    for selection in Selection:
+        late = target.means.clipboards.late(target.environment, selection, text)
+        if late and selection is Selection.PRIMARY:
+            await clipboard.put(text, target.environment)
+        pasted = pasted or late
+    if pasted is None:
+        await clipboard.put(text, target.environment)
+    return pasted
 
 
 def _chord(target: Target) -> AbstractAsyncContextManager[Press]:

@@ -18,6 +18,7 @@ from dbus_next import Variant
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.portal import CALL_LIMIT_S, Portal, PortalFault, PortalMissing, PortalRefused, PortalSilent
 from coldvoxd.core.text_formats import json_value
+from coldvoxd.typist.clipboard_loan import Verdict
 from coldvoxd.typist.errors import Refused
 from coldvoxd.typist.portal_session import CLIPBOARD, REMOTE, OpenSession
 from coldvoxd.userdirs import base_directories
@@ -113,9 +114,9 @@ class RemoteDesktop:
             if self._permission.token:
                 self._idle = asyncio.get_running_loop().call_later(self._idle_s, self._close_soon)
 
-    def holds(self, text: str) -> bool:
-        """Return whether `text` is in the session's clipboard, since no window has fetched it in time."""
-        return self._open is not None and self._open.loan.holds(text)
+    def late(self, text: str) -> asyncio.Future[Verdict] | None:
+        """Return the verdict to come if `text` is in the session's clipboard, since no window has fetched it in time."""
+        return self._open.loan.late(text) if self._open else None
 
     async def close(self) -> None:
         """Close the session, after restoring the clipboard."""

@@ -124,6 +124,9 @@ class Typist:
         self._reporter.outcome(_named(pair), outcome)
         if outcome.in_clipboard or outcome.result is Result.FAILED:
             await self._notify(outcome)
+        if late := await attempt.arrived_late():
+            self._ledger.drop_left(outcome.undelivered)
+            self._reporter.outcome(_named(pair), late)
 
     def _settle(self, text: str, outcome: Outcome) -> None:
         self._ledger.settle(text, outcome.undelivered)

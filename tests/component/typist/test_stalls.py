@@ -7,11 +7,7 @@ from tests.support.desktop.windows import SwayDesktop, XDesktop
 from tests.support.eventually import eventually
 
 TEXT = "one two three four five six seven eight nine ten " * 2 + "end."
-
-
-def offering(client: TypingClient) -> bool:
-    """Return whether a program of the client offers a text to a paste."""
-    return any("--foreground" in command or "-verbose" in command for command in client.children().values())
+READ_LATE = "it was read late, possibly by another program than the window"
 
 
 async def test_an_x_server_that_stalls_after_the_last_key_gets_the_text_once(
@@ -87,7 +83,11 @@ async def test_a_window_that_fetches_seconds_after_the_chord_gets_the_text_once_
         )
         await x_client.say_all("Next.")
     await window.wait_for("Late.Next.")  # no space: the first text was not known to arrive
-    assert (await eventually(lambda: x_client.told[1:], what="the outcome of the next text"))[0].startswith("delivered")
+    await eventually(lambda: len(x_client.told) == 3, what="the outcome of the next text")
+    assert x_client.told[1:] == [
+        f"unsure session=1 utterance=1 method=paste application=busy-window: {READ_LATE}",
+        "delivered session=2 utterance=1 method=paste application=busy-window",
+    ]
     await eventually(lambda: tk_desktop.clipboard() == "précieux", what="the clipboard as before")
 
 
@@ -103,8 +103,13 @@ async def test_a_window_in_sway_that_fetches_seconds_after_the_chord_gets_the_te
         told = await sway_client.hear("Late.")
         assert told.startswith("failed session=2 utterance=1 method=clipboard application=foot: the window did not")
     await window.wait_for("First. Late.")
-    await eventually(lambda: not offering(sway_client), what="the end of the loan")  # a look would be a fetch
+    await eventually(lambda: not sway_client.offers(), what="the end of the loan")  # a look would be a fetch
     assert sway_desktop.clipboard() == "précieux"
+    await eventually(lambda: len(sway_client.told) == 3, what="the outcome of the late text")
+    assert sway_client.told[-1] == f"unsure session=2 utterance=1 method=paste application=foot: {READ_LATE}"
+    assert not (sway_client.memory / "undelivered").exists()
+    assert await sway_client.last() == (0, "delivered earlier=last method=paste application=foot")
+    await window.wait_for("First. Late.Late.")
 
 
 async def test_an_xterm_that_fetches_late_gets_the_text_and_the_primary_selection_comes_back(
@@ -117,6 +122,9 @@ async def test_an_xterm_that_fetches_late_gets_the_text_and_the_primary_selectio
         assert (await x_client.hear("Late.")).startswith("failed session=1 utterance=1 method=clipboard")
         x_desktop.copy("copied since")
     await window.wait_for("Late.")
-    await eventually(lambda: not offering(x_client), what="the end of the loan")
+    await eventually(lambda: not x_client.offers(), what="the end of the loan")
+    await eventually(lambda: len(x_client.told) == 2, what="the outcome of the late text")
+    assert x_client.told[-1] == f"unsure session=1 utterance=1 method=paste application=xterm: {READ_LATE}"
+    assert not (x_client.memory / "undelivered").exists()
     assert x_desktop.run("xclip", "-o", "-selection", "primary") == "marked before"
     assert x_desktop.clipboard() == "copied since"

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -64,6 +64,20 @@ class TypingClient:
     def kill(self) -> None:
         """Kill the client, as a crash would."""
         self.end(signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Within the context, the client does nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def offers(self) -> bool:
+        """Return whether a program of the client offers a text to a paste."""
+        return any("--foreground" in command or "-verbose" in command for command in self.children().values())
 
     async def last(self) -> tuple[int, str]:
         """Run `coldvox-type --last`; return its exit code and output."""
