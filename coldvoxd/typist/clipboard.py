@@ -63,8 +63,9 @@ class ProgramOffer:
         await asyncio.wait([waiting, self._reading], timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if not self._has_selection.is_set():
+            ended = self.replaced or self._reading.done()
             await self.end()
-            raise Refused(f"the clipboard could not be set within {LIMIT_S:g} s")
+            raise Refused(f"the clipboard could not be set{'' if ended else f' within {LIMIT_S:g} s'}")
 
     async def end(self) -> None:
         """End the program; the selection is empty then, unless it has newer content."""
@@ -273,7 +274,7 @@ async def _hand_over(
     if not done:
         raise Refused(f"{name} did not take over the clipboard within {limit_s:g} s")
     if process.returncode not in {0, clipboard_owner.UNAVAILABLE}:
-        raise Refused(f"{name} failed: exit code {process.returncode}")
+        raise Refused(f"{name} could not take over the clipboard")
     return process.returncode
 
 

@@ -1,4 +1,6 @@
-"""Errors of a delivery to a window."""
+"""Errors of a delivery to a window, and the reasons that they give."""
+
+import os
 
 
 class TypingError(Exception):
@@ -39,3 +41,23 @@ class TypeSettingsError(TypingError):
 
 class RuntimeDirectoryUnusable(TypingError):
     """There is no directory for texts that no other user can read; the message names it and gives the reason."""
+
+
+def why(error: Exception) -> str:
+    """Return why a program that we are connected to, or want to be, does not answer: a clause about `it`."""
+    match error:
+        case TimeoutError():
+            return "it does not respond"
+        case FileNotFoundError() | ConnectionRefusedError() if error.errno:
+            return "it does not run"
+        case PermissionError():
+            return "it does not admit this user"
+        case EOFError() | BrokenPipeError() | ConnectionResetError():
+            return "it has ended"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)
+        case OSError() if "[Errno" in (error.strerror or str(error)):  # several addresses were tried
+            return "it cannot be reached"
+        case OSError():  # a failed look-up of a host, or a reason of our own
+            return error.strerror or str(error)
+    return "its answer is not understood"

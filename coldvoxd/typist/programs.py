@@ -23,7 +23,7 @@ def missing(program: str) -> ProgramMissing:
 async def start(
     program: str, *arguments: str, environment: Mapping[str, str], output: int = asyncio.subprocess.PIPE
 ) -> asyncio.subprocess.Process:
-    """Start `program` with a pipe to it. Raises ProgramMissing if it isn't installed."""
+    """Start `program` with a pipe to it. Raises ProgramMissing if it isn't installed, and Refused if it can't be started."""
     try:
         return await asyncio.create_subprocess_exec(
             program,
@@ -37,6 +37,8 @@ async def start(
         )
     except FileNotFoundError:
         raise missing(program) from None
+    except OSError as error:
+        raise Refused(f"{program} cannot be started: {error.strerror}") from error
 
 
 def send_signal(process: asyncio.subprocess.Process, number: int) -> None:
@@ -78,7 +80,7 @@ async def run(
             await process.wait()
     if process.returncode != 0:
         words = complaint.decode(errors="replace").strip().splitlines()
-        raise Refused(f"{program} failed: {words[0] if words else f'exit code {process.returncode}'}")
+        raise Refused(f"{program} failed: {words[0]}" if words else f"{program} failed and gave no reason")
     return printed
 
 

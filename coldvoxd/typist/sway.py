@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coldvoxd.core.text_formats import json_value
-from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.errors import Refused, why
 from coldvoxd.userdirs import base_directories
 
 LIMIT_S = 5.0
@@ -27,7 +27,7 @@ async def tree(environment: Mapping[str, str]) -> Mapping[str, Any]:
             finally:
                 writer.close()
     except (OSError, EOFError, TimeoutError, ValueError) as error:
-        raise Refused(f"cannot ask sway for its windows: {error or type(error).__name__}") from error
+        raise Refused(f"cannot ask sway for its windows: {why(error)}") from error
 
 
 async def listens(environment: Mapping[str, str]) -> bool:
@@ -68,7 +68,7 @@ class FocusEvents:
                 events._writer.write(_MAGIC + struct.pack("=II", len(kinds), _SUBSCRIBE) + kinds)
                 await events._next()
         except (OSError, EOFError, TimeoutError, ValueError) as error:
-            raise Refused(f"cannot listen to sway: {error or type(error).__name__}") from error
+            raise Refused(f"cannot listen to sway: {why(error)}") from error
         events._reading = asyncio.create_task(events._read(), name="sway's focus")
         return events
 

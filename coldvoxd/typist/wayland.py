@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from coldvoxd.typist.errors import Refused, Unavailable
+from coldvoxd.typist.errors import Refused, Unavailable, why
 from coldvoxd.userdirs import base_directories
 
 LIMIT_S = 5.0
@@ -132,8 +132,9 @@ class Wayland:
         try:
             sent = self._socket.sendmsg([message], rights)
         except OSError as error:
-            # A full buffer too: each caller waits for the compositor after a few requests.
-            self._end(f"the Wayland compositor does not respond: {error.strerror}")
+            # A full buffer means that it stalls: each caller waits for the compositor after a few requests.
+            stalls = isinstance(error, BlockingIOError)
+            self._end(f"the Wayland compositor {'does not respond' if stalls else 'has ended'}")
             raise Refused(self._fault) from error
         if sent < len(message):
             self._end("the Wayland compositor does not respond")
@@ -163,8 +164,8 @@ class Wayland:
             part, descriptors, _, _ = socket.recv_fds(self._socket, 1 << 16, _MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
-        except OSError as error:
-            self._end(f"the Wayland compositor has ended: {error.strerror}")
+        except OSError:
+            self._end("the Wayland compositor has ended")
             return
         self._descriptors += descriptors
         self._arrived.set()
@@ -233,7 +234,7 @@ async def _connected(environment: Mapping[str, str]) -> socket.socket:
             await asyncio.get_running_loop().sock_connect(connected, _path(environment))
     except (OSError, TimeoutError) as error:
         connected.close()
-        raise Unavailable(f"cannot connect to the Wayland compositor: {error or type(error).__name__}") from error
+        raise Unavailable(f"cannot connect to the Wayland compositor: {why(error)}") from error
     return connected
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from coldvoxd.typist.errors import Refused, WindowGone
+from coldvoxd.typist.errors import Refused, WindowGone, why
 from coldvoxd.typist.keymap import ALT, CAPS_LOCK, CONTROL, SUPER, Key, Keymap
 from coldvoxd.typist.x11_socket import open_display
 from coldvoxd.typist.x11_wire import padded, request, roots, set_up
@@ -114,7 +114,7 @@ class XServer:
                     raise
                 return server
         except (OSError, EOFError, TimeoutError) as error:
-            raise Refused(f"cannot connect to the X server at {display}: {error or type(error).__name__}") from error
+            raise Refused(f"cannot connect to the X server at {display}: {why(error)}") from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -255,8 +255,10 @@ class XServer:
                             raise WindowGone("the window was closed")
                         raise ConnectionAbortedError(f"error {packet[1]} to request {packet[10]}")
                     self._note(kind, packet)
-        except (OSError, EOFError, TimeoutError) as error:
-            raise Refused(f"the X server does not respond: {error or type(error).__name__}") from error
+        except TimeoutError as error:
+            raise Refused("the X server does not respond") from error
+        except (OSError, EOFError) as error:
+            raise Refused(f"the X server does not respond: {why(error)}") from error
 
     def _send(self, opcode: int, minor: int, body: bytes = b"") -> None:
         self._writer.write(request(opcode, minor, body))

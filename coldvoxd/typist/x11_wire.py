@@ -5,7 +5,7 @@ import struct
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from coldvoxd.typist.errors import Refused
+from coldvoxd.typist.errors import Refused, why
 from coldvoxd.typist.x11_socket import open_display
 
 LIMIT_S = 5.0
@@ -40,7 +40,7 @@ class XWire:
                     writer.close()
                     raise
         except (OSError, EOFError, TimeoutError) as error:
-            raise Refused(f"cannot connect to the X server: {error or type(error).__name__}") from error
+            raise Refused(f"cannot connect to the X server: {why(error)}") from error
 
     def close(self) -> None:
         self._writer.close()
@@ -84,7 +84,7 @@ class XWire:
             if packet[0] == _REPLY:
                 packet += await self._reader.readexactly(4 * struct.unpack_from("<I", packet, 4)[0])
         except (OSError, EOFError) as error:
-            raise Refused(f"the X server has ended: {error or type(error).__name__}") from error
+            raise Refused("the X server has ended") from error
         return packet
 
 
