@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.desktop.typing_client import TypingClient, typing_client
 from tests.support.desktop.windows import Window, XDesktop, x11
-from tests.support.eventually import eventually, eventually_blocking
+from tests.support.eventually import eventually, eventually_answered, eventually_blocking
 
 TEXT = "Where does it go?"
 IN_CLIPBOARD = "failed session=1 utterance=1 method=clipboard{}: {}; it is in the clipboard"
@@ -220,7 +220,7 @@ async def test_a_paste_never_reaches_a_window_it_was_not_prepared_for(
     tk_desktop.focus("chosen")
     hearing = asyncio.create_task(x_client.hear(TEXT))
     try:
-        await eventually(lambda: tk_desktop.is_copied, what="the text in the clipboard")
+        await eventually_answered(tk_desktop.is_copied, what="the text in the clipboard")
         tk_desktop.run("xdotool", "keydown", "Control_L")
         tk_desktop.focus("later-focus")
     finally:

@@ -70,7 +70,9 @@ async def test_short_and_long_texts_arrive_in_windows_of_gtk(
     window = sway_desktop.gtk(f"gtk-{version}", version)
     long = f"{RUSSIAN} {GREEK} " * 3
     assert (await sway_client.hear(RUSSIAN)).startswith("delivered session=1 utterance=1 method=type")
-    assert (await sway_client.hear(long)).startswith("delivered session=2 utterance=1 method=paste")
+    told = await sway_client.hear(long)  # on a busy machine GTK fetches it late, and it is not known to be the window
+    assert told.split(maxsplit=1)[0] in {"delivered", "unsure"}
+    assert "session=2 utterance=1 method=paste" in told
     await window.wait_for(f"{RUSSIAN} {long}")
     window.process.kill()
 

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from coldvoxd.typist.x11_wire import XWire
 from tests.support.eventually import eventually, eventually_blocking
 
 X11_PROGRAMS = ("Xvfb", "xterm", "xdotool", "xclip")
@@ -22,6 +24,8 @@ SWAY_PROGRAMS = ("sway", "swaymsg", "foot", "wtype", "wl-copy", "wl-paste")
 DEBIAN_PYTHON = "/usr/bin/python3"
 """The interpreter that python3-tk belongs to, whichever one runs the tests."""
 _RUNNING = "running"
+_GET_SELECTION_OWNER = 23
+"""The request of X11."""
 D = TypeVar("D", bound="Desktop")
 
 _AS_SOMEBODY = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
@@ -294,13 +298,14 @@ class XDesktop(Desktop):
     def kinds(self) -> list[str]:
         return self.copied("TARGETS").decode().split("\n")[:-1]
 
-    @property
-    def is_copied(self) -> bool:
-        """Whether the clipboard has content; does not fetch it."""
-        command = ["xclip", "-o", "-selection", "clipboard", "-t", "TARGETS"]
-        return (
-            subprocess.run(command, env=self.environment, capture_output=True, timeout=30, check=False).returncode == 0
-        )
+    async def is_copied(self) -> bool:
+        """Whether the clipboard has content; does not fetch it, not even its types."""
+        wire = await XWire.connect(self.environment)
+        try:
+            reply = await wire.ask(_GET_SELECTION_OWNER, 0, struct.pack("<I", await wire.atom("CLIPBOARD")))
+        finally:
+            wire.close()
+        return reply[8:12] != bytes(4)
 
     def copy(self, text: str, selection: str = "clipboard") -> None:
         subprocess.run(
