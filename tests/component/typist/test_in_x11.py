@@ -161,7 +161,10 @@ async def test_without_a_desktop_it_has_failed_and_says_why(x_desktop: XDesktop,
     async with notifications(x_client) as shown:
         told = await x_client.hear("Into the void.")
         await eventually(lambda: shown.shown, what="the notification")
-    assert told == "failed session=1 utterance=1: cannot connect to the X server at :4711: it does not run"
+    assert told == (
+        "failed session=1 utterance=1: cannot connect to the X server at :4711: it does not run; "
+        "xclip could not take over the clipboard"
+    )
     assert shown.shown[0][3] == "Your text was not typed"
     assert "coldvox-type --last" in str(shown.shown[0][4])
     assert (x_client.memory / "undelivered").read_text() == "Into the void."

@@ -25,9 +25,13 @@ class WaylandProxy:
         self._listening.bind(str(path))
         self._listening.listen()
         self._ends: list[socket.socket] = [self._listening]
+        self._changing = threading.Lock()
+        self._closed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        with self._changing:
+            self._closed = True
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -37,13 +41,14 @@ class WaylandProxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                if self.turned_away:
-                    self.turned_away -= 1
-                    client.close()
-                    continue
-                server = socket.socket(socket.AF_UNIX)
+                with self._changing:
+                    if self._closed or self.turned_away:
+                        self.turned_away = max(0, self.turned_away - 1)
+                        client.close()
+                        continue
+                    server = socket.socket(socket.AF_UNIX)
+                    self._ends += [client, server]
                 server.connect(str(self._compositor))
-                self._ends += [client, server]
                 for source, sink in ((client, server), (server, client)):
                     threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
 
