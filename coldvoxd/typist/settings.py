@@ -19,8 +19,9 @@ _APPLICATIONS = "applications"
 
 class Method(StrEnum):
     AUTO = "auto"
-    """Typed if that is exact, otherwise pasted."""
+    """Typed if that is exact and needs no Enter or Tab, otherwise pasted."""
     TYPE = "type"
+    """Line breaks are typed as Enter, and tabs as Tab."""
     PASTE = "paste"
     PORTAL = "portal"
     """Pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland."""
@@ -37,7 +38,7 @@ class Selection(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     method: Method = Method.AUTO
-    """How texts are delivered: `auto`, typed if that is exact, otherwise pasted; `type`; `paste`; `portal`, pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland; or `clipboard`, left there for you to paste."""
+    """How texts are delivered: `auto`, typed if that is exact and needs no Enter or Tab, otherwise pasted; `type`, with line breaks as Enter and tabs as Tab; `paste`; `portal`, pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland; or `clipboard`, left there for you to paste."""
     chord: str = "ctrl+v"
     """Keys that paste, such as `ctrl+shift+v`: any of `ctrl`, `shift`, `alt` and `super`, and a character or the name of a key, such as `Insert`, `F13` or `XF86Paste`."""
     selection: Selection = Selection.CLIPBOARD
