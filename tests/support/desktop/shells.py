@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.support.desktop.windows import DEBIAN_PYTHON, SwayDesktop, Window, XDesktop
 from tests.support.eventually import eventually_blocking
@@ -28,14 +29,15 @@ pty.spawn(sys.argv[2:], read)
 """
 
 
-def shell_window(desktop: XDesktop | SwayDesktop, name: str, shell: str) -> Window:
-    """Run a shell in xterm or foot, in the desktop's directory; it has shown its prompt when this returns."""
+def shell_window(desktop: XDesktop | SwayDesktop, name: str, shell: str, home: Path) -> Window:
+    """Run a shell in xterm or foot, in the desktop's directory; it has shown its prompt when this returns.
+
+    fish writes to its `home` when its terminal is closed.
+    """
     title, option = ("-T", ["-e"]) if isinstance(desktop, XDesktop) else ("--title", [])
     terminal = "xterm" if isinstance(desktop, XDesktop) else "foot"
     command = [*_recorder(desktop, name), shutil.which(shell) or shell, *SHELLS[shell]]
-    window = desktop.spawn(
-        name, terminal, title, name, *option, "env", f"PS1={PROMPT}", f"HOME={desktop.directory}", *command
-    )
+    window = desktop.spawn(name, terminal, title, name, *option, "env", f"PS1={PROMPT}", f"HOME={home}", *command)
     eventually_blocking(lambda: window.runs and PROMPT in window.text, what=f"the prompt of {shell}")
     desktop.focus(name)
     return window
