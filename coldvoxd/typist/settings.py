@@ -60,15 +60,18 @@ class Settings:
 
 _TERMINAL = {"chord": "ctrl+shift+v"}
 _TERMINALS = (
-    "alacritty com.mitchellh.ghostty com.raggesilver.blackbox com.system76.cosmicterm cool-retro-term deepin-terminal foot "
-    "footclient gnome-terminal gnome-terminal-server guake io.elementary.terminal kgx kitty konsole lxterminal mate-terminal "
-    "org.gnome.console org.gnome.ptyxis org.gnome.terminal org.kde.konsole org.wezfurlong.wezterm qterminal roxterm sakura "
-    "st st-256color terminator terminology termite tilda tilix xfce4-terminal yakuake"
+    "alacritty com.mitchellh.ghostty com.raggesilver.blackbox com.system76.cosmicterm cool-retro-term "
+    "cool-retro-term.cool-retro-term deepin-terminal foot footclient gnome-terminal gnome-terminal-server guake "
+    "io.elementary.terminal kgx kitty konsole lxterminal mate-terminal org.gnome.console org.gnome.ptyxis "
+    "org.gnome.terminal org.kde.konsole org.kde.yakuake org.wezfurlong.wezterm qterminal roxterm sakura st "
+    "st-256color terminator terminology termite tilda tilix xfce4-terminal yakuake"
 )
 _PRIMARY = {"chord": "shift+Insert", "selection": "primary"}
-_OLDER_TERMINALS = "eterm mlterm rxvt urxvt uxterm xterm"
-BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _TERMINAL) | dict.fromkeys(
-    _OLDER_TERMINALS.split(), _PRIMARY
+_OLDER_TERMINALS = "eterm mlterm pterm rxvt urxvt uxterm xterm zutty"
+BUILT_IN: Mapping[str, Mapping[str, Any]] = (
+    dict.fromkeys(_TERMINALS.split(), _TERMINAL)
+    | dict.fromkeys(_OLDER_TERMINALS.split(), _PRIMARY)
+    | {"termit": {"chord": "shift+Insert"}}
 )
 """Applications that use a different paste chord."""
 
