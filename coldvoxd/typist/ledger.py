@@ -92,7 +92,12 @@ class Ledger:
 
     def settle(self, text: str, rest: str) -> None:
         """Reduce `text`, which was added, to its undelivered `rest`. No effect if it is no longer there."""
-        before, found, after = self.undelivered().rpartition(text.strip(" "))
+        kept, own = self.undelivered(), text.strip(" ")
+        if not own:  # spaces, which are kept only if nothing else is
+            if not kept.strip(" "):
+                self.keep(rest)
+            return
+        before, found, after = kept.rpartition(own)
         if found:
             alone = not (before.strip() or after.strip())
             self.keep(rest if alone else _joined(before.strip(" "), rest.strip(" "), after.strip(" ")))

@@ -243,6 +243,16 @@ def test_undelivered_texts_keep_their_line_breaks_and_spaces(tmp_path: Path) -> 
     assert memory.undelivered() == "One:\ntwo\u00a0"
 
 
+@pytest.mark.parametrize("text", [" ", "\n", "\u00a0"])
+def test_a_text_of_spaces_or_a_line_break_is_settled_like_any_other(tmp_path: Path, text: str) -> None:
+    memory = Ledger(tmp_path / "memory")
+    for older in ("", "One two."):
+        memory.keep(older)
+        memory.add_undelivered(text)
+        memory.settle(text, "")
+        assert memory.undelivered() == older
+
+
 def test_a_text_left_in_the_clipboard_does_not_stay_with_those_that_reached_nothing(tmp_path: Path) -> None:
     memory = Ledger(tmp_path / "memory")
     memory.add_undelivered("Never anywhere.")
