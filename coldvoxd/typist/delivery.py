@@ -17,7 +17,7 @@ from coldvoxd.typist.settings import Method, Settings
 
 _KEPT = {"\n", "\t", "\u200c", "\u200d"}
 """Not printable, but part of texts: the zero-width characters join or separate letters and pictures."""
-_LINE_ENDS = str.maketrans(dict.fromkeys("\u0085\u2028\u2029", "\n"))
+_LINE_ENDS = str.maketrans(dict.fromkeys("\r\v\f\u0085\u2028\u2029", "\n"))
 _PASTES = {Method.PASTE: methods.paste, Method.PORTAL: methods.paste_by_portal}
 
 Joint = Callable[[Focus], Awaitable[str]]
@@ -94,8 +94,11 @@ _REASONS = {
 
 
 def plain(text: str) -> str:
-    """Remove control characters: text must not send escape sequences to a terminal. Line breaks, tabs and all spaces stay."""
-    return "".join(filter(_stays, text.translate(_LINE_ENDS)))
+    """Remove control characters: text must not send escape sequences to a terminal.
+
+    Tabs and all spaces stay. Each kind of line break becomes a newline.
+    """
+    return "".join(filter(_stays, text.replace("\r\n", "\n").translate(_LINE_ENDS)))
 
 
 def _stays(character: str) -> bool:

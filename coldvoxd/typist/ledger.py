@@ -88,15 +88,19 @@ class Ledger:
     def add_undelivered(self, text: str) -> None:
         """Append `text` to the undelivered text."""
         older = self.undelivered()
-        self.keep(f"{older} {text.strip()}".strip() if older else text)
+        self.keep(_joined(older, text.strip(" ")) if older else text)
 
     def settle(self, text: str, rest: str) -> None:
         """Reduce `text`, which was added, to its undelivered `rest`. No effect if it is no longer there."""
-        before, found, after = self.undelivered().rpartition(text.strip())
+        kept, own = self.undelivered(), text.strip(" ")
+        if not own:  # spaces, which are kept only if nothing else is
+            if not kept.strip(" "):
+                self.keep(rest)
+            return
+        before, found, after = kept.rpartition(own)
         if found:
             alone = not (before.strip() or after.strip())
-            parts = (before.strip(), rest.strip(), after.strip())
-            self.keep(rest if alone else " ".join(part for part in parts if part))
+            self.keep(rest if alone else _joined(before.strip(" "), rest.strip(" "), after.strip(" ")))
 
     def note_left(self, text: str) -> None:
         """Record that `text`, which was added, was left in the clipboard: the user may have pasted it."""
@@ -141,3 +145,12 @@ class Ledger:
         with os.fdopen(create_private(part), "w", encoding="utf-8") as file:
             file.write(content)
         part.replace(self._directory / name)
+
+
+def _joined(*parts: str) -> str:
+    """Join texts by spaces, except at a line break or another kind of space."""
+    text = ""
+    for part in filter(None, parts):
+        separated = not text or text[-1].isspace() or part[0].isspace()
+        text += part if separated else f" {part}"
+    return text

@@ -19,6 +19,8 @@ from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
 
 LONGEST_TYPED = 400
 """Longer texts are pasted if possible: typing them would take seconds."""
+COMMANDS = frozenset("\n\t")
+"""Characters whose keys act: Enter runs a command, sends a message or submits a form, and Tab moves the focus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,6 @@ def ways(rule: Rule, text: str, environment: Mapping[str, str]) -> list[Method]:
         return [Method.PORTAL, Method.CLIPBOARD]
     if rule.method is not Method.AUTO:
         return [rule.method, Method.CLIPBOARD]
-    typeable = can_type(text) if wayland else text.isascii()
+    typeable = (can_type(text) if wayland else text.isascii()) and COMMANDS.isdisjoint(text)
     typed = [Method.TYPE] if len(text) <= LONGEST_TYPED and typeable else []
     return [*typed, Method.PASTE, Method.CLIPBOARD]

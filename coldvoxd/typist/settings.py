@@ -19,8 +19,9 @@ _APPLICATIONS = "applications"
 
 class Method(StrEnum):
     AUTO = "auto"
-    """Typed if that is exact, otherwise pasted."""
+    """Typed if that is exact and needs no Enter or Tab, otherwise pasted."""
     TYPE = "type"
+    """Line breaks are typed as Enter, and tabs as Tab."""
     PASTE = "paste"
     PORTAL = "portal"
     """Pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland."""
@@ -37,7 +38,7 @@ class Selection(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     method: Method = Method.AUTO
-    """How texts are delivered: `auto`, typed if that is exact, otherwise pasted; `type`; `paste`; `portal`, pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland; or `clipboard`, left there for you to paste."""
+    """How texts are delivered: `auto`, typed if that is exact and needs no Enter or Tab, otherwise pasted; `type`, with line breaks as Enter and tabs as Tab; `paste`; `portal`, pasted with the keyboard of the desktop's portal, as GNOME and KDE require on Wayland; or `clipboard`, left there for you to paste."""
     chord: str = "ctrl+v"
     """Keys that paste, such as `ctrl+shift+v`: any of `ctrl`, `shift`, `alt` and `super`, and a character or the name of a key, such as `Insert`, `F13` or `XF86Paste`."""
     selection: Selection = Selection.CLIPBOARD
@@ -59,15 +60,18 @@ class Settings:
 
 _TERMINAL = {"chord": "ctrl+shift+v"}
 _TERMINALS = (
-    "alacritty com.mitchellh.ghostty com.raggesilver.blackbox com.system76.cosmicterm cool-retro-term deepin-terminal foot "
-    "footclient gnome-terminal gnome-terminal-server guake io.elementary.terminal kgx kitty konsole lxterminal mate-terminal "
-    "org.gnome.console org.gnome.ptyxis org.gnome.terminal org.kde.konsole org.wezfurlong.wezterm qterminal roxterm sakura "
-    "st st-256color terminator terminology termite tilda tilix xfce4-terminal yakuake"
+    "alacritty com.mitchellh.ghostty com.raggesilver.blackbox com.system76.cosmicterm cool-retro-term "
+    "cool-retro-term.cool-retro-term deepin-terminal foot footclient gnome-terminal gnome-terminal-server guake "
+    "io.elementary.terminal kgx kitty konsole lxterminal mate-terminal org.gnome.console org.gnome.ptyxis "
+    "org.gnome.terminal org.kde.konsole org.kde.yakuake org.wezfurlong.wezterm qterminal roxterm sakura st "
+    "st-256color terminator terminology termite tilda tilix xfce4-terminal yakuake"
 )
 _PRIMARY = {"chord": "shift+Insert", "selection": "primary"}
-_OLDER_TERMINALS = "eterm mlterm rxvt urxvt uxterm xterm"
-BUILT_IN: Mapping[str, Mapping[str, Any]] = dict.fromkeys(_TERMINALS.split(), _TERMINAL) | dict.fromkeys(
-    _OLDER_TERMINALS.split(), _PRIMARY
+_OLDER_TERMINALS = "eterm mlterm pterm rxvt urxvt uxterm xterm zutty"
+BUILT_IN: Mapping[str, Mapping[str, Any]] = (
+    dict.fromkeys(_TERMINALS.split(), _TERMINAL)
+    | dict.fromkeys(_OLDER_TERMINALS.split(), _PRIMARY)
+    | {"termit": {"chord": "shift+Insert"}}
 )
 """Applications that use a different paste chord."""
 

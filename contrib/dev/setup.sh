@@ -227,7 +227,7 @@ need_for_generated_clients() { # 170 MB
     [[ -e /usr/include/systemd/sd-bus.h ]] || want libsystemd-dev "the library below it"
 }
 
-need_for_desktops() { # 20 MB, and nothing that starts automatically
+need_for_desktops() { # 80 MB, and nothing that starts automatically
     have Xvfb || want xvfb "an X server without a screen, to test coldvox-type"
     have xterm || want xterm "a window to type into"
     have xdotool || want xdotool "types on X11"
@@ -243,6 +243,13 @@ need_for_desktops() { # 20 MB, and nothing that starts automatically
             want "gir1.2-gtk-$version" "windows of GTK to type into"
         fi
     done
+    for version in 5 6; do
+        if ! /usr/bin/python3 -c "import PyQt$version.QtWidgets" 2>/dev/null; then
+            want "python3-pyqt$version" "windows of Qt to type into"
+        fi
+    done
+    compgen -G '/usr/lib/*/qt5/plugins/platforms/libqwayland*' >/dev/null || want qtwayland5 "windows of Qt 5 in Wayland"
+    compgen -G '/usr/lib/*/qt6/plugins/platforms/libqwayland*' >/dev/null || want qt6-wayland "windows of Qt 6 in Wayland"
     have sway || want sway "a Wayland desktop without a screen, to test coldvox-type"
     have foot || want foot "a window in it to type into"
     have swaylock || want swaylock "its screen lock, which must get no text"

@@ -2,8 +2,8 @@
 """Types 55 sentences in five languages into windows of a private X server and a private sway, and counts wrong ones.
 
 Run it manually in a checkout's environment: .venv/bin/python contrib/trials/typed_texts.py [--sentences 2] [--busy]. It
-needs the programs of `contrib/test.sh --system`. It prints a table, in which a window of a missing program is `not run`, and
-exits with 1 if a text was wrong or missing, else with 69 if a window was not run.
+needs the programs of `contrib/test.sh --system`. It prints their versions and a table, in which a window of a missing
+program is `not run`, and exits with 1 if a text was wrong or missing, else with 69 if a window was not run.
 """
 
 # ruff: noqa: RUF001 - texts in several scripts
@@ -13,12 +13,15 @@ import contextlib
 import io
 import multiprocessing
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from tests.support.desktop.page import browser, served  # noqa: E402 - the checkout's own
 from tests.support.desktop.typing_client import TypingClient, typing_client  # noqa: E402
 from tests.support.desktop.windows import (  # noqa: E402
+    DEBIAN_PYTHON,
     SWAY_PROGRAMS,
     X11_PROGRAMS,
     SwayDesktop,
@@ -40,6 +44,22 @@ from tests.support.eventually import eventually  # noqa: E402
 
 MISSING = 69
 PATIENCE_S = 20.0
+WINDOWS = {"sway": ("Chromium", "GTK 3", "GTK 4", "foot"), "x11": ("Chromium", "GTK 3", "GTK 4", "xterm")}
+_GTK_VERSION = """
+import sys, gi
+gi.require_version("Gtk", sys.argv[1])
+from gi.repository import Gtk
+print(Gtk.get_major_version(), Gtk.get_minor_version(), Gtk.get_micro_version(), sep=".")
+"""
+VERSIONS = {
+    "Chromium": ["chromium", "--version"],
+    "GTK 3": [DEBIAN_PYTHON, "-c", _GTK_VERSION, "3.0"],
+    "GTK 4": [DEBIAN_PYTHON, "-c", _GTK_VERSION, "4.0"],
+    "foot": ["foot", "--version"],
+    "sway": ["sway", "--version"],
+    "xterm": ["xterm", "-version"],
+}
+"""Commands that print a program's version."""
 SENTENCES = {
     "en": """Let's just keep it open.
 The meeting starts at 9:30, doesn't it?
@@ -118,12 +138,12 @@ class Row:
         return f"| {self.desktop} | {self.into} | {self.texts} | {wrong} | {reported} |"
 
 
-async def type_all(row: Row, content: Content, client: TypingClient, sentences: int) -> Row:
+async def type_all(row: Row, content: Content, client: TypingClient, asked: argparse.Namespace) -> Row:
     """Dictate sentence by sentence, each in a session of its own, and compare what the window got."""
     await client.hear("Begin.")
     await eventually(lambda: content().endswith("Begin."), what="the first text")
-    for language, lines in SENTENCES.items():
-        for text in lines.splitlines()[:sentences]:
+    for language, lines in [*SENTENCES.items()] * asked.times:
+        for text in lines.splitlines()[: asked.sentences]:
             before = content()
             told = await client.hear(text)
             row.texts += 1
@@ -165,20 +185,20 @@ def lacking_for(name: str) -> str:
     )
 
 
-async def on_desktop(name: str, sentences: int, report: Callable[[Row | str], None]) -> int:
+async def on_desktop(name: str, asked: argparse.Namespace, report: Callable[[Row | str], None]) -> int:
     """Run the trial on one desktop; return 1 if a text was wrong, else MISSING if a window was not run, else 0."""
     wrong = missing = False
     directory = Path(tempfile.mkdtemp(prefix="coldvoxd-texts-"))
     try:
         with (x11 if name == "x11" else sway)(directory) as desktop:
             async with typing_client(desktop.environment, directory) as client:
-                for into in ("Chromium", "GTK 3", "GTK 4", "xterm" if name == "x11" else "foot"):
+                for into in [asked.into] if asked.into else WINDOWS[name]:
                     if reason := lacking_for(into):
                         report(f"| {name} | {into} | not run: {reason} | | |")
                         missing = True
                         continue
                     async with window(desktop, into) as content:
-                        row = await type_all(Row(name, into), content, client, sentences)
+                        row = await type_all(Row(name, into), content, client, asked)
                         report(row)
                         wrong = wrong or bool(row.wrong)
     finally:
@@ -204,26 +224,50 @@ def _spin() -> None:
         pass
 
 
+def machine() -> str:
+    """Return the time, the versions of the programs, and the machine's load."""
+    versions = []
+    for program, command in VERSIONS.items():
+        with contextlib.suppress(OSError):
+            printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            if number := re.search(r"\d[\d.]*", printed):
+                versions.append(f"{program.split()[0]} {number[0]}")
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {', '.join(versions)}; {os.cpu_count()} CPUs, load average {load}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--desktop", choices=["x11", "sway"], help="only this one")
+    parser.add_argument(
+        "--into", choices=sorted({name for names in WINDOWS.values() for name in names}), help="only this one"
+    )
+    parser.add_argument("--times", type=int, default=1, help="how often each sentence is dictated")
     parser.add_argument("--sentences", type=int, default=11, help="sentences per language, at most 11")
     parser.add_argument("--busy", action="store_true", help="keep twice as many processes busy as there are processors")
     arguments = parser.parse_args()
+    desktops = [
+        name
+        for name, windows in WINDOWS.items()
+        if arguments.desktop in {None, name} and arguments.into in {None, *windows}
+    ]
+    if not desktops:
+        parser.error(f"there is no {arguments.into} on {arguments.desktop}")
     if reason := lacking((*X11_PROGRAMS, *SWAY_PROGRAMS)):
         print(f"texts: {reason}", file=sys.stderr)
         return MISSING
     os.environ.pop("DBUS_SESSION_BUS_ADDRESS", None)
-    print("| desktop | into | texts | wrong | reported |\n|---|---|---|---|---|", flush=True)
+    print(f"{machine()}\n\n| desktop | into | texts | wrong | reported |\n|---|---|---|---|---|", flush=True)
     codes, table = [], sys.stdout
 
     def report(row: Row | str) -> None:
         print(row, file=table, flush=True)
 
     with busy(2 * (os.cpu_count() or 1) if arguments.busy else 0):
-        for name in [arguments.desktop] if arguments.desktop else ["sway", "x11"]:
+        for name in desktops:
             with contextlib.redirect_stdout(io.StringIO()):
-                codes.append(asyncio.run(on_desktop(name, arguments.sentences, report)))
+                codes.append(asyncio.run(on_desktop(name, arguments, report)))
+    print(f"\n{machine()}")
     return 1 if 1 in codes else max(codes)
 
 

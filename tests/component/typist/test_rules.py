@@ -31,6 +31,10 @@ GNOME = {"WAYLAND_DISPLAY": "wayland-0", "DISPLAY": ":0", "XDG_CURRENT_DESKTOP":
         ("Zoë 😀.", True, PASTED_FIRST),
         ("x" * (LONGEST_TYPED + 1), False, PASTED_FIRST),
         ("x" * (LONGEST_TYPED + 1), True, PASTED_FIRST),
+        ("One.\nTwo.", False, PASTED_FIRST),
+        ("One.\nTwo.", True, PASTED_FIRST),
+        ("One.\tTwo.", False, PASTED_FIRST),
+        ("One.\tTwo.", True, PASTED_FIRST),
     ],
 )
 def test_by_itself_it_types_what_is_short_and_typeable(text: str, wayland: bool, expected: list[Method]) -> None:
@@ -39,6 +43,7 @@ def test_by_itself_it_types_what_is_short_and_typeable(text: str, wayland: bool,
 
 def test_a_method_that_was_asked_for_is_followed_by_the_clipboard_only() -> None:
     assert ways(Rule(Method.TYPE), "Zoë.", X11) == [Method.TYPE, Method.CLIPBOARD]
+    assert ways(Rule(Method.TYPE), "One.\n", X11) == [Method.TYPE, Method.CLIPBOARD]
     assert ways(Rule(Method.PASTE), "a", X11) == PASTED_FIRST
     assert ways(Rule(Method.CLIPBOARD), "a", X11) == [Method.CLIPBOARD]
 
@@ -73,6 +78,10 @@ def test_own_rules_stand_over_general_ones_and_those_over_what_is_built_in(tmp_p
         (("tilda", "tilda"), "ctrl+shift+v", Selection.CLIPBOARD),
         (("terminology", "terminology"), "ctrl+shift+v", Selection.CLIPBOARD),
         (("st-256color", "st-256color"), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("cool-retro-term.cool-retro-term", ""), "ctrl+shift+v", Selection.CLIPBOARD),
+        (("termit", "termit"), "shift+Insert", Selection.CLIPBOARD),
+        (("pterm", "pterm"), "shift+Insert", Selection.PRIMARY),
+        (("zutty", "zutty"), "shift+Insert", Selection.PRIMARY),
         (("urxvt", "urxvt"), "shift+Insert", Selection.PRIMARY),
         (("own-title", "xterm"), "shift+Insert", Selection.PRIMARY),
         (("firefox", "navigator"), "ctrl+v", Selection.CLIPBOARD),
@@ -179,11 +188,12 @@ def test_every_built_in_chord_is_in_that_spelling() -> None:
 
 
 def test_lines_and_tabs_stay_and_what_steers_terminals_goes() -> None:
-    assert plain("a\nb\tc\x1b[1m\r\x00\x9bd") == "a\nb\tc[1md"
+    assert plain("a\nb\tc\x1b[1m\x00\x9bd") == "a\nb\tc[1md"
 
 
 def test_spaces_of_all_kinds_stay_and_all_line_ends_become_newlines() -> None:
     assert plain("5\u00a0€ 1\u202f000 日\u3000本\r\nb\u2028c\u0085d") == "5\u00a0€ 1\u202f000 日\u3000本\nb\nc\nd"
+    assert plain("a\r\n\r\nb\rc\vd\fe\u2029") == "a\n\nb\nc\nd\ne\n"
     assert plain("\u202e👨\u200d👩 व\u200cर") == "👨\u200d👩 व\u200cर"
 
 
@@ -221,6 +231,26 @@ def test_of_a_text_that_was_added_the_rest_stays_and_others_stay_too(tmp_path: P
     assert memory.undelivered() == "three."
     memory.settle("three.", "")
     assert memory.undelivered() == ""
+
+
+def test_undelivered_texts_keep_their_line_breaks_and_spaces(tmp_path: Path) -> None:
+    memory = Ledger(tmp_path / "memory")
+    memory.add_undelivered("One:\n")
+    memory.add_undelivered("two\u00a0")
+    memory.add_undelivered("\nthree.")
+    assert memory.undelivered() == "One:\ntwo\u00a0\nthree."
+    memory.settle("\nthree.", "")
+    assert memory.undelivered() == "One:\ntwo\u00a0"
+
+
+@pytest.mark.parametrize("text", [" ", "\n", "\u00a0"])
+def test_a_text_of_spaces_or_a_line_break_is_settled_like_any_other(tmp_path: Path, text: str) -> None:
+    memory = Ledger(tmp_path / "memory")
+    for older in ("", "One two."):
+        memory.keep(older)
+        memory.add_undelivered(text)
+        memory.settle(text, "")
+        assert memory.undelivered() == older
 
 
 def test_a_text_left_in_the_clipboard_does_not_stay_with_those_that_reached_nothing(tmp_path: Path) -> None:

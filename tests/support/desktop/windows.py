@@ -88,6 +88,23 @@ open(sys.argv[1] + ".running", "w").close()
 GLib.MainLoop().run()
 """
 
+# Qt's own text functions return a space for U+00A0, and its documents have U+2029 for a line break.
+QT = """
+import os, sys, importlib
+widgets = importlib.import_module(sys.argv[3] + ".QtWidgets")
+application = widgets.QApplication(sys.argv[:1])
+edit = widgets.QPlainTextEdit()
+edit.setWindowTitle(sys.argv[2])
+def tell():
+    with open(sys.argv[1] + ".new", "w", encoding="utf-8") as file:
+        file.write(edit.document().toRawText().replace("\u2029", "\\n"))
+    os.replace(sys.argv[1] + ".new", sys.argv[1])
+edit.textChanged.connect(tell)
+edit.show()
+open(sys.argv[1] + ".running", "w").close()
+getattr(application, "exec_", application.exec)()
+"""
+
 # A window of GTK 4 that copies the content of files once it has the focus; a Wayland client may copy only after a key.
 # Arguments: the directory, the title, then content types; the files are named by their place.
 COPIER = """
@@ -135,6 +152,12 @@ def lacking_gtk(version: str) -> str:
     question = f"import gi; gi.require_version('Gtk', '{version}')"
     found = subprocess.run([DEBIAN_PYTHON, "-c", question], capture_output=True, check=False)
     return "" if found.returncode == 0 else f"there is no gir1.2-gtk-{version}: run contrib/test.sh --system"
+
+
+def lacking_qt(binding: str) -> str:
+    """Return why tests with windows of Qt by `PyQt5` or `PyQt6` can't run here; empty if they can."""
+    found = subprocess.run([DEBIAN_PYTHON, "-c", f"import {binding}.QtWidgets"], capture_output=True, check=False)
+    return "" if found.returncode == 0 else f"there is no python3-{binding.lower()}: run contrib/test.sh --system"
 
 
 @dataclass
@@ -223,6 +246,14 @@ class Desktop:
     def gtk(self, name: str, version: str) -> Window:
         """Show a text view of GTK `3.0` or `4.0`."""
         window = self.spawn(name, DEBIAN_PYTHON, "-c", GTK, str(self.directory / name), name, version)
+        eventually_blocking(lambda: window.runs, what=f"the window {name}")
+        self.focus(name)
+        return window
+
+    def qt(self, name: str, binding: str) -> Window:
+        """Show a text field of Qt 5 or 6, by `PyQt5` or `PyQt6`."""
+        platform = f"QT_QPA_PLATFORM={'wayland' if 'WAYLAND_DISPLAY' in self.environment else 'xcb'}"
+        window = self.spawn(name, "env", platform, DEBIAN_PYTHON, "-c", QT, str(self.directory / name), name, binding)
         eventually_blocking(lambda: window.runs, what=f"the window {name}")
         self.focus(name)
         return window
