@@ -155,7 +155,8 @@ def test_copied_content_survives_a_paste_and_the_end_of_the_unit(manager: UserMa
             check(desk, name)
             own = "coldvoxd.typist.clipboard_owner"
             eventually_blocking(lambda: own in desk.run("ps", "-e", "-o", "args"), what="the process that holds it")
-            assert desk.copied() == COPIED
+            # It is there before it has the clipboard: Python starts slowly.
+            eventually_blocking(lambda: desk.copied() == COPIED, what="what was copied")
         assert manager.show(TYPING, "SubState") == "dead"
         assert desk.copied() == COPIED
 
