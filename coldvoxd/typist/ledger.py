@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,16 @@ Pair = tuple[int, int]
 
 
 class Ledger:
-    """Files that only this user can read, in the runtime directory, which is removed at logout."""
+    """Files that only this user can read, in the runtime directory, which is removed at logout.
+
+    What cannot be written, for example because that file system is full, is kept in this process.
+    """
 
     def __init__(self, directory: Path) -> None:
         """Raises OSError if the directory is accessible to other users."""
         self._directory = directory
+        self._unwritten: dict[str, tuple[str, str]] = {}
+        """Content and reason, by name, of the files that could not be written."""
         make_private(directory)
 
     @classmethod
@@ -61,6 +66,12 @@ class Ledger:
         finally:
             lock.release()
 
+    @property
+    def last_unwritten(self) -> str:
+        """Why other processes, such as `--last`, cannot read the last text; empty if they can."""
+        _, reason = self._unwritten.get("last", ("", ""))
+        return f"texts cannot be kept in {self._directory}: {reason}" if reason else ""
+
     def knows(self, pair: Pair) -> bool:
         return list(pair) in self._pairs()
 
@@ -83,7 +94,7 @@ class Ledger:
         if text:
             self._write("undelivered", text[-LONGEST:])
         else:
-            (self._directory / "undelivered").unlink(missing_ok=True)
+            self._remove("undelivered")
 
     def add_undelivered(self, text: str) -> None:
         """Append `text` to the undelivered text."""
@@ -111,7 +122,7 @@ class Ledger:
         left = self._read("left")
         if left and text in {"", left}:
             self.settle(left, "")
-            (self._directory / "left").unlink(missing_ok=True)
+            self._remove("left")
 
     def place(self) -> Mapping[str, Any]:
         """Return what `note_place` recorded; empty if nothing."""
@@ -123,11 +134,13 @@ class Ledger:
 
     def note_place(self, place: Mapping[str, Any] | None) -> None:
         if place is None:
-            (self._directory / "place").unlink(missing_ok=True)
+            self._remove("place")
         else:
             self._write("place", json.dumps(place))
 
     def _read(self, name: str) -> str:
+        if name in self._unwritten:
+            return self._unwritten[name][0]
         try:
             return (self._directory / name).read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -135,16 +148,27 @@ class Ledger:
 
     def _pairs(self) -> list[list[int]]:
         try:
-            found = json_value((self._directory / "handled").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            found = json_value(self._read("handled") or "[]")
+        except ValueError:
             return []
         return found if isinstance(found, list) else []
 
     def _write(self, name: str, content: str) -> None:
         part = self._directory / f"{name}.new"
-        with os.fdopen(create_private(part), "w", encoding="utf-8") as file:
-            file.write(content)
-        part.replace(self._directory / name)
+        try:
+            with os.fdopen(create_private(part), "w", encoding="utf-8") as file:
+                file.write(content)
+            part.replace(self._directory / name)
+        except OSError as error:
+            self._unwritten[name] = (content, error.strerror or str(error))
+            with suppress(OSError):  # a part of it would take the space that is missing
+                part.unlink()
+        else:
+            self._unwritten.pop(name, None)
+
+    def _remove(self, name: str) -> None:
+        self._unwritten.pop(name, None)
+        (self._directory / name).unlink(missing_ok=True)
 
 
 def _joined(*parts: str) -> str:

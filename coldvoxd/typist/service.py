@@ -95,6 +95,8 @@ class Typist:
         self._ledger.drop_left()
         self._ledger.note_last(text)
         self._ledger.add_undelivered(text)
+        if reason := self._ledger.last_unwritten:
+            self._reporter.line(f"{reason}; `coldvox-type --last` will not have this one")
         return True
 
     async def _attempt(self, text: str, session: int) -> Attempt:

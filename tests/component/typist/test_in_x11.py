@@ -141,6 +141,30 @@ async def test_without_a_window_the_text_is_in_the_clipboard_and_last_offers_it(
     await window.wait_for("Nor this. Nor this.")
 
 
+async def test_what_can_not_be_kept_for_last_is_delivered_and_reported(
+    tk_desktop: XDesktop, x_client: TypingClient
+) -> None:
+    obstacles = [x_client.memory / f"{name}.new" for name in ("handled", "last", "undelivered", "place")]
+    for obstacle in obstacles:
+        obstacle.mkdir(parents=True, mode=0o700)  # no file can be written there, as if the file system were full
+    x_client.memory.chmod(0o700)
+    window = tk_desktop.tk("unkept")
+    tk_desktop.focus("unkept")
+    await x_client.hear("One.")
+    await eventually(lambda: len(x_client.told) == 2, what="the outcome after the report")
+    assert x_client.told == [
+        f"texts cannot be kept in {x_client.memory}: Is a directory; `coldvox-type --last` will not have this one",
+        "delivered session=1 utterance=1 method=type application=unkept",
+    ]
+    x_client.again(1, 1, "One.")
+    for obstacle in obstacles:
+        obstacle.rmdir()
+    assert (await x_client.hear("Two.")).startswith("delivered session=2 utterance=1")
+    await window.wait_for("One. Two.")
+    assert await x_client.last() == (0, "delivered earlier=last method=type application=unkept")
+    await window.wait_for("One. Two. Two.")
+
+
 async def test_a_text_that_was_left_in_the_clipboard_is_over_when_the_next_one_comes(
     tk_desktop: XDesktop, x_client: TypingClient
 ) -> None:
