@@ -122,11 +122,13 @@ async def test_a_fault_of_a_run_that_was_dropped_is_the_accelerators_all_the_sam
         assert (await staged.hear(0)).provider == PROVIDER
         runs = await fact(staged, "runs")
         await staged.tell(f"FAULT memory 1 encoder {3000 if late else 300}")
+        if late:
+            await staged.tell("CPU HANG 2000")
         dropped = asyncio.create_task(staged.hear(1))
         while await fact(staged, "runs") == runs:
             await asyncio.sleep(0.01)
         if late:
-            await eventually(lambda: staged.count(Count.HEDGES) == 1, what="the CPU's run of it")
+            await eventually(lambda: staged.count(Count.HEDGES) == 1, what="the CPU's run of it")  # which takes seconds
         dropped.cancel()
         with pytest.raises(asyncio.CancelledError):
             await dropped
