@@ -1,6 +1,7 @@
 """The selections of X11 and Wayland, accessed by the desktop's programs: saved, offered to a paste, and restored."""
 
 import asyncio
+import logging
 import re
 import signal
 import sys
@@ -27,6 +28,8 @@ from coldvoxd.typist.programs import LIMIT_S, run, send_signal, start
 from coldvoxd.typist.settings import Selection
 from coldvoxd.typist.wayland import Wayland
 from coldvoxd.typist.x11 import XServer
+
+log = logging.getLogger(__name__)
 
 SAVE_S = 10.0
 """Seconds after which no further type of the content is read before a paste; the most informative one always is."""
@@ -232,8 +235,8 @@ async def _hold(
 ) -> None:
     """Hand the content over to a program, which stays in the background while its content is the newest.
 
-    With `offer`, our own process takes the selection only while it has this offer: Python starts more slowly than a user
-    copies.
+    If our own process fails, the most informative type is kept. With `offer`, it takes the selection only while that has
+    this offer: Python starts more slowly than a user copies.
     """
     kind = best(content)
     if on_wayland(environment):
@@ -243,7 +246,11 @@ async def _hold(
     if not has_one_kind(content):
         own = [sys.executable, "-P", "-m", "coldvoxd.typist.clipboard_owner", selection]
         name, parts = "the process for copied content", packed(content)
-        code = await _hand_over(name, own, parts, environment, HAND_OVER_S, offer=offer)
+        try:
+            code = await _hand_over(name, own, parts, environment, HAND_OVER_S, offer=offer)
+        except Refused as error:
+            log.warning("of the %d types in the clipboard, only %s is kept: %s", len(content), kind, error)
+            code = clipboard_owner.UNAVAILABLE
         if code != clipboard_owner.UNAVAILABLE:
             return
     await _hand_over(command[0], command, [content[kind]], environment, LIMIT_S)

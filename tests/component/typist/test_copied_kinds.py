@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -80,6 +81,32 @@ async def test_on_x11_all_kinds_are_there_after_pastes_and_after_the_clients_dea
     tk_desktop.copy("newer")
     await eventually(lambda: not owners(tk_desktop), what="the end of the process that held the clipboard")
     assert tk_desktop.clipboard() == "newer"
+
+
+async def test_if_the_process_for_all_kinds_does_not_start_the_most_informative_one_is_kept(
+    tk_desktop: XDesktop, x_client: TypingClient, x_copier: Window
+) -> None:
+    x_client.settings.write_text(PASTE)
+    window = tk_desktop.tk("one-kind")
+    tk_desktop.focus("one-kind")
+    halted: list[int] = []
+
+    def halt() -> bool:
+        for process, command in x_client.children().items():
+            if "clipboard_owner" in command and process not in halted:
+                os.kill(process, signal.SIGSTOP)
+                halted.append(process)
+        return bool(halted)
+
+    await asyncio.gather(x_client.hear("One."), eventually(halt, what="the process"))
+    await window.wait_for("One.")
+    x_copier.process.kill()
+    await eventually(lambda: len(x_client.told) == 2, what="two reports")
+    reported, outcome = x_client.told
+    assert ", only image/png is kept: the process for copied content did not take over the clipboard" in reported
+    assert outcome == "delivered session=1 utterance=1 method=paste application=one-kind"
+    assert tk_desktop.copied("image/png") == COPIED["image/png"]
+    assert not owners(tk_desktop)
 
 
 async def test_in_sway_all_kinds_are_there_after_a_paste_and_after_the_clients_end(
