@@ -270,9 +270,17 @@ async def test_waiting_for_a_processor_loses_nothing(microphone: VirtualMicropho
     processor = min(os.sched_getaffinity(0))
     os.sched_setaffinity(player.native_id, {processor})
     os.sched_setscheduler(player.native_id, os.SCHED_IDLE, os.sched_param(0))
-    with running_busily(processor) as busy:
-        await eventually(lambda: longest_break_s(chunks) > LATE_S + 2 * QUIET_CHUNKS * CHUNK_S, what="a late chunk")
+    late_s = LATE_S + 2 * QUIET_CHUNKS * CHUNK_S
+
+    def is_late() -> bool:
+        since_s = time.monotonic() - chunks[-1].arrived_s if chunks else 0.0
+        return longest_break_s(chunks) > late_s or since_s > late_s
+
+    # Linux lets the thread run beside a single busy process whenever that one has used its share.
+    with running_busily(processor) as busy, running_busily(processor) as other:
+        await eventually(is_late, what="a late chunk")
         busy.kill()
+        other.kill()
     count = len(chunks)
     await eventually(lambda: len(chunks) > count + 1 / CHUNK_S, what="the audio that was late")
     assert not any(chunk.overflow for chunk in chunks)
