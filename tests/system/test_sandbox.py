@@ -123,12 +123,15 @@ class Sandboxed(UserManager):
             assert listener.stdout is not None
             assert listener.stdout.readline() == "listening\n"
             self.systemctl("start", unit, check=False)
+        try:
+            # The journal gets what the program printed by another way than systemd's own lines.
+            eventually_blocking(lambda: "PROBE executable=" in self.journal(unit), what="the end of the probe")
+        except AssertionError as error:
+            raise AssertionError(self.journal(unit)) from error
         journal = self.journal(unit)
         self.run("rm", drop_in, public)
         self.systemctl("daemon-reload")
-        found = dict(line.split("PROBE ")[1].split("=", 1) for line in journal.splitlines() if "PROBE " in line)
-        assert found, journal
-        return found
+        return dict(line.split("PROBE ")[1].split("=", 1) for line in journal.splitlines() if "PROBE " in line)
 
     def relaxed(self) -> set[str]:
         """Return the units that do without user namespaces."""
