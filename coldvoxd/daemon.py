@@ -146,14 +146,17 @@ class Daemon:
 
         given_up = spool.given_up()
         if given_up is not None and is_readable_on(bus, given_up[0].bus, given_up[0].options):
-            parts.last_utterance.keep_given_up(*given_up)
+            parts.last_utterance.keep_earlier(*given_up)
+        interrupted = list(spool.interrupted_sessions())
+        if interrupted:
+            parts.dictation.note_interrupted(interrupted[-1].number)
         replay = Replay(
-            spool.interrupted_sessions(),
+            interrupted,
             parts.recognition.dispatcher,
             parts.bus.announcer,
             is_here=is_here,
             next_number=parts.dictation.next_utterance,
-            keep=parts.last_utterance.keep_given_up,
+            keep=parts.last_utterance.keep_earlier,
         )
         parts.host.activity.follow_idle(lambda: replay.idle)
         return replay

@@ -55,7 +55,10 @@ class Replay:
         keep: Callable[[SpooledSession, Utterance], None],
         model_retry_s: float = MODEL_RETRY_S,
     ) -> None:
-        """`next_number` returns an unused utterance number. `keep` receives utterances that were given up."""
+        """`next_number` returns an unused utterance number. `keep` receives what RetryLast may recognize again.
+
+        That is the last utterance of a session, or those that were given up.
+        """
         self._sessions = list(sessions)
         self._engine = engine
         self._announcer = announcer
@@ -91,16 +94,22 @@ class Replay:
         pending = interrupted.pending(self._next_number)
         log.info("session %d was interrupted; %d utterance(s) of it are pending", session.id, len(pending))
         texts: list[str] = []
+        given_up = False
         for one in pending:
             if not await self._may_continue(session):
                 break
+            if not (session.bound or given_up):
+                self._keep(session, one.utterance)
             hypothesis = await self._recognize(interrupted, one)
+            given_up = given_up or hypothesis is None
             if not await self._may_continue(session):
                 break
             if hypothesis is not None:
                 self._publish(interrupted, one, hypothesis)
                 texts.append(hypothesis.text)
         if await self._may_continue(session):
+            if pending and not given_up:
+                self._keep(session, pending[-1].utterance)
             self._end(interrupted, StopReason.RESTARTED, " ".join(filter(None, texts)), session.recipient)
         else:
             interrupted.discard_all()

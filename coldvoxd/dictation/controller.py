@@ -68,6 +68,8 @@ class DictationController:
         self._asleep = self._closing = self._is_reopening = False
         self._stop_limit_s = stop_limit_s
         self._microphone = ""
+        self._interrupted = 0
+        """The session that an earlier process did not complete; 0 if none, or if there is a newer one."""
         self.microphone_problem = ""
         """Why there is no microphone, as a sentence for the message of NoMicrophone."""
 
@@ -130,9 +132,14 @@ class DictationController:
                     raise
                 raise NoMicrophone(sentences("No microphone delivers audio.", self.microphone_problem)) from error
             session = self._new_session(caller, options, called_s)
+            self._interrupted = 0
             session.awaits_microphone = self._runner.state.at_rest and not self._is_reopening
             self._runner.begin(session, state, effects)
             return session.id
+
+    def note_interrupted(self, session: int) -> None:
+        """Name this session of an earlier process in the error of a call that wants to end it."""
+        self._interrupted = session
 
     @contextlib.contextmanager
     def start_pending(self) -> Iterator[None]:
@@ -290,6 +297,11 @@ class DictationController:
     def _owned_session(self, caller: str) -> Session:
         """Return the running session if the caller may end it. Raises NotActive or NotOwner."""
         session = self._runner.session
+        if session is None and self._interrupted:
+            raise NotActive(
+                f"Session {self._interrupted} ended when the daemon was started again; its text is sent in signals. "
+                "`coldvoxctl retry` recognizes its last utterance again."
+            )
         if session is None:
             dictation.step(self._runner.state, Event.STOP)  # raises NotActive
             raise AssertionError("a session is active and unknown")

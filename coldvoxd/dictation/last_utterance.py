@@ -70,8 +70,8 @@ class LastUtterance:
         """Keep an utterance in place of the previous one."""
         self._kept = _Kept(utterance, source)
 
-    def keep_given_up(self, session: SpooledSession, utterance: Utterance) -> None:
-        """Keep an utterance of an earlier process that was given up, unless there is a newer one."""
+    def keep_earlier(self, session: SpooledSession, utterance: Utterance) -> None:
+        """Keep an utterance of an earlier process, unless there is a newer one."""
         self._keep_unless_newer(utterance, session.recipient)
 
     def carried(self) -> dict[str, Any] | None:

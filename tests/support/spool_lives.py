@@ -87,7 +87,7 @@ class Life:
             self.announced,
             is_here=is_here,
             next_number=self.scene.pipeline.next_utterance,
-            keep=self.scene.last.keep_given_up,
+            keep=self.scene.last.keep_earlier,
             model_retry_s=0.01,
         )
 

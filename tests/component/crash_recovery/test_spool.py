@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from coldvoxd.core.errors import NotReady
+from coldvoxd.core.errors import NotActive, NotOwner, NotReady
 from coldvoxd.core.values import EndReason, StopReason
 from coldvoxd.crash_recovery.spool import SILENCE_BYTES, Spool, runtime_directory
 from tests.support.eventually import eventually
 from tests.support.faults.filesystem import fill, make_room, small_file_system
-from tests.support.spool_lives import BUS, CALLER, Life, files, life, texts
+from tests.support.spool_lives import BUS, CALLER, Life, files, life, speak_privately, texts
 
 
 async def test_speech_without_an_endpoint_is_finished_by_the_next_process(tmp_path: Path) -> None:
@@ -27,6 +27,35 @@ async def test_speech_without_an_endpoint_is_finished_by_the_next_process(tmp_pa
     assert seen == [("text", session, "2000"), ("stopped", session, StopReason.RESTARTED, "2000")]
     assert second.announced.transcripts[0].retried
     assert files(tmp_path) == []
+
+
+async def test_the_last_utterance_of_an_interrupted_session_can_be_recognized_again(tmp_path: Path) -> None:
+    """A program that only calls StopDictation has missed its signal."""
+    async with life(tmp_path) as first:
+        first.scene.start()
+        first.scene.hear(1000, 10)
+        first.scene.hush()
+        first.scene.hear(2000, 10)
+    second = Life(tmp_path)
+    await second.recover()
+    assert await second.scene.last.retry_last(":1.7") == "2000"
+
+
+async def test_a_private_one_is_its_owners(tmp_path: Path) -> None:
+    await speak_privately(tmp_path, private=True)
+    second = Life(tmp_path)
+    await second.recover()
+    with pytest.raises(NotOwner):
+        await second.scene.last.retry_last(":1.7")
+    assert await second.scene.last.retry_last(CALLER) == "2000"
+
+
+async def test_without_its_owner_none_can_be_recognized_again(tmp_path: Path) -> None:
+    await speak_privately(tmp_path, private=True)
+    second = Life(tmp_path, present=())
+    await second.recover()
+    with pytest.raises(NotActive):
+        await second.scene.last.retry_last(CALLER)
 
 
 async def test_an_utterance_keeps_its_pair(tmp_path: Path) -> None:

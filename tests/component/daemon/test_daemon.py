@@ -1,5 +1,6 @@
 """The whole daemon as its clients see it: files during dictation, reloading, another provider, metrics."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,23 @@ async def test_a_provider_that_is_not_there_is_refused_and_dictation_goes_on(bus
         assert await client.get(ENGINE, "ExecutionProvider") == CPU
         assert client.bodies("ProviderChanged") == []
         assert_heard(await dictate(running, client, 2), 2)
+
+
+@pytest.mark.heavy
+async def test_words_of_a_daemon_that_was_killed_come_back_by_retry(bus: PrivateBus, tmp_path: Path) -> None:
+    """A script that calls StartDictation and StopDictation hears no signals."""
+    runtime = bus.directory / "login"
+    runtime.mkdir(mode=0o700)
+    bus.extra_environment["XDG_RUNTIME_DIR"] = str(runtime)
+    async with daemon(bus, tmp_path) as first, first.client() as client:
+        session = await client.call("StartDictation")
+        await asyncio.to_thread(first.begin_to_speak, samples()[2])
+        first.kill()
+    async with daemon(bus, tmp_path) as second, second.client() as client:
+        for method in ("StopDictation", "CancelDictation"):
+            with pytest.raises(BusError, match=rf"Session {session} ended .* `coldvoxctl retry`"):
+                await client.call(method)
+        assert_heard(await client.call("RetryLast"), 2)
+        await dictate(second, client, 3)
+        with pytest.raises(BusError, match="No dictation session is active"):
+            await client.call("StopDictation")
