@@ -120,14 +120,14 @@ async def deliver(
         focus = await focused(environment)
         rule = settings.rule_for(focus.application, focus.instance)
         chosen = methods.ways(rule, text, environment)
-        text = await joint(focus) + text
+        joined = await joint(focus) + text
     except Refused as error:
         reasons.append(str(error))
-        focus, rule, chosen = UNKNOWN, settings.rule, [Method.CLIPBOARD]
+        focus, rule, chosen, joined = UNKNOWN, settings.rule, [Method.CLIPBOARD], text
     target = Target(environment, focus, rule, means)
     for method in chosen:
         try:
-            outcome, pasted = await _try(method, target, text)
+            outcome, pasted = await _try(method, target, text, joined)
         except Interrupted as error:
             outcome = Outcome(Result.FAILED, method, focus.application, str(error), text)
             return Attempt(outcome, focus, environment)
@@ -145,15 +145,18 @@ async def deliver(
     return Attempt(outcome, focus, environment)
 
 
-async def _try(method: Method, target: Target, text: str) -> tuple[Outcome, Pasted | None]:
-    """Try one method. Return the outcome, and the verdict to come on a paste. Raises Refused and Interrupted."""
+async def _try(method: Method, target: Target, text: str, joined: str) -> tuple[Outcome, Pasted | None]:
+    """Try one method. `joined` is `text` as it continues what the window has.
+
+    Return the outcome, and the verdict to come on a paste. Raises Refused and Interrupted.
+    """
     application = target.focus.application
     if method in _PASTES:
-        return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, text)
+        return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, joined)
     if method is Method.TYPE:
-        doubt = await methods.type_text(target, text)
+        doubt = await methods.type_text(target, joined)
         return Outcome(Result.UNSURE if doubt else Result.DELIVERED, method, application, doubt), None
-    late = await methods.leave_in_clipboard(target, text)
+    late = await methods.leave_in_clipboard(target, text, joined)
     asked = target.rule.method is Method.CLIPBOARD
     result = Result.UNSURE if asked else Result.FAILED
     reason = "it is in the clipboard, as set in type.toml" if asked else "it is in the clipboard"

@@ -88,14 +88,14 @@ async def _paste_by_portal(target: Target, text: str) -> Pasted:
         return await target.means.clipboards.loan(target.environment, target.rule.selection).paste(text, chord)
 
 
-async def leave_in_clipboard(target: Target, text: str) -> Pasted | None:
-    """Leave the text in the clipboard for the user to paste. A paste that failed may have left it there.
+async def leave_in_clipboard(target: Target, text: str, joined: str) -> Pasted | None:
+    """Leave the text in the clipboard for the user to paste. A paste of `joined` that failed may have left that there.
 
     Return the verdict on that paste, which the window may still fetch; None if there is none.
     """
-    pasted = target.means.remote.late(text)
+    pasted = target.means.remote.late(joined)
     for selection in Selection:
-        late = target.means.clipboards.late(target.environment, selection, text)
+        late = target.means.clipboards.late(target.environment, selection, joined)
         if late and selection is Selection.PRIMARY:
             await clipboard.put(text, target.environment)
         pasted = pasted or late

@@ -91,6 +91,19 @@ async def test_a_window_that_fetches_seconds_after_the_chord_gets_the_text_once_
     await eventually(lambda: tk_desktop.clipboard() == "précieux", what="the clipboard as before")
 
 
+async def test_the_space_before_a_text_that_no_window_read_is_not_kept_with_it(
+    tk_desktop: XDesktop, x_client: TypingClient
+) -> None:
+    x_client.settings.write_text('method = "paste"\n')
+    window = tk_desktop.tk("joined")
+    tk_desktop.focus("joined")
+    await x_client.hear("One.")
+    with window.stopped():
+        assert (await x_client.hear("Two.")).startswith("failed")
+        assert (x_client.memory / "undelivered").read_text() == "Two."
+    await window.wait_for("One. Two.")
+
+
 async def test_a_window_in_sway_that_fetches_seconds_after_the_chord_gets_the_text_once(
     sway_desktop: SwayDesktop, sway_client: TypingClient
 ) -> None:
