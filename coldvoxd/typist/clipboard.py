@@ -109,12 +109,21 @@ class ProgramBoard:
         await offer.until_held()
         return offer
 
-    async def put_back(self, saved: Content, offer: Offer) -> None:
+    async def put_back(self, saved: Content, offer: Offer | None) -> None:
         """Restore what was saved. If nothing was, the end of the offer empties the selection."""
         if saved:
             await _hold(saved, self.environment, self.selection, offer)
         elif on_wayland(self.environment):
             await run("wl-copy", "--clear", *_primary(self.selection), environment=self.environment)
+
+    async def has(self, text: str) -> bool:
+        """Return whether the selection has this text, whichever program offers it."""
+        kind = _text_kind(self.environment)
+        try:
+            found = await _read(kind, self.environment, self.selection, LIMIT_S, len(text.encode()))
+        except Refused:  # empty, not a text, or longer
+            return False
+        return found == text.encode()
 
     async def leave(self, text: str, saved: Content, offer: Offer) -> None:
         """Leave `text` in the clipboard. The primary selection holds what the user last marked, so that is restored."""

@@ -58,8 +58,11 @@ class Board(Protocol[S]):
     async def offer(self, text: str) -> Offer:
         """Put `text` into the clipboard; it is there when this returns."""
 
-    async def put_back(self, saved: S, offer: Offer) -> None:
-        """Restore what was saved, unless newer content replaces `offer` meanwhile."""
+    async def put_back(self, saved: S, offer: Offer | None) -> None:
+        """Restore what was saved, unless newer content replaces `offer` meanwhile; with None, whatever is there."""
+
+    async def has(self, text: str) -> bool:
+        """Return whether the clipboard has `text`, whichever program offers it."""
 
     async def leave(self, text: str, saved: S, offer: Offer) -> None:
         """Leave `text` in the clipboard, also after the end of this process: no window took it."""
@@ -84,6 +87,8 @@ class _Lent(Generic[S]):
     offered_s: float
     pressed_s: float = 0.0
     released_s: float = 0.0
+    copied: bool = False
+    """A clipboard manager offers a copy of the text in its place, so the window's fetch is not seen."""
     late: bool = False
     """The window did not fetch the text in time, but may still do so."""
     verdict: "asyncio.Future[Verdict]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -123,6 +128,7 @@ class Loan(Generic[S]):
                 raise
             try:
                 await self._until_fetched(lent)
+                lent.copied = lent.offer.replaced and await self._board.has(text)
             except Refused:
                 lent.late = True
                 self._watching = asyncio.create_task(self._watch_late(lent), name="late paste")
@@ -157,7 +163,8 @@ class Loan(Generic[S]):
         await self._lock.acquire()
         previous, self._lent = self._lent, None
         try:
-            before = previous.before if previous and not previous.offer.replaced else await self._board.save()
+            own = previous and (not previous.offer.replaced or await self._board.has(previous.text))
+            before = previous.before if previous and own else await self._board.save()
             offered_s = _now_s()
             offer = await self._board.offer(text)
         except BaseException:
@@ -183,7 +190,7 @@ class Loan(Generic[S]):
 
     async def _watch(self, lent: _Lent[S]) -> None:
         """Wait until the paste is over, then restore the clipboard."""
-        await until(lambda: lent.offer.replaced or self._examine(lent).over(self._paste(lent), _now_s()))
+        await until(lambda: self._is_over(lent))
         self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
 
     async def _watch_late(self, lent: _Lent[S]) -> None:
@@ -208,7 +215,7 @@ class Loan(Generic[S]):
         """End the watch; the next paste keeps what was saved, and the previous one is judged by its fetches so far."""
         watching, lent = self._watching, self._lent
         if watching and lent:
-            await until(lambda: watching.done() or lent.offer.replaced or not self._is_busy(lent))
+            await until(lambda: watching.done() or not self._is_busy(lent))
             watching.cancel()
             await asyncio.wait([watching])
             if watching.cancelled() and not lent.verdict.done():
@@ -216,12 +223,21 @@ class Loan(Generic[S]):
         if self._returning:
             await asyncio.wait([self._returning])
 
+    def _is_over(self, lent: _Lent[S]) -> bool:
+        if lent.copied:
+            return _now_s() - lent.released_s >= TAKEN_LIMIT_S
+        return lent.offer.replaced or self._examine(lent).over(self._paste(lent), _now_s())
+
     def _is_awaited(self, lent: _Lent[S]) -> bool:
         """Return whether a window that was late may still fetch the text."""
         unread = self._examine(lent).taken in {Taken.BY_NONE, Taken.BY_READER}
         return lent.late and unread and _now_s() - lent.pressed_s < LATE_S
 
     def _is_busy(self, lent: _Lent[S]) -> bool:
+        if lent.copied:
+            return True  # until the watch ends
+        if lent.offer.replaced:
+            return False
         if self._is_awaited(lent):
             return True
         return _now_s() - self._examine(lent).last_s < BETWEEN_S
@@ -229,7 +245,7 @@ class Loan(Generic[S]):
     def _judge(self, lent: _Lent[S]) -> Taken:
         finding = self._examine(lent)
         self._period_s = finding.period_s
-        return finding.taken
+        return Taken.COPIED if lent.copied and finding.taken is Taken.BY_NONE else finding.taken
 
     def _examine(self, lent: _Lent[S]) -> Finding:
         return examine(self._paste(lent), _now_s())
@@ -238,11 +254,14 @@ class Loan(Generic[S]):
         return Paste(lent.offered_s, lent.pressed_s, lent.offer.fetched_s, lent.released_s, self._period_s)
 
     async def _give_back(self, lent: _Lent[S], tries: int = 1) -> None:
-        """Restore the content, unless newer content is in the clipboard. Raises Refused if all `tries` failed."""
+        """Restore the content, unless newer content is in the clipboard. Raises Refused if all `tries` failed.
+
+        A clipboard manager's copy of the text is not newer content.
+        """
         try:
-            while not lent.offer.replaced:
+            while not lent.offer.replaced or await self._board.has(lent.text):
                 try:
-                    return await self._board.put_back(lent.before, lent.offer)
+                    return await self._board.put_back(lent.before, None if lent.offer.replaced else lent.offer)
                 except Refused:
                     tries -= 1
                     if not tries:

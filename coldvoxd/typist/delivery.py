@@ -89,6 +89,7 @@ _REASONS = {
     Taken.BY_WINDOW: "",
     Taken.BY_NONE: "the clipboard was replaced before it was read",
     Taken.BY_READER: "a program polls the clipboard, so it is unknown whether the window read it; it is in the clipboard",
+    Taken.COPIED: "a clipboard manager replaced it by its copy, so it is unknown whether the window read it",
     Taken.UNCLEAR: "it was read late, possibly by another program than the window",
 }
 

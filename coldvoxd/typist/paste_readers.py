@@ -40,6 +40,8 @@ class Taken(Enum):
     """There was no fetch before the content was replaced or before the time limit."""
     BY_READER = auto()
     """A program polls, and no fetch stands out from its rhythm."""
+    COPIED = auto()
+    """A clipboard manager took the text over, so fetches were not seen."""
     UNCLEAR = auto()
     """The fetch was late: it may have been by the window."""
 

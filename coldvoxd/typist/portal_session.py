@@ -107,7 +107,12 @@ class OpenSession:
             raise SessionGone(f"the clipboard cannot be used: {error}") from error
         return offer
 
-    async def put_back(self, saved: Mapping[str, bytes], offer: Offer) -> None:
+    async def has(self, text: str) -> bool:
+        """Return whether another program offers this text: unknown here, so no."""
+        del text
+        return False
+
+    async def put_back(self, saved: Mapping[str, bytes], offer: Offer | None) -> None:
         """Restore what was saved. The desktop copies it at once, so that it outlives this session. Raises Refused."""
         del offer
         await self._keep(Content(self, saved))

@@ -3,6 +3,7 @@
 import asyncio
 import struct
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -333,3 +334,41 @@ async def test_an_empty_clipboard_is_empty_after_two_pastes(
     await eventually(lambda: len(x_client.told) == 2, what="both outcomes")
     with pytest.raises(subprocess.CalledProcessError):
         tk_desktop.clipboard()
+
+
+# Like clipman: takes each copied text over at once, so that it outlives the program that copied it.
+_MANAGER = """
+import subprocess, sys
+text, last = sys.stdin.buffer.read(), sys.argv[1]
+try:
+    known = open(last, "rb").read()
+except FileNotFoundError:
+    known = b""
+if text != known:
+    open(last, "wb").write(text)
+    subprocess.run(["wl-copy", "--type", "text/plain;charset=utf-8"], input=text)
+"""
+
+
+async def test_a_clipboard_manager_that_takes_texts_over_does_not_cost_what_was_copied(
+    sway_desktop: SwayDesktop, sway_client: TypingClient
+) -> None:
+    last = sway_desktop.directory / "managed"
+    command = ["wl-paste", "--type", "text", "--watch", sys.executable, "-c", _MANAGER, str(last)]
+    with subprocess.Popen(command, env=sway_desktop.environment, stderr=subprocess.DEVNULL) as manager:
+        try:
+            sway_client.settings.write_text('method = "paste"\n')
+            window = await asyncio.to_thread(sway_desktop.foot, "managed-window")
+            sway_desktop.copy("précieux")
+            await eventually(lambda: last.exists() and last.read_text() == "précieux", what="the manager")
+            told = await sway_client.hear("One.")
+            assert told == (
+                "unsure session=1 utterance=1 method=paste application=foot: "
+                "a clipboard manager replaced it by its copy, so it is unknown whether the window read it"
+            )
+            await sway_client.say_all("Two.", "Three.")
+            await window.wait_for("One. Two. Three.")
+            await eventually(lambda: len(sway_client.told) == 3, what="the outcomes")
+            await eventually(lambda: sway_desktop.clipboard() == "précieux", what="what was copied")
+        finally:
+            manager.kill()
