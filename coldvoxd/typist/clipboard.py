@@ -138,9 +138,9 @@ class Clipboards:
     def __init__(self, locks: Callable[[str], Path]) -> None:
         """`locks` returns the path of a lock file."""
         self._locks = locks
-        self._loans: dict[tuple[str | Selection, ...], Loan[Content]] = {}
+        self._loans: dict[tuple[str | Selection, ...], Loan] = {}
 
-    def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan[Content]:
+    def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan:
         """Return the loan of this desktop's selection."""
         # A server that was restarted may have the same name and another authority file.
         names = ("WAYLAND_DISPLAY", "DISPLAY", "XAUTHORITY")

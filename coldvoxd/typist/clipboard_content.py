@@ -107,6 +107,12 @@ def has_one_kind(content: Content) -> bool:
     return len(content) == 1 or _TEXTS.issuperset(content)
 
 
+def is_copy(found: Content, saved: Content) -> bool:
+    """Return whether `found` is no newer than `saved`: a clipboard manager copies some of the types."""
+    parts = saved.values()
+    return bool(found) and all(part in parts for part in found.values())
+
+
 def packed(content: Content) -> Sequence[bytes]:
     """Return parts that `unpacked` reads: a line of JSON, then each content once."""
     parts = list({id(part): part for part in content.values()}.values())

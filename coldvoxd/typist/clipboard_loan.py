@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
+from coldvoxd.typist.clipboard_content import Content, is_copy
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.file_lock import FileLock
 from coldvoxd.typist.paste_readers import HOLD_LIMIT_S, QUIET_S, TAKEN_LIMIT_S, Finding, Paste, Taken, examine
@@ -20,10 +21,12 @@ up to one turn of the page's main thread apart."""
 LATE_S = 10.0
 """Seconds after the chord in which a window that stalls may still fetch the text. Meanwhile the text stays offered, and no
 other text takes its place: the window would paste that one twice."""
+OFFER_TRIES = 3
+"""How often the text is offered before the chord is pressed, if something else replaces it each time."""
+SLOWER = 3
+"""How many times as long as for the text a clipboard manager may take for its copy of what is restored."""
 RETURN_TRIES = 4
 """How often restoring the content is tried. Each try fails after seconds while the display stalls."""
-
-S = TypeVar("S")
 
 Press = Callable[[], Awaitable[None]]
 """Presses the chord that pastes and returns once its keys are released."""
@@ -45,26 +48,26 @@ class Offer(Protocol):
         """Stop offering; the clipboard is empty then unless it has newer content."""
 
 
-class Board(Protocol[S]):
+class Board(Protocol):
     """A clipboard whose content can be saved, replaced by a text, and restored. Methods raise Refused."""
 
     @property
     def is_primary(self) -> bool:
         """Whether this is the primary selection, in which no text is left for the user."""
 
-    async def save(self) -> S:
+    async def save(self) -> Content:
         """Save the content. Raises Refused if it could not be restored."""
 
     async def offer(self, text: str) -> Offer:
         """Put `text` into the clipboard; it is there when this returns."""
 
-    async def put_back(self, saved: S, offer: Offer | None) -> None:
+    async def put_back(self, saved: Content, offer: Offer | None) -> None:
         """Restore what was saved, unless newer content replaces `offer` meanwhile; with None, whatever is there."""
 
     async def has(self, text: str) -> bool:
         """Return whether the clipboard has `text`, whichever program offers it."""
 
-    async def leave(self, text: str, saved: S, offer: Offer) -> None:
+    async def leave(self, text: str, saved: Content, offer: Offer) -> None:
         """Leave `text` in the clipboard, also after the end of this process: no window took it."""
 
 
@@ -78,30 +81,33 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class _Lent(Generic[S]):
+class _Lent:
     """The paste that has the clipboard now."""
 
     text: str
-    before: S
+    before: Content
     offer: Offer
     offered_s: float
     pressed_s: float = 0.0
     released_s: float = 0.0
-    copied: bool = False
-    """A clipboard manager offers a copy of the text in its place, so the window's fetch is not seen."""
+    copied_s: float = 0.0
+    """Seconds after the offer in which a clipboard manager put its copy of the text in its place, so that the window's
+    fetch is not seen; 0 if none did."""
+    earlier: tuple[str, ...] = ()
+    """The texts that have had the clipboard since `before` was saved. A manager may be late with its copy of one."""
     late: bool = False
     """The window did not fetch the text in time, but may still do so."""
     verdict: "asyncio.Future[Verdict]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
-class Loan(Generic[S]):
+class Loan:
     """One clipboard, lent to one paste after the other. Event loop only."""
 
-    def __init__(self, board: Board[S], lock: Path) -> None:
+    def __init__(self, board: Board, lock: Path) -> None:
         """`lock` is a file: while this process has the clipboard on loan, no other client of ours borrows it."""
         self._board = board
         self._lock = FileLock(lock)
-        self._lent: _Lent[S] | None = None
+        self._lent: _Lent | None = None
         self._watching: asyncio.Task[None] | None = None
         self._returning: asyncio.Task[None] | None = None
         self._period_s = 0.0
@@ -116,7 +122,7 @@ class Loan(Generic[S]):
         lent = await self._lend(text)
         async with AsyncExitStack() as keys:
             try:
-                await asyncio.sleep(SETTLE_S)
+                await self._until_settled(lent)
                 press = await keys.enter_async_context(chord())
                 lent.pressed_s = _now_s()
                 with suppress(Interrupted):  # pressed or not: whether the text is fetched will show
@@ -128,7 +134,8 @@ class Loan(Generic[S]):
                 raise
             try:
                 await self._until_fetched(lent)
-                lent.copied = lent.offer.replaced and await self._board.has(text)
+                if lent.offer.replaced and await self._board.has(text):
+                    lent.copied_s = _now_s() - lent.offered_s
             except Refused:
                 lent.late = True
                 self._watching = asyncio.create_task(self._watch_late(lent), name="late paste")
@@ -159,7 +166,7 @@ class Loan(Generic[S]):
         if self._returning:
             await asyncio.wait([self._returning])
 
-    async def _lend(self, text: str) -> _Lent[S]:
+    async def _lend(self, text: str) -> _Lent:
         await self._lock.acquire()
         previous, self._lent = self._lent, None
         try:
@@ -174,10 +181,30 @@ class Loan(Generic[S]):
             raise
         if previous:
             await previous.offer.end()
-        self._lent = _Lent(text, before, offer, offered_s)
+        earlier = (*previous.earlier, previous.text) if previous and own else ()
+        self._lent = _Lent(text, before, offer, offered_s, earlier=earlier)
         return self._lent
 
-    async def _until_fetched(self, lent: _Lent[S]) -> None:
+    async def _until_settled(self, lent: _Lent) -> None:
+        """Let clipboard managers fetch the text, and offer it again if anything but their copy of it replaced it.
+
+        What replaced it is restored later. Raises Refused if it is replaced each time.
+        """
+        for _ in range(OFFER_TRIES):
+            await asyncio.sleep(SETTLE_S)
+            replaced = lent.offer
+            if not replaced.replaced or await self._board.has(lent.text):
+                return
+            found = await self._board.save()
+            ours = (text.encode() for text in lent.earlier)
+            if not any(is_copy(found, known) for known in (lent.before, *({"": text} for text in ours))):
+                lent.before = found
+            lent.offered_s = _now_s()
+            lent.offer = await self._board.offer(lent.text)
+            await replaced.end()
+        raise Refused("another program keeps replacing the content of the clipboard")
+
+    async def _until_fetched(self, lent: _Lent) -> None:
         """Wait for a fetch, ignoring those of a known reader. Return at once if newer content is in the clipboard."""
         while (finding := self._examine(lent)).taken in {Taken.BY_NONE, Taken.BY_READER}:
             if lent.offer.replaced:
@@ -188,19 +215,19 @@ class Loan(Generic[S]):
                 raise Refused("the window did not read the pasted text")
             await asyncio.sleep(LOOK_S)
 
-    async def _watch(self, lent: _Lent[S]) -> None:
+    async def _watch(self, lent: _Lent) -> None:
         """Wait until the paste is over, then restore the clipboard."""
         await until(lambda: self._is_over(lent))
         self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
 
-    async def _watch_late(self, lent: _Lent[S]) -> None:
+    async def _watch_late(self, lent: _Lent) -> None:
         """Wait for a late fetch. Then restore the clipboard when it is over; without a fetch leave the text."""
         await until(lambda: lent.offer.replaced or not self._is_awaited(lent))
         # A program that polls the clipboard never stops fetching.
         await until(lambda: lent.offer.replaced or _now_s() - self._examine(lent).last_s >= QUIET_S, HOLD_LIMIT_S)
         self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
 
-    async def _return(self, lent: _Lent[S]) -> None:
+    async def _return(self, lent: _Lent) -> None:
         taken = self._judge(lent)
         try:
             stays = taken is Taken.BY_READER or (taken is Taken.BY_NONE and lent.late)
@@ -223,18 +250,18 @@ class Loan(Generic[S]):
         if self._returning:
             await asyncio.wait([self._returning])
 
-    def _is_over(self, lent: _Lent[S]) -> bool:
-        if lent.copied:
+    def _is_over(self, lent: _Lent) -> bool:
+        if lent.copied_s:
             return _now_s() - lent.released_s >= TAKEN_LIMIT_S
         return lent.offer.replaced or self._examine(lent).over(self._paste(lent), _now_s())
 
-    def _is_awaited(self, lent: _Lent[S]) -> bool:
+    def _is_awaited(self, lent: _Lent) -> bool:
         """Return whether a window that was late may still fetch the text."""
         unread = self._examine(lent).taken in {Taken.BY_NONE, Taken.BY_READER}
         return lent.late and unread and _now_s() - lent.pressed_s < LATE_S
 
-    def _is_busy(self, lent: _Lent[S]) -> bool:
-        if lent.copied:
+    def _is_busy(self, lent: _Lent) -> bool:
+        if lent.copied_s:
             return True  # until the watch ends
         if lent.offer.replaced:
             return False
@@ -242,34 +269,39 @@ class Loan(Generic[S]):
             return True
         return _now_s() - self._examine(lent).last_s < BETWEEN_S
 
-    def _judge(self, lent: _Lent[S]) -> Taken:
+    def _judge(self, lent: _Lent) -> Taken:
         finding = self._examine(lent)
         self._period_s = finding.period_s
-        return Taken.COPIED if lent.copied and finding.taken is Taken.BY_NONE else finding.taken
+        return Taken.COPIED if lent.copied_s and finding.taken is Taken.BY_NONE else finding.taken
 
-    def _examine(self, lent: _Lent[S]) -> Finding:
+    def _examine(self, lent: _Lent) -> Finding:
         return examine(self._paste(lent), _now_s())
 
-    def _paste(self, lent: _Lent[S]) -> Paste:
+    def _paste(self, lent: _Lent) -> Paste:
         return Paste(lent.offered_s, lent.pressed_s, lent.offer.fetched_s, lent.released_s, self._period_s)
 
-    async def _give_back(self, lent: _Lent[S], tries: int = 1) -> None:
+    async def _give_back(self, lent: _Lent, tries: int = 1) -> None:
         """Restore the content, unless newer content is in the clipboard. Raises Refused if all `tries` failed.
 
-        A clipboard manager's copy of the text is not newer content.
+        A clipboard manager's copy of the text is not newer content. It copies what is restored as well: this returns when
+        that is done, since its copy would replace the next text.
         """
         try:
-            while not lent.offer.replaced or await self._board.has(lent.text):
+            while tries and (not lent.offer.replaced or await self._board.has(lent.text)):
+                tries -= 1
                 try:
-                    return await self._board.put_back(lent.before, None if lent.offer.replaced else lent.offer)
+                    await self._board.put_back(lent.before, None if lent.offer.replaced else lent.offer)
                 except Refused:
-                    tries -= 1
                     if not tries:
                         raise
+                    continue
+                if not lent.copied_s:
+                    return
+                await asyncio.sleep(SLOWER * lent.copied_s)
         finally:
             await self._end(lent)
 
-    async def _leave(self, lent: _Lent[S]) -> None:
+    async def _leave(self, lent: _Lent) -> None:
         """Leave the text, since a window that has not read it yet may do so later."""
         try:
             if lent.late and self._board.is_primary:
@@ -280,11 +312,11 @@ class Loan(Generic[S]):
         finally:
             await self._end(lent)
 
-    async def _leave_if_possible(self, lent: _Lent[S]) -> None:
+    async def _leave_if_possible(self, lent: _Lent) -> None:
         with suppress(Refused):  # the error at hand says more
             await self._leave(lent)
 
-    async def _end(self, lent: _Lent[S]) -> None:
+    async def _end(self, lent: _Lent) -> None:
         await lent.offer.end()
         if self._lent is lent:
             self._lent = None

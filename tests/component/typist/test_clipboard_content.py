@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from coldvoxd.typist.clipboard_content import best, completed, has_one_kind, packed, to_read, unpacked
+from coldvoxd.typist.clipboard_content import best, completed, has_one_kind, is_copy, packed, to_read, unpacked
 from coldvoxd.typist.errors import TooMuch
 from coldvoxd.typist.programs import run
 
@@ -48,6 +48,15 @@ def test_only_content_of_several_kinds_needs_an_owner_of_our_own() -> None:
     assert has_one_kind({"image/png": b"a"})
     assert not has_one_kind({**text, "text/html": b"b"})
     assert best({**text, "text/html": b"b"}) == "text/html"
+
+
+def test_a_copy_that_a_clipboard_manager_makes_of_some_types_is_no_newer_content() -> None:
+    saved = {"text/html": b"<b>a</b>", "UTF8_STRING": b"a", "text/plain": b"a"}
+    assert is_copy({"text/plain;charset=utf-8": b"a"}, saved)
+    assert is_copy(saved, saved)
+    assert not is_copy({"UTF8_STRING": b"b"}, saved)
+    assert not is_copy({"text/html": b"<i>a</i>", "UTF8_STRING": b"a"}, saved)
+    assert not is_copy({}, saved), "emptied, as password managers do"
 
 
 def test_content_arrives_at_the_process_that_holds_it_with_each_text_once() -> None:

@@ -5,13 +5,14 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from coldvoxd.typist import wayland_keys
-from coldvoxd.typist.clipboard import ProgramBoard
+from coldvoxd.typist.clipboard import ProgramBoard, ProgramOffer
 from coldvoxd.typist.clipboard_loan import Loan, Press
 from coldvoxd.typist.errors import Refused
 from coldvoxd.typist.paste_readers import Finding, Paste, Taken, examine
@@ -164,6 +165,47 @@ async def test_a_fetch_while_the_keyboard_is_plugged_in_is_not_the_windows(
         await loan.paste("One.", chord)
     await loan.close()
     await keyboards.close()
+
+
+@dataclass(frozen=True)
+class OvertakenBoard(ProgramBoard):
+    """A clipboard in which the user copies something right after a text is offered, as often as there are `copies`."""
+
+    desktop: SwayDesktop
+    copies: list[str]
+
+    async def offer(self, text: str) -> ProgramOffer:
+        offer = await super().offer(text)
+        if self.copies:
+            self.desktop.copy(self.copies.pop(0))
+        return offer
+
+
+@pytest.mark.parametrize(
+    ("copies", "arrives"), [(["newer"], True), (["newer", "newest"], True), (["1", "2", "3"], False)]
+)
+async def test_what_is_copied_before_the_chord_is_neither_pasted_nor_lost(
+    copies: list[str], arrives: bool, sway_desktop: SwayDesktop, tmp_path: Path
+) -> None:
+    window = await asyncio.to_thread(sway_desktop.foot, f"overtaken-{len(copies)}")
+    sway_desktop.copy("old")
+    keyboards = VirtualKeyboards()
+    board = OvertakenBoard(sway_desktop.environment, Selection.CLIPBOARD, sway_desktop, list(copies))
+    loan = Loan(board, tmp_path / "lock")
+
+    def chord() -> AbstractAsyncContextManager[Press]:
+        return wayland_keys.chord("ctrl+shift+v", keyboards, sway_desktop.environment, "")
+
+    if arrives:
+        verdict = await loan.paste("One.", chord)
+        await window.wait_for("One.")
+        assert (await verdict).taken is Taken.BY_WINDOW
+    else:
+        with pytest.raises(Refused, match="another program keeps replacing the content of the clipboard"):
+            await loan.paste("One.", chord)
+    await loan.close()
+    await keyboards.close()
+    assert sway_desktop.clipboard() == copies[-1]
 
 
 async def test_what_is_copied_before_the_clipboards_return_stays(
