@@ -2,7 +2,8 @@
 
 sway reports the release of a key only if no other key was pressed in between. However, it repeats the binding of a held
 key until another key is pressed, and announces each run of a binding to subscribers of its IPC (sway-ipc(7)). The
-session therefore ends with the binding of the release, or when the repetitions stop.
+session therefore ends with the binding of the release, or when the repetitions stop. On a machine that stalls they are
+late: the session goes on if sway announces another one together with its reply to a question.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ RELEASED = "nop coldvoxd-released"
 LOCK = "coldvoxd-held.lock"
 """Lock file below $XDG_RUNTIME_DIR: the binding takes it with flock(1), so that only the first repetition starts this
 program."""
-SUBSCRIBE, GET_INPUTS = 2, 100
+SUBSCRIBE, GET_VERSION, GET_INPUTS = 2, 7, 100
 """Message types of sway-ipc(7)."""
 _MAGIC = b"i3-ipc"
 _HEADER = struct.Struct("<6sII")
@@ -36,8 +37,8 @@ DEFAULT_DELAY_MS, DEFAULT_RATE = 600, 25
 """Defaults of sway-input(5): repeat_delay in ms, and repeat_rate in repetitions per second."""
 MISSED = 5
 """Number of missing repetitions that count as a release."""
-SLACK_S = 0.6
-"""Seconds added for a busy machine."""
+SLACK_S = 0.3
+"""Seconds added for a busy machine, and again after sway has replied to a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Sway:
         """Use `connected` instead."""
         self._reader = reader
         self._writer = writer
+        self._receiving: asyncio.Task[Any] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -79,14 +81,17 @@ class Sway:
                 f"Cannot connect to sway at {socket}: {error.strerror or error}. sway itself runs this command, from a key "
                 "binding."
             ) from error
+        connection = cls(reader, writer)
         try:
-            yield cls(reader, writer)
+            yield connection
         finally:
             writer.close()
+            if connection._receiving:
+                connection._receiving.cancel()
 
     async def ask(self, kind: int, payload: str = "") -> Any:
         """The reply to a message."""
-        self._writer.write(_HEADER.pack(_MAGIC, len(payload), kind) + payload.encode())
+        self._send(kind, payload)
         return await self.receive()
 
     async def receive(self) -> Any:
@@ -100,21 +105,43 @@ class Sway:
     async def release(self, repetition: Repetition) -> None:
         """Return when the key was released, or another one was pressed. Requires a subscription to `binding`."""
         limit_s = repetition.first_s
-        try:
-            while True:
-                async with asyncio.timeout(limit_s) as waiting:
-                    while (command := await self._command()) != RELEASED and HELD not in command:
-                        pass
-                if command == RELEASED:
-                    return
-                limit_s = repetition.next_s
-        except TimeoutError:
-            if not waiting.expired():
-                raise
+        while (command := await self._command(limit_s)) != RELEASED:
+            if command is None and not await self._repeats_late():
+                return
+            limit_s = repetition.next_s
 
-    async def _command(self) -> str:
-        """The command of the next binding that runs."""
-        return str((await self.receive()).get("binding", {}).get("command", ""))
+    async def _repeats_late(self) -> bool:
+        """Return whether sway announces another repetition before its reply to a question, or soon after."""
+        self._send(GET_VERSION)
+        while (message := await self._message(None)) and "human_readable" not in message:
+            if (command := _command_of(message)) == RELEASED or HELD in command:
+                return command != RELEASED
+        return await self._command(SLACK_S) not in {None, RELEASED}
+
+    async def _command(self, limit_s: float | None) -> str | None:
+        """Return the command of our next binding that runs; None if none runs within the limit."""
+        loop = asyncio.get_running_loop()
+        end_s = None if limit_s is None else loop.time() + limit_s
+        while message := await self._message(None if end_s is None else max(0.0, end_s - loop.time())):
+            if (command := _command_of(message)) == RELEASED or HELD in command:
+                return command
+        return None
+
+    async def _message(self, limit_s: float | None) -> dict[str, Any] | None:
+        """Return the next reply or event; None if there is none within the limit."""
+        # Cancelling the receipt could lose a part of the message.
+        receiving = self._receiving or asyncio.create_task(self.receive(), name="sway's next message")
+        done, _ = await asyncio.wait([receiving], timeout=limit_s)
+        self._receiving = None if done else receiving
+        return receiving.result() if done else None
+
+    def _send(self, kind: int, payload: str = "") -> None:
+        self._writer.write(_HEADER.pack(_MAGIC, len(payload), kind) + payload.encode())
+
+
+def _command_of(message: dict[str, Any]) -> str:
+    """Return the command of the binding that a message announces; empty if it announces none."""
+    return str(message.get("binding", {}).get("command", ""))
 
 
 async def dictate_while_held(output: Output) -> None:

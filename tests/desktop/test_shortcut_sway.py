@@ -21,6 +21,7 @@ def test_a_held_key_stops_whatever_else_is_pressed() -> None:
         ["another key meanwhile", 1, True],
         ["modifiers released first", 1, True],
         ["tapped", 1, False],
+        ["sway stalls", 1, True],
         ["refused", "No model is present."],
         ["sway has ended"],
     ]

@@ -14,8 +14,8 @@ from pathlib import Path
 from coldvoxd.core.errors import NotReady
 from coldvoxd.core.values import State
 from tests.support.bus.notifications import NotificationService
-from tests.support.bus.private_bus import PrivateBus, running_service
-from tests.support.desktop.windows import as_somebody, sway
+from tests.support.bus.private_bus import PrivateBus, RunningService, running_service
+from tests.support.desktop.windows import SwayDesktop, as_somebody, sway
 from tests.support.eventually import eventually
 
 MODIFIERS_DOWN = ("-P", "Super_L", "-M", "logo", "-P", "Alt_L", "-M", "alt")
@@ -30,6 +30,8 @@ HELD = {
     "modifiers released first": (*MODIFIERS_DOWN, "-P", "d", "-s", "1500", *MODIFIERS_UP, *LONG, "-p", "d"),
     "tapped": (*MODIFIERS_DOWN, "-k", "d", *MODIFIERS_UP),
 }
+STALL_S = 2.0
+"""Seconds for which sway stands still while a key is held, more than the repetitions may be late."""
 UNTIL_SWAY_ENDS = (*MODIFIERS_DOWN, "-P", "d", *LONG)
 """Arguments of wtype(1). In the second and third case the session must end while the key is still down."""
 
@@ -61,6 +63,7 @@ async def main(directory: Path) -> None:
                     holding.terminate()
                 await holding.wait()
                 print(json.dumps([name, len(control.started) - before, held]), flush=True)
+            print(json.dumps(["sway stalls", *await stalled(desktop, service)]), flush=True)
             control.fault = NotReady("No model is present.")
             async with NotificationService(bus.address) as shown:
                 await asyncio.to_thread(desktop.run, "wtype", *HELD["alone"])
@@ -74,6 +77,23 @@ async def main(directory: Path) -> None:
             print(json.dumps(["sway has ended"]), flush=True)
             holding.terminate()
             await holding.wait()
+
+
+async def stalled(desktop: SwayDesktop, service: RunningService) -> tuple[int, bool]:
+    """Hold the key while sway stalls; return the number of sessions, and whether the first outlived the stall."""
+    control = service.control
+    before = len(control.started)
+    holding = await asyncio.create_subprocess_exec("wtype", *UNTIL_SWAY_ENDS, env=desktop.environment)
+    await eventually(lambda: control.state is State.LISTENING, what="a key held")
+    with desktop.stalled():
+        await asyncio.sleep(STALL_S)
+    await asyncio.to_thread(desktop.run, "swaymsg", "nop")
+    await asyncio.sleep(STALL_S)  # a session that was stopped by mistake is followed by another one
+    outlived = control.state is State.LISTENING
+    holding.terminate()
+    await holding.wait()
+    await eventually(lambda: control.state is State.IDLE, what="the release")
+    return len(control.started) - before, outlived
 
 
 if __name__ == "__main__":
