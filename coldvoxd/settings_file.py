@@ -14,6 +14,7 @@ from typing import Any
 
 from coldvoxd.core.errors import SettingsError, shown
 from coldvoxd.core.settings import Settings
+from coldvoxd.core.similar_names import similar
 from coldvoxd.core.text_formats import NotToml, toml_tables
 from coldvoxd.core.visible_text import is_unicode, visible
 from coldvoxd.userdirs import base_directories
@@ -168,8 +169,10 @@ def _read_environment(environment: Mapping[str, str], values: dict[str, dict[str
             continue
         doc = docs.get(variable)
         if doc is None:
+            found = " or ".join(similar(variable, docs))
+            remedy = f"use {found}, or unset it" if found else "unset it"
             raise SettingsError(
-                f"Environment: there is no setting {variable}; unset it. The settings are {_listed(docs)}."
+                f"Environment: there is no setting {variable}; {remedy}. `coldvoxctl config show` lists all settings."
             )
         values[doc.section][doc.key] = _checked(doc, _parsed(doc, text), f"Environment, {variable}")
 

@@ -10,6 +10,7 @@ from coldvoxd.cli.output import Output
 from coldvoxd.cli.provider_check import provider_fault
 from coldvoxd.core.errors import SettingsError
 from coldvoxd.core.settings import Settings
+from coldvoxd.core.similar_names import similar
 from coldvoxd.settings_file import SettingDoc
 
 
@@ -73,7 +74,10 @@ def named(key: str) -> SettingDoc:
     for doc in settings_file.describe():
         if key == _key(doc):
             return doc
-    raise UsageFault(f"There is no setting {key!r}; there are {', '.join(keys())}.")
+    if below := [other for other in keys() if other.startswith(f"{key}.")]:
+        raise UsageFault(f"{key!r} is a section; its settings are {', '.join(below)}.")
+    found = f"did you mean {' or '.join(guesses)}? " if (guesses := similar(key, keys())) else ""
+    raise UsageFault(f"There is no setting {key!r}; {found}`coldvoxctl config show` lists all settings.")
 
 
 def _key(doc: SettingDoc) -> str:

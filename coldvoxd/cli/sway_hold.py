@@ -3,7 +3,7 @@
 sway reports the release of a key only if no other key was pressed in between. However, it repeats the binding of a held
 key until another key is pressed, and announces each run of a binding to subscribers of its IPC (sway-ipc(7)). The
 session therefore ends with the binding of the release, or when the repetitions stop. On a machine that stalls they are
-late: the session goes on if sway announces another one together with its reply to a question.
+late: the session continues if sway announces another one together with its reply to a question.
 """
 
 import asyncio

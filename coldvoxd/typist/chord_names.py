@@ -57,6 +57,10 @@ def canonical(text: str) -> str:
         named = _KEYS[key.lower()]
     elif _MEDIA.fullmatch(key):
         named = key
+    elif not key:
+        raise ValueError(
+            "ends without a key: write a character after it, or a key's name such as Insert, F13 or XF86Paste"
+        )
     else:
         raise ValueError(f"has no key `{key}`: write a character, or a key's name such as Insert, F13 or XF86Paste")
     return "+".join((*(_MODIFIERS[modifier.lower()] for modifier in modifiers), named))

@@ -62,11 +62,11 @@ def _ledger() -> Ledger:
     try:
         return Ledger.in_runtime_directory()
     except OSError as error:
-        remedy = (
-            f"{base_directories.RUNTIME} is ignored: it is not an absolute path."
-            if base_directories.RUNTIME in base_directories.ignored()
-            else ""
-        )
+        remedy = ""
+        if base_directories.RUNTIME in base_directories.ignored():
+            remedy = f"{base_directories.RUNTIME} is ignored: it is not an absolute path."
+        elif base_directories.runtime_directory() is None:
+            remedy = f"{base_directories.RUNTIME} is not set: log in as this user, since su and sudo do not set it."
         raise RuntimeDirectoryUnusable(
             sentences(f"Texts cannot be kept in {error.filename}: {error.strerror}", remedy)
         ) from error

@@ -88,7 +88,7 @@ class Attempt:
 _REASONS = {
     Taken.BY_WINDOW: "",
     Taken.BY_NONE: "the clipboard was replaced before it was read",
-    Taken.BY_READER: "a program polls the clipboard, so it is unknown whether the window read it; it is in the clipboard",
+    Taken.BY_READER: "a program polls the clipboard, so it is unknown whether the window read it; the text is in the clipboard",
     Taken.COPIED: "a clipboard manager replaced it by its copy, so it is unknown whether the window read it",
     Taken.UNCLEAR: "it was read late, possibly by another program than the window",
 }
@@ -160,5 +160,5 @@ async def _try(method: Method, target: Target, text: str, joined: str) -> tuple[
     late = await methods.leave_in_clipboard(target, text, joined)
     asked = target.rule.method is Method.CLIPBOARD
     result = Result.UNSURE if asked else Result.FAILED
-    reason = "it is in the clipboard, as set in type.toml" if asked else "it is in the clipboard"
+    reason = "the text is in the clipboard, as set in type.toml" if asked else "the text is in the clipboard"
     return Outcome(result, method, application, reason, text, in_clipboard=True), late

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from coldvoxd.typist import sway
-from coldvoxd.typist.environment import on_wayland
+from coldvoxd.typist.environment import NO_DESKTOP, on_wayland
 from coldvoxd.typist.errors import Refused, Unavailable
 from coldvoxd.typist.programs import run
 from coldvoxd.typist.wayland import Wayland, compositor
@@ -46,6 +46,14 @@ async def graphical_environment() -> Mapping[str, str]:
     if named is None or not await _is_there(named):
         named = await _unnamed(own) or named
     return await _with_its_sway(named or own)
+
+
+async def check_desktop() -> None:
+    """Raises Refused, with the reason, if no desktop answers."""
+    desktop = await graphical_environment()
+    if not on_wayland(desktop) and not desktop.get("DISPLAY"):
+        raise Refused(NO_DESKTOP)
+    await _check(desktop)
 
 
 async def _answering(places: Sequence[Sequence[Desktop]]) -> Desktop | None:

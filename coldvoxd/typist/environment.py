@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+NO_DESKTOP = "there is no desktop: neither DISPLAY nor WAYLAND_DISPLAY is set"
 _PORTAL_DESKTOPS = {"GNOME", "KDE"}
 
 

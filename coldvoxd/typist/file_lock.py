@@ -1,6 +1,7 @@
 """Locks between processes of one login."""
 
 import fcntl
+import math
 import os
 from pathlib import Path
 
@@ -14,17 +15,24 @@ class FileLock:
         self._path = path
         self._descriptor: int | None = None
 
-    async def acquire(self) -> None:
-        """Wait until no other process holds the lock. No effect while this object holds it."""
+    async def acquire(self, limit_s: float = math.inf) -> bool:
+        """Wait until no other process holds the lock, and return True; False if one holds it after the limit.
+
+        No effect while this object holds it.
+        """
         if self._descriptor is not None:
-            return
+            return True
         descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         try:
-            await until(lambda: _locked(descriptor))
+            locked = await until(lambda: _locked(descriptor), limit_s)
         except BaseException:
             os.close(descriptor)
             raise
+        if not locked:
+            os.close(descriptor)
+            return False
         self._descriptor = descriptor
+        return True
 
     def release(self) -> None:
         """Release the lock; no effect if it isn't held."""

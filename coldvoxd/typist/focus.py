@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coldvoxd.typist import sway
-from coldvoxd.typist.environment import on_wayland
+from coldvoxd.typist.environment import NO_DESKTOP, on_wayland
 from coldvoxd.typist.errors import Refused, WindowGone
 from coldvoxd.typist.x11 import INPUT_ONLY, XServer
 
@@ -22,6 +22,8 @@ class Focus:
 
 UNKNOWN = Focus("", "")
 _NO_WINDOW = "no window has the focus"
+_NO_WINDOW_IN_SWAY = f"{_NO_WINDOW}, or the screen is locked"
+"""sway's tree has no focus while the screen is locked, and does not say so."""
 _TRIES = 5
 _WITHOUT_TEXT = {"_NET_WM_WINDOW_TYPE_DESKTOP": "the desktop", "_NET_WM_WINDOW_TYPE_DOCK": "a panel"}
 """Window types of the EWMH specification that take no text."""
@@ -48,7 +50,7 @@ async def of_server(server: XServer) -> Focus:
 
 async def _on_x11(environment: Mapping[str, str]) -> Focus:
     if not environment.get("DISPLAY"):
-        raise Refused("there is no desktop: neither DISPLAY nor WAYLAND_DISPLAY is set")
+        raise Refused(NO_DESKTOP)
     async with XServer.connected(environment) as server:
         return await of_server(server)
 
@@ -88,7 +90,7 @@ async def _in_sway(environment: Mapping[str, str]) -> Focus:
             properties = node.get("window_properties") or {}
             name = node.get("app_id") or properties.get("class") or ""
             return Focus(str(node["id"]), name.lower(), (properties.get("instance") or "").lower())
-    raise Refused(_NO_WINDOW)
+    raise Refused(_NO_WINDOW_IN_SWAY)
 
 
 def _nodes(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

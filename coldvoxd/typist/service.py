@@ -11,8 +11,10 @@ from coldvoxd.core.sentences import clause, sentences
 from coldvoxd.typist import settings
 from coldvoxd.typist.clipboard import Clipboards
 from coldvoxd.typist.delivery import Attempt, Outcome, Result, deliver, plain
+from coldvoxd.typist.displays import check_desktop
 from coldvoxd.typist.drain import Drain
-from coldvoxd.typist.errors import TypeSettingsError
+from coldvoxd.typist.errors import Refused, TypeSettingsError
+from coldvoxd.typist.file_lock import FileLock
 from coldvoxd.typist.focus import Focus
 from coldvoxd.typist.insertion_point import Place, Places
 from coldvoxd.typist.ledger import Ledger, Pair
@@ -22,7 +24,7 @@ from coldvoxd.typist.reports import Reporter
 from coldvoxd.typist.virtual_keyboard import VirtualKeyboards
 
 REMEDY = "Run `coldvox-type --last` to type it into the window that is focused then."
-CLIPBOARD_LOCK = "clipboard"
+CLIPBOARD_LOCK, SERVING_LOCK = "clipboard", "serving"
 
 
 class Typist:
@@ -153,6 +155,8 @@ async def serve(ledger: Ledger, settings_file: Path, reporter: Reporter) -> None
     """Deliver texts until SIGTERM or SIGINT, and then those still pending. Raises BusUnavailable when the bus ends."""
     connection = await Connection.open()
     typist = Typist(ledger, settings_file, connection, reporter)
+    serving = FileLock(ledger.lock(SERVING_LOCK))
+    checking: asyncio.Task[None] | None = None
     try:
         async with DaemonClient.connected() as daemon:
             drain = Drain(daemon)
@@ -161,6 +165,9 @@ async def serve(ledger: Ledger, settings_file: Path, reporter: Reporter) -> None
             reporter.when_lost = drain.begin
             await daemon.subscribe()
             reporter.line("ready")
+            if not await serving.acquire(0):
+                reporter.line("another coldvox-type is running: each text is delivered once, by one of them")
+            checking = asyncio.create_task(_report_missing_desktop(reporter), name="desktop")
             while not drain.is_last(event := await daemon.next_event()):
                 if event.name != "transcribed":
                     continue
@@ -170,8 +177,19 @@ async def serve(ledger: Ledger, settings_file: Path, reporter: Reporter) -> None
                 except TimeoutError:
                     typist.put_aside(event)
     finally:
+        if checking:
+            checking.cancel()
+        serving.release()
         await typist.close()
         await connection.aclose()
+
+
+async def _report_missing_desktop(reporter: Reporter) -> None:
+    """Report at the start that no desktop answers; one that is started later is found at the next text."""
+    try:
+        await check_desktop()
+    except Refused as error:
+        reporter.line(f"texts cannot be typed yet: {error}")
 
 
 async def deliver_last(ledger: Ledger, settings_file: Path, reporter: Reporter) -> Outcome | None:

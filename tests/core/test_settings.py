@@ -119,7 +119,8 @@ def test_what_python_cannot_parse_is_an_error_with_a_sentence(tmp_path: Path, te
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("COLDVOXD_MODEL_NMAE", "mini", "there is no setting COLDVOXD_MODEL_NMAE"),
+        ("COLDVOXD_MODEL_NMAE", "mini", "no setting COLDVOXD_MODEL_NMAE; use COLDVOXD_MODEL_NAME, or unset it. `coldv"),
+        ("COLDVOXD_DEBUG", "1", "no setting COLDVOXD_DEBUG; unset it. `coldvoxctl config show` lists all settings"),
         ("COLDVOXD_MODEL_NAME", "", "COLDVOXD_MODEL_NAME: `name` is empty; leave it out for the default"),
         ("COLDVOXD_MODEL_THREADS", "many", "COLDVOXD_MODEL_THREADS: `threads` must be a whole number"),
         ("COLDVOXD_ENDPOINT_HANGOVER_MS", "9" * 10_000, "`hangover_ms` must be a whole number, not '9{199}…\\.$"),

@@ -101,7 +101,13 @@ async def test_a_setting_is_written_checked_and_used(run: Run, file: Path, runni
         (("log.spoken_text", "maybe"), Exit.USAGE, "must be true or false"),
         (("log.level", "loud"), Exit.USAGE, "must be one of"),
         (("microphone.device", "\udcff\udcfe"), Exit.USAGE, "`device` is not UTF-8 text: \\xff\\xfe."),
-        (("model.nmae", "x"), Exit.USAGE, "There is no setting"),
+        (
+            ("model.nmae", "x"),
+            Exit.USAGE,
+            "There is no setting 'model.nmae'; did you mean model.name? `coldvoxctl config",
+        ),
+        (("nope.x", "1"), Exit.USAGE, "There is no setting 'nope.x'; `coldvoxctl config show` lists all settings."),
+        (("gpu", "1"), Exit.USAGE, "'gpu' is a section; its settings are gpu.watch, gpu.look_s, "),
         (("model.provider", "nope"), Exit.USAGE, "has no execution provider 'nope'"),
     ],
 )

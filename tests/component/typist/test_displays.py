@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.support.desktop.typing_client import typing_client
 from tests.support.desktop.user_managers import programs
 from tests.support.desktop.wayland_proxy import wayland_proxy
 from tests.support.desktop.windows import SwayDesktop, XDesktop
+from tests.support.eventually import eventually
 
 NAMES = ("DISPLAY", "WAYLAND_DISPLAY", "SWAYSOCK", "XAUTHORITY", "SYSTEMD_EXEC_PID")
 DEAD_X11 = {"DISPLAY": ":4711"}
@@ -138,3 +140,40 @@ async def test_a_text_arrives_although_the_manager_keeps_a_dead_display(x_deskto
         window = x_desktop.xterm("outlived")
         assert await client.hear("Here.") == "delivered session=1 utterance=1 method=type application=xterm"
         await window.wait_for("Here.")
+
+
+@pytest.mark.parametrize(
+    ("own", "notice"),
+    [
+        ({}, "texts cannot be typed yet: there is no desktop: neither DISPLAY nor WAYLAND_DISPLAY is set"),
+        (DEAD_X11, "texts cannot be typed yet: cannot connect to the X server at :4711: it does not run"),
+        (DEAD_WAYLAND, "texts cannot be typed yet: cannot connect to the Wayland compositor: it does not run"),
+    ],
+)
+async def test_a_start_without_a_desktop_is_reported(own: Mapping[str, str], notice: str, tmp_path: Path) -> None:
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    strangers = {*NAMES, "DBUS_SESSION_BUS_ADDRESS"}
+    rest = {name: value for name, value in os.environ.items() if name not in strangers}
+    found = f"{programs(tmp_path, None)}:{rest['PATH']}"
+    async with typing_client({**rest, "XDG_RUNTIME_DIR": str(runtime), "PATH": found, **own}, tmp_path) as client:
+        await eventually(lambda: client.notices == [notice], what="the notice")
+        assert (await client.hear("Kept.")).startswith("failed session=1 utterance=1")
+
+
+async def test_a_second_client_says_that_another_one_runs(x_desktop: XDesktop, tmp_path: Path) -> None:
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    async with typing_client(x_desktop.environment | {"XDG_RUNTIME_DIR": str(runtime)}, tmp_path) as client:
+        window = x_desktop.xterm("shared")
+        log = tmp_path / "second.log"
+        with log.open("wb") as output:
+            second = subprocess.Popen(client.command(), env=client.environment, stderr=output)
+        try:
+            expected = "ready\nanother coldvox-type is running: each text is delivered once, by one of them\n"
+            await eventually(lambda: log.read_text() == expected, what="the notice")
+            await client.say_all("Once.", "Twice.")
+            await window.wait_for("Once. Twice.")
+        finally:
+            second.terminate()
+            second.wait()

@@ -12,7 +12,7 @@ from tests.support.desktop.windows import Window, XDesktop, x11
 from tests.support.eventually import eventually, eventually_answered, eventually_blocking
 
 TEXT = "Where does it go?"
-IN_CLIPBOARD = "failed session=1 utterance=1 method=clipboard{}: {}; it is in the clipboard"
+IN_CLIPBOARD = "failed session=1 utterance=1 method=clipboard{}: {}; the text is in the clipboard"
 NO_APPLICATION = "the focused window belongs to no application"
 
 # A window made with Xlib alone. Arguments: the file to create once the window has the focus, then any of bare (no WM_CLASS),
@@ -246,5 +246,7 @@ async def test_no_text_goes_to_the_window_manager_when_no_application_has_the_fo
             found = desktop.run("xdotool", "search", "--onlyvisible", "--name", "^managed$").split()
             desktop.run("xdotool", "windowminimize", "--sync", found[-1])
             told = await client.hear("Minimized.")
-            assert told == f"failed session=2 utterance=1 method=clipboard: {NO_APPLICATION}; it is in the clipboard"
+            assert (
+                told == f"failed session=2 utterance=1 method=clipboard: {NO_APPLICATION}; the text is in the clipboard"
+            )
         manager.process.kill()

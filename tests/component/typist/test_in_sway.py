@@ -139,7 +139,10 @@ async def test_without_a_window_the_text_is_in_the_clipboard_and_last_offers_it(
 ) -> None:
     sway_desktop.run("swaymsg", "workspace empty")
     told = await sway_client.hear("To no one.")
-    assert told == "failed session=1 utterance=1 method=clipboard: no window has the focus; it is in the clipboard"
+    assert (
+        told
+        == "failed session=1 utterance=1 method=clipboard: no window has the focus, or the screen is locked; the text is in the clipboard"
+    )
     assert sway_desktop.clipboard() == "To no one."
     window = sway_desktop.foot("later")
     assert await sway_client.last() == (0, "delivered earlier=undelivered method=type application=foot")
@@ -160,7 +163,10 @@ async def test_a_locked_screen_gets_no_text_and_typing_stops_when_it_is_locked(
         "failed session=1 utterance=1 method=type application=foot: another window was focused while it was typed"
     )
     locked = await sway_client.hear("Later.")
-    assert locked == "failed session=2 utterance=1 method=clipboard: no window has the focus; it is in the clipboard"
+    assert (
+        locked
+        == "failed session=2 utterance=1 method=clipboard: no window has the focus, or the screen is locked; the text is in the clipboard"
+    )
     assert text.startswith(window.text)
     lock.process.terminate()  # swaylock unlocks then
     lock.process.wait()
@@ -176,7 +182,7 @@ async def test_where_keys_are_refused_the_text_is_in_the_clipboard(
     window = sway_desktop.foot("refused")
     assert await proxied.hear("Refused.") == (
         "failed session=1 utterance=1 method=clipboard application=foot: "
-        "wtype failed: Compositor does not support the virtual keyboard protocol; it is in the clipboard"
+        "wtype failed: Compositor does not support the virtual keyboard protocol; the text is in the clipboard"
     )
     assert sway_desktop.clipboard() == "Refused."
     assert window.text == ""

@@ -74,7 +74,7 @@ async def test_what_someone_else_copied_meanwhile_stays(tk_desktop: XDesktop, x_
         await eventually(lambda: shown.shown, what="the notification")
     assert (
         told
-        == "failed session=1 utterance=1 method=clipboard application=deaf: the window did not read the pasted text; it is in the clipboard"
+        == "failed session=1 utterance=1 method=clipboard application=deaf: the window did not read the pasted text; the text is in the clipboard"
     )
     assert window.text == ""
     assert tk_desktop.clipboard() == "Never pasted."
@@ -132,7 +132,9 @@ async def test_without_a_window_the_text_is_in_the_clipboard_and_last_offers_it(
 ) -> None:
     tk_desktop.unfocus()
     told = await x_client.hear("To no one.", "Nor this.")
-    assert told == "failed session=1 utterance=2 method=clipboard: no window has the focus; it is in the clipboard"
+    assert (
+        told == "failed session=1 utterance=2 method=clipboard: no window has the focus; the text is in the clipboard"
+    )
     window = tk_desktop.tk("later")
     tk_desktop.focus("later")
     assert await x_client.last() == (0, "delivered earlier=undelivered method=type application=later")

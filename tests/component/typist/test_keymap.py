@@ -206,6 +206,6 @@ async def test_text_that_cannot_be_typed_is_left_in_the_clipboard_if_pasting_is_
     told = await x_client.hear(TEXT)
     assert told == (
         "failed session=1 utterance=1 method=clipboard application=xterm: "
-        "the keyboard layout has no keys for some of its characters; it is in the clipboard"
+        "the keyboard layout has no keys for some of its characters; the text is in the clipboard"
     )
     assert (x_desktop.clipboard(), window.text) == (TEXT, "")

@@ -26,7 +26,9 @@ from tests.support.eventually import eventually
 
 PASTE = 'method = "paste"\n'
 DEAF = 'method = "paste"\nchord = "F9"\n'
-IN_CLIPBOARD = "a program polls the clipboard, so it is unknown whether the window read it; it is in the clipboard"
+IN_CLIPBOARD = (
+    "a program polls the clipboard, so it is unknown whether the window read it; the text is in the clipboard"
+)
 
 
 def over(fetched_s: list[float], *, period_s: float = 0.0) -> tuple[Finding, float]:

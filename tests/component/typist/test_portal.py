@@ -75,7 +75,7 @@ async def test_a_refusal_is_told_and_not_asked_again(
     told = await client.hear("One.")
     assert told == (
         "failed session=1 utterance=1 method=clipboard: you denied the permission to press keys; "
-        "run `coldvox-type --allow` to be asked again; it is in the clipboard"
+        "run `coldvox-type --allow` to be asked again; the text is in the clipboard"
     )
     assert (tmp_path / "copied").read_text() == "One."
     assert (await client.hear("Two.")).startswith(
@@ -154,7 +154,7 @@ async def test_a_window_that_takes_nothing_is_told(client: TypingClient, desktop
     desktop.takes_pastes = False
     assert (
         await client.hear("One.")
-        == "failed session=1 utterance=1 method=clipboard: the window did not read the pasted text; it is in the clipboard"
+        == "failed session=1 utterance=1 method=clipboard: the window did not read the pasted text; the text is in the clipboard"
     )
     assert await asyncio.to_thread(client.end) == 0
     assert b"One." in desktop.clipboard.values()
@@ -172,7 +172,7 @@ async def test_a_desktop_without_a_portal_leaves_it_in_the_clipboard(client: Typ
     told = await client.hear("One.")
     assert (
         told
-        == "failed session=1 utterance=1 method=clipboard: this desktop has no portal for pressing keys (RemoteDesktop); it is in the clipboard"
+        == "failed session=1 utterance=1 method=clipboard: this desktop has no portal for pressing keys (RemoteDesktop); the text is in the clipboard"
     )
     assert (tmp_path / "copied").read_text() == "One."
     assert await client.allow() == (1, "this desktop has no portal for pressing keys (RemoteDesktop)")

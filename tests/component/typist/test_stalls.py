@@ -79,7 +79,7 @@ async def test_a_window_that_fetches_seconds_after_the_chord_gets_the_text_once_
         told = await x_client.hear("Late.")
         assert told == (
             "failed session=1 utterance=1 method=clipboard application=busy-window: "
-            "the window did not read the pasted text; it is in the clipboard"
+            "the window did not read the pasted text; the text is in the clipboard"
         )
         await x_client.say_all("Next.")
     await window.wait_for("Late.Next.")  # no space: the first text was not known to arrive

@@ -31,7 +31,7 @@ HELD = {
     "tapped": (*MODIFIERS_DOWN, "-k", "d", *MODIFIERS_UP),
 }
 STALL_S = 2.0
-"""Seconds for which sway stands still while a key is held, more than the repetitions may be late."""
+"""Seconds for which sway does not respond while a key is held, more than the repetitions may be late."""
 UNTIL_SWAY_ENDS = (*MODIFIERS_DOWN, "-P", "d", *LONG)
 """Arguments of wtype(1). In the second and third case the session must end while the key is still down."""
 

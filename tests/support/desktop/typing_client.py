@@ -16,6 +16,8 @@ from tests.support.eventually import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[3]
 
+_AT_START = ("ready", "texts cannot be typed yet: ", "another coldvox-type is running: ")
+
 
 class TypingClient:
     """A running client; `told` are its reports."""
@@ -36,8 +38,16 @@ class TypingClient:
 
     @property
     def told(self) -> list[str]:
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
-        return [line for line in lines if line != "ready"]
+        """Its reports, without those of its start."""
+        return [line for line in self._lines() if not line.startswith(_AT_START)]
+
+    @property
+    def notices(self) -> list[str]:
+        """What it reported at its start."""
+        return [line for line in self._lines() if line.startswith(_AT_START) and line != "ready"]
+
+    def _lines(self) -> list[str]:
+        return self._log.read_text().splitlines() if self._log.exists() else []
 
     async def begin(self) -> None:
         """Start the client; it is listening when this returns."""
