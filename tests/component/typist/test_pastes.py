@@ -392,8 +392,8 @@ try:
 except FileNotFoundError:
     known = b""
 if text != known:
-    open(last, "wb").write(text)
     subprocess.run(["wl-copy", "--type", "text/plain;charset=utf-8"], input=text)
+    open(last, "wb").write(text)
 """
 
 

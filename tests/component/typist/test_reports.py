@@ -46,6 +46,7 @@ async def test_output_that_cannot_be_written_ends_the_service(
             os.close(output)
             assert process.stderr is not None
             assert await process.stderr.readline() == b"ready\n"
+            assert (await process.stderr.readline()).startswith(b"texts cannot be typed yet: there is no desktop")
             running.control.start(":1.0", SessionOptions(), 0.0)
             running.control.say("A text.")
             running.control.toggle(":1.0", 0.0)
