@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.typist import clipboard_owner
+from coldvoxd.typist.browsers import Browser, is_chromium
 from coldvoxd.typist.clipboard_content import (
     LARGEST_BYTES,
     Content,
@@ -23,6 +24,7 @@ from coldvoxd.typist.clipboard_content import (
 from coldvoxd.typist.clipboard_loan import Loan, Offer, Verdict
 from coldvoxd.typist.environment import on_wayland
 from coldvoxd.typist.errors import NoAnswer, ProgramMissing, Refused, TooMuch
+from coldvoxd.typist.focus import Focus
 from coldvoxd.typist.polling import until
 from coldvoxd.typist.programs import LIMIT_S, run, send_signal, start
 from coldvoxd.typist.settings import Selection
@@ -138,6 +140,8 @@ class Clipboards:
     def __init__(self, locks: Callable[[str], Path]) -> None:
         """`locks` returns the path of a lock file."""
         self._locks = locks
+        self._browsers: dict[str, Browser] = {}
+        """By the application's name."""
         self._loans: dict[tuple[str | Selection, ...], Loan] = {}
 
     def loan(self, environment: Mapping[str, str], selection: Selection) -> Loan:
@@ -148,6 +152,13 @@ class Clipboards:
         if key not in self._loans:
             self._loans[key] = Loan(ProgramBoard(environment, selection), self._locks(selection))
         return self._loans[key]
+
+    def browser(self, focus: Focus) -> Browser | None:
+        """Return the browser that has the window; None if it is another program."""
+        name = focus.application
+        if name not in self._browsers and is_chromium(focus):
+            self._browsers[name] = Browser()
+        return self._browsers.get(name)
 
     def late(self, environment: Mapping[str, str], selection: Selection, text: str) -> "asyncio.Future[Verdict] | None":
         """Return the verdict to come if `text` is in this selection, since no window has fetched it in time; else None."""

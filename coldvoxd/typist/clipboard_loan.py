@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from coldvoxd.typist.browsers import Browser
 from coldvoxd.typist.clipboard_content import Content, is_copy
 from coldvoxd.typist.errors import Interrupted, Refused
 from coldvoxd.typist.file_lock import FileLock
-from coldvoxd.typist.paste_readers import HOLD_LIMIT_S, QUIET_S, TAKEN_LIMIT_S, Finding, Paste, Taken, examine
+from coldvoxd.typist.paste_readers import HOLD_LIMIT_S, LATE_S, QUIET_S, TAKEN_LIMIT_S, Finding, Paste, Taken, examine
 from coldvoxd.typist.polling import LOOK_S, until
 
 SETTLE_S = 0.1
@@ -18,9 +19,6 @@ SETTLE_S = 0.1
 BETWEEN_S = 0.5
 """Seconds after a fetch during which the next text does not replace the content. A window may fetch twice, in Chromium
 up to one turn of the page's main thread apart."""
-LATE_S = 10.0
-"""Seconds after the chord in which a window that stalls may still fetch the text. Meanwhile the text stays offered, and no
-other text takes its place: the window would paste that one twice."""
 OFFER_TRIES = 3
 """How often the text is offered before the chord is pressed, if something else replaces it each time."""
 SLOWER = 3
@@ -88,6 +86,7 @@ class _Lent:
     before: Content
     offer: Offer
     offered_s: float
+    browser: Browser | None
     pressed_s: float = 0.0
     released_s: float = 0.0
     copied_s: float = 0.0
@@ -112,14 +111,15 @@ class Loan:
         self._returning: asyncio.Task[None] | None = None
         self._period_s = 0.0
 
-    async def paste(self, text: str, chord: Chord) -> "asyncio.Future[Verdict]":
+    async def paste(self, text: str, chord: Chord, browser: Browser | None = None) -> "asyncio.Future[Verdict]":
         """Offer `text`, press the chord, and return once a program has fetched it; which one is known later.
 
+        `browser` is the browser that has the window, if one has.
         Raises what `chord` raises, except Interrupted: the chord may have been pressed. Raises Refused if no program
         fetches within `TAKEN_LIMIT_S`; the text stays in the clipboard then, unless a program fetches it within `LATE_S`.
         """
         await self._stop_watching()
-        lent = await self._lend(text)
+        lent = await self._lend(text, browser)
         async with AsyncExitStack() as keys:
             try:
                 await self._until_settled(lent)
@@ -166,7 +166,7 @@ class Loan:
         if self._returning:
             await asyncio.wait([self._returning])
 
-    async def _lend(self, text: str) -> _Lent:
+    async def _lend(self, text: str, browser: Browser | None) -> _Lent:
         await self._lock.acquire()
         previous, self._lent = self._lent, None
         try:
@@ -182,7 +182,7 @@ class Loan:
         if previous:
             await previous.offer.end()
         earlier = (*previous.earlier, previous.text) if previous and own else ()
-        self._lent = _Lent(text, before, offer, offered_s, earlier=earlier)
+        self._lent = _Lent(text, before, offer, offered_s, browser, earlier=earlier)
         return self._lent
 
     async def _until_settled(self, lent: _Lent) -> None:
@@ -230,7 +230,7 @@ class Loan:
     async def _return(self, lent: _Lent) -> None:
         taken = self._judge(lent)
         try:
-            stays = taken is Taken.BY_READER or (taken is Taken.BY_NONE and lent.late)
+            stays = taken in {Taken.BY_READER, Taken.PARTLY} or (taken is Taken.BY_NONE and lent.late)
             await (self._leave(lent) if stays else self._give_back(lent, RETURN_TRIES))
         except Refused as error:
             lent.verdict.set_result(Verdict(taken, f"the clipboard could not be restored: {error}"))
@@ -256,9 +256,10 @@ class Loan:
         return lent.offer.replaced or self._examine(lent).over(self._paste(lent), _now_s())
 
     def _is_awaited(self, lent: _Lent) -> bool:
-        """Return whether a window that was late may still fetch the text."""
-        unread = self._examine(lent).taken in {Taken.BY_NONE, Taken.BY_READER}
-        return lent.late and unread and _now_s() - lent.pressed_s < LATE_S
+        """Return whether a window that was late, or a browser's page, may still fetch the text."""
+        taken = self._examine(lent).taken
+        unread = lent.late and taken in {Taken.BY_NONE, Taken.BY_READER}
+        return (unread or taken is Taken.PARTLY) and _now_s() - lent.pressed_s < LATE_S
 
     def _is_busy(self, lent: _Lent) -> bool:
         if lent.copied_s:
@@ -272,13 +273,16 @@ class Loan:
     def _judge(self, lent: _Lent) -> Taken:
         finding = self._examine(lent)
         self._period_s = finding.period_s
+        if lent.browser and not lent.verdict.done():
+            lent.browser.note(finding.reads)
         return Taken.COPIED if lent.copied_s and finding.taken is Taken.BY_NONE else finding.taken
 
     def _examine(self, lent: _Lent) -> Finding:
         return examine(self._paste(lent), _now_s())
 
     def _paste(self, lent: _Lent) -> Paste:
-        return Paste(lent.offered_s, lent.pressed_s, lent.offer.fetched_s, lent.released_s, self._period_s)
+        reads = lent.browser.reads if lent.browser else 1
+        return Paste(lent.offered_s, lent.pressed_s, lent.offer.fetched_s, lent.released_s, self._period_s, reads)
 
     async def _give_back(self, lent: _Lent, tries: int = 1) -> None:
         """Restore the content, unless newer content is in the clipboard. Raises Refused if all `tries` failed.

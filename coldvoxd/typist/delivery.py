@@ -70,7 +70,7 @@ class Attempt:
         outcome = replace(self.outcome, reason="; ".join(reasons))
         if verdict.taken is Taken.BY_WINDOW:
             return outcome
-        in_clipboard = verdict.taken is Taken.BY_READER and not verdict.error
+        in_clipboard = verdict.taken in {Taken.BY_READER, Taken.PARTLY} and not verdict.error
         return replace(outcome, result=Result.UNSURE, in_clipboard=in_clipboard)
 
     async def arrived_late(self) -> Outcome | None:
@@ -89,6 +89,7 @@ _REASONS = {
     Taken.BY_WINDOW: "",
     Taken.BY_NONE: "the clipboard was replaced before it was read",
     Taken.BY_READER: "a program polls the clipboard, so it is unknown whether the window read it; the text is in the clipboard",
+    Taken.PARTLY: "the browser's page has not read it yet; the text is in the clipboard",
     Taken.COPIED: "a clipboard manager replaced it by its copy, so it is unknown whether the window read it",
     Taken.UNCLEAR: "it was read late, possibly by another program than the window",
 }

@@ -18,6 +18,8 @@ class Focus:
     """The window's application in lower case, the class of WM_CLASS or app_id; empty if unknown."""
     instance: str = ""
     """The instance of WM_CLASS in lower case, which may have another name; empty if unknown."""
+    process: int = 0
+    """Process number of the program, as it or the desktop states it; 0 if unknown."""
 
 
 UNKNOWN = Focus("", "")
@@ -71,7 +73,8 @@ async def _of_server(server: XServer) -> Focus:
         if (await server.atom(name)).to_bytes(4, "little") in {types[at : at + 4] for at in range(0, len(types), 4)}:
             raise Refused(f"{words} has the focus")
     classes = (await server.window_property(client, "WM_CLASS")).decode(errors="replace").lower().split("\0")
-    return Focus(str(client), classes[1] if len(classes) > 1 else "", classes[0])
+    process = int.from_bytes((await server.window_property(client, "_NET_WM_PID"))[:4], "little")
+    return Focus(str(client), classes[1] if len(classes) > 1 else "", classes[0], process)
 
 
 async def _client(server: XServer, window: int) -> int | None:
@@ -89,7 +92,8 @@ async def _in_sway(environment: Mapping[str, str]) -> Focus:
         if node.get("focused") and node.get("pid"):  # workspaces can have the focus too, but have no process
             properties = node.get("window_properties") or {}
             name = node.get("app_id") or properties.get("class") or ""
-            return Focus(str(node["id"]), name.lower(), (properties.get("instance") or "").lower())
+            instance = properties.get("instance") or ""
+            return Focus(str(node["id"]), name.lower(), instance.lower(), int(node["pid"]))
     raise Refused(_NO_WINDOW_IN_SWAY)
 
 

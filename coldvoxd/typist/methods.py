@@ -63,7 +63,7 @@ async def type_text(target: Target, text: str) -> str:
 async def paste(target: Target, text: str) -> Pasted:
     """Paste by the clipboard and the application's own chord; the clipboard's content is restored afterwards."""
     loan = target.means.clipboards.loan(target.environment, target.rule.selection)
-    return await loan.paste(text, lambda: _chord(target))
+    return await loan.paste(text, lambda: _chord(target), target.means.clipboards.browser(target.focus))
 
 
 async def paste_by_portal(target: Target, text: str) -> Pasted:

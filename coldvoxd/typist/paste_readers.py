@@ -4,7 +4,7 @@ Times are in seconds; there is no clock.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import pairwise
 from statistics import median_low
@@ -19,6 +19,9 @@ TAKEN_LIMIT_S = 2.0
 """Seconds that a window may take to fetch what the chord pastes."""
 HOLD_LIMIT_S = 6.0
 """Seconds after which the clipboard is restored, regardless of fetches."""
+LATE_S = 10.0
+"""Seconds after the chord in which a window that stalls may still fetch the text. Meanwhile the text stays offered, and no
+other text takes its place: the window would paste that one twice."""
 
 _SAME_S = 0.03
 """Fetches within this many seconds are one read of several types."""
@@ -42,6 +45,8 @@ class Taken(Enum):
     """A program polls, and no fetch stands out from its rhythm."""
     COPIED = auto()
     """A clipboard manager took the text over, so fetches were not seen."""
+    PARTLY = auto()
+    """A browser's main process fetched the text; its page, which has more to do first, has not."""
     UNCLEAR = auto()
     """The fetch was late: it may have been by the window."""
 
@@ -57,6 +62,8 @@ class Paste:
     """When the chord's keys were released; a fetch may precede that."""
     period_s: float = 0.0
     """Period of a reader seen at an earlier paste; 0 if there was none."""
+    reads: int = 1
+    """How often the window fetches it: browsers of Chromium's kind do so twice, the second time for the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +75,14 @@ class Finding:
     """Period of a polling reader; 0 if none was seen."""
     last_s: float
     """Time of the last fetch that no reader explains, or of the key press."""
+    reads: int = 0
+    """Number of fetches that no reader explains."""
 
     def over(self, paste: Paste, now_s: float) -> bool:
         """Return whether no further fetch by the window is expected."""
-        if now_s - paste.pressed_s >= HOLD_LIMIT_S:
+        if self.taken is Taken.PARTLY:
+            return now_s - paste.pressed_s >= LATE_S
+        if now_s - paste.pressed_s >= (HOLD_LIMIT_S if paste.reads == 1 else LATE_S + QUIET_S):
             return True
         if (self.period_s or self.taken is Taken.BY_NONE) and now_s - paste.pressed_s < TAKEN_LIMIT_S:
             return False
@@ -80,6 +91,13 @@ class Finding:
 
 def examine(paste: Paste, now_s: float) -> Finding:
     """Distinguish the window's fetches from a reader's."""
+    finding = _examine(paste, now_s)
+    if finding.taken in {Taken.BY_WINDOW, Taken.UNCLEAR} and finding.reads < paste.reads:
+        return replace(finding, taken=Taken.PARTLY)
+    return finding
+
+
+def _examine(paste: Paste, now_s: float) -> Finding:
     after = [time_s for time_s in paste.fetched_s if time_s > paste.pressed_s]
     if not after:
         return Finding(Taken.BY_NONE, paste.period_s, paste.pressed_s)
@@ -97,11 +115,12 @@ def examine(paste: Paste, now_s: float) -> Finding:
             if own and _unevenness([groups[beat][0] for beat in sorted(beats)]) <= _EVEN
             else Taken.BY_READER
         )
-        return Finding(taken, period_s, max(own, default=paste.pressed_s))
-    if after[-1] - after[0] > QUIET_S:
+        reads = sum(len(group) for group in groups if group[0] in own)
+        return Finding(taken, period_s, max(own, default=paste.pressed_s), reads)
+    if after[-1] - after[0] > QUIET_S and len(list(_grouped(after))) > paste.reads:
         return Finding(Taken.BY_READER, paste.period_s, after[-1])
     prompt = after[0] - max(paste.pressed_s, paste.released_s) <= PROMPT_S
-    return Finding(Taken.BY_WINDOW if prompt else Taken.UNCLEAR, paste.period_s, after[-1])
+    return Finding(Taken.BY_WINDOW if prompt else Taken.UNCLEAR, paste.period_s, after[-1], len(after))
 
 
 def _grouped(times_s: Sequence[float]) -> Iterator[list[float]]:

@@ -71,7 +71,7 @@ _OLDER_TERMINALS = "eterm mlterm pterm rxvt urxvt uxterm xterm zutty"
 BUILT_IN: Mapping[str, Mapping[str, Any]] = (
     dict.fromkeys(_TERMINALS.split(), _TERMINAL)
     | dict.fromkeys(_OLDER_TERMINALS.split(), _PRIMARY)
-    | {"termit": {"chord": "shift+Insert"}}
+    | {"termit": {"chord": "shift+Insert"}, "emacs": {"chord": "ctrl+y"}}
 )
 """Applications that use a different paste chord."""
 

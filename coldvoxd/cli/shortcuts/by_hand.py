@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from coldvoxd.cli.shortcuts.key import TOGGLE, Key, Shortcut
+from coldvoxd.cli.shortcuts.key_names import in_config
 
 _KEYBOARD_SETTINGS = {
     "xfce": "Settings > Keyboard > Application Shortcuts > Add",
@@ -31,7 +32,7 @@ def instructions(desktop: str, shortcut: Shortcut) -> str:
 
 
 def _i3(key: Key, command: str) -> str:
-    keys = "+".join((*(_I3_MODIFIERS[modifier] for modifier in key.modifiers), _lower(key)))
+    keys = "+".join((*(_I3_MODIFIERS[modifier] for modifier in key.modifiers), in_config(key.name)))
     return f"Add to ~/.config/i3/config: `bindsym {keys} exec --no-startup-id {command}`. Then run `i3-msg reload`."
 
 
@@ -44,12 +45,8 @@ def _openbox(key: Key, command: str) -> str:
 
 
 def _keybind(key: Key, command: str) -> str:
-    keys = "-".join((*(_OPENBOX_MODIFIERS[modifier] for modifier in key.modifiers), _lower(key)))
+    keys = "-".join((*(_OPENBOX_MODIFIERS[modifier] for modifier in key.modifiers), in_config(key.name)))
     return f'<keybind key="{keys}"><action name="Execute"><command>{command}</command></action></keybind>'
-
-
-def _lower(key: Key) -> str:
-    return key.name.lower() if len(key.name) == 1 else key.name
 
 
 _FILES: Mapping[str, Callable[[Key, str], str]] = {

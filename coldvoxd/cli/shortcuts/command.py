@@ -42,6 +42,7 @@ def shortcut(arguments: Namespace, output: Output) -> Exit:
             output.result(fields | {"removed": removed}, "\n".join(removed or ["there was nothing to remove"]))
         case _:
             wanted = Shortcut(Key.parsed(arguments.key), arguments.hold, _program())
+            wanted.key.check_alone()
             changes = desktop.changes(wanted)
             if by := desktop.taken(wanted.key):
                 raise ColdvoxError(f"{wanted.key} is already in use by {by}: choose another with --key.")

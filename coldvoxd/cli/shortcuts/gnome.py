@@ -4,6 +4,7 @@ import re
 
 from coldvoxd.cli.shortcuts.desktop import run
 from coldvoxd.cli.shortcuts.key import NAMES, TOGGLE, Key, Shortcut
+from coldvoxd.cli.shortcuts.key_names import in_config
 from coldvoxd.core.errors import ColdvoxError
 
 EXTENSION = "coldvoxd@coldvox.org"
@@ -54,7 +55,7 @@ class Gnome:
         return [f"GNOME's settings get a custom shortcut “Dictate”: {shortcut.key} runs `{shortcut.program} {TOGGLE}`"]
 
     def install(self, shortcut: Shortcut) -> None:
-        binding = "".join(f"<{modifier}>" for modifier in shortcut.key.modifiers) + shortcut.key.name.lower()
+        binding = "".join(f"<{modifier}>" for modifier in shortcut.key.modifiers) + in_config(shortcut.key.name)
         values = {"name": "Dictate", "command": f"{shortcut.program} {TOGGLE}", "binding": binding}
         for name, value in values.items():
             run("gsettings", "set", f"{self.OWN}:{self.PATH}", name, value)

@@ -22,7 +22,7 @@ class Hyprland(Compositor):
         return f"source = {self._file}"
 
     def bindings(self, shortcut: Shortcut) -> list[str]:
-        key = f"{' '.join(name.upper() for name in shortcut.key.modifiers)}, {shortcut.key.name.upper()}"
+        key = f"{' '.join(name.upper() for name in shortcut.key.modifiers)}, {_name(shortcut.key.name)}"
         if shortcut.hold:
             return [
                 f"bind = {key}, exec, {shortcut.program} {START}",
@@ -40,3 +40,7 @@ class Hyprland(Compositor):
                 for name, value in named.items():
                     modifiers = modifiers.replace(name, value)
                 yield from parsed("+".join((*re.split(r"[\s_+]+", modifiers.strip()), found[2].strip())), line.strip())
+
+
+def _name(name: str) -> str:
+    return name.upper() if len(name) == 1 else name

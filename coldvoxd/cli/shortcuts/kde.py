@@ -5,6 +5,7 @@ import re
 from coldvoxd.cli.exit_codes import UsageFault
 from coldvoxd.cli.install_ledger import Places
 from coldvoxd.cli.shortcuts.key import TOGGLE, Key, Shortcut
+from coldvoxd.cli.shortcuts.key_names import in_qt
 from coldvoxd.core.errors import ColdvoxError
 
 
@@ -46,7 +47,9 @@ class Kde:
         return [f"{self._file} is written: {shortcut.key} runs `{shortcut.program} {TOGGLE}`"]
 
     def install(self, shortcut: Shortcut) -> None:
-        spelt = "+".join(("Meta" if name == "Super" else name) for name in (*shortcut.key.modifiers, shortcut.key.name))
+        spelt = "+".join(
+            ("Meta" if name == "Super" else name) for name in (*shortcut.key.modifiers, in_qt(shortcut.key.name))
+        )
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(
             "[Desktop Entry]\nType=Application\nName=Dictate\nNoDisplay=true\nStartupNotify=false\n"

@@ -1,10 +1,10 @@
 """A key with modifiers, and what pressing it does."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coldvoxd.cli.exit_codes import UsageFault
+from coldvoxd.cli.shortcuts.key_names import key_name, works_alone
 
 DEFAULT_KEY = "Super+Alt+D"
 MODIFIERS = ("Super", "Ctrl", "Alt", "Shift")
@@ -33,11 +33,23 @@ class Key:
         """From a text such as `Super+Alt+D`, with any desktop's spelling of the modifiers. Raises UsageFault."""
         *modifiers, name = (part.strip() for part in text.split("+"))
         found = {NAMES.get(modifier.lower()) for modifier in modifiers}
-        if None in found or not re.fullmatch(r"\w+", name) or name.lower() in NAMES:
+        try:
+            known = key_name(name)
+        except ValueError:
+            known = ""
+        if None in found or not known:
             raise UsageFault(
-                f"{text} is not a key: give modifiers ({', '.join(MODIFIERS)}) and a key, as in Super+Alt+D."
+                f"{text} is not a key: give modifiers ({', '.join(MODIFIERS)}) and a letter, a digit, or a key's name such "
+                "as F8, Return, Page_Up or XF86AudioMicMute, as in Super+Alt+D."
             )
-        return cls(tuple(modifier for modifier in MODIFIERS if modifier in found), name)
+        return cls(tuple(modifier for modifier in MODIFIERS if modifier in found), known)
+
+    def check_alone(self) -> None:
+        """Raises UsageFault if the key would be missing in all programs."""
+        if not works_alone(self.name) and set(self.modifiers) <= {"Shift"}:
+            raise UsageFault(
+                f"{self} alone would no longer reach any program: add Super, Ctrl or Alt, as in Super+Alt+{self.name}."
+            )
 
     def same_as(self, other: "Key") -> bool:
         return self.modifiers == other.modifiers and self.name.lower() == other.name.lower()

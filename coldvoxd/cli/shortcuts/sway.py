@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from coldvoxd.cli.shortcuts.compositor import Compositor, parsed
 from coldvoxd.cli.shortcuts.key import TOGGLE, Key, Shortcut
+from coldvoxd.cli.shortcuts.key_names import in_config
 from coldvoxd.cli.sway_hold import HELD, LOCK, RELEASED
 from coldvoxd.core.errors import ColdvoxError
 
@@ -32,7 +33,7 @@ class Sway(Compositor):
         return f"include {self._file}"
 
     def bindings(self, shortcut: Shortcut) -> list[str]:
-        key = "+".join((*(self._SPELT[name] for name in shortcut.key.modifiers), shortcut.key.name.lower()))
+        key = "+".join((*(self._SPELT[name] for name in shortcut.key.modifiers), in_config(shortcut.key.name)))
         program = f'exec "{shortcut.program}"'
         if shortcut.hold:
             if not shutil.which("flock"):

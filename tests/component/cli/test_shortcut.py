@@ -1,5 +1,6 @@
 """coldvoxctl shortcut: what it changes in a desktop's settings, and that it reverts only that."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,7 @@ from coldvoxd.cli.shortcuts.sway import Sway
 from coldvoxd.cli.sway_hold import Repetition
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus.private_bus import PrivateBus
+from tests.support.desktop.windows import as_somebody
 
 Shortcut = Callable[..., Coroutine[Any, Any, Result]]
 SWAY = "set $mod Mod4\nbindsym $mod+Return exec foot\nbindsym --no-repeat $mod+Mod1+x exec xterm\n"
@@ -110,9 +112,72 @@ async def test_holding_is_two_lines(shortcut: Shortcut, home: Path) -> None:
     configured(home, "sway/config", SWAY)
     await shortcut("install", "--desktop", "sway", "--hold", "--key", "Ctrl+F9")
     press, release = (home / ".config/sway/coldvoxd.conf").read_text().splitlines()[1:]
-    assert press.startswith("bindsym Ctrl+f9 exec flock --nonblock ")
+    assert press.startswith("bindsym Ctrl+F9 exec flock --nonblock ")
     assert press.endswith("coldvoxctl shortcut held")
-    assert release == "bindsym --release Ctrl+f9 nop coldvoxd-released"
+    assert release == "bindsym --release Ctrl+F9 nop coldvoxd-released"
+
+
+@pytest.mark.heavy
+@pytest.mark.programs("sway")
+async def test_sway_accepts_keys_as_people_spell_them(shortcut: Shortcut, home: Path) -> None:
+    configured(home, "sway/config", "# mine\n")
+    bindings = []
+    keys = {
+        "Super+Enter": "Mod4+Return",
+        "super+esc": "Mod4+Escape",
+        "Super+PgUp": "Mod4+Page_Up",
+        "Ctrl+Del": "Ctrl+Delete",
+        "Super+ö": "Mod4+odiaeresis",
+        "Super+Alt+É": "Mod4+Mod1+eacute",
+        "Super+,": "Mod4+comma",
+        "Super+`": "Mod4+grave",
+        "Caps": "Caps_Lock",
+        "f13": "F13",
+        "XF86AudioMicMute": "XF86AudioMicMute",
+    }
+    for spelt, expected in keys.items():
+        done = await shortcut("install", "--desktop", "sway", "--key", spelt)
+        assert (done.exit, done.err) == (0, ""), spelt
+        binding = (home / ".config/sway/coldvoxd.conf").read_text().splitlines()[1]
+        assert binding.startswith(f"bindsym --no-repeat {expected} exec "), spelt
+        bindings.append(binding)
+    home.chmod(0o755)
+    checked = home / "checked"
+    checked.write_text("\n".join(bindings))
+    command = [*as_somebody(), "sway", "--validate", "--config", str(checked)]
+    runs = {"XDG_RUNTIME_DIR": str(home), "WLR_BACKENDS": "headless", "PATH": os.environ["PATH"]}
+    result = subprocess.run(command, env=runs, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+async def test_named_keys_are_spelt_as_the_desktop_does(shortcut: Shortcut, home: Path) -> None:
+    for spelt, expected in {"Super+PageDown": "Meta+PgDown", "Super+ö": "Meta+Ö", "Ctrl+esc": "Ctrl+Esc"}.items():
+        await shortcut("install", "--desktop", "kde", "--key", spelt)
+        (content,) = files(home).values()
+        assert f"X-KDE-Shortcuts={expected}\n" in content
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("D", "D alone would no longer reach any program: add Super, Ctrl or Alt, as in Super+Alt+D."),
+        ("Shift+Enter", "Shift+Return alone would no longer reach any program"),
+        (
+            "Super+Foo",
+            "Super+Foo is not a key: give modifiers (Super, Ctrl, Alt, Shift) and a letter, a digit, or a key's",
+        ),
+        ("Super+", "Super+ is not a key"),
+    ],
+)
+async def test_a_key_that_no_desktop_takes_or_everyone_needs_is_refused(
+    shortcut: Shortcut, home: Path, key: str, message: str
+) -> None:
+    configured(home, "sway/config", SWAY)
+    before = files(home)
+    refused = await shortcut("install", "--desktop", "sway", "--key", key)
+    assert refused.exit == 2
+    assert message in refused.err
+    assert files(home) == before
 
 
 def test_how_long_a_held_key_is_waited_for_follows_sways_own_repetition() -> None:

@@ -39,6 +39,7 @@ async function report() {
 requestAnimationFrame(() => requestAnimationFrame(report));
 BUSY
 </script>"""
+_BUSY_AT_INPUT = "area.oninput = () => {{ const end = performance.now() + {}; while (performance.now() < end); }};"
 _BUSY = "setInterval(() => {{ const end = performance.now() + {}; while (performance.now() < end); }}, {});"
 
 
@@ -66,10 +67,14 @@ class Page:
 
 
 @contextlib.contextmanager
-def served(busy_ms: int = 0, period_ms: int = 300) -> Iterator[Page]:
-    """Serve the page on a local port; its main thread is busy for `busy_ms` of every `period_ms` milliseconds."""
+def served(busy_ms: int = 0, period_ms: int = 300, *, input_ms: int = 0) -> Iterator[Page]:
+    """Serve the page on a local port; its main thread is busy for `busy_ms` of every `period_ms` milliseconds.
+
+    It is also busy for `input_ms` after each input.
+    """
     page = Page()
-    html = _PAGE.replace("BUSY", _BUSY.format(busy_ms, period_ms) if busy_ms else "")
+    busy = [_BUSY.format(busy_ms, period_ms)] * bool(busy_ms) + [_BUSY_AT_INPUT.format(input_ms)] * bool(input_ms)
+    html = _PAGE.replace("BUSY", "\n".join(busy))
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
