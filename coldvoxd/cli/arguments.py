@@ -3,40 +3,15 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import TypeAlias
 
 from coldvoxd.cli import help_texts
 from coldvoxd.cli.argument_types import channel, count, seconds
-from coldvoxd.cli.exit_codes import UsageFault
-from coldvoxd.cli.output import Output
+from coldvoxd.cli.parser import Help, Parser
 from coldvoxd.cli.shortcuts.key import DEFAULT_KEY
 
-
-class _Help(argparse.RawDescriptionHelpFormatter):
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28)
-        self._action_max_length = 16  # argparse does not account for the indentation of commands
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageFault(f"{message}. See `{self.prog} --help`.")
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Report unknown arguments here, with the command's own help; argparse passes them to the main parser."""
-        known, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return known, unknown
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        """Print the text of --help, which argparse passes here, and report if that is not possible."""
-        del file
-        Output(as_json=False).result({}, message.removesuffix("\n"))
-
-
 _DEFAULT_MODEL = "a model's name or directory; default: the one in the settings"
-_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"  # noqa: SLF001 - argparse has no public name for it
+_Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - argparse has no public name for it
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -46,16 +21,16 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def command_line() -> argparse.ArgumentParser:
     """The source of --help, the completions and the manual page."""
-    parser = _Parser(
+    parser = Parser(
         prog="coldvoxctl",
         description="Dictate with coldvoxd, and see what it is doing.",
         epilog=help_texts.MAIN,
-        formatter_class=_Help,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.add_argument("--json", action="store_true", help="print one JSON object per line; valid for every command")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     _session_commands(commands)
     _daemon_commands(commands)
     _listen_command(commands)
@@ -230,13 +205,13 @@ def _completion_command(commands: _Commands) -> None:
     )
 
 
-def _from_key(command: _Parser, meaning: str) -> None:
+def _from_key(command: Parser, meaning: str) -> None:
     command.add_argument("--from-key", action="store_true", help=meaning)
 
 
-def _shortcut(shortcut: _Parser) -> None:
+def _shortcut(shortcut: Parser) -> None:
     actions = shortcut.add_subparsers(
-        dest="shortcut_command", metavar="ACTION", title="actions", parser_class=_Parser, required=True
+        dest="shortcut_command", metavar="ACTION", title="actions", parser_class=Parser, required=True
     )
     install = _command(
         actions, "install", "install a shortcut", "Print each change to the desktop's configuration, and make it.\n", ""
@@ -258,8 +233,8 @@ def _shortcut(shortcut: _Parser) -> None:
     _command(actions, "portal", "use shortcuts through the desktop's portal", help_texts.PORTAL, "")
 
 
-def _config(config: _Parser) -> None:
-    actions = config.add_subparsers(dest="action", metavar="ACTION", title="actions", parser_class=_Parser)
+def _config(config: Parser) -> None:
+    actions = config.add_subparsers(dest="action", metavar="ACTION", title="actions", parser_class=Parser)
     _command(
         actions,
         "show",
@@ -286,7 +261,7 @@ def _config(config: _Parser) -> None:
 
 def _model_commands(commands: _Commands) -> None:
     model = _command(commands, "model", "download, list and check models", help_texts.MODEL, help_texts.EXIT_CODES)
-    actions = model.add_subparsers(dest="action", metavar="COMMAND", title="commands", parser_class=_Parser)
+    actions = model.add_subparsers(dest="action", metavar="COMMAND", title="commands", parser_class=Parser)
     pull = _command(actions, "pull", "download a model", help_texts.PULL, help_texts.PULL_JSON)
     pull.add_argument("name", nargs="?", metavar="NAME", help="a published model; default: the one in the settings")
     pull.add_argument("--precision", choices=("fp32", "int8"), help="fp32, or int8: a quarter of the size")
@@ -328,13 +303,13 @@ def _model_commands(commands: _Commands) -> None:
     remove.add_argument("name", metavar="NAME", help="a model that `coldvoxctl model list` shows in the cache")
 
 
-def _command(commands: _Commands, name: str, summary: str, description: str, epilog: str) -> _Parser:
+def _command(commands: _Commands, name: str, summary: str, description: str, epilog: str) -> Parser:
     parser = commands.add_parser(
         name,
         help=summary,
         description=description,
         epilog=epilog,
-        formatter_class=_Help,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object per line")

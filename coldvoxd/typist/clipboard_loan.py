@@ -76,6 +76,8 @@ class Verdict:
     taken: Taken
     error: str = ""
     """Why the clipboard's content was not restored; empty if it was."""
+    left: bool = False
+    """Whether the text is in the clipboard."""
 
 
 @dataclass(slots=True)
@@ -158,9 +160,9 @@ class Loan:
         if self._watching and lent and self._is_awaited(lent):
             self._watching.cancel()
             await asyncio.wait([self._watching])
-            await self._leave_if_possible(lent)
+            left = await self._leave_if_possible(lent)
             if not lent.verdict.done():
-                lent.verdict.set_result(Verdict(self._judge(lent)))
+                lent.verdict.set_result(Verdict(self._judge(lent), left=left))
         elif self._watching:
             await asyncio.wait([self._watching])
         if self._returning:
@@ -228,15 +230,18 @@ class Loan:
         self._returning = asyncio.create_task(self._return(lent), name="clipboard's return")
 
     async def _return(self, lent: _Lent) -> None:
-        taken = self._judge(lent)
+        taken, left = self._judge(lent), False
         try:
             stays = taken in {Taken.BY_READER, Taken.PARTLY} or (taken is Taken.BY_NONE and lent.late)
-            await (self._leave(lent) if stays else self._give_back(lent, RETURN_TRIES))
+            if stays:
+                left = await self._leave(lent)
+            else:
+                await self._give_back(lent, RETURN_TRIES)
         except Refused as error:
             lent.verdict.set_result(Verdict(taken, f"the clipboard could not be restored: {error}"))
         finally:
             if not lent.verdict.done():
-                lent.verdict.set_result(Verdict(taken))
+                lent.verdict.set_result(Verdict(taken, left=left))
 
     async def _stop_watching(self) -> None:
         """End the watch; the next paste keeps what was saved, and the previous one is judged by its fetches so far."""
@@ -305,20 +310,24 @@ class Loan:
         finally:
             await self._end(lent)
 
-    async def _leave(self, lent: _Lent) -> None:
-        """Leave the text, since a window that has not read it yet may do so later."""
+    async def _leave(self, lent: _Lent) -> bool:
+        """Leave the text, since a window that has not read it yet may do so later. Return whether it is there."""
         try:
             if lent.late and self._board.is_primary:
                 # The text has been left in the clipboard, where the user may have copied something else since.
                 await self._give_back(lent, RETURN_TRIES)
-            elif not lent.offer.replaced:
-                await self._board.leave(lent.text, lent.before, lent.offer)
+                return True
+            if lent.offer.replaced:
+                return False
+            await self._board.leave(lent.text, lent.before, lent.offer)
+            return True
         finally:
             await self._end(lent)
 
-    async def _leave_if_possible(self, lent: _Lent) -> None:
+    async def _leave_if_possible(self, lent: _Lent) -> bool:
         with suppress(Refused):  # the error at hand says more
-            await self._leave(lent)
+            return await self._leave(lent)
+        return False
 
     async def _end(self, lent: _Lent) -> None:
         await lent.offer.end()

@@ -66,12 +66,13 @@ class Attempt:
         if self.pasted is None:
             return self.outcome
         verdict = await self.pasted
-        reasons = [reason for reason in (self.outcome.reason, _REASONS[verdict.taken], verdict.error) if reason]
+        left = "the text is in the clipboard" if verdict.left else ""
+        found = (self.outcome.reason, _REASONS[verdict.taken], left, verdict.error)
+        reasons = [reason for reason in found if reason]
         outcome = replace(self.outcome, reason="; ".join(reasons))
         if verdict.taken is Taken.BY_WINDOW:
             return outcome
-        in_clipboard = verdict.taken in {Taken.BY_READER, Taken.PARTLY} and not verdict.error
-        return replace(outcome, result=Result.UNSURE, in_clipboard=in_clipboard)
+        return replace(outcome, result=Result.UNSURE, in_clipboard=verdict.left)
 
     async def arrived_late(self) -> Outcome | None:
         """Return the outcome if a text that `settled` reported as undelivered was fetched later; None if it was not."""
@@ -88,8 +89,8 @@ class Attempt:
 _REASONS = {
     Taken.BY_WINDOW: "",
     Taken.BY_NONE: "the clipboard was replaced before it was read",
-    Taken.BY_READER: "a program polls the clipboard, so it is unknown whether the window read it; the text is in the clipboard",
-    Taken.PARTLY: "the browser's page has not read it yet; the text is in the clipboard",
+    Taken.BY_READER: "a program polls the clipboard, so it is unknown whether the window read it",
+    Taken.PARTLY: "the browser's page has not read it yet",
     Taken.COPIED: "a clipboard manager replaced it by its copy, so it is unknown whether the window read it",
     Taken.UNCLEAR: "it was read late, possibly by another program than the window",
 }

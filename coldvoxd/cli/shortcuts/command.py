@@ -62,13 +62,14 @@ def _guessed(environment: Mapping[str, str], arguments: Namespace) -> str:
     if found is not None:
         return found
     wanted = Shortcut(Key.parsed(getattr(arguments, "key", DEFAULT_KEY)), hold=False, program=_program())
+    shown = environment.get("XDG_CURRENT_DESKTOP", "")
     by_hand = next(filter(None, (instructions(name, wanted) for name in names)), "")
     if by_hand:
-        shown = environment["XDG_CURRENT_DESKTOP"]
         raise NotInstallable(f"On {shown} the shortcut is set up by hand. {by_hand}")
+    unknown = f"The desktop {shown} is unknown" if shown else "XDG_CURRENT_DESKTOP is not set"
     raise UsageFault(
-        f"The desktop is unknown. Name it with --desktop: {', '.join(DESKTOPS)}. On any other desktop, bind a key to the "
-        f"command `{wanted.program} {TOGGLE}` in its keyboard settings."
+        f"{unknown}. Name it with --desktop: {', '.join(DESKTOPS)}. On any other desktop, bind a key to the command "
+        f"`{wanted.program} {TOGGLE}` in its keyboard settings."
     )
 
 

@@ -287,6 +287,20 @@ async def test_other_desktops_are_explained(shortcut: Shortcut, home: Path, desk
     assert files(home) == {}
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("instal",), "invalid choice: 'instal' (did you mean install?). See `coldvoxctl shortcut --help`."),
+        (("xyzzy",), "invalid choice: 'xyzzy' (choose from "),
+    ],
+)
+async def test_a_misspelt_command_is_answered_with_the_similar_ones(
+    shortcut: Shortcut, command: tuple[str, ...], message: str
+) -> None:
+    refused = await shortcut(*command)
+    assert (refused.exit, message in refused.err) == (Exit.USAGE, True)
+
+
 async def test_an_unknown_desktop_is_told_the_command(shortcut: Shortcut) -> None:
     result = await shortcut("install", XDG_CURRENT_DESKTOP="Mine")
     assert result.exit == Exit.USAGE

@@ -323,6 +323,20 @@ async def test_a_reader_of_the_clipboard_is_not_the_window_in_sway(
     assert sway_desktop.clipboard() == "One."
 
 
+@pytest.mark.usefixtures("sway_reader")
+async def test_of_several_texts_only_the_one_that_is_in_the_clipboard_is_reported_to_be_there(
+    sway_desktop: SwayDesktop, sway_client: TypingClient
+) -> None:
+    sway_client.settings.write_text('[applications.foot]\nmethod = "paste"\nchord = "F9"\n')
+    sway_desktop.foot("deaf-twice")
+    sway_desktop.copy("older")
+    await sway_client.say_all("One.", "Two.")
+    await eventually(lambda: len(sway_client.told) == 2, what="both outcomes")
+    assert ["in the clipboard" in line for line in sorted(sway_client.told)] == [False, True]
+    assert [line.split()[0] for line in sway_client.told] == ["unsure", "unsure"]
+    assert sway_desktop.clipboard().strip() == "Two."
+
+
 @pytest.fixture
 async def portal_client(tmp_path: Path) -> AsyncIterator[TypingClient]:
     environment = {
