@@ -323,6 +323,7 @@ async def test_a_reader_of_the_clipboard_is_not_the_window_in_sway(
     assert sway_desktop.clipboard() == "One."
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("sway_reader")
 async def test_of_several_texts_only_the_one_that_is_in_the_clipboard_is_reported_to_be_there(
     sway_desktop: SwayDesktop, sway_client: TypingClient
@@ -411,6 +412,7 @@ if text != known:
 """
 
 
+@pytest.mark.heavy
 async def test_a_clipboard_manager_that_takes_texts_over_does_not_cost_what_was_copied(
     sway_desktop: SwayDesktop, sway_client: TypingClient
 ) -> None:
