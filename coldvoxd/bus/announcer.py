@@ -15,8 +15,9 @@ from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.bus.word_details import words_body
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.failover_notice import Notice
+from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.metrics import Metrics, Stage
-from coldvoxd.core.values import FileTranscript, StopReason, Transcript
+from coldvoxd.core.values import StopReason, Transcript
 
 LEVEL_INTERVAL_S = 1 / 15
 LEVEL_BACKLOG = 32

@@ -11,8 +11,8 @@ from coldvoxd.bus.options import parse_file_options
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.bus.word_details import words_body
 from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError, InvalidOption
+from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.ports import FileControl
-from coldvoxd.core.values import FileTranscript
 
 
 class FileCalls:

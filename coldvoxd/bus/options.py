@@ -7,7 +7,8 @@ from dbus_next import Variant
 
 from coldvoxd.core import channels
 from coldvoxd.core.errors import InvalidOption, NotSupported, shown
-from coldvoxd.core.values import FileOptions, SessionOptions
+from coldvoxd.core.file_values import FileOptions
+from coldvoxd.core.values import SessionOptions
 
 OPTION_TYPES: Mapping[str, str] = MappingProxyType(
     {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u"}

@@ -25,8 +25,9 @@ from coldvoxd.core.errors import (
 )
 
 if TYPE_CHECKING:
+    from coldvoxd.core.file_values import FileTranscript
     from coldvoxd.core.ports import Recognizer, SpeechDetector
-    from coldvoxd.core.values import FileTranscript, Word
+    from coldvoxd.core.values import Word
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 
 _ASK_AGAIN_S = 1.0

@@ -18,10 +18,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.speech_spans import still_speech
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, samples_in
 
-HYSTERESIS = 0.15
-"""Difference of the two thresholds: Silero's own choice."""
 QUIET_SHARE = (0.6, 0.95)
 """A cut by length falls between these shares of the maximum length, so that neither piece is very short."""
 
@@ -324,7 +323,7 @@ def read(state: EndpointState, event: Event, settings: EndpointSettings) -> Symb
         if event.speech_probability >= settings.threshold:
             return Symbol.CONFIRMED if heard + length >= samples_in(settings.onset_ms) else Symbol.SPEECH
         return Symbol.SILENCE
-    speaking = event.speech_probability >= settings.threshold - HYSTERESIS
+    speaking = event.speech_probability >= still_speech(settings.threshold)
     if event.end_sample - state.start_sample >= settings.max_utterance_s * SAMPLE_RATE:
         # The first silence after speech is handled as silence; FULL follows with the next frame.
         return Symbol.FULL if speaking or state.phase is not Phase.SPEECH else Symbol.SILENCE

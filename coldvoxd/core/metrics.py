@@ -48,6 +48,10 @@ class Count(StrEnum):
     """Utterances with speech that were recognized again because the first result had no words."""
     NO_WORDS_RETRIES_RECOVERED = "no-words-retries-recovered"
     """Those whose second result had words."""
+    HOLES = "speech-without-words"
+    """Stretches of at least a second of speech in an utterance with words that returned none, and were recognized again."""
+    HOLES_FILLED = "speech-without-words-recovered"
+    """Those whose second result had words."""
     FRAMES_DROPPED = "frames-dropped"
     """Frames that reached a session out of order and were omitted: lost audio, always caused by a bug."""
     RETRIES = "retries-requested"
@@ -162,9 +166,9 @@ class Metrics:
         self._series: dict[Stage, _Series] = {}
         self._by_provider: dict[str, dict[Stage, _Series]] = {}
 
-    def count(self, what: Count) -> None:
-        """Increment a counter."""
-        self._counts[what] += 1
+    def count(self, what: Count, number: int = 1) -> None:
+        """Add to a counter."""
+        self._counts[what] += number
 
     def fault(self, fault_class: FaultClass, reason: Reason) -> None:
         """Record a fault of the accelerator, or that the GPU monitor forbade its use."""

@@ -21,6 +21,7 @@ from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.framing import joined
 from coldvoxd.core.recipients import ends_with_caller, recipient_of
 from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.speech_spans import speech_spans, still_speech
 from coldvoxd.core.text_formats import json_value
 from coldvoxd.core.values import EndReason, Frame, SessionOptions, Utterance
 
@@ -109,8 +110,20 @@ class Segment:
         return next((number for number in self.attempts if number not in {cut.utterance for cut in self.cuts}), None)
 
     def utterance(self, cut: Cut | NumberedCut, number: int) -> Utterance:
-        samples = joined(self.frames, cut.start_sample, cut.end_sample)
-        return Utterance(number, self.session.id, cut.start_sample, samples, cut.reason, cut.speech_samples)
+        start_sample, end_sample = cut.start_sample, cut.end_sample
+        least = still_speech(self.session.endpoint.threshold)
+        scored = (
+            (e.start_sample, e.end_sample, e.speech_probability >= least) for e in self.events if isinstance(e, Scored)
+        )
+        return Utterance(
+            id=number,
+            session_id=self.session.id,
+            start_sample=start_sample,
+            samples=joined(self.frames, start_sample, end_sample),
+            end_reason=cut.reason,
+            speech_samples=cut.speech_samples,
+            speech=speech_spans(scored, start_sample, end_sample),
+        )
 
     def unnumbered(self) -> list[Cut]:
         """Return the cuts that the endpointer makes if the session ends here, except those already numbered."""

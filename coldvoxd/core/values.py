@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.problems import Problem
+from coldvoxd.core.speech_spans import SpeechSpan
 
 SAMPLE_RATE = 16_000
 """Samples per second, everywhere behind the microphone's adapter."""
@@ -106,6 +106,8 @@ class Utterance:
     """Number of samples that the voice activity detector classifies as speech; 0 if unknown."""
     early: npt.NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     """Features that were computed while it arrived: `core.features.EarlyColumns`."""
+    speech: tuple[SpeechSpan, ...] = field(default=(), repr=False)
+    """Where the voice activity detector found speech, in samples from the start; empty if unknown."""
 
     @property
     def duration_s(self) -> float:
@@ -158,6 +160,10 @@ class Hypothesis:
     inference_s: float
     stages: StageSeconds | None = None
     """None if the model was not run."""
+    holes: int = 0
+    """Number of stretches of speech for which the first decoding returned no words."""
+    holes_filled: int = 0
+    """Number of those that were recognized by decoding again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,30 +199,6 @@ class SessionOptions:
     """The session stops automatically at the first endpoint."""
     max_seconds: int = 0
     """The session ends automatically after this many seconds; 0 uses the limit in the settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileOptions:
-    """Options of one file's transcription."""
-
-    words: bool = False
-    """The text includes word timings."""
-    channel: Channel = AUTO
-    """Which of the file's channels to use."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileTranscript:
-    """A file's text."""
-
-    text: str = field(repr=False)
-    words: tuple[Word, ...] = field(repr=False)
-    """Times in seconds from the beginning of the file."""
-    duration_s: float
-    confidence: float
-    """Geometric mean of the tokens' probabilities, 0..1; 0 if there is no text."""
-    warnings: tuple[str, ...] = ()
-    """Sentences, mostly with times: damage, a length other than in the header, speech that returned no words."""
 
 
 class StopReason(StrEnum):

@@ -5,8 +5,8 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from coldvoxd.core.endpointing import HYSTERESIS
 from coldvoxd.core.settings import EndpointSettings
+from coldvoxd.core.speech_spans import still_speech
 from coldvoxd.core.values import FRAME_SAMPLES, Gap, ScoredFrame, samples_in
 
 PAUSE_IN_SPEECH_MS = 200
@@ -72,7 +72,7 @@ class PreRoll:
         """
         earliest = start_sample - samples_in(self.pre_roll_ms)
         begin = start_sample
-        exit_threshold = self._settings.threshold - HYSTERESIS
+        exit_threshold = still_speech(self._settings.threshold)
         for item in reversed(self._heard):
             if isinstance(item, Gap):
                 earliest = max(earliest, item.start_sample + item.samples)

@@ -27,6 +27,7 @@ from coldvoxd.core.endpointing import (
 )
 from coldvoxd.core.framing import joined
 from coldvoxd.core.metrics import Count
+from coldvoxd.core.speech_spans import speech_spans, still_speech
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import EndReason, Frame, Gap, ScoredFrame, Utterance, samples_in
 from coldvoxd.dictation.early_features import EarlyFeatures
@@ -94,6 +95,8 @@ class Segmenter:
         self.finished = False
         """Whether further audio is ignored."""
         self._audio: deque[Frame] = deque()
+        self._speech: deque[tuple[int, int, bool]] = deque()
+        """First sample and end of each frame in `_audio`, and whether it is speech."""
         self._sinks = sinks
         self._numbers = numbers
         self._early = EarlyFeatures(features_size)
@@ -139,6 +142,7 @@ class Segmenter:
         first_sample = max(frames[0].start_sample, self.endpoint.floor_sample)
         while self._audio and self._audio[-1].end_sample > first_sample:
             self._audio.pop()
+            self._speech.pop()
         self.fed_sample = min(self.fed_sample, frames[0].start_sample)
         self.endpoint = replace(self.endpoint, phase=Phase.SILENCE, speech_samples=0)
         self._sinks.journal.rewind(self.session.id, self.endpoint, self._audio)
@@ -161,6 +165,7 @@ class Segmenter:
         """Ignore further audio, and discard the kept audio."""
         self.finished = True
         self._audio.clear()
+        self._speech.clear()
 
     def _take(self, item: ScoredFrame | Gap) -> tuple[SegmenterEvent, ...] | None:
         """Process a frame or a gap, and return its events; None if it was ignored."""
@@ -178,6 +183,8 @@ class Segmenter:
             log.debug("session %d: a frame came out of order, at sample %d", self.session.id, frame.start_sample)
             return None
         self._audio.append(frame)
+        is_speech = item.speech_probability >= still_speech(self.session.endpoint.threshold)
+        self._speech.append((frame.start_sample, frame.end_sample, is_speech))
         self.fed_sample = frame.end_sample
         events = self._step(Scored(frame.start_sample, frame.end_sample, item.speech_probability, item.level_db))
         self._early.update(self.endpoint, self._audio, self.fed_sample)
@@ -224,6 +231,7 @@ class Segmenter:
             samples=joined(self._audio, cut.start_sample, cut.end_sample),
             end_reason=reason,
             speech_samples=cut.speech_samples,
+            speech=speech_spans(self._speech, cut.start_sample, cut.end_sample),
         )
 
     def _forget_old_audio(self) -> None:
@@ -234,4 +242,5 @@ class Segmenter:
             keep = max(keep, self.fed_sample - lead - 2 * len(self._audio[-1].samples))
         while self._audio and self._audio[0].end_sample <= keep:
             self._audio.popleft()
+            self._speech.popleft()
         self._sinks.journal.forget(self.session.id, self.endpoint, self._audio)

@@ -19,6 +19,7 @@ def packed(utterance: Utterance) -> dict[str, Any]:
         "start_sample": utterance.start_sample,
         "end_reason": utterance.end_reason,
         "speech_samples": utterance.speech_samples,
+        "speech": utterance.speech,
         "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
     }
 
@@ -33,4 +34,5 @@ def unpacked(content: dict[str, Any]) -> Utterance:
         samples.astype(np.float32) / np.float32(_FULL_SCALE),
         EndReason(content["end_reason"]),
         int(content["speech_samples"]),
+        speech=tuple((int(begin), int(end)) for begin, end in content.get("speech", ())),
     )

@@ -22,10 +22,11 @@ from coldvoxd.core.errors import (
     NotOwner,
     RecognitionFailed,
 )
+from coldvoxd.core.file_values import FileOptions, FileTranscript
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import FileAnnouncer, SpeechDetector
 from coldvoxd.core.sentences import sentence
-from coldvoxd.core.values import SAMPLE_RATE, FileOptions, FileTranscript, Hypothesis, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Utterance
 from coldvoxd.files.transcription import Transcription
 from coldvoxd.native.call_thread import CallThread
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from coldvoxd.core.channels import THE_MIX
 from coldvoxd.core.mixdown import Levels, Noise, band_levels, better, elected, mixed, taken
 from coldvoxd.core.ports import SpeechDetector
+from coldvoxd.core.speech_spans import SpeechSpan, speech_spans
 from coldvoxd.core.values import FRAME_SAMPLES
 from coldvoxd.files.recording_split import Span
 
@@ -76,6 +77,13 @@ class SpeechMap:
             vote = _vote(in_mix[index], suspected[index], {c: p[index] for c, p in probabilities.items()})
             heard = vote % _UNHEARD if vote != _NO_VOTE else THE_MIX
             self._append(in_mix[index], _level_db(taken(frame, heard)), vote)
+
+    def spans(self, start_sample: int, end_sample: int) -> tuple[SpeechSpan, ...]:
+        """Return the speech in [start_sample, end_sample), relative to its start."""
+        first, last = start_sample // FRAME_SAMPLES, -(-end_sample // FRAME_SAMPLES)
+        frames = enumerate(self._speech[first:last], first)
+        found = ((at * FRAME_SAMPLES, (at + 1) * FRAME_SAMPLES, bool(is_speech)) for at, is_speech in frames)
+        return speech_spans(found, start_sample, end_sample)
 
     def channel_of(self, span: Span) -> int:
         """Return the channel on which to recognize a span of frames, from 1; 0 for the mix."""

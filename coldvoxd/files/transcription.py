@@ -13,17 +13,10 @@ from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.streams import clock
 from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.errors import FileFault
+from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.mixdown import mixed, taken
 from coldvoxd.core.ports import Recognizer, SpeechDetector
-from coldvoxd.core.values import (
-    FRAME_SAMPLES,
-    SAMPLE_RATE,
-    EndReason,
-    FileTranscript,
-    Hypothesis,
-    Utterance,
-    Word,
-)
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Utterance, Word
 from coldvoxd.files.recording_split import Span, cut
 from coldvoxd.files.speech_map import SpeechMap
 from coldvoxd.vad.silero import SileroDetector
@@ -162,7 +155,8 @@ class Transcription:
             end_sample = start_sample + len(samples)
             if len(samples) > 0:
                 heard = samples if samples.ndim == 1 else taken(samples, self._map.channel_of(spans[index]))
-                yield Utterance(index, 0, start_sample, heard, EndReason.LENGTH)
+                spoken = () if self._doubtful else self._map.spans(start_sample, end_sample)
+                yield Utterance(index, 0, start_sample, heard, EndReason.LENGTH, speech=spoken)
             if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
                 at = clock(end_sample / SAMPLE_RATE)
                 self._warn(f"The file was truncated while it was read: the audio after {at} is missing.")

@@ -148,7 +148,7 @@ class Supervisor:
         with self._verification.postponed():
             hypothesis = await self._failover.recognize(utterance)
             if _is_answer(hypothesis, utterance):
-                return hypothesis
+                return self._counted(hypothesis)
             return await self._retry_without_words(utterance, hypothesis)
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
@@ -157,9 +157,18 @@ class Supervisor:
         with self._verification.postponed():
             hypothesis = await self._fallback.recognize(utterance)
             if _is_answer(hypothesis, utterance):
-                return hypothesis
+                return self._counted(hypothesis)
             again = await self._recognize_varied(utterance, self._fallback.recognize)
             return again if again.text else hypothesis
+
+    def _counted(self, hypothesis: Hypothesis) -> Hypothesis:
+        if hypothesis.holes:
+            log.info(
+                "speech without words in an utterance: %d, recovered %d", hypothesis.holes, hypothesis.holes_filled
+            )
+            self._metrics.count(Count.HOLES, hypothesis.holes)
+            self._metrics.count(Count.HOLES_FILLED, hypothesis.holes_filled)
+        return hypothesis
 
     def handle(self, event: RecognitionEvent) -> None:
         """Act on an external event, which may change `state`."""

@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.features import HOP_SAMPLES
+from coldvoxd.core.speech_spans import within
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 
 SHORTEST_S = 2.0
@@ -16,8 +18,6 @@ _MIDDLE = (0.3, 0.7)
 _ENCODER_FRAME = 8 * HOP_SAMPLES
 PADDING_FRAMES = 2
 PADDING_SAMPLES = PADDING_FRAMES * _ENCODER_FRAME
-DITHER = 2.0**-14
-"""Two steps of 16-bit audio: far below any speech."""
 
 
 def quietest_sample(samples: npt.NDArray[np.float32]) -> int:
@@ -37,9 +37,20 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
     if utterance.duration_s < SHORTEST_S:
         return None
     at = quietest_sample(utterance.samples)
-    first = replace(utterance, samples=utterance.samples[:at], end_reason=EndReason.LENGTH, early=None)
+    length = len(utterance.samples)
+    first = replace(
+        utterance,
+        samples=utterance.samples[:at],
+        end_reason=EndReason.LENGTH,
+        early=None,
+        speech=within(utterance.speech, 0, at),
+    )
     return first, replace(
-        utterance, samples=utterance.samples[at:], start_sample=utterance.start_sample + at, early=None
+        utterance,
+        samples=utterance.samples[at:],
+        start_sample=utterance.start_sample + at,
+        early=None,
+        speech=within(utterance.speech, at, length),
     )
 
 
@@ -59,17 +70,17 @@ def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypoth
         confidence=math.exp(mean) if sum(counts) else 0.0,
         provider=second.provider,
         inference_s=first.inference_s + second.inference_s,
+        holes=first.holes + second.holes,
+        holes_filled=first.holes_filled + second.holes_filled,
     )
 
 
 def varied(utterance: Utterance) -> Utterance:
-    """Return the same speech with dither and padding, which may give words when the original gives none."""
-    generator = np.random.default_rng(utterance.id)
-    samples = np.pad(utterance.samples, PADDING_SAMPLES)
-    dither = generator.triangular(-DITHER, 0.0, DITHER, len(samples)).astype(np.float32)
-    return replace(
-        utterance, samples=samples + dither, start_sample=utterance.start_sample - PADDING_SAMPLES, early=None
-    )
+    """Return the same speech with noise and padding, which may give words when the original gives none."""
+    samples = with_noise(np.pad(utterance.samples, PADDING_SAMPLES))
+    speech = tuple((begin + PADDING_SAMPLES, end + PADDING_SAMPLES) for begin, end in utterance.speech)
+    start_sample = utterance.start_sample - PADDING_SAMPLES
+    return replace(utterance, samples=samples, start_sample=start_sample, early=None, speech=speech)
 
 
 def moved_back(hypothesis: Hypothesis, duration_s: float) -> Hypothesis:

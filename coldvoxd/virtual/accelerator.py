@@ -9,7 +9,7 @@ from pathlib import Path
 from coldvoxd.core.errors import ProviderUnavailable
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.virtual.commands import CommandServer
-from coldvoxd.virtual.faults import KINDS, PARTS, FaultyRecognizer, Plan, Script, Wrap
+from coldvoxd.virtual.faults import KINDS, PARTS, STALL, FaultyRecognizer, Plan, Script, Wrap
 
 PROVIDER = "VirtualExecutionProvider"
 
@@ -31,10 +31,12 @@ class VirtualAccelerator:
         FAULT KIND [N] [PART] [MS]   the next N runs (1) fail, in that part (encoder), after MS additional milliseconds
                                      (0): memory, illegal, lost, fault, nan, broken; `wrong` and `empty` return wrong text
         HANG MS [N] [PART]           the next N runs (1) take MS milliseconds longer in that part
+        STALL TOKENS FRAMES [N]      the decoder of the next N runs (1) returns no words after that many tokens: for FRAMES
+                                     encoder frames of 80 ms, or with 0 until it decodes from a fresh state
         PASS N                       the next N runs succeed
         REFUSE KIND [N] [MS]         the next N openings (1) fail after MS milliseconds: absent, driver, memory, illegal
         OPENING MS                   the next opening takes MS milliseconds longer
-        CPU ...                      FAULT, HANG or PASS for the recognizer on the CPU
+        CPU ...                      FAULT, HANG, STALL or PASS for the recognizer on the CPU
         WELL                         cancel all pending commands
         STATUS                       `OK opened=1 runs=7 faults=2 pending=0 run_s=12.3 fault_s=12.4 cpu_runs=...`, with
                                      the times of the last run with a command and of the last fault
@@ -129,6 +131,8 @@ def _tell(script: Script, command: str, words: list[str]) -> None:
             script.tell(Plan(kind, part, milliseconds / 1000), times)
         case "HANG", [], [milliseconds] | [milliseconds, _] if known:
             script.tell(Plan(part=part, longer_s=milliseconds / 1000), numbers[1] if len(numbers) > 1 else 1)
+        case "STALL", [], [tokens, frames, *rest] if known and len(rest) <= 1 and tokens + frames:
+            script.tell(Plan(STALL, "decoder", tokens=tokens, frames=frames), *rest)
         case "PASS", [], [times] if known:
             script.tell(Plan(), times)
         case _:

@@ -1,5 +1,6 @@
 """Injected faults inside the encoder or the decoder of a real recognizer's run."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from coldvoxd.core.errors import ProviderFault, Stopped
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 from coldvoxd.native.session import OrtSession
+from coldvoxd.onnx_graph.decoder_split import FRAME
 
 MESSAGES = {
     "memory": "CUDA failure 2: out of memory",
@@ -28,6 +30,10 @@ ANSWERS = ("wrong", "empty")
 """Wrong results instead of faults."""
 AFTER_A_RUN = ("nan", *ANSWERS)
 """Applied to the real output of a part or a run, and therefore not to a cancelled run."""
+STALL = "stall"
+"""The decoder returns blank as described in `engines.parakeet.holes`; a kind of its own command."""
+DURATIONS = 5
+"""Number of scores after that of blank: TDT's durations 0 to 4."""
 KINDS = (*MESSAGES, "nan", "broken", *ANSWERS)
 """`nan`: the part's real output times NaN. `broken`: the part is run with inputs that ONNX Runtime rejects."""
 PARTS = ("start", "encoder", "decoder")
@@ -45,6 +51,10 @@ class Plan:
     part: str = "encoder"
     longer_s: float = 0.0
     """Seconds added to that part, before anything else happens."""
+    tokens: int = 0
+    """Number of tokens before the stall."""
+    frames: int = 0
+    """Length of the stall in encoder frames; 0 for a stall that ends when decoding starts from a fresh state."""
 
 
 class Script:
@@ -153,6 +163,33 @@ class FaultyRecognizer:
         return FaultySession(session, next(self._parts), self)
 
 
+class Stall:
+    """A decoder that stays on blank: after some tokens, for some frames or until it starts from a fresh state."""
+
+    def __init__(self, plan: Plan, feeds: Mapping[str, npt.NDArray[Any]]) -> None:
+        """`feeds` are the inputs of the first score; they have the fresh state."""
+        self._tokens = plan.tokens
+        self._frames = plan.frames or math.inf
+        self._fresh = {name: values.copy() for name, values in feeds.items() if name != FRAME}
+
+    def apply(self, feeds: Mapping[str, npt.NDArray[Any]], logits: npt.NDArray[Any]) -> bool:
+        """Change the scores of a frame while it lasts; return whether it lasts or is yet to come."""
+        scores = logits.reshape(-1)
+        blank = len(scores) - DURATIONS - 1
+        if self._tokens > 0:
+            self._tokens -= int(scores[: blank + 1].argmax() != blank)
+            return True
+        started_again = self._frames == math.inf and all(
+            np.array_equal(feeds[name], values) for name, values in self._fresh.items()
+        )
+        if started_again or self._frames <= 0:
+            return False
+        self._frames -= 1
+        scores[:] = 0.0
+        scores[[blank, blank + 2]] = 10.0  # blank, and a duration of one frame
+        return True
+
+
 class FaultySession(OrtSession):
     """A real session whose first run for an utterance may fail."""
 
@@ -165,6 +202,7 @@ class FaultySession(OrtSession):
         self.provider = real.provider
         self.inputs = real.inputs
         self.outputs = real.outputs
+        self._stall: Stall | None = None
 
     def run(
         self, outputs: Sequence[str], feeds: Mapping[str, npt.NDArray[Any]], stop: CancellationToken | None = None
@@ -193,8 +231,12 @@ class FaultySession(OrtSession):
             plan = self._recognizer.plan_for(self._part)
             if plan is None:
                 run_well()
+                self._continue_stall(feeds, results)
                 return
             self._recognizer.meet(plan, f"{self._recognizer.provider} in {self.path.name}")
+            if plan.kind == STALL:
+                self._recognizer.noted()
+                self._stall = Stall(plan, feeds)
             if plan.kind == "broken":
                 self._recognizer.noted()
                 self._real.run(tuple(results), {name: values[..., None] for name, values in feeds.items()})
@@ -202,8 +244,13 @@ class FaultySession(OrtSession):
             if plan.kind == "nan":
                 self._recognizer.noted()
                 next(iter(results.values()))[:] = np.nan
+            self._continue_stall(feeds, results)
 
         return run
+
+    def _continue_stall(self, feeds: Mapping[str, npt.NDArray[Any]], results: Mapping[str, npt.NDArray[Any]]) -> None:
+        if self._stall and not self._stall.apply(feeds, next(iter(results.values()))):
+            self._stall = None
 
     def close(self) -> None:
         self._real.close()

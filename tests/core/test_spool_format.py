@@ -88,6 +88,7 @@ def test_samples_of_an_utterance_are_those_that_were_heard() -> None:
     utterance = segment.utterance(cut, 11)
     everything = np.concatenate([heard.samples for _, heard in story((20, 0.0), (30, 0.9))])
     assert (utterance.id, utterance.session_id, utterance.start_sample) == (11, 7, cut.start_sample)
+    assert utterance.speech == ((20 * FRAME_SAMPLES - cut.start_sample, 50 * FRAME_SAMPLES - cut.start_sample),)
     assert utterance.speech_samples == cut.speech_samples == 30 * FRAME_SAMPLES
     assert np.array_equal(utterance.samples * 32768, everything[cut.start_sample : cut.end_sample])
 

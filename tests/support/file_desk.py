@@ -14,17 +14,10 @@ from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import (
     ColdvoxError,
 )
+from coldvoxd.core.file_values import FileOptions, FileTranscript
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import (
-    EndReason,
-    EngineStatus,
-    FileOptions,
-    FileTranscript,
-    Hypothesis,
-    Precision,
-    Utterance,
-)
+from coldvoxd.core.values import EndReason, EngineStatus, Hypothesis, Precision, Utterance
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files import jobs as files
 from coldvoxd.files.jobs import FileJobs

@@ -7,9 +7,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from coldvoxd.core.errors import NotReady
+from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.metrics import Figures
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State
+from coldvoxd.core.values import EngineStatus, SessionOptions, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from typing import Protocol
 from coldvoxd.core.endpointing import EndpointState
 from coldvoxd.core.endpointing import Event as EndpointEvent
 from coldvoxd.core.errors import ColdvoxError
+from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.spool_format import SpooledSession
-from coldvoxd.core.values import FileTranscript, Frame, StopReason, Transcript, Utterance
+from coldvoxd.core.values import Frame, StopReason, Transcript, Utterance
 
 
 class Announcer(Protocol):

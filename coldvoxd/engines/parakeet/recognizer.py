@@ -1,16 +1,19 @@
 """Parakeet TDT on ONNX Runtime: recognizes an utterance."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.conditioning import FULL_SCALES
 from coldvoxd.core.errors import InputFault, ModelInvalid, OutputNotFinite
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.provider_names import short_name
+from coldvoxd.core.speech_spans import SpeechSpan
 from coldvoxd.core.values import (
     SAMPLE_RATE,
     Hypothesis,
@@ -21,9 +24,10 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.engines.parakeet import padding
+from coldvoxd.engines.parakeet import holes, padding
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
+from coldvoxd.engines.parakeet.holes import Hole
 from coldvoxd.engines.parakeet.opening import DURATIONS, Opening, Wrap
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.tdt import decode_greedy
@@ -34,6 +38,8 @@ from coldvoxd.native.session import OrtSession
 
 MAX_SECONDS = 400
 """The positional table of the published exports ends here."""
+CONTEXT_SAMPLES = SAMPLE_RATE // 4
+"""Samples on both sides of a hole that are encoded with it."""
 MIN_SAMPLES = 2 * HOP_SAMPLES
 """Shorter audio has fewer than two feature columns, and features are normalized by their deviation over columns."""
 
@@ -114,13 +120,17 @@ class ParakeetRecognizer:
         return self._vocabulary
 
     @property
+    def _frame_samples(self) -> int:
+        return self._configuration.subsampling_factor * HOP_SAMPLES
+
+    @property
     def features_size(self) -> int:
         """Number of mel bins that the encoder takes."""
         return self._configuration.features_size
 
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault, InputFault, or Stopped once `stop` is cancelled."""
-        return self.recognize_samples(utterance.samples, early=utterance.early, stop=stop)
+        return self.recognize_samples(utterance.samples, early=utterance.early, speech=utterance.speech, stop=stop)
 
     def recognize_samples(
         self,
@@ -128,9 +138,12 @@ class ParakeetRecognizer:
         sample_rate: int = SAMPLE_RATE,
         *,
         early: npt.NDArray[np.float32] | None = None,
+        speech: Sequence[SpeechSpan] = (),
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is that of `core.features.log_mel`.
+
+        Where `speech` has no words, these parts are recognized again.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
@@ -141,6 +154,8 @@ class ParakeetRecognizer:
         _check_input(samples, sample_rate)
         tokens: tuple[Token, ...] = ()
         stages: StageSeconds | None = None
+        found: list[Hole] = []
+        filled = 0
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
             heard = without_exact_silence(samples)
             features = log_mel(heard, self._configuration.features_size, early if heard is samples else None)
@@ -148,6 +163,10 @@ class ParakeetRecognizer:
             encoded = self.encode(features, stop)
             encoded_s = time.perf_counter()
             tokens = self.decode(encoded, stop)
+            found = holes.find(tokens, speech, len(encoded), self._frame_samples, self._vocabulary)
+            for hole in reversed(found):
+                tokens, is_filled = self._fill(hole, tokens, encoded, heard, stop)
+                filled += is_filled
             decoded_s = time.perf_counter()
             stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
@@ -159,7 +178,29 @@ class ParakeetRecognizer:
             provider=self.provider,
             inference_s=time.perf_counter() - started_s,
             stages=stages,
+            holes=len(found),
+            holes_filled=filled,
         )
+
+    def _fill(
+        self,
+        hole: Hole,
+        tokens: tuple[Token, ...],
+        encoded: npt.NDArray[np.float32],
+        samples: npt.NDArray[np.float32],
+        stop: CancellationToken | None,
+    ) -> tuple[tuple[Token, ...], bool]:
+        """Recognize the part of a hole again; return the tokens with those found, and whether there are any."""
+        if hole.begin:  # otherwise the first decoding began with the same state at the same frame
+            again = holes.moved(self.decode(encoded[hole.begin : hole.end], stop), hole.begin)
+            if more := holes.filled(tokens, hole, again, self._vocabulary):
+                return more, True
+        begin = max(0, hole.begin * self._frame_samples - CONTEXT_SAMPLES)
+        part = samples[begin : hole.end * self._frame_samples + CONTEXT_SAMPLES]
+        features = log_mel(with_noise(part), self._configuration.features_size)
+        again = holes.moved(self.decode(self.encode(features, stop), stop), begin // self._frame_samples)
+        more = holes.filled(tokens, hole, again, self._vocabulary)
+        return (more, True) if more else (tokens, False)
 
     def encode(
         self, features: npt.NDArray[np.float32], stop: CancellationToken | None = None

@@ -12,7 +12,7 @@ from dbus_next import Variant
 
 from coldvoxd.bus.sending import PatientSocket
 from coldvoxd.core import errors
-from coldvoxd.core.values import FileTranscript
+from coldvoxd.core.file_values import FileTranscript
 from tests.support.bus.file_service import transcribing
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus, RunningService
 from tests.support.eventually import eventually

@@ -10,7 +10,8 @@ from dbus_next import Variant
 
 from coldvoxd.bus.client import DaemonClient
 from coldvoxd.bus.interface_xml import DICTATION
-from coldvoxd.core.values import FileTranscript, Word
+from coldvoxd.core.file_values import FileTranscript
+from coldvoxd.core.values import Word
 from tests.support.bus.private_bus import BROKER, BusClient, BusError, RunningService
 from tests.support.bus.raw import NO_REPLY, SIGNAL, UNKNOWN_FIELD, RawClient, message, text, variants
 from tests.support.eventually import eventually

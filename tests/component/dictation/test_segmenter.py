@@ -105,6 +105,20 @@ async def test_an_utterance_with_a_pause_in_it_keeps_its_number_until_it_is_cut(
             if isinstance(event, UtteranceCut)] == [101]  # fmt: skip
 
 
+async def test_an_utterance_says_where_speech_was_found() -> None:
+    bench = Bench()
+    bench.hear(3, 20)
+    events = bench.hear(2000, 10) + bench.hear(3, PAUSE) + bench.hear(2000, 5) + bench.hear(3, HANGOVER)
+    (cut,) = (event.utterance for event in events if isinstance(event, UtteranceCut))
+    begin = 20 * FRAME_SAMPLES - cut.start_sample
+    assert begin > 0, "it has a lead"
+    again = begin + (10 + PAUSE) * FRAME_SAMPLES
+    assert cut.speech == ((begin, begin + 10 * FRAME_SAMPLES), (again, again + 5 * FRAME_SAMPLES))
+    following = bench.hear(2000, 10) + list(bench.segmenter.finish())
+    (cut,) = (event.utterance for event in following if isinstance(event, UtteranceCut))
+    assert sum(end - begin for begin, end in cut.speech) == 10 * FRAME_SAMPLES
+
+
 async def test_the_journal_has_the_cut_before_the_caller_and_before_audio_is_forgotten() -> None:
     """A replay needs the cut after the frame that decided it, and before any record that discards its audio."""
     bench = Bench()

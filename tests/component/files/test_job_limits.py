@@ -10,9 +10,7 @@ from coldvoxd.core.errors import (
     NotActive,
     NotOwner,
 )
-from coldvoxd.core.values import (
-    FileTranscript,
-)
+from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.files import jobs as files
 from tests.support.eventually import eventually
 from tests.support.file_desk import ME, OTHER, desk, long_file

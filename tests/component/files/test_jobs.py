@@ -18,15 +18,10 @@ from coldvoxd.core.errors import (
     ModelMissing,
     NotReady,
 )
+from coldvoxd.core.file_values import FileOptions, FileTranscript
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import (
-    EndReason,
-    EngineStatus,
-    FileOptions,
-    FileTranscript,
-    Utterance,
-)
+from coldvoxd.core.values import EndReason, EngineStatus, Utterance
 from coldvoxd.files.jobs import FileJobs, open_audio
 from coldvoxd.files.transcription import MOST_WARNINGS
 from coldvoxd.recognition.backends import Backends

@@ -23,10 +23,11 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, OBJECT_PATH
 from coldvoxd.bus.service import BusService
 from coldvoxd.core.errors import AlreadyActive, NotActive, NotOwner, UnknownDevice
+from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.metrics import Figures, Metrics
 from coldvoxd.core.ports import Announcer, Controls, FileControl, Policy
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.values import EngineStatus, FileOptions, SessionOptions, State, StopReason, Transcript, Word
+from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.bus import broker
 from tests.support.eventually import eventually, eventually_blocking
 

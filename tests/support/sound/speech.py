@@ -11,8 +11,10 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from coldvoxd.core.values import SAMPLE_RATE
+from coldvoxd.core.speech_spans import speech_spans
+from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Utterance
 from coldvoxd.models.directories import bundled_directory
+from coldvoxd.vad.silero import SileroDetector
 
 Wave = npt.NDArray[np.float32]
 
@@ -72,6 +74,18 @@ def variations() -> Iterator[tuple[str, Wave]]:
         echo = np.zeros_like(wave)
         echo[1200:] = 0.4 * wave[:-1200]
         yield f"{name} in a tiled room", wave + echo
+
+
+def spoken(*waves: Wave, pause_s: float = 0.4) -> Utterance:
+    """Return an utterance of these recordings with pauses between them, and where the detector finds speech in it."""
+    pause = np.zeros(round(pause_s * SAMPLE_RATE), np.float32)
+    parts = [part for wave in waves for part in (wave, pause)][:-1]
+    clip = np.concatenate(parts) + np.random.default_rng(0).normal(0, 1e-4, sum(map(len, parts))).astype(np.float32)
+    detector = SileroDetector()
+    frames = clip[: len(clip) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    scores = [detector.score(np.rint(frame * 32767).astype(np.int16)) for frame in frames]
+    found = ((at * FRAME_SAMPLES, (at + 1) * FRAME_SAMPLES, score >= 0.35) for at, score in enumerate(scores))
+    return Utterance(1, 1, 0, clip.astype(np.float32), EndReason.ENDPOINT, speech=speech_spans(found, 0, len(clip)))
 
 
 def _with_noise(wave: Wave, snr_db: float, generator: np.random.Generator) -> Wave:
