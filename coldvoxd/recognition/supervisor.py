@@ -147,28 +147,28 @@ class Supervisor:
         await self.wait_loaded()
         with self._verification.postponed():
             hypothesis = await self._failover.recognize(utterance)
-            if _is_answer(hypothesis, utterance):
-                return self._counted(hypothesis)
-            return await self._retry_without_words(utterance, hypothesis)
+            if not _is_answer(hypothesis, utterance):
+                hypothesis = await self._retry_without_words(utterance, hypothesis)
+            self._count_holes(hypothesis)
+            return hypothesis
 
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
         """Like `recognize`, but never on the accelerator: for audio that may have crashed an earlier process."""
         await self.wait_loaded()
         with self._verification.postponed():
             hypothesis = await self._fallback.recognize(utterance)
-            if _is_answer(hypothesis, utterance):
-                return self._counted(hypothesis)
-            again = await self._recognize_varied(utterance, self._fallback.recognize)
-            return again if again.text else hypothesis
+            if not _is_answer(hypothesis, utterance):
+                again = await self._recognize_varied(utterance, self._fallback.recognize)
+                hypothesis = again if again.text else hypothesis
+            self._count_holes(hypothesis)
+            return hypothesis
 
-    def _counted(self, hypothesis: Hypothesis) -> Hypothesis:
+    def _count_holes(self, hypothesis: Hypothesis) -> None:
         if hypothesis.holes:
-            log.info(
-                "speech without words in an utterance: %d, recovered %d", hypothesis.holes, hypothesis.holes_filled
-            )
-            self._metrics.count(Count.HOLES, hypothesis.holes)
-            self._metrics.count(Count.HOLES_FILLED, hypothesis.holes_filled)
-        return hypothesis
+            found, filled = hypothesis.holes, hypothesis.holes_filled
+            log.info("speech without words in an utterance: %d, recovered %d", found, filled)
+            self._metrics.count(Count.HOLES, found)
+            self._metrics.count(Count.HOLES_FILLED, filled)
 
     def handle(self, event: RecognitionEvent) -> None:
         """Act on an external event, which may change `state`."""

@@ -1,48 +1,8 @@
 """The spelling of chords in type.toml: modifiers and a key, joined by `+`. Pure."""
 
-import re
+from coldvoxd.core.key_names import x11_name
 
 _MODIFIERS = {"ctrl": "ctrl", "control": "ctrl", "shift": "shift", "alt": "alt", "super": "super", "logo": "super"}
-_NAMES = [
-    "Insert",
-    "Delete",
-    "Home",
-    "End",
-    "Page_Up",
-    "Page_Down",
-    "Prior",
-    "Next",
-    "Left",
-    "Right",
-    "Up",
-    "Down",
-    "Return",
-    "Tab",
-    "space",
-    "BackSpace",
-    "Escape",
-    "Menu",
-    "KP_Insert",
-    "KP_Enter",
-    "Paste",
-    *[
-        "comma",
-        "period",
-        "slash",
-        "backslash",
-        "minus",
-        "equal",
-        "plus",
-        "semicolon",
-        "apostrophe",
-        "grave",
-        "bracketleft",
-        "bracketright",
-    ],
-]
-_KEYS = {name.lower(): name for name in (*_NAMES, *(f"F{number}" for number in range(1, 36)))}
-_MEDIA = re.compile(r"XF86[A-Z]\w*", re.ASCII)
-"""Keys of multimedia keyboards, such as XF86Paste: X11/XF86keysym.h has several hundred."""
 
 
 def canonical(text: str) -> str:
@@ -53,10 +13,8 @@ def canonical(text: str) -> str:
             raise ValueError(f"has no modifier `{modifier}`: there are {', '.join(dict.fromkeys(_MODIFIERS.values()))}")
     if len(key) == 1 and key.isprintable() and key != " ":
         named = key
-    elif key.lower() in _KEYS:
-        named = _KEYS[key.lower()]
-    elif _MEDIA.fullmatch(key):
-        named = key
+    elif name := x11_name(key):
+        named = name
     elif not key:
         raise ValueError(
             "ends without a key: write a character after it, or a key's name such as Insert, F13 or XF86Paste"

@@ -107,9 +107,8 @@ def has_one_kind(content: Content) -> bool:
     return len(content) == 1 or _TEXTS.issuperset(content)
 
 
-def is_copy(found: Content, saved: Content) -> bool:
-    """Return whether `found` is no newer than `saved`: a clipboard manager copies some of the types."""
-    parts = saved.values()
+def is_copy(found: Content, parts: Sequence[bytes]) -> bool:
+    """Return whether `found` consists of these parts: a clipboard manager copies some of a content's types."""
     return bool(found) and all(part in parts for part in found.values())
 
 

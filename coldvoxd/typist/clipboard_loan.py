@@ -192,19 +192,19 @@ class Loan:
 
         What replaced it is restored later. Raises Refused if it is replaced each time.
         """
-        for _ in range(OFFER_TRIES):
+        for tries in range(1, OFFER_TRIES + 1):
             await asyncio.sleep(SETTLE_S)
             replaced = lent.offer
             if not replaced.replaced or await self._board.has(lent.text):
                 return
+            if tries == OFFER_TRIES:
+                raise Refused("another program keeps replacing the content of the clipboard")
             found = await self._board.save()
-            ours = (text.encode() for text in lent.earlier)
-            if not any(is_copy(found, known) for known in (lent.before, *({"": text} for text in ours))):
+            if not is_copy(found, [*lent.before.values(), *(text.encode() for text in lent.earlier)]):
                 lent.before = found
             lent.offered_s = _now_s()
             lent.offer = await self._board.offer(lent.text)
             await replaced.end()
-        raise Refused("another program keeps replacing the content of the clipboard")
 
     async def _until_fetched(self, lent: _Lent) -> None:
         """Wait for a fetch, ignoring those of a known reader. Return at once if newer content is in the clipboard."""

@@ -33,10 +33,7 @@ class Key:
         """From a text such as `Super+Alt+D`, with any desktop's spelling of the modifiers. Raises UsageFault."""
         *modifiers, name = (part.strip() for part in text.split("+"))
         found = {NAMES.get(modifier.lower()) for modifier in modifiers}
-        try:
-            known = key_name(name)
-        except ValueError:
-            known = ""
+        known = key_name(name)
         if None in found or not known:
             raise UsageFault(
                 f"{text} is not a key: give modifiers ({', '.join(MODIFIERS)}) and a letter, a digit, or a key's name such "

@@ -70,7 +70,11 @@ def filled(tokens: Sequence[Token], hole: Hole, found: Sequence[Token], vocabula
             words.pop()
     words = [word for word in words if _spelled(word, vocabulary)]
     inserted = [token for word in words for token in word]
-    return (*tokens[: hole.place], *inserted, *tokens[hole.place :]) if inserted else ()
+    if not inserted:
+        return ()
+    # A full stop that was emitted after the hole belongs to the word before it.
+    earlier = (replace(token, encoder_frame=min(token.encoder_frame, hole.begin)) for token in tokens[: hole.place])
+    return (*earlier, *inserted, *tokens[hole.place :])
 
 
 def moved(tokens: Sequence[Token], frames: int) -> tuple[Token, ...]:

@@ -134,6 +134,8 @@ async def test_sway_accepts_keys_as_people_spell_them(shortcut: Shortcut, home: 
         "Caps": "Caps_Lock",
         "f13": "F13",
         "XF86AudioMicMute": "XF86AudioMicMute",
+        "Control_R": "Control_R",
+        "Super+KP_Enter": "Mod4+KP_Enter",
     }
     for spelt, expected in keys.items():
         done = await shortcut("install", "--desktop", "sway", "--key", spelt)

@@ -15,7 +15,7 @@ from coldvoxd.virtual.faults import STALL, FaultyRecognizer, Plan, Script
 from tests.support.sound.speech import samples, spoken
 
 FRAME_SAMPLES = 1280
-PIECES = ("\u2581the", "\u2581red", "\u2581list", "s", ".", "\u2581", "in", BLANK)
+PIECES = ("\u2581the", "\u2581red", "\u2581list", "s", ".", "\u2581", "\u2581in", BLANK)
 VOCABULARY = Vocabulary(PIECES)
 THE, RED, LIST, S, STOP, SPACE, IN = range(7)
 FRAMES = 100
@@ -65,6 +65,12 @@ def test_found_words_go_between_the_words_beside_them() -> None:
     assert (
         texts(filled(tokens, Hole(1, 60, 1), said((RED, 30), (LIST, 34), (S, 36)), VOCABULARY)) == "the red lists list"
     )
+
+
+def test_a_late_full_stop_does_not_make_its_word_last_beyond_the_found_ones() -> None:
+    tokens = said((THE, 0), (RED, 4), (STOP, 50), (LIST, 54))
+    more = filled(tokens, Hole(5, 54, 3), said((IN, 30)), VOCABULARY)
+    assert [(token.id, token.encoder_frame) for token in more] == [(THE, 0), (RED, 4), (STOP, 5), (IN, 30), (LIST, 54)]
 
 
 @pytest.mark.parametrize(

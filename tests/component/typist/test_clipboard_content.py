@@ -51,9 +51,9 @@ def test_only_content_of_several_kinds_needs_an_owner_of_our_own() -> None:
 
 
 def test_a_copy_that_a_clipboard_manager_makes_of_some_types_is_no_newer_content() -> None:
-    saved = {"text/html": b"<b>a</b>", "UTF8_STRING": b"a", "text/plain": b"a"}
+    saved = [b"<b>a</b>", b"a"]
     assert is_copy({"text/plain;charset=utf-8": b"a"}, saved)
-    assert is_copy(saved, saved)
+    assert is_copy({"text/html": b"<b>a</b>", "UTF8_STRING": b"a", "text/plain": b"a"}, saved)
     assert not is_copy({"UTF8_STRING": b"b"}, saved)
     assert not is_copy({"text/html": b"<i>a</i>", "UTF8_STRING": b"a"}, saved)
     assert not is_copy({}, saved), "emptied, as password managers do"

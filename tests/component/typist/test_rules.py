@@ -172,6 +172,8 @@ def test_what_is_wrong_in_the_settings_is_named_with_its_place(tmp_path: Path, c
         ("control+shift+v", "ctrl+shift+v"),
         ("shift+insert", "shift+Insert"),
         ("logo+f13", "super+F13"),
+        ("shift+ins", "shift+Insert"),
+        ("ctrl+PgUp", "ctrl+Page_Up"),
         ("XF86Paste", "XF86Paste"),
         ("ctrl+é", "ctrl+é"),
     ],
