@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model
 from tests.support.environment import OWN_HOME
@@ -31,6 +33,14 @@ def test_the_report_has_no_path_of_the_person_who_sends_it() -> None:
     assert f"no file {ROOT.name}/a" in written
     assert written.count("~/") == 2
     assert not [place for place in places if f"{place}/" in written]
+
+
+def test_a_path_that_begins_with_that_of_the_checkout_is_left_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = f"{ROOT}-home"
+    monkeypatch.setenv(OWN_HOME, home)
+    written = report(Examination("cpu", small_memory=f"no file {home}/a", hidden=f"none of {ROOT}/b"))
+    assert "no file ~/a" in written
+    assert f"none of {ROOT.name}/b" in written
 
 
 def test_a_provider_that_can_not_be_opened_is_told_with_its_class_and_code() -> None:

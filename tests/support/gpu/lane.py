@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import pwd
+import re
 import subprocess
 import sys
 import time
@@ -215,9 +216,10 @@ def _gpu() -> dict[str, str]:
 
 def _cell(text: str) -> str:
     """Return a table cell, without the paths of the checkout and of the user's home, which tests replace."""
-    text = text.replace(str(ROOT), ROOT.name)
-    for home in {os.environ.get(OWN_HOME, "/"), str(Path.home()), pwd.getpwuid(os.getuid()).pw_dir} - {"/"}:
-        text = text.replace(home, "~")
+    homes = {os.environ.get(OWN_HOME, "/"), str(Path.home()), pwd.getpwuid(os.getuid()).pw_dir} - {"/"}
+    for place, shown in ((str(ROOT), ROOT.name), *((home, "~") for home in homes)):
+        # Another place's name may begin with this one's.
+        text = re.sub(rf"{re.escape(place)}(?![\w.-])", shown, text)
     return text.replace("|", "/").replace("\n", " ")
 
 
