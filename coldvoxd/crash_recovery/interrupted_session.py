@@ -44,7 +44,7 @@ class InterruptedSession:
         """Segment file of each utterance, by utterance number."""
 
     def pending(self, next_number: Callable[[], int]) -> list[PendingUtterance]:
-        """Return the utterances without accepted text, in order. Raises OSError.
+        """Return the utterances without accepted text, in the order in which they were spoken. Raises OSError.
 
         Speech without an endpoint is cut here. It keeps the number under which a speculative recognition of it started,
         so that attempts that crashed the process are counted. Otherwise it gets the next number.
@@ -66,7 +66,7 @@ class InterruptedSession:
                     decided_s = numbered.decided_s if numbered.decided_s >= 0 else None
                     utterance = segment.utterance(numbered, numbered.utterance)
                     pending.append(PendingUtterance(utterance, segment.attempts[numbered.utterance], decided_s))
-        return sorted(pending, key=lambda one: one.utterance.id)
+        return sorted(pending, key=lambda one: one.utterance.start_sample)
 
     def attempt(self, utterance: Utterance) -> None:
         """Record that the utterance's recognition is about to start. Raises OSError."""

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import fcntl
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -95,6 +96,19 @@ async def test_text_that_the_bus_has_not_taken_comes_again_with_the_same_pair(tm
     assert (before.session_id, before.utterance_id, before.text) == (after.session_id, after.utterance_id, after.text)
     assert (before.retried, after.retried) == (False, True)
     assert (after.start_s, after.end_s) == (before.start_s, before.end_s)
+
+
+async def test_speech_comes_in_its_order_even_if_the_next_process_counts_from_a_lower_number(tmp_path: Path) -> None:
+    """As with a clock of the system that is behind, for example on another machine."""
+    async with life(tmp_path) as first:
+        first.scene.engine.gate.clear()
+        first.scene.start(CALLER)
+        first.scene.hear(2000, 10)
+        first.scene.hear(0, 20)
+        first.scene.hear(3000, 10)
+    second = Life(tmp_path)
+    second.scene.pipeline._utterance_numbers = itertools.count(1)
+    assert texts(await second.recover()) == ["2000", "3000"]
 
 
 async def test_a_crash_while_finishing_repeats_the_same_numbers(tmp_path: Path) -> None:
