@@ -157,6 +157,7 @@ class Daemon:
             is_here=is_here,
             next_number=parts.dictation.next_utterance,
             keep=parts.last_utterance.keep_earlier,
+            seam_rules=parts.dictation.seam_rules,
         )
         parts.host.activity.follow_idle(lambda: replay.idle)
         return replay

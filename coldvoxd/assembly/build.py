@@ -86,7 +86,7 @@ def build(
     noticed = NoticeState(**carried.notice)
     notices = DesktopNotices(settings.notifications, announcer, lambda: dispatcher.status, noticed)
     audio, dictation, last_utterance, outcomes = _dictation(base, recognition, notices)
-    files = FileJobs(dispatcher, SileroDetector, first_number=first_number(), metrics=metrics)
+    files = _file_jobs(base, dispatcher, metrics)
     files.announce_to(announcer)
     host = _host(base, recognition, audio, dictation, past or ExecState())
     base.activity.follow(lambda: dictation.busy_until_s)
@@ -220,6 +220,16 @@ def _last_utterance(base: _Base, recognition: Dispatcher, outcomes: Outcomes) ->
         base.announcer.state_changed()
 
     return LastUtterance(recognition.recognize, base.metrics, on_words)
+
+
+def _file_jobs(base: _Base, recognition: Dispatcher, metrics: Metrics) -> FileJobs:
+    return FileJobs(
+        recognition,
+        SileroDetector,
+        first_number=first_number(),
+        metrics=metrics,
+        settings=base.settings.dictation,
+    )
 
 
 def _controller(

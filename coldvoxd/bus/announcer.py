@@ -89,6 +89,9 @@ class BusAnnouncer:
         self._send(DICTATION, "Transcribed", transcript.session_id, transcript.utterance_id, text, details, to=to)
         self._connection.when_sent(lambda: self._metrics.took(Stage.DELIVERY, time.monotonic() - began_s))
 
+    def sentence_closed(self, session: int, utterance: int, to: str | None) -> None:
+        self._send(DICTATION, "SentenceClosed", session, utterance, to=to)
+
     def speech_started(self, session: int) -> None:
         self._send(DICTATION, "SpeechStarted", session)
 
@@ -186,6 +189,9 @@ def _details(transcript: Transcript, with_words: bool) -> dict[str, Variant]:
         "provider": Variant("s", transcript.provider),
         "latency": Variant("d", float(transcript.latency_s)),
         "retried": Variant("b", transcript.retried),
+        "body": Variant("s", bus_text(transcript.seamed.body)),
+        "pending": Variant("s", bus_text(transcript.seamed.pending)),
+        "seam": Variant("s", transcript.seamed.seam),
     }
     if with_words:
         details["words"] = words_body(transcript.words)

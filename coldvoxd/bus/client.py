@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
+from coldvoxd.bus.client_errors import named, translated
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH, PROPERTIES
 from coldvoxd.bus.peers.notifications import show
@@ -28,21 +29,6 @@ LISTENING = "listening"
 """Value of the property State while a session is listening."""
 
 _OPTION_TYPES = {bool: "b", int: "u", str: "s"}
-_NAMED_ERRORS: Mapping[str, type[errors.ColdvoxError]] = MappingProxyType(
-    {
-        kind.dbus_name: kind
-        for kind in (
-            errors.AlreadyActive,
-            errors.NotActive,
-            errors.NotOwner,
-            errors.NotReady,
-            errors.NoMicrophone,
-            errors.CallTimeout,
-            errors.InvalidOption,
-            errors.NotSupported,
-        )
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +36,7 @@ class Event:
     """An event of the daemon, with values that JSON can represent."""
 
     name: str
-    """`transcribed`, `started`, `stopped`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
+    """`transcribed`, `started`, `stopped`, `sentence-closed`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
     `daemon-disconnected`, `daemon-connected` or `interrupted`."""
     fields: Mapping[str, Any]
     """`session` or `job`, and the arguments of the contract's signal under the same names, details included."""
@@ -65,7 +51,7 @@ class Event:
         """The error of a file that could not be transcribed; None for any other event."""
         if "error" not in self.fields:
             return None
-        return _named(self.fields["error"], self.fields["message"])
+        return named(self.fields["error"], self.fields["message"])
 
 
 class DaemonClient:
@@ -289,7 +275,7 @@ class DaemonClient:
             async with asyncio.timeout(self._limit_s):
                 return await self._connection.ask(call)
         except DBusError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         except TimeoutError as error:
             raise errors.DaemonSilent(
                 f"coldvoxd did not answer within {self._limit_s:g} s: restart it (`systemctl --user restart coldvoxd`)."
@@ -301,6 +287,7 @@ _EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "Transcribed": ("transcribed", ("session", "utterance", "text")),
         "DictationStarted": ("started", ("session",)),
         "DictationStopped": ("stopped", ("session", "reason", "transcript")),
+        "SentenceClosed": ("sentence-closed", ("session", "utterance")),
         "SpeechStarted": ("speech-started", ("session",)),
         "SpeechEnded": ("speech-ended", ("session",)),
         "FileProgress": ("file-progress", ("job", "share")),
@@ -330,21 +317,3 @@ def _event(message: Message) -> Event:
             keys = ("word", "start", "end", "confidence")
             fields["words"] = [dict(zip(keys, word, strict=True)) for word in fields["words"]]
     return Event(name, fields)
-
-
-def _translated(error: DBusError) -> errors.ColdvoxError:
-    """Return the ColdvoxError for an error reply."""
-    text, name = str(error), str(error.type)
-    if name.startswith(errors.ERROR_PREFIX):
-        return _named(name, text)
-    if name.endswith((".ServiceUnknown", ".NameHasNoOwner")):
-        return errors.DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
-    if ".Error.Unknown" in name:
-        return errors.NotSupported(f"The running coldvoxd does not have this method ({text}): update and restart it.")
-    return errors.DaemonUnreachable(
-        f"coldvoxd is unreachable ({text or name}): see `systemctl --user status coldvoxd`."
-    )
-
-
-def _named(name: str, text: str) -> errors.ColdvoxError:
-    return _NAMED_ERRORS.get(name.removeprefix(errors.ERROR_PREFIX), errors.ColdvoxError)(text)

@@ -27,6 +27,7 @@ from coldvoxd.core.errors import (
 if TYPE_CHECKING:
     from coldvoxd.core.file_values import FileTranscript
     from coldvoxd.core.ports import Recognizer, SpeechDetector
+    from coldvoxd.core.seams import SeamRules
     from coldvoxd.core.values import Word
     from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 
@@ -151,13 +152,16 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
     recognizer = _open_recognizer(arguments, output)
     detector = SileroDetector()
     channel = Channel(arguments.channel)
+    seam_rules = _seam_rules(arguments)
     verdict = Exit.DONE
     try:
         for file in arguments.files:
             progress = _Progress(shown(file))
             try:
                 with opened_recording(file) as descriptor:
-                    transcript = _transcribed(descriptor, recognizer, detector, progress, channel)
+                    transcript = _transcribed(
+                        descriptor, recognizer, detector, progress, channel=channel, seam_rules=seam_rules
+                    )
             except ColdvoxError as error:
                 verdict = Exit.FAILED
                 progress.clear()
@@ -179,7 +183,13 @@ def _locally(arguments: Namespace, output: Output) -> Exit:
 
 
 def _transcribed(
-    descriptor: int, recognizer: "Recognizer", detector: "SpeechDetector", progress: "_Progress", channel: Channel
+    descriptor: int,
+    recognizer: "Recognizer",
+    detector: "SpeechDetector",
+    progress: "_Progress",
+    *,
+    channel: Channel,
+    seam_rules: "SeamRules",
 ) -> "FileTranscript":
     """The transcript of an open file. Raises the errors that the daemon returns for it."""
     from coldvoxd.files.jobs import open_audio
@@ -187,7 +197,7 @@ def _transcribed(
 
     open_audio(descriptor, channel, max_hours=math.inf)
     try:
-        return transcribe_file(descriptor, recognizer, detector, progress, channel=channel)
+        return transcribe_file(descriptor, recognizer, detector, progress, channel=channel, seam_rules=seam_rules)
     except ColdvoxError as error:
         raise _as_from_the_daemon(error) from error
 
@@ -208,6 +218,16 @@ def _open_recognizer(arguments: Namespace, output: Output) -> "ParakeetRecognize
     except ProviderUnavailable as fault:
         output.warning(f"using the CPU: {fault}")
         return ParakeetRecognizer.open(files, CPU, model.threads)
+
+
+def _seam_rules(arguments: Namespace) -> "SeamRules":
+    from coldvoxd import settings_file
+    from coldvoxd.core.seams import SeamRules
+    from coldvoxd.models.seam_method import seam_method_of
+
+    settings = settings_file.load()
+    dictation = settings.dictation
+    return SeamRules.of(dictation.seam, seam_method_of(arguments.model or settings.model.name), dictation.seam_s)
 
 
 def _result(fields: Mapping[str, Any], output: Output, *, is_single: bool) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from coldvoxd.core import channels
+from coldvoxd.core import channels, seams
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ class DictationSettings:
     """Seconds after which a session ends automatically. 0 disables."""
     stop_tail_ms: int = field(default=200, metadata={"min": 0, "max": 2000})
     """Milliseconds of audio still recorded after StopDictation, because a key is often pressed before the last word is finished."""
+    seam: str = field(default=seams.AUTO, metadata={"choices": (seams.AUTO, *seams.SeamMethod)})
+    """How sentences continue after a pause. `state`: the model's decoder reads the session's last words before the next ones; costs almost nothing, and depends on how the model was trained. `window`: the audio before and after the pause is recognized again, together; right for any model, and costs a second short recognition. `off`: each pause ends a sentence. `auto`: the method that suits the model, without `window` where it would take more than 0.25 s. The words are the same in all cases; only capital letters and punctuation at pauses differ."""
+    seam_s: float = field(default=2.5, metadata={"min": 0.0, "max": 60.0})
+    """Seconds without speech after which a new sentence begins in any case."""
     speculate: bool = True
     """Start recognition at the first sign of a pause (`soft_pause_ms` under [endpoint]), so that the text is ready when the hangover ends. If speech continues, that run is discarded. If false, recognition starts at the endpoint. The text is the same in both cases."""
     speculate_share: float = field(default=1.0, metadata={"min": 0.0, "max": 10.0})

@@ -10,9 +10,10 @@ import json
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,7 @@ class _Kind(IntEnum):
     ATTEMPT = 6
     SETTLED = 7
     SURVIVED = 8
+    PENDING_MARK = 9
 
 
 class SpoolDamaged(ValueError):
@@ -101,6 +103,8 @@ class Segment:
     """Number of attempts, by utterance."""
     settled: set[int] = field(default_factory=set)
     """Utterances that are finished."""
+    pending_marks: dict[int, str] = field(default_factory=dict)
+    """The final marks that published texts lack, by utterance, the latest last."""
     whole_bytes: int = 0
     """Length of the readable part; anything after it is the rest of an incomplete write."""
 
@@ -136,9 +140,21 @@ class Segment:
         return [cut for cut in found if (cut.start_sample, cut.end_sample) not in known]
 
 
-def head(session: SpooledSession, state: EndpointState, carried: Iterable[Frame] = ()) -> bytes:
-    """Return the beginning of a file. `carried` are frames that the next utterance may still include."""
-    content = {"session": asdict(session), "state": asdict(state)}
+def head(
+    session: SpooledSession,
+    state: EndpointState,
+    carried: Iterable[Frame] = (),
+    pending_marks: Mapping[int, str] | None = None,
+) -> bytes:
+    """Return the beginning of a file. `carried` are frames that the next utterance may still include.
+
+    `pending_marks` are those of the session's published texts that may still matter, by utterance.
+    """
+    content = {
+        "session": asdict(session),
+        "state": asdict(state),
+        "pending_marks": list((pending_marks or {}).items()),
+    }
     frames = b"".join(_record(_Kind.CARRIED, _FRAME.pack(f.start_sample, 0, 0) + f.samples.tobytes()) for f in carried)
     return MAGIC + _record(_Kind.HEAD, json.dumps(content).encode()) + frames
 
@@ -164,6 +180,11 @@ def attempt(utterance: int) -> bytes:
 def survived(utterance: int) -> bytes:
     """Return the record of a discarded attempt: a later crash must not be blamed on it."""
     return _record(_Kind.SURVIVED, utterance.to_bytes(8, "little"))
+
+
+def pending_mark(utterance: int, mark: str) -> bytes:
+    """Return the record of a final mark that a published text lacks. Write it before the text is published."""
+    return _record(_Kind.PENDING_MARK, json.dumps([utterance, mark]).encode())
 
 
 def settled(utterance: int) -> bytes:
@@ -206,12 +227,13 @@ def _records(content: bytes) -> Iterator[tuple[int, bytes, int]]:
         yield kind, payload, at
 
 
-def _segment(content: dict[str, dict[str, object]]) -> Segment:
+def _segment(content: dict[str, Any]) -> Segment:
     session, state = dict(content["session"]), dict(content["state"])
-    session["options"] = SessionOptions(**session["options"])  # type: ignore[arg-type] # TypeError is caught
-    session["endpoint"] = EndpointSettings(**session["endpoint"])  # type: ignore[arg-type]
+    session["options"] = SessionOptions(**session["options"])
+    session["endpoint"] = EndpointSettings(**session["endpoint"])
     state["phase"] = endpointing.Phase(str(state["phase"]))
-    return Segment(SpooledSession(**session), EndpointState(**state))  # type: ignore[arg-type]
+    marks = {int(utterance): str(mark) for utterance, mark in content.get("pending_marks", ())}
+    return Segment(SpooledSession(**session), EndpointState(**state), pending_marks=marks)
 
 
 def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
@@ -231,6 +253,9 @@ def _take(segment: Segment, kind: _Kind, payload: bytes) -> None:
             segment.attempts[int.from_bytes(payload, "little")] += 1
         case _Kind.SURVIVED:
             segment.attempts[int.from_bytes(payload, "little")] -= 1
+        case _Kind.PENDING_MARK:
+            utterance, mark = json.loads(payload)
+            segment.pending_marks[int(utterance)] = str(mark)
         case _Kind.SETTLED:
             segment.settled.add(int.from_bytes(payload, "little"))
         case _Kind.HEAD:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from coldvoxd.core.seams import SeamedText
 from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Transcript, Utterance
 
 
@@ -12,6 +13,7 @@ def transcript_of(
     session_start_sample: int,
     with_words: bool,
     latency_s: float,
+    seamed: SeamedText,
     retried: bool = False,
 ) -> Transcript:
     """Return the transcript of an utterance. `latency_s` counts from its endpoint."""
@@ -31,4 +33,5 @@ def transcript_of(
         latency_s=latency_s,
         retried=retried,
         words=tuple(moved),
+        seamed=seamed,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.problems import Problem
+from coldvoxd.core.seams import LastTokens, SeamContext, SeamedText, SeamFinding
 from coldvoxd.core.speech_spans import SpeechSpan
 
 SAMPLE_RATE = 16_000
@@ -108,10 +109,22 @@ class Utterance:
     """Features that were computed while it arrived: `core.features.EarlyColumns`."""
     speech: tuple[SpeechSpan, ...] = field(default=(), repr=False)
     """Where the voice activity detector found speech, in samples from the start; empty if unknown."""
+    context: SeamContext | None = field(default=None, repr=False, compare=False)
+    """The end of the session's earlier utterance; None if this one begins a sentence in any case."""
 
     @property
     def duration_s(self) -> float:
         return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def speech_start_sample(self) -> int:
+        """First sample of its speech."""
+        return self.start_sample + (self.speech[0][0] if self.speech else 0)
+
+    @property
+    def speech_end_sample(self) -> int:
+        """End of its speech."""
+        return self.start_sample + (self.speech[-1][1] if self.speech else len(self.samples))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +177,10 @@ class Hypothesis:
     """Number of stretches of speech for which the first decoding returned no words."""
     holes_filled: int = 0
     """Number of those that were recognized by decoding again."""
+    last_tokens: LastTokens | None = None
+    """For the next utterance's `SeamContext`; None if there are none."""
+    seam: SeamFinding | None = None
+    """What was found between the earlier utterance and this one; None without a context, or if it remains unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +200,8 @@ class Transcript:
     retried: bool = False
     words: tuple[Word, ...] = field(default=(), repr=False)
     """Times in seconds from the start of the session."""
+    seamed: SeamedText = field(default=SeamedText(""), repr=False)
+    """The text as it continues the session."""
 
 
 @dataclass(frozen=True, slots=True)

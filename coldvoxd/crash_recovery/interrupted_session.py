@@ -1,7 +1,7 @@
 """A session that was interrupted by a crash: its audio in the spool, and its utterances without text."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +68,21 @@ class InterruptedSession:
                     pending.append(PendingUtterance(utterance, segment.attempts[numbered.utterance], decided_s))
         return sorted(pending, key=lambda one: one.utterance.start_sample)
 
+    def pending_mark(self, pending: Collection[PendingUtterance]) -> str | None:
+        """Return the final mark that the last accepted text lacks; None if none was accepted before `pending`."""
+        marks = {number: mark for segment in self._segments.values() for number, mark in segment.pending_marks.items()}
+        unaccepted = {one.utterance.id for one in pending}
+        return next((mark for number, mark in reversed(marks.items()) if number not in unaccepted), None)
+
     def attempt(self, utterance: Utterance) -> None:
         """Record that the utterance's recognition is about to start. Raises OSError."""
         append(self._path_of[utterance.id], spool_format.attempt(utterance.id))
+
+    def pending_mark_of(self, utterance: Utterance, mark: str) -> None:
+        """Record the final mark that the utterance's text, about to be published, lacks."""
+        last = max(self._segments)
+        with suppress(OSError):  # at worst a later process begins a new sentence without this mark
+            append(last, spool_format.pending_mark(utterance.id, mark))
 
     def settled(self, utterance: Utterance) -> None:
         """Record that the utterance's text was accepted, or that it has none."""

@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from coldvoxd.core.errors import BusUnavailable, ColdvoxError, NotReady
 from coldvoxd.core.ports import Announcer
+from coldvoxd.core.seams import NO_SEAMS, SeamRules
+from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import Hypothesis, StopReason, Utterance
@@ -53,11 +56,12 @@ class Replay:
         is_here: Callable[[SpooledSession], Awaitable[bool]],
         next_number: Callable[[], int],
         keep: Callable[[SpooledSession, Utterance], None],
+        seam_rules: SeamRules = NO_SEAMS,
         model_retry_s: float = MODEL_RETRY_S,
     ) -> None:
         """`next_number` returns an unused utterance number. `keep` receives what RetryLast may recognize again.
 
-        That is the last utterance of a session, or those that were given up.
+        That is the last utterance of a session, or those that were given up. `seam_rules` apply to all sessions.
         """
         self._sessions = list(sessions)
         self._engine = engine
@@ -65,6 +69,7 @@ class Replay:
         self._is_here = is_here
         self._next_number = next_number
         self._keep = keep
+        self._seam_rules = seam_rules
         self._model_retry_s = model_retry_s
 
     @property
@@ -93,24 +98,26 @@ class Replay:
         session = interrupted.session
         pending = interrupted.pending(self._next_number)
         log.info("session %d was interrupted; %d utterance(s) of it are pending", session.id, len(pending))
-        texts: list[str] = []
+        text = SessionText(self._seam_rules, interrupted.pending_mark(pending))
         given_up = False
         for one in pending:
             if not await self._may_continue(session):
                 break
             if not (session.bound or given_up):
                 self._keep(session, one.utterance)
+            one = replace(one, utterance=replace(one.utterance, context=text.context_of(one.utterance)))  # noqa: PLW2901
             hypothesis = await self._recognize(interrupted, one)
             given_up = given_up or hypothesis is None
             if not await self._may_continue(session):
                 break
             if hypothesis is not None:
-                self._publish(interrupted, one, hypothesis)
-                texts.append(hypothesis.text)
+                self._publish(interrupted, one, hypothesis, text)
+            else:
+                text.fail()
         if await self._may_continue(session):
             if pending and not given_up:
                 self._keep(session, pending[-1].utterance)
-            self._end(interrupted, StopReason.RESTARTED, " ".join(filter(None, texts)), session.recipient)
+            self._end(interrupted, StopReason.RESTARTED, text.text, session.recipient)
         else:
             interrupted.discard_all()
             self._end(interrupted, StopReason.CALLER_LEFT, "", None)
@@ -151,13 +158,17 @@ class Replay:
             "`coldvoxctl retry` can recognize it until the next utterance, or until the daemon is stopped."
         )
 
-    def _publish(self, interrupted: InterruptedSession, one: PendingUtterance, hypothesis: Hypothesis) -> None:
+    def _publish(
+        self, interrupted: InterruptedSession, one: PendingUtterance, hypothesis: Hypothesis, text: SessionText
+    ) -> None:
         session = interrupted.session
         settled = partial(interrupted.settled, one.utterance)
         if not hypothesis.text:
             log.info("utterance %d has no words", one.utterance.id)
             settled()
             return
+        seamed = text.add(one.utterance, hypothesis)
+        interrupted.pending_mark_of(one.utterance, seamed.pending)
         now_s = asyncio.get_running_loop().time()
         transcript = transcript_of(
             one.utterance,
@@ -166,6 +177,7 @@ class Replay:
             with_words=session.options.words,
             latency_s=now_s - one.decided_s if one.decided_s is not None else hypothesis.inference_s,
             retried=True,
+            seamed=seamed,
         )
         self._announcer.transcribed(transcript, session.options.words, session.recipient)
         self._announcer.when_accepted(settled)

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,6 +58,8 @@ class _Open:
     bytes: int = 0
     closed: dict[int, Path] = field(default_factory=dict)
     """Earlier segments, by the number of the utterance that was cut from each."""
+    pending_marks: dict[int, str] = field(default_factory=dict)
+    """The final marks that published texts lack, by utterance: those of unsettled utterances, and the last settled one."""
 
 
 class Spool:
@@ -133,6 +136,12 @@ class Spool:
     def survived(self, session: int, utterance: int) -> None:
         self._note(session, utterance, spool_format.survived(utterance))
 
+    def pending_mark(self, session: int, utterance: int, mark: str) -> None:
+        kept = self._sessions.get(session)
+        if kept is not None:
+            kept.pending_marks = _needed(kept.pending_marks, kept.closed) | {utterance: mark}
+            self._append(session, spool_format.pending_mark(utterance, mark))
+
     def settled(self, session: int, utterance: int) -> None:
         kept = self._sessions.get(session)
         path = kept.closed.pop(utterance, None) if kept else None
@@ -207,7 +216,7 @@ class Spool:
     def _next_segment(self, kept: _Open, state: EndpointState, audio: Iterable[Frame]) -> Path:
         """Close the session's segment and continue in a new one. Returns the path of the closed one."""
         path = segment_path(self._directory, kept.session.id, kept.sequence + 1)
-        fd, size = create(path, spool_format.head(kept.session, state, audio))
+        fd, size = create(path, spool_format.head(kept.session, state, audio, kept.pending_marks))
         if kept.fd is not None:
             os.close(kept.fd)
         before, kept.path, kept.fd, kept.bytes, kept.sequence = kept.path, path, fd, size, kept.sequence + 1
@@ -243,6 +252,13 @@ class Spool:
             )
         with suppress(OSError):
             path.unlink()
+
+
+def _needed(pending_marks: Mapping[int, str], unsettled: Iterable[int]) -> dict[int, str]:
+    """Return the marks without those that precede the last one before the first unsettled utterance."""
+    first = min(unsettled, default=math.inf)
+    before = max((number for number in pending_marks if number < first), default=0)
+    return {number: mark for number, mark in pending_marks.items() if number >= before}
 
 
 def open_spool(bus: str, report: Callable[[str], None]) -> Spool | None:

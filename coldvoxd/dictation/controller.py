@@ -12,7 +12,9 @@ from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.recipients import ends_with_caller, may_read
+from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.sentences import sentences
+from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import EngineStatus, Frame, Gap, SessionOptions, State, StopReason
@@ -22,7 +24,7 @@ from coldvoxd.dictation.listening import Listening
 from coldvoxd.dictation.ports import Capture, RecognitionEngine
 from coldvoxd.dictation.public_state import public_state
 from coldvoxd.dictation.segmenter import Segmenter
-from coldvoxd.dictation.session import Session
+from coldvoxd.dictation.session import Results, Session
 from coldvoxd.dictation.session_runner import SessionRunner
 from coldvoxd.dictation.sinks import Sinks
 from coldvoxd.dictation.state import Event, Phase
@@ -95,6 +97,11 @@ class DictationController:
     def next_utterance(self) -> int:
         """Return an unused utterance number."""
         return next(self._utterance_numbers)
+
+    @property
+    def seam_rules(self) -> SeamRules:
+        """The rules for the seams of a session that starts now."""
+        return self._runner.seam_rules
 
     @property
     def busy_until_s(self) -> float:
@@ -263,7 +270,7 @@ class DictationController:
         except (TimeoutError, ColdvoxError):
             if self._runner.session is session:
                 log.warning("session %d: text was still being recognized at shutdown", session.id)
-                self._runner.end(session, StopReason.SHUTDOWN, session.results.text)
+                self._runner.end(session, StopReason.SHUTDOWN, session.results.text.text)
 
     # Internal.
 
@@ -292,7 +299,8 @@ class DictationController:
         concluded.add_done_callback(
             lambda done: done.cancelled() or done.exception()
         )  # retrieve the error in case no caller waits
-        return Session(head.id, caller, options, called_s, start_sample, segmenter, concluded)
+        results = Results(SessionText(self.seam_rules))
+        return Session(head.id, caller, options, called_s, start_sample, segmenter, concluded, results)
 
     def _owned_session(self, caller: str) -> Session:
         """Return the running session if the caller may end it. Raises NotActive or NotOwner."""

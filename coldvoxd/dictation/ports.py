@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.values import EngineStatus, Hypothesis, Utterance
 
 
@@ -14,6 +15,11 @@ class RecognitionEngine(Protocol):
     @property
     def longest_s(self) -> float:
         """Maximum length in seconds of an utterance that is recognized quickly enough; infinity while unknown."""
+        ...
+
+    @property
+    def seam_method(self) -> SeamMethod:
+        """The method that suits the model, for the setting `auto`."""
         ...
 
     def check_ready(self) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from coldvoxd.core.errors import ColdvoxError, RecognitionFailed
 from coldvoxd.core.metrics import Count, Stage
+from coldvoxd.core.seams import SeamContext
 from coldvoxd.core.settings import DictationSettings
 from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import Hypothesis, Utterance
@@ -29,6 +30,8 @@ class _Job:
     """Set once the utterance was cut or dropped."""
     dropped: bool = False
     recognition: "asyncio.Task[Hypothesis] | None" = None
+    context: SeamContext | None = None
+    """The context with which it is recognized."""
 
     def cut(self, utterance: Utterance, decided_s: float) -> None:
         """Set the complete utterance, and the loop time at which it was cut."""
@@ -121,6 +124,16 @@ class RecognitionQueue:
         if self._in_hand is not None and self._in_hand.session is session:
             self._in_hand.drop()
 
+    def close_sentence(self, session: Session, sample: int, *, has_ended: bool = False) -> None:
+        """Publish that the session's last sentence is over, if no speech before this sample continues it.
+
+        Not while an utterance has no result yet, unless that has just `has_ended`: it may continue the sentence.
+        """
+        if session.results.pending and not has_ended:
+            return
+        if utterance := session.results.text.close(sample):
+            self._sinks.announcer.sentence_closed(session.id, utterance, session.text_recipient)
+
     async def run(self) -> None:
         """Recognize utterances in order until cancelled."""
         while True:
@@ -154,7 +167,10 @@ class RecognitionQueue:
         if began_early:
             metrics.count(Count.SPECULATIVE)
         began_s = self._loop.time()
-        job.recognition = recognition = asyncio.create_task(self._recognize(job.utterance), name="utterance")
+        # All earlier utterances of the session have a result: the queue is in order.
+        job.context = session.results.text.context_of(job.utterance)
+        utterance = replace(job.utterance, context=job.context)
+        job.recognition = recognition = asyncio.create_task(self._recognize(utterance), name="utterance")
         try:
             await asyncio.wait({recognition})
             took_s = self._loop.time() - began_s
@@ -171,6 +187,7 @@ class RecognitionQueue:
         elif fault is not None:
             log.error("recognition of utterance %d failed: %s", number, fault)
             session.results.failures.append(str(fault))
+            session.results.text.fail()
             metrics.count(Count.FAILED)
             journal.settled(session.id, number)
         else:
@@ -205,14 +222,17 @@ class RecognitionQueue:
             metrics.count(Count.WITHOUT_WORDS)
             journal.settled(session.id, utterance.id)
             return
-        session.results.texts.append(hypothesis.text)
+        self.close_sentence(session, utterance.speech_start_sample, has_ended=True)
+        seamed = session.results.text.add(replace(utterance, context=job.context), hypothesis)
         transcript = transcript_of(
             utterance,
             hypothesis,
             session_start_sample=session.start_sample,
             with_words=session.options.words,
             latency_s=latency_s,
+            seamed=seamed,
         )
+        journal.pending_mark(session.id, utterance.id, seamed.pending)
         self._sinks.announcer.transcribed(transcript, session.options.words, session.text_recipient)
         self._sinks.announcer.when_accepted(partial(journal.settled, session.id, utterance.id))
 

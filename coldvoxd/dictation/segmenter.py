@@ -110,6 +110,11 @@ class Segmenter:
         return self.endpoint.phase not in {Phase.SILENCE, Phase.ONSET}
 
     @property
+    def is_speech_possible(self) -> bool:
+        """Whether the latest audio is speech, or may turn out to be."""
+        return self.endpoint.phase is not Phase.SILENCE
+
+    @property
     def held_frames(self) -> int:
         """Number of frames of audio that are kept."""
         return len(self._audio)

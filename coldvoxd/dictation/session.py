@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from coldvoxd.core.errors import RecognitionFailed
 from coldvoxd.core.recipients import recipient_of
+from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.values import Gap, SessionOptions, StopReason
 from coldvoxd.dictation.segmenter import Segmenter
 
@@ -13,18 +14,13 @@ from coldvoxd.dictation.segmenter import Segmenter
 class Results:
     """Results of recognition for a session, and the pending utterances."""
 
-    texts: list[str] = field(default_factory=list)
+    text: SessionText
     failures: list[str] = field(default_factory=list)
     """Error messages of the utterances that could not be recognized."""
     pending: int = 0
     """Number of utterances that were sent to recognition and have no result yet."""
     backlog_s: float = 0.0
     """Total length of those utterances, in seconds."""
-
-    @property
-    def text(self) -> str:
-        """All texts so far, joined by spaces."""
-        return " ".join(self.texts)
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +36,7 @@ class Session:
     segmenter: Segmenter
     concluded: "asyncio.Future[str]"
     """The whole text, or the error for callers of StopDictation."""
-    results: Results = field(default_factory=Results)
+    results: Results
     awaits_microphone: bool = False
     """Whether no audio is expected yet, because the microphone was closed by policy when the session started."""
     lost_samples: int = 0
@@ -77,7 +73,7 @@ class Session:
         self.segmenter.close()
         self.over = True
         self.discarded = discarded
-        self.results.texts.clear()
+        self.results.text.clear()
 
     def answer(self, reason: StopReason, transcript: str | None) -> None:
         """Answer the callers that await the text; `transcript` is None if the session was discarded."""

@@ -8,6 +8,7 @@ from functools import partial
 
 from coldvoxd.core.endpointing import Resumed, SpeechBegan, SpeechEnded
 from coldvoxd.core.metrics import Count, Stage
+from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.settings import DictationSettings
 from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, StopReason, samples_in
 from coldvoxd.dictation import state as dictation
@@ -62,6 +63,11 @@ class SessionRunner:
         """Use settings from the next session on."""
         self._settings = settings
         self.queue.use_settings(settings, log_text=log_text)
+
+    @property
+    def seam_rules(self) -> SeamRules:
+        """The rules for the seams of a session that starts now."""
+        return SeamRules.of(self._settings.seam, self._engine.seam_method, self._settings.seam_s)
 
     def begin(self, session: Session, state: DictationState, effects: tuple[Effect, ...]) -> None:
         """Start a session; `state` and `effects` are those of the event START."""
@@ -180,12 +186,14 @@ class SessionRunner:
                 self.advance(Event.ENDPOINT_OF_SINGLE)
 
     def _note_frame(self, session: Session, heard: FrameHeard) -> None:
-        """Publish the level, and finish listening at the end of the session."""
+        """Publish the level, a sentence that is over, and finish listening at the end of the session."""
         if heard.is_first_after_call:
             took_s = asyncio.get_running_loop().time() - session.called_s
             self._sinks.metrics.took(Stage.KEY_TO_FIRST_SAMPLE, took_s)
         if heard.level_db is not None and self.state.phase is Phase.LISTENING:
             self._sinks.announcer.level(heard.level_db)
+        if not session.segmenter.is_speech_possible:
+            self.queue.close_sentence(session, session.segmenter.fed_sample)
         if session.end_sample is not None and session.segmenter.fed_sample >= session.end_sample:
             self.finish_listening(session)
 
@@ -218,7 +226,7 @@ class SessionRunner:
                 case Effect.DRAIN:
                     self._drain(session)
                 case Effect.CONCLUDE:
-                    self.end(session, reason or StopReason.STOPPED, session.results.text)
+                    self.end(session, reason or StopReason.STOPPED, session.results.text.text)
                 case Effect.DISCARD:
                     self.end(session, reason or StopReason.CANCELLED, None)
         self._sinks.announcer.state_changed()

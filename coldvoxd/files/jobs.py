@@ -25,7 +25,9 @@ from coldvoxd.core.errors import (
 from coldvoxd.core.file_values import FileOptions, FileTranscript
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import FileAnnouncer, SpeechDetector
+from coldvoxd.core.seams import SeamMethod, SeamRules
 from coldvoxd.core.sentences import sentence
+from coldvoxd.core.settings import DictationSettings
 from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Utterance
 from coldvoxd.files.transcription import Transcription
 from coldvoxd.native.call_thread import CallThread
@@ -50,6 +52,11 @@ class RecognizerKeeper(Protocol):
     """Interface of recognition that file jobs require."""
 
     def check_ready(self) -> None: ...
+
+    @property
+    def seam_method(self) -> SeamMethod:
+        """The method that suits the model, for the setting `auto`."""
+        ...
 
     async def recognize(self, utterance: Utterance, *, urgent: bool) -> Hypothesis: ...
 
@@ -82,10 +89,12 @@ class FileJobs:
         *,
         first_number: int = 1,
         metrics: Metrics | None = None,
+        settings: DictationSettings | None = None,
         step_limit_s: float = STEP_LIMIT_S,
         most_jobs: int = JOBS_IN_ALL,
     ) -> None:
         self._keeper = keeper
+        self._settings = settings or DictationSettings()
         self._step_limit_s = step_limit_s
         self._most_jobs = most_jobs
         self._open_detector = open_detector
@@ -95,6 +104,10 @@ class FileJobs:
         self._one_step = asyncio.Lock()
         self._places = asyncio.Semaphore(JOBS_AT_WORK)
         self._announcer: FileAnnouncer | None = None
+
+    def use_settings(self, settings: DictationSettings) -> None:
+        """Use settings from the next file on."""
+        self._settings = settings
 
     def announce_to(self, announcer: FileAnnouncer) -> None:
         """Publish events to this announcer from now on."""
@@ -187,6 +200,7 @@ class FileJobs:
             max_seconds=MAX_HOURS * 3600,
             channel=job.options.channel,
             open_scout=self._open_detector,
+            seam_rules=SeamRules.of(self._settings.seam, self._keeper.seam_method, self._settings.seam_s),
         )
         steps = transcription.steps()
         published = 0.0

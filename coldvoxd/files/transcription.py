@@ -16,6 +16,8 @@ from coldvoxd.core.errors import FileFault
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.mixdown import mixed, taken
 from coldvoxd.core.ports import Recognizer, SpeechDetector
+from coldvoxd.core.seams import NO_SEAMS, SeamRules
+from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Utterance, Word
 from coldvoxd.files.recording_split import Span, cut
 from coldvoxd.files.speech_map import SpeechMap
@@ -49,6 +51,7 @@ def transcribe_file(
     *,
     name: str | None = None,
     channel: Channel = AUTO,
+    seam_rules: SeamRules = NO_SEAMS,
 ) -> FileTranscript:
     """Recognize a file of any length, sample rate and channel count, in pieces cut at its pauses.
 
@@ -57,7 +60,7 @@ def transcribe_file(
     Up to 20 s from the first speech to the last are recognized in one piece. If there is no speech, the text is empty.
     The detector is reset first. Blocks. Raises FileFault, ProviderFault or InputFault.
     """
-    transcription = Transcription(AudioFile.open(source, name), detector, channel=channel)
+    transcription = Transcription(AudioFile.open(source, name), detector, channel=channel, seam_rules=seam_rules)
     for piece in transcription.steps():
         if piece is not None:
             transcription.take(piece, recognizer.recognize(piece))
@@ -69,10 +72,10 @@ def transcribe_file(
 class _Text:
     """The text of the pieces recognized so far."""
 
-    def __init__(self, *, keeps_words: bool) -> None:
+    def __init__(self, seam_rules: SeamRules, *, keeps_words: bool) -> None:
         self._keeps_words = keeps_words
+        self.text = SessionText(seam_rules)
         self._logprobs = self._tokens = 0.0
-        self.texts: list[str] = []
         self.words: list[Word] = []
         """Words, with times in seconds from the start of the file."""
 
@@ -81,9 +84,10 @@ class _Text:
         """Geometric mean of the tokens' probabilities, 0..1; 0 without tokens."""
         return math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
 
-    def add(self, hypothesis: Hypothesis, start_s: float) -> None:
-        """Append the text of a piece that begins at `start_s` seconds in the file."""
-        self.texts.append(hypothesis.text)
+    def add(self, piece: Utterance, hypothesis: Hypothesis) -> None:
+        """Append the text of the next piece."""
+        start_s = piece.start_sample / SAMPLE_RATE
+        self.text.add(piece, hypothesis)
         self._tokens += len(hypothesis.tokens)
         self._logprobs += sum(token.logprob for token in hypothesis.tokens)
         if self._keeps_words:
@@ -107,6 +111,7 @@ class Transcription:
         max_seconds: float = math.inf,
         channel: Channel = AUTO,
         open_scout: Callable[[], SpeechDetector] = SileroDetector,
+        seam_rules: SeamRules = NO_SEAMS,
     ) -> None:
         """`words`: whether to keep words. A file that turns out to be longer than `max_seconds` is refused.
 
@@ -125,7 +130,7 @@ class Transcription:
         self._map = SpeechMap(detector, open_scout() if several else detector)
         self._samples = 0
         self._doubtful = False
-        self._text = _Text(keeps_words=words)
+        self._text = _Text(seam_rules, keeps_words=words)
         self._warnings: list[str] = []
         self._unnamed_warnings = self._wordless = 0
         """`_wordless`: number of pieces with speech in which no words were recognized."""
@@ -156,7 +161,8 @@ class Transcription:
             if len(samples) > 0:
                 heard = samples if samples.ndim == 1 else taken(samples, self._map.channel_of(spans[index]))
                 spoken = () if self._doubtful else self._map.spans(start_sample, end_sample)
-                yield Utterance(index, 0, start_sample, heard, EndReason.LENGTH, speech=spoken)
+                piece = Utterance(index, 0, start_sample, heard, EndReason.LENGTH, speech=spoken)
+                yield replace(piece, context=self._text.text.context_of(piece))
             if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
                 at = clock(end_sample / SAMPLE_RATE)
                 self._warn(f"The file was truncated while it was read: the audio after {at} is missing.")
@@ -171,15 +177,15 @@ class Transcription:
         if not hypothesis.text or (self._doubtful and hypothesis.confidence < MIN_CONFIDENCE):
             self._note_wordless(piece)
             return
-        self._text.add(hypothesis, piece.start_sample / SAMPLE_RATE)
+        self._text.add(piece, hypothesis)
 
     def result(self) -> FileTranscript:
         """Return the transcript. Call after the last step."""
-        if not (self._text.texts or self._warnings):
+        if not (self._text.text.text or self._warnings):
             self._warn("No words were recognized." if self._wordless else "No speech was found.")
         more = (f"{self._unnamed_warnings} more warnings are omitted.",) if self._unnamed_warnings else ()
         return FileTranscript(
-            " ".join(self._text.texts),
+            self._text.text.text,
             tuple(self._text.words),
             self._samples / SAMPLE_RATE,
             self._text.confidence,

@@ -7,6 +7,7 @@ A model of one's own in the same layout is listed in ~/.config/coldvoxd/models.t
     revision = "0123456789abcdef0123456789abcdef01234567"   # a commit, never a branch
     precisions = ["fp32", "int8"]
     external_data = false                                    # whether fp32 has an encoder-model.onnx.data
+    seam = "window"                                          # what `seam = "auto"` under [dictation] means for it
 
 Sizes and hashes are then the hub's. Names that coldvoxd knows itself can't be given another meaning.
 """
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldvoxd.core.errors import SettingsError
+from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.text_formats import NotToml, toml_tables
 from coldvoxd.core.values import Precision
@@ -27,7 +29,7 @@ FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_KEYS = {"repository", "revision", "precisions", "external_data"}
+_KEYS = {"repository", "revision", "precisions", "external_data", "seam"}
 
 
 def published(name: str) -> PublishedModel | None:
@@ -106,4 +108,7 @@ def _model(name: str, table: object) -> PublishedModel:
         )
         for precision in map(Precision, wanted)
     }
-    return PublishedModel(repository, revision, files)
+    seam = table.get("seam", SeamMethod.WINDOW)
+    if seam not in list(SeamMethod):
+        raise ValueError(f"`seam` must be one of {', '.join(SeamMethod)}.")
+    return PublishedModel(repository, revision, files, SeamMethod(seam))

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.values import Precision
 from coldvoxd.models.file_names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
 
@@ -24,6 +25,9 @@ class PublishedModel:
     """A pinned commit, so that all installations run the same weights."""
     files: Mapping[Precision, tuple[PublishedFile, ...]]
     """The files of each precision, the encoder's graph last: without it a directory counts as one without the model."""
+    seam: SeamMethod = SeamMethod.WINDOW
+    """How sentences continue after a pause, if the settings leave it open. Not tried with the models that coldvoxd knows:
+    `window` is right by construction, since it shows the model both sides of the pause."""
 
     def size(self, precision: Precision) -> int:
         """Bytes to download, -1 if unknown."""

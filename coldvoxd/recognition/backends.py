@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.seams import SeamMethod
 from coldvoxd.recognition.cpu_standby import Readiness
 from coldvoxd.recognition.run_times import STANDARD, RunLimits
 
@@ -55,5 +56,7 @@ class Backends:
     model: str = ""
     """Name of the model that they open, as the property Model gives it."""
     limits: RunLimits = STANDARD
+    seam_method: SeamMethod = SeamMethod.OFF
+    """The method that suits the model, for the setting `auto`."""
     cpu_reference: CpuReference | None = None
     """If None, the CPU is used without verification."""

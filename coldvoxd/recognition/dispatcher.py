@@ -14,6 +14,7 @@ from coldvoxd.core.recognition_state import (
     StartReleased,
     SystemSuspending,
 )
+from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import ChangeReason, EngineStatus, Hypothesis, Utterance
 from coldvoxd.recognition.supervisor import LookForMissing, RecognitionEvent, Supervisor
@@ -94,6 +95,11 @@ class Dispatcher:
     def longest_s(self) -> float:
         """Maximum length in seconds of an utterance that the CPU recognizes quickly enough; infinity while unknown."""
         return self._place.supervisor.longest_s
+
+    @property
+    def seam_method(self) -> SeamMethod:
+        """The method that suits the model, for the setting `auto`."""
+        return self._place.supervisor.seam_method
 
     def check_ready(self) -> None:
         """Raise NotReady if no utterance can be recognized at present."""

@@ -22,6 +22,7 @@ from coldvoxd.golden.clip import believed, clip, is_right
 from coldvoxd.models import find_model
 from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened
+from coldvoxd.models.seam_method import seam_method_of
 from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, likely_accelerator
 from coldvoxd.native.session import OrtSession
 from coldvoxd.recognition.backends import Backends, CpuReference, Golden
@@ -69,9 +70,13 @@ def find_backends(
     name = settings.provider
     if name == AUTO:
         name = likely() or CPU
+    seam_method = seam_method_of(settings.name)
     if name == CPU:
         return Backends(
-            lambda: open_staged(settings, precision), model=shortened(settings.name), cpu_reference=_reference(settings)
+            lambda: open_staged(settings, precision),
+            model=shortened(settings.name),
+            seam_method=seam_method,
+            cpu_reference=_reference(settings),
         )
     standby_precision = precision if settings.standby_precision == SAME else Precision(settings.standby_precision)
     readiness = Readiness(settings.standby)
@@ -83,7 +88,7 @@ def find_backends(
         stand_in, model = _virtual(settings)
         golden = Golden(clip(), model.expected_texts)
         opened = Backends(stand_in.open_on_cpu, stand_in.open, "virtual", golden, readiness, mapped)
-        return replace(opened, model=shortened(settings.name))
+        return replace(opened, model=shortened(settings.name), seam_method=seam_method)
     model = AcceleratorModel(settings)
     return Backends(
         lambda: open_staged(settings, standby_precision),
@@ -94,6 +99,7 @@ def find_backends(
         mapped,
         padding.SECONDS,
         shortened(settings.name),
+        seam_method=seam_method,
         cpu_reference=_reference(settings),
     )
 

@@ -56,6 +56,7 @@ class Supervisor:
         self.look_for_missing: LookForMissing | None = None
         self._metrics = metrics or Metrics()
         self._model = backends.model
+        self.seam_method = backends.seam_method
         state = RecognitionState(replace(status, loading=True), backends.accelerator_name)
         self._publisher = StatePublisher(state, on_change)
         self._cpu = CpuStandby(backends.cpu, backends.cpu_mapped or backends.cpu, backends.readiness, backends.limits)

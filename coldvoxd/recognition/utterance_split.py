@@ -50,6 +50,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
         samples=utterance.samples[at:],
         start_sample=utterance.start_sample + at,
         early=None,
+        context=None,
         speech=within(utterance.speech, at, length),
     )
 
@@ -72,6 +73,8 @@ def joined(first: Hypothesis, second: Hypothesis, offset_samples: int) -> Hypoth
         inference_s=first.inference_s + second.inference_s,
         holes=first.holes + second.holes,
         holes_filled=first.holes_filled + second.holes_filled,
+        last_tokens=second.last_tokens or first.last_tokens,
+        seam=first.seam,
     )
 
 

@@ -143,3 +143,10 @@ def test_a_head_whose_fields_have_changed_is_refused() -> None:
     record = struct.pack("<BII", 1, len(payload), zlib.crc32(payload)) + payload
     with pytest.raises(SpoolDamaged):
         spool_format.read(spool_format.MAGIC + record)
+
+
+def test_the_marks_that_texts_lack_are_read_from_the_header_and_from_records() -> None:
+    content = spool_format.head(SESSION, EndpointState(0))
+    assert spool_format.read(content).pending_marks == {}
+    content = spool_format.head(SESSION, EndpointState(0), pending_marks={7: "?"}) + spool_format.pending_mark(9, ".")
+    assert spool_format.read(content).pending_marks == {7: "?", 9: "."}

@@ -16,6 +16,7 @@ from coldvoxd.core.errors import (
 )
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import SpeechDetector
+from coldvoxd.core.seams import LastTokens, SeamFinding, SeamMethod
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.values import (
     FRAME_SAMPLES,
@@ -68,6 +69,11 @@ class CountingEngine:
     heard: list[Utterance] = field(default_factory=list)
     stopped: list[Utterance] = field(default_factory=list)
     longest_s: float = math.inf
+    seam_method: SeamMethod = SeamMethod.OFF
+    mark: str = ""
+    """The final mark of each text."""
+    seam: SeamFinding | None = None
+    """What is found before each utterance that has a context."""
 
     def check_ready(self) -> None:
         if self.refusal:
@@ -88,7 +94,16 @@ class CountingEngine:
             raise RecognitionFailed(f"scripted fault for {utterance.id}")
         if text in self.wordless:
             return Hypothesis("", (), (), 0.0, "CPUExecutionProvider", 0.01)
-        return Hypothesis(text, (), (Word(text, 0.1, 0.2, 0.9),), 0.9, "CPUExecutionProvider", 0.01)
+        return Hypothesis(
+            text + self.mark,
+            (),
+            (Word(text, 0.1, 0.2, 0.9),),
+            0.9,
+            "CPUExecutionProvider",
+            0.01,
+            last_tokens=LastTokens("scripted", (1,)),
+            seam=self.seam if utterance.context is not None else None,
+        )
 
 
 @dataclass
@@ -122,6 +137,10 @@ class Announced:
         self.transcripts.append(transcript)
         self.readers.append(to)
         assert with_words == bool(transcript.words)
+
+    def sentence_closed(self, session: int, utterance: int, to: str | None) -> None:
+        self.seen.append(("sentence", session, utterance))
+        self.readers.append(to)
 
     def speech_started(self, session: int) -> None:
         self.seen.append(("speech", session))

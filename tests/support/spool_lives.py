@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from coldvoxd.core.seams import NO_SEAMS
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.crash_recovery.replay import Replay
@@ -75,6 +76,7 @@ class Life:
         self.scene.pipeline.keep_in(self.spool)
         self.present = present
         self.bus = bus
+        self.seam_rules = NO_SEAMS
         self.announced = self.scene.announced
 
     def recovery(self) -> Replay:
@@ -88,6 +90,7 @@ class Life:
             is_here=is_here,
             next_number=self.scene.pipeline.next_utterance,
             keep=self.scene.last.keep_earlier,
+            seam_rules=self.seam_rules,
             model_retry_s=0.01,
         )
 

@@ -23,6 +23,10 @@ class Announcer(Protocol):
 
     def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None: ...
 
+    def sentence_closed(self, session: int, utterance: int, to: str | None) -> None:
+        """The sentence that ends with this utterance is over: its pending mark is due."""
+        ...
+
     def speech_started(self, session: int) -> None: ...
 
     def speech_ended(self, session: int) -> None: ...
@@ -86,6 +90,10 @@ class Journal(Protocol):
 
     def survived(self, session: int, utterance: int) -> None:
         """The speculative run was discarded; a later crash must not be blamed on it."""
+        ...
+
+    def pending_mark(self, session: int, utterance: int, mark: str) -> None:
+        """The utterance's text, about to be published, lacks this final mark, which is due when its sentence is over."""
         ...
 
     def settled(self, session: int, utterance: int) -> None:

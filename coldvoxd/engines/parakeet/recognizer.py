@@ -13,6 +13,7 @@ from coldvoxd.core.conditioning import FULL_SCALES
 from coldvoxd.core.errors import InputFault, ModelInvalid, OutputNotFinite
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.provider_names import short_name
+from coldvoxd.core.seams import SeamContext, SeamFinding, SeamMethod
 from coldvoxd.core.speech_spans import SpeechSpan
 from coldvoxd.core.values import (
     SAMPLE_RATE,
@@ -24,13 +25,14 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.engines.parakeet import holes, padding
+from coldvoxd.engines.parakeet import holes, padding, seam_probe
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
 from coldvoxd.engines.parakeet.holes import Hole
 from coldvoxd.engines.parakeet.opening import DURATIONS, Opening, Wrap
+from coldvoxd.engines.parakeet.seam_probe import Heard
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
-from coldvoxd.engines.parakeet.tdt import decode_greedy
+from coldvoxd.engines.parakeet.tdt import decode_greedy, greedy
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
 from coldvoxd.native.malloc import give_back
 from coldvoxd.native.providers import CPU
@@ -71,6 +73,8 @@ class ParakeetRecognizer:
         self.precision = precision
         self.pads = pads
         self.masks = masks
+        self._encoder_share = 0.0
+        """Seconds of the encoder's last run per second of audio."""
 
     @classmethod
     def open(
@@ -130,7 +134,9 @@ class ParakeetRecognizer:
 
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault, InputFault, or Stopped once `stop` is cancelled."""
-        return self.recognize_samples(utterance.samples, early=utterance.early, speech=utterance.speech, stop=stop)
+        return self.recognize_samples(
+            utterance.samples, early=utterance.early, speech=utterance.speech, context=utterance.context, stop=stop
+        )
 
     def recognize_samples(
         self,
@@ -139,11 +145,13 @@ class ParakeetRecognizer:
         *,
         early: npt.NDArray[np.float32] | None = None,
         speech: Sequence[SpeechSpan] = (),
+        context: SeamContext | None = None,
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is that of `core.features.log_mel`.
 
-        Where `speech` has no words, these parts are recognized again.
+        Where `speech` has no words, these parts are recognized again. With `context`, the seam before the utterance is
+        determined; that changes no word.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
@@ -153,6 +161,7 @@ class ParakeetRecognizer:
         started_s = time.perf_counter()
         _check_input(samples, sample_rate)
         tokens: tuple[Token, ...] = ()
+        encoded = np.empty((0, 0), np.float32)
         stages: StageSeconds | None = None
         found: list[Hole] = []
         filled = 0
@@ -168,19 +177,47 @@ class ParakeetRecognizer:
                 tokens, is_filled = self._fill(hole, tokens, encoded, heard, stop)
                 filled += is_filled
             decoded_s = time.perf_counter()
+            self._encoder_share = (encoded_s - featured_s) * SAMPLE_RATE / len(heard)
             stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
+        words = self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE)
+        seam = None
+        if words and context is not None and context.tokens.vocabulary == self._vocabulary.fingerprint:
+            seam = self._seam(context, Heard(samples, speech, encoded, shown, words), stop)
         return Hypothesis(
             text=self._vocabulary.text(shown),
             tokens=tokens,
-            words=self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE),
+            words=words,
             confidence=confidence(shown),
             provider=self.provider,
             inference_s=time.perf_counter() - started_s,
             stages=stages,
             holes=len(found),
             holes_filled=filled,
+            last_tokens=seam_probe.last_tokens(shown, self._vocabulary),
+            seam=seam,
         )
+
+    def _seam(self, context: SeamContext, heard: Heard, stop: CancellationToken | None) -> SeamFinding | None:
+        """Determine the seam before an utterance that has words."""
+        if context.method is SeamMethod.STATE:
+            decoded = greedy(
+                heard.encoded,
+                self._decoder,
+                blank=self._vocabulary.blank,
+                max_tokens_per_step=self._configuration.max_tokens_per_step,
+                before=context.tokens.ids,
+                stop=stop,
+            )
+            return seam_probe.by_state(decoded, heard, self._vocabulary)
+        window = seam_probe.window(context, heard)
+        if self._encoder_share * len(window) / SAMPLE_RATE > context.limit_s:
+            return None
+        features = log_mel(without_exact_silence(window), self._configuration.features_size)
+        tokens = self.decode(self.encode(features, stop), stop)
+        shown = [token for token in tokens if self._vocabulary.shown(token.id)]
+        words = self._vocabulary.words(shown, self._configuration.seconds_per_frame)
+        return seam_probe.by_window(words, context, heard)
 
     def _fill(
         self,

@@ -1,6 +1,7 @@
 """Greedy decoding of a token-and-duration transducer (TDT)."""
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -43,15 +44,36 @@ def decode_greedy(
 ) -> tuple[Token, ...]:
     """The tokens of one utterance, from encoder frames, float32 (frames, encoder size).
 
+    The parameters and errors are those of `greedy`.
+    """
+    return tuple(greedy(encoded, transducer, blank=blank, max_tokens_per_step=max_tokens_per_step, stop=stop))
+
+
+def greedy(
+    encoded: npt.NDArray[np.float32],
+    transducer: Transducer,
+    *,
+    blank: int,
+    max_tokens_per_step: int = MAX_TOKENS_PER_STEP,
+    before: Sequence[int] = (),
+    stop: CancellationToken | None = None,
+) -> Iterator[Token]:
+    """Yield the tokens in encoder frames, float32 (frames, encoder size), as they are decoded.
+
     `blank` is the vocabulary's last id; the logits after it score durations of 0, 1, 2, ... frames. A blank is not
-    read. Source: Xu et al., "Efficient Sequence Transduction by Jointly Predicting Tokens and Durations"
-    (2023), algorithm 2, with NeMo's limit of tokens a frame.
+    read. The transducer first reads the tokens `before`, as if they had been decoded. Source: Xu et al., "Efficient
+    Sequence Transduction by Jointly Predicting Tokens and Durations" (2023), algorithm 2, with NeMo's limit of tokens a
+    frame.
 
     Raises OutputNotFinite where logits are not finite, Stopped between two scores, and whatever the transducer raises.
     """
-    tokens: list[Token] = []
     frame = emitted_here = 0
     transducer.begin()
+    for token in before if len(encoded) else ():
+        if stop is not None:
+            stop.check()
+        transducer.score(encoded[0])  # a token is read after a score
+        transducer.read(token)
     while frame < len(encoded):
         if stop is not None:
             stop.check()
@@ -65,7 +87,7 @@ def decode_greedy(
                 f"the decoder's output at encoder frame {frame} is not finite; the same audio may succeed on another provider"
             )
         if token != blank:
-            tokens.append(Token(token, frame, duration, log_probability(scores, token)))
+            yield Token(token, frame, duration, log_probability(scores, token))
             transducer.read(token)
             emitted_here += 1
         if duration > 0:
@@ -74,7 +96,6 @@ def decode_greedy(
         elif token == blank or emitted_here >= max_tokens_per_step:
             frame += 1
             emitted_here = 0
-    return tuple(tokens)
 
 
 def log_probability(scores: npt.NDArray[np.float32], index: int) -> float:

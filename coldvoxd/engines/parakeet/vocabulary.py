@@ -1,9 +1,11 @@
 """The vocabulary of a Parakeet model, and how its pieces become text and words."""
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
@@ -18,7 +20,7 @@ _CONTROL = re.compile(r"<\|.*\|>|</?[a-z]+>")
 _DROPPED_SPACE = re.compile(r"\A\s|\s(?!\w)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Vocabulary:
     """Pieces by id; the last one is blank."""
 
@@ -47,6 +49,11 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.pieces)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies these pieces and their order."""
+        return hashlib.sha256("\n".join(self.pieces).encode()).hexdigest()[:16]
 
     @property
     def blank(self) -> int:

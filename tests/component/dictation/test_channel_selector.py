@@ -17,6 +17,7 @@ from coldvoxd.core.framing import Reframer
 from coldvoxd.core.metrics import Metrics
 from coldvoxd.core.mixdown import mixed
 from coldvoxd.core.ports import SpeechDetector
+from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.spool_format import SpooledSession
 from coldvoxd.core.values import (
@@ -49,6 +50,7 @@ class Engine:
     def __init__(self) -> None:
         self.status = EngineStatus(ready=True)
         self.longest_s = math.inf
+        self.seam_method = SeamMethod.OFF
         self.heard: list[Utterance] = []
 
     def check_ready(self) -> None: ...

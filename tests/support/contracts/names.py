@@ -11,7 +11,7 @@ from typing import Any
 from coldvoxd import arguments as daemon_arguments
 from coldvoxd import command as daemon_main
 from coldvoxd import settings_file
-from coldvoxd.bus.client import _NAMED_ERRORS
+from coldvoxd.bus.client_errors import NAMED_ERRORS
 from coldvoxd.bus.engine_calls import figures_body
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH, interface_xml
 from coldvoxd.bus.options import FILE_OPTION_TYPES, OPTION_TYPES
@@ -98,7 +98,7 @@ def exits() -> dict[str, Any]:
     """Return the programs' exit codes, and coldvoxctl's errors with the code for each."""
     named = {
         **{error_name(kind("")): int(exit_for(kind(""))) for kind in _kinds()},
-        **{f"{errors.ERROR_PREFIX}{name}": int(exit_for(kind(""))) for name, kind in _NAMED_ERRORS.items()},
+        **{f"{errors.ERROR_PREFIX}{name}": int(exit_for(kind(""))) for name, kind in NAMED_ERRORS.items()},
     }
     return {
         "coldvoxctl": [code.value for code in Exit],

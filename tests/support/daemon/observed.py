@@ -101,6 +101,9 @@ class _Observing:
     def survived(self, session: int, utterance: int) -> None:
         self._journal.survived(session, utterance)
 
+    def pending_mark(self, session: int, utterance: int, mark: str) -> None:
+        self._journal.pending_mark(session, utterance, mark)
+
     def settled(self, session: int, utterance: int) -> None:
         self._journal.settled(session, utterance)
 
