@@ -48,7 +48,7 @@ class DictationSettings:
     max_seconds: int = field(default=3600, metadata={"min": 0, "max": 86_400})
     """Seconds after which a session ends automatically. 0 disables."""
     stop_tail_ms: int = field(default=200, metadata={"min": 0, "max": 2000})
-    """Milliseconds of audio still recorded after StopDictation, because a key is often pressed before the last word is finished."""
+    """Maximum number of milliseconds of audio still recorded after StopDictation, because a key is often pressed before the last word is finished. Recording ends as soon as the speech does; after a pause it ends at the call."""
     speculate: bool = True
     """Start recognition at the first sign of a pause (`soft_pause_ms` under [endpoint]), so that the text is ready when the hangover ends. If speech continues, that run is discarded. If false, recognition starts at the endpoint. The text is the same in both cases."""
     speculate_share: float = field(default=1.0, metadata={"min": 0.0, "max": 10.0})
