@@ -11,7 +11,7 @@ from typing import Any
 from coldvoxd import arguments as daemon_arguments
 from coldvoxd import command as daemon_main
 from coldvoxd import settings_file
-from coldvoxd.bus.client import _NAMED_ERRORS
+from coldvoxd.bus.client_errors import _NAMED_ERRORS
 from coldvoxd.bus.engine_calls import figures_body
 from coldvoxd.bus.interface_xml import BUS_NAME, OBJECT_PATH, interface_xml
 from coldvoxd.bus.options import FILE_OPTION_TYPES, OPTION_TYPES
