@@ -35,13 +35,14 @@ class ChunkFramer:
         It is more exact than `sample_at` if the driver measures the age of its audio: the latency that a driver reports
         is that of a full buffer. It is for looking back by a moment only, since a measured age varies by milliseconds.
         """
-        if self._captured_s is None or self._is_new_stream:
+        if self._captured_s is None:
             return self.sample_at(monotonic_s)
         later_s = monotonic_s - self._captured_s
         return max(0, self._reframer.next_sample + round(later_s * SAMPLE_RATE))
 
     def begin_stream(self) -> None:
         """Mark the next chunk as the first of a newly opened stream."""
+        self._captured_s = None
         self._is_new_stream = True
         self._skip_samples = 0
 

@@ -278,7 +278,9 @@ async def test_toggle_starts_with_options_and_stops_whatever_they_are() -> None:
         assert scene.pipeline.toggle(":1.1", scene.now_s, wanted) is True
         assert scene.pipeline.options_of(":1.2", scene.pipeline.session) == wanted
         assert scene.pipeline.toggle(":1.1", scene.now_s, SessionOptions(private=True)) is False
-        assert scene.announced.readers == [None]
+        scene.hush(1)
+        await eventually(scene.saw("stopped"))
+        assert scene.announced.readers == [None], "the session that ran was not private"
 
 
 async def test_the_options_of_a_session_are_for_those_who_may_read_its_text() -> None:
