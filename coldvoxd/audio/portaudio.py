@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 BUFFER_SAMPLES = 2 * FRAME_SAMPLES
 """Samples at 16 kHz in each of PortAudio's buffers. Single frames would arrive 16 ms sooner on average, but cost a
 third more CPU time when idle: waking for a buffer costs more than processing it."""
+LONGEST_AGE_S = 1.0
+"""Age of a sample in seconds, beyond which the driver's statement is not believed."""
 SERVER_DEVICES = ("pulse", "pipewire")
 """ALSA's names for a sound server, in order of preference; then `default`."""
 
@@ -232,7 +234,7 @@ class PortAudioMicrophone:
                     input=True,
                     input_device_index=device.index,
                     frames_per_buffer=BUFFER_SAMPLES * rate // SAMPLE_RATE,
-                    stream_callback=_callback(converter, deliver),
+                    stream_callback=_callback(converter, deliver, rate),
                 )
             except OSError as error:
                 refusals.append(f"{rate} Hz x {channels}: {error.args[-1]}")
@@ -289,18 +291,29 @@ def _devices(audio: pyaudio.PyAudio) -> list[Device]:
     ]
 
 
+def age_of_last(times: Mapping[str, float], buffer_s: float) -> float | None:
+    """Return the age of a buffer's last sample in seconds, from PortAudio's PaStreamCallbackTimeInfo; None if it has none.
+
+    PortAudio names the time at which the first sample was captured. With a sound server that time is measured for each
+    buffer, and includes what the server and a Bluetooth headset delay. Some drivers name no time, or an impossible one.
+    """
+    captured_s = times["input_buffer_adc_time"]
+    age_s = times["current_time"] - captured_s - buffer_s
+    return max(0.0, age_s) if captured_s > 0 and -buffer_s <= age_s <= LONGEST_AGE_S else None
+
+
 def _callback(
-    converter: StreamConverter, deliver: Callable[[Chunk], None]
+    converter: StreamConverter, deliver: Callable[[Chunk], None], rate: int
 ) -> Callable[[bytes | None, int, Mapping[str, float], int], tuple[None, int]]:
     """Called by PortAudio's thread for each buffer: converts it, posts it, returns."""
 
-    def on_buffer(raw: bytes | None, _frames: int, _times: Mapping[str, float], flags: int) -> tuple[None, Any]:
+    def on_buffer(raw: bytes | None, frames: int, times: Mapping[str, float], flags: int) -> tuple[None, Any]:
         arrived_s = time.monotonic()
         try:
             samples = converter.convert(raw or b"")
             overflow = bool(flags & pyaudio.paInputOverflow)
             if len(samples) or overflow:
-                deliver(Chunk(samples=samples, arrived_s=arrived_s, overflow=overflow))
+                deliver(Chunk(samples, arrived_s, overflow, age_of_last(times, frames / rate)))
         except Exception:  # a thread's boundary: PyAudio would raise it in another thread
             log.exception("an audio buffer could not be processed; closing the stream")
             return None, pyaudio.paAbort

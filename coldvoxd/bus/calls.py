@@ -1,19 +1,21 @@
 """Method calls of Dictation1 and Microphone1. `replies` maps raised errors to their names on the bus."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from dbus_next import Variant
 
 from coldvoxd.bus.callers import Caller, Callers, current_caller
 from coldvoxd.bus.connection import Connection
-from coldvoxd.bus.options import parse_options, parse_stop_options
+from coldvoxd.bus.options import parse_options, parse_retry_options, parse_stop_options, session_options_body
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.ports import Controls
 from coldvoxd.core.values import SessionOptions
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Calls:
@@ -35,26 +37,29 @@ class Calls:
         return self._control.start(caller.name, SessionOptions(), caller.called_s)
 
     async def start_with_options(self, options: Mapping[str, Variant]) -> int:
-        caller = current_caller()
-        parsed = parse_options(options)
-        if not parsed.bind_to_caller:
-            return self._control.start(caller.name, parsed, caller.called_s)
-        with self._control.start_pending():
-            return await self._start_bound(caller, parsed)
+        caller, parsed = current_caller(), parse_options(options)
+        return await self._bound_if_wanted(
+            caller, parsed, lambda: self._control.start(caller.name, parsed, caller.called_s)
+        )
 
-    async def _start_bound(self, caller: Caller, parsed: SessionOptions) -> int:
-        if not await self._callers.watch(caller.name):
-            raise ColdvoxError("The caller has already left the bus: no session was started.")
-        try:
-            session = self._control.start(caller.name, parsed, caller.called_s)
-        except BaseException:
+    async def _bound_if_wanted(self, caller: Caller, options: SessionOptions, start: Callable[[], T]) -> T:
+        """Return the result of `start`. Bind the session that it started, if any, to the caller if the options say so."""
+        if not options.bind_to_caller:
+            return start()
+        with self._control.start_pending():
+            if not await self._callers.watch(caller.name):
+                raise ColdvoxError("The caller has already left the bus: no session was started.")
+            before = self._control.session
+            try:
+                result = start()
+            except BaseException:
+                self._callers.unwatch(caller.name)
+                raise
+        if self._control.session not in (0, before):
+            self._bound[self._control.session] = caller.name
+        else:  # none was started, or it ended while it was being started
             self._callers.unwatch(caller.name)
-            raise
-        if self._control.session == session:
-            self._bound[session] = caller.name
-        else:  # the session ended while it was being started
-            self._callers.unwatch(caller.name)
-        return session
+        return result
 
     async def stop(self) -> str:
         caller = current_caller()
@@ -71,8 +76,21 @@ class Calls:
         caller = current_caller()
         return self._control.toggle(caller.name, caller.called_s)
 
+    async def toggle_with_options(self, options: Mapping[str, Variant]) -> bool:
+        caller, parsed = current_caller(), parse_options(options)
+        return await self._bound_if_wanted(
+            caller, parsed, lambda: self._control.toggle(caller.name, caller.called_s, parsed)
+        )
+
+    def session_options(self, session: int) -> dict[str, Variant]:
+        return session_options_body(self._control.options_of(current_caller().name, session))
+
     async def retry_last(self) -> str:
         return bus_text(await self._retry.retry_last(current_caller().name))
+
+    async def retry_last_with_options(self, options: Mapping[str, Variant]) -> str:
+        caller, utterance = current_caller(), parse_retry_options(options)
+        return bus_text(await self._retry.retry_last(caller.name, utterance))
 
     async def select_device(self, name: str) -> None:
         await self._microphone.select(name)

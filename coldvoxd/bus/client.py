@@ -14,6 +14,7 @@ from typing import Any, Self
 from dbus_next import DBusError, Message, MessageFlag, Variant
 
 from coldvoxd.bus.client_errors import named, translated
+from coldvoxd.bus.client_options import Options, options_body
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, OBJECT_PATH, PROPERTIES
 from coldvoxd.bus.peers.notifications import show
@@ -27,8 +28,6 @@ DOUBLES = 256
 """Number of latest texts that are remembered to drop duplicates; a session's backlog is far smaller."""
 LISTENING = "listening"
 """Value of the property State while a session is listening."""
-
-_OPTION_TYPES = {bool: "b", int: "u", str: "s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +81,14 @@ class DaemonClient:
         finally:
             await client._close()
 
-    async def start(self, options: Mapping[str, bool | int | str] | None = None) -> int:
+    async def start(self, options: Options | None = None) -> int:
         """Start a session with the contract's options and return its number.
 
         Activates the daemon if activation is set up.
         """
         if not options:
             return int(await self._call("StartDictation"))
-        variants = {key: Variant(_OPTION_TYPES[type(value)], value) for key, value in options.items()}
-        return int(await self._call("StartDictationWithOptions", "a{sv}", variants))
+        return int(await self._call("StartDictationWithOptions", "a{sv}", options_body(options)))
 
     async def stop(self) -> str:
         """Finish the session and return its text."""
@@ -106,12 +104,19 @@ class DaemonClient:
         """Discard the session."""
         await self._call("CancelDictation", activate=False)
 
-    async def toggle(self) -> bool:
-        """Start or stop a session and return whether one is listening now.
+    async def toggle(self, options: Options | None = None) -> bool:
+        """Start a session with the contract's options or stop it, and return whether one is listening now.
 
         Activates the daemon if activation is set up.
         """
-        return bool(await self._call("ToggleDictation"))
+        if not options:
+            return bool(await self._call("ToggleDictation"))
+        return bool(await self._call("ToggleDictationWithOptions", "a{sv}", options_body(options)))
+
+    async def session_options(self, session: int) -> dict[str, Any]:
+        """Return the options of the active session by the keys of the contract."""
+        found = await self._call("GetSessionOptions", "u", session, activate=False)
+        return {key: value.value for key, value in found.items()}
 
     async def listening(self) -> int:
         """Return the number of the listening session; 0 if there is none or the daemon is not running.
@@ -127,9 +132,11 @@ class DaemonClient:
         """Show a desktop notification and return its number; 0 if the desktop shows none."""
         return await show(self._connection, title, body, replaces)
 
-    async def retry_last(self) -> str:
-        """Recognize the last utterance again and return its text."""
-        return str(await self._call("RetryLast", activate=False))
+    async def retry_last(self, options: Options | None = None) -> str:
+        """Recognize the last utterance again, with the contract's options of a retry, and return its text."""
+        if not options:
+            return str(await self._call("RetryLast", activate=False))
+        return str(await self._call("RetryLastWithOptions", "a{sv}", options_body(options), activate=False))
 
     async def reload(self) -> None:
         """Reload the settings and the model."""

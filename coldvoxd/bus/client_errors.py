@@ -1,4 +1,4 @@
-"""The errors of the daemon as a client raises them."""
+"""Error replies of the daemon as exceptions."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

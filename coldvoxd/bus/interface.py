@@ -51,8 +51,20 @@ class Dictation1(ServiceInterface):
         return self._calls.toggle()
 
     @method()
+    async def ToggleDictationWithOptions(self, options: "a{sv}") -> "b":
+        return await self._calls.toggle_with_options(options)
+
+    @method()
+    def GetSessionOptions(self, session: "u") -> "a{sv}":
+        return self._calls.session_options(session)
+
+    @method()
     async def RetryLast(self) -> "s":
         return await self._calls.retry_last()
+
+    @method()
+    async def RetryLastWithOptions(self, options: "a{sv}") -> "s":
+        return await self._calls.retry_last_with_options(options)
 
     @method()
     async def TranscribeFile(self, audio: "h", options: "a{sv}") -> "u":
@@ -125,6 +137,10 @@ class Engine1(ServiceInterface):
     @dbus_property(access=_READ)
     def Degraded(self) -> "s":
         return self._property("Degraded")
+
+    @dbus_property(access=_READ)
+    def Capabilities(self) -> "as":
+        return self._property("Capabilities")
 
     @dbus_property(access=_READ)
     def Progress(self) -> "d":

@@ -1,4 +1,4 @@
-"""Options of sessions and files: their types on the bus, and errors for unknown or invalid ones."""
+"""Options of sessions, retries and files: their types on the bus, and errors for unknown or invalid ones."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,8 +14,10 @@ OPTION_TYPES: Mapping[str, str] = MappingProxyType(
     {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u"}
 )
 STOP_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"session": "u"})
+RETRY_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"utterance": "u"})
 PLANNED_OPTIONS = frozenset({"partials", "language", "vocabulary"})
 """Keys of the contract that a later version will support."""
+PLANNED_RETRY_OPTIONS = frozenset({"language", "vocabulary"})
 FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b", "channel": "s"})
 PLANNED_FILE_OPTIONS = frozenset({"language", "vocabulary"})
 
@@ -36,6 +38,33 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
         words=values.get("words", False),
         single_utterance=values.get("single-utterance", False),
         max_seconds=_positive(values, "max-seconds", "omit it to use the limit in the settings"),
+    )
+
+
+def session_options_body(options: SessionOptions) -> dict[str, Variant]:
+    """Return the options of a session as GetSessionOptions returns them: those that `parse_options` reads back alike."""
+    body = {
+        "private": Variant("b", options.private),
+        "bind-to-caller": Variant("b", options.bind_to_caller),
+        "words": Variant("b", options.words),
+        "single-utterance": Variant("b", options.single_utterance),
+    }
+    return body | ({"max-seconds": Variant("u", options.max_seconds)} if options.max_seconds else {})
+
+
+def parse_retry_options(options: Mapping[str, Variant]) -> int:
+    """Return the number of the utterance that the options of RetryLastWithOptions name; 0 if they name none.
+
+    Raises InvalidOption or NotSupported for the first invalid key. Options that describe how a session listens, or who
+    receives its signals, have no meaning for a recognition whose text is only returned, and are invalid.
+    """
+    for key in options:
+        if key in OPTION_TYPES:
+            known = ", ".join(RETRY_OPTION_TYPES)
+            raise InvalidOption(f"The option '{key}' is one of a session, not of a retry: omit it. Known are: {known}.")
+    _check(options, RETRY_OPTION_TYPES, PLANNED_RETRY_OPTIONS)
+    return _positive(
+        {key: value.value for key, value in options.items()}, "utterance", "omit it to retry any utterance"
     )
 
 

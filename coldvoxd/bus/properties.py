@@ -6,6 +6,7 @@ from typing import Any
 from coldvoxd import __version__
 from coldvoxd.bus.interface_xml import DICTATION, ENGINE, MICROPHONE
 from coldvoxd.bus.valid_text import bus_text
+from coldvoxd.core.capabilities import capabilities_of
 from coldvoxd.core.ports import Controls
 from coldvoxd.core.problems import by_severity
 from coldvoxd.core.provider_names import short_name
@@ -39,6 +40,7 @@ class Properties:
             "AvailableProviders": list(engine.available_providers),
             "UsableProviders": list(engine.usable_providers),
             **self.problems(),
+            "Capabilities": capabilities_of(engine),
             "Progress": engine.progress,
             "LastError": bus_text(engine.last_error),
             "AwaitingRestart": list(self._engine.awaiting_restart),

@@ -22,13 +22,27 @@ class ChunkFramer:
         self._is_new_stream = True
         self._skip_samples = 0
         """Samples at the start of a joined stream that the previous stream has delivered already."""
+        self._captured_s: float | None = None
+        """Monotonic time at which the last sample of the latest chunk was captured, if that was measured."""
 
     def sample_at(self, monotonic_s: float) -> int:
         """Return the count of the sample spoken at that moment, which may be in the future."""
         return self._clock.sample_at(monotonic_s)
 
+    def captured_at(self, monotonic_s: float) -> int:
+        """Return the count of the sample captured at that moment, which may be in the future.
+
+        It is more exact than `sample_at` if the driver measures the age of its audio: the latency that a driver reports
+        is that of a full buffer. It is for looking back by a moment only, since a measured age varies by milliseconds.
+        """
+        if self._captured_s is None:
+            return self.sample_at(monotonic_s)
+        later_s = monotonic_s - self._captured_s
+        return max(0, self._reframer.next_sample + round(later_s * SAMPLE_RATE))
+
     def begin_stream(self) -> None:
         """Mark the next chunk as the first of a newly opened stream."""
+        self._captured_s = None
         self._is_new_stream = True
         self._skip_samples = 0
 
@@ -82,6 +96,7 @@ class ChunkFramer:
         if lost:
             items.append(self._reframer.skip(lost, GapReason.STALLED))
         items.extend(self._reframer.push(chunk.samples))
+        self._captured_s = None if chunk.age_s is None else chunk.arrived_s - chunk.age_s
         return items
 
     def _gaps_before(self, chunk: Chunk, spoken_s: float) -> Iterator[Gap]:

@@ -89,11 +89,12 @@ class CaptureStream:
         return (self._stream or self._device).opened.channels
 
     def sample_at(self, monotonic_s: float) -> int:
-        """Return the count of the sample spoken at that moment, which may be in the future.
-
-        Considers the device's latency.
-        """
+        """Return the count of the sample spoken at that moment, which may be in the future, by the reported latency."""
         return self._framer.sample_at(monotonic_s)
+
+    def captured_at(self, monotonic_s: float) -> int:
+        """Return the same by the age of the latest audio, if the driver measures it."""
+        return self._framer.captured_at(monotonic_s)
 
     def promise_kept(self, now_s: float) -> bool:
         """Return whether capture works or is being repaired, at `now_s` of the monotonic clock.

@@ -21,6 +21,14 @@ def count(text: str) -> int:
     return number
 
 
+def number(text: str) -> int:
+    """A number of a session or an utterance, which the bus can carry."""
+    found = int(text) if text.isdecimal() else 0
+    if not 0 < found < 1 << 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number greater than 0")
+    return found
+
+
 def seconds(text: str) -> int:
     """A number of seconds that the bus can carry."""
     number = int(text) if text.isdecimal() else 0

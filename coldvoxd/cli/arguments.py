@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from coldvoxd.cli import help_texts
-from coldvoxd.cli.argument_types import channel, count, seconds
+from coldvoxd.cli.argument_types import channel, count
 from coldvoxd.cli.parser import Help, Parser
+from coldvoxd.cli.session_options import add_options_of_callers_that_stay, add_retry_options, add_session_options
 from coldvoxd.cli.shortcuts.key import DEFAULT_KEY
 
 _DEFAULT_MODEL = "a model's name or directory; default: the one in the settings"
@@ -61,13 +62,12 @@ def _session_commands(commands: _Commands) -> None:
         help_texts.START,
         f'With --json: {{"session": NUMBER}}.\n{help_texts.PROBLEM_JSON}',
     )
-    _session_options(start)
+    add_session_options(start)
     _from_key(
         start,
         "for a shortcut key: wait for the text of the last session before starting, and show errors as notifications",
     )
-    start.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
-    start.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
+    add_options_of_callers_that_stay(start)
 
     stop = _command(commands, "stop", "stop dictating and print the text", help_texts.STOP, help_texts.EMPTY_JSON)
     _from_key(stop, "for a shortcut key: show errors as notifications")
@@ -75,9 +75,12 @@ def _session_commands(commands: _Commands) -> None:
         commands,
         "toggle",
         "start dictating, or stop",
-        "Start a session, or stop the active one without waiting for its text, which is sent to the listeners.\n",
+        "Start a session, or stop the active one without waiting for its text, which is sent to the listeners.\n"
+        "The options are those of the session that is started; they have no effect if one is stopped.\n",
         f'With --json: {{"active": true or false}}, whether a session was started.\n{help_texts.PROBLEM_JSON}',
     )
+    add_session_options(toggle)
+    add_options_of_callers_that_stay(toggle)
     _from_key(
         toggle,
         "for a shortcut key: wait for the text of the last session before starting, and show errors as notifications",
@@ -89,7 +92,8 @@ def _session_commands(commands: _Commands) -> None:
         "End the session and discard its audio and text. No further text of it is sent.\n",
         'With --json: {"cancelled": true}.',
     )
-    _command(commands, "retry", "recognize the last utterance again", help_texts.RETRY, help_texts.EMPTY_JSON)
+    retry = _command(commands, "retry", "recognize the last utterance again", help_texts.RETRY, help_texts.EMPTY_JSON)
+    add_retry_options(retry)
 
 
 def _daemon_commands(commands: _Commands) -> None:
@@ -130,7 +134,7 @@ def _listen_command(commands: _Commands) -> None:
     )
     listen.add_argument("--once", action="store_true", help="exit when a session has ended")
     listen.add_argument("--start", action="store_true", help="start a session, and exit when it ends")
-    _session_options(listen.add_argument_group("options for the session that --start starts"))
+    add_session_options(listen.add_argument_group("options for the session that --start starts"))
     listen.add_argument(
         "--private",
         action="store_true",
@@ -223,14 +227,16 @@ def _shortcut(shortcut: Parser) -> None:
     show = _command(actions, "show", "print the installed shortcut", "Read from the desktop's settings.\n", "")
     for action in (install, remove, show):
         action.add_argument("--desktop", choices=("gnome", "kde", "sway", "hyprland"), help="the desktop to configure")
-    _command(
+    held = _command(
         actions,
         "held",
         "dictate until sway's key is released",
         "sway runs this command, from the key binding that `shortcut install --hold` adds.\n",
         "",
     )
-    _command(actions, "portal", "use shortcuts through the desktop's portal", help_texts.PORTAL, "")
+    add_session_options(held)
+    portal = _command(actions, "portal", "use shortcuts through the desktop's portal", help_texts.PORTAL, "")
+    add_session_options(portal.add_argument_group("options for the sessions that the keys start"))
 
 
 def _config(config: Parser) -> None:
@@ -314,9 +320,3 @@ def _command(commands: _Commands, name: str, summary: str, description: str, epi
     )
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object per line")
     return parser
-
-
-def _session_options(parser: "argparse._ActionsContainer") -> None:
-    parser.add_argument("--words", action="store_true", help="add word times to the texts (shown by listen --json)")
-    parser.add_argument("--single-utterance", action="store_true", help="stop automatically when the speaker pauses")
-    parser.add_argument("--max-seconds", type=seconds, metavar="N", help="stop automatically after N seconds")

@@ -74,13 +74,15 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
             return completion(arguments, output)
         case "shortcut" if arguments.shortcut_command == "portal":
             from coldvoxd.cli.portal_keys import follow_keys
+            from coldvoxd.cli.session_options import session_options
 
-            asyncio.run(follow_keys(output))
+            asyncio.run(follow_keys(session_options(arguments), output))
             return Exit.DONE
         case "shortcut" if arguments.shortcut_command == "held":
+            from coldvoxd.cli.session_options import session_options
             from coldvoxd.cli.sway_hold import dictate_while_held
 
-            asyncio.run(dictate_while_held(output))
+            asyncio.run(dictate_while_held(session_options(arguments), output))
             return Exit.DONE
         case "shortcut":
             from coldvoxd.cli.shortcuts.command import shortcut

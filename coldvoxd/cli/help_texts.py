@@ -185,8 +185,8 @@ The exit code is 1 if there are problems.
 
 STATUS_JSON = """\
 With --json, the fields state, session, model, precision, execution_provider, provider, available_providers,
-usable_providers, problems, degraded, progress, last_error, awaiting_restart and version, and for the microphone device,
-selection, open, policy, muted and problem. They have the meaning of the bus properties.
+usable_providers, problems, degraded, capabilities, progress, last_error, awaiting_restart and version, and for the
+microphone device, selection, open, policy, muted and problem. They have the meaning of the bus properties.
 """
 
 DEVICES = """\
@@ -256,7 +256,7 @@ On other desktops, such as XFCE, Cinnamon, MATE, i3, labwc or COSMIC, `install` 
 
 PORTAL = """\
 Ask the desktop for two keys, and dictate with them until this command is stopped. After `coldvoxctl setup`,
-`systemctl --user enable --now coldvoxd-keys` runs it at each login.
+`systemctl --user enable --now coldvoxd-keys` runs it at each login; `systemctl --user edit coldvoxd-keys` adds options.
 """
 
 SHORTCUT_JSON = """\

@@ -1,9 +1,9 @@
 """Distinguishes presses of a key from auto-repeat, and turns them into calls of the daemon."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Protocol
 
+from coldvoxd.bus.client_options import Options
 from coldvoxd.core.errors import AlreadyActive
 
 REPEAT_GAP_S = 0.06
@@ -26,7 +26,7 @@ FAILED = "Dictation does not work"
 class Dictation(Protocol):
     """The calls of the daemon that keys need. Methods raise ColdvoxError."""
 
-    async def start(self, options: Mapping[str, bool | int | str] | None = None) -> int:
+    async def start(self, options: Options | None = None) -> int:
         """Start a session with options of the bus interface; return its number."""
         ...
 
@@ -38,8 +38,8 @@ class Dictation(Protocol):
         """Stop the session without waiting for its text."""
         ...
 
-    async def toggle(self) -> bool:
-        """Start or stop; return whether a session is listening now."""
+    async def toggle(self, options: Options | None = None) -> bool:
+        """Start with these options, or stop; return whether a session is listening now."""
         ...
 
     async def listening(self) -> int:
@@ -108,7 +108,7 @@ class Presses:
         return released_s
 
 
-async def start_after_last(daemon: Dictation, options: Mapping[str, bool | int | str] | None = None) -> int:
+async def start_after_last(daemon: Dictation, options: Options | None = None) -> int:
     """Start a session once the last one's text is complete; return its number, or that of a listening one."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + LAST_TEXT_LIMIT_S
@@ -123,9 +123,9 @@ async def start_after_last(daemon: Dictation, options: Mapping[str, bool | int |
         await asyncio.sleep(LOOK_S)
 
 
-async def toggle_after_last(daemon: Dictation) -> bool:
-    """Stop, or start once the last session's text is complete; return whether a session is listening."""
+async def toggle_after_last(daemon: Dictation, options: Options | None = None) -> bool:
+    """Stop, or start with these options once the last session's text is complete; return whether one is listening."""
     try:
-        return await daemon.toggle()
+        return await daemon.toggle(options)
     except AlreadyActive:
-        return bool(await start_after_last(daemon))
+        return bool(await start_after_last(daemon, options))

@@ -7,7 +7,7 @@ from argparse import Namespace
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.cli.exit_codes import Exit, UsageFault
 from coldvoxd.cli.output import Output
-from coldvoxd.cli.session_commands import session_options
+from coldvoxd.cli.session_options import session_options
 from coldvoxd.cli.wordless import WordlessSessions
 from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone
 

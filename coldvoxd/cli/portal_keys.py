@@ -25,6 +25,7 @@ from enum import Enum, auto
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
+from coldvoxd.bus.client_options import Options
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.peers.global_shortcuts import INTERFACE, Shortcut, bind
 from coldvoxd.bus.peers.portal import PATH, SESSION, Portal, PortalFault, PortalMissing, PortalRefused
@@ -72,8 +73,10 @@ class Occasion(Enum):
 class Keys:
     """What presses and releases do, in the order of the events. Event loop only. Methods raise ColdvoxError."""
 
-    def __init__(self, daemon: Dictation) -> None:
+    def __init__(self, daemon: Dictation, options: Options | None = None) -> None:
+        """`options` are those of the sessions that the keys start."""
         self._daemon = daemon
+        self._options = options
         self._down_s: float | None = None
         """When the hold key went down; None while it is up."""
         self._session = 0
@@ -83,7 +86,7 @@ class Keys:
 
     async def pressed(self, name: str, at_s: float) -> None:
         if name == TOGGLE:
-            await toggle_after_last(self._daemon)
+            await toggle_after_last(self._daemon, self._options)
         elif name == HOLD:
             self._down_s, self._session, self._began = at_s, 0, False
             self._session = await self._daemon.listening()
@@ -111,16 +114,16 @@ class Keys:
             await self._begin()
 
     async def _begin(self) -> None:
-        self._session = await start_after_last(self._daemon)
+        self._session = await start_after_last(self._daemon, self._options)
         self._began = True
 
 
-async def follow_keys(output: Output) -> None:
-    """Bind the keys and follow them until interrupted. Raises ColdvoxError."""
+async def follow_keys(options: Options, output: Output) -> None:
+    """Bind the keys and follow them until interrupted; start sessions with these options. Raises ColdvoxError."""
     connection = await Connection.open()
     try:
         async with Portal.opened(connection) as portal, DaemonClient.connected() as daemon:
-            await _Following(portal, daemon, output).run()
+            await _Following(portal, daemon, options, output).run()
     except PortalMissing as fault:
         raise ColdvoxError(
             "This desktop has no portal for shortcuts: use `coldvoxctl shortcut install`, or a key of its settings that "
@@ -142,11 +145,11 @@ async def follow_keys(output: Output) -> None:
 
 
 class _Following:
-    def __init__(self, portal: Portal, daemon: DaemonClient, output: Output) -> None:
+    def __init__(self, portal: Portal, daemon: DaemonClient, options: Options, output: Output) -> None:
         self._portal = portal
         self._daemon = daemon
         self._output = output
-        self._keys = Keys(daemon)
+        self._keys = Keys(daemon, options)
         self._presses = {shortcut.name: Presses() for shortcut in SHORTCUTS}
         self._happened: asyncio.Queue[Signal | Occasion] = asyncio.Queue()
         self._shown = 0

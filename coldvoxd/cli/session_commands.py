@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
-from coldvoxd.cli.exit_codes import Exit, UsageFault
+from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.cli.key_presses import FAILED, start_after_last, toggle_after_last
 from coldvoxd.cli.metrics import metrics_for_people
 from coldvoxd.cli.output import Output
+from coldvoxd.cli.session_options import check_not_bound, retry_options, session_options
 from coldvoxd.cli.wordless import GAPS, NO_WORDS_IN_LAST, Reason, deaf, stopped
 from coldvoxd.core.errors import ColdvoxError, NotActive, shown
 from coldvoxd.core.problems import WRONG_ON_CPU, Problem
@@ -20,11 +21,8 @@ from coldvoxd.core.sound_sources import DEFAULT
 
 async def control(arguments: Namespace, output: Output) -> Exit:
     """Run one of these commands. Raises ColdvoxError."""
-    if arguments.command == "start" and (arguments.private or arguments.bind):
-        raise UsageFault(
-            "A private or bound session ends when its caller leaves the bus, which `coldvoxctl start` does immediately: "
-            "use `coldvoxctl listen --start --private`."
-        )
+    if arguments.command in {"start", "toggle"}:
+        check_not_bound(arguments)
     async with DaemonClient.connected() as daemon:
         try:
             await _carry_out(arguments, output, daemon)
@@ -47,13 +45,14 @@ async def _carry_out(arguments: Namespace, output: Output, daemon: DaemonClient)
             ended = await stopped(daemon)
             _transcript(ended.transcript, ended.reason, output, has_gaps=ended.has_gaps)
         case "toggle":
-            active = await (toggle_after_last(daemon) if arguments.from_key else daemon.toggle())
+            options = session_options(arguments)
+            active = await (toggle_after_last(daemon, options) if arguments.from_key else daemon.toggle(options))
             await _heard_or_warned({"active": active}, "listening" if active else "stopped", output, daemon)
         case "cancel":
             await daemon.cancel()
             output.result({"cancelled": True}, "cancelled")
         case "retry":
-            transcript = await daemon.retry_last()
+            transcript = await daemon.retry_last(retry_options(arguments))
             _transcript(transcript, None if transcript else NO_WORDS_IN_LAST, output)
         case "metrics":
             found = await daemon.metrics()
@@ -105,18 +104,6 @@ async def _heard_or_warned(fields: dict[str, Any], text: str, output: Output, da
     output.result(fields | ({"problem": reason.code, "message": reason.sentence} if reason else {}), text)
     if reason is not None:
         output.warning(reason.sentence)
-
-
-def session_options(arguments: Namespace) -> dict[str, bool | int | str]:
-    """The options of the bus interface that the arguments request."""
-    options: dict[str, bool | int | str] = {}
-    if arguments.words:
-        options["words"] = True
-    if arguments.single_utterance:
-        options["single-utterance"] = True
-    if arguments.max_seconds is not None:
-        options["max-seconds"] = arguments.max_seconds
-    return options
 
 
 def _reloaded(waiting: list[str]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from coldvoxd.bus.client import DaemonClient
+from coldvoxd.bus.client_options import Options
 from coldvoxd.cli.key_presses import FAILED, start_after_last
 from coldvoxd.cli.output import Output
 from coldvoxd.core.errors import ColdvoxError
@@ -144,13 +145,13 @@ def _command_of(message: dict[str, Any]) -> str:
     return str(message.get("binding", {}).get("command", ""))
 
 
-async def dictate_while_held(output: Output) -> None:
-    """Start a session, and stop it when the key is released. Raises ColdvoxError."""
+async def dictate_while_held(options: Options, output: Output) -> None:
+    """Start a session with these options, and stop it when the key is released. Raises ColdvoxError."""
     async with Sway.connected() as sway, DaemonClient.connected() as daemon:
         repetition = Repetition.of(await sway.ask(GET_INPUTS))
         await sway.ask(SUBSCRIBE, '["binding"]')
         try:
-            session = await daemon.listening() or await start_after_last(daemon)
+            session = await daemon.listening() or await start_after_last(daemon, options)
         except ColdvoxError as error:
             await daemon.notify(FAILED, str(error))
             await sway.release(repetition)  # otherwise the next repetition would try again

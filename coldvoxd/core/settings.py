@@ -48,7 +48,7 @@ class DictationSettings:
     max_seconds: int = field(default=3600, metadata={"min": 0, "max": 86_400})
     """Seconds after which a session ends automatically. 0 disables."""
     stop_tail_ms: int = field(default=200, metadata={"min": 0, "max": 2000})
-    """Milliseconds of audio still recorded after StopDictation, because a key is often pressed before the last word is finished."""
+    """Maximum number of milliseconds of audio still recorded after StopDictation, because a key is often pressed before the last word is finished. Recording ends as soon as the speech does; after a pause it ends at the call."""
     seam: str = field(default=seams.AUTO, metadata={"choices": (seams.AUTO, *seams.SeamMethod)})
     """How sentences continue after a pause. `state`: the model's decoder reads the session's last words before the next ones; costs almost nothing, and depends on how the model was trained. `window`: the audio before and after the pause is recognized again, together; right for any model, and costs a second short recognition. `off`: each pause ends a sentence. `auto`: the method that suits the model, without `window` where it would take more than 0.25 s. The words are the same in all cases; only capital letters and punctuation at pauses differ."""
     seam_s: float = field(default=2.5, metadata={"min": 0.0, "max": 60.0})

@@ -32,6 +32,8 @@ class Chunk:
     """`time.monotonic()` when the last sample arrived."""
     overflow: bool = False
     """Audio of unknown length was lost before this chunk."""
+    age_s: float | None = None
+    """Age of the last sample at `arrived_s`, in seconds, as measured by the driver for this chunk; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,8 +154,8 @@ class DictationController:
             yield
 
     async def stop(self, caller: str, called_s: float, session: int = 0) -> str:
-        if session not in (0, self.session):
-            raise NotActive(f"Session {session} is not active. It may have ended by itself; see DictationStopped.")
+        if session:
+            self._check_active(session)
         return await self._stop(self._owned_session(caller), called_s)
 
     async def _stop(self, session: Session, called_s: float) -> str:
@@ -173,13 +173,21 @@ class DictationController:
         self._owned_session(caller)
         self._runner.advance(Event.CANCEL)
 
-    def toggle(self, caller: str, called_s: float) -> bool:
+    def toggle(self, caller: str, called_s: float, options: SessionOptions | None = None) -> bool:
         session = self._runner.session
         if session is None or self._runner.state.phase is Phase.DRAINING:
-            self.start(caller, SessionOptions(), called_s)
+            self.start(caller, options or SessionOptions(), called_s)
             return True
         self._runner.stop(self._owned_session(caller), called_s)
         return False
+
+    def options_of(self, caller: str, session: int) -> SessionOptions:
+        self._check_active(session)
+        running = self._runner.session
+        assert running is not None  # noqa: S101 - the active session
+        if not may_read(caller, running.text_recipient):
+            raise NotOwner(f"Session {session} is private to another program; only that program can read its options.")
+        return running.options
 
     def caller_left(self, caller: str) -> None:
         session = self._runner.session
@@ -273,6 +281,11 @@ class DictationController:
                 self._runner.end(session, StopReason.SHUTDOWN, session.results.text.text)
 
     # Internal.
+
+    def _check_active(self, session: int) -> None:
+        """Raise NotActive if this is not the number of the active session."""
+        if session != self.session or not session:
+            raise NotActive(f"Session {session} is not active. It may have ended by itself; see DictationStopped.")
 
     def _check_startable(self) -> None:
         """Raise NotReady if no session can start for a reason other than the microphone."""

@@ -94,11 +94,13 @@ class LastUtterance:
         if self._kept is not None and self._kept.source is source:
             self._kept = None
 
-    async def retry_last(self, caller: str) -> str:
+    async def retry_last(self, caller: str, utterance: int = 0) -> str:
         """Implements RetryControl."""
         kept = self._kept
         if kept is None:
             raise NotActive("There is no utterance to recognize again: there was none, or its session was cancelled.")
+        if utterance not in (0, kept.utterance.id):
+            raise NotActive(f"Utterance {utterance} is not the last one: only the last one's audio is kept.")
         if not may_read(caller, kept.source.text_recipient):
             raise NotOwner("The last utterance is private to another program; only that program can retry it.")
         self._metrics.count(Count.RETRIES)

@@ -35,7 +35,11 @@ class Capture(Protocol):
     """Delivers the audio of the microphone. Event loop only."""
 
     def sample_at(self, monotonic_s: float) -> int:
-        """Return the number of the sample that was spoken at this monotonic time."""
+        """Return the number of the sample that was spoken at this monotonic time, by the latency that the driver reports."""
+        ...
+
+    def captured_at(self, monotonic_s: float) -> int:
+        """Return the number of the sample that was captured at this monotonic time, as exactly as it can be measured."""
         ...
 
     def catch_up(self) -> None:

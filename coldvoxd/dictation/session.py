@@ -8,6 +8,7 @@ from coldvoxd.core.recipients import recipient_of
 from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.values import Gap, SessionOptions, StopReason
 from coldvoxd.dictation.segmenter import Segmenter
+from coldvoxd.dictation.stop import Stop
 
 
 @dataclass(slots=True, eq=False)
@@ -41,8 +42,8 @@ class Session:
     """Whether no audio is expected yet, because the microphone was closed by policy when the session started."""
     lost_samples: int = 0
     """Length of the audio that was lost in the session."""
-    end_sample: int | None = None
-    """Sample at which the session stops listening, once it drains."""
+    stop: Stop | None = None
+    """The call that ends the session; None if there was none yet."""
     over: bool = False
     """Whether the session's end was published; later results are dropped."""
     discarded: bool = False
@@ -56,6 +57,17 @@ class Session:
         """The only client that may read its text; None if every client may."""
         return recipient_of(self.caller, self.options)
 
+    @property
+    def end_sample(self) -> int | None:
+        """Sample at which the session stops listening after a stop, which speech may postpone; None without a stop."""
+        return self.stop.end_sample(self.segmenter.endpoint.last_speech_sample) if self.stop is not None else None
+
+    @property
+    def is_heard_out(self) -> bool:
+        """Whether the session was stopped and needs no more audio."""
+        end_sample = self.end_sample
+        return end_sample is not None and self.segmenter.fed_sample >= end_sample
+
     def note_gap(self, gap: Gap) -> None:
         """Record lost audio, as far as it belongs to the session."""
         if not self.awaits_microphone:
@@ -63,8 +75,9 @@ class Session:
 
     def note_end(self, *, is_heard: bool) -> None:
         """Record that the session has stopped listening. If the microphone is not heard, audio up to the end is missing."""
-        if not is_heard and self.end_sample is not None:
-            self.lost_samples += max(0, self.end_sample - max(self.segmenter.fed_sample, self.start_sample))
+        end_sample = self.end_sample
+        if not is_heard and end_sample is not None:
+            self.lost_samples += max(0, end_sample - max(self.segmenter.fed_sample, self.start_sample))
 
     def close(self, *, discarded: bool) -> None:
         """Cancel the timers, stop listening and discard the texts."""

@@ -20,6 +20,7 @@ from coldvoxd.dictation.segmenter import FrameHeard, SegmenterEvent, UtteranceCu
 from coldvoxd.dictation.session import Session
 from coldvoxd.dictation.sinks import Sinks
 from coldvoxd.dictation.state import DictationState, Effect, Event, Phase
+from coldvoxd.dictation.stop import Stop
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +108,9 @@ class SessionRunner:
         self._handle(session, session.segmenter.hear(heard.item))
 
     def stop(self, session: Session, called_s: float) -> None:
-        """End a listening session with the audio up to `stop_tail_ms` after this monotonic time."""
-        session.end_sample = self._capture.sample_at(called_s) + samples_in(self._settings.stop_tail_ms)
+        """End a listening session with the audio up to this monotonic time, and with the word that is being spoken."""
+        captured_sample, spoken_sample = self._capture.captured_at(called_s), self._capture.sample_at(called_s)
+        session.stop = Stop.at(captured_sample, spoken_sample, self._settings, session.segmenter.session.endpoint)
         self.advance(Event.STOP)
 
     def finish_listening(self, session: Session) -> None:
@@ -194,7 +196,7 @@ class SessionRunner:
             self._sinks.announcer.level(heard.level_db)
         if not session.segmenter.is_speech_possible:
             self.queue.close_sentence(session, session.segmenter.fed_sample)
-        if session.end_sample is not None and session.segmenter.fed_sample >= session.end_sample:
+        if session.is_heard_out:
             self.finish_listening(session)
 
     def _advance_later(self, session: Session, delay_s: float, event: Event) -> asyncio.TimerHandle:
@@ -219,7 +221,7 @@ class SessionRunner:
                     pass
                 case Effect.CLOSE_UTTERANCE:
                     self._handle(session, session.segmenter.interrupt())
-                    if session.end_sample is not None:
+                    if session.stop is not None:
                         self.finish_listening(session)
                 case Effect.AWAIT_CAPTURE:
                     session.blind_timer = self._advance_later(session, dictation.BLIND_LIMIT_S, Event.BLIND_TOO_LONG)
@@ -233,7 +235,7 @@ class SessionRunner:
 
     def _drain(self, session: Session) -> None:
         """Wait for the remaining frames up to the end of the session, if any, and for the texts."""
-        if session.segmenter.finished or session.end_sample is None or not self.state.capture:
+        if session.segmenter.finished or session.stop is None or session.is_heard_out or not self.state.capture:
             self.finish_listening(session)
         else:
             late_s = LATE_FRAMES_S + self._settings.stop_tail_ms / 1000

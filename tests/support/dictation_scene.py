@@ -111,8 +111,13 @@ class ScriptedCapture:
     """Time t corresponds to sample t * 16000."""
 
     catch_up: Callable[[], None] = lambda: None
+    reported_samples: int = 0
+    """By how much the latency that the driver reports is longer than the measured one."""
 
     def sample_at(self, monotonic_s: float) -> int:
+        return round(monotonic_s * SAMPLE_RATE) + self.reported_samples
+
+    def captured_at(self, monotonic_s: float) -> int:
         return round(monotonic_s * SAMPLE_RATE)
 
 
@@ -169,8 +174,9 @@ class Scene:
         endpoint: EndpointSettings | None = None,
         detector: SpeechDetector | None = None,
         stop_limit_s: float = STOP_LIMIT_S,
+        engine: CountingEngine | None = None,
     ) -> None:
-        self.engine = CountingEngine()
+        self.engine = engine or CountingEngine()
         self.engine.gate.set()
         self.announced = Announced()
         self.metrics = Metrics()
@@ -216,6 +222,12 @@ class Scene:
     def hear(self, value: int, frames: int) -> None:
         for _ in range(frames):
             self.pipeline.on_item(Frame(self.sample, np.full(FRAME_SAMPLES, value, np.int16)))
+            self.sample += FRAME_SAMPLES
+
+    def hear_frames(self, frames: npt.NDArray[np.int16]) -> None:
+        """Deliver recorded audio, int16 (frames, 512)."""
+        for samples in frames:
+            self.pipeline.on_item(Frame(self.sample, samples))
             self.sample += FRAME_SAMPLES
 
     def hush(self, frames: int = 15) -> None:

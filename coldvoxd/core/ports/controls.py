@@ -84,10 +84,17 @@ class DictationControl(Protocol):
         """End the session and discard it. Raises NotActive, NotOwner."""
         ...
 
-    def toggle(self, caller: str, called_s: float) -> bool:
-        """Start a session, or stop it without waiting for its text. Return whether a session is listening now.
+    def toggle(self, caller: str, called_s: float, options: SessionOptions | None = None) -> bool:
+        """Start a session with these options, or stop it without waiting for its text. Return whether one is listening.
 
         Raises AlreadyActive while the last session's text is still pending, NotOwner, NotReady, NoMicrophone.
+        """
+        ...
+
+    def options_of(self, caller: str, session: int) -> SessionOptions:
+        """Return the options with which the active session was started.
+
+        Raises NotActive if it is not the active session, and NotOwner if its text is not for this caller.
         """
         ...
 
@@ -99,8 +106,11 @@ class DictationControl(Protocol):
 class RetryControl(Protocol):
     """Recognition of the last utterance again. Event loop only."""
 
-    async def retry_last(self, caller: str) -> str:
-        """Return the last utterance's text. Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed."""
+    async def retry_last(self, caller: str, utterance: int = 0) -> str:
+        """Return the last utterance's text. If `utterance` is given, only if that is the last one's number.
+
+        Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed.
+        """
         ...
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from coldvoxd.audio.portaudio import PortAudioMicrophone, list_devices
+from coldvoxd.audio.portaudio import PortAudioMicrophone, age_of_last, list_devices
 from coldvoxd.audio.soundserver import hold_to, look
 from coldvoxd.capture.device import CALL_PATIENCE_S, NO_ANSWER
 from coldvoxd.capture.state import CaptureCondition
@@ -82,6 +82,40 @@ async def test_what_is_played_is_captured_bit_exact(server: SoundServer) -> None
         assert watch.keeper.state.microphone == "Blue Yeti"
         assert [state.condition for _, state in watch.states] == [CaptureCondition.OPENING, CaptureCondition.OPEN]
     assert watch.condition() is CaptureCondition.CLOSED
+
+
+async def test_a_moment_is_mapped_to_its_sample_by_the_age_that_the_server_measures(pulse: SoundServer) -> None:
+    chunks: list[Chunk] = []
+    microphone = PortAudioMicrophone(MicrophoneSettings())
+    microphone.open(chunks.append)
+    eventually_blocking(lambda: len(chunks) > 5)
+    microphone.close()
+    assert all(chunk.age_s is not None for chunk in chunks)
+    async with capturing() as watch:
+        await eventually(watch.is_open)
+        began_s = time.monotonic()
+        first = await hear(watch, pulse)
+        assert watch.keeper.captured_at(began_s) <= first, "captured before it was played"
+        assert watch.keeper.captured_at(time.monotonic()) > first + SAMPLE_RATE
+
+
+@pytest.mark.parametrize(
+    ("current_s", "captured_s", "expected"),
+    [
+        (100.0, 99.9, 0.036),
+        (100.0, 99.936, 0.0),
+        (100.0, 99.99, 0.0),
+        (100.0, 0.0, None),
+        (100.0, 98.0, None),
+        (100.0, 101.0, None),
+    ],
+    ids=["measured", "just complete", "rounded", "no time", "impossibly old", "from the future"],
+)
+def test_the_age_of_a_buffer_is_that_of_its_last_sample(
+    current_s: float, captured_s: float, expected: float | None
+) -> None:
+    age_s = age_of_last({"current_time": current_s, "input_buffer_adc_time": captured_s}, 0.064)
+    assert age_s == (None if expected is None else pytest.approx(expected))
 
 
 async def test_a_killed_server_is_noticed_in_time_and_recovered_from(server: SoundServer) -> None:

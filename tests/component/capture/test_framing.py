@@ -53,6 +53,20 @@ def test_a_moment_is_mapped_to_its_sample_with_the_latency_taken_off() -> None:
     assert device.framer.sample_at(START_S + 1 - LATENCY_S) == pytest.approx(SAMPLE_RATE, abs=1)
 
 
+def test_the_sample_of_a_moment_follows_the_measured_age_of_the_latest_audio() -> None:
+    device = Device().deliver(2)
+    assert device.framer.captured_at(device.now_s) == device.framer.sample_at(device.now_s), "nothing was measured"
+    for age_s in (0.05, 0.2):
+        device.now_s += FRAME_SAMPLES / SAMPLE_RATE
+        device.framer.take(Chunk(np.zeros(FRAME_SAMPLES, np.int16), device.now_s, age_s=age_s), LATENCY_S)
+        end_sample = round((device.now_s - START_S) * SAMPLE_RATE)
+        assert device.framer.captured_at(device.now_s) == pytest.approx(end_sample + age_s * SAMPLE_RATE, abs=1)
+        assert device.framer.captured_at(device.now_s - age_s) == pytest.approx(end_sample, abs=1)
+    device.framer.begin_stream()
+    assert device.framer.captured_at(device.now_s) == device.framer.sample_at(device.now_s), "of another stream"
+    device.assert_seamless()
+
+
 def test_the_first_stream_begins_at_sample_0_and_a_reopened_one_after_a_gap() -> None:
     device = Device().deliver(2)
     device.framer.begin_stream()

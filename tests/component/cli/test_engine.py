@@ -23,6 +23,8 @@ async def test_retry_prints_the_last_utterance(running: RunningService, ctl: Ctl
     running.control.say("one sentence")
     assert await run(ctl, "retry") == Result(Exit.DONE, "one sentence\n", "")
     assert (await run(ctl, "retry", "--json")).objects == [{"transcript": "one sentence"}]
+    assert await run(ctl, "retry", "--utterance", "1") == Result(Exit.DONE, "one sentence\n", "")
+    assert (await run(ctl, "retry", "--utterance", "2")).exit == Exit.NOT_NOW
 
 
 async def test_reload_and_provider(running: RunningService, ctl: Ctl) -> None:

@@ -33,9 +33,9 @@ async def running(bus: PrivateBus, tmp_path: Path) -> AsyncIterator[RunningDaemo
 
 
 @asynccontextmanager
-async def keys(ctl: Ctl) -> AsyncIterator[Running]:
+async def keys(ctl: Ctl, *options: str) -> AsyncIterator[Running]:
     """Yield the command with its keys bound; end it with an interrupt."""
-    follower = await ctl("shortcut", "portal")
+    follower = await ctl("shortcut", "portal", *options)
     assert await follower.line() == f"Dictate while held: Press {HOLD}"
     assert await follower.line() == f"Start and stop dictation: Press {TOGGLE}"
     yield follower
@@ -138,6 +138,19 @@ async def test_the_other_key_starts_and_stops(ctl: Ctl, desktop: PortalDesktop, 
         for wanted in ("listening", "idle"):
             await tap(desktop, TOGGLE)
             await state_is(running, wanted)
+
+
+@pytest.mark.parametrize("name", [HOLD, TOGGLE])
+async def test_a_key_starts_its_session_with_the_options_of_the_command(
+    ctl: Ctl, desktop: PortalDesktop, running: RunningDaemon, name: str
+) -> None:
+    async with keys(ctl, "--words", "--max-seconds", "60"), running.client() as other:
+        await tap(desktop, name)
+        await state_is(running, "listening")
+        options = await other.call("GetSessionOptions", "u", await other.get(DICTATION, "Session"))
+        assert (options["words"].value, options["max-seconds"].value) == (True, 60)
+        await tap(desktop, name)
+        await state_is(running, "idle")
 
 
 async def test_a_session_that_runs_already_is_ended_by_the_release(

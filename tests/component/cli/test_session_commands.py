@@ -12,6 +12,7 @@ from coldvoxd.bus.interface_xml import interface_xml
 from coldvoxd.cli.exit_codes import MEANINGS, Exit
 from coldvoxd.cli.key_presses import FAILED
 from coldvoxd.core import errors
+from coldvoxd.core.capabilities import CAPABILITIES
 from coldvoxd.core.values import EngineStatus, State
 from tests.component.cli.conftest import Ctl, Result
 from tests.support.bus.notifications import NotificationService
@@ -72,11 +73,16 @@ async def test_a_key_starts_once_the_last_text_has_come(running: RunningService,
     assert running.control.options.words
 
 
-async def test_options_of_a_session(running: RunningService, ctl: Ctl) -> None:
-    assert (await run(ctl, "start", "--words", "--single-utterance", "--max-seconds", "9")).exit == 0
-    options = running.control.options
-    assert (options.words, options.single_utterance, options.max_seconds) == (True, True, 9)
-    assert (options.private, options.bind_to_caller) == (False, False)
+@pytest.mark.parametrize("command", ["start", "toggle"])
+@pytest.mark.parametrize("key", [[], ["--from-key"]], ids=["", "key"])
+async def test_options_of_a_session(running: RunningService, ctl: Ctl, command: str, key: list[str]) -> None:
+    options = ["--words", "--single-utterance", "--max-seconds", "9"]
+    assert (await run(ctl, command, *options, *key)).exit == 0
+    started = running.control.options
+    assert (started.words, started.single_utterance, started.max_seconds) == (True, True, 9)
+    assert (started.private, started.bind_to_caller) == (False, False)
+    if command == "toggle":
+        assert await run(ctl, command, *options, *key) == Result(0, "stopped\n", "")
 
 
 async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl) -> None:
@@ -98,6 +104,7 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "available_providers": ["CPUExecutionProvider"],
         "usable_providers": ["cpu"],
         "problems": [],
+        "capabilities": sorted(CAPABILITIES),
         "degraded": "",
         "progress": 0.25,
         "last_error": "",
@@ -208,6 +215,10 @@ async def test_a_daemon_that_ends_before_it_answers(running: RunningService, bus
         (["start", "--max-seconds", "1.5"], "greater than 0"),
         (["start", "--private"], "coldvoxctl listen --start --private"),
         (["start", "--bind"], "coldvoxctl listen --start --private"),
+        (["toggle", "--private"], "which `coldvoxctl toggle` does immediately"),
+        (["toggle", "--max-seconds", "0"], "greater than 0"),
+        (["retry", "--utterance", "0"], "greater than 0"),
+        (["retry", "--words"], "--words. See `coldvoxctl retry --help`."),
         (["listen", "--private"], "--start"),
         (["transcribe"], "FILE"),
         (["stop", "now"], "now. See `coldvoxctl stop --help`."),

@@ -272,6 +272,33 @@ async def test_toggle_starts_and_stops_without_waiting() -> None:
         assert scene.announced.transcripts[0].text == "2000"
 
 
+async def test_toggle_starts_with_options_and_stops_whatever_they_are() -> None:
+    async with playing(Scene()) as scene:
+        wanted = SessionOptions(single_utterance=True)
+        assert scene.pipeline.toggle(":1.1", scene.now_s, wanted) is True
+        assert scene.pipeline.options_of(":1.2", scene.pipeline.session) == wanted
+        assert scene.pipeline.toggle(":1.1", scene.now_s, SessionOptions(private=True)) is False
+        scene.hush(1)
+        await eventually(scene.saw("stopped"))
+        assert scene.announced.readers == [None], "the session that ran was not private"
+
+
+async def test_the_options_of_a_session_are_for_those_who_may_read_its_text() -> None:
+    async with playing(Scene()) as scene:
+        for options, reader in ((SessionOptions(words=True), ":1.2"), (SessionOptions(private=True), ":1.1")):
+            session = scene.pipeline.start(":1.1", options, scene.now_s)
+            assert scene.pipeline.options_of(reader, session) == options
+            for other in (0, session - 1, session + 1):
+                with pytest.raises(NotActive, match=f"Session {other} "):
+                    scene.pipeline.options_of(":1.1", other)
+            if options.private:
+                with pytest.raises(NotOwner, match="private to another program"):
+                    scene.pipeline.options_of(":1.2", session)
+            await scene.stop(":1.1")
+            with pytest.raises(NotActive):
+                scene.pipeline.options_of(":1.1", session)
+
+
 async def test_a_private_session_is_its_owners_alone() -> None:
     async with playing(Scene()) as scene:
         scene.start(":1.1", private=True)

@@ -28,6 +28,22 @@ async def test_the_last_utterance_can_be_recognized_again_and_nothing_else_comes
         assert scene.metrics.figures().counts[Count.RETRIES] == 2
 
 
+async def test_a_retry_of_another_utterance_than_the_last_one_is_refused() -> None:
+    async with playing(Scene()) as scene:
+        scene.start(private=True)
+        for value in (2000, 3000):
+            scene.hear(value, 10)
+            scene.hush()
+        await scene.stop()
+        first, last = (transcript.utterance_id for transcript in scene.announced.transcripts)
+        assert await scene.last.retry_last(":1.1", last) == "3000"
+        for caller in (":1.1", ":1.2"):
+            with pytest.raises(NotActive, match=f"Utterance {first} is not the last one"):
+                await scene.last.retry_last(caller, first)
+        with pytest.raises(NotOwner):
+            await scene.last.retry_last(":1.2", last)
+
+
 async def test_an_utterance_that_failed_can_be_had_after_all() -> None:
     async with playing(Scene()) as scene:
         scene.engine.failing = {"2000"}

@@ -425,14 +425,20 @@ class ScriptedControl:
         self._texts.clear()
         self._end(StopReason.CANCELLED)
 
-    def toggle(self, caller: str, called_s: float) -> bool:
+    def toggle(self, caller: str, called_s: float, options: SessionOptions | None = None) -> bool:
         self._fail()
         if not self.session:
-            self.start(caller, SessionOptions(), called_s)
+            self.start(caller, options or SessionOptions(), called_s)
             return True
         self._check(caller)
         self._end(StopReason.STOPPED)
         return False
+
+    def options_of(self, caller: str, session: int) -> SessionOptions:
+        if not session or session != self.session:
+            raise NotActive(f"Session {session} is not active.")
+        self._check(caller)
+        return self.options
 
     def caller_left(self, caller: str) -> None:
         self.left.append(caller)
@@ -440,9 +446,9 @@ class ScriptedControl:
             self._texts.clear()
             self._end(StopReason.CALLER_LEFT)
 
-    async def retry_last(self, caller: str) -> str:
+    async def retry_last(self, caller: str, utterance: int = 0) -> str:
         self._fail()
-        if not self._texts:
+        if not self._texts or utterance not in (0, len(self._texts)):
             raise NotActive("There is nothing to retry.")
         if self.options.private and caller != self.owner:
             raise NotOwner("The last utterance is private to another client.")

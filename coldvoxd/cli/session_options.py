@@ -1,0 +1,54 @@
+"""The options of a session and of a retry on the command line: the same for every command that starts or retries."""
+
+import argparse
+from argparse import Namespace
+
+from coldvoxd.bus.client_options import Options
+from coldvoxd.cli.argument_types import number, seconds
+from coldvoxd.cli.exit_codes import UsageFault
+
+
+def add_session_options(parser: "argparse._ActionsContainer") -> None:
+    """Add the options of a session that any command may start."""
+    parser.add_argument("--words", action="store_true", help="add word times to the texts (shown by listen --json)")
+    parser.add_argument("--single-utterance", action="store_true", help="stop automatically when the speaker pauses")
+    parser.add_argument("--max-seconds", type=seconds, metavar="N", help="stop automatically after N seconds")
+
+
+def add_options_of_callers_that_stay(parser: argparse.ArgumentParser) -> None:
+    """Add, undocumented, the options that a command which exits after its call must refuse; see `check_not_bound`."""
+    parser.add_argument("--private", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--bind", action="store_true", help=argparse.SUPPRESS)
+
+
+def check_not_bound(arguments: Namespace) -> None:
+    """Raise UsageFault for a private or bound session of a command that exits after its call."""
+    if arguments.private or arguments.bind:
+        raise UsageFault(
+            f"A private or bound session ends when its caller leaves the bus, which `coldvoxctl {arguments.command}` does "
+            "immediately: use `coldvoxctl listen --start --private`."
+        )
+
+
+def session_options(arguments: Namespace) -> dict[str, bool | int | str]:
+    """Return the options of the bus interface that the arguments request."""
+    options: dict[str, bool | int | str] = {}
+    if arguments.words:
+        options["words"] = True
+    if arguments.single_utterance:
+        options["single-utterance"] = True
+    if arguments.max_seconds is not None:
+        options["max-seconds"] = arguments.max_seconds
+    return options
+
+
+def add_retry_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a retry."""
+    parser.add_argument(
+        "--utterance", type=number, metavar="N", help="only if the last utterance has this number (see listen --json)"
+    )
+
+
+def retry_options(arguments: Namespace) -> Options:
+    """Return the options of RetryLastWithOptions that the arguments request."""
+    return {"utterance": arguments.utterance} if arguments.utterance is not None else {}

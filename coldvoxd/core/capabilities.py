@@ -1,0 +1,34 @@
+"""What this build can do with the loaded model, as the property `Capabilities` lists it.
+
+A client reads it before it uses what an older daemon, or another model, does not have. A new ability is one row here: with a
+condition if it depends on the model, which then belongs into EngineStatus, so that a change of the model is published.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from coldvoxd.core.values import EngineStatus
+
+Condition = Callable[[EngineStatus], bool]
+
+
+def _always(engine: EngineStatus) -> bool:  # noqa: ARG001 - the signature of every condition
+    """Do not depend on the model."""
+    return True
+
+
+CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
+    {
+        "bind-to-caller": _always,
+        "max-seconds": _always,
+        "private": _always,
+        "single-utterance": _always,
+        "words": _always,
+    }
+)
+"""Condition of each ability, by its name. An option of sessions has the name of the option."""
+
+
+def capabilities_of(engine: EngineStatus, table: Mapping[str, Condition] = CAPABILITIES) -> list[str]:
+    """Return the names of the abilities in this table whose conditions hold, in alphabetical order."""
+    return sorted(name for name, holds in table.items() if holds(engine))
