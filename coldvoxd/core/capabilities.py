@@ -22,6 +22,7 @@ CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
         "bind-to-caller": _always,
         "max-seconds": _always,
         "private": _always,
+        "seams": _always,
         "single-utterance": _always,
         "words": _always,
     }
