@@ -68,7 +68,8 @@ class DaemonClient:
         self._last_stopped = 0
         self._transcribed: deque[tuple[int, int]] = deque(maxlen=DOUBLES)
         """Session and utterance of the latest texts: after a crash of the daemon a text may be sent again."""
-        self._events: asyncio.Queue[Event | errors.BusUnavailable] = asyncio.Queue()
+        self._events: deque[Event | errors.BusUnavailable] = deque()
+        self._has_events = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
     @classmethod
@@ -209,22 +210,33 @@ class DaemonClient:
 
     async def next_event(self) -> Event:
         """Wait for the next event. Raises BusUnavailable when the connection to the bus is lost."""
-        event = await self._events.get()
+        while not self._events:
+            self._has_events.clear()
+            await self._has_events.wait()
+        event = self._events.popleft()
         if isinstance(event, errors.BusUnavailable):
             raise event
         return event
 
+    def queued_events(self) -> tuple[Event, ...]:
+        """Return the events that `next_event` will return, as far as they have arrived."""
+        return tuple(event for event in self._events if isinstance(event, Event))
+
     def forget_events(self) -> None:
         """Drop the queued events. Raises BusUnavailable if the connection to the bus was lost."""
-        while not self._events.empty():
-            event = self._events.get_nowait()
+        while self._events:
+            event = self._events.popleft()
             if isinstance(event, errors.BusUnavailable):
-                self._events.put_nowait(event)
+                self._queue(event)
                 raise event
 
     def interrupt(self) -> None:
         """Append an event `interrupted` to the queue."""
-        self._events.put_nowait(Event("interrupted", {}))
+        self._queue(Event("interrupted", {}))
+
+    def _queue(self, event: Event | errors.BusUnavailable) -> None:
+        self._events.append(event)
+        self._has_events.set()
 
     async def _figures(self) -> dict[str, Any]:
         found = await self._call("GetMetrics", interface=ENGINE, activate=False)
@@ -238,7 +250,7 @@ class DaemonClient:
         try:
             await self._connection.wait_until_lost()
         except errors.BusUnavailable as error:
-            self._events.put_nowait(error)
+            self._queue(error)
 
     async def _close(self) -> None:
         await self._connection.aclose()
@@ -249,9 +261,9 @@ class DaemonClient:
         self._daemon = after
         self._last_stopped = 0
         if before:
-            self._events.put_nowait(Event("daemon-disconnected", {}))
+            self._queue(Event("daemon-disconnected", {}))
         if after:
-            self._events.put_nowait(Event("daemon-connected", {}))
+            self._queue(Event("daemon-connected", {}))
 
     def _note(self, message: Message) -> None:
         event = _event(message)
@@ -264,7 +276,7 @@ class DaemonClient:
             if pair in self._transcribed:
                 return
             self._transcribed.append(pair)
-        self._events.put_nowait(event)
+        self._queue(event)
 
     async def _call(
         self,

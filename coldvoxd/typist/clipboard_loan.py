@@ -85,6 +85,8 @@ class _Lent:
     """The paste that has the clipboard now."""
 
     text: str
+    left: str
+    """What is left in the clipboard if no window takes the text."""
     before: Content
     offer: Offer
     offered_s: float
@@ -113,15 +115,18 @@ class Loan:
         self._returning: asyncio.Task[None] | None = None
         self._period_s = 0.0
 
-    async def paste(self, text: str, chord: Chord, browser: Browser | None = None) -> "asyncio.Future[Verdict]":
+    async def paste(
+        self, text: str, chord: Chord, browser: Browser | None = None, left: str | None = None
+    ) -> "asyncio.Future[Verdict]":
         """Offer `text`, press the chord, and return once a program has fetched it; which one is known later.
 
-        `browser` is the browser that has the window, if one has.
+        `browser` is the browser that has the window, if one has. `left` replaces `text` in the clipboard once no window is
+        expected to take it; if it is empty, the content from before the paste does.
         Raises what `chord` raises, except Interrupted: the chord may have been pressed. Raises Refused if no program
         fetches within `TAKEN_LIMIT_S`; the text stays in the clipboard then, unless a program fetches it within `LATE_S`.
         """
         await self._stop_watching()
-        lent = await self._lend(text, browser)
+        lent = await self._lend(text, text if left is None else left, browser)
         async with AsyncExitStack() as keys:
             try:
                 await self._until_settled(lent)
@@ -168,7 +173,7 @@ class Loan:
         if self._returning:
             await asyncio.wait([self._returning])
 
-    async def _lend(self, text: str, browser: Browser | None) -> _Lent:
+    async def _lend(self, text: str, left: str, browser: Browser | None) -> _Lent:
         await self._lock.acquire()
         previous, self._lent = self._lent, None
         try:
@@ -184,7 +189,7 @@ class Loan:
         if previous:
             await previous.offer.end()
         earlier = (*previous.earlier, previous.text) if previous and own else ()
-        self._lent = _Lent(text, before, offer, offered_s, browser, earlier=earlier)
+        self._lent = _Lent(text, left, before, offer, offered_s, browser, earlier=earlier)
         return self._lent
 
     async def _until_settled(self, lent: _Lent) -> None:
@@ -317,9 +322,11 @@ class Loan:
                 # The text has been left in the clipboard, where the user may have copied something else since.
                 await self._give_back(lent, RETURN_TRIES)
                 return True
-            if lent.offer.replaced:
+            if not lent.left:
+                await self._give_back(lent, RETURN_TRIES)
+            if not lent.left or lent.offer.replaced:
                 return False
-            await self._board.leave(lent.text, lent.before, lent.offer)
+            await self._board.leave(lent.left, lent.before, lent.offer)
             return True
         finally:
             await self._end(lent)

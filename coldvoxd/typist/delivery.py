@@ -1,6 +1,5 @@
-"""Delivers one text to the window that has the focus, and determines the outcome."""
+"""Delivers one text, or its final mark, to the window that has the focus, and determines the outcome."""
 
-import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -15,13 +14,10 @@ from coldvoxd.typist.methods import Means, Pasted, Target
 from coldvoxd.typist.paste_readers import Taken
 from coldvoxd.typist.settings import Method, Settings
 
-_KEPT = {"\n", "\t", "\u200c", "\u200d"}
-"""Not printable, but part of texts: the zero-width characters join or separate letters and pictures."""
-_LINE_ENDS = str.maketrans(dict.fromkeys("\r\v\f\u0085\u2028\u2029", "\n"))
 _PASTES = {Method.PASTE: methods.paste, Method.PORTAL: methods.paste_by_portal}
 
-Joint = Callable[[Focus], Awaitable[str]]
-"""Returns the text to insert before a dictated text in this window."""
+Insertion = Callable[[Focus], Awaitable[str]]
+"""Returns what to insert into this window, immediately before it is."""
 
 
 class Result(StrEnum):
@@ -96,34 +92,23 @@ _REASONS = {
 }
 
 
-def plain(text: str) -> str:
-    """Remove control characters: text must not send escape sequences to a terminal.
-
-    Tabs and all spaces stay. Each kind of line break becomes a newline.
-    """
-    return "".join(filter(_stays, text.replace("\r\n", "\n").translate(_LINE_ENDS)))
-
-
-def _stays(character: str) -> bool:
-    return character.isprintable() or character in _KEPT or unicodedata.category(character) == "Zs"
-
-
 async def deliver(
     text: str,
     settings: Settings,
     means: Means,
-    joint: Joint,
+    insertion: Insertion,
 ) -> Attempt:
-    """Type or paste `text`, or leave it in the clipboard. Never raises for a desktop's failure."""
+    """Type or paste `text` as it continues what the window has, or leave it in the clipboard as it is.
+
+    Never raises for a desktop's failure.
+    """
     environment = await graphical_environment()
     reasons: list[str] = []
     try:
-        if not on_wayland(environment) and environment.get("DISPLAY"):
-            await until_released(environment)
-        focus = await focused(environment)
+        focus = await _focused(environment)
         rule = settings.rule_for(focus.application, focus.instance)
-        chosen = methods.ways(rule, text, environment)
-        joined = await joint(focus) + text
+        joined = await insertion(focus)
+        chosen = methods.ways(rule, joined, environment)
     except Refused as error:
         reasons.append(str(error))
         focus, rule, chosen, joined = UNKNOWN, settings.rule, [Method.CLIPBOARD], text
@@ -155,7 +140,7 @@ async def _try(method: Method, target: Target, text: str, joined: str) -> tuple[
     """
     application = target.focus.application
     if method in _PASTES:
-        return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, joined)
+        return Outcome(Result.DELIVERED, method, application), await _PASTES[method](target, joined, text)
     if method is Method.TYPE:
         doubt = await methods.type_text(target, joined)
         return Outcome(Result.UNSURE if doubt else Result.DELIVERED, method, application, doubt), None
@@ -164,3 +149,73 @@ async def _try(method: Method, target: Target, text: str, joined: str) -> tuple[
     result = Result.UNSURE if asked else Result.FAILED
     reason = "the text is in the clipboard, as set in type.toml" if asked else "the text is in the clipboard"
     return Outcome(result, method, application, reason, text, in_clipboard=True), late
+
+
+class MarkResult(StrEnum):
+    """Whether a final mark reached the window of its sentence."""
+
+    WRITTEN = "written"
+    DUE = "due"
+    """Nothing was written, so the mark can be written later."""
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkAttempt:
+    """The attempt to write a final mark."""
+
+    result: MarkResult
+    focus: Focus = UNKNOWN
+    environment: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    """Why the mark was not written, if that is a failure."""
+
+
+IsThere = Callable[[Focus, bool], Awaitable[bool]]
+"""Returns whether the insertion point is behind the text whose mark is to be written, by a key (True) or a paste."""
+
+
+async def deliver_mark(
+    mark: str, settings: Settings, means: Means, is_there: IsThere, *, only_by_key: bool
+) -> MarkAttempt:
+    """Type or paste the final mark of the text before the insertion point; never leave it in the clipboard.
+
+    `is_there` is called immediately before the mark is written. `only_by_key`: the mark stays due where texts are pasted.
+    Never raises for a desktop's failure.
+    """
+    environment = await graphical_environment()
+    try:
+        focus = await _focused(environment)
+        rule = settings.rule_for(focus.application, focus.instance)
+        chosen = [method for method in methods.ways(rule, mark, environment) if method is not Method.CLIPBOARD]
+        by_key = chosen[:1] == [Method.TYPE]
+        if only_by_key and not by_key:
+            return MarkAttempt(MarkResult.DUE)
+        if not await is_there(focus, by_key):
+            return MarkAttempt(MarkResult.DROPPED)
+    except Refused as error:
+        return MarkAttempt(MarkResult.DUE, reason=str(error))
+    target = Target(environment, focus, rule, means)
+    reason = ""
+    for method in chosen[:1] if only_by_key else chosen:
+        try:
+            if method is Method.TYPE:
+                await methods.type_text(target, mark)
+            else:
+                await _PASTES[method](target, mark, "")
+        except Interrupted as error:
+            return MarkAttempt(MarkResult.DROPPED, focus, environment, str(error))
+        except Refused as error:
+            reason = str(error)
+            if methods.is_late(target, mark):
+                return MarkAttempt(MarkResult.DROPPED, focus, environment, reason)
+            continue
+        return MarkAttempt(MarkResult.WRITTEN, focus, environment)
+    return MarkAttempt(MarkResult.DUE, focus, environment, reason)
+
+
+async def _focused(environment: Mapping[str, str]) -> Focus:
+    """Return the focused window, on X11 once no modifier is held. Raises Refused."""
+    if not on_wayland(environment) and environment.get("DISPLAY"):
+        await until_released(environment)
+    return await focused(environment)

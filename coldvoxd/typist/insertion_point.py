@@ -1,14 +1,15 @@
-"""Where the last text went, and whether the next one continues it and a space joins them, even across sessions."""
+"""Where the last text went, what joins the next one to it, and the final mark that is due there."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
+from coldvoxd.typist.dictated import Dictated
 from coldvoxd.typist.environment import on_wayland
 from coldvoxd.typist.errors import Refused
 from coldvoxd.typist.focus import Focus
-from coldvoxd.typist.ledger import Ledger
+from coldvoxd.typist.ledger import Ledger, Pair
 from coldvoxd.typist.sway import FocusEvents
 from coldvoxd.typist.x11 import XServer
 
@@ -25,6 +26,28 @@ class Place:
     """0 if the text's session is unknown."""
     at_s: float
     """Seconds of CLOCK_BOOTTIME."""
+    utterance: int = 0
+    mark: str = ""
+    """The final mark of the sentence, which is not in the window yet; empty if it is, or if there is none."""
+    is_marked: bool = False
+    """Whether the sentence has its final mark in the window."""
+    is_spaced: bool = False
+    """Whether the text ends with a space or a line break, so that nothing separates the next one from it."""
+
+    @classmethod
+    def behind(cls, text: Dictated, inserted: str, focus: Focus, *, is_marked: bool) -> "Place":
+        """Return the place behind `inserted`, which just went into this window for `text`."""
+        mark = "" if is_marked else text.pending
+        return cls(focus.window, text.session, _now_s(), text.utterance, mark, is_marked, inserted[-1:].isspace())
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the text or its mark was written."""
+        return _now_s() - self.at_s
+
+    def marked(self) -> "Place":
+        """Return the place behind the final mark, which is written or dropped."""
+        return replace(self, at_s=_now_s(), mark="", is_marked=True)
 
 
 class _Watch(Protocol):
@@ -41,51 +64,69 @@ class Places:
         self._watched: Place | None = None
         self._watch: _Watch | None = None
 
-    async def joint(self, text: str, focus: Focus, session: int) -> str:
-        """Return what to insert before `text`: a space if it continues the last text, otherwise nothing."""
-        place = self._known()
-        if place is None or text[:1].isspace() or not await self._is_at(place, focus, session):
-            return ""
-        return " "
+    async def insertion(self, text: Dictated, focus: Focus) -> str:
+        """Return what to insert into this window for `text`, without its final mark.
 
-    async def note(self, text: str, focus: Focus, session: int, environment: Mapping[str, str]) -> Place | None:
-        """Record that `text` just went into this window; return the place behind it, None if no text can be joined."""
-        await self.forget()
-        if not text or text[-1].isspace():
-            return None
-        place = Place(focus.window, session, time.clock_gettime(time.CLOCK_BOOTTIME))
-        self._watch = await _watching(focus, environment)
-        self._watched = place
-        self._ledger.note_place({"window": place.window, "session": place.session, "at_s": place.at_s})
-        return place
+        Behind the text that it continues, this is its body with the seam. Anywhere else it is a sentence of its own: behind
+        another text after a space, and after the final mark that is still due there.
+        """
+        place = self.last()
+        if place is None or not await self.is_at(place, focus, text.session):
+            return text.unmarked
+        if text.continues(place.session, place.utterance):
+            return text.joined(is_marked=place.is_marked, is_spaced=place.is_spaced)
+        joint = "" if place.is_spaced or text.unmarked[:1].isspace() else " "
+        return place.mark + joint + text.unmarked
 
-    async def forget(self, place: Place | None = None) -> None:
-        """Join nothing to the last text; with `place`, only if that is still the last place."""
-        if place is not None and self._known() != place:
-            return
+    async def note(self, place: Place, focus: Focus, environment: Mapping[str, str]) -> None:
+        """Record that a text or a mark just went into this window, and watch the focus from now on."""
+        watch, self._watch, self._watched = self._watch, None, None
+        self._ledger.note_place(asdict(place))  # first of all, in case this process is killed
+        if watch:
+            await watch.close()
+        self._watch, self._watched = await _watching(focus, environment), place
+
+    def update(self, place: Place, updated: Place) -> None:
+        """Replace `place` by `updated`, if it is still the last one. The focus stays watched."""
+        if self.last() == place:
+            self._watched = updated if self._watched == place else self._watched
+            self._ledger.note_place(asdict(updated))
+
+    async def forget(self) -> None:
+        """Join nothing to the last text."""
         watch, self._watch, self._watched = self._watch, None, None
         self._ledger.note_place(None)
         if watch:
             await watch.close()
+
+    async def forget_behind(self, pair: Pair) -> None:
+        """Join nothing to this text, if it is still the last one."""
+        place = self.last()
+        if place and (place.session, place.utterance) == pair:
+            await self.forget()
 
     async def close(self) -> None:
         """Stop watching the focus."""
         if self._watch:
             await self._watch.close()
 
-    async def _is_at(self, place: Place, focus: Focus, session: int) -> bool:
+    async def is_at(self, place: Place, focus: Focus, session: int) -> bool:
+        """Return whether the insertion point is still at the last place, as far as the desktop reports it.
+
+        If it reports no windows, it is for texts of the same session, and for `UNKNOWN_WINDOW_S`.
+        """
         if focus.window != place.window:
             return False
         if self._watch and self._watched == place and await self._watch.moved():
             return False
-        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - place.at_s
-        return bool(focus.window) or session == place.session or age_s <= UNKNOWN_WINDOW_S
+        return bool(focus.window) or session == place.session or place.age_s <= UNKNOWN_WINDOW_S
 
-    def _known(self) -> Place | None:
-        match self._ledger.place():
-            case {"window": str(window), "session": int(session), "at_s": float(at_s)}:
-                return Place(window, session, at_s)
-        return None
+    def last(self) -> Place | None:
+        """Return the last place; None if there is none, or the last text went into no window."""
+        try:
+            return Place(**self._ledger.place())
+        except TypeError:
+            return None
 
 
 @dataclass(slots=True)
@@ -125,3 +166,7 @@ async def _watching(focus: Focus, environment: Mapping[str, str]) -> _Watch | No
     except Refused:
         return None
     return _XWatch(server)
+
+
+def _now_s() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

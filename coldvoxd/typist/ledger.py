@@ -2,12 +2,14 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from coldvoxd.core.text_formats import json_value
+from coldvoxd.typist.dictated import Dictated, whole_text
 from coldvoxd.typist.errors import RuntimeDirectoryUnusable
 from coldvoxd.typist.file_lock import FileLock
 from coldvoxd.userdirs import base_directories
@@ -73,14 +75,29 @@ class Ledger:
         return f"texts cannot be kept in {self._directory}: {reason}" if reason else ""
 
     def knows(self, pair: Pair) -> bool:
-        return list(pair) in self._pairs()
+        return pair in self._pairs()
 
     def note(self, pair: Pair) -> None:
         self._write("handled", json.dumps([*self._pairs(), pair][-PAIRS:]))
 
+    def previous(self, session: int) -> int:
+        """Return the number of the session's utterance that was noted last; 0 if none was."""
+        return next((utterance for noted, utterance in reversed(self._pairs()) if noted == session), 0)
+
     def undelivered(self) -> str:
-        """Return the text that never reached a window; empty if all did."""
-        return self._read("undelivered")
+        """Return the texts that never reached a window, joined to whole sentences; empty if all did."""
+        return whole_text(self.undelivered_texts())
+
+    def undelivered_texts(self) -> list[Dictated]:
+        """Return the texts that never reached a window, the oldest first."""
+        content = self._read("undelivered")
+        try:
+            match json_value(content or "[]"):
+                case [*texts]:
+                    return [Dictated(**text) for text in texts]
+        except (ValueError, TypeError):
+            pass
+        return [Dictated.whole(content)]  # as an earlier version wrote it
 
     def last(self) -> str:
         """Return the last text, whatever its outcome; empty if there was none."""
@@ -89,39 +106,27 @@ class Ledger:
     def note_last(self, text: str) -> None:
         self._write("last", text[-LONGEST:])
 
-    def keep(self, text: str) -> None:
-        """Replace the undelivered text by `text`."""
-        if text:
-            self._write("undelivered", text[-LONGEST:])
-        else:
-            self._remove("undelivered")
+    def add_undelivered(self, text: Dictated) -> None:
+        """Append `text` to the undelivered texts."""
+        self._keep([*self.undelivered_texts(), text])
 
-    def add_undelivered(self, text: str) -> None:
-        """Append `text` to the undelivered text."""
-        older = self.undelivered()
-        self.keep(_joined(older, text.strip(" ")) if older else text)
+    def settle(self, pairs: Iterable[Pair]) -> None:
+        """Remove these texts from the undelivered ones; no effect on others."""
+        settled = set(pairs)
+        kept = self.undelivered_texts()
+        rest = [text for text in kept if text.pair not in settled]
+        if len(rest) < len(kept):
+            self._keep(rest)
 
-    def settle(self, text: str, rest: str) -> None:
-        """Reduce `text`, which was added, to its undelivered `rest`. No effect if it is no longer there."""
-        kept, own = self.undelivered(), text.strip(" ")
-        if not own:  # spaces, which are kept only if nothing else is
-            if not kept.strip(" "):
-                self.keep(rest)
-            return
-        before, found, after = kept.rpartition(own)
-        if found:
-            alone = not (before.strip() or after.strip())
-            self.keep(rest if alone else _joined(before.strip(" "), rest.strip(" "), after.strip(" ")))
+    def note_left(self, pairs: Iterable[Pair]) -> None:
+        """Record that these texts were left in the clipboard: the user may have pasted them."""
+        self._write("left", json.dumps([*pairs]))
 
-    def note_left(self, text: str) -> None:
-        """Record that `text`, which was added, was left in the clipboard: the user may have pasted it."""
-        self._write("left", text)
-
-    def drop_left(self, text: str = "") -> None:
-        """Remove the text that was left in the clipboard from the undelivered text; with `text`, only if it is that one."""
-        left = self._read("left")
-        if left and text in {"", left}:
-            self.settle(left, "")
+    def drop_left(self, pairs: Iterable[Pair] = ()) -> None:
+        """Remove the texts that were left in the clipboard from the undelivered ones; with `pairs`, only if it is those."""
+        left = self._pairs("left")
+        if left and [*pairs] in ([], left):
+            self.settle(left)
             self._remove("left")
 
     def place(self) -> Mapping[str, Any]:
@@ -146,12 +151,26 @@ class Ledger:
         except FileNotFoundError:
             return ""
 
-    def _pairs(self) -> list[list[int]]:
+    def _keep(self, texts: Sequence[Dictated]) -> None:
+        """Replace the undelivered texts."""
+        kept = [*texts]
+        while len(kept) > 1 and len(whole_text(kept)) > LONGEST:
+            del kept[0]
+        if kept and len(kept[0].text) > LONGEST:
+            kept = [replace(kept[0], text=kept[0].text[-LONGEST:], body=kept[0].text[-LONGEST:], pending="")]
+        if kept:
+            self._write("undelivered", json.dumps([asdict(text) for text in kept], ensure_ascii=False))
+        else:
+            self._remove("undelivered")
+
+    def _pairs(self, name: str = "handled") -> list[Pair]:
         try:
-            found = json_value(self._read("handled") or "[]")
-        except ValueError:
-            return []
-        return found if isinstance(found, list) else []
+            match json_value(self._read(name) or "[]"):
+                case [*pairs]:
+                    return [(int(session), int(utterance)) for session, utterance in pairs]
+        except (ValueError, TypeError):
+            pass
+        return []
 
     def _write(self, name: str, content: str) -> None:
         part = self._directory / f"{name}.new"
@@ -169,12 +188,3 @@ class Ledger:
     def _remove(self, name: str) -> None:
         self._unwritten.pop(name, None)
         (self._directory / name).unlink(missing_ok=True)
-
-
-def _joined(*parts: str) -> str:
-    """Join texts by spaces, except at a line break or another kind of space."""
-    text = ""
-    for part in filter(None, parts):
-        separated = not text or text[-1].isspace() or part[0].isspace()
-        text += part if separated else f" {part}"
-    return text

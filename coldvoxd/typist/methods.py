@@ -60,21 +60,24 @@ async def type_text(target: Target, text: str) -> str:
     return await x11_keys.type_keys(text, target.environment, target.rule.delay_ms, target.focus.window)
 
 
-async def paste(target: Target, text: str) -> Pasted:
-    """Paste by the clipboard and the application's own chord; the clipboard's content is restored afterwards."""
+async def paste(target: Target, text: str, left: str) -> Pasted:
+    """Paste by the clipboard and the application's own chord; the clipboard's content is restored afterwards.
+
+    `left` is left there if no window takes the text; if it is empty, nothing is.
+    """
     loan = target.means.clipboards.loan(target.environment, target.rule.selection)
-    return await loan.paste(text, lambda: _chord(target), target.means.clipboards.browser(target.focus))
+    return await loan.paste(text, lambda: _chord(target), target.means.clipboards.browser(target.focus), left)
 
 
-async def paste_by_portal(target: Target, text: str) -> Pasted:
+async def paste_by_portal(target: Target, text: str, left: str) -> Pasted:
     """Paste like `paste`, but with the portal's keys and usually its clipboard."""
     try:
-        return await _paste_by_portal(target, text)
+        return await _paste_by_portal(target, text, left)
     except SessionGone:
-        return await _paste_by_portal(target, text)
+        return await _paste_by_portal(target, text, left)
 
 
-async def _paste_by_portal(target: Target, text: str) -> Pasted:
+async def _paste_by_portal(target: Target, text: str, left: str) -> Pasted:
     async with target.means.remote.session() as session:
 
         async def press() -> None:
@@ -84,8 +87,9 @@ async def _paste_by_portal(target: Target, text: str) -> Pasted:
             return nullcontext(press)
 
         if session.has_clipboard:
-            return await session.loan.paste(text, chord)
-        return await target.means.clipboards.loan(target.environment, target.rule.selection).paste(text, chord)
+            return await session.loan.paste(text, chord, left=left)
+        loan = target.means.clipboards.loan(target.environment, target.rule.selection)
+        return await loan.paste(text, chord, left=left)
 
 
 async def leave_in_clipboard(target: Target, text: str, joined: str) -> Pasted | None:
@@ -102,6 +106,12 @@ async def leave_in_clipboard(target: Target, text: str, joined: str) -> Pasted |
     if pasted is None:
         await clipboard.put(text, target.environment)
     return pasted
+
+
+def is_late(target: Target, text: str) -> bool:
+    """Return whether `text` is in a clipboard after a paste that failed, so that the window may still fetch it."""
+    lates = (target.means.clipboards.late(target.environment, selection, text) for selection in Selection)
+    return target.means.remote.late(text) is not None or any(late is not None for late in lates)
 
 
 def _chord(target: Target) -> AbstractAsyncContextManager[Press]:

@@ -119,7 +119,7 @@ async def test_typing_stops_when_the_root_window_gets_the_focus(
     await eventually(lambda: len(window.text) > 10, what="the beginning")
     windows.append(await asyncio.to_thread(odd_window, tk_desktop, "root-in-mid-text", "root"))
     assert (await hearing).startswith("failed session=1 utterance=1 method=type")
-    assert (x_client.memory / "undelivered").read_text() == text
+    assert x_client.undelivered == text
     assert text.startswith(window.text)
 
 
@@ -139,7 +139,7 @@ async def test_a_window_of_no_application_gets_no_text(
 ) -> None:
     windows.append(odd_window(x_desktop, "-".join(kinds), *kinds))
     assert await x_client.hear(TEXT) == IN_CLIPBOARD.format("", reason)
-    assert (x_client.memory / "undelivered").read_text() == TEXT
+    assert x_client.undelivered == TEXT
 
 
 @pytest.mark.parametrize(("kind", "words"), [("desktop", "the desktop"), ("dock", "a panel")])
@@ -193,7 +193,7 @@ async def test_typing_stops_when_a_program_grabs_the_keyboard(
     windows.append(lock := await asyncio.to_thread(grabber, tk_desktop, "grab-in-mid-text"))
     assert await hearing == f"failed session=1 utterance=1 method=type application=until-grab: {GRABBED}"
     assert len(lock.bytes) <= 8
-    assert (x_client.memory / "undelivered").read_text() == text
+    assert x_client.undelivered == text
 
 
 @pytest.mark.parametrize("method", ["auto", "paste"])

@@ -116,7 +116,7 @@ async def test_a_focus_that_moves_in_mid_sentence_ends_it_and_last_types_the_who
         await eventually(lambda: shown.shown, what="the notification")
     assert told.startswith("failed session=1 utterance=1 method=type application=first: another window was focused")
     kept = x_client.memory / "undelivered"
-    assert kept.read_text() == text
+    assert x_client.undelivered == text
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(x_client.memory.stat().st_mode) == 0o700
     before = second.text
@@ -193,7 +193,7 @@ async def test_without_a_desktop_it_has_failed_and_says_why(x_desktop: XDesktop,
     )
     assert shown.shown[0][3] == "Your text was not typed"
     assert "coldvox-type --last" in str(shown.shown[0][4])
-    assert (x_client.memory / "undelivered").read_text() == "Into the void."
+    assert x_client.undelivered == "Into the void."
     assert x_desktop.environment["DISPLAY"] != ":4711"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.core.values import SessionOptions
+from coldvoxd.typist.ledger import Ledger
 from tests.support.bus.private_bus import PrivateBus, running_service
 
 ROOT = Path(__file__).parents[3]
@@ -52,4 +53,4 @@ async def test_output_that_cannot_be_written_ends_the_service(
             running.control.toggle(":1.0", 0.0)
             _, rest = await asyncio.wait_for(process.communicate(), 60)
     assert (process.returncode, rest) == (code, said)
-    assert (tmp_path / "coldvox-type/undelivered").read_text() == "A text."
+    assert Ledger(tmp_path / "coldvox-type").undelivered() == "A text."

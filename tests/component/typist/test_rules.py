@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coldvoxd.typist.chord_names import canonical
-from coldvoxd.typist.delivery import plain
+from coldvoxd.typist.dictated import Dictated, plain
 from coldvoxd.typist.errors import TypeSettingsError
 from coldvoxd.typist.ledger import LONGEST, PAIRS, Ledger
 from coldvoxd.typist.methods import LONGEST_TYPED, ways
@@ -207,8 +207,10 @@ def test_the_memory_is_bounded_and_outlives_its_process(tmp_path: Path) -> None:
     assert not again.knows((7, 0))
     assert again.knows((7, 1))
     assert again.knows((7, PAIRS))
-    again.keep("x" * (LONGEST + 1))
-    assert len(memory.undelivered()) == LONGEST
+    assert (again.previous(7), again.previous(8)) == (PAIRS, 0)
+    again.add_undelivered(text_of(1, "Older."))
+    again.add_undelivered(text_of(2, "x" * LONGEST + "."))
+    assert memory.undelivered() == "x" * (LONGEST - 1) + "."
 
 
 def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
@@ -219,29 +221,30 @@ def test_a_damaged_memory_is_an_empty_one(tmp_path: Path) -> None:
     assert memory.knows((1, 1))
 
 
-def test_of_a_text_that_was_added_the_rest_stays_and_others_stay_too(tmp_path: Path) -> None:
+def text_of(utterance: int, text: str) -> Dictated:
+    """Return a text that continues none."""
+    return Dictated(text, text, session=1, utterance=utterance)
+
+
+def test_texts_are_removed_once_they_are_delivered_and_others_stay(tmp_path: Path) -> None:
     memory = Ledger(tmp_path / "memory")
-    memory.add_undelivered("One.")
-    memory.add_undelivered("Two three.")
-    memory.add_undelivered("Four.")
-    memory.settle("Two three.", " three.")
-    assert memory.undelivered() == "One. three. Four."
-    memory.settle("One.", "")
-    memory.settle("Four.", "")
-    assert memory.undelivered() == "three."
-    memory.settle("Never added.", "Never added.")
-    assert memory.undelivered() == "three."
-    memory.settle("three.", "")
+    for number, text in enumerate(("One.", "Two three.", "Four.")):
+        memory.add_undelivered(text_of(number, text))
+    assert memory.undelivered() == "One. Two three. Four."
+    memory.settle([(1, 0)])
+    memory.settle([(1, 2), (2, 1)])
+    assert memory.undelivered() == "Two three."
+    memory.settle([(1, 1)])
     assert memory.undelivered() == ""
+    assert memory.undelivered_texts() == []
 
 
 def test_undelivered_texts_keep_their_line_breaks_and_spaces(tmp_path: Path) -> None:
     memory = Ledger(tmp_path / "memory")
-    memory.add_undelivered("One:\n")
-    memory.add_undelivered("two\u00a0")
-    memory.add_undelivered("\nthree.")
+    for number, text in enumerate(("One:\n", "two\u00a0", "\nthree.")):
+        memory.add_undelivered(text_of(number, text))
     assert memory.undelivered() == "One:\ntwo\u00a0\nthree."
-    memory.settle("\nthree.", "")
+    memory.settle([(1, 2)])
     assert memory.undelivered() == "One:\ntwo\u00a0"
 
 
@@ -249,21 +252,33 @@ def test_undelivered_texts_keep_their_line_breaks_and_spaces(tmp_path: Path) -> 
 def test_a_text_of_spaces_or_a_line_break_is_settled_like_any_other(tmp_path: Path, text: str) -> None:
     memory = Ledger(tmp_path / "memory")
     for older in ("", "One two."):
-        memory.keep(older)
-        memory.add_undelivered(text)
-        memory.settle(text, "")
+        if older:
+            memory.add_undelivered(text_of(1, older))
+        memory.add_undelivered(text_of(2, text))
+        memory.settle([(1, 2)])
         assert memory.undelivered() == older
 
 
 def test_a_text_left_in_the_clipboard_does_not_stay_with_those_that_reached_nothing(tmp_path: Path) -> None:
     memory = Ledger(tmp_path / "memory")
-    memory.add_undelivered("Never anywhere.")
-    memory.add_undelivered("In the clipboard.")
-    memory.note_left("In the clipboard.")
+    memory.add_undelivered(text_of(1, "Never anywhere."))
+    memory.add_undelivered(text_of(2, "In the clipboard."))
+    memory.note_left([(1, 2)])
+    assert memory.undelivered() == "Never anywhere. In the clipboard."
+    memory.drop_left([(1, 1)])
     assert memory.undelivered() == "Never anywhere. In the clipboard."
     memory.drop_left()
     memory.drop_left()
     assert memory.undelivered() == "Never anywhere."
+
+
+def test_undelivered_text_of_an_earlier_version_is_delivered(tmp_path: Path) -> None:
+    memory = Ledger(tmp_path / "memory")
+    (tmp_path / "memory" / "undelivered").write_text("One. [2]")
+    memory.add_undelivered(text_of(1, "Two."))
+    assert memory.undelivered() == "One. [2] Two."
+    memory.settle(text.pair for text in memory.undelivered_texts())
+    assert memory.undelivered() == ""
 
 
 def test_a_damaged_place_is_none(tmp_path: Path) -> None:

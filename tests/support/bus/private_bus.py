@@ -27,6 +27,7 @@ from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.metrics import Figures, Metrics
 from coldvoxd.core.ports import Announcer, Controls, FileControl, Policy
 from coldvoxd.core.problems import Problem
+from coldvoxd.core.seams import SeamedText
 from coldvoxd.core.values import EngineStatus, SessionOptions, State, StopReason, Transcript, Word
 from tests.support.bus import broker
 from tests.support.eventually import eventually, eventually_blocking
@@ -483,13 +484,27 @@ class ScriptedControl:
         self.metrics_read += 1
         return self.metrics.figures(uptime_s=1.5, resident_bytes=1 << 33)
 
-    def say(self, text: str, words: tuple[Word, ...] = ()) -> None:
-        """Publish recognized speech."""
+    def say(self, text: str, words: tuple[Word, ...] = (), seamed: SeamedText | None = None) -> None:
+        """Publish recognized speech; without `seamed`, as if the settings switched seams off."""
+        seamed = seamed or SeamedText(text, "", " " if self._texts else "")
         self._texts.append(text)
         transcript = Transcript(
-            self.session, len(self._texts), text, 0.5, 1.5, 0.875, "CPUExecutionProvider", 0.25, words=words
+            self.session,
+            len(self._texts),
+            text,
+            0.5,
+            1.5,
+            0.875,
+            "CPUExecutionProvider",
+            0.25,
+            words=words,
+            seamed=seamed,
         )
         self._bus_announcer().transcribed(transcript, self.options.words, self._to)
+
+    def close_sentence(self) -> None:
+        """Publish that the sentence of the last text is over."""
+        self._bus_announcer().sentence_closed(self.session, len(self._texts), self._to)
 
     def finish(self, reason: StopReason) -> None:
         """End the session as if automatically."""

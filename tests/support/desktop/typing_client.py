@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from coldvoxd.core.values import SessionOptions, Transcript
+from coldvoxd.core.seams import SeamedText
+from coldvoxd.core.values import SessionOptions, StopReason, Transcript
+from coldvoxd.typist.ledger import Ledger
 from tests.support.bus.notifications import NotificationService
 from tests.support.bus.private_bus import PrivateBus, RunningService, running_service
 from tests.support.eventually import PATIENCE_S, eventually
@@ -122,10 +124,55 @@ class TypingClient:
             self.running.control.say(text)
         self.running.control.toggle(":1.0", 0.0)
 
-    def again(self, session: int, utterance: int, text: str) -> None:
+    def start(self) -> None:
+        """Start a session."""
+        self.running.control.start(":1.0", SessionOptions(), 0.0)
+
+    def say(self, seam: str, body: str, pending: str) -> None:
+        """Publish a text of the session as a daemon with seams does, without waiting for its outcome."""
+        text = body[:1].upper() + body[1:] + pending
+        self.running.control.say(text, seamed=SeamedText(body, pending, seam))
+
+    async def hear_next(self, seam: str, body: str, pending: str) -> str:
+        """Publish a text like `say`, wait for its outcome, and return the report."""
+        expected = len(self.told) + 1
+        self.say(seam, body, pending)
+        await self._until_told(expected)
+        return self.told[-1]
+
+    def close_sentence(self) -> None:
+        """Publish that the sentence of the session's last text is over."""
+        self.running.control.close_sentence()
+
+    def stop(self, reason: StopReason = StopReason.STOPPED) -> None:
+        """End the session."""
+        self.running.control.finish(reason)
+
+    def again(self, session: int, utterance: int, text: str, seamed: SeamedText | None = None) -> None:
         """Publish a text again, as a daemon does after a restart."""
-        known = Transcript(session, utterance, text, 0.0, 1.0, 0.5, "CPUExecutionProvider", 1.0, retried=True)
+        known = Transcript(
+            session,
+            utterance,
+            text,
+            0.0,
+            1.0,
+            0.5,
+            "CPUExecutionProvider",
+            1.0,
+            retried=True,
+            seamed=seamed or SeamedText(text, "", " "),
+        )
         self.running.announcer.transcribed(known, with_words=False, to=None)
+
+    @property
+    def undelivered(self) -> str:
+        """The texts that it keeps for `--last`, joined; empty if there are none."""
+        return Ledger(self.memory).undelivered()
+
+    @property
+    def place(self) -> Mapping[str, object]:
+        """What it keeps of the place behind the last text; empty if nothing."""
+        return Ledger(self.memory).place()
 
     async def _until_told(self, lines: int) -> None:
         await eventually(lambda: len(self.told) >= lines, what="what became of the text")
