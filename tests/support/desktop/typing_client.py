@@ -21,14 +21,13 @@ ROOT = Path(__file__).parents[3]
 _AT_START = ("ready", "texts cannot be typed yet: ", "another coldvox-type is running: ")
 
 
-class TypingClient:
-    """A running client; `told` are its reports."""
+class TypingProcess:
+    """The client's process on the bus at an address; `told` are its reports."""
 
-    def __init__(self, running: RunningService, environment: Mapping[str, str], directory: Path) -> None:
-        self.running = running
+    def __init__(self, address: str, environment: Mapping[str, str], directory: Path) -> None:
         self.environment = {
             **environment,
-            "DBUS_SESSION_BUS_ADDRESS": running.bus.address,
+            "DBUS_SESSION_BUS_ADDRESS": address,
             "PYTHONPATH": str(ROOT),
             "XDG_CONFIG_HOME": str(directory / "config"),
         }
@@ -107,6 +106,37 @@ class TypingClient:
         assert process.returncode is not None
         return process.returncode, words.decode().strip()
 
+    @property
+    def undelivered(self) -> str:
+        """The texts that it keeps for `--last`, joined; empty if there are none."""
+        return Ledger(self.memory).undelivered()
+
+    @property
+    def place(self) -> Mapping[str, object]:
+        """What it keeps of the place behind the last text; empty if nothing."""
+        return Ledger(self.memory).place()
+
+    def children(self) -> dict[int, str]:
+        """Return the command line of each program that the client runs, by process ID."""
+        assert self._process is not None
+        found = {}
+        for number in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                found[int(number)] = Path(f"/proc/{number}/cmdline").read_text().replace("\0", " ").strip()
+        return found
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return its command line."""
+        return [sys.executable, "-m", "coldvoxd.typist", *arguments]
+
+
+class TypingClient(TypingProcess):
+    """A client with a service that publishes what a test says."""
+
+    def __init__(self, running: RunningService, environment: Mapping[str, str], directory: Path) -> None:
+        super().__init__(running.bus.address, environment, directory)
+        self.running = running
+
     async def hear(self, *texts: str) -> str:
         """Publish these texts in one session, one by one; return the report of the last."""
         self.running.control.start(":1.0", SessionOptions(), 0.0)
@@ -164,31 +194,8 @@ class TypingClient:
         )
         self.running.announcer.transcribed(known, with_words=False, to=None)
 
-    @property
-    def undelivered(self) -> str:
-        """The texts that it keeps for `--last`, joined; empty if there are none."""
-        return Ledger(self.memory).undelivered()
-
-    @property
-    def place(self) -> Mapping[str, object]:
-        """What it keeps of the place behind the last text; empty if nothing."""
-        return Ledger(self.memory).place()
-
     async def _until_told(self, lines: int) -> None:
         await eventually(lambda: len(self.told) >= lines, what="what became of the text")
-
-    def children(self) -> dict[int, str]:
-        """Return the command line of each program that the client runs, by process ID."""
-        assert self._process is not None
-        found = {}
-        for number in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split():
-            with contextlib.suppress(OSError):
-                found[int(number)] = Path(f"/proc/{number}/cmdline").read_text().replace("\0", " ").strip()
-        return found
-
-    def command(self, *arguments: str) -> list[str]:
-        """Return its command line."""
-        return [sys.executable, "-m", "coldvoxd.typist", *arguments]
 
 
 @asynccontextmanager
