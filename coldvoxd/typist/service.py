@@ -146,7 +146,7 @@ class Typist:
             nonlocal inserted, is_marked
             is_marked = not text.unmarked or is_over(text, self._queued_events())
             inserted = await self._places.insertion(text, focus) + (text.pending if is_marked else "")
-            await self._places.forget()  # if this process is killed, nobody knows what the window has
+            await self._places.forget()  # if this process is killed, it is unknown what the window has
             return inserted
 
         attempt = await deliver(text.text, self._settings(), self._means, insertion)

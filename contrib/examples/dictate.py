@@ -40,9 +40,16 @@ async def connected() -> MessageBus:
         sys.exit(f"There is no session bus: {error}")
 
 
+def joined(texts: list[dict[str, str]]) -> str:
+    """Return the text of a session: a sentence may continue after a pause, so its final mark comes last."""
+    return "".join(text["seam"] + text["body"] for text in texts).strip() + "".join(
+        text["pending"] for text in texts[-1:]
+    )
+
+
 async def main() -> int:
     bus = await connected()
-    texts: dict[tuple[int, int], str] = {}
+    texts: dict[tuple[int, int], dict[str, str]] = {}
     ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     session = 0
     owner = ""  # the daemon's unique name: any client can send signals that look like the daemon's
@@ -59,8 +66,10 @@ async def main() -> int:
         elif message.sender != owner:
             return
         elif message.interface == DICTATION and message.member == "Transcribed" and message.body[0] == session:
-            number, utterance, text = message.body[:3]
-            texts[number, utterance] = text  # after a crash a text may be repeated: the pair identifies it
+            number, utterance, text, details = message.body
+            parts = {name: details[name].value for name in ("body", "pending", "seam") if name in details}
+            # After a crash a text may be repeated: the pair identifies it. Older daemons have no parts.
+            texts[number, utterance] = {"body": text, "pending": "", "seam": " "} | parts
         elif message.member == "DictationStopped" and message.body[0] == session and not ended.done():
             ended.set_result(message.body[1])
 
@@ -80,7 +89,7 @@ async def main() -> int:
     except DBusError as error:  # NotReady reports the model's progress, NoMicrophone the microphone's problem
         print(f"{error.type}: {error.text}", file=sys.stderr)
         return 1
-    print(" ".join(texts.values()))
+    print(joined(list(texts.values())))
     return 0 if reason != "microphone-lost" else 1
 
 

@@ -13,6 +13,7 @@ from tests.support.bus.private_bus import BusClient, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon, default_settings
 from tests.support.desktop.typing_client import TypingProcess
 from tests.support.desktop.windows import Desktop, SwayDesktop, Window, XDesktop, lacking_gtk
+from tests.support.eventually import eventually
 from tests.support.sound import pauses
 from tests.support.sound.speech import Wave
 
@@ -78,6 +79,28 @@ async def test_a_sentence_with_pauses_is_one_in_x11(tk_desktop: XDesktop, tmp_pa
         window = tk_desktop.tk(name)
         tk_desktop.focus(name)
         await check(dictating, window)
+
+
+async def test_a_daemon_that_is_killed_in_a_pause_leaves_a_whole_text(tk_desktop: XDesktop, tmp_path: Path) -> None:
+    """The next daemon ends the session, and may send the text again."""
+    window = tk_desktop.tk("killed-daemon")
+    tk_desktop.focus("killed-daemon")
+    with PrivateBus() as bus:
+        runtime = bus.directory / "runtime"
+        runtime.mkdir(mode=0o700)
+        bus.extra_environment = {"XDG_RUNTIME_DIR": str(runtime)}
+        typing = TypingProcess(bus.address, tk_desktop.environment, tmp_path)
+        await typing.begin()
+        async with daemon(bus, tmp_path) as running, running.client() as client:
+            await client.call("StartDictation")
+            await running.speak(pauses.said(SENTENCE))
+            await window.wait_for(SENTENCE[:-1])
+            running.kill()
+        async with daemon(bus, tmp_path):
+            await window.wait_for(SENTENCE)
+            await eventually(lambda: typing.place["mark"] == "", what="the mark")
+        assert typing.end() == 0
+    assert window.text == SENTENCE
 
 
 @pytest.mark.parametrize("settings", ["", 'method = "paste"\n'], ids=["typed", "pasted"])

@@ -19,6 +19,7 @@ async def mark_is_kept(client: TypingClient, mark: str) -> None:
     await eventually(lambda: client.place.get("mark") == mark, what=f"the mark {mark!r}")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("settings", ["", PASTED], ids=["typed", "pasted"])
 async def test_a_sentence_goes_on_after_a_pause_and_ends_with_the_session(
     tk_desktop: XDesktop, x_client: TypingClient, settings: str
@@ -168,6 +169,7 @@ async def test_what_did_not_arrive_is_kept_as_whole_sentences(tk_desktop: XDeskt
     await window.wait_for("To order. To order.")
 
 
+@pytest.mark.heavy
 async def test_several_texts_that_were_set_aside_are_joined_by_their_seams(
     tk_desktop: XDesktop, x_client: TypingClient
 ) -> None:
@@ -188,6 +190,7 @@ async def test_several_texts_that_were_set_aside_are_joined_by_their_seams(
     await window.wait_for("I would like to order. Two?")
 
 
+@pytest.mark.heavy
 async def test_a_text_that_no_window_read_is_left_as_a_sentence(tk_desktop: XDesktop, x_client: TypingClient) -> None:
     x_client.settings.write_text('[applications.unread]\nmethod = "paste"\nchord = "F9"\n')
     tk_desktop.copy("copied before")
@@ -201,6 +204,7 @@ async def test_a_text_that_no_window_read_is_left_as_a_sentence(tk_desktop: XDes
     assert window.text == ""
 
 
+@pytest.mark.heavy
 async def test_a_killed_client_neither_loses_nor_doubles_a_mark(tk_desktop: XDesktop, x_client: TypingClient) -> None:
     window = tk_desktop.tk("killed")
     tk_desktop.focus("killed")
@@ -247,6 +251,7 @@ async def test_a_client_that_is_stopped_in_a_session_types_its_mark_at_its_end(
     await window.wait_for("I would like.")
 
 
+@pytest.mark.heavy
 async def test_a_mark_of_a_session_that_goes_on_is_left_to_the_next_client(
     tk_desktop: XDesktop, x_client: TypingClient
 ) -> None:
@@ -284,6 +289,7 @@ async def test_the_end_of_another_session_writes_no_mark(tk_desktop: XDesktop, x
     await window.wait_for("I would like to order.")
 
 
+@pytest.mark.heavy
 async def test_a_mark_that_no_method_can_write_is_reported_without_it(
     tk_desktop: XDesktop, x_client: TypingClient
 ) -> None:
