@@ -57,6 +57,9 @@ async def test_listen_prints_texts_until_interrupted(running: RunningService, ct
             "provider": "CPUExecutionProvider",
             "latency": 0.25,
             "retried": False,
+            "body": "one sentence",
+            "pending": "",
+            "seam": "",
         }
         stopped = {"event": "stopped", "session": number, "reason": "stopped", "transcript": "one sentence"}
         assert await next_object(command) == stopped

@@ -147,7 +147,7 @@ MARKED = st.sampled_from(["not over", "with the text", "alone", "held"])
 TEXTS = st.tuples(WORDS, st.sampled_from(["", ".", "?", "\u2026", "?!"]), st.none() | FINDINGS, MARKED)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.lists(TEXTS, min_size=1, max_size=8))
 async def test_the_window_has_the_joined_text_of_the_session_however_marks_are_written(
     tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str, SeamFinding | None, str]]
