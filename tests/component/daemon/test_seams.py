@@ -14,7 +14,7 @@ from coldvoxd.virtual.client import command
 from tests.support.bus.private_bus import BusClient, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon, default_settings
 from tests.support.eventually import eventually
-from tests.support.sound.paused import paused, room
+from tests.support.sound.pauses import paused, room
 from tests.support.sound.speech import Sample, samples
 
 NAME, AFTER_WORD = "you-can-save-it-with-david", 2

@@ -16,7 +16,7 @@ from coldvoxd.engines.parakeet.tdt import decode_greedy, greedy
 from coldvoxd.engines.parakeet.vocabulary import BLANK, Vocabulary
 from coldvoxd.models import find_model
 from coldvoxd.recognition.utterance_split import joined, split
-from tests.support.sound.paused import EDGE, halves
+from tests.support.sound.pauses import EDGE, halves
 from tests.support.sound.speech import mini, samples
 
 PIECES = ("\u2581to", "\u2581To", "\u2581or", "der", ".", ",", "\u25812", "<|x|>", BLANK)
