@@ -1,6 +1,7 @@
 """The whole daemon as its clients see it: files during dictation, reloading, another provider, metrics."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import soundfile
 
 from coldvoxd.bus.interface_xml import ENGINE
 from coldvoxd.native.providers import available_providers
+from coldvoxd.virtual.client import CommandRefused
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus
-from tests.support.daemon.process import RunningDaemon, daemon
+from tests.support.daemon.process import RunningDaemon, daemon, default_settings
 from tests.support.eventually import eventually
 from tests.support.sound.speech import samples
 
@@ -196,3 +198,33 @@ async def test_words_of_a_daemon_that_was_killed_come_back_by_retry(bus: Private
         await dictate(second, client, 3)
         with pytest.raises(BusError, match="No dictation session is active"):
             await client.call("StopDictation")
+
+
+@pytest.mark.heavy
+async def test_words_of_a_daemon_that_was_killed_after_a_stop_are_recovered(bus: PrivateBus, tmp_path: Path) -> None:
+    """The daemon is killed while the session still listens to the word that was being spoken at the stop."""
+    runtime = bus.directory / "login"
+    runtime.mkdir(mode=0o700)
+    bus.extra_environment["XDG_RUNTIME_DIR"] = str(runtime)
+    settings = f"{default_settings(bus.directory / 'mic')}[dictation]\nstop_tail_ms = 2000\n"
+    async with daemon(bus, tmp_path, settings) as first, first.client() as client:
+        await client.subscribe()
+        session = await client.call("StartDictation")
+        speaking = asyncio.ensure_future(asyncio.to_thread(speak_until_killed, first, 9))
+        await eventually(lambda: client.bodies("SpeechStarted"), what="speech")
+        heard = len(client.bodies("Level"))
+        await eventually(lambda: len(client.bodies("Level")) >= heard + 10, what="most of a second of speech")
+        client.call_and_forget("StopDictation")
+        await client.settle()  # the daemon has served the call
+        first.kill()
+        await speaking
+        assert not client.bodies("DictationStopped")
+    async with daemon(bus, tmp_path, settings) as second, second.client() as client:
+        with pytest.raises(BusError, match=rf"Session {session} ended"):
+            await client.call("StopDictation")
+        assert await client.call("RetryLast"), "the words until then"
+
+
+def speak_until_killed(running: RunningDaemon, number: int) -> None:
+    with contextlib.suppress(CommandRefused, OSError):
+        running.begin_to_speak(samples()[number])
