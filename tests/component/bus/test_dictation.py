@@ -38,6 +38,9 @@ async def test_transcribed_carries_its_details(running: RunningService, client: 
         "provider": ("s", "CPUExecutionProvider"),
         "latency": ("d", 0.25),
         "retried": ("b", False),
+        "body": ("s", "yes"),
+        "pending": ("s", ""),
+        "seam": ("s", ""),
     }
 
 

@@ -151,6 +151,7 @@ ROWS = [
     event("DictationStopped", "uss", 7, "stopped", "forged"),
     event("SpeechStarted", "u", 7),
     event("SpeechEnded", "u", 7),
+    event("SentenceClosed", "uu", 7, 1),
     event("FileProgress", "ud", 7, 0.5),
     event("FileTranscribed", "usa{sv}", 7, "forged", {}),
     event("Transcribed", "uusa{sv}", 7, 1, "forged", {}, sessions=False),
