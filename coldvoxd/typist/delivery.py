@@ -180,8 +180,8 @@ async def deliver_mark(
 ) -> MarkAttempt:
     """Type or paste the final mark of the text before the insertion point; never leave it in the clipboard.
 
-    `is_there` is called immediately before the mark is written. `only_by_key`: the mark stays due where texts are pasted.
-    Never raises for a desktop's failure.
+    `is_there` is called immediately before the mark is written. `only_by_key`: the mark stays due where texts are pasted, where
+    the desktop does not report the window, and if no key can give it. Never raises for a desktop's failure.
     """
     environment = await graphical_environment()
     try:
@@ -189,7 +189,7 @@ async def deliver_mark(
         rule = settings.rule_for(focus.application, focus.instance)
         chosen = [method for method in methods.ways(rule, mark, environment) if method is not Method.CLIPBOARD]
         by_key = chosen[:1] == [Method.TYPE]
-        if only_by_key and not by_key:
+        if only_by_key and not (by_key and focus.window):
             return MarkAttempt(MarkResult.DUE)
         if not await is_there(focus, by_key):
             return MarkAttempt(MarkResult.DROPPED)
@@ -207,11 +207,9 @@ async def deliver_mark(
             return MarkAttempt(MarkResult.DROPPED, focus, environment, str(error))
         except Refused as error:
             reason = str(error)
-            if methods.is_late(target, mark):
-                return MarkAttempt(MarkResult.DROPPED, focus, environment, reason)
             continue
         return MarkAttempt(MarkResult.WRITTEN, focus, environment)
-    return MarkAttempt(MarkResult.DUE, focus, environment, reason)
+    return MarkAttempt(MarkResult.DUE if only_by_key else MarkResult.DROPPED, focus, environment, reason)
 
 
 async def _focused(environment: Mapping[str, str]) -> Focus:

@@ -108,12 +108,6 @@ async def leave_in_clipboard(target: Target, text: str, joined: str) -> Pasted |
     return pasted
 
 
-def is_late(target: Target, text: str) -> bool:
-    """Return whether `text` is in a clipboard after a paste that failed, so that the window may still fetch it."""
-    lates = (target.means.clipboards.late(target.environment, selection, text) for selection in Selection)
-    return target.means.remote.late(text) is not None or any(late is not None for late in lates)
-
-
 def _chord(target: Target) -> AbstractAsyncContextManager[Press]:
     if not on_wayland(target.environment):
         return chords.chord(target.rule.chord, target.environment, target.focus.window)

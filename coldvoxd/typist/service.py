@@ -90,7 +90,7 @@ class Typist:
     async def resume(self, session: int) -> None:
         """Write the final mark of a session that ended while no coldvox-type was running. `session` is the active one."""
         place = self._places.last()
-        if place and place.mark and place.session != session and place.age_s <= RESUME_S:
+        if place and place.mark and place.window and place.session != session and place.age_s <= RESUME_S:
             async with self._ledger.delivering():
                 if place == self._places.last():
                     await self._write_mark(place, only_by_key=False)
@@ -161,7 +161,8 @@ class Typist:
         """Write the final mark that is due with a `sentence-closed` or `stopped` event.
 
         Where texts are pasted, a mark that is due within a session is held until the next text or the session's end: a
-        paste of one character takes as long as one of a text.
+        paste of one character takes as long as one of a text. So it is where the desktop does not report the window: the
+        user, who says nothing at the moment, may be in another one.
         """
         place = self._place_of_mark(event)  # again, since another process of ours may have written it
         if place and drops_mark(event):
@@ -197,7 +198,7 @@ class Typist:
                 self._places.update(marked, place)
             case MarkResult.DROPPED:
                 self._places.update(place, marked)
-        if attempt.reason:
+        if attempt.reason and (attempt.result is MarkResult.DROPPED or not only_by_key):
             named = f"session={place.session} utterance={place.utterance}"
             self._reporter.line(f"the final mark of {named} was not written: {attempt.reason}")
 

@@ -58,6 +58,30 @@ async def test_what_is_said_is_pasted_and_the_person_is_asked_once(
     assert (desktop.window, desktop.questions) == ("One. Two ó. Three.", 1)
 
 
+async def test_a_mark_is_pasted_with_the_next_text_or_at_the_end_of_the_session(
+    client: TypingClient, desktop: PortalDesktop
+) -> None:
+    client.start()
+    await client.hear_next("", "I would like", "?")
+    client.close_sentence()
+    await client.hear_next("? ", "To order", "\u2026")
+    assert desktop.window == "I would like? To order"
+    client.stop()
+    await eventually(lambda: desktop.window == "I would like? To order\u2026", what="the mark")
+
+
+async def test_a_mark_is_not_left_in_the_clipboard(client: TypingClient, desktop: PortalDesktop) -> None:
+    desktop.clipboard = {"text/plain;charset=utf-8": b"copied before"}
+    client.start()
+    await client.hear_next("", "I would like", ".")
+    desktop.takes_pastes = False
+    client.stop()
+    await eventually(lambda: len(client.told) == 2, what="the report")
+    assert client.told[1].startswith("the final mark of session=1 utterance=1 was not written: ")
+    await asyncio.to_thread(client.end)
+    assert desktop.clipboard == {"text/plain;charset=utf-8": b"copied before"}
+
+
 async def test_a_long_text_is_exact_and_the_clipboard_is_as_before(
     client: TypingClient, desktop: PortalDesktop
 ) -> None:
