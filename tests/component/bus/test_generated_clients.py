@@ -92,6 +92,7 @@ async def test_a_generated_client_dictates(build: Callable[[Path], None], tmp_pa
                     await client.wait()
     assert output.decode().splitlines() == [
         "session 1",
+        "limit 60",
         "text hello 0.25",
         "transcript hello",
         "device mic1 Blue Yeti",

@@ -13,6 +13,7 @@ from dbus_next import introspection as library
 
 from coldvoxd import __version__
 from coldvoxd.bus.interface_xml import BUS_NAME, DICTATION, ENGINE, MICROPHONE, interface_xml
+from coldvoxd.core.capabilities import CAPABILITIES
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.values import EngineStatus
 from tests.support.bus.private_bus import BusClient, BusError, PrivateBus, RunningService, running_service
@@ -104,6 +105,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         "UsableProviders": ["Q"],
         "Problems": ["model-missing"],
         "Degraded": "model-missing",
+        "Capabilities": sorted(CAPABILITIES),
         "Progress": 0.5,
         "LastError": "a sentence",
         "AwaitingRestart": [],

@@ -1,4 +1,4 @@
-// A client from the code that gdbus-codegen generates: one session, whose text, transcript and microphones it prints.
+// A client from the code that gdbus-codegen generates: one session, whose options, text, transcript and microphones it prints.
 #include "coldvox.h"
 
 static const char *const name = "org.coldvox.Daemon1", *const path = "/org/coldvox/Daemon1";
@@ -29,8 +29,9 @@ static void transcribed(ColdvoxDictation1 *dictation, guint session, guint utter
 int main(void)
 {
     GError *error = NULL;
-    guint session = 0;
+    guint session = 0, limit = 0;
     GVariantDict options;
+    GVariant *in_force = NULL;
     loop = g_main_loop_new(NULL, FALSE);
     ColdvoxDictation1 *dictation = coldvox_dictation1_proxy_new_for_bus_sync(
         G_BUS_TYPE_SESSION, G_DBUS_PROXY_FLAGS_NONE, name, path, NULL, &error);
@@ -42,6 +43,11 @@ int main(void)
             dictation, g_variant_dict_end(&options), &session, NULL, &error))
         g_error("%s", error->message);
     g_print("session %u\n", session);
+    if (!coldvox_dictation1_call_get_session_options_sync(dictation, session, &in_force, NULL, &error))
+        g_error("%s", error->message);
+    g_variant_lookup(in_force, "max-seconds", "u", &limit);
+    g_print("limit %u\n", limit);
+    g_variant_unref(in_force);
     g_main_loop_run(loop);
     return 0;
 }

@@ -1,4 +1,4 @@
-// A client from the code that qdbusxml2cpp generates: one session, whose text, transcript and microphones it prints.
+// A client from the code that qdbusxml2cpp generates: one session, whose options, text, transcript and microphones it prints.
 #include "coldvox.h"
 
 #include <QtCore/QCoreApplication>
@@ -29,5 +29,6 @@ int main(int argc, char **argv)
         return 1;
     }
     out << "session " << session.value() << Qt::endl;
+    out << "limit " << dictation.GetSessionOptions(session.value()).value()["max-seconds"].toUInt() << Qt::endl;
     return application.exec();
 }

@@ -1,4 +1,4 @@
-// A client from the code that sdbus-c++-xml2cpp generates: one session, whose text, transcript and microphones it prints.
+// A client from the code that sdbus-c++-xml2cpp generates: one session, whose options, text, transcript and microphones it prints.
 #include "coldvox.h"
 
 #include <iostream>
@@ -38,7 +38,9 @@ int main()
 {
     auto bus = sdbus::createSessionBusConnection();
     Client client(*bus);
-    std::cout << "session " << client.StartDictationWithOptions({{"words", true}, {"max-seconds", 60}}) << std::endl;
+    const auto session = client.StartDictationWithOptions({{"words", true}, {"max-seconds", 60}});
+    std::cout << "session " << session << std::endl;
+    std::cout << "limit " << client.GetSessionOptions(session).at("max-seconds").get<uint32_t>() << std::endl;
     bus->enterEventLoop();
     std::cout << "transcript " << client.StopDictation() << std::endl;
     for (const auto &device : client.Devices())
