@@ -10,6 +10,7 @@ from tests.support.login.login import UNIT, Login
 NOT_RUN = {
     "systemctl --user enable --now coldvox-type": "needs a desktop: contrib/desktop-check.sh",
     "systemctl --user enable --now coldvoxd-keys": "needs a desktop: contrib/desktop-check.sh",
+    "systemctl --user edit coldvoxd-keys": "needs an editor",
     "systemctl --user start coldvoxd-model": "needs a model hub: tests/system/test_model_fetch.py",
 }
 PROGRAMS = ("systemctl", "journalctl")
