@@ -13,10 +13,11 @@ from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.streams import clock
 from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.errors import FileFault
-from coldvoxd.core.file_values import FileTranscript
+from coldvoxd.core.file_values import NO_SPEECH, NO_WORDS, FileTranscript
 from coldvoxd.core.mixdown import mixed, taken
 from coldvoxd.core.ports import Recognizer, SpeechDetector
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Utterance, Word
+from coldvoxd.files.overlap import joint
 from coldvoxd.files.recording_split import Span, cut
 from coldvoxd.files.speech_map import SpeechMap
 from coldvoxd.vad.silero import SileroDetector
@@ -72,6 +73,9 @@ class _Text:
     def __init__(self, *, keeps_words: bool) -> None:
         self._keeps_words = keeps_words
         self._logprobs = self._tokens = 0.0
+        self._last: tuple[Word, ...] = ()
+        self._end_s = 0.0
+        """`_last` and `_end_s`: words and end of the last piece."""
         self.texts: list[str] = []
         self.words: list[Word] = []
         """Words, with times in seconds from the start of the file."""
@@ -81,15 +85,35 @@ class _Text:
         """Geometric mean of the tokens' probabilities, 0..1; 0 without tokens."""
         return math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
 
-    def add(self, hypothesis: Hypothesis, start_s: float) -> None:
-        """Append the text of a piece that begins at `start_s` seconds in the file."""
-        self.texts.append(hypothesis.text)
+    def add(self, hypothesis: Hypothesis, start_s: float, end_s: float) -> None:
+        """Append the text of a piece of the file from `start_s` to `end_s` seconds, which may begin before the last's end."""
+        text = hypothesis.text
+        words = tuple(
+            replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in hypothesis.words
+        )
+        if start_s < self._end_s:
+            kept, dropped = joint(self._last, words, start_s, self._end_s)
+            if kept < len(self._last):
+                self._shorten(kept)
+            if dropped:
+                words = words[dropped:]
+                text = _text(words)
         self._tokens += len(hypothesis.tokens)
         self._logprobs += sum(token.logprob for token in hypothesis.tokens)
+        self._last, self._end_s = words, end_s
+        self.texts.append(text)
         if self._keeps_words:
-            self.words += [
-                replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in hypothesis.words
-            ]
+            self.words += words
+
+    def _shorten(self, kept: int) -> None:
+        """Keep only this many words of the last piece."""
+        if self._keeps_words:
+            del self.words[len(self.words) - len(self._last) + kept :]
+        self.texts[-1] = _text(self._last[:kept])
+
+
+def _text(words: Iterable[Word]) -> str:
+    return " ".join(word.text for word in words)
 
 
 class Transcription:
@@ -171,15 +195,16 @@ class Transcription:
         if not hypothesis.text or (self._doubtful and hypothesis.confidence < MIN_CONFIDENCE):
             self._note_wordless(piece)
             return
-        self._text.add(hypothesis, piece.start_sample / SAMPLE_RATE)
+        start_s = piece.start_sample / SAMPLE_RATE
+        self._text.add(hypothesis, start_s, start_s + piece.duration_s)
 
     def result(self) -> FileTranscript:
         """Return the transcript. Call after the last step."""
         if not (self._text.texts or self._warnings):
-            self._warn("No words were recognized." if self._wordless else "No speech was found.")
+            self._warn(NO_WORDS if self._wordless else NO_SPEECH)
         more = (f"{self._unnamed_warnings} more warnings are omitted.",) if self._unnamed_warnings else ()
         return FileTranscript(
-            " ".join(self._text.texts),
+            " ".join(filter(None, self._text.texts)),
             tuple(self._text.words),
             self._samples / SAMPLE_RATE,
             self._text.confidence,
