@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--no-start]
+usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--media] [--no-start]
 
 Installs this checkout for the current user only. Run it again to upgrade; your settings are kept:
   ~/.local/share/coldvoxd/venv        Python environment with the daemon and its dependencies
@@ -18,13 +18,14 @@ listed with their reasons and installed with sudo; if sudo cannot be used, the c
   --model NAME  write this model into the settings; `mini` is bundled and meant for testing
   --cuda        also install NVIDIA's CUDA libraries; the default if an NVIDIA driver is loaded
   --cpu         do not install them, and add the sandboxing for machines without a GPU to the service
+  --media       also install PyAV, so that coldvoxctl transcribes M4A, MP4, WebM and other recordings; later runs keep it
   --no-start    install everything, but start nothing
 
 exit codes: 0 installed, 1 installed but the service does not run, 64 usage error, 69 a requirement cannot be installed, 77 run as root
 TEXT
 }
 
-model='' cpu=() start=yes cuda=no
+model='' cpu=() start=yes cuda=no media=no
 [[ ! -e /dev/nvidiactl ]] || cuda=yes
 while (($#)); do
     case $1 in
@@ -34,6 +35,7 @@ while (($#)); do
         ;;
     --cpu) cpu=(--cpu) cuda=no ;;
     --cuda) cuda=yes ;;
+    --media) media=yes ;;
     --no-start) start=no ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 64 ;;
@@ -103,13 +105,19 @@ install_packages() {
     install_wanted
 }
 
+has_media() { # whether the environment of an earlier run has PyAV
+    compgen -G "$venv/lib/python3.*/site-packages/av-*.dist-info" >/dev/null
+}
+
 install_environment() {
     local what="$root" extras=()
     grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
+    ! has_media || media=yes # before the environment is created again
     if [[ $cuda == yes ]]; then
         extras+=(cuda)
         tell "including NVIDIA's CUDA libraries, about 2 GB, for this machine's GPU"
     fi
+    [[ $media == yes ]] && extras+=(media)
     ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
     renew_environment "$venv"
     tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time takes some minutes"

@@ -94,12 +94,12 @@ def _handle(descriptor: int, stack: ExitStack) -> int | io.BufferedIOBase:
     try:
         again = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return stack.enter_context(io.BufferedReader(_Descriptor(descriptor)))
+        return stack.enter_context(io.BufferedReader(DescriptorFile(descriptor)))
     stack.callback(os.close, again)
     return again
 
 
-class _Descriptor(io.RawIOBase):
+class DescriptorFile(io.RawIOBase):
     """Reads an open file by its descriptor with an offset of its own, so that its owner can keep using theirs."""
 
     def __init__(self, descriptor: int) -> None:

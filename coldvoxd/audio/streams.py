@@ -1,6 +1,7 @@
 """The parts of a recording: consecutive encoded streams, each for its own decoder."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,11 +15,24 @@ READ_BYTES = 1 << 20
 """Size in bytes of the pieces in which a file is read."""
 
 
+_CLOCK = re.compile(r"\b(?:(\d+):)?(\d+):(\d\d\.\d)\b")
+
+
 def clock(seconds: float) -> str:
     """A time as players show it: `1:02:03.4`, and `2:03.4` below an hour."""
     tenths = round(seconds * 10)
     hours, minutes = tenths // 36_000, tenths // 600 % 60
     return f"{hours}:{minutes:02}:{tenths % 600 / 10:04.1f}" if hours else f"{minutes}:{tenths % 600 / 10:04.1f}"
+
+
+def later(sentence: str, seconds: float) -> str:
+    """The sentence with each time, as `clock` writes it, later by `seconds`."""
+
+    def shifted(found: re.Match[str]) -> str:
+        hours, minutes, rest = found.groups()
+        return clock(3600 * int(hours or 0) + 60 * int(minutes) + float(rest) + seconds)
+
+    return _CLOCK.sub(shifted, sentence)
 
 
 class Content:

@@ -15,6 +15,7 @@ _MOST_BOXES = 1000
 _MOST_ENTRY_BYTES = 4096
 
 _NO_AUDIO = "without an audio track"
+_ENCRYPTED = "encrypted"
 _CODECS = {
     b"alac": "ALAC",
     b"samr": "AMR",
@@ -30,8 +31,8 @@ _CODECS = {
     b"QDM2": "QDesign",
     b"ulaw": "μ-law PCM",
     b"alaw": "A-law PCM",
-    b"drms": "encrypted",
-    b"enca": "encrypted",
+    b"drms": _ENCRYPTED,
+    b"enca": _ENCRYPTED,
 }
 """Sample entries of ISO/IEC 14496-12 and QuickTime, and format IDs of CAF."""
 _PCM_ENTRIES = {b"sowt", b"twos", b"lpcm", b"in24", b"in32", b"fl32", b"fl64", b"raw ", b"NONE", b"ipcm", b"fpcm"}
@@ -114,14 +115,32 @@ def complaint(content: Content) -> str:
     Raises OSError.
     """
     head = content.at(0, _HEAD_BYTES)
-    if (recording := _recording(content, head)) is not None:
-        if _NO_AUDIO in recording:
-            return f"is {recording}: give the name of a recording with sound"
-        return f"is {recording}, which is not read: {CONVERT}"
+    if (found := _recording(content, head)) is not None:
+        if _NO_AUDIO in found:
+            return f"is {found}: give the name of a recording with sound"
+        return f"is {found}, which is not read: {CONVERT}"
     start = head[:64].lstrip().lower()
     if start.startswith(_PAGE_MARKS):
         return "is a web page: download the recording again"
     return next((f"is {text}" for mark, text in _OTHERS if head.startswith(mark)), "")
+
+
+def recording(content: Content) -> str | None:
+    """The name of the recording's format, as "an MPEG-4 container with AAC audio"; None if it is unknown. Raises OSError."""
+    return _recording(content, content.at(0, _HEAD_BYTES))
+
+
+def index_follows(content: Content) -> bool:
+    """Whether this is an MPEG-4 container whose index follows the audio, so that it must be sought in. Raises OSError."""
+    if _recording(content, content.at(0, _HEAD_BYTES)) is None:
+        return False
+    kinds = (kind for kind, _ in _boxes(content, 0, content.size))
+    return next((kind for kind in kinds if kind in {b"moov", b"mdat"}), None) == b"mdat"
+
+
+def is_encrypted(recording: str) -> bool:
+    """Whether a name from `recording` says that the audio is encrypted."""
+    return _with(_ENCRYPTED) in recording
 
 
 def _recording(content: Content, head: bytes) -> str | None:

@@ -146,7 +146,17 @@ def _transcribe_command(commands: _Commands) -> None:
     transcribe = _command(
         commands, "transcribe", "transcribe recordings", help_texts.TRANSCRIBE, help_texts.TRANSCRIBE_JSON
     )
-    transcribe.add_argument("files", nargs="+", metavar="FILE", help="a recording or a pipe; `-` is standard input")
+    transcribe.add_argument(
+        "files", nargs="+", metavar="FILE", help="a recording, a folder or a pipe; `-` is standard input"
+    )
+    transcribe.add_argument("-r", "--recursive", action="store_true", help="also the folders in a folder")
+    transcribe.add_argument(
+        "--format", choices=("text", "json", "srt", "vtt"), help="text, JSON, or subtitles (default: text)"
+    )
+    transcribe.add_argument(
+        "-o", "--output", metavar="PATH", help="write to this file, or to files in this folder, instead of stdout"
+    )
+    transcribe.add_argument("--force", action="store_true", help="with --output: replace files that exist")
     transcribe.add_argument(
         "--channel",
         type=channel,

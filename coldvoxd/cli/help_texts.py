@@ -70,15 +70,26 @@ cancelled the session.
 """
 
 TRANSCRIBE = """\
-Transcribe recordings: WAV, FLAC, OGG (Vorbis, Opus) or MP3, at any sample rate and with any number of channels. Channels
-are averaged; if the average is much quieter than a channel that carries the speech, that channel is used instead.
---channel overrides this. Convert other formats with ffmpeg: `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`.
+Transcribe recordings at any sample rate and with any number of channels: WAV, FLAC, OGG (Vorbis, Opus) and MP3, and with the
+extra `media` (PyAV) every format that ffmpeg reads: M4A, MP4, WebM, AMR, WMA, videos, ... Of several audio tracks the
+default one is transcribed, otherwise the first.
 
-FILE is a file, a pipe such as <(...), or `-` for standard input. The content of a pipe is read into memory until its end,
-up to 2 GiB, and then transcribed. A FIFO that no program has open for writing is rejected.
+Channels are averaged; if the average is much quieter than a channel that carries the speech, that channel is used instead.
+--channel overrides this.
+
+FILE is a file, a folder, a pipe such as <(...), or `-` for standard input. Of a folder its files are transcribed by name, with
+--recursive also those in its folders, but no hidden ones. A file is skipped, with a line on stderr, if it has no audio and
+its name has no suffix of a recording.
+
+With PyAV a pipe of any length is transcribed as it comes. Without it, or if the format needs its end first (some MP4 files),
+its content is kept in memory, up to 2 GiB. A FIFO that no program has open for writing is rejected.
 
 The daemon transcribes with the model that it has loaded; it is started if it is not running. Dictation has priority.
 Concurrent commands are queued. Ctrl-C cancels. With --local, no daemon is needed.
+
+--format srt and vtt write subtitles: at most two lines of 42 characters, and 7 s. --output writes each transcript whole or
+not at all: to a file, whose suffix (.txt, .json, .srt, .vtt) selects the format if --format does not, or into a folder, as
+talk.srt for talk.mp4. A file that exists is an error, unless --force.
 
 A file that is damaged, truncated or not as long as its header says is transcribed as far as it can be decoded, and a
 warning on stderr says where audio is missing.
@@ -116,7 +127,8 @@ With --json, one object per line and file, in the order given:
   file, text, duration (seconds), confidence (0..1),
   words: a list of word, start, end (seconds), confidence (0..1)
   warnings: a list of sentences: where the file is damaged, and where its length differs from its header
-A file that cannot be transcribed has file, error and message instead; the other files are still transcribed, and the exit
+  track: for a file that PyAV decodes: number (from 1), count, codec and language of the audio track
+With --output the objects are in the files, and stdout has file and output (its path). A file that cannot be transcribed has file, error and message instead; the other files are still transcribed, and the exit
 code is 1.
 
 The bundled model `mini` is small, recognizes only a few words, and is meant for testing (`--model mini`).

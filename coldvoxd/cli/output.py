@@ -80,6 +80,10 @@ class Output:
         if not self.as_json:
             print_remark(f"coldvoxctl: {_shown(text, sys.stderr)}")
 
+    def remark(self, fields: Mapping[str, Any], text: str) -> None:
+        """Print a remark that is no result to stderr: the text, or the fields with --json."""
+        print_remark(_json(fields, sys.stderr) if self.as_json else f"coldvoxctl: {_shown(text, sys.stderr)}")
+
     def note(self, text: str) -> None:
         """Print a remark to stderr for an interactive user; nothing with --json or without a terminal."""
         if not self.as_json and _is_terminal(sys.stderr):
@@ -123,6 +127,11 @@ def _width() -> int:
 
 def _shown(text: str, stream: TextIO | None, keep: str = "") -> str:
     return visible(text, keep) if _is_terminal(stream) else text
+
+
+def json_line(fields: Mapping[str, Any]) -> str:
+    """The fields as one line of JSON, for a file."""
+    return _json(fields, None)
 
 
 def _json(fields: Mapping[str, Any], stream: TextIO | None) -> str:

@@ -2,25 +2,27 @@
 
 import errno
 import os
-import select
 import shlex
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from coldvoxd.audio.unread_formats import CONVERT_COMMAND
-from coldvoxd.core.errors import FileFault, Stopped
+from coldvoxd.audio.streams import Content
+from coldvoxd.audio.unread_formats import CONVERT_COMMAND, index_follows
+from coldvoxd.cli.pipes import Pipe, PipedFile
+from coldvoxd.core.errors import FileFault
+from coldvoxd.core.sentences import clause
 from coldvoxd.core.visible_text import visible
+from coldvoxd.media import library
 
 STANDARD_INPUT = "-"
+HEAD_BYTES = 64 << 20
+"""Of a longer pipe only this much is kept in memory if the rest can be decoded as it comes: 35 minutes of 16 kHz WAV."""
 MOST_PIPED_BYTES = 2 << 30
-"""Maximum size of piped audio, which is kept in memory because audio must not be written to disk: 18 hours of 16 kHz
-mono WAV."""
+"""Maximum size of a pipe that must be kept in memory as a whole, because audio must not be written to disk."""
 _SUBJECT = "the file"
-_READ_BYTES = 1 << 20
-_LOOK_S = 0.2
-"""Seconds between two checks for cancellation while no data arrives."""
 
 
 def shown(name: str) -> str:
@@ -35,6 +37,8 @@ def complaint(file: str, text: str) -> str:
     """
     subject, rest = text[: len(_SUBJECT)], text[len(_SUBJECT) :]
     named = f"{shown(file)}{rest}" if subject.lower() == _SUBJECT else f"{shown(file)}: {text}"
+    if CONVERT_COMMAND in named and not library.is_installed():
+        named = f"{clause(named)}, or have coldvoxctl read it: {library.INSTALL}."
     return named if file == STANDARD_INPUT else named.replace(CONVERT_COMMAND, _conversion(file))
 
 
@@ -53,29 +57,53 @@ def _quoted(name: str) -> str:
     return "$'" + visible(name.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
-@contextmanager
-def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) -> Iterator[int]:
-    """Open a recording: a descriptor of the file, or of a memory file with the content of a pipe.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A recording that is open for reading."""
 
-    `-` is standard input. Reads a pipe to its end, unless `is_stopped`, which raises Stopped. Does not wait for a
-    program to open a FIFO. Raises FileFault with what to do.
+    descriptor: int
+    """The file, or a memory file with the content of a pipe, or with its beginning."""
+    stream: PipedFile | None = None
+    """The content of a pipe that is too long for memory."""
+
+
+@contextmanager
+def opened_recording(name: str, is_stopped: Callable[[], bool] = lambda: False) -> Iterator[Opened]:
+    """Open a recording. `-` is standard input.
+
+    Reads a pipe to its end, or to its first HEAD_BYTES if the rest can be decoded as it comes, unless `is_stopped`, which
+    raises Stopped. Does not wait for a program to open a FIFO. Raises FileFault with what to do.
     """
     descriptor = _standard_input() if name == STANDARD_INPUT else _open(name)
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISREG(mode):
-            yield descriptor
+            yield Opened(descriptor)
             return
         if not (stat.S_ISFIFO(mode) or (stat.S_ISSOCK(mode) and name == STANDARD_INPUT)):
             raise FileFault(_complaint(name, descriptor, mode))
         memory = os.memfd_create("recording", os.MFD_CLOEXEC)
         try:
-            _receive(descriptor, memory, shown(name), is_stopped)
-            yield memory
+            yield _received(Pipe(descriptor, shown(name), is_stopped), memory, shown(name))
         finally:
             os.close(memory)
     finally:
         os.close(descriptor)
+
+
+def _received(pipe: Pipe, memory: int, name: str) -> Opened:
+    """The content of a pipe. Raises FileFault."""
+    if pipe.receive(memory, HEAD_BYTES):
+        return Opened(memory)
+    if library.is_installed() and not index_follows(Content(memory)):
+        return Opened(memory, PipedFile(memory, pipe))
+    if not pipe.receive(memory, MOST_PIPED_BYTES + 1):
+        advice = "" if library.is_installed() else f"; with PyAV there is no limit for most formats: {library.INSTALL}"
+        raise FileFault(
+            f"more than {MOST_PIPED_BYTES >> 30} GiB came through {name}: save it as a file, and give the name of that "
+            f"file{advice}"
+        )
+    return Opened(memory)
 
 
 def _standard_input() -> int:
@@ -105,38 +133,3 @@ def _complaint(name: str, descriptor: int, mode: int) -> str:
     if os.isatty(descriptor):
         return f"{shown(name)} is a terminal: pipe a recording into it, as in `ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -`"
     return f"{shown(name)} is a device: give the name of a file, or pipe a recording into `coldvoxctl transcribe -`"
-
-
-def _receive(
-    descriptor: int, memory: int, name: str, is_stopped: Callable[[], bool], most_bytes: int = MOST_PIPED_BYTES
-) -> None:
-    """Copy the pipe's data into memory until its end."""
-    received = 0
-    try:
-        while piece := _next_piece(descriptor, is_stopped, wait=received > 0 or os.get_blocking(descriptor)):
-            received += len(piece)
-            if received > most_bytes:
-                raise FileFault(
-                    f"more than {most_bytes / (1 << 30):g} GiB came through {name}: save it as a file, and give the name of that file"
-                )
-            while piece:
-                piece = piece[os.write(memory, piece) :]
-    except OSError as error:
-        raise FileFault(f"{name} can't be read: {error.strerror or error}") from error
-    if received == 0:
-        raise FileFault(f"{name} delivered nothing: no program writes to it, or the program exited without output")
-
-
-def _next_piece(descriptor: int, is_stopped: Callable[[], bool], *, wait: bool) -> bytes:
-    """The next data; empty at the end and, without `wait`, if no program has the pipe open for writing."""
-    if not wait:
-        try:
-            return os.read(descriptor, _READ_BYTES)
-        except BlockingIOError:
-            pass  # a program has it open, but has not written anything yet
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    while not poll.poll(_LOOK_S * 1000):
-        if is_stopped():
-            raise Stopped("interrupted")
-    return os.read(descriptor, _READ_BYTES)

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
-import math
 import signal
 from argparse import Namespace
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coldvoxd.bus.client import DaemonClient, Event
-from coldvoxd.cli.exit_codes import Exit, UsageFault, error_name
-from coldvoxd.cli.output import Output, StatusLine
-from coldvoxd.cli.recordings import complaint, opened_recording, shown
+from coldvoxd.cli.exit_codes import Exit, OutputFault, UsageFault
+from coldvoxd.cli.folders import Listed, listed
+from coldvoxd.cli.output import Output
+from coldvoxd.cli.recordings import shown
+from coldvoxd.cli.results import Form, Progress, Results
+from coldvoxd.cli.transcript_files import OutputExists, check, format_of, targets
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import (
     AlreadyActive,
@@ -20,33 +24,64 @@ from coldvoxd.core.errors import (
     FileFault,
     InvalidOption,
     NotActive,
-    ProviderUnavailable,
     Stopped,
 )
+from coldvoxd.core.file_values import FileTranscript
+from coldvoxd.core.values import Word
+from coldvoxd.files.joining import Joining
 
 if TYPE_CHECKING:
-    from coldvoxd.core.file_values import FileTranscript
-    from coldvoxd.core.ports import Recognizer, SpeechDetector
-    from coldvoxd.core.seams import SeamRules
-    from coldvoxd.core.values import Word
-    from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
+    from coldvoxd.cli.sources import Source
+    from coldvoxd.media.pieces import Piece
 
 _ASK_AGAIN_S = 1.0
 """Seconds before the daemon is asked again if it has its maximum number of files."""
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be transcribed, and where to."""
+
+    recordings: tuple[tuple[Listed, Path | None], ...]
+    """Each with its file; None for standard output."""
+    channel: Channel
+    results: Results
+
+    def ready(self) -> Iterator[tuple[Listed, Path | None]]:
+        """Yield the recordings that can be transcribed; report the others in their place."""
+        for recording, target in self.recordings:
+            try:
+                if recording.fault is not None:
+                    raise recording.fault
+                if target is not None:
+                    check(target, force=self.results.form.force)
+            except (FileFault, OutputExists, OutputFault) as error:
+                self.results.failed(recording, error)
+                continue
+            yield recording, target
+
+
 def transcribe(arguments: Namespace, output: Output) -> Exit:
     """Transcribe each file in the given order; errors are reported in place of the text. Raises ColdvoxError."""
+    form = format_of(arguments.format, arguments.output, as_json=output.as_json)
+    output.as_json = form == "json"
+    recordings = listed(arguments.files, recursive=arguments.recursive)
+    places = targets(recordings, arguments.output, form)
     output.require_stdout()
+    is_single = len(recordings) == 1 and recordings[0].inside is None
+    results = Results(output, Form(form, is_single, arguments.force))
+    task = Task(tuple(zip(recordings, places, strict=True)), Channel(arguments.channel), results)
     if arguments.local:
-        return _locally(arguments, output)
+        from coldvoxd.cli.local_transcription import transcribe_locally
+
+        transcribe_locally(arguments, task, output)
+        return results.verdict
     if arguments.model or arguments.precision:
         raise UsageFault("--model and --precision require --local; the daemon's are in its settings.")
-    return asyncio.run(_through_the_daemon(arguments.files, arguments.channel, output))
+    return asyncio.run(_through_the_daemon(task, output))
 
 
-async def _through_the_daemon(files: list[str], channel: str, output: Output) -> Exit:
-    verdict = Exit.DONE
+async def _through_the_daemon(task: Task, output: Output) -> Exit:
     interrupted = asyncio.Event()
     async with DaemonClient.connected() as daemon:
 
@@ -57,222 +92,118 @@ async def _through_the_daemon(files: list[str], channel: str, output: Output) ->
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, interrupt)
         await daemon.subscribe(sessions=False)
-        for file in files:
-            progress = _Progress(shown(file))
+        jobs = _Jobs(daemon, task, output, interrupted)
+        for recording, target in task.ready():
+            progress = Progress(shown(recording.name))
             try:
-                event = await _outcome(daemon, file, output, progress, interrupted, channel=channel)
-            except (FileFault, InvalidOption) as error:
-                verdict = Exit.FAILED
-                progress.clear()
-                _fault(file, error, output)
-                continue
+                await jobs.transcribe(recording, target, progress)
             except Stopped:
-                return Exit.INTERRUPTED
-            progress.clear()
-            if event.name == "interrupted":
-                return Exit.INTERRUPTED
-            if event.fault is not None:
-                verdict = Exit.FAILED
-                _fault(file, event.fault, output)
-                continue
-            words = [
-                {
-                    key: value if key == "word" else round(value, 4 if key == "confidence" else 3)
-                    for key, value in word.items()
-                }
-                for word in event.fields.get("words", [])
-            ]
-            fields = {
-                "file": file,
-                "text": event.fields["text"],
-                "words": words,
-                "duration": round(event.fields["duration"], 3),
-                "confidence": round(event.fields["confidence"], 4),
-                "warnings": event.fields.get("warnings", []),
-            }
-            _result(fields, output, is_single=len(files) == 1)
-    return verdict
-
-
-async def _outcome(
-    daemon: DaemonClient,
-    file: str,
-    output: Output,
-    progress: "_Progress",
-    interrupted: asyncio.Event,
-    *,
-    channel: str,
-) -> Event:
-    """The event that ends the file's job, or `interrupted`, which cancels it. Raises Stopped if no job was started."""
-    with contextlib.ExitStack() as stack:
-        # On a thread, because a pipe may be slow; `interrupted` ends it soon.
-        descriptor = await asyncio.to_thread(
-            lambda: stack.enter_context(opened_recording(file, is_stopped=interrupted.is_set))
-        )
-        job = await _begun(daemon, descriptor, file, output, interrupted, channel=channel)
-    while True:
-        event = await daemon.next_event()
-        match event.name:
-            case "file-progress" if event.fields["job"] == job:
-                progress(event.fields["share"])
-            case "file-transcribed" if event.fields["job"] == job:
-                return event
-            case "interrupted":
-                with contextlib.suppress(NotActive):  # the job has just ended
-                    await daemon.cancel_file(job)
-                return event
-            case "daemon-disconnected":
-                raise DaemonUnreachable(
-                    "coldvoxd has exited, and the transcription has ended: see `journalctl --user -u coldvoxd`."
-                )
-
-
-async def _begun(
-    daemon: DaemonClient, descriptor: int, file: str, output: Output, interrupted: asyncio.Event, *, channel: str
-) -> int:
-    """The job, once the daemon accepts one more. Raises Stopped."""
-    is_noted = False
-    while True:
-        daemon.forget_events()  # the daemon may have been restarted while a pipe was read
-        if interrupted.is_set():
-            raise Stopped("interrupted")
-        try:
-            return await daemon.transcribe_file(descriptor, words=output.as_json, channel=channel)
-        except AlreadyActive:
-            if not is_noted:
-                output.note(f"{shown(file)}: queued, because the daemon already has its maximum number of files")
-                is_noted = True
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(interrupted.wait(), _ASK_AGAIN_S)
-
-
-def _locally(arguments: Namespace, output: Output) -> Exit:
-    from coldvoxd.vad.silero import SileroDetector
-
-    recognizer = _open_recognizer(arguments, output)
-    detector = SileroDetector()
-    channel = Channel(arguments.channel)
-    seam_rules = _seam_rules(arguments)
-    verdict = Exit.DONE
-    try:
-        for file in arguments.files:
-            progress = _Progress(shown(file))
-            try:
-                with opened_recording(file) as descriptor:
-                    transcript = _transcribed(
-                        descriptor, recognizer, detector, progress, channel=channel, seam_rules=seam_rules
-                    )
-            except ColdvoxError as error:
-                verdict = Exit.FAILED
                 progress.clear()
-                _fault(file, error, output)
-                continue
+                return Exit.INTERRUPTED
+    return task.results.verdict
+
+
+class _Jobs:
+    """Has the daemon transcribe recordings, one after another."""
+
+    def __init__(self, daemon: DaemonClient, task: Task, output: Output, interrupted: asyncio.Event) -> None:
+        self._daemon = daemon
+        self._task = task
+        self._output = output
+        self._interrupted = interrupted
+
+    async def transcribe(self, recording: Listed, target: Path | None, progress: Progress) -> None:
+        """Transcribe a recording and report the result. Raises Stopped, or an error that ends the command."""
+        from coldvoxd.cli.sources import NotARecording, opened_source
+
+        is_stopped = self._interrupted.is_set
+        try:
+            with contextlib.ExitStack() as stack:
+                # On a thread, because a pipe may be slow; `interrupted` ends it soon.
+                source = await asyncio.to_thread(
+                    lambda: stack.enter_context(opened_source(recording, self._task.channel, is_stopped))
+                )
+                transcript = await self._transcript(recording, source, progress)
+                track = source.track
             progress.clear()
-            fields = {
-                "file": file,
-                "text": transcript.text,
-                "words": [_word(word) for word in transcript.words],
-                "duration": round(transcript.duration_s, 3),
-                "confidence": round(transcript.confidence, 4),
-                "warnings": list(transcript.warnings),
-            }
-            _result(fields, output, is_single=len(arguments.files) == 1)
-    finally:
-        recognizer.close()
-    return verdict
+            self._task.results.done(recording, target, transcript, track)
+        except NotARecording:
+            self._task.results.skipped(recording)
+        except (FileFault, InvalidOption, OutputExists, _JobFault) as error:
+            progress.clear()
+            self._task.results.failed(recording, error.fault if isinstance(error, _JobFault) else error)
+
+    async def _transcript(self, recording: Listed, source: "Source", progress: Progress) -> FileTranscript:
+        joining = Joining()
+        pieces = source.pieces()
+        try:
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                words = self._task.results.form.needs_words or source.is_decoded
+                event = await self._outcome(recording, piece, source, progress, words=words)
+                transcript = _transcript_of(event)
+                if not source.is_decoded:
+                    return transcript
+                joining.add(transcript, piece.start_s, piece.end_s)
+        finally:
+            await asyncio.to_thread(pieces.close)
+        for warning in source.warnings:
+            joining.warn(warning)
+        return joining.result()
+
+    async def _outcome(
+        self, recording: Listed, piece: "Piece", source: "Source", progress: Progress, *, words: bool
+    ) -> Event:
+        """The event that ends the job of a piece. Raises _JobFault; Stopped after an interrupt, which cancels it."""
+        job = await self._begun(recording, piece.descriptor, words=words)
+        while True:
+            event = await self._daemon.next_event()
+            match event.name:
+                case "file-progress" if event.fields["job"] == job:
+                    progress(source.share(piece, event.fields["share"]))
+                case "file-transcribed" if event.fields["job"] == job:
+                    if event.fault is not None:
+                        raise _JobFault(event.fault)
+                    return event
+                case "interrupted":
+                    with contextlib.suppress(NotActive):  # the job has just ended
+                        await self._daemon.cancel_file(job)
+                    raise Stopped("interrupted")
+                case "daemon-disconnected":
+                    raise DaemonUnreachable(
+                        "coldvoxd has exited, and the transcription has ended: see `journalctl --user -u coldvoxd`."
+                    )
+
+    async def _begun(self, recording: Listed, descriptor: int, *, words: bool) -> int:
+        """The job, once the daemon accepts one more. Raises Stopped."""
+        is_noted = False
+        while True:
+            self._daemon.forget_events()  # the daemon may have been restarted while a pipe was read
+            if self._interrupted.is_set():
+                raise Stopped("interrupted")
+            try:
+                return await self._daemon.transcribe_file(descriptor, words=words, channel=self._task.channel.text)
+            except AlreadyActive:
+                if not is_noted:
+                    name = shown(recording.name)
+                    self._output.note(f"{name}: queued, because the daemon already has its maximum number of files")
+                    is_noted = True
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._interrupted.wait(), _ASK_AGAIN_S)
 
 
-def _transcribed(
-    descriptor: int,
-    recognizer: "Recognizer",
-    detector: "SpeechDetector",
-    progress: "_Progress",
-    *,
-    channel: Channel,
-    seam_rules: "SeamRules",
-) -> "FileTranscript":
-    """The transcript of an open file. Raises the errors that the daemon returns for it."""
-    from coldvoxd.files.jobs import open_audio
-    from coldvoxd.files.transcription import transcribe_file
+class _JobFault(ColdvoxError):
+    """A recording's job failed, which does not end the command."""
 
-    open_audio(descriptor, channel, max_hours=math.inf)
-    try:
-        return transcribe_file(descriptor, recognizer, detector, progress, channel=channel, seam_rules=seam_rules)
-    except ColdvoxError as error:
-        raise _as_from_the_daemon(error) from error
+    def __init__(self, fault: ColdvoxError) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
 
 
-def _open_recognizer(arguments: Namespace, output: Output) -> "ParakeetRecognizer":
-    from coldvoxd import settings_file
-    from coldvoxd.core.values import Precision
-    from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
-    from coldvoxd.models import find_model
-    from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
-
-    model = settings_file.load().model
-    files = find_model(arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision))
-    if model.provider != AUTO:
-        return ParakeetRecognizer.open(files, model.provider, model.threads)
-    try:
-        return ParakeetRecognizer.open(files, likely_accelerator() or CPU, model.threads)
-    except ProviderUnavailable as fault:
-        output.warning(f"using the CPU: {fault}")
-        return ParakeetRecognizer.open(files, CPU, model.threads)
-
-
-def _seam_rules(arguments: Namespace) -> "SeamRules":
-    from coldvoxd import settings_file
-    from coldvoxd.core.seams import SeamRules
-    from coldvoxd.models.seam_method import seam_method_of
-
-    settings = settings_file.load()
-    dictation = settings.dictation
-    return SeamRules.of(dictation.seam, seam_method_of(arguments.model or settings.model.name), dictation.seam_s)
-
-
-def _result(fields: Mapping[str, Any], output: Output, *, is_single: bool) -> None:
-    for warning in fields["warnings"]:
-        output.warning(f"{shown(fields['file'])}: {warning}")
-    output.result(fields, fields["text"] if is_single else f"{output.name(fields['file'])}: {fields['text']}")
-
-
-def _fault(file: str, error: ColdvoxError, output: Output) -> None:
-    """Report the error of a file in place of its text.
-
-    FileFault is an error of this process, which has the name; the daemon knows no name, and says "The file".
-    """
-    message = str(error) if isinstance(error, FileFault) else complaint(file, str(error))
-    if output.as_json:
-        output.result({"file": file, "error": error_name(error), "message": message})
-    else:
-        output.error(ColdvoxError(message))
-
-
-def _as_from_the_daemon(error: ColdvoxError) -> ColdvoxError:
-    """The error with the name that it has on the bus."""
-    return ColdvoxError(str(error)) if error.dbus_name == ColdvoxError.dbus_name else error
-
-
-def _word(word: "Word") -> dict[str, str | float]:
-    return {
-        "word": word.text,
-        "start": round(word.start_s, 3),
-        "end": round(word.end_s, 3),
-        "confidence": round(word.confidence, 4),
-    }
-
-
-class _Progress:
-    """`talk.ogg 42 %` on stderr; only if it is a terminal."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._line = StatusLine()
-
-    def __call__(self, fraction: float) -> None:
-        """Show that this `fraction` of the file is done, 0 to 1."""
-        self._line.show(self._file, f" {int(100 * fraction)} %")
-
-    def clear(self) -> None:
-        """Clear the line."""
-        self._line.clear()
+def _transcript_of(event: Event) -> FileTranscript:
+    fields = event.fields
+    words = tuple(
+        Word(word["word"], word["start"], word["end"], word["confidence"]) for word in fields.get("words", [])
+    )
+    return FileTranscript(
+        fields["text"], words, fields["duration"], fields["confidence"], tuple(fields.get("warnings", []))
+    )

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.values import Word
 
+NO_SPEECH, NO_WORDS = "No speech was found.", "No words were recognized."
+"""The warning of a file without text that is not damaged."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:

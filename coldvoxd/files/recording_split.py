@@ -9,6 +9,10 @@ MAX_FRAMES = 20 * SAMPLE_RATE // FRAME_SAMPLES
 """Maximum length of a piece, 20 s: Parakeet v3 in int8 loses accuracy in longer ones, and memory grows with length."""
 PAD_FRAMES = -(-SAMPLE_RATE // 2 // FRAME_SAMPLES)
 """Frames without speech that are kept at both ends of a piece if the recording has them: 0.5 s, rounded up."""
+SHORTEST_PAUSE_FRAMES = 6
+"""A pause in which a recording is cut has at least this many frames, 0.19 s: shorter ones are within a word."""
+OVERLAP_FRAMES = -(-SAMPLE_RATE * 3 // 2 // FRAME_SAMPLES)
+"""Frames by which two pieces reach beyond a cut that is not in a pause: 1.5 s, rounded up. `overlap` joins their words."""
 
 Span = tuple[int, int]
 """Begin and end of a piece, in frames."""
@@ -20,12 +24,15 @@ def cut(
     *,
     max_frames: int = MAX_FRAMES,
     pad_frames: int = PAD_FRAMES,
+    overlap_frames: int = OVERLAP_FRAMES,
+    shortest_pause_frames: int = SHORTEST_PAUSE_FRAMES,
 ) -> list[Span]:
-    """Return the pieces of a recording, in order and not overlapping, that contain all of its speech.
+    """Return the pieces of a recording, in order, that contain all of its speech.
 
     `speech` is bool (n,), whether each frame may contain speech; `level_db` is float32 (n,), the level of each frame in
     dBFS. A recording whose speech fits in one piece is not cut. A longer one is cut in the middle of the longest pause
-    in the second half of each piece, or at the quietest frame of that half if it has no pause.
+    in the second half of each piece. If that half has no pause, it is cut at its quietest frame, and the pieces on both
+    sides overlap there.
     """
     spoken = np.flatnonzero(speech)
     spans: list[Span] = []
@@ -33,23 +40,28 @@ def cut(
     while len(spoken := spoken[spoken >= floor]) > 0:
         begin = max(floor, int(spoken[0]) - pad_frames)
         end = min(int(spoken[-1]) + 1 + pad_frames, len(speech))
-        if end - begin > max_frames:
-            if int(spoken[-1]) < begin + max_frames:
-                floor = begin + max_frames  # all the speech fits if the padding is shortened
-            else:
-                floor = _place(speech, level_db, begin + max_frames // 2, begin + max_frames)
-            end = min(int(spoken[spoken < floor][-1]) + 1 + pad_frames, floor)
-        else:
+        if end - begin <= max_frames:
             floor = len(speech)
+        elif int(spoken[-1]) < begin + max_frames:
+            end = floor = begin + max_frames  # all the speech fits if the padding is shortened
+        else:
+            half, limit = begin + max_frames // 2, begin + max_frames
+            place = pause(speech[half:limit], shortest_pause_frames)
+            if place is not None:
+                floor = half + place
+                end = min(int(spoken[spoken < floor][-1]) + 1 + pad_frames, floor)
+            else:
+                place = half + int(np.argmin(level_db[half : limit - overlap_frames]))
+                floor, end = place - overlap_frames, place + overlap_frames
         spans.append((begin, end))
     return spans
 
 
-def _place(speech: npt.NDArray[np.bool_], level_db: npt.NDArray[np.float32], begin: int, end: int) -> int:
-    """Return the frame before which to cut, in [begin, end)."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([True], speech[begin:end], [True])).astype(np.int8)))
+def pause(speech: npt.NDArray[np.bool_], shortest_frames: int = SHORTEST_PAUSE_FRAMES) -> int | None:
+    """Return the middle of the longest pause, in frames; None if no pause has `shortest_frames`."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([True], speech, [True])).astype(np.int8)))
     pauses = edges.reshape(-1, 2)
     if len(pauses) == 0:
-        return begin + int(np.argmin(level_db[begin:end]))
+        return None
     longest = pauses[int(np.argmax(pauses[:, 1] - pauses[:, 0]))]
-    return begin + int(longest.sum()) // 2
+    return int(longest.sum()) // 2 if longest[1] - longest[0] >= shortest_frames else None

@@ -13,12 +13,21 @@ from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.streams import clock
 from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.errors import FileFault
-from coldvoxd.core.file_values import FileTranscript
+from coldvoxd.core.file_values import NO_SPEECH, NO_WORDS, FileTranscript
 from coldvoxd.core.mixdown import mixed, taken
 from coldvoxd.core.ports import Recognizer, SpeechDetector
-from coldvoxd.core.seams import NO_SEAMS, SeamRules
+from coldvoxd.core.seams import (
+    NO_SEAMS,
+    SeamContext,
+    SeamedText,
+    SeamMethod,
+    SeamRules,
+    lowered,
+    without_final_mark,
+)
 from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Utterance, Word
+from coldvoxd.files.overlap import joint
 from coldvoxd.files.recording_split import Span, cut
 from coldvoxd.files.speech_map import SpeechMap
 from coldvoxd.vad.silero import SileroDetector
@@ -74,8 +83,12 @@ class _Text:
 
     def __init__(self, seam_rules: SeamRules, *, keeps_words: bool) -> None:
         self._keeps_words = keeps_words
-        self.text = SessionText(seam_rules)
+        self._session = SessionText(seam_rules)
         self._logprobs = self._tokens = 0.0
+        self._last: tuple[Word, ...] = ()
+        self._end_s = 0.0
+        """`_last` and `_end_s`: words and end of the last piece."""
+        self._parts: list[SeamedText] = []
         self.words: list[Word] = []
         """Words, with times in seconds from the start of the file."""
 
@@ -84,16 +97,61 @@ class _Text:
         """Geometric mean of the tokens' probabilities, 0..1; 0 without tokens."""
         return math.exp(self._logprobs / self._tokens) if self._tokens else 0.0
 
+    @property
+    def joined(self) -> str:
+        """The texts of all pieces."""
+        pending = self._parts[-1].pending if self._parts else ""
+        return "".join(part.seam + part.body for part in self._parts) + pending
+
+    def context_of(self, piece: Utterance) -> SeamContext | None:
+        """Return what the recognizer needs to determine the seam before a piece; None if it overlaps the last one."""
+        return None if piece.start_sample < round(self._end_s * SAMPLE_RATE) else self._session.context_of(piece)
+
     def add(self, piece: Utterance, hypothesis: Hypothesis) -> None:
-        """Append the text of the next piece."""
+        """Append the text of the next piece, which may begin before the last one's end."""
         start_s = piece.start_sample / SAMPLE_RATE
-        self.text.add(piece, hypothesis)
+        words = tuple(
+            replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in hypothesis.words
+        )
+        if start_s < self._end_s and self._parts:
+            kept, dropped = joint(self._last, words, start_s, self._end_s)
+            if kept < len(self._last):
+                self._shorten(kept)
+            if dropped:
+                words = words[dropped:]
+                hypothesis = replace(hypothesis, text=_text(words))
+        added = self._session.add(piece, hypothesis)
+        if self._parts and piece.context is None:
+            added = replace(added, seam=f"{self._parts[-1].pending} ")
         self._tokens += len(hypothesis.tokens)
         self._logprobs += sum(token.logprob for token in hypothesis.tokens)
+        self._last, self._end_s = words, start_s + piece.duration_s
         if self._keeps_words:
-            self.words += [
-                replace(word, start_s=word.start_s + start_s, end_s=word.end_s + start_s) for word in hypothesis.words
-            ]
+            self._append_words(words, added)
+        self._parts.append(added)
+
+    def _append_words(self, words: tuple[Word, ...], added: SeamedText) -> None:
+        """Append the words of a piece, with the mark and the first letter that its seam gives them."""
+        if self._parts and self.words and self._session.rules.method is not SeamMethod.OFF:
+            last, mark = self.words[-1], added.seam.strip()
+            self.words[-1] = replace(last, text=without_final_mark(last.text)[0] + mark)
+            if words and added.body[:1].islower():
+                words = (replace(words[0], text=lowered(words[0].text)), *words[1:])
+        self.words += words
+
+    def _shorten(self, kept: int) -> None:
+        """Keep only this many words of the last piece."""
+        if self._keeps_words:
+            del self.words[len(self.words) - len(self._last) + kept :]
+        last = self._parts.pop()
+        if kept:
+            text = _text(self._last[:kept])
+            body, pending = (text, "") if self._session.rules.method is SeamMethod.OFF else without_final_mark(text)
+            self._parts.append(SeamedText(lowered(body) if last.body[:1].islower() else body, pending, last.seam))
+
+
+def _text(words: Iterable[Word]) -> str:
+    return " ".join(word.text for word in words)
 
 
 class Transcription:
@@ -162,7 +220,7 @@ class Transcription:
                 heard = samples if samples.ndim == 1 else taken(samples, self._map.channel_of(spans[index]))
                 spoken = () if self._doubtful else self._map.spans(start_sample, end_sample)
                 piece = Utterance(index, 0, start_sample, heard, EndReason.LENGTH, speech=spoken)
-                yield replace(piece, context=self._text.text.context_of(piece))
+                yield replace(piece, context=self._text.context_of(piece))
             if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
                 at = clock(end_sample / SAMPLE_RATE)
                 self._warn(f"The file was truncated while it was read: the audio after {at} is missing.")
@@ -181,11 +239,11 @@ class Transcription:
 
     def result(self) -> FileTranscript:
         """Return the transcript. Call after the last step."""
-        if not (self._text.text.text or self._warnings):
-            self._warn("No words were recognized." if self._wordless else "No speech was found.")
+        if not (self._text.joined or self._warnings):
+            self._warn(NO_WORDS if self._wordless else NO_SPEECH)
         more = (f"{self._unnamed_warnings} more warnings are omitted.",) if self._unnamed_warnings else ()
         return FileTranscript(
-            self._text.text.text,
+            self._text.joined,
             tuple(self._text.words),
             self._samples / SAMPLE_RATE,
             self._text.confidence,

@@ -41,6 +41,7 @@ from tests.support.documentation import (
     pages,
 )
 from tests.support.eventually import PATIENCE_S
+from tests.support.sound.media import KINDS, encoded
 from tests.support.sound.speech import Sample, samples
 
 LONGEST_README_LINES = 170
@@ -68,12 +69,14 @@ NOT_RUN = {
     "./contrib/test.sh -m gpu": "needs an NVIDIA GPU",
     "./contrib/install.sh": CHANGES_THE_ACCOUNT,
     "./contrib/install.sh --cuda": CHANGES_THE_ACCOUNT,
+    "./contrib/install.sh --media": CHANGES_THE_ACCOUNT,
     "~/.local/share/coldvoxd/uninstall.sh": f"{CHANGES_THE_ACCOUNT}; tests/contrib/test_uninstall.py",
     "sudo apt install gcc python3-dev portaudio19-dev libasound2-plugins pipx": "installs packages of the system",
     "pipx install './coldvoxd-0.1.0-py3-none-any.whl[fetch]'": NEEDS_THE_INDEX,
     "pipx install --force './coldvoxd-0.1.0-py3-none-any.whl[fetch]'": NEEDS_THE_INDEX,
     "pipx uninstall coldvoxd": NEEDS_THE_INDEX,
     "pipx inject coldvoxd 'onnx>=1.17' 'packaging>=23'": NEEDS_THE_INDEX,
+    "pipx inject coldvoxd 'av>=18,<20'": NEEDS_THE_INDEX,
     ".venv/bin/pip install 'onnxruntime-gpu[cuda,cudnn]'": NEEDS_THE_INDEX,
     "coldvoxctl device default": "needs a sound server: tests/component/cli/test_devices.py",
     "coldvoxctl setup": SETS_UP,
@@ -112,6 +115,7 @@ STOPS = re.compile(r"coldvoxctl (stop|cancel)$|busctl .* (StopDictation|CancelDi
 """Each of these needs a session with speech."""
 NEVER_ENDS = re.compile(r"coldvoxctl listen|busctl --user monitor")
 PRINTS_THE_TEXT = re.compile(r"coldvoxctl (stop|retry|transcribe|listen)|busctl .* StopDictation|busctl --user monitor")
+WRITES_THE_TEXT = re.compile(r"coldvoxctl transcribe .*--output ([^ ]+)")
 DOCTOR = "coldvoxctl doctor"
 """It exits with 1 if it finds a problem, as on a machine without systemd."""
 MANY = 6
@@ -235,7 +239,13 @@ class Desk:
             await self._dictate(sample)
         code, printed = await (self._watched(text, sample) if NEVER_ENDS.match(text) else self._ended(text))
         assert code in ({0, 1} if text.startswith(DOCTOR) else {0}), f"{text}: {code}\n{printed}"
-        if PRINTS_THE_TEXT.match(text):
+        if (written := WRITES_THE_TEXT.search(text)) is not None:
+            place = self.directory / written[1]
+            files = [*place.iterdir()] if place.is_dir() else [place]
+            texts = [" ".join(file.read_text().split()) for file in files]
+            assert texts
+            assert all(sample.heard["fp32"] in written_text for written_text in texts), f"{text}\n{texts}"
+        elif PRINTS_THE_TEXT.match(text):
             assert sample.heard["fp32"] in printed, f"{text}\n{printed}"
         if STARTS.search(text):
             assert await self._state() == "listening"
@@ -316,6 +326,9 @@ async def desk(bus: PrivateBus, tmp_path: Path) -> AsyncIterator[Desk]:
     recording, rate = soundfile.read(samples()[0].path)
     soundfile.write(directory / "talk.ogg", recording, rate)
     soundfile.write(directory / "meeting.flac", recording, rate)
+    (directory / "film.mp4").write_bytes(encoded(KINDS["MP4"], samples()[0].wave(), video_s=2))
+    (directory / "recordings").mkdir()
+    soundfile.write(directory / "recordings" / "talk.wav", recording, rate)
     runtime = tmp_path / "runtime"
     runtime.mkdir(mode=0o700)
     bus.extra_environment |= {

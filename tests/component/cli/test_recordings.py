@@ -21,8 +21,9 @@ import soxr
 from coldvoxd.audio.streams import clock
 from coldvoxd.audio.unread_formats import CONVERT
 from coldvoxd.cli.exit_codes import Exit
-from coldvoxd.cli.recordings import _receive, complaint
-from coldvoxd.core.errors import FileFault, Stopped
+from coldvoxd.cli.pipes import Pipe, PipedFile
+from coldvoxd.cli.recordings import complaint
+from coldvoxd.core.errors import Stopped
 from coldvoxd.models.directories import bundled_directory
 from tests.component.cli.conftest import ROOT, Ctl, Result
 from tests.support.bus.file_service import transcribing
@@ -117,6 +118,7 @@ async def test_what_no_recording_comes_from_is_named_with_a_remedy_and_the_rest_
 ) -> None:
     (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
     (tmp_path / "empty.wav").touch()
+    (tmp_path / "folder").mkdir()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
     faults = {
@@ -124,7 +126,7 @@ async def test_what_no_recording_comes_from_is_named_with_a_remedy_and_the_rest_
         "socket": "is a socket: give the name of a file",
         "letter.wav": "is not audio in a readable format",
         "empty.wav": "is empty",
-        ".": "is a directory: give the names of the audio files in it",
+        "folder": "has no files: give the name of a folder with recordings",
         "/dev/zero": "is a device: give the name of a file",
         "a\nb": "there is no file",
     }
@@ -245,12 +247,23 @@ async def test_an_interrupt_ends_the_waiting_for_a_turn(bus: PrivateBus, ctl: Ct
 
 def test_a_pipe_without_end_is_no_memory_without_end() -> None:
     memory = os.memfd_create("recording")
-    with (
-        piped(bytes(50_000)) as reading,
-        pytest.raises(FileFault, match=r"more than .* GiB came through standard input"),
-    ):
-        _receive(reading, memory, "standard input", lambda: False, most_bytes=40_000)
-    assert os.fstat(memory).st_size <= 40_000
+    with piped(bytes(50_000)) as reading:
+        pipe = Pipe(reading, "standard input", lambda: False)
+        assert not pipe.receive(memory, 40_000)
+    assert os.fstat(memory).st_size == pipe.received == 40_000
+    os.close(memory)
+
+
+def test_a_long_pipe_is_a_file_that_is_read_once() -> None:
+    content = np.random.default_rng(0).bytes(300_000)
+    memory = os.memfd_create("recording")
+    with piped(content) as reading:
+        pipe = Pipe(reading, "standard input", lambda: False)
+        assert not pipe.receive(memory, 70_000)
+        file = PipedFile(memory, pipe)
+        assert not file.seekable()
+        assert file.read() == content
+    assert os.fstat(memory).st_size == 0
     os.close(memory)
 
 
@@ -258,7 +271,7 @@ def test_waiting_for_a_pipe_ends_when_asked_to() -> None:
     reading, writing = os.pipe()
     memory = os.memfd_create("recording")
     with pytest.raises(Stopped):
-        _receive(reading, memory, "standard input", lambda: True)
+        Pipe(reading, "standard input", lambda: True).receive(memory, 1000)
     for descriptor in (reading, writing, memory):
         os.close(descriptor)
 
@@ -301,7 +314,7 @@ async def test_the_command_that_converts_a_recording_can_be_typed(
     ctl: Ctl, options: tuple[str, ...], tmp_path: Path
 ) -> None:
     file = tmp_path / "my talk (1).m4a"
-    file.write_bytes(b"\0\0\0\x10ftypM4A \0\0\0\0" + bytes(500))
+    file.write_bytes(np.random.default_rng(3).bytes(500))
     result = await transcribe(ctl, *options, str(file))
     assert result.exit == Exit.FAILED
     command = result.err.split("`")[1]

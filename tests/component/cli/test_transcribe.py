@@ -61,7 +61,9 @@ async def test_text_alone_for_one_file_and_with_its_name_for_several(ctl: Ctl) -
 async def test_a_file_that_cannot_be_read_is_told_in_its_place_and_the_others_go_on(ctl: Ctl, tmp_path: Path) -> None:
     missing, no_sound = str(tmp_path / "missing.wav"), tmp_path / "letter.wav"
     no_sound.write_text("Dear Sir or Madam")
-    files = [missing, FILES[0], str(no_sound), str(tmp_path), FILES[1]]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    files = [missing, FILES[0], str(no_sound), str(empty), FILES[1]]
     result = await run(ctl, *MINI, "--json", *files)
     assert (result.exit, result.err) == (Exit.FAILED, "")
     assert [found["file"] for found in result.objects] == files
@@ -174,7 +176,8 @@ async def test_files_that_are_none_are_reported_and_the_others_go_on(
     os.mkfifo(tmp_path / "fifo.wav")
     (tmp_path / "letter.wav").write_text("Dear Sir or Madam")
     names = ["missing.wav", "fifo.wav", "letter.wav"]
-    files = [*(str(tmp_path / name) for name in names), "/dev/zero", str(tmp_path), FILES[0]]
+    (tmp_path / "empty").mkdir()
+    files = [*(str(tmp_path / name) for name in names), "/dev/zero", str(tmp_path / "empty"), FILES[0]]
     result = await run(ctl, "--json", *files)
     assert (result.exit, result.err) == (Exit.FAILED, "")
     assert [found["file"] for found in result.objects] == files

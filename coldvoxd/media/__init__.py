@@ -1,0 +1,1 @@
+"""Recordings in formats that `audio` does not read, decoded with ffmpeg's libraries. Used by coldvoxctl only."""
