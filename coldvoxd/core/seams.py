@@ -30,7 +30,7 @@ MOST_TOKENS = 16
 """Number of last tokens of the earlier utterance that the prediction network reads: about eight words. Each costs one run."""
 _ENDS = ".?!\u2026"
 """Marks that end a sentence."""
-_FINAL_MARKS = re.compile(r"[.,?!;:\u2026]+$")
+_FINAL_MARKS = re.compile(r"[.,?!;:\u2026]+\Z")
 
 
 AUTO = "auto"

@@ -63,6 +63,7 @@ def test_a_comma_at_a_pause_stays_and_a_full_stop_goes() -> None:
         ("Well\u2026", "Well", "\u2026"),
         ("At 3.5", "At 3.5", ""),
         (".", "", "."),
+        ("Hello.\n", "Hello.\n", ""),
         ("", "", ""),
         ('He said "no."', 'He said "no."', ""),
     ],
