@@ -49,6 +49,9 @@ PROGRESS_STEP = 0.01
 class RecognizerKeeper(Protocol):
     """Interface of recognition that file jobs require."""
 
+    @property
+    def model_longest_s(self) -> float: ...
+
     def check_ready(self) -> None: ...
 
     async def recognize(self, utterance: Utterance, *, urgent: bool) -> Hypothesis: ...
@@ -187,6 +190,7 @@ class FileJobs:
             max_seconds=MAX_HOURS * 3600,
             channel=job.options.channel,
             open_scout=self._open_detector,
+            longest_s=self._keeper.model_longest_s,
         )
         steps = transcription.steps()
         published = 0.0
