@@ -133,7 +133,12 @@ async def through_the_daemon(name: str, recording: Talk, ways: list[str]) -> Non
                     f"coldvoxd {server.resident >> 20} MiB"
                 )
                 report(
-                    name, {"wav": "WAV", "m4a": "M4A", "pipe": "WAV through a pipe"}[way], recording, "", text, memory
+                    name,
+                    {"wav": "WAV", "m4a": "M4A", "pipe": "WAV through a pipe"}[way],
+                    recording,
+                    "",
+                    text,
+                    memory=memory,
                 )
 
 
