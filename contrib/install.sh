@@ -117,7 +117,10 @@ install_environment() {
         extras+=(cuda)
         tell "including NVIDIA's CUDA libraries, about 2 GB, for this machine's GPU"
     fi
-    [[ $media == yes ]] && extras+=(media)
+    if [[ $media == yes ]]; then
+        extras+=(media)
+        tell "including PyAV with ffmpeg's libraries, for recordings in other formats"
+    fi
     ((${#extras[@]} == 0)) || what="${root}[$(IFS=, && echo "${extras[*]}")]"
     renew_environment "$venv"
     tell "installing coldvoxd into $venv with $("$venv/bin/python" -V), from the package index; the first time takes some minutes"

@@ -3,6 +3,7 @@
 import math
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,15 @@ from coldvoxd.core.errors import ColdvoxError, ProviderUnavailable
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.ports import Recognizer, SpeechDetector
 from coldvoxd.core.seams import SeamRules
+from coldvoxd.core.settings import ModelSettings
 from coldvoxd.core.values import Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.jobs import open_audio
 from coldvoxd.files.joining import Joining
 from coldvoxd.files.transcription import transcribe_file
+from coldvoxd.media.pieces import Piece
 from coldvoxd.models import find_model
+from coldvoxd.models.catalog import max_utterance_s
 from coldvoxd.models.seam_method import seam_method_of
 from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
 from coldvoxd.vad.silero import SileroDetector
@@ -30,76 +34,78 @@ if TYPE_CHECKING:
     from coldvoxd.cli.transcribe import Task
 
 
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """What transcribes files in this process."""
+
+    recognizer: Recognizer
+    detector: SpeechDetector
+    channel: Channel
+    longest_s: float
+    """Maximum length in seconds of audio that is recognized at once."""
+    seam_rules: SeamRules
+
+    def transcript(self, source: Source, progress: Progress) -> FileTranscript:
+        """Transcribe a recording. Raises ColdvoxError."""
+        joining = Joining()
+        for piece in source.pieces():
+            transcript = self._of_file(piece.descriptor, partial(_show, progress, source, piece))
+            if not source.is_decoded:
+                return transcript
+            joining.add(transcript, piece.start_s, piece.end_s)
+        for warning in source.warnings:
+            joining.warn(warning)
+        return joining.result()
+
+    def _of_file(self, descriptor: int, progress: Callable[[float], None]) -> FileTranscript:
+        """The transcript of an open file. Raises the errors that the daemon returns for it."""
+        open_audio(descriptor, self.channel, max_hours=math.inf)
+        try:
+            return transcribe_file(
+                descriptor,
+                self.recognizer,
+                self.detector,
+                progress,
+                channel=self.channel,
+                seam_rules=self.seam_rules,
+                longest_s=self.longest_s,
+            )
+        except ColdvoxError as error:
+            raise _as_from_the_daemon(error) from error
+
+
 def transcribe_locally(arguments: Namespace, task: "Task", output: Output) -> None:
     """Transcribe recordings, and report the results. Raises ColdvoxError if no model can be opened."""
-    recognizer = _open_recognizer(arguments, output)
-    transcribe = partial(
-        _transcribed,
-        recognizer=recognizer,
-        detector=SileroDetector(),
-        channel=task.channel,
-        seam_rules=_seam_rules(arguments),
-    )
+    settings = settings_file.load()
+    model, dictation = settings.model, settings.dictation
+    name, precision = arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision)
+    recognizer = _open_recognizer(name, precision, model, output)
+    seam_rules = SeamRules.of(dictation.seam, seam_method_of(name), dictation.seam_s)
+    engine = _Engine(recognizer, SileroDetector(), task.channel, max_utterance_s(name, precision), seam_rules)
     try:
         for recording, target in task.ready():
             progress = Progress(shown(recording.name))
             try:
                 with opened_source(recording, task.channel) as source:
-                    transcript = _transcript(source, transcribe, progress)
-                progress.clear()
-                task.results.done(recording, target, transcript, source.track)
+                    transcript = engine.transcript(source, progress)
             except NotARecording:
                 task.results.skipped(recording)
             except ColdvoxError as error:
                 progress.clear()
                 task.results.failed(recording, error)
+            else:
+                progress.clear()
+                task.results.done(recording, target, transcript, source.track)
     finally:
         recognizer.close()
 
 
-def _transcript(source: Source, transcribe: Callable[..., FileTranscript], progress: Progress) -> FileTranscript:
-    joining = Joining()
-    for piece in source.pieces():
-
-        def show(share: float) -> None:
-            progress(source.share(piece, share))  # noqa: B023 - called within the iteration
-
-        transcript = transcribe(piece.descriptor, show)
-        if not source.is_decoded:
-            return transcript
-        joining.add(transcript, piece.start_s, piece.end_s)
-    for warning in source.warnings:
-        joining.warn(warning)
-    return joining.result()
+def _show(progress: Progress, source: Source, piece: Piece, share: float) -> None:
+    progress(source.share(piece, share))
 
 
-def _transcribed(
-    descriptor: int,
-    progress: Callable[[float], None],
-    *,
-    recognizer: Recognizer,
-    detector: SpeechDetector,
-    channel: Channel,
-    seam_rules: SeamRules,
-) -> FileTranscript:
-    """The transcript of an open file. Raises the errors that the daemon returns for it."""
-    open_audio(descriptor, channel, max_hours=math.inf)
-    try:
-        return transcribe_file(descriptor, recognizer, detector, progress, channel=channel, seam_rules=seam_rules)
-    except ColdvoxError as error:
-        raise _as_from_the_daemon(error) from error
-
-
-def _seam_rules(arguments: Namespace) -> SeamRules:
-    settings = settings_file.load()
-    dictation = settings.dictation
-    return SeamRules.of(dictation.seam, seam_method_of(arguments.model or settings.model.name), dictation.seam_s)
-
-
-def _open_recognizer(arguments: Namespace, output: Output) -> ParakeetRecognizer:
-
-    model = settings_file.load().model
-    files = find_model(arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision))
+def _open_recognizer(name: str, precision: Precision, model: ModelSettings, output: Output) -> ParakeetRecognizer:
+    files = find_model(name, precision)
     if model.provider != AUTO:
         return ParakeetRecognizer.open(files, model.provider, model.threads)
     try:

@@ -9,7 +9,7 @@ from coldvoxd.cli.exit_codes import Exit, error_name
 from coldvoxd.cli.folders import Listed
 from coldvoxd.cli.output import Output, StatusLine, json_line
 from coldvoxd.cli.recordings import complaint, shown
-from coldvoxd.cli.transcript_files import write
+from coldvoxd.cli.transcript_files import OutputExists, write
 from coldvoxd.core.errors import ColdvoxError, FileFault
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.values import Word
@@ -44,14 +44,18 @@ class Results:
         self.verdict = Exit.DONE
 
     def done(self, recording: Listed, target: Path | None, transcript: FileTranscript, track: "Track | None") -> None:
-        """Write a transcript. Raises OutputExists, or OutputFault."""
+        """Write a transcript, or report that a file with its name has appeared meanwhile. Raises OutputFault."""
         fields = _fields(recording.name, transcript, track)
         for warning in transcript.warnings:
             self._output.warning(f"{shown(recording.name)}: {warning}")
         if target is None:
             self._output.result(fields, self._text(recording.name, transcript))
             return
-        write(target, self._content(transcript, fields), force=self.form.force)
+        try:
+            write(target, self._content(transcript, fields), force=self.form.force)
+        except OutputExists as error:
+            self.failed(recording, error)
+            return
         self._output.note(f"{shown(recording.name)}: written to {target}")
         if self._output.as_json:
             self._output.result({"file": recording.name, "output": str(target)})

@@ -124,14 +124,14 @@ class _Jobs:
                     lambda: stack.enter_context(opened_source(recording, self._task.channel, is_stopped))
                 )
                 transcript = await self._transcript(recording, source, progress)
-                track = source.track
-            progress.clear()
-            self._task.results.done(recording, target, transcript, track)
         except NotARecording:
             self._task.results.skipped(recording)
-        except (FileFault, InvalidOption, OutputExists, _JobFault) as error:
+        except (FileFault, InvalidOption, _JobFault) as error:
             progress.clear()
             self._task.results.failed(recording, error.fault if isinstance(error, _JobFault) else error)
+        else:
+            progress.clear()
+            self._task.results.done(recording, target, transcript, source.track)
 
     async def _transcript(self, recording: Listed, source: "Source", progress: Progress) -> FileTranscript:
         joining = Joining()

@@ -51,6 +51,9 @@ PROGRESS_STEP = 0.01
 class RecognizerKeeper(Protocol):
     """Interface of recognition that file jobs require."""
 
+    @property
+    def model_longest_s(self) -> float: ...
+
     def check_ready(self) -> None: ...
 
     @property
@@ -201,6 +204,7 @@ class FileJobs:
             channel=job.options.channel,
             open_scout=self._open_detector,
             seam_rules=SeamRules.of(self._settings.seam, self._keeper.seam_method, self._settings.seam_s),
+            longest_s=self._keeper.model_longest_s,
         )
         steps = transcription.steps()
         published = 0.0

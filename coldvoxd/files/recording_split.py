@@ -18,6 +18,15 @@ Span = tuple[int, int]
 """Begin and end of a piece, in frames."""
 
 
+def max_frames(seconds: float) -> int:
+    """Return the maximum number of frames of a piece that may have at most this many seconds: MAX_FRAMES or fewer."""
+    return (
+        MAX_FRAMES
+        if seconds >= MAX_FRAMES * FRAME_SAMPLES / SAMPLE_RATE
+        else int(seconds * SAMPLE_RATE) // FRAME_SAMPLES
+    )
+
+
 def cut(
     speech: npt.NDArray[np.bool_],
     level_db: npt.NDArray[np.float32],

@@ -28,7 +28,7 @@ from coldvoxd.core.seams import (
 from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Utterance, Word
 from coldvoxd.files.overlap import joint
-from coldvoxd.files.recording_split import Span, cut
+from coldvoxd.files.recording_split import Span, cut, max_frames
 from coldvoxd.files.speech_map import SpeechMap
 from coldvoxd.vad.silero import SileroDetector
 
@@ -61,15 +61,18 @@ def transcribe_file(
     name: str | None = None,
     channel: Channel = AUTO,
     seam_rules: SeamRules = NO_SEAMS,
+    longest_s: float = math.inf,
 ) -> FileTranscript:
     """Recognize a file of any length, sample rate and channel count, in pieces cut at its pauses.
 
     `source` is its path or an open descriptor; `name` is its name in messages.
 
-    Up to 20 s from the first speech to the last are recognized in one piece. If there is no speech, the text is empty.
+    Up to 20 s, or `longest_s`, from the first speech to the last are recognized in one piece. If there is no speech, the text is empty.
     The detector is reset first. Blocks. Raises FileFault, ProviderFault or InputFault.
     """
-    transcription = Transcription(AudioFile.open(source, name), detector, channel=channel, seam_rules=seam_rules)
+    transcription = Transcription(
+        AudioFile.open(source, name), detector, channel=channel, seam_rules=seam_rules, longest_s=longest_s
+    )
     for piece in transcription.steps():
         if piece is not None:
             transcription.take(piece, recognizer.recognize(piece))
@@ -170,16 +173,18 @@ class Transcription:
         channel: Channel = AUTO,
         open_scout: Callable[[], SpeechDetector] = SileroDetector,
         seam_rules: SeamRules = NO_SEAMS,
+        longest_s: float = math.inf,
     ) -> None:
         """`words`: whether to keep words. A file that turns out to be longer than `max_seconds` is refused.
 
         With `channel` at `auto`, each piece is recognized in the mix, or in a channel if the mix is far below it. The
-        detector that `open_scout` opens scores single channels. Raises FileFault if the file lacks the channel.
+        detector that `open_scout` opens scores single channels. Pieces have at most `longest_s` seconds. Raises FileFault if the file lacks the channel.
         """
         if missing := channel.missing_in(file.channels):
             raise FileFault(f"{file.name} {missing}")
         self._file = file
         self._max_samples = max_seconds * SAMPLE_RATE
+        self._piece_frames = max_frames(longest_s)
         several = channel.automatic and file.channels > 1
         self._mixdown = (
             _as_they_are if several else mixed if not channel.number else partial(_taken, number=channel.number)
@@ -206,7 +211,7 @@ class Transcription:
             self.progress = LISTENING_SHARE * min(1.0, self._samples / max(self._file.samples, 1))
             yield None
         speech, level_db = self._map.speech, self._map.level_db
-        spans = cut(speech, level_db)
+        spans = cut(speech, level_db, max_frames=self._piece_frames)
         if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and _is_audible(level_db):
             self._doubtful = True
             spans = [(0, len(speech))]

@@ -11,6 +11,7 @@ from coldvoxd.audio.unread_formats import is_encrypted, recording
 from coldvoxd.core.errors import FileFault
 from coldvoxd.media import library
 from coldvoxd.media.conversion import Conversion, Samples
+from coldvoxd.media.guarded_file import GuardedFile, Interrupted
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -74,7 +75,9 @@ class Media:
             raise FileFault(f"{name} is {kind}, which cannot be decoded: give the name of a copy without protection")
         options = _OPTIONS | (_UNKNOWN_LENGTH if is_piped and head.at(0, 4) in {b"RIFF", b"RF64"} else {})
         try:
-            container = av.open(file, "r", options=options, metadata_errors="replace")
+            container = av.open(GuardedFile(file), "r", options=options, metadata_errors="replace")
+        except Interrupted:
+            raise KeyboardInterrupt from None
         except av.FFmpegError as error:
             if kind is None:
                 raise NotMedia(f"{name} is not a recording ({error.strerror})") from error
@@ -111,6 +114,8 @@ class Media:
         while True:
             try:
                 packet = next(packets, None)
+            except Interrupted:
+                raise KeyboardInterrupt from None
             except av.FFmpegError as error:
                 conversion.note_damage(str(error.strerror))
                 return

@@ -8,10 +8,12 @@ A model of one's own in the same layout is listed in ~/.config/coldvoxd/models.t
     precisions = ["fp32", "int8"]
     external_data = false                                    # whether fp32 has an encoder-model.onnx.data
     seam = "window"                                          # what `seam = "auto"` under [dictation] means for it
+    max_utterance_s = { int8 = 15 }                          # cut longer audio, for a precision that loses words in it
 
 Sizes and hashes are then the hub's. Names that coldvoxd knows itself can't be given another meaning.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,7 +31,9 @@ FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_KEYS = {"repository", "revision", "precisions", "external_data", "seam"}
+_KEYS = {"repository", "revision", "precisions", "external_data", "seam", "max_utterance_s"}
+_SHORTEST_S, _LONGEST_S = 3.0, 120.0
+"""Limits of `max_utterance_s`, as in the settings."""
 
 
 def published(name: str) -> PublishedModel | None:
@@ -44,6 +48,15 @@ def known_models() -> Mapping[str, PublishedModel]:
         for name, model in _read(path):
             found.setdefault(name, model)
     return found
+
+
+def max_utterance_s(name: str, precision: Precision) -> float:
+    """Maximum length in seconds of audio for a model; infinity if none is known. Reads files."""
+    try:
+        model = published(name)
+    except SettingsError:  # reported where the list is needed
+        return math.inf
+    return math.inf if model is None else model.max_utterance_s.get(precision, math.inf)
 
 
 def fetch_hint(name: str, precision: Precision) -> str:
@@ -111,4 +124,20 @@ def _model(name: str, table: object) -> PublishedModel:
     seam = table.get("seam", SeamMethod.WINDOW)
     if seam not in list(SeamMethod):
         raise ValueError(f"`seam` must be one of {', '.join(SeamMethod)}.")
-    return PublishedModel(repository, revision, files, SeamMethod(seam))
+    longest = _max_utterance_s(table.get("max_utterance_s", {}))
+    return PublishedModel(repository, revision, files, longest, SeamMethod(seam))
+
+
+def _max_utterance_s(table: object) -> dict[Precision, float]:
+    """Raises ValueError."""
+    known = [str(precision) for precision in Precision]
+    if not isinstance(table, dict) or any(name not in known for name in table):
+        raise ValueError(f"`max_utterance_s` must give seconds by precision: {', '.join(known)}.")
+    for seconds in table.values():
+        if (
+            not isinstance(seconds, int | float)
+            or isinstance(seconds, bool)
+            or not _SHORTEST_S <= seconds <= _LONGEST_S
+        ):
+            raise ValueError(f"`max_utterance_s` must have seconds from {_SHORTEST_S:g} to {_LONGEST_S:g}.")
+    return {Precision(name): float(seconds) for name, seconds in table.items()}

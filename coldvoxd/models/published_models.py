@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.values import Precision
@@ -25,6 +25,8 @@ class PublishedModel:
     """A pinned commit, so that all installations run the same weights."""
     files: Mapping[Precision, tuple[PublishedFile, ...]]
     """The files of each precision, the encoder's graph last: without it a directory counts as one without the model."""
+    max_utterance_s: Mapping[Precision, float] = field(default_factory=dict)
+    """Length in seconds from which a precision is reported to lose words."""
     seam: SeamMethod = SeamMethod.WINDOW
     """How sentences continue after a pause, if the settings leave it open. Not tried with the models that coldvoxd knows:
     `window` is right by construction, since it shows the model both sides of the pause."""
@@ -42,6 +44,8 @@ def file_names(precision: Precision, *, external_data: bool) -> tuple[str, ...]:
     return (CONFIGURATION, VOCABULARY, graph_name(DECODER_JOINT, precision), *weights, encoder)
 
 
+_INT8_LONGEST = {Precision.INT8: 15.0}
+"""The published int8 encoders are reported to lose words beyond about 20 s. Not tried here: they are not at hand."""
 _CONFIGURATION = PublishedFile(CONFIGURATION, 97, "666903c7")
 _ENCODER = (
     PublishedFile("encoder-model.onnx.data", 2_435_420_160),
@@ -68,6 +72,7 @@ PUBLISHED: Mapping[str, PublishedModel] = {
                 PublishedFile("encoder-model.int8.onnx", 652_184_014, "3e0581fd"),
             ),
         },
+        _INT8_LONGEST,
     ),
     "parakeet-tdt-0.6b-v3": PublishedModel(
         "istupakov/parakeet-tdt-0.6b-v3-onnx",
@@ -86,6 +91,7 @@ PUBLISHED: Mapping[str, PublishedModel] = {
                 PublishedFile("encoder-model.int8.onnx", 652_183_999, "6139d2fa"),
             ),
         },
+        _INT8_LONGEST,
     ),
 }
 """The models that coldvoxd knows; `catalog` adds those that a user or an administrator lists."""

@@ -1,5 +1,6 @@
 """The recognizers that the settings select and this machine provides: on the CPU and on an accelerator."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -60,3 +61,5 @@ class Backends:
     """The method that suits the model, for the setting `auto`."""
     cpu_reference: CpuReference | None = None
     """If None, the CPU is used without verification."""
+    longest_s: float = math.inf
+    """Maximum length in seconds of an utterance that the model recognizes without losing words."""

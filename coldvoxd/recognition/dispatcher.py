@@ -93,13 +93,18 @@ class Dispatcher:
 
     @property
     def longest_s(self) -> float:
-        """Maximum length in seconds of an utterance that the CPU recognizes quickly enough; infinity while unknown."""
+        """Maximum length in seconds of an utterance that the CPU recognizes quickly enough and the model completely."""
         return self._place.supervisor.longest_s
 
     @property
     def seam_method(self) -> SeamMethod:
         """The method that suits the model, for the setting `auto`."""
         return self._place.supervisor.seam_method
+
+    @property
+    def model_longest_s(self) -> float:
+        """Maximum length in seconds of audio that the model recognizes without losing words; infinity if unknown."""
+        return self._place.supervisor.model_longest_s
 
     def check_ready(self) -> None:
         """Raise NotReady if no utterance can be recognized at present."""

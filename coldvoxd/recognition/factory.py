@@ -20,6 +20,7 @@ from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.engines.parakeet.staged import StagedRecognizer
 from coldvoxd.golden.clip import believed, clip, is_right
 from coldvoxd.models import find_model
+from coldvoxd.models.catalog import max_utterance_s
 from coldvoxd.models.cpu_precision import SAME
 from coldvoxd.models.directories import shortened
 from coldvoxd.models.seam_method import seam_method_of
@@ -66,6 +67,13 @@ def find_backends(
 
     `free_bytes` is passed to `open_on_accelerator`, which runs on the accelerator's call thread.
     """
+    longest_s = max_utterance_s(settings.name, Precision.on_cpu(settings.precision))
+    return replace(_backends(settings, likely, free_bytes), longest_s=longest_s)
+
+
+def _backends(
+    settings: ModelSettings, likely: Callable[[], str | None], free_bytes: Callable[[], int | None]
+) -> Backends:
     precision = Precision.on_cpu(settings.precision)
     name = settings.provider
     if name == AUTO:

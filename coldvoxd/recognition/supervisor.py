@@ -59,6 +59,8 @@ class Supervisor:
         self.seam_method = backends.seam_method
         state = RecognitionState(replace(status, loading=True), backends.accelerator_name)
         self._publisher = StatePublisher(state, on_change)
+        self.model_longest_s = backends.longest_s
+        """Maximum length in seconds of audio that the model recognizes without losing words; infinity if unknown."""
         self._cpu = CpuStandby(backends.cpu, backends.cpu_mapped or backends.cpu, backends.readiness, backends.limits)
         self._fallback = CpuFallback(self._cpu, self._metrics, self._publisher.note_error)
         self._verification = CpuVerification(backends.cpu_reference, self._cpu.packed, self._report_cpu)
@@ -74,8 +76,8 @@ class Supervisor:
 
     @property
     def longest_s(self) -> float:
-        """Maximum length in seconds of an utterance that the CPU recognizes quickly enough; infinity while unknown."""
-        return self._cpu.packed.times.longest_s
+        """Maximum length in seconds of an utterance that the CPU recognizes quickly enough and the model completely."""
+        return min(self._cpu.packed.times.longest_s, self.model_longest_s)
 
     def check_ready(self) -> None:
         """Raise NotReady if no utterance can be recognized at present."""

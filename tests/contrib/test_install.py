@@ -185,6 +185,16 @@ def test_a_second_installer_waits_for_the_first_and_goes_on(home: Path) -> None:
 
 
 @changes_user
+def test_pyav_is_kept_by_later_runs(home: Path) -> None:
+    chosen = "including PyAV"
+    assert chosen not in install(home, "--cpu", "--no-start")
+    assert chosen in install(home, "--cpu", "--no-start", "--media")
+    major, minor = sys.version_info[:2]
+    (environment_of(home) / f"lib/python{major}.{minor}/site-packages/av-18.1.0.dist-info").mkdir()
+    assert chosen in install(home, "--cpu", "--no-start")
+
+
+@changes_user
 def test_an_environment_is_created_again_after_an_upgrade_of_python(home: Path) -> None:
     environment = environment_of(home)
     kept = (home / ".local/share/coldvoxd/models/own/vocab.txt", home / ".config/coldvoxd/coldvoxd.toml")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import struct
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from coldvoxd.cli.exit_codes import Exit
+from coldvoxd.cli.recordings import HEAD_BYTES
 from coldvoxd.media import library
 from tests.component.cli.conftest import Ctl, Result
 from tests.component.cli.test_transcribe import plain
@@ -60,6 +62,7 @@ def piped(parts: Iterator[bytes]) -> Iterator[int]:
         writer.join()
 
 
+@pytest.mark.heavy
 async def test_recordings_of_many_kinds_have_the_text_of_the_wav_file(
     ctl: Ctl, options: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -187,6 +190,20 @@ def test_the_command_that_installs_pyav_is_that_of_the_environment(tmp_path: Pat
     )
     (tmp_path / "pipx_metadata.json").touch()
     assert library.install_command(tmp_path) == "pipx inject coldvoxd 'av>=18,<20'"
+
+
+async def test_an_interrupt_ends_the_waiting_for_a_long_pipe(ctl: Ctl, options: tuple[str, ...]) -> None:
+    """The pipe is longer than what is kept in memory, and is being decoded."""
+    head = bytearray(wav(np.zeros(0, np.float32), riff_size=0xFFFF_FFFF, data_size=0xFFFF_FFFF))
+    head[22:36] = struct.pack("<HIIHH", 8, 96_000, 8 * 96_000 * 2, 8 * 2, 16)  # 44 s of 8 channels
+    reading, writing = os.pipe()
+    command = await ctl("transcribe", *options, "-", stdin=reading)
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        await asyncio.to_thread(pipe.write, bytes(head) + bytes(HEAD_BYTES + (1 << 20)))
+        await asyncio.to_thread(pipe.flush)
+        command.process.send_signal(signal.SIGINT)
+        assert (await command.ended(within_s=100)).exit == Exit.INTERRUPTED
 
 
 async def test_an_interrupt_ends_the_decoding_and_the_job(bus: PrivateBus, ctl: Ctl, tmp_path: Path) -> None:

@@ -163,6 +163,16 @@ def test_a_long_recording_is_cut_in_its_pauses_and_none_of_it_is_lost(tmp_path: 
     assert " ".join(word.text for word in transcript.words) == transcript.text
 
 
+def test_pieces_are_no_longer_than_the_model_can_take(tmp_path: Path, listener: Listener) -> None:
+    path = recorded(tmp_path, *(sample.wave() for sample in samples()))
+    whole = transcribe_file(path, listener, LevelDetector())
+    assert max(utterance.duration_s for utterance in listener.utterances) > 10
+    listener.utterances.clear()
+    shorter = transcribe_file(path, listener, LevelDetector(), longest_s=10)
+    assert all(utterance.duration_s <= 10 for utterance in listener.utterances)
+    assert len(shorter.words) == pytest.approx(len(whole.words), rel=0.05)
+
+
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
 def test_a_file_of_any_kind_says_the_same(tmp_path: Path, listener: Listener, rate: int, suffix: str) -> None:

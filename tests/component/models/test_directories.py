@@ -1,5 +1,6 @@
 """Model directories are found as configured, and a problem with one is reported with its remedy."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model, list_models
-from coldvoxd.models.catalog import known_models
+from coldvoxd.models.catalog import known_models, max_utterance_s
 from coldvoxd.models.directories import bundled_directory
 from coldvoxd.models.published_models import PUBLISHED, pull_command
 from coldvoxd.onnx_graph.external_data import check_whole, external_files
@@ -162,12 +163,28 @@ def test_a_listed_model_cant_take_the_name_of_a_known_one(home: Path) -> None:
         assert known_models()[V2] == PUBLISHED[V2]
 
 
+def test_the_longest_utterance_depends_on_the_models_precision(home: Path) -> None:
+    path = home / "config/coldvoxd/models.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{OWN}max_utterance_s = {{ int8 = 12.5 }}\n")
+    with environment({"XDG_CONFIG_HOME": str(home / "config")}):
+        assert max_utterance_s("ours", Precision.INT8) == 12.5
+        assert max_utterance_s("ours", Precision.FP32) == math.inf
+        assert max_utterance_s(V2, Precision.INT8) == 15
+        assert max_utterance_s(V2, Precision.FP32) == max_utterance_s("mini", Precision.INT8) == math.inf
+        path.write_text("[ours")
+        assert max_utterance_s("ours", Precision.INT8) == math.inf
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
         ("[ours]\nrepository = 'us'", "`repository` must be a string such as `owner/name`"),
         (OWN.replace("0123456789abcdef0123456789abcdef01234567", "main"), "the 40 hex digits of a commit"),
         (OWN + "weights = 1", "there is no weights"),
+        (OWN + "max_utterance_s = 15", "`max_utterance_s` must give seconds by precision"),
+        (OWN + "max_utterance_s = { int4 = 15 }", "`max_utterance_s` must give seconds by precision"),
+        (OWN + "max_utterance_s = { int8 = 1 }", "`max_utterance_s` must have seconds from 3 to 120"),
         (OWN.replace('"int8"', '"int4"'), "`precisions` must list some of"),
         ("ours = 1", "write .ours. on a line of its own"),
         ("['../ours']", "a model's name has letters"),

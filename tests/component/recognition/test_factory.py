@@ -1,6 +1,7 @@
 """Which recognizers the settings select, and which of them are trusted."""
 
 import logging
+import math
 import shutil
 from pathlib import Path
 
@@ -65,4 +66,16 @@ async def test_the_precision_told_is_that_of_the_recognizer_in_use(settings: Mod
     clip = samples()[0].wave()
     assert (await supervisor.recognize(Utterance(1, 1, 0, clip, EndReason.ENDPOINT))).text == samples()[0].heard["int8"]
     assert supervisor.state.engine.precision == "int8"
+    supervisor.close()
+
+
+async def test_utterances_are_no_longer_than_the_model_can_take() -> None:
+    name = "parakeet-tdt-0.6b-v2"
+    by_precision = {
+        precision: find_backends(ModelSettings(name=name, precision=precision, provider="cpu")).longest_s
+        for precision in ("fp32", "int8")
+    }
+    assert by_precision == {"fp32": math.inf, "int8": 15}
+    supervisor = Supervisor(find_backends(ModelSettings(name=name, precision="int8", provider="cpu")), EngineStatus())
+    assert supervisor.longest_s == supervisor.model_longest_s == 15
     supervisor.close()
