@@ -24,8 +24,8 @@ LONGEST_AFTER_S = 3.0
 """Seconds of audio of the later utterance that the window includes."""
 MARGIN = 1024
 """Samples of the pause on either side of it that the window keeps: 64 ms. A model that takes each pause for the end of a
-sentence then decides by the words. Of 47 pauses inside sentences the bundled model joins 41, with 32 ms 45 and with 256 ms 19; of 552
-pairs of sentences it joins 3, with 32 ms 26."""
+sentence then decides by the words. Of 47 pauses inside sentences the bundled model joins 38, with 32 ms 40 and with 256 ms 19; of
+552 pairs of sentences it joins 3, with 32 ms 26, and with 256 ms 1 (contrib/trials/seams.py)."""
 MOST_TOKENS = 16
 """Number of last tokens of the earlier utterance that the prediction network reads: about eight words. Each costs one run."""
 _ENDS = ".?!\u2026"
