@@ -15,7 +15,7 @@ def test_a_small_checkpoint_holds_the_average_and_a_stage_goes_on_from_it(
     average = {
         name: value + 1 if value.is_floating_point() else value for name, value in talkative.state_dict().items()
     }
-    stored = {"model": state, "average": average, "step": 70, "settings": talkative.settings.as_dict()}
+    stored = {"model": talkative.state_dict(), "average": average, "step": 70, "settings": talkative.settings.as_dict()}
     save(tmp_path / "stage.running.pt", stored)
     weights, settings, step = newest_weights(tmp_path, "stage")
     write_small(tmp_path / "small.npz", weights, settings, step)

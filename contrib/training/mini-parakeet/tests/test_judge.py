@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from mini_parakeet.carried import Carried
 from mini_parakeet.corpus import SAMPLE_RATE, Clip, Samples
 from mini_parakeet.evaluate import Recognized
+from mini_parakeet.export import export
 from mini_parakeet.features import log_mel
 from mini_parakeet.judge import Seam, as_table, joined_tally, seams_between, seams_inside, tally_rows
 from mini_parakeet.model import MiniParakeet
@@ -50,15 +52,19 @@ def test_halves_make_up_the_whole_and_pairs_are_of_neighbours() -> None:
 
 
 def test_exported_files_hear_with_context_what_the_model_hears(
-    exported: Path, talkative: MiniParakeet, tokenizer: Tokenizer
+    tmp_path: Path, talkative: MiniParakeet, tokenizer: Tokenizer
 ) -> None:
-    recognizer = Carried(exported, None)
+    model = deepcopy(talkative)
+    with torch.no_grad():  # so that what came before counts
+        model.decoder.from_prediction.weight.mul_(40)
+    export(model, tokenizer, tmp_path)
+    recognizer = Carried(tmp_path, None)
     samples = np.random.default_rng(2).standard_normal(24_000).astype(np.float32) * 0.1
     features = torch.from_numpy(log_mel(samples))
-    heard = {}
-    for context in ((), (3, 9, 4)):
-        expected = [token for token, _ in talkative.transcribe_timed(features, context=context)]
+    heard: dict[tuple[int, ...], list[int]] = {}
+    for context in ((), (3,), (9, 4), (3, 9, 4), (40, 2, 80, 5), (300,)):
+        expected = [token for token, _ in model.transcribe_timed(features, context=context)]
         heard[context] = list(recognizer.recognize(samples, context).tokens)
         assert heard[context] == expected
-    assert heard[()] != heard[(3, 9, 4)]
+    assert len({tuple(tokens) for tokens in heard.values()}) > 1
     assert recognizer.recognize(samples).text == tokenizer.decode(heard[()])
