@@ -142,9 +142,21 @@ signal_jobs() {
     done
 }
 
+# A woman's prompts that nothing is trained on; without apt-get they are not judged.
+prompts() {
+    if [[ ! -d "$work/prompts/usr" ]] && command -v apt-get > /dev/null; then
+        mkdir -p "$work/prompts"
+        (cd "$work/prompts" && apt-get download -qq asterisk-core-sounds-en asterisk-core-sounds-en-wav 2> /dev/null) || return 0
+        for package in "$work"/prompts/*.deb; do dpkg-deb -x "$package" "$work/prompts"; done
+    fi
+}
+
 judge() {
     need_data
-    module judge --work "$work" --stage "$stage" --data "$data" "${judged[@]}"
+    prompts
+    local options=(--work "$work" --stage "$stage" --data "$data")
+    if [[ -d "$work/prompts/usr" ]]; then options+=(--prompts "$work/prompts"); fi
+    module judge "${options[@]}" "${judged[@]}"
 }
 
 train() {

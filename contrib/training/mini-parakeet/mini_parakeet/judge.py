@@ -22,6 +22,8 @@ from mini_parakeet.features import log_mel
 from mini_parakeet.grammar import bare_words, command_slots
 from mini_parakeet.human import SPEAKERS, spoken_commands, spoken_digits
 from mini_parakeet.model import MiniParakeet, ModelSettings
+from mini_parakeet.prompts import human_prompts, joined_prompts, single_digits
+from mini_parakeet.scoring import edit_distance
 from mini_parakeet.seams import Tally
 from mini_parakeet.synthesis import to_clip_rate
 from mini_parakeet.tokenizer import Tokenizer
@@ -192,6 +194,22 @@ def set_rows(recognizer: Recognizer, corpora: Path, data: Path, every: int = 1) 
         yield Row(f"human digits, {speaker}, takes held out ({len(digits)})", 100 * right / len(digits), "%", ">= 95 %")
 
 
+def prompt_rows(recognizer: Recognizer, folder: Path) -> Iterator[Row]:
+    """A human voice that no weights have heard; words are compared without case and marks."""
+    prompts = human_prompts(folder)
+    sets = {
+        "human prompts, single digits": single_digits(prompts),
+        "human prompts, alone": prompts,
+        "human prompts, joined": joined_prompts(prompts),
+    }
+    for name, chosen in sets.items():
+        results = recognizer.recognize_all([padded(prompt.samples) for prompt in chosen])
+        pairs = zip(results, chosen, strict=True)
+        errors = sum(edit_distance(bare_words(found.text), list(prompt.words)) for found, prompt in pairs)
+        words = sum(len(prompt.words) for prompt in chosen)
+        yield Row(f"{name} ({len(chosen)})", 100 * errors / words, "% WER", "<= 40 %")
+
+
 class ByTorch:
     """The PyTorch model itself as a recognizer: no export, no confidence."""
 
@@ -233,14 +251,26 @@ def exported(work: Path, stage: str) -> tuple[Path, int]:
     return folder, step
 
 
-def judged(folder: Path, through: str, quantization: str | None, corpora: Path, data: Path, every: int) -> list[Row]:
-    seams = evaluation_seams(corpora, every)
-    if through == "coldvoxd":
-        recognizer: Recognizer = Coldvox(folder, quantization)
-        return [*set_rows(recognizer, corpora, data, every), *seam_rows(seams, recognizer)]
-    asr = OnnxAsr(folder, quantization)
-    rows = [*set_rows(asr, corpora, data, every), *seam_rows(seams, asr)]
-    return [*rows, *carried_rows(seams, Carried(folder, quantization))]
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """What is judged on."""
+
+    corpora: Path
+    data: Path
+    prompts: Path | None
+    every: int
+
+
+def judged(folder: Path, through: str, quantization: str | None, sets: Sets) -> list[Row]:
+    seams = evaluation_seams(sets.corpora, sets.every)
+    recognizer = Coldvox(folder, quantization) if through == "coldvoxd" else OnnxAsr(folder, quantization)
+    rows = list(set_rows(recognizer, sets.corpora, sets.data, sets.every))
+    if sets.prompts is not None:
+        rows += prompt_rows(recognizer, sets.prompts)
+    rows += seam_rows(seams, recognizer)
+    if through != "coldvoxd":
+        rows += carried_rows(seams, Carried(folder, quantization))
+    return rows
 
 
 def as_table(results: dict[str, list[Row]]) -> str:
@@ -259,6 +289,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="an exported model directory instead")
     parser.add_argument("--through", choices=["onnx-asr", "coldvoxd"], default="onnx-asr")
     parser.add_argument("--only", choices=["fp32", "int8"])
+    parser.add_argument("--prompts", type=Path, help="folder of Asterisk's unpacked packages (see prompts.py)")
     parser.add_argument("--every", type=int, default=1, help="judge each Nth clip only")
     parser.add_argument("--report", type=Path, help="write all rows here, as JSON")
     arguments = parser.parse_args()
@@ -270,10 +301,9 @@ def main() -> None:
     folder = arguments.model
     if folder is None:
         folder, step = exported(arguments.work, arguments.stage)
+    sets = Sets(corpora, arguments.data, arguments.prompts, arguments.every)
     results = {
-        f"{arguments.through} {precision}": judged(
-            folder, arguments.through, quantization, corpora, arguments.data, arguments.every
-        )
+        f"{arguments.through} {precision}": judged(folder, arguments.through, quantization, sets)
         for precision, quantization in (("fp32", None), ("int8", "int8"))
         if arguments.only in (None, precision)
     }

@@ -209,7 +209,7 @@ for _speaker in SPEAKERS:
     )
 
 
-CHECKED_AFTER_S = 1800
+CHECKED_AFTER_S = 3600
 """Seconds of training between two rough checks, of the average if there is one."""
 
 
