@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
+from scipy.signal import oaconvolve
 
 from mini_parakeet.corpus import SAMPLE_RATE, Clip, Samples
 from mini_parakeet.grammar import DAYS, NAMES, capitalized
@@ -85,11 +86,10 @@ def room_tone(samples: Samples, length: int, rng: Rng) -> Samples:
     quiet = windows[np.argsort(power)[: max(1, int(count * QUIET_SHARE))]]
     spectrum = np.sqrt(np.mean(np.abs(np.fft.rfft(quiet * np.hanning(TONE_WINDOW))) ** 2, axis=0))
     response = np.fft.irfft(spectrum) / np.sqrt(np.mean(np.hanning(TONE_WINDOW) ** 2)) / np.sqrt(TONE_WINDOW)
-    response = np.roll(response, TONE_WINDOW // 2)
-    drawn = rng.standard_normal(length + TONE_WINDOW - 1)
-    size = len(drawn) + TONE_WINDOW
-    shaped = np.fft.irfft(np.fft.rfft(drawn, size) * np.fft.rfft(response, size), size)
-    return shaped[TONE_WINDOW - 1 : TONE_WINDOW - 1 + length].astype(np.float32)
+    response = np.roll(response, TONE_WINDOW // 2).astype(np.float32)
+    drawn = rng.standard_normal(length + TONE_WINDOW - 1, dtype=np.float32)
+    shaped: Samples = oaconvolve(drawn, response, "valid")
+    return shaped
 
 
 def pause_s(rng: Rng) -> float:

@@ -80,16 +80,24 @@ def hear(model: Any, clips: list[Clip]) -> str:
     return " ".join(segment.text for segment in segments)
 
 
+def not_understood(model: Any, clips: list[Clip]) -> list[int]:
+    """Which of `clips` are missed among all and then among the missed: Whisper may skip a stretch of a window."""
+    missed = list(range(len(clips)))
+    for _ in range(2):
+        if missed:
+            shares = missed_shares(hear(model, [clips[index] for index in missed]), [clips[index] for index in missed])
+            missed = [index for index, share in zip(missed, shares, strict=True) if share > MOST_MISSED]
+    return missed
+
+
 def check(model: Any, path: Path) -> tuple[int, int]:
     """Rewrite the index of a corpus without the clips that aren't understood; returns how many, and of how many."""
     corpus = Corpus(path)
-    kept = []
+    left_out: set[int] = set()
     for group in windows(corpus):
-        clips = [corpus[index] for index in group]
-        shares = missed_shares(hear(model, clips), clips)
-        kept += [corpus.infos[index] for index, share in zip(group, shares, strict=True) if share <= MOST_MISSED]
-    write_index(path, kept)
-    return len(corpus) - len(kept), len(corpus)
+        left_out |= {group[index] for index in not_understood(model, [corpus[index] for index in group])}
+    write_index(path, [info for index, info in enumerate(corpus.infos) if index not in left_out])
+    return len(left_out), len(corpus)
 
 
 def unpack(folder: Path) -> None:

