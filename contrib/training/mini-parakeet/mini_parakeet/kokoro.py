@@ -222,7 +222,7 @@ def with_break(rng: random.Random, text: str) -> Prompt:
 
 
 def drawn_prompt(rng: random.Random) -> Prompt:
-    """What these voices say: sentences, orders, numbers, digits alone, salad, punctuation, fragments."""
+    """What these voices say: sentences, orders, numbers, digits and words alone, salad, punctuation, fragments."""
     kind = rng.random()
     if kind < 0.38:
         text = sentence(rng)
@@ -230,8 +230,10 @@ def drawn_prompt(rng: random.Random) -> Prompt:
         text = command(rng)
     elif kind < 0.64:
         return telephone_number(rng)
-    elif kind < 0.78:
+    elif kind < 0.73:
         text = salad(rng, DIGITS, 1, 1)
+    elif kind < 0.80:
+        text = salad(rng, VOCABULARY, 1, 1)
     elif kind < 0.90:
         text = salad(rng, rng.choice([VOCABULARY, VOCABULARY, DICTATION_WORDS]), 1, 6)
     elif kind < 0.94:
