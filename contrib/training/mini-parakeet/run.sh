@@ -112,7 +112,7 @@ prepare_four() {
 }
 
 voices_four() {
-    synthesize
+    module synthesis --only rest --out "$work/corpus"
     align
     natural
 }
