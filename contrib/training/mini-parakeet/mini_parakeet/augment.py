@@ -197,8 +197,11 @@ def in_room(samples: Samples, rng: Rng) -> Samples:
     return fftconvolve(samples, tail)[: len(samples) + length // 2].astype(np.float32)
 
 
-def voiced(samples: Samples, rng: Rng, strength: Strength) -> Samples:
-    """Another speaker at another microphone: everything but pauses, noise and level."""
+def voiced(samples: Samples, rng: Rng, strength: Strength, rings_on: bool = True) -> Samples:
+    """Another speaker at another microphone: everything but pauses, noise and level.
+
+    Without `rings_on` nothing comes after the last sample, as where a recording breaks off.
+    """
     if rng.random() < strength.tempo_share:
         samples = at_tempo(samples, float(rng.uniform(0.8, 1.45)))
     if rng.random() < 0.7:
@@ -206,7 +209,9 @@ def voiced(samples: Samples, rng: Rng, strength: Strength) -> Samples:
     if rng.random() < 0.7:
         samples = equalized(samples, rng)
     if rng.random() < strength.reverb_share:
+        length = len(samples)
         samples = in_room(samples, rng)
+        samples = samples if rings_on else samples[:length]
     return samples
 
 
@@ -215,7 +220,16 @@ def pause(rng: Rng, longest_s: float) -> int:
     return int(rng.uniform(0, longest_s) * rng.random() * SAMPLE_RATE)
 
 
-def recorded(samples: Samples, rng: Rng, strength: Strength) -> Samples:
+def over_faint_noise(samples: Samples, rng: Rng) -> Samples:
+    """Noise of 1e-5 to 1e-3 over all of it, also where it was silent; at least 12 dB below the speech."""
+    level = 10 ** rng.uniform(-5, -3)
+    loud = np.abs(samples) > 0.1 * np.abs(samples).max(initial=0.0)
+    power = float(np.sqrt(np.mean(np.square(samples[loud])))) if loud.any() else 1.0
+    kind = white if rng.random() < 0.5 else coloured
+    return samples + kind(rng, len(samples)) * np.float32(min(level, power * 0.25))
+
+
+def recorded(samples: Samples, rng: Rng, strength: Strength, lowest_peak: float = -2.1) -> Samples:
     """The whole recording: line, noise, level, quantization; some samples lost at the first edge."""
     if rng.random() < strength.narrow_share:
         samples = through_narrow_line(samples, rng)
@@ -223,7 +237,7 @@ def recorded(samples: Samples, rng: Rng, strength: Strength) -> Samples:
     if power and rng.random() < 0.75:
         lowest = strength.lowest_snr_db if rng.random() < 0.4 else max(15.0, strength.lowest_snr_db)
         samples = samples + noise(rng, len(samples)) * np.float32(power * 10 ** (-rng.uniform(lowest, 50) / 20))
-    samples = samples / (np.abs(samples).max(initial=0) + 1e-9) * 10 ** rng.uniform(-2.1, 0)
+    samples = samples / (np.abs(samples).max(initial=0) + 1e-9) * 10 ** rng.uniform(lowest_peak, 0)
     if rng.random() < 0.05:
         samples = np.clip(samples * rng.uniform(1, 4), -0.5, 0.5)
     if rng.random() < 0.7:

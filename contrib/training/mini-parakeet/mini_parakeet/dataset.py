@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,13 @@ from mini_parakeet.augment import (
     drawn_warp,
     masked,
     non_speech,
+    over_faint_noise,
     pause,
     recorded,
     voiced,
     white,
 )
+from mini_parakeet.composition import Composed, Shares, Writer
 from mini_parakeet.corpus import SAMPLE_RATE, Clip, Corpus, Samples
 from mini_parakeet.features import HOP, Features, log_mel, normalized_log_mel, power_spectrum
 from mini_parakeet.model import SUBSAMPLING, encoder_frames
@@ -30,6 +32,9 @@ from mini_parakeet.tokenizer import Tokenizer
 HUMAN = ("barista", "digits")
 """Groups of human speech: so few voices that they are always bent to the full."""
 SHORTEST_SAMPLES = 1_920
+LONGEST_SAMPLES = 18 * SAMPLE_RATE
+LONGEST_CONTEXT = 60
+"""Tokens of context that are read, the last ones."""
 PADDING_FRAMES = 16
 """Batches are padded to multiples of this, so that few tensor shapes occur."""
 
@@ -51,12 +56,20 @@ class Mixture:
     """Only short clean clips, with an assumed alignment."""
     excluded: tuple[str, ...] = ()
     """Corpora that are left out, by name."""
+    shares: Shares | None = None
+    """How pauses, prefixes and context are made; None: clips stay whole."""
+    noise_floor_share: float = 0.0
+    """Share of items over the whole of which there is faint noise."""
+    lowest_peak: float = -2.1
+    """The lowest level of an item's peak, as a power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     features: Features
     tokens: list[int]
+    context: tuple[int, ...] = ()
+    """What the prediction network has read before the audio begins."""
     speech: tuple[int, int] | None = None
     """First and last sample of speech, where it is known."""
 
@@ -70,44 +83,102 @@ class Batch:
     targets: torch.Tensor
     """int64 (B, U)"""
     target_lengths: torch.Tensor
+    contexts: torch.Tensor
+    """int64 (B, C), tokens before the audio."""
+    context_lengths: torch.Tensor
     alignment: torch.Tensor | None = None
     """int64 (B, T'), a token for each encoder frame, -1 where there is none to learn."""
 
 
-@dataclass(slots=True)
+FOLLOWERS = 3
+"""Most clips by one speaker that are composed together."""
+REFRESHED_AFTER = 400
+"""Items after which new corpora, and new indexes of old ones, are looked for."""
+
+
+class Speakers:
+    """Which clips of a corpus the same voice spoke."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._by_voice: dict[str, list[int]] = {}
+        for index, info in enumerate(corpus.infos):
+            if info.text:
+                self._by_voice.setdefault(info.voice, []).append(index)
+
+    def others(self, corpus: Corpus, index: int, rng: np.random.Generator) -> list[Clip]:
+        """Up to two more clips of the voice of clip `index`, if possible those that were made with it in one go."""
+        info = corpus.infos[index]
+        if not info.text:
+            return []
+        beside = [
+            other
+            for other in range(index + 1, min(index + FOLLOWERS, len(corpus)))
+            if (corpus.infos[other].voice, corpus.infos[other].source) == (info.voice, info.source)
+        ]
+        if not beside:
+            same = self._by_voice[info.voice]
+            beside = [same[int(rng.integers(len(same)))] for _ in range(FOLLOWERS - 1)]
+        return [corpus[other] for other in beside]
+
+
 class Group:
-    corpora: list[Corpus]
-    weight: float
-    offsets: npt.NDArray[np.int64] = field(init=False)
+    """All corpora that begin with one name."""
 
-    def __post_init__(self) -> None:
-        self.offsets = np.cumsum([len(corpus) for corpus in self.corpora])
+    def __init__(self, paths: list[Path], weight: float) -> None:
+        self.weight = weight
+        self.corpora = [Corpus(path) for path in paths]
+        self.speakers = [Speakers(corpus) for corpus in self.corpora]
+        self.offsets: npt.NDArray[np.int64] = np.cumsum([len(corpus) for corpus in self.corpora])
 
-    def draw(self, rng: np.random.Generator) -> Clip:
+    def draw(self, rng: np.random.Generator) -> list[Clip]:
+        """A clip, and others by its speaker."""
         index = int(rng.integers(self.offsets[-1]))
         which = int(np.searchsorted(self.offsets, index, side="right"))
-        return self.corpora[which][index - (int(self.offsets[which - 1]) if which else 0)]
+        index -= int(self.offsets[which - 1]) if which else 0
+        corpus = self.corpora[which]
+        return [corpus[index], *self.speakers[which].others(corpus, index, rng)]
 
 
 class Composer:
     """Draws items from a mixture. Not thread-safe: one for each worker."""
 
     def __init__(self, folder: Path, mixture: Mixture, tokenizer: Tokenizer, rng: np.random.Generator) -> None:
-        self.mixture, self.tokenizer, self.rng = mixture, tokenizer, rng
+        self.folder, self.mixture, self.tokenizer, self.rng = folder, mixture, tokenizer, rng
+        self.writer = Writer(mixture.shares or Shares(0, 0, 0, 0, 0, 0, 0, 0), rng)
+        self.drawn = 0
+        self._seen: dict[Path, float] = {}
         self.groups: dict[str, Group] = {}
-        for name, weight in mixture.sources.items():
-            paths = [path for path in sorted(folder.glob(f"{name}*.jsonl")) if path.stem not in mixture.excluded]
-            if paths and weight > 0:
-                self.groups[name] = Group([Corpus(path.with_suffix("")) for path in paths], weight)
+        self.refresh()
         if not self.groups:
             raise FileNotFoundError(f"no corpora of {sorted(mixture.sources)} in {folder}")
+
+    def refresh(self) -> None:
+        """Take in corpora that have appeared or changed since."""
+        paths: dict[str, list[Path]] = {}
+        for name, weight in self.mixture.sources.items():
+            found = [
+                path for path in sorted(self.folder.glob(f"{name}*.jsonl")) if path.stem not in self.mixture.excluded
+            ]
+            if found and weight > 0:
+                paths[name] = found
+        seen = {path: path.stat().st_mtime for found in paths.values() for path in found}
+        if seen == self._seen:
+            return
+        for name, found in paths.items():
+            if any(self._seen.get(path) != seen[path] for path in found):
+                self.groups[name] = Group([path.with_suffix("") for path in found], self.mixture.sources[name])
+        self._seen = seen
         weights = np.array([group.weight for group in self.groups.values()])
         self.names = list(self.groups)
         self.shares = weights / weights.sum()
 
-    def draw_clip(self) -> tuple[str, Clip]:
+    def draw_clips(self) -> tuple[str, list[Clip]]:
         name = self.names[int(self.rng.choice(len(self.names), p=self.shares))]
         return name, self.groups[name].draw(self.rng)
+
+    def draw_clip(self) -> tuple[str, Clip]:
+        name, clips = self.draw_clips()
+        return name, clips[0]
 
     def flat_start_item(self) -> Item:
         """A short clean clip that tells where its speech lies."""
@@ -120,9 +191,9 @@ class Composer:
         samples = np.pad(clip.samples, (before, after))
         samples = samples + white(rng, len(samples)) * np.float32(10 ** (-rng.uniform(2, 3.2)))
         speech = (before + 480, before + len(clip.samples) - 960)
-        return Item(log_mel(samples), self.tokenizer.encode(clip.text), speech)
+        return Item(log_mel(samples), self.tokenizer.encode(clip.text), speech=speech)
 
-    def _digit_run(self, first: Clip) -> tuple[Samples, str]:
+    def _digit_run(self, first: Clip) -> Clip:
         """A number in one human's words: more clips of the speaker of `first`, closely joined."""
         rng = self.rng
         corpora = self.groups["digits"].corpora
@@ -131,19 +202,25 @@ class Composer:
         longest_s = float(rng.choice([0.05, 0.15, 0.5]))
         floor = 10 ** rng.uniform(-4, -2.5)
         parts: list[Samples] = []
+        cuts: list[int] = []
+        position = 0
         for clip in clips:
             parts.append(clip.samples * np.float32(rng.uniform(0.6, 1) / (np.abs(clip.samples).max() + 1e-6)))
             parts.append(white(rng, int(rng.uniform(0, longest_s) * SAMPLE_RATE)) * np.float32(floor))
+            cuts.append(position + len(parts[-2]) + len(parts[-1]) // 2)
+            position += len(parts[-2]) + len(parts[-1])
         words = " ".join(clip.text.rstrip(".").lower() for clip in clips)
-        return np.concatenate(parts[:-1]), words[0].upper() + words[1:] + "."
+        text = words[0].upper() + words[1:] + "."
+        return Clip(np.concatenate(parts[:-1]), text, first.voice, cuts=tuple(cuts[:-1]))
 
-    def _speech(self, strength: Strength) -> tuple[Samples, str]:
+    def _speech(self, strength: Strength) -> Composed:
         """One utterance by one speaker."""
-        name, clip = self.draw_clip()
-        samples, text = clip.samples, clip.text
-        if name == "digits" and self.rng.random() < 0.5:
-            samples, text = self._digit_run(clip)
-        return voiced(samples, self.rng, FULL if name in HUMAN else strength), text
+        name, clips = self.draw_clips()
+        if name == "digits":
+            clips = [self._digit_run(clips[0]) if self.rng.random() < 0.5 else clips[0]]
+        said = self.writer.compose(clips)
+        bent = voiced(said.samples, self.rng, FULL if name in HUMAN else strength, rings_on=not said.ends)
+        return replace(said, samples=bent)
 
     def _silence(self) -> Samples:
         rng = self.rng
@@ -155,33 +232,44 @@ class Composer:
         rng, mixture = self.rng, self.mixture
         if mixture.flat_start:
             return [self.flat_start_item()]
+        self.drawn += 1
+        if self.drawn % REFRESHED_AFTER == 0:
+            self.refresh()
         if rng.random() < mixture.empty_share:
             return [Item(log_mel(non_speech(rng)), [])]
         strength, recording = (GENTLE if rng.random() < mixture.gentle_share else mixture.strength for _ in range(2))
         count = int(rng.integers(2, 6)) if rng.random() < mixture.chain_share else 1
         parts = [self._silence()]
         texts = []
-        for _ in range(count):
-            samples, text = self._speech(strength)
-            if parts and sum(map(len, parts)) + len(samples) > 18 * SAMPLE_RATE:
+        context = ""
+        ends = False
+        for number in range(count):
+            said = self._speech(strength)
+            if number and (said.context or said.ends or sum(map(len, parts)) + len(said.samples) > LONGEST_SAMPLES):
                 break
+            samples, context, ends = said.samples[:LONGEST_SAMPLES], context or said.context, said.ends
             level = rng.uniform(0.25, 1) if count > 1 else 1.0
             parts += [
                 samples * np.float32(level / (np.abs(samples).max() + 1e-6)),
                 np.zeros(pause(rng, 1.6), np.float32),
             ]
-            texts.append(text)
-        parts[-1] = self._silence()
+            texts.append(said.text)
+            if context or ends:
+                break
+        parts[-1] = np.zeros(0, np.float32) if ends else self._silence()
         samples = np.concatenate(parts)
         if rng.random() < 0.08:
             samples = self._with_babble(samples)
-        samples = recorded(samples, rng, recording)
+        samples = recorded(samples, rng, recording, mixture.lowest_peak)
+        if rng.random() < mixture.noise_floor_share:
+            samples = over_faint_noise(samples, rng)
         if len(samples) < SHORTEST_SAMPLES:
             samples = np.pad(samples, (0, SHORTEST_SAMPLES - len(samples)))
         tokens = self.tokenizer.encode(" ".join(filter(None, texts)))
+        before = tuple(self.tokenizer.encode(context))[-LONGEST_CONTEXT:]
         power = power_spectrum(samples)
         views = [normalized_log_mel(power, drawn_warp(rng, strength)) for _ in range(2)]
-        return [Item(masked(view, rng) if rng.random() < 0.8 else view, tokens) for view in views]
+        return [Item(masked(view, rng) if rng.random() < 0.8 else view, tokens, before) for view in views]
 
     def _with_babble(self, samples: Samples) -> Samples:
         """Some people talking in the background."""
@@ -212,14 +300,17 @@ def collate(items: list[Item], tokenizer: Tokenizer, flat_start: bool = False) -
     features = torch.zeros(len(items), items[0].features.shape[0], longest)
     counts = torch.tensor([len(item.tokens) for item in items])
     targets = torch.zeros(len(items), max(1, int(counts.max())), dtype=torch.long)
+    context_counts = torch.tensor([len(item.context) for item in items])
+    contexts = torch.zeros(len(items), int(context_counts.max()), dtype=torch.long)
     alignment = torch.full((len(items), encoder_frames(longest)), -1) if flat_start else None
     for row, item in enumerate(items):
         features[row, :, : item.features.shape[1]] = torch.from_numpy(item.features)
         targets[row, : len(item.tokens)] = torch.tensor(item.tokens, dtype=torch.long)
+        contexts[row, : len(item.context)] = torch.tensor(item.context, dtype=torch.long)
         if alignment is not None:
             assumed = torch.tensor(assumed_alignment(item, tokenizer))
             alignment[row, : len(assumed)] = assumed
-    return Batch(features, frames, targets, counts, alignment)
+    return Batch(features, frames, targets, counts, contexts, context_counts, alignment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from mini_parakeet.checkpoint import load_model
 from mini_parakeet.features import MEL_BINS
 from mini_parakeet.model import LSTM_LAYERS, SUBSAMPLING, MiniParakeet
 from mini_parakeet.tokenizer import Tokenizer, train_tokenizer
-from mini_parakeet.train import load_model
 
 ENCODER = "encoder-model"
 DECODER = "decoder_joint-model"

@@ -108,48 +108,66 @@ def spoken_commands(data: Path) -> list[SpokenCommand]:
 
 
 @torch.no_grad()
-def best_candidate(model: MiniParakeet, tokenizer: Tokenizer, samples: Samples, texts: list[str]) -> tuple[str, float]:
+def best_candidate(
+    model: MiniParakeet, tokenizer: Tokenizer, samples: Samples, texts: list[str], by_ctc: bool = True
+) -> tuple[str, float]:
     """The text that the model finds likeliest, and how far (in nats) the runner-up lies behind.
 
-    CTC ranks all candidates, then the transducer's own loss is added for the best eight.
+    CTC ranks all candidates, then the transducer's own loss is added for the best eight. Without `by_ctc`, as for
+    weights read from ONNX files, which have no such head, the transducer ranks them all.
     """
     features = torch.from_numpy(log_mel(samples))[None]
     encoded, lengths = model.encoder(features, torch.tensor([features.shape[2]]))
     encoded = encoded.transpose(1, 2)
-    log_probabilities = torch.log_softmax(model.ctc(encoded), -1)
     ids = [torch.tensor(tokenizer.encode(text)) for text in texts]
     counts = torch.tensor([len(tokens) for tokens in ids])
     targets = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
     frames = lengths.expand(len(texts))
-    ctc = F.ctc_loss(
-        log_probabilities.transpose(0, 1).expand(-1, len(texts), -1),
-        targets,
-        frames,
-        counts,
-        blank=tokenizer.size,
-        reduction="none",
-    )
-    short = ctc.argsort()[:8]
-    starts = torch.full((len(short), 1), tokenizer.size)
-    predicted, _ = model.decoder.predict(torch.cat([starts, targets[short]], 1))
-    logits = model.decoder.join(encoded, predicted)
-    total = tdt_loss(logits, targets[short], frames[short], counts[short], sigma=0.0) + ctc[short]
+    if by_ctc:
+        log_probabilities = torch.log_softmax(model.ctc(encoded), -1)
+        ctc = F.ctc_loss(
+            log_probabilities.transpose(0, 1).expand(-1, len(texts), -1),
+            targets,
+            frames,
+            counts,
+            blank=tokenizer.size,
+            reduction="none",
+        )
+        chosen = ctc.argsort()[:8]
+    else:
+        ctc = torch.zeros(len(texts))
+        chosen = torch.arange(len(texts))
+    total = ctc[chosen]
+    starts = torch.full((len(texts), 1), tokenizer.size)
+    for begin in range(0, len(chosen), 16):
+        rows = chosen[begin : begin + 16]
+        predicted, _ = model.decoder.predict(torch.cat([starts[rows], targets[rows]], 1))
+        logits = model.decoder.join(encoded, predicted)
+        total[begin : begin + 16] += tdt_loss(logits, targets[rows], frames[rows], counts[rows], sigma=0.0)
     order = total.argsort()
     margin = float(total[order[1]] - total[order[0]]) if len(order) > 1 else float("inf")
-    return texts[int(short[order[0]])], margin
+    return texts[int(chosen[order[0]])], margin
 
 
 @torch.no_grad()
-def spoken_part(model: MiniParakeet, samples: Samples, margin_s: float) -> Samples:
-    """From `margin_s` before the first frame in which CTC hears a token to as long after the last."""
-    features = torch.from_numpy(log_mel(samples))[None]
-    encoded, _ = model.encoder(features, torch.tensor([features.shape[2]]))
+def heard_frames(model: MiniParakeet, features: torch.Tensor, by_ctc: bool) -> list[int]:
+    """The encoder frames in which the model hears a token."""
+    if not by_ctc:
+        return [frame for _, frame in model.transcribe_timed(features)]
+    encoded, _ = model.encoder(features[None], torch.tensor([features.shape[1]]))
     heard = (model.ctc(encoded.transpose(1, 2))[0].argmax(-1) != model.decoder.blank).nonzero().flatten()
+    return [int(frame) for frame in heard]
+
+
+@torch.no_grad()
+def spoken_part(model: MiniParakeet, samples: Samples, margin_s: float, by_ctc: bool = True) -> Samples:
+    """From `margin_s` before the first frame in which the model hears a token to as long after the last."""
+    heard = heard_frames(model, torch.from_numpy(log_mel(samples)), by_ctc)
     if len(heard) == 0:
         return samples
     frame_samples = SUBSAMPLING * HOP
     margin = int(margin_s * SAMPLE_RATE)
-    first, last = int(heard[0]) * frame_samples, (int(heard[-1]) + 1) * frame_samples
+    first, last = heard[0] * frame_samples, (heard[-1] + 1) * frame_samples
     return samples[max(0, first - margin) : last + margin]
 
 
@@ -166,7 +184,9 @@ def write_digits(data: Path, out: Path) -> None:
             write_corpus(path, clips)
 
 
-def write_commands(commands: list[SpokenCommand], model: MiniParakeet, tokenizer: Tokenizer, path: Path) -> float:
+def write_commands(
+    commands: list[SpokenCommand], model: MiniParakeet, tokenizer: Tokenizer, path: Path, by_ctc: bool = True
+) -> float:
     """Write the training commands with the words that `model` finds; returns the mean margin in nats.
 
     Half of a recording is room: two of three are cut to the words and what is near them, the third stays whole.
@@ -178,8 +198,9 @@ def write_commands(commands: list[SpokenCommand], model: MiniParakeet, tokenizer
         if command.held_out:
             continue
         keep_all = len(clips) % 3 == 2
-        text, margin = best_candidate(model, tokenizer, command.samples, list(command_candidates(command.slots)))
-        samples = command.samples if keep_all else spoken_part(model, command.samples, margin_s=0.5)
+        candidates = list(command_candidates(command.slots))
+        text, margin = best_candidate(model, tokenizer, command.samples, candidates, by_ctc)
+        samples = command.samples if keep_all else spoken_part(model, command.samples, 0.5, by_ctc)
         clips.append(Clip(samples, text, f"barista:{command.cluster}", command.name))
         margins.append(min(margin, 50.0))
     write_corpus(path, clips)

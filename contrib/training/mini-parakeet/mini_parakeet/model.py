@@ -251,17 +251,25 @@ class MiniParakeet(nn.Module):
     @torch.no_grad()
     def transcribe(self, features: torch.Tensor, longest_burst: int = 10) -> list[int]:
         """Greedy TDT decoding of float (128, T), the reference for every other decoder."""
+        return [token for token, _ in self.transcribe_timed(features, longest_burst)]
+
+    @torch.no_grad()
+    def transcribe_timed(
+        self, features: torch.Tensor, longest_burst: int = 10, context: tuple[int, ...] = ()
+    ) -> list[tuple[int, int]]:
+        """Tokens with their encoder frames; the prediction network has read `context` before the first frame."""
         encoded, lengths = self.encoder(features[None], torch.tensor([features.shape[1]]))
         encoded = encoded.transpose(1, 2)
-        predicted, state = self.decoder.predict(torch.tensor([[self.decoder.blank]]))
-        tokens: list[int] = []
+        predicted, state = self.decoder.predict(torch.tensor([[self.decoder.blank, *context]]))
+        predicted = predicted[:, -1:]
+        tokens: list[tuple[int, int]] = []
         frame = burst = 0
         while frame < int(lengths[0]):
             logits = self.decoder.join(encoded[:, frame : frame + 1], predicted)[0, 0, 0]
             token = int(logits[: self.decoder.blank + 1].argmax())
             duration = int(logits[self.decoder.blank + 1 :].argmax())
             if token != self.decoder.blank:
-                tokens.append(token)
+                tokens.append((token, frame))
                 predicted, state = self.decoder.predict(torch.tensor([[token]]), state)
                 burst += 1
             if duration > 0:

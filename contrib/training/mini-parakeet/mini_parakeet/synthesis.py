@@ -22,8 +22,8 @@ from scipy.signal import resample_poly
 
 from mini_parakeet.corpus import SAMPLE_RATE, Clip, Samples, write_corpus
 from mini_parakeet.grammar import (
-    DIGITS,
     DICTATION_WORDS,
+    DIGITS,
     VOCABULARY,
     Prompt,
     command,
@@ -291,7 +291,7 @@ def salad_jobs(engine: str, count: int, seed: str) -> Iterator[Job]:
 
 
 def alone_jobs(engine: str, count: int, seed: str) -> Iterator[Job]:
-    """One to three digits: so short that their own mean and deviation say little, as those of a human's single digits."""
+    """One to three digits: so short that their own mean and deviation say little, as of a human's single digits."""
     rng = random.Random(f"alone-{engine}-{seed}")
     held_out = set(held_out_sentences())
     for _ in range(count):

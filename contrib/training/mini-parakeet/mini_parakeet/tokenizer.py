@@ -34,10 +34,15 @@ class Tokenizer:
         self.size = len(self._pieces)
 
     def encode(self, text: str) -> list[int]:
-        """Raises KeyError where a table doesn't hold a word."""
+        """Raises KeyError where a table doesn't hold a word; a mark after a word that it holds is another piece."""
         if self._words:
-            return [token for word in text.split() for token in self._words[word]]
+            return [token for word in text.split() for token in self._encode_word(word)]
         return list(self._processor.encode(text))
+
+    def _encode_word(self, word: str) -> list[int]:
+        if word not in self._words and word[-1] in ".,?":
+            return [*self._words[word[:-1]], self._pieces.index(word[-1])]
+        return self._words[word]
 
     def decode(self, ids: list[int]) -> str:
         return "".join(self._pieces[token] for token in ids).replace(WORD_MARK, " ").strip()

@@ -16,14 +16,12 @@ import torch.distributed
 import torch.multiprocessing
 import torch.nn.functional as F
 
-from mini_parakeet.corpus import Corpus
+from mini_parakeet.checkpoint import load_model, save
+from mini_parakeet.composition import Shares
 from mini_parakeet.dataset import Batch, BatchLimits, BatchStream, Mixture
-from mini_parakeet.features import log_mel
-from mini_parakeet.grammar import bare_words, command_slots
-from mini_parakeet.human import SPEAKERS, spoken_commands, spoken_digits, write_commands, write_digits
+from mini_parakeet.human import SPEAKERS, spoken_commands, write_commands, write_digits
+from mini_parakeet.judge import quick_line
 from mini_parakeet.model import MiniParakeet, ModelSettings
-from mini_parakeet.scoring import word_errors
-from mini_parakeet.synthesis import to_clip_rate
 from mini_parakeet.tdt_loss import tdt_loss
 from mini_parakeet.tokenizer import Tokenizer, train_tokenizer
 
@@ -168,6 +166,41 @@ STAGES["broadened"] = replace(
     peak_rate=4.5e-4,
     starts_from="finished",
 )
+NATURAL = {
+    "train-natural": 0.28,
+    "train-espeak": 0.15,
+    "train-espeak-salad": 0.08,
+    "train-flite": 0.06,
+    "train-flite-salad": 0.02,
+    "train-hibari": 0.07,
+    "train-hibari-salad": 0.03,
+    "train-pico": 0.07,
+    "train-pico-salad": 0.03,
+    "train-joe": 0.03,
+    "train-unknown": 0.015,
+    "alone": 0.06,
+    "barista": 0.17,
+    "digits": 0.16,
+}
+STAGES["paused"] = Stage(
+    Mixture(
+        NATURAL,
+        chain_share=0.03,
+        empty_share=0.05,
+        gentle_share=0.35,
+        shares=Shares(),
+        noise_floor_share=0.5,
+        lowest_peak=-2.5,
+    ),
+    steps=9000,
+    peak_rate=5e-4,
+    warmup=60,
+    ctc_weight=0.0,
+    starts_from="shipped",
+    averages_steps=300,
+    freezes_norms=True,
+)
+"""Round four: pauses, context, prefixes, and Kokoro's English voices."""
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
@@ -178,6 +211,10 @@ for _speaker in SPEAKERS:
         ),
         steps=300,
     )
+
+
+CHECKED_AFTER_S = 3600
+"""Seconds of training between two rough checks, of the average if there is one."""
 
 
 def learning_rate(stage: Stage, progress: float, step: int) -> float:
@@ -193,13 +230,28 @@ class Losses:
     ctc: float
 
 
+def predicted_after_context(model: MiniParakeet, batch: Batch) -> torch.Tensor:
+    """The prediction network's outputs before each target and after the last, float (B, U + 1, P).
+
+    Where there is context, the network has read it before; its own outputs take no part.
+    """
+    rows, labels = batch.targets.shape
+    inputs = torch.zeros(rows, 1 + batch.contexts.shape[1] + labels, dtype=torch.long)
+    inputs[:, 0] = model.decoder.blank
+    for row, length in enumerate(batch.context_lengths.tolist()):
+        inputs[row, 1 : 1 + length] = batch.contexts[row, :length]
+        inputs[row, 1 + length : 1 + length + labels] = batch.targets[row]
+    predicted, _ = model.decoder.predict(inputs)
+    places = batch.context_lengths[:, None] + torch.arange(labels + 1)[None]
+    return predicted.gather(1, places[:, :, None].expand(-1, -1, predicted.shape[2]))
+
+
 def losses(model: MiniParakeet, batch: Batch, ctc_weight: float) -> Losses:
     """TDT and CTC, each a mean over labels; in a flat start mostly the assumed alignment's cross-entropy."""
     encoded, lengths = model.encoder(batch.features, batch.frames)
     encoded = encoded.transpose(1, 2)
     blank = model.decoder.blank
-    starts = torch.full((len(batch.targets), 1), blank)
-    predicted, _ = model.decoder.predict(torch.cat([starts, batch.targets], 1))
+    predicted = predicted_after_context(model, batch)
     labels = batch.target_lengths.sum() + len(batch.targets)
     tdt = tdt_loss(model.decoder.join(encoded, predicted), batch.targets, lengths, batch.target_lengths).sum() / labels
     if ctc_weight == 0:
@@ -224,49 +276,9 @@ def losses(model: MiniParakeet, batch: Batch, ctc_weight: float) -> Losses:
     return Losses(total, float(tdt.detach()), float(ctc.detach()))
 
 
-def load_model(path: Path) -> MiniParakeet:
-    """The model of a checkpoint, ready to be used."""
-    stored = torch.load(path, weights_only=True)
-    model = MiniParakeet(ModelSettings(**stored["settings"]))
-    model.load_state_dict(stored["model"])
-    model.eval()
-    return model
-
-
-@torch.no_grad()
 def quick_check(model: MiniParakeet, tokenizer: Tokenizer, work: Path, data: Path | None) -> str:
-    """A line of rough figures for the log; `evaluate` has the real ones."""
-    model.eval()
-
-    def text_of(samples: np.ndarray[Any, Any]) -> str:
-        return tokenizer.decode(model.transcribe(torch.from_numpy(log_mel(samples))))
-
-    parts = []
-    for name in ("sentences-unseen-espeak", "unseen-festival", "new-vocabulary"):
-        corpus = Corpus(work / "corpus" / f"eval-{name}")
-        errors = words = 0
-        for index in range(0, len(corpus), max(1, len(corpus) // 25)):
-            clip = corpus[index]
-            errors += word_errors(text_of(np.pad(clip.samples, (3200, 4800))), clip.text)
-            words += len(clip.text.split())
-        parts.append(f"{name} {100 * errors / words:.1f}%")
-    if data is not None:
-        for speaker in SPEAKERS:
-            digits = [digit for digit in spoken_digits(data, speaker) if digit.held_out][::2]
-            right = sum(
-                bare_words(text_of(to_clip_rate(digit.samples, 8000))) == bare_words(digit.text) for digit in digits
-            )
-            parts.append(f"{speaker} {100 * right / len(digits):.0f}%")
-        held_out = [command for command in spoken_commands(data) if command.held_out][::3]
-        right = sum(command_slots(text_of(command.samples)) == command.slots for command in held_out)
-        parts.append(f"commands {100 * right / len(held_out):.0f}%")
-    return " ".join(parts)
-
-
-def save(path: Path, content: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    torch.save(content, part)
-    part.replace(path)
+    """A line of rough figures for the log; `judge` and `evaluate` have the real ones."""
+    return quick_line(model, tokenizer, work / "corpus", data, every=8)
 
 
 class Lane:
@@ -305,10 +317,12 @@ class Lane:
 
 
 def shorten_numbers(model: MiniParakeet) -> None:
-    """Let the encoder's layers multiply in bfloat16: half the time of a pass, where the processor has it.
+    """Let the encoder's layers multiply in bfloat16 where the processor does: half the time of a pass.
 
     The convolutions before them stay as they are: their way back is slower in bfloat16.
     """
+    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        return
     for layer in model.encoder.layers:
         layer.forward = torch.autocast("cpu", torch.bfloat16)(layer.forward)
 
@@ -352,6 +366,14 @@ def new_optimizer(model: MiniParakeet, stage: Stage) -> torch.optim.Optimizer:
     return torch.optim.AdamW(model.parameters(), lr=stage.peak_rate, betas=(0.9, 0.98), weight_decay=1e-3)
 
 
+def wanted_steps(path: Path, default: int) -> int:
+    """The number in the file at `path`, which may shorten or lengthen a stage while it runs, or `default`."""
+    try:
+        return max(1, int(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return default
+
+
 def run_stage(
     rank: int, lanes: int, name: str, work: Path, data: Path | None, minutes: float | None, steps: int | None
 ) -> None:
@@ -372,7 +394,8 @@ def run_stage(
     if running.exists():
         stored = torch.load(running, weights_only=True)
         model.load_state_dict(stored["model"])
-        optimizer.load_state_dict(stored["optimizer"])
+        if "optimizer" in stored:
+            optimizer.load_state_dict(stored["optimizer"])
         step, spent_s = stored["step"], stored["spent_s"]
     elif stage.starts_from:
         model = load_model(work / f"{stage.starts_from}.pt")
@@ -388,6 +411,8 @@ def run_stage(
     history: list[tuple[float, ...]] = []
     last_save = last_check = spent_s
     while True:
+        if lane.leads and step % 20 == 0:
+            stage = replace(stage, steps=wanted_steps(work / f"{name}.steps", stage.steps))
         progress = lane.agree(spent_s / (60 * minutes) if minutes else step / stage.steps)
         if progress >= 1:
             break
@@ -426,9 +451,13 @@ def run_stage(
             if average:
                 state["average"] = average.weights
             save(running, {**state, "spent_s": spent_s, "settings": model.settings.as_dict()})
-        if spent_s - last_check > 480:
+        if spent_s - last_check > CHECKED_AFTER_S:
             last_check = spent_s
-            print(f"  {name} {step}: {quick_check(model, tokenizer, work, data)}", flush=True)
+            checked = model
+            if average:
+                checked = MiniParakeet(model.settings)
+                checked.load_state_dict(average.weights)
+            print(f"  {name} {step}: {quick_check(checked, tokenizer, work, data)}", flush=True)
             settle(model, stage)
     if lane.leads:
         if average:
@@ -447,6 +476,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of the stage's own number")
     parser.add_argument("--lanes", type=int, default=2, help="processes that train together")
     parser.add_argument("--scorer", default="base", help="stage whose weights choose the commands' words")
+    parser.add_argument("--no-ctc", action="store_true", help="the scorer has no trained CTC head: use the transducer")
     arguments = parser.parse_args()
     work: Path = arguments.work
     for name in arguments.stages:
@@ -456,7 +486,9 @@ def main() -> None:
             case "label-commands":
                 model = load_model(work / f"{arguments.scorer}.pt")
                 tokenizer = train_tokenizer(work / "tokenizer.model")
-                margin = write_commands(spoken_commands(arguments.data), model, tokenizer, work / "corpus" / "barista")
+                margin = write_commands(
+                    spoken_commands(arguments.data), model, tokenizer, work / "corpus" / "barista", not arguments.no_ctc
+                )
                 print(f"commands labelled, mean margin {margin:.1f} nats", flush=True)
             case _:
                 if (work / f"{name}.pt").exists():

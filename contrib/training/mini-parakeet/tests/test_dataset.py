@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from mini_parakeet.composition import Shares
+from mini_parakeet.corpus import Clip, Corpus, write_corpus
 from mini_parakeet.dataset import (
     BatchLimits,
     BatchStream,
     Composer,
     Item,
     Mixture,
+    Speakers,
     assumed_alignment,
     collate,
 )
@@ -69,3 +72,41 @@ def test_padding_is_marked_in_a_batch(tokenizer: Tokenizer) -> None:
     assert batch.frames.tolist() == [40, 90]
     assert batch.target_lengths.tolist() == [2, 0]
     assert float(batch.features[0, :, 40:].abs().max()) == 0.0
+
+
+def test_context_stands_apart_from_what_must_be_written(tokenizer: Tokenizer) -> None:
+    features = np.ones((128, 40), np.float32)
+    batch = collate([Item(features, [1, 2], context=(7, 8, 9)), Item(features, [3])], tokenizer)
+    assert batch.targets.tolist() == [[1, 2], [3, 0]]
+    assert batch.contexts.tolist() == [[7, 8, 9], [0, 0, 0]]
+    assert batch.context_lengths.tolist() == [3, 0]
+
+
+def test_a_corpus_that_appears_later_is_heard(corpora: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    write_corpus(tmp_path / "first", [Clip(np.ones(8_000, np.float32), "Seven.", "a:b")])
+    composer = Composer(tmp_path, Mixture({"first": 1.0, "second": 1.0}), tokenizer, np.random.default_rng(0))
+    assert composer.names == ["first"]
+    write_corpus(tmp_path / "second", [Clip(np.ones(8_000, np.float32), "Eight.", "a:b")])
+    composer.refresh()
+    assert composer.names == ["first", "second"]
+
+
+def test_followers_are_the_clips_that_were_made_in_one_go(tmp_path: Path) -> None:
+    noise = np.ones(8_000, np.float32)
+    clips = [Clip(noise, f"Number {index}.", "a:b", f"job {index // 2}") for index in range(4)]
+    write_corpus(tmp_path / "some", clips)
+    corpus = Corpus(tmp_path / "some")
+    speakers = Speakers(corpus)
+    rng = np.random.default_rng(0)
+    assert [clip.text for clip in speakers.others(corpus, 0, rng)] == ["Number 1."]
+    assert len(speakers.others(corpus, 1, rng)) == 2
+
+
+def test_composed_items_carry_context_and_every_word_has_its_tokens(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    samples = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
+    write_corpus(tmp_path / "some", [Clip(samples, "Send it now.", "a:b", cuts=(4_000, 9_000)) for _ in range(3)])
+    mixture = Mixture({"some": 1.0}, chain_share=0, empty_share=0, shares=Shares(), noise_floor_share=0.5)
+    composer = Composer(tmp_path, mixture, tokenizer, np.random.default_rng(0))
+    items = [item for _ in range(80) for item in composer.items()]
+    assert {tokenizer.decode(list(item.context)) for item in items} >= {"", "Send", "Send it", "Send it now"}
+    assert {"it now.", "now.", "Send it"} <= {tokenizer.decode(item.tokens) for item in items}

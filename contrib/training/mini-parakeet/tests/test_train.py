@@ -3,11 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from mini_parakeet import train
-from mini_parakeet.dataset import Mixture
+from mini_parakeet.dataset import Item, Mixture, collate
 from mini_parakeet.human import SPEAKERS
 from mini_parakeet.model import MiniParakeet, ModelSettings
 from mini_parakeet.tokenizer import Tokenizer
@@ -62,3 +63,32 @@ def test_a_stage_trains_saves_and_resumes(
     followed = torch.load(folder / "next.pt", weights_only=True)
     assert followed["model"].keys() == stored["model"].keys()
     (folder / "next.pt").unlink()
+
+
+def test_the_prediction_network_reads_context_first_and_its_outputs_begin_after_it(
+    talkative: MiniParakeet, tokenizer: Tokenizer
+) -> None:
+    features = np.ones((128, 40), np.float32)
+    items = [Item(features, [5, 6], context=(7, 8, 9)), Item(features, [3])]
+    batch = collate(items, tokenizer)
+    with torch.no_grad():
+        predicted = train.predicted_after_context(talkative, batch)
+        for row, item in enumerate(items):
+            whole = torch.tensor([[talkative.decoder.blank, *item.context, *item.tokens]])
+            expected = talkative.decoder.predict(whole)[0][0, len(item.context) :]
+            torch.testing.assert_close(predicted[row, : len(expected)], expected)
+
+
+def test_a_file_shortens_a_stage_while_it_runs(tmp_path: Path) -> None:
+    assert train.wanted_steps(tmp_path / "steps", 9) == 9
+    (tmp_path / "steps").write_text("4\n", encoding="utf-8")
+    assert train.wanted_steps(tmp_path / "steps", 9) == 4
+    (tmp_path / "steps").write_text("four", encoding="utf-8")
+    assert train.wanted_steps(tmp_path / "steps", 9) == 9
+
+
+def test_round_four_hears_context_and_no_evaluation_set() -> None:
+    mixture = train.STAGES["paused"].mixture
+    assert mixture.shares is not None
+    assert mixture.shares.after + mixture.shares.following == pytest.approx(0.15)
+    assert not any(name.startswith("eval") for name in mixture.sources)
