@@ -3,7 +3,6 @@
 import argparse
 from argparse import Namespace
 
-from coldvoxd.bus.client_options import Options
 from coldvoxd.cli.argument_types import number, seconds
 from coldvoxd.cli.exit_codes import UsageFault
 
@@ -49,6 +48,6 @@ def add_retry_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def retry_options(arguments: Namespace) -> Options:
+def retry_options(arguments: Namespace) -> dict[str, bool | int | str]:
     """Return the options of RetryLastWithOptions that the arguments request."""
     return {"utterance": arguments.utterance} if arguments.utterance is not None else {}
