@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 
@@ -20,7 +22,7 @@ def test_what_follows_an_utterance_in_its_batch_does_not_change_it(talkative: Mi
 
 def test_attention_sees_distances_not_positions(talkative: MiniParakeet) -> None:
     """The relative shift puts row t, column s at distance t - s."""
-    attention = talkative.encoder.layers[0].attention
+    attention = deepcopy(talkative.encoder.layers[0].attention)
     frames, width = 6, talkative.settings.width
     positions = torch.zeros(1, 2 * frames - 1, width)
     positions[:, frames - 1 + 2] = 3.0  # only distance -2: two frames ahead
