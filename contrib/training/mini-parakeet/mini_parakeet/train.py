@@ -218,7 +218,7 @@ CHECKED_AFTER_S = 3600
 
 
 def learning_rate(stage: Stage, progress: float, step: int) -> float:
-    """A cosine from the peak to 2 % of it, after a linear rise."""
+    """A cosine from the peak to 2 % of it, after a linear rise; `step` counts from where the optimizer was fresh."""
     fall = 0.02 + 0.98 * 0.5 * (1 + cos(pi * min(1.0, progress)))
     return stage.peak_rate * min(1.0, (step + 1) / stage.warmup) * fall
 
@@ -389,14 +389,17 @@ def run_stage(
     torch.manual_seed(sum(map(ord, name)))
     model = MiniParakeet(ModelSettings(tokenizer.size))
     optimizer = new_optimizer(model, stage)
-    step, spent_s = 0, 0.0
+    step, spent_s, fresh_at = 0, 0.0, 0
     stored: dict[str, Any] = {}
     if running.exists():
         stored = torch.load(running, weights_only=True)
         model.load_state_dict(stored["model"])
+        step, spent_s = stored["step"], stored["spent_s"]
+        fresh_at = stored.get("fresh_at", 0)
         if "optimizer" in stored:
             optimizer.load_state_dict(stored["optimizer"])
-        step, spent_s = stored["step"], stored["spent_s"]
+        else:
+            fresh_at = step
     elif stage.starts_from:
         model = load_model(work / f"{stage.starts_from}.pt")
         optimizer = new_optimizer(model, stage)
@@ -405,7 +408,7 @@ def run_stage(
     batches = iter(torch.utils.data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8))
     average = Average(model, stage.averages_steps) if stage.averages_steps else None
     if average and "average" in stored:
-        average.resume(stored["average"], step)
+        average.resume(stored["average"], step - fresh_at)
     shorten_numbers(model)
     settle(model, stage)
     history: list[tuple[float, ...]] = []
@@ -419,7 +422,7 @@ def run_stage(
         begun = time.monotonic()
         batch = next(batches)
         waited_s = time.monotonic() - begun
-        rate = learning_rate(stage, progress, step)
+        rate = learning_rate(stage, progress, step - fresh_at)
         for group in optimizer.param_groups:
             group["lr"] = rate
         result = losses(model, batch, stage.ctc_weight)
@@ -448,6 +451,7 @@ def run_stage(
         if spent_s - last_save > 120:
             last_save = spent_s
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            state["fresh_at"] = fresh_at
             if average:
                 state["average"] = average.weights
             save(running, {**state, "spent_s": spent_s, "settings": model.settings.as_dict()})
