@@ -413,8 +413,9 @@ def run_stage(
     settle(model, stage)
     history: list[tuple[float, ...]] = []
     last_save = last_check = spent_s
+    first_step = step
     while True:
-        if lane.leads and step % 20 == 0:
+        if lane.leads and (step % 20 == 0 or step == first_step):
             stage = replace(stage, steps=wanted_steps(work / f"{name}.steps", stage.steps))
         progress = lane.agree(spent_s / (60 * minutes) if minutes else step / stage.steps)
         if progress >= 1:
