@@ -222,6 +222,8 @@ need_for_generated_clients() { # 170 MB
     have pkg-config || want pkg-config "finds their libraries"
     have gdbus-codegen || want libglib2.0-dev "GLib's code generator"
     [[ -x /usr/lib/qt6/bin/qdbusxml2cpp ]] || want qt6-base-dev "Qt's code generator"
+    [[ -x /usr/lib/qt5/bin/qdbusxml2cpp && -x /usr/lib/qt5/bin/moc ]] || want qtbase5-dev-tools "Qt 5's code generator"
+    [[ -e /usr/include/$(gcc -print-multiarch 2>/dev/null)/qt5/QtDBus ]] || want qtbase5-dev "the library for its code"
     have sdbus-c++-xml2cpp || want libsdbus-c++-bin "the code generator of sdbus-c++"
     [[ -e /usr/include/sdbus-c++ ]] || want libsdbus-c++-dev "the library for its code"
     [[ -e /usr/include/systemd/sd-bus.h ]] || want libsystemd-dev "the library below it"
@@ -232,6 +234,7 @@ need_for_desktops() { # 80 MB, and nothing that starts automatically
     have xterm || want xterm "a window to type into"
     have xdotool || want xdotool "types on X11"
     have xclip || want xclip "X11's clipboard"
+    have chromium || want chromium "a browser's page to paste into"
     have openbox || want openbox "an X11 window manager, to test focus changes"
     if ! /usr/bin/python3 -c 'import tkinter' 2>/dev/null; then
         want python3-tk "another kind of window to type into"

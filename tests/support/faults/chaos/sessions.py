@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from coldvoxd.bus.interface_xml import DICTATION
 from tests.support.bus.private_bus import BusError
-from tests.support.daemon.published import texts_of
+from tests.support.daemon.published import plain, texts_of
 from tests.support.faults.chaos.microphone import RECOVERED_S, MicrophoneSteps, now_s
 from tests.support.faults.chaos.plan import Step
 from tests.support.faults.chaos.stage import GONE, PAUSE_S, Stage
@@ -111,7 +111,8 @@ class SessionSteps:
         finally:
             obstacle.ended_s = now_s()
         await stage.settle()
-        if transcript != (published := texts_of(session, stage.signals).joined):
+        published = texts_of(session, stage.signals).joined
+        if plain(transcript) != plain(published):
             self.faults.append(
                 f"StopDictation of session {session} returned {transcript!r}, and published {published!r}"
             )
