@@ -180,7 +180,8 @@ class Hypothesis:
     holes_filled: int = 0
     """Number of those that were recognized by decoding again."""
     last_tokens: LastTokens | None = None
-    """For the next utterance's `SeamContext`; None if there are none."""
+    seam_s: float = 0.0
+    """Seconds of `inference_s` in which the seam was determined."""
     seam: SeamFinding | None = None
     """What was found between the earlier utterance and this one; None without a context, or if it remains unknown."""
 
@@ -203,7 +204,6 @@ class Transcript:
     words: tuple[Word, ...] = field(default=(), repr=False)
     """Times in seconds from the start of the session."""
     seamed: SeamedText = field(default=SeamedText(""), repr=False)
-    """The text as it continues the session."""
 
 
 @dataclass(frozen=True, slots=True)

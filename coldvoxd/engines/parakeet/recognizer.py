@@ -181,9 +181,8 @@ class ParakeetRecognizer:
             stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
         words = self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE)
-        seam = None
-        if words and context is not None and context.tokens.vocabulary == self._vocabulary.fingerprint:
-            seam = self._seam(context, Heard(samples, speech, encoded, shown, words), stop)
+        worded_s = time.perf_counter()
+        seam = self._seam(context, Heard(samples, speech, encoded, shown, words), stop) if context and words else None
         return Hypothesis(
             text=self._vocabulary.text(shown),
             tokens=tokens,
@@ -195,11 +194,14 @@ class ParakeetRecognizer:
             holes=len(found),
             holes_filled=filled,
             last_tokens=seam_probe.last_tokens(shown, self._vocabulary),
+            seam_s=time.perf_counter() - worded_s,
             seam=seam,
         )
 
     def _seam(self, context: SeamContext, heard: Heard, stop: CancellationToken | None) -> SeamFinding | None:
-        """Determine the seam before an utterance that has words."""
+        """Determine the seam before an utterance that has words; None if the context is of another vocabulary."""
+        if context.tokens.vocabulary != self._vocabulary.fingerprint:
+            return None
         if context.method is SeamMethod.STATE:
             decoded = greedy(
                 heard.encoded,

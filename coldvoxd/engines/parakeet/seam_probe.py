@@ -59,7 +59,7 @@ def by_state(decoded: Iterable[Token], heard: Heard, vocabulary: Vocabulary) -> 
         if token.encoder_frame > last_frame or (starts_word and spelled(text)):
             break
         text += vocabulary.shown(token.id)
-    return _finding(text, heard.first_word, is_silent_no_mark=False)
+    return _finding(text, heard.first_word, unmarked_continues=False)
 
 
 def window(context: SeamContext, heard: Heard) -> npt.NDArray[np.float32]:
@@ -78,14 +78,14 @@ def by_window(words: Sequence[Word], context: SeamContext, heard: Heard) -> Seam
         before, after = words[index - 1].text, words[index].text
         if spelled(before) == context.last_word and spelled(after) == spelled(heard.first_word):
             mark = before[len(before.rstrip(_MARKS)) :]
-            return _finding(f"{mark} {after}", heard.first_word, is_silent_no_mark=True)
+            return _finding(f"{mark} {after}", heard.first_word, unmarked_continues=True)
     return None
 
 
-def _finding(text: str, first_word: str, *, is_silent_no_mark: bool) -> SeamFinding | None:
+def _finding(text: str, first_word: str, *, unmarked_continues: bool) -> SeamFinding | None:
     """Return what a mark, if any, and the word after it say about the seam; None for another word than `first_word`.
 
-    `is_silent_no_mark`: whether the lack of a mark means that the sentence continues, even before a capital letter.
+    `unmarked_continues`: whether the sentence continues if there is no mark, even before a capital letter.
     """
     word = text.strip().lstrip(_MARKS + " ")
     mark = text.strip()[:1] if text.strip()[:1] in _MARKS else ""
@@ -94,6 +94,6 @@ def _finding(text: str, first_word: str, *, is_silent_no_mark: bool) -> SeamFind
     letter = next(letter for letter in word if letter.isalnum())
     if mark in _ENDS:
         return SeamFinding(continues=False, mark=mark)
-    if letter.islower() or is_silent_no_mark or mark == _PARTING:
+    if letter.islower() or unmarked_continues or mark == _PARTING:
         return SeamFinding(continues=True, mark=mark, lowers=letter.islower())
     return SeamFinding(continues=False) if letter.isupper() else None
