@@ -28,11 +28,11 @@ sentence then decides by the words. Of 47 pauses inside sentences the bundled mo
 552 pairs of sentences it joins 3, with 32 ms 26, and with 256 ms 1 (contrib/trials/seams.py)."""
 MOST_TOKENS = 16
 """Number of last tokens of the earlier utterance that the prediction network reads: about eight words. Each costs one run."""
-_ENDS = ".?!\u2026"
-"""Marks that end a sentence."""
-_FINAL_MARKS = re.compile(r"[.,?!;:\u2026]+\Z")
-
-
+MARKS = ".,?!;:\u2026"
+"""Marks that can stand between two texts, or at the end of one."""
+ENDS = ".?!\u2026"
+"""Those that end a sentence."""
+_FINAL_MARKS = re.compile(rf"[{MARKS}]+\Z")
 AUTO = "auto"
 """The setting that selects the method that suits the model."""
 AUTO_LIMIT_S = 0.25
@@ -131,7 +131,7 @@ def seamed(text: str, finding: SeamFinding | None, before: SeamedText | None) ->
     if not finding.continues:
         return SeamedText(body, pending, f"{finding.mark or before.pending} ")
     return SeamedText(
-        lowered(body) if finding.lowers else body, pending, f"{finding.mark or before.pending.strip(_ENDS)} "
+        lowered(body) if finding.lowers else body, pending, f"{finding.mark or before.pending.strip(ENDS)} "
     )
 
 

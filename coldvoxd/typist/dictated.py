@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MARKS = ".,?!;:\u2026"
-"""The marks of which `pending` and the beginning of a seam consist."""
+from coldvoxd.core.seams import MARKS
+
 _KEPT = {"\n", "\t", "\u200c", "\u200d"}
 """Not printable, but part of texts: the zero-width characters join or separate letters and pictures."""
 _LINE_ENDS = str.maketrans(dict.fromkeys("\r\v\f\u0085\u2028\u2029", "\n"))

@@ -10,15 +10,23 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from coldvoxd.core.seams import LONGEST_AFTER_S, MOST_TOKENS, LastTokens, SeamContext, SeamFinding, after_pause, spelled
+from coldvoxd.core.seams import (
+    ENDS,
+    LONGEST_AFTER_S,
+    MARKS,
+    MOST_TOKENS,
+    LastTokens,
+    SeamContext,
+    SeamFinding,
+    after_pause,
+    spelled,
+)
 from coldvoxd.core.speech_spans import SpeechSpan
 from coldvoxd.core.values import SAMPLE_RATE, Token, Word
 from coldvoxd.engines.parakeet.vocabulary import WORD_START, Vocabulary
 
 MOST_EXTRA_FRAMES = 12
 """Number of encoder frames after the first word of the text within which the decoder must have returned it: about 1 s."""
-_MARKS = ".,?!;:\u2026"
-_ENDS = frozenset(".?!\u2026")
 _PARTING = ","
 
 
@@ -77,7 +85,7 @@ def by_window(words: Sequence[Word], context: SeamContext, heard: Heard) -> Seam
             continue
         before, after = words[index - 1].text, words[index].text
         if spelled(before) == context.last_word and spelled(after) == spelled(heard.first_word):
-            mark = before[len(before.rstrip(_MARKS)) :]
+            mark = before[len(before.rstrip(MARKS)) :]
             return _finding(f"{mark} {after}", heard.first_word, unmarked_continues=True)
     return None
 
@@ -87,12 +95,12 @@ def _finding(text: str, first_word: str, *, unmarked_continues: bool) -> SeamFin
 
     `unmarked_continues`: whether the sentence continues if there is no mark, even before a capital letter.
     """
-    word = text.strip().lstrip(_MARKS + " ")
-    mark = text.strip()[:1] if text.strip()[:1] in _MARKS else ""
+    word = text.strip().lstrip(MARKS + " ")
+    mark = text.strip()[:1] if text.strip()[:1] in MARKS else ""
     if not spelled(word) or spelled(word) != spelled(first_word):
         return None
     letter = next(letter for letter in word if letter.isalnum())
-    if mark in _ENDS:
+    if mark and mark in ENDS:
         return SeamFinding(continues=False, mark=mark)
     if letter.islower() or unmarked_continues or mark == _PARTING:
         return SeamFinding(continues=True, mark=mark, lowers=letter.islower())
