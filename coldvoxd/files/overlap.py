@@ -25,8 +25,9 @@ def joint(before: Sequence[Word], after: Sequence[Word], begin_s: float, end_s: 
     ]
     if pairs:
         *_, kept, dropped = min(pairs)
-        # The last word of a piece has the final mark of a sentence, which may continue in the next one.
-        return (kept, dropped) if kept == len(before) - 1 else (kept + 1, dropped + 1)
+        # The last word of a piece has the final mark of a sentence that may continue in the next one, where the word has
+        # none; but the first word of that one has a capital letter.
+        return (kept, dropped) if kept == len(before) - 1 and dropped else (kept + 1, dropped + 1)
     kept = sum(_middle(word) < middle_s for word in before)
     dropped = sum(_middle(word) < middle_s for word in after)
     if not any(begin_s <= _middle(word) for word in before[:kept]):
