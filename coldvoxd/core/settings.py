@@ -49,6 +49,8 @@ class DictationSettings:
     """Seconds after which a session ends automatically. 0 disables."""
     stop_tail_ms: int = field(default=200, metadata={"min": 0, "max": 2000})
     """Maximum number of milliseconds of audio still recorded after StopDictation, because a key is often pressed before the last word is finished. Recording ends as soon as the speech does; after a pause it ends at the call."""
+    single_utterance_pause_ms: int = field(default=500, metadata={"min": 500, "max": 5000})
+    """Minimum number of milliseconds of silence that end a session with the option `single-utterance`. A larger `hangover_ms` (under [endpoint]) applies to these sessions as well, a smaller one does not: it would end them at a short pause for thought."""
     seam: str = field(default=seams.AUTO, metadata={"choices": (seams.AUTO, *seams.SeamMethod)})
     """How sentences continue after a pause. `state`: the model's decoder reads the session's last words before the next ones; costs almost nothing, and depends on how the model was trained. `window`: the audio before and after the pause is recognized again, together; right for any model, and costs a second short recognition. `off`: each pause ends a sentence. `auto`: the method that suits the model, without `window` where it would take more than 0.25 s. The words are the same in all cases; only capital letters and punctuation at pauses differ."""
     seam_s: float = field(default=2.5, metadata={"min": 0.0, "max": 60.0})

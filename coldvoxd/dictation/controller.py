@@ -6,7 +6,6 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner, NotReady, TextTimeout
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
@@ -298,9 +297,8 @@ class DictationController:
 
     def _new_session(self, caller: str, options: SessionOptions, called_s: float) -> Session:
         start_sample = self._capture.sample_at(called_s)
-        settings = self._listening.endpoint
-        settings = replace(settings, max_utterance_s=min(settings.max_utterance_s, self._engine.longest_s))
-        head = SpooledSession(next(self._session_numbers), caller, "", options, start_sample, settings)
+        endpoint = self._runner.endpoint_of(options)
+        head = SpooledSession(next(self._session_numbers), caller, "", options, start_sample, endpoint)
         segmenter = Segmenter(
             head,
             self._listening.floor_of(start_sample),

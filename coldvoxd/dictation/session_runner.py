@@ -9,8 +9,8 @@ from functools import partial
 from coldvoxd.core.endpointing import Resumed, SpeechBegan, SpeechEnded
 from coldvoxd.core.metrics import Count, Stage
 from coldvoxd.core.seams import SeamRules
-from coldvoxd.core.settings import DictationSettings
-from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, StopReason, samples_in
+from coldvoxd.core.settings import DictationSettings, EndpointSettings
+from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, SessionOptions, StopReason, samples_in
 from coldvoxd.dictation import state as dictation
 from coldvoxd.dictation.listening import Listening
 from coldvoxd.dictation.no_words_notice import outcome_of
@@ -69,6 +69,15 @@ class SessionRunner:
     def seam_rules(self) -> SeamRules:
         """The rules for the seams of a session that starts now."""
         return SeamRules.of(self._settings.seam, self._engine.seam_method, self._settings.seam_s)
+
+    def endpoint_of(self, options: SessionOptions) -> EndpointSettings:
+        """The endpoint settings of a session that starts now with these options."""
+        endpoint = self._listening.endpoint
+        hangover_ms = endpoint.hangover_ms
+        if options.single_utterance:
+            hangover_ms = max(hangover_ms, self._settings.single_utterance_pause_ms)
+        longest_s = min(endpoint.max_utterance_s, self._engine.longest_s)
+        return replace(endpoint, hangover_ms=hangover_ms, max_utterance_s=longest_s)
 
     def begin(self, session: Session, state: DictationState, effects: tuple[Effect, ...]) -> None:
         """Start a session; `state` and `effects` are those of the event START."""

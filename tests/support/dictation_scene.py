@@ -164,6 +164,10 @@ class Announced:
         then()
 
 
+SINGLE = 16
+"""Number of silent frames that end a session with the option `single-utterance`."""
+
+
 class Scene:
     """A pipeline with a microphone that delivers scripted frames."""
 

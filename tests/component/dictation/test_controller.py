@@ -1,6 +1,7 @@
 """Sessions from Start to the last text, with scripted speech: the sample values of each frame encode its speech."""
 
 import asyncio
+import math
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from coldvoxd.core.values import (
     State,
     StopReason,
 )
-from tests.support.dictation_scene import FRAME_S, Scene, playing
+from tests.support.dictation_scene import FRAME_S, SINGLE, Scene, playing
 from tests.support.eventually import eventually
 
 
@@ -332,16 +333,44 @@ async def test_a_single_utterance_ends_the_session_at_its_endpoint() -> None:
     async with playing(Scene()) as scene:
         session = scene.start(single_utterance=True)
         scene.hear(2000, 10)
-        scene.hush()
+        scene.hush(SINGLE)
         await eventually(scene.saw("stopped"))
         assert scene.announced.seen[-1] == ("stopped", session, StopReason.SINGLE_UTTERANCE, "2000")
+
+
+@pytest.mark.parametrize(("hangover_ms", "pause_ms", "ends_ms"), [(200, 500, 500), (200, 700, 700), (800, 500, 800)])
+async def test_a_single_utterance_ends_at_the_longer_of_two_pauses(
+    hangover_ms: int, pause_ms: int, ends_ms: int
+) -> None:
+    endpoint = EndpointSettings(hangover_ms=hangover_ms)
+    settings = DictationSettings(single_utterance_pause_ms=pause_ms)
+    async with playing(Scene(endpoint=endpoint, settings=settings)) as scene:
+        frames = math.ceil(ends_ms / 1000 / FRAME_S)
+        scene.start(single_utterance=True)
+        scene.hear(2000, 10)
+        scene.hush(frames - 1)
+        scene.hear(3000, 10)
+        scene.hush(frames)
+        await eventually(scene.saw("stopped"))
+        assert scene.announced.seen[-1][2:] == (StopReason.SINGLE_UTTERANCE, "2000 3000")
+        assert len(scene.engine.heard) == 1, "the shorter pause lies inside the utterance"
+
+
+async def test_the_pause_of_a_single_utterance_leaves_other_sessions_as_they_are() -> None:
+    settings = DictationSettings(single_utterance_pause_ms=2000)
+    async with playing(Scene(endpoint=EndpointSettings(hangover_ms=320), settings=settings)) as scene:
+        scene.start()
+        scene.hear(2000, 10)
+        scene.hush(10)
+        await eventually(lambda: len(scene.announced.transcripts) == 1)
+        await scene.stop()
 
 
 async def test_a_single_utterance_longer_than_the_limit_is_kept_whole() -> None:
     async with playing(Scene()) as scene:
         scene.start(single_utterance=True)
         scene.hear(2000, 700)
-        scene.hush()
+        scene.hush(SINGLE)
         await eventually(scene.saw("stopped"))
         assert scene.announced.seen[-1][3] == "2000 2000"
 

@@ -9,7 +9,7 @@ import pytest
 from coldvoxd.core.errors import NotReady, RecognitionFailed
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.values import FRAME_SAMPLES, SessionOptions, StopReason
-from tests.support.dictation_scene import Scene, playing
+from tests.support.dictation_scene import SINGLE, Scene, playing
 from tests.support.eventually import eventually
 
 
@@ -32,7 +32,7 @@ async def test_a_single_utterance_that_ends_within_the_pre_roll_lets_the_microph
     async with playing(Scene()) as scene:
         called_s = scene.now_s
         scene.hear(2000, 10)
-        scene.hush()
+        scene.hush(SINGLE)
         scene.pipeline.start(":1.1", SessionOptions(single_utterance=True), called_s)
         await eventually(scene.saw("stopped"))
         assert scene.announced.seen[-1][2:] == (StopReason.SINGLE_UTTERANCE, "2000")
@@ -42,7 +42,7 @@ async def test_a_single_utterance_that_ends_within_the_pre_roll_lets_the_microph
 @pytest.mark.parametrize(
     ("pause", "after_the_stop"),
     [
-        (9, lambda scene: scene.hush(6)),
+        (SINGLE - 1, lambda scene: scene.hush(6)),
         (0, lambda scene: scene.lose(2)),
         (0, lambda scene: scene.pipeline.on_capture(False, "gone")),
     ],
