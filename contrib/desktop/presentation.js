@@ -25,6 +25,7 @@ export const NOTHING = Object.freeze({
     Selection: '',
     Muted: false,
     Problem: '',
+    Capabilities: [],
 });
 
 /** Reason codes of Engine1.Degraded, for a sentence about why recognition is slower or impossible. */
@@ -108,6 +109,22 @@ export function engine(facts, _) {
         return '';
     const parts = [facts.Model, facts.Precision, provider(facts.ExecutionProvider, _)];
     return parts.filter(part => part).join(' · ');
+}
+
+/** Maximum length in characters of the text in the bubble: two lines. */
+const LONGEST_TEXT = 140;
+
+/** Return the end of a text that is too long for the bubble: its stable words, and the words after them that may change. */
+export function ending(stable, unstable = '') {
+    const letters = Array.from([stable, unstable].filter(text => text).join(' '));
+    if (letters.length <= LONGEST_TEXT)
+        return [stable, unstable];
+    const rest = Array.from(unstable).length;
+    const last = letters.slice(1 - LONGEST_TEXT);
+    if (rest >= last.length)
+        return ['', `…${last.join('')}`];
+    const first = rest ? last.slice(0, -rest - 1) : last;
+    return [`…${first.join('')}`, unstable];
 }
 
 /** Return how full a meter is, 0 to 1. */

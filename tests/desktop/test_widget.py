@@ -98,19 +98,20 @@ async def test_signals_are_received_from_the_daemon_alone_and_none_is_lost_betwe
                 await daemon.send(Told(DICTATION, "Level", OBJECT_PATH, "d", (-31.5,)))
                 await daemon.send(Told(DICTATION, "SpeechStarted", OBJECT_PATH, "u", (1,)))
                 for number, text in enumerate(texts, 1):
+                    partial = (1, number, text, "and so on")
+                    await daemon.send(Told(DICTATION, "PartialTranscribed", OBJECT_PATH, "uuss", partial))
                     await daemon.send(transcribed(number, text))
                 found: list[dict[str, Any]] = []
-                while len(found) < 3 + len(texts):
+                while len(found) < 3 + 2 * len(texts):
                     found += await follower.read()
     assert found[:3] == [
         {"member": "DictationStarted"},
         {"member": "PropertiesChanged", "iface": ENGINE},
         {"member": "Level", "dbfs": -31.5},
     ]
-    assert found[3:] == [
-        {"member": "Transcribed", "session": 1, "utterance": number, "text": text}
-        for number, text in enumerate(texts, 1)
-    ]
+    said = [{"session": 1, "utterance": number, "text": text} for number, text in enumerate(texts, 1)]
+    assert found[3::2] == [{"member": "PartialTranscribed", "unstable": "and so on", **one} for one in said]
+    assert found[4::2] == [{"member": "Transcribed", **one} for one in said]
 
 
 @needs_gdbus
@@ -161,9 +162,16 @@ def test_a_service_that_is_not_there_is_told_in_a_sentence() -> None:
 
 @needs_gjs
 def test_the_bubble_shows_the_end_of_a_long_text() -> None:
-    short, long = called(("bus", "ending", ["short"]), ("bus", "ending", ["😀" * 200]))
-    assert short == "short"
-    assert long == "…" + "😀" * 139
+    texts = [("short", ""), ("😀" * 200, ""), ("", "😀" * 200), ("a" * 200, "b" * 9), ("a", "b" * 200), ("a" * 69, "b" * 70)]
+    found = called(*(("presentation", "ending", [*text]) for text in texts))
+    assert found == [
+        ["short", ""],
+        ["…" + "😀" * 139, ""],
+        ["", "…" + "😀" * 139],
+        ["…" + "a" * 129, "b" * 9],
+        ["", "…" + "b" * 139],
+        ["a" * 69, "b" * 70],
+    ]
 
 
 @needs_gjs

@@ -1,6 +1,7 @@
 // The bubble above the windows during dictation: the voice level, and the text recognized so far.
 
 import Clutter from 'gi://Clutter';
+import GLib from 'gi://GLib';
 import GObject from 'gi://GObject';
 import Pango from 'gi://Pango';
 import St from 'gi://St';
@@ -8,9 +9,10 @@ import St from 'gi://St';
 import * as Layout from 'resource:///org/gnome/shell/ui/layout.js';
 
 import {Meter} from './meter.js';
-import {meter} from './presentation.js';
+import {ending, meter} from './presentation.js';
 
 const BARS = 30;
+const UNSTABLE = '65%'; // opacity of words that may still change
 
 export const Bubble = GObject.registerClass(
 class ColdvoxBubble extends St.Widget {
@@ -32,7 +34,7 @@ class ColdvoxBubble extends St.Widget {
         box.add_child(this._meter);
         box.add_child(this._words);
         this.add_child(box);
-        this._heard = '';
+        this._heard = ['', ''];
         this._title = '';
     }
 
@@ -56,27 +58,28 @@ class ColdvoxBubble extends St.Widget {
             this._meter.push(meter(dbfs));
     }
 
-    /** @param {string} text the newest text; only its end is shown if it is long */
-    show_text(text) {
-        this._heard = text;
+    /**
+     * Show the newest text; only its end if it is long.
+     *
+     * @param {string} text words that do not change any more
+     * @param {string} unstable words after them that may
+     */
+    show_text(text, unstable = '') {
+        this._heard = [text, unstable];
         this._write();
     }
 
     /** Clear the bubble for a new session. */
     forget() {
-        this._heard = '';
+        this._heard = ['', ''];
         this._meter.clear();
         this._write();
     }
 
     _write() {
-        this._words.text = ending(this._heard) || this._title;
+        const [stable, unstable] = ending(...this._heard).map(text => GLib.markup_escape_text(text, -1));
+        const dimmed = unstable && `<span alpha="${UNSTABLE}">${unstable}</span>`;
+        this._words.clutterText.set_markup(
+            [stable, dimmed].filter(text => text).join(' ') || GLib.markup_escape_text(this._title, -1));
     }
 });
-
-const LONGEST = 140; // characters: two lines
-
-function ending(text) {
-    const letters = [...text];
-    return letters.length > LONGEST ? `…${letters.slice(1 - LONGEST).join('')}` : text;
-}

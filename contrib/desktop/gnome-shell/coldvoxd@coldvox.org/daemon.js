@@ -16,13 +16,11 @@ const MICROPHONE = 'org.coldvox.Microphone1';
 const PROPERTIES = 'org.freedesktop.DBus.Properties';
 const UNIT = 'coldvoxd.service';
 
-const TOO_LATE = 'org.coldvox.Error.AlreadyActive';
-const NOT_YET = 'org.coldvox.Error.NotSupported';
 
 export class Daemon {
     /**
      * @param {object} listener has any of the functions `changed(facts)`, `level(dbfs)`, `speaking(yes)`,
-     *   `partial(text)`, `transcribed(text)`, `started()`
+     *   `partial(stable, unstable)`, `transcribed(text)`, `started()`
      * @param {Gio.DBusConnection} bus the session bus
      */
     constructor(listener, bus = Gio.DBus.session) {
@@ -32,7 +30,6 @@ export class Daemon {
         this._subscriptions = [];
         this._loading = null;
         this._calls = new Gio.Cancellable();
-        this._partials = true;
         this._watch = Gio.bus_watch_name_on_connection(bus, NAME, Gio.BusNameWatcherFlags.NONE,
             (connection, name, owner) => this._appeared(owner), () => this._vanished());
     }
@@ -50,23 +47,11 @@ export class Daemon {
      *
      * @param {boolean} partials whether to request text during speech, if the daemon supports it
      */
-    async toggle(partials = false) {
-        if (!partials || !this._partials || this.facts.State !== 'idle') {
-            await this._call(DICTATION, 'ToggleDictation', null, true);
-            return;
-        }
-        try {
-            const options = new GLib.Variant('(a{sv})', [{partials: new GLib.Variant('b', true)}]);
-            await this._call(DICTATION, 'StartDictationWithOptions', options, true);
-        } catch (error) {
-            const named = Gio.DBusError.get_remote_error(error);
-            if (named === NOT_YET) {
-                this._partials = false; // until a new daemon appears
-                await this.toggle();
-            } else if (named !== TOO_LATE) { // another client was faster: the daemon listens, as requested
-                throw error;
-            }
-        }
+    toggle(partials = false) {
+        if (!partials || !this.facts.Capabilities.includes('partials'))
+            return this._call(DICTATION, 'ToggleDictation', null, true);
+        const options = new GLib.Variant('(a{sv})', [{partials: new GLib.Variant('b', true)}]);
+        return this._call(DICTATION, 'ToggleDictationWithOptions', options, true);
     }
 
     /** Discard the session. */
@@ -92,7 +77,6 @@ export class Daemon {
 
     _appeared(owner) {
         this._forget();
-        this._partials = true;
         const subscribe = (iface, member, callback) => this._subscriptions.push(this._bus.signal_subscribe(
             owner, iface, member, PATH, null, Gio.DBusSignalFlags.NONE,
             (bus, sender, path, ofInterface, ofMember, values) => callback(...values.recursiveUnpack())));
@@ -104,7 +88,8 @@ export class Daemon {
         subscribe(DICTATION, 'Level', dbfs => this._listener.level?.(dbfs));
         subscribe(DICTATION, 'SpeechStarted', () => this._listener.speaking?.(true));
         subscribe(DICTATION, 'SpeechEnded', () => this._listener.speaking?.(false));
-        subscribe(DICTATION, 'PartialTranscribed', (session, utterance, text) => this._listener.partial?.(text));
+        subscribe(DICTATION, 'PartialTranscribed',
+            (session, utterance, stable, unstable) => this._listener.partial?.(stable, unstable));
         subscribe(DICTATION, 'Transcribed', (session, utterance, text) => this._listener.transcribed?.(text));
         subscribe(DICTATION, 'DictationStarted', () => this._listener.started?.());
         this._loading = new Gio.Cancellable();

@@ -30,7 +30,7 @@ export default class ColdvoxExtension extends Extension {
                 this._bubble.show_level(dbfs);
             },
             started: () => this._bubble.forget(),
-            partial: text => this._heard(text),
+            partial: (stable, unstable) => this._heard(stable, unstable),
             transcribed: text => this._heard(text),
         });
         this._settings.connectObject('changed::show-bubble', () => this._show(), this);
@@ -61,9 +61,9 @@ export default class ColdvoxExtension extends Extension {
         this._bubble.show_state(shown, this._settings.get_boolean('show-bubble'));
     }
 
-    _heard(text) {
+    _heard(text, unstable = '') {
         if (this._settings.get_boolean('show-text'))
-            this._bubble.show_text(text);
+            this._bubble.show_text(text, unstable);
     }
 
     _clicked() {

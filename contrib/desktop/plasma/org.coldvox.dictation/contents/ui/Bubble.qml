@@ -6,16 +6,17 @@ import org.kde.kirigami as Kirigami
 import org.kde.plasma.components as PlasmaComponents
 import org.kde.plasma.core as PlasmaCore
 
-import "bus.mjs" as Bus
 import "contrast.mjs" as Contrast
+import "presentation.mjs" as Presentation
 
 PlasmaCore.Dialog {
     id: bubble
 
     required property var shown
     required property var levels
-    /// The newest text, empty until there is one.
+    /// The newest text, empty until there is one: words that do not change any more, and words after them that may.
     required property string words
+    required property string unstable
     /// Whether the user wants a bubble.
     required property bool wanted
 
@@ -47,10 +48,20 @@ PlasmaCore.Dialog {
         PlasmaComponents.Label {
             Layout.fillWidth: true
             Layout.margins: Kirigami.Units.largeSpacing
-            text: Bus.ending(bubble.words) || bubble.state
-            textFormat: Text.PlainText
+            text: styled(...Presentation.ending(bubble.words, bubble.unstable)) || escaped(bubble.state)
+            textFormat: Text.StyledText
             horizontalAlignment: Text.AlignHCenter
             wrapMode: Text.Wrap
+
+            function escaped(text) {
+                return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\n/g, "<br>");
+            }
+
+            function styled(stable, unstable) {
+                const ink = Contrast.readable(Kirigami.Theme.disabledTextColor, Kirigami.Theme.backgroundColor, Kirigami.Theme.textColor);
+                const dimmed = unstable && `<font color="${ink}">${escaped(unstable)}</font>`;
+                return [escaped(stable), dimmed].filter(text => text).join(" ");
+            }
         }
     }
 }

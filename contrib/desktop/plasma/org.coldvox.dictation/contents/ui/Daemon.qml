@@ -23,8 +23,11 @@ Item {
     property var facts: Presentation.NOTHING
     /// Recent meter levels, 0 to 1, the newest last.
     property var levels: new Array(bars).fill(0)
-    /// The newest text of the running session.
+    /// The newest text of the running session: words that do not change any more, and words after them that may.
     property string words: ""
+    property string unstable: ""
+    /// Whether the user wants text during speech.
+    property bool partials: false
     /// Why the last request failed, as a sentence for the user; empty if it succeeded.
     property string complaint: ""
 
@@ -37,7 +40,10 @@ Item {
     readonly property bool dictating: listening || facts.State === "transcribing"
 
     function toggle() {
-        ask(name, path, dictation, "ToggleDictation");
+        if (partials && facts.Capabilities.includes("partials"))
+            ask(name, path, dictation, "ToggleDictationWithOptions", [{partials: true}], "(a{sv})");
+        else
+            ask(name, path, dictation, "ToggleDictation");
     }
 
     function cancel() {
@@ -90,9 +96,11 @@ Item {
                 break;
             case "DictationStarted":
                 words = "";
+                unstable = "";
                 break;
             default: // a text
                 words = event.text;
+                unstable = event.unstable ?? "";
             }
         }
         if (changed.size)
@@ -121,15 +129,19 @@ Item {
             ask(owner, path, iface, member, values);
     }
 
-    function ask(service, path, iface, member, values) {
+    function ask(service, path, iface, member, values, signature) {
         complaint = "";
-        call(service, path, iface, member, values, () => look(), reply => complaint = Bus.refusal(reply.error.name, reply.error.message, text => i18n(text)));
+        const refused = reply => complaint = Bus.refusal(reply.error.name, reply.error.message, text => i18n(text));
+        call(service, path, iface, member, values, () => look(), refused, signature);
     }
 
-    function call(service, path, iface, member, values, answered, refused) {
+    /// The module derives the values' types unless there is a signature.
+    function call(service, path, iface, member, values, answered, refused, signature) {
         const message = {service: service, path: path, iface: iface, member: member};
         if (values)
             message.arguments = values;
+        if (signature)
+            message.signature = signature;
         const reply = DBus.SessionBus.asyncCall(message);
         reply.finished.connect(() => {
             if (!reply.isError)
@@ -146,7 +158,10 @@ Item {
 
     onPhaseChanged: complaint = ""
     onListeningChanged: levels = new Array(bars).fill(0)
-    onDictatingChanged: words = ""
+    onDictatingChanged: {
+        words = "";
+        unstable = "";
+    }
 
     DBus.DBusServiceWatcher {
         id: watcher

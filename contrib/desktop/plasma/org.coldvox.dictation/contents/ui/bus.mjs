@@ -6,16 +6,15 @@ const N_ = text => text; // marks a text that is translated when it is used
 
 /** Line of a signal: the object, the signal with its interface, and its values in GVariant's text format. */
 const SIGNAL = /^\/\S+: (\S+)\.(\w+) \((.*)\)$/;
-/** Values of Transcribed and PartialTranscribed, up to the text: GVariant quotes a text that has an apostrophe with ". */
-const TEXT = /^(?:uint32 )?(\d+), (?:uint32 )?(\d+), ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")/;
+/** A text in GVariant's text format, which quotes one that has an apostrophe with ". */
+const QUOTED = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/;
+/** Values of Transcribed, up to the text, and of PartialTranscribed, which has two. */
+const TEXT = new RegExp(`^(?:uint32 )?(\\d+), (?:uint32 )?(\\d+), (${QUOTED.source})(?:, (${QUOTED.source}))?`);
 /** The line that gdbus prints once it receives all further signals. */
 const RECEIVING = /^The name \S+ is owned by /;
 
 const CONTROL = {a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v'};
 const ESCAPE = /\\(?:u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g;
-
-/** Maximum length in characters of the text in the bubble: two lines. */
-const LONGEST = 140;
 
 const REFUSALS = {
     missing: N_('The service coldvoxd is not installed for this user.'),
@@ -54,8 +53,9 @@ export function reading(fifo, when) {
 /**
  * Return the complete lines of gdbus's output as events, and the rest, which is the beginning of a line.
  *
- * An event has a `member`: `PropertiesChanged` (with `iface`), `Level` (with `dbfs`), `Transcribed` and `PartialTranscribed` (with
- * `session`, `utterance` and `text`), `DictationStarted`, or `Receiving`, which is no signal: from then on nothing is missed.
+ * An event has a `member`: `PropertiesChanged` (with `iface`), `Level` (with `dbfs`), `Transcribed` (with `session`, `utterance` and
+ * `text`), `PartialTranscribed` (with `unstable` too), `DictationStarted`, or `Receiving`, which is no signal: from then on nothing is
+ * missed.
  */
 export function events(output) {
     const lines = output.split('\n');
@@ -88,18 +88,13 @@ function said(member, values) {
     const found = TEXT.exec(values);
     if (!found)
         return null;
-    return {member, session: Number(found[1]), utterance: Number(found[2]), text: unquoted(found[3])};
+    const known = {member, session: Number(found[1]), utterance: Number(found[2]), text: unquoted(found[3])};
+    return member === 'Transcribed' ? known : Object.assign(known, {unstable: unquoted(found[4] ?? "''")});
 }
 
 function unquoted(text) {
     return text.slice(1, -1).replace(ESCAPE, (all, short, long, plain) =>
         short || long ? String.fromCodePoint(parseInt(short || long, 16)) : CONTROL[plain] ?? plain);
-}
-
-/** Return the end of a text that is too long for the bubble. */
-export function ending(text) {
-    const letters = Array.from(text);
-    return letters.length > LONGEST ? `…${letters.slice(1 - LONGEST).join('')}` : text;
 }
 
 /**

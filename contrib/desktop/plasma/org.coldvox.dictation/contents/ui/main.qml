@@ -38,6 +38,7 @@ PlasmoidItem {
 
     Daemon {
         id: watched
+        partials: Plasmoid.configuration.showBubble && Plasmoid.configuration.showText
         onComplaintChanged: {
             if (complaint)
                 popup.visible = true;
@@ -108,6 +109,7 @@ PlasmoidItem {
         shown: root.shown
         levels: watched.levels
         words: Plasmoid.configuration.showText ? watched.words : ""
+        unstable: Plasmoid.configuration.showText ? watched.unstable : ""
         wanted: Plasmoid.configuration.showBubble && !popup.visible
     }
 }
