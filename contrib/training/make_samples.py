@@ -3,9 +3,9 @@
 
     .venv/bin/python contrib/training/make_samples.py
 
-Needs the program espeak-ng. For each sentence it tries the voices in turn, and takes the first one that the model
-recognizes exactly in every precision; so run it again for new weights, and then contrib/training/make_manifest.py. The
-title tag of each file is its sentence. The output depends only on this file, espeak-ng's version and the weights.
+Needs the program espeak-ng. For each sentence it keeps the recording that is there if the model recognizes it exactly in
+every precision. Otherwise it tries the voices in turn, and takes the first one that is recognized. So run it again for new
+weights, and then contrib/training/make_manifest.py. The title tag of each file is its sentence.
 """
 
 import subprocess
@@ -100,26 +100,43 @@ def renderings(sentence: str, number: int) -> Iterator[tuple[str, npt.NDArray[np
         yield f"{voice} at {pace}", synthesize(sentence, voice, pace, seed=number)
 
 
+def is_heard(wave: npt.NDArray[np.int16], sentence: str, recognizers: list[ParakeetRecognizer]) -> bool:
+    """Return whether all recognizers recognize exactly this sentence."""
+    samples = wave.astype(np.float32) / np.float32(32768)
+    return all(recognizer.recognize_samples(samples).text == sentence for recognizer in recognizers)
+
+
+def record(path: Path, sentence: str, number: int, recognizers: list[ParakeetRecognizer]) -> bool:
+    """Keep the file, or write it in the first voice that is recognized; return whether there is one."""
+    if path.exists() and is_heard(soundfile.read(path, dtype="int16")[0], sentence, recognizers):
+        print(f"{path.name}: kept")
+        return True
+    for voice, wave in renderings(sentence, number):
+        if is_heard(wave, sentence, recognizers):
+            with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
+                file.title, file.comment = sentence, f"espeak-ng {voice}"
+                file.write(wave)
+            print(f"{path.name}: {voice}, {len(wave) / SAMPLE_RATE:.1f} s")
+            return True
+    return False
+
+
 def main() -> int:
     bundled = bundled_directory()
     recognizers = [ParakeetRecognizer.open(find_model(str(bundled), precision)) for precision in precisions(bundled)]
     SAMPLES.mkdir(parents=True, exist_ok=True)
-    for old in SAMPLES.glob("*.flac"):
-        old.unlink()
-    unheard = []
+    names = []
     for number, sentence in enumerate(SENTENCES):
         name = "-".join("".join(c for c in word.lower() if c.isalpha()) for word in sentence.split())
-        for voice, wave in renderings(sentence, number):
-            samples = wave.astype(np.float32) / np.float32(32768)
-            if all(recognizer.recognize_samples(samples).text == sentence for recognizer in recognizers):
-                path = SAMPLES / f"{number:02d}-{name}.flac"
-                with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as file:
-                    file.title, file.comment = sentence, f"espeak-ng {voice}"
-                    file.write(wave)
-                print(f"{path.name}: {voice}, {len(wave) / SAMPLE_RATE:.1f} s")
-                break
-        else:
-            unheard.append(sentence)
+        names.append(f"{number:02d}-{name}.flac")
+    for old in SAMPLES.glob("*.flac"):
+        if old.name not in names:
+            old.unlink()
+    unheard = [
+        sentence
+        for number, sentence in enumerate(SENTENCES)
+        if not record(SAMPLES / names[number], sentence, number, recognizers)
+    ]
     for sentence in unheard:
         print(f"no voice in which the model hears: {sentence}", file=sys.stderr)
     return 1 if unheard else 0

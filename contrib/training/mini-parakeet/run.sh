@@ -96,6 +96,7 @@ natural() { module kokoro --out "$work/corpus" --voices "$work/voices" --shards 
 
 # Corpora appear one after the other; each is aligned once it is whole.
 align() {
+    until [[ -f "$work/corpus/barista.jsonl" ]]; do sleep 5; done # written by prepare_four
     local corpora=(barista eval-sentences-unseen-espeak train-espeak:2200 train-hibari:2200 train-flite:900 train-pico:1800)
     module alignment --work "$work" "${corpora[@]}"
 }

@@ -21,6 +21,8 @@ EMITTED_AFTER_S = 0.046
 whose beginnings are known; half of them lie within 40 ms of it."""
 SEARCHED_S = (-0.07, 0.06)
 """Around the expected place, where the quietest moment is looked for."""
+SHORTEST_WORD = 640
+"""Samples that a word has at least (40 ms); where there are fewer, a token's time was far from its word."""
 LEVEL_WINDOW = 160
 PADDING = (3_200, 4_800)
 """Silence around a clip while it is recognized, in samples."""
@@ -35,13 +37,14 @@ def quietest(samples: Samples, first: int, last: int) -> int:
 
 
 def cuts_of(samples: Samples, starts_s: Iterable[float]) -> tuple[int, ...]:
-    """A cut for each word but the first, from the times at which their first tokens were emitted."""
+    """A cut for each word but the first, from the times at which their first tokens were emitted; none if one is wrong."""
     cuts: list[int] = []
     for start_s in list(starts_s)[1:]:
         expected = start_s - EMITTED_AFTER_S
         first, last = (int((expected + side) * SAMPLE_RATE) for side in SEARCHED_S)
         cuts.append(max(quietest(samples, first, last), cuts[-1] + 1 if cuts else 1))
-    return tuple(cuts)
+    shortest = min(np.diff([0, *cuts, len(samples)]), default=0)
+    return tuple(cuts) if shortest >= SHORTEST_WORD else ()
 
 
 def aligned(model: MiniParakeet, tokenizer: Tokenizer, samples: Samples, text: str) -> tuple[int, ...]:

@@ -25,3 +25,10 @@ def test_cuts_lie_at_the_quietest_moment_near_the_beginning_of_a_word() -> None:
 def test_a_clip_that_is_not_recognized_as_its_text_gets_no_cuts(talkative: MiniParakeet, tokenizer: Tokenizer) -> None:
     noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
     assert aligned(talkative, tokenizer, noise, "Send the report.") == ()
+
+
+def test_a_clip_has_no_cuts_where_a_word_would_be_shorter_than_any_is() -> None:
+    samples = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32) * np.float32(0.1)
+    assert cuts_of(samples, [0.1, 0.4, 0.7])
+    for starts_s in ([0.1, 0.4, 0.405], [0.0, -0.1, 0.5], [0.4, 1.04]):
+        assert cuts_of(samples, starts_s) == (), starts_s
