@@ -112,7 +112,7 @@ class DictationController:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Implements ProblemSource."""
-        return self._listening.problems
+        return (*self._listening.problems, *self._runner.problems)
 
     # DictationControl: requests of bus clients.
 
@@ -297,6 +297,7 @@ class DictationController:
             self._engine.check_ready()
 
     def _new_session(self, caller: str, options: SessionOptions, called_s: float) -> Session:
+        options = replace(options, language=self._runner.language_of(options))
         start_sample = self._capture.sample_at(called_s)
         settings = self._listening.endpoint
         settings = replace(settings, max_utterance_s=min(settings.max_utterance_s, self._engine.longest_s))

@@ -7,10 +7,12 @@ from dataclasses import replace
 from functools import partial
 
 from coldvoxd.core.endpointing import Resumed, SpeechBegan, SpeechEnded
+from coldvoxd.core.languages import in_force, is_ignored
 from coldvoxd.core.metrics import Count, Stage
+from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.settings import DictationSettings
-from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, StopReason, samples_in
+from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, SessionOptions, StopReason, samples_in
 from coldvoxd.dictation import state as dictation
 from coldvoxd.dictation.listening import Listening
 from coldvoxd.dictation.no_words_notice import outcome_of
@@ -69,6 +71,15 @@ class SessionRunner:
     def seam_rules(self) -> SeamRules:
         """The rules for the seams of a session that starts now."""
         return SeamRules.of(self._settings.seam, self._engine.seam_method, self._settings.seam_s)
+
+    def language_of(self, options: SessionOptions) -> str:
+        """Return the language of a session that starts now: `auto` or a code."""
+        return in_force(options.language, self._settings.language, self._engine.status)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Implements ProblemSource."""
+        return (Problem.LANGUAGE,) if is_ignored(self._settings.language, self._engine.status) else ()
 
     def begin(self, session: Session, state: DictationState, effects: tuple[Effect, ...]) -> None:
         """Start a session; `state` and `effects` are those of the event START."""
