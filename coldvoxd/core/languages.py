@@ -1,4 +1,4 @@
-"""Languages that a multilingual model can be told to recognize, and the scripts in which they are written. Pure.
+"""Languages that can be selected for a multilingual model, and the scripts in which they are written. Pure.
 
 A language has an ISO 639-1 code of two letters, such as `de`. The vocabulary of a multilingual Parakeet has a token for each,
 such as `<|de|>`.
@@ -19,7 +19,7 @@ EUROPEAN = (
     "bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "hr", "hu", "it", "lt", "lv", "mt", "nl", "pl", "pt", "ro", "ru",
     "sk", "sl", "sv", "uk",
 )  # fmt: skip
-"""The languages of parakeet-tdt-0.6b-v3, by its model card. Its vocabulary has tokens for about 180."""
+"""The languages that parakeet-tdt-0.6b-v3 was trained for. Its vocabulary has tokens for about 180."""
 MULTILINGUAL_MODEL = "parakeet-tdt-0.6b-v3"
 _CODE = re.compile(r"[a-z]{2}")
 _LATIN = frozenset(EUROPEAN) - {"bg", "el", "ru", "uk"}

@@ -322,7 +322,7 @@ class EngineStatus:
     wrong_on_cpu: bool = False
     """Whether the CPU recognized the golden clip wrongly after the model was loaded."""
     languages: tuple[str, ...] = ()
-    """Codes of the languages that the model can be told to recognize; one for a model of a single language."""
+    """Codes of the languages that can be selected for the model; one for a model of a single language."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:

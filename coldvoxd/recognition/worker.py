@@ -75,7 +75,7 @@ class RecognizerWorker:
         self.features_size = 0
         """Number of mel bins that the model takes."""
         self.languages: tuple[str, ...] = ()
-        """Codes of the languages that the model can be told to recognize."""
+        """Codes of the languages that can be selected for the model."""
         self.generation = 0
         """Changes whenever the recognizer changes."""
         self._open = open_recognizer
