@@ -44,10 +44,10 @@ async def test_the_option_comes_before_the_setting_and_reaches_every_utterance()
 
 async def test_a_setting_that_the_model_lacks_is_a_problem_and_dictation_works_without_it() -> None:
     async with playing(scene("de", ENGLISH)) as stage:
-        assert stage.pipeline.problems == (Problem.LANGUAGE,)
+        assert [*stage.pipeline.problems] == [Problem.LANGUAGE]
         assert await languages_of_a_session(stage) == ("auto", {"auto"})
         stage.engine.status = SEVERAL
-        assert stage.pipeline.problems == ()
+        assert [*stage.pipeline.problems] == []
         assert (await languages_of_a_session(stage))[0] == "de"
 
 
