@@ -8,9 +8,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from coldvoxd.core.errors import NotSupported, shown
-from coldvoxd.core.values import EngineStatus
+
+if TYPE_CHECKING:  # it imports numpy, and the command line must start fast
+    from coldvoxd.core.values import EngineStatus
 
 AUTO = "auto"
 """No language is selected: the model recognizes whichever it hears."""
@@ -62,7 +65,7 @@ def parse_setting(value: object) -> str:
     return code
 
 
-def check(code: str, engine: EngineStatus) -> None:
+def check(code: str, engine: "EngineStatus") -> None:
     """Raise NotSupported if the loaded model does not recognize the language of this code; `auto` and "" always pass.
 
     While no model is loaded, its languages are unknown, and every code passes.
@@ -89,7 +92,7 @@ def unsupported(code: str, model: str, languages: Sequence[str]) -> str:
     )
 
 
-def in_force(requested: str, setting: str, engine: EngineStatus) -> str:
+def in_force(requested: str, setting: str, engine: "EngineStatus") -> str:
     """Return the language of a session or file: `auto` or a code.
 
     `requested` is empty if the caller leaves it to the setting. A language of the settings that the loaded model lacks is
@@ -100,7 +103,7 @@ def in_force(requested: str, setting: str, engine: EngineStatus) -> str:
     return AUTO if is_ignored(setting, engine) else setting
 
 
-def is_ignored(setting: str, engine: EngineStatus) -> bool:
+def is_ignored(setting: str, engine: "EngineStatus") -> bool:
     """Return whether the loaded model lacks the language of the settings."""
     return engine.ready and setting != AUTO and setting not in engine.languages
 

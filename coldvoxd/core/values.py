@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core import languages
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import LastTokens, SeamContext, SeamedText, SeamFinding
 from coldvoxd.core.speech_spans import SpeechSpan
@@ -113,7 +114,7 @@ class Utterance:
     """Where the voice activity detector found speech, in samples from the start; empty if unknown."""
     context: SeamContext | None = field(default=None, repr=False, compare=False)
     """The end of the session's earlier utterance; None if this one begins a sentence in any case."""
-    language: str = "auto"
+    language: str = languages.AUTO
     """Code of the language that is spoken, such as `de`; `auto` if it is not known."""
 
     @property

@@ -23,7 +23,7 @@ FILE = str(samples()[0].path)
 
 
 async def run(ctl: Ctl, *arguments: str, environment: dict[str, str] | None = None) -> Result:
-    return await (await ctl(*arguments, environment=environment)).ended()
+    return await (await ctl(*arguments, environment=environment)).ended(120)
 
 
 async def test_sessions_and_retries_name_a_language(running: RunningService, ctl: Ctl) -> None:
@@ -39,19 +39,31 @@ async def test_sessions_and_retries_name_a_language(running: RunningService, ctl
     assert control.options == SessionOptions(language="en", words=True)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("start",), ("toggle",), ("retry",), ("listen", "--start"), ("transcribe", FILE)],
+    ids=["start", "toggle", "retry", "listen", "transcribe"],
+)
 async def test_a_language_that_the_model_lacks_is_refused_with_what_is_possible(
-    running: RunningService, ctl: Ctl
+    running: RunningService, ctl: Ctl, command: tuple[str, ...]
 ) -> None:
     running.control.engine = SEVERAL
-    for command in (("start",), ("toggle",), ("retry",), ("listen", "--start"), ("transcribe", FILE)):
-        result = await run(ctl, *command, "--language", "fr")
-        assert (result.exit, result.out) == (Exit.FAILED if command[0] == "transcribe" else Exit.NOT_SUPPORTED, "")
-        assert "Possible are: auto, de, en." in result.err
+    result = await run(ctl, *command, "--language", "fr")
+    assert (result.exit, result.out) == (Exit.NOT_SUPPORTED, "")
+    assert "Possible are: auto, de, en." in result.err
+    assert (running.control.started, running.control.files) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("start", "--language", " "), "is empty"), (("listen", "--language", "de"), "--language require --start")],
+)
+async def test_a_language_without_a_meaning_is_a_usage_error(
+    running: RunningService, ctl: Ctl, arguments: tuple[str, ...], message: str
+) -> None:
+    result = await run(ctl, *arguments)
+    assert (result.exit, message in result.err) == (Exit.USAGE, True)
     assert running.control.started == []
-    empty = await run(ctl, "start", "--language", " ")
-    assert empty.exit == Exit.USAGE
-    alone = await run(ctl, "listen", "--language", "de")
-    assert (alone.exit, "--language require --start" in alone.err) == (Exit.USAGE, True)
 
 
 async def test_status_lists_the_languages_and_says_when_the_setting_is_ignored(
@@ -74,34 +86,53 @@ def multilingual(tmp_path: Path) -> str:
     return str(write_multilingual_parakeet(tmp_path / "multilingual"))
 
 
-async def test_local_recognition_in_a_language(bus: PrivateBus, ctl: Ctl, multilingual: str) -> None:
-    local = ("transcribe", "--local", "--model", multilingual)
-    for language in ("de", "en", "ru"):
-        assert await run(ctl, *local, "--language", language, FILE) == Result(0, f"{TEXTS[language]}\n", "")
-    assert (await run(ctl, *local, FILE)).out == f"{TEXTS['auto']}\n"
-    set_to_german = bus.environment | {"COLDVOXD_DICTATION_LANGUAGE": "de"}
-    assert (await run(ctl, *local, FILE, environment=set_to_german)).out == f"{TEXTS['de']}\n"
-    by_script = set_to_german | {"COLDVOXD_MODEL_LANGUAGE_MEANS": "script"}
-    assert (await run(ctl, *local, FILE, environment=by_script)).out == "Peace hello.\n"
-
-
-async def test_local_recognition_says_which_languages_are_possible(
-    bus: PrivateBus, ctl: Ctl, multilingual: str
+@pytest.mark.parametrize(
+    ("arguments", "settings", "text"),
+    [
+        ((), {}, TEXTS["auto"]),
+        (("--language", "ru"), {}, TEXTS["ru"]),
+        ((), {"DICTATION_LANGUAGE": "de"}, TEXTS["de"]),
+        (("--language", "en"), {"DICTATION_LANGUAGE": "de"}, TEXTS["en"]),
+        (("--language", "auto"), {"DICTATION_LANGUAGE": "de"}, TEXTS["auto"]),
+        (("--language", "de"), {"MODEL_LANGUAGE_MEANS": "script"}, "Peace hello."),
+    ],
+)
+@pytest.mark.heavy
+async def test_local_recognition_in_a_language(
+    bus: PrivateBus, ctl: Ctl, multilingual: str, arguments: tuple[str, ...], settings: dict[str, str], text: str
 ) -> None:
-    refused = await run(ctl, "transcribe", "--local", "--model", multilingual, "--language", "fr", FILE)
+    """The option comes before the setting."""
+    variables = {f"COLDVOXD_{key}": value for key, value in settings.items()}
+    command = ("transcribe", "--local", "--model", multilingual, *arguments, FILE)
+    assert await run(ctl, *command, environment=bus.environment | variables) == Result(0, f"{text}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("is_multilingual", "language", "messages"),
+    [
+        (True, "fr", ["multilingual does not recognize the language 'fr'. Possible are: auto, de, en, ja, ru."]),
+        (False, "de", ["The model mini recognizes 'en' only", "parakeet-tdt-0.6b-v3 recognizes bg, cs"]),
+    ],
+)
+@pytest.mark.heavy
+async def test_local_recognition_says_which_languages_are_possible(
+    ctl: Ctl, multilingual: str, is_multilingual: bool, language: str, messages: list[str]
+) -> None:
+    model = multilingual if is_multilingual else "mini"
+    refused = await run(ctl, "transcribe", "--local", "--model", model, "--language", language, FILE)
     assert (refused.exit, refused.out) == (Exit.NOT_SUPPORTED, "")
-    assert "multilingual does not recognize the language 'fr'. Possible are: auto, de, en, ja, ru." in refused.err
-    mini = ("transcribe", "--local", "--model", "mini", FILE)
-    refused = await run(ctl, *mini, "--language", "de")
-    assert (refused.exit, refused.out) == (Exit.NOT_SUPPORTED, "")
-    assert "The model mini recognizes 'en' only" in refused.err
-    assert "parakeet-tdt-0.6b-v3 recognizes bg, cs" in refused.err
-    english = await run(ctl, *mini, "--language", "en")
-    assert english == Result(0, f"{samples()[0].heard['fp32']}\n", "")
-    set_to_german = bus.environment | {"COLDVOXD_DICTATION_LANGUAGE": "de"}
-    ignored = await run(ctl, *mini, environment=set_to_german)
-    assert (ignored.exit, ignored.out) == (Exit.DONE, english.out)
-    assert "recognizes as with `auto`" in ignored.err
+    assert all(message in refused.err for message in messages), refused.err
+
+
+@pytest.mark.parametrize(("language", "is_ignored"), [("en", False), ("de", True)])
+@pytest.mark.heavy
+async def test_a_setting_that_the_local_model_lacks_is_ignored_with_a_warning(
+    bus: PrivateBus, ctl: Ctl, language: str, is_ignored: bool
+) -> None:
+    settings = bus.environment | {"COLDVOXD_DICTATION_LANGUAGE": language}
+    result = await run(ctl, "transcribe", "--local", "--model", "mini", FILE, environment=settings)
+    assert (result.exit, result.out) == (Exit.DONE, f"{samples()[0].heard['fp32']}\n")
+    assert ("recognizes as with `auto`" in result.err) is is_ignored
 
 
 def found(model: str, language: str) -> list[Finding]:
