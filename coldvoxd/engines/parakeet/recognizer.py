@@ -66,8 +66,8 @@ class ParakeetRecognizer:
     ) -> None:
         """Use `open`. Raises ModelInvalid where the parts don't fit together.
 
-        `languages` are by default all that the vocabulary has. `pads` pads audio to one of the lengths in `padding`. `masks` says that the encoder masks what follows the given
-        length, so that a column may follow.
+        `languages` are by default all that the vocabulary has. `pads` pads audio to one of the lengths in `padding`.
+        `masks` says that the encoder masks what follows the given length, so that a column may follow.
         """
         check_fit(encoder, decoder, vocabulary, configuration)
         self._encoder = encoder
@@ -99,9 +99,9 @@ class ParakeetRecognizer:
 
         `provider` is ONNX Runtime's name or its short form. `threads` 0 means one for each physical core, or as many as
         were fastest when the prepared form was tried. `packed` is `open_session`'s. `prepared` is a form of exactly these
-        files for the CPU. `language_means` is what an utterance's language changes. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
-        `masks` and `pads` are the constructor's, for trials; by default they follow from the form and the provider.
-        Raises ModelInvalid or ProviderUnavailable.
+        files for the CPU. `language_means` is what an utterance's language changes. `wrap` may put something in the place
+        of a session: of the encoder's, then of the decoder's. `masks` and `pads` are the constructor's, for trials; by
+        default they follow from the form and the provider. Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
