@@ -10,6 +10,7 @@ from coldvoxd.bus.callers import Caller, Callers, current_caller
 from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.options import parse_options, parse_retry_options, parse_stop_options, session_options_body
 from coldvoxd.bus.valid_text import bus_text
+from coldvoxd.core import languages
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.ports import Controls
 from coldvoxd.core.values import SessionOptions
@@ -37,7 +38,7 @@ class Calls:
         return self._control.start(caller.name, SessionOptions(), caller.called_s)
 
     async def start_with_options(self, options: Mapping[str, Variant]) -> int:
-        caller, parsed = current_caller(), parse_options(options)
+        caller, parsed = current_caller(), self._parsed(options)
         return await self._bound_if_wanted(
             caller, parsed, lambda: self._control.start(caller.name, parsed, caller.called_s)
         )
@@ -77,7 +78,7 @@ class Calls:
         return self._control.toggle(caller.name, caller.called_s)
 
     async def toggle_with_options(self, options: Mapping[str, Variant]) -> bool:
-        caller, parsed = current_caller(), parse_options(options)
+        caller, parsed = current_caller(), self._parsed(options)
         return await self._bound_if_wanted(
             caller, parsed, lambda: self._control.toggle(caller.name, caller.called_s, parsed)
         )
@@ -89,8 +90,9 @@ class Calls:
         return bus_text(await self._retry.retry_last(current_caller().name))
 
     async def retry_last_with_options(self, options: Mapping[str, Variant]) -> str:
-        caller, utterance = current_caller(), parse_retry_options(options)
-        return bus_text(await self._retry.retry_last(caller.name, utterance))
+        caller, (utterance, language) = current_caller(), parse_retry_options(options)
+        languages.check(language, self._control.engine)
+        return bus_text(await self._retry.retry_last(caller.name, utterance, language))
 
     async def select_device(self, name: str) -> None:
         await self._microphone.select(name)
@@ -99,6 +101,11 @@ class Calls:
         """Stop watching the session's caller."""
         if caller := self._bound.pop(session, None):
             self._callers.unwatch(caller)
+
+    def _parsed(self, options: Mapping[str, Variant]) -> SessionOptions:
+        parsed = parse_options(options)
+        languages.check(parsed.language, self._control.engine)
+        return parsed
 
     def _caller_left(self, name: str) -> None:
         if name in self._bound.values():

@@ -169,7 +169,7 @@ class DaemonClient:
         count: int | None = (await self._figures()).get(name)
         return count
 
-    async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto") -> int:
+    async def transcribe_file(self, descriptor: int, *, words: bool, channel: str = "auto", language: str = "") -> int:
         """Start to transcribe an open file and return the job's number. Activates the daemon.
 
         Call `subscribe` first to receive the job's events.
@@ -177,6 +177,8 @@ class DaemonClient:
         options = {"words": Variant("b", True)} if words else {}
         if channel != "auto":  # older daemons lack this option, so its default is omitted
             options["channel"] = Variant("s", channel)
+        if language:
+            options["language"] = Variant("s", language)
         return int(await self._call("TranscribeFile", "ha{sv}", 0, options, descriptors=(descriptor,)))
 
     async def cancel_file(self, job: int) -> None:

@@ -1,7 +1,7 @@
 """Method calls for file transcription, and the body of FileTranscribed."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dbus_next import Variant
 
@@ -10,9 +10,11 @@ from coldvoxd.bus.connection import Connection
 from coldvoxd.bus.options import parse_file_options
 from coldvoxd.bus.valid_text import bus_text
 from coldvoxd.bus.word_details import words_body
+from coldvoxd.core import languages
 from coldvoxd.core.errors import ERROR_PREFIX, ColdvoxError, InvalidOption
 from coldvoxd.core.file_values import FileTranscript
 from coldvoxd.core.ports import FileControl
+from coldvoxd.core.values import EngineStatus
 
 
 class FileCalls:
@@ -21,8 +23,10 @@ class FileCalls:
     `transcribe` and `cancel` are called while a bus call is being served.
     """
 
-    def __init__(self, connection: Connection, control: FileControl) -> None:
+    def __init__(self, connection: Connection, control: FileControl, engine: Callable[[], EngineStatus]) -> None:
+        """`engine` returns the engine's status, which has the languages that an option may name."""
         self._control = control
+        self._engine = engine
         self._callers = Callers(connection, control.caller_left)
         self._owners: dict[int, str] = {}
         """Unique name of the caller, by job number."""
@@ -32,6 +36,7 @@ class FileCalls:
             raise InvalidOption("The call has no file descriptor: pass one of an open file.")
         caller = current_caller()
         parsed = parse_file_options(options)
+        languages.check(parsed.language, self._engine())
         try:
             ours = os.dup(descriptor)  # before the first await: the connection closes the descriptors of a call
         except OSError as error:

@@ -143,6 +143,10 @@ class Engine1(ServiceInterface):
         return self._property("Capabilities")
 
     @dbus_property(access=_READ)
+    def Languages(self) -> "as":
+        return self._property("Languages")
+
+    @dbus_property(access=_READ)
     def Progress(self) -> "d":
         return self._property("Progress")
 

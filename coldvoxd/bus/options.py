@@ -2,24 +2,25 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from dbus_next import Variant
 
-from coldvoxd.core import channels
+from coldvoxd.core import channels, languages
 from coldvoxd.core.errors import InvalidOption, NotSupported, shown
 from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.values import SessionOptions
 
 OPTION_TYPES: Mapping[str, str] = MappingProxyType(
-    {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u"}
+    {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u", "language": "s"}
 )
 STOP_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"session": "u"})
-RETRY_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"utterance": "u"})
-PLANNED_OPTIONS = frozenset({"partials", "language", "vocabulary"})
+RETRY_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"utterance": "u", "language": "s"})
+PLANNED_OPTIONS = frozenset({"partials", "vocabulary"})
 """Keys of the contract that a later version will support."""
-PLANNED_RETRY_OPTIONS = frozenset({"language", "vocabulary"})
-FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b", "channel": "s"})
-PLANNED_FILE_OPTIONS = frozenset({"language", "vocabulary"})
+PLANNED_RETRY_OPTIONS = frozenset({"vocabulary"})
+FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b", "channel": "s", "language": "s"})
+PLANNED_FILE_OPTIONS = frozenset({"vocabulary"})
 
 _TYPE_NAMES = {"b": "a boolean (b)", "u": "a whole number (u)", "s": "a text (s)"}
 _INTEGERS = frozenset("ynqiuxt")
@@ -38,6 +39,7 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
         words=values.get("words", False),
         single_utterance=values.get("single-utterance", False),
         max_seconds=_positive(values, "max-seconds", "omit it to use the limit in the settings"),
+        language=_language(values),
     )
 
 
@@ -49,23 +51,28 @@ def session_options_body(options: SessionOptions) -> dict[str, Variant]:
         "words": Variant("b", options.words),
         "single-utterance": Variant("b", options.single_utterance),
     }
-    return body | ({"max-seconds": Variant("u", options.max_seconds)} if options.max_seconds else {})
+    if options.max_seconds:
+        body["max-seconds"] = Variant("u", options.max_seconds)
+    if options.language:
+        body["language"] = Variant("s", options.language)
+    return body
 
 
-def parse_retry_options(options: Mapping[str, Variant]) -> int:
-    """Return the number of the utterance that the options of RetryLastWithOptions name; 0 if they name none.
+def parse_retry_options(options: Mapping[str, Variant]) -> tuple[int, str]:
+    """Return the number of the utterance that the options of RetryLastWithOptions name, and the language.
+
+    They are 0 and empty if the options name none.
 
     Raises InvalidOption or NotSupported for the first invalid key. Options that describe how a session listens, or who
     receives its signals, have no meaning for a recognition whose text is only returned, and are invalid.
     """
     for key in options:
-        if key in OPTION_TYPES:
+        if key in OPTION_TYPES and key not in RETRY_OPTION_TYPES:
             known = ", ".join(RETRY_OPTION_TYPES)
             raise InvalidOption(f"The option '{key}' is one of a session, not of a retry: omit it. Known are: {known}.")
     _check(options, RETRY_OPTION_TYPES, PLANNED_RETRY_OPTIONS)
-    return _positive(
-        {key: value.value for key, value in options.items()}, "utterance", "omit it to retry any utterance"
-    )
+    values = {key: value.value for key, value in options.items()}
+    return _positive(values, "utterance", "omit it to retry any utterance"), _language(values)
 
 
 def parse_stop_options(options: Mapping[str, Variant]) -> int:
@@ -85,7 +92,17 @@ def parse_file_options(options: Mapping[str, Variant]) -> FileOptions:
         channel = channels.parse(values.get("channel", str(channels.AUTO)))
     except ValueError as fault:
         raise InvalidOption(f"The option 'channel' {fault}.") from fault
-    return FileOptions(words=values.get("words", False), channel=channel)
+    return FileOptions(words=values.get("words", False), channel=channel, language=_language(values))
+
+
+def _language(values: Mapping[str, Any]) -> str:
+    """Return `auto` or the code that the values name, which need not be one of the model; empty if they name none."""
+    text = values.get("language")
+    if text is None:
+        return ""
+    if not (code := languages.canonical(text)):
+        raise InvalidOption("The option 'language' is empty: omit it to use the one in the settings.")
+    return code
 
 
 def _positive(values: Mapping[str, int], key: str, otherwise: str) -> int:

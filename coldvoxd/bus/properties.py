@@ -41,6 +41,7 @@ class Properties:
             "UsableProviders": list(engine.usable_providers),
             **self.problems(),
             "Capabilities": capabilities_of(engine),
+            "Languages": list(engine.languages),
             "Progress": engine.progress,
             "LastError": bus_text(engine.last_error),
             "AwaitingRestart": list(self._engine.awaiting_restart),

@@ -30,7 +30,7 @@ class BusService(Observer):
         self._connection = connection
         self._announcer = announcer
         self._calls = Calls(connection, controls)
-        self._file_calls = FileCalls(connection, controls.files)
+        self._file_calls = FileCalls(connection, controls.files, lambda: controls.dictation.engine)
         properties = Properties(controls)
         announcer.observe(PropertyChanges(announcer, properties))
         announcer.observe(self)

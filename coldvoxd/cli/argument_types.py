@@ -2,7 +2,7 @@
 
 import argparse
 
-from coldvoxd.core import channels
+from coldvoxd.core import channels, languages
 
 
 def channel(text: str) -> str:
@@ -11,6 +11,13 @@ def channel(text: str) -> str:
         return channels.canonical(text)
     except ValueError as fault:
         raise argparse.ArgumentTypeError(str(fault)) from fault
+
+
+def language(text: str) -> str:
+    """A language's code as the daemon writes it; the daemon, or the model, says which ones are possible."""
+    if not (code := languages.canonical(text)):
+        raise argparse.ArgumentTypeError("is empty: omit it to use the one in the settings")
+    return code
 
 
 def count(text: str) -> int:

@@ -8,7 +8,12 @@ from typing import TypeAlias
 from coldvoxd.cli import help_texts
 from coldvoxd.cli.argument_types import channel, count
 from coldvoxd.cli.parser import Help, Parser
-from coldvoxd.cli.session_options import add_options_of_callers_that_stay, add_retry_options, add_session_options
+from coldvoxd.cli.session_options import (
+    add_language,
+    add_options_of_callers_that_stay,
+    add_retry_options,
+    add_session_options,
+)
 from coldvoxd.cli.shortcuts.key import DEFAULT_KEY
 
 _DEFAULT_MODEL = "a model's name or directory; default: the one in the settings"
@@ -164,6 +169,7 @@ def _transcribe_command(commands: _Commands) -> None:
         metavar="C",
         help="auto, mix, left, right, or a channel number from 1 (default: auto)",
     )
+    add_language(transcribe)
     transcribe.add_argument("--local", action="store_true", help="recognize in this process, without the daemon")
     transcribe.add_argument("--model", metavar="NAME|PATH", help="with --local: a model's name or directory")
     transcribe.add_argument(

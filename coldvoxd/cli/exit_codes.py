@@ -28,7 +28,7 @@ MEANINGS = {
     Exit.NOT_READY: "no model is present, or there is no microphone",
     Exit.NOT_NOW: "a session is already active, none is active, or it belongs to another program",
     Exit.TIMEOUT: "the call took longer than 20 s, and its result is sent as a signal; or coldvoxd does not answer",
-    Exit.NOT_SUPPORTED: "not supported by this version",
+    Exit.NOT_SUPPORTED: "not supported by this version, or by the loaded model",
     Exit.TRY_LATER: "the model hub is unreachable or busy; downloaded data is kept, try again",
     Exit.INTERRUPTED: "interrupted",
     Exit.OUTPUT_CLOSED: "the program that reads the output has exited",

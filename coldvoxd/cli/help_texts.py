@@ -75,7 +75,7 @@ extra `media` (PyAV) every format that ffmpeg reads: M4A, MP4, WebM, AMR, WMA, v
 default one is transcribed, otherwise the first.
 
 Channels are averaged; if the average is much quieter than a channel that carries the speech, that channel is used instead.
---channel overrides this.
+--channel overrides this. --language names the language that is spoken, for models of several languages.
 
 FILE is a file, a folder, a pipe such as <(...), or `-` for standard input. Of a folder its files are transcribed by name, with
 --recursive also those in its folders, but no hidden ones. A file is skipped, with a line on stderr, if it has no audio and
@@ -96,7 +96,8 @@ warning on stderr says where audio is missing.
 """
 
 RETRY = """\
-Recognize the last dictated utterance again and print its text, for example after an error or after `coldvoxctl provider`.
+Recognize the last dictated utterance again and print its text, for example after an error, after `coldvoxctl provider`, or in another
+language with --language.
 If no words were recognized, stdout is empty, stderr says so, and the exit code is 0.
 """
 
@@ -197,7 +198,7 @@ The exit code is 1 if there are problems.
 
 STATUS_JSON = """\
 With --json, the fields state, session, model, precision, execution_provider, provider, available_providers,
-usable_providers, problems, degraded, capabilities, progress, last_error, awaiting_restart and version, and for the
+usable_providers, problems, degraded, capabilities, languages, progress, last_error, awaiting_restart and version, and for the
 microphone device, selection, open, policy, muted and problem. They have the meaning of the bus properties.
 """
 

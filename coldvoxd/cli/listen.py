@@ -20,7 +20,7 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
     output.require_stdout()
     options = session_options(arguments)
     if not arguments.start and (options or arguments.private):
-        raise UsageFault("--private, --words, --single-utterance and --max-seconds require --start.")
+        raise UsageFault("--private, --words, --single-utterance, --max-seconds and --language require --start.")
     async with DaemonClient.connected() as daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)

@@ -12,13 +12,16 @@ from coldvoxd.cli.output import Output
 from coldvoxd.cli.recordings import shown
 from coldvoxd.cli.results import Progress
 from coldvoxd.cli.sources import NotARecording, Source, opened_source
+from coldvoxd.core import languages
 from coldvoxd.core.channels import Channel
 from coldvoxd.core.errors import ColdvoxError, ProviderUnavailable
 from coldvoxd.core.file_values import FileTranscript
+from coldvoxd.core.languages import LanguageMeans
 from coldvoxd.core.ports import Recognizer, SpeechDetector
+from coldvoxd.core.problems import LANGUAGE_IGNORED
 from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import Precision
+from coldvoxd.core.values import EngineStatus, Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.files.jobs import open_audio
 from coldvoxd.files.joining import Joining
@@ -26,6 +29,7 @@ from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.media.pieces import Piece
 from coldvoxd.models import find_model
 from coldvoxd.models.catalog import max_utterance_s
+from coldvoxd.models.directories import shortened
 from coldvoxd.models.seam_method import seam_method_of
 from coldvoxd.native.providers import AUTO, CPU, likely_accelerator
 from coldvoxd.vad.silero import SileroDetector
@@ -44,6 +48,7 @@ class _Engine:
     longest_s: float
     """Maximum length in seconds of audio that is recognized at once."""
     seam_rules: SeamRules
+    language: str
 
     def transcript(self, source: Source, progress: Progress) -> FileTranscript:
         """Transcribe a recording. Raises ColdvoxError."""
@@ -69,20 +74,26 @@ class _Engine:
                 channel=self.channel,
                 seam_rules=self.seam_rules,
                 longest_s=self.longest_s,
+                language=self.language,
             )
         except ColdvoxError as error:
             raise _as_from_the_daemon(error) from error
 
 
 def transcribe_locally(arguments: Namespace, task: "Task", output: Output) -> None:
-    """Transcribe recordings, and report the results. Raises ColdvoxError if no model can be opened."""
+    """Transcribe recordings, and report the results.
+
+    Raises ColdvoxError if no model can be opened, or if it lacks the language that the arguments name.
+    """
     settings = settings_file.load()
     model, dictation = settings.model, settings.dictation
     name, precision = arguments.model or model.name, Precision.on_cpu(arguments.precision or model.precision)
     recognizer = _open_recognizer(name, precision, model, output)
     seam_rules = SeamRules.of(dictation.seam, seam_method_of(name), dictation.seam_s)
-    engine = _Engine(recognizer, SileroDetector(), task.channel, max_utterance_s(name, precision), seam_rules)
     try:
+        language = _language(task.language, dictation.language, shortened(name), recognizer, output)
+        longest_s = max_utterance_s(name, precision)
+        engine = _Engine(recognizer, SileroDetector(), task.channel, longest_s, seam_rules, language)
         for recording, target in task.ready():
             progress = Progress(shown(recording.name))
             try:
@@ -100,19 +111,31 @@ def transcribe_locally(arguments: Namespace, task: "Task", output: Output) -> No
         recognizer.close()
 
 
+def _language(requested: str, setting: str, model: str, recognizer: ParakeetRecognizer, output: Output) -> str:
+    """Return the language of the recordings. Raises NotSupported for a requested one that the model lacks."""
+    status = EngineStatus(model=model, ready=True, languages=recognizer.languages)
+    languages.check(requested, status)
+    if not requested and languages.is_ignored(setting, status):
+        output.warning(LANGUAGE_IGNORED)
+    return languages.in_force(requested, setting, status)
+
+
 def _show(progress: Progress, source: Source, piece: Piece, share: float) -> None:
     progress(source.share(piece, share))
 
 
 def _open_recognizer(name: str, precision: Precision, model: ModelSettings, output: Output) -> ParakeetRecognizer:
     files = find_model(name, precision)
+    opened = partial(
+        ParakeetRecognizer.open, files, threads=model.threads, language_means=LanguageMeans(model.language_means)
+    )
     if model.provider != AUTO:
-        return ParakeetRecognizer.open(files, model.provider, model.threads)
+        return opened(model.provider)
     try:
-        return ParakeetRecognizer.open(files, likely_accelerator() or CPU, model.threads)
+        return opened(likely_accelerator() or CPU)
     except ProviderUnavailable as fault:
         output.warning(f"using the CPU: {fault}")
-        return ParakeetRecognizer.open(files, CPU, model.threads)
+        return opened(CPU)
 
 
 def _as_from_the_daemon(error: ColdvoxError) -> ColdvoxError:

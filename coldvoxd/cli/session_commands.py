@@ -15,7 +15,7 @@ from coldvoxd.cli.output import Output
 from coldvoxd.cli.session_options import check_not_bound, retry_options, session_options
 from coldvoxd.cli.wordless import GAPS, NO_WORDS_IN_LAST, Reason, deaf, stopped
 from coldvoxd.core.errors import ColdvoxError, NotActive, shown
-from coldvoxd.core.problems import WRONG_ON_CPU, Problem
+from coldvoxd.core.problems import LANGUAGE_IGNORED, WRONG_ON_CPU, Problem
 from coldvoxd.core.sound_sources import DEFAULT
 
 
@@ -134,17 +134,20 @@ def _snake_case(name: str) -> str:
 
 def _for_people(status: dict[str, Any], output: Output) -> str:
     session, progress = status["Session"], status["Progress"]
-    problems = ", ".join(status.get("Problems", ())) or status["Degraded"]  # daemons of earlier versions do not have it
+    found = status.get("Problems", ())  # daemons of earlier versions do not have it
+    problems = ", ".join(found) or status["Degraded"]
     rows = [
         ("state", status["State"] + (f", session {session}" if session else "")),
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
+        ("languages", ", ".join(status.get("Languages", ()))),
         ("provider", status["ExecutionProvider"] or "none open"),
         ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
         ("usable", ", ".join(status.get("UsableProviders", ()))),
         ("microphone", _microphone(status)),
         ("", status["Problem"]),
         ("health", f"degraded: {problems}" if problems else "good"),
-        ("", WRONG_ON_CPU if Problem.CPU_WRONG_OUTPUT in problems else ""),
+        ("", WRONG_ON_CPU if Problem.CPU_WRONG_OUTPUT in found else ""),
+        ("", LANGUAGE_IGNORED if Problem.LANGUAGE in found else ""),
         ("progress", f"{progress:.0%}" if progress >= 0 else ""),
         ("last error", status["LastError"]),
         ("restart for", ", ".join(status.get("AwaitingRestart", ()))),

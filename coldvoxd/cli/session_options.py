@@ -3,7 +3,7 @@
 import argparse
 from argparse import Namespace
 
-from coldvoxd.cli.argument_types import number, seconds
+from coldvoxd.cli.argument_types import language, number, seconds
 from coldvoxd.cli.exit_codes import UsageFault
 
 
@@ -12,6 +12,14 @@ def add_session_options(parser: "argparse._ActionsContainer") -> None:
     parser.add_argument("--words", action="store_true", help="add word times to the texts (shown by listen --json)")
     parser.add_argument("--single-utterance", action="store_true", help="stop automatically when the speaker pauses")
     parser.add_argument("--max-seconds", type=seconds, metavar="N", help="stop automatically after N seconds")
+    add_language(parser)
+
+
+def add_language(parser: "argparse._ActionsContainer") -> None:
+    """Add the option that names the spoken language."""
+    parser.add_argument(
+        "--language", type=language, metavar="CODE", help="the spoken language, such as de, or auto (see status)"
+    )
 
 
 def add_options_of_callers_that_stay(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +46,7 @@ def session_options(arguments: Namespace) -> dict[str, bool | int | str]:
         options["single-utterance"] = True
     if arguments.max_seconds is not None:
         options["max-seconds"] = arguments.max_seconds
-    return options
+    return options | _language(arguments)
 
 
 def add_retry_options(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +54,16 @@ def add_retry_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--utterance", type=number, metavar="N", help="only if the last utterance has this number (see listen --json)"
     )
+    add_language(parser)
 
 
 def retry_options(arguments: Namespace) -> dict[str, bool | int | str]:
     """Return the options of RetryLastWithOptions that the arguments request."""
-    return {"utterance": arguments.utterance} if arguments.utterance is not None else {}
+    options: dict[str, bool | int | str] = {}
+    if arguments.utterance is not None:
+        options["utterance"] = arguments.utterance
+    return options | _language(arguments)
+
+
+def _language(arguments: Namespace) -> dict[str, bool | int | str]:
+    return {"language": arguments.language} if arguments.language else {}

@@ -45,6 +45,8 @@ class Task:
     recordings: tuple[tuple[Listed, Path | None], ...]
     """Each with its file; None for standard output."""
     channel: Channel
+    language: str
+    """`auto` or a language's code; empty leaves it to the settings."""
     results: Results
 
     def ready(self) -> Iterator[tuple[Listed, Path | None]]:
@@ -70,7 +72,9 @@ def transcribe(arguments: Namespace, output: Output) -> Exit:
     output.require_stdout()
     is_single = len(recordings) == 1 and recordings[0].inside is None
     results = Results(output, Form(form, is_single, arguments.force))
-    task = Task(tuple(zip(recordings, places, strict=True)), Channel(arguments.channel), results)
+    task = Task(
+        tuple(zip(recordings, places, strict=True)), Channel(arguments.channel), arguments.language or "", results
+    )
     if arguments.local:
         from coldvoxd.cli.local_transcription import transcribe_locally
 
@@ -181,7 +185,9 @@ class _Jobs:
             if self._interrupted.is_set():
                 raise Stopped("interrupted")
             try:
-                return await self._daemon.transcribe_file(descriptor, words=words, channel=self._task.channel.text)
+                return await self._daemon.transcribe_file(
+                    descriptor, words=words, channel=self._task.channel.text, language=self._task.language
+                )
             except AlreadyActive:
                 if not is_noted:
                     name = shown(recording.name)

@@ -17,9 +17,15 @@ def _always(engine: EngineStatus) -> bool:  # noqa: ARG001 - the signature of ev
     return True
 
 
+def _several_languages(engine: EngineStatus) -> bool:
+    """Hold if there is more than one language to select."""
+    return len(engine.languages) > 1
+
+
 CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
     {
         "bind-to-caller": _always,
+        "language": _several_languages,
         "max-seconds": _always,
         "private": _always,
         "seams": _always,

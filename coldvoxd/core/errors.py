@@ -72,7 +72,7 @@ class UnknownDevice(InvalidOption):
 
 
 class NotSupported(ColdvoxError):
-    """An option or method that this version does not support yet."""
+    """An option or method that this version does not support yet, or a language that the loaded model does not recognize."""
 
     dbus_name = "NotSupported"
 

@@ -17,6 +17,8 @@ class FileOptions:
     """The text includes word timings."""
     channel: Channel = AUTO
     """Which of the file's channels to use."""
+    language: str = ""
+    """`auto` or a language's code; empty leaves it to the settings."""
 
 
 @dataclass(frozen=True, slots=True)

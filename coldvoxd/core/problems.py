@@ -31,6 +31,8 @@ class Problem(StrEnum):
     """Speech has been quiet for long, so words are likely lost: the microphone's volume is low, or it is far away."""
     MICROPHONE_CHANNEL = "microphone-channel"
     """The microphone lacks the channel named in the settings, and is used as with `auto`."""
+    LANGUAGE = "language"
+    """The loaded model does not recognize the language named in the settings, and is used as with `auto`."""
     DRIVER_MISMATCH = "driver-mismatch"
     """The accelerator's driver does not fit its libraries, often after an upgrade; the CPU recognizes."""
     NO_GPU = "no-gpu"
@@ -58,6 +60,12 @@ WRONG_ON_CPU = (
     "`coldvoxctl model verify` checks them and says how to replace them."
 )
 """What CPU_WRONG_OUTPUT means, and its remedy."""
+
+LANGUAGE_IGNORED = (
+    "The model does not recognize the language in the settings, and recognizes as with `auto`. "
+    "`coldvoxctl config set dictation.language auto`, or another model, such as parakeet-tdt-0.6b-v3."
+)
+"""What LANGUAGE means, and its remedy."""
 
 _RANKS = {problem: rank for rank, problem in enumerate(Problem)}
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from coldvoxd.core import channels, seams
+from coldvoxd.core import channels, languages, seams
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class DictationSettings:
     """How sentences continue after a pause. `state`: the model's decoder reads the session's last words before the next ones; costs almost nothing, and depends on how the model was trained. `window`: the audio before and after the pause is recognized again, together; right for any model, and costs a second short recognition. `off`: each pause ends a sentence. `auto`: the method that suits the model, without `window` where it would take more than 0.25 s. The words are the same in all cases; only capital letters and punctuation at pauses differ."""
     seam_s: float = field(default=2.5, metadata={"min": 0.0, "max": 60.0})
     """Seconds without speech after which a new sentence begins in any case."""
+    language: str = field(default=languages.AUTO, metadata={"parse": languages.parse_setting})
+    """Language that is dictated, and spoken in files, by its code of two letters, such as `de`; `auto` lets the model recognize whichever it hears. For multilingual models, such as parakeet-tdt-0.6b-v3; `coldvoxctl status` lists the codes of the loaded one. `language_means` under [model] says what it changes. Its effect on the published weights has not been measured. A session, a retry and a file can select another one (`--language`)."""
     speculate: bool = True
     """Start recognition at the first sign of a pause (`soft_pause_ms` under [endpoint]), so that the text is ready when the hangover ends. If speech continues, that run is discarded. If false, recognition starts at the endpoint. The text is the same in both cases."""
     speculate_share: float = field(default=1.0, metadata={"min": 0.0, "max": 10.0})
@@ -69,6 +71,10 @@ class ModelSettings:
     """Name of a model, searched for in the cache, in the XDG data directories and in the package (`mini`), or the path of a model directory."""
     precision: str = field(default="auto", metadata={"choices": ("auto", "fp32", "fp16", "int8")})
     """Precision of the model's weights. `auto`: fp16 on an accelerator if that form has been built (`coldvoxctl model prepare --precision fp16`), otherwise fp32; the CPU always uses fp32. A fixed value applies to both; `int8` takes a quarter of the memory and may recognize some words differently. The property `Precision` of Engine1 reports the precision in use."""
+    language_means: str = field(
+        default=languages.LanguageMeans.BOTH, metadata={"choices": tuple(languages.LanguageMeans)}
+    )
+    """How a selected `language` is imposed on a multilingual model. `token`: the model's decoder reads the token of the language before each utterance; whether that helps depends on how the model was trained, and was not tried with the published weights. `script`: words in letters of another alphabet (Latin, Cyrillic or Greek) are excluded, so `ru` never gives Latin letters and `en` never Cyrillic ones; it does not tell languages of one alphabet apart. `both`: both."""
     fetch: bool = True
     """If the model is missing and is a published one, download it with the unit coldvoxd-model.service (the daemon itself has no network access). If false, nothing is downloaded until you run `coldvoxctl model pull`."""
     provider: str = "auto"

@@ -20,6 +20,7 @@ import numpy as np
 from coldvoxd.core import endpointing
 from coldvoxd.core.endpointing import Cut, EndpointState, Finish, Lost, Scored
 from coldvoxd.core.framing import joined
+from coldvoxd.core.languages import AUTO
 from coldvoxd.core.recipients import ends_with_caller, recipient_of
 from coldvoxd.core.settings import EndpointSettings
 from coldvoxd.core.speech_spans import speech_spans, still_speech
@@ -127,6 +128,7 @@ class Segment:
             end_reason=cut.reason,
             speech_samples=cut.speech_samples,
             speech=speech_spans(scored, start_sample, end_sample),
+            language=self.session.options.language or AUTO,
         )
 
     def unnumbered(self) -> list[Cut]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core import languages
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import LastTokens, SeamContext, SeamedText, SeamFinding
 from coldvoxd.core.speech_spans import SpeechSpan
@@ -113,6 +114,8 @@ class Utterance:
     """Where the voice activity detector found speech, in samples from the start; empty if unknown."""
     context: SeamContext | None = field(default=None, repr=False, compare=False)
     """The end of the session's earlier utterance; None if this one begins a sentence in any case."""
+    language: str = languages.AUTO
+    """Code of the language that is spoken, such as `de`; `auto` if it is not known."""
 
     @property
     def duration_s(self) -> float:
@@ -220,6 +223,8 @@ class SessionOptions:
     """The session stops automatically at the first endpoint."""
     max_seconds: int = 0
     """The session ends automatically after this many seconds; 0 uses the limit in the settings."""
+    language: str = ""
+    """`auto` or a language's code; empty leaves it to the settings, until the session has started."""
 
 
 class StopReason(StrEnum):
@@ -288,26 +293,8 @@ class ModelFiles:
     vocabulary: Path
     config: Path | None
     """Optional in the layout; without it, the features have 80 bins."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedForm:
-    """A model's graphs, optimized and packed by ONNX Runtime for this machine, to be memory-mapped."""
-
-    directory: Path
-    encoder: tuple[Path, ...]
-    """The encoder's pieces, in the order in which they run."""
-    weights: Path
-    """The file of the encoder's weights."""
-    decoder: tuple[Path, ...]
-    """The prediction network and the joint network, or decoder_joint alone."""
-    link: str = ""
-    """Name of the prediction network's output that the joint network reads."""
-    threads: int = 0
-    """Number of threads with which the encoder was fastest when it was measured here; 0 if it was not measured."""
-    decoder_threads: int = 0
-    masks: bool = True
-    """Whether the encoder masks columns beyond the features' given length. If not, there must be none."""
+    languages: tuple[str, ...] | None = field(default=None, compare=False)
+    """Codes of the languages that the model recognizes; None if only its vocabulary shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +322,8 @@ class EngineStatus:
     """The accelerator's problem code that `degraded` hides, if both hold; otherwise empty."""
     wrong_on_cpu: bool = False
     """Whether the CPU recognized the golden clip wrongly after the model was loaded."""
+    languages: tuple[str, ...] = ()
+    """Codes of the languages that can be selected for the model; one for a model of a single language."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:

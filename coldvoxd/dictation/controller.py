@@ -111,7 +111,7 @@ class DictationController:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Implements ProblemSource."""
-        return self._listening.problems
+        return (*self._listening.problems, *self._runner.problems)
 
     # DictationControl: requests of bus clients.
 
@@ -296,6 +296,7 @@ class DictationController:
             self._engine.check_ready()
 
     def _new_session(self, caller: str, options: SessionOptions, called_s: float) -> Session:
+        options = replace(options, language=self._runner.language_of(options))
         start_sample = self._capture.sample_at(called_s)
         endpoint = self._runner.endpoint_of(options)
         head = SpooledSession(next(self._session_numbers), caller, "", options, start_sample, endpoint)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from coldvoxd.core.errors import NotActive, NotOwner, TextTimeout
@@ -94,7 +94,7 @@ class LastUtterance:
         if self._kept is not None and self._kept.source is source:
             self._kept = None
 
-    async def retry_last(self, caller: str, utterance: int = 0) -> str:
+    async def retry_last(self, caller: str, utterance: int = 0, language: str = "") -> str:
         """Implements RetryControl."""
         kept = self._kept
         if kept is None:
@@ -104,8 +104,9 @@ class LastUtterance:
         if not may_read(caller, kept.source.text_recipient):
             raise NotOwner("The last utterance is private to another program; only that program can retry it.")
         self._metrics.count(Count.RETRIES)
+        again = replace(kept.utterance, language=language or kept.utterance.language)
         try:
-            hypothesis = await asyncio.wait_for(self._recognize(kept.utterance), RETRY_LIMIT_S)
+            hypothesis = await asyncio.wait_for(self._recognize(again), RETRY_LIMIT_S)
         except TimeoutError:
             raise TextTimeout(
                 f"Recognizing utterance {kept.utterance.id} again takes longer than {RETRY_LIMIT_S:.0f} s; "

@@ -26,6 +26,7 @@ from coldvoxd.core.endpointing import (
     SpeechEnded,
 )
 from coldvoxd.core.framing import joined
+from coldvoxd.core.languages import AUTO
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.speech_spans import speech_spans, still_speech
 from coldvoxd.core.spool_format import SpooledSession
@@ -237,6 +238,7 @@ class Segmenter:
             end_reason=reason,
             speech_samples=cut.speech_samples,
             speech=speech_spans(self._speech, cut.start_sample, cut.end_sample),
+            language=self.session.options.language or AUTO,
         )
 
     def _forget_old_audio(self) -> None:

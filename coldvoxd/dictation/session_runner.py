@@ -7,7 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from coldvoxd.core.endpointing import Resumed, SpeechBegan, SpeechEnded
+from coldvoxd.core.languages import in_force, is_ignored
 from coldvoxd.core.metrics import Count, Stage
+from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import SeamRules
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
 from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, SessionOptions, StopReason, samples_in
@@ -78,6 +80,15 @@ class SessionRunner:
             hangover_ms = max(hangover_ms, self._settings.single_utterance_pause_ms)
         longest_s = min(endpoint.max_utterance_s, self._engine.longest_s)
         return replace(endpoint, hangover_ms=hangover_ms, max_utterance_s=longest_s)
+
+    def language_of(self, options: SessionOptions) -> str:
+        """Return the language of a session that starts now: `auto` or a code."""
+        return in_force(options.language, self._settings.language, self._engine.status)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Implements ProblemSource."""
+        return (Problem.LANGUAGE,) if is_ignored(self._settings.language, self._engine.status) else ()
 
     def begin(self, session: Session, state: DictationState, effects: tuple[Effect, ...]) -> None:
         """Start a session; `state` and `effects` are those of the event START."""

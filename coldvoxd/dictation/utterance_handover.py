@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from coldvoxd.core.languages import AUTO
 from coldvoxd.core.values import EndReason, Utterance
 
 _FULL_SCALE = 32768
@@ -20,6 +21,7 @@ def packed(utterance: Utterance) -> dict[str, Any]:
         "end_reason": utterance.end_reason,
         "speech_samples": utterance.speech_samples,
         "speech": utterance.speech,
+        "language": utterance.language,
         "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
     }
 
@@ -35,4 +37,5 @@ def unpacked(content: dict[str, Any]) -> Utterance:
         EndReason(content["end_reason"]),
         int(content["speech_samples"]),
         speech=tuple((int(begin), int(end)) for begin, end in content.get("speech", ())),
+        language=str(content.get("language", AUTO)),
     )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from coldvoxd import settings_file
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
+from coldvoxd.core.languages import AUTO, unsupported
 from coldvoxd.core.sizes import size_text
-from coldvoxd.core.values import Precision
+from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.doctor.finding import Doing, Finding, fail, ok, warn
 from coldvoxd.models.directories import BUNDLED, cache_directory, find_model, roots
 from coldvoxd.userdirs import base_directories
@@ -30,7 +31,8 @@ def check() -> Iterator[Finding | Doing]:
     yield from directories(os.environ)
     path = settings_file.default_path()
     try:
-        model = settings_file.load().model
+        settings = settings_file.load()
+        model = settings.model
         yield ok("settings", _sources(path))
     except SettingsError as error:
         yield fail("settings", str(error), "fix that line; `coldvoxctl config example` shows every setting")
@@ -51,11 +53,27 @@ def check() -> Iterator[Finding | Doing]:
             )
         else:
             yield ok("model", told)
+        yield from _language(settings.dictation.language, files)
     except (ModelMissing, ModelInvalid) as error:
         yield fail(
             "model", f"{error.fault}{_searched(error)}", error.remedy or "download it again: coldvoxctl model pull"
         )
     yield from space(cache_directory(), model_there=there)
+
+
+def _language(code: str, files: ModelFiles) -> Iterator[Finding]:
+    """Whether the model recognizes the language in the settings, if one is set. Raises ModelInvalid."""
+    if code == AUTO:
+        return
+    from coldvoxd.engines.parakeet.steering import Languages
+    from coldvoxd.engines.parakeet.vocabulary import Vocabulary
+
+    codes = Languages(Vocabulary.read(files.vocabulary), files.languages).codes
+    if code in codes:
+        yield ok("language", f"{code}, which {files.name} recognizes")
+    else:
+        told = unsupported(code, files.name, codes)
+        yield warn("language", f"ignored: {told}", "coldvoxctl config set dictation.language auto")
 
 
 def directories(environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -23,12 +23,13 @@ from coldvoxd.core.errors import (
     RecognitionFailed,
 )
 from coldvoxd.core.file_values import FileOptions, FileTranscript
+from coldvoxd.core.languages import in_force
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import FileAnnouncer, SpeechDetector
 from coldvoxd.core.seams import SeamMethod, SeamRules
 from coldvoxd.core.sentences import sentence
 from coldvoxd.core.settings import DictationSettings
-from coldvoxd.core.values import SAMPLE_RATE, Hypothesis, Utterance
+from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
 from coldvoxd.files.transcription import Transcription
 from coldvoxd.native.call_thread import CallThread
 
@@ -50,6 +51,9 @@ PROGRESS_STEP = 0.01
 
 class RecognizerKeeper(Protocol):
     """Interface of recognition that file jobs require."""
+
+    @property
+    def status(self) -> EngineStatus: ...
 
     @property
     def model_longest_s(self) -> float: ...
@@ -205,6 +209,7 @@ class FileJobs:
             open_scout=self._open_detector,
             seam_rules=SeamRules.of(self._settings.seam, self._keeper.seam_method, self._settings.seam_s),
             longest_s=self._keeper.model_longest_s,
+            language=in_force(job.options.language, self._settings.language, self._keeper.status),
         )
         steps = transcription.steps()
         published = 0.0

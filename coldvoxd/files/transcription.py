@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.streams import clock
+from coldvoxd.core import languages
 from coldvoxd.core.channels import AUTO, Channel
 from coldvoxd.core.errors import FileFault
 from coldvoxd.core.file_values import NO_SPEECH, NO_WORDS, FileTranscript
@@ -62,6 +63,7 @@ def transcribe_file(
     channel: Channel = AUTO,
     seam_rules: SeamRules = NO_SEAMS,
     longest_s: float = math.inf,
+    language: str = languages.AUTO,
 ) -> FileTranscript:
     """Recognize a file of any length, sample rate and channel count, in pieces cut at its pauses.
 
@@ -71,7 +73,12 @@ def transcribe_file(
     The detector is reset first. Blocks. Raises FileFault, ProviderFault or InputFault.
     """
     transcription = Transcription(
-        AudioFile.open(source, name), detector, channel=channel, seam_rules=seam_rules, longest_s=longest_s
+        AudioFile.open(source, name),
+        detector,
+        channel=channel,
+        seam_rules=seam_rules,
+        longest_s=longest_s,
+        language=language,
     )
     for piece in transcription.steps():
         if piece is not None:
@@ -174,6 +181,7 @@ class Transcription:
         open_scout: Callable[[], SpeechDetector] = SileroDetector,
         seam_rules: SeamRules = NO_SEAMS,
         longest_s: float = math.inf,
+        language: str = languages.AUTO,
     ) -> None:
         """`words`: whether to keep words. A file that turns out to be longer than `max_seconds` is refused.
 
@@ -185,6 +193,7 @@ class Transcription:
         self._file = file
         self._max_samples = max_seconds * SAMPLE_RATE
         self._piece_frames = max_frames(longest_s)
+        self._language = language
         several = channel.automatic and file.channels > 1
         self._mixdown = (
             _as_they_are if several else mixed if not channel.number else partial(_taken, number=channel.number)
@@ -224,7 +233,9 @@ class Transcription:
             if len(samples) > 0:
                 heard = samples if samples.ndim == 1 else taken(samples, self._map.channel_of(spans[index]))
                 spoken = () if self._doubtful else self._map.spans(start_sample, end_sample)
-                piece = Utterance(index, 0, start_sample, heard, EndReason.LENGTH, speech=spoken)
+                piece = Utterance(
+                    index, 0, start_sample, heard, EndReason.LENGTH, speech=spoken, language=self._language
+                )
                 yield replace(piece, context=self._text.context_of(piece))
             if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
                 at = clock(end_sample / SAMPLE_RATE)

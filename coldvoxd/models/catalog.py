@@ -8,6 +8,7 @@ A model of one's own in the same layout is listed in ~/.config/coldvoxd/models.t
     precisions = ["fp32", "int8"]
     external_data = false                                    # whether fp32 has an encoder-model.onnx.data
     seam = "window"                                          # what `seam = "auto"` under [dictation] means for it
+    languages = ["de", "en"]                                 # those it recognizes; default: all that its vocabulary has
     max_utterance_s = { int8 = 15 }                          # cut longer audio, for a precision that loses words in it
 
 Sizes and hashes are then the hub's. Names that coldvoxd knows itself can't be given another meaning.
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldvoxd.core.errors import SettingsError
+from coldvoxd.core.languages import is_code
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.text_formats import NotToml, toml_tables
@@ -31,7 +33,7 @@ FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_KEYS = {"repository", "revision", "precisions", "external_data", "seam", "max_utterance_s"}
+_KEYS = {"repository", "revision", "precisions", "external_data", "seam", "languages", "max_utterance_s"}
 _SHORTEST_S, _LONGEST_S = 3.0, 120.0
 """Limits of `max_utterance_s`, as in the settings."""
 
@@ -125,7 +127,20 @@ def _model(name: str, table: object) -> PublishedModel:
     if seam not in list(SeamMethod):
         raise ValueError(f"`seam` must be one of {', '.join(SeamMethod)}.")
     longest = _max_utterance_s(table.get("max_utterance_s", {}))
-    return PublishedModel(repository, revision, files, longest, SeamMethod(seam))
+    return PublishedModel(repository, revision, files, longest, SeamMethod(seam), _languages(table.get("languages")))
+
+
+def _languages(listed: object) -> tuple[str, ...] | None:
+    """Raises ValueError."""
+    if listed is None:
+        return None
+    if (
+        not isinstance(listed, list)
+        or not listed
+        or not all(isinstance(code, str) and is_code(code) for code in listed)
+    ):
+        raise ValueError("`languages` must list codes of two letters, such as `de`.")
+    return tuple(sorted(set(listed)))
 
 
 def _max_utterance_s(table: object) -> dict[Precision, float]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
-from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ResourcesExhausted
+from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ResourcesExhausted, SettingsError
+from coldvoxd.core.languages import ENGLISH
 from coldvoxd.core.shortage import shortage
 from coldvoxd.core.values import ModelFiles, Precision
-from coldvoxd.models.catalog import fetch_hint
+from coldvoxd.models.catalog import fetch_hint, published
 from coldvoxd.models.layout import model_files, precisions
 from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.base_directories import APPLICATION
@@ -46,12 +47,23 @@ def _found(name_or_path: str, precision: Precision) -> ModelFiles:
         directory = _expanded(name_or_path).absolute()
         if not directory.is_dir():
             raise ModelMissing(f"There is no model directory {directory}: check the path, or give a model's name.")
-        return model_files(directory.name, directory, precision)
+        return _with_languages(model_files(directory.name, directory, precision))
     there = [directory for directory in _candidates(name_or_path) if directory.is_dir()]
     if there:
         fitting = (directory for directory in there if precision in precisions(directory))
-        return model_files(name_or_path, next(fitting, there[0]), precision)
+        return _with_languages(model_files(name_or_path, next(fitting, there[0]), precision))
     raise ModelMissing(f"There is no model {shortened(name_or_path)!r}", fetch_hint(name_or_path, precision))
+
+
+def _with_languages(model: ModelFiles) -> ModelFiles:
+    """Return the files with the languages of the model of this name, if it is a known one."""
+    if model.name == BUNDLED:
+        return replace(model, languages=ENGLISH)
+    try:
+        known = published(model.name.removesuffix(_SUFFIX))
+    except SettingsError:  # reported where the list is needed
+        known = None
+    return replace(model, languages=known.languages if known is not None else None)
 
 
 def list_models() -> tuple[InstalledModel, ...]:

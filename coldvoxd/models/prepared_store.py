@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.text_formats import json_value
-from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
+from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.models.layout import model_files
 from coldvoxd.native.ort import bound_to
 from coldvoxd.native.providers import CPU

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from coldvoxd.core.languages import ENGLISH, EUROPEAN
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.values import Precision
 from coldvoxd.models.file_names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
@@ -30,6 +31,8 @@ class PublishedModel:
     seam: SeamMethod = SeamMethod.WINDOW
     """How sentences continue after a pause, if the settings leave it open. Not tried with the models that coldvoxd knows:
     `window` is right by construction, since it shows the model both sides of the pause."""
+    languages: tuple[str, ...] | None = None
+    """Codes of the languages that the weights recognize; None for all that the vocabulary has tokens for."""
 
     def size(self, precision: Precision) -> int:
         """Bytes to download, -1 if unknown."""
@@ -73,6 +76,7 @@ PUBLISHED: Mapping[str, PublishedModel] = {
             ),
         },
         _INT8_LONGEST,
+        languages=ENGLISH,
     ),
     "parakeet-tdt-0.6b-v3": PublishedModel(
         "istupakov/parakeet-tdt-0.6b-v3-onnx",
@@ -92,6 +96,7 @@ PUBLISHED: Mapping[str, PublishedModel] = {
             ),
         },
         _INT8_LONGEST,
+        languages=EUROPEAN,
     ),
 }
 """The models that coldvoxd knows; `catalog` adds those that a user or an administrator lists."""

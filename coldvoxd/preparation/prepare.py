@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from coldvoxd.core.errors import PrepareFault
 from coldvoxd.core.features import log_mel
+from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.sizes import size_text
-from coldvoxd.core.values import ModelFiles, Precision, PreparedForm, Token
+from coldvoxd.core.values import ModelFiles, Precision, Token
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.clip import clip
 from coldvoxd.models.lock import alone

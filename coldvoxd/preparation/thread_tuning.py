@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from coldvoxd.core.features import log_mel
-from coldvoxd.core.values import ModelFiles, PreparedForm
+from coldvoxd.core.prepared_form import PreparedForm
+from coldvoxd.core.values import ModelFiles
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.golden.clip import clip
 from coldvoxd.native.processor import physical_cores

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ProviderUnavailable, ResourcesExhausted
+from coldvoxd.core.languages import LanguageMeans
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.settings import ModelSettings
@@ -131,7 +132,13 @@ def _virtual(settings: ModelSettings) -> tuple[VirtualAccelerator, AcceleratorMo
     model = AcceleratorModel(settings)
     stand_in = VirtualAccelerator(
         Path(settings.provider.removeprefix(VIRTUAL)),
-        lambda wrap: ParakeetRecognizer.open(model.resolve().files, CPU, settings.threads, wrap=wrap),
+        lambda wrap: ParakeetRecognizer.open(
+            model.resolve().files,
+            CPU,
+            settings.threads,
+            language_means=LanguageMeans(settings.language_means),
+            wrap=wrap,
+        ),
         lambda wrap: open_on_cpu(settings, standby_precision, wrap=wrap),
     )
     return stand_in, model
@@ -147,7 +154,8 @@ def open_on_accelerator(
     files = model.resolve().files
     if short_name(provider) == CUDA and (reason := room_wanted(files.precision, free_bytes())):
         raise ProviderUnavailable(reason)
-    return ParakeetRecognizer.open(files, provider, model.settings.threads)
+    means = LanguageMeans(model.settings.language_means)
+    return ParakeetRecognizer.open(files, provider, model.settings.threads, language_means=means)
 
 
 @contextmanager
@@ -217,15 +225,19 @@ def _open_judged(
 def _open(model: ResolvedModel, settings: ModelSettings, *, packed: bool, wrap: Wrap = as_it_is) -> ParakeetRecognizer:
     """Open the model on the CPU, from its prepared form if there is one that can be opened."""
     files, form = model.files, model.form
+    means = LanguageMeans(settings.language_means)
+    opened = partial(
+        ParakeetRecognizer.open, files, CPU, settings.threads, packed=packed, language_means=means, wrap=wrap
+    )
     if form is not None:
         try:
-            recognizer = ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, prepared=form, wrap=wrap)
+            recognizer = opened(prepared=form)
         except ModelInvalid as fault:
             log.warning("the prepared form of %s cannot be used, using the model's own files: %s", files.name, fault)
         else:
             log.debug("%s is mapped from %s", files.name, form.directory)
             return recognizer
-    return ParakeetRecognizer.open(files, CPU, settings.threads, packed=packed, wrap=wrap)
+    return opened()
 
 
 def engine_at_start() -> EngineStatus:

@@ -118,6 +118,7 @@ class Supervisor:
             provider=self._cpu.provider,
             precision=self._cpu.precision,
             features_size=self._cpu.packed.features_size,
+            languages=self._cpu.packed.languages,
             loading=False,
             ready=True,
             degraded="",

@@ -74,6 +74,8 @@ class RecognizerWorker:
         """Precision of the weights of the model that was opened last."""
         self.features_size = 0
         """Number of mel bins that the model takes."""
+        self.languages: tuple[str, ...] = ()
+        """Codes of the languages that can be selected for the model."""
         self.generation = 0
         """Changes whenever the recognizer changes."""
         self._open = open_recognizer
@@ -117,7 +119,7 @@ class RecognizerWorker:
         self.drop()
         self._recognizer = recognizer
         self.provider, self.precision = recognizer.provider, recognizer.precision
-        self.features_size = recognizer.features_size
+        self.features_size, self.languages = recognizer.features_size, recognizer.languages
 
     def start(self, utterance: Utterance) -> Run:
         """Start to recognize, after everything that was started before. Raises ProviderFault if no model is open."""

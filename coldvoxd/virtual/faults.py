@@ -121,6 +121,10 @@ class FaultyRecognizer:
     def features_size(self) -> int:
         return self._real.features_size
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._real.languages
+
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         self._plan = plan = self._script.begin()
         if plan.part == "start":

@@ -48,6 +48,7 @@ const REASONS = {
     'no-words': N_('No words were recognized in the last dictation.'),
     'sleep': N_('The machine was suspended; using the CPU until the GPU is ready.'),
     'microphone-channel': N_('The microphone does not have this channel; check “channel” in the settings.'),
+    language: N_('The speech model does not know the language in the settings.'),
     'microphone-quiet': N_('Speech is too quiet; raise the microphone’s volume or move closer.'),
 };
 const UNKNOWN_REASON = N_('There is a problem (%s).');

@@ -101,6 +101,7 @@ def own(folder: Path) -> None:
 
     class Counting:
         provider, precision, features_size = recognizer.provider, recognizer.precision, recognizer.features_size
+        languages = recognizer.languages
         close = recognizer.close
 
         def recognize(self, utterance: Utterance, stop: object = None) -> Hypothesis:

@@ -56,6 +56,7 @@ SETS_UP = "makes the service one of the account that runs it: tests/system/test_
 NEEDS_A_HUB = "needs the network, or gigabytes: tests/component/cli/test_model.py has a hub and models of its own"
 CONVERTS = "needs a large fp32 model; tests/component/models and tests/component/preparation do it with small ones"
 NEEDS_A_DESKTOP = "needs a desktop: contrib/desktop-check.sh"
+MULTILINGUAL = "needs a multilingual model: tests/component/cli/test_languages.py has a crafted one"
 IS_A_CHECK = "contrib/test.sh runs it"
 NOT_RUN = {
     "qdbusxml2cpp -i types.h -p coldvox org.coldvox.Daemon1.xml": GENERATES,
@@ -85,6 +86,9 @@ NOT_RUN = {
     "coldvoxctl model pull parakeet-tdt-0.6b-v3 --precision int8": NEEDS_A_HUB,
     "coldvoxctl model pull parakeet-tdt-0.6b-v3 --use": NEEDS_A_HUB,
     "coldvoxctl model remove parakeet-tdt-0.6b-v2": NEEDS_A_HUB,
+    "coldvoxctl start --language de": MULTILINGUAL,
+    "coldvoxctl transcribe --language fr talk.ogg": MULTILINGUAL,
+    "coldvoxctl retry --language en": MULTILINGUAL,
     "coldvoxctl model prepare --precision fp16": CONVERTS,
     "coldvoxctl model prepare --precision int8": CONVERTS,
     "ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -": "needs ffmpeg; tests/component/cli pipe a WAV file",

@@ -5,8 +5,13 @@ from coldvoxd.core.values import EngineStatus
 
 
 def test_the_names_are_in_alphabetical_order_with_and_without_a_model() -> None:
-    assert capabilities_of(EngineStatus()) == sorted(CAPABILITIES)
-    assert capabilities_of(EngineStatus(model="mini", ready=True)) == sorted(CAPABILITIES)
+    everything = sorted(CAPABILITIES)
+    assert capabilities_of(EngineStatus()) == [name for name in everything if name != "language"]
+    assert capabilities_of(EngineStatus(model="parakeet", ready=True, languages=("de", "en"))) == everything
+
+
+def test_a_model_of_one_language_has_none_to_select() -> None:
+    assert "language" not in capabilities_of(EngineStatus(model="mini", ready=True, languages=("en",)))
 
 
 def test_an_ability_of_a_model_is_listed_while_that_model_is_loaded() -> None:

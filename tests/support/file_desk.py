@@ -72,6 +72,10 @@ class Passing:
     def features_size(self) -> int:
         return self._real.features_size
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._real.languages
+
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         if utterance.session_id or utterance.end_reason is EndReason.LENGTH:  # neither warm-up nor golden clip
             self._before(utterance)

@@ -29,6 +29,11 @@ class Recognizer(Protocol):
         """Number of mel bins that the model takes."""
         ...
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that an utterance may name; one for a model of a single language."""
+        ...
+
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault or InputFault. Blocks; one thread at a time.
 

@@ -106,8 +106,10 @@ class DictationControl(Protocol):
 class RetryControl(Protocol):
     """Recognition of the last utterance again. Event loop only."""
 
-    async def retry_last(self, caller: str, utterance: int = 0) -> str:
+    async def retry_last(self, caller: str, utterance: int = 0, language: str = "") -> str:
         """Return the last utterance's text. If `utterance` is given, only if that is the last one's number.
+
+        `language` is `auto` or a code; if it is empty, the language of its session applies.
 
         Raises NotActive, NotOwner, NotReady, TextTimeout, RecognitionFailed.
         """

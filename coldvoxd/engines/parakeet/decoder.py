@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.errors import ModelInvalid
+from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
-from coldvoxd.core.values import PreparedForm
 from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph.decoder_split import FRAME, LOGITS, STATES, cut
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
-from coldvoxd.core.values import ModelFiles, Precision, PreparedForm
+from coldvoxd.core.values import ModelFiles, Precision
 from coldvoxd.engines.parakeet.cuda_options import cuda_options
 from coldvoxd.engines.parakeet.decoder import Decoder, faster, open_decoder, open_prepared
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary

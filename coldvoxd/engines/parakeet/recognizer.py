@@ -10,8 +10,10 @@ import numpy.typing as npt
 from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.conditioning import FULL_SCALES
-from coldvoxd.core.errors import InputFault, ModelInvalid, OutputNotFinite
+from coldvoxd.core.errors import InputFault, OutputNotFinite
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
+from coldvoxd.core.languages import AUTO, LanguageMeans
+from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.seams import SeamContext, SeamFinding, SeamMethod
 from coldvoxd.core.speech_spans import SpeechSpan
@@ -20,7 +22,6 @@ from coldvoxd.core.values import (
     Hypothesis,
     ModelFiles,
     Precision,
-    PreparedForm,
     StageSeconds,
     Token,
     Utterance,
@@ -28,10 +29,12 @@ from coldvoxd.core.values import (
 from coldvoxd.engines.parakeet import holes, padding, seam_probe
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
+from coldvoxd.engines.parakeet.fit import check_fit
 from coldvoxd.engines.parakeet.holes import Hole
-from coldvoxd.engines.parakeet.opening import DURATIONS, Opening, Wrap
+from coldvoxd.engines.parakeet.opening import Opening, Wrap
 from coldvoxd.engines.parakeet.seam_probe import Heard
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
+from coldvoxd.engines.parakeet.steering import NOT_STEERED, Languages, Steering
 from coldvoxd.engines.parakeet.tdt import decode_greedy, greedy
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
 from coldvoxd.native.malloc import give_back
@@ -59,17 +62,19 @@ class ParakeetRecognizer:
         precision: Precision = Precision.FP32,
         pads: bool = False,
         masks: bool = True,
+        languages: Languages | None = None,
     ) -> None:
         """Use `open`. Raises ModelInvalid where the parts don't fit together.
 
-        `pads` pads audio to one of the lengths in `padding`. `masks` says that the encoder masks what follows the given
-        length, so that a column may follow.
+        `languages` are by default all that the vocabulary has. `pads` pads audio to one of the lengths in `padding`.
+        `masks` says that the encoder masks what follows the given length, so that a column may follow.
         """
-        _check_fit(encoder, decoder, vocabulary, configuration)
+        check_fit(encoder, decoder, vocabulary, configuration)
         self._encoder = encoder
         self._decoder = decoder
         self._vocabulary = vocabulary
         self._configuration = configuration
+        self._languages = languages or Languages(vocabulary)
         self.precision = precision
         self.pads = pads
         self.masks = masks
@@ -85,6 +90,7 @@ class ParakeetRecognizer:
         *,
         packed: bool = True,
         prepared: PreparedForm | None = None,
+        language_means: LanguageMeans = LanguageMeans.BOTH,
         masks: bool | None = None,
         pads: bool | None = None,
         wrap: Wrap = lambda session: session,
@@ -93,9 +99,9 @@ class ParakeetRecognizer:
 
         `provider` is ONNX Runtime's name or its short form. `threads` 0 means one for each physical core, or as many as
         were fastest when the prepared form was tried. `packed` is `open_session`'s. `prepared` is a form of exactly these
-        files for the CPU. `wrap` may put something in the place of a session: of the encoder's, then of the decoder's.
-        `masks` and `pads` are the constructor's, for trials; by default they follow from the form and the provider.
-        Raises ModelInvalid or ProviderUnavailable.
+        files for the CPU. `language_means` is what an utterance's language changes. `wrap` may put something in the place
+        of a session: of the encoder's, then of the decoder's. `masks` and `pads` are the constructor's, for trials; by
+        default they follow from the form and the provider. Raises ModelInvalid or ProviderUnavailable.
         """
         configuration = ParakeetConfiguration.read(files.config)
         vocabulary = Vocabulary.read(files.vocabulary)
@@ -112,6 +118,7 @@ class ParakeetRecognizer:
             precision=files.precision,
             pads=is_tuned_by_length if pads is None else pads,
             masks=(prepared is None or prepared.masks) if masks is None else masks,
+            languages=Languages(vocabulary, files.languages, language_means),
         )
 
     @property
@@ -132,10 +139,20 @@ class ParakeetRecognizer:
         """Number of mel bins that the encoder takes."""
         return self._configuration.features_size
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that an utterance may name; one for a model of a single language."""
+        return self._languages.codes
+
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         """Transcribe, or raise ProviderFault, InputFault, or Stopped once `stop` is cancelled."""
         return self.recognize_samples(
-            utterance.samples, early=utterance.early, speech=utterance.speech, context=utterance.context, stop=stop
+            utterance.samples,
+            early=utterance.early,
+            speech=utterance.speech,
+            context=utterance.context,
+            language=utterance.language,
+            stop=stop,
         )
 
     def recognize_samples(
@@ -146,12 +163,13 @@ class ParakeetRecognizer:
         early: npt.NDArray[np.float32] | None = None,
         speech: Sequence[SpeechSpan] = (),
         context: SeamContext | None = None,
+        language: str = AUTO,
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is that of `core.features.log_mel`.
 
         Where `speech` has no words, these parts are recognized again. With `context`, the seam before the utterance is
-        determined; that changes no word.
+        determined; that changes no word. `language` is ignored, and that is logged, if the model lacks it.
 
         Empty text, without a run of the model, for fewer than 320 samples (20 ms) and for audio that is exactly zero
         throughout. Raises InputFault for audio that no model could take (another rate, dtype or shape, values that
@@ -160,6 +178,7 @@ class ParakeetRecognizer:
         """
         started_s = time.perf_counter()
         _check_input(samples, sample_rate)
+        steering = self._languages.steering(language)
         tokens: tuple[Token, ...] = ()
         encoded = np.empty((0, 0), np.float32)
         stages: StageSeconds | None = None
@@ -171,18 +190,17 @@ class ParakeetRecognizer:
             featured_s = time.perf_counter()
             encoded = self.encode(features, stop)
             encoded_s = time.perf_counter()
-            tokens = self.decode(encoded, stop)
+            tokens = self.decode(encoded, stop, steering)
             found = holes.find(tokens, speech, len(encoded), self._frame_samples, self._vocabulary)
-            for hole in reversed(found):
-                tokens, is_filled = self._fill(hole, tokens, encoded, heard, stop)
-                filled += is_filled
+            tokens, filled = self._fill_all(found, tokens, encoded, heard, steering=steering, stop=stop)
             decoded_s = time.perf_counter()
             self._encoder_share = (encoded_s - featured_s) * SAMPLE_RATE / len(heard)
             stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
         words = self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE)
         worded_s = time.perf_counter()
-        seam = self._seam(context, Heard(samples, speech, encoded, shown, words), stop) if context and words else None
+        own = Heard(samples, speech, encoded, shown, words)
+        seam = self._seam(context, own, steering, stop) if context and words else None
         return Hypothesis(
             text=self._vocabulary.text(shown),
             tokens=tokens,
@@ -198,7 +216,9 @@ class ParakeetRecognizer:
             seam=seam,
         )
 
-    def _seam(self, context: SeamContext, heard: Heard, stop: CancellationToken | None) -> SeamFinding | None:
+    def _seam(
+        self, context: SeamContext, heard: Heard, steering: Steering, stop: CancellationToken | None
+    ) -> SeamFinding | None:
         """Determine the seam before an utterance that has words; None if the context is of another vocabulary."""
         if context.tokens.vocabulary != self._vocabulary.fingerprint:
             return None
@@ -208,7 +228,8 @@ class ParakeetRecognizer:
                 self._decoder,
                 blank=self._vocabulary.blank,
                 max_tokens_per_step=self._configuration.max_tokens_per_step,
-                before=context.tokens.ids,
+                before=(*steering.before, *context.tokens.ids),
+                excluded=steering.excluded,
                 stop=stop,
             )
             return seam_probe.by_state(decoded, heard, self._vocabulary)
@@ -216,10 +237,27 @@ class ParakeetRecognizer:
         if self._encoder_share * len(window) / SAMPLE_RATE > context.limit_s:
             return None
         features = log_mel(without_exact_silence(window), self._configuration.features_size)
-        tokens = self.decode(self.encode(features, stop), stop)
+        tokens = self.decode(self.encode(features, stop), stop, steering)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
         words = self._vocabulary.words(shown, self._configuration.seconds_per_frame)
         return seam_probe.by_window(words, context, heard)
+
+    def _fill_all(
+        self,
+        found: Sequence[Hole],
+        tokens: tuple[Token, ...],
+        encoded: npt.NDArray[np.float32],
+        samples: npt.NDArray[np.float32],
+        *,
+        steering: Steering,
+        stop: CancellationToken | None,
+    ) -> tuple[tuple[Token, ...], int]:
+        """Recognize the parts of the holes again; return the tokens with those found, and the number of filled holes."""
+        filled = 0
+        for hole in reversed(found):
+            tokens, is_filled = self._fill(hole, tokens, encoded, samples, steering=steering, stop=stop)
+            filled += is_filled
+        return tokens, filled
 
     def _fill(
         self,
@@ -227,17 +265,20 @@ class ParakeetRecognizer:
         tokens: tuple[Token, ...],
         encoded: npt.NDArray[np.float32],
         samples: npt.NDArray[np.float32],
+        *,
+        steering: Steering,
         stop: CancellationToken | None,
     ) -> tuple[tuple[Token, ...], bool]:
         """Recognize the part of a hole again; return the tokens with those found, and whether there are any."""
         if hole.begin:  # otherwise the first decoding began with the same state at the same frame
-            again = holes.moved(self.decode(encoded[hole.begin : hole.end], stop), hole.begin)
+            again = holes.moved(self.decode(encoded[hole.begin : hole.end], stop, steering), hole.begin)
             if more := holes.filled(tokens, hole, again, self._vocabulary):
                 return more, True
         begin = max(0, hole.begin * self._frame_samples - CONTEXT_SAMPLES)
         part = samples[begin : hole.end * self._frame_samples + CONTEXT_SAMPLES]
         features = log_mel(with_noise(part), self._configuration.features_size)
-        again = holes.moved(self.decode(self.encode(features, stop), stop), begin // self._frame_samples)
+        encoded = self.encode(features, stop)
+        again = holes.moved(self.decode(encoded, stop, steering), begin // self._frame_samples)
         more = holes.filled(tokens, hole, again, self._vocabulary)
         return (more, True) if more else (tokens, False)
 
@@ -264,13 +305,20 @@ class ParakeetRecognizer:
             )
         return encoded
 
-    def decode(self, encoded: npt.NDArray[np.float32], stop: CancellationToken | None = None) -> tuple[Token, ...]:
+    def decode(
+        self,
+        encoded: npt.NDArray[np.float32],
+        stop: CancellationToken | None = None,
+        steering: Steering = NOT_STEERED,
+    ) -> tuple[Token, ...]:
         """The tokens in encoder frames, float32 (frames, encoder size)."""
         return decode_greedy(
             encoded,
             self._decoder,
             blank=self._vocabulary.blank,
             max_tokens_per_step=self._configuration.max_tokens_per_step,
+            before=steering.before,
+            excluded=steering.excluded,
             stop=stop,
         )
 
@@ -297,33 +345,4 @@ def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
     if len(samples) > 0 and (loudest := float(np.abs(samples).max())) > FULL_SCALES[-1]:
         raise InputFault(
             f"audio with values of {loudest:.2g}: the model takes float32 in [-1, 1], its source is faulty"
-        )
-
-
-def _check_fit(
-    encoder: OrtSession, decoder: Decoder, vocabulary: Vocabulary, configuration: ParakeetConfiguration
-) -> None:
-    missing = {"audio_signal", "length", "outputs", "encoded_lengths"} - {*encoder.inputs, *encoder.outputs}
-    if missing:
-        raise ModelInvalid(
-            f"{encoder.path} is not the encoder of a Parakeet TDT: it lacks {', '.join(sorted(missing))}"
-        )
-    bins = encoder.inputs["audio_signal"].shape[1]
-    if bins not in {None, configuration.features_size}:
-        raise ModelInvalid(
-            f"{encoder.path} takes {bins} features, but config.json beside it says {configuration.features_size} "
-            "(80 if it has no value): the files do not belong together, download the model again"
-        )
-    joint = decoder.joint
-    classes = joint.outputs["outputs"].shape[-1] if joint.outputs["outputs"].shape else None
-    if classes not in {None, len(vocabulary) + DURATIONS}:
-        raise ModelInvalid(
-            f"{joint.path} scores {classes} classes, but vocab.txt has {len(vocabulary)} lines and there are "
-            f"{DURATIONS} durations: the files do not belong together, download the model again"
-        )
-    encoder_size, joint_size = encoder.outputs["outputs"].shape[1], joint.inputs["encoder_outputs"].shape[1]
-    if None not in {encoder_size, joint_size} and encoder_size != joint_size:
-        raise ModelInvalid(
-            f"{encoder.path} gives {encoder_size} values a frame, but {joint.path.name} takes {joint_size}: "
-            "the files do not belong together, download the model again"
         )

@@ -37,6 +37,10 @@ class StagedRecognizer:
     def features_size(self) -> int:
         return self._serving.features_size
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._serving.languages
+
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         with self._between:
             return self._serving.recognize(utterance, stop)

@@ -40,13 +40,25 @@ def decode_greedy(
     *,
     blank: int,
     max_tokens_per_step: int = MAX_TOKENS_PER_STEP,
+    before: Sequence[int] = (),
+    excluded: npt.NDArray[np.bool_] | None = None,
     stop: CancellationToken | None = None,
 ) -> tuple[Token, ...]:
     """The tokens of one utterance, from encoder frames, float32 (frames, encoder size).
 
     The parameters and errors are those of `greedy`.
     """
-    return tuple(greedy(encoded, transducer, blank=blank, max_tokens_per_step=max_tokens_per_step, stop=stop))
+    return tuple(
+        greedy(
+            encoded,
+            transducer,
+            blank=blank,
+            max_tokens_per_step=max_tokens_per_step,
+            before=before,
+            excluded=excluded,
+            stop=stop,
+        )
+    )
 
 
 def greedy(
@@ -56,14 +68,16 @@ def greedy(
     blank: int,
     max_tokens_per_step: int = MAX_TOKENS_PER_STEP,
     before: Sequence[int] = (),
+    excluded: npt.NDArray[np.bool_] | None = None,
     stop: CancellationToken | None = None,
 ) -> Iterator[Token]:
     """Yield the tokens in encoder frames, float32 (frames, encoder size), as they are decoded.
 
     `blank` is the vocabulary's last id; the logits after it score durations of 0, 1, 2, ... frames. A blank is not
-    read. The transducer first reads the tokens `before`, as if they had been decoded. Source: Xu et al., "Efficient
-    Sequence Transduction by Jointly Predicting Tokens and Durations" (2023), algorithm 2, with NeMo's limit of tokens a
-    frame.
+    read. The transducer first reads the tokens `before`, as if they had been decoded. Where the best token is one of
+    `excluded`, bool (vocabulary,), the best of the others takes its place, with its own probability among all of them and
+    the predicted duration. Source: Xu et al., "Efficient Sequence Transduction by Jointly Predicting Tokens and Durations"
+    (2023), algorithm 2, with NeMo's limit of tokens a frame.
 
     Raises OutputNotFinite where logits are not finite, Stopped between two scores, and whatever the transducer raises.
     """
@@ -86,6 +100,8 @@ def greedy(
             raise OutputNotFinite(
                 f"the decoder's output at encoder frame {frame} is not finite; the same audio may succeed on another provider"
             )
+        if excluded is not None and excluded[token]:
+            token = int(np.where(excluded, -np.inf, scores).argmax())
         if token != blank:
             yield Token(token, frame, duration, log_probability(scores, token))
             transducer.read(token)

@@ -16,6 +16,9 @@ WORD_START = "\u2581"
 """SentencePiece's mark for the space before a word."""
 
 _CONTROL = re.compile(r"<\|.*\|>|</?[a-z]+>")
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+_LANGUAGE = re.compile(r"<\|([a-z]{2})\|>")
+"""Other control pieces, such as `<|pnc|>`, `<|itn|>` or `<|0|>`, have more letters or none."""
 # Spaces before a word are kept, except the first of the text.
 _DROPPED_SPACE = re.compile(r"\A\s|\s(?!\w)")
 
@@ -60,10 +63,20 @@ class Vocabulary:
         """Id of the blank piece, which has no text; also the start of an utterance."""
         return len(self.pieces) - 1
 
+    @cached_property
+    def language_tokens(self) -> dict[str, int]:
+        """Ids of the languages' tokens, such as `<|de|>`, by code; empty if the model recognizes a single language."""
+        matches = ((_LANGUAGE.fullmatch(piece), token) for token, piece in enumerate(self.pieces))
+        return {match[1]: token for match, token in matches if match}
+
     def shown(self, token: int) -> str:
         """The piece as text; empty for control pieces such as `<|startoftranscript|>`."""
         piece = self.pieces[token]
         return "" if _CONTROL.fullmatch(piece) else piece.replace(WORD_START, " ")
+
+    def letters(self, token: int) -> str:
+        """The piece as far as its script can be seen: empty for blank, control pieces and single bytes such as `<0xC3>`."""
+        return "" if token == self.blank or _BYTE.fullmatch(self.pieces[token]) else self.shown(token)
 
     def text(self, tokens: Iterable[Token]) -> str:
         return _DROPPED_SPACE.sub("", "".join(self.shown(token.id) for token in tokens))

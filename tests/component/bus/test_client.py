@@ -51,8 +51,8 @@ async def test_errors_come_back_as_what_they_were(running: RunningService) -> No
     async with DaemonClient.connected(running.bus.address) as daemon:
         with pytest.raises(InvalidOption, match="'nonsense'"):
             await daemon.start({"nonsense": True})
-        with pytest.raises(NotSupported, match="'language'"):
-            await daemon.start({"language": "de"})
+        with pytest.raises(NotSupported, match="'german'"):
+            await daemon.start({"language": "german"})
 
 
 OWNER = """

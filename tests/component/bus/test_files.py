@@ -103,7 +103,8 @@ async def test_what_is_no_file_is_answered_by_name(client: BusClient, tmp_path: 
     [
         ({"word": Variant("b", True)}, "InvalidOption"),
         ({"words": Variant("s", "yes")}, "InvalidOption"),
-        ({"language": Variant("s", "de")}, "NotSupported"),
+        ({"language": Variant("s", "german")}, "NotSupported"),
+        ({"vocabulary": Variant("as", [])}, "NotSupported"),
     ],
 )
 async def test_wrong_options_begin_no_job(client: BusClient, options: dict[str, Variant], error: str) -> None:

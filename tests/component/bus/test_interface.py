@@ -88,7 +88,15 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
     running: RunningService, client: BusClient
 ) -> None:
     running.control.engine = EngineStatus(
-        "m", "fp32", "CUDAExecutionProvider", ("P", "Q"), ("Q",), "model-missing", 0.5, "a sentence"
+        "m",
+        "fp32",
+        "CUDAExecutionProvider",
+        ("P", "Q"),
+        ("Q",),
+        "model-missing",
+        0.5,
+        "a sentence",
+        languages=("de", "en"),
     )
     contract = members(interface_xml())
     for interface in (DICTATION, MICROPHONE, ENGINE):
@@ -106,6 +114,7 @@ async def test_properties_have_the_types_of_the_contract_and_no_others_exist(
         "Problems": ["model-missing"],
         "Degraded": "model-missing",
         "Capabilities": sorted(CAPABILITIES),
+        "Languages": ["de", "en"],
         "Progress": 0.5,
         "LastError": "a sentence",
         "AwaitingRestart": [],

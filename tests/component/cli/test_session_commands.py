@@ -87,7 +87,7 @@ async def test_options_of_a_session(running: RunningService, ctl: Ctl, command: 
 
 async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl) -> None:
     running.control.engine = EngineStatus(
-        "mini", "int8", "CPUExecutionProvider", ("CPUExecutionProvider",), ("cpu",), progress=0.25
+        "mini", "int8", "CPUExecutionProvider", ("CPUExecutionProvider",), ("cpu",), progress=0.25, languages=("en",)
     )
     shown = await run(ctl, "status")
     assert shown.exit == 0
@@ -104,7 +104,8 @@ async def test_status_for_people_and_programs(running: RunningService, ctl: Ctl)
         "available_providers": ["CPUExecutionProvider"],
         "usable_providers": ["cpu"],
         "problems": [],
-        "capabilities": sorted(CAPABILITIES),
+        "capabilities": [name for name in sorted(CAPABILITIES) if name != "language"],
+        "languages": ["en"],
         "degraded": "",
         "progress": 0.25,
         "last_error": "",

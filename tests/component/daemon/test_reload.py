@@ -54,6 +54,7 @@ def another(doc: SettingDoc, directory: Path) -> object:
     named = {
         "microphone.device": f"virtual:{directory}/second",
         "microphone.channel": "right",
+        "dictation.language": "de",
         "model.name": "mini",
         "model.provider": "cpu",
         "model.precision": "int8",

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -277,7 +278,7 @@ async def test_toggle_starts_with_options_and_stops_whatever_they_are() -> None:
     async with playing(Scene()) as scene:
         wanted = SessionOptions(single_utterance=True)
         assert scene.pipeline.toggle(":1.1", scene.now_s, wanted) is True
-        assert scene.pipeline.options_of(":1.2", scene.pipeline.session) == wanted
+        assert scene.pipeline.options_of(":1.2", scene.pipeline.session) == replace(wanted, language="auto")
         assert scene.pipeline.toggle(":1.1", scene.now_s, SessionOptions(private=True)) is False
         scene.hush(1)
         await eventually(scene.saw("stopped"))
@@ -288,7 +289,7 @@ async def test_the_options_of_a_session_are_for_those_who_may_read_its_text() ->
     async with playing(Scene()) as scene:
         for options, reader in ((SessionOptions(words=True), ":1.2"), (SessionOptions(private=True), ":1.1")):
             session = scene.pipeline.start(":1.1", options, scene.now_s)
-            assert scene.pipeline.options_of(reader, session) == options
+            assert scene.pipeline.options_of(reader, session) == replace(options, language="auto")
             for other in (0, session - 1, session + 1):
                 with pytest.raises(NotActive, match=f"Session {other} "):
                     scene.pipeline.options_of(":1.1", other)

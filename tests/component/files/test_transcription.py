@@ -64,6 +64,10 @@ class Listener:
     def features_size(self) -> int:
         return self._recognizer.features_size
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._recognizer.languages
+
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         self.utterances.append(utterance)
         return self._recognizer.recognize(utterance, stop)

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
+from coldvoxd.core.languages import EUROPEAN
 from coldvoxd.core.values import Precision
 from coldvoxd.models import find_model, list_models
 from coldvoxd.models.catalog import known_models, max_utterance_s
@@ -176,9 +177,30 @@ def test_the_longest_utterance_depends_on_the_models_precision(home: Path) -> No
         assert max_utterance_s("ours", Precision.INT8) == math.inf
 
 
+def test_a_model_has_the_languages_that_are_known_or_listed(home: Path) -> None:
+    path = home / "config/coldvoxd/models.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'{OWN}languages = ["en", "de", "en"]\n')
+    assert find_model("mini", Precision.FP32).languages == ("en",)
+    assert (PUBLISHED[V2].languages, PUBLISHED["parakeet-tdt-0.6b-v3"].languages) == (("en",), EUROPEAN)
+    named = {"ours": ("de", "en"), "another": None, "parakeet-tdt-0.6b-v3-onnx": EUROPEAN}
+    with environment({"XDG_CONFIG_HOME": str(home / "config")}):
+        for name, languages in named.items():
+            shutil.copytree(bundled_directory(), home / "models" / name)
+            assert find_model(str(home / "models" / name), Precision.FP32).languages == languages
+        path.write_text(OWN)
+        assert known_models()["ours"].languages is None
+        path.write_text("[ours")
+        assert find_model(str(home / "models/ours"), Precision.FP32).languages is None
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
+        *(
+            (f"{OWN}languages = {value}", "`languages` must list codes of two letters")
+            for value in ('"de"', "[]", "[1]", '["german"]')
+        ),
         ("[ours]\nrepository = 'us'", "`repository` must be a string such as `owner/name`"),
         (OWN.replace("0123456789abcdef0123456789abcdef01234567", "main"), "the 40 hex digits of a commit"),
         (OWN + "weights = 1", "there is no weights"),

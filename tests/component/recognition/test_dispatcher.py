@@ -64,6 +64,10 @@ class Watched:
     def features_size(self) -> int:
         return self._real.features_size
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._real.languages
+
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         assert not self.closed
         if utterance.id:

@@ -51,6 +51,10 @@ class Faulty:
     def features_size(self) -> int:
         return self._real.features_size
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._real.languages
+
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         if utterance.id:  # the warm-up has no number
             self._before(utterance)

@@ -36,6 +36,7 @@ class Listed:
     provider: str = "ListedExecutionProvider"
     precision: Precision = Precision.FP16
     features_size: int = 128
+    languages: tuple[str, ...] = ()
 
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         del stop

@@ -365,6 +365,8 @@ class ScriptedControl:
     """Callers reported as having left."""
     files: dict[int, tuple[str, int, FileOptions]] = field(default_factory=dict)
     """Caller, descriptor and options of each file job; the test closes the descriptors."""
+    retried_in: str = ""
+    """Language of the last retry."""
     providers: list[str] = field(default_factory=list)
     """Arguments of SetProvider; `reload` for each Reload."""
     metrics: Metrics = field(default_factory=Metrics)
@@ -447,8 +449,9 @@ class ScriptedControl:
             self._texts.clear()
             self._end(StopReason.CALLER_LEFT)
 
-    async def retry_last(self, caller: str, utterance: int = 0) -> str:
+    async def retry_last(self, caller: str, utterance: int = 0, language: str = "") -> str:
         self._fail()
+        self.retried_in = language
         if not self._texts or utterance not in (0, len(self._texts)):
             raise NotActive("There is nothing to retry.")
         if self.options.private and caller != self.owner:
