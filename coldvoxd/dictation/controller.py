@@ -6,6 +6,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from coldvoxd.core.errors import ColdvoxError, NoMicrophone, NotActive, NotOwner, NotReady, TextTimeout
 from coldvoxd.core.ports import Announcer, Journal, SpeechDetector
