@@ -162,7 +162,14 @@ def test_a_service_that_is_not_there_is_told_in_a_sentence() -> None:
 
 @needs_gjs
 def test_the_bubble_shows_the_end_of_a_long_text() -> None:
-    texts = [("short", ""), ("😀" * 200, ""), ("", "😀" * 200), ("a" * 200, "b" * 9), ("a", "b" * 200), ("a" * 69, "b" * 70)]
+    texts = [
+        ("short", ""),
+        ("😀" * 200, ""),
+        ("", "😀" * 200),
+        ("a" * 200, "b" * 9),
+        ("a", "b" * 200),
+        ("a" * 69, "b" * 70),
+    ]
     found = called(*(("presentation", "ending", [*text]) for text in texts))
     assert found == [
         ["short", ""],
