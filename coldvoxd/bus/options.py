@@ -11,11 +11,11 @@ from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.values import SessionOptions
 
 OPTION_TYPES: Mapping[str, str] = MappingProxyType(
-    {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u"}
+    {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u", "partials": "b"}
 )
 STOP_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"session": "u"})
 RETRY_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"utterance": "u"})
-PLANNED_OPTIONS = frozenset({"partials", "language", "vocabulary"})
+PLANNED_OPTIONS = frozenset({"language", "vocabulary"})
 """Keys of the contract that a later version will support."""
 PLANNED_RETRY_OPTIONS = frozenset({"language", "vocabulary"})
 FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b", "channel": "s"})
@@ -38,6 +38,7 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
         words=values.get("words", False),
         single_utterance=values.get("single-utterance", False),
         max_seconds=_positive(values, "max-seconds", "omit it to use the limit in the settings"),
+        partials=values.get("partials", False),
     )
 
 
@@ -48,6 +49,7 @@ def session_options_body(options: SessionOptions) -> dict[str, Variant]:
         "bind-to-caller": Variant("b", options.bind_to_caller),
         "words": Variant("b", options.words),
         "single-utterance": Variant("b", options.single_utterance),
+        "partials": Variant("b", options.partials),
     }
     return body | ({"max-seconds": Variant("u", options.max_seconds)} if options.max_seconds else {})
 

@@ -21,6 +21,7 @@ CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
     {
         "bind-to-caller": _always,
         "max-seconds": _always,
+        "partials": _always,
         "private": _always,
         "seams": _always,
         "single-utterance": _always,

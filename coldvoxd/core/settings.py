@@ -53,6 +53,8 @@ class DictationSettings:
     """How sentences continue after a pause. `state`: the model's decoder reads the session's last words before the next ones; costs almost nothing, and depends on how the model was trained. `window`: the audio before and after the pause is recognized again, together; right for any model, and costs a second short recognition. `off`: each pause ends a sentence. `auto`: the method that suits the model, without `window` where it would take more than 0.25 s. The words are the same in all cases; only capital letters and punctuation at pauses differ."""
     seam_s: float = field(default=2.5, metadata={"min": 0.0, "max": 60.0})
     """Seconds without speech after which a new sentence begins in any case."""
+    partials: bool = False
+    """Publish the words of an utterance while it is still being spoken, in every session (the signal PartialTranscribed; `coldvoxctl listen --partials` shows them). The growing utterance is recognized repeatedly, which takes up to half of the time, and less on battery power. The final texts are the same and are not later. If false, only for sessions that were started with the option `partials`."""
     speculate: bool = True
     """Start recognition at the first sign of a pause (`soft_pause_ms` under [endpoint]), so that the text is ready when the hangover ends. If speech continues, that run is discarded. If false, recognition starts at the endpoint. The text is the same in both cases."""
     speculate_share: float = field(default=1.0, metadata={"min": 0.0, "max": 10.0})

@@ -130,7 +130,7 @@ async def test_options_are_understood(
         ("max-seconds", Variant("i", -5), "InvalidOption", ["'max-seconds'", "greater than 0"]),
         ("max-seconds", Variant("t", 1 << 40), "InvalidOption", ["'max-seconds'", "at most 4294967295"]),
         ("max-seconds", Variant("u", 0), "InvalidOption", ["'max-seconds'", "greater than 0"]),
-        ("partials", Variant("b", True), "NotSupported", ["'partials'"]),
+        ("partials", Variant("s", "yes"), "InvalidOption", ["'partials'", "boolean"]),
         ("language", Variant("s", "de"), "NotSupported", ["'language'"]),
         ("vocabulary", Variant("as", []), "NotSupported", ["'vocabulary'"]),
     ],
