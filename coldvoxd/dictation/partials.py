@@ -97,7 +97,7 @@ class Partials:
             fed_sample - heard_sample < samples_in(LEAST_NEW_MS)
             or self._loop.time() < self._not_before_s
             or (growing is not None and growing.has_failed)
-            or not self._engine.idle
+            or not (self._engine.idle and self._engine.status.ready)
             or not self.may_show()
         ):
             return
@@ -119,7 +119,7 @@ class Partials:
         self._growing.pop(number, None)
 
     def withdraw(self, session: Session, number: int) -> None:
-        """Publish that an utterance came to nothing, if words of it were published."""
+        """Publish that an utterance has no text, if words of it were published."""
         growing = self._growing.pop(number, None)
         if growing is not None and session is self._session:
             self._show(session, growing, "", "")
@@ -155,7 +155,9 @@ class Partials:
         finally:
             journal.survived(session.id, utterance.id)
             self._not_before_s = began_s + (self._loop.time() - began_s) / self._share
-        if hypothesis is not None:
+        if hypothesis is None:  # something else was recognized, or no recognizer is free
+            self._not_before_s = max(self._not_before_s, self._loop.time() + LEAST_NEW_MS / 1000)
+        else:
             self.note(session, utterance, hypothesis.text)
 
     def _ended(self, run: "asyncio.Task[None]") -> None:

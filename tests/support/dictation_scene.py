@@ -91,6 +91,8 @@ class CountingEngine:
     partly_stopped: list[Utterance] = field(default_factory=list)
     partly: Callable[[str], str] = lambda text: text
     """What partial recognition makes of a text; raises its errors."""
+    is_occupied: bool = False
+    """Whether no recognizer is free for partial recognition."""
     in_hand: int = 0
 
     def __post_init__(self) -> None:
@@ -110,6 +112,8 @@ class CountingEngine:
             raise
         finally:
             self.in_hand -= 1
+        if self.is_occupied:
+            return None
         text = self.partly(text_of(utterance))
         return Hypothesis(text, (), (), 0.9, "CPUExecutionProvider", 0.01)
 

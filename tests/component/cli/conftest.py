@@ -55,7 +55,7 @@ class Running:
         """Wait until the command exits, and return the rest of its output."""
         out, err = await asyncio.wait_for(self.process.communicate(), within_s)
         assert self.process.returncode is not None
-        texts = [printed.decode(errors="surrogateescape") for printed in (out, err or b"")]
+        texts = [printed.decode(errors="surrogateescape") for printed in (out or b"", err or b"")]
         return Result(self.process.returncode, *texts)
 
 

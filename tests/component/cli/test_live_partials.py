@@ -32,7 +32,7 @@ DIM, NORMAL = "\033[2m", "\033[22m"
         ([("one", False), ("two", True)], 1, "…"),
         ([("one", False), ("two", True)], 0, ""),
         ([("日本語", False), ("東京", True)], 8, f"…語 {DIM}東京{NORMAL}"),
-        ([("a", False), ("b", True), ("c", False), ("d", True)], 5, f"…{DIM}b{NORMAL} c {DIM}d{NORMAL}"),
+        ([("a", False), ("b", True), ("c", False), ("d", True)], 6, f"…{DIM}b{NORMAL} c {DIM}d{NORMAL}"),
     ],
 )
 def test_the_end_of_a_long_line_is_shown_and_words_that_may_change_are_dim(
@@ -89,14 +89,14 @@ async def test_a_terminal_has_one_line_that_the_text_replaces(running: RunningSe
     running.control.say_so_far("", "one")
     running.control.say_so_far("one", "sen\x1b[31m")
     running.control.say("one sentence")
-    running.control.say_so_far("and " * 20, "the\nlast")
+    running.control.say_so_far("and " * 20 + "so", "the\nlast")
     running.control.finish(StopReason.TIME_LIMIT)
     assert (await command.ended()).exit == Exit.DONE
     lines = terminal.written().split("\r\033[K")
     assert lines[:4] == ["", f"{DIM}one{NORMAL}", f"one {DIM}sen\\x1b[31m{NORMAL}", "one sentence\r\n"]
     longest = lines[4].replace(DIM, "").replace(NORMAL, "")
     assert len(longest) == 39, "all of the 40 columns but the last one"
-    assert longest.endswith("and the\\nlast")
+    assert longest.endswith("and so the\\nlast")
     assert lines[5:] == [""], "the words of an utterance without a text are cleared at the end"
 
 

@@ -7,7 +7,8 @@ import pytest
 from coldvoxd.core.errors import ProviderFault
 from coldvoxd.core.metrics import Count
 from coldvoxd.core.settings import DictationSettings, EndpointSettings
-from coldvoxd.core.values import EndReason, StopReason
+from coldvoxd.core.values import EndReason, EngineStatus, StopReason
+from coldvoxd.dictation.partials import LEAST_NEW_MS, SHARE, SHARE_ON_BATTERY
 from tests.support.dictation_scene import Announced, Scene, playing
 from tests.support.eventually import eventually
 
@@ -279,23 +280,53 @@ async def test_while_the_screen_is_locked_no_words_are_published() -> None:
 
 async def test_runs_take_their_share_of_the_time_and_no_more() -> None:
     async with playing(scene()) as one:
-        own = one.pipeline.partials
+        own, loop = one.pipeline.partials, asyncio.get_running_loop()
         own._share = 0.5
         one.start()
         one.engine.partial_gate.clear()
+        asked_s = loop.time()
         one.hear(2000, STEP)
         await eventually(lambda: one.engine.partly_heard, what="a run")
-        began_s = asyncio.get_running_loop().time()
+        begun_s, released_s = loop.time(), loop.time()
         one.engine.partial_gate.set()
         await eventually(lambda: one.engine.idle and own._run is None)
-        took_s = asyncio.get_running_loop().time() - began_s
-        assert own._not_before_s <= began_s + 2 * took_s
+        assert 2 * released_s - begun_s <= own._not_before_s <= 2 * loop.time() - asked_s
         own._not_before_s = float("inf")
         await say(one, 3000)
         assert len(one.engine.partly_heard) == 1
         own._not_before_s = 0.0
         await say(one, 4000)
         assert len(one.engine.partly_heard) == 2
+
+
+async def test_on_battery_the_share_is_smaller() -> None:
+    async with playing(scene()) as one:
+        one.pipeline.on_battery(True)
+        assert one.pipeline.partials._share == SHARE_ON_BATTERY
+        one.pipeline.on_battery(False)
+        assert one.pipeline.partials._share == SHARE
+
+
+async def test_while_no_model_is_loaded_nothing_is_tried() -> None:
+    async with playing(scene()) as one:
+        one.engine.status = EngineStatus(loading=True, features_size=128)
+        one.start()
+        await say(one, 2000)
+        assert one.engine.partly_heard == []
+        one.engine.status = EngineStatus(ready=True, features_size=128)
+        await say(one, 3000)
+        assert partials(one.announced) == [(100, "", "2000 3000")]
+
+
+async def test_a_recognizer_that_is_not_free_is_not_asked_with_every_frame() -> None:
+    async with playing(scene()) as one:
+        one.engine.is_occupied = True
+        one.start()
+        asked_s = asyncio.get_running_loop().time()
+        await say(one, 2000)
+        assert len(one.engine.partly_heard) == 1
+        assert one.pipeline.partials._not_before_s >= asked_s + LEAST_NEW_MS / 1000
+        assert partials(one.announced) == []
 
 
 @pytest.mark.parametrize("partials_on", [False, True])
