@@ -164,4 +164,4 @@ class Partials:
         if run is self._run:
             self._run = None
         if not run.cancelled() and (error := run.exception()) is not None:
-            log.error("partial recognition met an internal error", exc_info=error)
+            log.error("partial recognition failed with an internal error", exc_info=error)

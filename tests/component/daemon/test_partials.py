@@ -156,7 +156,7 @@ async def test_while_the_screen_is_locked_no_word_is_published(
         check_order(client)
 
 
-FAULTS = ["FAULT fault 3", "FAULT nan 2", "FAULT illegal", "HANG 1500 2", "STALL 5 0 9"]
+FAULTS = ["FAULT fault 3", "FAULT nan 2", "FAULT memory", "FAULT illegal", "HANG 1500 2"]
 
 
 @pytest.mark.heavy
