@@ -28,7 +28,7 @@ class LivePartials:
         fields = partial.fields
         stable, unstable = str(fields["stable"]), str(fields["unstable"])
         if not self._is_live:
-            self._output.result({"event": partial.name, **fields}, f"~ {stable} | {unstable}".rstrip())
+            self._output.result({"event": partial.name, **fields}, " ".join(filter(None, ("~", stable, "|", unstable))))
             return
         self._words.pop(fields["utterance"], None)
         if stable or unstable:

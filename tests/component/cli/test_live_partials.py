@@ -72,7 +72,7 @@ async def test_through_a_pipe_each_partial_is_a_line_of_its_own_form(running: Ru
     running.control.say("one sentence")
     running.control.finish(StopReason.TIME_LIMIT)
     result = await command.ended()
-    assert (result.out, result.err) == ("~  | one\n~ one | sen\n~ one sentence |\n~  |\none sentence\n", "")
+    assert (result.out, result.err) == ("~ | one\n~ one | sen\n~ one sentence |\n~ |\none sentence\n", "")
 
 
 async def test_without_the_option_no_partial_is_printed(running: RunningService, ctl: Ctl) -> None:
