@@ -21,7 +21,7 @@ def bus() -> Iterator[PrivateBus]:
 
 @asynccontextmanager
 async def watched(bus: PrivateBus, covers: list[str], *, release: bool = False) -> AsyncIterator[LockWatch]:
-    """Follow the lock; `covers` gets `cover` for each lock, and what the microphone is told."""
+    """Follow the lock; `covers` gets `cover` for each lock, and `release` for each change that concerns the microphone."""
     connection = await Connection.open(bus.address)
     lock = LockWatch(
         connection, release, lambda locked: covers.append(f"release {locked}"), lambda: covers.append("cover")
