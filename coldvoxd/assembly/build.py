@@ -268,6 +268,10 @@ def _host(base: _Base, recognition: Recognition, audio: Audio, dictation: Dictat
             dictation.on_screen_lock()
         policy.on_lock(locked)
 
+    lock = LockWatch(
+        base.connection, base.settings.microphone.release_on_lock, on_lock, on_cover=dictation.partials.hide
+    )
+    dictation.partials.may_show = lock.is_surely_unlocked
     notifier = Notifier()
     promises = {"microphone": audio.capture.promise_kept, "recognizer": dispatcher.promise_kept}
     reexec = Reexec(
@@ -283,7 +287,7 @@ def _host(base: _Base, recognition: Recognition, audio: Audio, dictation: Dictat
         notifier,
         SleepWatch(suspension.prepare, suspension.resume),
         BatteryWatch(dictation.on_battery),
-        LockWatch(base.connection, base.settings.microphone.release_on_lock, on_lock),
+        lock,
         Watchdog(promises, notifier.watchdog),
         reexec,
         base.activity,

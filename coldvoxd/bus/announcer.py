@@ -21,7 +21,7 @@ from coldvoxd.core.values import StopReason, Transcript
 
 LEVEL_INTERVAL_S = 1 / 15
 LEVEL_BACKLOG = 32
-"""Number of messages waiting for the bus above which levels are dropped: a late level is worthless."""
+"""Number of messages waiting for the bus above which levels and words so far are dropped: late ones are worthless."""
 
 
 class Observer:
@@ -88,6 +88,12 @@ class BusAnnouncer:
         text, details = bus_text(transcript.text), _details(transcript, with_words)
         self._send(DICTATION, "Transcribed", transcript.session_id, transcript.utterance_id, text, details, to=to)
         self._connection.when_sent(lambda: self._metrics.took(Stage.DELIVERY, time.monotonic() - began_s))
+
+    def partial_transcribed(self, session: int, utterance: int, stable: str, unstable: str, to: str | None) -> None:
+        """Send the words so far, none while messages pile up; always send that there are none."""
+        if (stable or unstable) and self._connection.backlog > LEVEL_BACKLOG:
+            return
+        self._send(DICTATION, "PartialTranscribed", session, utterance, bus_text(stable), bus_text(unstable), to=to)
 
     def sentence_closed(self, session: int, utterance: int, to: str | None) -> None:
         self._send(DICTATION, "SentenceClosed", session, utterance, to=to)

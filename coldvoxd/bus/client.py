@@ -26,6 +26,8 @@ CALL_LIMIT_S = 25.0
 """Seconds to wait for a reply; StopDictation replies within 20 s."""
 DOUBLES = 256
 """Number of latest texts that are remembered to drop duplicates; a session's backlog is far smaller."""
+PARTIAL = "PartialTranscribed"
+"""A signal that is sent several times a second, and therefore received only if it is wanted."""
 LISTENING = "listening"
 """Value of the property State while a session is listening."""
 
@@ -35,7 +37,7 @@ class Event:
     """An event of the daemon, with values that JSON can represent."""
 
     name: str
-    """`transcribed`, `started`, `stopped`, `sentence-closed`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
+    """`transcribed`, `partial-transcribed`, `started`, `stopped`, `sentence-closed`, `speech-started`, `speech-ended`, `file-progress`, `file-transcribed`,
     `daemon-disconnected`, `daemon-connected` or `interrupted`."""
     fields: Mapping[str, Any]
     """`session` or `job`, and the arguments of the contract's signal under the same names, details included."""
@@ -197,15 +199,16 @@ class DaemonClient:
         """Use another microphone, and wait until it is in use. Does not start the daemon."""
         await self._call("SelectDevice", "s", name, interface=MICROPHONE, activate=False)
 
-    async def subscribe(self, *, sessions: bool = True) -> bool:
+    async def subscribe(self, *, sessions: bool = True, partials: bool = False) -> bool:
         """Queue events for `next_event` from now on, and return whether the daemon is running.
 
-        File events are those of this client's jobs. If `sessions` is false, only these are queued.
+        File events are those of this client's jobs. If `sessions` is false, only these are queued. `partial-transcribed` is
+        queued only with `partials`.
         """
         self._watching = asyncio.ensure_future(self._watch_bus())
         signals = self._connection.signals
         self._daemon = await signals.follow(BUS_NAME, self._owner_changed)
-        for member in _EVENTS:
+        for member in (name for name in _EVENTS if partials or name != PARTIAL):
             source = Source(BUS_NAME, DICTATION, member, OBJECT_PATH)
             await signals.subscribe(source, self._note, broadcast=sessions)
         return bool(self._daemon)
@@ -306,6 +309,7 @@ class DaemonClient:
 _EVENTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
     {
         "Transcribed": ("transcribed", ("session", "utterance", "text")),
+        PARTIAL: ("partial-transcribed", ("session", "utterance", "stable", "unstable")),
         "DictationStarted": ("started", ("session",)),
         "DictationStopped": ("stopped", ("session", "reason", "transcript")),
         "SentenceClosed": ("sentence-closed", ("session", "utterance")),

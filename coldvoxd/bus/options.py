@@ -12,11 +12,19 @@ from coldvoxd.core.file_values import FileOptions
 from coldvoxd.core.values import SessionOptions
 
 OPTION_TYPES: Mapping[str, str] = MappingProxyType(
-    {"private": "b", "bind-to-caller": "b", "words": "b", "single-utterance": "b", "max-seconds": "u", "language": "s"}
+    {
+        "private": "b",
+        "bind-to-caller": "b",
+        "words": "b",
+        "single-utterance": "b",
+        "max-seconds": "u",
+        "language": "s",
+        "partials": "b",
+    }
 )
 STOP_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"session": "u"})
 RETRY_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"utterance": "u", "language": "s"})
-PLANNED_OPTIONS = frozenset({"partials", "vocabulary"})
+PLANNED_OPTIONS = frozenset({"vocabulary"})
 """Keys of the contract that a later version will support."""
 PLANNED_RETRY_OPTIONS = frozenset({"vocabulary"})
 FILE_OPTION_TYPES: Mapping[str, str] = MappingProxyType({"words": "b", "channel": "s", "language": "s"})
@@ -40,6 +48,7 @@ def parse_options(options: Mapping[str, Variant]) -> SessionOptions:
         single_utterance=values.get("single-utterance", False),
         max_seconds=_positive(values, "max-seconds", "omit it to use the limit in the settings"),
         language=_language(values),
+        partials=values.get("partials", False),
     )
 
 
@@ -50,6 +59,7 @@ def session_options_body(options: SessionOptions) -> dict[str, Variant]:
         "bind-to-caller": Variant("b", options.bind_to_caller),
         "words": Variant("b", options.words),
         "single-utterance": Variant("b", options.single_utterance),
+        "partials": Variant("b", options.partials),
     }
     if options.max_seconds:
         body["max-seconds"] = Variant("u", options.max_seconds)

@@ -139,7 +139,10 @@ def _listen_command(commands: _Commands) -> None:
     )
     listen.add_argument("--once", action="store_true", help="exit when a session has ended")
     listen.add_argument("--start", action="store_true", help="start a session, and exit when it ends")
-    add_session_options(listen.add_argument_group("options for the session that --start starts"))
+    add_session_options(
+        listen.add_argument_group("options for the session that --start starts"),
+        "print words while they are spoken; also without --start, for sessions that have them",
+    )
     listen.add_argument(
         "--private",
         action="store_true",

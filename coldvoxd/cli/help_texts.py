@@ -50,6 +50,11 @@ LISTEN = """\
 Print each text as it is recognized, one per line, until interrupted with Ctrl-C. If a session returns no text, stderr
 gives the reason if it is known.
 
+With --partials, also print the words of an utterance while it is being spoken, for sessions that were started with --partials or
+if the setting `partials` is on. On a terminal they are one line, which is rewritten until the text replaces it; words that may still
+change are dim. Otherwise each time a line is printed: `~ `, the words that no longer change, ` | `, and those that may; `~ |` if there are
+none after all.
+
 With --start, start a session, print its texts and exit when it ends. Ctrl-C stops the session and prints the last text; a
 second Ctrl-C discards it. The session is bound to this command: it is cancelled if the command exits or is killed.
 """
@@ -58,6 +63,7 @@ LISTEN_JSON = """\
 With --json, one object per line, with `event` and, if the event belongs to a session, `session`:
   listening            the first event without --start: no later event is missed
   transcribed          utterance, text, start, end, confidence, provider, latency, retried; words with --words
+  partial-transcribed  utterance, stable, unstable; only with --partials
   started
   stopped              reason, transcript; empty_reason and message if the session returned no text, as with `stop --json`
   speech-started

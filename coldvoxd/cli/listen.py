@@ -3,13 +3,15 @@
 import asyncio
 import signal
 from argparse import Namespace
+from typing import Self
 
 from coldvoxd.bus.client import DaemonClient, Event
 from coldvoxd.cli.exit_codes import Exit, UsageFault
+from coldvoxd.cli.live_partials import LivePartials
 from coldvoxd.cli.output import Output
 from coldvoxd.cli.session_options import session_options
 from coldvoxd.cli.wordless import WordlessSessions
-from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone
+from coldvoxd.core.errors import ColdvoxError, DaemonUnreachable, NoMicrophone, NotSupported
 
 COMES_BACK_S = 30.0
 """Seconds to wait for a daemon that crashed during our session."""
@@ -19,32 +21,60 @@ async def listen(arguments: Namespace, output: Output) -> Exit:
     """Print texts until interrupted, or until the session has ended. Raises ColdvoxError."""
     output.require_stdout()
     options = session_options(arguments)
-    if not arguments.start and (options or arguments.private):
+    if not arguments.start and (options.keys() - {"partials"} or arguments.private):
         raise UsageFault("--private, --words, --single-utterance, --max-seconds and --language require --start.")
     async with DaemonClient.connected() as daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, daemon.interrupt)
         with output.watched(daemon.interrupt):
-            present = await daemon.subscribe()
+            present = await daemon.subscribe(partials=arguments.partials)
             if arguments.start:
                 options["private" if arguments.private else "bind-to-caller"] = True
                 session = await daemon.start(options)
                 output.note(f"Speak: session {session}. Ctrl-C stops it.")
-                return await _follow_own(daemon, session, output)
+                with _Printer(output) as printer:
+                    return await _follow_own(daemon, session, printer)
             if not present:
                 raise DaemonUnreachable("coldvoxd is not running: start it with `systemctl --user start coldvoxd`.")
+            if arguments.partials and "partials" not in (await daemon.status()).get("Capabilities", ()):
+                raise NotSupported("The running coldvoxd has no partial transcripts: update it and restart it.")
             output.result({"event": "listening"})
-            return await _follow_all(daemon, arguments.once, output)
+            with _Printer(output) as printer:
+                return await _follow_all(daemon, arguments.once, printer)
 
 
-async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
+class _Printer:
+    """Prints the events. Leaves no unfinished line behind at the end of its context."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self._partials = LivePartials(output)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._partials.clear()
+
+    async def report(self, event: Event, sessions: WordlessSessions, *, is_own: bool) -> None:
+        """Print the event; if a session has ended regularly without text, print the reason on stderr."""
+        if event.name == "partial-transcribed":
+            self._partials.show(event)
+            return
+        self._partials.settle(event)
+        await _report(event, sessions, self.output, is_own=is_own)
+        self._partials.redraw()
+
+
+async def _follow_all(daemon: DaemonClient, once: bool, printer: _Printer) -> Exit:
     """Print until interrupted; with `once` until a session has ended."""
+    output = printer.output
     sessions = WordlessSessions(daemon)
     sessions.begin()
     while (event := await daemon.next_event()).name != "interrupted":
         if event.name in {"started", "daemon-connected"}:
             sessions.begin()
-        await _report(event, sessions, output, is_own=False)
+        await printer.report(event, sessions, is_own=False)
         if not once and event.fields.get("reason") == "microphone-lost":
             output.warning(f"Session {event.session}: {_LOST}")
         if once and event.name in _ENDS:
@@ -54,7 +84,7 @@ async def _follow_all(daemon: DaemonClient, once: bool, output: Output) -> Exit:
     return Exit.DONE
 
 
-async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exit:
+async def _follow_own(daemon: DaemonClient, session: int, printer: _Printer) -> Exit:
     """Print until the session has ended. An interrupt stops it; a second one exits, which cancels it.
 
     If the daemon crashes, it has COMES_BACK_S seconds to return and complete the session.
@@ -77,9 +107,9 @@ async def _follow_own(daemon: DaemonClient, session: int, output: Output) -> Exi
             stopping = asyncio.ensure_future(daemon.stop())
             stopping.add_done_callback(_retrieve)
         elif event.session in (session, 0):
-            await _report(event, sessions, output, is_own=True)
+            await printer.report(event, sessions, is_own=True)
             if event.name == "daemon-disconnected":
-                output.note("coldvoxd has left the bus; waiting for it to return with the pending texts.")
+                printer.output.note("coldvoxd has left the bus; waiting for it to return with the pending texts.")
                 deadline_s = asyncio.get_running_loop().time() + COMES_BACK_S
             elif event.name == "stopped":
                 if stopping is not None:

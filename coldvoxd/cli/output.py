@@ -67,6 +67,10 @@ class Output:
         """The name of a file or device for a text of `result`: on a terminal it takes one line."""
         return _shown(name, sys.stdout)
 
+    def rewrite(self, line: str) -> None:
+        """Replace the current line of stdout, a terminal, without ending it. Raises OutputFault."""
+        _print_result(f"\r\033[K{line}", end="")
+
     def error(self, error: ColdvoxError) -> None:
         """Print one sentence, or one JSON object, to stderr."""
         if self.as_json:
@@ -86,7 +90,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """Print a remark to stderr for an interactive user; nothing with --json or without a terminal."""
-        if not self.as_json and _is_terminal(sys.stderr):
+        if not self.as_json and is_terminal(sys.stderr):
             print_remark(visible(text, keep="\n\t"))
 
 
@@ -94,12 +98,12 @@ class StatusLine:
     """One line of stderr that is overwritten; only if stderr is a terminal."""
 
     def __init__(self) -> None:
-        self.wanted = _is_terminal(sys.stderr)
+        self.wanted = is_terminal(sys.stderr)
         self._shown = ""
 
     def show(self, name: str, rest: str = "") -> None:
         """Show a name, shortened to the terminal's width, and the rest."""
-        width = _width()
+        width = terminal_width(sys.stderr)
         text = shortened(visible(name), max(width - len(rest), 0)) + rest[:width]
         if self.wanted and text != self._shown:
             self._shown = text
@@ -112,21 +116,22 @@ class StatusLine:
             print_remark("\r\033[K", end="")
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a stream is open and a terminal."""
     return stream is not None and stream.isatty()
 
 
-def _width() -> int:
-    """Number of columns that a line on stderr can take without wrapping."""
+def terminal_width(stream: TextIO) -> int:
+    """Return the number of columns that a line on a terminal can take without wrapping."""
     try:
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        columns = os.get_terminal_size(stream.fileno()).columns
     except OSError:
         columns = 0
     return (columns or DEFAULT_COLUMNS) - 1
 
 
 def _shown(text: str, stream: TextIO | None, keep: str = "") -> str:
-    return visible(text, keep) if _is_terminal(stream) else text
+    return visible(text, keep) if is_terminal(stream) else text
 
 
 def json_line(fields: Mapping[str, Any]) -> str:
@@ -137,14 +142,14 @@ def json_line(fields: Mapping[str, Any]) -> str:
 def _json(fields: Mapping[str, Any], stream: TextIO | None) -> str:
     """One line; undecodable bytes of file names are escaped as Python's lone surrogates."""
     text = json.dumps(fields, ensure_ascii=False)
-    is_safe = is_unicode(text) and (not _is_terminal(stream) or all(map(is_visible, text)))
+    is_safe = is_unicode(text) and (not is_terminal(stream) or all(map(is_visible, text)))
     return text if is_safe else json.dumps(fields).replace("\x7f", "\\u007f")
 
 
-def _print_result(text: str) -> None:
+def _print_result(text: str, end: str = "\n") -> None:
     """Print a line on stdout. Raises OutputFault."""
     try:
-        _print(f"{text}\n", sys.stdout)
+        _print(f"{text}{end}", sys.stdout)
     except OSError as error:
         # Python would write the rest again when the process exits, and report a second error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,11 +7,15 @@ from coldvoxd.cli.argument_types import language, number, seconds
 from coldvoxd.cli.exit_codes import UsageFault
 
 
-def add_session_options(parser: "argparse._ActionsContainer") -> None:
+def add_session_options(
+    parser: "argparse._ActionsContainer",
+    partials_help: str = "send words while they are spoken (shown by listen --partials)",
+) -> None:
     """Add the options of a session that any command may start."""
     parser.add_argument("--words", action="store_true", help="add word times to the texts (shown by listen --json)")
     parser.add_argument("--single-utterance", action="store_true", help="stop automatically when the speaker pauses")
     parser.add_argument("--max-seconds", type=seconds, metavar="N", help="stop automatically after N seconds")
+    parser.add_argument("--partials", action="store_true", help=partials_help)
     add_language(parser)
 
 
@@ -46,6 +50,8 @@ def session_options(arguments: Namespace) -> dict[str, bool | int | str]:
         options["single-utterance"] = True
     if arguments.max_seconds is not None:
         options["max-seconds"] = arguments.max_seconds
+    if arguments.partials:
+        options["partials"] = True
     return options | _language(arguments)
 
 

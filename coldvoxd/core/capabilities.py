@@ -27,6 +27,7 @@ CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
         "bind-to-caller": _always,
         "language": _several_languages,
         "max-seconds": _always,
+        "partials": _always,
         "private": _always,
         "seams": _always,
         "single-utterance": _always,

@@ -1,9 +1,21 @@
 """The state of recognition as one value, and the events from outside that change it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from coldvoxd.core.failover_state import FailoverState, IdleTimeout, Phase, Reason, RecognitionNeeded
-from coldvoxd.core.values import ChangeReason, EngineStatus
+from coldvoxd.core.values import EngineStatus
+
+
+class ChangeReason(StrEnum):
+    """Why another execution provider recognizes now, as clients read it, if no problem code gives the reason."""
+
+    REQUESTED = "requested"
+    RELOAD = "reload"
+    ACCELERATOR_READY = "accelerator-ready"
+    """The accelerator passed its probe, and takes over from the CPU."""
+    IDLE = "idle"
+    """No session for `idle_release_s`: the accelerator was released."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class DictationSettings:
     """Seconds without speech after which a new sentence begins in any case."""
     language: str = field(default=languages.AUTO, metadata={"parse": languages.parse_setting})
     """Language that is dictated, and spoken in files, by its code of two letters, such as `de`; `auto` lets the model recognize whichever it hears. For multilingual models, such as parakeet-tdt-0.6b-v3; `coldvoxctl status` lists the codes of the loaded one. `language_means` under [model] says what it changes. Its effect on the published weights has not been measured. A session, a retry and a file can select another one (`--language`)."""
+    partials: bool = False
+    """Publish the words of an utterance while it is still being spoken, in every session (the signal PartialTranscribed; `coldvoxctl listen --partials` shows them). The growing utterance is recognized repeatedly, which takes up to half of the time, and less on battery power. The final texts are the same and are not later. If false, only for sessions that were started with the option `partials`."""
     speculate: bool = True
     """Start recognition at the first sign of a pause (`soft_pause_ms` under [endpoint]), so that the text is ready when the hangover ends. If speech continues, that run is discarded. If false, recognition starts at the endpoint. The text is the same in both cases."""
     speculate_share: float = field(default=1.0, metadata={"min": 0.0, "max": 10.0})

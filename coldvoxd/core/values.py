@@ -221,6 +221,8 @@ class SessionOptions:
     """Each text includes word timings."""
     single_utterance: bool = False
     """The session stops automatically at the first endpoint."""
+    partials: bool = False
+    """Words are also published while an utterance is still being spoken."""
     max_seconds: int = 0
     """The session ends automatically after this many seconds; 0 uses the limit in the settings."""
     language: str = ""
@@ -242,17 +244,6 @@ class StopReason(StrEnum):
     RESTARTED = "restarted"
     """The daemon's process died; the next one recognized the audio recorded until then."""
     SHUTDOWN = "shutdown"
-
-
-class ChangeReason(StrEnum):
-    """Why another execution provider recognizes now, as clients read it, if no problem code gives the reason."""
-
-    REQUESTED = "requested"
-    RELOAD = "reload"
-    ACCELERATOR_READY = "accelerator-ready"
-    """The accelerator passed its probe, and takes over from the CPU."""
-    IDLE = "idle"
-    """No session for `idle_release_s`: the accelerator was released."""
 
 
 class State(StrEnum):

@@ -21,6 +21,7 @@ from coldvoxd.core.values import EngineStatus, Frame, Gap, SessionOptions, State
 from coldvoxd.dictation import state as dictation
 from coldvoxd.dictation.channel_selector import ChannelSelector
 from coldvoxd.dictation.listening import Listening
+from coldvoxd.dictation.partials import Partials
 from coldvoxd.dictation.ports import Capture, RecognitionEngine
 from coldvoxd.dictation.public_state import public_state
 from coldvoxd.dictation.segmenter import Segmenter
@@ -92,7 +93,12 @@ class DictationController:
 
     def on_battery(self, discharging: bool) -> None:
         """Handle a change to battery power, or back."""
-        self._runner.queue.on_battery(discharging)
+        self._runner.on_battery(discharging)
+
+    @property
+    def partials(self) -> Partials:
+        """Publishes words while they are spoken."""
+        return self._runner.partials
 
     def next_utterance(self) -> int:
         """Return an unused utterance number."""

@@ -26,6 +26,18 @@ class RecognitionEngine(Protocol):
         """Raise NotReady if no session can start for lack of a model."""
         ...
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being recognized and no model is being replaced."""
+        ...
+
+    async def recognize_partial(self, utterance: Utterance) -> Hypothesis | None:
+        """Recognize an utterance as far as it has been spoken; None if something else is recognized.
+
+        Stops when cancelled, and when another recognition begins. Raises ColdvoxError.
+        """
+        ...
+
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         """Recognize an utterance. Cancelling the call stops the recognition. Raises ColdvoxError."""
         ...

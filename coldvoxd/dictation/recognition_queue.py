@@ -13,6 +13,7 @@ from coldvoxd.core.seams import SeamContext
 from coldvoxd.core.settings import DictationSettings
 from coldvoxd.core.transcripts import transcript_of
 from coldvoxd.core.values import Hypothesis, Utterance
+from coldvoxd.dictation.partials import Partials
 from coldvoxd.dictation.session import Session
 from coldvoxd.dictation.sinks import Sinks
 from coldvoxd.dictation.speculation import Budget
@@ -57,6 +58,7 @@ class RecognitionQueue:
         self,
         recognize: Callable[[Utterance], Coroutine[Any, Any, Hypothesis]],
         sinks: Sinks,
+        partials: Partials,
         on_answered: Callable[[Session], None],
         settings: DictationSettings,
         *,
@@ -65,6 +67,7 @@ class RecognitionQueue:
         """`recognize` stops when cancelled. `on_answered` is called after each result of a session that is not over."""
         self.log_text = log_text
         self._recognize = recognize
+        self._partials = partials
         self._sinks = sinks
         self._on_answered = on_answered
         self._settings = settings
@@ -174,6 +177,8 @@ class RecognitionQueue:
         try:
             await asyncio.wait({recognition})
             took_s = self._loop.time() - began_s
+            if not job.decided.is_set() and _fault_of(recognition) is None:
+                self._partials.note(session, utterance, recognition.result().text)
             await job.decided.wait()
         finally:
             recognition.cancel()
@@ -186,6 +191,7 @@ class RecognitionQueue:
                 self._note_wasted(job, took_s)
         elif fault is not None:
             log.error("recognition of utterance %d failed: %s", number, fault)
+            self._partials.withdraw(session, number)
             session.results.failures.append(str(fault))
             session.results.text.fail()
             metrics.count(Count.FAILED)
@@ -219,9 +225,11 @@ class RecognitionQueue:
         metrics.took(Stage.ENDPOINT_TO_TEXT, latency_s, hypothesis.provider)
         if not hypothesis.text:
             log.info("utterance %d has no words", utterance.id)
+            self._partials.withdraw(session, utterance.id)
             metrics.count(Count.WITHOUT_WORDS)
             journal.settled(session.id, utterance.id)
             return
+        self._partials.forget(utterance.id)
         self.close_sentence(session, utterance.speech_start_sample, has_ended=True)
         seamed = session.results.text.add(replace(utterance, context=job.context), hypothesis)
         transcript = transcript_of(

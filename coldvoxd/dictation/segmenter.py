@@ -102,7 +102,7 @@ class Segmenter:
         self._numbers = numbers
         self._early = EarlyFeatures(features_size)
         self._next_number: int | None = None
-        """Number of the open utterance, from its first pause on."""
+        """Number of the open utterance, from its first pause or partial transcript on."""
         self._frames = 0
 
     @property
@@ -119,6 +119,22 @@ class Segmenter:
     def held_frames(self) -> int:
         """Number of frames of audio that are kept."""
         return len(self._audio)
+
+    @property
+    def is_speaking(self) -> bool:
+        """Whether the latest audio belongs to an open utterance that has enough speech to be recognized in any case."""
+        endpoint = self.endpoint
+        least_samples = samples_in(self.session.endpoint.min_speech_ms)
+        return endpoint.phase is Phase.SPEECH and endpoint.speech_samples >= least_samples
+
+    def utterance_so_far(self) -> Utterance:
+        """Return the open utterance up to now, under the number that it will have. Call only while `is_speaking`.
+
+        It does not say where its speech is, so that no holes are looked for.
+        """
+        return replace(
+            self._utterance(Paused(self.endpoint.start_sample, self.fed_sample, 0), EndReason.STOP), speech=()
+        )
 
     def begin(self) -> None:
         """Write the start of the session to the journal."""

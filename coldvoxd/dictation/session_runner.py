@@ -16,6 +16,7 @@ from coldvoxd.core.values import SAMPLE_RATE, Frame, Gap, SessionOptions, StopRe
 from coldvoxd.dictation import state as dictation
 from coldvoxd.dictation.listening import Listening
 from coldvoxd.dictation.no_words_notice import outcome_of
+from coldvoxd.dictation.partials import Partials
 from coldvoxd.dictation.ports import Capture, RecognitionEngine
 from coldvoxd.dictation.recognition_queue import RecognitionQueue
 from coldvoxd.dictation.segmenter import FrameHeard, SegmenterEvent, UtteranceCut, UtterancePaused
@@ -54,7 +55,10 @@ class SessionRunner:
     ) -> None:
         self.state = DictationState()
         self.session: Session | None = None
-        self.queue = RecognitionQueue(engine.recognize, sinks, self._conclude_if_drained, settings, log_text=log_text)
+        self.partials = Partials(engine, sinks, settings)
+        self.queue = RecognitionQueue(
+            engine.recognize, sinks, self.partials, self._conclude_if_drained, settings, log_text=log_text
+        )
         self._engine = engine
         self._capture = capture
         self._listening = listening
@@ -65,7 +69,13 @@ class SessionRunner:
     def use_settings(self, settings: DictationSettings, *, log_text: bool) -> None:
         """Use settings from the next session on."""
         self._settings = settings
+        self.partials.use_settings(settings)
         self.queue.use_settings(settings, log_text=log_text)
+
+    def on_battery(self, discharging: bool) -> None:
+        """Apply the shares of extra recognition time for battery power, or for mains power."""
+        self.partials.on_battery(discharging)
+        self.queue.on_battery(discharging)
 
     @property
     def seam_rules(self) -> SeamRules:
@@ -94,6 +104,7 @@ class SessionRunner:
         """Start a session; `state` and `effects` are those of the event START."""
         self.session, self.state = session, state
         session.segmenter.begin()
+        self.partials.begin(session)
         self._sinks.announcer.dictation_started(session.id)
         self._carry_out(effects)
         if limit_s := session.options.max_seconds or self._settings.max_seconds:
@@ -153,6 +164,7 @@ class SessionRunner:
             phase = Phase.IDLE if self.state.capture else Phase.UNAVAILABLE
             self.state = replace(self.state, phase=phase)
         session.close(discarded=transcript is None)
+        self.partials.end()
         self._listening.end_session(session.segmenter.fed_sample)
         self.queue.forget(session)
         self._sinks.metrics.session_ended(reason)
@@ -181,6 +193,7 @@ class SessionRunner:
                 case SpeechEnded():
                     self._sinks.announcer.speech_ended(session.id)
                 case UtterancePaused():
+                    self.partials.stop()
                     if self._engine.status.ready:
                         self.queue.begin_early(session, event.utterance)
                 case Resumed():
@@ -191,6 +204,7 @@ class SessionRunner:
                     self._note_frame(session, event)
 
     def _recognize(self, session: Session, cut: UtteranceCut) -> None:
+        self.partials.stop()
         self._sinks.last_utterance.keep(cut.utterance, session)
         self.queue.send(session, cut.utterance, cut.decided_s)
         if session.results.backlog_s > MAX_BACKLOG_S and self.state.phase is Phase.LISTENING:
@@ -208,12 +222,14 @@ class SessionRunner:
                 self.advance(Event.ENDPOINT_OF_SINGLE)
 
     def _note_frame(self, session: Session, heard: FrameHeard) -> None:
-        """Publish the level, a sentence that is over, and finish listening at the end of the session."""
+        """Publish the level, words so far, a sentence that is over, and finish listening at the end of the session."""
         if heard.is_first_after_call:
             took_s = asyncio.get_running_loop().time() - session.called_s
             self._sinks.metrics.took(Stage.KEY_TO_FIRST_SAMPLE, took_s)
         if heard.level_db is not None and self.state.phase is Phase.LISTENING:
             self._sinks.announcer.level(heard.level_db)
+        if self.state.phase is Phase.LISTENING:
+            self.partials.hear(session)
         if not session.segmenter.is_speech_possible:
             self.queue.close_sentence(session, session.segmenter.fed_sample)
         if session.is_heard_out:

@@ -47,6 +47,18 @@ class CpuFallback:
                 ) from bug
         raise RecognitionFailed(f"Utterance {utterance.id} could not be recognized: {reason}") from last
 
+    async def recognize_partial(self, utterance: Utterance) -> Hypothesis | None:
+        """Recognize once, without a report of failures; None if no recognizer is open. Raises ColdvoxError."""
+        worker = self._cpu.open_worker
+        if worker is None:
+            return None
+        run = worker.start(utterance)
+        limit_s = worker.times.split_s(utterance.duration_s)
+        try:
+            return await worker.answer_within(run, limit_s)
+        except TimeoutError:
+            raise ProviderFault(f"a run on the CPU exceeded {limit_s:.1f} s") from None
+
     async def _recognize_within_limit(self, utterance: Utterance) -> Hypothesis:
         """Recognize an utterance, and repeat it in two pieces if it takes too long. The first complete answer wins."""
         worker = await self._cpu.worker()

@@ -59,11 +59,15 @@ class CpuStandby:
         """Whether no load or release is in progress."""
         return self._task is None or self._task.done()
 
+    @property
+    def open_worker(self) -> RecognizerWorker | None:
+        """The worker that recognizes now; None if none is open."""
+        return next((one for one in (self.packed, self._mapped) if one is not None and one.is_open), None)
+
     async def worker(self) -> RecognizerWorker:
         """Return an open worker; if there is none, open the packed one first. Raises what opening raises."""
-        for worker in (self.packed, self._mapped):
-            if worker is not None and worker.is_open:
-                return worker
+        if (worker := self.open_worker) is not None:
+            return worker
         self.load()
         if self._task is not None:
             await asyncio.shield(self._task)

@@ -9,6 +9,7 @@ from coldvoxd.core.errors import ProviderUnavailable
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.recognition_state import (
+    ChangeReason,
     ProvidersFound,
     RecognitionState,
     StartReleased,
@@ -16,7 +17,7 @@ from coldvoxd.core.recognition_state import (
 )
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.settings import ModelSettings
-from coldvoxd.core.values import ChangeReason, EngineStatus, Hypothesis, Utterance
+from coldvoxd.core.values import EngineStatus, Hypothesis, Utterance
 from coldvoxd.recognition.supervisor import LookForMissing, RecognitionEvent, Supervisor
 from coldvoxd.recognition.worker import LOAD_LIMIT_S
 
@@ -70,6 +71,7 @@ class Dispatcher:
         """Number of dictation utterances that are being recognized or are queued."""
         self._none_urgent = asyncio.Event()
         self._one_piece = asyncio.Lock()
+        self._partial: asyncio.Task[Hypothesis | None] | None = None
         self._place = self._make_place(settings)
 
     @property
@@ -176,6 +178,27 @@ class Dispatcher:
             if not self._urgent:
                 self._none_urgent.set()
 
+    async def recognize_partial(self, utterance: Utterance) -> Hypothesis | None:
+        """Recognize an utterance as far as it has been spoken, if nothing else is recognized; otherwise return None.
+
+        Any other recognition that begins meanwhile stops it, so that no text is later. Raises ColdvoxError; no other part
+        treats this as a failure to recognize.
+        """
+        place = self._place
+        if not self.idle:
+            return None
+        place.in_hand += 1
+        self._partial = partial = asyncio.ensure_future(place.supervisor.recognize_partial(utterance))
+        try:
+            await asyncio.wait({partial})
+        finally:
+            partial.cancel()
+            partial.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieve its error
+            self._partial = None
+            place.in_hand -= 1
+            place.close_when_done()
+        return None if partial.cancelled() else partial.result()
+
     async def wait_loaded(self) -> None:
         """Wait while the model loads. Raises NotReady if it can't be loaded."""
         await self._place.supervisor.wait_loaded()
@@ -206,6 +229,7 @@ class Dispatcher:
         self._place.supervisor.close()
 
     async def _recognize(self, utterance: Utterance, *, on_cpu: bool = False) -> Hypothesis:
+        self._stop_partial()
         place = self._place
         place.in_hand += 1
         try:
@@ -215,6 +239,10 @@ class Dispatcher:
         finally:
             place.in_hand -= 1
             place.close_when_done()
+
+    def _stop_partial(self) -> None:
+        if self._partial is not None:
+            self._partial.cancel()
 
     async def _open(self, place: _Place, *, strictly: bool) -> None:
         """Open the recognizers of a new supervisor, and wait for the result of the probe."""
@@ -238,6 +266,7 @@ class Dispatcher:
 
     def _put_in_use(self, place: _Place, reason: str) -> None:
         """Replace the current supervisor. The replaced one is closed once its utterances have results."""
+        self._stop_partial()
         replaced, self._place = self._place, place
         if self._loading is not None:
             self._loading.cancel()

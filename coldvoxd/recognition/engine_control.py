@@ -19,9 +19,9 @@ from coldvoxd.core.errors import (
 )
 from coldvoxd.core.metrics import Figures, GpuFigures, Metrics
 from coldvoxd.core.provider_names import short_name
+from coldvoxd.core.recognition_state import ChangeReason
 from coldvoxd.core.sentences import sentences
 from coldvoxd.core.settings import Settings
-from coldvoxd.core.values import ChangeReason
 from coldvoxd.native.call_thread import CallThread
 from coldvoxd.native.providers import AUTO, CPU, available_providers, full_name, likely_accelerator
 from coldvoxd.recognition.dispatcher import Dispatcher

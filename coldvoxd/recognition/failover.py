@@ -17,8 +17,14 @@ from coldvoxd.core.failover_state import (
     RecognitionNeeded,
 )
 from coldvoxd.core.metrics import Metrics
-from coldvoxd.core.recognition_state import AcceleratorControl, StartReleased, SystemResumed, SystemSuspending
-from coldvoxd.core.values import ChangeReason, Hypothesis, Utterance
+from coldvoxd.core.recognition_state import (
+    AcceleratorControl,
+    ChangeReason,
+    StartReleased,
+    SystemResumed,
+    SystemSuspending,
+)
+from coldvoxd.core.values import Hypothesis, Utterance
 from coldvoxd.gpu import health
 from coldvoxd.recognition.backends import Backends
 from coldvoxd.recognition.cpu_standby import CpuStandby
@@ -112,6 +118,17 @@ class Failover:
         if accelerator is None or not self._publisher.state.on_accelerator or accelerator.hedging.occupied:
             return await self._recognize_on_cpu(utterance)
         return await accelerator.hedging.recognize(utterance)
+
+    async def recognize_partial(
+        self, utterance: Utterance, on_cpu: Callable[[Utterance], Awaitable[Hypothesis | None]]
+    ) -> Hypothesis | None:
+        """Recognize once, on the accelerator or with `on_cpu`; None if no recognizer is free. Raises ColdvoxError."""
+        if self._watch is not None and self._publisher.state.on_accelerator:
+            await self._watch.fresh(CHECK_BEFORE_RUN_S)
+        accelerator = self._accelerator
+        if accelerator is None or not self._publisher.state.on_accelerator:
+            return await on_cpu(utterance)
+        return None if accelerator.hedging.occupied else await accelerator.hedging.recognize_partial(utterance)
 
     def handle(self, event: AcceleratorEvent) -> None:
         match event:

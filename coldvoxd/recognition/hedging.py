@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from coldvoxd.core.errors import InputFault, RecognitionFailed, Stopped
+from coldvoxd.core.errors import InputFault, ProviderFault, RecognitionFailed, Stopped
 from coldvoxd.core.failover_state import FaultClass, Reason
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.values import Hypothesis, Utterance
@@ -98,6 +98,20 @@ class Hedging:
         self._metrics.count(Count.HEDGES)
         return await self._race(run, hedge_s)
 
+    async def recognize_partial(self, utterance: Utterance) -> Hypothesis:
+        """Recognize on the accelerator alone, and learn nothing. Raises ColdvoxError.
+
+        Faults that only concern this run are not reported: the utterance itself will show them, with the CPU's result to
+        judge them by. A sticky fault and a run that hangs affect that utterance, so they are reported.
+        """
+        run = self._accelerator.start(utterance)
+        self._report_fault_of_dropped(run, only_sticky=True)
+        try:
+            return await self._accelerator.answer_within(run, self._limit_s, self._abandon_if_over_limit)
+        except TimeoutError:
+            self._abandon_if_over_limit(run)
+            raise ProviderFault(f"a run on {self._accelerator.name} exceeded {self._limit_s:g} s") from None
+
     async def _race(self, run: Run, hedge_s: float) -> Hypothesis:
         """Return the first valid answer of a late run and the CPU."""
         loop = asyncio.get_running_loop()
@@ -176,12 +190,14 @@ class Hedging:
         else:
             self._failed(error, run.utterance, run)
 
-    def _report_fault_of_dropped(self, run: Run) -> None:
+    def _report_fault_of_dropped(self, run: Run, *, only_sticky: bool = False) -> None:
         """Report a later fault of a run whose answer is no longer needed."""
 
         def report(answer: "asyncio.Future[Hypothesis]") -> None:
             error = None if answer.cancelled() else answer.exception()
-            if isinstance(error, Exception) and not isinstance(error, InputFault | Stopped):
+            if not isinstance(error, Exception) or isinstance(error, InputFault | Stopped):
+                return
+            if not only_sticky or class_of(error)[0] is FaultClass.STICKY:
                 self._failed(error, run.utterance, run)
 
         run.answer.add_done_callback(report)

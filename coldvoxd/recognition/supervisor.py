@@ -167,6 +167,17 @@ class Supervisor:
             self._count_holes(hypothesis)
             return hypothesis
 
+    async def recognize_partial(self, utterance: Utterance) -> Hypothesis | None:
+        """Recognize an utterance as far as it has been spoken: once, where it would be recognized now.
+
+        Returns None if no recognizer is open and free. Raises ColdvoxError. Not hedged, retried or counted, and no limit
+        depends on its duration. Of its faults, only those are reported that affect later runs.
+        """
+        if not self.state.engine.ready:
+            return None
+        with self._verification.postponed():
+            return await self._failover.recognize_partial(utterance, self._fallback.recognize_partial)
+
     def _count_holes(self, hypothesis: Hypothesis) -> None:
         if hypothesis.holes:
             found, filled = hypothesis.holes, hypothesis.holes_filled

@@ -208,6 +208,23 @@ class RecognizerWorker:
                 run.answer.add_done_callback(lambda _: timer.cancel())
             raise
 
+    async def answer_within(
+        self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None
+    ) -> Hypothesis:
+        """Wait for a run's answer within `awaiting`.
+
+        After `limit_s` seconds the run is stopped, and TimeoutError raised. Raises ColdvoxError for any error of the run.
+        """
+        async with asyncio.timeout(limit_s):
+            with self.awaiting(run, limit_s, if_hanging):
+                await asyncio.wait({run.answer})
+        if run.answer.cancelled():
+            raise ProviderFault(f"{self.name} was abandoned during the run")
+        error = run.answer.exception()
+        if error is not None and not isinstance(error, ColdvoxError):
+            raise ProviderFault(f"{self.name} failed: {type(error).__name__}") from error
+        return run.answer.result()
+
     def close(self) -> None:
         """Close the model once the call thread is free, and end that thread. Doesn't wait."""
         if self._idle_timer is not None:

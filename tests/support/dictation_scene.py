@@ -54,6 +54,12 @@ class LoudnessDetector:
         pass
 
 
+def text_of(utterance: Utterance) -> str:
+    """Return the values in the utterance's frames of speech."""
+    values = {int(value) for value in np.rint(utterance.samples * 32768) if abs(value) > 1000}
+    return " ".join(str(value) for value in sorted(values))
+
+
 @dataclass
 class CountingEngine:
     """Returns the values in the utterance's frames as text, and waits while the gate is closed."""
@@ -79,15 +85,53 @@ class CountingEngine:
         if self.refusal:
             raise self.refusal
 
+    partial_gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """As `gate`, for partial recognition; open at the start."""
+    partly_heard: list[Utterance] = field(default_factory=list)
+    partly_stopped: list[Utterance] = field(default_factory=list)
+    partly: Callable[[str], str] = lambda text: text
+    """What partial recognition makes of a text; raises its errors."""
+    is_occupied: bool = False
+    """Whether no recognizer is free for partial recognition."""
+    in_hand: int = 0
+
+    def __post_init__(self) -> None:
+        self.partial_gate.set()
+
+    @property
+    def idle(self) -> bool:
+        return not self.in_hand
+
+    async def recognize_partial(self, utterance: Utterance) -> Hypothesis | None:
+        self.partly_heard.append(utterance)
+        self.in_hand += 1
+        try:
+            await self.partial_gate.wait()
+        except asyncio.CancelledError:
+            self.partly_stopped.append(utterance)
+            raise
+        finally:
+            self.in_hand -= 1
+        if self.is_occupied:
+            return None
+        text = self.partly(text_of(utterance))
+        return Hypothesis(text, (), (), 0.9, "CPUExecutionProvider", 0.01)
+
     async def recognize(self, utterance: Utterance) -> Hypothesis:
+        self.in_hand += 1
+        try:
+            return await self._recognize(utterance)
+        finally:
+            self.in_hand -= 1
+
+    async def _recognize(self, utterance: Utterance) -> Hypothesis:
         self.heard.append(utterance)
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
             self.stopped.append(utterance)
             raise
-        values = {int(value) for value in np.rint(utterance.samples * 32768) if abs(value) > 1000}
-        text = " ".join(str(value) for value in sorted(values))
+        text = text_of(utterance)
         if text in self.cancelling:
             raise asyncio.CancelledError
         if text in self.failing:
@@ -128,6 +172,7 @@ class Announced:
     seen: list[tuple[object, ...]] = field(default_factory=list)
     transcripts: list[Transcript] = field(default_factory=list)
     readers: list[str | None] = field(default_factory=list)
+    partial_readers: list[str | None] = field(default_factory=list)
     levels: int = 0
 
     def dictation_started(self, session: int) -> None:
@@ -142,6 +187,10 @@ class Announced:
         self.transcripts.append(transcript)
         self.readers.append(to)
         assert with_words == bool(transcript.words)
+
+    def partial_transcribed(self, session: int, utterance: int, stable: str, unstable: str, to: str | None) -> None:
+        self.seen.append(("partial", session, utterance, stable, unstable))
+        self.partial_readers.append(to)
 
     def sentence_closed(self, session: int, utterance: int, to: str | None) -> None:
         self.seen.append(("sentence", session, utterance))

@@ -23,6 +23,10 @@ class Announcer(Protocol):
 
     def transcribed(self, transcript: Transcript, with_words: bool, to: str | None) -> None: ...
 
+    def partial_transcribed(self, session: int, utterance: int, stable: str, unstable: str, to: str | None) -> None:
+        """The words of an utterance so far; without any, what was published of it is void."""
+        ...
+
     def sentence_closed(self, session: int, utterance: int, to: str | None) -> None:
         """The sentence that ends with this utterance is over: its pending mark is due."""
         ...

@@ -130,10 +130,10 @@ async def test_options_are_understood(
         ("max-seconds", Variant("i", -5), "InvalidOption", ["'max-seconds'", "greater than 0"]),
         ("max-seconds", Variant("t", 1 << 40), "InvalidOption", ["'max-seconds'", "at most 4294967295"]),
         ("max-seconds", Variant("u", 0), "InvalidOption", ["'max-seconds'", "greater than 0"]),
-        ("partials", Variant("b", True), "NotSupported", ["'partials'"]),
         ("language", Variant("s", "german"), "NotSupported", ["'german'", "`de`"]),
         ("language", Variant("s", " "), "InvalidOption", ["'language'", "omit it"]),
         ("language", Variant("u", 1), "InvalidOption", ["'language'", "a text"]),
+        ("partials", Variant("s", "yes"), "InvalidOption", ["'partials'", "boolean"]),
         ("vocabulary", Variant("as", []), "NotSupported", ["'vocabulary'"]),
     ],
 )

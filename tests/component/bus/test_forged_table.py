@@ -98,7 +98,7 @@ def daemon(*, sessions: bool) -> GpuMonitor:
                 while True:
                     seen.append((await client.next_event()).name)
 
-            assert await client.subscribe(sessions=sessions)
+            assert await client.subscribe(sessions=sessions, partials=True)
             noting = asyncio.create_task(note())
             yield Watching(client._connection, seen)
             noting.cancel()
@@ -152,6 +152,7 @@ ROWS = [
     event("SpeechStarted", "u", 7),
     event("SpeechEnded", "u", 7),
     event("SentenceClosed", "uu", 7, 1),
+    event("PartialTranscribed", "uuss", 7, 1, "for", "ged"),
     event("FileProgress", "ud", 7, 0.5),
     event("FileTranscribed", "usa{sv}", 7, "forged", {}),
     event("Transcribed", "uusa{sv}", 7, 1, "forged", {}, sessions=False),

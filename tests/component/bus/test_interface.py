@@ -127,6 +127,7 @@ async def test_signals_carry_the_signatures_of_the_contract(running: RunningServ
     running.control.say("x")
     running.announcer.speech_started(session)
     running.announcer.speech_ended(session)
+    running.announcer.partial_transcribed(session, 1, "x", "y", None)
     running.announcer.sentence_closed(session, 1, None)
     running.announcer.level(-3.0)
     running.announcer.file_progress(1, 0.5, client.name)

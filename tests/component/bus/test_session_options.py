@@ -15,7 +15,7 @@ from tests.support.bus.private_bus import BusClient, BusError, RunningService
 WORDS = {"words": Variant("b", True), "max-seconds": Variant("x", 60)}
 PRIVATE = {"private": Variant("b", True)}
 BOUND = {"bind-to-caller": Variant("b", True)}
-DEFAULTS = {"private": False, "bind-to-caller": False, "words": False, "single-utterance": False}
+DEFAULTS = {"private": False, "bind-to-caller": False, "words": False, "single-utterance": False, "partials": False}
 
 
 def values(options: dict[str, Variant]) -> dict[str, object]:
@@ -37,7 +37,7 @@ async def test_a_toggle_starts_with_options_and_then_stops(running: RunningServi
         ({"word": Variant("b", True)}, "InvalidOption.*no option 'word'"),
         ({"words": Variant("s", "yes")}, "InvalidOption.*must be a boolean"),
         ({"max-seconds": Variant("i", -1)}, "InvalidOption.*greater than 0"),
-        ({"partials": Variant("b", True)}, "NotSupported"),
+        ({"language": Variant("s", "de")}, "NotSupported"),
     ],
     ids=["unknown", "type", "value", "planned"],
 )
@@ -92,6 +92,7 @@ async def test_the_options_of_the_active_session_are_readable(running: RunningSe
         ({}, DEFAULTS),
         (WORDS, DEFAULTS | {"words": True, "max-seconds": 60}),
         ({"single-utterance": Variant("b", True)}, DEFAULTS | {"single-utterance": True}),
+        ({"partials": Variant("b", True)}, DEFAULTS | {"partials": True}),
         (BOUND, DEFAULTS | {"bind-to-caller": True}),
     ):
         session = await client.call("StartDictationWithOptions", "a{sv}", given)
@@ -159,7 +160,7 @@ async def test_the_capabilities_name_every_option_that_is_accepted(running: Runn
     found = await client.get(ENGINE, "Capabilities")
     assert found == sorted(found)
     assert set(OPTION_TYPES) <= set(found)
-    assert not {"partials", "vocabulary"} & set(found)
+    assert not {"vocabulary"} & set(found)
 
 
 async def test_our_own_client_passes_the_options(running: RunningService) -> None:

@@ -1,8 +1,12 @@
 """coldvoxctl as real processes on a private bus with the service on it."""
 
 import asyncio
+import fcntl
 import json
+import os
+import struct
 import sys
+import termios
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +55,28 @@ class Running:
         """Wait until the command exits, and return the rest of its output."""
         out, err = await asyncio.wait_for(self.process.communicate(), within_s)
         assert self.process.returncode is not None
-        texts = [printed.decode(errors="surrogateescape") for printed in (out, err or b"")]
+        texts = [printed.decode(errors="surrogateescape") for printed in (out or b"", err or b"")]
         return Result(self.process.returncode, *texts)
+
+
+class Terminal:
+    """A terminal of 40 columns, and what was written to it."""
+
+    def __init__(self) -> None:
+        self.ours, self.its = os.openpty()
+        fcntl.ioctl(self.its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+
+    def written(self) -> str:
+        """Return everything, once the command has exited."""
+        os.close(self.its)
+        content = b""
+        try:
+            while piece := os.read(self.ours, 1 << 16):
+                content += piece
+        except OSError:  # EIO: the other end is closed
+            pass
+        os.close(self.ours)
+        return content.decode(errors="surrogateescape")
 
 
 class Ctl(Protocol):
@@ -63,6 +87,7 @@ class Ctl(Protocol):
         *arguments: str | bytes,
         environment: dict[str, str] | None = None,
         stdin: int = asyncio.subprocess.DEVNULL,
+        stdout: int = asyncio.subprocess.PIPE,
         stderr: int = asyncio.subprocess.PIPE,
         pass_fds: Sequence[int] = (),
     ) -> Running: ...
@@ -89,6 +114,7 @@ async def ctl(bus: PrivateBus) -> AsyncIterator[Ctl]:
         *arguments: str | bytes,
         environment: dict[str, str] | None = None,
         stdin: int = asyncio.subprocess.DEVNULL,
+        stdout: int = asyncio.subprocess.PIPE,
         stderr: int = asyncio.subprocess.PIPE,
         pass_fds: Sequence[int] = (),
     ) -> Running:
@@ -100,7 +126,7 @@ async def ctl(bus: PrivateBus) -> AsyncIterator[Ctl]:
             cwd=ROOT,
             env=bus.environment if environment is None else environment,
             stdin=stdin,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
         )

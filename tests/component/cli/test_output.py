@@ -2,13 +2,10 @@
 
 import asyncio
 import errno
-import fcntl
 import os
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
@@ -16,7 +13,7 @@ import pytest
 from coldvoxd import __version__
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.models.directories import bundled_directory
-from tests.component.cli.conftest import ROOT, Ctl
+from tests.component.cli.conftest import ROOT, Ctl, Terminal
 from tests.support.bus.private_bus import PrivateBus, running_service
 
 COMMANDS = ("coldvoxd.cli.main", "coldvoxd.typist", "coldvoxd")
@@ -126,26 +123,6 @@ def test_an_ignored_interrupt_stays_ignored_while_the_program_is_loaded(tmp_path
         check=False,
     )
     assert (result.returncode, result.stderr) == (Exit.DONE, "")
-
-
-class Terminal:
-    """A terminal of 40 columns, and what was written to it."""
-
-    def __init__(self) -> None:
-        self._ours, self.its = os.openpty()
-        fcntl.ioctl(self.its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-
-    def written(self) -> str:
-        """Return everything, once the command has exited."""
-        os.close(self.its)
-        content = b""
-        try:
-            while piece := os.read(self._ours, 1 << 16):
-                content += piece
-        except OSError:  # EIO: the other end is closed
-            pass
-        os.close(self._ours)
-        return content.decode(errors="surrogateescape")
 
 
 async def test_control_characters_of_a_file_name_have_no_effect_on_a_terminal(ctl: Ctl, tmp_path: Path) -> None:

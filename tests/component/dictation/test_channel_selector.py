@@ -52,8 +52,12 @@ class Engine:
         self.longest_s = math.inf
         self.seam_method = SeamMethod.OFF
         self.heard: list[Utterance] = []
+        self.idle = True
 
     def check_ready(self) -> None: ...
+
+    async def recognize_partial(self, utterance: Utterance) -> None:
+        raise AssertionError(f"no session has partial transcripts, and utterance {utterance.id} was to be recognized")
 
     async def recognize(self, utterance: Utterance) -> Hypothesis:
         self.heard.append(utterance)

@@ -505,6 +505,10 @@ class ScriptedControl:
         )
         self._bus_announcer().transcribed(transcript, self.options.words, self._to)
 
+    def say_so_far(self, stable: str, unstable: str) -> None:
+        """Publish words of the utterance that is being spoken."""
+        self._bus_announcer().partial_transcribed(self.session, len(self._texts) + 1, stable, unstable, self._to)
+
     def close_sentence(self) -> None:
         """Publish that the sentence of the last text is over."""
         self._bus_announcer().sentence_closed(self.session, len(self._texts), self._to)

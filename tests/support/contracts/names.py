@@ -23,7 +23,8 @@ from coldvoxd.core.failover_state import FaultClass
 from coldvoxd.core.metrics import GpuFigures, Metrics, Stage
 from coldvoxd.core.ports import Policy
 from coldvoxd.core.problems import Problem
-from coldvoxd.core.values import ChangeReason, GapReason, Precision, State, StopReason
+from coldvoxd.core.recognition_state import ChangeReason
+from coldvoxd.core.values import GapReason, Precision, State, StopReason
 from coldvoxd.doctor.finding import Verdict
 from coldvoxd.models.fetch import FetchState
 from coldvoxd.typist import arguments as typing_arguments

@@ -26,6 +26,8 @@ private:
     void onDictationStopped(const uint32_t &, const std::string &, const std::string &) override {}
     void onSpeechStarted(const uint32_t &) override {}
     void onSpeechEnded(const uint32_t &) override {}
+    void onPartialTranscribed(
+        const uint32_t &, const uint32_t &, const std::string &, const std::string &) override {}
     void onSentenceClosed(const uint32_t &, const uint32_t &) override {}
     void onLevel(const double &) override {}
     void onFileProgress(const uint32_t &, const double &) override {}
