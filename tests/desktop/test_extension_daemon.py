@@ -40,6 +40,23 @@ async def test_it_follows_a_daemon_that_comes_listens_goes_and_comes_again(tmp_p
         assert not [told for told in watcher.told if "broken" in told or "failed" in told]
 
 
+async def test_it_asks_for_words_while_they_are_spoken_and_shows_them(tmp_path: Path) -> None:
+    with PrivateBus() as bus:
+        async with watching(bus.environment) as watcher, daemon(bus, tmp_path) as running, running.client() as client:
+            await watcher.until(lambda told: "partials" in told.get("capabilities", []))
+            watcher.wish("toggle true")
+            await watcher.until_shown("listening")
+            session = await client.get(DICTATION, "Session")
+            assert (await client.call("GetSessionOptions", "u", session))["partials"].value is True
+            speaking = asyncio.create_task(running.speak(COUNTING))
+            partial = await watcher.until(lambda told: told.get("partial", ["", ""]) != ["", ""])
+            assert " ".join(filter(None, partial["partial"])).startswith("One")
+            await watcher.until(lambda told: told.get("transcribed") == "One two three four five.")
+            watcher.wish("toggle true")
+            await watcher.until_shown("idle")
+            await speaking
+
+
 async def test_it_shows_no_strangers_signals(tmp_path: Path) -> None:
     """GDBus compares the sender with the owner of the subscribed name."""
     with PrivateBus() as bus:

@@ -16,15 +16,20 @@ async function watch() {
     const {Daemon, sentence} = await import(`${here}/daemon.js`);
     const {present} = await import(`${here}/presentation.js`);
     let before = '';
+    let capabilities = [];
     const daemon = new Daemon({
         changed: facts => {
             const now = JSON.stringify({shown: present(facts, _)});
             if (now !== before)
                 print(now);
             before = now;
+            if (facts.Capabilities !== capabilities)
+                tell({capabilities: facts.Capabilities});
+            capabilities = facts.Capabilities;
         },
         level: dbfs => tell({level: dbfs}),
         speaking: yes => tell({speaking: yes}),
+        partial: (stable, unstable) => tell({partial: [stable, unstable]}),
         transcribed: text => tell({transcribed: text}),
     });
     return async line => {
