@@ -122,7 +122,7 @@ class Gated:
         self._gate = gate
         self._order = order
         self.provider, self.precision, self.features_size = CPU, Precision.FP32, self._real.features_size
-        self.close = self._real.close
+        self.languages, self.close = self._real.languages, self._real.close
 
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         self._order.append(utterance.id)
