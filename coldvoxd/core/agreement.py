@@ -7,8 +7,9 @@ are a prefix that only grows. A later hypothesis that contradicts them changes n
 Which these are is decided by the words and not by their times: the times of one word differ between two runs by as much as
 a short word lasts. The stable words are aligned with the beginning of the hypothesis to which their edit distance is least.
 
-The last word of unfinished speech is often cut, and often has a full stop that the next hypothesis lacks. So its final mark
-is neither compared nor shown, and never becomes stable. Pure.
+The last word of unfinished speech is often cut: one that reaches the end of the audio is left out until the next run. It
+also often has a full stop that the next hypothesis lacks, so its final mark is neither compared nor shown, and never
+becomes stable. Pure.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ from dataclasses import dataclass, field
 
 from coldvoxd.core.edit_distance import distances_to_beginnings
 from coldvoxd.core.seams import spelled, without_final_mark
+from coldvoxd.core.values import Hypothesis
+
+EDGE_S = 0.08
+"""A word that ends less than this many seconds before the end of the audio may be cut. One frame of the encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,13 @@ class Agreement:
         count = _agreeing(self.rest, rest)
         agreed = rest[:count] if count < len(rest) else _without_last_mark(rest)
         return Agreement(self.stable + agreed, rest[count:])
+
+
+def whole_words(hypothesis: Hypothesis, audio_s: float) -> str:
+    """Return the text of `audio_s` seconds of unfinished speech, without a last word that may be cut."""
+    words = hypothesis.words
+    is_cut = bool(words) and words[-1].end_s > audio_s - EDGE_S
+    return hypothesis.text.rpartition(" ")[0] if is_cut else hypothesis.text
 
 
 def _end_of(stable: Sequence[str], words: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from coldvoxd.core.agreement import Agreement
+from coldvoxd.core.agreement import Agreement, whole_words
 from coldvoxd.core.errors import ColdvoxError
 from coldvoxd.core.settings import DictationSettings
 from coldvoxd.core.values import Utterance, samples_in
@@ -158,7 +158,7 @@ class Partials:
         if hypothesis is None:  # something else was recognized, or no recognizer is free
             self._not_before_s = max(self._not_before_s, self._loop.time() + LEAST_NEW_MS / 1000)
         else:
-            self.note(session, utterance, hypothesis.text)
+            self.note(session, utterance, whole_words(hypothesis, utterance.duration_s))
 
     def _ended(self, run: "asyncio.Task[None]") -> None:
         if run is self._run:

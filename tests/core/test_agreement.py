@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from coldvoxd.core.agreement import Agreement
+from coldvoxd.core.agreement import Agreement, whole_words
 from coldvoxd.core.edit_distance import distances_to_beginnings, edit_distance
 from coldvoxd.core.seams import without_final_mark
+from coldvoxd.core.values import Hypothesis, Word
 
 WORDS = some.lists(some.sampled_from(["a", "A", "be", "be.", "be,", "sea", "dee?", "dee", "."]), max_size=8)
 SPOKEN = some.lists(some.sampled_from(["one", "two", "three", "Four", "five,", "six."]), max_size=12)
@@ -64,6 +65,20 @@ def test_a_contradiction_changes_no_stable_word_and_adds_those_behind(later: str
 
 def test_words_that_were_lost_need_two_hypotheses_again() -> None:
     assert shown(after("Open the file", "Open", "Open the file")) == ("Open", "the file")
+
+
+@pytest.mark.parametrize(
+    ("end_s", "expected"), [(1.0, "Open the"), (0.95, "Open the"), (0.9, "Open the fi."), (None, "Open the fi.")]
+)
+def test_a_last_word_that_reaches_the_end_of_the_audio_may_be_cut(end_s: float | None, expected: str) -> None:
+    words = (
+        () if end_s is None else (Word("Open", 0.1, 0.3, 1.0), Word("the", 0.4, 0.5, 1.0), Word("fi.", 0.7, end_s, 1.0))
+    )
+    assert whole_words(Hypothesis("Open the fi.", (), words, 1.0, "P", 0.1), 1.0) == expected
+
+
+def test_a_single_word_that_may_be_cut_is_left_out() -> None:
+    assert whole_words(Hypothesis("Op.", (), (Word("Op.", 0.1, 0.3, 1.0),), 1.0, "P", 0.1), 0.3) == ""
 
 
 @given(some.lists(WORDS.map(" ".join), max_size=8))
