@@ -37,7 +37,7 @@ def quietest(samples: Samples, first: int, last: int) -> int:
 
 
 def cuts_of(samples: Samples, starts_s: Iterable[float]) -> tuple[int, ...]:
-    """A cut for each word but the first, from the times at which their first tokens were emitted; none if one is wrong."""
+    """A cut for each word but the first, from the times of their first tokens; none if one of them is wrong."""
     cuts: list[int] = []
     for start_s in list(starts_s)[1:]:
         expected = start_s - EMITTED_AFTER_S
