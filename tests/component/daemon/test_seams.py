@@ -14,12 +14,11 @@ from coldvoxd.virtual.client import command
 from tests.support.bus.private_bus import BusClient, PrivateBus
 from tests.support.daemon.process import RunningDaemon, daemon, default_settings
 from tests.support.eventually import eventually
-from tests.support.sound.pauses import paused, room
+from tests.support.sound.pauses import room, with_pause
 from tests.support.sound.speech import Sample, samples
 
-NAME, AFTER_WORD = "you-can-save-it-with-david", 2
-SAID = "You can save it with David."
-APART = ["You can.", "Save it with David."]
+SAID = "Copy my text and delete that line."
+APART = ["Copy my text.", "And delete that line."]
 SETTINGS = "[dictation]\nseam_s = 1.2\n"
 
 
@@ -33,7 +32,7 @@ def bus() -> Iterator[PrivateBus]:
 def recording(tmp_path: Path) -> Sample:
     """A sentence with a pause of 0.9 s, which ends an utterance, and not a sentence."""
     path = tmp_path / "paused.wav"
-    soundfile.write(path, np.concatenate((room(0.3), paused(NAME, AFTER_WORD, 0.9))), SAMPLE_RATE, subtype="PCM_16")
+    soundfile.write(path, np.concatenate((room(0.3), with_pause(SAID))), SAMPLE_RATE, subtype="PCM_16")
     return Sample(path, SAID, {})
 
 
@@ -59,8 +58,8 @@ async def test_a_pause_inside_a_sentence_is_no_full_stop(bus: PrivateBus, tmp_pa
         transcript, texts = await dictated(running, client, recording, next_one)
         assert [text["text"] for text in texts] == [*APART, next_one.said]
         assert texts[:2] == [
-            {"text": APART[0], "body": "You can", "pending": ".", "seam": ""},
-            {"text": APART[1], "body": "save it with David", "pending": ".", "seam": " "},
+            {"text": APART[0], "body": "Copy my text", "pending": ".", "seam": ""},
+            {"text": APART[1], "body": "and delete that line", "pending": ".", "seam": " "},
         ]
         assert texts[2]["seam"] == ". "
         assert transcript == f"{SAID} {next_one.said}"
