@@ -192,7 +192,7 @@ STAGES["paused"] = Stage(
         noise_floor_share=0.5,
         lowest_peak=-2.5,
     ),
-    steps=9000,
+    steps=10000,
     peak_rate=5e-4,
     warmup=60,
     ctc_weight=0.0,
