@@ -37,7 +37,7 @@ async def test_a_toggle_starts_with_options_and_then_stops(running: RunningServi
         ({"word": Variant("b", True)}, "InvalidOption.*no option 'word'"),
         ({"words": Variant("s", "yes")}, "InvalidOption.*must be a boolean"),
         ({"max-seconds": Variant("i", -1)}, "InvalidOption.*greater than 0"),
-        ({"language": Variant("s", "de")}, "NotSupported"),
+        ({"vocabulary": Variant("s", "names")}, "NotSupported"),
     ],
     ids=["unknown", "type", "value", "planned"],
 )
