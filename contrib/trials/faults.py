@@ -30,7 +30,7 @@ def main() -> int:
     if arguments.list:
         print(*(f"{row.moment}: {row.name}" for row in wanted), sep="\n")
         return 0
-    outcomes = asyncio.run(_play_all(wanted, arguments.jobs, as_json=arguments.json))
+    outcomes = asyncio.run(_play_all(wanted, arguments.jobs, as_json=arguments.json, partials=arguments.partials))
     slow = [outcome for outcome in outcomes if (outcome.recovery_ratio or 0.0) > RATIO_GOAL]
     failed = [outcome for outcome in outcomes if not outcome.holds]
     summary = f"{len(outcomes)} rows, {len(failed)} failed, {len(slow)} with a recovery ratio over {RATIO_GOAL}"
@@ -38,22 +38,22 @@ def main() -> int:
     return 1 if failed or slow else 0
 
 
-async def _play_all(wanted: list[Row], jobs: int, *, as_json: bool) -> list[Outcome]:
+async def _play_all(wanted: list[Row], jobs: int, *, as_json: bool, partials: bool) -> list[Outcome]:
     turn = asyncio.Semaphore(jobs)
 
     async def one(row: Row) -> Outcome:
         async with turn:
-            outcome = await _play(row)
+            outcome = await _play(row, partials=partials)
         _show(outcome, as_json=as_json)
         return outcome
 
     return list(await asyncio.gather(*(one(row) for row in wanted)))
 
 
-async def _play(row: Row) -> Outcome:
+async def _play(row: Row, *, partials: bool) -> Outcome:
     """Play a row, again if it misses the ratio's goal, since other programs of this machine can spoil a ratio."""
     with contextlib.redirect_stdout(io.StringIO()):  # the private bus's log
-        outcome = await play(row)
+        outcome = await play(row, partials=partials)
         for plays in range(2, PLAYS + 1):
             if not outcome.holds or (outcome.recovery_ratio or 0.0) <= RATIO_GOAL:
                 break
@@ -76,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON object per row on standard output")
     parser.add_argument("--rows", default="*", metavar="PATTERN", help="only rows whose `NAME (MOMENT)` is like this")
     parser.add_argument("--list", action="store_true", help="name the rows and play nothing")
+    parser.add_argument("--partials", action="store_true", help="publish words during speech; measures no ratio")
     parser.add_argument("--jobs", type=int, default=1, help="rows at the same time; more than one spoils the ratios")
     return parser.parse_args()
 

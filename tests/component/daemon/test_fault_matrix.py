@@ -45,6 +45,23 @@ def test_every_utterance_is_heard_once_in_order_and_right(name: str, outcomes: d
     assert (outcome.lost, outcome.doubled, outcome.wrong) == (0, 0, 0)
 
 
+PARTIALS = (
+    "illegal between utterances (between utterances)",
+    "nan in the decoder (in the decoder)",
+    "hang in the encoder (in the encoder)",
+    "memory during Stop (during Stop)",
+)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", PARTIALS)
+async def test_words_during_speech_change_no_text(name: str) -> None:
+    outcome = await play(ROWS[name], partials=True)
+    assert not outcome.problem
+    assert (outcome.lost, outcome.doubled, outcome.wrong) == (0, 0, 0)
+    assert outcome.partials or name.startswith("hang"), "a run during speech that hangs is stopped for the text"
+
+
 def test_the_matrix_has_what_was_promised() -> None:
     moments = {row.moment for row in ROWS.values()}
     assert len(ROWS) >= 30

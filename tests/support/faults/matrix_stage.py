@@ -44,6 +44,8 @@ class Outcome:
     problem: str = ""
     plays: int = 1
     """How often the row was played for this outcome."""
+    partials: int = 0
+    """Number of signals with words during speech."""
 
     @property
     def holds(self) -> bool:
@@ -56,14 +58,15 @@ class Outcome:
         return fields
 
 
-async def play(row: Row, *, timed: bool = True) -> Outcome:
+async def play(row: Row, *, timed: bool = True, partials: bool = False) -> Outcome:
     """Play a row with a separate daemon. An error that ends the row is the outcome's `problem`.
 
-    The recovery ratio needs two more utterances; without `timed` it is omitted.
+    The recovery ratio needs two more utterances; without `timed` it is omitted. With `partials`, words are published during
+    speech. A fault may then strike such a run, where it has no consequence, so no change of provider is awaited.
     """
     with PrivateBus() as bus:
         directory = Path(tempfile.mkdtemp(prefix="coldvoxd-fault-"))
-        stage = Stage(row, bus, directory, timed=timed)
+        stage = Stage(row, bus, directory, timed=timed and not partials, partials=partials)
         try:
             async with TimedClient(bus.address) as client:
                 return await stage.play(client)
@@ -84,11 +87,20 @@ class TimedClient(BusClient):
         self.texts: dict[tuple[int, int], tuple[str, float, dict[str, Any]]] = {}
         """By (session, utterance), the first of each pair, in order: text, monotonic time, details."""
         self.speech_ended_s: list[float] = []
+        self.partials = 0
+        """Number of words' signals of utterances that had no text yet."""
+        self.late_partials = 0
+        """The same of utterances that had one."""
 
     def _note(self, message: Message) -> None:
         super()._note(message)
         if message.member == "SpeechEnded":
             self.speech_ended_s.append(time.monotonic())
+        if message.member == "PartialTranscribed" and message.sender != "org.freedesktop.DBus":
+            if tuple(message.body[:2]) in self.texts:
+                self.late_partials += 1
+            else:
+                self.partials += 1
         if message.member == "Transcribed" and message.sender != "org.freedesktop.DBus":
             session, utterance, text, details = message.body
             plain = {name: value.value for name, value in details.items()}
@@ -98,9 +110,10 @@ class TimedClient(BusClient):
 class Stage:
     """One daemon; call `stop` when done."""
 
-    def __init__(self, row: Row, bus: PrivateBus, directory: Path, *, timed: bool) -> None:
+    def __init__(self, row: Row, bus: PrivateBus, directory: Path, *, timed: bool, partials: bool = False) -> None:
         self.row = row
         self._timed = timed
+        self._partials = partials
         self.said: list[int] = []
         self._gpu = directory / "gpu"
         self._microphone = directory / "microphone"
@@ -117,6 +130,8 @@ class Stage:
         }
         if timed:  # a recognition that starts before the endpoint would make the comparison meaningless
             settings["COLDVOXD_DICTATION_SPECULATE"] = "false"
+        if partials:
+            settings["COLDVOXD_DICTATION_PARTIALS"] = "true"
         inherited = {
             name: value for name, value in bus.environment.items() if not name.startswith(("COLDVOXD_", "NOTIFY_"))
         }
@@ -166,6 +181,8 @@ class Stage:
                     patience_s=PATIENCE_S,
                     what="the texts of all utterances",
                 )
+            case ["on", "cpu"] | ["degraded", _] if self._partials:
+                pass
             case ["on", place]:
                 await self._until(client, "ExecutionProvider", {"cpu": CPU, "gpu": ACCELERATOR}[place])
             case ["degraded", code]:
@@ -185,10 +202,12 @@ class Stage:
             wrong += 1  # out of order
         if plain(self._stopped or "") != " ".join(heard):
             wrong += 1  # StopDictation differs from the signals
+        wrong += client.late_partials
         ratio = None
         if self._timed and self.row.on_cpu and heard == wanted:
             ratio = await self._recovery_ratio(client)
-        return Outcome(self.row.name, self.row.moment, len(self.said), missing.total(), doubled, wrong, ratio)
+        said, lost = len(self.said), missing.total()
+        return Outcome(self.row.name, self.row.moment, said, lost, doubled, wrong, ratio, partials=client.partials)
 
     async def _recovery_ratio(self, client: TimedClient) -> float:
         """Compare detection to text of the affected utterance with a plain recognition of it on the CPU."""
