@@ -121,6 +121,7 @@ voices_four() {
 train_four() {
     until [[ -f "$work/corpus/train-flite.jsonl" ]]; do sleep 5; done
     prepare_four
+    until [[ -f "$work/corpus/train-natural-000.jsonl" ]]; do sleep 5; done # by then all other corpora are aligned
     local options=(--work "$work" --data "$data")
     if [[ "$rehearse" == yes ]]; then options+=(--steps 3); fi
     module train "$stage" "${options[@]}"
