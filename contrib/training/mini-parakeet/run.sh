@@ -237,6 +237,7 @@ case "$step" in
     four)
         need_data
         setup
+        prepare_four
         voices_four
         train_four
         judge
