@@ -22,10 +22,10 @@ LONGEST_BEFORE_S = 3.0
 """Seconds of audio of the earlier utterance that the window includes."""
 LONGEST_AFTER_S = 3.0
 """Seconds of audio of the later utterance that the window includes."""
-MARGIN = 1536
-"""Samples of the pause on either side of it that the window keeps: 96 ms. A model that takes each pause for the end of a
-sentence then decides by the words. Of 55 pauses inside sentences the bundled model joins 52, with 64 ms 53 and with 128 ms 50; of
-552 pairs of sentences it joins 15, with 64 ms 34 and with 128 ms 7 (contrib/trials/seams.py)."""
+MARGIN = 2048
+"""Samples of the pause on either side of it that the window keeps: 128 ms, the `tail_ms` of an utterance. A model that takes each
+pause for the end of a sentence then decides by the words. Of 55 pauses inside sentences the bundled model joins 50, with 96 ms 52 and
+with 64 ms 53; of 552 pairs of sentences it joins 7, with 96 ms 15 and with 64 ms 34 (contrib/trials/seams.py)."""
 MOST_TOKENS = 16
 """Number of last tokens of the earlier utterance that the prediction network reads: about eight words. Each costs one run."""
 MARKS = ".,?!;:\u2026"

@@ -135,4 +135,8 @@ async def test_the_widget_listens_to_the_unique_name(trap: Trap, tmp_path: Path)
 
 def test_the_widget_addresses_only_the_wish_to_dictate_to_the_well_known_name() -> None:
     source = (WIDGET / "Daemon.qml").read_text("utf-8")
-    assert re.findall(r"(?:ask|call)\(name, .*", source) == ['ask(name, path, dictation, "ToggleDictation");']
+    assert re.findall(r"(?:ask|call)\(name, path, \w+, \"(\w+)\"", source) == [
+        "ToggleDictationWithOptions",
+        "ToggleDictation",
+    ]
+    assert len(re.findall(r"(?:ask|call)\(name,", source)) == 2

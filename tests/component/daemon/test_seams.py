@@ -18,7 +18,7 @@ from tests.support.sound.pauses import room, with_pause
 from tests.support.sound.speech import Sample, samples
 
 SAID = "Copy my text and delete that line."
-APART = ["Copy my text.", "And delete that line."]
+APART = ["Copy my text and", "Delete that line."]
 SETTINGS = "[dictation]\nseam_s = 1.2\n"
 
 
@@ -58,8 +58,8 @@ async def test_a_pause_inside_a_sentence_is_no_full_stop(bus: PrivateBus, tmp_pa
         transcript, texts = await dictated(running, client, recording, next_one)
         assert [text["text"] for text in texts] == [*APART, next_one.said]
         assert texts[:2] == [
-            {"text": APART[0], "body": "Copy my text", "pending": ".", "seam": ""},
-            {"text": APART[1], "body": "and delete that line", "pending": ".", "seam": " "},
+            {"text": APART[0], "body": "Copy my text and", "pending": "", "seam": ""},
+            {"text": APART[1], "body": "delete that line", "pending": ".", "seam": " "},
         ]
         assert texts[2]["seam"] == ". "
         assert transcript == f"{SAID} {next_one.said}"

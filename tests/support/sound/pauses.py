@@ -21,7 +21,7 @@ QUIET_S = 0.1
 """The cut is at the quietest place within this many seconds of the middle between two words."""
 _CUTS = {
     "We will read this report on Friday.": 9_920,
-    "Copy my text and delete that line.": 22_080,
+    "Copy my text and delete that line.": 25_749,
 }
 """By sentence, a sample between two of its first words."""
 CUT = tuple(_CUTS)
