@@ -131,7 +131,11 @@ def recognized(recognizer: ParakeetRecognizer, method: SeamMethod, *said: Uttera
     return text.text, found
 
 
-CUTS = [("we-will-read-this-report-on-friday", 3), ("you-can-save-it-with-david", 1), ("hello-anna-send-the-message-to-peter", 3)]
+CUTS = [
+    ("we-will-read-this-report-on-friday", 3),
+    ("you-can-save-it-with-david", 1),
+    ("hello-anna-send-the-message-to-peter", 3),
+]
 
 
 @pytest.mark.parametrize(("name", "after_word"), CUTS)
