@@ -201,6 +201,18 @@ STAGES["paused"] = Stage(
     freezes_norms=True,
 )
 """Round four: pauses, context, prefixes, and Kokoro's English voices."""
+STAGES["paused-again"] = replace(
+    STAGES["paused"],
+    mixture=replace(
+        STAGES["paused"].mixture,
+        sources={**NATURAL, "train-natural": 0.42, "digits": 0.2, "barista": 0.19},
+        shares=Shares(inside=0.28, prefix=0.09),
+    ),
+    steps=4000,
+    peak_rate=3e-4,
+    starts_from="paused",
+)
+"""The same again, with more of the natural voices, people, and pauses inside sentences."""
 for _speaker in SPEAKERS:
     STAGES[f"without-{_speaker}"] = replace(
         STAGES["final"],
