@@ -1,9 +1,11 @@
 """The text of a session: what the recognizer receives about the earlier utterance, and when a sentence is over."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from coldvoxd.core.seams import LastTokens, SeamFinding, SeamMethod, SeamRules
+from coldvoxd.core.seams import MARGIN, LastTokens, SeamFinding, SeamMethod, SeamRules
 from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 
@@ -34,11 +36,12 @@ def add(text: SessionText, one: Utterance, hypothesis: Hypothesis) -> str:
 def test_the_first_utterance_has_no_context_and_the_next_has_that_of_the_first() -> None:
     text = SessionText(RULES)
     assert text.context_of(utterance(1, 0.0)) is None
-    add(text, utterance(1, 0.0), said("Send it, Peter."))
-    context = text.context_of(utterance(2, 1.5))
+    first = utterance(1, 0.0, seconds=1.5)
+    add(text, replace(first, speech=((1600, SAMPLE_RATE),)), said("Send it, Peter."))
+    context = text.context_of(utterance(2, 2.0))
     assert context is not None
     assert (context.method, context.tokens, context.last_word) == (SeamMethod.STATE, LastTokens("v", (1, 2)), "peter")
-    assert 0.9 * SAMPLE_RATE < len(context.samples) < SAMPLE_RATE
+    assert len(context.samples) == SAMPLE_RATE + MARGIN
 
 
 def test_a_sentence_continues_or_not_as_was_found() -> None:

@@ -217,8 +217,8 @@ def _gpu() -> dict[str, str]:
 def _cell(text: str) -> str:
     """Return a table cell, without the paths of the checkout and of the user's home, which tests replace."""
     homes = {os.environ.get(OWN_HOME, "/"), str(Path.home()), pwd.getpwuid(os.getuid()).pw_dir} - {"/"}
-    for place, shown in ((str(ROOT), ROOT.name), *((home, "~") for home in homes)):
-        # Another place's name may begin with this one's.
+    # The longest first: one home may lie in another. Another place's name may begin with this one's.
+    for place, shown in ((str(ROOT), ROOT.name), *((home, "~") for home in sorted(homes, key=len, reverse=True))):
         text = re.sub(rf"{re.escape(place)}(?![\w.-])", shown, text)
     return text.replace("|", "/").replace("\n", " ")
 
