@@ -23,6 +23,7 @@ from pathlib import Path
 from dbus_next import Variant
 
 from coldvoxd.bus.interface_xml import ENGINE, MICROPHONE
+from coldvoxd.core.seams import spelled
 from tests.support.bus.private_bus import BusClient
 from tests.support.eventually import eventually
 from tests.support.faults import supervision
@@ -131,7 +132,7 @@ class Soak:
         await asyncio.sleep(max(0.0, self.cycle_s - (time.monotonic() - began_s)))
 
     async def dictate(self, number: int) -> None:
-        """Dictate two sentences; their text must be exact."""
+        """Dictate two sentences; their words must be exact."""
         stage = self.stage
         session = int(await stage.call("StartDictation"))
         said = [samples()[(2 * number + which) % len(samples())] for which in range(2)]
@@ -193,7 +194,8 @@ class Soak:
             await self.stage.speak(samples()[8])
 
     def _compare(self, text: str | None, wanted: str, number: int) -> None:
-        if text != wanted:
+        """Compare the words. Whether a sentence ends between two utterances is a finding, which `contrib/trials/seams.py` counts."""
+        if [spelled(word) for word in (text or "").split()] != [spelled(word) for word in wanted.split()]:
             self.outcome.faults.append(f"{number}: {wanted!r} became {text!r}")
 
 
