@@ -6,7 +6,9 @@ bundled sample is cut after each word, and all samples are paired; with --clips,
 the daemon would cut as utterances is recognized with and without the context of the utterance before.
 
 Columns: seams, of those where each part has the right words; right, unknown (a new sentence, as without seams) and wrong;
-words that differ from those without a context; recognition time without a context, and the share that is added to it.
+words that differ from those without a context; recognition time without a context, and the time that is added to it.
+
+With --time-only, words are ignored, and only the times are printed: for a model with random weights.
 """
 
 import argparse
@@ -120,6 +122,36 @@ def play(recognizer: ParakeetRecognizer, case: Case, rows: dict[SeamMethod, Row]
             row.wrong += 1
 
 
+def timed(recognizer: ParakeetRecognizer, precision: Precision, pairs: int) -> None:
+    """Print a row of times for each method: pairs of samples, each recognized three times in turn, the best of them."""
+    parts = [found for number, sample in enumerate(samples()) if (found := utterance(number % 2, sample.wave()))]
+    chosen = [(parts[at % len(parts)], parts[(at + 1) % len(parts)]) for at in range(0, 2 * pairs, 2)]
+    alone_s, added_s = 0.0, dict.fromkeys((SeamMethod.STATE, SeamMethod.WINDOW), 0.0)
+    for first, second in chosen:
+        earlier = recognizer.recognize(first)
+        ways: dict[SeamMethod | None, Utterance] = {None: second}
+        for method in added_s:
+            text = SessionText(SeamRules(method, longest_pause_s=60.0))
+            text.add(first, earlier)
+            ways[method] = replace(second, context=text.context_of(second))
+        best = dict.fromkeys(ways, float("inf"))
+        for _ in range(3):
+            for way, heard in ways.items():
+                began_s = time.perf_counter()
+                recognizer.recognize(heard)
+                best[way] = min(best[way], time.perf_counter() - began_s)
+        alone_s += best[None]
+        for method in added_s:
+            added_s[method] += best[method] - best[None]
+    seconds = sum(second.duration_s for _, second in chosen) / len(chosen)
+    for method, added in added_s.items():
+        print(
+            f"| {precision} | {method} | {len(chosen)} | {seconds:.1f} s | {1000 * alone_s / len(chosen):.0f} "
+            f"| {1000 * added / len(chosen):.0f} | {added / alone_s:.1%} |",
+            flush=True,
+        )
+
+
 def recordings(folder: Path, recognizer: ParakeetRecognizer) -> Iterator[tuple[Wave, str]]:
     """Yield recordings with the text of the whole, since the folder has none."""
     for path in sorted(folder.iterdir()):
@@ -132,13 +164,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="mini", help="name or folder of a model (default: mini)")
     parser.add_argument("--clips", type=Path, help="folder of recordings, 16 kHz")
+    parser.add_argument("--time-only", type=int, metavar="N", help="print the times of N utterances after another one")
+    parser.add_argument("--threads", type=int, default=1, help="threads of a recognition (default: 1)")
     arguments = parser.parse_args()
+    if arguments.time_only:
+        print(
+            "| precision | method | utterances | of, mean | ms alone | ms added | share |\n|---|---|---|---|---|---|---|"
+        )
+        for precision in (Precision.FP32, Precision.INT8):
+            recognizer = ParakeetRecognizer.open(find_model(arguments.model, precision), threads=arguments.threads)
+            timed(recognizer, precision, arguments.time_only)
+            recognizer.close()
+        return
     print(
         "| speech | precision | seams | method | of | right | unknown | wrong | texts changed | ms alone | ms added |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for precision in (Precision.FP32, Precision.INT8):
-        recognizer = ParakeetRecognizer.open(find_model(arguments.model, precision), threads=1)
+        recognizer = ParakeetRecognizer.open(find_model(arguments.model, precision), threads=arguments.threads)
         sources = {"samples": cases(recognizer, [(sample.wave(), sample.said) for sample in samples()], 1)}
         if arguments.clips:
             sources["recordings"] = cases(recognizer, recordings(arguments.clips, recognizer), 3)

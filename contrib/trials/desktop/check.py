@@ -16,7 +16,7 @@ from typing import Protocol
 
 from gnome import RIGHT, Gnome
 from plasma import Plasma
-from stage import CHECKOUT, RUNTIME, SAMPLES, BusError, Stage, StageError, settled, until
+from stage import CHECKOUT, DICTATION, RUNTIME, SAMPLES, BusError, Stage, StageError, settled, until
 from widget import check_widget
 
 SAID = {
@@ -90,7 +90,7 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             await until(lambda: "ready" in stage.log("coldvox-type").read_text("utf-8"), "coldvox-type")
             before = letter(stage)
             right = True
-            for said, switch in zip(SAID, (desktop.press_shortcut, desktop.click_light), strict=True):
+            for said, switch in zip(SAID, (desktop.press_shortcut, click_for_partials(desktop, stage)), strict=True):
                 found = await dictate(desktop, stage, said, before, switch)
                 before = letter(stage)
                 right = right and found.right
@@ -111,6 +111,25 @@ async def check(name: str, tree: Path, *, quiet: bool) -> bool:
             keep(stage)
             raise
         return right
+
+
+def click_for_partials(desktop: Desktop, stage: Stage) -> Callable[[], Awaitable[None]]:
+    """Return a click on the indicator that checks that a session it starts has text during speech.
+
+    The click raises StageError.
+    """
+
+    async def click() -> None:
+        starts = await stage.state() == "idle"
+        await desktop.click_light()
+        if starts:
+            await stage.state_is("listening")
+            session = await stage.bus.get(DICTATION, "Session")
+            options = await stage.bus.call("GetSessionOptions", "u", session)
+            if not options["partials"].value:
+                raise StageError("the indicator started a session without text during speech")
+
+    return click
 
 
 async def open_menu(desktop: Gnome, stage: Stage) -> None:
