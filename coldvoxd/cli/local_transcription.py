@@ -49,6 +49,7 @@ class _Engine:
     """Maximum length in seconds of audio that is recognized at once."""
     seam_rules: SeamRules
     language: str
+    batch_size: int
 
     def transcript(self, source: Source, progress: Progress) -> FileTranscript:
         """Transcribe a recording. Raises ColdvoxError."""
@@ -75,6 +76,7 @@ class _Engine:
                 seam_rules=self.seam_rules,
                 longest_s=self.longest_s,
                 language=self.language,
+                batch_size=self.batch_size,
             )
         except ColdvoxError as error:
             raise _as_from_the_daemon(error) from error
@@ -93,7 +95,7 @@ def transcribe_locally(arguments: Namespace, task: "Task", output: Output) -> No
     try:
         language = _language(task.language, dictation.language, shortened(name), recognizer, output)
         longest_s = max_utterance_s(name, precision)
-        engine = _Engine(recognizer, SileroDetector(), task.channel, longest_s, seam_rules, language)
+        engine = _Engine(recognizer, SileroDetector(), task.channel, longest_s, seam_rules, language, model.batch_size)
         for recording, target in task.ready():
             progress = Progress(shown(recording.name))
             try:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core import languages
+from coldvoxd.core.encoded_ahead import EncodedAhead
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import LastTokens, SeamContext, SeamedText, SeamFinding
 from coldvoxd.core.speech_spans import SpeechSpan
@@ -116,6 +117,8 @@ class Utterance:
     """The end of the session's earlier utterance; None if this one begins a sentence in any case."""
     language: str = languages.AUTO
     """Code of the language that is spoken, such as `de`; `auto` if it is not known."""
+    encoded: EncodedAhead | None = field(default=None, repr=False, compare=False)
+    """The encoder's output of exactly `samples`, if it was computed ahead."""
 
     @property
     def duration_s(self) -> float:

@@ -30,6 +30,7 @@ from coldvoxd.core.seams import SeamMethod, SeamRules
 from coldvoxd.core.sentences import sentence
 from coldvoxd.core.settings import DictationSettings
 from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
+from coldvoxd.files.batching import Together
 from coldvoxd.files.transcription import Transcription
 from coldvoxd.native.call_thread import CallThread
 
@@ -64,6 +65,13 @@ class RecognizerKeeper(Protocol):
     def seam_method(self) -> SeamMethod:
         """The method that suits the model, for the setting `auto`."""
         ...
+
+    @property
+    def batch_size(self) -> int:
+        """Maximum number of pieces to encode at once."""
+        ...
+
+    async def encode_ahead(self, pieces: tuple[Utterance, ...]) -> tuple[Utterance, ...]: ...
 
     async def recognize(self, utterance: Utterance, *, urgent: bool) -> Hypothesis: ...
 
@@ -210,12 +218,16 @@ class FileJobs:
             seam_rules=SeamRules.of(self._settings.seam, self._keeper.seam_method, self._settings.seam_s),
             longest_s=self._keeper.model_longest_s,
             language=in_force(job.options.language, self._settings.language, self._keeper.status),
+            batch_size=lambda: self._keeper.batch_size,
         )
         steps = transcription.steps()
         published = 0.0
         try:
             while (step := await self._step(job, lambda: _next(steps))) is not None:
                 for piece in step:
+                    if isinstance(piece, Together):
+                        piece.pieces = await self._keeper.encode_ahead(piece.pieces)
+                        continue
                     hypothesis = await self._keeper.recognize(piece, urgent=False)
                     transcription.take(piece, hypothesis)
                     self._metrics.count(Count.FILE_SEGMENTS)
@@ -284,8 +296,8 @@ def _sentence(fault: FileFault) -> str:
     return f"{text[0].upper()}{text[1:]}"
 
 
-def _next(steps: Iterator[Utterance | None]) -> tuple[Utterance, ...] | None:
-    """Return what the next step yields, none or one piece, and None after the last step.
+def _next(steps: Iterator[Utterance | Together | None]) -> tuple[Utterance | Together, ...] | None:
+    """Return what the next step yields, none or one, and None after the last step.
 
     StopIteration cannot be passed to the event loop.
     """

@@ -1,7 +1,8 @@
 """Transcribes an audio file step by step."""
 
 import math
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,10 @@ from coldvoxd.audio.file import AudioFile
 from coldvoxd.audio.streams import clock
 from coldvoxd.core import languages
 from coldvoxd.core.channels import AUTO, Channel
-from coldvoxd.core.errors import FileFault
+from coldvoxd.core.errors import FileFault, ProviderFault
 from coldvoxd.core.file_values import NO_SPEECH, NO_WORDS, FileTranscript
 from coldvoxd.core.mixdown import mixed, taken
-from coldvoxd.core.ports import Recognizer, SpeechDetector
+from coldvoxd.core.ports import BatchEncoder, Recognizer, SpeechDetector
 from coldvoxd.core.seams import (
     NO_SEAMS,
     SeamContext,
@@ -28,6 +29,7 @@ from coldvoxd.core.seams import (
 )
 from coldvoxd.core.session_text import SessionText
 from coldvoxd.core.values import FRAME_SAMPLES, SAMPLE_RATE, EndReason, Hypothesis, Utterance, Word
+from coldvoxd.files.batching import Together, one_by_one, together
 from coldvoxd.files.overlap import joint
 from coldvoxd.files.recording_split import Span, cut, max_frames
 from coldvoxd.files.speech_map import SpeechMap
@@ -64,13 +66,14 @@ def transcribe_file(
     seam_rules: SeamRules = NO_SEAMS,
     longest_s: float = math.inf,
     language: str = languages.AUTO,
+    batch_size: int = 1,
 ) -> FileTranscript:
     """Recognize a file of any length, sample rate and channel count, in pieces cut at its pauses.
 
     `source` is its path or an open descriptor; `name` is its name in messages.
 
     Up to 20 s, or `longest_s`, from the first speech to the last are recognized in one piece. If there is no speech, the text is empty.
-    The detector is reset first. Blocks. Raises FileFault, ProviderFault or InputFault.
+    Up to `batch_size` pieces are encoded at once, if the recognizer can. The detector is reset first. Blocks. Raises FileFault, ProviderFault or InputFault.
     """
     transcription = Transcription(
         AudioFile.open(source, name),
@@ -79,10 +82,14 @@ def transcribe_file(
         seam_rules=seam_rules,
         longest_s=longest_s,
         language=language,
+        batch_size=(lambda: batch_size) if isinstance(recognizer, BatchEncoder) else one_by_one,
     )
-    for piece in transcription.steps():
-        if piece is not None:
-            transcription.take(piece, recognizer.recognize(piece))
+    for step in transcription.steps():
+        if isinstance(step, Together) and isinstance(recognizer, BatchEncoder):
+            with suppress(ProviderFault):  # otherwise one by one
+                step.pieces = recognizer.encode_ahead(step.pieces)
+        elif isinstance(step, Utterance):
+            transcription.take(step, recognizer.recognize(step))
         if progress is not None:
             progress(transcription.progress)
     return transcription.result()
@@ -167,7 +174,7 @@ def _text(words: Iterable[Word]) -> str:
 class Transcription:
     """The transcription of one file: the caller runs the `steps` and recognizes the pieces that they yield.
 
-    Holds one block and one piece of the audio, and 6 bytes per 32 ms of audio.
+    Holds one block and one piece of the audio (see `batching` for several), and 6 bytes per 32 ms of audio.
     """
 
     def __init__(
@@ -182,11 +189,13 @@ class Transcription:
         seam_rules: SeamRules = NO_SEAMS,
         longest_s: float = math.inf,
         language: str = languages.AUTO,
+        batch_size: Callable[[], int] = one_by_one,
     ) -> None:
         """`words`: whether to keep words. A file that turns out to be longer than `max_seconds` is refused.
 
         With `channel` at `auto`, each piece is recognized in the mix, or in a channel if the mix is far below it. The
-        detector that `open_scout` opens scores single channels. Pieces have at most `longest_s` seconds. Raises FileFault if the file lacks the channel.
+        detector that `open_scout` opens scores single channels. Pieces have at most `longest_s` seconds;
+        `batch_size` returns how many may be encoded at once. Raises FileFault if the file lacks the channel.
         """
         if missing := channel.missing_in(file.channels):
             raise FileFault(f"{file.name} {missing}")
@@ -194,6 +203,7 @@ class Transcription:
         self._max_samples = max_seconds * SAMPLE_RATE
         self._piece_frames = max_frames(longest_s)
         self._language = language
+        self._batch_size = batch_size
         several = channel.automatic and file.channels > 1
         self._mixdown = (
             _as_they_are if several else mixed if not channel.number else partial(_taken, number=channel.number)
@@ -209,11 +219,11 @@ class Transcription:
         self.progress = 0.0
         """Completed share, 0..1."""
 
-    def steps(self) -> Generator[Utterance | None, None, None]:
+    def steps(self) -> Generator[Utterance | Together | None, None, None]:
         """Read the file twice, a few seconds of audio per step: first to find its speech, then to cut it into pieces.
 
-        Yields a piece to be recognized and passed to `take` before the next step, or None if there is none yet. Each
-        step blocks for some hundredths of a second. Use from one thread. Raises FileFault.
+        Yields a piece to be recognized and passed to `take` before the next step, pieces that may be encoded together
+        before that, or None if there is none yet. Each step blocks for some hundredths of a second. Use from one thread. Raises FileFault.
         """
         self._detector.reset()
         for _ in self._score():
@@ -224,6 +234,17 @@ class Transcription:
         if not spans and 0 < self._samples < SHORT_S * SAMPLE_RATE and _is_audible(level_db):
             self._doubtful = True
             spans = [(0, len(speech))]
+        for step in together(self._cut(spans), self._batch_size):
+            if isinstance(step, Utterance):
+                yield replace(step, context=self._text.context_of(step))
+                self.progress = LISTENING_SHARE + (1 - LISTENING_SHARE) * (step.id + 1) / len(spans)
+            else:
+                yield step
+        self.progress = 1.0
+        yield None
+
+    def _cut(self, spans: Sequence[Span]) -> Iterator[Utterance | None]:
+        """Yield the pieces of the file, and None after each block that was read."""
         index = 0
         for start_sample, samples in _pieces(self._file.blocks(mixdown=self._mixdown), spans):
             if samples is None:
@@ -233,18 +254,12 @@ class Transcription:
             if len(samples) > 0:
                 heard = samples if samples.ndim == 1 else taken(samples, self._map.channel_of(spans[index]))
                 spoken = () if self._doubtful else self._map.spans(start_sample, end_sample)
-                piece = Utterance(
-                    index, 0, start_sample, heard, EndReason.LENGTH, speech=spoken, language=self._language
-                )
-                yield replace(piece, context=self._text.context_of(piece))
+                yield Utterance(index, 0, start_sample, heard, EndReason.LENGTH, speech=spoken, language=self._language)
             if end_sample < min(spans[index][1] * FRAME_SAMPLES, self._samples):
                 at = clock(end_sample / SAMPLE_RATE)
                 self._warn(f"The file was truncated while it was read: the audio after {at} is missing.")
-                break
+                return
             index += 1
-            self.progress = LISTENING_SHARE + (1 - LISTENING_SHARE) * index / len(spans)
-        self.progress = 1.0
-        yield None
 
     def take(self, piece: Utterance, hypothesis: Hypothesis) -> None:
         """Add the recognized text of the last piece."""

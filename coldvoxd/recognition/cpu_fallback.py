@@ -59,6 +59,18 @@ class CpuFallback:
         except TimeoutError:
             raise ProviderFault(f"a run on the CPU exceeded {limit_s:.1f} s") from None
 
+    async def encode_ahead(self, utterances: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
+        """Encode utterances ahead, as `RecognizerWorker.start_ahead` does, if a recognizer is open. Raises ColdvoxError."""
+        worker = self._cpu.open_worker
+        if worker is None:
+            return utterances
+        run = worker.start_ahead(utterances)
+        limit_s = worker.times.split_s(sum(one.duration_s for one in utterances))
+        try:
+            return await worker.answer_within(run, limit_s)
+        except TimeoutError:
+            raise ProviderFault(f"a run on the CPU exceeded {limit_s:.1f} s") from None
+
     async def _recognize_within_limit(self, utterance: Utterance) -> Hypothesis:
         """Recognize an utterance, and repeat it in two pieces if it takes too long. The first complete answer wins."""
         worker = await self._cpu.worker()
@@ -66,7 +78,7 @@ class CpuFallback:
         with worker.awaiting(run, worker.times.split_s(utterance.duration_s)):
             return await self._answer(worker, run)
 
-    async def _answer(self, worker: RecognizerWorker, run: Run) -> Hypothesis:
+    async def _answer(self, worker: RecognizerWorker, run: Run[Hypothesis]) -> Hypothesis:
         utterance = run.utterance
         limit_s = worker.times.split_s(utterance.duration_s)
         loop = asyncio.get_running_loop()

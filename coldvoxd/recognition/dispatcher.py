@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from coldvoxd.core.errors import ProviderUnavailable
 from coldvoxd.core.metrics import Count, Metrics
@@ -22,6 +23,7 @@ from coldvoxd.recognition.supervisor import LookForMissing, RecognitionEvent, Su
 from coldvoxd.recognition.worker import LOAD_LIMIT_S
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MakeSupervisor = Callable[[ModelSettings, Callable[[], None]], Supervisor]
 """Constructs a supervisor from settings and a function to call on each change of its state."""
@@ -71,7 +73,8 @@ class Dispatcher:
         """Number of dictation utterances that are being recognized or are queued."""
         self._none_urgent = asyncio.Event()
         self._one_piece = asyncio.Lock()
-        self._partial: asyncio.Task[Hypothesis | None] | None = None
+        self._minor: asyncio.Task[Any] | None = None
+        """What no text depends on: a partial recognition, or pieces of a file that are encoded ahead."""
         self._place = self._make_place(settings)
 
     @property
@@ -184,20 +187,37 @@ class Dispatcher:
         Any other recognition that begins meanwhile stops it, so that no text is later. Raises ColdvoxError; no other part
         treats this as a failure to recognize.
         """
+        return await self._unless_disturbed(lambda supervisor: supervisor.recognize_partial(utterance))
+
+    async def _unless_disturbed(self, begin: Callable[[Supervisor], Coroutine[Any, Any, T]]) -> T | None:
+        """Do what no text depends on, until something else is recognized; None if that was or is the case."""
         place = self._place
         if not self.idle:
             return None
         place.in_hand += 1
-        self._partial = partial = asyncio.ensure_future(place.supervisor.recognize_partial(utterance))
+        self._minor = minor = asyncio.create_task(begin(place.supervisor))
         try:
-            await asyncio.wait({partial})
+            await asyncio.wait({minor})
         finally:
-            partial.cancel()
-            partial.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieve its error
-            self._partial = None
+            minor.cancel()
+            minor.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieve its error
+            self._minor = None
             place.in_hand -= 1
             place.close_when_done()
-        return None if partial.cancelled() else partial.result()
+        return None if minor.cancelled() else minor.result()
+
+    @property
+    def batch_size(self) -> int:
+        """Maximum number of pieces of a recording to encode at once."""
+        return self._place.supervisor.batch_size
+
+    async def encode_ahead(self, pieces: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
+        """Encode pieces of a recording together, or return them as they are, also if something else is recognized.
+
+        An urgent utterance, and any other that is recognized meanwhile, stops it. Never raises ColdvoxError.
+        """
+        async with self._one_piece:
+            return await self._unless_disturbed(lambda supervisor: supervisor.encode_ahead(pieces)) or pieces
 
     async def wait_loaded(self) -> None:
         """Wait while the model loads. Raises NotReady if it can't be loaded."""
@@ -229,7 +249,7 @@ class Dispatcher:
         self._place.supervisor.close()
 
     async def _recognize(self, utterance: Utterance, *, on_cpu: bool = False) -> Hypothesis:
-        self._stop_partial()
+        self._stop_minor()
         place = self._place
         place.in_hand += 1
         try:
@@ -240,9 +260,9 @@ class Dispatcher:
             place.in_hand -= 1
             place.close_when_done()
 
-    def _stop_partial(self) -> None:
-        if self._partial is not None:
-            self._partial.cancel()
+    def _stop_minor(self) -> None:
+        if self._minor is not None:
+            self._minor.cancel()
 
     async def _open(self, place: _Place, *, strictly: bool) -> None:
         """Open the recognizers of a new supervisor, and wait for the result of the probe."""
@@ -266,7 +286,7 @@ class Dispatcher:
 
     def _put_in_use(self, place: _Place, reason: str) -> None:
         """Replace the current supervisor. The replaced one is closed once its utterances have results."""
-        self._stop_partial()
+        self._stop_minor()
         replaced, self._place = self._place, place
         if self._loading is not None:
             self._loading.cancel()

@@ -130,6 +130,17 @@ class Failover:
             return await on_cpu(utterance)
         return None if accelerator.hedging.occupied else await accelerator.hedging.recognize_partial(utterance)
 
+    async def encode_ahead(
+        self,
+        utterances: tuple[Utterance, ...],
+        on_cpu: Callable[[tuple[Utterance, ...]], Awaitable[tuple[Utterance, ...]]],
+    ) -> tuple[Utterance, ...]:
+        """Encode utterances ahead where they would be recognized now. Raises ColdvoxError."""
+        accelerator = self._accelerator
+        if accelerator is None or not self._publisher.state.on_accelerator:
+            return await on_cpu(utterances)
+        return utterances if accelerator.hedging.occupied else await accelerator.hedging.encode_ahead(utterances)
+
     def handle(self, event: AcceleratorEvent) -> None:
         match event:
             case IdleTimeout():

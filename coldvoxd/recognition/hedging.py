@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from coldvoxd.core.errors import InputFault, ProviderFault, RecognitionFailed, Stopped
 from coldvoxd.core.failover_state import FaultClass, Reason
@@ -12,6 +13,7 @@ from coldvoxd.recognition.warmup import Warmup
 from coldvoxd.recognition.worker import RecognizerWorker, Run, class_of, first_valid
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 LATE_IN_A_ROW = 3
 """Number of consecutive utterances in which the CPU overtakes the accelerator before it is taken out of use."""
@@ -47,7 +49,7 @@ class Hedging:
         self._in_use = in_use
         self._report_fault = report_fault
         self._warmup = warmup
-        self._late: set[Run] = set()
+        self._late: set[Run[Hypothesis]] = set()
         """Runs that exceeded the hedge limit and have not ended."""
         self._late_in_a_row = 0
 
@@ -73,7 +75,7 @@ class Hedging:
         """Recognize on the accelerator, and after `hedge_s` also on the CPU. Raises InputFault and the CPU's errors."""
         accelerator = self._accelerator
         hedge_s = accelerator.times.hedge_s
-        run: Run | None = None
+        run: Run[Hypothesis] | None = None
         try:
             run = accelerator.start(utterance)
             with accelerator.awaiting(run, self._limit_s, self._abandon_if_over_limit):
@@ -104,7 +106,14 @@ class Hedging:
         Faults that only concern this run are not reported: the utterance itself will show them, with the CPU's result to
         judge them by. A sticky fault and a run that hangs affect that utterance, so they are reported.
         """
-        run = self._accelerator.start(utterance)
+        return await self._answer_of_minor(self._accelerator.start(utterance))
+
+    async def encode_ahead(self, utterances: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
+        """Encode utterances ahead, as `RecognizerWorker.start_ahead` does. Faults are treated as in `recognize_partial`."""
+        return await self._answer_of_minor(self._accelerator.start_ahead(utterances))
+
+    async def _answer_of_minor(self, run: Run[T]) -> T:
+        """Wait for a run that no text depends on. Raises ColdvoxError."""
         self._report_fault_of_dropped(run, only_sticky=True)
         try:
             return await self._accelerator.answer_within(run, self._limit_s, self._abandon_if_over_limit)
@@ -112,7 +121,7 @@ class Hedging:
             self._abandon_if_over_limit(run)
             raise ProviderFault(f"a run on {self._accelerator.name} exceeded {self._limit_s:g} s") from None
 
-    async def _race(self, run: Run, hedge_s: float) -> Hypothesis:
+    async def _race(self, run: Run[Hypothesis], hedge_s: float) -> Hypothesis:
         """Return the first valid answer of a late run and the CPU."""
         loop = asyncio.get_running_loop()
         give_up = loop.call_later(self._limit_s - hedge_s, self._abandon_if_over_limit, run)
@@ -131,7 +140,7 @@ class Hedging:
         self._settle(run, used, hedge_s)
         return used
 
-    async def _judge(self, error: Exception, utterance: Utterance, run: Run | None) -> Hypothesis:
+    async def _judge(self, error: Exception, utterance: Utterance, run: Run[Hypothesis] | None) -> Hypothesis:
         """Recognize on the CPU after the accelerator failed; the result shows whether the audio was the cause."""
         fault_class, _ = class_of(error)
         if fault_class is FaultClass.STICKY:
@@ -156,7 +165,7 @@ class Hedging:
             utterance.id, self._accelerator.name, error,
         )  # fmt: skip
 
-    def _settle(self, run: Run, used: Hypothesis | None, hedge_s: float, *, repeated: bool = False) -> None:
+    def _settle(self, run: Run[Hypothesis], used: Hypothesis | None, hedge_s: float, *, repeated: bool = False) -> None:
         """End a race that `used` won, or in which both failed. `repeated`: the CPU failed on the audio itself."""
         if run.answer.done():
             self._late_answer(run, used, repeated=repeated)
@@ -173,7 +182,7 @@ class Hedging:
             log.warning(message)
             self._report_fault(FaultClass.TRANSIENT, Reason.GPU_TIMEOUT, message)
 
-    def _late_answer(self, run: Run, used: Hypothesis | None, *, repeated: bool = False) -> None:
+    def _late_answer(self, run: Run[Hypothesis], used: Hypothesis | None, *, repeated: bool = False) -> None:
         """Handle the end of a late run. Its text is discarded unless it was used; its fault is reported."""
         if run.answer.cancelled():
             return
@@ -190,10 +199,10 @@ class Hedging:
         else:
             self._failed(error, run.utterance, run)
 
-    def _report_fault_of_dropped(self, run: Run, *, only_sticky: bool = False) -> None:
+    def _report_fault_of_dropped(self, run: Run[T], *, only_sticky: bool = False) -> None:
         """Report a later fault of a run whose answer is no longer needed."""
 
-        def report(answer: "asyncio.Future[Hypothesis]") -> None:
+        def report(answer: "asyncio.Future[T]") -> None:
             error = None if answer.cancelled() else answer.exception()
             if not isinstance(error, Exception) or isinstance(error, InputFault | Stopped):
                 return
@@ -202,7 +211,7 @@ class Hedging:
 
         run.answer.add_done_callback(report)
 
-    def _failed(self, error: Exception, utterance: Utterance, run: Run | None) -> None:
+    def _failed(self, error: Exception, utterance: Utterance, run: Run[T] | None) -> None:
         """Report the fault of a run on the accelerator.
 
         If the run's recognizer has been replaced since, only a sticky fault counts.
@@ -213,7 +222,7 @@ class Hedging:
         if run is None or run.generation == self._accelerator.generation or fault_class is FaultClass.STICKY:
             self._report_fault(fault_class, reason, str(error))
 
-    def _abandon_if_over_limit(self, run: Run) -> None:
+    def _abandon_if_over_limit(self, run: Run[T]) -> None:
         """Abandon the call thread of a run that exceeded its limit, because the run can't be killed."""
         if run.answer.done():
             return

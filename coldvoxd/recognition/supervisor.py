@@ -61,6 +61,8 @@ class Supervisor:
         self._publisher = StatePublisher(state, on_change)
         self.model_longest_s = backends.longest_s
         """Maximum length in seconds of audio that the model recognizes without losing words; infinity if unknown."""
+        self.batch_size = backends.batch_size
+        """Maximum number of utterances to encode at once; less than the setting after a failure."""
         self._cpu = CpuStandby(backends.cpu, backends.cpu_mapped or backends.cpu, backends.readiness, backends.limits)
         self._fallback = CpuFallback(self._cpu, self._metrics, self._publisher.note_error)
         self._verification = CpuVerification(backends.cpu_reference, self._cpu.packed, self._report_cpu)
@@ -177,6 +179,23 @@ class Supervisor:
             return None
         with self._verification.postponed():
             return await self._failover.recognize_partial(utterance, self._fallback.recognize_partial)
+
+    async def encode_ahead(self, utterances: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
+        """Encode utterances together before they are recognized, if a recognizer is open.
+
+        After a failure they are returned as they are, and later groups are half as large. Not hedged or counted.
+        """
+        if not self.state.engine.ready:
+            return utterances
+        try:
+            with self._verification.postponed():
+                return await self._failover.encode_ahead(utterances, self._fallback.encode_ahead)
+        except ColdvoxError as error:
+            self.batch_size = max(1, min(self.batch_size, len(utterances)) // 2)
+            log.warning(
+                "encoding %d pieces at once failed, %d from now on: %s", len(utterances), self.batch_size, error
+            )
+            return utterances
 
     def _count_holes(self, hypothesis: Hypothesis) -> None:
         if hypothesis.holes:

@@ -43,6 +43,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
         samples=utterance.samples[:at],
         end_reason=EndReason.LENGTH,
         early=None,
+        encoded=None,
         speech=within(utterance.speech, 0, at),
     )
     return first, replace(
@@ -50,6 +51,7 @@ def split(utterance: Utterance) -> tuple[Utterance, Utterance] | None:
         samples=utterance.samples[at:],
         start_sample=utterance.start_sample + at,
         early=None,
+        encoded=None,
         context=None,
         speech=within(utterance.speech, at, length),
     )
@@ -83,7 +85,7 @@ def varied(utterance: Utterance) -> Utterance:
     samples = with_noise(np.pad(utterance.samples, PADDING_SAMPLES))
     speech = tuple((begin + PADDING_SAMPLES, end + PADDING_SAMPLES) for begin, end in utterance.speech)
     start_sample = utterance.start_sample - PADDING_SAMPLES
-    return replace(utterance, samples=samples, start_sample=start_sample, early=None, speech=speech)
+    return replace(utterance, samples=samples, start_sample=start_sample, early=None, encoded=None, speech=speech)
 
 
 def moved_back(hypothesis: Hypothesis, duration_s: float) -> Hypothesis:

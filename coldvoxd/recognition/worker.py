@@ -6,13 +6,14 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ColdvoxError, NotReady, OutputNotFinite, ProviderFault
 from coldvoxd.core.failover_state import FaultClass, Reason
-from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.ports import BatchEncoder, Recognizer
 from coldvoxd.core.provider_errors import classify
 from coldvoxd.core.values import SAMPLE_RATE, EndReason, Hypothesis, Utterance
 from coldvoxd.native.call_thread import CallThread, abandon
@@ -26,6 +27,8 @@ LOAD_LIMIT_S = 180.0
 IDLE_S = 5.0
 """Seconds without a run after which the memory of runs is returned to the system: hundreds of MB with a large model."""
 
+T = TypeVar("T")
+
 _attempts = itertools.count(1)
 
 
@@ -34,21 +37,23 @@ class LoadTooLong(ProviderFault):
 
 
 @dataclass(slots=True, eq=False)
-class Run:
-    """One attempt at one utterance. Identifies late results."""
+class Run(Generic[T]):
+    """One attempt at one utterance, or to encode several ahead. Identifies late results."""
 
     utterance: Utterance
+    """The first one, if there are several."""
     attempt: int
     """Number of the attempt, counted over all workers and utterances."""
     generation: int
     """Generation of the worker's recognizer that executes the run."""
-    answer: "asyncio.Future[Hypothesis]"
+    answer: "asyncio.Future[T]"
     """Raises ProviderFault, InputFault or Stopped; cancelled if the run was abandoned."""
     stop: CancellationToken
     """Cancels the run when its answer is no longer needed: the call thread is free soon after, even if it has begun."""
     begun_s: float | None = None
     """Loop time at which the call thread started the run."""
     took_s: float | None = None
+    """Seconds that a complete recognition took; None if it has not ended, or the audio was encoded ahead."""
 
 
 class RecognizerWorker:
@@ -121,22 +126,43 @@ class RecognizerWorker:
         self.provider, self.precision = recognizer.provider, recognizer.precision
         self.features_size, self.languages = recognizer.features_size, recognizer.languages
 
-    def start(self, utterance: Utterance) -> Run:
+    def start(self, utterance: Utterance) -> Run[Hypothesis]:
         """Start to recognize, after everything that was started before. Raises ProviderFault if no model is open."""
-        recognizer = self._opened()
-        self._limit_s = watchdog_limit_s(utterance.duration_s)
         loop = asyncio.get_running_loop()
 
-        def recognize() -> Hypothesis:
-            run.stop.check()
-            run.begun_s = loop.time()
+        def recognize(recognizer: Recognizer, run: Run[Hypothesis]) -> Hypothesis:
+            began_s = loop.time()
             hypothesis = recognizer.recognize(utterance, run.stop)
-            # Without the seam, whose time does not depend on the length of the utterance.
-            run.took_s = loop.time() - run.begun_s - hypothesis.seam_s
+            if utterance.encoded is None:
+                # Without the seam, whose time does not depend on the length of the utterance.
+                run.took_s = loop.time() - began_s - hypothesis.seam_s
             return hypothesis
 
-        run = Run(utterance, next(_attempts), self.generation, loop.create_future(), CancellationToken())
-        run.answer = self._thread.submit(recognize)
+        return self._start(utterance, utterance.duration_s, recognize)
+
+    def start_ahead(self, utterances: tuple[Utterance, ...]) -> Run[tuple[Utterance, ...]]:
+        """Start to encode utterances ahead, after everything that was started before; see `BatchEncoder`.
+
+        The answer has them as they are if the recognizer cannot do that. Raises ProviderFault if no model is open.
+        """
+
+        def encode(recognizer: Recognizer, run: Run[tuple[Utterance, ...]]) -> tuple[Utterance, ...]:
+            return recognizer.encode_ahead(utterances, run.stop) if isinstance(recognizer, BatchEncoder) else utterances
+
+        return self._start(utterances[0], sum(one.duration_s for one in utterances), encode)
+
+    def _start(self, utterance: Utterance, audio_s: float, call: Callable[[Recognizer, Run[T]], T]) -> Run[T]:
+        recognizer = self._opened()
+        self._limit_s = watchdog_limit_s(audio_s)
+        loop = asyncio.get_running_loop()
+
+        def work() -> T:
+            run.stop.check()
+            run.begun_s = loop.time()
+            return call(recognizer, run)
+
+        run = Run[T](utterance, next(_attempts), self.generation, loop.create_future(), CancellationToken())
+        run.answer = self._thread.submit(work)
         run.answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._give_back_when_idle()
         return run
@@ -147,7 +173,7 @@ class RecognizerWorker:
         self._limit_s = LOAD_LIMIT_S
         await self._thread.submit(lambda: recognizer.recognize(near_silence(seconds)))
 
-    def learn(self, run: Run) -> None:
+    def learn(self, run: Run[Hypothesis]) -> None:
         """Use the duration of a run whose answer was used for the limits of later runs."""
         if run.took_s is not None:
             self.times = self.times.with_run(run.took_s, run.utterance.duration_s)
@@ -192,7 +218,9 @@ class RecognizerWorker:
         self._thread = CallThread(self.name)
 
     @contextlib.contextmanager
-    def awaiting(self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None) -> Iterator[None]:
+    def awaiting(
+        self, run: Run[T], limit_s: float, if_hanging: Callable[[Run[T]], None] | None = None
+    ) -> Iterator[None]:
         """Enclose a wait for a run's answer: stop the run if the wait is cancelled.
 
         A run that has not ended `limit_s` seconds after that hangs. Its call thread is abandoned, or `if_hanging` is
@@ -208,9 +236,7 @@ class RecognizerWorker:
                 run.answer.add_done_callback(lambda _: timer.cancel())
             raise
 
-    async def answer_within(
-        self, run: Run, limit_s: float, if_hanging: Callable[[Run], None] | None = None
-    ) -> Hypothesis:
+    async def answer_within(self, run: Run[T], limit_s: float, if_hanging: Callable[[Run[T]], None] | None = None) -> T:
         """Wait for a run's answer within `awaiting`.
 
         After `limit_s` seconds the run is stopped, and TimeoutError raised. Raises ColdvoxError for any error of the run.
@@ -247,7 +273,7 @@ class RecognizerWorker:
         self._idle_timer = None
         self._thread.submit(give_back).add_done_callback(_log_failure)
 
-    def _abandon_if_hanging(self, run: Run) -> None:
+    def _abandon_if_hanging(self, run: Run[T]) -> None:
         if run.generation == self.generation and run.begun_s is not None and not run.answer.done():
             self.abandon()
 
@@ -263,7 +289,7 @@ class RecognizerWorker:
         return recognizer
 
 
-async def first_valid(run: Run, other: Awaitable[Hypothesis]) -> Hypothesis:
+async def first_valid(run: Run[Hypothesis], other: Awaitable[Hypothesis]) -> Hypothesis:
     """Return the answer of a late run or that of `other`, whichever comes first without an error.
 
     Raises the error of `other` if both fail.

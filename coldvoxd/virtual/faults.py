@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ProviderFault, Stopped
-from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.ports import BatchEncoder, Recognizer
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 from coldvoxd.native.session import OrtSession
 from coldvoxd.onnx_graph.decoder_split import FRAME
@@ -141,6 +141,15 @@ class FaultyRecognizer:
         if plan.kind == "wrong":
             return replace(hypothesis, text="Something else entirely.", words=())
         return replace(hypothesis, text="", tokens=(), words=(), confidence=0.0)
+
+    def encode_ahead(
+        self, utterances: tuple[Utterance, ...], stop: CancellationToken | None = None
+    ) -> tuple[Utterance, ...]:
+        """Encode utterances ahead; this counts as a run, and meets the faults of one."""
+        self._plan = plan = self._script.begin()
+        if plan.part == "start":
+            self.meet(plan, self.provider)
+        return self._real.encode_ahead(utterances, stop) if isinstance(self._real, BatchEncoder) else utterances
 
     def close(self) -> None:
         self._real.close()

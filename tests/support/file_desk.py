@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from coldvoxd.audio.library_stderr import hushed
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import (
     ColdvoxError,
@@ -54,11 +55,16 @@ class Told:
 
 
 class Passing:
-    """A real recognizer that calls `before` with every utterance."""
+    """A real recognizer that calls `before` with every utterance, and `before_group` with those that are encoded ahead."""
 
-    def __init__(self, before: Callable[[Utterance], object]) -> None:
+    def __init__(
+        self,
+        before: Callable[[Utterance], object],
+        before_group: Callable[[tuple[Utterance, ...]], object] = lambda _: None,
+    ) -> None:
         self._real = ParakeetRecognizer.open(find_model("mini", Precision.FP32))
         self._before = before
+        self._before_group = before_group
 
     @property
     def provider(self) -> str:
@@ -80,6 +86,12 @@ class Passing:
         if utterance.session_id or utterance.end_reason is EndReason.LENGTH:  # neither warm-up nor golden clip
             self._before(utterance)
         return self._real.recognize(utterance, stop)
+
+    def encode_ahead(
+        self, utterances: tuple[Utterance, ...], stop: CancellationToken | None = None
+    ) -> tuple[Utterance, ...]:
+        self._before_group(utterances)
+        return self._real.encode_ahead(utterances, stop)
 
     def close(self) -> None:
         self._real.close()
@@ -107,11 +119,14 @@ async def desk(
     before: Callable[[Utterance], object] = lambda _: None,
     step_limit_s: float = 30.0,
     most_jobs: int = files.JOBS_IN_ALL,
+    batch_size: int = 1,
+    before_group: Callable[[tuple[Utterance, ...]], object] = lambda _: None,
 ) -> AsyncIterator[Desk]:
     metrics, told = Metrics(), Told()
 
     def make(_: ModelSettings, on_change: Callable[[], None]) -> Supervisor:
-        return Supervisor(Backends(lambda: Passing(before)), EngineStatus(), on_change, metrics)
+        backends = Backends(lambda: Passing(before, before_group), batch_size=batch_size)
+        return Supervisor(backends, EngineStatus(), on_change, metrics)
 
     switch = Dispatcher(make, ModelSettings())
     await switch.load()
@@ -119,7 +134,8 @@ async def desk(
         switch, SileroDetector, first_number=50, metrics=metrics, step_limit_s=step_limit_s, most_jobs=most_jobs
     )
     jobs.announce_to(told)
-    before_all = open_descriptors()
+    with hushed():  # keeps /dev/null open for the life of the process
+        before_all = open_descriptors()
     try:
         yield Desk(jobs, switch, told, metrics)
     finally:

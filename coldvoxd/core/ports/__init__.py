@@ -1,6 +1,6 @@
 """The Protocols between coldvoxd's parts, and the values that only they use."""
 
-from coldvoxd.core.ports.adapters import Microphone, OpenedMicrophone, Recognizer, SpeechDetector
+from coldvoxd.core.ports.adapters import BatchEncoder, Microphone, OpenedMicrophone, Recognizer, SpeechDetector
 from coldvoxd.core.ports.controls import (
     Controls,
     DictationControl,
@@ -16,6 +16,7 @@ from coldvoxd.core.ports.outputs import Announcer, FileAnnouncer, Journal
 
 __all__ = [
     "Announcer",
+    "BatchEncoder",
     "Controls",
     "DictationControl",
     "EngineControl",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,20 @@ class Recognizer(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class BatchEncoder(Protocol):
+    """A recognizer that can encode several utterances in one run."""
+
+    def encode_ahead(
+        self, utterances: tuple[Utterance, ...], stop: CancellationToken | None = None
+    ) -> tuple[Utterance, ...]:
+        """Return the utterances, with `encoded` where one run can serve them all; never with other tokens in fp32.
+
+        Blocks; one thread at a time. Raises ProviderFault, InputFault and Stopped as `recognize` does.
+        """
+        ...
 
 
 class SpeechDetector(Protocol):

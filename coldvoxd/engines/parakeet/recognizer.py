@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.cancellation import CancellationToken
-from coldvoxd.core.conditioning import FULL_SCALES
-from coldvoxd.core.errors import InputFault, OutputNotFinite
+from coldvoxd.core.encoded_ahead import EncodedAhead
+from coldvoxd.core.errors import OutputNotFinite
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.languages import AUTO, LanguageMeans
 from coldvoxd.core.prepared_form import PreparedForm
@@ -31,6 +31,7 @@ from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
 from coldvoxd.engines.parakeet.fit import check_fit
 from coldvoxd.engines.parakeet.holes import Hole
+from coldvoxd.engines.parakeet.input_check import check_input
 from coldvoxd.engines.parakeet.opening import Opening, Wrap
 from coldvoxd.engines.parakeet.seam_probe import Heard
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
@@ -41,8 +42,6 @@ from coldvoxd.native.malloc import give_back
 from coldvoxd.native.providers import CPU
 from coldvoxd.native.session import OrtSession
 
-MAX_SECONDS = 400
-"""The positional table of the published exports ends here."""
 CONTEXT_SAMPLES = SAMPLE_RATE // 4
 """Samples on both sides of a hole that are encoded with it."""
 MIN_SAMPLES = 2 * HOP_SAMPLES
@@ -152,8 +151,23 @@ class ParakeetRecognizer:
             speech=utterance.speech,
             context=utterance.context,
             language=utterance.language,
+            ahead=utterance.encoded,
             stop=stop,
         )
+
+    def encode_ahead(
+        self, utterances: tuple[Utterance, ...], stop: CancellationToken | None = None
+    ) -> tuple[Utterance, ...]:
+        """Implements core.ports.BatchEncoder."""
+        for utterance in utterances:
+            check_input(utterance.samples, SAMPLE_RATE)
+        chosen = [at for at, one in enumerate(utterances) if len(one.samples) >= MIN_SAMPLES and has_sound(one.samples)]
+        if len(chosen) < 2 or not self._takes_several:
+            return utterances
+        heard = (without_exact_silence(utterances[at].samples) for at in chosen)
+        encoded = self._encode_all([log_mel(one, self._configuration.features_size) for one in heard], stop)
+        found = {at: EncodedAhead(frames, self) for at, frames in zip(chosen, encoded, strict=True)}
+        return tuple(replace(one, encoded=found.get(at)) for at, one in enumerate(utterances))
 
     def recognize_samples(
         self,
@@ -164,9 +178,12 @@ class ParakeetRecognizer:
         speech: Sequence[SpeechSpan] = (),
         context: SeamContext | None = None,
         language: str = AUTO,
+        ahead: EncodedAhead | None = None,
         stop: CancellationToken | None = None,
     ) -> Hypothesis:
         """Transcribe float32 (n,) in [-1, 1] at 16 kHz; `early` is that of `core.features.log_mel`.
+
+        The encoder is not run again if `ahead` was made by this recognizer.
 
         Where `speech` has no words, these parts are recognized again. With `context`, the seam before the utterance is
         determined; that changes no word. `language` is ignored, and that is logged, if the model lacks it.
@@ -177,7 +194,7 @@ class ParakeetRecognizer:
         is not finite, and Stopped.
         """
         started_s = time.perf_counter()
-        _check_input(samples, sample_rate)
+        check_input(samples, sample_rate)
         steering = self._languages.steering(language)
         tokens: tuple[Token, ...] = ()
         encoded = np.empty((0, 0), np.float32)
@@ -186,15 +203,20 @@ class ParakeetRecognizer:
         filled = 0
         if len(samples) >= MIN_SAMPLES and has_sound(samples):
             heard = without_exact_silence(samples)
-            features = log_mel(heard, self._configuration.features_size, early if heard is samples else None)
             featured_s = time.perf_counter()
-            encoded = self.encode(features, stop)
+            if ahead is not None and ahead.maker is self:
+                encoded = ahead.frames
+            else:
+                features = log_mel(heard, self._configuration.features_size, early if heard is samples else None)
+                featured_s = time.perf_counter()
+                encoded = self.encode(features, stop)
             encoded_s = time.perf_counter()
             tokens = self.decode(encoded, stop, steering)
             found = holes.find(tokens, speech, len(encoded), self._frame_samples, self._vocabulary)
             tokens, filled = self._fill_all(found, tokens, encoded, heard, steering=steering, stop=stop)
             decoded_s = time.perf_counter()
-            self._encoder_share = (encoded_s - featured_s) * SAMPLE_RATE / len(heard)
+            if encoded is not (ahead and ahead.frames):
+                self._encoder_share = (encoded_s - featured_s) * SAMPLE_RATE / len(heard)
             stages = StageSeconds(featured_s - started_s, encoded_s - featured_s, decoded_s - encoded_s)
         shown = [token for token in tokens if self._vocabulary.shown(token.id)]
         words = self._vocabulary.words(shown, self._configuration.seconds_per_frame, len(samples) / SAMPLE_RATE)
@@ -286,19 +308,33 @@ class ParakeetRecognizer:
         self, features: npt.NDArray[np.float32], stop: CancellationToken | None = None
     ) -> npt.NDArray[np.float32]:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
+        return self._encode_all((features,), stop)[0]
+
+    @property
+    def _takes_several(self) -> bool:
+        """Whether one run can encode utterances of different lengths."""
+        return self.masks and self._encoder.inputs["audio_signal"].shape[0] is None
+
+    def _encode_all(
+        self, features: Sequence[npt.NDArray[np.float32]], stop: CancellationToken | None
+    ) -> list[npt.NDArray[np.float32]]:
+        """Encoder frames of several utterances, computed in one run; see `encode`."""
         # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model was trained with it,
         # masked, and the ranges of an int8 graph include it. Convolutions at the edge see zeros without it too.
-        bins, columns = features.shape
-        width = (padding.padded(columns) if self.pads else columns) + self.masks
-        padded = np.zeros((1, bins, width), dtype=np.float32)
-        padded[0, :, :columns] = features
+        lengths = np.array([one.shape[1] for one in features], dtype=np.int64)
+        longest = int(lengths.max())
+        width = (padding.padded(longest) if self.pads else longest) + self.masks
+        padded = np.zeros((len(features), len(features[0]), width), dtype=np.float32)
+        for row, one in zip(padded, features, strict=True):
+            row[:, : one.shape[1]] = one
         outputs, frames = self._encoder.run(
-            ("outputs", "encoded_lengths"),
-            {"audio_signal": padded, "length": np.array([columns], dtype=np.int64)},
-            stop,
+            ("outputs", "encoded_lengths"), {"audio_signal": padded, "length": lengths}, stop
         )
-        encoded = np.ascontiguousarray(outputs[0, :, : int(frames[0])].T, dtype=np.float32)
-        if not np.isfinite(encoded).all():
+        encoded = [
+            np.ascontiguousarray(output[:, : int(count)].T, dtype=np.float32)
+            for output, count in zip(outputs, frames, strict=True)
+        ]
+        if not all(np.isfinite(one).all() for one in encoded):
             raise OutputNotFinite(
                 f"{self._encoder.path.name} returned non-finite values on {self.provider}; "
                 "the same audio may succeed on another provider"
@@ -326,23 +362,3 @@ class ParakeetRecognizer:
         """Release the sessions and their memory. Recognizing afterwards raises ProviderFault."""
         self._encoder.close()
         self._decoder.close()
-
-
-def _check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
-    if sample_rate != SAMPLE_RATE:
-        raise InputFault(f"audio at {sample_rate} Hz: the model takes {SAMPLE_RATE} Hz, resample it first")
-    if not isinstance(samples, np.ndarray) or samples.dtype != np.float32:
-        kind = samples.dtype if isinstance(samples, np.ndarray) else type(samples).__name__
-        raise InputFault(f"audio of type {kind}: the model takes float32 in [-1, 1] (int16 divided by 32768)")
-    if samples.ndim != 1:
-        raise InputFault(f"audio of shape {samples.shape}: the model takes one channel, float32 (n,)")
-    if len(samples) > MAX_SECONDS * SAMPLE_RATE:
-        raise InputFault(
-            f"{len(samples) / SAMPLE_RATE:.0f} s of audio at once: the model takes {MAX_SECONDS} s, cut it at pauses"
-        )
-    if not np.isfinite(samples).all():
-        raise InputFault("audio with NaN or infinite values: its source is faulty")
-    if len(samples) > 0 and (loudest := float(np.abs(samples).max())) > FULL_SCALES[-1]:
-        raise InputFault(
-            f"audio with values of {loudest:.2g}: the model takes float32 in [-1, 1], its source is faulty"
-        )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import ColdvoxError
-from coldvoxd.core.ports import Recognizer
+from coldvoxd.core.ports import BatchEncoder, Recognizer
 from coldvoxd.core.values import Hypothesis, Precision, Utterance
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,13 @@ class StagedRecognizer:
     def recognize(self, utterance: Utterance, stop: CancellationToken | None = None) -> Hypothesis:
         with self._between:
             return self._serving.recognize(utterance, stop)
+
+    def encode_ahead(
+        self, utterances: tuple[Utterance, ...], stop: CancellationToken | None = None
+    ) -> tuple[Utterance, ...]:
+        with self._between:
+            serving = self._serving
+            return serving.encode_ahead(utterances, stop) if isinstance(serving, BatchEncoder) else utterances
 
     def close(self) -> None:
         with self._between:

@@ -214,6 +214,33 @@ async def test_dictation_goes_first_during_a_long_file(tmp_path: Path) -> None:
     assert order.count("piece") >= 4
 
 
+@pytest.mark.heavy
+async def test_dictation_stops_a_group_and_the_file_loses_no_word(tmp_path: Path) -> None:
+    begun, gate = threading.Event(), threading.Event()
+    groups: list[int] = []
+
+    def note(pieces: tuple[Utterance, ...]) -> None:
+        groups.append(len(pieces))
+        begun.set()
+        gate.wait(30)
+
+    path = long_file(tmp_path)
+    async with desk() as here:
+        alone = await here.outcome(await here.hand_over(path, words=True))
+    async with desk(batch_size=2, before_group=note) as here:
+        job = await here.hand_over(path, words=True)
+        await eventually(begun.is_set, what="the first group")
+        live = asyncio.create_task(here.switch.recognize(Utterance(1, 7, 0, samples()[1].wave(), EndReason.ENDPOINT)))
+        await eventually(lambda: here.switch._minor is None, what="the end of waiting for the group")
+        assert not live.done(), "the group still occupies the call thread"
+        gate.set()
+        assert (await live).text == samples()[1].heard["fp32"]
+        assert await here.outcome(job) == alone
+        assert here.switch.batch_size == 2, "an interruption is no failure"
+    assert groups
+    assert set(groups) == {2}
+
+
 async def test_without_a_model_no_job_begins(tmp_path: Path) -> None:
     def missing() -> Passing:
         raise ModelMissing("no model; type this")

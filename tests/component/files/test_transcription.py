@@ -273,7 +273,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_reported(
     path = recorded(tmp_path, *parts)
     transcription = Transcription(AudioFile.open(path), LevelDetector())
     for piece in transcription.steps():
-        if piece is not None:
+        if isinstance(piece, Utterance):
             transcription.take(piece, recognizer.recognize(piece))
             os.truncate(path, size)
     (warning,) = transcription.result().warnings
