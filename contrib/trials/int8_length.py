@@ -13,10 +13,7 @@ precision.
 import argparse
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -26,30 +23,12 @@ from coldvoxd.core.seams import spelled  # noqa: E402
 from coldvoxd.core.values import SAMPLE_RATE, Precision  # noqa: E402
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer  # noqa: E402
 from coldvoxd.models import find_model  # noqa: E402
-from tests.support.sound.pauses import room  # noqa: E402
-from tests.support.sound.speech import Wave, samples  # noqa: E402
+from tests.support.sound.pauses import strung  # noqa: E402
+from tests.support.sound.speech import Wave  # noqa: E402
 
 LENGTHS_S = (3, 5, 10, 15, 20, 30, 60)
 PRECISIONS = (Precision.FP32, Precision.INT8)
-PAUSE_S = 0.3
 RECORDINGS = 12
-
-
-def recordings(length_s: float, count: int) -> Iterator[tuple[Wave, str]]:
-    """Yield recordings of at most this length, each with other samples first, and what is said in each."""
-    for number in range(count):
-        parts: list[Wave] = []
-        said: list[str] = []
-        has_s = 0.0
-        for place in range(number, number + 10 * len(samples())):
-            sample = samples()[place * 7 % len(samples())]
-            wave = sample.wave()
-            has_s += len(wave) / SAMPLE_RATE + PAUSE_S
-            if has_s > length_s and parts:
-                break
-            parts += [wave, room(PAUSE_S)]
-            said.append(sample.said)
-        yield np.concatenate(parts[:-1]), " ".join(said)
 
 
 def measure(recognizer: ParakeetRecognizer, clips: list[tuple[Wave, str]]) -> tuple[int, int, float]:
@@ -79,7 +58,7 @@ def main() -> None:
     print(
         "| at most | recordings | words | fp32 errors | int8 errors | fp32 time | int8 time |\n|---|---|---|---|---|---|---|"
     )
-    by_length = {length_s: list(recordings(length_s, arguments.count)) for length_s in LENGTHS_S}
+    by_length = {length_s: list(strung(length_s, arguments.count)) for length_s in LENGTHS_S}
     measured: dict[int, list[tuple[int, int, float]]] = {length_s: [] for length_s in LENGTHS_S}
     for precision in PRECISIONS:
         recognizer = ParakeetRecognizer.open(find_model(arguments.model, precision), threads=arguments.threads)

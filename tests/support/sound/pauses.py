@@ -1,5 +1,6 @@
 """Recordings of the bundled model with a pause inside a sentence, or between two."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -81,3 +82,20 @@ def room(seconds: float) -> Wave:
     """Return faint noise, float32 (n,), the same every time."""
     noise = np.random.default_rng(4).standard_normal(max(0, round(seconds * SAMPLE_RATE)), dtype=np.float32)
     return noise * np.float32(ROOM_RMS)
+
+
+def strung(length_s: float, count: int, pause_s: float = 0.3) -> Iterator[tuple[Wave, str]]:
+    """Yield recordings of samples that follow each other up to this length, each with others first, and what is said."""
+    for number in range(count):
+        parts: list[Wave] = []
+        said: list[str] = []
+        has_s = 0.0
+        for place in range(number, number + 10 * len(samples())):
+            sample = samples()[place * 7 % len(samples())]
+            wave = sample.wave()
+            has_s += len(wave) / SAMPLE_RATE + pause_s
+            if has_s > length_s and parts:
+                break
+            parts += [wave, room(pause_s)]
+            said.append(sample.said)
+        yield np.concatenate(parts[:-1]), " ".join(said)
