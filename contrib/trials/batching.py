@@ -64,7 +64,7 @@ def main() -> None:
         waves = sorted((wave for wave, _ in strung(length_s, arguments.count)), key=len)
         pieces = [Utterance(at, 0, 0, wave, EndReason.LENGTH) for at, wave in enumerate(waves)]
         mean_s = sum(map(len, waves)) / len(waves) / SAMPLE_RATE
-        for size in SIZES:
+        for size in (size for size in SIZES if size <= len(pieces)):
             groups = [tuple(pieces[at : at + size]) for at in range(0, len(pieces) - size + 1, size)]
             alone_s, together_s, same = (
                 sum(column) for column in zip(*(measure(recognizer, group) for group in groups), strict=True)
