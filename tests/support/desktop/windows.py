@@ -193,7 +193,9 @@ class Window:
 
     @property
     def runs(self) -> bool:
-        assert self.process.poll() is None, "the window was closed"
+        if (code := self.process.poll()) is not None:
+            said = self.file.with_name(f"{self.file.name}.log").read_text(errors="replace")
+            raise AssertionError(f"the window was closed, exit code {code}: {said or 'it printed nothing'}")
         return self.file.with_name(f"{self.file.name}.{_RUNNING}").exists()
 
 
