@@ -9,6 +9,7 @@ import numpy.typing as npt
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.values import Token
+from coldvoxd.engines.parakeet import ctc
 from coldvoxd.engines.parakeet.decoder import Decoder
 from coldvoxd.engines.parakeet.steering import NOT_STEERED, Steering
 from coldvoxd.engines.parakeet.tdt import greedy, with_durations
@@ -80,3 +81,32 @@ class TransducerDecoding:
 
     def close(self) -> None:
         self.decoder.close()
+
+
+class CtcDecoding:
+    """Implements Decoding for CTC: the encoder's frames are the scores of the vocabulary."""
+
+    kind = ModelKind.CTC
+    reads_tokens = False
+
+    def __init__(self, blank: int) -> None:
+        self._blank = blank
+
+    def decode(
+        self, encoded: Frames, stop: CancellationToken | None = None, steering: Steering = NOT_STEERED
+    ) -> tuple[Token, ...]:
+        if stop is not None:
+            stop.check()
+        return ctc.decode(encoded, blank=self._blank, excluded=steering.excluded)
+
+    def continued(
+        self,
+        encoded: Frames,
+        before: Sequence[int],  # noqa: ARG002 - nothing reads tokens
+        stop: CancellationToken | None,
+        steering: Steering,
+    ) -> Iterator[Token]:
+        return iter(self.decode(encoded, stop, steering))
+
+    def close(self) -> None:
+        """There is no session beside the encoder's."""
