@@ -107,6 +107,8 @@ class ParakeetRecognizer:
         encoder, decoder = opening.open(vocabulary) if prepared is None else opening.open_form(prepared, vocabulary)
         if packed:
             give_back()  # packing leaves hundreds of megabytes behind
+        # Nothing reads a token in a CTC model: by the token alone, no language can be selected.
+        can_select = decoder is not None or language_means is not LanguageMeans.TOKEN
         is_tuned_by_length = short_name(provider) != CPU and files.precision is not Precision.INT8
         return cls(
             encoder,
@@ -116,7 +118,7 @@ class ParakeetRecognizer:
             precision=files.precision,
             pads=is_tuned_by_length if pads is None else pads,
             masks=(prepared is None or prepared.masks) if masks is None else masks,
-            languages=Languages(vocabulary, files.languages, language_means),
+            languages=Languages(vocabulary, files.languages if can_select else (), language_means),
         )
 
     @property

@@ -11,6 +11,7 @@ import pytest
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.errors import Stopped
 from coldvoxd.core.features import log_mel
+from coldvoxd.core.languages import LanguageMeans
 from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.seams import SeamMethod, SeamRules
 from coldvoxd.core.session_text import SessionText
@@ -151,3 +152,22 @@ def test_the_daemon_opens_it_and_trusts_the_golden_clip(own: ModelFiles) -> None
     heard = opened.recognize(Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT))
     assert heard.text == samples()[0].said
     opened.close()
+
+
+@pytest.mark.parametrize(
+    ("means", "codes"),
+    [(LanguageMeans.TOKEN, ()), (LanguageMeans.SCRIPT, ("de", "ru")), (LanguageMeans.BOTH, ("de", "ru"))],
+)
+def test_a_ctc_model_has_languages_only_by_their_scripts(
+    means: LanguageMeans, codes: tuple[str, ...], tmp_path: Path
+) -> None:
+    directory = write_ctc(tmp_path / "model")
+    path = directory / "vocab.txt"
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join(["<|de|> 0", "<|ru|> 1", *lines[2:]]) + "\n", "utf-8")
+    recognizer = ParakeetRecognizer.open(find_model(str(directory), Precision.FP32), threads=1, language_means=means)
+    assert recognizer.languages == codes
+    utterance = Utterance(1, 1, 0, samples()[0].wave(), EndReason.ENDPOINT, language="ru")
+    text = recognizer.recognize(utterance).text
+    assert any(map(str.isalpha, text)) == (not codes), "no piece of this vocabulary has a Cyrillic letter"
+    recognizer.close()
