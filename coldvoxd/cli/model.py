@@ -55,13 +55,16 @@ def _settings() -> "ModelSettings":
 
 def _pull(arguments: Namespace, output: Output) -> Exit:
     from coldvoxd.core.values import Precision
+    from coldvoxd.models.catalog import published
     from coldvoxd.models.fetch import TRIES, Fetch, FetchProgress, FetchState
     from coldvoxd.models.progress import ProgressWriter
 
     chosen = _settings()
     name = arguments.name or chosen.name
     # The precision in the settings does not apply to a model that is named here.
-    precision = Precision.on_cpu(arguments.precision or (chosen.precision if name == chosen.name else Precision.FP32))
+    known = published(name)
+    usual = known.usual_precision if known is not None else Precision.FP32
+    precision = Precision.on_cpu(arguments.precision or (chosen.precision if name == chosen.name else usual))
     meter = JsonMeter(output) if output.as_json else Meter()
     tell: list[Callable[[FetchProgress], None]] = [meter]
     if arguments.progress_file:
@@ -119,6 +122,7 @@ def _wanted_settings(chosen: "ModelSettings", name: str, precision: "Precision")
 def _list(output: Output) -> Exit:
     from coldvoxd.models import list_models
     from coldvoxd.models.catalog import known_models
+    from coldvoxd.models.published_models import pull_command
 
     settings = _settings()
     chosen = settings.name
@@ -141,11 +145,12 @@ def _list(output: Output) -> Exit:
         }
         holds = ", ".join(precisions) or "incomplete"
         mark = "*" if found.name == chosen else " "
-        output.result(fields, f"{mark} {found.name:<24} {holds:<12} {size_text(size):>9}  {place:<8} {found.directory}")
+        output.result(fields, f"{mark} {found.name:<28} {holds:<12} {size_text(size):>9}  {place:<8} {found.directory}")
         for form in prepared:
             note = "" if form.up_to_date else ", outdated: removed by the next `coldvoxctl model prepare`"
             output.note(f"  prepared in {form.precision} for {form.provider}: {size_text(form.bytes)}{note}")
-    for name in sorted(known_models().keys() - {found.name for found in installed}):
+    missing = {name: model for name, model in known_models().items() if name not in {one.name for one in installed}}
+    for name, model in sorted(missing.items()):
         fields = {
             "name": name,
             "path": None,
@@ -156,7 +161,7 @@ def _list(output: Output) -> Exit:
             "prepared": [],
         }
         mark = "*" if name == chosen else " "
-        output.result(fields, f"{mark} {name:<24} not here: coldvoxctl model pull {name}")
+        output.result(fields, f"{mark} {name:<28} not here: {pull_command(name, model.usual_precision)}")
     output.note(f"Prepared forms use {size_text(prepared_bytes)} of at most {settings.prepared_gb:g} GB.")
     return Exit.DONE
 

@@ -6,10 +6,17 @@ A model of one's own in the same layout is listed in ~/.config/coldvoxd/models.t
     repository = "us/our-parakeet-onnx"
     revision = "0123456789abcdef0123456789abcdef01234567"   # a commit, never a branch
     precisions = ["fp32", "int8"]
-    external_data = false                                    # whether fp32 has an encoder-model.onnx.data
+    external_data = false                                    # whether fp32 has an encoder-model.onnx.data; or a list of precisions
     seam = "window"                                          # what `seam = "auto"` under [dictation] means for it
     languages = ["de", "en"]                                 # those it recognizes; default: all that its vocabulary has
     max_utterance_s = { int8 = 15 }                          # cut longer audio, for a precision that loses words in it
+
+A model in another layout lists its files instead of `precisions` and `external_data`:
+
+    [our-rnnt]
+    repository = "us/our-rnnt-onnx"
+    revision = "0123456789abcdef0123456789abcdef01234567"
+    files = { int8 = ["vocab.txt", "encoder.int8.onnx", "encoder.int8.onnx.data", "decoder_joint.onnx"] }
 
 Sizes and hashes are then the hub's. Names that coldvoxd knows itself can't be given another meaning.
 """
@@ -25,6 +32,7 @@ from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.text_formats import NotToml, toml_tables
 from coldvoxd.core.values import Precision
+from coldvoxd.models.file_names import files_in
 from coldvoxd.models.published_models import PUBLISHED, PublishedFile, PublishedModel, file_names, pull_command
 from coldvoxd.userdirs import base_directories
 from coldvoxd.userdirs.text_files import read_text, why_unread
@@ -33,7 +41,7 @@ FILE = "models.toml"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _REVISION = re.compile(r"[0-9a-f]{40}")
-_KEYS = {"repository", "revision", "precisions", "external_data", "seam", "languages", "max_utterance_s"}
+_KEYS = {"repository", "revision", "precisions", "external_data", "files", "seam", "languages", "max_utterance_s"}
 _SHORTEST_S, _LONGEST_S = 3.0, 120.0
 """Limits of `max_utterance_s`, as in the settings."""
 
@@ -109,25 +117,54 @@ def _model(name: str, table: object) -> PublishedModel:
         raise ValueError("`repository` must be a string such as `owner/name`.")
     if not isinstance(revision, str) or not _REVISION.fullmatch(revision):
         raise ValueError("`revision` must be the 40 hex digits of a commit, so that the weights never change.")
-    external_data = table.get("external_data", False)
-    if not isinstance(external_data, bool):
-        raise ValueError("`external_data` must be true or false.")  # noqa: TRY004 - one kind for all
-    wanted = table.get("precisions", ["fp32"])
-    known = [str(precision) for precision in Precision]
-    if not isinstance(wanted, list) or not wanted or any(text not in known for text in wanted):
-        raise ValueError(f"`precisions` must list some of {', '.join(known)}.")
-    files = {
-        precision: tuple(
-            PublishedFile(file)
-            for file in file_names(precision, external_data=external_data and precision is Precision.FP32)
-        )
-        for precision in map(Precision, wanted)
-    }
+    files = _listed_files(table) if "files" in table else _usual_files(table)
     seam = table.get("seam", SeamMethod.WINDOW)
     if seam not in list(SeamMethod):
         raise ValueError(f"`seam` must be one of {', '.join(SeamMethod)}.")
     longest = _max_utterance_s(table.get("max_utterance_s", {}))
     return PublishedModel(repository, revision, files, longest, SeamMethod(seam), _languages(table.get("languages")))
+
+
+def _usual_files(table: Mapping[str, object]) -> dict[Precision, tuple[PublishedFile, ...]]:
+    """The files of a model in onnx-asr's layout. Raises ValueError."""
+    wanted = _precisions(table.get("precisions", ["fp32"]), "precisions")
+    outside = table.get("external_data", False)
+    if not isinstance(outside, bool | list):
+        raise ValueError("`external_data` must be true, false or a list of precisions.")  # noqa: TRY004 - one kind for all
+    beside = _precisions(outside, "external_data") if outside and not isinstance(outside, bool) else [Precision.FP32]
+    return {
+        precision: tuple(
+            PublishedFile(file) for file in file_names(precision, external_data=bool(outside) and precision in beside)
+        )
+        for precision in wanted
+    }
+
+
+def _listed_files(table: Mapping[str, object]) -> dict[Precision, tuple[PublishedFile, ...]]:
+    """The files of a model in any layout, the encoder's graph last. Raises ValueError."""
+    if both := {"precisions", "external_data"} & table.keys():
+        raise ValueError(f"`files` stands in place of {', '.join(f'`{key}`' for key in sorted(both))}.")
+    listed = table["files"]
+    if not isinstance(listed, dict):
+        raise ValueError("`files` must list names by precision, such as { int8 = [...] }.")  # noqa: TRY004 - one kind for all
+    found = {}
+    for precision in _precisions(list(listed), "files"):
+        names = listed[precision]
+        if not isinstance(names, list) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+            raise ValueError("`files` must list names of files, without folders.")
+        parts = files_in(names, precision)
+        if parts is None:
+            raise ValueError(f"`files` lists no whole model in {precision}: see the layouts in the manual.")
+        found[precision] = tuple(map(PublishedFile, sorted(names, key=lambda name, last=parts.encoder: name == last)))  # type: ignore[misc] # the default is bound
+    return found
+
+
+def _precisions(listed: object, key: str) -> list[Precision]:
+    """Raises ValueError."""
+    known = [str(precision) for precision in Precision]
+    if not isinstance(listed, list) or not listed or any(text not in known for text in listed):
+        raise ValueError(f"`{key}` must list some of {', '.join(known)}.")
+    return [Precision(text) for text in listed]
 
 
 def _languages(listed: object) -> tuple[str, ...] | None:

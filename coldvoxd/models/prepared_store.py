@@ -60,8 +60,8 @@ def form_path(files: ModelFiles, provider: str = CPU) -> Path:
 
 def sources(files: ModelFiles) -> list[Path]:
     """The graphs and their files of weights."""
-    graphs = [files.encoder, files.decoder_joint]
-    return graphs + [graph.parent / location for graph in graphs for location in sorted(external_files(graph))]
+    graphs = files.graphs
+    return [*graphs, *(graph.parent / location for graph in graphs for location in sorted(external_files(graph)))]
 
 
 def source_bytes(files: ModelFiles) -> int:
@@ -96,7 +96,6 @@ def find_form(files: ModelFiles, provider: str = CPU) -> PreparedForm | None:
             tuple(directory / name for name in record["encoder"]),
             directory / record["weights"],
             tuple(directory / name for name in record["decoder"]),
-            record["link"],
             int(record["threads"]),
             int(record["decoder_threads"]),
             bool(record["masks"]),
@@ -120,7 +119,6 @@ def complete_form(partial: Path, files: ModelFiles, form: PreparedForm, provider
         "encoder": [path.name for path in form.encoder],
         "weights": form.weights.name,
         "decoder": [path.name for path in form.decoder],
-        "link": form.link,
         "threads": form.threads,
         "decoder_threads": form.decoder_threads,
         "masks": form.masks,

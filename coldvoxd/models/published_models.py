@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from coldvoxd.core.languages import ENGLISH, EUROPEAN
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.values import Precision
-from coldvoxd.models.file_names import CONFIGURATION, DECODER_JOINT, ENCODER, VOCABULARY, graph_name
+from coldvoxd.models.file_names import CONFIGURATION, DECODER_JOINT, ENCODER, TOKENS, VOCABULARY, graph_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ class PublishedModel:
     `window` is right by construction, since it shows the model both sides of the pause."""
     languages: tuple[str, ...] | None = None
     """Codes of the languages that the weights recognize; None for all that the vocabulary has tokens for."""
+
+    @property
+    def usual_precision(self) -> Precision:
+        """The precision to download if none is named: fp32, otherwise the first."""
+        return Precision.FP32 if Precision.FP32 in self.files else next(iter(self.files))
 
     def size(self, precision: Precision) -> int:
         """Bytes to download, -1 if unknown."""
@@ -98,8 +103,38 @@ PUBLISHED: Mapping[str, PublishedModel] = {
         _INT8_LONGEST,
         languages=EUROPEAN,
     ),
+    "parakeet-tdt-0.6b-v2-sherpa": PublishedModel(
+        "csukuangfj/sherpa-onnx-nemo-parakeet-tdt-0.6b-v2-int8",
+        "1ab9323565ddb038682214b292f588070a538ce2",
+        {
+            Precision.INT8: (
+                PublishedFile(TOKENS, 9_384, "ec182b70"),
+                PublishedFile("decoder.int8.onnx", 7_257_753, "b6bb6496"),
+                PublishedFile("joiner.int8.onnx", 1_739_080, "79461643"),
+                PublishedFile("encoder.int8.onnx", 652_184_296, "a32b12d1"),
+            ),
+        },
+        _INT8_LONGEST,
+        languages=ENGLISH,
+    ),
+    "parakeet-tdt-0.6b-v3-sherpa": PublishedModel(
+        "csukuangfj/sherpa-onnx-nemo-parakeet-tdt-0.6b-v3-int8",
+        "2bda32ec70b097a55adaa07d9a7173915b43cc78",
+        {
+            Precision.INT8: (
+                PublishedFile(TOKENS, 93_939, "d5854467"),
+                PublishedFile("decoder.int8.onnx", 11_845_275, "179e50c4"),
+                PublishedFile("joiner.int8.onnx", 6_355_277, "3164c13f"),
+                PublishedFile("encoder.int8.onnx", 652_184_281, "acfc2b44"),
+            ),
+        },
+        _INT8_LONGEST,
+        languages=EUROPEAN,
+    ),
 }
-"""The models that coldvoxd knows; `catalog` adds those that a user or an administrator lists."""
+"""The models that coldvoxd knows; those in sherpa-onnx's layout were not tried here. Revisions, sizes and hashes are those that
+several programs pin. RNN-T and CTC models are not among them: no pinned revision of theirs is known here.
+`catalog` adds those that a user or an administrator lists."""
 
 
 def pull_command(name: str, precision: Precision | None = None) -> str:

@@ -99,9 +99,9 @@ export function offeredProviders(facts) {
 
 /** Return the languages that a published model knows, in words; empty for another model. */
 export function languages(model, _) {
-    if (/^parakeet-tdt-0\.6b-v3$/.test(model))
+    if (/^parakeet-tdt-0\.6b-v3(-sherpa)?$/.test(model))
         return _('25 European languages, detected automatically');
-    return /^(parakeet-tdt-0\.6b-v2|mini)$/.test(model) ? _('English') : '';
+    return /^(parakeet-tdt-0\.6b-v2(-sherpa)?|mini)$/.test(model) ? _('English') : '';
 }
 
 /** Return the model and what it runs on, on one line; empty if none is loaded. */

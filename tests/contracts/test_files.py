@@ -86,8 +86,7 @@ def test_the_manifest_of_a_prepared_model_is_read(frozen: Frozen, tmp_path: Path
         form = prepared_store.find_form(files)
         assert form is not None
         found = {
-            key: getattr(form, key)
-            for key in ("encoder", "weights", "decoder", "link", "threads", "decoder_threads", "masks")
+            key: getattr(form, key) for key in ("encoder", "weights", "decoder", "threads", "decoder_threads", "masks")
         }
         found |= {key: [path.name for path in found[key]] for key in ("encoder", "decoder")} | {
             "weights": form.weights.name

@@ -127,7 +127,9 @@ def test_the_languages_of_every_published_model_are_named() -> None:
     assert {name: shown["languages"] for name, shown in zip(names, known, strict=True)} == {
         "mini": "English",
         "parakeet-tdt-0.6b-v2": "English",
+        "parakeet-tdt-0.6b-v2-sherpa": "English",
         "parakeet-tdt-0.6b-v3": "25 European languages, detected automatically",
+        "parakeet-tdt-0.6b-v3-sherpa": "25 European languages, detected automatically",
     }
     assert unknown["languages"] == ""
 

@@ -1,4 +1,4 @@
-"""Refuses audio that no model could take."""
+"""Audio that no model could take."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MAX_SECONDS = 400
 
 
 def check_input(samples: npt.NDArray[Any], sample_rate: int) -> None:
-    """Raise InputFault unless audio is finite float32 (n,) at 16 kHz of at most 400 s."""
+    """Raise InputFault, which says what is wrong."""
     if sample_rate != SAMPLE_RATE:
         raise InputFault(f"audio at {sample_rate} Hz: the model takes {SAMPLE_RATE} Hz, resample it first")
     if not isinstance(samples, np.ndarray) or samples.dtype != np.float32:

@@ -1,4 +1,4 @@
-"""Parakeet TDT on ONNX Runtime: recognizes an utterance."""
+"""Parakeet on ONNX Runtime: recognizes an utterance."""
 
 import time
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ import numpy.typing as npt
 from coldvoxd.core.audible_noise import with_noise
 from coldvoxd.core.cancellation import CancellationToken
 from coldvoxd.core.encoded_ahead import EncodedAhead
-from coldvoxd.core.errors import OutputNotFinite
 from coldvoxd.core.features import HOP_SAMPLES, log_mel
 from coldvoxd.core.languages import AUTO, LanguageMeans
+from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.prepared_form import PreparedForm
 from coldvoxd.core.provider_names import short_name
 from coldvoxd.core.seams import SeamContext, SeamFinding, SeamMethod
@@ -26,17 +26,18 @@ from coldvoxd.core.values import (
     Token,
     Utterance,
 )
-from coldvoxd.engines.parakeet import holes, padding, seam_probe
+from coldvoxd.engines.parakeet import holes, seam_probe
 from coldvoxd.engines.parakeet.configuration import ParakeetConfiguration
 from coldvoxd.engines.parakeet.decoder import Decoder
-from coldvoxd.engines.parakeet.fit import check_fit
+from coldvoxd.engines.parakeet.decoding import CtcDecoding, Decoding, TransducerDecoding
+from coldvoxd.engines.parakeet.encoder import Encoder
+from coldvoxd.engines.parakeet.fit import settled
 from coldvoxd.engines.parakeet.holes import Hole
 from coldvoxd.engines.parakeet.input_check import check_input
 from coldvoxd.engines.parakeet.opening import Opening, Wrap
 from coldvoxd.engines.parakeet.seam_probe import Heard
 from coldvoxd.engines.parakeet.silence import has_sound, without_exact_silence
 from coldvoxd.engines.parakeet.steering import NOT_STEERED, Languages, Steering
-from coldvoxd.engines.parakeet.tdt import decode_greedy, greedy
 from coldvoxd.engines.parakeet.vocabulary import Vocabulary, confidence
 from coldvoxd.native.malloc import give_back
 from coldvoxd.native.providers import CPU
@@ -54,7 +55,7 @@ class ParakeetRecognizer:
     def __init__(
         self,
         encoder: OrtSession,
-        decoder: Decoder,
+        decoder: Decoder | None,
         vocabulary: Vocabulary,
         configuration: ParakeetConfiguration,
         *,
@@ -65,18 +66,18 @@ class ParakeetRecognizer:
     ) -> None:
         """Use `open`. Raises ModelInvalid where the parts don't fit together.
 
-        `languages` are by default all that the vocabulary has. `pads` pads audio to one of the lengths in `padding`.
-        `masks` says that the encoder masks what follows the given length, so that a column may follow.
+        `languages` are by default all that the vocabulary has. `pads` and `masks` are the `Encoder`'s.
         """
-        check_fit(encoder, decoder, vocabulary, configuration)
-        self._encoder = encoder
-        self._decoder = decoder
+        self._configuration = settled(encoder, decoder, vocabulary, configuration)
+        self._encoder = Encoder(encoder, self._configuration.subsampling_factor, pads=pads, masks=masks)
+        self._decoding: Decoding = (
+            CtcDecoding(vocabulary.blank)
+            if decoder is None
+            else TransducerDecoding(decoder, vocabulary.blank, self._configuration.max_tokens_per_step)
+        )
         self._vocabulary = vocabulary
-        self._configuration = configuration
         self._languages = languages or Languages(vocabulary)
         self.precision = precision
-        self.pads = pads
-        self.masks = masks
         self._encoder_share = 0.0
         """Seconds of the encoder's last run per second of audio."""
 
@@ -102,12 +103,14 @@ class ParakeetRecognizer:
         of a session: of the encoder's, then of the decoder's. `masks` and `pads` are the constructor's, for trials; by
         default they follow from the form and the provider. Raises ModelInvalid or ProviderUnavailable.
         """
-        configuration = ParakeetConfiguration.read(files.config)
+        configuration = ParakeetConfiguration.of(files)
         vocabulary = Vocabulary.read(files.vocabulary)
         opening = Opening(files, provider, threads, packed, wrap)
         encoder, decoder = opening.open(vocabulary) if prepared is None else opening.open_form(prepared, vocabulary)
         if packed:
             give_back()  # packing leaves hundreds of megabytes behind
+        # Nothing reads a token in a CTC model: by the token alone, no language can be selected.
+        can_select = decoder is not None or language_means is not LanguageMeans.TOKEN
         is_tuned_by_length = short_name(provider) != CPU and files.precision is not Precision.INT8
         return cls(
             encoder,
@@ -117,7 +120,7 @@ class ParakeetRecognizer:
             precision=files.precision,
             pads=is_tuned_by_length if pads is None else pads,
             masks=(prepared is None or prepared.masks) if masks is None else masks,
-            languages=Languages(vocabulary, files.languages, language_means),
+            languages=Languages(vocabulary, files.languages if can_select else (), language_means),
         )
 
     @property
@@ -126,12 +129,26 @@ class ParakeetRecognizer:
         return self._encoder.provider
 
     @property
+    def kind(self) -> ModelKind:
+        return self._decoding.kind
+
+    @property
+    def pads(self) -> bool:
+        """Whether audio is padded to one of a few lengths."""
+        return self._encoder.pads
+
+    @property
+    def masks(self) -> bool:
+        """Whether the encoder masks what follows the given length."""
+        return self._encoder.masks
+
+    @property
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
 
     @property
     def _frame_samples(self) -> int:
-        return self._configuration.subsampling_factor * HOP_SAMPLES
+        return self._configuration.frame_samples
 
     @property
     def features_size(self) -> int:
@@ -162,10 +179,10 @@ class ParakeetRecognizer:
         for utterance in utterances:
             check_input(utterance.samples, SAMPLE_RATE)
         chosen = [at for at, one in enumerate(utterances) if len(one.samples) >= MIN_SAMPLES and has_sound(one.samples)]
-        if len(chosen) < 2 or not self._takes_several:
+        if len(chosen) < 2 or not self._encoder.takes_several:
             return utterances
         heard = (without_exact_silence(utterances[at].samples) for at in chosen)
-        encoded = self._encode_all([log_mel(one, self._configuration.features_size) for one in heard], stop)
+        encoded = self._encoder.encode_all([log_mel(one, self._configuration.features_size) for one in heard], stop)
         found = {at: EncodedAhead(frames, self) for at, frames in zip(chosen, encoded, strict=True)}
         return tuple(replace(one, encoded=found.get(at)) for at, one in enumerate(utterances))
 
@@ -244,16 +261,8 @@ class ParakeetRecognizer:
         """Determine the seam before an utterance that has words; None if the context is of another vocabulary."""
         if context.tokens.vocabulary != self._vocabulary.fingerprint:
             return None
-        if context.method is SeamMethod.STATE:
-            decoded = greedy(
-                heard.encoded,
-                self._decoder,
-                blank=self._vocabulary.blank,
-                max_tokens_per_step=self._configuration.max_tokens_per_step,
-                before=(*steering.before, *context.tokens.ids),
-                excluded=steering.excluded,
-                stop=stop,
-            )
+        if context.method is SeamMethod.STATE and self._decoding.reads_tokens:
+            decoded = self._decoding.continued(heard.encoded, context.tokens.ids, stop, steering)
             return seam_probe.by_state(decoded, heard, self._vocabulary)
         window = seam_probe.window(context, heard)
         if self._encoder_share * len(window) / SAMPLE_RATE > context.limit_s:
@@ -292,7 +301,8 @@ class ParakeetRecognizer:
         stop: CancellationToken | None,
     ) -> tuple[tuple[Token, ...], bool]:
         """Recognize the part of a hole again; return the tokens with those found, and whether there are any."""
-        if hole.begin:  # otherwise the first decoding began with the same state at the same frame
+        # Otherwise the first decoding began with the same state at the same frame.
+        if hole.begin and self._decoding.reads_tokens:
             again = holes.moved(self.decode(encoded[hole.begin : hole.end], stop, steering), hole.begin)
             if more := holes.filled(tokens, hole, again, self._vocabulary):
                 return more, True
@@ -308,38 +318,7 @@ class ParakeetRecognizer:
         self, features: npt.NDArray[np.float32], stop: CancellationToken | None = None
     ) -> npt.NDArray[np.float32]:
         """Encoder frames, float32 (frames, encoder size), of features, float32 (bins, columns)."""
-        return self._encode_all((features,), stop)[0]
-
-    @property
-    def _takes_several(self) -> bool:
-        """Whether one run can encode utterances of different lengths."""
-        return self.masks and self._encoder.inputs["audio_signal"].shape[0] is None
-
-    def _encode_all(
-        self, features: Sequence[npt.NDArray[np.float32]], stop: CancellationToken | None
-    ) -> list[npt.NDArray[np.float32]]:
-        """Encoder frames of several utterances, computed in one run; see `encode`."""
-        # NeMo's centred transform makes one column more than it declares, and leaves it empty: the model was trained with it,
-        # masked, and the ranges of an int8 graph include it. Convolutions at the edge see zeros without it too.
-        lengths = np.array([one.shape[1] for one in features], dtype=np.int64)
-        longest = int(lengths.max())
-        width = (padding.padded(longest) if self.pads else longest) + self.masks
-        padded = np.zeros((len(features), len(features[0]), width), dtype=np.float32)
-        for row, one in zip(padded, features, strict=True):
-            row[:, : one.shape[1]] = one
-        outputs, frames = self._encoder.run(
-            ("outputs", "encoded_lengths"), {"audio_signal": padded, "length": lengths}, stop
-        )
-        encoded = [
-            np.ascontiguousarray(output[:, : int(count)].T, dtype=np.float32)
-            for output, count in zip(outputs, frames, strict=True)
-        ]
-        if not all(np.isfinite(one).all() for one in encoded):
-            raise OutputNotFinite(
-                f"{self._encoder.path.name} returned non-finite values on {self.provider}; "
-                "the same audio may succeed on another provider"
-            )
-        return encoded
+        return self._encoder.encode(features, stop)
 
     def decode(
         self,
@@ -348,17 +327,9 @@ class ParakeetRecognizer:
         steering: Steering = NOT_STEERED,
     ) -> tuple[Token, ...]:
         """The tokens in encoder frames, float32 (frames, encoder size)."""
-        return decode_greedy(
-            encoded,
-            self._decoder,
-            blank=self._vocabulary.blank,
-            max_tokens_per_step=self._configuration.max_tokens_per_step,
-            before=steering.before,
-            excluded=steering.excluded,
-            stop=stop,
-        )
+        return self._decoding.decode(encoded, stop, steering)
 
     def close(self) -> None:
         """Release the sessions and their memory. Recognizing afterwards raises ProviderFault."""
         self._encoder.close()
-        self._decoder.close()
+        self._decoding.close()

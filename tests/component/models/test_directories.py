@@ -107,9 +107,17 @@ def test_an_unknown_model_is_reported_with_the_published_ones() -> None:
     with pytest.raises(ModelMissing) as missing:
         find_model("parakeet-9", Precision.FP32)
     assert str(missing.value) == (
-        f"There is no model 'parakeet-9'. Published models are `{V2}`, `parakeet-tdt-0.6b-v3`; "
-        "`mini` is bundled for testing."
+        f"There is no model 'parakeet-9'. Published models are `{V2}`, `parakeet-tdt-0.6b-v3`, `{V2}-sherpa`, "
+        "`parakeet-tdt-0.6b-v3-sherpa`; `mini` is bundled for testing."
     )
+
+
+AS_IN_ONNX_ASR = {
+    "tokens.txt": "vocab.txt",
+    "encoder.int8.onnx": "encoder-model.onnx",
+    "decoder.int8.onnx": "decoder_joint-model.onnx",
+    "joiner.int8.onnx": "decoder_joint-model.onnx",
+}
 
 
 def test_what_is_published_makes_a_whole_model(home: Path) -> None:
@@ -119,10 +127,11 @@ def test_what_is_published_makes_a_whole_model(home: Path) -> None:
             fetched = home / f"{name}-{precision}"
             fetched.mkdir()
             for file in files:
-                source = tiny / file.name.replace(".int8", "")
+                source = tiny / AS_IN_ONNX_ASR.get(file.name, file.name.replace(".int8", ""))
                 (fetched / file.name).write_bytes(source.read_bytes() if source.exists() else b"weights")
-            assert find_model(str(fetched), precision).config is not None
-            assert files[-1].name.startswith("encoder-model"), "examined last, so that no partial model is seen"
+            found = find_model(str(fetched), precision)
+            assert {path.name for path in (*found.graphs, found.vocabulary)} <= {file.name for file in files}
+            assert files[-1].name == found.encoder.name, "examined last, so that no partial model is seen"
             assert model.size(precision) > 600_000_000
 
 
@@ -140,6 +149,14 @@ precisions = ["fp32", "int8"]
 """
 
 
+BY_FILES = """
+[ours]
+repository = "us/ours-onnx"
+revision = "0123456789abcdef0123456789abcdef01234567"
+"""
+FILES = '["encoder.int8.onnx", "tokens.txt", "decoder.onnx", "joiner.int8.onnx"]'
+
+
 def test_models_of_ones_own_can_be_listed(home: Path) -> None:
     path = home / "config/coldvoxd/models.toml"
     path.parent.mkdir(parents=True)
@@ -154,6 +171,34 @@ def test_models_of_ones_own_can_be_listed(home: Path) -> None:
         assert "encoder-model.int8.onnx.data" not in [file.name for file in ours.files[Precision.INT8]]
         with pytest.raises(ModelMissing, match="coldvoxctl model pull ours"):
             find_model("ours", Precision.FP32)
+
+
+@pytest.mark.parametrize("external_data", ["false", "true", '["int8", "fp32"]'])
+def test_the_weights_of_any_precision_can_be_listed(home: Path, external_data: str) -> None:
+    path = home / "config/coldvoxd/models.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(OWN.replace("external_data = true", f"external_data = {external_data}"))
+    with environment({"XDG_CONFIG_HOME": str(home / "config")}):
+        files = known_models()["ours"].files
+    has = [precision for precision, names in files.items() if any(file.name.endswith(".data") for file in names)]
+    assert has == {"false": [], "true": [Precision.FP32]}.get(external_data, [Precision.FP32, Precision.INT8])
+
+
+def test_the_files_of_any_layout_can_be_listed(home: Path) -> None:
+    path = home / "config/coldvoxd/models.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{BY_FILES}files = {{ int8 = {FILES} }}\n")
+    with environment({"XDG_CONFIG_HOME": str(home / "config")}):
+        ours = known_models()["ours"]
+        assert [file.name for file in ours.files[Precision.INT8]] == [
+            "tokens.txt",
+            "decoder.onnx",
+            "joiner.int8.onnx",
+            "encoder.int8.onnx",
+        ]
+        assert ours.usual_precision is Precision.INT8
+        with pytest.raises(ModelMissing, match="coldvoxctl model pull ours --precision int8"):
+            find_model("ours", Precision.INT8)
 
 
 def test_a_listed_model_cant_take_the_name_of_a_known_one(home: Path) -> None:
@@ -204,6 +249,13 @@ def test_a_model_has_the_languages_that_are_known_or_listed(home: Path) -> None:
         ("[ours]\nrepository = 'us'", "`repository` must be a string such as `owner/name`"),
         (OWN.replace("0123456789abcdef0123456789abcdef01234567", "main"), "the 40 hex digits of a commit"),
         (OWN + "weights = 1", "there is no weights"),
+        (OWN.replace("= true", "= 1"), "`external_data` must be true, false or a list of precisions"),
+        (OWN.replace("= true", "= ['int4']"), "`external_data` must list some of fp32"),
+        (OWN + f"files = {{ int8 = {FILES} }}", "`files` stands in place of `external_data`, `precisions`"),
+        (BY_FILES + "files = ['vocab.txt']", "`files` must list names by precision"),
+        (BY_FILES + "files = { int4 = ['vocab.txt'] }", "`files` must list some of fp32"),
+        (BY_FILES + "files = { int8 = ['../vocab.txt'] }", "`files` must list names of files, without folders"),
+        (BY_FILES + "files = { int8 = ['vocab.txt', 'encoder.onnx'] }", "`files` lists no whole model in int8"),
         (OWN + "max_utterance_s = 15", "`max_utterance_s` must give seconds by precision"),
         (OWN + "max_utterance_s = { int4 = 15 }", "`max_utterance_s` must give seconds by precision"),
         (OWN + "max_utterance_s = { int8 = 1 }", "`max_utterance_s` must have seconds from 3 to 120"),
