@@ -1,6 +1,6 @@
 """Pieces of a recording are encoded together: the texts stay the same, whatever happens to such a run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from coldvoxd.files.transcription import transcribe_file
 from coldvoxd.models import find_model
 from coldvoxd.native.session import OrtSession
 from coldvoxd.vad.silero import SileroDetector
+from tests.support.models.family import write_ctc, write_rnnt
 from tests.support.models.tiny_graphs import write_tiny_parakeet
 from tests.support.sound.pauses import room
 from tests.support.sound.speech import samples
@@ -156,6 +157,20 @@ def test_the_encoder_output_of_another_recognizer_is_not_used() -> None:
         other.recognize(utterance).text for utterance in utterances
     ]
     assert one.recognize(swapped[0]).text == one.recognize(utterances[1]).text, "its own is"
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("write", [write_rnnt, write_ctc])
+def test_other_kinds_of_models_are_encoded_together_too(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    recognizer = ParakeetRecognizer.open(find_model(str(write(tmp_path / "model")), Precision.FP32), threads=1)
+    utterances = tuple(
+        Utterance(at, 0, 0, samples()[number].wave(), EndReason.LENGTH) for at, number in enumerate((0, 3, 5, 9))
+    )
+    ahead = recognizer.encode_ahead(utterances)
+    assert all(utterance.encoded is not None for utterance in ahead)
+    assert [recognizer.recognize(one).tokens for one in ahead] == [
+        recognizer.recognize(one).tokens for one in utterances
+    ]
 
 
 def test_silence_and_clicks_in_a_group_are_left_out() -> None:
