@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 TRIES = 30
 """Measured steps; the first ones are slower, which the median ignores."""
 
+STATE_AXES = 3
+"""Layers, batch, size."""
+
 States = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
@@ -302,7 +305,8 @@ def _zeros(session: OrtSession, names: tuple[str, str]) -> States:
 
 
 def _zero(session: OrtSession, name: str) -> npt.NDArray[np.float32]:
-    layers, _, size = session.inputs[name].shape
+    shape = session.inputs[name].shape
+    layers, size = (shape[0], shape[2]) if len(shape) == STATE_AXES else (None, None)
     if layers is None or size is None:
         raise ModelInvalid(f"{session.path} leaves the size of {name} open; it is not an export of this layout")
     return np.zeros((layers, 1, size), np.float32)

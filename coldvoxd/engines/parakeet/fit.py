@@ -19,7 +19,7 @@ DURATIONS = 5
 """The durations of a Parakeet TDT are 0 to 4 encoder frames."""
 TRIAL_COLUMNS = 64
 AXES = 3
-"""Batch, mel bins, columns."""
+"""Of features: batch, mel bins, columns. Of frames: batch, size, frames."""
 _FOREIGN = "the files do not belong together, download the model again"
 
 
@@ -79,7 +79,8 @@ def _check_scores(encoder: OrtSession, features_size: int, vocabulary: Vocabular
 
 
 def _check_frames(encoder: OrtSession, decoder: Decoder) -> None:
-    size = encoder.outputs[FRAMES].shape[1] if encoder.outputs[FRAMES].shape else None
+    shape = encoder.outputs[FRAMES].shape
+    size = shape[1] if len(shape) == AXES else None
     if size not in {None, decoder.frame_size}:
         raise ModelInvalid(
             f"{encoder.path} gives {size} values a frame, but {decoder.joint.path.name} takes {decoder.frame_size}: {_FOREIGN}"
@@ -87,7 +88,8 @@ def _check_frames(encoder: OrtSession, decoder: Decoder) -> None:
 
 
 def _features_size(encoder: OrtSession, configuration: ParakeetConfiguration) -> int:
-    bins = encoder.inputs[AUDIO].shape[1]
+    shape = encoder.inputs[AUDIO].shape
+    bins = shape[1] if len(shape) == AXES else None
     if bins is not None and configuration.features_size not in {0, bins}:
         raise ModelInvalid(
             f"{encoder.path} takes {bins} features, but config.json beside it says {configuration.features_size}: {_FOREIGN}"

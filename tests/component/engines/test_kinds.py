@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import onnx
 import pytest
 
 from coldvoxd.core.errors import ModelInvalid
@@ -10,7 +11,7 @@ from coldvoxd.core.model_kinds import ModelKind
 from coldvoxd.core.values import Precision
 from coldvoxd.engines.parakeet.recognizer import ParakeetRecognizer
 from coldvoxd.models import find_model
-from tests.support.models.family import write_rnnt, write_tdt
+from tests.support.models.family import write_ctc, write_rnnt, write_tdt
 from tests.support.sound.speech import samples
 
 
@@ -53,3 +54,33 @@ def test_the_graphs_decide_where_the_configuration_does_not(kind: ModelKind, con
     recognizer = opened(directory)
     assert (recognizer.kind, recognizer.features_size) == (kind, 128)
     assert recognizer.recognize_samples(samples()[0].wave()).text == samples()[0].said
+
+
+def test_a_ctc_graph_is_no_tdt(tmp_path: Path) -> None:
+    directory = configured(write_ctc(tmp_path / "model"), model_type="nemo-conformer-tdt")
+    with pytest.raises(ModelInvalid, match=r"model\.onnx scores the vocabulary by itself, as a model of the kind CTC"):
+        opened(directory)
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["declared", "open"])
+def test_a_ctc_model_with_the_vocabulary_of_another_is_noticed(declared: bool, tmp_path: Path) -> None:
+    directory = write_ctc(tmp_path / "model")
+    if not declared:
+        model = onnx.load(str(directory / "model.onnx"))
+        model.graph.output[0].type.tensor_type.shape.dim[-1].dim_param = "classes"
+        onnx.save(model, str(directory / "model.onnx"))
+        assert opened(directory).recognize_samples(samples()[0].wave()).text == samples()[0].said
+    lines = (directory / "vocab.txt").read_text("utf-8").splitlines()
+    (directory / "vocab.txt").write_text("\n".join([*lines[:9], "<blk> 9"]) + "\n", "utf-8")
+    with pytest.raises(ModelInvalid, match=r"model\.onnx scores 385 classes, but the vocabulary has 10 lines"):
+        opened(directory)
+
+
+def test_a_decoder_of_other_shapes_is_refused(tmp_path: Path) -> None:
+    directory = write_tdt(tmp_path / "model")
+    model = onnx.load(str(directory / "decoder_joint-model.onnx"))
+    state = next(value for value in model.graph.input if value.name == "input_states_1")
+    del state.type.tensor_type.shape.dim[:]
+    onnx.save(model, str(directory / "decoder_joint-model.onnx"))
+    with pytest.raises(ModelInvalid):
+        opened(directory)
