@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from coldvoxd.core.errors import InvalidOption
-from coldvoxd.evaluate.report import Document
 
 SCHEMA = "coldvoxd-blind/1"
+Document = Mapping[str, Any]
 CONFIDENCE = 0.95
 _HALVINGS = 60
 

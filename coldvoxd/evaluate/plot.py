@@ -1,10 +1,11 @@
-"""Draws a report as an SVG: the word error rate of each run with its interval, grouped by condition."""
+"""Draws a report as an SVG: the word error rate of each run with its interval, grouped by condition. Pure."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
+from typing import Any
 
-from coldvoxd.evaluate.report import Document
+Document = Mapping[str, Any]
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 860, 300, 90, 66, 22
 PAPER, INK, GRID = "#ffffff", "#24292f", "#d5dadf"

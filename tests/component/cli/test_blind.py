@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 
 from coldvoxd.cli.exit_codes import Exit
+from coldvoxd.cli.player import Player
+from coldvoxd.core.values import SAMPLE_RATE
 from coldvoxd.evaluate.report import SCHEMA
 from tests.support.evaluation import evaluate
+from tests.support.sound.servers import PulseServer, running
 from tests.support.sound.speech import samples
 
 TEXTS = {"A": "Text of A.", "B": "Text of B."}
@@ -92,3 +96,14 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
     assert ended.out == "All 3 recordings have the same text in both runs.\n"
     ended = evaluate(tmp_path, "--blind", first, first, home=tmp_path)
     assert ended.exit == Exit.USAGE
+
+
+def test_real_players_take_audio_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no PipeWire: `pw-play` fails if it is installed, and `paplay` plays."""
+    wave = samples()[0].wave()[: SAMPLE_RATE // 2]
+    with running(PulseServer) as server, server.adopted():
+        monkeypatch.setenv("PIPEWIRE_RUNTIME_DIR", str(server.directory / "nowhere"))
+        assert Player().play(wave)
+        assert Player((("paplay", "--volume=30000"),)).play(wave * np.float32(4))
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nowhere")
+    assert not Player((("paplay",),)).play(wave)

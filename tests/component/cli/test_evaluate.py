@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ import soundfile
 from coldvoxd.cli.evaluation_audio import without_beginning
 from coldvoxd.cli.exit_codes import Exit
 from coldvoxd.core.values import SAMPLE_RATE
-from tests.support.evaluation import CLIPS, evaluate, librispeech, plain
+from coldvoxd.settings_file import load
+from tests.component.cli.conftest import Terminal
+from tests.support.evaluation import CLIPS, ROOT, evaluate, librispeech, plain
 from tests.support.sound.speech import samples
 
 MINI = ("--model", "mini")
@@ -190,3 +194,45 @@ def test_onnx_asr_beside(tmp_path: Path) -> None:
     own, peer = ended.report["runs"]
     assert (own["engine"], peer["engine"], peer["provider"]) == ("coldvoxd", "onnx-asr", "cpu")
     assert (own["wer"], peer["wer"], peer["clips"]) == (0.0, 0.0, 2)
+
+
+def test_settings_are_proposed_and_nothing_is_changed(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:2])
+    files = tmp_path / "tuning.json", tmp_path / "tuning.md"
+    ended = evaluate(place, *MINI, "--tune", "-o", files[0], "-o", files[1], home=tmp_path, before=NO_SOCKETS)
+    assert (ended.exit, ended.err) == (Exit.DONE, "")
+    report = json.loads(files[0].read_text())
+    assert (report["schema"], report["model"], report["sessions"]) == ("coldvoxd-tuning/1", "mini", 4)
+    assert [row["value"] for row in report["hangover"]] == ["200", "300", "400", "500", "800"]
+    assert {row["value"] for row in report["seam"]} == {"off", "state", "window"}
+    page = files[1].read_text()
+    lines = page.partition("```toml coldvoxd.toml\n")[2].partition("```")[0]
+    assert lines in ended.out + "\n"
+    settings = tmp_path / "coldvoxd.toml"
+    settings.write_text(lines)
+    assert load(settings, {}).endpoint.hangover_ms == report["proposed"]["hangover_ms"]
+    assert not (tmp_path / ".config").exists()
+    for text in (page, ended.out, files[0].read_text()):
+        assert samples()[0].said not in text
+
+
+def test_settings_cannot_be_proposed_from_one_recording(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:1])
+    ended = evaluate(place, *MINI, "--tune", home=tmp_path)
+    assert ended.exit == Exit.FAILED
+    assert "Words were recognized in 1 of 1 recordings; --tune needs two" in ended.err
+    ended = evaluate(place, *MINI, "--tune", "--compare", "precision=fp32,int8", home=tmp_path)
+    assert ended.exit == Exit.USAGE
+    assert "--tune measures values of its own" in ended.err
+
+
+def test_progress_is_shown_to_a_terminal_and_cleared(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:2])
+    terminal = Terminal()
+    command = [sys.executable, "-m", "coldvoxd.cli.main", "evaluate", str(place), *MINI]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=terminal.its, check=False)
+    shown = terminal.written()
+    assert done.returncode == Exit.DONE
+    assert "loading coldvoxd 0 %" in shown
+    assert "coldvoxd, clean 50 %" in shown
+    assert shown.endswith("\r\033[K")
