@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from coldvoxd.cli import help_texts
 from coldvoxd.cli.argument_types import channel, count
+from coldvoxd.cli.evaluate_arguments import EVALUATE, add_evaluate_options
 from coldvoxd.cli.parser import Help, Parser
 from coldvoxd.cli.session_options import (
     add_language,
@@ -41,6 +42,7 @@ def command_line() -> argparse.ArgumentParser:
     _daemon_commands(commands)
     _listen_command(commands)
     _transcribe_command(commands)
+    add_evaluate_options(_command(commands, "evaluate", *EVALUATE))
     _model_commands(commands)
     _doctor_command(commands)
     _shortcut(

@@ -42,7 +42,7 @@ def _dress(parser: argparse.ArgumentParser) -> None:
             for name, summary in _summaries(action):
                 action.choices[name].description = summary
                 _dress(action.choices[name])
-        elif action.dest in {"files", "file", "report", "config", "output"}:
+        elif action.dest in {"files", "file", "report", "config", "output", "place", "blind"}:
             action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab's own extension
         elif action.dest == "bin":
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]

@@ -97,4 +97,12 @@ def _run(arguments: Namespace, output: Output) -> int:  # noqa: C901 - a branch 
 
             return model(arguments, output)
         case _:
-            raise UsageFault("Name a command. See `coldvoxctl --help`.")
+            return _measure(arguments, output)
+
+
+def _measure(arguments: Namespace, output: Output) -> int:
+    if arguments.command == "evaluate":
+        from coldvoxd.cli.evaluate import evaluate
+
+        return evaluate(arguments, output)
+    raise UsageFault("Name a command. See `coldvoxctl --help`.")

@@ -16,6 +16,7 @@ class Exit(IntEnum):
     TIMEOUT = 6
     NOT_SUPPORTED = 7
     TRY_LATER = 8
+    GATE_MISSED = 9
     INTERRUPTED = 130
     OUTPUT_CLOSED = OUTPUT_CLOSED
 
@@ -30,6 +31,7 @@ MEANINGS = {
     Exit.TIMEOUT: "the call took longer than 20 s, and its result is sent as a signal; or coldvoxd does not answer",
     Exit.NOT_SUPPORTED: "not supported by this version, or by the loaded model",
     Exit.TRY_LATER: "the model hub is unreachable or busy; downloaded data is kept, try again",
+    Exit.GATE_MISSED: "evaluate --gate: a variant has more word errors than allowed",
     Exit.INTERRUPTED: "interrupted",
     Exit.OUTPUT_CLOSED: "the program that reads the output has exited",
 }

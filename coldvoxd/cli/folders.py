@@ -5,71 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from coldvoxd.audio.suffixes import SUFFIXES
 from coldvoxd.cli.recordings import STANDARD_INPUT
 from coldvoxd.core.errors import ColdvoxError, FileFault
-
-SUFFIXES = frozenset(
-    [
-        ".3g2",
-        ".3ga",
-        ".3gp",
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aifc",
-        ".aiff",
-        ".amr",
-        ".ape",
-        ".asf",
-        ".au",
-        ".avi",
-        ".awb",
-        ".caf",
-        ".dts",
-        ".dv",
-        ".eac3",
-        ".f4v",
-        ".flac",
-        ".flv",
-        ".gsm",
-        ".m2ts",
-        ".m4a",
-        ".m4b",
-        ".m4v",
-        ".mka",
-        ".mkv",
-        ".mov",
-        ".mp2",
-        ".mp3",
-        ".mp4",
-        ".mpc",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".oga",
-        ".ogg",
-        ".ogv",
-        ".opus",
-        ".qta",
-        ".ra",
-        ".rm",
-        ".rmvb",
-        ".spx",
-        ".tak",
-        ".ts",
-        ".tta",
-        ".vob",
-        ".w64",
-        ".wav",
-        ".weba",
-        ".webm",
-        ".wma",
-        ".wmv",
-        ".wv",
-    ]
-)
-"""A file in a folder that has one of these is a recording in any case: it is an error if it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ NEEDS_A_HUB = "needs the network, or gigabytes: tests/component/cli/test_model.p
 CONVERTS = "needs a large fp32 model; tests/component/models and tests/component/preparation do it with small ones"
 NEEDS_A_DESKTOP = "needs a desktop: contrib/desktop-check.sh"
 MULTILINGUAL = "needs a multilingual model: tests/component/cli/test_languages.py has a crafted one"
+MEASURES = "needs recordings with texts: tests/component/cli/test_evaluate.py has some"
 IS_A_CHECK = "contrib/test.sh runs it"
 NOT_RUN = {
     "qdbusxml2cpp -i types.h -p coldvox org.coldvox.Daemon1.xml": GENERATES,
@@ -92,6 +93,15 @@ NOT_RUN = {
     "coldvoxctl retry --language en": MULTILINGUAL,
     "coldvoxctl model prepare --precision fp16": CONVERTS,
     "coldvoxctl model prepare --precision int8": CONVERTS,
+    "pipx inject coldvoxd 'jiwer>=4,<5' 'whisper-normalizer>=0.1.12,<0.2'": NEEDS_THE_INDEX,
+    "coldvoxctl evaluate LibriSpeech/test-clean --output report.json": MEASURES,
+    "coldvoxctl evaluate talks/ --compare precision=fp32,int8 --snr 20,10,5 --output report.md --output plot.svg": MEASURES,
+    "coldvoxctl evaluate talks/ --compare provider=cpu,cuda --gate 0.1": MEASURES,
+    "coldvoxctl evaluate talks/ --tune": MEASURES,
+    "coldvoxctl evaluate talks/ --output before.json": MEASURES,
+    "coldvoxctl evaluate talks/ --precision int8 --output after.json": MEASURES,
+    "coldvoxctl evaluate --blind before.json after.json": "asks a person; tests/component/cli/test_blind.py answers",
+    "coldvoxctl evaluate talks/ --engine faster-whisper=models/whisper-base": MEASURES,
     "ffmpeg -i talk.mp4 -f wav - | coldvoxctl transcribe -": "needs ffmpeg; tests/component/cli pipe a WAV file",
     "systemctl --user enable --now coldvox-type": NEEDS_A_DESKTOP,
     "systemctl --user enable --now coldvoxd-keys": NEEDS_A_DESKTOP,

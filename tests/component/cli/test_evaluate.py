@@ -1,0 +1,238 @@
+"""coldvoxctl evaluate with the bundled model and its samples."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from coldvoxd.cli.evaluation_audio import without_beginning
+from coldvoxd.cli.exit_codes import Exit
+from coldvoxd.core.values import SAMPLE_RATE
+from coldvoxd.settings_file import load
+from tests.component.cli.conftest import Terminal
+from tests.support.evaluation import CLIPS, ROOT, evaluate, librispeech, plain
+from tests.support.sound.speech import samples
+
+MINI = ("--model", "mini")
+NO_SOCKETS = """
+import sys
+def refuse(event, arguments):
+    if event in {"socket.connect", "socket.getaddrinfo", "socket.bind", "socket.sendto"}:
+        raise SystemExit(f"a socket: {event}")
+sys.addaudithook(refuse)
+"""
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def test_samples_in_librispeech_s_layout(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data")
+    files = [tmp_path / name for name in ("report.json", "report.md", "plot.svg")]
+    outputs = [argument for file in files for argument in ("--output", file)]
+    ended = evaluate(place, *MINI, *outputs, home=tmp_path, before=NO_SOCKETS)
+    assert (ended.exit, ended.err) == (Exit.DONE, "")
+    report = json.loads(files[0].read_text())
+    (run,) = report["runs"]
+    assert (run["model"], run["precision"], run["provider"]) == ("mini", "fp32", "cpu")
+    assert (run["clips"], run["wer"], run["failures"], run["warnings"]) == (CLIPS, 0.0, [], [])
+    assert run["words"] == sum(len(sample.said.split()) for sample in samples()[:CLIPS])
+    assert run["peak_mib"] > 20
+    assert run["times_real_time"] > 0
+    heard = {Path(one["file"]).stem: one["text"] for one in run["utterances"]}
+    assert sorted(heard.values()) == sorted(sample.heard["fp32"] for sample in samples()[:CLIPS])
+    assert "coldvoxd, clean" in ended.out
+    assert "| coldvoxd, clean | 0.00 |" in files[1].read_text()
+    assert files[2].read_text().startswith("<svg")
+    for text in (ended.out, files[1].read_text(), files[2].read_text()):
+        assert plain(samples()[0].said) not in text
+        assert samples()[0].said not in text
+
+
+def test_precisions_in_noise_with_a_gate(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:2])
+    given = (*MINI, "--compare", "precision=fp32,int8", "--snr", "15", "--noise", "both", "--json")
+    first = evaluate(place, *given, "--gate", "100", home=tmp_path)
+    assert first.exit == Exit.DONE
+    report = first.report
+    assert [run["name"] for run in report["runs"]] == [
+        f"precision={precision}, {condition}"
+        for precision in ("fp32", "int8")
+        for condition in ("clean", "white 15 dB", "babble 15 dB")
+    ]
+    assert [run["precision"] for run in report["runs"]] == ["fp32"] * 3 + ["int8"] * 3
+    assert [one["condition"] for one in report["differences"]] == ["clean", "white 15 dB", "babble 15 dB"]
+    assert report["gate"]["met"]
+    assert all("utterances" not in run for run in report["runs"])
+
+
+def test_a_missed_gate_has_an_exit_code(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:2])
+    kept = tmp_path / "model"
+    shutil.copytree(samples()[0].path.parents[1], kept)
+    words = (kept / "vocab.txt").read_text().splitlines()
+    vocabulary = [line.replace("\u2581O", "\u2581X").replace("open", "close") for line in words]
+    vocabulary[40:120] = [f"\u2581wrong{number} {line.rpartition(' ')[2]}" for number, line in enumerate(words[40:120])]
+    (kept / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    ended = evaluate(place, "--compare", f"model=mini,{kept}", "--gate", "0.1", home=tmp_path)
+    assert ended.exit == Exit.GATE_MISSED
+    assert "Gate missed" in ended.out
+
+
+def test_what_cannot_be_used_ends_the_command_or_is_left_out_and_named(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:2])
+    (place / "103/7/103-7.trans.txt").write_text("103-7-0000\n")
+    ended = evaluate(place, *MINI, home=tmp_path)
+    assert (ended.exit, ended.out) == (Exit.FAILED, "")
+    assert "1 of 2 recordings cannot be used (103-7-0000: its text is empty)" in ended.err
+    ended = evaluate(place, *MINI, "--skip-faulty", "--json", home=tmp_path)
+    assert ended.exit == Exit.DONE
+    assert ended.report["data"]["left_out"] == [{"name": "103-7-0000", "reason": "its text is empty"}]
+    assert ended.report["runs"][0]["clips"] == 1
+
+
+def test_a_recording_that_cannot_be_decoded_is_counted_and_named(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:3])
+    (place / "103/7/103-7-0000.flac").write_bytes(b"fLaC, but nothing else")
+    ended = evaluate(place, *MINI, "--json", home=tmp_path)
+    assert ended.exit == Exit.FAILED
+    (run,) = ended.report["runs"]
+    assert (run["clips"], run["wer"], [one["id"] for one in run["failures"]]) == (2, 0.0, ["103-7-0000"])
+    assert str(place) in run["failures"][0]["message"]
+
+
+def test_recordings_are_read_as_transcribe_reads_them(tmp_path: Path) -> None:
+    """Other rates and formats, a voice on one of two channels, a part of a recording."""
+    sample = samples()[2]
+    wave = sample.wave()
+    place = tmp_path / "data"
+    place.mkdir()
+    soundfile.write(place / "opposite.wav", np.stack((wave, -wave), axis=1), SAMPLE_RATE)
+    soundfile.write(place / "right.ogg", np.stack((np.zeros_like(wave), wave), axis=1), SAMPLE_RATE)
+    soundfile.write(place / "fast.flac", wave.repeat(3), 3 * SAMPLE_RATE)
+    soundfile.write(place / "late.wav", np.concatenate((samples()[0].wave(), wave)), SAMPLE_RATE)
+    offset = len(samples()[0].wave()) / SAMPLE_RATE
+    lines = [{"audio": name, "text": sample.said} for name in ("opposite.wav", "right.ogg", "fast.flac")]
+    lines.append({"audio": "late.wav", "text": sample.said, "offset": offset})  # type: ignore[dict-item]
+    (place / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    ended = evaluate(place, *MINI, "--json", home=tmp_path)
+    assert ended.exit == Exit.DONE
+    (run,) = ended.report["runs"]
+    assert (run["clips"], run["wer"]) == (4, 0.0)
+    assert run["audio_s"] == pytest.approx(4 * len(wave) / SAMPLE_RATE, abs=0.1)
+
+
+def test_audio_that_two_pieces_share_is_taken_once() -> None:
+    blocks = np.split(np.arange(20, dtype=np.float32), [5, 7])
+    for shared in (-3, 0, 3, 5, 6, 20, 30):
+        assert np.concatenate(list(without_beginning(blocks, shared))).tolist() == list(range(max(0, shared), 20))
+
+
+@pytest.mark.parametrize(
+    ("missing", "given", "package"),
+    [
+        ("jiwer", (), "jiwer"),
+        ("whisper_normalizer", (), "whisper-normalizer"),
+        ("onnx_asr", ("--engine", "onnx-asr"), "onnx-asr"),
+        ("faster_whisper", ("--engine", "faster-whisper"), "faster-whisper"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    tmp_path: Path, missing: str, given: tuple[str, ...], package: str
+) -> None:
+    place = librispeech(tmp_path / "data", samples()[:1])
+    ended = evaluate(place, *MINI, *given, home=tmp_path, before=WITHOUT.format(names={missing}))
+    assert (ended.exit, ended.out) == (Exit.FAILED, "")
+    assert f"needs the package {package}, which is not installed" in ended.err
+    assert "-m pip install" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((), "Name a DIRECTORY"),
+        (("data", "--gate", "0.1"), "--gate compares variants"),
+        (("data", "--gate", "-1"), "is not a number of percentage points"),
+        (("data", "--snr", "20,loud"), "'loud' is not a ratio"),
+        (("data", "--compare", "precision"), "write KEY=VALUE,VALUE"),
+        (("data", "--output", "report.txt"), "its suffix must be .json, .md, .svg"),
+        (("data", "--json", "--format", "svg"), "exclude each other"),
+    ],
+)
+def test_usage_errors(tmp_path: Path, given: tuple[str, ...], message: str) -> None:
+    ended = evaluate(*given, home=tmp_path)
+    assert (ended.exit, ended.out) == (Exit.USAGE, "")
+    assert message in ended.err
+
+
+def test_a_report_is_not_replaced_without_force(tmp_path: Path) -> None:
+    file = tmp_path / "report.md"
+    file.write_text("mine")
+    place = librispeech(tmp_path / "data", samples()[:1])
+    ended = evaluate(place, *MINI, "--output", file, home=tmp_path)
+    assert ended.exit == Exit.FAILED
+    assert "add --force" in ended.err
+    assert file.read_text() == "mine"
+    assert evaluate(place, *MINI, "--output", file, "--force", home=tmp_path).exit == Exit.DONE
+    assert file.read_text() != "mine"
+
+
+def test_onnx_asr_beside(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:2])
+    ended = evaluate(place, *MINI, "--engine", "onnx-asr", "--json", home=tmp_path, before=NO_SOCKETS)
+    assert ended.exit == Exit.DONE
+    own, peer = ended.report["runs"]
+    assert (own["engine"], peer["engine"], peer["provider"]) == ("coldvoxd", "onnx-asr", "cpu")
+    assert (own["wer"], peer["wer"], peer["clips"]) == (0.0, 0.0, 2)
+
+
+def test_settings_are_proposed_and_nothing_is_changed(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:2])
+    files = tmp_path / "tuning.json", tmp_path / "tuning.md"
+    ended = evaluate(place, *MINI, "--tune", "-o", files[0], "-o", files[1], home=tmp_path, before=NO_SOCKETS)
+    assert (ended.exit, ended.err) == (Exit.DONE, "")
+    report = json.loads(files[0].read_text())
+    assert (report["schema"], report["model"], report["sessions"]) == ("coldvoxd-tuning/1", "mini", 4)
+    assert [row["value"] for row in report["hangover"]] == ["200", "300", "400", "500", "800"]
+    assert {row["value"] for row in report["seam"]} == {"off", "state", "window"}
+    page = files[1].read_text()
+    lines = page.partition("```toml coldvoxd.toml\n")[2].partition("```")[0]
+    assert lines in ended.out + "\n"
+    settings = tmp_path / "coldvoxd.toml"
+    settings.write_text(lines)
+    assert load(settings, {}).endpoint.hangover_ms == report["proposed"]["hangover_ms"]
+    assert not (tmp_path / ".config").exists()
+    for text in (page, ended.out, files[0].read_text()):
+        assert samples()[0].said not in text
+
+
+def test_settings_cannot_be_proposed_from_one_recording(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:1])
+    ended = evaluate(place, *MINI, "--tune", home=tmp_path)
+    assert ended.exit == Exit.FAILED
+    assert "Words were recognized in 1 of 1 recordings; --tune needs two" in ended.err
+    ended = evaluate(place, *MINI, "--tune", "--compare", "precision=fp32,int8", home=tmp_path)
+    assert ended.exit == Exit.USAGE
+    assert "--tune measures values of its own" in ended.err
+
+
+def test_progress_is_shown_to_a_terminal_and_cleared(tmp_path: Path) -> None:
+    place = librispeech(tmp_path / "data", samples()[:2])
+    terminal = Terminal()
+    command = [sys.executable, "-m", "coldvoxd.cli.main", "evaluate", str(place), *MINI]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=terminal.its, check=False)
+    shown = terminal.written()
+    assert done.returncode == Exit.DONE
+    assert "loading coldvoxd 0 %" in shown
+    assert "coldvoxd, clean 50 %" in shown
+    assert shown.endswith("\r\033[K")
