@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--media] [--no-start]
+usage: contrib/install.sh [--model NAME] [--cpu|--cuda] [--media] [--fallback ENGINE]... [--no-start]
 
 Installs this checkout for the current user only. Run it again to upgrade; your settings are kept:
   ~/.local/share/coldvoxd/venv        Python environment with the daemon and its dependencies
@@ -19,13 +19,14 @@ listed with their reasons and installed with sudo; if sudo cannot be used, the c
   --cuda        also install NVIDIA's CUDA libraries; the default if an NVIDIA driver is loaded
   --cpu         do not install them, and add the sandboxing for machines without a GPU to the service
   --media       also install PyAV, so that coldvoxctl transcribes M4A, MP4, WebM and other recordings; later runs keep it
+  --fallback    also install a fallback engine, whisper or vosk, for the setting `fallback`; later runs keep it
   --no-start    install everything, but start nothing
 
 exit codes: 0 installed, 1 installed but the service does not run, 64 usage error, 69 a requirement cannot be installed, 77 run as root
 TEXT
 }
 
-model='' cpu=() start=yes cuda=no media=no
+model='' cpu=() start=yes cuda=no media=no engines=()
 [[ ! -e /dev/nvidiactl ]] || cuda=yes
 while (($#)); do
     case $1 in
@@ -36,6 +37,10 @@ while (($#)); do
     --cpu) cpu=(--cpu) cuda=no ;;
     --cuda) cuda=yes ;;
     --media) media=yes ;;
+    --fallback)
+        [[ ${2:-} == whisper || ${2:-} == vosk ]] || { usage >&2 && exit 64; }
+        engines+=("$2") && shift
+        ;;
     --no-start) start=no ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 64 ;;
@@ -105,14 +110,18 @@ install_packages() {
     install_wanted
 }
 
-has_media() { # whether the environment of an earlier run has PyAV
-    compgen -G "$venv/lib/python3.*/site-packages/av-*.dist-info" >/dev/null
+has_package() { # has_package NAME: whether the environment of an earlier run has it
+    compgen -G "$venv/lib/python3.*/site-packages/$1-*.dist-info" >/dev/null
 }
 
 install_environment() {
     local what="$root" extras=()
     grep -q '^fetch = ' "$root/pyproject.toml" && extras+=(fetch)
-    ! has_media || media=yes # before the environment is created again
+    # Before the environment is created again.
+    ! has_package av || media=yes
+    ! has_package pywhispercpp || engines+=(whisper)
+    ! has_package vosk || engines+=(vosk)
+    extras+=("${engines[@]}")
     if [[ $cuda == yes ]]; then
         extras+=(cuda)
         tell "including NVIDIA's CUDA libraries, about 2 GB, for this machine's GPU"

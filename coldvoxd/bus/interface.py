@@ -107,6 +107,10 @@ class Engine1(ServiceInterface):
         return self._engine.metrics()
 
     @dbus_property(access=_READ)
+    def Engine(self) -> "s":
+        return self._property("Engine")
+
+    @dbus_property(access=_READ)
     def Model(self) -> "s":
         return self._property("Model")
 

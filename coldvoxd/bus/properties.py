@@ -33,6 +33,7 @@ class Properties:
         """Return the values of Engine1's properties by name."""
         engine = self._dictation.engine
         return {
+            "Engine": engine.running.name,
             "Model": bus_text(engine.model),
             "Precision": engine.precision,
             "ExecutionProvider": engine.provider,

@@ -15,6 +15,7 @@ from coldvoxd.cli.output import Output
 from coldvoxd.cli.session_options import check_not_bound, retry_options, session_options
 from coldvoxd.cli.wordless import GAPS, NO_WORDS_IN_LAST, Reason, deaf, stopped
 from coldvoxd.core.errors import ColdvoxError, NotActive, shown
+from coldvoxd.core.fallback import PARAKEET
 from coldvoxd.core.problems import LANGUAGE_IGNORED, WRONG_ON_CPU, Problem
 from coldvoxd.core.sound_sources import DEFAULT
 
@@ -138,6 +139,7 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
     problems = ", ".join(found) or status["Degraded"]
     rows = [
         ("state", status["State"] + (f", session {session}" if session else "")),
+        ("engine", _other_engine(status)),
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
         ("languages", ", ".join(status.get("Languages", ()))),
         ("provider", status["ExecutionProvider"] or "none open"),
@@ -154,6 +156,12 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
         ("version", status["Version"]),
     ]
     return "\n".join(f"{name:<11} {output.name(value)}" for name, value in rows if value)
+
+
+def _other_engine(status: dict[str, Any]) -> str:
+    """Return the fallback engine that recognizes; empty for Parakeet, and for daemons of earlier versions."""
+    engine = str(status.get("Engine", ""))
+    return f"{engine}, the fallback" if engine not in {"", PARAKEET} else ""
 
 
 def _microphone(status: dict[str, Any]) -> str:

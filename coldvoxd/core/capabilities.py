@@ -22,14 +22,24 @@ def _several_languages(engine: EngineStatus) -> bool:
     return len(engine.languages) > 1
 
 
+def _seams(engine: EngineStatus) -> bool:
+    """Hold if the engine determines whether a sentence continues."""
+    return engine.running.has_seams
+
+
+def _partials(engine: EngineStatus) -> bool:
+    """Hold if the engine can be stopped quickly, so that words during speech delay no text."""
+    return engine.running.has_partials
+
+
 CAPABILITIES: Mapping[str, Condition] = MappingProxyType(
     {
         "bind-to-caller": _always,
         "language": _several_languages,
         "max-seconds": _always,
-        "partials": _always,
+        "partials": _partials,
         "private": _always,
-        "seams": _always,
+        "seams": _seams,
         "single-utterance": _always,
         "words": _always,
     }

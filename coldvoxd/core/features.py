@@ -110,14 +110,14 @@ def _energies(samples: npt.NDArray[np.float32], begin: int, end: int, bins: int)
 
 
 @lru_cache(maxsize=4)
-def mel_filterbank(bins: int) -> npt.NDArray[np.float32]:
-    """Return the Slaney mel filterbank for 0 to 8000 Hz, float32 (257, bins): power spectrum to mel energies.
+def mel_filterbank(bins: int, fft_samples: int = FFT_SAMPLES) -> npt.NDArray[np.float32]:
+    """Return the Slaney mel filterbank for 0 to 8000 Hz, float32 (fft_samples // 2 + 1, bins): spectrum to mel energies.
 
     Triangles whose corners are equally spaced in mel, each scaled to unit area over Hz (2 / bandwidth). Source: Malcolm
     Slaney, Auditory Toolbox (1998), as in librosa's `mel(htk=False, norm="slaney")`.
     """
     corners_hz = _mel_to_hz(np.linspace(0.0, _hz_to_mel(SAMPLE_RATE / 2), bins + 2))
-    line_hz = np.arange(FFT_SAMPLES // 2 + 1) * SAMPLE_RATE / FFT_SAMPLES
+    line_hz = np.arange(fft_samples // 2 + 1) * SAMPLE_RATE / fft_samples
     lower, centre, upper = corners_hz[:-2], corners_hz[1:-1], corners_hz[2:]
     rising = (line_hz[:, None] - lower) / (centre - lower)
     falling = (upper - line_hz[:, None]) / (upper - centre)

@@ -7,12 +7,14 @@ from enum import StrEnum
 class Problem(StrEnum):
     """The codes of `Problems` and `Degraded` on the bus, most severe first: the order of declaration is the contract.
 
-    First come conditions that prevent all recognition, then those that prevent recording, then those that may lose
+    First comes that another engine recognizes than the settings name, then conditions that prevent all recognition, then those that prevent recording, then those that may lose
     words, then those that slow recognition down. The last group begins with conditions that no retry clears, followed
     by those that a new process clears, and those that time clears. Add a new code here, at its rank, and to the
     description of `Problems` in dbus/org.coldvox.Daemon1.xml.
     """
 
+    FALLBACK_ENGINE = "fallback-engine"
+    """The model cannot be loaded, which the next code explains; the fallback engine of the settings recognizes instead."""
     MODEL_MISSING = "model-missing"
     """The model's files are missing; a download may be in progress."""
     MODEL_INVALID = "model-invalid"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from coldvoxd.core import channels, languages, seams
+from coldvoxd.core.fallback import Fallback, parse_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,10 @@ class ModelSettings:
     """How a selected `language` is imposed on a multilingual model. `token`: the model's decoder reads the token of the language before each utterance; whether that helps depends on how the model was trained, and was not tried with the published weights. `script`: words in letters of another alphabet (Latin, Cyrillic or Greek) are excluded, so `ru` never gives Latin letters and `en` never Cyrillic ones; it does not tell languages of one alphabet apart. `both`: both."""
     fetch: bool = True
     """If the model is missing and is a published one, download it with the unit coldvoxd-model.service (the daemon itself has no network access). If false, nothing is downloaded until you run `coldvoxctl model pull`."""
+    fallback: str = field(default=Fallback.OFF, metadata={"choices": tuple(Fallback)})
+    """Engine that recognizes while the model is missing, invalid or larger than the free memory, until the model can be loaded. `whisper`: whisper.cpp, needs the extra `whisper`. `vosk`: Vosk, needs the extra `vosk`; its texts have no capital letters and no punctuation. `off`: nothing is recognized meanwhile."""
+    fallback_model: str = field(default="", metadata={"parse": parse_path})
+    """Path of the fallback engine's model: a ggml file for `whisper`, such as ggml-base.bin; an unpacked model directory for `vosk`. It is never downloaded."""
     provider: str = "auto"
     """ONNX Runtime execution provider. `auto` is `cuda` if an NVIDIA driver is present, otherwise `cpu`. Any provider of the installed ONNX Runtime can be named. The CPU is always the fallback. `virtual:PATH` is a simulated accelerator for tests, controlled over the socket PATH."""
     standby: str = field(default="warm", metadata={"choices": ("warm", "mapped", "cold")})

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from coldvoxd.core import languages
 from coldvoxd.core.encoded_ahead import EncodedAhead
+from coldvoxd.core.fallback import PARAKEET, RunningEngine
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.seams import LastTokens, SeamContext, SeamedText, SeamFinding
 from coldvoxd.core.speech_spans import SpeechSpan
@@ -324,6 +325,13 @@ class EngineStatus:
     """Whether the CPU recognized the golden clip wrongly after the model was loaded."""
     languages: tuple[str, ...] = ()
     """Codes of the languages that can be selected for the model; one for a model of a single language."""
+    running: RunningEngine = field(default_factory=RunningEngine)
+    """The engine of the loaded model."""
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the fallback engine recognizes instead of the model in the settings."""
+        return self.running.name not in {"", PARAKEET}
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from coldvoxd import settings_file
-from coldvoxd.core.errors import ModelInvalid, ModelMissing, SettingsError
+from coldvoxd.core.errors import ColdvoxError, ModelInvalid, ModelMissing, ModelUnusable, SettingsError
+from coldvoxd.core.fallback import Fallback
 from coldvoxd.core.languages import AUTO, unsupported
 from coldvoxd.core.sizes import size_text
 from coldvoxd.core.values import ModelFiles, Precision
@@ -58,7 +59,26 @@ def check() -> Iterator[Finding | Doing]:
         yield fail(
             "model", f"{error.fault}{_searched(error)}", error.remedy or "download it again: coldvoxctl model pull"
         )
+    yield from _fallback(model.fallback, model.fallback_model)
     yield from space(cache_directory(), model_there=there)
+
+
+def _fallback(name: str, path: str) -> Iterator[Finding | Doing]:
+    """Whether the fallback engine in the settings can be used, if one is set."""
+    if name == Fallback.OFF:
+        return
+    from coldvoxd.engines.fallback_engines import find_engine, model_path
+
+    yield Doing("fallback", f"checking the fallback engine {name}", 'set `fallback = "off"` under [model]')
+    try:
+        place = model_path(path)
+        find_engine(name).check(place)
+    except ColdvoxError as error:
+        fault = error.fault if isinstance(error, ModelUnusable) else str(error)
+        remedy = error.remedy if isinstance(error, ModelUnusable) else ""
+        yield fail("fallback", fault, remedy or 'fix that, or set `fallback = "off"` under [model]')
+    else:
+        yield ok("fallback", f"{name} with {place}, used while the model cannot be loaded")
 
 
 def _language(code: str, files: ModelFiles) -> Iterator[Finding]:

@@ -1,12 +1,12 @@
 """PyAV, the Python binding of ffmpeg's libraries: an extra, so it may be missing."""
 
-import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from coldvoxd.core.errors import LibraryUnusable
+from coldvoxd.native import extras
 
 LOWEST, BELOW = 18, 20
 """The major versions of PyAV that the extra `media` accepts, as in pyproject.toml: LOWEST and later, before BELOW."""
@@ -35,9 +35,7 @@ def require() -> None:
 
 def install_command(prefix: Path = Path(sys.prefix)) -> str:
     """The shell command that adds PyAV to the Python environment at `prefix`, in which this program runs."""
-    if (prefix / "pipx_metadata.json").exists():
-        return f"pipx inject coldvoxd {shlex.quote(_REQUIREMENT)}"
-    return f"{shlex.quote(str(prefix / 'bin' / 'python'))} -m pip install {shlex.quote(_REQUIREMENT)}"
+    return extras.install_command(_REQUIREMENT, prefix=prefix)
 
 
 INSTALL = f"install it with `{install_command()}`"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from coldvoxd.core.fallback import FallbackEngine
 from coldvoxd.core.ports import Recognizer
 from coldvoxd.core.seams import SeamMethod
 from coldvoxd.recognition.cpu_standby import Readiness
@@ -33,6 +34,20 @@ class CpuReference:
     is_right: Callable[[str, str], bool]
     """Returns whether a text is right for the weights of a precision; called with the precision and the text. Reads
     files, and raises ModelMissing or ModelInvalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackBackend:
+    """The engine that recognizes while the model of the settings cannot be loaded. Both functions block."""
+
+    name: str
+    """Value of the setting `fallback`, such as `whisper`."""
+    model: str
+    """Name of its model, as the property Model gives it."""
+    find: Callable[[], FallbackEngine]
+    """Imports the engine. Raises LibraryUnusable."""
+    open: Callable[[FallbackEngine], Recognizer]
+    """Raises what `FallbackEngine.open` raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +80,5 @@ class Backends:
     """Maximum number of pieces of a recording that are encoded at once."""
     longest_s: float = math.inf
     """Maximum length in seconds of an utterance that the model recognizes without losing words."""
+    fallback: FallbackBackend | None = None
+    """Opened if `cpu` cannot be."""

@@ -133,7 +133,10 @@ class Dispatcher:
                 return
 
     def look_for(self, settings: ModelSettings) -> None:
-        """Wait for the model of these settings instead of the previous one. Call only while no model is ready."""
+        """Wait for the model of these settings instead of the previous one. Call only while no model but a fallback is ready.
+
+        Utterances meanwhile wait for the model or for the fallback engine of these settings.
+        """
         self._put_in_use(self._make_place(settings), ChangeReason.RELOAD)
 
     async def change(self, settings: ModelSettings, reason: str, *, strictly: bool = False) -> None:

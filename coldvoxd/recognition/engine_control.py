@@ -144,9 +144,10 @@ class Engine:
         try:
             await self._recognition.change(fresh.model, ChangeReason.RELOAD)
         except NotReady:
-            if self._recognition.status.ready:
+            if self._recognition.status.ready and not self._recognition.status.is_fallback:
                 raise
-            self._recognition.look_for(fresh.model)  # there is no old model to keep, so these settings take effect
+            # There is no old model to keep, so these settings take effect, those of the fallback engine too.
+            self._recognition.look_for(fresh.model)
             self._put_in_force(fresh)
             raise
         self._put_in_force(fresh)

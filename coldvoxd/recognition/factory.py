@@ -29,6 +29,7 @@ from coldvoxd.native.providers import AUTO, CPU, CUDA, available_providers, like
 from coldvoxd.native.session import OrtSession
 from coldvoxd.recognition.backends import Backends, CpuReference, Golden
 from coldvoxd.recognition.cpu_standby import Readiness
+from coldvoxd.recognition.fallback_backend import with_fallback
 from coldvoxd.recognition.model_resolver import resolve_files, resolve_on_accelerator, resolve_on_cpu
 from coldvoxd.recognition.worker import near_silence
 from coldvoxd.virtual.accelerator import VirtualAccelerator
@@ -69,7 +70,8 @@ def find_backends(
     `free_bytes` is passed to `open_on_accelerator`, which runs on the accelerator's call thread.
     """
     longest_s = max_utterance_s(settings.name, Precision.on_cpu(settings.precision))
-    return replace(_backends(settings, likely, free_bytes), longest_s=longest_s, batch_size=settings.batch_size)
+    backends = replace(_backends(settings, likely, free_bytes), longest_s=longest_s, batch_size=settings.batch_size)
+    return with_fallback(backends, settings)
 
 
 def _backends(

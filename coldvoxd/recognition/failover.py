@@ -233,7 +233,8 @@ class Failover:
         self._publisher.stage_failover(state)
         for effect in effects:
             self._carry_out(effect)
-        if self._publisher.state.engine.ready:  # otherwise the model is the problem
+        engine = self._publisher.state.engine
+        if engine.ready and not engine.is_fallback:  # otherwise the model is the problem
             self._publisher.update_engine(degraded=self._state.reason.value, covered=self._state.covered.value)
 
     def _carry_out(self, effect: failover_state.Effect) -> None:
@@ -263,6 +264,8 @@ class Failover:
         self._cpu.stand_by()
 
     def _use(self, worker: RecognizerWorker | CpuStandby, level: int, reason: str) -> None:
+        if self._publisher.state.engine.is_fallback:
+            return  # `worker` has no model yet
         before = self._publisher.state.engine.provider
         self._publisher.update_engine(
             provider=worker.provider, precision=worker.precision, degraded=self._state.reason.value

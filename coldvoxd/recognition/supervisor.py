@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from coldvoxd.core.errors import ColdvoxError, ModelMissing, NotReady, ResourcesExhausted
 from coldvoxd.core.failover_state import FaultClass, Reason
+from coldvoxd.core.fallback import PARAKEET, RunningEngine
 from coldvoxd.core.metrics import Count, Metrics
 from coldvoxd.core.ports import MissingModel
 from coldvoxd.core.problems import Problem
 from coldvoxd.core.recognition_state import ProvidersFound, RecognitionState
+from coldvoxd.core.seams import SeamMethod
 from coldvoxd.core.values import SAMPLE_RATE, EngineStatus, Hypothesis, Utterance
 from coldvoxd.gpu.health import GpuWatch
 from coldvoxd.recognition.backends import Backends
@@ -19,6 +22,7 @@ from coldvoxd.recognition.cpu_standby import CpuStandby
 from coldvoxd.recognition.cpu_verification import CpuVerification
 from coldvoxd.recognition.failover import AcceleratorEvent, Failover
 from coldvoxd.recognition.state_publisher import StatePublisher
+from coldvoxd.recognition.substitute import Substitute, explained
 from coldvoxd.recognition.utterance_split import moved_back, varied
 
 log = logging.getLogger(__name__)
@@ -33,6 +37,8 @@ RELOAD_PAUSE_S = 3.0
 RELOAD_PAUSE_WHILE_FETCHING_S = 1.0
 LONGEST_RELOAD_PAUSE_S = 60.0
 """Upper bound, in seconds, of the growing pause before a complete but invalid model is tried again."""
+LONGEST_PAUSE_WITH_FALLBACK_S = 600.0
+"""The same while the fallback engine recognizes, because loading a large model slows it down."""
 SURE_SPEECH_S = 0.5
 """An utterance with at least this many seconds of speech is recognized again if it gives no words."""
 
@@ -55,16 +61,14 @@ class Supervisor:
     ) -> None:
         self.look_for_missing: LookForMissing | None = None
         self._metrics = metrics or Metrics()
-        self._model = backends.model
-        self.seam_method = backends.seam_method
+        self._backends = backends
         state = RecognitionState(replace(status, loading=True), backends.accelerator_name)
         self._publisher = StatePublisher(state, on_change)
-        self.model_longest_s = backends.longest_s
-        """Maximum length in seconds of audio that the model recognizes without losing words; infinity if unknown."""
         self.batch_size = backends.batch_size
         """Maximum number of utterances to encode at once; less than the setting after a failure."""
         self._cpu = CpuStandby(backends.cpu, backends.cpu_mapped or backends.cpu, backends.readiness, backends.limits)
         self._fallback = CpuFallback(self._cpu, self._metrics, self._publisher.note_error)
+        self._substitute = Substitute(backends.fallback, self._metrics, self._publisher.note_error)
         self._verification = CpuVerification(backends.cpu_reference, self._cpu.packed, self._report_cpu)
         self._failover = Failover(
             backends, self._cpu, self._fallback.recognize, self._publisher, metrics=self._metrics, watch=watch
@@ -77,9 +81,20 @@ class Supervisor:
         return self._publisher.state
 
     @property
+    def model_longest_s(self) -> float:
+        """Maximum length in seconds of audio that the model recognizes without losing words; infinity if unknown."""
+        return self._substitute.longest_s if self._substitute.serves else self._backends.longest_s
+
+    @property
     def longest_s(self) -> float:
         """Maximum length in seconds of an utterance that the CPU recognizes quickly enough and the model completely."""
-        return min(self._cpu.packed.times.longest_s, self.model_longest_s)
+        quick_s = math.inf if self._substitute.serves else self._cpu.packed.times.longest_s
+        return min(quick_s, self.model_longest_s)
+
+    @property
+    def seam_method(self) -> SeamMethod:
+        """The method that suits the model, for the setting `auto`."""
+        return SeamMethod.OFF if self._substitute.serves else self._backends.seam_method
 
     def check_ready(self) -> None:
         """Raise NotReady if no utterance can be recognized at present."""
@@ -87,24 +102,29 @@ class Supervisor:
             raise type(self._refusal)(*self._refusal.args)
 
     async def load(self) -> None:
-        """Load the model, waiting while it is missing or invalid. Then probe the accelerator."""
+        """Load the model, waiting while it is missing or invalid. Then probe the accelerator.
+
+        The fallback engine, if there is one, recognizes meanwhile.
+        """
         logged = ""
         pause_s = RELOAD_PAUSE_S
         while True:
             try:
                 await self.open()
             except ColdvoxError as error:
-                found = await self._explain(error)
-                self._refuse(found, _problem_of(error))
+                found = explained(await self._explain(error), await self._substitute.begin())
+                self._publish(found, _problem_of(error))
                 if found.progress >= 0:  # LastError has the reason, which changes often
                     await asyncio.sleep(RELOAD_PAUSE_WHILE_FETCHING_S)
                     continue
                 if logged != found.last_error:
                     logged, pause_s = found.last_error, RELOAD_PAUSE_S
-                    log.error("model %s cannot be used: %s", self._model, logged)  # noqa: TRY400 - enough
+                    log.error("model %s cannot be used: %s", self._backends.model, logged)  # noqa: TRY400 - enough
+                    self._substitute.log_serving()
                 await asyncio.sleep(pause_s)
                 if not isinstance(error, ModelMissing):
-                    pause_s = min(LONGEST_RELOAD_PAUSE_S, 2 * pause_s)
+                    longest_s = LONGEST_PAUSE_WITH_FALLBACK_S if self._substitute.serves else LONGEST_RELOAD_PAUSE_S
+                    pause_s = min(longest_s, 2 * pause_s)
             else:
                 return
 
@@ -115,8 +135,10 @@ class Supervisor:
         self._metrics.model_load_s = asyncio.get_running_loop().time() - began_s
         self._metrics.count(Count.MODEL_LOADS)
         self._refusal = None
+        self._substitute.end()
         self._publisher.update_engine(
-            model=self._model,
+            running=RunningEngine(PARAKEET),
+            model=self._backends.model,
             provider=self._cpu.provider,
             precision=self._cpu.precision,
             features_size=self._cpu.packed.features_size,
@@ -151,6 +173,8 @@ class Supervisor:
         Raises RecognitionFailed if the CPU fails twice on the same audio, InputFault, or NotReady.
         """
         await self.wait_loaded()
+        if self._substitute.serves:
+            return await self._substitute.recognize(utterance)
         with self._verification.postponed():
             hypothesis = await self._failover.recognize(utterance)
             if not _is_answer(hypothesis, utterance):
@@ -161,6 +185,8 @@ class Supervisor:
     async def recognize_on_cpu(self, utterance: Utterance) -> Hypothesis:
         """Like `recognize`, but never on the accelerator: for audio that may have crashed an earlier process."""
         await self.wait_loaded()
+        if self._substitute.serves:
+            return await self._substitute.recognize(utterance)
         with self._verification.postponed():
             hypothesis = await self._fallback.recognize(utterance)
             if not _is_answer(hypothesis, utterance):
@@ -177,6 +203,8 @@ class Supervisor:
         """
         if not self.state.engine.ready:
             return None
+        if self._substitute.serves:
+            return await self._substitute.recognize_partial(utterance)
         with self._verification.postponed():
             return await self._failover.recognize_partial(utterance, self._fallback.recognize_partial)
 
@@ -185,7 +213,7 @@ class Supervisor:
 
         After a failure they are returned as they are, and later groups are half as large. Not hedged or counted.
         """
-        if not self.state.engine.ready:
+        if not self.state.engine.ready or self._substitute.serves:
             return utterances
         try:
             with self._verification.postponed():
@@ -226,13 +254,15 @@ class Supervisor:
 
     def promise_kept(self, now_s: float) -> bool:
         """Whether every call thread in use is within its time limit. For the watchdog."""
-        return self._cpu.promise_kept(now_s) and self._failover.promise_kept(now_s)
+        parts = (self._cpu, self._failover, self._substitute)
+        return all(part.promise_kept(now_s) for part in parts)
 
     def close(self) -> None:
         """Close the recognizers as soon as their call threads are free. Doesn't wait."""
         self._verification.close()
         self._failover.close()
         self._cpu.close()
+        self._substitute.close()
 
     async def _retry_without_words(self, utterance: Utterance, wordless: Hypothesis) -> Hypothesis:
         """Recognize speech that gave no words again: first with dither and more padding, then on the CPU."""
@@ -274,7 +304,13 @@ class Supervisor:
         log.warning("%s", message)
         self._publisher.update_engine(wrong_on_cpu=True, last_error=message)
 
-    def _refuse(self, found: MissingModel, problem: Problem) -> None:
+    def _publish(self, found: MissingModel, problem: Problem) -> None:
+        """Publish that the model can't be loaded, and whether the fallback engine recognizes."""
+        self._load_attempted.set()
+        if self._substitute.serves:
+            self._refusal = None
+            self._publisher.update_engine(**self._substitute.status(found, problem))
+            return
         self._refusal = found.refusal
         self._publisher.update_engine(
             loading=False,
@@ -283,7 +319,6 @@ class Supervisor:
             last_error=found.last_error,
             progress=found.progress,
         )
-        self._load_attempted.set()
 
 
 def _is_answer(hypothesis: Hypothesis, utterance: Utterance) -> bool:

@@ -30,6 +30,7 @@ export const NOTHING = Object.freeze({
 
 /** Reason codes of Engine1.Degraded, for a sentence about why recognition is slower or impossible. */
 const REASONS = {
+    'fallback-engine': N_('The speech model cannot be loaded; using the fallback engine.'),
     'model-missing': N_('The speech model is missing.'),
     'model-invalid': N_('The speech model cannot be used.'),
     'cpu-wrong-output': N_('The speech model’s files are damaged; run “coldvoxctl model verify”.'),
