@@ -140,7 +140,8 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
         ("state", status["State"] + (f", session {session}" if session else "")),
         ("model", f"{status['Model']} ({status['Precision']})" if status["Model"] else "none loaded"),
         ("languages", ", ".join(status.get("Languages", ()))),
-        ("provider", status["ExecutionProvider"] or "none open"),
+        ("provider", _provider(status)),
+        ("", status.get("ProviderNote", "")),
         ("available", ", ".join(status["AvailableProviders"]) or "unknown"),
         ("usable", ", ".join(status.get("UsableProviders", ()))),
         ("microphone", _microphone(status)),
@@ -154,6 +155,11 @@ def _for_people(status: dict[str, Any], output: Output) -> str:
         ("version", status["Version"]),
     ]
     return "\n".join(f"{name:<11} {output.name(value)}" for name, value in rows if value)
+
+
+def _provider(status: dict[str, Any]) -> str:
+    name, device = status["ExecutionProvider"] or "none open", status.get("ProviderDevice", "")
+    return f"{name}, {device}" if device else name
 
 
 def _microphone(status: dict[str, Any]) -> str:
